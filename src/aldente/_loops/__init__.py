@@ -1,0 +1,13 @@
+"""Runs coroutines on an event loop from synchronous code. Knows nothing of pytest.
+
+``runner``
+    `LoopRunner`: one event loop, driven from outside, closed in order.
+``generator_host``
+    `GeneratorHost`: the one task in which an async generator is set up and torn down.
+``draining``
+    Cancels tasks and waits for their end, within a limit.
+``interrupts``
+    Turns Ctrl-C into a cancellation while a loop runs.
+``contexts``
+    Carries changes of context variables between tasks and the code around them.
+"""

@@ -1,0 +1,124 @@
+"""Carries changes of context variables between tasks and the code around them.
+
+A task runs in a `contextvars.Context` of its own, so what an async fixture sets would be lost to the
+test; and synchronous fixtures run in the context of the whole test session, so what they set would
+reach the next test. `carry_over` mends the first and `IsolatedContext` the second.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator
+from contextvars import Context, ContextVar, Token, copy_context
+from typing import Any, NamedTuple
+
+_MISSING = object()
+
+
+def carry_over(source: Context) -> Callable[[], None] | None:
+    """Set every context variable in the current context to its value in another.
+
+    Args:
+        source: a context that began as a copy of the current one.
+
+    Returns:
+        A function that undoes it, to be called in the same context; None when nothing was changed.
+
+    >>> language = ContextVar("language", default="en")
+    >>> context = copy_context()
+    >>> _ = context.run(language.set, "it")
+    >>> undo = carry_over(context)
+    >>> language.get()
+    'it'
+    >>> undo(); language.get()
+    'en'
+    """
+    current = copy_context()
+    tokens: list[tuple[ContextVar[Any], Token[Any]]] = [
+        (variable, variable.set(value))
+        for variable, value in source.items()
+        if current.get(variable, _MISSING) is not value
+    ]
+    if not tokens:
+        return None
+
+    def undo() -> None:
+        for variable, token in reversed(tokens):
+            variable.reset(token)
+
+    return undo
+
+
+class IsolatedContext:
+    """A copy of the current context that can be entered for a while, then left for good.
+
+    `contextvars.Context.run` would do, if pytest let a plugin call what runs a test; but a plugin's
+    hook can only act before and after. So this enters the context as C code does, with
+    ``PyContext_Enter``, part of CPython's public C API since 3.7. Where that can't be reached the
+    isolation is missing: variables that a synchronous fixture sets and never resets stay set.
+    """
+
+    def __init__(self) -> None:
+        self._context: Context | None = None
+
+    @property
+    def entered(self) -> bool:
+        """Whether the context is entered."""
+        return self._context is not None
+
+    def enter(self) -> None:
+        """Make a copy of the current context the current one; does nothing when entered."""
+        switch = _find_switch()
+        if self._context is None and switch is not None:
+            self._context = copy_context()
+            switch.enter(self._context)
+
+    def leave(self) -> None:
+        """Go back to the context before `enter`, for good; does nothing when not entered."""
+        context, self._context = self._context, None
+        switch = _find_switch()
+        if context is not None and switch is not None:
+            switch.leave(context)
+
+    @contextlib.contextmanager
+    def outside(self) -> Iterator[None]:
+        """Be in the context around this one for a while, and bring back what changed there."""
+        context, switch = self._context, _find_switch()
+        if context is None or switch is None:
+            yield
+            return
+        switch.leave(context)
+        before = copy_context()
+        try:
+            yield
+        finally:
+            after = copy_context()
+            switch.enter(context)
+            for variable, value in after.items():
+                if before.get(variable, _MISSING) is not value:
+                    variable.set(value)
+
+
+class _Switch(NamedTuple):
+    """Enters and leaves a context through CPython's C API."""
+
+    enter: Callable[[Context], int]
+    leave: Callable[[Context], int]
+
+
+@functools.cache
+def _find_switch() -> _Switch | None:
+    """The switch, or None on an interpreter without ctypes or without CPython's C API."""
+    try:
+        # Here and not above: it costs some milliseconds, and few test suites need it.
+        import ctypes
+
+        enter = ctypes.pythonapi.PyContext_Enter
+        leave = ctypes.pythonapi.PyContext_Exit
+    except (ImportError, AttributeError):
+        return None
+    for function in (enter, leave):
+        function.argtypes = [ctypes.py_object]
+        function.restype = ctypes.c_int
+    return _Switch(enter, leave)

@@ -1,0 +1,80 @@
+"""Cancels tasks and waits for their end, within a limit."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection
+from typing import Any
+
+from aldente import _asyncio_compat
+from aldente.errors import StuckTasks
+
+AnyTask = asyncio.Task[Any]
+
+
+def drain_tasks(
+    loop: asyncio.AbstractEventLoop,
+    find_tasks: Callable[[], Collection[AnyTask]],
+    limit: float,
+) -> None:
+    """Cancel tasks once each and run the loop until all of them, and those they start, have ended.
+
+    Exceptions they end with go to the loop's exception handler, as `asyncio.run` does it.
+
+    Args:
+        loop: the loop of the tasks; not running.
+        find_tasks: gives the tasks that are left; asked again until there are none.
+        limit: how long to wait, in seconds of loop time.
+
+    Raises:
+        StuckTasks: some did not end within the limit. They are given up: they stay pending, silently.
+    """
+    cancelled: set[AnyTask] = set()
+    deadline = loop.time() + limit
+    while tasks := [task for task in find_tasks() if not task.done()]:
+        for task in tasks:
+            if task not in cancelled:
+                task.cancel()
+                cancelled.add(task)
+        loop.run_until_complete(asyncio.wait(tasks, timeout=max(0.0, deadline - loop.time())))
+        if loop.time() >= deadline:
+            break
+    for task in cancelled:
+        _report_exception(loop, task)
+    stuck = [task for task in find_tasks() if not task.done()]
+    if stuck:
+        lines = sorted(describe_task(task) for task in stuck)
+        for task in stuck:
+            _asyncio_compat.silence_destroyed_task(task)
+        raise StuckTasks(lines, limit)
+
+
+def describe_task(task: AnyTask) -> str:
+    """One line that tells a task's name, its coroutine and the line where it waits.
+
+    >>> async def main():
+    ...     return describe_task(asyncio.current_task())
+    >>> asyncio.run(main()).startswith("'Task-")
+    True
+    """
+    coroutine = task.get_coro()
+    name = getattr(coroutine, "__qualname__", type(coroutine).__name__)
+    stack = task.get_stack(limit=1)
+    if not stack:
+        return f"{task.get_name()!r} running {name}"
+    frame = stack[-1]
+    return f"{task.get_name()!r} running {name} at {frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+def _report_exception(loop: asyncio.AbstractEventLoop, task: AnyTask) -> None:
+    if not task.done() or task.cancelled():
+        return
+    exception = task.exception()
+    if exception is not None:
+        loop.call_exception_handler(
+            {
+                "message": "a task failed while it was being cancelled at the end of its scope",
+                "exception": exception,
+                "task": task,
+            }
+        )

@@ -1,0 +1,86 @@
+"""The pytest plugin: hook functions of a few lines that call into the modules beside this one.
+
+``options``
+    The command line, the ini keys, the header line.
+``marks``
+    The ``asyncio`` mark.
+``items``
+    Which tests and fixtures are aldente's.
+``loop_homes``
+    On which event loop a test or fixture runs.
+``loop_factories``
+    What makes the loop: by mark and by hook.
+``running``
+    Everything that imports asyncio, hence imported with the first async test or fixture: the runners
+    of a session, async tests and async fixtures made synchronous.
+``outcomes``, ``tracebacks``, ``refusals``
+    What the user sees when a test fails, skips or can't be run.
+``pytest_asyncio``
+    The names of pytest-asyncio that test suites import.
+``pytest_compat``
+    The only module that touches private names of pytest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+from aldente._plugin import items, loop_factories, marks, options, pytest_asyncio, refusals
+from aldente._plugin.loop_factories import _asyncio_loop_factory
+
+__all__ = ["_asyncio_loop_factory"]
+
+
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    real_one_was_first = pytest_asyncio.stand_down_real_plugin(pluginmanager)
+    options.add_options(parser, with_asyncio_options=not real_one_was_first)
+    if not real_one_was_first:
+        pluginmanager.add_hookspecs(loop_factories.HookSpecifications)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    options.check_configuration(config)
+    marks.register(config)
+    pytest_asyncio.make_importable()
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    return options.header_line(config)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if items.is_async_function(metafunc.function):
+        loop_factories.parametrize(metafunc)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    items.add_mark_in_auto_mode(item)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+) -> Generator[None, object, object]:
+    item = items.item_involving_loops(request)
+    if item is None and not items.is_own_async_fixture(fixturedef, request):
+        return (yield)
+    from aldente._plugin.running import fixtures
+
+    with fixtures.prepared(fixturedef, request):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    if items.is_own_async_test(pyfuncitem):
+        from aldente._plugin.running import tests
+
+        with tests.made_synchronous(pyfuncitem):
+            return (yield)
+    try:
+        return (yield)
+    except pytest.fail.Exception as failure:
+        raise refusals.explained(pyfuncitem, failure) from None

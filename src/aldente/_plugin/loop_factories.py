@@ -1,0 +1,125 @@
+"""What makes the event loop of a test: by hook and by mark.
+
+The hook ``pytest_asyncio_loop_factories`` names factories; the test runs once with each of them, or
+with those that its mark ``asyncio(loop_factories=[...])`` picks. Without the hook the mark can pick
+``"asyncio"`` and, when the extra ``aldente[uvloop]`` is installed, ``"uvloop"``.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from aldente._plugin import items, marks
+
+if TYPE_CHECKING:
+    import asyncio
+
+    LoopFactory = Callable[[], asyncio.AbstractEventLoop]
+
+FACTORY_FIXTURE = "_asyncio_loop_factory"
+
+
+class HookSpecifications:
+    """The hooks that users may implement in a ``conftest.py``."""
+
+    @pytest.hookspec(firstresult=True)
+    def pytest_asyncio_loop_factories(
+        self, config: pytest.Config, item: pytest.Item
+    ) -> Mapping[str, LoopFactory] | None:
+        """Name the loop factories with which a test runs.
+
+        Args:
+            config: pytest's configuration.
+            item: the test, or its definition before parametrisation.
+
+        Returns:
+            A non-empty mapping of names to functions that make an event loop.
+        """
+        raise NotImplementedError
+
+
+@pytest.fixture(scope="session", name=FACTORY_FIXTURE)
+def _asyncio_loop_factory(request: pytest.FixtureRequest) -> Any:
+    """The loop factory that a test is parametrised with; no other test requests it."""
+    return request.param
+
+
+def parametrize(metafunc: pytest.Metafunc) -> None:
+    """Run an async test once with each of its loop factories, if it has any."""
+    definition = metafunc.definition
+    if items.is_claimed_elsewhere(definition):
+        return
+    mark = definition.get_closest_marker("asyncio")
+    if mark is not None:
+        marks.check(mark, definition.nodeid)
+    picked = mark.kwargs.get("loop_factories") if mark is not None else None
+    available = _available(metafunc, picked)
+    if available is None:
+        return
+    names: Sequence[str] = list(available) if picked is None else picked
+    metafunc.fixturenames.append(FACTORY_FIXTURE)
+    scope = marks.loop_scope_of(mark) if mark is not None else None
+    metafunc.parametrize(
+        FACTORY_FIXTURE,
+        [_parameter(name, available) for name in names],
+        ids=(pytest.HIDDEN_PARAM,) if len(names) == 1 else names,
+        indirect=True,
+        scope=None if scope is None else scope.value,
+    )
+
+
+def _parameter(name: str, available: Mapping[str, LoopFactory]) -> Any:
+    if name in available:
+        return available[name]
+    reason = (
+        f"Loop factory {name!r} is not available. Available factories: {', '.join(available)}."
+    )
+    return pytest.param(None, marks=pytest.mark.skip(reason=reason))
+
+
+def _available(
+    metafunc: pytest.Metafunc, picked: Sequence[str] | None
+) -> Mapping[str, LoopFactory] | None:
+    """The factories by name; None when the test is to run once, on asyncio's own loop."""
+    hook = metafunc.definition.ihook.pytest_asyncio_loop_factories
+    if hook.get_hookimpls():
+        return _checked(hook(config=metafunc.config, item=metafunc.definition))
+    if picked is None:
+        return None
+    if set(picked) <= {"asyncio", "uvloop"}:
+        return _built_in()
+    pytest.fail(
+        f"{metafunc.definition.nodeid}: mark.asyncio 'loop_factories' requires at least one "
+        f"pytest_asyncio_loop_factories hook implementation. It got {list(picked)!r}; without the "
+        "hook only 'asyncio' and 'uvloop' are known.",
+        pytrace=False,
+    )
+
+
+def _built_in() -> Mapping[str, LoopFactory]:
+    import asyncio
+
+    factories: dict[str, LoopFactory] = {"asyncio": asyncio.SelectorEventLoop}
+    if importlib.util.find_spec("uvloop") is not None:
+        import uvloop
+
+        factories["uvloop"] = uvloop.new_event_loop
+    return factories
+
+
+def _checked(result: object) -> Mapping[str, LoopFactory]:
+    if (
+        not isinstance(result, Mapping)
+        or not result
+        or any(not isinstance(name, str) or not name for name in result)
+        or any(not callable(factory) for factory in result.values())
+    ):
+        raise pytest.UsageError(
+            "pytest_asyncio_loop_factories must return a non-empty mapping of factory names to "
+            f"callables. It returned {result!r} ({type(result).__name__})."
+        )
+    return dict(result)

@@ -1,0 +1,94 @@
+"""The ``asyncio`` mark, with the meaning that pytest-asyncio gives it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from aldente._records import LoopScope
+from aldente._settings import parse_loop_scope
+from aldente.errors import InvalidSetting
+
+_ARGUMENTS = {"loop_scope", "scope", "loop_factories"}
+
+
+def register(config: pytest.Config) -> None:
+    """Make the mark known to ``--strict-markers`` and ``pytest --markers``."""
+    config.addinivalue_line(
+        "markers",
+        "asyncio(loop_scope=None, loop_factories=None): run the async test on the event loop of a "
+        "scope (function, class, module, package or session), once for each named loop factory.",
+    )
+
+
+def check(mark: pytest.Mark, nodeid: str) -> None:
+    """Fail the test when the mark has wrong arguments.
+
+    Args:
+        mark: an ``asyncio`` mark.
+        nodeid: the test's node id, which begins the message.
+    """
+    keywords = mark.kwargs
+    if mark.args or set(keywords) - _ARGUMENTS:
+        pytest.fail(
+            f"{nodeid}: mark.asyncio accepts only keyword arguments 'loop_scope' and "
+            f"'loop_factories'. It got {_written(mark)}.",
+            pytrace=False,
+        )
+    if "scope" in keywords:
+        if "loop_scope" in keywords:
+            pytest.fail(
+                f'{nodeid}: An asyncio pytest marker defines both "scope" and "loop_scope", but it '
+                'should only use "loop_scope".',
+                pytrace=False,
+            )
+        warnings.warn(
+            pytest.PytestDeprecationWarning(
+                'The "scope" keyword argument to the asyncio marker has been deprecated. Please use '
+                'the "loop_scope" argument instead.'
+            ),
+            stacklevel=2,
+        )
+    try:
+        loop_scope_of(mark)
+    except InvalidSetting as error:
+        pytest.fail(
+            f"{nodeid}: mark.asyncio got an unexpected loop scope value {error.value!r} "
+            f"({type(error.value).__name__}). {error.allowed}",
+            pytrace=False,
+        )
+    factories = keywords.get("loop_factories")
+    if factories is not None and not _are_names(factories):
+        pytest.fail(
+            f"{nodeid}: mark.asyncio 'loop_factories' must be a non-empty sequence of strings. "
+            f"It got {factories!r} ({type(factories).__name__}).",
+            pytrace=False,
+        )
+
+
+def loop_scope_of(mark: pytest.Mark) -> LoopScope | None:
+    """The loop scope that an ``asyncio`` mark asks for; None when it asks for none.
+
+    Raises:
+        InvalidSetting: it is not the name of a scope.
+    """
+    value = mark.kwargs.get("loop_scope") or mark.kwargs.get("scope")
+    return None if value is None else parse_loop_scope("loop_scope", value)
+
+
+def _are_names(value: Any) -> bool:
+    return (
+        isinstance(value, Sequence)
+        and not isinstance(value, str)
+        and len(value) > 0
+        and all(isinstance(name, str) and name for name in value)
+    )
+
+
+def _written(mark: pytest.Mark) -> str:
+    arguments = [repr(value) for value in mark.args]
+    arguments += [f"{name}={value!r}" for name, value in mark.kwargs.items()]
+    return f"asyncio({', '.join(arguments)})"

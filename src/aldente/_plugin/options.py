@@ -1,0 +1,133 @@
+"""The command line, the ini keys, and the header line."""
+
+from __future__ import annotations
+
+import pytest
+
+from aldente._plugin import pytest_compat
+from aldente._settings import (
+    Settings,
+    find_misspelt,
+    parse_default_fixture_loop_scope,
+    parse_default_test_loop_scope,
+    parse_mode,
+)
+from aldente.errors import InvalidSetting
+
+_settings_key = pytest.StashKey[tuple[object, Settings]]()
+
+
+def add_options(parser: pytest.Parser, *, with_asyncio_options: bool) -> None:
+    """Register the options of aldente and those it shares with pytest-asyncio."""
+    group = parser.getgroup("aldente", "async tests")
+    group.addoption(
+        "--aldente-full-trace",
+        dest="aldente_full_trace",
+        action="store_true",
+        default=False,
+        help="show the frames of asyncio and aldente in tracebacks too",
+    )
+    if with_asyncio_options:
+        _add_asyncio_options(parser)
+
+
+def _add_asyncio_options(parser: pytest.Parser) -> None:
+    group = parser.getgroup("asyncio")
+    group.addoption(
+        "--asyncio-mode",
+        dest="asyncio_mode",
+        default=None,
+        metavar="MODE",
+        help="'auto' runs every async test and fixture (default); 'strict' only those with "
+        "the asyncio mark or pytest_asyncio.fixture",
+    )
+    group.addoption(
+        "--asyncio-debug",
+        dest="asyncio_debug",
+        action="store_true",
+        default=None,
+        help="run event loops in asyncio's debug mode",
+    )
+    parser.addini("asyncio_mode", help="default of --asyncio-mode", default="auto")
+    parser.addini(
+        "asyncio_debug", help="default of --asyncio-debug", type="bool", default=False
+    )
+    parser.addini(
+        "asyncio_default_fixture_loop_scope",
+        help="scope of the event loop of async fixtures that name none "
+        "(default: the scope for which the fixture is cached)",
+        default=None,
+    )
+    parser.addini(
+        "asyncio_default_test_loop_scope",
+        help="scope of the event loop of tests that name none "
+        "(default: the widest among the async fixtures that the test uses)",
+        default=None,
+    )
+
+
+def settings_of(config: pytest.Config) -> Settings:
+    """The settings in force.
+
+    The mode is looked up on each call, because plugins such as pytest-aiohttp change it in their own
+    ``pytest_configure``.
+
+    Raises:
+        InvalidSetting: a value is not allowed.
+    """
+    mode = config.option.asyncio_mode
+    cached = config.stash.get(_settings_key, None)
+    if cached is not None and cached[0] == mode:
+        return cached[1]
+    settings = _read_settings(config)
+    config.stash[_settings_key] = (mode, settings)
+    return settings
+
+
+def _read_settings(config: pytest.Config) -> Settings:
+    mode = config.getoption("asyncio_mode")
+    debug = config.getoption("asyncio_debug")
+    return Settings(
+        mode=parse_mode(config.getini("asyncio_mode") if mode is None else mode),
+        debug=bool(config.getini("asyncio_debug") if debug is None else debug),
+        default_fixture_loop_scope=parse_default_fixture_loop_scope(
+            config.getini("asyncio_default_fixture_loop_scope")
+        ),
+        default_test_loop_scope=parse_default_test_loop_scope(
+            config.getini("asyncio_default_test_loop_scope")
+        ),
+        full_trace=bool(
+            config.getoption("aldente_full_trace") or config.getoption("fulltrace", False)
+        ),
+    )
+
+
+def check_configuration(config: pytest.Config) -> None:
+    """Refuse wrong values and misspelt keys at the start of the run.
+
+    Raises:
+        pytest.UsageError: with the value, its type and what is allowed.
+    """
+    try:
+        settings_of(config)
+    except InvalidSetting as error:
+        raise pytest.UsageError(str(error)) from None
+    known = [
+        key
+        for key in pytest_compat.known_configuration_keys(config)
+        if key.startswith(("aldente_", "asyncio_"))
+    ]
+    misspelt = find_misspelt(pytest_compat.configuration_keys(config), known)
+    if misspelt is not None:
+        key, nearest = misspelt
+        suggestion = f" Did you mean {nearest!r}?" if nearest else ""
+        raise pytest.UsageError(
+            f"unknown configuration key {key!r}: aldente has no such setting.{suggestion} "
+            f"Allowed are: {', '.join(sorted(known))}."
+        )
+
+
+def header_line(config: pytest.Config) -> str | None:
+    """The line in pytest's header that names what differs from the defaults; None when nothing does."""
+    differences = settings_of(config).differences()
+    return f"aldente: {', '.join(differences)}" if differences else None

@@ -1,0 +1,160 @@
+"""The only module that touches private names of pytest.
+
+Each use says why there is no public way and on which versions it was checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import pytest
+from _pytest.fixtures import get_scope_node, get_scope_package, resolve_fixture_function
+from _pytest.scope import Scope
+
+from aldente._records import LoopScope
+
+FixtureDef = pytest.FixtureDef[Any]
+
+# The first words of the failure with which pytest refuses an async test that no plugin has run.
+_ASYNC_REFUSAL = "async def functions are not natively supported"
+
+
+def item_of(request: pytest.FixtureRequest) -> pytest.Item:
+    """The test for which a fixture is being set up.
+
+    ``request.node`` is the module or session for wider fixtures. Checked on pytest 8.4 and 9.2.
+    """
+    item: pytest.Item = request._pyfuncitem
+    return item
+
+
+def closure(item: pytest.Item) -> Iterator[FixtureDef]:
+    """The definitions of the fixtures that a test is known to use, overridden ones that are requested
+    by their overriders included, and those it has used so far by ``request.getfixturevalue``.
+
+    The public ``item.fixturenames`` has names only. Checked on pytest 8.4 and 9.2.
+    """
+    information = getattr(item, "_fixtureinfo", None)
+    if information is None:
+        return
+    for name in information.names_closure:
+        definitions = information.name2fixturedefs.get(name)
+        if definitions:
+            yield from _requested(name, definitions)
+    yield from used_so_far(item)
+
+
+def dependencies(item: pytest.Item, fixturedef: FixtureDef) -> Iterator[FixtureDef]:
+    """The definitions of the fixtures that a fixture names as its arguments, seen from a test.
+
+    Checked on pytest 8.4 and 9.2.
+    """
+    information = getattr(item, "_fixtureinfo", None)
+    if information is None:
+        return
+    for name in fixturedef.argnames:
+        definitions: Sequence[FixtureDef] = information.name2fixturedefs.get(name) or ()
+        if name == fixturedef.argname and fixturedef in definitions:
+            definitions = definitions[: definitions.index(fixturedef)]
+        if definitions:
+            yield definitions[-1]
+
+
+def _requested(name: str, definitions: Sequence[FixtureDef]) -> Iterator[FixtureDef]:
+    """The closest definition of a fixture, and those further away that it overrides and requests."""
+    for definition in reversed(definitions):
+        yield definition
+        if name not in definition.argnames:
+            return
+
+
+def used_so_far(item: pytest.Item) -> Iterable[FixtureDef]:
+    """The definitions of the fixtures that have been set up for a test. Checked on pytest 8.4 and 9.2.
+    """
+    request = getattr(item, "_request", None)
+    return tuple(request._fixture_defs.values()) if request else ()
+
+
+def node_of_fixture_scope(
+    item: pytest.Item, fixturedef: FixtureDef, scope: LoopScope
+) -> pytest.Item | pytest.Collector:
+    """The node of the collection tree that a scope means for a fixture that a test requests.
+
+    It is the node with which pytest caches a fixture of that scope: a package is the one whose
+    conftest defines the fixture. Checked on pytest 8.4 and 9.2.
+    """
+    node: Any
+    if scope is LoopScope.FUNCTION:
+        node = item
+    elif scope is LoopScope.PACKAGE:
+        node = get_scope_package(item, fixturedef)
+    else:
+        node = get_scope_node(item, Scope(scope.value))
+    return item if node is None else node
+
+
+def bound_function(fixturedef: FixtureDef, request: pytest.FixtureRequest) -> Callable[..., Any]:
+    """The function of a fixture, bound to the test's instance when it is a method.
+
+    Checked on pytest 8.4 and 9.2.
+    """
+    return resolve_fixture_function(fixturedef, request)
+
+
+def cache_failure(fixturedef: FixtureDef, error: BaseException) -> None:
+    """Have every further request of a fixture raise an error, as if its set-up had raised it.
+
+    Checked on pytest 8.4 and 9.2, where ``cached_result`` is (value, cache key, failure).
+    """
+    if fixturedef.cached_result is not None:
+        key = fixturedef.cached_result[1]
+        fixturedef.cached_result = (None, key, (error, error.__traceback__))
+
+
+def parameters_of(item: pytest.Item) -> dict[str, Any]:
+    """The parameters of a parametrised test by name.
+
+    ``callspec`` is not documented, though many plugins read it. Checked on pytest 8.4 and 9.2.
+    """
+    callspec = getattr(item, "callspec", None)
+    return callspec.params if callspec is not None else {}
+
+
+def is_async_refusal(failure: pytest.fail.Exception) -> bool:
+    """Whether a failure is pytest's refusal to run an async test or to accept an awaitable result.
+
+    pytest raises it as a plain failure. Checked on pytest 8.4 and 9.2.
+    """
+    return str(failure.msg).startswith(_ASYNC_REFUSAL)
+
+
+def returned_by_test(failure: pytest.fail.Exception) -> object:
+    """What a test returned that pytest refused because it is awaitable; None when it did not run.
+
+    It is a local variable of the hook implementation that refused. Checked on pytest 8.4 and 9.2.
+    """
+    traceback = failure.__traceback__
+    while traceback is not None:
+        frame = traceback.tb_frame
+        if frame.f_code.co_name == "pytest_pyfunc_call" and "result" in frame.f_locals:
+            return frame.f_locals["result"]
+        traceback = traceback.tb_next
+    return None
+
+
+def configuration_keys(config: pytest.Config) -> list[str]:
+    """The keys of the user's configuration file.
+
+    ``config.inicfg`` is deprecated since pytest 9, without a public successor that lists keys that no
+    plugin knows. Checked on pytest 8.4 and 9.2.
+    """
+    configuration = getattr(config, "_inicfg", None)
+    if configuration is None:
+        configuration = config.inicfg
+    return list(configuration)
+
+
+def known_configuration_keys(config: pytest.Config) -> list[str]:
+    """The ini keys that pytest and all plugins have registered. Checked on pytest 8.4 and 9.2."""
+    return list(config._parser._inidict)

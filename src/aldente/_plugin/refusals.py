@@ -1,0 +1,71 @@
+"""Says why a test was not run, where pytest itself can only say that no plugin did."""
+
+from __future__ import annotations
+
+import inspect
+from typing import NoReturn
+
+import pytest
+
+from aldente._plugin import items, pytest_compat
+from aldente._plugin.options import settings_of
+
+
+def explained(item: pytest.Function, failure: pytest.fail.Exception) -> pytest.fail.Exception:
+    """A clearer failure in place of pytest's refusal of an async test; any other failure unchanged."""
+    if not pytest_compat.is_async_refusal(failure):
+        return failure
+    result = pytest_compat.returned_by_test(failure)
+    if result is not None:
+        if inspect.iscoroutine(result):
+            # The failure says it; Python's warning that it was never awaited would say it again.
+            result.close()
+        return pytest.fail.Exception(_message_for_result(item, result), pytrace=False)
+    if settings_of(item.config).mode == "strict" and not items.is_claimed_elsewhere(item):
+        return pytest.fail.Exception(_message_for_unmarked(item), pytrace=False)
+    return failure
+
+
+def refuse_async_generator(item: pytest.Function) -> NoReturn:
+    """Fail a test that is an async generator."""
+    pytest.fail(
+        f"{place(item)}: {item.originalname!r} is an async generator, because it contains 'yield', "
+        "so calling it runs nothing of it.\n"
+        "Tests can't yield: as a test it would always pass.\n"
+        "Mend: take out the 'yield'; to set up and tear down around a test, move it to a fixture.",
+        pytrace=False,
+    )
+
+
+def _message_for_result(item: pytest.Function, result: object) -> str:
+    name = item.originalname
+    return (
+        f"{place(item)}: {name!r} is a plain function that returned {_kind(result)}, and nothing "
+        "awaited it.\n"
+        "What it stands for has not run, so the test has tested nothing.\n"
+        f"Mend: write 'async def {name}' and await the call inside. If {name!r} is already async, "
+        "one of its decorators hides it: have the decorator return an 'async def' function."
+    )
+
+
+def _message_for_unmarked(item: pytest.Function) -> str:
+    return (
+        f"{place(item)}: async test {item.originalname!r} has no 'asyncio' mark, and "
+        "asyncio_mode=strict runs only marked tests.\n"
+        "Mend: mark it with @pytest.mark.asyncio, or set asyncio_mode=auto to run every async "
+        "test.\n"
+        "(async def functions are not natively supported by pytest.)"
+    )
+
+
+def _kind(result: object) -> str:
+    name = getattr(result, "__qualname__", None)
+    if inspect.iscoroutine(result):
+        return f"the coroutine {name!r}"
+    return f"an awaitable ({type(result).__name__})"
+
+
+def place(item: pytest.Function) -> str:
+    """The file and line of a test."""
+    path, line, _ = item.location
+    return path if line is None else f"{path}:{line + 1}"

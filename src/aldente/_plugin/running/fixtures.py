@@ -1,0 +1,173 @@
+"""Makes an async fixture into a function that pytest can call, and isolates context variables."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+from collections.abc import Callable, Iterator
+from contextvars import copy_context
+from typing import Any
+
+import pytest
+
+from aldente._loops.contexts import carry_over
+from aldente._loops.runner import LoopRunner
+from aldente._plugin import items, pytest_compat
+from aldente._plugin.loop_homes import LoopHome, describe_choice, home_of_fixture
+from aldente._plugin.options import settings_of
+from aldente._plugin.outcomes import unwrapped
+from aldente._plugin.running.registry import LoopRegistry, registry_of
+from aldente._plugin.tracebacks import hide_frames
+from aldente._records import LoopScope, SourcePlace
+from aldente.errors import FixtureCancelled, ImpossibleLoopScope
+
+FixtureDef = pytest.FixtureDef[Any]
+
+
+@contextlib.contextmanager
+def prepared(fixturedef: FixtureDef, request: pytest.FixtureRequest) -> Iterator[None]:
+    """Let pytest set up a fixture of a test that involves event loops.
+
+    An async fixture is made synchronous meanwhile. Context variables that a function-scoped fixture
+    sets last until the end of the test; those that a wider one sets are kept out of the test's context
+    and stay for as long as pytest itself would have them.
+    """
+    registry = registry_of(request.session)
+    with contextlib.ExitStack() as stack:
+        if request.scope != "function":
+            stack.enter_context(registry.isolation.outside())
+        if items.is_own_async_fixture(fixturedef, request):
+            stack.enter_context(_made_synchronous(fixturedef, request, registry))
+        elif request.scope == "function" and not registry.isolation.entered:
+            registry.isolation.enter()
+            pytest_compat.item_of(request).addfinalizer(registry.isolation.leave)
+        yield
+
+
+@contextlib.contextmanager
+def _made_synchronous(
+    fixturedef: FixtureDef, request: pytest.FixtureRequest, registry: LoopRegistry
+) -> Iterator[None]:
+    async_fixture = AsyncFixture(fixturedef, request, registry)
+    function = fixturedef.func
+
+    # A plain function, because pytest binds the fixture functions that are methods.
+    def set_up(**arguments: Any) -> Any:
+        __tracebackhide__ = True
+        return async_fixture.set_up(arguments)
+
+    fixturedef.func = set_up  # type: ignore[misc]
+    try:
+        yield
+    finally:
+        fixturedef.func = function  # type: ignore[misc]
+
+
+class AsyncFixture:
+    """One set-up and tear-down of an async fixture.
+
+    Args:
+        fixturedef: the fixture's definition.
+        request: the request for which pytest sets it up.
+        registry: the event loops of the session.
+
+    Raises:
+        pytest.fail.Exception: the loop it is to run on does not live as long as its value.
+    """
+
+    def __init__(
+        self, fixturedef: FixtureDef, request: pytest.FixtureRequest, registry: LoopRegistry
+    ) -> None:
+        self._fixturedef = fixturedef
+        self._request = request
+        self._registry = registry
+        self._item = pytest_compat.item_of(request)
+        self._function = pytest_compat.bound_function(fixturedef, request)
+        self._undo_context: Callable[[], None] | None = None
+        self._home = home_of_fixture(fixturedef, self._item, registry.homes)
+        self._check_home()
+        self._runner: LoopRunner
+
+    def set_up(self, arguments: dict[str, Any]) -> Any:
+        """Set the fixture up and return its value; its tear-down is added to the request."""
+        __tracebackhide__ = True
+        registry, fixturedef = self._registry, self._fixturedef
+        self._runner = registry.runner(self._home, self._item)
+        registry.homes[fixturedef] = self._home
+        self._request.addfinalizer(self._tear_down)
+        context = copy_context()
+        name = f"fixture {fixturedef.argname}"
+        needs = registry.hosts_used_by(self._item)
+        with self._showing_errors("set-up"):
+            if inspect.isasyncgenfunction(self._function):
+                host, value = self._runner.start_generator(
+                    self._function(**arguments),
+                    label=self._label,
+                    context=context,
+                    name=name,
+                    needs=needs,
+                )
+                registry.hosts[fixturedef] = host
+            else:
+                value = self._runner.run(
+                    self._function(**arguments), context=context, name=name, needs=needs
+                )
+        self._undo_context = carry_over(context)
+        return value
+
+    def _tear_down(self) -> None:
+        __tracebackhide__ = True
+        self._registry.homes.pop(self._fixturedef, None)
+        host = self._registry.hosts.pop(self._fixturedef, None)
+        with self._registry.isolation.outside() if self._is_wide else contextlib.nullcontext():
+            try:
+                if host is not None:
+                    with self._showing_errors("tear-down"):
+                        self._runner.finish_generator(host)
+            finally:
+                if self._undo_context is not None:
+                    self._undo_context()
+
+    @contextlib.contextmanager
+    def _showing_errors(self, phase: str) -> Iterator[None]:
+        """Turn what an async fixture raises into what pytest and the user can work with."""
+        __tracebackhide__ = True
+        try:
+            yield
+        except asyncio.CancelledError as cancellation:
+            # pytest stops in the middle of a tear-down when a CancelledError comes out of it.
+            raise FixtureCancelled(self._label, phase) from cancellation
+        except BaseException as error:
+            outcome = unwrapped(error)
+            if not settings_of(self._item.config).full_trace:
+                hide_frames(outcome)
+            if outcome is error:
+                raise
+            raise outcome from None
+
+    def _check_home(self) -> None:
+        caching_scope = LoopScope(self._request.scope)
+        if self._home.scope < caching_scope:
+            error = ImpossibleLoopScope(
+                self._fixturedef.argname,
+                self._place,
+                caching_scope.value,
+                self._home.scope.value,
+                describe_choice(self._fixturedef),
+            )
+            pytest.fail(str(error), pytrace=False)
+
+    @property
+    def _is_wide(self) -> bool:
+        return self._request.scope != "function"
+
+    @property
+    def _label(self) -> str:
+        return f"{self._fixturedef.argname!r} ({self._place})"
+
+    @property
+    def _place(self) -> str:
+        code = inspect.unwrap(getattr(self._function, "__func__", self._function)).__code__
+        path = self._request.session.startpath
+        return str(SourcePlace.relative_to(code.co_filename, code.co_firstlineno, path))

@@ -1,0 +1,88 @@
+"""The event loops of a session and what lives on them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from aldente._loops.contexts import IsolatedContext
+from aldente._loops.generator_host import GeneratorHost
+from aldente._loops.runner import LoopRunner
+from aldente._plugin import pytest_compat
+from aldente._plugin.loop_factories import FACTORY_FIXTURE
+from aldente._plugin.loop_homes import LoopHome
+from aldente._plugin.options import settings_of
+from aldente._records import LoopScope
+
+FixtureDef = pytest.FixtureDef[Any]
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
+
+
+class LoopRegistry:
+    """Keeps one runner for each loop that is needed, and closes it with the node it belongs to.
+
+    Attributes:
+        homes: the loops of the async fixtures that are set up now.
+        hosts: the tasks of the async generator fixtures that are set up now.
+        isolation: the context of the synchronous function-scoped fixtures of the current test.
+    """
+
+    def __init__(self) -> None:
+        self.homes: dict[FixtureDef, LoopHome] = {}
+        self.hosts: dict[FixtureDef, GeneratorHost[Any]] = {}
+        self.isolation = IsolatedContext()
+        self._runners: dict[tuple[pytest.Item | pytest.Collector, object], LoopRunner] = {}
+
+    def runner(self, home: LoopHome, item: pytest.Item) -> LoopRunner:
+        """The runner of a loop, for use by a test or its fixtures; made when there is none."""
+        factory: LoopFactory | None = pytest_compat.parameters_of(item).get(FACTORY_FIXTURE)
+        key = (home.node, factory)
+        runner = self._runners.get(key)
+        if runner is None:
+            debug = True if settings_of(item.config).debug else None
+            runner = LoopRunner(factory or asyncio.new_event_loop, debug)
+            self._runners[key] = runner
+            home.node.addfinalizer(lambda: self._close(key))
+        if home.scope is not LoopScope.FUNCTION:
+            # Running on it makes it current, which must not be left behind for the next test.
+            item.addfinalizer(_forget_current_loop)
+        return runner
+
+    def hosts_used_by(self, item: pytest.Item) -> list[GeneratorHost[Any]]:
+        """The tasks of the async generator fixtures that a test has used so far."""
+        if not self.hosts:
+            return []
+        used = pytest_compat.used_so_far(item)
+        return [self.hosts[fixturedef] for fixturedef in used if fixturedef in self.hosts]
+
+    def spread_deaths(self, item: pytest.Item) -> None:
+        """Let further tests that request a fixture that has died fail with the error it died of."""
+        for fixturedef in pytest_compat.used_so_far(item):
+            host = self.hosts.get(fixturedef)
+            if host is not None and host.death is not None:
+                host.death.add_note(
+                    f"Async fixture {host.label} ended with this error while {item.name!r} was using "
+                    "it, so the test was cancelled."
+                )
+                pytest_compat.cache_failure(fixturedef, host.death)
+
+    def _close(self, key: tuple[pytest.Item | pytest.Collector, object]) -> None:
+        self._runners.pop(key).close()
+
+
+def _forget_current_loop() -> None:
+    asyncio.set_event_loop(None)
+
+
+_registry_key = pytest.StashKey[LoopRegistry]()
+
+
+def registry_of(session: pytest.Session) -> LoopRegistry:
+    """The registry of a session; made when there is none."""
+    registry = session.stash.get(_registry_key, None)
+    if registry is None:
+        registry = session.stash[_registry_key] = LoopRegistry()
+    return registry

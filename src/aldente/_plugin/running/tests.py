@@ -1,0 +1,74 @@
+"""Makes an async test into a function that pytest can call."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from collections.abc import Callable, Coroutine, Iterator
+from contextvars import copy_context
+from typing import Any
+
+import pytest
+
+from aldente._plugin import items
+from aldente._plugin.loop_homes import home_of_test
+from aldente._plugin.options import settings_of
+from aldente._plugin.outcomes import unwrapped
+from aldente._plugin.refusals import refuse_async_generator
+from aldente._plugin.running.registry import LoopRegistry, registry_of
+from aldente._plugin.tracebacks import hide_frames
+
+
+@contextlib.contextmanager
+def made_synchronous(item: pytest.Function) -> Iterator[None]:
+    """Put a synchronous function in the place of an async test, for as long as the test runs.
+
+    The function is replaced, rather than called from here, so that every plugin that calls or wraps
+    ``item.obj`` works as with other tests.
+    """
+    holder, name = (
+        (item.obj.hypothesis, "inner_test")
+        if items.is_async_hypothesis_test(item.obj)
+        else (item, "obj")
+    )
+    function = getattr(holder, name)
+    if inspect.isasyncgenfunction(function):
+        refuse_async_generator(item)
+    setattr(holder, name, _synchronous(item, function))
+    try:
+        yield
+    finally:
+        setattr(holder, name, function)
+
+
+def _synchronous(item: pytest.Function, function: Callable[..., Any]) -> Callable[..., Any]:
+    registry = registry_of(item.session)
+
+    def run_test(*args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
+        return _run(item, registry, function(*args, **kwargs))
+
+    # Not functools.wraps: it would copy the mark that makes a function a coroutine function.
+    run_test.__name__ = getattr(function, "__name__", item.originalname)
+    run_test.__wrapped__ = function  # type: ignore[attr-defined]
+    return run_test
+
+
+def _run(item: pytest.Function, registry: LoopRegistry, coroutine: Coroutine[Any, Any, Any]) -> Any:
+    __tracebackhide__ = True
+    runner = registry.runner(home_of_test(item, registry.homes), item)
+    try:
+        return runner.run(
+            coroutine,
+            context=copy_context(),
+            name=item.name,
+            needs=registry.hosts_used_by(item),
+        )
+    except BaseException as error:
+        registry.spread_deaths(item)
+        outcome = unwrapped(error)
+        if not settings_of(item.config).full_trace:
+            hide_frames(outcome)
+        if outcome is error:
+            raise
+        raise outcome from None

@@ -1,0 +1,240 @@
+"""Every public exception of aldente.
+
+Each takes facts, keeps them as attributes and builds its own message from them: what happened, where,
+why it matters and what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+__all__ = [
+    "AldenteError",
+    "FixtureCancelled",
+    "FixtureEnded",
+    "FixtureYieldError",
+    "ImpossibleLoopScope",
+    "InvalidSetting",
+    "RunningLoopError",
+    "StuckTasks",
+]
+
+
+class AldenteError(Exception):
+    """The base of every exception that aldente raises for a mistake in its use.
+
+    >>> issubclass(RunningLoopError, AldenteError)
+    True
+    """
+
+
+class InvalidSetting(AldenteError, ValueError):
+    """A setting, mark argument or scope has a value that is not allowed.
+
+    Args:
+        name: the name of the setting, as the user writes it.
+        value: the value that was given.
+        allowed: what is allowed, in words.
+
+    >>> print(InvalidSetting("asyncio_mode", "atuo", "Valid modes: auto, strict."))
+    asyncio_mode='atuo' (str): 'atuo' is not a valid asyncio_mode. Valid modes: auto, strict.
+    """
+
+    def __init__(self, name: str, value: object, allowed: str) -> None:
+        self.name = name
+        self.value = value
+        self.allowed = allowed
+        super().__init__(name, value, allowed)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.name}={self.value!r} ({type(self.value).__name__}): "
+            f"{self.value!r} is not a valid {self.name}. {self.allowed}"
+        )
+
+
+class RunningLoopError(AldenteError, RuntimeError):
+    """An async test or fixture was to run while an event loop is running in this thread.
+
+    Args:
+        wanted: what was to run, for example ``"async fixture 'database'"``.
+        inside: what is running on the loop, or None when the loop is not one of aldente's.
+
+    >>> RunningLoopError("async fixture 'database'", "test_query").inside
+    'test_query'
+    """
+
+    def __init__(self, wanted: str, inside: str | None) -> None:
+        self.wanted = wanted
+        self.inside = inside
+        super().__init__(wanted, inside)
+
+    def __str__(self) -> str:
+        if self.inside is None:
+            return (
+                f"Cannot run {self.wanted}: an event loop that aldente did not start is already "
+                "running in this thread.\n"
+                "A thread runs one event loop at a time, so the test would never get its turn. "
+                "Playwright's sync API, for example, leaves its loop running for the whole session.\n"
+                "Mend: use that tool's async API in async tests, or run its sync tests in a pytest "
+                "run of their own."
+            )
+        return (
+            f"Cannot run {self.wanted} from inside {self.inside}, which is running on its event "
+            "loop.\n"
+            "The loop is busy with the caller, so it can't run anything else until the caller "
+            "returns: request.getfixturevalue() can't wait.\n"
+            "Mend: name the fixture as an argument of the test or fixture, so that it is set up "
+            "before."
+        )
+
+
+class ImpossibleLoopScope(AldenteError):
+    """A fixture is cached for longer than the event loop it runs on lives.
+
+    Args:
+        fixture: the name of the fixture.
+        place: the fixture's file and line.
+        caching_scope: the scope for which its value is cached.
+        loop_scope: the scope of the loop it was to run on.
+        chosen_by: where the loop scope comes from, as the user writes it.
+
+    >>> error = ImpossibleLoopScope("pool", "conftest.py:3", "session", "function", "loop_scope")
+    >>> error.caching_scope
+    'session'
+    """
+
+    def __init__(
+        self, fixture: str, place: str, caching_scope: str, loop_scope: str, chosen_by: str
+    ) -> None:
+        self.fixture = fixture
+        self.place = place
+        self.caching_scope = caching_scope
+        self.loop_scope = loop_scope
+        self.chosen_by = chosen_by
+        super().__init__(fixture, place, caching_scope, loop_scope, chosen_by)
+
+    def __str__(self) -> str:
+        return (
+            f"Async fixture {self.fixture!r} ({self.place}) is cached for the {self.caching_scope} "
+            f"but runs on a loop that lives for one {self.loop_scope} ({self.chosen_by}).\n"
+            "Its value would outlive the event loop it belongs to: the next test would get "
+            "connections and locks of a closed loop.\n"
+            f"Mend: either let the loop live as long (loop_scope={self.caching_scope!r}), or cache "
+            f"the fixture no longer than its loop (scope={self.loop_scope!r})."
+        )
+
+
+class FixtureYieldError(AldenteError):
+    """An async generator fixture yielded no value, or more than one.
+
+    Args:
+        fixture: the fixture, with its file and line.
+        yields: how often it yielded: 0, or 2 for "more than once".
+
+    >>> print(FixtureYieldError("'database' (conftest.py:7)", 0).yields)
+    0
+    """
+
+    def __init__(self, fixture: str, yields: int) -> None:
+        self.fixture = fixture
+        self.yields = yields
+        super().__init__(fixture, yields)
+
+    def __str__(self) -> str:
+        if self.yields == 0:
+            return (
+                f"Async fixture {self.fixture} did not yield a value: it returned before its "
+                "'yield'.\n"
+                "Mend: make every path through its set-up reach the 'yield', or raise."
+            )
+        return (
+            f"Async fixture {self.fixture} has more than one 'yield': it yielded again during "
+            "tear-down.\n"
+            "The first 'yield' hands over the value; what follows it is tear-down and must end.\n"
+            "Mend: yield once. For several values use 'params' or yield a tuple."
+        )
+
+
+class FixtureEnded(AldenteError):
+    """An async generator fixture ended by itself while its value was in use.
+
+    Args:
+        fixture: the fixture, with its file and line.
+        cancelled: whether it ended by a cancellation that it let through.
+
+    >>> FixtureEnded("'server' (conftest.py:7)", cancelled=True).cancelled
+    True
+    """
+
+    def __init__(self, fixture: str, *, cancelled: bool) -> None:
+        self.fixture = fixture
+        self.cancelled = cancelled
+        super().__init__(fixture, cancelled)
+
+    def __str__(self) -> str:
+        how = (
+            "was cancelled"
+            if self.cancelled
+            else "was cancelled at its 'yield', swallowed the cancellation and returned"
+        )
+        return (
+            f"Async fixture {self.fixture} {how} while its value was in use.\n"
+            "Whatever the test did with it from then on says nothing about the code under test.\n"
+            "Mend: find what cancels the fixture's task: a time-out or cancel scope around its "
+            "'yield', or code that cancels tasks that it did not start."
+        )
+
+
+class FixtureCancelled(AldenteError):
+    """A CancelledError came out of an async fixture that nobody meant to cancel.
+
+    Args:
+        fixture: the fixture, with its file and line.
+        phase: ``"set-up"`` or ``"tear-down"``.
+
+    >>> FixtureCancelled("'server' (conftest.py:7)", "tear-down").phase
+    'tear-down'
+    """
+
+    def __init__(self, fixture: str, phase: str) -> None:
+        self.fixture = fixture
+        self.phase = phase
+        super().__init__(fixture, phase)
+
+    def __str__(self) -> str:
+        return (
+            f"Async fixture {self.fixture} was cancelled during its {self.phase}.\n"
+            "It awaited something that was cancelled, or its own task was, and let the "
+            "CancelledError through.\n"
+            "Mend: when it awaits a task that it has cancelled itself, catch the CancelledError "
+            "there, for example with contextlib.suppress(asyncio.CancelledError)."
+        )
+
+
+class StuckTasks(AldenteError):
+    """Tasks went on running after they had been cancelled, and were given up.
+
+    Args:
+        tasks: one line for each task: its name, its coroutine and where it waits.
+        seconds: how long they were waited for, in seconds of loop time.
+
+    >>> StuckTasks(["'worker' at app.py:12"], 10.0).seconds
+    10.0
+    """
+
+    def __init__(self, tasks: Sequence[str], seconds: float) -> None:
+        self.tasks = list(tasks)
+        self.seconds = seconds
+        super().__init__(self.tasks, seconds)
+
+    def __str__(self) -> str:
+        lines = "\n".join(f"  {task}" for task in self.tasks)
+        return (
+            f"{len(self.tasks)} task(s) did not end within {self.seconds:g} s of being cancelled "
+            f"and were given up:\n{lines}\n"
+            "A task that swallows CancelledError cannot be stopped; in production it holds up the "
+            "shutdown.\n"
+            "Mend: let CancelledError through (re-raise it after cleaning up), and bound what the "
+            "task awaits in its 'finally'."
+        )
