@@ -6,6 +6,8 @@ Each use says why there is no public way and on which versions it was checked.
 from __future__ import annotations
 
 import asyncio
+import selectors
+import socket
 from typing import Any
 
 
@@ -57,3 +59,43 @@ def silence_destroyed_task(task: asyncio.Task[Any]) -> None:
     for tasks it has already accounted for. Checked on CPython 3.11, 3.12 and 3.13.
     """
     task._log_destroy_pending = False  # type: ignore[attr-defined]
+
+
+def is_policy_untouched() -> bool:
+    """Whether `asyncio.new_event_loop` makes asyncio's own kind of loop.
+
+    ``_event_loop_policy`` is None or asyncio's own policy until somebody sets another one. The public
+    ``get_event_loop_policy`` warns since CPython 3.14. Checked on CPython 3.11, 3.12 and 3.13.
+    """
+    policy = asyncio.events._event_loop_policy  # type: ignore[attr-defined]
+    return policy is None or type(policy).__module__.startswith("asyncio.")
+
+
+class LentPartsEventLoop(asyncio.SelectorEventLoop):
+    """asyncio's selector loop on a selector and a self-pipe that it is lent instead of making them.
+
+    Making and closing them is two thirds of the cost of a new loop. ``_make_self_pipe`` and
+    ``_close_self_pipe`` are the methods with which ``BaseSelectorEventLoop`` makes and closes the pair of
+    sockets through which other threads wake it; there is no public way to pass a pair in. Checked on
+    CPython 3.11, 3.12 and 3.13.
+
+    Args:
+        selector: a selector with nothing registered; the loop closes it as its own.
+        self_pipe: two connected non-blocking sockets, to read from and to write to; not closed.
+    """
+
+    def __init__(
+        self, selector: selectors.BaseSelector, self_pipe: tuple[socket.socket, socket.socket]
+    ) -> None:
+        self._self_pipe = self_pipe
+        super().__init__(selector)
+
+    def _make_self_pipe(self) -> None:
+        self._ssock, self._csock = self._self_pipe
+        self._internal_fds += 1
+        self._add_reader(self._ssock.fileno(), self._read_from_self)  # type: ignore[attr-defined]
+
+    def _close_self_pipe(self) -> None:
+        self._remove_reader(self._ssock.fileno())  # type: ignore[attr-defined]
+        self._ssock = self._csock = None  # type: ignore[assignment]
+        self._internal_fds -= 1

@@ -32,21 +32,20 @@ def drain_tasks(
     cancelled: set[AnyTask] = set()
     deadline = loop.time() + limit
     while tasks := [task for task in find_tasks() if not task.done()]:
+        remaining = deadline - loop.time()
+        if remaining <= 0:
+            break
         for task in tasks:
             if task not in cancelled:
                 task.cancel()
                 cancelled.add(task)
-        loop.run_until_complete(asyncio.wait(tasks, timeout=max(0.0, deadline - loop.time())))
-        if loop.time() >= deadline:
-            break
+        loop.run_until_complete(asyncio.wait(tasks, timeout=remaining))
     for task in cancelled:
         _report_exception(loop, task)
-    stuck = [task for task in find_tasks() if not task.done()]
-    if stuck:
-        lines = sorted(describe_task(task) for task in stuck)
-        for task in stuck:
+    if tasks:
+        for task in tasks:
             _asyncio_compat.silence_destroyed_task(task)
-        raise StuckTasks(lines, limit)
+        raise StuckTasks(sorted(describe_task(task) for task in tasks), limit)
 
 
 def describe_task(task: AnyTask) -> str:

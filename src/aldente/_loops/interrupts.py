@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
+
+
+_Handler = Callable[[int, FrameType | None], Any] | int | signal.Handlers | None
 
 
 class InterruptGuard:
@@ -22,27 +26,33 @@ class InterruptGuard:
 
     __slots__ = ("_handler", "_loop", "_task", "interrupted")
 
+    _handler: Callable[[int, FrameType | None], None] | None
+
     def __init__(self, task: asyncio.Task[Any], loop: asyncio.AbstractEventLoop) -> None:
         self._task = task
         self._loop = loop
         self.interrupted = False
-        # The bound method is kept because each access makes a new one, and exit compares identity.
-        self._handler = self._on_interrupt
+        self._handler = None
 
     def __enter__(self) -> InterruptGuard:
-        if (
-            threading.current_thread() is threading.main_thread()
-            and signal.getsignal(signal.SIGINT) is signal.default_int_handler
-        ):
-            signal.signal(signal.SIGINT, self._handler)
+        if threading.current_thread() is threading.main_thread():
+            # Kept because each access makes a new bound method, and exit compares identity.
+            self._handler = self._on_interrupt
+            # Setting answers what was set before. Asking first would double the cost, which is half
+            # of what running a trivial coroutine costs.
+            previous = signal.signal(signal.SIGINT, self._handler)
+            if previous is not signal.default_int_handler:
+                self._handler = None
+                signal.signal(signal.SIGINT, _restorable(previous))
         return self
 
     def __exit__(self, *exception: object) -> None:
-        if (
-            threading.current_thread() is threading.main_thread()
-            and signal.getsignal(signal.SIGINT) is self._handler
-        ):
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+        # Forgotten because it refers to this object: a cycle would keep loop and task alive.
+        handler, self._handler = self._handler, None
+        if handler is not None:
+            current = signal.signal(signal.SIGINT, signal.default_int_handler)
+            if current is not handler:
+                signal.signal(signal.SIGINT, _restorable(current))
 
     def _on_interrupt(self, signal_number: int, frame: FrameType | None) -> None:
         first = not self.interrupted
@@ -53,6 +63,11 @@ class InterruptGuard:
             self._loop.call_soon_threadsafe(_wake_up)
             return
         raise KeyboardInterrupt
+
+
+def _restorable(handler: _Handler) -> _Handler:
+    """A handler as `signal.signal` takes it; one that was not set from Python can't be put back."""
+    return signal.SIG_DFL if handler is None else handler
 
 
 def _wake_up() -> None:

@@ -173,8 +173,9 @@ class LoopRunner:
                     asyncio.set_event_loop(None)
 
     def _leftover_tasks(self) -> Collection[AnyTask]:
-        hosting = {host.task for host in self._hosts}
-        return asyncio.all_tasks(self._loop) | hosting
+        tasks = asyncio.all_tasks(self._loop)
+        tasks.update(host.task for host in self._hosts)
+        return tasks
 
     def _check_idle(self, wanted: str) -> None:
         if _asyncio_compat.is_loop_running_here():

@@ -15,7 +15,7 @@ from aldente._plugin import pytest_compat
 from aldente._plugin.options import settings_of
 
 # The marks with which other frameworks claim a test.
-FOREIGN_MARKS = ("anyio", "trio", "curio", "twisted", "asyncio_cooperative")
+FOREIGN_MARKS = frozenset({"anyio", "trio", "curio", "twisted", "asyncio_cooperative"})
 
 _involves_loops_key = pytest.StashKey[bool]()
 
@@ -48,22 +48,26 @@ def is_own_async_test(item: pytest.Item) -> bool:
     """Whether a test is an async function that aldente runs."""
     if not isinstance(item, pytest.Function) or not is_async_function(item.obj):
         return False
-    if is_claimed_elsewhere(item):
-        return False
-    return item.get_closest_marker("asyncio") is not None or (
-        settings_of(item.config).mode == "auto"
-    )
+    claim = _claim(item)
+    return claim == "asyncio" or (claim is None and settings_of(item.config).mode == "auto")
 
 
 def is_claimed_elsewhere(item: pytest.Item) -> bool:
     """Whether another framework's mark or fixture claims a test."""
-    keywords = item.keywords
+    return _claim(item) not in (None, "asyncio")
+
+
+def _claim(item: pytest.Item) -> str | None:
+    """The mark or fixture with which a framework claims a test; any other beats ``asyncio``."""
     if "anyio_backend" in getattr(item, "fixturenames", ()):
-        return True
-    # Names of parents and functions are keywords too, so a keyword alone is no proof.
-    return any(
-        mark in keywords and item.get_closest_marker(mark) is not None for mark in FOREIGN_MARKS
-    )
+        return "anyio_backend"
+    claim = None
+    for mark in item.iter_markers():
+        if mark.name in FOREIGN_MARKS:
+            return mark.name
+        if mark.name == "asyncio":
+            claim = mark.name
+    return claim
 
 
 def add_mark_in_auto_mode(item: pytest.Item) -> None:
@@ -72,10 +76,9 @@ def add_mark_in_auto_mode(item: pytest.Item) -> None:
         isinstance(item, pytest.Function)
         and is_async_function(item.obj)
         and settings_of(item.config).mode == "auto"
-        and item.get_closest_marker("asyncio") is None
-        and not is_claimed_elsewhere(item)
+        and _claim(item) is None
     ):
-        item.add_marker("asyncio")
+        item.add_marker(pytest.mark.asyncio)
 
 
 def is_own_async_fixture(

@@ -51,9 +51,12 @@ def _asyncio_loop_factory(request: pytest.FixtureRequest) -> Any:
 def parametrize(metafunc: pytest.Metafunc) -> None:
     """Run an async test once with each of its loop factories, if it has any."""
     definition = metafunc.definition
+    mark = definition.get_closest_marker("asyncio")
+    hook = definition.ihook.pytest_asyncio_loop_factories
+    if mark is None and not hook.get_hookimpls():
+        return
     if items.is_claimed_elsewhere(definition):
         return
-    mark = definition.get_closest_marker("asyncio")
     if mark is not None:
         marks.check(mark, definition.nodeid)
     picked = mark.kwargs.get("loop_factories") if mark is not None else None

@@ -10,6 +10,7 @@ import pytest
 
 from aldente._loops.contexts import IsolatedContext
 from aldente._loops.generator_host import GeneratorHost
+from aldente._loops.recycling import LoopMaker
 from aldente._loops.runner import LoopRunner
 from aldente._plugin import pytest_compat
 from aldente._plugin.loop_factories import FACTORY_FIXTURE
@@ -30,7 +31,9 @@ class LoopRegistry:
         isolation: the context of the synchronous function-scoped fixtures of the current test.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, config: pytest.Config) -> None:
+        self._make_loop = LoopMaker()
+        config.add_cleanup(self._make_loop.close)
         self.homes: dict[FixtureDef, LoopHome] = {}
         self.hosts: dict[FixtureDef, GeneratorHost[Any]] = {}
         self.isolation = IsolatedContext()
@@ -43,7 +46,7 @@ class LoopRegistry:
         runner = self._runners.get(key)
         if runner is None:
             debug = True if settings_of(item.config).debug else None
-            runner = LoopRunner(factory or asyncio.new_event_loop, debug)
+            runner = LoopRunner(factory or self._make_loop, debug)
             self._runners[key] = runner
             home.node.addfinalizer(lambda: self._close(key))
         if home.scope is not LoopScope.FUNCTION:
@@ -84,5 +87,5 @@ def registry_of(session: pytest.Session) -> LoopRegistry:
     """The registry of a session; made when there is none."""
     registry = session.stash.get(_registry_key, None)
     if registry is None:
-        registry = session.stash[_registry_key] = LoopRegistry()
+        registry = session.stash[_registry_key] = LoopRegistry(session.config)
     return registry
