@@ -106,6 +106,8 @@ class GeneratorHost(Generic[T]):
         # Before its yield the task ends only by raising: see _live.
         assert exception is not None
         self.ready.set_exception(exception)
+        # Asked for, so that asyncio does not log that nobody did when Ctrl-C ended the wait for it.
+        self.ready.exception()
 
     def _cause_of_death(self, task: asyncio.Task[None]) -> BaseException:
         if task.cancelled():

@@ -222,10 +222,16 @@ class LoopRunner:
     def _abandon(self, goal: asyncio.Future[Any], task: AnyTask) -> None:
         """End a task whose result nobody will ask for any more."""
         if not task.done():
-            drain_tasks(self._loop, lambda: [task], DRAIN_LIMIT_INTERRUPTED)
-        if goal.done() and not goal.cancelled():
-            # Asked for, so that asyncio does not log that nobody did.
-            goal.exception()
+            try:
+                drain_tasks(self._loop, lambda: [task], DRAIN_LIMIT_INTERRUPTED)
+            except (KeyboardInterrupt, SystemExit):
+                # A task group hands the interrupt of one of its tasks on to the task around it.
+                if not task.done():
+                    raise
+        for future in (task, goal):
+            if future.done() and not future.cancelled():
+                # Asked for, so that asyncio does not log that nobody did.
+                future.exception()
 
     def _raise_reason(
         self,

@@ -58,6 +58,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_itemcollected(item: pytest.Item) -> None:
     items.add_mark_in_auto_mode(item)
+    loop_factories.request_factory_first(item)
 
 
 @pytest.hookimpl(wrapper=True)

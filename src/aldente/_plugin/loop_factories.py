@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from aldente._plugin import items, marks
+from aldente._plugin import items, marks, pytest_compat
 
 if TYPE_CHECKING:
     import asyncio
@@ -73,6 +73,18 @@ def parametrize(metafunc: pytest.Metafunc) -> None:
         indirect=True,
         scope=None if scope is None else scope.value,
     )
+
+
+def request_factory_first(item: pytest.Item) -> None:
+    """Have a test that is parametrised with loop factories request its factory ahead of its fixtures.
+
+    So a change of factory ends what lives on the loop of the one before, ahead of the question whether
+    that can be used again.
+    """
+    if FACTORY_FIXTURE in pytest_compat.parameters_of(item):
+        names: list[str] = getattr(item, "fixturenames", [])
+        if FACTORY_FIXTURE not in names:
+            names.insert(0, FACTORY_FIXTURE)
 
 
 def _parameter(name: str, available: Mapping[str, LoopFactory]) -> Any:

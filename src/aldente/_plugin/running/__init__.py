@@ -4,4 +4,6 @@
     The event loops of a session and what lives on them.
 ``tests``, ``fixtures``
     Make an async test or fixture into a function that pytest can call.
+``raising``
+    Raises what they have raised, as the user should see it.
 """

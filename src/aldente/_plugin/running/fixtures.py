@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import inspect
 from collections.abc import Callable, Iterator
 from contextvars import copy_context
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -15,10 +16,8 @@ from aldente._loops.contexts import carry_over
 from aldente._loops.runner import LoopRunner
 from aldente._plugin import items, pytest_compat
 from aldente._plugin.loop_homes import LoopHome, describe_choice, home_of_fixture
-from aldente._plugin.options import settings_of
-from aldente._plugin.outcomes import unwrapped
+from aldente._plugin.running.raising import reraise
 from aldente._plugin.running.registry import LoopRegistry, registry_of
-from aldente._plugin.tracebacks import hide_frames
 from aldente._records import LoopScope, SourcePlace
 from aldente.errors import FixtureCancelled, ImpossibleLoopScope
 
@@ -96,10 +95,13 @@ class AsyncFixture:
         self._runner = registry.runner(self._home, self._item)
         registry.homes[fixturedef] = self._home
         self._request.addfinalizer(self._tear_down)
+        registry.end_with_factory(
+            self._item, functools.partial(fixturedef.finish, request=self._request)
+        )
         context = copy_context()
         name = f"fixture {fixturedef.argname}"
         needs = registry.hosts_used_by(self._item)
-        with self._showing_errors("set-up"):
+        try:
             if inspect.isasyncgenfunction(self._function):
                 host, value = self._runner.start_generator(
                     self._function(**arguments),
@@ -113,6 +115,8 @@ class AsyncFixture:
                 value = self._runner.run(
                     self._function(**arguments), context=context, name=name, needs=needs
                 )
+        except BaseException as error:
+            self._fail(error, "set-up")
         self._undo_context = carry_over(context)
         return value
 
@@ -123,28 +127,22 @@ class AsyncFixture:
         with self._registry.isolation.outside() if self._is_wide else contextlib.nullcontext():
             try:
                 if host is not None:
-                    with self._showing_errors("tear-down"):
-                        self._runner.finish_generator(host)
+                    self._runner.finish_generator(host)
+            except BaseException as error:
+                self._fail(error, "tear-down")
             finally:
                 if self._undo_context is not None:
                     self._undo_context()
 
-    @contextlib.contextmanager
-    def _showing_errors(self, phase: str) -> Iterator[None]:
-        """Turn what an async fixture raises into what pytest and the user can work with."""
+    def _fail(self, error: BaseException, phase: str) -> NoReturn:
+        """Raise what an async fixture has raised, as something that pytest can work with."""
         __tracebackhide__ = True
-        try:
-            yield
-        except asyncio.CancelledError as cancellation:
+        if isinstance(error, asyncio.CancelledError):
             # pytest stops in the middle of a tear-down when a CancelledError comes out of it.
-            raise FixtureCancelled(self._label, phase) from cancellation
-        except BaseException as error:
-            outcome = unwrapped(error)
-            if not settings_of(self._item.config).full_trace:
-                hide_frames(outcome)
-            if outcome is error:
-                raise
-            raise outcome from None
+            cancelled = FixtureCancelled(self._label, phase)
+            cancelled.__cause__ = error
+            error = cancelled
+        reraise(error, self._item.config)
 
     def _check_home(self) -> None:
         caching_scope = LoopScope(self._request.scope)

@@ -17,6 +17,7 @@ from aldente._plugin.loop_factories import FACTORY_FIXTURE
 from aldente._plugin.loop_homes import LoopHome
 from aldente._plugin.options import settings_of
 from aldente._records import LoopScope
+from aldente.errors import StuckTasks
 
 FixtureDef = pytest.FixtureDef[Any]
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
@@ -49,10 +50,20 @@ class LoopRegistry:
             runner = LoopRunner(factory or self._make_loop, debug)
             self._runners[key] = runner
             home.node.addfinalizer(lambda: self._close(key))
+            self.end_with_factory(item, lambda: self._close(key))
         if home.scope is not LoopScope.FUNCTION:
             # Running on it makes it current, which must not be left behind for the next test.
             item.addfinalizer(_forget_current_loop)
         return runner
+
+    def end_with_factory(self, item: pytest.Item, end: Callable[[], object]) -> None:
+        """Have something end when pytest goes on to the next loop factory, if the test has one.
+
+        What is registered last ends first, as with pytest's finalizers.
+        """
+        for fixturedef in pytest_compat.used_so_far(item):
+            if fixturedef.argname == FACTORY_FIXTURE:
+                fixturedef.addfinalizer(end)
 
     def hosts_used_by(self, item: pytest.Item) -> list[GeneratorHost[Any]]:
         """The tasks of the async generator fixtures that a test has used so far."""
@@ -73,7 +84,14 @@ class LoopRegistry:
                 pytest_compat.cache_failure(fixturedef, host.death)
 
     def _close(self, key: tuple[pytest.Item | pytest.Collector, object]) -> None:
-        self._runners.pop(key).close()
+        runner = self._runners.pop(key, None)
+        if runner is None:
+            return
+        try:
+            runner.close()
+        except StuckTasks as error:
+            # No frame of the user's is on the stack, so there is no traceback worth showing.
+            pytest.fail(str(error), pytrace=False)
 
 
 def _forget_current_loop() -> None:

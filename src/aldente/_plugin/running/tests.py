@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import inspect
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextvars import copy_context
 from typing import Any
 
@@ -12,11 +13,9 @@ import pytest
 
 from aldente._plugin import items
 from aldente._plugin.loop_homes import home_of_test
-from aldente._plugin.options import settings_of
-from aldente._plugin.outcomes import unwrapped
 from aldente._plugin.refusals import refuse_async_generator
+from aldente._plugin.running.raising import reraise
 from aldente._plugin.running.registry import LoopRegistry, registry_of
-from aldente._plugin.tracebacks import hide_frames
 
 
 @contextlib.contextmanager
@@ -46,12 +45,19 @@ def _synchronous(item: pytest.Function, function: Callable[..., Any]) -> Callabl
 
     def run_test(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
-        return _run(item, registry, function(*args, **kwargs))
+        awaitable = function(*args, **kwargs)
+        coroutine = awaitable if asyncio.iscoroutine(awaitable) else _await(awaitable)
+        return _run(item, registry, coroutine)
 
     # Not functools.wraps: it would copy the mark that makes a function a coroutine function.
     run_test.__name__ = getattr(function, "__name__", item.originalname)
     run_test.__wrapped__ = function  # type: ignore[attr-defined]
     return run_test
+
+
+async def _await(awaitable: Awaitable[Any]) -> Any:
+    """Await what a function marked as a coroutine function returned, for a task needs a coroutine."""
+    return await awaitable
 
 
 def _run(item: pytest.Function, registry: LoopRegistry, coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -66,9 +72,4 @@ def _run(item: pytest.Function, registry: LoopRegistry, coroutine: Coroutine[Any
         )
     except BaseException as error:
         registry.spread_deaths(item)
-        outcome = unwrapped(error)
-        if not settings_of(item.config).full_trace:
-            hide_frames(outcome)
-        if outcome is error:
-            raise
-        raise outcome from None
+        reraise(error, item.config)

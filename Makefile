@@ -1,0 +1,134 @@
+# The house-keeping of aldente; "make help" lists the targets.
+#
+# It needs GNU make and one Python that aldente supports, and installs everything else from the package
+# index into environments under .venv/: one for each Python found, and one for the worked example as its
+# users would have it. An environment is made anew when pyproject.toml has changed.
+#
+#   make test PYTHONS="python3.12 /opt/python/bin/python3.13"    takes these Pythons, looks for no others
+#   make test JOBS=8                                             runs 8 tests at a time
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SUFFIXES:
+# The test runs keep all cores busy by themselves, and their output is to be read in order.
+.NOTPARALLEL:
+
+JOBS ?= 2
+PYTHONS ?=
+
+EXAMPLE := examples/fetcher
+# -qq leaves pip's errors, and only these.
+PIP_INSTALL := -m pip install -qq --disable-pip-version-check
+COVERAGE := build/coverage
+
+# Looking for Pythons takes a second, which help and clean need not wait for.
+ifneq ($(filter-out help clean,$(or $(MAKECMDGOALS),help)),)
+STARTER := $(shell for name in $(PYTHONS) python3 python python3.14 python3.13 python3.12 python3.11; do \
+    if $$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; \
+    then echo $$name; break; fi; done)
+ifeq ($(STARTER),)
+$(error No Python of 3.11 or newer was found on PATH; name one with PYTHONS=...)
+endif
+# One word for each supported version: 3.13=/usr/bin/python3.13, or 3.14= when there is none.
+FOUND := $(shell $(STARTER) tools/find_pythons.py $(PYTHONS))
+VERSIONS := $(foreach pair,$(filter-out %=,$(FOUND)),$(firstword $(subst =, ,$(pair))))
+MISSING := $(patsubst %=,%,$(filter %=,$(FOUND)))
+ifeq ($(VERSIONS),)
+$(error No Python to work with)
+endif
+NEWEST := $(lastword $(VERSIONS))
+endif
+
+# The interpreter of a version, and the one inside its environment.
+interpreter = $(patsubst $(1)=%,%,$(filter $(1)=%,$(FOUND)))
+python = .venv/$(1)/bin/python
+TOOLS := .venv/$(NEWEST)/bin
+
+
+##   make help          list the targets
+.PHONY: help
+help:
+	@sed -n 's/^## //p' $(MAKEFILE_LIST)
+
+##   make demo          install aldente and the worked example; run its tests and the program
+.PHONY: demo
+demo: .venv/demo/.installed
+	cd $(EXAMPLE) && ../../.venv/demo/bin/python -m pytest -v
+	.venv/demo/bin/python tools/run_demo.py
+
+##   make test          lint; run all tests on every Python found, and the example's
+.PHONY: test
+test: lint coverage $(VERSIONS:%=example-%)
+	@echo "Tested on Python $(VERSIONS).$(if $(MISSING), Not found, so not tested: $(MISSING).)"
+
+##   make test-3.12     run all tests on one Python
+.PHONY: $(VERSIONS:%=test-%)
+$(VERSIONS:%=test-%): test-%: .venv/%/.installed
+	rm -rf $(COVERAGE)/$*
+	mkdir -p $(COVERAGE)/$*
+	COVERAGE_FILE="$(CURDIR)/$(COVERAGE)/$*/data" \
+	    $(call python,$*) -m coverage run -m pytest -n $(JOBS) --dist loadgroup
+
+##   make example-3.12  run the worked example's tests on one Python
+.PHONY: $(VERSIONS:%=example-%)
+$(VERSIONS:%=example-%): example-%: .venv/%/.installed
+	cd $(EXAMPLE) && ../../$(call python,$*) -m pytest -q
+
+##   make coverage      run all tests on every Python found; report what they cover together
+.PHONY: coverage
+coverage: $(VERSIONS:%=test-%)
+	COVERAGE_FILE=$(COVERAGE)/data $(TOOLS)/coverage combine --quiet $(VERSIONS:%=$(COVERAGE)/%)
+	COVERAGE_FILE=$(COVERAGE)/data $(TOOLS)/coverage report
+
+##   make lint          check format, style, types and the direction of imports
+.PHONY: lint
+lint: .venv/$(NEWEST)/.tools-installed
+	$(TOOLS)/ruff format --check .
+	$(TOOLS)/ruff check .
+	$(TOOLS)/mypy
+	cd $(EXAMPLE) && ../../$(TOOLS)/mypy
+	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(TOOLS)/pyright --pythonpath $(TOOLS)/python
+	$(TOOLS)/lint-imports --no-logo
+
+##   make format        rewrite the code in its format, and mend what ruff can mend
+.PHONY: format
+format: .venv/$(NEWEST)/.tools-installed
+	$(TOOLS)/ruff format .
+	$(TOOLS)/ruff check --fix .
+
+##   make docs          execute the code blocks of the documentation
+.PHONY: docs
+docs: .venv/$(NEWEST)/.installed
+	$(call python,$(NEWEST)) -m pytest docs README.md
+
+##   make bench         measure what aldente costs, beside its peers (benchmarks/README.md)
+.PHONY: bench
+bench:
+	set -e; for script in $(filter-out benchmarks/measuring.py,$(wildcard benchmarks/*.py)); do \
+	    $(call interpreter,$(NEWEST)) $$script; done
+
+##   make clean         remove environments, caches and reports
+.PHONY: clean
+clean:
+	rm -rf .venv build dist benchmarks/.environments .coverage .coverage.*
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(addprefix $(EXAMPLE)/,.pytest_cache .mypy_cache .ruff_cache .hypothesis)
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+
+$(VERSIONS:%=.venv/%/.installed): .venv/%/.installed: pyproject.toml $(EXAMPLE)/pyproject.toml
+	rm -rf $(@D)
+	$(call interpreter,$*) -m venv $(@D)
+	$(@D)/bin/python $(PIP_INSTALL) --editable ".[test]" --editable "$(EXAMPLE)[postgres,test]"
+	touch $@
+
+# What only "make lint" needs goes into one environment, as most of the time is spent installing it.
+.venv/$(NEWEST)/.tools-installed: .venv/$(NEWEST)/.installed
+	$(@D)/bin/python $(PIP_INSTALL) --editable ".[dev]"
+	touch $@
+
+.venv/demo/.installed: pyproject.toml $(EXAMPLE)/pyproject.toml
+	rm -rf $(@D)
+	$(call interpreter,$(NEWEST)) -m venv $(@D)
+	$(@D)/bin/python $(PIP_INSTALL) --editable . --editable "$(EXAMPLE)[test]"
+	touch $@
