@@ -1,0 +1,1 @@
+"""One database system per module, behind the interface in `fetcher.drivers.driver`."""
