@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -15,18 +15,28 @@ RunProject = Callable[..., pytest.RunResult]
 
 
 @pytest.fixture
-def run_project(pytester: pytest.Pytester) -> RunProject:
+def run_project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> RunProject:
     """Writes modules given by name (``test_it`` and ``conftest`` for example) and runs pytest.
 
-    Positional arguments go to pytest. The run is in a process of its own when ``subprocess=True``;
-    else it is in this process, which is much faster.
+    Positional arguments go to pytest; ``ini`` is added to its configuration file. Of the installed
+    plugins only aldente is loaded, and those named in ``plugins`` by entry point. The run is in a
+    process of its own when ``subprocess=True``; else it is in this one, which is much faster.
     """
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
 
-    def run(*arguments: str, subprocess: bool = False, ini: str = "", **modules: str) -> pytest.RunResult:
+    def run(
+        *arguments: str,
+        ini: str = "",
+        plugins: Sequence[str] = (),
+        subprocess: bool = False,
+        **modules: str,
+    ) -> pytest.RunResult:
         pytester.makeini(f"[pytest]\nfilterwarnings = error\n{ini}")
         if modules:
             pytester.makepyfile(**modules)
-        options = ("-p", "no:cacheprovider", *arguments)
+        options = ["-p", "no:cacheprovider", *arguments]
+        for plugin in ("aldente", *plugins):
+            options += ["-p", plugin]
         if subprocess:
             return pytester.runpytest_subprocess(*options)
         return pytester.runpytest_inprocess(*options)

@@ -57,6 +57,7 @@ def test_hypothesis_runs_every_example_on_the_tests_loop(run_project: RunProject
     """``@given`` on an async test runs each example on the test's loop, with its fixtures."""
     pytest.importorskip("hypothesis")
     result = run_project(
+        plugins=["hypothesispytest"],
         test_it="""
         import asyncio
         import pytest
@@ -94,6 +95,7 @@ def test_hypothesis_health_check_is_untouched(run_project: RunProject) -> None:
     """Hypothesis still warns of a function-scoped fixture that its examples share."""
     pytest.importorskip("hypothesis")
     result = run_project(
+        plugins=["hypothesispytest"],
         test_it="""
         import pytest
         from hypothesis import given, settings, strategies
@@ -117,6 +119,7 @@ def test_xdist_distributes_async_tests(run_project: RunProject) -> None:
     pytest.importorskip("xdist")
     result = run_project(
         "-n", "2",
+        plugins=["xdist"],
         test_it="""
         import asyncio
         import pytest
@@ -138,7 +141,8 @@ def test_reruns_start_afresh(run_project: RunProject) -> None:
     """With pytest-rerunfailures each rerun has fresh function-scoped fixtures and a fresh loop."""
     pytest.importorskip("pytest_rerunfailures")
     result = run_project(
-        "--reruns", "2", "-p", "rerunfailures",
+        "--reruns", "2",
+        plugins=["rerunfailures"],
         test_it="""
         import asyncio
         import pytest
@@ -237,8 +241,9 @@ def test_pytest_runs_in_a_thread(pytester: pytest.Pytester) -> None:
     assert result.ret == 0, result.stdout.str()
 
 
-def test_without_the_plugin_nothing_is_left(run_project: RunProject) -> None:
+def test_without_the_plugin_nothing_is_left(pytester: pytest.Pytester) -> None:
     """``-p no:aldente`` takes aldente out of the run."""
-    result = run_project("-p", "no:aldente", test_it="async def test_it(): pass", subprocess=True)
+    pytester.makepyfile("async def test_it(): pass")
+    result = pytester.runpytest_subprocess("-p", "no:aldente")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*async def functions are not natively supported*"])

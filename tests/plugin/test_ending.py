@@ -344,9 +344,14 @@ async def test_never_runs():
 def interrupt_run(folder: Path, body: str, presses: int = 1, *options: str) -> tuple[int, str]:
     """Run pytest in a process, press Ctrl-C when the test waits, and return exit code and output."""
     (folder / "test_it.py").write_text(body)
-    command = [sys.executable, "-m", "pytest", "-s", "-p", "no:cacheprovider", *options]
+    command = [sys.executable, "-m", "pytest", "-s", "-p", "no:cacheprovider", "-p", "aldente"]
     process = subprocess.Popen(
-        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [*command, *options],
+        cwd=folder,
+        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     try:
         wait_for(folder / "ready", process)

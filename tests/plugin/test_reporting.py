@@ -210,8 +210,9 @@ def test_last_failed_runs_async_tests_again(
     """``--lf`` selects the async tests that failed."""
     modules = {"test_it": "async def test_good(): pass\nasync def test_bad(): assert False"}
     pytester.makepyfile(**modules)
-    pytester.runpytest_inprocess().assert_outcomes(passed=1, failed=1)
-    pytester.runpytest_inprocess("--lf").assert_outcomes(failed=1, deselected=0)
+    options = ("-p", "aldente", "-p", "cacheprovider")
+    pytester.runpytest_inprocess(*options).assert_outcomes(passed=1, failed=1)
+    pytester.runpytest_inprocess(*options, "--lf").assert_outcomes(failed=1, deselected=0)
 
 
 def test_junit_xml_is_as_for_sync_tests(run_project: RunProject, pytester: pytest.Pytester) -> None:

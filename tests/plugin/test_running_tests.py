@@ -252,7 +252,7 @@ def test_strict_mode_refuses_unmarked_tests(run_project: RunProject) -> None:
 def test_other_frameworks_tests_are_left_to_them(run_project: RunProject) -> None:
     """A test with another framework's mark or fixture is not run by aldente."""
     result = run_project(
-        "-p", "anyio",
+        plugins=["anyio"],
         test_it="""
         import asyncio
         import pytest
