@@ -83,6 +83,7 @@ class _Parts:
         self.self_pipe = socket.socketpair()
         for end in self.self_pipe:
             end.setblocking(False)
+        self.selector.register(self.self_pipe[0], selectors.EVENT_READ)
 
     def are_usable(self) -> bool:
         """Whether a new loop may have them: a child process shares them with its parent."""
@@ -90,8 +91,8 @@ class _Parts:
 
     def give_back(self) -> None:
         """Take the parts back from a loop that is closing."""
-        if self.selector.get_map() or not self._empty_pipe():
-            # The loop left a descriptor registered, or the user closed what was lent.
+        if len(self.selector.get_map()) != 1 or not self._empty_pipe():
+            # The loop left another descriptor registered, or the user closed what was lent.
             self.close()
         else:
             self._idle.append(self)

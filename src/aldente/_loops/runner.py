@@ -158,8 +158,9 @@ class LoopRunner:
         if loop.is_closed():
             return
         try:
-            limit = DRAIN_LIMIT_INTERRUPTED if self._interrupted else DRAIN_LIMIT
-            drain_tasks(loop, self._leftover_tasks, limit)
+            if self._leftover_tasks():
+                limit = DRAIN_LIMIT_INTERRUPTED if self._interrupted else DRAIN_LIMIT
+                drain_tasks(loop, self._leftover_tasks, limit)
         finally:
             try:
                 if _asyncio_compat.may_have_async_generators(loop):
@@ -173,6 +174,8 @@ class LoopRunner:
                     asyncio.set_event_loop(None)
 
     def _leftover_tasks(self) -> Collection[AnyTask]:
+        if not self._hosts and not _asyncio_compat.may_have_tasks(self._loop):
+            return ()
         tasks = asyncio.all_tasks(self._loop)
         tasks.update(host.task for host in self._hosts)
         return tasks

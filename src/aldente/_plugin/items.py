@@ -6,7 +6,7 @@ Runs for every test and fixture of every suite, so it must not import asyncio.
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import pytest
@@ -16,6 +16,10 @@ from aldente._plugin.options import settings_of
 
 # The marks with which other frameworks claim a test.
 FOREIGN_MARKS = frozenset({"anyio", "trio", "curio", "twisted", "asyncio_cooperative"})
+
+_ASYNCIO = pytest.mark.asyncio
+
+_ASYNC_FLAGS = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 
 _involves_loops_key = pytest.StashKey[bool]()
 
@@ -28,6 +32,13 @@ def is_async_function(function: object) -> bool:
 
     For a Hypothesis test it is the inner function that counts.
     """
+    code = getattr(function, "__code__", None)
+    if code is not None:
+        if code.co_flags & _ASYNC_FLAGS:
+            return True
+        if not function.__dict__:
+            # Neither marked as a coroutine function nor wrapped: most functions of sync suites.
+            return False
     return (
         inspect.iscoroutinefunction(function)
         or inspect.isasyncgenfunction(function)
@@ -44,41 +55,65 @@ def is_async_hypothesis_test(function: object) -> bool:
     )
 
 
+class Claim(NamedTuple):
+    """Who runs an async test.
+
+    Attributes:
+        framework: the foreign mark or fixture that claims it, or None.
+        mark: the closest ``asyncio`` mark, or None.
+        marks_seen: how many marks of its own the test had when this was found out.
+    """
+
+    framework: str | None
+    mark: pytest.Mark | None
+    marks_seen: int
+
+
+_claim_key = pytest.StashKey[Claim]()
+
+
+def claim_of(item: pytest.Item) -> Claim:
+    """Who runs an async test; remembered until the test is given another mark."""
+    claim = item.stash.get(_claim_key, None)
+    if claim is None or claim.marks_seen != len(item.own_markers):
+        claim = item.stash[_claim_key] = _find_claim(item)
+    return claim
+
+
+def _find_claim(item: pytest.Item) -> Claim:
+    framework = "anyio_backend" if "anyio_backend" in getattr(item, "fixturenames", ()) else None
+    closest = None
+    for mark in item.iter_markers():
+        if mark.name == "asyncio":
+            closest = closest or mark
+        elif mark.name in FOREIGN_MARKS:
+            framework = framework or mark.name
+    return Claim(framework, closest, len(item.own_markers))
+
+
 def is_own_async_test(item: pytest.Item) -> bool:
     """Whether a test is an async function that aldente runs."""
     if not isinstance(item, pytest.Function) or not is_async_function(item.obj):
         return False
-    claim = _claim(item)
-    return claim == "asyncio" or (claim is None and settings_of(item.config).mode == "auto")
+    claim = claim_of(item)
+    return claim.framework is None and (
+        claim.mark is not None or settings_of(item.config).mode == "auto"
+    )
 
 
 def is_claimed_elsewhere(item: pytest.Item) -> bool:
-    """Whether another framework's mark or fixture claims a test."""
-    return _claim(item) not in (None, "asyncio")
-
-
-def _claim(item: pytest.Item) -> str | None:
-    """The mark or fixture with which a framework claims a test; any other beats ``asyncio``."""
-    if "anyio_backend" in getattr(item, "fixturenames", ()):
-        return "anyio_backend"
-    claim = None
-    for mark in item.iter_markers():
-        if mark.name in FOREIGN_MARKS:
-            return mark.name
-        if mark.name == "asyncio":
-            claim = mark.name
-    return claim
+    """Whether another framework's mark or fixture claims a test; it beats the ``asyncio`` mark."""
+    return claim_of(item).framework is not None
 
 
 def add_mark_in_auto_mode(item: pytest.Item) -> None:
     """Give an async test the ``asyncio`` mark, so that ``-m asyncio`` selects it marked or not."""
-    if (
-        isinstance(item, pytest.Function)
-        and is_async_function(item.obj)
-        and settings_of(item.config).mode == "auto"
-        and _claim(item) is None
-    ):
-        item.add_marker(pytest.mark.asyncio)
+    if not isinstance(item, pytest.Function) or not is_async_function(item.obj):
+        return
+    claim = claim_of(item)
+    if claim.framework is claim.mark is None and settings_of(item.config).mode == "auto":
+        item.add_marker(_ASYNCIO)
+        item.stash[_claim_key] = Claim(None, _ASYNCIO.mark, len(item.own_markers))
 
 
 def is_own_async_fixture(

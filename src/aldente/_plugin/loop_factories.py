@@ -51,9 +51,8 @@ def _asyncio_loop_factory(request: pytest.FixtureRequest) -> Any:
 def parametrize(metafunc: pytest.Metafunc) -> None:
     """Run an async test once with each of its loop factories, if it has any."""
     definition = metafunc.definition
-    mark = definition.get_closest_marker("asyncio")
-    hook = definition.ihook.pytest_asyncio_loop_factories
-    if mark is None and not hook.get_hookimpls():
+    mark = items.claim_of(definition).mark
+    if mark is None and not metafunc.config.hook.pytest_asyncio_loop_factories.get_hookimpls():
         return
     if items.is_claimed_elsewhere(definition):
         return

@@ -9,8 +9,7 @@ fixture exists for one test, so it runs where the test runs.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -22,8 +21,7 @@ from aldente._settings import parse_loop_scope
 FixtureDef = pytest.FixtureDef[Any]
 
 
-@dataclass(frozen=True, slots=True)
-class LoopHome:
+class LoopHome(NamedTuple):
     """A loop by the node of the collection tree with which it lives and dies."""
 
     scope: LoopScope
@@ -53,7 +51,7 @@ def home_of_test(item: pytest.Item, active: dict[FixtureDef, LoopHome]) -> LoopH
         or _names_scope(fixturedef, item)
     ]
     own = LoopHome(LoopScope.FUNCTION, item)
-    return _widest([own, *homes])
+    return _widest([own, *homes]) if homes else own
 
 
 def home_of_fixture(
@@ -134,7 +132,7 @@ def node_of_scope(item: pytest.Item, scope: LoopScope) -> pytest.Item | pytest.C
 
 
 def _scope_named_for_test(item: pytest.Item) -> LoopScope | None:
-    mark = item.get_closest_marker("asyncio")
+    mark = items.claim_of(item).mark
     scope = marks.loop_scope_of(mark) if mark is not None else None
     return scope or settings_of(item.config).default_test_loop_scope
 

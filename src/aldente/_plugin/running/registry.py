@@ -50,7 +50,8 @@ class LoopRegistry:
             runner = LoopRunner(factory or self._make_loop, debug)
             self._runners[key] = runner
             home.node.addfinalizer(lambda: self._close(key))
-            self.end_with_factory(item, lambda: self._close(key))
+            if factory is not None:
+                self.end_with_factory(item, lambda: self._close(key))
         if home.scope is not LoopScope.FUNCTION:
             # Running on it makes it current, which must not be left behind for the next test.
             item.addfinalizer(_forget_current_loop)
