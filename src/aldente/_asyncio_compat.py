@@ -29,8 +29,8 @@ def show_task(task: asyncio.Task[Any]) -> None:
 def is_loop_running_here() -> bool:
     """Whether an event loop is running in this thread.
 
-    ``_get_running_loop`` is documented as the form of ``get_running_loop`` that does not raise; it is
-    several times cheaper than catching an exception. Checked on CPython 3.11, 3.12 and 3.13.
+    ``_get_running_loop`` is documented as the form of ``get_running_loop`` that does not raise; it
+    is several times cheaper than catching an exception. Checked on CPython 3.11, 3.12 and 3.13.
     """
     return asyncio._get_running_loop() is not None
 
@@ -38,9 +38,10 @@ def is_loop_running_here() -> bool:
 def may_have_tasks(loop: asyncio.AbstractEventLoop) -> bool:
     """Whether `asyncio.all_tasks` may have tasks of the loop; False only if it surely does not.
 
-    ``_scheduled_tasks`` and ``_eager_tasks`` (3.12 and 3.13; ``_all_tasks`` on 3.11) hold the tasks of all
-    loops, so when they are empty there are none. Asking costs a tenth of listing them. Checked on CPython
-    3.11, 3.12 and 3.13; later ones keep their tasks elsewhere and are asked for the list.
+    ``_scheduled_tasks`` and ``_eager_tasks`` (3.12 and 3.13; ``_all_tasks`` on 3.11) hold the tasks
+    of all loops, so when they are empty there are none. Asking costs a tenth of listing them.
+    Checked on CPython 3.11, 3.12 and 3.13; later ones keep their tasks elsewhere and are asked for
+    the list.
     """
     return any(_TASK_SETS) if _TASK_SETS else True
 
@@ -55,8 +56,8 @@ _TASK_SETS = [
 def may_have_async_generators(loop: asyncio.AbstractEventLoop) -> bool:
     """Whether the loop may know unfinished async generators; False only if it surely does not.
 
-    ``_asyncgens`` is a weak set of ``BaseEventLoop``. Loops without it (uvloop) answer True, and are
-    asked to shut down whatever they have. Checked on CPython 3.11, 3.12 and 3.13.
+    ``_asyncgens`` is a weak set of ``BaseEventLoop``. Loops without it (uvloop) answer True, and
+    are asked to shut down whatever they have. Checked on CPython 3.11, 3.12 and 3.13.
     """
     return bool(getattr(loop, "_asyncgens", True))
 
@@ -73,8 +74,8 @@ def may_have_default_executor(loop: asyncio.AbstractEventLoop) -> bool:
 def silence_destroyed_task(task: asyncio.Task[Any]) -> None:
     """Keep a task that was given up from logging "Task was destroyed but it is pending!".
 
-    ``_log_destroy_pending`` is the switch asyncio uses itself in ``run_until_complete`` and ``gather``
-    for tasks it has already accounted for. Checked on CPython 3.11, 3.12 and 3.13.
+    ``_log_destroy_pending`` is the switch asyncio uses itself in ``run_until_complete`` and
+    ``gather`` for tasks it has already accounted for. Checked on CPython 3.11, 3.12 and 3.13.
     """
     task._log_destroy_pending = False  # type: ignore[attr-defined]
 
@@ -82,8 +83,9 @@ def silence_destroyed_task(task: asyncio.Task[Any]) -> None:
 def is_policy_untouched() -> bool:
     """Whether `asyncio.new_event_loop` makes asyncio's own kind of loop.
 
-    ``_event_loop_policy`` is None or asyncio's own policy until somebody sets another one. The public
-    ``get_event_loop_policy`` warns since CPython 3.14. Checked on CPython 3.11, 3.12 and 3.13.
+    ``_event_loop_policy`` is None or asyncio's own policy until somebody sets another one. The
+    public ``get_event_loop_policy`` warns since CPython 3.14. Checked on CPython 3.11, 3.12 and
+    3.13.
     """
     policy = asyncio.events._event_loop_policy  # type: ignore[attr-defined]
     return policy is None or type(policy).__module__.startswith("asyncio.")
@@ -93,15 +95,20 @@ class LentPartsEventLoop(asyncio.SelectorEventLoop):
     """asyncio's selector loop on a selector and a self-pipe that it is lent instead of making them.
 
     Making and closing them is two thirds of the cost of a new loop. ``_make_self_pipe`` and
-    ``_close_self_pipe`` are the methods with which ``BaseSelectorEventLoop`` makes and closes the pair of
-    sockets through which other threads wake it; there is no public way to pass a pair in. Checked on
-    CPython 3.11, 3.12 and 3.13.
+    ``_close_self_pipe`` are the methods with which ``BaseSelectorEventLoop`` makes and closes the
+    pair of sockets through which other threads wake it; there is no public way to pass a pair in.
+    Checked on CPython 3.11, 3.12 and 3.13.
 
     Args:
         selector: a selector in which only the reading end of the self-pipe is registered; the loop
             closes it as its own.
         self_pipe: two connected non-blocking sockets, to read from and to write to; not closed.
     """
+
+    # Private attributes that the stubs do not know.
+    _internal_fds: int
+    _ssock: socket.socket | None
+    _csock: socket.socket | None
 
     def __init__(
         self, selector: selectors.BaseSelector, self_pipe: tuple[socket.socket, socket.socket]
@@ -118,5 +125,5 @@ class LentPartsEventLoop(asyncio.SelectorEventLoop):
     def _close_self_pipe(self) -> None:
         # The selector outlives the loop and must not keep it alive.
         self._selector.modify(self._ssock, selectors.EVENT_READ, None)  # type: ignore[attr-defined]
-        self._ssock = self._csock = None  # type: ignore[assignment]
+        self._ssock = self._csock = None
         self._internal_fds -= 1

@@ -24,8 +24,8 @@ class Settings:
 
     Attributes:
         mode: ``"auto"`` runs every async test; ``"strict"`` only those with the ``asyncio`` mark.
-        debug: whether event loops run in asyncio's debug mode.
-        default_fixture_loop_scope: the loop of async fixtures that name none; None follows the scope
+        debug: whether event loops run in asyncio's debug mode. default_fixture_loop_scope: the loop
+        of async fixtures that name none; None follows the scope
             for which the fixture is cached.
         default_test_loop_scope: the loop of tests that name none; None takes the widest loop among
             the async fixtures that the test uses.
@@ -111,8 +111,8 @@ def parse_default_test_loop_scope(value: str | None) -> LoopScope | None:
 def find_misspelt(given: Iterable[str], known: Sequence[str]) -> tuple[str, str | None] | None:
     """The first configuration key that was meant for aldente but is none of its keys.
 
-    Every unknown ``aldente_`` key is one. A key that starts with ``asyncio_`` is one only when it is
-    nearly a known key, because other plugins may use that prefix.
+    Every unknown ``aldente_`` key is one. A key that starts with ``asyncio_`` is one only when it
+    is nearly a known key, because other plugins may use that prefix.
 
     Args:
         given: the keys of the user's configuration file.

@@ -1,7 +1,7 @@
 """Every public exception of aldente.
 
-Each takes facts, keeps them as attributes and builds its own message from them: what happened, where,
-why it matters and what to do.
+Each takes facts, keeps them as attributes and builds its own message from them: what happened,
+where, why it matters and what to do.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class RunningLoopError(AldenteError, RuntimeError):
                 f"Cannot run {self.wanted}: an event loop that aldente did not start is already "
                 "running in this thread.\n"
                 "A thread runs one event loop at a time, so the test would never get its turn. "
-                "Playwright's sync API, for example, leaves its loop running for the whole session.\n"
+                "Playwright's sync API, for example, leaves its loop running all session.\n"
                 "Mend: use that tool's async API in async tests, or run its sync tests in a pytest "
                 "run of their own."
             )

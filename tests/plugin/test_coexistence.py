@@ -85,7 +85,7 @@ def test_hypothesis_runs_every_example_on_the_tests_loop(run_project: RunProject
 
         def test_examples():
             assert len(loops) >= 10 and len(set(loops)) == 1
-        """
+        """,
     )
     result.assert_outcomes(passed=2, failed=1)
     result.stdout.fnmatch_lines(["*number=100,*"])
@@ -108,7 +108,7 @@ def test_hypothesis_health_check_is_untouched(run_project: RunProject) -> None:
         @settings(max_examples=5, database=None)
         async def test_given(resource, number):
             pass
-        """
+        """,
     )
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*FailedHealthCheck*"])
@@ -118,7 +118,8 @@ def test_xdist_distributes_async_tests(run_project: RunProject) -> None:
     """Async tests and session fixtures run in xdist's workers."""
     pytest.importorskip("xdist")
     result = run_project(
-        "-n", "2",
+        "-n",
+        "2",
         plugins=["xdist"],
         test_it="""
         import asyncio
@@ -141,7 +142,8 @@ def test_reruns_start_afresh(run_project: RunProject) -> None:
     """With pytest-rerunfailures each rerun has fresh function-scoped fixtures and a fresh loop."""
     pytest.importorskip("pytest_rerunfailures")
     result = run_project(
-        "--reruns", "2",
+        "--reruns",
+        "2",
         plugins=["rerunfailures"],
         test_it="""
         import asyncio

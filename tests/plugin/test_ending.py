@@ -110,7 +110,8 @@ def test_tasks_of_a_wide_loop_live_until_its_end(run_project: RunProject) -> Non
 def test_a_task_that_fails_while_it_is_drained_is_logged(run_project: RunProject) -> None:
     """Errors of drained tasks go to the loop's exception handler, as ``asyncio.run`` does it."""
     result = run_project(
-        "-W", "default",
+        "-W",
+        "default",
         test_it="""
         import asyncio
         import pytest

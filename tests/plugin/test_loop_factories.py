@@ -47,13 +47,16 @@ def test_a_test_runs_once_with_each_factory_of_the_hook(run_project: RunProject)
         """,
     )
     result.assert_outcomes(passed=3)
-    result.stdout.fnmatch_lines(["*test_async[[]custom]*", "*test_async[[]other]*", "*test_sync P*"])
+    result.stdout.fnmatch_lines(
+        ["*test_async[[]custom]*", "*test_async[[]other]*", "*test_sync P*"]
+    )
 
 
 def test_a_mark_picks_factories(run_project: RunProject) -> None:
     """``loop_factories`` picks by name; one name leaves the id alone; a missing one is skipped."""
     result = run_project(
-        "-v", "-rs",
+        "-v",
+        "-rs",
         conftest=CONFTEST,
         test_it="""
         import asyncio
@@ -183,13 +186,25 @@ def test_the_policy_of_the_user_makes_the_loop(run_project: RunProject) -> None:
 @pytest.mark.parametrize(
     ("hook_returns", "argument", "message"),
     [
-        ("None", "", "*pytest_asyncio_loop_factories must return a non-empty mapping of factory names to "
-         "callables. It returned None (NoneType)."),
+        (
+            "None",
+            "",
+            "*pytest_asyncio_loop_factories must return a non-empty mapping of factory names to "
+            "callables. It returned None (NoneType).",
+        ),
         ("{}", "", "*It returned {} (dict)."),
         ("{'a': 3}", "", "*It returned {'a': 3} (dict)."),
-        (None, 'loop_factories=["mine"]', "*test_it.py::test_it: mark.asyncio 'loop_factories' requires at "
-         "least one pytest_asyncio_loop_factories hook implementation. It got *mine*"),
-        (None, 'loop_factories="mine"', "*must be a non-empty sequence of strings. It got 'mine' (str)."),
+        (
+            None,
+            'loop_factories=["mine"]',
+            "*test_it.py::test_it: mark.asyncio 'loop_factories' requires at "
+            "least one pytest_asyncio_loop_factories hook implementation. It got *mine*",
+        ),
+        (
+            None,
+            'loop_factories="mine"',
+            "*must be a non-empty sequence of strings. It got 'mine' (str).",
+        ),
         (None, "loop_factories=[]", "*must be a non-empty sequence of strings. It got * (list)."),
         (None, "loop_factories=[1]", "*must be a non-empty sequence of strings. It got * (list)."),
     ],

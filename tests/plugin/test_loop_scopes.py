@@ -296,11 +296,17 @@ def test_package_fixtures_live_with_the_package_that_defines_them(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ('loop_scope="modul"', "unexpected loop scope value 'modul' (str). Valid scopes are: function, "
-         "class, module, package, session."),
+        (
+            'loop_scope="modul"',
+            "unexpected loop scope value 'modul' (str). Valid scopes are: function, "
+            "class, module, package, session.",
+        ),
         ("loop_scope=3", "unexpected loop scope value 3 (int). Valid scopes are: *"),
-        ('lop_scope="module"', "accepts only keyword arguments 'loop_scope' and 'loop_factories'. It got "
-         "asyncio(lop_scope='module')."),
+        (
+            'lop_scope="module"',
+            "accepts only keyword arguments 'loop_scope' and 'loop_factories'. It got "
+            "asyncio(lop_scope='module').",
+        ),
         ('"module"', "accepts only keyword arguments*It got asyncio('module')."),
         ('loop_scope="class", scope="class"', '*defines both "scope" and "loop_scope"*'),
     ],
@@ -326,7 +332,8 @@ def test_wrong_mark_arguments_are_explained(
 def test_deprecated_scope_argument_warns(run_project: RunProject) -> None:
     """``asyncio(scope=...)`` still works, with the deprecation that pytest-asyncio gives."""
     result = run_project(
-        "-W", "default",
+        "-W",
+        "default",
         test_it="""
         import asyncio
         import pytest

@@ -92,7 +92,7 @@ def test_outcomes_raised_in_fixtures(run_project: RunProject) -> None:
 
         async def test_xfails(xfails):
             pass
-        """
+        """,
     )
     result.assert_outcomes(skipped=2, xfailed=1)
     result.stdout.fnmatch_lines(["SKIPPED*no database"])

@@ -66,18 +66,32 @@ def test_debug_mode(run_project: RunProject, how: str) -> None:
 @pytest.mark.parametrize(
     ("ini", "message"),
     [
-        ("asyncio_mode = atuo", "asyncio_mode='atuo' (str): 'atuo' is not a valid asyncio_mode. Valid "
-         "modes: auto, strict."),
-        ("asyncio_default_test_loop_scope = modul", "asyncio_default_test_loop_scope='modul' (str): "
-         "'modul' is not a valid asyncio_default_test_loop_scope. Valid scopes are: function, class, "
-         "module, package, session."),
-        ("asyncio_default_fixture_loop_scope = loop", "*'loop' is not a valid "
-         "asyncio_default_fixture_loop_scope. Valid scopes are: *"),
-        ("asyncio_mod = auto", "unknown configuration key 'asyncio_mod': aldente has no such setting. Did "
-         "you mean 'asyncio_mode'? Allowed are: asyncio_debug, asyncio_default_fixture_loop_scope, "
-         "asyncio_default_test_loop_scope, asyncio_mode."),
-        ("aldente_colour = red", "unknown configuration key 'aldente_colour': aldente has no such "
-         "setting. Allowed are: *"),
+        (
+            "asyncio_mode = atuo",
+            "asyncio_mode='atuo' (str): 'atuo' is not a valid asyncio_mode. Valid "
+            "modes: auto, strict.",
+        ),
+        (
+            "asyncio_default_test_loop_scope = modul",
+            "asyncio_default_test_loop_scope='modul' (str): "
+            "'modul' is not a valid asyncio_default_test_loop_scope. Valid scopes are: function, class, "
+            "module, package, session.",
+        ),
+        (
+            "asyncio_default_fixture_loop_scope = loop",
+            "*'loop' is not a valid asyncio_default_fixture_loop_scope. Valid scopes are: *",
+        ),
+        (
+            "asyncio_mod = auto",
+            "unknown configuration key 'asyncio_mod': aldente has no such setting. Did "
+            "you mean 'asyncio_mode'? Allowed are: asyncio_debug, asyncio_default_fixture_loop_scope, "
+            "asyncio_default_test_loop_scope, asyncio_mode.",
+        ),
+        (
+            "aldente_colour = red",
+            "unknown configuration key 'aldente_colour': aldente has no such "
+            "setting. Allowed are: *",
+        ),
     ],
 )
 def test_wrong_configuration_is_a_usage_error(
@@ -133,7 +147,13 @@ def test_tracebacks_show_the_users_frames_only(run_project: RunProject) -> None:
     result = run_project(test_it=FAILING)
     result.assert_outcomes(failed=3, errors=1)
     result.stdout.fnmatch_lines(["test_it.py:*: TimeoutError", "*deep down*", "*on top*"])
-    for ours in ("*base_events.py*", "*taskgroups.py*", "*timeouts.py*", "*aldente?_*", "*runner.py*"):
+    for ours in (
+        "*base_events.py*",
+        "*taskgroups.py*",
+        "*timeouts.py*",
+        "*aldente?_*",
+        "*runner.py*",
+    ):
         result.stdout.no_fnmatch_line(ours)
 
 

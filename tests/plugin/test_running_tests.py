@@ -280,7 +280,9 @@ def test_other_frameworks_tests_are_left_to_them(run_project: RunProject) -> Non
     result.assert_outcomes(passed=2)
 
 
-def test_unclaimed_test_of_a_missing_framework_is_refused_by_pytest(run_project: RunProject) -> None:
+def test_unclaimed_test_of_a_missing_framework_is_refused_by_pytest(
+    run_project: RunProject,
+) -> None:
     """A test marked for a framework that is not installed fails, instead of running on asyncio."""
     result = run_project(
         test_it="""
@@ -300,7 +302,8 @@ def test_unclaimed_test_of_a_missing_framework_is_refused_by_pytest(run_project:
 def test_a_value_returned_by_an_async_test_is_warned_about(run_project: RunProject) -> None:
     """Returning instead of asserting gets the same warning in an async test as in a sync one."""
     result = run_project(
-        "-W", "default",
+        "-W",
+        "default",
         test_it="""
         async def test_returns():
             return 1 == 2

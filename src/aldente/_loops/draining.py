@@ -27,7 +27,8 @@ def drain_tasks(
         limit: how long to wait, in seconds of loop time.
 
     Raises:
-        StuckTasks: some did not end within the limit. They are given up: they stay pending, silently.
+        StuckTasks: some did not end within the limit. They are given up: they stay pending,
+        silently.
     """
     cancelled: set[AnyTask] = set()
     deadline = loop.time() + limit

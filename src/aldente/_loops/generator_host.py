@@ -1,9 +1,9 @@
 """The one task in which an async generator is set up and torn down.
 
 Task groups, `asyncio.timeout` and cancel scopes belong to the task that entered them. An async
-generator whose set-up and tear-down ran in two tasks could not have one of them around its ``yield``;
-hosted by one task it can, and a cancellation that such a block sends reaches the generator at its
-``yield``, as it would reach any other ``await``.
+generator whose set-up and tear-down ran in two tasks could not have one of them around its
+``yield``; hosted by one task it can, and a cancellation that such a block sends reaches the
+generator at its ``yield``, as it would reach any other ``await``.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ T = TypeVar("T")
 class GeneratorHost(Generic[T]):
     """Hosts an async generator: runs it to its ``yield``, waits, and later runs it to its end.
 
-    Between the two the task waits. It is then no task of the user's, so `asyncio.all_tasks` does not
-    show it: code that cancels "all other tasks" must not end the fixtures around it.
+    Between the two the task waits. It is then no task of the user's, so `asyncio.all_tasks` does
+    not show it: code that cancels "all other tasks" must not end the fixtures around it.
 
     Args:
         generator: the async generator, not started.

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-
 _Handler = Callable[[int, FrameType | None], Any] | int | signal.Handlers | None
 
 

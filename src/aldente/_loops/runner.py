@@ -258,4 +258,3 @@ class LoopRunner:
         self._hosts.discard(host)
         if self._main_task is not None and host in self._needed_hosts:
             self._main_task.cancel()
-

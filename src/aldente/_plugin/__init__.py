@@ -11,8 +11,8 @@
 ``loop_factories``
     What makes the loop: by mark and by hook.
 ``running``
-    Everything that imports asyncio, hence imported with the first async test or fixture: the runners
-    of a session, async tests and async fixtures made synchronous.
+    Everything that imports asyncio, hence imported with the first async test or fixture: the
+    runners of a session, async tests and async fixtures made synchronous.
 ``outcomes``, ``tracebacks``, ``refusals``
     What the user sees when a test fails, skips or can't be run.
 ``pytest_asyncio``

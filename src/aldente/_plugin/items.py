@@ -111,7 +111,7 @@ def add_mark_in_auto_mode(item: pytest.Item) -> None:
     if not isinstance(item, pytest.Function) or not is_async_function(item.obj):
         return
     claim = claim_of(item)
-    if claim.framework is claim.mark is None and settings_of(item.config).mode == "auto":
+    if claim.framework is None and claim.mark is None and settings_of(item.config).mode == "auto":
         item.add_marker(_ASYNCIO)
         item.stash[_claim_key] = Claim(None, _ASYNCIO.mark, len(item.own_markers))
 
@@ -141,7 +141,7 @@ def is_decorated(function: object) -> bool:
 
 
 def item_involving_loops(request: pytest.FixtureRequest) -> pytest.Item | None:
-    """The test for which a fixture is being set up if it is, or is known to use, something async."""
+    """The test that a fixture is being set up for, if it is or is known to use something async."""
     item = pytest_compat.item_of(request)
     involves_loops = item.stash.get(_involves_loops_key, None)
     if involves_loops is None:

@@ -7,7 +7,8 @@ with those that its mark ``asyncio(loop_factories=[...])`` picks. Without the ho
 
 from __future__ import annotations
 
-import importlib.util
+import contextlib
+import importlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -75,10 +76,10 @@ def parametrize(metafunc: pytest.Metafunc) -> None:
 
 
 def request_factory_first(item: pytest.Item) -> None:
-    """Have a test that is parametrised with loop factories request its factory ahead of its fixtures.
+    """Have a test that has a loop factory request it ahead of its fixtures.
 
-    So a change of factory ends what lives on the loop of the one before, ahead of the question whether
-    that can be used again.
+    So a change of factory ends what lives on the loop of the one before, ahead of the question
+    whether that can be used again.
     """
     if FACTORY_FIXTURE in pytest_compat.parameters_of(item):
         names: list[str] = getattr(item, "fixturenames", [])
@@ -89,9 +90,7 @@ def request_factory_first(item: pytest.Item) -> None:
 def _parameter(name: str, available: Mapping[str, LoopFactory]) -> Any:
     if name in available:
         return available[name]
-    reason = (
-        f"Loop factory {name!r} is not available. Available factories: {', '.join(available)}."
-    )
+    reason = f"Loop factory {name!r} is not available. Available factories: {', '.join(available)}."
     return pytest.param(None, marks=pytest.mark.skip(reason=reason))
 
 
@@ -118,10 +117,8 @@ def _built_in() -> Mapping[str, LoopFactory]:
     import asyncio
 
     factories: dict[str, LoopFactory] = {"asyncio": asyncio.SelectorEventLoop}
-    if importlib.util.find_spec("uvloop") is not None:
-        import uvloop
-
-        factories["uvloop"] = uvloop.new_event_loop
+    with contextlib.suppress(ModuleNotFoundError):
+        factories["uvloop"] = importlib.import_module("uvloop").new_event_loop
     return factories
 
 

@@ -1,9 +1,9 @@
 """On which event loop a test or fixture runs.
 
-The rule, from DESIGN to code: what the user names wins. A fixture that names nothing runs on the loop
-of the scope for which it is cached, or on the widest loop among the async fixtures it depends on. A
-test that names nothing runs on the widest loop among the async fixtures it uses. A function-scoped
-fixture exists for one test, so it runs where the test runs.
+The rule, from DESIGN to code: what the user names wins. A fixture that names nothing runs on the
+loop of the scope for which it is cached, or on the widest loop among the async fixtures it depends
+on. A test that names nothing runs on the widest loop among the async fixtures it uses. A
+function-scoped fixture exists for one test, so it runs where the test runs.
 """
 
 from __future__ import annotations

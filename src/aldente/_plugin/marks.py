@@ -47,8 +47,8 @@ def check(mark: pytest.Mark, nodeid: str) -> None:
             )
         warnings.warn(
             pytest.PytestDeprecationWarning(
-                'The "scope" keyword argument to the asyncio marker has been deprecated. Please use '
-                'the "loop_scope" argument instead.'
+                'The "scope" keyword argument to the asyncio marker has been deprecated. '
+                'Please use the "loop_scope" argument instead.'
             ),
             stacklevel=2,
         )

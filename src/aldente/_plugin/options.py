@@ -49,9 +49,7 @@ def _add_asyncio_options(parser: pytest.Parser) -> None:
         help="run event loops in asyncio's debug mode",
     )
     parser.addini("asyncio_mode", help="default of --asyncio-mode", default="auto")
-    parser.addini(
-        "asyncio_debug", help="default of --asyncio-debug", type="bool", default=False
-    )
+    parser.addini("asyncio_debug", help="default of --asyncio-debug", type="bool", default=False)
     parser.addini(
         "asyncio_default_fixture_loop_scope",
         help="scope of the event loop of async fixtures that name none "
@@ -69,8 +67,8 @@ def _add_asyncio_options(parser: pytest.Parser) -> None:
 def settings_of(config: pytest.Config) -> Settings:
     """The settings in force.
 
-    The mode is looked up on each call, because plugins such as pytest-aiohttp change it in their own
-    ``pytest_configure``.
+    The mode is looked up on each call, because plugins such as pytest-aiohttp change it in their
+    own ``pytest_configure``.
 
     Raises:
         InvalidSetting: a value is not allowed.
@@ -128,6 +126,6 @@ def check_configuration(config: pytest.Config) -> None:
 
 
 def header_line(config: pytest.Config) -> str | None:
-    """The line in pytest's header that names what differs from the defaults; None when nothing does."""
+    """The line in pytest's header that names what differs from the defaults, if anything does."""
     differences = settings_of(config).differences()
     return f"aldente: {', '.join(differences)}" if differences else None

@@ -1,4 +1,4 @@
-"""Gives skips, expected failures and exits their meaning back when a task group has wrapped them."""
+"""Gives skips, expected failures and exits that a task group has wrapped their meaning back."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _SETS_OUTCOME: tuple[type[BaseException], ...] = (pytest.xfail.Exception, pytest
 def unwrapped(error: BaseException) -> BaseException:
     """The outcome that an exception group stands for, or the exception itself.
 
-    A group that contains an exit or a Ctrl-C is that; a group of nothing but skips is a skip, and of
-    expected failures an expected failure. Any other group stays as it is.
+    A group that contains an exit or a Ctrl-C is that; a group of nothing but skips is a skip, and
+    of expected failures an expected failure. Any other group stays as it is.
     """
     if not isinstance(error, BaseExceptionGroup):
         return error

@@ -40,9 +40,9 @@ def fixture(
     """
     if fixture_function is None:
         return lambda function: fixture(function, loop_scope=loop_scope, **kwargs)
-    function = getattr(fixture_function, "__func__", fixture_function)
-    function._force_asyncio_fixture = True  # type: ignore[attr-defined]
-    function._loop_scope = loop_scope  # type: ignore[attr-defined]
+    function: Any = getattr(fixture_function, "__func__", fixture_function)
+    function._force_asyncio_fixture = True
+    function._loop_scope = loop_scope
     return pytest.fixture(fixture_function, **kwargs)
 
 

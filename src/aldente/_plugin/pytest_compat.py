@@ -10,11 +10,15 @@ from typing import Any
 
 import pytest
 from _pytest.fixtures import get_scope_node, get_scope_package, resolve_fixture_function
+from _pytest.outcomes import Failed
 from _pytest.scope import Scope
 
 from aldente._records import LoopScope
 
 FixtureDef = pytest.FixtureDef[Any]
+
+# The type of pytest.fail.Exception, which type checkers do not take as one.
+Failure = Failed
 
 # The first words of the failure with which pytest refuses an async test that no plugin has run.
 _ASYNC_REFUSAL = "async def functions are not natively supported"
@@ -30,10 +34,10 @@ def item_of(request: pytest.FixtureRequest) -> pytest.Item:
 
 
 def closure(item: pytest.Item) -> Iterator[FixtureDef]:
-    """The definitions of the fixtures that a test is known to use, overridden ones that are requested
-    by their overriders included, and those it has used so far by ``request.getfixturevalue``.
+    """The definitions of the fixtures that a test is known to use or has used so far.
 
-    The public ``item.fixturenames`` has names only. Checked on pytest 8.4 and 9.2.
+    Overridden ones that are requested by their overriders are among them. The public
+    ``item.fixturenames`` has names only. Checked on pytest 8.4 and 9.2.
     """
     information = getattr(item, "_fixtureinfo", None)
     if information is None:
@@ -62,7 +66,7 @@ def dependencies(item: pytest.Item, fixturedef: FixtureDef) -> Iterator[FixtureD
 
 
 def _requested(name: str, definitions: Sequence[FixtureDef]) -> Iterator[FixtureDef]:
-    """The closest definition of a fixture, and those further away that it overrides and requests."""
+    """The closest definition of a fixture, and those it overrides and requests."""
     for definition in reversed(definitions):
         yield definition
         if name not in definition.argnames:
@@ -70,8 +74,7 @@ def _requested(name: str, definitions: Sequence[FixtureDef]) -> Iterator[Fixture
 
 
 def used_so_far(item: pytest.Item) -> Iterable[FixtureDef]:
-    """The definitions of the fixtures that have been set up for a test. Checked on pytest 8.4 and 9.2.
-    """
+    """The definitions of the fixtures set up for a test. Checked on pytest 8.4 and 9.2."""
     request = getattr(item, "_request", None)
     return tuple(request._fixture_defs.values()) if request else ()
 
@@ -102,6 +105,16 @@ def bound_function(fixturedef: FixtureDef, request: pytest.FixtureRequest) -> Ca
     return resolve_fixture_function(fixturedef, request)
 
 
+def finisher(fixturedef: FixtureDef, request: pytest.FixtureRequest) -> Callable[[], None]:
+    """What tears a fixture down and forgets its value.
+
+    ``finish`` is how pytest itself ends a fixture when one that it depends on ends. Checked on
+    pytest 8.4 and 9.2.
+    """
+    subrequest: Any = request
+    return lambda: fixturedef.finish(subrequest)
+
+
 def cache_failure(fixturedef: FixtureDef, error: BaseException) -> None:
     """Have every further request of a fixture raise an error, as if its set-up had raised it.
 
@@ -121,7 +134,7 @@ def parameters_of(item: pytest.Item) -> dict[str, Any]:
     return callspec.params if callspec is not None else {}
 
 
-def is_async_refusal(failure: pytest.fail.Exception) -> bool:
+def is_async_refusal(failure: Failure) -> bool:
     """Whether a failure is pytest's refusal to run an async test or to accept an awaitable result.
 
     pytest raises it as a plain failure. Checked on pytest 8.4 and 9.2.
@@ -129,7 +142,7 @@ def is_async_refusal(failure: pytest.fail.Exception) -> bool:
     return str(failure.msg).startswith(_ASYNC_REFUSAL)
 
 
-def returned_by_test(failure: pytest.fail.Exception) -> object:
+def returned_by_test(failure: Failure) -> object:
     """What a test returned that pytest refused because it is awaitable; None when it did not run.
 
     It is a local variable of the hook implementation that refused. Checked on pytest 8.4 and 9.2.
@@ -146,8 +159,8 @@ def returned_by_test(failure: pytest.fail.Exception) -> object:
 def configuration_keys(config: pytest.Config) -> list[str]:
     """The keys of the user's configuration file.
 
-    ``config.inicfg`` is deprecated since pytest 9, without a public successor that lists keys that no
-    plugin knows. Checked on pytest 8.4 and 9.2.
+    ``config.inicfg`` is deprecated since pytest 9, without a public successor that lists keys that
+    no plugin knows. Checked on pytest 8.4 and 9.2.
     """
     configuration = getattr(config, "_inicfg", None)
     if configuration is None:

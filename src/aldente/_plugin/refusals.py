@@ -9,10 +9,11 @@ import pytest
 
 from aldente._plugin import items, pytest_compat
 from aldente._plugin.options import settings_of
+from aldente._plugin.pytest_compat import Failure
 
 
-def explained(item: pytest.Function, failure: pytest.fail.Exception) -> pytest.fail.Exception:
-    """A clearer failure in place of pytest's refusal of an async test; any other failure unchanged."""
+def explained(item: pytest.Function, failure: Failure) -> Failure:
+    """A clearer failure in place of pytest's refusal of an async test; any other unchanged."""
     if not pytest_compat.is_async_refusal(failure):
         return failure
     result = pytest_compat.returned_by_test(failure)
@@ -20,9 +21,9 @@ def explained(item: pytest.Function, failure: pytest.fail.Exception) -> pytest.f
         if inspect.iscoroutine(result):
             # The failure says it; Python's warning that it was never awaited would say it again.
             result.close()
-        return pytest.fail.Exception(_message_for_result(item, result), pytrace=False)
+        return Failure(_message_for_result(item, result), pytrace=False)
     if settings_of(item.config).mode == "strict" and not items.is_claimed_elsewhere(item):
-        return pytest.fail.Exception(_message_for_unmarked(item), pytrace=False)
+        return Failure(_message_for_unmarked(item), pytrace=False)
     return failure
 
 

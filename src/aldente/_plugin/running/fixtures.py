@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import inspect
 from collections.abc import Callable, Iterator
 from contextvars import copy_context
@@ -15,7 +14,7 @@ import pytest
 from aldente._loops.contexts import carry_over
 from aldente._loops.runner import LoopRunner
 from aldente._plugin import items, pytest_compat
-from aldente._plugin.loop_homes import LoopHome, describe_choice, home_of_fixture
+from aldente._plugin.loop_homes import describe_choice, home_of_fixture
 from aldente._plugin.running.raising import reraise
 from aldente._plugin.running.registry import LoopRegistry, registry_of
 from aldente._records import LoopScope, SourcePlace
@@ -29,8 +28,8 @@ def prepared(fixturedef: FixtureDef, request: pytest.FixtureRequest) -> Iterator
     """Let pytest set up a fixture of a test that involves event loops.
 
     An async fixture is made synchronous meanwhile. Context variables that a function-scoped fixture
-    sets last until the end of the test; those that a wider one sets are kept out of the test's context
-    and stay for as long as pytest itself would have them.
+    sets last until the end of the test; those that a wider one sets are kept out of the test's
+    context and stay for as long as pytest itself would have them.
     """
     registry = registry_of(request.session)
     with contextlib.ExitStack() as stack:
@@ -95,9 +94,7 @@ class AsyncFixture:
         self._runner = registry.runner(self._home, self._item)
         registry.homes[fixturedef] = self._home
         self._request.addfinalizer(self._tear_down)
-        registry.end_with_factory(
-            self._item, functools.partial(fixturedef.finish, request=self._request)
-        )
+        registry.end_with_factory(self._item, pytest_compat.finisher(fixturedef, self._request))
         context = copy_context()
         name = f"fixture {fixturedef.argname}"
         needs = registry.hosts_used_by(self._item)

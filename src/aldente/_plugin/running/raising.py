@@ -12,7 +12,7 @@ from aldente._plugin.tracebacks import hide_frames
 
 
 def reraise(error: BaseException, config: pytest.Config) -> NoReturn:
-    """Raise an exception with its meaning as an outcome and without the frames of asyncio and aldente."""
+    """Raise an exception as the outcome it means, without the frames of asyncio and aldente."""
     __tracebackhide__ = True
     outcome = unwrapped(error)
     if not settings_of(config).full_trace:

@@ -79,8 +79,8 @@ class LoopRegistry:
             host = self.hosts.get(fixturedef)
             if host is not None and host.death is not None:
                 host.death.add_note(
-                    f"Async fixture {host.label} ended with this error while {item.name!r} was using "
-                    "it, so the test was cancelled."
+                    f"Async fixture {host.label} ended with this error while {item.name!r} was "
+                    "using it, so the test was cancelled."
                 )
                 pytest_compat.cache_failure(fixturedef, host.death)
 

@@ -56,7 +56,7 @@ def _synchronous(item: pytest.Function, function: Callable[..., Any]) -> Callabl
 
 
 async def _await(awaitable: Awaitable[Any]) -> Any:
-    """Await what a function marked as a coroutine function returned, for a task needs a coroutine."""
+    """Await what a function marked as a coroutine function returned; a task needs a coroutine."""
     return await awaitable
 
 

@@ -1,0 +1,118 @@
+"""Loading the plugin is cheap: a suite without async tests imports no event loop."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+# What every pytest start imports of aldente, async tests or not. A module that is added here costs
+# every run of every suite; what only some tests need is imported when first used.
+MODULES_OF_EVERY_START = {
+    "aldente",
+    "aldente._plugin",
+    "aldente._plugin.items",
+    "aldente._plugin.loop_factories",
+    "aldente._plugin.marks",
+    "aldente._plugin.options",
+    "aldente._plugin.pytest_asyncio",
+    "aldente._plugin.pytest_compat",
+    "aldente._plugin.refusals",
+    "aldente._records",
+    "aldente._settings",
+    "aldente._version",
+    "aldente.errors",
+}
+
+_CONFTEST = """
+import json
+import pathlib
+import sys
+
+def pytest_unconfigure():
+    pathlib.Path("modules.json").write_text(json.dumps(sorted(sys.modules)))
+"""
+
+_SYNC_SUITE = """
+import pytest
+
+@pytest.fixture
+def number():
+    yield 1
+
+class TestNumbers:
+    @pytest.mark.parametrize("other", [1, 2])
+    def test_sum(self, number, other):
+        assert number + other > other
+
+def test_skipped():
+    pytest.skip("on purpose")
+"""
+
+_ASYNC_SUITE = """
+async def test_async():
+    pass
+"""
+
+
+def _imported_by(folder: Path, suite: str, *options: str) -> set[str]:
+    """The modules imported by a run of pytest on a suite, with no plugins but those named."""
+    (folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
+    (folder / "conftest.py").write_text(_CONFTEST, encoding="utf-8")
+    (folder / "test_it.py").write_text(suite, encoding="utf-8")
+    # Other plugins, and coverage when it follows subprocesses, have imports of their own.
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("COVERAGE", "COV_", "PYTEST"))
+    }
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", *options],
+        cwd=folder,
+        env={**environment, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == pytest.ExitCode.OK, run.stdout + run.stderr
+    return set(json.loads((folder / "modules.json").read_text(encoding="utf-8")))
+
+
+def _of_aldente(modules: set[str]) -> set[str]:
+    return {module for module in modules if module.partition(".")[0] == "aldente"}
+
+
+def test_sync_suite_imports_a_known_set_of_modules(tmp_path: Path) -> None:
+    """A suite without async tests loads these modules of aldente, and no others."""
+    modules = _imported_by(tmp_path, _SYNC_SUITE, "-p", "aldente._plugin")
+    assert _of_aldente(modules) == MODULES_OF_EVERY_START
+
+
+@pytest.mark.parametrize("heavy", ["asyncio", "ctypes", "concurrent.futures", "multiprocessing"])
+def test_sync_suite_does_not_import(heavy: str, tmp_path: Path) -> None:
+    """A suite without async tests does not pay for what only async tests need."""
+    assert heavy not in _imported_by(tmp_path, _SYNC_SUITE, "-p", "aldente._plugin")
+
+
+def test_sync_suite_imports_little_more_than_pytest_does(tmp_path: Path) -> None:
+    """Besides its own modules, all that aldente adds to a suite without async tests is ``difflib``."""
+    (tmp_path / "without").mkdir()
+    (tmp_path / "with").mkdir()
+    without = _imported_by(tmp_path / "without", _SYNC_SUITE)
+    with_it = _imported_by(tmp_path / "with", _SYNC_SUITE, "-p", "aldente._plugin")
+    own = _of_aldente(with_it) | {
+        "pytest_asyncio"
+    }  # the latter is a module of aldente's by that name
+    assert with_it - without - own <= {"difflib"}
+
+
+def test_async_test_imports_the_loops(tmp_path: Path) -> None:
+    """An async test does import asyncio, so that the tests above can see it."""
+    modules = _imported_by(tmp_path, _ASYNC_SUITE, "-p", "aldente._plugin")
+    assert "asyncio" in modules
+    assert "aldente._loops.runner" in modules

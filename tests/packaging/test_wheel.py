@@ -1,0 +1,178 @@
+"""What users install works as they have it: from the wheel, outside this project, with no configuration."""
+
+from __future__ import annotations
+
+import email.message
+import email.parser
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+import aldente
+
+pytestmark = [
+    pytest.mark.packaging,
+    # One worker of pytest-xdist takes them all, so that the wheel is built once.
+    pytest.mark.xdist_group("wheel"),
+]
+
+_ROOT = Path(__file__).parents[2]
+
+_CONFTEST = """
+import asyncio
+import pytest
+
+@pytest.fixture(scope="session")
+async def queue():
+    queue = asyncio.Queue()
+    await queue.put("served")
+    yield queue
+    assert queue.empty()
+"""
+
+_TESTS = """
+import asyncio
+
+async def test_async_fixture_and_test_share_a_loop(queue):
+    assert await asyncio.wait_for(queue.get(), 5) == "served"
+
+def test_sync():
+    pass
+
+async def test_failing():
+    await asyncio.sleep(0)
+    assert 1 + 1 == 3
+"""
+
+# The names of the packages that pytest brings along, pytest included.
+_CLOSURE = """
+import importlib.metadata, json
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+found, waiting = set(), ["pytest"]
+while waiting:
+    name = canonicalize_name(waiting.pop())
+    if name not in found:
+        found.add(name)
+        for text in importlib.metadata.requires(name) or ():
+            requirement = Requirement(text)
+            if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+                waiting.append(requirement.name)
+installed = {canonicalize_name(d.name) for d in importlib.metadata.distributions()}
+print(json.dumps({"pytest": sorted(found), "installed": sorted(installed)}))
+"""
+
+
+def _run(command: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("COVERAGE", "COV_", "PYTEST", "PYTHONPATH"))
+    }
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+
+
+def _output_of(command: Sequence[str], folder: Path) -> str:
+    finished = _run(command, folder)
+    assert finished.returncode == 0, finished.stdout
+    return finished.stdout
+
+
+def _pip(python: Path | str, *arguments: str) -> list[str]:
+    return [str(python), "-m", "pip", *arguments, "-qq", "--disable-pip-version-check"]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built from the sources."""
+    folder = tmp_path_factory.mktemp("wheel")
+    _output_of(
+        _pip(sys.executable, "wheel", "--no-deps", "--wheel-dir", str(folder), str(_ROOT)), folder
+    )
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+@pytest.fixture(scope="module")
+def metadata(wheel: Path) -> email.message.Message:
+    """What the wheel says about itself."""
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        return email.parser.Parser().parsestr(archive.read(name).decode("utf-8"))
+
+
+@pytest.fixture(scope="module")
+def outside_python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Python of a new environment in which nothing but the wheel has been installed."""
+    environment = tmp_path_factory.mktemp("environment")
+    _output_of([sys.executable, "-m", "venv", str(environment)], environment)
+    python = environment / ("Scripts" if os.name == "nt" else "bin") / "python"
+    _output_of(_pip(python, "install", str(wheel)), environment)
+    return python
+
+
+def test_wheel_holds_what_it_must(wheel: Path) -> None:
+    """The wheel has the type marker and the licence, and no tests or examples."""
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    assert "aldente/py.typed" in names
+    assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
+    assert {name.partition("/")[0] for name in names} == {
+        "aldente",
+        f"aldente-{aldente.__version__}.dist-info",
+    }
+
+
+def test_wheel_requires_only_pytest(metadata: email.message.Message) -> None:
+    """pytest is the only requirement; all others belong to an extra that users choose."""
+    requirements = metadata.get_all("Requires-Dist", [])
+    unconditional = [text for text in requirements if "extra ==" not in text]
+    assert len(unconditional) == 1
+    assert unconditional[0].startswith("pytest>=")
+    assert metadata["Requires-Python"] == ">=3.11"
+    assert metadata["Version"] == aldente.__version__
+
+
+def test_plugin_is_registered_under_its_name(wheel: Path) -> None:
+    """pytest finds the plugin as ``aldente``, the name to block it by: ``-p no:aldente``."""
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (n for n in archive.namelist() if n.endswith(".dist-info/entry_points.txt"))
+        lines = archive.read(name).decode("utf-8").split("\n")
+    assert [line.strip() for line in lines if line.strip()] == [
+        "[pytest11]",
+        "aldente = aldente._plugin",
+    ]
+
+
+def test_installing_brings_nothing_but_pytest(outside_python: Path, tmp_path: Path) -> None:
+    """``pip install aldente`` adds aldente, pytest and what pytest itself needs."""
+    found = json.loads(_output_of([str(outside_python), "-I", "-c", _CLOSURE], tmp_path))
+    brought_by_venv = {"pip", "setuptools"}
+    assert set(found["installed"]) - brought_by_venv == {"aldente", *found["pytest"]}
+
+
+def test_outside_project_runs_unconfigured(outside_python: Path, tmp_path: Path) -> None:
+    """Async tests and fixtures of a project without any configuration run, pass and fail."""
+    (tmp_path / "conftest.py").write_text(_CONFTEST, encoding="utf-8")
+    (tmp_path / "test_outside.py").write_text(_TESTS, encoding="utf-8")
+    finished = _run([str(outside_python), "-m", "pytest", "--rootdir", str(tmp_path)], tmp_path)
+    assert finished.returncode == pytest.ExitCode.TESTS_FAILED, finished.stdout
+    assert "1 failed, 2 passed" in finished.stdout
+    assert "assert (1 + 1) == 3" in finished.stdout
+    assert "warning" not in finished.stdout.lower()

@@ -1,0 +1,290 @@
+"""The runner keeps its promises without pytest."""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+import signal
+import threading
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextvars import copy_context
+from typing import Any
+
+import pytest
+
+from aldente._loops.recycling import LoopMaker
+from aldente._loops.runner import LoopRunner
+from aldente.errors import FixtureEnded, FixtureYieldError, RunningLoopError
+
+
+@pytest.fixture
+def runner() -> Iterator[LoopRunner]:
+    """A runner on a plain loop, closed afterwards."""
+    runner = LoopRunner()
+    yield runner
+    runner.close()
+
+
+def run(runner: LoopRunner, coroutine: Any, **options: Any) -> Any:
+    """Run a coroutine in a copy of the current context."""
+    return runner.run(coroutine, context=copy_context(), name="main", **options)
+
+
+def start(runner: LoopRunner, generator: AsyncGenerator[Any, None]) -> Any:
+    """Start a generator in a copy of the current context."""
+    return runner.start_generator(
+        generator, label="'it' (here.py:1)", context=copy_context(), name="it"
+    )
+
+
+async def answer() -> int:
+    """Something to run."""
+    await asyncio.sleep(0)
+    return 42
+
+
+def test_run_gives_result_and_names_the_task(runner: LoopRunner) -> None:
+    """The result is the coroutine's, and its task has the name it was given."""
+
+    async def name() -> str:
+        task = asyncio.current_task()
+        assert task is not None
+        return task.get_name()
+
+    assert run(runner, answer()) == 42
+    assert run(runner, name()) == "main"
+
+
+def test_debug_is_passed_on() -> None:
+    """``debug=True`` puts the loop into debug mode."""
+    runner = LoopRunner(debug=True)
+    assert runner.loop.get_debug()
+    runner.close()
+
+
+def test_close_is_repeatable() -> None:
+    """Closing twice, or after somebody closed the loop, does nothing more."""
+    runner = LoopRunner()
+    runner.close()
+    runner.close()
+    assert runner.loop.is_closed()
+
+
+def test_a_running_loop_is_refused_with_what_runs_on_it(runner: LoopRunner) -> None:
+    """Inside a running loop, neither a coroutine nor a generator is started or left un-awaited."""
+    other = LoopRunner()
+
+    async def generate() -> AsyncGenerator[int, None]:
+        yield 1
+
+    async def nested() -> list[str | None]:
+        inside = []
+        attempts: list[Callable[[], object]] = [
+            lambda: run(other, answer()),
+            lambda: start(other, generate()),
+        ]
+        for attempt in attempts:
+            with pytest.raises(RunningLoopError) as caught:
+                attempt()
+            inside.append(caught.value.inside)
+        return inside
+
+    assert run(runner, nested()) == ["main", "main"]
+    other.close()
+
+
+def test_a_generator_lives_in_one_task(runner: LoopRunner) -> None:
+    """Set-up and tear-down of a generator see the same task, hidden between them."""
+    tasks = []
+
+    async def generate() -> AsyncGenerator[str, None]:
+        tasks.append(asyncio.current_task())
+        assert asyncio.current_task() in asyncio.all_tasks()
+        yield "value"
+        tasks.append(asyncio.current_task())
+        assert asyncio.current_task() in asyncio.all_tasks()
+
+    host, value = start(runner, generate())
+    assert value == "value"
+    assert host.task not in asyncio.all_tasks(runner.loop)
+    runner.finish_generator(host)
+    assert tasks[0] is tasks[1] is host.task
+
+
+@pytest.mark.parametrize("yields", [0, 2])
+def test_wrong_numbers_of_yields(runner: LoopRunner, yields: int) -> None:
+    """No yield is an error of set-up, and two are one of tear-down; the generator is closed."""
+    closed = []
+
+    async def generate() -> AsyncGenerator[int, None]:
+        try:
+            for number in range(yields):
+                yield number
+        finally:
+            closed.append(True)
+
+    def live() -> None:
+        host, _ = start(runner, generate())
+        runner.finish_generator(host)
+
+    with pytest.raises(FixtureYieldError) as caught:
+        live()
+    assert caught.value.yields == yields
+    assert closed == [True]
+
+
+def test_a_death_is_raised_once_where_it_is_needed(runner: LoopRunner) -> None:
+    """A host that dies cancels what needs it and nothing else, and its error is raised once."""
+
+    async def generate() -> AsyncGenerator[None, None]:
+        async with asyncio.timeout(0):
+            yield
+
+    bystander_host, _ = start(runner, generate())
+    assert run(runner, asyncio.sleep(0.001, "done")) == "done"
+    assert isinstance(bystander_host.death, TimeoutError)
+    with pytest.raises(TimeoutError):
+        run(runner, answer(), needs=[bystander_host])
+    assert run(runner, answer(), needs=[bystander_host]) == 42
+    runner.finish_generator(bystander_host)
+
+    host, _ = start(runner, generate())
+    with pytest.raises(TimeoutError):
+        run(runner, asyncio.sleep(3600), needs=[host])
+
+
+def test_a_forgotten_host_is_drained(runner: LoopRunner) -> None:
+    """Closing the runner ends a generator that nobody finished, in its own task."""
+    events = []
+
+    async def generate() -> AsyncGenerator[None, None]:
+        try:
+            yield
+        finally:
+            await asyncio.sleep(0)
+            events.append("ended")
+
+    host, _ = start(runner, generate())
+    runner.close()
+    assert events == ["ended"]
+    assert isinstance(host.death, FixtureEnded)
+
+
+def test_interrupts_off_the_main_thread_are_left_alone() -> None:
+    """In another thread no handler of SIGINT is installed."""
+    seen = []
+
+    async def look() -> None:
+        seen.append(signal.getsignal(signal.SIGINT))
+
+    def work() -> None:
+        runner = LoopRunner()
+        run(runner, look())
+        runner.close()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [signal.getsignal(signal.SIGINT)]
+
+
+@pytest.mark.parametrize("when", ["before", "during"])
+def test_a_handler_of_somebody_else_stays(runner: LoopRunner, when: str) -> None:
+    """A handler of SIGINT that the user installs, before or inside, is the one there afterwards."""
+
+    def mine(*arguments: object) -> None:
+        """Stand for the user's handler."""
+
+    async def install() -> object:
+        if when == "during":
+            signal.signal(signal.SIGINT, mine)
+        return signal.getsignal(signal.SIGINT)
+
+    original = signal.getsignal(signal.SIGINT)
+    try:
+        if when == "before":
+            signal.signal(signal.SIGINT, mine)
+        assert run(runner, install()) is mine
+        assert signal.getsignal(signal.SIGINT) is mine
+    finally:
+        signal.signal(signal.SIGINT, original)
+
+
+def test_an_interrupt_drains_what_was_running(runner: LoopRunner) -> None:
+    """SIGINT cancels the task, waits for its end and then raises KeyboardInterrupt."""
+    events = []
+
+    async def interrupted() -> None:
+        try:
+            signal.raise_signal(signal.SIGINT)
+            await asyncio.sleep(3600)
+        finally:
+            await asyncio.sleep(0)
+            events.append("cleaned up")
+
+    with pytest.raises(KeyboardInterrupt):
+        run(runner, interrupted())
+    assert events == ["cleaned up"]
+    assert run(runner, answer()) == 42
+
+
+def test_an_interrupt_as_the_task_ends_is_not_lost(runner: LoopRunner) -> None:
+    """SIGINT in the last step of a task is still raised."""
+
+    async def last_step() -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(runner, last_step())
+
+
+def test_recycled_loops_have_nothing_of_the_ones_before() -> None:
+    """A loop from used parts is a new object and is not woken by what was meant for the old one."""
+    make_loop = LoopMaker()
+    first = make_loop()
+    first.run_until_complete(answer())
+    first.call_soon_threadsafe(lambda: None)
+    first.close()
+    second = make_loop()
+    assert second is not first
+    assert isinstance(second, asyncio.SelectorEventLoop)
+    assert second.run_until_complete(answer()) == 42
+    second.close()
+    make_loop.close()
+
+
+@pytest.mark.parametrize(
+    "spoilt", ["registered", "pipe closed", "pipe at its end", "other process"]
+)
+def test_spoilt_parts_are_not_used_again(monkeypatch: pytest.MonkeyPatch, spoilt: str) -> None:
+    """Parts that still watch a descriptor, are closed, or belong to another process are given up."""
+    make_loop = LoopMaker()
+    loop: Any = make_loop()
+    selector = loop._selector
+    if spoilt == "registered":
+        selector.register(loop._csock, selectors.EVENT_READ)
+    if spoilt == "pipe closed":
+        loop._ssock.close()
+    if spoilt == "pipe at its end":
+        loop._csock.close()
+    loop.close()
+    if spoilt == "other process":
+        monkeypatch.setattr("os.getpid", lambda: -1)
+    fresh: Any = make_loop()
+    assert fresh._selector is not selector
+    fresh.close()
+    make_loop.close()
+
+
+def test_threads_wake_a_recycled_loop() -> None:
+    """``call_soon_threadsafe`` wakes a loop that runs on lent parts."""
+    make_loop = LoopMaker()
+    for _ in range(3):
+        loop = make_loop()
+        future = loop.create_future()
+        timer = threading.Timer(0.01, loop.call_soon_threadsafe, [future.set_result, 42])
+        timer.start()
+        assert loop.run_until_complete(future) == 42
+        timer.join()
+        loop.close()
+    make_loop.close()

@@ -1,0 +1,71 @@
+"""Settings are checked in one place, each check seen passing and failing."""
+
+from __future__ import annotations
+
+import pytest
+
+from aldente import _settings
+from aldente._records import LoopScope
+from aldente._settings import Settings
+from aldente.errors import InvalidSetting
+
+
+@pytest.mark.parametrize("value", ["auto", "strict"])
+def test_modes_pass(value: str) -> None:
+    """Every mode is taken by its name."""
+    assert _settings.parse_mode(value) == value
+
+
+@pytest.mark.parametrize("value", ["Auto", "", None, 1])
+def test_other_modes_fail(value: object) -> None:
+    """Anything else is refused with name, value, type and what is allowed."""
+    with pytest.raises(InvalidSetting) as caught:
+        _settings.parse_mode(value)
+    assert str(caught.value) == (
+        f"asyncio_mode={value!r} ({type(value).__name__}): {value!r} is not a valid asyncio_mode. "
+        "Valid modes: auto, strict."
+    )
+
+
+@pytest.mark.parametrize("scope", list(LoopScope))
+def test_scopes_pass(scope: LoopScope) -> None:
+    """Every scope is taken by its name."""
+    assert _settings.parse_loop_scope("loop_scope", scope.value) is scope
+    assert _settings.parse_default_fixture_loop_scope(scope.value) is scope
+    assert _settings.parse_default_test_loop_scope(scope.value) is scope
+
+
+@pytest.mark.parametrize("value", ["modul", "", 3, None])
+def test_other_scopes_fail(value: object) -> None:
+    """Anything else is refused with what is allowed."""
+    with pytest.raises(InvalidSetting, match="Valid scopes are: function, class, module, package"):
+        _settings.parse_loop_scope("loop_scope", value)
+
+
+@pytest.mark.parametrize("value", [None, "", "fixture-scope"])
+def test_unset_scopes_are_none(value: str | None) -> None:
+    """An unset default leaves the choice to the rule."""
+    assert _settings.parse_default_fixture_loop_scope(value) is None
+    if value != "fixture-scope":
+        assert _settings.parse_default_test_loop_scope(value) is None
+
+
+def test_defaults_differ_in_nothing() -> None:
+    """The defaults have nothing to tell in the header."""
+    assert Settings().differences() == []
+
+
+def test_misspelt_keys() -> None:
+    """Unknown aldente_ keys and near misses of asyncio_ keys are found, others are not."""
+    known = ["asyncio_mode", "asyncio_debug"]
+    assert _settings.find_misspelt(["asyncio_mode", "testpaths"], known) is None
+    assert _settings.find_misspelt(["asyncio_other_plugin"], known) is None
+    assert _settings.find_misspelt(["asyncio_modes"], known) == ("asyncio_modes", "asyncio_mode")
+    assert _settings.find_misspelt(["aldente_x"], known) == ("aldente_x", None)
+
+
+def test_scopes_are_ordered() -> None:
+    """Scopes compare from narrow to wide."""
+    assert sorted(LoopScope, key=lambda scope: scope.width) == list(LoopScope)
+    assert LoopScope.FUNCTION < LoopScope.CLASS
+    assert not LoopScope.SESSION < LoopScope.PACKAGE
