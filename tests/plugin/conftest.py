@@ -31,7 +31,9 @@ def run_project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> R
         subprocess: bool = False,
         **modules: str,
     ) -> pytest.RunResult:
-        pytester.makeini(f"[pytest]\nfilterwarnings = error\n{ini}")
+        pytester.makeini(
+            f"[pytest]\nfilterwarnings =\n    error\n    ignore:Module already imported:pytest.PytestAssertRewriteWarning\n{ini}"
+        )
         if modules:
             pytester.makepyfile(**modules)
         options = ["-p", "no:cacheprovider", *arguments]

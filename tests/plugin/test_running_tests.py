@@ -311,3 +311,32 @@ def test_a_value_returned_by_an_async_test_is_warned_about(run_project: RunProje
     )
     result.assert_outcomes(passed=1, warnings=1)
     result.stdout.fnmatch_lines(["*Test functions should return None*"])
+
+
+def test_an_async_test_that_returns_an_awaitable_fails(run_project: RunProject) -> None:
+    """Returning a coroutine or async generator instead of awaiting it fails the async test."""
+    result = run_project(
+        test_it="""
+        async def fetch():
+            pass
+
+        async def stream():
+            yield
+
+        async def test_coroutine():
+            return fetch()
+
+        async def test_generator():
+            return stream()
+        """
+    )
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(
+        [
+            "test_it.py:7: 'test_coroutine' returned the coroutine 'fetch', and nothing awaited it.",
+            "What it stands for has not run, so the test has tested nothing of it.",
+            "Mend: 'await' it in the test, and assert on what it gives.",
+            "test_it.py:10: 'test_generator' returned the async generator 'stream', and nothing *",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*never awaited*")

@@ -29,9 +29,6 @@ from typing import Any
 import pytest
 
 from aldente._plugin import items, loop_factories, marks, options, pytest_asyncio, refusals
-from aldente._plugin.loop_factories import _asyncio_loop_factory
-
-__all__ = ["_asyncio_loop_factory"]
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:

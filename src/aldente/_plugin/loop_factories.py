@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from aldente._plugin import items, marks, pytest_compat
+from aldente._plugin import items, loop_factory_fixture, marks, pytest_compat
+from aldente._plugin.loop_factory_fixture import FACTORY_FIXTURE
 
 if TYPE_CHECKING:
     import asyncio
 
     LoopFactory = Callable[[], asyncio.AbstractEventLoop]
-
-FACTORY_FIXTURE = "_asyncio_loop_factory"
 
 
 class HookSpecifications:
@@ -43,12 +42,6 @@ class HookSpecifications:
         raise NotImplementedError
 
 
-@pytest.fixture(scope="session", name=FACTORY_FIXTURE)
-def _asyncio_loop_factory(request: pytest.FixtureRequest) -> Any:
-    """The loop factory that a test is parametrised with; no other test requests it."""
-    return request.param
-
-
 def parametrize(metafunc: pytest.Metafunc) -> None:
     """Run an async test once with each of its loop factories, if it has any."""
     definition = metafunc.definition
@@ -64,6 +57,8 @@ def parametrize(metafunc: pytest.Metafunc) -> None:
     if available is None:
         return
     names: Sequence[str] = list(available) if picked is None else picked
+    if not metafunc.config.pluginmanager.is_registered(loop_factory_fixture):
+        metafunc.config.pluginmanager.register(loop_factory_fixture)
     metafunc.fixturenames.append(FACTORY_FIXTURE)
     scope = marks.loop_scope_of(mark) if mark is not None else None
     metafunc.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from typing import NoReturn
 
 import pytest
@@ -38,6 +39,32 @@ def refuse_async_generator(item: pytest.Function) -> NoReturn:
     )
 
 
+def refuse_result(item: pytest.Function, result: object) -> None:
+    """Fail an async test that returned an awaitable, and warn of one that returned a value.
+
+    pytest warns of a value that a sync test returns. 8.4.0 failed the test, so it is not handed on.
+    """
+    if hasattr(result, "__await__") or hasattr(result, "__aiter__"):
+        if inspect.iscoroutine(result):
+            result.close()
+        pytest.fail(_message_for_awaitable(item, result), pytrace=False)
+    warnings.warn(
+        pytest.PytestReturnNotNoneWarning(
+            f"Test functions should return None, but {item.nodeid} returned {type(result)!r}.\n"
+            "Did you mean to use `assert` instead of `return`?"
+        ),
+        stacklevel=2,
+    )
+
+
+def _message_for_awaitable(item: pytest.Function, result: object) -> str:
+    return (
+        f"{place(item)}: {item.originalname!r} returned {_kind(result)}, and nothing awaited it.\n"
+        "What it stands for has not run, so the test has tested nothing of it.\n"
+        "Mend: 'await' it in the test, and assert on what it gives."
+    )
+
+
 def _message_for_result(item: pytest.Function, result: object) -> str:
     name = item.originalname
     return (
@@ -63,6 +90,8 @@ def _kind(result: object) -> str:
     name = getattr(result, "__qualname__", None)
     if inspect.iscoroutine(result):
         return f"the coroutine {name!r}"
+    if inspect.isasyncgen(result):
+        return f"the async generator {name!r}"
     return f"an awaitable ({type(result).__name__})"
 
 

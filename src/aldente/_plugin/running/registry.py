@@ -13,7 +13,7 @@ from aldente._loops.generator_host import GeneratorHost
 from aldente._loops.recycling import LoopMaker
 from aldente._loops.runner import LoopRunner
 from aldente._plugin import pytest_compat
-from aldente._plugin.loop_factories import FACTORY_FIXTURE
+from aldente._plugin.loop_factory_fixture import FACTORY_FIXTURE
 from aldente._plugin.loop_homes import LoopHome
 from aldente._plugin.options import settings_of
 from aldente._records import LoopScope

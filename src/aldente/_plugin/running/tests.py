@@ -13,7 +13,7 @@ import pytest
 
 from aldente._plugin import items
 from aldente._plugin.loop_homes import home_of_test
-from aldente._plugin.refusals import refuse_async_generator
+from aldente._plugin.refusals import refuse_async_generator, refuse_result
 from aldente._plugin.running.raising import reraise
 from aldente._plugin.running.registry import LoopRegistry, registry_of
 
@@ -43,11 +43,13 @@ def made_synchronous(item: pytest.Function) -> Iterator[None]:
 def _synchronous(item: pytest.Function, function: Callable[..., Any]) -> Callable[..., Any]:
     registry = registry_of(item.session)
 
-    def run_test(*args: Any, **kwargs: Any) -> Any:
+    def run_test(*args: Any, **kwargs: Any) -> None:
         __tracebackhide__ = True
         awaitable = function(*args, **kwargs)
         coroutine = awaitable if asyncio.iscoroutine(awaitable) else _await(awaitable)
-        return _run(item, registry, coroutine)
+        result = _run(item, registry, coroutine)
+        if result is not None:
+            refuse_result(item, result)
 
     # Not functools.wraps: it would copy the mark that makes a function a coroutine function.
     run_test.__name__ = getattr(function, "__name__", item.originalname)

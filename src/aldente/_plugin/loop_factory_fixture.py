@@ -1,0 +1,18 @@
+"""The fixture that tests are parametrised with to run on several kinds of loop.
+
+A module of its own, registered as a plugin when the first test needs it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+FACTORY_FIXTURE = "_asyncio_loop_factory"
+
+
+@pytest.fixture(scope="session", name=FACTORY_FIXTURE)
+def _loop_factory(request: pytest.FixtureRequest) -> Any:
+    """The loop factory that a test is parametrised with."""
+    return request.param
