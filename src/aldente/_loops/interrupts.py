@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import signal
 import threading
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
+
+# signal.signal itself, without the conversions to and from enums around it. They cost a third of
+# what running a trivial coroutine costs, twice for each test. Checked on CPython 3.11 to 3.13.
+_set_handler: Callable[[int, Any], Any] = importlib.import_module("_signal").signal
 
 _Handler = Callable[[int, FrameType | None], Any] | int | signal.Handlers | None
 
@@ -37,21 +42,20 @@ class InterruptGuard:
         if threading.current_thread() is threading.main_thread():
             # Kept because each access makes a new bound method, and exit compares identity.
             self._handler = self._on_interrupt
-            # Setting answers what was set before. Asking first would double the cost, which is half
-            # of what running a trivial coroutine costs.
-            previous = signal.signal(signal.SIGINT, self._handler)
+            # Setting answers what was set before, so there is no need to ask first.
+            previous = _set_handler(signal.SIGINT, self._handler)
             if previous is not signal.default_int_handler:
                 self._handler = None
-                signal.signal(signal.SIGINT, _restorable(previous))
+                _set_handler(signal.SIGINT, _restorable(previous))
         return self
 
     def __exit__(self, *exception: object) -> None:
         # Forgotten because it refers to this object: a cycle would keep loop and task alive.
         handler, self._handler = self._handler, None
         if handler is not None:
-            current = signal.signal(signal.SIGINT, signal.default_int_handler)
+            current = _set_handler(signal.SIGINT, signal.default_int_handler)
             if current is not handler:
-                signal.signal(signal.SIGINT, _restorable(current))
+                _set_handler(signal.SIGINT, _restorable(current))
 
     def _on_interrupt(self, signal_number: int, frame: FrameType | None) -> None:
         first = not self.interrupted

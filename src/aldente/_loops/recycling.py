@@ -36,21 +36,17 @@ class LoopMaker:
         """A new event loop; of another kind than asyncio's own when a policy makes it."""
         if sys.platform == "win32" or not _asyncio_compat.is_policy_untouched():
             return asyncio.new_event_loop()
-        parts = self._take()
-        return _asyncio_compat.LentPartsEventLoop(parts.selector, parts.self_pipe)
+        while self._idle:
+            parts = self._idle.pop()
+            if parts.are_usable():
+                return parts.lend()
+            parts.close()
+        return _Parts(self._idle).lend()
 
     def close(self) -> None:
         """Close the parts that no loop is using."""
         while self._idle:
             self._idle.pop().close()
-
-    def _take(self) -> _Parts:
-        while self._idle:
-            parts = self._idle.pop()
-            if parts.are_usable():
-                return parts
-            parts.close()
-        return _Parts(self._idle)
 
 
 class _LentSelector(selectors.DefaultSelector):
@@ -79,34 +75,48 @@ class _Parts:
     def __init__(self, idle: list[_Parts]) -> None:
         self._idle = idle
         self._process = os.getpid()
-        self.selector = _LentSelector(self)
-        self.self_pipe = socket.socketpair()
-        for end in self.self_pipe:
+        self._selector = _LentSelector(self)
+        self._self_pipe = socket.socketpair()
+        for end in self._self_pipe:
             end.setblocking(False)
-        self.selector.register(self.self_pipe[0], selectors.EVENT_READ)
+        self._wake_up = _asyncio_compat.WakeUp()
+        self._selector.register(
+            self._self_pipe[0], selectors.EVENT_READ, self._wake_up.registration
+        )
+        self._borrower: _asyncio_compat.LentPartsEventLoop | None = None
 
     def are_usable(self) -> bool:
         """Whether a new loop may have them: a child process shares them with its parent."""
         return self._process == os.getpid()
 
+    def lend(self) -> asyncio.AbstractEventLoop:
+        """A new loop that has them until it is closed."""
+        self._borrower = _asyncio_compat.LentPartsEventLoop(
+            self._selector, self._self_pipe, self._wake_up
+        )
+        return self._borrower
+
     def give_back(self) -> None:
         """Take the parts back from a loop that is closing."""
-        if len(self.selector.get_map()) != 1 or not self._empty_pipe():
-            # The loop left another descriptor registered, or the user closed what was lent.
+        borrower, self._borrower = self._borrower, None
+        was_woken = borrower is None or borrower.was_woken
+        left_behind = len(self._selector.get_map()) != 1
+        closed = -1 in (self._self_pipe[0].fileno(), self._self_pipe[1].fileno())
+        if left_behind or closed or (was_woken and not self._empty_pipe()):
             self.close()
         else:
             self._idle.append(self)
 
     def close(self) -> None:
         """Close them for good."""
-        self.selector.really_close()
-        for end in self.self_pipe:
+        self._selector.really_close()
+        for end in self._self_pipe:
             end.close()
 
     def _empty_pipe(self) -> bool:
         """Read what woke nobody any more, so that it does not wake the next loop."""
         try:
-            while self.self_pipe[0].recv(4096):
+            while self._self_pipe[0].recv(4096):
                 pass
         except BlockingIOError:
             return True

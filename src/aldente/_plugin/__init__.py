@@ -76,8 +76,11 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
     if items.is_own_async_test(pyfuncitem):
         from aldente._plugin.running import tests
 
-        with tests.made_synchronous(pyfuncitem):
+        restore = tests.make_synchronous(pyfuncitem)
+        try:
             return (yield)
+        finally:
+            restore()
     try:
         return (yield)
     except pytest.fail.Exception as failure:

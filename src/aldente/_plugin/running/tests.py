@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import functools
 import inspect
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import copy_context
 from typing import Any
 
@@ -18,12 +18,14 @@ from aldente._plugin.running.raising import reraise
 from aldente._plugin.running.registry import LoopRegistry, registry_of
 
 
-@contextlib.contextmanager
-def made_synchronous(item: pytest.Function) -> Iterator[None]:
-    """Put a synchronous function in the place of an async test, for as long as the test runs.
+def make_synchronous(item: pytest.Function) -> Callable[[], None]:
+    """Put a synchronous function in the place of an async test.
 
     The function is replaced, rather than called from here, so that every plugin that calls or wraps
     ``item.obj`` works as with other tests.
+
+    Returns:
+        A function that undoes it.
     """
     holder, name = (
         (item.obj.hypothesis, "inner_test")
@@ -34,10 +36,7 @@ def made_synchronous(item: pytest.Function) -> Iterator[None]:
     if inspect.isasyncgenfunction(function):
         refuse_async_generator(item)
     setattr(holder, name, _synchronous(item, function))
-    try:
-        yield
-    finally:
-        setattr(holder, name, function)
+    return functools.partial(setattr, holder, name, function)
 
 
 def _synchronous(item: pytest.Function, function: Callable[..., Any]) -> Callable[..., Any]:
