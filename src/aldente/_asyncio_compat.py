@@ -9,7 +9,6 @@ import asyncio
 import selectors
 import socket
 import sys
-from collections.abc import Callable
 from typing import Any
 
 

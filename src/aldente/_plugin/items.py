@@ -76,11 +76,12 @@ def claim_of(item: pytest.Item) -> Claim:
     """Who runs an async test; remembered until the test is given another mark."""
     claim = item.stash.get(_claim_key, None)
     if claim is None or claim.marks_seen != len(item.own_markers):
-        claim = item.stash[_claim_key] = _find_claim(item)
+        claim = item.stash[_claim_key] = find_claim(item)
     return claim
 
 
-def _find_claim(item: pytest.Item) -> Claim:
+def find_claim(item: pytest.Item) -> Claim:
+    """Who runs an async test, looked up on the test and the nodes around it."""
     framework = "anyio_backend" if "anyio_backend" in getattr(item, "fixturenames", ()) else None
     closest = None
     node: pytest.Item | pytest.Collector | None = item

@@ -45,10 +45,11 @@ class HookSpecifications:
 def parametrize(metafunc: pytest.Metafunc) -> None:
     """Run an async test once with each of its loop factories, if it has any."""
     definition = metafunc.definition
-    mark = items.claim_of(definition).mark
+    claim = items.find_claim(definition)
+    mark = claim.mark
     if mark is None and not metafunc.config.hook.pytest_asyncio_loop_factories.get_hookimpls():
         return
-    if items.is_claimed_elsewhere(definition):
+    if claim.framework is not None:
         return
     if mark is not None:
         marks.check(mark, definition.nodeid)

@@ -34,6 +34,8 @@ class LoopRegistry:
 
     def __init__(self, config: pytest.Config) -> None:
         self._make_loop = LoopMaker()
+        # None leaves the choice to asyncio, which looks at PYTHONASYNCIODEBUG.
+        self._debug = True if settings_of(config).debug else None
         config.add_cleanup(self._make_loop.close)
         self.homes: dict[FixtureDef, LoopHome] = {}
         self.hosts: dict[FixtureDef, GeneratorHost[Any]] = {}
@@ -46,8 +48,7 @@ class LoopRegistry:
         key = (home.node, factory)
         runner = self._runners.get(key)
         if runner is None:
-            debug = True if settings_of(item.config).debug else None
-            runner = LoopRunner(factory or self._make_loop, debug)
+            runner = LoopRunner(factory or self._make_loop, self._debug)
             self._runners[key] = runner
             home.node.addfinalizer(lambda: self._close(key))
             if factory is not None:

@@ -27,12 +27,12 @@ def make_synchronous(item: pytest.Function) -> Callable[[], None]:
     Returns:
         A function that undoes it.
     """
-    holder, name = (
-        (item.obj.hypothesis, "inner_test")
-        if items.is_async_hypothesis_test(item.obj)
-        else (item, "obj")
-    )
-    function = getattr(holder, name)
+    function = item.obj
+    holder: Any = item
+    name = "obj"
+    if items.is_async_hypothesis_test(function):
+        holder, name = function.hypothesis, "inner_test"
+        function = holder.inner_test
     if inspect.isasyncgenfunction(function):
         refuse_async_generator(item)
     setattr(holder, name, _synchronous(item, function))
