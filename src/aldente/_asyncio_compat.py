@@ -9,6 +9,7 @@ import asyncio
 import selectors
 import socket
 import sys
+from collections.abc import Callable
 from typing import Any
 
 
@@ -91,8 +92,8 @@ def is_policy_untouched() -> bool:
     return policy is None or type(policy).__module__.startswith("asyncio.")
 
 
-class _NoLoop(asyncio.AbstractEventLoop):
-    """A loop that is only asked whether it is in debug mode."""
+class _NoLoop:
+    """Stands for a loop that is only asked whether it is in debug mode."""
 
     def get_debug(self) -> bool:
         return False
@@ -109,7 +110,8 @@ class WakeUp:
 
     def __init__(self) -> None:
         # A handle asks its loop whether it is in debug mode, and no loop is there yet.
-        self._handle: Any = asyncio.Handle(self._read, (), _NoLoop())
+        nobody: Any = _NoLoop()
+        self._handle: Any = asyncio.Handle(self._read, (), nobody)
 
     @property
     def registration(self) -> tuple[object, None]:
@@ -158,7 +160,9 @@ class LentPartsEventLoop(asyncio.SelectorEventLoop):
         self.was_woken = False
         super().__init__(selector)
 
-    def add_signal_handler(self, sig: int, callback: Any, *args: Any) -> None:
+    def add_signal_handler(  # type: ignore[override]
+        self, sig: int, callback: Callable[..., object], *args: Any
+    ) -> None:
         """Add a handler of a signal, which will write to the self-pipe."""
         self.was_woken = True
         super().add_signal_handler(sig, callback, *args)
