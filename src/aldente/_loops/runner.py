@@ -83,7 +83,8 @@ class LoopRunner:
         """
         try:
             self._check_idle(name)
-            self._raise_death(needs)
+            if needs:
+                self._raise_death(needs)
         except BaseException:
             coroutine.close()
             raise
@@ -219,7 +220,8 @@ class LoopRunner:
             del _busy[loop]
             self._main_task = None
             self._needed_hosts = ()
-        self._raise_reason(guard, needs, None)
+        if guard.interrupted or needs:
+            self._raise_reason(guard, needs, None)
         return result
 
     def _abandon(self, goal: asyncio.Future[Any], task: AnyTask) -> None:

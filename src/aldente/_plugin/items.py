@@ -46,6 +46,15 @@ def is_async_function(function: object) -> bool:
     )
 
 
+def is_async_generator_function(function: object) -> bool:
+    """Whether calling a function gives an async generator."""
+    code = getattr(function, "__code__", None)
+    if code is not None and code.co_flags & inspect.CO_COROUTINE:
+        # Most async tests; the general question costs ten times as much.
+        return False
+    return inspect.isasyncgenfunction(function)
+
+
 def is_async_hypothesis_test(function: object) -> bool:
     """Whether a function is an async test wrapped by Hypothesis's ``@given``."""
     hypothesis = getattr(function, "hypothesis", None)
@@ -115,10 +124,9 @@ def add_mark_in_auto_mode(item: pytest.Item) -> None:
     """Give an async test the ``asyncio`` mark, so that ``-m asyncio`` selects it marked or not."""
     if not isinstance(item, pytest.Function) or not is_async_function(item.obj):
         return
-    claim = claim_of(item)
+    claim = find_claim(item)
     if claim.framework is None and claim.mark is None and settings_of(item.config).mode == "auto":
         item.add_marker(_ASYNCIO)
-        item.stash[_claim_key] = Claim(None, _ASYNCIO.mark, len(item.own_markers))
 
 
 def is_own_async_fixture(

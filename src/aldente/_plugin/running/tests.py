@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import inspect
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import copy_context
 from typing import Any
@@ -33,7 +32,7 @@ def make_synchronous(item: pytest.Function) -> Callable[[], None]:
     if items.is_async_hypothesis_test(function):
         holder, name = function.hypothesis, "inner_test"
         function = holder.inner_test
-    if inspect.isasyncgenfunction(function):
+    if items.is_async_generator_function(function):
         refuse_async_generator(item)
     setattr(holder, name, _synchronous(item, function))
     return functools.partial(setattr, holder, name, function)
