@@ -20,6 +20,9 @@ EXAMPLE := examples/fetcher
 # -qq leaves pip's errors, and only these.
 PIP_INSTALL := -m pip install -qq --disable-pip-version-check
 COVERAGE := build/coverage
+# By file, because the code blocks of a page build on one another, and so that one worker builds the
+# wheel for all that test it.
+IN_PARALLEL := -n $(JOBS) --dist loadfile
 
 # Looking for Pythons takes a second, which help and clean need not wait for.
 ifneq ($(filter-out help clean,$(or $(MAKECMDGOALS),help)),)
@@ -59,7 +62,7 @@ demo: .venv/demo/.installed
 ##   make test          lint; run all tests on every Python found, and the example's
 .PHONY: test
 test: lint coverage $(VERSIONS:%=example-%)
-	@echo "Tested on Python $(VERSIONS).$(if $(MISSING), Not found, so not tested: $(MISSING).)"
+	@echo "Tested on Python $(VERSIONS).$(if $(MISSING), No Python $(MISSING) was found here.)"
 
 ##   make test-3.12     run all tests on one Python
 .PHONY: $(VERSIONS:%=test-%)
@@ -67,7 +70,7 @@ $(VERSIONS:%=test-%): test-%: .venv/%/.installed
 	rm -rf $(COVERAGE)/$*
 	mkdir -p $(COVERAGE)/$*
 	COVERAGE_FILE="$(CURDIR)/$(COVERAGE)/$*/data" \
-	    $(call python,$*) -m coverage run -m pytest -n $(JOBS) --dist loadgroup
+	    $(call python,$*) -m coverage run -m pytest $(IN_PARALLEL)
 
 ##   make example-3.12  run the worked example's tests on one Python
 .PHONY: $(VERSIONS:%=example-%)

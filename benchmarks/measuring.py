@@ -1,9 +1,9 @@
 """Measures child processes in pairs, and makes the environments they run in.
 
-Every benchmark of this folder compares programs by ratios of times taken side by side: in each round
-all of them run once, in an order that turns with the round, so that a slow minute of the machine hits
-all alike. CPU time is user plus system time of the child and its own children; wall time is what a
-user waits. Runs on any POSIX system.
+Every benchmark of this folder compares programs by ratios of times taken side by side: in each
+round all of them run once, in an order that turns with the round, so that a slow minute of the
+machine hits all alike. CPU time is user plus system time of the child and its own children; wall
+time is what a user waits. Runs on any POSIX system.
 """
 
 from __future__ import annotations
@@ -206,6 +206,14 @@ def install(interpreter: Path, arguments: Sequence[str]) -> None:
     """Have pip install packages into an environment, their bytecode compiled."""
     pip = [str(interpreter), "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
     output_of([*pip, "--compile", *arguments])
+
+
+def write_package_file(interpreter: Path, name: str, text: str) -> None:
+    """Write a file where an environment's packages are."""
+    script = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    file = Path(output_of([str(interpreter), "-I", "-c", script]).strip()) / name
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(text, encoding="utf-8")
 
 
 def build_wheel(python: Path) -> Path:

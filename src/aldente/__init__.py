@@ -29,6 +29,7 @@ from aldente.errors import (
     ImpossibleLoopScope,
     InvalidSetting,
     RunningLoopError,
+    StuckShutdown,
     StuckTasks,
 )
 
@@ -40,6 +41,7 @@ __all__ = [
     "ImpossibleLoopScope",
     "InvalidSetting",
     "RunningLoopError",
+    "StuckShutdown",
     "StuckTasks",
     "__version__",
 ]

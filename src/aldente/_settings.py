@@ -24,9 +24,9 @@ class Settings:
 
     Attributes:
         mode: ``"auto"`` runs every async test; ``"strict"`` only those with the ``asyncio`` mark.
-        debug: whether event loops run in asyncio's debug mode. default_fixture_loop_scope: the loop
-        of async fixtures that name none; None follows the scope
-            for which the fixture is cached.
+        debug: whether event loops run in asyncio's debug mode.
+        default_fixture_loop_scope: the loop of async fixtures that name none; None follows the
+            scope for which the fixture is cached.
         default_test_loop_scope: the loop of tests that name none; None takes the widest loop among
             the async fixtures that the test uses.
         full_trace: whether tracebacks keep the frames of asyncio and aldente.
@@ -42,7 +42,7 @@ class Settings:
     full_trace: bool = False
 
     def differences(self) -> list[str]:
-        """The settings that differ from the defaults, as ``name=value``, in the user's names."""
+        """The settings that differ from the defaults, as ``name=value``, for the header."""
         differing = []
         if self.mode != "auto":
             differing.append(f"mode={self.mode}")

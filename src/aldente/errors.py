@@ -16,6 +16,7 @@ __all__ = [
     "ImpossibleLoopScope",
     "InvalidSetting",
     "RunningLoopError",
+    "StuckShutdown",
     "StuckTasks",
 ]
 
@@ -237,4 +238,30 @@ class StuckTasks(AldenteError):
             "shutdown.\n"
             "Mend: let CancelledError through (re-raise it after cleaning up), and bound what the "
             "task awaits in its 'finally'."
+        )
+
+
+class StuckShutdown(AldenteError):
+    """Something that can't be cancelled did not end with the scope that started it.
+
+    Args:
+        what: ``"an async generator"`` or ``"an executor job"``.
+        seconds: how long it was waited for, in seconds.
+
+    >>> StuckShutdown("an executor job", 60.0).what
+    'an executor job'
+    """
+
+    def __init__(self, what: str, seconds: float) -> None:
+        self.what = what
+        self.seconds = seconds
+        super().__init__(what, seconds)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.what[0].upper()}{self.what[1:]} that was started on the event loop did not end "
+            f"within {self.seconds:g} s of its scope's end, and was given up.\n"
+            "In production it would hold up the shutdown for ever.\n"
+            "Mend: end what it waits for before the test ends, or bound the wait; for an executor "
+            "job by an event that it looks at, for an async generator by closing it with aclose()."
         )

@@ -17,6 +17,7 @@ MODULES_OF_EVERY_START = {
     "aldente._plugin",
     "aldente._plugin.items",
     "aldente._plugin.loop_factories",
+    "aldente._plugin.loop_factory_fixture",
     "aldente._plugin.marks",
     "aldente._plugin.options",
     "aldente._plugin.pytest_asyncio",

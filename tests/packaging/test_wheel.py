@@ -16,11 +16,7 @@ import pytest
 
 import aldente
 
-pytestmark = [
-    pytest.mark.packaging,
-    # One worker of pytest-xdist takes them all, so that the wheel is built once.
-    pytest.mark.xdist_group("wheel"),
-]
+pytestmark = pytest.mark.packaging
 
 _ROOT = Path(__file__).parents[2]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -278,6 +279,85 @@ def test_a_loop_that_the_test_closed_is_tolerated(run_project: RunProject) -> No
     result.assert_outcomes(passed=2)
 
 
+def test_what_breaks_through_the_loop_ends_the_test(run_project: RunProject) -> None:
+    """A time-out by signal, or ``loop.stop()``, leaves nothing of the test running for the next."""
+    result = run_project(
+        test_it="""
+        import asyncio
+        import signal
+        import pytest
+
+        pytestmark = pytest.mark.asyncio(loop_scope="module")
+        ended = []
+
+        def time_out(signum, frame):
+            pytest.fail("Timeout >0.05s")
+
+        async def wait():
+            try:
+                await asyncio.sleep(3600)
+            finally:
+                ended.append(True)
+
+        async def test_times_out():
+            signal.signal(signal.SIGALRM, time_out)
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+            await wait()
+
+        async def test_stops():
+            asyncio.get_running_loop().call_soon(asyncio.get_running_loop().stop)
+            await wait()
+
+        async def test_nothing_is_left():
+            assert ended == [True, True]
+            assert len(asyncio.all_tasks()) == 1
+        """
+    )
+    result.assert_outcomes(failed=2, passed=1)
+    result.stdout.fnmatch_lines(
+        ["*Timeout >0.05s*", "*It ended 'test_times_out' running test_times_out at *"]
+    )
+
+
+@pytest.mark.parametrize("leftover", ["executor", "generator"])
+def test_what_cannot_be_cancelled_is_given_up(
+    run_project: RunProject, monkeypatch: pytest.MonkeyPatch, leftover: str
+) -> None:
+    """An executor job or async generator that does not end is an error of tear-down, not a hang."""
+    monkeypatch.setattr("aldente._loops.runner.SHUTDOWN_LIMIT", 0.05)
+    result = run_project(
+        "-W",
+        "ignore",
+        test_it=f"""
+        import asyncio
+        import threading
+
+        event = threading.Event()
+        keep = []
+
+        async def generate():
+            try:
+                yield
+            finally:
+                await asyncio.sleep(3600)
+
+        async def test_leaves_it():
+            if {leftover == "executor"}:
+                asyncio.get_running_loop().run_in_executor(None, event.wait)
+            else:
+                keep.append(generate())
+                await anext(keep[0])
+
+        def test_next():
+            event.set()
+        """,
+    )
+    result.assert_outcomes(passed=2, errors=1)
+    result.stdout.fnmatch_lines(
+        ["A* that was started on the event loop did not end within 0.05 s *"]
+    )
+
+
 INTERRUPTED = """
 import asyncio
 import pathlib
@@ -390,6 +470,9 @@ def test_ctrl_c_drains_the_test_then_tears_down(tmp_path: Path, where: str, says
     assert "SESSION TORN DOWN" in output
     assert "BACKGROUND DRAINED" in output
     assert "KeyboardInterrupt" in output
+    if where.startswith("wait"):
+        # Where the test was, not where aldente raised it.
+        assert re.search(r"test_it\.py:\d+: KeyboardInterrupt", output), output
     assert "MUST NOT RUN" not in output
     assert "Task was destroyed" not in output
     assert "never retrieved" not in output
@@ -408,11 +491,26 @@ def test_ctrl_c_during_set_up(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="SIGINT can't be sent to one process on Windows")
+def test_ctrl_c_with_a_task_that_refuses_to_end(tmp_path: Path) -> None:
+    """Ctrl-C with a stuck background task exits with 2 and names the task."""
+    body = INTERRUPTED.replace("WHERE_TEST", "wait").replace("WHERE_FIXTURE", "")
+    body = body.replace("background()", "stuck()") + (
+        "\n\nasync def stuck():\n    while True:\n        try:\n            await asyncio.sleep(20)\n"
+        "        except asyncio.CancelledError:\n            pass\n"
+    )
+    code, output = interrupt_run(tmp_path, body)
+    assert code == 2, output
+    assert "aldente: 1 task(s) did not end within 3 s" in output
+    assert "running stuck at" in output
+
+
+@pytest.mark.skipif(os.name == "nt", reason="SIGINT can't be sent to one process on Windows")
 def test_a_second_ctrl_c_ends_a_test_that_refuses(tmp_path: Path) -> None:
     """A test that swallows the first Ctrl-C ends with the second, within seconds and by name."""
     body = INTERRUPTED.replace("WHERE_TEST", "refuse").replace("WHERE_FIXTURE", "")
     code, output = interrupt_run(tmp_path, body, 2)
-    assert code != 0
+    assert code == 2, output
     assert "SESSION TORN DOWN" in output
+    assert "MUST NOT RUN" not in output
     assert "'test_it' running test_it" in output
     assert "Task was destroyed" not in output

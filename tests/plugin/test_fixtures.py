@@ -288,7 +288,7 @@ def test_a_wide_fixture_that_died_fails_the_tests_after_it(run_project: RunProje
 
 
 def test_a_death_that_no_test_saw_is_an_error_of_tear_down(run_project: RunProject) -> None:
-    """A fixture that dies under a sync test, or beside a failing one, is reported at tear-down."""
+    """A fixture that dies under a sync test is reported at tear-down; beside an error, with it."""
     result = run_project(
         test_it="""
         import asyncio
@@ -306,15 +306,16 @@ def test_a_death_that_no_test_saw_is_an_error_of_tear_down(run_project: RunProje
         def test_sync(server):
             pass
 
-        async def test_fails_itself(server):
+        async def test_fails_on_the_way_out(server):
             try:
                 await asyncio.sleep(3600)
             finally:
                 raise KeyError("own error")
         """,
     )
-    result.assert_outcomes(passed=1, failed=1, errors=2)
+    result.assert_outcomes(passed=1, failed=1, errors=1)
     result.stdout.fnmatch_lines(["*ERROR at teardown of test_sync*", "*the server is gone*"])
+    result.stdout.fnmatch_lines(["*KeyError: 'own error'*", "*the server is gone*"])
 
 
 def test_a_fixture_that_is_cancelled_and_returns_is_reported(run_project: RunProject) -> None:
@@ -577,3 +578,157 @@ def test_strict_mode_leaves_plain_fixtures_alone(run_project: RunProject) -> Non
         """,
     )
     result.assert_outcomes(passed=1, errors=1)
+
+
+def test_getfixturevalue_of_sync_fixtures_inside_an_async_test(run_project: RunProject) -> None:
+    """An async test may ask for sync fixtures, narrow and wide; async ones are still explained."""
+    result = run_project(
+        test_it="""
+        import asyncio
+        import contextvars
+        import pytest
+
+        V = contextvars.ContextVar("V", default=0)
+
+        @pytest.fixture(scope="session")
+        def wide():
+            return "wide"
+
+        @pytest.fixture
+        def narrow():
+            V.set(1)
+            yield "narrow"
+
+        @pytest.fixture(scope="session")
+        async def pool():
+            return 1
+
+        @pytest.fixture
+        async def resource():
+            yield
+
+        async def test_asks(request, tmp_path, resource):
+            assert request.getfixturevalue("narrow") == "narrow"
+            assert request.getfixturevalue("wide") == "wide"
+            assert V.get() == 1
+
+        async def test_asks_in_a_thread(request, tmp_path):
+            assert await asyncio.to_thread(request.getfixturevalue, "narrow") == "narrow"
+
+        async def test_asks_for_async(request, tmp_path):
+            request.getfixturevalue("pool")
+
+        async def test_asks_again(request):
+            request.getfixturevalue("pool")
+
+        async def test_gone():
+            assert V.get() == 0
+        """
+    )
+    result.assert_outcomes(passed=3, failed=2)
+    result.stdout.fnmatch_lines(["*RunningLoopError: Cannot run fixture pool from inside *"] * 2)
+
+
+def test_parametrised_scope_overrides_the_fixtures(run_project: RunProject) -> None:
+    """``parametrize(indirect=True, scope=...)`` widens an async fixture and the loop it runs on."""
+    result = run_project(
+        test_it="""
+        import asyncio
+        import pytest
+
+        @pytest.fixture
+        async def thing(request):
+            yield request.param, asyncio.get_running_loop()
+
+        @pytest.mark.parametrize("thing", [1, 2], indirect=True, scope="module")
+        class TestThing:
+            async def test_one(self, thing):
+                assert asyncio.get_running_loop() is thing[1]
+
+            async def test_two(self, thing):
+                assert asyncio.get_running_loop() is thing[1]
+        """
+    )
+    result.assert_outcomes(passed=4)
+
+
+def test_the_death_of_an_overridden_fixture_is_seen(run_project: RunProject) -> None:
+    """A fixture that an overriding one requests by its own name cancels the test when it dies."""
+    result = run_project(
+        conftest="""
+        import asyncio
+        import pytest
+
+        @pytest.fixture
+        async def base():
+            async with asyncio.timeout(0.05):
+                yield 1
+        """,
+        test_it="""
+        import asyncio
+        import pytest
+
+        @pytest.fixture
+        async def base(base):
+            yield base + 1
+
+        async def test_waits(base):
+            await asyncio.sleep(3600)
+        """,
+    )
+    result.assert_outcomes(failed=1)
+
+
+def test_a_fixture_that_died_between_tests_fails_the_next_sync_test(
+    run_project: RunProject,
+) -> None:
+    """A wide fixture that dies under a test that does not use it fails the next one that does."""
+    result = run_project(
+        test_it="""
+        import asyncio
+        import pytest
+
+        events = []
+
+        @pytest.fixture(scope="module")
+        async def server():
+            events.append(asyncio.Event())
+            async with asyncio.TaskGroup() as group:
+                group.create_task(crash())
+                yield
+
+        async def crash():
+            await events[0].wait()
+            raise ConnectionError("the server is gone")
+
+        @pytest.mark.asyncio(loop_scope="module")
+        async def test_first(server):
+            pass
+
+        @pytest.mark.asyncio(loop_scope="module")
+        async def test_bystander():
+            events[0].set()
+            await asyncio.sleep(0.01)
+
+        def test_sync(server):
+            raise AssertionError("must not run")
+        """
+    )
+    result.assert_outcomes(passed=2, errors=2)
+    result.stdout.no_fnmatch_line("*must not run*")
+
+
+def test_root_conftest_may_import_pytest_asyncio(run_project: RunProject) -> None:
+    """``import pytest_asyncio`` works in the first conftest, which is imported early."""
+    result = run_project(
+        conftest="""
+        import pytest_asyncio
+
+        @pytest_asyncio.fixture
+        async def value():
+            return 1
+        """,
+        test_it="async def test_it(value): assert value == 1",
+        subprocess=True,
+    )
+    result.assert_outcomes(passed=1)

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import threading
 from collections.abc import Callable, Iterator
 from contextvars import Context, ContextVar, Token, copy_context
 from typing import Any, NamedTuple
+
+from aldente._asyncio_compat import is_loop_running_here
 
 _MISSING = object()
 
@@ -61,18 +64,23 @@ class IsolatedContext:
 
     def __init__(self) -> None:
         self._context: Context | None = None
+        self._thread = 0
 
-    @property
-    def entered(self) -> bool:
-        """Whether the context is entered."""
-        return self._context is not None
+    def enter(self) -> bool:
+        """Make a copy of the current context the current one, unless it is entered already.
 
-    def enter(self) -> None:
-        """Make a copy of the current context the current one; does nothing when entered."""
+        Inside a task it does nothing: a task has a context of its own.
+
+        Returns:
+            Whether it was entered now.
+        """
         switch = _find_switch()
-        if self._context is None and switch is not None:
-            self._context = copy_context()
-            switch.enter(self._context)
+        if self._context is not None or switch is None or is_loop_running_here():
+            return False
+        self._context = copy_context()
+        self._thread = threading.get_ident()
+        switch.enter(self._context)
+        return True
 
     def leave(self) -> None:
         """Go back to the context before `enter`, for good; does nothing when not entered."""
@@ -85,7 +93,13 @@ class IsolatedContext:
     def outside(self) -> Iterator[None]:
         """Be in the context around this one for a while, and bring back what changed there."""
         context, switch = self._context, _find_switch()
-        if context is None or switch is None:
+        if (
+            context is None
+            or switch is None
+            or self._thread != threading.get_ident()
+            or is_loop_running_here()
+        ):
+            # A task or another thread is in a context of its own.
             yield
             return
         switch.leave(context)

@@ -8,17 +8,18 @@ from contextvars import Context
 from typing import Any, TypeVar
 
 from aldente import _asyncio_compat
-from aldente._loops.draining import AnyTask, drain_tasks
+from aldente._loops.draining import AnyTask, describe_task, drain_tasks
 from aldente._loops.generator_host import GeneratorHost
 from aldente._loops.interrupts import InterruptGuard
-from aldente.errors import RunningLoopError
+from aldente.errors import RunningLoopError, StuckShutdown, StuckTasks
 
 T = TypeVar("T")
 
-# How long tasks that were cancelled may take to end, in seconds; and how long once the user has
-# pressed Ctrl-C and waits for the prompt.
+# How long tasks that were cancelled may take to end, in seconds; how long once the user has pressed
+# Ctrl-C and waits for the prompt; and how long async generators and the executor may take.
 DRAIN_LIMIT = 30.0
 DRAIN_LIMIT_INTERRUPTED = 3.0
+SHUTDOWN_LIMIT = 60.0
 
 # What the running loops of this process are busy with; loops of other tools are not in here.
 _busy: dict[asyncio.AbstractEventLoop, str] = {}
@@ -27,11 +28,14 @@ _busy: dict[asyncio.AbstractEventLoop, str] = {}
 class LoopRunner:
     """Runs coroutines on one event loop, one at a time, from code that is not async.
 
-    The loop is made when it is first needed, and made current, as `asyncio.Runner` does it.
+    The loop is made at once, and made current whenever it runs.
 
     Args:
         loop_factory: makes the loop.
         debug: True for asyncio's debug mode; None leaves it to asyncio.
+
+    Attributes:
+        interrupted: whether Ctrl-C has ended a run.
 
     >>> import contextvars
     >>> async def answer():
@@ -53,7 +57,7 @@ class LoopRunner:
         self._hosts: set[GeneratorHost[Any]] = set()
         self._main_task: AnyTask | None = None
         self._needed_hosts: Collection[GeneratorHost[Any]] = ()
-        self._interrupted = False
+        self.interrupted = False
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -84,7 +88,7 @@ class LoopRunner:
         try:
             self._check_idle(name)
             if needs:
-                self._raise_death(needs)
+                _raise_death(needs)
         except BaseException:
             coroutine.close()
             raise
@@ -101,6 +105,7 @@ class LoopRunner:
         context: Context,
         name: str,
         needs: Sequence[GeneratorHost[Any]] = (),
+        on_death: Callable[[GeneratorHost[Any]], object] = lambda host: None,
     ) -> tuple[GeneratorHost[T], T]:
         """Run an async generator to its ``yield``, in a task that goes on hosting it.
 
@@ -110,6 +115,7 @@ class LoopRunner:
             context: the context of its task.
             name: the name of its task.
             needs: the hosts of what it uses.
+            on_death: called when it ends although nobody asked it to.
 
         Returns:
             The host, for `finish_generator`, and the value that was yielded.
@@ -119,18 +125,23 @@ class LoopRunner:
             BaseException: as `run`.
         """
         self._check_idle(name)
-        self._raise_death(needs)
+        _raise_death(needs)
+
+        def die(host: GeneratorHost[Any]) -> None:
+            self._on_death(host)
+            on_death(host)
+
         host = GeneratorHost(
-            generator,
-            label=label,
-            loop=self._loop,
-            context=context,
-            name=name,
-            on_death=self._on_death,
+            generator, label=label, loop=self._loop, context=context, name=name, on_death=die
         )
-        value = self._drive(host.ready, host.task, needs)
         self._hosts.add(host)
-        return host, value
+        try:
+            return host, self._drive(host.ready, host.task, needs)
+        except BaseException as error:
+            # It may have swallowed its cancellation and yielded: nobody would ever finish it.
+            self._abandon(host.ready, host.task, error)
+            self._hosts.discard(host)
+            raise
 
     def finish_generator(self, host: GeneratorHost[Any]) -> None:
         """Run a hosted generator from its ``yield`` to its end.
@@ -139,40 +150,52 @@ class LoopRunner:
             FixtureYieldError: it yielded again.
             BaseException: what it raised, unless it died before and that has been raised already.
         """
+        if not host.task.done():
+            self._check_idle(host.task.get_name())
+            host.request_end()
+            self._drive(host.task, host.task, ())
         self._hosts.discard(host)
-        if host.task.done():
-            self._raise_death([host])
-            return
-        self._check_idle(host.task.get_name())
-        host.request_end()
-        self._drive(host.task, host.task, ())
+        if host.death is not None and not host.death_reported:
+            raise host.death
 
-    def close(self) -> None:
+    def close(self, *, in_hurry: bool = False) -> None:
         """Cancel and drain what is left on the loop, then end async generators, executor and loop.
 
         Every step is taken even when one before it fails.
 
+        Args:
+            in_hurry: whether the user has pressed Ctrl-C and waits for the prompt.
+
         Raises:
             StuckTasks: tasks did not end although they were cancelled.
+            StuckShutdown: async generators or the executor's jobs did not end.
         """
         loop = self._loop
         if loop.is_closed():
             return
         try:
             if self._leftover_tasks():
-                limit = DRAIN_LIMIT_INTERRUPTED if self._interrupted else DRAIN_LIMIT
+                limit = DRAIN_LIMIT_INTERRUPTED if in_hurry else DRAIN_LIMIT
                 drain_tasks(loop, self._leftover_tasks, limit)
         finally:
             try:
                 if _asyncio_compat.may_have_async_generators(loop):
-                    loop.run_until_complete(loop.shutdown_asyncgens())
+                    self._shut_down(loop.shutdown_asyncgens(), "an async generator")
             finally:
                 try:
                     if _asyncio_compat.may_have_default_executor(loop):
-                        loop.run_until_complete(loop.shutdown_default_executor())
+                        self._shut_down(loop.shutdown_default_executor(), "an executor job")
                 finally:
                     loop.close()
                     asyncio.set_event_loop(None)
+
+    def _shut_down(self, coroutine: Coroutine[Any, Any, None], what: str) -> None:
+        task = self._loop.create_task(coroutine)
+        self._loop.run_until_complete(asyncio.wait([task], timeout=SHUTDOWN_LIMIT))
+        if not task.done():
+            _asyncio_compat.silence_destroyed_task(task)
+            raise StuckShutdown(what, SHUTDOWN_LIMIT)
+        task.result()
 
     def _leftover_tasks(self) -> Collection[AnyTask]:
         if not self._hosts and not _asyncio_compat.may_have_tasks(self._loop):
@@ -202,33 +225,37 @@ class LoopRunner:
             with guard:
                 asyncio.set_event_loop(loop)
                 result = loop.run_until_complete(goal)
-        except (KeyboardInterrupt, SystemExit):
-            # It went through the loop, from a second Ctrl-C or from any task or callback, and left
-            # the task where it was.
-            self._interrupted = True
-            self._abandon(goal, task)
-            raise
-        except asyncio.CancelledError as cancellation:
-            self._raise_reason(guard, needs, cancellation)
-            raise
         except BaseException as error:
-            if guard.interrupted:
-                self._interrupted = True
-                raise KeyboardInterrupt from error
-            raise
+            if not task.done() and not isinstance(error, asyncio.CancelledError):
+                error.add_note(f"It ended {describe_task(task)}.")
+            self._abandon(goal, task, error)
+            reason = self._reason(guard, needs, error)
+            if reason is None or reason is error:
+                raise
+            # The cancellation came from here and explains nothing.
+            cause = None if isinstance(error, asyncio.CancelledError) else error
+            raise reason from cause
         finally:
             del _busy[loop]
             self._main_task = None
             self._needed_hosts = ()
         if guard.interrupted or needs:
-            self._raise_reason(guard, needs, None)
+            swallowed = self._reason(guard, needs, None)
+            if swallowed is not None:
+                raise swallowed
         return result
 
-    def _abandon(self, goal: asyncio.Future[Any], task: AnyTask) -> None:
-        """End a task whose result nobody will ask for any more."""
+    def _abandon(self, goal: asyncio.Future[Any], task: AnyTask, error: BaseException) -> None:
+        """End a task that an exception has left behind, as nobody will ask for its result any more.
+
+        The exception went through the loop: a second Ctrl-C, a time-out by signal, or a
+        KeyboardInterrupt or SystemExit of any task or callback.
+        """
         if not task.done():
             try:
                 drain_tasks(self._loop, lambda: [task], DRAIN_LIMIT_INTERRUPTED)
+            except StuckTasks as stuck:
+                error.add_note(str(stuck))
             except (KeyboardInterrupt, SystemExit):
                 # A task group hands the interrupt of one of its tasks on to the task around it.
                 if not task.done():
@@ -238,25 +265,35 @@ class LoopRunner:
                 # Asked for, so that asyncio does not log that nobody did.
                 future.exception()
 
-    def _raise_reason(
+    def _reason(
         self,
         guard: InterruptGuard,
         needs: Collection[GeneratorHost[Any]],
-        cancellation: asyncio.CancelledError | None,
-    ) -> None:
-        """Raise why the task was cancelled from here, if it was."""
+        error: BaseException | None,
+    ) -> BaseException | None:
+        """Why a run really ended: Ctrl-C, the death of what it needed, or what it has raised."""
+        if isinstance(error, KeyboardInterrupt):
+            self.interrupted = True
+            return error
         if guard.interrupted:
-            self._interrupted = True
-            raise KeyboardInterrupt from cancellation
-        self._raise_death(needs)
-
-    def _raise_death(self, hosts: Collection[GeneratorHost[Any]]) -> None:
-        for host in hosts:
-            if host.death is not None and not host.death_reported:
+            self.interrupted = True
+            # With the frames of the user's code that was interrupted.
+            place = error.__traceback__ if isinstance(error, asyncio.CancelledError) else None
+            return KeyboardInterrupt().with_traceback(place)
+        for host in needs:
+            if host.death is not None:
                 host.death_reported = True
-                raise host.death
+                return host.death
+        return error
 
     def _on_death(self, host: GeneratorHost[Any]) -> None:
         self._hosts.discard(host)
         if self._main_task is not None and host in self._needed_hosts:
             self._main_task.cancel()
+
+
+def _raise_death(hosts: Collection[GeneratorHost[Any]]) -> None:
+    for host in hosts:
+        if host.death is not None:
+            host.death_reported = True
+            raise host.death

@@ -32,6 +32,8 @@ from aldente._plugin import items, loop_factories, marks, options, pytest_asynci
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    # Here already, because conftest files are imported before pytest_configure.
+    pytest_asyncio.make_importable()
     real_one_was_first = pytest_asyncio.stand_down_real_plugin(pluginmanager)
     options.add_options(parser, with_asyncio_options=not real_one_was_first)
     if not real_one_was_first:
@@ -41,7 +43,6 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
 def pytest_configure(config: pytest.Config) -> None:
     options.check_configuration(config)
     marks.register(config)
-    pytest_asyncio.make_importable()
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
@@ -62,6 +63,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 def pytest_fixture_setup(
     fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
 ) -> Generator[None, object, object]:
+    __tracebackhide__ = True
     item = items.item_involving_loops(request)
     if item is None and not items.is_own_async_fixture(fixturedef, request):
         return (yield)
@@ -73,6 +75,7 @@ def pytest_fixture_setup(
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    __tracebackhide__ = True
     if items.is_own_async_test(pyfuncitem):
         from aldente._plugin.running import tests
 
@@ -84,4 +87,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
     try:
         return (yield)
     except pytest.fail.Exception as failure:
-        raise refusals.explained(pyfuncitem, failure) from None
+        clearer = refusals.explained(pyfuncitem, failure)
+        if clearer is failure:
+            raise
+        raise clearer from None

@@ -109,6 +109,8 @@ def is_own_async_test(item: pytest.Item) -> bool:
     """Whether a test is an async function that aldente runs."""
     if not isinstance(item, pytest.Function) or not is_async_function(item.obj):
         return False
+    if pytest_compat.is_unittest(item):
+        return False
     claim = claim_of(item)
     return claim.framework is None and (
         claim.mark is not None or settings_of(item.config).mode == "auto"
@@ -123,6 +125,8 @@ def is_claimed_elsewhere(item: pytest.Item) -> bool:
 def add_mark_in_auto_mode(item: pytest.Item) -> None:
     """Give an async test the ``asyncio`` mark, so that ``-m asyncio`` selects it marked or not."""
     if not isinstance(item, pytest.Function) or not is_async_function(item.obj):
+        return
+    if pytest_compat.is_unittest(item):
         return
     claim = find_claim(item)
     if claim.framework is None and claim.mark is None and settings_of(item.config).mode == "auto":

@@ -1,6 +1,6 @@
 """On which event loop a test or fixture runs.
 
-The rule, from DESIGN to code: what the user names wins. A fixture that names nothing runs on the
+The rule: what the user names wins. A fixture that names nothing runs on the
 loop of the scope for which it is cached, or on the widest loop among the async fixtures it depends
 on. A test that names nothing runs on the widest loop among the async fixtures it uses. A
 function-scoped fixture exists for one test, so it runs where the test runs.
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from aldente._plugin import items, marks, pytest_compat
+from aldente._plugin import items, marks, pytest_asyncio, pytest_compat
 from aldente._plugin.options import settings_of
 from aldente._records import LoopScope
 from aldente._settings import parse_loop_scope
@@ -47,25 +47,34 @@ def home_of_test(item: pytest.Item, active: dict[FixtureDef, LoopHome]) -> LoopH
         home_of_wider_fixture(fixturedef, item, active)
         for fixturedef in pytest_compat.closure(item)
         if fixturedef in active
-        or (fixturedef.scope != "function" and items.is_own_fixture_definition(fixturedef, item))
-        or _names_scope(fixturedef, item)
+        or (
+            items.is_own_fixture_definition(fixturedef, item)
+            and (
+                pytest_compat.caching_scope(fixturedef, item) is not LoopScope.FUNCTION
+                or scope_named_for_fixture(fixturedef, item) is not None
+            )
+        )
     ]
     own = LoopHome(LoopScope.FUNCTION, item)
     return _widest([own, *homes]) if homes else own
 
 
 def home_of_fixture(
-    fixturedef: FixtureDef, item: pytest.Item, active: dict[FixtureDef, LoopHome]
+    fixturedef: FixtureDef,
+    item: pytest.Item,
+    scope: LoopScope,
+    active: dict[FixtureDef, LoopHome],
 ) -> LoopHome:
     """The loop on which an async fixture runs when a test requests it.
 
     Args:
         fixturedef: the fixture.
         item: the test.
+        scope: the scope for which its value is cached.
         active: the loops of the async fixtures that are set up now.
     """
     named = scope_named_for_fixture(fixturedef, item)
-    if named is None and fixturedef.scope == "function":
+    if named is None and scope is LoopScope.FUNCTION:
         return home_of_test(item, active)
     return home_of_wider_fixture(fixturedef, item, active)
 
@@ -79,7 +88,7 @@ def home_of_wider_fixture(
     named = scope_named_for_fixture(fixturedef, item)
     if named is not None:
         return LoopHome(named, pytest_compat.node_of_fixture_scope(item, fixturedef, named))
-    scope = LoopScope(fixturedef.scope)
+    scope = pytest_compat.caching_scope(fixturedef, item)
     own = LoopHome(scope, pytest_compat.node_of_fixture_scope(item, fixturedef, scope))
     return _widest([own, *_homes_below(fixturedef, item, active)])
 
@@ -137,16 +146,8 @@ def _scope_named_for_test(item: pytest.Item) -> LoopScope | None:
     return scope or settings_of(item.config).default_test_loop_scope
 
 
-def _names_scope(fixturedef: FixtureDef, item: pytest.Item) -> bool:
-    return (
-        items.is_own_fixture_definition(fixturedef, item)
-        and scope_named_for_fixture(fixturedef, item) is not None
-    )
-
-
 def _scope_of_decorator(fixturedef: FixtureDef) -> LoopScope | None:
-    function = getattr(fixturedef.func, "__func__", fixturedef.func)
-    value = getattr(function, "_loop_scope", None)
+    value = pytest_asyncio.loop_scope_of(fixturedef.func)
     return None if value is None else parse_loop_scope("loop_scope", value)
 
 

@@ -47,17 +47,16 @@ def check(mark: pytest.Mark, nodeid: str) -> None:
             )
         warnings.warn(
             pytest.PytestDeprecationWarning(
-                'The "scope" keyword argument to the asyncio marker has been deprecated. '
-                'Please use the "loop_scope" argument instead.'
+                f'{nodeid}: The "scope" keyword argument to the asyncio marker has been '
+                'deprecated. Please use the "loop_scope" argument instead.'
             ),
             stacklevel=2,
         )
-    try:
-        loop_scope_of(mark)
-    except InvalidSetting as error:
+    wrong = _wrong_loop_scope(mark)
+    if wrong is not None:
         pytest.fail(
-            f"{nodeid}: mark.asyncio got an unexpected loop scope value {error.value!r} "
-            f"({type(error.value).__name__}). {error.allowed}",
+            f"{nodeid}: mark.asyncio got an unexpected loop scope value {wrong.value!r} "
+            f"({type(wrong.value).__name__}). {wrong.allowed}",
             pytrace=False,
         )
     factories = keywords.get("loop_factories")
@@ -69,13 +68,21 @@ def check(mark: pytest.Mark, nodeid: str) -> None:
         )
 
 
+def _wrong_loop_scope(mark: pytest.Mark) -> InvalidSetting | None:
+    try:
+        loop_scope_of(mark)
+    except InvalidSetting as error:
+        return error
+    return None
+
+
 def loop_scope_of(mark: pytest.Mark) -> LoopScope | None:
     """The loop scope that an ``asyncio`` mark asks for; None when it asks for none.
 
     Raises:
         InvalidSetting: it is not the name of a scope.
     """
-    value = mark.kwargs.get("loop_scope") or mark.kwargs.get("scope")
+    value = mark.kwargs.get("loop_scope", mark.kwargs.get("scope"))
     return None if value is None else parse_loop_scope("loop_scope", value)
 
 

@@ -46,6 +46,16 @@ def fixture(
     return pytest.fixture(fixture_function, **kwargs)
 
 
+def loop_scope_of(function: object) -> Any:
+    """The loop scope that a fixture's decorator names, as written; None when it names none."""
+    return getattr(getattr(function, "__func__", function), "_loop_scope", None)
+
+
+def pass_on_loop_scope(function: object, stand_in: Any) -> None:
+    """Have a function that stands in for a fixture's name the same loop scope."""
+    stand_in._loop_scope = loop_scope_of(function)
+
+
 def is_async_test(item: pytest.Item) -> bool:
     """Whether a test is an async function that aldente runs."""
     return items.is_own_async_test(item)

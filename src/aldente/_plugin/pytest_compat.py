@@ -97,6 +97,26 @@ def node_of_fixture_scope(
     return item if node is None else node
 
 
+def caching_scope(fixturedef: FixtureDef, item: pytest.Item) -> LoopScope:
+    """The scope for which pytest caches a fixture's value when a test requests it.
+
+    ``parametrize(..., indirect=True, scope=...)`` overrides the fixture's own. Checked on pytest
+    8.4 and 9.2.
+    """
+    callspec = getattr(item, "callspec", None)
+    if callspec is not None and fixturedef.argname in callspec.params:
+        return LoopScope(callspec._arg2scope[fixturedef.argname].value)
+    return LoopScope(fixturedef.scope)
+
+
+def is_unittest(item: pytest.Item) -> bool:
+    """Whether unittest runs a test, which it does with a loop of its own if it is async.
+
+    ``nofuncargs`` marks items of unittest, whose class is private. Checked on pytest 8.4 and 9.2.
+    """
+    return getattr(item, "nofuncargs", False) is True
+
+
 def bound_function(fixturedef: FixtureDef, request: pytest.FixtureRequest) -> Callable[..., Any]:
     """The function of a fixture, bound to the test's instance when it is a method.
 

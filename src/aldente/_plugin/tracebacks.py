@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 from types import TracebackType
 
 _HIDDEN_FOLDERS = (
-    str(Path(asyncio.__file__).parent),
-    str(Path(__file__).parents[1]),
+    f"{Path(asyncio.__file__).parent}{os.sep}",
+    f"{Path(__file__).parents[1]}{os.sep}",
 )
 
 

@@ -12,9 +12,11 @@ from typing import Any, NoReturn
 import pytest
 
 from aldente._loops.contexts import carry_over
+from aldente._loops.generator_host import GeneratorHost
 from aldente._loops.runner import LoopRunner
 from aldente._plugin import items, pytest_compat
-from aldente._plugin.loop_homes import describe_choice, home_of_fixture
+from aldente._plugin.loop_homes import LoopHome, describe_choice, home_of_fixture
+from aldente._plugin.pytest_asyncio import pass_on_loop_scope
 from aldente._plugin.running.raising import reraise
 from aldente._plugin.running.registry import LoopRegistry, registry_of
 from aldente._records import LoopScope, SourcePlace
@@ -37,8 +39,7 @@ def prepared(fixturedef: FixtureDef, request: pytest.FixtureRequest) -> Iterator
             stack.enter_context(registry.isolation.outside())
         if items.is_own_async_fixture(fixturedef, request):
             stack.enter_context(_made_synchronous(fixturedef, request, registry))
-        elif request.scope == "function" and not registry.isolation.entered:
-            registry.isolation.enter()
+        elif request.scope == "function" and registry.isolation.enter():
             pytest_compat.item_of(request).addfinalizer(registry.isolation.leave)
         yield
 
@@ -55,6 +56,8 @@ def _made_synchronous(
         __tracebackhide__ = True
         return async_fixture.set_up(arguments)
 
+    # The loop is chosen while the stand-in is in place, so it must tell what the fixture names.
+    pass_on_loop_scope(function, set_up)
     fixturedef.func = set_up  # type: ignore[misc]
     try:
         yield
@@ -69,9 +72,6 @@ class AsyncFixture:
         fixturedef: the fixture's definition.
         request: the request for which pytest sets it up.
         registry: the event loops of the session.
-
-    Raises:
-        pytest.fail.Exception: the loop it is to run on does not live as long as its value.
     """
 
     def __init__(
@@ -83,16 +83,21 @@ class AsyncFixture:
         self._item = pytest_compat.item_of(request)
         self._function = pytest_compat.bound_function(fixturedef, request)
         self._undo_context: Callable[[], None] | None = None
-        self._home = home_of_fixture(fixturedef, self._item, registry.homes)
-        self._check_home()
         self._runner: LoopRunner
 
     def set_up(self, arguments: dict[str, Any]) -> Any:
-        """Set the fixture up and return its value; its tear-down is added to the request."""
+        """Set the fixture up and return its value; its tear-down is added to the request.
+
+        Raises:
+            pytest.fail.Exception: the loop it is to run on does not live as long as its value.
+        """
         __tracebackhide__ = True
         registry, fixturedef = self._registry, self._fixturedef
-        self._runner = registry.runner(self._home, self._item)
-        registry.homes[fixturedef] = self._home
+        scope = LoopScope(self._request.scope)
+        home = home_of_fixture(fixturedef, self._item, scope, registry.homes)
+        self._check_home(home, scope)
+        self._runner = registry.runner(home, self._item)
+        registry.homes[fixturedef] = home
         self._request.addfinalizer(self._tear_down)
         registry.end_with_factory(self._item, pytest_compat.finisher(fixturedef, self._request))
         context = copy_context()
@@ -106,6 +111,7 @@ class AsyncFixture:
                     context=context,
                     name=name,
                     needs=needs,
+                    on_death=self._spread_death,
                 )
                 registry.hosts[fixturedef] = host
             else:
@@ -130,6 +136,14 @@ class AsyncFixture:
             finally:
                 if self._undo_context is not None:
                     self._undo_context()
+                if self._is_wide:
+                    # The finalizers of the test, which forget the current loop, have run before.
+                    asyncio.set_event_loop(None)
+
+    def _spread_death(self, host: GeneratorHost[Any]) -> None:
+        """Have further tests that request the fixture fail with the error it died of."""
+        assert host.death is not None
+        pytest_compat.cache_failure(self._fixturedef, host.death)
 
     def _fail(self, error: BaseException, phase: str) -> NoReturn:
         """Raise what an async fixture has raised, as something that pytest can work with."""
@@ -139,16 +153,16 @@ class AsyncFixture:
             cancelled = FixtureCancelled(self._label, phase)
             cancelled.__cause__ = error
             error = cancelled
+        self._registry.note_deaths(self._item)
         reraise(error, self._item.config)
 
-    def _check_home(self) -> None:
-        caching_scope = LoopScope(self._request.scope)
-        if self._home.scope < caching_scope:
+    def _check_home(self, home: LoopHome, caching_scope: LoopScope) -> None:
+        if home.scope < caching_scope:
             error = ImpossibleLoopScope(
                 self._fixturedef.argname,
                 self._place,
                 caching_scope.value,
-                self._home.scope.value,
+                home.scope.value,
                 describe_choice(self._fixturedef),
             )
             pytest.fail(str(error), pytrace=False)

@@ -17,7 +17,7 @@ from aldente._plugin.loop_factory_fixture import FACTORY_FIXTURE
 from aldente._plugin.loop_homes import LoopHome
 from aldente._plugin.options import settings_of
 from aldente._records import LoopScope
-from aldente.errors import StuckTasks
+from aldente.errors import StuckShutdown, StuckTasks
 
 FixtureDef = pytest.FixtureDef[Any]
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
@@ -33,6 +33,8 @@ class LoopRegistry:
     """
 
     def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._interrupted = False
         self._make_loop = LoopMaker()
         # None leaves the choice to asyncio, which looks at PYTHONASYNCIODEBUG.
         self._debug = True if settings_of(config).debug else None
@@ -68,32 +70,43 @@ class LoopRegistry:
                 fixturedef.addfinalizer(end)
 
     def hosts_used_by(self, item: pytest.Item) -> list[GeneratorHost[Any]]:
-        """The tasks of the async generator fixtures that a test has used so far."""
+        """The tasks of the async generator fixtures that a test uses, overridden ones included."""
         if not self.hosts:
             return []
-        used = pytest_compat.used_so_far(item)
+        used = dict.fromkeys(pytest_compat.closure(item))
         return [self.hosts[fixturedef] for fixturedef in used if fixturedef in self.hosts]
 
-    def spread_deaths(self, item: pytest.Item) -> None:
-        """Let further tests that request a fixture that has died fail with the error it died of."""
-        for fixturedef in pytest_compat.used_so_far(item):
-            host = self.hosts.get(fixturedef)
-            if host is not None and host.death is not None:
+    def note_deaths(self, item: pytest.Item) -> None:
+        """Tell in the error of each fixture that has died which test was using it."""
+        for host in self.hosts_used_by(item):
+            if host.death is not None and not getattr(host.death, "__notes__", None):
                 host.death.add_note(
                     f"Async fixture {host.label} ended with this error while {item.name!r} was "
                     "using it, so the test was cancelled."
                 )
-                pytest_compat.cache_failure(fixturedef, host.death)
 
     def _close(self, key: tuple[pytest.Item | pytest.Collector, object]) -> None:
         runner = self._runners.pop(key, None)
         if runner is None:
             return
-        try:
-            runner.close()
-        except StuckTasks as error:
+        self._interrupted = self._interrupted or runner.interrupted
+        stuck = _close_runner(runner, in_hurry=self._interrupted)
+        if stuck is None:
+            return
+        if self._interrupted:
+            # pytest is on its way out, and nothing there catches an error.
+            self._config.get_terminal_writer().line(f"\naldente: {stuck}")
+        else:
             # No frame of the user's is on the stack, so there is no traceback worth showing.
-            pytest.fail(str(error), pytrace=False)
+            pytest.fail(str(stuck), pytrace=False)
+
+
+def _close_runner(runner: LoopRunner, *, in_hurry: bool) -> StuckTasks | StuckShutdown | None:
+    try:
+        runner.close(in_hurry=in_hurry)
+    except (StuckTasks, StuckShutdown) as stuck:
+        return stuck
+    return None
 
 
 def _forget_current_loop() -> None:

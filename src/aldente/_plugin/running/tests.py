@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from contextvars import copy_context
 from typing import Any
 
@@ -43,9 +43,7 @@ def _synchronous(item: pytest.Function, function: Callable[..., Any]) -> Callabl
 
     def run_test(*args: Any, **kwargs: Any) -> None:
         __tracebackhide__ = True
-        awaitable = function(*args, **kwargs)
-        coroutine = awaitable if asyncio.iscoroutine(awaitable) else _await(awaitable)
-        result = _run(item, registry, coroutine)
+        result = _run(item, registry, lambda: function(*args, **kwargs))
         if result is not None:
             refuse_result(item, result)
 
@@ -60,9 +58,12 @@ async def _await(awaitable: Awaitable[Any]) -> Any:
     return await awaitable
 
 
-def _run(item: pytest.Function, registry: LoopRegistry, coroutine: Coroutine[Any, Any, Any]) -> Any:
+def _run(item: pytest.Function, registry: LoopRegistry, call: Callable[[], Any]) -> Any:
     __tracebackhide__ = True
+    # Before the call, which makes a coroutine that somebody must await.
     runner = registry.runner(home_of_test(item, registry.homes), item)
+    awaitable = call()
+    coroutine = awaitable if asyncio.iscoroutine(awaitable) else _await(awaitable)
     try:
         return runner.run(
             coroutine,
@@ -71,5 +72,5 @@ def _run(item: pytest.Function, registry: LoopRegistry, coroutine: Coroutine[Any
             needs=registry.hosts_used_by(item),
         )
     except BaseException as error:
-        registry.spread_deaths(item)
+        registry.note_deaths(item)
         reraise(error, item.config)
