@@ -209,12 +209,12 @@ def report(comparison: Comparison, rounds: int) -> bool:
     reference, *others = times
     rows = [_row(reference, times[reference], times[reference])]
     rows += [_row(name, times[name], times[reference]) for name in others]
-    ratio = measuring.cpu_ratio(times[others[0]], times[reference]).least
-    kept = ratio <= comparison.limit
+    ratio = measuring.cpu_ratio(times[others[0]], times[reference])
+    kept = ratio.median <= comparison.limit
     verdict = "kept" if kept else "MISSED"
     print(f"\n{comparison.title}")
     print(textwrap.indent(measuring.table(_HEADER, rows), "  "))
-    print(f"  limit {comparison.limit:.2f}, aldente {ratio:.3f}: {verdict}", flush=True)
+    print(f"  limit {comparison.limit:.2f}, aldente {ratio.median:.3f}: {verdict}", flush=True)
     return kept
 
 
@@ -235,26 +235,29 @@ def report_start(pythons: Pythons, rounds: int) -> bool:
 
     From version 9 on, pytest answers a single ``--version`` before it loads plugins; given twice,
     it loads them to list them. For that it reads the metadata of their packages, which costs the
-    same for any plugin, so the reference is one that does nothing.
+    same for any plugin, so the reference is one that does nothing. Importing the plugin, which is
+    nearly all that it does at the start, is timed inside a process, as whole processes differ by
+    more than the limit on a machine that is busy.
 
     Returns:
-        Whether it keeps the limit.
+        Whether ``--version`` and the import keep the limit.
     """
+    # A suite without tests: its configuration file keeps pytest from reading the repository's.
+    folder = write_suite("start", 0, _SYNC_TEST).folder
     rows = []
-    counting = []
+    added_over_empty = []
     for option in ("--version", "--version --version"):
+        programs = _starts(pythons, folder, option.split())
         plain, empty, aldente = (
             min(time.wall for time in times) * 1000
-            for times in measuring.run_interleaved(
-                _starts(pythons, option.split()), rounds
-            ).values()
+            for times in measuring.run_interleaved(programs, rounds).values()
         )
-        counting.append(aldente - empty)
+        added_over_empty.append(aldente - empty)
         rows.append((f"pytest {option}", f"{aldente - empty:.1f}", f"{aldente - plain:.1f}"))
     command = [str(pythons.aldente), "-c", _IMPORT]
-    counting.append(min(1000 * float(measuring.output_of(command)) for _ in range(rounds)))
-    rows.append(("import aldente._plugin, pytest imported", f"{counting[-1]:.1f}", ""))
-    worst = max(counting)
+    importing = min(1000 * float(measuring.output_of(command)) for _ in range(rounds))
+    rows.append(("import aldente._plugin, pytest imported", f"{importing:.1f}", ""))
+    worst = max(importing, added_over_empty[0])
     kept = worst <= START_LIMIT_MILLISECONDS
     verdict = "kept" if kept else "MISSED"
     print("\nMilliseconds added to the start of pytest, wall, min")
@@ -264,9 +267,9 @@ def report_start(pythons: Pythons, rounds: int) -> bool:
     return kept
 
 
-def _starts(pythons: Pythons, options: Sequence[str]) -> list[Program]:
+def _starts(pythons: Pythons, folder: Path, options: Sequence[str]) -> list[Program]:
     return [
-        Program(name, [str(python), "-m", "pytest", *options], measuring.ENVIRONMENTS)
+        Program(name, [str(python), "-m", "pytest", *options], folder)
         for name, python in (
             ("no plugin", pythons.plain),
             ("empty plugin", pythons.empty_plugin),
