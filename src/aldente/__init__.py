@@ -17,7 +17,7 @@ A map of the code, from the bottom up; imports go downward only:
     pytest.
 
 Nothing heavy is imported here: pytest imports this package on every start, and asyncio itself is
-imported only when the first async test or fixture is about to run.
+imported only when the first async test or fixture is about to run, or picks a kind of loop.
 """
 
 from aldente._version import __version__

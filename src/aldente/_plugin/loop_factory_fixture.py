@@ -1,6 +1,6 @@
 """The fixture that tests are parametrised with to run on several kinds of loop.
 
-A module of its own, registered as a plugin when the first test needs it.
+A module of its own, so that it can be registered as a plugin when the first test needs it.
 """
 
 from __future__ import annotations
