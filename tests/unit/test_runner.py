@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from aldente._loops.recycling import LoopMaker
 from aldente._loops.runner import LoopRunner
 from aldente.errors import FixtureEnded, FixtureYieldError, RunningLoopError
 
@@ -33,7 +32,7 @@ def run(runner: LoopRunner, coroutine: Any, **options: Any) -> Any:
 def start(runner: LoopRunner, generator: AsyncGenerator[Any, None]) -> Any:
     """Start a generator in a copy of the current context."""
     return runner.start_generator(
-        generator, label="'it' (here.py:1)", context=copy_context(), name="it"
+        generator, describe=lambda: "'it' (here.py:1)", context=copy_context(), name="it"
     )
 
 
@@ -65,9 +64,13 @@ def test_debug_is_passed_on() -> None:
 def test_close_is_repeatable() -> None:
     """Closing twice, or after somebody closed the loop, does nothing more."""
     runner = LoopRunner()
+    loop = runner.loop
     runner.close()
     runner.close()
-    assert runner.loop.is_closed()
+    assert loop.is_closed()
+    other = LoopRunner()
+    other.loop.close()
+    other.close()
 
 
 def test_a_running_loop_is_refused_with_what_runs_on_it(runner: LoopRunner) -> None:
@@ -237,55 +240,3 @@ def test_an_interrupt_as_the_task_ends_is_not_lost(runner: LoopRunner) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         run(runner, last_step())
-
-
-def test_recycled_loops_have_nothing_of_the_ones_before() -> None:
-    """A loop from used parts is a new object and is not woken by what was meant for the old one."""
-    make_loop = LoopMaker()
-    first = make_loop()
-    first.run_until_complete(answer())
-    first.call_soon_threadsafe(lambda: None)
-    first.close()
-    second = make_loop()
-    assert second is not first
-    assert isinstance(second, asyncio.SelectorEventLoop)
-    assert second.run_until_complete(answer()) == 42
-    second.close()
-    make_loop.close()
-
-
-@pytest.mark.parametrize(
-    "spoilt", ["registered", "pipe closed", "pipe at its end", "other process"]
-)
-def test_spoilt_parts_are_not_used_again(monkeypatch: pytest.MonkeyPatch, spoilt: str) -> None:
-    """Parts that still watch a descriptor, are closed, or belong to another process are given up."""
-    make_loop = LoopMaker()
-    loop: Any = make_loop()
-    selector = loop._selector
-    if spoilt == "registered":
-        selector.register(loop._csock, selectors.EVENT_READ)
-    if spoilt == "pipe closed":
-        loop._ssock.close()
-    if spoilt == "pipe at its end":
-        loop._csock.close()
-    loop.close()
-    if spoilt == "other process":
-        monkeypatch.setattr("os.getpid", lambda: -1)
-    fresh: Any = make_loop()
-    assert fresh._selector is not selector
-    fresh.close()
-    make_loop.close()
-
-
-def test_threads_wake_a_recycled_loop() -> None:
-    """``call_soon_threadsafe`` wakes a loop that runs on lent parts."""
-    make_loop = LoopMaker()
-    for _ in range(3):
-        loop = make_loop()
-        future = loop.create_future()
-        timer = threading.Timer(0.01, loop.call_soon_threadsafe, [future.set_result, 42])
-        timer.start()
-        assert loop.run_until_complete(future) == 42
-        timer.join()
-        loop.close()
-    make_loop.close()

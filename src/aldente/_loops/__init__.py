@@ -3,7 +3,7 @@
 ``runner``
     `LoopRunner`: one event loop, driven from outside, closed in order.
 ``recycling``
-    `LoopMaker`: makes event loops cheaply.
+    `LoopPool`: makes event loops cheaply.
 ``generator_host``
     `GeneratorHost`: the one task in which an async generator is set up and torn down.
 ``draining``

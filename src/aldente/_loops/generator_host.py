@@ -27,14 +27,13 @@ class GeneratorHost(Generic[T]):
 
     Args:
         generator: the async generator, not started.
-        label: what messages call it: its name with file and line.
+        describe: gives what messages call it: its name with file and line.
         loop: the loop it lives on; not running.
         context: the context in which all of it runs.
         name: the name of its task.
         on_death: called on the loop when the generator ends although nobody asked it to.
 
     Attributes:
-        label: what messages call it.
         task: the task.
         ready: done when the generator has yielded (with its value) or failed before.
         death: why the generator ended before it was asked to, or None.
@@ -45,14 +44,14 @@ class GeneratorHost(Generic[T]):
         self,
         generator: AsyncGenerator[T, None],
         *,
-        label: str,
+        describe: Callable[[], str],
         loop: asyncio.AbstractEventLoop,
         context: Context,
         name: str,
         on_death: Callable[[GeneratorHost[Any]], None],
     ) -> None:
         self._generator = generator
-        self.label = label
+        self._describe = describe
         self._on_death = on_death
         self._end_requested: asyncio.Future[None] = loop.create_future()
         self.ready: asyncio.Future[T] = loop.create_future()
@@ -61,6 +60,11 @@ class GeneratorHost(Generic[T]):
         self.task = loop.create_task(self._live(), context=context)
         self.task.set_name(name)
         self.task.add_done_callback(self._on_done)
+
+    @property
+    def label(self) -> str:
+        """What messages call it."""
+        return self._describe()
 
     def request_end(self) -> None:
         """Let the generator go on after its ``yield``; does nothing when it has ended."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import importlib
 import signal
-import threading
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
@@ -38,13 +37,15 @@ class InterruptGuard:
         self._handler = None
 
     def __enter__(self) -> InterruptGuard:
-        if (
-            threading.current_thread() is threading.main_thread()
-            and _get_handler(signal.SIGINT) is signal.default_int_handler
-        ):
+        if _get_handler(signal.SIGINT) is signal.default_int_handler:
             # Kept because each access makes a new bound method, and exit compares identity.
-            self._handler = self._on_interrupt
-            _set_handler(signal.SIGINT, self._handler)
+            handler = self._on_interrupt
+            try:
+                _set_handler(signal.SIGINT, handler)
+            except ValueError:
+                # Off the main thread, where Ctrl-C does not arrive.
+                return self
+            self._handler = handler
         return self
 
     def __exit__(self, *exception: object) -> None:

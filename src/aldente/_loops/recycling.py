@@ -1,125 +1,126 @@
-"""Makes event loops cheaply, by lending a closed loop's selector and self-pipe to the next.
+"""Makes event loops cheaply, by using one again when nobody can tell it from a new one.
 
-Each loop is a new object with nothing of the one before: only operating system handles are used
-again, and only when the loop that had them left nothing registered.
+Making and closing an event loop takes longer than running a small test on it. After most tests the
+loop is exactly as it was when it was made, and nothing but its runner knows it: then it serves the
+next test too. If anything is different, it is closed as usual.
 """
 
 from __future__ import annotations
 
 import asyncio
+import collections
+import copy
 import os
 import selectors
-import socket
 import sys
+import weakref
+from collections.abc import Sized
+from typing import NamedTuple
 
 from aldente import _asyncio_compat
 
+Loop = asyncio.AbstractEventLoop
 
-class LoopMaker:
-    """Makes the event loops that `asyncio.new_event_loop` would make, and keeps their parts.
 
-    Call it to make a loop; call `close` at the end.
+class LoopPool:
+    """Makes the event loops that `asyncio.new_event_loop` would make, and takes them back.
 
-    >>> make_loop = LoopMaker()
-    >>> first = make_loop()
-    >>> first.close()
-    >>> second = make_loop()
-    >>> second is first
-    False
-    >>> second.close(); make_loop.close()
+    Call it to have a loop; call `retire` when it is no longer needed, and `close` at the end.
+
+    >>> pool = LoopPool()
+    >>> box = [pool()]
+    >>> box[0].run_until_complete(asyncio.sleep(0))
+    >>> pool.retire(box); pool.close()
     """
 
     def __init__(self) -> None:
-        self._idle: list[_Parts] = []
+        self._records: dict[int, _Record] = {}
+        # By process, because a child process must not touch the loops of its parent: they share
+        # what the operating system keeps for them.
+        self._spares: dict[int, list[Loop]] = {}
 
-    def __call__(self) -> asyncio.AbstractEventLoop:
-        """A new event loop; of another kind than asyncio's own when a policy makes it."""
+    def __call__(self) -> Loop:
+        """An event loop that is new or like new; of another kind when a policy makes it."""
         if sys.platform == "win32" or not _asyncio_compat.is_policy_untouched():
             return asyncio.new_event_loop()
-        while self._idle:
-            parts = self._idle.pop()
-            if parts.are_usable():
-                return parts.lend()
-            parts.close()
-        return _Parts(self._idle).lend()
+        spares = self._spares.get(os.getpid())
+        if spares:
+            return spares.pop()
+        selector = selectors.DefaultSelector()
+        box: list[Loop] = [asyncio.SelectorEventLoop(selector)]
+        self._records[id(box[0])] = _record(box, selector)
+        return box[0]
+
+    def retire(self, box: list[Loop]) -> None:
+        """Close a loop, or keep it for the next who wants one.
+
+        Args:
+            box: a list with the loop in it, which is emptied. The caller keeps no other reference:
+                whoever else has one could tell that the loop is used again.
+        """
+        record = self._records.get(id(box[0]))
+        if record is not None and record.is_like_new(box):
+            self._spares.setdefault(record.process, []).append(box.pop())
+            return
+        loop = box.pop()
+        self._records.pop(id(loop), None)
+        loop.close()
 
     def close(self) -> None:
-        """Close the parts that no loop is using."""
-        while self._idle:
-            self._idle.pop().close()
+        """Close the loops that nobody is using."""
+        for loop in self._spares.pop(os.getpid(), ()):
+            self._records.pop(id(loop), None)
+            loop.close()
 
 
-class _LentSelector(selectors.DefaultSelector):
-    """A selector that goes back to where it came from when its loop closes it."""
+class _Record(NamedTuple):
+    """What a loop was like when it was made.
 
-    def __init__(self, parts: _Parts) -> None:
-        super().__init__()
-        self._parts: _Parts | None = parts
-
-    def close(self) -> None:
-        if self._parts is not None:
-            self._parts.give_back()
-
-    def really_close(self) -> None:
-        self._parts = None
-        super().close()
-
-
-class _Parts:
-    """A selector and a self-pipe, lent to one loop at a time.
-
-    Args:
-        idle: where it puts itself while no loop uses it.
+    Attributes:
+        process: the process that made it.
+        selector: its selector.
+        attributes: copies of the attributes of the loop.
+        containers: what is in those attributes that can't be copied; nothing was.
+        references: how many references there were to it, those from its own parts included.
     """
 
-    def __init__(self, idle: list[_Parts]) -> None:
-        self._idle = idle
-        self._process = os.getpid()
-        self._selector = _LentSelector(self)
-        self._self_pipe = socket.socketpair()
-        for end in self._self_pipe:
-            end.setblocking(False)
-        self._wake_up = _asyncio_compat.WakeUp()
-        self._selector.register(
-            self._self_pipe[0], selectors.EVENT_READ, self._wake_up.registration
+    process: int
+    selector: selectors.BaseSelector
+    attributes: dict[str, object]
+    containers: list[Sized]
+    references: int
+
+    def is_like_new(self, box: list[Loop]) -> bool:
+        """Whether nobody could tell the loop in the box from a new one."""
+        # The loop is never given a name here, which would be one more reference to it.
+        return (
+            sys.getrefcount(box[0]) <= self.references
+            and weakref.getweakrefcount(box[0]) == 0
+            and vars(box[0]) == self.attributes
+            and not any(self.containers)
+            # The self-pipe is the only descriptor that it watches.
+            and len(self.selector.get_map()) == 1
         )
-        self._borrower: _asyncio_compat.LentPartsEventLoop | None = None
 
-    def are_usable(self) -> bool:
-        """Whether a new loop may have them: a child process shares them with its parent."""
-        return self._process == os.getpid()
 
-    def lend(self) -> asyncio.AbstractEventLoop:
-        """A new loop that has them until it is closed."""
-        self._borrower = _asyncio_compat.LentPartsEventLoop(
-            self._selector, self._self_pipe, self._wake_up
-        )
-        return self._borrower
+# Containers whose copies are equal to them.
+_COPIED = (dict, list, set, collections.deque)
 
-    def give_back(self) -> None:
-        """Take the parts back from a loop that is closing."""
-        borrower, self._borrower = self._borrower, None
-        was_woken = borrower is None or borrower.was_woken
-        left_behind = len(self._selector.get_map()) != 1
-        closed = -1 in (self._self_pipe[0].fileno(), self._self_pipe[1].fileno())
-        if left_behind or closed or (was_woken and not self._empty_pipe()):
-            self.close()
-        else:
-            self._idle.append(self)
 
-    def close(self) -> None:
-        """Close them for good."""
-        self._selector.really_close()
-        for end in self._self_pipe:
-            end.close()
-
-    def _empty_pipe(self) -> bool:
-        """Read what woke nobody any more, so that it does not wake the next loop."""
-        try:
-            while self._self_pipe[0].recv(4096):
-                pass
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-        return False
+def _record(box: list[Loop], selector: selectors.BaseSelector) -> _Record:
+    attributes = vars(box[0])
+    return _Record(
+        process=os.getpid(),
+        selector=selector,
+        attributes={
+            name: copy.copy(value) if isinstance(value, _COPIED) else value
+            for name, value in attributes.items()
+        },
+        containers=[
+            # The set or dictionary inside a weak one, which is asked in a tenth of the time.
+            getattr(value, "data", value)
+            for value in attributes.values()
+            if isinstance(value, Sized) and not isinstance(value, _COPIED)
+        ],
+        references=sys.getrefcount(box[0]),
+    )

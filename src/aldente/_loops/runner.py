@@ -32,6 +32,7 @@ class LoopRunner:
 
     Args:
         loop_factory: makes the loop.
+        retire: ends the loop, which it gets in a list; nothing else here refers to it then.
         debug: True for asyncio's debug mode; None leaves it to asyncio.
 
     Attributes:
@@ -50,8 +51,12 @@ class LoopRunner:
         self,
         loop_factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop,
         debug: bool | None = None,
+        *,
+        retire: Callable[[list[asyncio.AbstractEventLoop]], object] = lambda box: box[0].close(),
     ) -> None:
         self._loop = loop_factory()
+        self._retire = retire
+        self._is_closed = False
         if debug is not None:
             self._loop.set_debug(debug)
         self._hosts: set[GeneratorHost[Any]] = set()
@@ -101,7 +106,7 @@ class LoopRunner:
         self,
         generator: AsyncGenerator[T, None],
         *,
-        label: str,
+        describe: Callable[[], str],
         context: Context,
         name: str,
         needs: Sequence[GeneratorHost[Any]] = (),
@@ -111,7 +116,7 @@ class LoopRunner:
 
         Args:
             generator: the async generator, not started.
-            label: what messages call it: its name with file and line.
+            describe: gives what messages call it: its name with file and line.
             context: the context of its task.
             name: the name of its task.
             needs: the hosts of what it uses.
@@ -132,7 +137,7 @@ class LoopRunner:
             on_death(host)
 
         host = GeneratorHost(
-            generator, label=label, loop=self._loop, context=context, name=name, on_death=die
+            generator, describe=describe, loop=self._loop, context=context, name=name, on_death=die
         )
         self._hosts.add(host)
         try:
@@ -170,24 +175,30 @@ class LoopRunner:
             StuckTasks: tasks did not end although they were cancelled.
             StuckShutdown: async generators or the executor's jobs did not end.
         """
-        loop = self._loop
-        if loop.is_closed():
+        if self._is_closed:
             return
+        self._is_closed = True
+        try:
+            if not self._loop.is_closed():
+                self._end_all(DRAIN_LIMIT_INTERRUPTED if in_hurry else DRAIN_LIMIT)
+        finally:
+            asyncio.set_event_loop(None)
+            box = [self._loop]
+            del self._loop
+            self._retire(box)
+
+    def _end_all(self, limit: float) -> None:
+        loop = self._loop
         try:
             if self._leftover_tasks():
-                limit = DRAIN_LIMIT_INTERRUPTED if in_hurry else DRAIN_LIMIT
                 drain_tasks(loop, self._leftover_tasks, limit)
         finally:
             try:
                 if _asyncio_compat.may_have_async_generators(loop):
                     self._shut_down(loop.shutdown_asyncgens(), "an async generator")
             finally:
-                try:
-                    if _asyncio_compat.may_have_default_executor(loop):
-                        self._shut_down(loop.shutdown_default_executor(), "an executor job")
-                finally:
-                    loop.close()
-                    asyncio.set_event_loop(None)
+                if _asyncio_compat.may_have_default_executor(loop):
+                    self._shut_down(loop.shutdown_default_executor(), "an executor job")
 
     def _shut_down(self, coroutine: Coroutine[Any, Any, None], what: str) -> None:
         task = self._loop.create_task(coroutine)

@@ -69,8 +69,11 @@ def pytest_fixture_setup(
         return (yield)
     from aldente._plugin.running import fixtures
 
-    with fixtures.prepared(fixturedef, request):
+    restore = fixtures.prepare(fixturedef, request)
+    try:
         return (yield)
+    finally:
+        restore()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -131,6 +131,7 @@ def add_mark_in_auto_mode(item: pytest.Item) -> None:
     claim = find_claim(item)
     if claim.framework is None and claim.mark is None and settings_of(item.config).mode == "auto":
         item.add_marker(_ASYNCIO)
+        item.stash[_claim_key] = Claim(None, _ASYNCIO.mark, len(item.own_markers))
 
 
 def is_own_async_fixture(

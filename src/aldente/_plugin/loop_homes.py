@@ -43,20 +43,22 @@ def home_of_test(item: pytest.Item, active: dict[FixtureDef, LoopHome]) -> LoopH
     named = _scope_named_for_test(item)
     if named is not None:
         return LoopHome(named, node_of_scope(item, named))
-    homes = [
-        home_of_wider_fixture(fixturedef, item, active)
-        for fixturedef in pytest_compat.closure(item)
-        if fixturedef in active
-        or (
-            items.is_own_fixture_definition(fixturedef, item)
-            and (
-                pytest_compat.caching_scope(fixturedef, item) is not LoopScope.FUNCTION
-                or scope_named_for_fixture(fixturedef, item) is not None
-            )
-        )
-    ]
-    own = LoopHome(LoopScope.FUNCTION, item)
-    return _widest([own, *homes]) if homes else own
+    widest = LoopHome(LoopScope.FUNCTION, item)
+    for fixturedef in pytest_compat.closure(item):
+        home = active.get(fixturedef)
+        if home is None and _is_placed_by_itself(fixturedef, item):
+            home = home_of_wider_fixture(fixturedef, item, active)
+        if home is not None and home.node is not item and home.width > widest.width:
+            widest = home
+    return widest
+
+
+def _is_placed_by_itself(fixturedef: FixtureDef, item: pytest.Item) -> bool:
+    """Whether a fixture is async and its loop does not depend on the test."""
+    return items.is_own_fixture_definition(fixturedef, item) and (
+        pytest_compat.caching_scope(fixturedef, item) is not LoopScope.FUNCTION
+        or scope_named_for_fixture(fixturedef, item) is not None
+    )
 
 
 def home_of_fixture(

@@ -33,7 +33,7 @@ def item_of(request: pytest.FixtureRequest) -> pytest.Item:
     return item
 
 
-def closure(item: pytest.Item) -> Iterator[FixtureDef]:
+def closure(item: pytest.Item) -> list[FixtureDef]:
     """The definitions of the fixtures that a test is known to use or has used so far.
 
     Overridden ones that are requested by their overriders are among them. The public
@@ -41,12 +41,16 @@ def closure(item: pytest.Item) -> Iterator[FixtureDef]:
     """
     information = getattr(item, "_fixtureinfo", None)
     if information is None:
-        return
+        return []
+    found: list[FixtureDef] = []
     for name in information.names_closure:
-        definitions = information.name2fixturedefs.get(name)
-        if definitions:
-            yield from _requested(name, definitions)
-    yield from used_so_far(item)
+        # From the closest definition to those that it overrides and requests.
+        for definition in reversed(information.name2fixturedefs.get(name, ())):
+            found.append(definition)
+            if name not in definition.argnames:
+                break
+    found += used_so_far(item)
+    return found
 
 
 def dependencies(item: pytest.Item, fixturedef: FixtureDef) -> Iterator[FixtureDef]:
@@ -65,18 +69,10 @@ def dependencies(item: pytest.Item, fixturedef: FixtureDef) -> Iterator[FixtureD
             yield definitions[-1]
 
 
-def _requested(name: str, definitions: Sequence[FixtureDef]) -> Iterator[FixtureDef]:
-    """The closest definition of a fixture, and those it overrides and requests."""
-    for definition in reversed(definitions):
-        yield definition
-        if name not in definition.argnames:
-            return
-
-
 def used_so_far(item: pytest.Item) -> Iterable[FixtureDef]:
     """The definitions of the fixtures set up for a test. Checked on pytest 8.4 and 9.2."""
     request = getattr(item, "_request", None)
-    return tuple(request._fixture_defs.values()) if request else ()
+    return request._fixture_defs.values() if request else ()
 
 
 def node_of_fixture_scope(

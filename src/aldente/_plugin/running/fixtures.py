@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextvars import copy_context
 from typing import Any, NoReturn
 
@@ -25,29 +26,38 @@ from aldente.errors import FixtureCancelled, ImpossibleLoopScope
 FixtureDef = pytest.FixtureDef[Any]
 
 
-@contextlib.contextmanager
-def prepared(fixturedef: FixtureDef, request: pytest.FixtureRequest) -> Iterator[None]:
+def prepare(fixturedef: FixtureDef, request: pytest.FixtureRequest) -> Callable[[], object]:
     """Let pytest set up a fixture of a test that involves event loops.
 
     An async fixture is made synchronous meanwhile. Context variables that a function-scoped fixture
     sets last until the end of the test; those that a wider one sets are kept out of the test's
     context and stay for as long as pytest itself would have them.
+
+    Returns:
+        A function to be called when pytest has set it up.
     """
     registry = registry_of(request.session)
-    with contextlib.ExitStack() as stack:
-        if request.scope != "function":
-            stack.enter_context(registry.isolation.outside())
-        if items.is_own_async_fixture(fixturedef, request):
-            stack.enter_context(_made_synchronous(fixturedef, request, registry))
-        elif request.scope == "function" and registry.isolation.enter():
+    is_own = items.is_own_async_fixture(fixturedef, request)
+    if request.scope == "function":
+        if is_own:
+            return _make_synchronous(fixturedef, request, registry)
+        if registry.isolation.enter():
             pytest_compat.item_of(request).addfinalizer(registry.isolation.leave)
-        yield
+        return _do_nothing
+    stack = contextlib.ExitStack()
+    stack.enter_context(registry.isolation.outside())
+    if is_own:
+        stack.callback(_make_synchronous(fixturedef, request, registry))
+    return stack.close
 
 
-@contextlib.contextmanager
-def _made_synchronous(
+def _do_nothing() -> None:
+    pass
+
+
+def _make_synchronous(
     fixturedef: FixtureDef, request: pytest.FixtureRequest, registry: LoopRegistry
-) -> Iterator[None]:
+) -> Callable[[], object]:
     async_fixture = AsyncFixture(fixturedef, request, registry)
     function = fixturedef.func
 
@@ -59,10 +69,7 @@ def _made_synchronous(
     # The loop is chosen while the stand-in is in place, so it must tell what the fixture names.
     pass_on_loop_scope(function, set_up)
     fixturedef.func = set_up  # type: ignore[misc]
-    try:
-        yield
-    finally:
-        fixturedef.func = function  # type: ignore[misc]
+    return functools.partial(setattr, fixturedef, "func", function)
 
 
 class AsyncFixture:
@@ -81,6 +88,7 @@ class AsyncFixture:
         self._request = request
         self._registry = registry
         self._item = pytest_compat.item_of(request)
+        self._scope = LoopScope(request.scope)
         self._function = pytest_compat.bound_function(fixturedef, request)
         self._undo_context: Callable[[], None] | None = None
         self._runner: LoopRunner
@@ -93,9 +101,8 @@ class AsyncFixture:
         """
         __tracebackhide__ = True
         registry, fixturedef = self._registry, self._fixturedef
-        scope = LoopScope(self._request.scope)
-        home = home_of_fixture(fixturedef, self._item, scope, registry.homes)
-        self._check_home(home, scope)
+        home = home_of_fixture(fixturedef, self._item, self._scope, registry.homes)
+        self._check_home(home)
         self._runner = registry.runner(home, self._item)
         registry.homes[fixturedef] = home
         self._request.addfinalizer(self._tear_down)
@@ -107,13 +114,15 @@ class AsyncFixture:
             if inspect.isasyncgenfunction(self._function):
                 host, value = self._runner.start_generator(
                     self._function(**arguments),
-                    label=self._label,
+                    describe=self._describe,
                     context=context,
                     name=name,
                     needs=needs,
                     on_death=self._spread_death,
                 )
                 registry.hosts[fixturedef] = host
+                if self._is_wide:
+                    registry.wide_hosts.add(host)
             else:
                 value = self._runner.run(
                     self._function(**arguments), context=context, name=name, needs=needs
@@ -130,6 +139,7 @@ class AsyncFixture:
         with self._registry.isolation.outside() if self._is_wide else contextlib.nullcontext():
             try:
                 if host is not None:
+                    self._registry.wide_hosts.discard(host)
                     self._runner.finish_generator(host)
             except BaseException as error:
                 self._fail(error, "tear-down")
@@ -150,18 +160,18 @@ class AsyncFixture:
         __tracebackhide__ = True
         if isinstance(error, asyncio.CancelledError):
             # pytest stops in the middle of a tear-down when a CancelledError comes out of it.
-            cancelled = FixtureCancelled(self._label, phase)
+            cancelled = FixtureCancelled(self._describe(), phase)
             cancelled.__cause__ = error
             error = cancelled
         self._registry.note_deaths(self._item)
         reraise(error, self._item.config)
 
-    def _check_home(self, home: LoopHome, caching_scope: LoopScope) -> None:
-        if home.scope < caching_scope:
+    def _check_home(self, home: LoopHome) -> None:
+        if home.scope < self._scope:
             error = ImpossibleLoopScope(
                 self._fixturedef.argname,
                 self._place,
-                caching_scope.value,
+                self._scope.value,
                 home.scope.value,
                 describe_choice(self._fixturedef),
             )
@@ -169,10 +179,9 @@ class AsyncFixture:
 
     @property
     def _is_wide(self) -> bool:
-        return self._request.scope != "function"
+        return self._scope is not LoopScope.FUNCTION
 
-    @property
-    def _label(self) -> str:
+    def _describe(self) -> str:
         return f"{self._fixturedef.argname!r} ({self._place})"
 
     @property

@@ -10,7 +10,7 @@ import pytest
 
 from aldente._loops.contexts import IsolatedContext
 from aldente._loops.generator_host import GeneratorHost
-from aldente._loops.recycling import LoopMaker
+from aldente._loops.recycling import LoopPool
 from aldente._loops.runner import LoopRunner
 from aldente._plugin import pytest_compat
 from aldente._plugin.loop_factory_fixture import FACTORY_FIXTURE
@@ -29,18 +29,20 @@ class LoopRegistry:
     Attributes:
         homes: the loops of the async fixtures that are set up now.
         hosts: the tasks of the async generator fixtures that are set up now.
+        wide_hosts: those among them that outlive the test.
         isolation: the context of the synchronous function-scoped fixtures of the current test.
     """
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._interrupted = False
-        self._make_loop = LoopMaker()
+        self._pool = LoopPool()
         # None leaves the choice to asyncio, which looks at PYTHONASYNCIODEBUG.
         self._debug = True if settings_of(config).debug else None
-        config.add_cleanup(self._make_loop.close)
+        config.add_cleanup(self._pool.close)
         self.homes: dict[FixtureDef, LoopHome] = {}
         self.hosts: dict[FixtureDef, GeneratorHost[Any]] = {}
+        self.wide_hosts: set[GeneratorHost[Any]] = set()
         self.isolation = IsolatedContext()
         self._runners: dict[tuple[pytest.Item | pytest.Collector, object], LoopRunner] = {}
 
@@ -50,7 +52,11 @@ class LoopRegistry:
         key = (home.node, factory)
         runner = self._runners.get(key)
         if runner is None:
-            runner = LoopRunner(factory or self._make_loop, self._debug)
+            runner = (
+                LoopRunner(self._pool, self._debug, retire=self._pool.retire)
+                if factory is None
+                else LoopRunner(factory, self._debug)
+            )
             self._runners[key] = runner
             home.node.addfinalizer(lambda: self._close(key))
             if factory is not None:
@@ -71,8 +77,9 @@ class LoopRegistry:
 
     def hosts_used_by(self, item: pytest.Item) -> list[GeneratorHost[Any]]:
         """The tasks of the async generator fixtures that a test uses, overridden ones included."""
-        if not self.hosts:
-            return []
+        if not self.wide_hosts:
+            # Function-scoped fixtures are set up for one test at a time.
+            return list(self.hosts.values())
         used = dict.fromkeys(pytest_compat.closure(item))
         return [self.hosts[fixturedef] for fixturedef in used if fixturedef in self.hosts]
 
