@@ -100,7 +100,7 @@ class LoopRunner:
         task = self._loop.create_task(coroutine, context=context)
         # Not an argument of create_task: a custom task factory may not take it.
         task.set_name(name)
-        return self._drive(task, task, needs)
+        return self._drive(task, needs, lambda: self._loop.run_until_complete(task))
 
     def start_generator(
         self,
@@ -141,10 +141,10 @@ class LoopRunner:
         )
         self._hosts.add(host)
         try:
-            return host, self._drive(host.ready, host.task, needs)
+            return host, self._drive(host.task, needs, host.run_to_yield)
         except BaseException as error:
             # It may have swallowed its cancellation and yielded: nobody would ever finish it.
-            self._abandon(host.ready, host.task, error)
+            self._abandon(host.task, error)
             self._hosts.discard(host)
             raise
 
@@ -157,8 +157,7 @@ class LoopRunner:
         """
         if not host.task.done():
             self._check_idle(host.task.get_name())
-            host.request_end()
-            self._drive(host.task, host.task, ())
+            self._drive(host.task, (), host.run_to_end)
         self._hosts.discard(host)
         if host.death is not None and not host.death_reported:
             raise host.death
@@ -222,11 +221,11 @@ class LoopRunner:
 
     def _drive(
         self,
-        goal: asyncio.Future[T],
         task: AnyTask,
         needs: Collection[GeneratorHost[Any]],
+        run_loop: Callable[[], T],
     ) -> T:
-        """Run the loop until the goal is reached; the task is what works towards it."""
+        """Run the loop for a task until what it works towards is reached."""
         loop = self._loop
         self._main_task = task
         self._needed_hosts = needs
@@ -235,11 +234,11 @@ class LoopRunner:
         try:
             with guard:
                 asyncio.set_event_loop(loop)
-                result = loop.run_until_complete(goal)
+                result = run_loop()
         except BaseException as error:
             if not task.done() and not isinstance(error, asyncio.CancelledError):
                 error.add_note(f"It ended {describe_task(task)}.")
-            self._abandon(goal, task, error)
+            self._abandon(task, error)
             reason = self._reason(guard, needs, error)
             if reason is None or reason is error:
                 raise
@@ -256,7 +255,7 @@ class LoopRunner:
                 raise swallowed
         return result
 
-    def _abandon(self, goal: asyncio.Future[Any], task: AnyTask, error: BaseException) -> None:
+    def _abandon(self, task: AnyTask, error: BaseException) -> None:
         """End a task that an exception has left behind, as nobody will ask for its result any more.
 
         The exception went through the loop: a second Ctrl-C, a time-out by signal, or a
@@ -271,10 +270,9 @@ class LoopRunner:
                 # A task group hands the interrupt of one of its tasks on to the task around it.
                 if not task.done():
                     raise
-        for future in (task, goal):
-            if future.done() and not future.cancelled():
-                # Asked for, so that asyncio does not log that nobody did.
-                future.exception()
+        if task.done() and not task.cancelled():
+            # Asked for, so that asyncio does not log that nobody did.
+            task.exception()
 
     def _reason(
         self,
