@@ -25,12 +25,15 @@ Loop = asyncio.AbstractEventLoop
 class LoopPool:
     """Makes the event loops that `asyncio.new_event_loop` would make, and takes them back.
 
-    Call it to have a loop; call `retire` when it is no longer needed, and `close` at the end.
+    Call it to have a loop; offer it with `keep` when it is no longer needed; call `close` at the
+    end.
 
     >>> pool = LoopPool()
     >>> box = [pool()]
     >>> box[0].run_until_complete(asyncio.sleep(0))
-    >>> pool.retire(box); pool.close()
+    >>> pool.keep(box)
+    True
+    >>> pool.close()
     """
 
     def __init__(self) -> None:
@@ -51,20 +54,22 @@ class LoopPool:
         self._records[id(box[0])] = _record(box, selector)
         return box[0]
 
-    def retire(self, box: list[Loop]) -> None:
-        """Close a loop, or keep it for the next who wants one.
+    def keep(self, box: list[Loop]) -> bool:
+        """Keep a loop for the next who wants one, if it is like new.
 
         Args:
-            box: a list with the loop in it, which is emptied. The caller keeps no other reference:
-                whoever else has one could tell that the loop is used again.
+            box: a list with the loop in it, which is emptied if it is kept. The caller has no other
+                reference: whoever has one could tell that the loop is used again.
+
+        Returns:
+            Whether it was kept; otherwise the caller closes it.
         """
         record = self._records.get(id(box[0]))
         if record is not None and record.is_like_new(box):
             self._spares.setdefault(record.process, []).append(box.pop())
-            return
-        loop = box.pop()
-        self._records.pop(id(loop), None)
-        loop.close()
+            return True
+        self._records.pop(id(box[0]), None)
+        return False
 
     def close(self) -> None:
         """Close the loops that nobody is using."""
@@ -78,14 +83,14 @@ class _Record(NamedTuple):
 
     Attributes:
         process: the process that made it.
-        selector: its selector.
+        registrations: what its selector watches.
         attributes: copies of the attributes of the loop.
         containers: what is in those attributes that can't be copied; nothing was.
         references: how many references there were to it, those from its own parts included.
     """
 
     process: int
-    selector: selectors.BaseSelector
+    registrations: Sized
     attributes: dict[str, object]
     containers: list[Sized]
     references: int
@@ -99,7 +104,7 @@ class _Record(NamedTuple):
             and vars(box[0]) == self.attributes
             and not any(self.containers)
             # The self-pipe is the only descriptor that it watches.
-            and len(self.selector.get_map()) == 1
+            and len(self.registrations) == 1
         )
 
 
@@ -111,7 +116,7 @@ def _record(box: list[Loop], selector: selectors.BaseSelector) -> _Record:
     attributes = vars(box[0])
     return _Record(
         process=os.getpid(),
-        selector=selector,
+        registrations=selector.get_map(),
         attributes={
             name: copy.copy(value) if isinstance(value, _COPIED) else value
             for name, value in attributes.items()

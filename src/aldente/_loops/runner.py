@@ -32,7 +32,8 @@ class LoopRunner:
 
     Args:
         loop_factory: makes the loop.
-        retire: ends the loop, which it gets in a list; nothing else here refers to it then.
+        keep: takes a loop that is like new, and says whether it has. It gets the loop in a list;
+            nothing else here refers to it then.
         debug: True for asyncio's debug mode; None leaves it to asyncio.
 
     Attributes:
@@ -52,10 +53,10 @@ class LoopRunner:
         loop_factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop,
         debug: bool | None = None,
         *,
-        retire: Callable[[list[asyncio.AbstractEventLoop]], object] = lambda box: box[0].close(),
+        keep: Callable[[list[asyncio.AbstractEventLoop]], bool] = lambda box: False,
     ) -> None:
         self._loop = loop_factory()
-        self._retire = retire
+        self._keep = keep
         self._is_closed = False
         if debug is not None:
             self._loop.set_debug(debug)
@@ -177,14 +178,20 @@ class LoopRunner:
         if self._is_closed:
             return
         self._is_closed = True
+        leftover_tasks = self._leftover_tasks()
+        asyncio.set_event_loop(None)
+        box = [self._loop]
+        del self._loop
+        if not leftover_tasks and self._keep(box):
+            return
+        self._loop = box.pop()
+        asyncio.set_event_loop(self._loop)
         try:
             if not self._loop.is_closed():
                 self._end_all(DRAIN_LIMIT_INTERRUPTED if in_hurry else DRAIN_LIMIT)
         finally:
+            self._loop.close()
             asyncio.set_event_loop(None)
-            box = [self._loop]
-            del self._loop
-            self._retire(box)
 
     def _end_all(self, limit: float) -> None:
         loop = self._loop

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+
 import pytest
 
 from aldente._plugin import pytest_compat
@@ -14,7 +16,16 @@ from aldente._settings import (
 )
 from aldente.errors import InvalidSetting
 
-_settings_key = pytest.StashKey[tuple[object, Settings]]()
+class _Latest:
+    """The settings asked for last, which are nearly always those that are asked for next.
+
+    Looking into the stash of the configuration instead takes four times as long, and they are asked
+    for several times per test.
+    """
+
+    config: weakref.ref[pytest.Config] | None = None
+    mode: object = None
+    settings = Settings()
 
 
 def add_options(parser: pytest.Parser, *, with_asyncio_options: bool) -> None:
@@ -74,12 +85,11 @@ def settings_of(config: pytest.Config) -> Settings:
         InvalidSetting: a value is not allowed.
     """
     mode = config.option.asyncio_mode
-    cached = config.stash.get(_settings_key, None)
-    if cached is not None and cached[0] == mode:
-        return cached[1]
-    settings = _read_settings(config)
-    config.stash[_settings_key] = (mode, settings)
-    return settings
+    known = _Latest.config
+    if known is None or known() is not config or _Latest.mode != mode:
+        _Latest.settings = _read_settings(config)
+        _Latest.config, _Latest.mode = weakref.ref(config), mode
+    return _Latest.settings
 
 
 def _read_settings(config: pytest.Config) -> Settings:

@@ -53,7 +53,7 @@ class LoopRegistry:
         runner = self._runners.get(key)
         if runner is None:
             runner = (
-                LoopRunner(self._pool, self._debug, retire=self._pool.retire)
+                LoopRunner(self._pool, self._debug, keep=self._pool.keep)
                 if factory is None
                 else LoopRunner(factory, self._debug)
             )

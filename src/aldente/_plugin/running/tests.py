@@ -27,15 +27,17 @@ def make_synchronous(item: pytest.Function) -> Callable[[], None]:
         A function that undoes it.
     """
     function = item.obj
-    holder: Any = item
-    name = "obj"
-    if items.is_async_hypothesis_test(function):
-        holder, name = function.hypothesis, "inner_test"
-        function = holder.inner_test
     if items.is_async_generator_function(function):
         refuse_async_generator(item)
-    setattr(holder, name, _synchronous(item, function))
-    return functools.partial(setattr, holder, name, function)
+    if items.is_async_hypothesis_test(function):
+        hypothesis = function.hypothesis
+        inner = hypothesis.inner_test
+        if items.is_async_generator_function(inner):
+            refuse_async_generator(item)
+        hypothesis.inner_test = _synchronous(item, inner)
+        return functools.partial(setattr, hypothesis, "inner_test", inner)
+    item.obj = _synchronous(item, function)
+    return functools.partial(setattr, item, "obj", function)
 
 
 def _synchronous(item: pytest.Function, function: Callable[..., Any]) -> Callable[..., Any]:
