@@ -34,6 +34,17 @@ def is_loop_running_here() -> bool:
     return asyncio._get_running_loop() is not None
 
 
+def current_event_loop() -> asyncio.AbstractEventLoop | None:
+    """The loop that ``asyncio.set_event_loop`` made current in this thread, or None.
+
+    The public ``get_event_loop`` makes a loop where there is none, or raises, and warns. ``_local``
+    is where asyncio's own policy keeps it; other policies answer None. Checked on CPython 3.11,
+    3.12 and 3.13.
+    """
+    policy = asyncio.events._event_loop_policy  # type: ignore[attr-defined]
+    return getattr(getattr(policy, "_local", None), "_loop", None)
+
+
 def may_have_tasks(loop: asyncio.AbstractEventLoop) -> bool:
     """Whether `asyncio.all_tasks` may have tasks of the loop; False only if it surely does not.
 
@@ -56,8 +67,8 @@ _TASK_SETS = [
 def may_have_ready_callbacks(loop: asyncio.AbstractEventLoop) -> bool:
     """Whether callbacks may be waiting for their turn; False only if there surely are none.
 
-    ``_ready`` is the queue of ``BaseEventLoop``. Loops that do not show it (uvloop) answer True, and
-    go round once more. Checked on CPython 3.11, 3.12 and 3.13.
+    ``_ready`` is the queue of ``BaseEventLoop``. Loops that do not show it (uvloop) answer True,
+    and go round once more. Checked on CPython 3.11, 3.12 and 3.13.
     """
     return bool(getattr(loop, "_ready", True))
 
@@ -97,9 +108,10 @@ def is_policy_untouched() -> bool:
     3.13.
     """
     policy = asyncio.events._event_loop_policy  # type: ignore[attr-defined]
-    return policy is None or _is_from_asyncio(type(policy))
+    policy_class: Any = type(policy)
+    return policy is None or bool(_is_from_asyncio(policy_class))
 
 
 @functools.cache
-def _is_from_asyncio(policy_class: type) -> bool:
+def _is_from_asyncio(policy_class: Any) -> bool:
     return policy_class.__module__.startswith("asyncio.")

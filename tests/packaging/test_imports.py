@@ -15,12 +15,17 @@ import pytest
 MODULES_OF_EVERY_START = {
     "aldente",
     "aldente._plugin",
+    "aldente._plugin.decorated_fixtures",
+    "aldente._plugin.drop_in",
     "aldente._plugin.items",
     "aldente._plugin.loop_factories",
     "aldente._plugin.loop_factory_fixture",
+    "aldente._plugin.looptime",
     "aldente._plugin.marks",
     "aldente._plugin.options",
+    "aldente._plugin.policy_fixture",
     "aldente._plugin.pytest_asyncio",
+    "aldente._plugin.pytest_asyncio.plugin",
     "aldente._plugin.pytest_compat",
     "aldente._plugin.refusals",
     "aldente._records",
@@ -106,9 +111,8 @@ def test_sync_suite_imports_little_more_than_pytest_does(tmp_path: Path) -> None
     (tmp_path / "with").mkdir()
     without = _imported_by(tmp_path / "without", _SYNC_SUITE)
     with_it = _imported_by(tmp_path / "with", _SYNC_SUITE, "-p", "aldente._plugin")
-    own = _of_aldente(with_it) | {
-        "pytest_asyncio"
-    }  # the latter is a module of aldente's by that name
+    # The latter are modules of aldente's by those names.
+    own = _of_aldente(with_it) | {"pytest_asyncio", "pytest_asyncio.plugin"}
     assert with_it - without - own <= {"difflib"}
 
 

@@ -258,9 +258,10 @@ def test_descriptors_do_not_pile_up(run_project: RunProject) -> None:
     result.assert_outcomes(passed=101)
 
 
-def test_a_loop_that_the_test_closed_is_tolerated(run_project: RunProject) -> None:
+def test_a_loop_that_the_test_closed_is_warned_about(run_project: RunProject) -> None:
     """A sync test that closes the loop of its fixture does not break the end of the scope."""
     result = run_project(
+        "-Wdefault",
         test_it="""
         import asyncio
         import pytest
@@ -274,9 +275,17 @@ def test_a_loop_that_the_test_closed_is_tolerated(run_project: RunProject) -> No
 
         async def test_next(loop):
             pass
-        """
+        """,
     )
-    result.assert_outcomes(passed=2)
+    result.assert_outcomes(passed=2, warnings=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*test_closes*",
+            "*RuntimeWarning: An exception occurred during teardown of an asyncio.Runner. The "
+            "reason is likely that you closed the underlying event loop in a test*",
+            "*Mend: don't close the loop of a test.",
+        ]
+    )
 
 
 def test_what_breaks_through_the_loop_ends_the_test(run_project: RunProject) -> None:

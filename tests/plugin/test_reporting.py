@@ -192,7 +192,14 @@ def test_set_up_is_shown_as_for_sync_fixtures(run_project: RunProject) -> None:
         )
     result = run_project("--fixtures", **modules)
     result.stdout.fnmatch_lines(["resource -- test_it.py:[34]*", "    A resource of the user's."])
-    result.stdout.no_fnmatch_line("*from aldente*")
+    ours = [line for line in result.stdout.lines if "aldente" in line and " -- " in line]
+    assert [line.split()[0] for line in ours] == [
+        "event_loop_policy",
+        "unused_tcp_port",
+        "unused_udp_port",
+        "unused_tcp_port_factory",
+        "unused_udp_port_factory",
+    ]
 
 
 def test_stopping_and_durations(run_project: RunProject) -> None:

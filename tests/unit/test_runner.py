@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import selectors
 import signal
 import threading
 from collections.abc import AsyncGenerator, Callable, Iterator

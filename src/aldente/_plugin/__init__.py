@@ -13,10 +13,11 @@
 ``running``
     Everything that imports asyncio, hence imported with the first async test or fixture: the
     runners of a session, async tests and async fixtures made synchronous.
-``outcomes``, ``tracebacks``, ``refusals``
+``outcomes``, ``tracebacks``, ``refusals``, ``strict_mode``
     What the user sees when a test fails, skips or can't be run.
-``pytest_asyncio``
-    The names of pytest-asyncio that test suites import.
+``pytest_asyncio``, ``drop_in``, ``decorated_fixtures``, ``policy_fixture``, ``looptime``
+    The names and fixtures of pytest-asyncio that test suites and plugins use, and how they take the
+    place of the real ones.
 ``pytest_compat``
     The only module that touches private names of pytest.
 """
@@ -28,35 +29,47 @@ from typing import Any
 
 import pytest
 
-from aldente._plugin import items, loop_factories, marks, options, pytest_asyncio, refusals
+from aldente._plugin import (
+    drop_in,
+    items,
+    loop_factories,
+    looptime,
+    marks,
+    options,
+    policy_fixture,
+    refusals,
+)
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     # Here already, because conftest files are imported before pytest_configure.
-    pytest_asyncio.make_importable()
-    real_one_was_first = pytest_asyncio.stand_down_real_plugin(pluginmanager)
-    options.add_options(parser, with_asyncio_options=not real_one_was_first)
-    if not real_one_was_first:
-        pluginmanager.add_hookspecs(loop_factories.HookSpecifications)
+    drop_in.take_place(pluginmanager)
+    options.add_options(parser)
+    loop_factories.add_hook(pluginmanager)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     options.check_configuration(config)
     marks.register(config)
+    config.add_cleanup(drop_in.give_back_names)
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
-    return options.header_line(config)
+    return options.header_line(config, drop_in.real_version())
 
 
+# Ahead of pytest's own, which parametrizes tests by the parameters of their fixtures.
+@pytest.hookimpl(tryfirst=True)
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if items.is_async_function(metafunc.function):
+        policy_fixture.request_for(metafunc)
         loop_factories.parametrize(metafunc)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
     items.add_mark_in_auto_mode(item)
     loop_factories.request_factory_first(item)
+    looptime.request_runner_first(item)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -64,6 +77,8 @@ def pytest_fixture_setup(
     fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
 ) -> Generator[None, object, object]:
     __tracebackhide__ = True
+    if fixturedef.argname == policy_fixture.NAME and policy_fixture.is_override(fixturedef):
+        policy_fixture.warn_of_override()
     item = items.item_involving_loops(request)
     if item is None and not items.is_own_async_fixture(fixturedef, request):
         return (yield)
@@ -87,6 +102,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
             return (yield)
         finally:
             restore()
+    marks.warn_of_sync_test(pyfuncitem)
     try:
         return (yield)
     except pytest.fail.Exception as failure:

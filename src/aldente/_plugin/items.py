@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 import pytest
 
 from aldente._plugin import pytest_compat
+from aldente._plugin.decorated_fixtures import is_decorated
 from aldente._plugin.options import settings_of
 
 # The marks with which other frameworks claim a test.
@@ -139,6 +140,11 @@ def add_mark_in_auto_mode(item: pytest.Item) -> None:
         item.stash[_claim_key] = Claim(None, _ASYNCIO.mark, len(item.own_markers))
 
 
+def is_async_fixture_function(function: object) -> bool:
+    """Whether the function of a fixture is a coroutine function or an async generator function."""
+    return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+
+
 def is_own_async_fixture(
     fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
 ) -> bool:
@@ -147,20 +153,18 @@ def is_own_async_fixture(
 
 
 def is_own_fixture_definition(fixturedef: pytest.FixtureDef[Any], item: pytest.Item) -> bool:
-    """Whether a fixture, when a test requests it, is an async function that aldente runs."""
+    """Whether a fixture, when a test requests it, is an async function that aldente runs.
+
+    A sync function decorated with ``pytest_asyncio.fixture`` is one too: it finds a current loop.
+    """
     is_async = _async_fixtures.get(fixturedef)
     if is_async is None:
         function = fixturedef.func
-        is_async = inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+        is_async = is_async_fixture_function(function) or is_decorated(function)
         _async_fixtures[fixturedef] = is_async
     if not is_async or is_claimed_elsewhere(item):
         return False
     return settings_of(item.config).mode == "auto" or is_decorated(fixturedef.func)
-
-
-def is_decorated(function: object) -> bool:
-    """Whether a fixture was made with ``pytest_asyncio.fixture``."""
-    return getattr(getattr(function, "__func__", function), "_force_asyncio_fixture", False)
 
 
 def item_involving_loops(request: pytest.FixtureRequest) -> pytest.Item | None:

@@ -42,6 +42,13 @@ class HookSpecifications:
         raise NotImplementedError
 
 
+def add_hook(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Make the hook known, unless a pytest-asyncio that was loaded before has done so."""
+    hook = getattr(pluginmanager.hook, "pytest_asyncio_loop_factories", None)
+    if hook is None or not hook.has_spec():
+        pluginmanager.add_hookspecs(HookSpecifications)
+
+
 def parametrize(metafunc: pytest.Metafunc) -> None:
     """Run an async test once with each of its loop factories, if it has any."""
     definition = metafunc.definition

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from aldente._plugin import items, marks, pytest_asyncio, pytest_compat
+from aldente._plugin import decorated_fixtures, items, marks, pytest_compat
 from aldente._plugin.options import settings_of
 from aldente._records import LoopScope
 from aldente._settings import parse_loop_scope
@@ -55,7 +55,7 @@ def home_of_test(item: pytest.Item, active: dict[FixtureDef, LoopHome]) -> LoopH
 
 def _is_placed_by_itself(fixturedef: FixtureDef, item: pytest.Item) -> bool:
     """Whether a fixture is async and its loop does not depend on the test."""
-    return items.is_own_fixture_definition(fixturedef, item) and (
+    return _is_awaited(fixturedef, item) and (
         pytest_compat.caching_scope(fixturedef, item) is not LoopScope.FUNCTION
         or scope_named_for_fixture(fixturedef, item) is not None
     )
@@ -107,11 +107,18 @@ def _homes_below(
         if dependency in seen:
             continue
         seen.add(dependency)
-        if dependency in active or items.is_own_fixture_definition(dependency, item):
+        if dependency in active or _is_awaited(dependency, item):
             homes.append(home_of_wider_fixture(dependency, item, active))
         else:
             waiting.extend(pytest_compat.dependencies(item, dependency))
     return homes
+
+
+def _is_awaited(fixturedef: FixtureDef, item: pytest.Item) -> bool:
+    """Whether a fixture runs on its loop, rather than only finding it there."""
+    return items.is_own_fixture_definition(fixturedef, item) and (
+        items.is_async_fixture_function(fixturedef.func)
+    )
 
 
 def scope_named_for_fixture(fixturedef: FixtureDef, item: pytest.Item) -> LoopScope | None:
@@ -149,7 +156,7 @@ def _scope_named_for_test(item: pytest.Item) -> LoopScope | None:
 
 
 def _scope_of_decorator(fixturedef: FixtureDef) -> LoopScope | None:
-    value = pytest_asyncio.loop_scope_of(fixturedef.func)
+    value = decorated_fixtures.loop_scope_of(fixturedef.func)
     return None if value is None else parse_loop_scope("loop_scope", value)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from aldente._plugin import items
 from aldente._records import LoopScope
 from aldente._settings import parse_loop_scope
 from aldente.errors import InvalidSetting
@@ -21,6 +22,19 @@ def register(config: pytest.Config) -> None:
         "markers",
         "asyncio(loop_scope=None, loop_factories=None): run the async test on the event loop of a "
         "scope (function, class, module, package or session), once for each named loop factory.",
+    )
+
+
+def warn_of_sync_test(item: pytest.Function) -> None:
+    """Warn of a test that has the mark but is not async, so that the mark does nothing."""
+    if items.is_async_function(item.obj) or items.find_claim(item).mark is None:
+        return
+    item.warn(
+        pytest.PytestWarning(
+            f"The test {item} is marked with '@pytest.mark.asyncio' but it is not an async "
+            "function. Please remove the asyncio mark. If the test is not marked explicitly, check "
+            "for global marks applied via 'pytestmark'."
+        )
     )
 
 

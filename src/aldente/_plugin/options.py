@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import weakref
+from typing import Any
 
 import pytest
 
@@ -16,6 +18,14 @@ from aldente._settings import (
 )
 from aldente.errors import InvalidSetting
 
+ASYNCIO_KEYS = (
+    "asyncio_mode",
+    "asyncio_debug",
+    "asyncio_default_fixture_loop_scope",
+    "asyncio_default_test_loop_scope",
+)
+
+
 class _Latest:
     """The settings asked for last, which are nearly always those that are asked for next.
 
@@ -28,7 +38,7 @@ class _Latest:
     settings = Settings()
 
 
-def add_options(parser: pytest.Parser, *, with_asyncio_options: bool) -> None:
+def add_options(parser: pytest.Parser) -> None:
     """Register the options of aldente and those it shares with pytest-asyncio."""
     group = parser.getgroup("aldente", "async tests")
     group.addoption(
@@ -38,13 +48,9 @@ def add_options(parser: pytest.Parser, *, with_asyncio_options: bool) -> None:
         default=False,
         help="show the frames of asyncio and aldente in tracebacks too",
     )
-    if with_asyncio_options:
-        _add_asyncio_options(parser)
-
-
-def _add_asyncio_options(parser: pytest.Parser) -> None:
     group = parser.getgroup("asyncio")
-    group.addoption(
+    _add_option(
+        group,
         "--asyncio-mode",
         dest="asyncio_mode",
         default=None,
@@ -52,13 +58,27 @@ def _add_asyncio_options(parser: pytest.Parser) -> None:
         help="'auto' runs every async test and fixture (default); 'strict' only those with "
         "the asyncio mark or pytest_asyncio.fixture",
     )
-    group.addoption(
+    _add_option(
+        group,
         "--asyncio-debug",
         dest="asyncio_debug",
         action="store_true",
         default=None,
         help="run event loops in asyncio's debug mode",
     )
+    _add_asyncio_ini(parser)
+
+
+def _add_option(group: pytest.OptionGroup, name: str, **attributes: Any) -> None:
+    # A pytest-asyncio that was loaded before aldente has added it, with the same meaning.
+    with contextlib.suppress(ValueError):
+        group.addoption(name, **attributes)
+
+
+def _add_asyncio_ini(parser: pytest.Parser) -> None:
+    for name in ASYNCIO_KEYS:
+        # A pytest-asyncio that was loaded before aldente has added it, with another default.
+        pytest_compat.forget_ini(parser, name)
     parser.addini("asyncio_mode", help="default of --asyncio-mode", default="auto")
     parser.addini("asyncio_debug", help="default of --asyncio-debug", type="bool", default=False)
     parser.addini(
@@ -135,7 +155,17 @@ def check_configuration(config: pytest.Config) -> None:
         )
 
 
-def header_line(config: pytest.Config) -> str | None:
-    """The line in pytest's header that names what differs from the defaults, if anything does."""
-    differences = settings_of(config).differences()
-    return f"aldente: {', '.join(differences)}" if differences else None
+def header_line(config: pytest.Config, stood_down: str | None) -> str | None:
+    """The line in pytest's header that names what differs from the defaults, if anything does.
+
+    Args:
+        config: pytest's configuration.
+        stood_down: the version of the pytest-asyncio in whose place aldente runs the tests.
+    """
+    parts = settings_of(config).differences()
+    if stood_down is not None:
+        parts.append(
+            f"in place of pytest-asyncio {stood_down}, which is installed too "
+            "(-p no:aldente gives the tests back to it)"
+        )
+    return f"aldente: {', '.join(parts)}" if parts else None

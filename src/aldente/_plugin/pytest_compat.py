@@ -69,6 +69,43 @@ def dependencies(item: pytest.Item, fixturedef: FixtureDef) -> Iterator[FixtureD
             yield definitions[-1]
 
 
+def definitions_for(item: pytest.Item, name: str) -> Sequence[FixtureDef]:
+    """The definitions of a fixture that a test can see, from the widest to the closest.
+
+    Checked on pytest 8.4 and 9.2.
+    """
+    return item.session._fixturemanager.getfixturedefs(name, item) or ()
+
+
+def all_definitions(session: pytest.Session, name: str) -> Iterator[FixtureDef]:
+    """The definitions of a fixture anywhere in the test suite so far.
+
+    pytest 8.4 keeps them in one list, 9.2 by the nodes that see them. Checked on both.
+    """
+    manager: Any = session._fixturemanager
+    if hasattr(manager, "_arg2fixturedefs"):
+        yield from manager._arg2fixturedefs.get(name, ())
+        return
+    for attribute in ("_arg2node2fixturedefs", "_arg2nodeid2fixturedefs"):
+        for definitions in getattr(manager, attribute, {}).get(name, {}).values():
+            yield from definitions
+
+
+def fixture_value(item: pytest.Item, name: str) -> Any:
+    """The value of a fixture for a test that need not have named it. Checked on 8.4 and 9.2."""
+    request: Any = item._request  # type: ignore[attr-defined]
+    return request.getfixturevalue(name)
+
+
+def add_fixture(metafunc: pytest.Metafunc, name: str) -> None:
+    """Have a test request one fixture more, with its parameters, ahead of its others.
+
+    ``fixturenames`` is the list that the test itself will have. Checked on pytest 8.4 and 9.2.
+    """
+    metafunc.fixturenames.insert(0, name)
+    metafunc._arg2fixturedefs[name] = definitions_for(metafunc.definition, name)
+
+
 def used_so_far(item: pytest.Item) -> Iterable[FixtureDef]:
     """The definitions of the fixtures set up for a test. Checked on pytest 8.4 and 9.2."""
     request = getattr(item, "_request", None)
@@ -170,6 +207,17 @@ def returned_by_test(failure: Failure) -> object:
             return frame.f_locals["result"]
         traceback = traceback.tb_next
     return None
+
+
+def forget_ini(parser: pytest.Parser, name: str) -> None:
+    """Let an ini key be added anew, with another default.
+
+    pytest 9 refuses a key that another plugin has added. Checked on pytest 8.4 and 9.2.
+    """
+    parser._inidict.pop(name, None)
+    names: list[str] = getattr(parser, "_ininames", [])
+    if name in names:
+        names.remove(name)
 
 
 def configuration_keys(config: pytest.Config) -> list[str]:

@@ -12,12 +12,13 @@ from typing import Any, NoReturn
 
 import pytest
 
+from aldente import _asyncio_compat
 from aldente._loops.contexts import carry_over
 from aldente._loops.generator_host import GeneratorHost
 from aldente._loops.runner import LoopRunner
 from aldente._plugin import items, pytest_compat
+from aldente._plugin.decorated_fixtures import pass_on_loop_scope
 from aldente._plugin.loop_homes import LoopHome, describe_choice, home_of_fixture
-from aldente._plugin.pytest_asyncio import pass_on_loop_scope
 from aldente._plugin.running.raising import reraise
 from aldente._plugin.running.registry import LoopRegistry, registry_of
 from aldente._records import LoopScope, SourcePlace
@@ -58,8 +59,10 @@ def _do_nothing() -> None:
 def _make_synchronous(
     fixturedef: FixtureDef, request: pytest.FixtureRequest, registry: LoopRegistry
 ) -> Callable[[], object]:
-    async_fixture = AsyncFixture(fixturedef, request, registry)
     function = fixturedef.func
+    if not items.is_async_fixture_function(function):
+        return _make_loop_current(fixturedef, request, registry)
+    async_fixture = AsyncFixture(fixturedef, request, registry)
 
     # A plain function, because pytest binds the fixture functions that are methods.
     def set_up(**arguments: Any) -> Any:
@@ -70,6 +73,25 @@ def _make_synchronous(
     pass_on_loop_scope(function, set_up)
     fixturedef.func = set_up  # type: ignore[misc]
     return functools.partial(setattr, fixturedef, "func", function)
+
+
+def _make_loop_current(
+    fixturedef: FixtureDef, request: pytest.FixtureRequest, registry: LoopRegistry
+) -> Callable[[], object]:
+    """Have the set-up and tear-down of a sync fixture of ``pytest_asyncio.fixture`` find a loop."""
+    item = pytest_compat.item_of(request)
+    home = home_of_fixture(fixturedef, item, LoopScope(request.scope), registry.homes)
+    loop = registry.runner(home, item).loop
+    before = _asyncio_compat.current_event_loop()
+    # Finalizers run from the last to the first: this one after the tear-down of the fixture.
+    request.addfinalizer(lambda: asyncio.set_event_loop(None))
+    asyncio.set_event_loop(loop)
+
+    def restore() -> None:
+        asyncio.set_event_loop(before)
+        request.addfinalizer(lambda: asyncio.set_event_loop(loop))
+
+    return restore
 
 
 class AsyncFixture:

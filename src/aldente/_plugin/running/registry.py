@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -16,11 +17,15 @@ from aldente._plugin import pytest_compat
 from aldente._plugin.loop_factory_fixture import FACTORY_FIXTURE
 from aldente._plugin.loop_homes import LoopHome
 from aldente._plugin.options import settings_of
+from aldente._plugin.running import policies
 from aldente._records import LoopScope
 from aldente.errors import StuckShutdown, StuckTasks
 
 FixtureDef = pytest.FixtureDef[Any]
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
+
+# The node with which the loop dies, what makes it, and the policy that is in force then.
+_Key = tuple[pytest.Item | pytest.Collector, LoopFactory | None, object]
 
 
 class LoopRegistry:
@@ -44,12 +49,12 @@ class LoopRegistry:
         self.hosts: dict[FixtureDef, GeneratorHost[Any]] = {}
         self.wide_hosts: set[GeneratorHost[Any]] = set()
         self.isolation = IsolatedContext()
-        self._runners: dict[tuple[pytest.Item | pytest.Collector, object], LoopRunner] = {}
+        self._runners: dict[_Key, LoopRunner] = {}
 
     def runner(self, home: LoopHome, item: pytest.Item) -> LoopRunner:
         """The runner of a loop, for use by a test or its fixtures; made when there is none."""
         factory: LoopFactory | None = pytest_compat.parameters_of(item).get(FACTORY_FIXTURE)
-        key = (home.node, factory)
+        key = (home.node, factory, policies.use_for_test(item))
         runner = self._runners.get(key)
         if runner is None:
             runner = (
@@ -92,10 +97,12 @@ class LoopRegistry:
                     "using it, so the test was cancelled."
                 )
 
-    def _close(self, key: tuple[pytest.Item | pytest.Collector, object]) -> None:
+    def _close(self, key: _Key) -> None:
         runner = self._runners.pop(key, None)
         if runner is None:
             return
+        if runner.loop.is_closed():
+            _warn_of_closed_loop()
         self._interrupted = self._interrupted or runner.interrupted
         stuck = _close_runner(runner, in_hurry=self._interrupted)
         if stuck is None:
@@ -114,6 +121,18 @@ def _close_runner(runner: LoopRunner, *, in_hurry: bool) -> StuckTasks | StuckSh
     except (StuckTasks, StuckShutdown) as stuck:
         return stuck
     return None
+
+
+def _warn_of_closed_loop() -> None:
+    warnings.warn(
+        "An exception occurred during teardown of an asyncio.Runner. The reason is likely that you "
+        "closed the underlying event loop in a test, which prevents the cleanup of asynchronous "
+        "generators by the runner.\n"
+        "aldente opened the loop and closes it, so that what the test has left behind is ended "
+        "first. Mend: don't close the loop of a test.",
+        RuntimeWarning,
+        stacklevel=2,
+    )
 
 
 def _forget_current_loop() -> None:

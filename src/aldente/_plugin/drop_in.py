@@ -1,0 +1,81 @@
+"""Takes the place of pytest-asyncio: its plugin name, its importable names, its loaded plugin."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import sys
+from types import ModuleType
+from typing import cast
+
+import pytest
+
+from aldente._plugin import pytest_asyncio
+from aldente._plugin.pytest_asyncio import plugin
+
+# The name of pytest-asyncio's entry point. Other plugins look it up, and users write -p no:asyncio.
+_PLUGIN_NAME = "asyncio"
+
+_MODULES: dict[str, ModuleType] = {
+    "pytest_asyncio": pytest_asyncio,
+    "pytest_asyncio.plugin": plugin,
+}
+
+# What was importable by these names before.
+_replaced: dict[str, ModuleType | None] = {}
+
+
+class _Real:
+    """The pytest-asyncio in whose place aldente is."""
+
+    is_installed = False
+
+
+def take_place(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Register the drop-in under pytest-asyncio's name, and stand down its plugin if loaded."""
+    real = _loaded_real_plugin(pluginmanager)
+    if real is not None:
+        pluginmanager.unregister(real)
+    # For pytest_plugins = "pytest_asyncio.plugin", which would register the drop-in once more.
+    pluginmanager.set_blocked("pytest_asyncio.plugin")
+    if not pluginmanager.is_blocked(_PLUGIN_NAME):
+        pluginmanager.register(plugin, _PLUGIN_NAME)
+    _make_importable()
+
+
+def _loaded_real_plugin(pluginmanager: pytest.PytestPluginManager) -> ModuleType | None:
+    for candidate in pluginmanager.get_plugins():
+        if getattr(candidate, "__name__", None) == "pytest_asyncio.plugin":
+            return cast(ModuleType, candidate)
+    return None
+
+
+def _make_importable() -> None:
+    """Let ``import pytest_asyncio`` give the drop-in.
+
+    Also when pytest-asyncio is installed: its ``is_async_test`` would answer no for every test, and
+    who patches its ``plugin._unused_port`` would patch what no fixture calls.
+    """
+    if "pytest_asyncio" not in sys.modules:
+        _Real.is_installed = importlib.util.find_spec("pytest_asyncio") is not None
+    elif sys.modules["pytest_asyncio"] is not pytest_asyncio:
+        _Real.is_installed = True
+    for name, module in _MODULES.items():
+        if sys.modules.get(name) is not module:
+            _replaced[name] = sys.modules.get(name)
+            sys.modules[name] = module
+
+
+def give_back_names() -> None:
+    """Let ``import pytest_asyncio`` give what it gave before, for the next run in this process."""
+    for name, module in _replaced.items():
+        if module is None:
+            sys.modules.pop(name, None)
+        else:
+            sys.modules[name] = module
+    _replaced.clear()
+
+
+def real_version() -> str | None:
+    """The version of the pytest-asyncio that is installed, or None."""
+    return importlib.metadata.version("pytest-asyncio") if _Real.is_installed else None

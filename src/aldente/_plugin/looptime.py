@@ -1,0 +1,29 @@
+"""Gives the plugin looptime what it looks for in pytest-asyncio, when it is installed.
+
+looptime patches the loop of an `asyncio.Runner` that a fixture of the plugin ``asyncio`` gives, and
+finds the loop of a test through its fixture ``event_loop_policy``.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from aldente._plugin import items, policy_fixture
+
+
+def request_runner_first(item: pytest.Item) -> None:
+    """Have an async test that looptime may run request the runner of its loop before all else."""
+    if not item.config.pluginmanager.has_plugin("looptime"):
+        return
+    if not items.is_own_async_test(item) or item.config.getoption("looptime", None) is False:
+        return
+    if not item.config.getoption("looptime", None) and item.get_closest_marker("looptime") is None:
+        return
+    # Here, because test suites without looptime have no need for it at their start.
+    from aldente._plugin import loop_homes
+
+    scope = loop_homes.home_of_test(item, {}).scope.value
+    names: list[str] = getattr(item, "fixturenames", [])
+    for name in (f"_{scope}_scoped_runner", policy_fixture.NAME):
+        if name not in names:
+            names.insert(0, name)

@@ -1,0 +1,49 @@
+"""The fixture ``event_loop_policy``, which test suites written for pytest-asyncio override."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import pytest
+
+from aldente._plugin import pytest_compat
+from aldente._plugin.pytest_asyncio import plugin
+
+NAME = "event_loop_policy"
+
+_DEPRECATED = (
+    'Overriding the "event_loop_policy" fixture is deprecated and will be removed in a future '
+    'version of pytest-asyncio. Use the "pytest_asyncio_loop_factories" hook to customize event '
+    "loop creation."
+)
+
+
+def is_override(fixturedef: pytest.FixtureDef[Any]) -> bool:
+    """Whether a fixture is a test suite's own ``event_loop_policy``."""
+    return fixturedef.argname == NAME and fixturedef.func.__module__ != plugin.__name__
+
+
+def is_overridden(item: pytest.Item) -> bool:
+    """Whether the test suite overrides the fixture for a test."""
+    # Nearly no suite has one, and finding out which of them a test sees costs as much as the test.
+    if not any(map(is_override, pytest_compat.all_definitions(item.session, NAME))):
+        return False
+    definitions = pytest_compat.definitions_for(item, NAME)
+    return bool(definitions) and is_override(definitions[-1])
+
+
+def value_for(item: pytest.Item) -> Any:
+    """The policy that the fixture gives a test."""
+    return pytest_compat.fixture_value(item, NAME)
+
+
+def warn_of_override() -> None:
+    """Say that the override is deprecated."""
+    warnings.warn(pytest.PytestDeprecationWarning(_DEPRECATED), stacklevel=2)
+
+
+def request_for(metafunc: pytest.Metafunc) -> None:
+    """Have an async test request an overridden policy, so that its parameters reach the test."""
+    if NAME not in metafunc.fixturenames and is_overridden(metafunc.definition):
+        pytest_compat.add_fixture(metafunc, NAME)

@@ -1,0 +1,43 @@
+"""Event loop policies that a test suite sets by overriding the fixture ``event_loop_policy``.
+
+Both are deprecated: policies since Python 3.14, the fixture by pytest-asyncio.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from typing import Any
+
+import pytest
+
+from aldente._plugin import policy_fixture
+
+
+def current() -> Any:
+    """The policy in force."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return asyncio.get_event_loop_policy()
+
+
+def use_for_test(item: pytest.Item) -> Any:
+    """Put the policy of a test's ``event_loop_policy`` fixture in force until the test's end.
+
+    Returns:
+        The policy; None if the test suite does not override the fixture for this test.
+    """
+    if not policy_fixture.is_overridden(item):
+        return None
+    policy = policy_fixture.value_for(item)
+    before = current()
+    if policy is not before:
+        _put_in_force(policy)
+        item.addfinalizer(lambda: _put_in_force(before))
+    return policy
+
+
+def _put_in_force(policy: Any) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        asyncio.set_event_loop_policy(policy)
