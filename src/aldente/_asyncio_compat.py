@@ -109,9 +109,10 @@ def is_policy_untouched() -> bool:
     """
     policy = asyncio.events._event_loop_policy  # type: ignore[attr-defined]
     policy_class: Any = type(policy)
-    return policy is None or bool(_is_from_asyncio(policy_class))
+    return policy is None or _is_from_asyncio(policy_class)
 
 
 @functools.cache
 def _is_from_asyncio(policy_class: Any) -> bool:
-    return policy_class.__module__.startswith("asyncio.")
+    module: str = policy_class.__module__
+    return module.startswith("asyncio.")

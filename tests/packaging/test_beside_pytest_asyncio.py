@@ -1,0 +1,117 @@
+"""The real pytest-asyncio installed beside aldente: its plugin is stood down, and can be had back."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.packaging
+
+Run = Callable[..., str]
+
+_SUITE = """
+import asyncio
+import pytest
+import pytest_asyncio
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def pool():
+    yield asyncio.get_running_loop()
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_marked(pool, unused_tcp_port):
+    assert pool is asyncio.get_running_loop()
+
+async def test_unmarked():
+    pass
+
+def test_names(request):
+    plugin = request.config.pluginmanager.getplugin("asyncio")
+    assert plugin is pytest_asyncio.plugin
+    assert [pytest_asyncio.is_async_test(item) for item in request.session.items] == [
+        True, UNMARKED_RUNS, False
+    ]
+"""
+
+
+@pytest.fixture(scope="session")
+def real_one(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with pytest-asyncio in it, for ``sys.path``."""
+    folder = tmp_path_factory.mktemp("pytest-asyncio")
+    pip = [sys.executable, "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
+    subprocess.run(
+        [*pip, "--no-deps", "--target", str(folder), "pytest-asyncio==1.5.0"],
+        check=True,
+        stdin=subprocess.DEVNULL,
+    )
+    # What it needs besides pytest, on Pythons before 3.13.
+    if sys.version_info < (3, 13):
+        subprocess.run([*pip, "--target", str(folder), "typing-extensions"], check=True)
+    return folder
+
+
+@pytest.fixture
+def run(real_one: Path, tmp_path: Path) -> Run:
+    """Runs pytest with both installed and gives what it printed."""
+
+    def run(*options: str, unmarked_runs: bool = True, autoload: bool = True) -> str:
+        text = _SUITE.replace("UNMARKED_RUNS", str(unmarked_runs))
+        (tmp_path / "test_it.py").write_text(text, encoding="utf-8")
+        (tmp_path / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
+        environment = {**os.environ, "PYTHONPATH": str(real_one)}
+        environment.pop("PYTEST_DISABLE_PLUGIN_AUTOLOAD", None)
+        if not autoload:
+            environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+        return subprocess.run(
+            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rA", *options],
+            cwd=tmp_path,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        ).stdout
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("options", "autoload"),
+    [
+        ((), True),
+        (("-p", "aldente"), True),
+        (("-p", "pytest_asyncio.plugin", "-p", "aldente"), False),
+        (("-p", "aldente", "-p", "asyncio"), False),
+    ],
+    ids=["entry points", "aldente first", "pytest-asyncio first", "asyncio by name"],
+)
+def test_aldente_runs_the_tests(run: Run, options: tuple[str, ...], autoload: bool) -> None:
+    """Whichever is loaded first, aldente runs all of them, by its own defaults, and says so once."""
+    output = run(*options, autoload=autoload)
+    assert "3 passed" in output
+    assert "unset" not in output
+    header = "aldente: in place of pytest-asyncio 1.5.0, which is installed too"
+    assert output.count(header) == 1
+    assert "mode=Mode" not in output
+
+
+def test_pytest_asyncio_has_everything_back(run: Run) -> None:
+    """With ``-p no:aldente`` the real one runs the tests, by its own defaults."""
+    output = run("-p", "no:aldente", unmarked_runs=False)
+    assert "2 passed" in output
+    assert "FAILED test_it.py::test_unmarked" in output
+    assert "asyncio: mode=Mode.STRICT" in output
+    assert "aldente:" not in output
+
+
+def test_strict_mode_is_that_of_aldente(run: Run) -> None:
+    """The options mean the same to both: strict mode refuses the unmarked test."""
+    output = run("--asyncio-mode=strict", unmarked_runs=False)
+    assert "2 passed" in output
+    assert "asyncio_mode=strict runs only marked tests" in output

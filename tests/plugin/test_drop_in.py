@@ -1,0 +1,361 @@
+"""The names, fixtures and warnings of pytest-asyncio that test suites rely on."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from tests.plugin.conftest import RunProject
+
+NEEDS_POLICIES = pytest.mark.skipif(sys.version_info >= (3, 14), reason="policies are deprecated")
+
+
+def test_the_names_can_be_imported(run_project: RunProject) -> None:
+    """``import pytest_asyncio`` and its plugin module work, in a conftest too."""
+    run_project(
+        conftest="""
+        import pytest_asyncio
+        from pytest_asyncio import fixture, is_async_test
+        from pytest_asyncio.plugin import unused_tcp_port
+
+        assert tuple(map(int, pytest_asyncio.__version__.split("."))) >= (1, 5)
+
+        def pytest_collection_modifyitems(items):
+            assert [is_async_test(item) for item in items] == [True, False]
+        """,
+        test_it="""
+        import pytest_asyncio.plugin
+
+        async def test_async():
+            pass
+
+        def test_sync():
+            assert pytest_asyncio.plugin._unused_port
+        """,
+        subprocess=True,
+    ).assert_outcomes(passed=2)
+
+
+@pytest.mark.parametrize("name", ["pytest_asyncio", "pytest_asyncio.plugin"])
+def test_pytest_plugins_does_not_register_it_twice(run_project: RunProject, name: str) -> None:
+    """``pytest_plugins = "pytest_asyncio"`` in a conftest is accepted."""
+    run_project(
+        conftest=f'pytest_plugins = "{name}"',
+        test_it="""
+        async def test_async(unused_tcp_port):
+            assert unused_tcp_port
+        """,
+        subprocess=True,
+    ).assert_outcomes(passed=1)
+
+
+def test_the_plugin_is_found_by_its_name(run_project: RunProject) -> None:
+    """``getplugin("asyncio")`` gives the drop-in; ``-p no:asyncio`` leaves its fixtures out."""
+    modules = {
+        "test_it": """
+        def test_plugin(request):
+            plugin = request.config.pluginmanager.getplugin("asyncio")
+            assert hasattr(plugin, "unused_tcp_port")
+            assert request.config.pluginmanager.getplugin("aldente") is not plugin
+
+        async def test_async(unused_tcp_port):
+            pass
+        """
+    }
+    run_project(**modules).assert_outcomes(passed=2)
+    result = run_project("-p", "no:asyncio", **modules)
+    result.assert_outcomes(failed=1, errors=1)
+    result.stdout.fnmatch_lines(["*fixture 'unused_tcp_port' not found*"])
+
+
+def test_unused_ports(run_project: RunProject) -> None:
+    """The port fixtures give ports that can be bound, and the factories never one twice."""
+    run_project(
+        test_it="""
+        import socket
+
+        def test_ports(
+            unused_tcp_port, unused_udp_port, unused_tcp_port_factory, unused_udp_port_factory
+        ):
+            with socket.socket(type=socket.SOCK_STREAM) as tcp:
+                tcp.bind(("127.0.0.1", unused_tcp_port))
+            with socket.socket(type=socket.SOCK_DGRAM) as udp:
+                udp.bind(("127.0.0.1", unused_udp_port))
+            assert len({unused_tcp_port_factory() for _ in range(50)}) == 50
+            assert len({unused_udp_port_factory() for _ in range(50)}) == 50
+        """
+    ).assert_outcomes(passed=1)
+
+
+def test_the_port_fixtures_call_what_suites_patch(run_project: RunProject) -> None:
+    """``pytest_asyncio.plugin._unused_port`` decides which port is offered."""
+    run_project(
+        test_it="""
+        import pytest_asyncio.plugin
+
+        def test_ports(monkeypatch, request):
+            offered = iter([7, 7, 8])
+            monkeypatch.setattr(pytest_asyncio.plugin, "_unused_port", lambda kind: next(offered))
+            new_port = request.getfixturevalue("unused_tcp_port_factory")
+            assert [new_port(), new_port()] == [7, 8]
+        """
+    ).assert_outcomes(passed=1)
+
+
+def test_missing_names_are_explained(run_project: RunProject) -> None:
+    """Who imports an internal of pytest-asyncio is told why it is not there."""
+    result = run_project(test_it="from pytest_asyncio.plugin import PytestAsyncioFunction")
+    result.assert_outcomes(errors=1)
+    # Python's own words for a name that a module does not have.
+    result.stdout.fnmatch_lines(["*ImportError: cannot import name 'PytestAsyncioFunction'*"])
+    result = run_project(
+        test_it="import pytest_asyncio.plugin\npytest_asyncio.plugin.PytestAsyncioFunction"
+    )
+    result.stdout.fnmatch_lines(
+        [
+            "*AttributeError: pytest_asyncio.plugin has no 'PytestAsyncioFunction': aldente stands "
+            "in for pytest-asyncio*",
+            "*Mend: use a documented name; or give the tests back to pytest-asyncio with -p no:aldente.",
+        ]
+    )
+
+
+@NEEDS_POLICIES
+@pytest.mark.parametrize("scope", ["function", "session"])
+def test_an_overridden_policy_makes_the_loops(run_project: RunProject, scope: str) -> None:
+    """Tests and async fixtures that see an override of ``event_loop_policy`` run under it."""
+    result = run_project(
+        "-Wdefault",
+        test_it=f"""
+        import asyncio
+        import pytest
+
+        class Policy(asyncio.DefaultEventLoopPolicy):
+            def new_event_loop(self):
+                loop = super().new_event_loop()
+                loop.made_by_policy = True
+                return loop
+
+        class TestOverridden:
+            @pytest.fixture(scope="{scope}")
+            def event_loop_policy(self):
+                return Policy()
+
+            @pytest.fixture
+            async def resource(self):
+                return asyncio.get_running_loop()
+
+            async def test_policy(self, resource):
+                assert resource is asyncio.get_running_loop()
+                assert resource.made_by_policy
+                assert isinstance(asyncio.get_event_loop_policy(), Policy)
+
+        async def test_others():
+            assert not hasattr(asyncio.get_running_loop(), "made_by_policy")
+            assert not isinstance(asyncio.get_event_loop_policy(), Policy)
+
+        def test_sync():
+            assert not isinstance(asyncio.get_event_loop_policy(), Policy)
+        """,
+    )
+    result.assert_outcomes(passed=3)
+    result.stdout.fnmatch_lines(
+        ['*PytestDeprecationWarning: Overriding the "event_loop_policy" fixture is deprecated*']
+    )
+
+
+@NEEDS_POLICIES
+def test_a_parametrized_policy_parametrizes_the_tests(run_project: RunProject) -> None:
+    """Each async test runs once under each policy; sync tests run once."""
+    result = run_project(
+        "-v",
+        "-Wignore",
+        conftest="""
+        import asyncio
+        import pytest
+
+        class First(asyncio.DefaultEventLoopPolicy):
+            pass
+
+        class Second(asyncio.DefaultEventLoopPolicy):
+            pass
+
+        @pytest.fixture(scope="session", params=[First(), Second()], ids=["first", "second"])
+        def event_loop_policy(request):
+            return request.param
+        """,
+        test_it="""
+        import asyncio
+        import pytest
+
+        @pytest.mark.asyncio(loop_scope="module")
+        async def test_policy(request):
+            name = type(asyncio.get_event_loop_policy()).__name__.lower()
+            assert name in request.node.name
+
+        def test_sync():
+            pass
+        """,
+    )
+    result.assert_outcomes(passed=3)
+    result.stdout.fnmatch_lines(["*test_policy?first? PASSED*", "*test_policy?second? PASSED*"])
+
+
+@pytest.mark.parametrize("scope", ["function", "class", "module", "package", "session"])
+def test_runner_fixtures_give_a_runner_on_the_tests_loop(
+    run_project: RunProject, scope: str
+) -> None:
+    """``_function_scoped_runner`` and its likes are real runners, for those who reach for them."""
+    run_project(
+        test_it=f"""
+        import asyncio
+        import pytest
+
+        @pytest.fixture
+        def loop(_{scope}_scoped_runner):
+            assert isinstance(_{scope}_scoped_runner, asyncio.Runner)
+            return _{scope}_scoped_runner.get_loop()
+
+        @pytest.mark.asyncio(loop_scope="{scope}")
+        async def test_async(loop):
+            assert asyncio.get_running_loop() is loop
+
+        def test_sync(loop, _{scope}_scoped_runner):
+            async def answer():
+                return 42
+
+            assert loop.run_until_complete(answer()) == 42
+            assert _{scope}_scoped_runner.run(answer()) == 42
+        """
+    ).assert_outcomes(passed=2)
+
+
+def test_runners_are_made_only_for_tests_that_ask(run_project: RunProject) -> None:
+    """A plain test requests no fixture of the drop-in."""
+    result = run_project(
+        "--setup-show",
+        test_it="""
+        async def test_plain():
+            pass
+        """,
+    )
+    result.stdout.no_fnmatch_line("*SETUP*")
+    result.stdout.no_fnmatch_line("*fixtures used*")
+
+
+def test_a_sync_fixture_of_pytest_asyncio_finds_a_loop(run_project: RunProject) -> None:
+    """``@pytest_asyncio.fixture def`` has a current loop in set-up and tear-down: its test's."""
+    run_project(
+        test_it="""
+        import asyncio
+        import pytest
+        import pytest_asyncio
+
+        loops = []
+
+        @pytest_asyncio.fixture
+        def plain():
+            return asyncio.get_event_loop_policy().get_event_loop()
+
+        @pytest_asyncio.fixture
+        def generator():
+            yield asyncio.get_event_loop_policy().get_event_loop()
+            loops.append(asyncio.get_event_loop_policy().get_event_loop())
+
+        async def test_async(plain, generator):
+            assert plain is generator is asyncio.get_running_loop()
+            loops.append(generator)
+
+        def test_after():
+            assert len(loops) == 2 and loops[0] is loops[1]
+            with pytest.raises(RuntimeError):
+                asyncio.get_running_loop()
+        """,
+        ini="asyncio_default_fixture_loop_scope = function",
+    ).assert_outcomes(passed=2)
+
+
+def test_a_marked_sync_test_is_warned_about(run_project: RunProject) -> None:
+    """The mark does nothing for a function that is not async, and that is said."""
+    result = run_project(
+        "-Wdefault",
+        test_it="""
+        import pytest
+
+        pytestmark = pytest.mark.asyncio
+
+        def test_sync():
+            pass
+
+        async def test_async():
+            pass
+        """,
+    )
+    result.assert_outcomes(passed=2, warnings=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*PytestWarning: The test <Function test_sync> is marked with '@pytest.mark.asyncio' "
+            "but it is not an async function. Please remove the asyncio mark.*"
+        ]
+    )
+
+
+@pytest.mark.skipif(pytest.version_tuple >= (9,), reason="pytest 9 itself refuses them")
+def test_strict_mode_warns_of_fixtures_it_leaves_alone(run_project: RunProject) -> None:
+    """In strict mode an async fixture of plain ``pytest.fixture`` is not run, and that is said."""
+    result = run_project(
+        "-Wdefault",
+        "--asyncio-mode=strict",
+        test_it="""
+        import pytest
+
+        @pytest.fixture
+        async def resource():
+            return 1
+
+        @pytest.mark.asyncio
+        async def test_it(resource):
+            assert await resource == 1
+        """,
+    )
+    result.stdout.fnmatch_lines(
+        [
+            "*PytestDeprecationWarning: asyncio test 'test_it' requested async @pytest.fixture "
+            "'resource' in strict mode. You might want to use @pytest_asyncio.fixture or switch to "
+            "auto mode.*"
+        ]
+    )
+
+
+def test_the_mode_may_change_while_plugins_are_configured(run_project: RunProject) -> None:
+    """The mode is read when it is needed: plugins set it in their own ``pytest_configure``."""
+    run_project(
+        conftest="""
+        def pytest_configure(config):
+            config.option.asyncio_mode = "auto"
+        """,
+        test_it="""
+        async def test_it():
+            pass
+        """,
+        ini="asyncio_mode = strict",
+    ).assert_outcomes(passed=1)
+
+
+def test_no_loop_is_current_after_a_test(run_project: RunProject) -> None:
+    """After an async test there is no current loop, as pytest-asyncio leaves it."""
+    run_project(
+        test_it="""
+        import asyncio
+        import pytest
+
+        async def test_async():
+            pass
+
+        def test_none_is_set():
+            with pytest.raises(RuntimeError, match="no current event loop"):
+                asyncio.get_event_loop_policy().get_event_loop()
+        """,
+        subprocess=True,
+    ).assert_outcomes(passed=2)
