@@ -77,9 +77,12 @@ def may_have_async_generators(loop: asyncio.AbstractEventLoop) -> bool:
     """Whether the loop may know unfinished async generators; False only if it surely does not.
 
     ``_asyncgens`` is a weak set of ``BaseEventLoop``. Loops without it (uvloop) answer True, and
-    are asked to shut down whatever they have. Checked on CPython 3.11, 3.12 and 3.13.
+    are asked to shut down whatever they have, as are those whose method somebody has replaced.
+    Checked on CPython 3.11, 3.12 and 3.13.
     """
-    return bool(getattr(loop, "_asyncgens", True))
+    return bool(getattr(loop, "_asyncgens", True)) or "shutdown_asyncgens" in getattr(
+        loop, "__dict__", {}
+    )
 
 
 def may_have_default_executor(loop: asyncio.AbstractEventLoop) -> bool:

@@ -38,7 +38,8 @@ class InvalidSetting(AldenteError, ValueError):
         allowed: what is allowed, in words.
 
     >>> print(InvalidSetting("asyncio_mode", "atuo", "Valid modes: auto, strict."))
-    asyncio_mode='atuo' (str): 'atuo' is not a valid asyncio_mode. Valid modes: auto, strict.
+    'atuo' is not a valid asyncio_mode. Valid modes: auto, strict.
+    It was given as asyncio_mode='atuo' (str).
     """
 
     def __init__(self, name: str, value: object, allowed: str) -> None:
@@ -49,8 +50,8 @@ class InvalidSetting(AldenteError, ValueError):
 
     def __str__(self) -> str:
         return (
-            f"{self.name}={self.value!r} ({type(self.value).__name__}): "
-            f"{self.value!r} is not a valid {self.name}. {self.allowed}"
+            f"{self.value!r} is not a valid {self.name}. {self.allowed}\n"
+            f"It was given as {self.name}={self.value!r} ({type(self.value).__name__})."
         )
 
 

@@ -298,10 +298,13 @@ def test_package_fixtures_live_with_the_package_that_defines_them(
     [
         (
             'loop_scope="modul"',
-            "unexpected loop scope value 'modul' (str). Valid scopes are: function, "
-            "class, module, package, session.",
+            "unexpected loop scope value 'modul'. Valid scopes are: function, "
+            "class, module, package, session.\nIt was given as loop_scope='modul' (str).",
         ),
-        ("loop_scope=3", "unexpected loop scope value 3 (int). Valid scopes are: *"),
+        (
+            "loop_scope=3",
+            "unexpected loop scope value 3. Valid scopes are: *\nIt was given as loop_scope=3 (int).",
+        ),
         (
             'lop_scope="module"',
             "accepts only keyword arguments 'loop_scope' and 'loop_factories'. It got "
@@ -326,7 +329,7 @@ def test_wrong_mark_arguments_are_explained(
     )
     result.assert_outcomes(errors=1)
     pattern = f"*test_it.py::test_it: *{message}"
-    result.stdout.fnmatch_lines([pattern.replace("[", "[[]")])
+    result.stdout.fnmatch_lines(pattern.replace("[", "[[]").splitlines())
 
 
 def test_deprecated_scope_argument_warns(run_project: RunProject) -> None:

@@ -68,24 +68,18 @@ def test_debug_mode(run_project: RunProject, how: str) -> None:
     [
         (
             "asyncio_mode = atuo",
-            "asyncio_mode='atuo' (str): 'atuo' is not a valid asyncio_mode. Valid "
-            "modes: auto, strict.",
+            "'atuo' is not a valid asyncio_mode. Valid modes: auto, strict.\n"
+            "It was given as asyncio_mode='atuo' (str).",
         ),
         (
             "asyncio_default_test_loop_scope = modul",
-            "asyncio_default_test_loop_scope='modul' (str): "
             "'modul' is not a valid asyncio_default_test_loop_scope. Valid scopes are: function, class, "
-            "module, package, session.",
+            "module, package, session.\n"
+            "It was given as asyncio_default_test_loop_scope='modul' (str).",
         ),
         (
             "asyncio_default_fixture_loop_scope = loop",
             "*'loop' is not a valid asyncio_default_fixture_loop_scope. Valid scopes are: *",
-        ),
-        (
-            "asyncio_mod = auto",
-            "unknown configuration key 'asyncio_mod': aldente has no such setting. Did "
-            "you mean 'asyncio_mode'? Allowed are: asyncio_debug, asyncio_default_fixture_loop_scope, "
-            "asyncio_default_test_loop_scope, asyncio_mode.",
         ),
         (
             "aldente_colour = red",
@@ -100,7 +94,18 @@ def test_wrong_configuration_is_a_usage_error(
     """A wrong value or misspelt key stops the run with the name, the value, its type and what is allowed."""
     result = run_project(ini=ini, test_it=PASSING)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines([f"ERROR: *{message}"])
+    result.stderr.fnmatch_lines(f"ERROR: *{message}".splitlines())
+
+
+def test_a_misspelt_key_of_pytest_asyncio_is_a_warning(run_project: RunProject) -> None:
+    """pytest-asyncio runs such a suite, so aldente does, and says what was meant."""
+    result = run_project("-Wdefault", ini="asyncio_mod = auto", test_it=PASSING)
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(
+        [
+            "*PytestConfigWarning: unknown configuration key 'asyncio_mod': * Did you mean 'asyncio_mode'? Allowed are: *"
+        ]
+    )
 
 
 def test_keys_of_other_plugins_are_left_alone(run_project: RunProject) -> None:

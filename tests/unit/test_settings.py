@@ -22,8 +22,8 @@ def test_other_modes_fail(value: object) -> None:
     with pytest.raises(InvalidSetting) as caught:
         _settings.parse_mode(value)
     assert str(caught.value) == (
-        f"asyncio_mode={value!r} ({type(value).__name__}): {value!r} is not a valid asyncio_mode. "
-        "Valid modes: auto, strict."
+        f"{value!r} is not a valid asyncio_mode. Valid modes: auto, strict.\n"
+        f"It was given as asyncio_mode={value!r} ({type(value).__name__})."
     )
 
 

@@ -110,7 +110,7 @@ def _available(
         return _built_in()
     pytest.fail(
         f"{metafunc.definition.nodeid}: mark.asyncio 'loop_factories' requires at least one "
-        f"pytest_asyncio_loop_factories hook implementation. It got {list(picked)!r}; without the "
+        f"pytest_asyncio_loop_factories hook implementation.\nIt got {list(picked)!r}; without the "
         "hook only 'asyncio' and 'uvloop' are known.",
         pytrace=False,
     )

@@ -41,14 +41,18 @@ def home_of_test(item: pytest.Item, active: dict[FixtureDef, LoopHome]) -> LoopH
         active: the loops of the async fixtures that are set up now.
     """
     named = _scope_named_for_test(item)
-    if named is not None:
+    if named is not None and named is not LoopScope.PACKAGE:
         return LoopHome(named, node_of_scope(item, named))
-    widest = LoopHome(LoopScope.FUNCTION, item)
+    scope = named or LoopScope.FUNCTION
+    widest = LoopHome(scope, node_of_scope(item, scope))
     for fixturedef in pytest_compat.closure(item):
         home = active.get(fixturedef)
         if home is None and _is_placed_by_itself(fixturedef, item):
             home = home_of_wider_fixture(fixturedef, item, active)
-        if home is not None and home.node is not item and home.width > widest.width:
+        # There may be several packages around a test, and the mark does not say which it means.
+        if home is None or (named is not None and home.scope is not named):
+            continue
+        if home.node is not item and home.width > widest.width:
             widest = home
     return widest
 
@@ -88,9 +92,11 @@ def home_of_wider_fixture(
     if fixturedef in active:
         return active[fixturedef]
     named = scope_named_for_fixture(fixturedef, item)
-    if named is not None:
-        return LoopHome(named, pytest_compat.node_of_fixture_scope(item, fixturedef, named))
     scope = pytest_compat.caching_scope(fixturedef, item)
+    if named is not None:
+        if scope < LoopScope.PACKAGE:
+            return LoopHome(named, node_of_scope(item, named))
+        return LoopHome(named, pytest_compat.node_of_fixture_scope(item, fixturedef, named))
     own = LoopHome(scope, pytest_compat.node_of_fixture_scope(item, fixturedef, scope))
     return _widest([own, *_homes_below(fixturedef, item, active)])
 

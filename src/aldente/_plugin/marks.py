@@ -69,8 +69,9 @@ def check(mark: pytest.Mark, nodeid: str) -> None:
     wrong = _wrong_loop_scope(mark)
     if wrong is not None:
         pytest.fail(
-            f"{nodeid}: mark.asyncio got an unexpected loop scope value {wrong.value!r} "
-            f"({type(wrong.value).__name__}). {wrong.allowed}",
+            f"{nodeid}: mark.asyncio got an unexpected loop scope value {wrong.value!r}. "
+            f"{wrong.allowed}\n"
+            f"It was given as loop_scope={wrong.value!r} ({type(wrong.value).__name__}).",
             pytrace=False,
         )
     factories = keywords.get("loop_factories")

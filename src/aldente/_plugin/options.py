@@ -146,13 +146,18 @@ def check_configuration(config: pytest.Config) -> None:
         if key.startswith(("aldente_", "asyncio_"))
     ]
     misspelt = find_misspelt(pytest_compat.configuration_keys(config), known)
-    if misspelt is not None:
-        key, nearest = misspelt
-        suggestion = f" Did you mean {nearest!r}?" if nearest else ""
-        raise pytest.UsageError(
-            f"unknown configuration key {key!r}: aldente has no such setting.{suggestion} "
-            f"Allowed are: {', '.join(sorted(known))}."
-        )
+    if misspelt is None:
+        return
+    key, nearest = misspelt
+    suggestion = f" Did you mean {nearest!r}?" if nearest else ""
+    message = (
+        f"unknown configuration key {key!r}: aldente has no such setting.{suggestion} "
+        f"Allowed are: {', '.join(sorted(known))}."
+    )
+    if key.startswith("aldente_"):
+        raise pytest.UsageError(message)
+    # A suite written for pytest-asyncio has run with it so far.
+    config.issue_config_time_warning(pytest.PytestConfigWarning(message), stacklevel=2)
 
 
 def header_line(config: pytest.Config, stood_down: str | None) -> str | None:

@@ -102,7 +102,7 @@ class LoopRegistry:
         if runner is None:
             return
         if runner.loop.is_closed():
-            _warn_of_closed_loop()
+            _warn_of_failed_ending("Event loop is closed")
         self._interrupted = self._interrupted or runner.interrupted
         stuck = _close_runner(runner, in_hurry=self._interrupted)
         if stuck is None:
@@ -120,14 +120,17 @@ def _close_runner(runner: LoopRunner, *, in_hurry: bool) -> StuckTasks | StuckSh
         runner.close(in_hurry=in_hurry)
     except (StuckTasks, StuckShutdown) as stuck:
         return stuck
+    except RuntimeError as error:
+        _warn_of_failed_ending(str(error))
     return None
 
 
-def _warn_of_closed_loop() -> None:
+def _warn_of_failed_ending(reason: str) -> None:
     warnings.warn(
         "An exception occurred during teardown of an asyncio.Runner. The reason is likely that you "
         "closed the underlying event loop in a test, which prevents the cleanup of asynchronous "
         "generators by the runner.\n"
+        f"The exception was: {reason}\n"
         "aldente opened the loop and closes it, so that what the test has left behind is ended "
         "first. Mend: don't close the loop of a test.",
         RuntimeWarning,
