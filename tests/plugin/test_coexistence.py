@@ -1,4 +1,4 @@
-"""Other kinds of tests and other plugins in the same run."""
+"""Other kinds of tests in the same run, and runs that are not as usual; `coexistence` has other plugins."""
 
 from __future__ import annotations
 
@@ -51,119 +51,6 @@ def test_unittest_is_untouched(run_project: RunProject) -> None:
         """
     )
     result.assert_outcomes(passed=4, skipped=1)
-
-
-def test_hypothesis_runs_every_example_on_the_tests_loop(run_project: RunProject) -> None:
-    """``@given`` on an async test runs each example on the test's loop, with its fixtures."""
-    pytest.importorskip("hypothesis")
-    result = run_project(
-        plugins=["hypothesispytest"],
-        test_it="""
-        import asyncio
-        import pytest
-        from hypothesis import given, settings, strategies
-
-        loops = []
-
-        @pytest.fixture(scope="module")
-        async def pool():
-            return asyncio.get_running_loop()
-
-        @given(number=strategies.integers())
-        @settings(max_examples=20, derandomize=True, database=None)
-        async def test_given(pool, number):
-            await asyncio.sleep(0)
-            loops.append(asyncio.get_running_loop())
-            assert loops[-1] is pool
-
-        class TestMethods:
-            @given(number=strategies.integers())
-            @settings(max_examples=20, derandomize=True, database=None)
-            async def test_falsified(self, number):
-                await asyncio.sleep(0)
-                assert number < 100
-
-        def test_examples():
-            assert len(loops) >= 10 and len(set(loops)) == 1
-        """,
-    )
-    result.assert_outcomes(passed=2, failed=1)
-    result.stdout.fnmatch_lines(["*number=100,*"])
-
-
-def test_hypothesis_health_check_is_untouched(run_project: RunProject) -> None:
-    """Hypothesis still warns of a function-scoped fixture that its examples share."""
-    pytest.importorskip("hypothesis")
-    result = run_project(
-        plugins=["hypothesispytest"],
-        test_it="""
-        import pytest
-        from hypothesis import given, settings, strategies
-
-        @pytest.fixture
-        async def resource():
-            return 1
-
-        @given(number=strategies.integers())
-        @settings(max_examples=5, database=None)
-        async def test_given(resource, number):
-            pass
-        """,
-    )
-    result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*FailedHealthCheck*"])
-
-
-def test_xdist_distributes_async_tests(run_project: RunProject) -> None:
-    """Async tests and session fixtures run in xdist's workers."""
-    pytest.importorskip("xdist")
-    result = run_project(
-        "-n",
-        "2",
-        plugins=["xdist"],
-        test_it="""
-        import asyncio
-        import pytest
-
-        @pytest.fixture(scope="session")
-        async def pool():
-            yield asyncio.get_running_loop()
-
-        @pytest.mark.parametrize("n", range(10))
-        async def test_pool(pool, n):
-            assert asyncio.get_running_loop() is pool
-        """,
-        subprocess=True,
-    )
-    result.assert_outcomes(passed=10)
-
-
-def test_reruns_start_afresh(run_project: RunProject) -> None:
-    """With pytest-rerunfailures each rerun has fresh function-scoped fixtures and a fresh loop."""
-    pytest.importorskip("pytest_rerunfailures")
-    result = run_project(
-        "--reruns",
-        "2",
-        plugins=["rerunfailures"],
-        test_it="""
-        import asyncio
-        import pytest
-
-        loops = []
-
-        @pytest.fixture
-        async def loop():
-            yield asyncio.get_running_loop()
-
-        async def test_third_time(loop):
-            assert asyncio.get_running_loop() is loop
-            assert all(earlier.is_closed() for earlier in loops)
-            loops.append(loop)
-            assert len(loops) == 3
-        """,
-        subprocess=True,
-    )
-    result.stdout.fnmatch_lines(["*1 passed, 2 rerun*"])
 
 
 def test_doctests_may_use_async_fixtures(run_project: RunProject) -> None:
@@ -246,6 +133,7 @@ def test_pytest_runs_in_a_thread(pytester: pytest.Pytester) -> None:
 def test_without_the_plugin_nothing_is_left(pytester: pytest.Pytester) -> None:
     """``-p no:aldente`` takes aldente out of the run."""
     pytester.makepyfile("async def test_it(): pass")
-    result = pytester.runpytest_subprocess("-p", "no:aldente")
+    # looptime, when it is installed, fails every run that has neither aldente nor pytest-asyncio.
+    result = pytester.runpytest_subprocess("-p", "no:aldente", "-p", "no:looptime_plugin")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*async def functions are not natively supported*"])

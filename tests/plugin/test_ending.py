@@ -277,7 +277,7 @@ def test_a_loop_that_the_test_closed_is_warned_about(run_project: RunProject) ->
             pass
         """,
     )
-    result.assert_outcomes(passed=2, warnings=1)
+    result.assert_outcomes(passed=2)
     result.stdout.fnmatch_lines(
         [
             "*test_closes*",

@@ -309,7 +309,7 @@ def test_a_value_returned_by_an_async_test_is_warned_about(run_project: RunProje
             return 1 == 2
         """,
     )
-    result.assert_outcomes(passed=1, warnings=1)
+    result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["*Test functions should return None*"])
 
 

@@ -12,6 +12,9 @@ from aldente._plugin import items, pytest_compat
 from aldente._plugin.options import settings_of
 from aldente._plugin.pytest_compat import Failure
 
+# 8.4.0 does not have the special one, which came back with 8.4.1.
+_ReturnedValueWarning = getattr(pytest, "PytestReturnNotNoneWarning", pytest.PytestWarning)
+
 
 def explained(item: pytest.Function, failure: Failure) -> Failure:
     """A clearer failure in place of pytest's refusal of an async test; any other unchanged."""
@@ -49,7 +52,7 @@ def refuse_result(item: pytest.Function, result: object) -> None:
             result.close()
         pytest.fail(_message_for_awaitable(item, result), pytrace=False)
     warnings.warn(
-        pytest.PytestReturnNotNoneWarning(
+        _ReturnedValueWarning(
             f"Test functions should return None, but {item.nodeid} returned {type(result)!r}.\n"
             "Did you mean to use `assert` instead of `return`?"
         ),
