@@ -37,6 +37,26 @@ def test_the_names_can_be_imported(run_project: RunProject) -> None:
     ).assert_outcomes(passed=2)
 
 
+def test_a_run_inside_a_run_leaves_the_names(run_project: RunProject) -> None:
+    """After a nested run the names are still those of the outer one."""
+    result = run_project(
+        test_it="""
+        import pytest
+
+        def test_nested(tmp_path):
+            (tmp_path / "test_inner.py").write_text(
+                "async def test_inner(unused_tcp_port):\\n    import pytest_asyncio"
+            )
+            assert pytest.main(["-p", "aldente", "-q", str(tmp_path)]) == 0
+
+        def test_still_there():
+            import pytest_asyncio.plugin
+        """,
+        subprocess=True,
+    )
+    result.assert_outcomes(passed=2)
+
+
 @pytest.mark.parametrize("name", ["pytest_asyncio", "pytest_asyncio.plugin"])
 def test_pytest_plugins_does_not_register_it_twice(run_project: RunProject, name: str) -> None:
     """``pytest_plugins = "pytest_asyncio"`` in a conftest is accepted."""

@@ -51,7 +51,7 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
 def pytest_configure(config: pytest.Config) -> None:
     options.check_configuration(config)
     marks.register(config)
-    config.add_cleanup(drop_in.give_back_names)
+    config.add_cleanup(lambda: drop_in.give_back_names(config.pluginmanager))
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:

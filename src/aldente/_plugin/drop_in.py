@@ -7,6 +7,7 @@ import importlib.util
 import sys
 from types import ModuleType
 from typing import cast
+from weakref import WeakKeyDictionary
 
 import pytest
 
@@ -21,8 +22,10 @@ _MODULES: dict[str, ModuleType] = {
     "pytest_asyncio.plugin": plugin,
 }
 
-# What was importable by these names before.
-_replaced: dict[str, ModuleType | None] = {}
+# What was importable by these names before each run, which may be inside another one.
+_replaced: WeakKeyDictionary[pytest.PytestPluginManager, dict[str, ModuleType | None]] = (
+    WeakKeyDictionary()
+)
 
 
 class _Real:
@@ -40,7 +43,7 @@ def take_place(pluginmanager: pytest.PytestPluginManager) -> None:
     pluginmanager.set_blocked("pytest_asyncio.plugin")
     if not pluginmanager.is_blocked(_PLUGIN_NAME):
         pluginmanager.register(plugin, _PLUGIN_NAME)
-    _make_importable()
+    _replaced[pluginmanager] = _make_importable()
 
 
 def _loaded_real_plugin(pluginmanager: pytest.PytestPluginManager) -> ModuleType | None:
@@ -50,7 +53,7 @@ def _loaded_real_plugin(pluginmanager: pytest.PytestPluginManager) -> ModuleType
     return None
 
 
-def _make_importable() -> None:
+def _make_importable() -> dict[str, ModuleType | None]:
     """Let ``import pytest_asyncio`` give the drop-in.
 
     Also when pytest-asyncio is installed: its ``is_async_test`` would answer no for every test, and
@@ -60,20 +63,22 @@ def _make_importable() -> None:
         _Real.is_installed = importlib.util.find_spec("pytest_asyncio") is not None
     elif sys.modules["pytest_asyncio"] is not pytest_asyncio:
         _Real.is_installed = True
-    for name, module in _MODULES.items():
-        if sys.modules.get(name) is not module:
-            _replaced[name] = sys.modules.get(name)
-            sys.modules[name] = module
+    replaced = {
+        name: sys.modules.get(name)
+        for name, module in _MODULES.items()
+        if sys.modules.get(name) is not module
+    }
+    sys.modules.update(_MODULES)
+    return replaced
 
 
-def give_back_names() -> None:
+def give_back_names(pluginmanager: pytest.PytestPluginManager) -> None:
     """Let ``import pytest_asyncio`` give what it gave before, for the next run in this process."""
-    for name, module in _replaced.items():
+    for name, module in _replaced.pop(pluginmanager, {}).items():
         if module is None:
             sys.modules.pop(name, None)
         else:
             sys.modules[name] = module
-    _replaced.clear()
 
 
 def real_version() -> str | None:
