@@ -112,6 +112,17 @@ def _find_claims(item: pytest.Item) -> tuple[str | None, pytest.Mark | None]:
     return framework, closest
 
 
+def has_asyncio_mark(item: pytest.Item) -> bool:
+    """Whether a test or a node around it has the ``asyncio`` mark."""
+    node: pytest.Item | pytest.Collector | None = item
+    while node is not None:
+        for mark in node.own_markers:
+            if mark.name == "asyncio":
+                return True
+        node = node.parent
+    return False
+
+
 def is_own_async_test(item: pytest.Item) -> bool:
     """Whether a test is an async function that aldente runs."""
     if not isinstance(item, pytest.Function) or not is_async_function(item.obj):

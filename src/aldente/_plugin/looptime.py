@@ -13,11 +13,11 @@ from aldente._plugin import items, policy_fixture
 
 def request_runner_first(item: pytest.Item) -> None:
     """Have an async test that looptime may run request the runner of its loop before all else."""
-    if not item.config.pluginmanager.has_plugin("looptime"):
+    # True for --looptime, False for --no-looptime, None for neither, False without the plugin.
+    wanted = getattr(item.config.option, "looptime", False)
+    if wanted is False or not items.is_own_async_test(item):
         return
-    if not items.is_own_async_test(item) or item.config.getoption("looptime", None) is False:
-        return
-    if not item.config.getoption("looptime", None) and item.get_closest_marker("looptime") is None:
+    if wanted is None and item.get_closest_marker("looptime") is None:
         return
     # Here, because test suites without looptime have no need for it at their start.
     from aldente._plugin import loop_homes

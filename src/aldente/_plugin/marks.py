@@ -27,7 +27,7 @@ def register(config: pytest.Config) -> None:
 
 def warn_of_sync_test(item: pytest.Function) -> None:
     """Warn of a test that has the mark but is not async, so that the mark does nothing."""
-    if items.is_async_function(item.obj) or items.find_claim(item).mark is None:
+    if not items.has_asyncio_mark(item) or items.is_async_function(item.obj):
         return
     item.warn(
         pytest.PytestWarning(
