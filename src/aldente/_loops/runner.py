@@ -187,11 +187,21 @@ class LoopRunner:
         self._loop = box.pop()
         asyncio.set_event_loop(self._loop)
         try:
-            if not self._loop.is_closed():
+            if _asyncio_compat.is_loop_running_here():
+                self._give_up(leftover_tasks)
+            elif not self._loop.is_closed():
                 self._end_all(DRAIN_LIMIT_INTERRUPTED if in_hurry else DRAIN_LIMIT)
         finally:
             self._loop.close()
             asyncio.set_event_loop(None)
+
+    def _give_up(self, tasks: Collection[AnyTask]) -> None:
+        """Leave tasks pending, as another tool's loop is running and this one can't.
+
+        What they belong to has failed for the same reason, and has said so.
+        """
+        for task in tasks:
+            _asyncio_compat.silence_destroyed_task(task)
 
     def _end_all(self, limit: float) -> None:
         loop = self._loop

@@ -11,6 +11,20 @@ import pytest
 from aldente._plugin import items, policy_fixture
 
 
+def make_loop_current(item: pytest.Function) -> None:
+    """Make the loop of a test that requests the policy the one that the policy gives."""
+    if policy_fixture.NAME not in item.funcargs:
+        return
+    import asyncio
+
+    from aldente._plugin import loop_homes
+    from aldente._plugin.running.registry import registry_of
+
+    registry = registry_of(item.session)
+    home = loop_homes.home_of_test(item, registry.homes)
+    asyncio.set_event_loop(registry.runner(home, item).loop)
+
+
 def request_runner_first(item: pytest.Item) -> None:
     """Have an async test that looptime may run request the runner of its loop before all else."""
     # True for --looptime, False for --no-looptime, None for neither, False without the plugin.

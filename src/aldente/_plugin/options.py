@@ -79,7 +79,9 @@ def _add_asyncio_ini(parser: pytest.Parser) -> None:
     for name in ASYNCIO_KEYS:
         # A pytest-asyncio that was loaded before aldente has added it, with another default.
         pytest_compat.forget_ini(parser, name)
-    parser.addini("asyncio_mode", help="default of --asyncio-mode", default="auto")
+    # None means "auto", but does not say it: with anyio_mode=auto, where anyio's plugin runs the
+    # tests, anyio warns of an asyncio_mode that is "auto" although nobody has set it.
+    parser.addini("asyncio_mode", help="default of --asyncio-mode (default: auto)", default=None)
     parser.addini("asyncio_debug", help="default of --asyncio-debug", type="bool", default=False)
     parser.addini(
         "asyncio_default_fixture_loop_scope",
@@ -116,7 +118,7 @@ def _read_settings(config: pytest.Config) -> Settings:
     mode = config.getoption("asyncio_mode")
     debug = config.getoption("asyncio_debug")
     return Settings(
-        mode=parse_mode(config.getini("asyncio_mode") if mode is None else mode),
+        mode=parse_mode(_first_given(mode, config.getini("asyncio_mode"), Settings().mode)),
         debug=bool(config.getini("asyncio_debug") if debug is None else debug),
         default_fixture_loop_scope=parse_default_fixture_loop_scope(
             config.getini("asyncio_default_fixture_loop_scope")
@@ -128,6 +130,10 @@ def _read_settings(config: pytest.Config) -> Settings:
             config.getoption("aldente_full_trace") or config.getoption("fulltrace", False)
         ),
     )
+
+
+def _first_given(*values: object) -> object:
+    return next(value for value in values if value is not None)
 
 
 def check_configuration(config: pytest.Config) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from aldente._plugin import items, strict_mode
+from aldente._plugin import items, looptime, strict_mode
 from aldente._plugin.loop_homes import home_of_test
 from aldente._plugin.refusals import refuse_async_generator, refuse_result
 from aldente._plugin.running.raising import reraise
@@ -27,6 +27,7 @@ def make_synchronous(item: pytest.Function) -> Callable[[], None]:
         A function that undoes it.
     """
     strict_mode.warn_of_unmarked_fixtures(item)
+    looptime.make_loop_current(item)
     function = item.obj
     if items.is_async_generator_function(function):
         refuse_async_generator(item)
