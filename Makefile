@@ -99,6 +99,21 @@ format: .venv/$(NEWEST)/.tools-installed
 	$(TOOLS)/ruff format .
 	$(TOOLS)/ruff check --fix .
 
+##   make compat        what "make test" has no time for: the oldest pytest on every Python found, plugins that
+##                      require pytest-asyncio, and test suites of public packages (tests/compat/README.md)
+.PHONY: compat
+compat: $(VERSIONS:%=oldest-%) with-pytest-asyncio
+	$(call interpreter,$(NEWEST)) tests/compat/compare.py
+
+##   make oldest-3.12   run the tests with the oldest pytest that aldente supports, on one Python
+.PHONY: $(VERSIONS:%=oldest-%)
+$(VERSIONS:%=oldest-%): oldest-%: .venv/oldest-%/.installed
+	.venv/oldest-$*/bin/python -m pytest $(IN_PARALLEL) tests/unit tests/plugin
+
+.PHONY: with-pytest-asyncio
+with-pytest-asyncio: .venv/with-pytest-asyncio/.installed
+	.venv/with-pytest-asyncio/bin/python -m pytest $(IN_PARALLEL) tests/plugin/coexistence/test_aiohttp_plugin.py
+
 ##   make docs          execute the code blocks of the documentation
 .PHONY: docs
 docs: .venv/$(NEWEST)/.installed
@@ -128,6 +143,18 @@ $(VERSIONS:%=.venv/%/.installed): .venv/%/.installed: pyproject.toml $(EXAMPLE)/
 # What only "make lint" needs goes into one environment, as most of the time is spent installing it.
 .venv/$(NEWEST)/.tools-installed: .venv/$(NEWEST)/.installed
 	$(@D)/bin/python $(PIP_INSTALL) --editable ".[dev]"
+	touch $@
+
+$(VERSIONS:%=.venv/oldest-%/.installed): .venv/oldest-%/.installed: pyproject.toml
+	rm -rf $(@D)
+	$(call interpreter,$*) -m venv $(@D)
+	$(@D)/bin/python $(PIP_INSTALL) --editable ".[test]" "pytest==8.4.0"
+	touch $@
+
+.venv/with-pytest-asyncio/.installed: pyproject.toml
+	rm -rf $(@D)
+	$(call interpreter,$(NEWEST)) -m venv $(@D)
+	$(@D)/bin/python $(PIP_INSTALL) --editable ".[compat]"
 	touch $@
 
 .venv/demo/.installed: pyproject.toml $(EXAMPLE)/pyproject.toml

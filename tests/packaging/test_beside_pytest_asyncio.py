@@ -14,6 +14,10 @@ pytestmark = pytest.mark.packaging
 
 Run = Callable[..., str]
 
+# Of the plugins that are loaded by themselves in the environment of aldente's own tests, those that
+# change the order of tests or need pytest-asyncio.
+_QUIET = ("-p", "no:cacheprovider", "-p", "no:randomly", "-p", "no:looptime_plugin")
+
 _SUITE = """
 import asyncio
 import pytest
@@ -68,7 +72,7 @@ def run(real_one: Path, tmp_path: Path) -> Run:
         if not autoload:
             environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
         return subprocess.run(
-            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rA", *options],
+            [sys.executable, "-m", "pytest", *_QUIET, "-rA", *options],
             cwd=tmp_path,
             env=environment,
             stdin=subprocess.DEVNULL,
