@@ -100,6 +100,7 @@ class _Record(NamedTuple):
         # The loop is never given a name here, which would be one more reference to it.
         return (
             sys.getrefcount(box[0]) <= self.references
+            and type(box[0]) is asyncio.SelectorEventLoop
             and weakref.getweakrefcount(box[0]) == 0
             and vars(box[0]) == self.attributes
             and not any(self.containers)
