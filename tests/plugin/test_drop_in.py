@@ -187,7 +187,7 @@ def test_an_overridden_policy_makes_the_loops(run_project: RunProject, scope: st
 
 @NEEDS_POLICIES
 def test_a_parametrized_policy_parametrizes_the_tests(run_project: RunProject) -> None:
-    """Each async test runs once under each policy; sync tests run once."""
+    """Each test runs once for each policy, a sync one too, as with pytest-asyncio."""
     result = run_project(
         "-v",
         "-Wignore",
@@ -218,8 +218,9 @@ def test_a_parametrized_policy_parametrizes_the_tests(run_project: RunProject) -
             pass
         """,
     )
-    result.assert_outcomes(passed=3)
-    result.stdout.fnmatch_lines(["*test_policy?first? PASSED*", "*test_policy?second? PASSED*"])
+    result.assert_outcomes(passed=4)
+    for name in ("test_policy?first?", "test_policy?second?", "test_sync?first?", "test_sync?second?"):
+        result.stdout.fnmatch_lines([f"*{name} PASSED*"])
 
 
 @pytest.mark.parametrize("scope", ["function", "class", "module", "package", "session"])

@@ -61,8 +61,8 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 # Ahead of pytest's own, which parametrizes tests by the parameters of their fixtures.
 @pytest.hookimpl(tryfirst=True)
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    policy_fixture.request_for(metafunc)
     if items.is_async_function(metafunc.function):
-        policy_fixture.request_for(metafunc)
         loop_factories.parametrize(metafunc)
 
 

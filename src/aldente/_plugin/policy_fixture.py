@@ -44,6 +44,9 @@ def warn_of_override() -> None:
 
 
 def request_for(metafunc: pytest.Metafunc) -> None:
-    """Have an async test request an overridden policy, so that its parameters reach the test."""
+    """Have a test request an overridden policy, so that its parameters reach the test.
+
+    A sync test too, as the fixture is one of all tests with pytest-asyncio.
+    """
     if NAME not in metafunc.fixturenames and is_overridden(metafunc.definition):
         pytest_compat.add_fixture(metafunc, NAME)
