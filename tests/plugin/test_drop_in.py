@@ -219,7 +219,12 @@ def test_a_parametrized_policy_parametrizes_the_tests(run_project: RunProject) -
         """,
     )
     result.assert_outcomes(passed=4)
-    for name in ("test_policy?first?", "test_policy?second?", "test_sync?first?", "test_sync?second?"):
+    for name in (
+        "test_policy?first?",
+        "test_policy?second?",
+        "test_sync?first?",
+        "test_sync?second?",
+    ):
         result.stdout.fnmatch_lines([f"*{name} PASSED*"])
 
 
