@@ -104,15 +104,22 @@ def silence_destroyed_task(task: asyncio.Task[Any]) -> None:
 
 
 def is_policy_untouched() -> bool:
-    """Whether `asyncio.new_event_loop` makes asyncio's own kind of loop.
+    """Whether `asyncio.new_event_loop` makes asyncio's own kind of loop, as far as is known.
 
     ``_event_loop_policy`` is None or asyncio's own policy until somebody sets another one. The
     public ``get_event_loop_policy`` warns since CPython 3.14. Checked on CPython 3.11, 3.12 and
     3.13.
     """
     policy = asyncio.events._event_loop_policy  # type: ignore[attr-defined]
+    if asyncio.events.new_event_loop is not _NEW_EVENT_LOOP:
+        return False
     policy_class: Any = type(policy)
-    return policy is None or _is_from_asyncio(policy_class)
+    return policy is None or (
+        "new_event_loop" not in vars(policy) and _is_from_asyncio(policy_class)
+    )
+
+
+_NEW_EVENT_LOOP = asyncio.events.new_event_loop
 
 
 @functools.cache

@@ -386,3 +386,97 @@ def test_no_loop_is_current_after_a_test(run_project: RunProject) -> None:
         """,
         subprocess=True,
     ).assert_outcomes(passed=2)
+
+
+def test_a_wide_loop_is_current_for_sync_fixtures(run_project: RunProject) -> None:
+    """A sync fixture finds its test's wide loop in every test, in set-up and in tear-down."""
+    run_project(
+        test_it="""
+        import asyncio
+        import pytest
+
+        def current():
+            return asyncio.get_event_loop_policy().get_event_loop()
+
+        @pytest.fixture(scope="session", autouse=True)
+        async def database():
+            yield 1
+
+        @pytest.fixture
+        def client():
+            loop = current()
+            yield loop
+            assert current() is loop
+
+        async def test_first(client):
+            assert client is asyncio.get_running_loop()
+
+        async def test_second(client):
+            assert client is asyncio.get_running_loop()
+
+        def test_sync(client):
+            client.run_until_complete(asyncio.sleep(0))
+        """,
+        ini="asyncio_default_fixture_loop_scope = session\nasyncio_default_test_loop_scope = session",
+    ).assert_outcomes(passed=3)
+
+
+def test_sync_tests_set_up_fixtures_on_the_hooks_loop(run_project: RunProject) -> None:
+    """A wide fixture that a sync test asks for first is on the same loop as the async tests."""
+    run_project(
+        conftest="""
+        import asyncio
+
+        class Loop(asyncio.SelectorEventLoop):
+            pass
+
+        def pytest_asyncio_loop_factories(config, item):
+            return {"loop": Loop}
+        """,
+        test_it="""
+        import asyncio
+        import pytest
+
+        @pytest.fixture(scope="session")
+        async def server():
+            yield asyncio.get_running_loop()
+
+        def test_sync(server):
+            assert type(server).__name__ == "Loop"
+
+        async def test_async(server):
+            assert server is asyncio.get_running_loop()
+        """,
+    ).assert_outcomes(passed=2)
+
+
+@NEEDS_POLICIES
+def test_a_policy_s_fixtures_end_with_it(run_project: RunProject) -> None:
+    """Wide fixtures are set up anew for each parameter of a wide policy."""
+    run_project(
+        "-Wignore",
+        test_it="""
+        import asyncio
+        import pytest
+
+        class First(asyncio.DefaultEventLoopPolicy):
+            pass
+
+        class Second(asyncio.DefaultEventLoopPolicy):
+            pass
+
+        @pytest.fixture(scope="module", params=[First(), Second()], ids=["first", "second"])
+        def event_loop_policy(request):
+            return request.param
+
+        @pytest.fixture(scope="module")
+        async def server():
+            yield asyncio.get_running_loop()
+
+        async def test_one(server):
+            assert server is asyncio.get_running_loop()
+
+        async def test_two(server):
+            assert server is asyncio.get_running_loop()
+        """,
+    ).assert_outcomes(passed=4)

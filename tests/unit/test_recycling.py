@@ -80,6 +80,7 @@ generators: list[Any] = []
         lambda loop: loop.run_until_complete(leave_async_generator()),
         lambda loop: loop.run_until_complete(loop.shutdown_asyncgens()),
         lambda loop: loop.stop(),
+        lambda loop: loop._csock.close(),
         lambda loop: setattr(loop, "__class__", type("Patched", (type(loop),), {})),
         lambda loop: loop.close(),
     ],

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from aldente._plugin import items, loop_factory_fixture, marks, pytest_compat
+from aldente._plugin import items, loop_factory_fixture, marks, policy_fixture, pytest_compat
 from aldente._plugin.loop_factory_fixture import FACTORY_FIXTURE
 
 if TYPE_CHECKING:
@@ -78,16 +78,30 @@ def parametrize(metafunc: pytest.Metafunc) -> None:
     )
 
 
-def request_factory_first(item: pytest.Item) -> None:
-    """Have a test that has a loop factory request it ahead of its fixtures.
+def first_of(item: pytest.Item) -> LoopFactory | None:
+    """The loop factory for the async fixtures of a sync test: the first that the hook names.
 
-    So a change of factory ends what lives on the loop of the one before, ahead of the question
-    whether that can be used again.
+    A sync test runs once, but its fixtures may be wide, and then async tests go on with them.
     """
-    if FACTORY_FIXTURE in pytest_compat.parameters_of(item):
-        names: list[str] = getattr(item, "fixturenames", [])
-        if FACTORY_FIXTURE not in names:
-            names.insert(0, FACTORY_FIXTURE)
+    hook = item.ihook.pytest_asyncio_loop_factories
+    if not hook.get_hookimpls():
+        return None
+    return next(iter(_checked(hook(config=item.config, item=item)).values()))
+
+
+def request_factory_first(item: pytest.Item) -> None:
+    """Have a test that is parametrized by loop factory or policy request it ahead of its fixtures.
+
+    So a change of it ends what lives on the loop of the one before, ahead of the question whether
+    that can be used again.
+    """
+    parameters = pytest_compat.parameters_of(item)
+    if not parameters:
+        return
+    names: list[str] = getattr(item, "fixturenames", [])
+    for name in (FACTORY_FIXTURE, policy_fixture.NAME):
+        if name in parameters and name not in names:
+            names.insert(0, name)
 
 
 def _parameter(name: str, available: Mapping[str, LoopFactory]) -> Any:

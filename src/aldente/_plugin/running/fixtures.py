@@ -40,6 +40,7 @@ def prepare(fixturedef: FixtureDef, request: pytest.FixtureRequest) -> Callable[
     registry = registry_of(request.session)
     is_own = items.is_own_async_fixture(fixturedef, request)
     if request.scope == "function":
+        registry.make_current(pytest_compat.item_of(request))
         if is_own:
             return _make_synchronous(fixturedef, request, registry)
         if registry.isolation.enter():

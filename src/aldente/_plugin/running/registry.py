@@ -13,9 +13,9 @@ from aldente._loops.contexts import IsolatedContext
 from aldente._loops.generator_host import GeneratorHost
 from aldente._loops.recycling import LoopPool
 from aldente._loops.runner import LoopRunner
-from aldente._plugin import pytest_compat
+from aldente._plugin import items, loop_factories, policy_fixture, pytest_compat
 from aldente._plugin.loop_factory_fixture import FACTORY_FIXTURE
-from aldente._plugin.loop_homes import LoopHome
+from aldente._plugin.loop_homes import LoopHome, home_of_test
 from aldente._plugin.options import settings_of
 from aldente._plugin.running import policies
 from aldente._records import LoopScope
@@ -49,12 +49,18 @@ class LoopRegistry:
         self.hosts: dict[FixtureDef, GeneratorHost[Any]] = {}
         self.wide_hosts: set[GeneratorHost[Any]] = set()
         self.isolation = IsolatedContext()
+        # How many loops that outlive a test have been made, and the test that one is current for.
+        self._wide_loops = 0
+        self._current_for: pytest.Item | None = None
         self._runners: dict[_Key, LoopRunner] = {}
 
     def runner(self, home: LoopHome, item: pytest.Item) -> LoopRunner:
         """The runner of a loop, for use by a test or its fixtures; made when there is none."""
         factory: LoopFactory | None = pytest_compat.parameters_of(item).get(FACTORY_FIXTURE)
-        key = (home.node, factory, policies.use_for_test(item))
+        if factory is None and not items.is_own_async_test(item):
+            factory = loop_factories.first_of(item)
+        policy = policies.use_for_test(item)
+        key = (home.node, factory, policy)
         runner = self._runners.get(key)
         if runner is None:
             runner = (
@@ -64,20 +70,44 @@ class LoopRegistry:
             )
             self._runners[key] = runner
             home.node.addfinalizer(lambda: self._close(key))
-            if factory is not None:
+            if factory is not None or policy is not None:
                 self.end_with_factory(item, lambda: self._close(key))
+            if home.scope is not LoopScope.FUNCTION:
+                self._wide_loops += 1
         if home.scope is not LoopScope.FUNCTION:
             # Running on it makes it current, which must not be left behind for the next test.
-            item.addfinalizer(_forget_current_loop)
+            self._forget_current_loop_after(item)
         return runner
 
+    def make_current(self, item: pytest.Item) -> None:
+        """Make the loop of a test current for its sync fixtures, if it is there before the test."""
+        if not self._wide_loops or self._current_for is item:
+            return
+        home = home_of_test(item, self.homes)
+        if home.scope is LoopScope.FUNCTION:
+            return
+        for (node, _, _), runner in self._runners.items():
+            if node is home.node:
+                # First, so that the tear-down of sync fixtures finds it too.
+                self._forget_current_loop_after(item)
+                asyncio.set_event_loop(runner.loop)
+
+    def _forget_current_loop_after(self, item: pytest.Item) -> None:
+        if self._current_for is not item:
+            self._current_for = item
+            item.addfinalizer(self._forget_current_loop)
+
+    def _forget_current_loop(self) -> None:
+        self._current_for = None
+        asyncio.set_event_loop(None)
+
     def end_with_factory(self, item: pytest.Item, end: Callable[[], object]) -> None:
-        """Have something end when pytest goes on to the next loop factory, if the test has one.
+        """Have something end when pytest goes on to the next loop factory or policy of the test.
 
         What is registered last ends first, as with pytest's finalizers.
         """
         for fixturedef in pytest_compat.used_so_far(item):
-            if fixturedef.argname == FACTORY_FIXTURE:
+            if fixturedef.argname in (FACTORY_FIXTURE, policy_fixture.NAME):
                 fixturedef.addfinalizer(end)
 
     def hosts_used_by(self, item: pytest.Item) -> list[GeneratorHost[Any]]:
@@ -136,10 +166,6 @@ def _warn_of_failed_ending(reason: str) -> None:
         RuntimeWarning,
         stacklevel=2,
     )
-
-
-def _forget_current_loop() -> None:
-    asyncio.set_event_loop(None)
 
 
 _registry_key = pytest.StashKey[LoopRegistry]()
