@@ -26,12 +26,10 @@ def make_loop_current(item: pytest.Function) -> None:
 
 
 def request_runner_first(item: pytest.Item) -> None:
-    """Have an async test that looptime may run request the runner of its loop before all else."""
-    # True for --looptime, False for --no-looptime, None for neither, False without the plugin.
-    wanted = getattr(item.config.option, "looptime", False)
-    if wanted is False or not items.is_own_async_test(item):
-        return
-    if wanted is None and item.get_closest_marker("looptime") is None:
+    """Have an async test request the runner of its loop before all else, for looptime to patch."""
+    # The option is the plugin's. It patches the loops of all tests, those it leaves alone too,
+    # because code inside them may switch its time on.
+    if not hasattr(item.config.option, "looptime") or not items.is_own_async_test(item):
         return
     # Here, because test suites without looptime have no need for it at their start.
     from aldente._plugin import loop_homes
