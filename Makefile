@@ -128,7 +128,8 @@ bench:
 ##   make clean         remove environments, caches and reports
 .PHONY: clean
 clean:
-	rm -rf .venv build dist benchmarks/.environments .coverage .coverage.*
+	rm -rf .venv build dist benchmarks/.environments tests/compat/.environments tests/compat/.downloads
+	rm -rf .coverage .coverage.*
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	rm -rf $(addprefix $(EXAMPLE)/,.pytest_cache .mypy_cache .ruff_cache .hypothesis)
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,244 @@
+"""The archives of the suites, and the pairs of environments that their tests run in.
+
+Both environments of a pair hold the same packages in the same versions; only one of them has
+pytest-asyncio, and the other one aldente in its place.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.compat.suites import Suite
+
+ROOT = Path(__file__).parents[2]
+ENVIRONMENTS = Path(__file__).parent / ".environments"
+DOWNLOADS = Path(__file__).parent / ".downloads"
+
+PEER = "pytest-asyncio"
+SUBJECT = "aldente"
+
+# Settings of the caller's shell that change how Python and pytest start.
+_INHERITED_NOISE = ("PYTHON", "PYTEST", "COVERAGE", "VIRTUAL_ENV")
+
+# Where pytest looks for its configuration, and what it must find there.
+_CONFIGURATIONS = {
+    "pytest.toml": "",
+    ".pytest.toml": "",
+    "pytest.ini": "",
+    ".pytest.ini": "",
+    "pyproject.toml": "[tool.pytest",
+    "tox.ini": "[pytest]",
+    "setup.cfg": "[tool:pytest]",
+}
+
+
+class CommandFailed(Exception):
+    """A program that prepares a suite did not end as it should.
+
+    Args:
+        command: what was run.
+        status: its exit status.
+        output: what it printed.
+    """
+
+    def __init__(self, command: Sequence[str], status: int, output: str) -> None:
+        self.command = list(command)
+        self.status = status
+        self.output = output
+        super().__init__(self.command, status, output)
+
+    def __str__(self) -> str:
+        return f"exit status {self.status} of: {' '.join(self.command)}\n{self.output}"
+
+
+class NoArchive(Exception):
+    """The package index has no source archive for a version, or one of another name.
+
+    Args:
+        pinned: the package and its version.
+    """
+
+    def __init__(self, pinned: str) -> None:
+        self.pinned = pinned
+        super().__init__(pinned)
+
+    def __str__(self) -> str:
+        return f"no .tar.gz of {self.pinned} was downloaded"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Pair:
+    """The environments of a suite.
+
+    Attributes:
+        peer: the folder of the one with pytest-asyncio.
+        subject: the folder of the one with aldente.
+    """
+
+    peer: Path
+    subject: Path
+
+
+def clean_variables() -> dict[str, str]:
+    """The environment variables for programs that this script runs."""
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(_INHERITED_NOISE)
+    }
+    # The order of sets of strings is the same on both sides.
+    return {**kept, "PYTHONHASHSEED": "0"}
+
+
+def build_wheel(python: str) -> Path:
+    """Build aldente's wheel from the sources as they are now."""
+    folder = ENVIRONMENTS / "wheel"
+    shutil.rmtree(folder, ignore_errors=True)
+    _output_of([*_pip(python), "wheel", "-qq", "--no-deps", "--wheel-dir", str(folder), str(ROOT)])
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+def download(suite: Suite, python: str) -> Path:
+    """The source archive of a suite's package, downloaded once."""
+    archive = _downloaded(suite)
+    if archive is None:
+        # Not ":all:", with which pip would build the archive's build tools from source, too.
+        only_source = ["--no-deps", "--no-binary", suite.package]
+        _output_of(
+            [*_pip(python), "download", "-qq", *only_source, "-d", str(DOWNLOADS), suite.pinned]
+        )
+        archive = _downloaded(suite)
+    if archive is None:
+        raise NoArchive(suite.pinned)
+    return archive
+
+
+def _downloaded(suite: Suite) -> Path | None:
+    wanted = _canonical(f"{suite.package}-{suite.version}")
+    for archive in DOWNLOADS.glob("*.tar.gz"):
+        if _canonical(archive.name.removesuffix(".tar.gz")) == wanted:
+            return archive
+    return None
+
+
+def _canonical(name: str) -> str:
+    """A name in the one spelling that all its others are equal to.
+
+    >>> _canonical("Pytest_Asyncio-1.5.0")
+    'pytest-asyncio-1-5-0'
+    """
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def unpack(suite: Suite, archive: Path, folder: Path) -> Path:
+    """Unpack an archive anew, so that no run sees what another one left.
+
+    Tests are to see the installed packages. So what describes the sources as an installed package
+    is deleted, and what `suite.removed` names.
+
+    Returns:
+        The folder with the sources.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    with tarfile.open(archive) as file:
+        file.extractall(folder, filter="data")
+    (source,) = (entry for entry in folder.iterdir() if entry.is_dir())
+    for unwanted in ("*.egg-info", "src/*.egg-info", *suite.removed):
+        for found in source.glob(unwanted):
+            if found.is_dir():
+                shutil.rmtree(found)
+            else:
+                found.unlink()
+    if not any(_is_configuration(source / name, text) for name, text in _CONFIGURATIONS.items()):
+        # Otherwise pytest would take the configuration of a folder above, which is ours.
+        (source / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
+    return source
+
+
+def _is_configuration(file: Path, text: str) -> bool:
+    return file.is_file() and text in file.read_text(encoding="utf-8")
+
+
+def make_pair(suite: Suite, python: str, wheel: Path) -> Pair:
+    """The environments of a suite; an existing pair is used again if it was made for the same."""
+    folder = _pair_folder(suite, python)
+    pair = Pair(folder / PEER, folder / SUBJECT)
+    wanted = "\n".join([*_requirements(suite), f"beside the peer: {suite.beside_peer}"])
+    made_for = folder / "requirements.txt"
+    if not made_for.is_file() or made_for.read_text(encoding="utf-8") != wanted:
+        shutil.rmtree(folder, ignore_errors=True)
+        _make_peer(pair.peer, suite, python)
+        _make_copy(pair, suite, python)
+        made_for.write_text(wanted, encoding="utf-8")
+    _install(pair.subject, python, ["--no-deps", "--force-reinstall", str(wheel)])
+    return pair
+
+
+def remove_pair(suite: Suite, python: str) -> None:
+    """Delete the environments of a suite, if there are any."""
+    shutil.rmtree(_pair_folder(suite, python), ignore_errors=True)
+
+
+def _pair_folder(suite: Suite, python: str) -> Path:
+    return ENVIRONMENTS / f"{suite.name}-{_python_version(python)}"
+
+
+def _requirements(suite: Suite) -> list[str]:
+    asyncio_plugin = f"{PEER}=={suite.peer_version}"
+    return [f"pytest=={suite.pytest_version}", asyncio_plugin, suite.pinned, *suite.requirements]
+
+
+def _make_peer(folder: Path, suite: Suite, python: str) -> None:
+    _output_of([python, "-m", "venv", "--without-pip", str(folder)])
+    _install(folder, python, _requirements(suite))
+
+
+def _make_copy(pair: Pair, suite: Suite, python: str) -> None:
+    """Make the other environment: the packages that pip chose for the peer's, but for the peer."""
+    frozen = _output_of([*_pip(python), "--python", str(pair.peer), "freeze", "--all"])
+    others = [
+        line
+        for line in frozen.splitlines()
+        if suite.beside_peer or not line.startswith(f"{PEER}==")
+    ]
+    _output_of([python, "-m", "venv", "--without-pip", str(pair.subject)])
+    _install(pair.subject, python, ["--no-deps", *others])
+
+
+def _install(folder: Path, python: str, arguments: Sequence[str]) -> None:
+    pip = [*_pip(python), "--python", str(folder)]
+    _output_of([*pip, "install", "-qq", "--disable-pip-version-check", *arguments])
+
+
+def _pip(python: str) -> list[str]:
+    return [python, "-m", "pip"]
+
+
+def _python_version(python: str) -> str:
+    script = "import platform; print(platform.python_version())"
+    return _output_of([python, "-I", "-c", script]).strip()
+
+
+def _output_of(command: Sequence[str]) -> str:
+    """What a program prints.
+
+    Raises:
+        CommandFailed: it failed.
+    """
+    child = subprocess.run(
+        command,
+        env=clean_variables(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if child.returncode != 0:
+        raise CommandFailed(command, child.returncode, child.stdout + child.stderr)
+    return child.stdout
