@@ -37,9 +37,8 @@ async def test_unmarked():
 def test_names(request):
     plugin = request.config.pluginmanager.getplugin("asyncio")
     assert plugin is pytest_asyncio.plugin
-    assert [pytest_asyncio.is_async_test(item) for item in request.session.items] == [
-        True, UNMARKED_RUNS, False
-    ]
+    items = [item for item in request.session.items if item.path.name == "test_it.py"]
+    assert [pytest_asyncio.is_async_test(item) for item in items] == [True, UNMARKED_RUNS, False]
 """
 
 
@@ -119,3 +118,16 @@ def test_strict_mode_is_that_of_aldente(run: Run) -> None:
     output = run("--asyncio-mode=strict", unmarked_runs=False)
     assert "2 passed" in output
     assert "asyncio_mode=strict runs only marked tests" in output
+
+
+def test_a_run_inside_a_run(run: Run, tmp_path: Path) -> None:
+    """A plugin's tests may run pytest in their own process, with both installed."""
+    (tmp_path / "conftest.py").write_text('pytest_plugins = "pytester"', encoding="utf-8")
+    (tmp_path / "test_nested.py").write_text(
+        "def test_nested(pytester):\n"
+        '    pytester.makepyfile(test_inner="async def test_it(unused_tcp_port): pass")\n'
+        '    options = ("-p", "no:randomly", "-p", "no:looptime_plugin")\n'
+        "    pytester.runpytest_inprocess(*options).assert_outcomes(passed=1)\n",
+        encoding="utf-8",
+    )
+    assert "4 passed" in run()

@@ -41,7 +41,9 @@ def take_place(pluginmanager: pytest.PytestPluginManager) -> None:
         pluginmanager.unregister(real)
     # For pytest_plugins = "pytest_asyncio.plugin", which would register the drop-in once more.
     pluginmanager.set_blocked("pytest_asyncio.plugin")
-    if not pluginmanager.is_blocked(_PLUGIN_NAME):
+    # In a run inside another one pytest-asyncio's entry point has given the drop-in already.
+    is_there = pluginmanager.get_plugin(_PLUGIN_NAME) is plugin
+    if not is_there and not pluginmanager.is_blocked(_PLUGIN_NAME):
         pluginmanager.register(plugin, _PLUGIN_NAME)
     _replaced[pluginmanager] = _make_importable()
 
