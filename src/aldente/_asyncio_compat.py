@@ -115,7 +115,7 @@ def is_policy_untouched() -> bool:
         return False
     policy_class: Any = type(policy)
     return policy is None or (
-        "new_event_loop" not in vars(policy) and _is_from_asyncio(policy_class)
+        _is_from_asyncio(policy_class) and "new_event_loop" not in vars(policy)
     )
 
 

@@ -143,3 +143,35 @@ def test_loops_of_a_policy_are_not_kept(pool: LoopPool, monkeypatch: pytest.Monk
     use(pool)
     assert len(made) == 2
     assert all(loop.is_closed() for loop in made)
+
+
+def test_a_policy_without_attributes_is_asked(
+    pool: LoopPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing but ``new_event_loop`` is expected of a policy."""
+
+    class Policy:
+        __slots__ = ()
+
+        def new_event_loop(self) -> asyncio.AbstractEventLoop:
+            return asyncio.SelectorEventLoop()
+
+    monkeypatch.setattr("asyncio.events._event_loop_policy", Policy())
+    assert not use(pool)
+
+
+def test_a_patched_way_of_making_loops_is_used(
+    pool: LoopPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who patches ``asyncio.events.new_event_loop`` gets the loops made by that."""
+    assert use(pool)
+    made = []
+
+    def new_event_loop() -> asyncio.AbstractEventLoop:
+        made.append(asyncio.SelectorEventLoop())
+        return made[-1]
+
+    monkeypatch.setattr("asyncio.events.new_event_loop", new_event_loop)
+    monkeypatch.setattr("asyncio.new_event_loop", new_event_loop)
+    assert not use(pool)
+    assert len(made) == 1

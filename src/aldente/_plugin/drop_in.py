@@ -85,4 +85,10 @@ def give_back_names(pluginmanager: pytest.PytestPluginManager) -> None:
 
 def real_version() -> str | None:
     """The version of the pytest-asyncio that is installed, or None."""
-    return importlib.metadata.version("pytest-asyncio") if _Real.is_installed else None
+    if not _Real.is_installed:
+        return None
+    try:
+        return importlib.metadata.version("pytest-asyncio")
+    except importlib.metadata.PackageNotFoundError:
+        # A copy in a folder of the user's.
+        return "(of unknown version)"
