@@ -114,11 +114,14 @@ class Comparison:
         title: what is compared with what.
         limit: the greatest ratio allowed to aldente.
         programs: the reference, then aldente, then the peers.
+        peer_ratio: the ratio of the first peer on the machine for which the limit was set, if that
+            is known.
     """
 
     title: str
     limit: float
     programs: Sequence[Program]
+    peer_ratio: float | None = None
 
 
 def write_suite(name: str, tests: int, test: str, conftest: str = "") -> Suite:
@@ -171,6 +174,7 @@ def comparisons(pythons: Pythons, tests: int) -> Iterable[Comparison]:
             async_suite.run_by(PEER_NAME, pythons.peer, *auto),
             async_suite.run_by(PEER_SESSION_NAME, pythons.peer, *session),
         ],
+        peer_ratio=1.50,
     )
     yield Comparison(
         f"{tests:,} def tests with the plugin loaded, against plain pytest",
@@ -215,6 +219,14 @@ def report(comparison: Comparison, rounds: int) -> bool:
     print(f"\n{comparison.title}")
     print(textwrap.indent(measuring.table(_HEADER, rows), "  "))
     print(f"  limit {comparison.limit:.2f}, aldente {ratio.median:.3f}: {verdict}", flush=True)
+    if comparison.peer_ratio is not None:
+        peer = measuring.cpu_ratio(times[others[1]], times[reference])
+        print(
+            f"  overhead as a share of {others[1]}'s: "
+            f"{(ratio.median - 1) / (peer.median - 1):.2f} (the limit's, where it was set: "
+            f"{(comparison.limit - 1) / (comparison.peer_ratio - 1):.2f})",
+            flush=True,
+        )
     return kept
 
 

@@ -15,6 +15,7 @@ import pytest
 MODULES_OF_EVERY_START = {
     "aldente",
     "aldente._plugin",
+    "aldente._plugin.collecting",
     "aldente._plugin.decorated_fixtures",
     "aldente._plugin.drop_in",
     "aldente._plugin.items",

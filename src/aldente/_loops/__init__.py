@@ -4,6 +4,8 @@
     `LoopRunner`: one event loop, driven from outside, closed in order.
 ``recycling``
     `LoopPool`: makes event loops cheaply.
+``driving``
+    Runs a loop until a task is done.
 ``generator_host``
     `GeneratorHost`: the one task in which an async generator is set up and torn down.
 ``draining``

@@ -14,6 +14,7 @@ from contextvars import Context
 from typing import Any, Generic, TypeVar
 
 from aldente import _asyncio_compat
+from aldente._loops.driving import run_until_stopped, stopped_early
 from aldente.errors import FixtureEnded, FixtureYieldError
 
 T = TypeVar("T")
@@ -78,7 +79,7 @@ class GeneratorHost(Generic[T]):
         if self.task.done():
             self.task.result()
         elif not self._has_yielded:
-            raise _stopped_early()
+            raise stopped_early()
         return self._value
 
     def run_to_end(self) -> None:
@@ -91,22 +92,14 @@ class GeneratorHost(Generic[T]):
             self._end_requested.set_result(None)
         self._run_loop()
         if not self.task.done():
-            raise _stopped_early()
+            raise stopped_early()
         self.task.result()
 
     def _run_loop(self) -> None:
-        """Run the loop until the generator stops it.
-
-        ``run_until_complete`` would have the loop go round once more to find out that a future is
-        done, which is half of what a fixture that waits for nothing costs.
-        """
+        """Run the loop until the generator stops it."""
         self._is_loop_run_for_it = True
         try:
-            self._loop.run_forever()
-            if _asyncio_compat.may_have_ready_callbacks(self._loop):
-                # What the generator has scheduled has its first turn, as it would have there.
-                self._loop.stop()
-                self._loop.run_forever()
+            run_until_stopped(self._loop)
         finally:
             self._is_loop_run_for_it = False
 
@@ -154,8 +147,3 @@ class GeneratorHost(Generic[T]):
         if task.cancelled():
             return FixtureEnded(self.label, cancelled=True)
         return task.exception() or FixtureEnded(self.label, cancelled=False)
-
-
-def _stopped_early() -> RuntimeError:
-    """What ``run_until_complete`` raises when somebody stops its loop."""
-    return RuntimeError("Event loop stopped before Future completed.")

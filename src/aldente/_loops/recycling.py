@@ -14,8 +14,8 @@ import os
 import selectors
 import sys
 import weakref
-from collections.abc import Sized
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sized
+from typing import NamedTuple
 
 from aldente import _asyncio_compat
 
@@ -86,7 +86,8 @@ class _Record(NamedTuple):
         registrations: what its selector watches.
         attributes: copies of the attributes of the loop.
         containers: what is in those attributes that can't be copied; nothing was.
-        descriptors: its selector and its self-pipe.
+        descriptors: what gives the descriptors of its selector and its self-pipe, or -1 once they
+            are closed.
         references: how many references there were to it, those from its own parts included.
     """
 
@@ -94,7 +95,7 @@ class _Record(NamedTuple):
     registrations: Sized
     attributes: dict[str, object]
     containers: list[Sized]
-    descriptors: list[Any]
+    descriptors: list[Callable[[], int]]
     references: int
 
     def is_like_new(self, box: list[Loop]) -> bool:
@@ -106,7 +107,7 @@ class _Record(NamedTuple):
             and weakref.getweakrefcount(box[0]) == 0
             and vars(box[0]) == self.attributes
             and not any(self.containers)
-            and all(part.fileno() >= 0 for part in self.descriptors)
+            and min([fileno() for fileno in self.descriptors]) >= 0
             # The self-pipe is the only descriptor that it watches.
             and len(self.registrations) == 1
         )
@@ -131,6 +132,6 @@ def _record(box: list[Loop], selector: selectors.BaseSelector) -> _Record:
             for value in attributes.values()
             if isinstance(value, Sized) and not isinstance(value, _COPIED)
         ],
-        descriptors=[value for value in attributes.values() if hasattr(value, "fileno")],
+        descriptors=[value.fileno for value in attributes.values() if hasattr(value, "fileno")],
         references=sys.getrefcount(box[0]),
     )

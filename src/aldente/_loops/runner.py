@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Sequence
 from contextvars import Context
 from typing import Any, TypeVar
 
 from aldente import _asyncio_compat
 from aldente._loops.draining import AnyTask, describe_task, drain_tasks
+from aldente._loops.driving import run_task
 from aldente._loops.generator_host import GeneratorHost
 from aldente._loops.interrupts import InterruptGuard
 from aldente.errors import RunningLoopError, StuckShutdown, StuckTasks
@@ -101,7 +103,7 @@ class LoopRunner:
         task = self._loop.create_task(coroutine, context=context)
         # Not an argument of create_task: a custom task factory may not take it.
         task.set_name(name)
-        return self._drive(task, needs, lambda: self._loop.run_until_complete(task))
+        return self._drive(task, needs, functools.partial(run_task, self._loop, task))
 
     def start_generator(
         self,
@@ -175,16 +177,10 @@ class LoopRunner:
             StuckTasks: tasks did not end although they were cancelled.
             StuckShutdown: async generators or the executor's jobs did not end.
         """
-        if self._is_closed:
+        if self.close_if_unused():
             return
         self._is_closed = True
         leftover_tasks = self._leftover_tasks()
-        asyncio.set_event_loop(None)
-        box = [self._loop]
-        del self._loop
-        if not leftover_tasks and self._keep(box):
-            return
-        self._loop = box.pop()
         asyncio.set_event_loop(self._loop)
         try:
             if _asyncio_compat.is_loop_running_here():
@@ -194,6 +190,24 @@ class LoopRunner:
         finally:
             self._loop.close()
             asyncio.set_event_loop(None)
+
+    def close_if_unused(self) -> bool:
+        """Close it without further ado, if its loop is like new and there is a use for such a loop.
+
+        Returns:
+            Whether it is closed.
+        """
+        if self._is_closed:
+            return True
+        if self._leftover_tasks():
+            return False
+        asyncio.set_event_loop(None)
+        box = [self._loop]
+        del self._loop
+        self._is_closed = self._keep(box)
+        if not self._is_closed:
+            self._loop = box.pop()
+        return self._is_closed
 
     def _give_up(self, tasks: Collection[AnyTask]) -> None:
         """Leave tasks pending, as another tool's loop is running and this one can't.

@@ -4,8 +4,8 @@
     The command line, the ini keys, the header line.
 ``marks``
     The ``asyncio`` mark.
-``items``
-    Which tests and fixtures are aldente's.
+``items``, ``collecting``
+    Which tests and fixtures are aldente's, and what collected tests are given.
 ``loop_homes``
     On which event loop a test or fixture runs.
 ``loop_factories``
@@ -30,14 +30,19 @@ from typing import Any
 import pytest
 
 from aldente._plugin import (
+    collecting,
     drop_in,
-    items,
     loop_factories,
-    looptime,
     marks,
     options,
     policy_fixture,
     refusals,
+)
+from aldente._plugin.items import (
+    is_async_function,
+    is_own_async_fixture,
+    is_own_async_test,
+    item_involving_loops,
 )
 
 
@@ -62,14 +67,19 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     policy_fixture.request_for(metafunc)
-    if items.is_async_function(metafunc.function):
+    if is_async_function(metafunc.function):
         loop_factories.parametrize(metafunc)
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    items.add_mark_in_auto_mode(item)
-    loop_factories.request_factory_first(item)
-    looptime.request_runner_first(item)
+# Ahead of all others, which may select by the mark and order by the requested fixtures. A hook for
+# each item would cost several times as much.
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(
+    config: pytest.Config,
+    items: list[pytest.Item],  # the names are pytest's
+) -> Generator[None, None, None]:
+    collecting.prepare(items, config)
+    return (yield)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -79,8 +89,8 @@ def pytest_fixture_setup(
     __tracebackhide__ = True
     if fixturedef.argname == policy_fixture.NAME and policy_fixture.is_override(fixturedef):
         policy_fixture.warn_of_override()
-    item = items.item_involving_loops(request)
-    if item is None and not items.is_own_async_fixture(fixturedef, request):
+    item = item_involving_loops(request)
+    if item is None and not is_own_async_fixture(fixturedef, request):
         return (yield)
     from aldente._plugin.running import fixtures
 
@@ -94,7 +104,7 @@ def pytest_fixture_setup(
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
     __tracebackhide__ = True
-    if items.is_own_async_test(pyfuncitem):
+    if is_own_async_test(pyfuncitem):
         from aldente._plugin.running import tests
 
         restore = tests.make_synchronous(pyfuncitem)

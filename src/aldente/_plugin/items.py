@@ -18,7 +18,8 @@ from aldente._plugin.options import settings_of
 # The marks with which other frameworks claim a test.
 FOREIGN_MARKS = frozenset({"anyio", "trio", "curio", "twisted", "asyncio_cooperative"})
 
-_ASYNCIO = pytest.mark.asyncio
+# The mark that async tests are given in auto mode; it names no loop.
+PLAIN_MARK = pytest.mark.asyncio.mark
 
 _ASYNC_FLAGS = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 
@@ -47,13 +48,14 @@ def is_async_function(function: object) -> bool:
     )
 
 
-def is_async_generator_function(function: object) -> bool:
-    """Whether calling a function gives an async generator."""
+def is_plain_coroutine_function(function: object) -> bool:
+    """Whether a function is an ``async def`` that nothing has wrapped, as most async tests are."""
     code = getattr(function, "__code__", None)
-    if code is not None and code.co_flags & inspect.CO_COROUTINE:
-        # Most async tests; the general question costs ten times as much.
-        return False
-    return inspect.isasyncgenfunction(function)
+    return (
+        code is not None
+        and code.co_flags & inspect.CO_COROUTINE != 0
+        and not hasattr(function, "hypothesis")
+    )
 
 
 def is_async_hypothesis_test(function: object) -> bool:
@@ -86,16 +88,15 @@ def claim_of(item: pytest.Item) -> Claim:
     """Who runs an async test; remembered until the test is given another mark."""
     claim = item.stash.get(_claim_key, None)
     if claim is None or claim.marks_seen != len(item.own_markers):
-        claim = item.stash[_claim_key] = find_claim(item)
+        claim = item.stash[_claim_key] = Claim(*find_claims(item), len(item.own_markers))
     return claim
 
 
-def find_claim(item: pytest.Item) -> Claim:
-    """Who runs an async test, looked up on the test and the nodes around it."""
-    return Claim(*_find_claims(item), len(item.own_markers))
+def find_claims(item: pytest.Item) -> tuple[str | None, pytest.Mark | None]:
+    """The foreign framework that claims a test, and its closest ``asyncio`` mark.
 
-
-def _find_claims(item: pytest.Item) -> tuple[str | None, pytest.Mark | None]:
+    They are looked up on the test and the nodes around it.
+    """
     framework = "anyio_backend" if "anyio_backend" in getattr(item, "fixturenames", ()) else None
     closest = None
     node: pytest.Item | pytest.Collector | None = item
@@ -127,11 +128,13 @@ def is_own_async_test(item: pytest.Item) -> bool:
     """Whether a test is an async function that aldente runs."""
     if not isinstance(item, pytest.Function) or not is_async_function(item.obj):
         return False
-    if pytest_compat.is_unittest(item):
-        return False
     claim = claim_of(item)
-    return claim.framework is None and (
-        claim.mark is not None or settings_of(item.config).mode == "auto"
+    if claim.framework is not None:
+        return False
+    # An item with the plain mark was found to be one when it was collected.
+    return claim.mark is PLAIN_MARK or (
+        not pytest_compat.is_unittest(item)
+        and (claim.mark is not None or settings_of(item.config).mode == "auto")
     )
 
 
@@ -146,9 +149,11 @@ def add_mark_in_auto_mode(item: pytest.Item) -> None:
         return
     if settings_of(item.config).mode != "auto" or pytest_compat.is_unittest(item):
         return
-    if _find_claims(item) == (None, None):
-        item.add_marker(_ASYNCIO)
-        item.stash[_claim_key] = Claim(None, _ASYNCIO.mark, len(item.own_markers))
+    if find_claims(item) == (None, None):
+        # What add_marker does, less its checks.
+        item.keywords["asyncio"] = PLAIN_MARK
+        item.own_markers.append(PLAIN_MARK)
+        item.stash[_claim_key] = Claim(None, PLAIN_MARK, len(item.own_markers))
 
 
 def is_async_fixture_function(function: object) -> bool:

@@ -52,11 +52,10 @@ def add_hook(pluginmanager: pytest.PytestPluginManager) -> None:
 def parametrize(metafunc: pytest.Metafunc) -> None:
     """Run an async test once with each of its loop factories, if it has any."""
     definition = metafunc.definition
-    claim = items.find_claim(definition)
-    mark = claim.mark
+    framework, mark = items.find_claims(definition)
     if mark is None and not metafunc.config.hook.pytest_asyncio_loop_factories.get_hookimpls():
         return
-    if claim.framework is not None:
+    if framework is not None:
         return
     if mark is not None:
         marks.check(mark, definition.nodeid)

@@ -57,6 +57,14 @@ def home_of_test(item: pytest.Item, active: dict[FixtureDef, LoopHome]) -> LoopH
     return widest
 
 
+def home_without_fixtures(item: pytest.Item) -> LoopHome:
+    """The loop on which a test runs for which no async fixture is set up."""
+    scope = _scope_named_for_test(item)
+    if scope is None or scope is LoopScope.FUNCTION:
+        return LoopHome(LoopScope.FUNCTION, item)
+    return home_of_test(item, {})
+
+
 def _is_placed_by_itself(fixturedef: FixtureDef, item: pytest.Item) -> bool:
     """Whether a fixture is async and its loop does not depend on the test."""
     return _is_awaited(fixturedef, item) and (
@@ -157,8 +165,11 @@ def node_of_scope(item: pytest.Item, scope: LoopScope) -> pytest.Item | pytest.C
 
 def _scope_named_for_test(item: pytest.Item) -> LoopScope | None:
     mark = items.claim_of(item).mark
-    scope = marks.loop_scope_of(mark) if mark is not None else None
-    return scope or settings_of(item.config).default_test_loop_scope
+    if mark is not None and mark is not items.PLAIN_MARK:
+        scope = marks.loop_scope_of(mark)
+        if scope is not None:
+            return scope
+    return settings_of(item.config).default_test_loop_scope
 
 
 def _scope_of_decorator(fixturedef: FixtureDef) -> LoopScope | None:

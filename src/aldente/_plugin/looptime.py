@@ -25,11 +25,18 @@ def make_loop_current(item: pytest.Function) -> None:
     asyncio.set_event_loop(registry.runner(home, item).loop)
 
 
+def is_there(config: pytest.Config) -> bool:
+    """Whether the plugin is loaded: the option is its own."""
+    return hasattr(config.option, "looptime")
+
+
 def request_runner_first(item: pytest.Item) -> None:
-    """Have an async test request the runner of its loop before all else, for looptime to patch."""
-    # The option is the plugin's. It patches the loops of all tests, those it leaves alone too,
-    # because code inside them may switch its time on.
-    if not hasattr(item.config.option, "looptime") or not items.is_own_async_test(item):
+    """Have an async test request the runner of its loop before all else, for looptime to patch.
+
+    It patches the loops of all tests, those it leaves alone too, because code inside them may
+    switch its time on.
+    """
+    if not items.is_own_async_test(item):
         return
     # Here, because test suites without looptime have no need for it at their start.
     from aldente._plugin import loop_homes

@@ -29,7 +29,7 @@ def warn_of_sync_test(item: pytest.Function) -> None:
     """Warn of a test that has the mark but is not async, so that the mark does nothing."""
     if not items.has_asyncio_mark(item) or items.is_async_function(item.obj):
         return
-    if items.find_claim(item).framework is not None:
+    if items.find_claims(item)[0] is not None:
         # The framework has made it synchronous after aldente had marked it.
         return
     item.warn(

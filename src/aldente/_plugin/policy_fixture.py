@@ -27,7 +27,10 @@ def is_override(fixturedef: pytest.FixtureDef[Any]) -> bool:
 def is_overridden(item: pytest.Item) -> bool:
     """Whether the test suite overrides the fixture for a test."""
     # Nearly no suite has one, and finding out which of them a test sees costs as much as the test.
-    if not any(map(is_override, pytest_compat.all_definitions(item.session, NAME))):
+    for fixturedef in pytest_compat.all_definitions(item.session, NAME):
+        if fixturedef.func.__module__ != plugin.__name__:
+            break
+    else:
         return False
     definitions = pytest_compat.definitions_for(item, NAME)
     return bool(definitions) and is_override(definitions[-1])

@@ -77,18 +77,19 @@ def definitions_for(item: pytest.Item, name: str) -> Sequence[FixtureDef]:
     return item.session._fixturemanager.getfixturedefs(name, item) or ()
 
 
-def all_definitions(session: pytest.Session, name: str) -> Iterator[FixtureDef]:
+def all_definitions(session: pytest.Session, name: str) -> Sequence[FixtureDef]:
     """The definitions of a fixture anywhere in the test suite so far.
 
     pytest 8.4 keeps them in one list, 9.2 by the nodes that see them. Checked on both.
     """
     manager: Any = session._fixturemanager
     if hasattr(manager, "_arg2fixturedefs"):
-        yield from manager._arg2fixturedefs.get(name, ())
-        return
-    for attribute in ("_arg2node2fixturedefs", "_arg2nodeid2fixturedefs"):
-        for definitions in getattr(manager, attribute, {}).get(name, {}).values():
-            yield from definitions
+        only: Sequence[FixtureDef] = manager._arg2fixturedefs.get(name, ())
+        return only
+    by_node = manager._arg2node2fixturedefs.get(name)
+    by_id = manager._arg2nodeid2fixturedefs.get(name)
+    lists = [*(by_node.values() if by_node else ()), *(by_id.values() if by_id else ())]
+    return lists[0] if len(lists) == 1 else [one for several in lists for one in several]
 
 
 def fixture_value(item: pytest.Item, name: str) -> Any:

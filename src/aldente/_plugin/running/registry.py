@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +16,7 @@ from aldente._loops.recycling import LoopPool
 from aldente._loops.runner import LoopRunner
 from aldente._plugin import items, loop_factories, policy_fixture, pytest_compat
 from aldente._plugin.loop_factory_fixture import FACTORY_FIXTURE
-from aldente._plugin.loop_homes import LoopHome, home_of_test
+from aldente._plugin.loop_homes import LoopHome, home_of_test, home_without_fixtures
 from aldente._plugin.options import settings_of
 from aldente._plugin.running import policies
 from aldente._records import LoopScope
@@ -54,11 +55,19 @@ class LoopRegistry:
         self._current_for: pytest.Item | None = None
         self._runners: dict[_Key, LoopRunner] = {}
 
+    def runner_of_test(self, item: pytest.Item) -> LoopRunner:
+        """The runner of the loop of an async test whose fixtures are set up."""
+        home = home_of_test(item, self.homes) if self.homes else home_without_fixtures(item)
+        return self._runner(home, item, pytest_compat.parameters_of(item).get(FACTORY_FIXTURE))
+
     def runner(self, home: LoopHome, item: pytest.Item) -> LoopRunner:
         """The runner of a loop, for use by a test or its fixtures; made when there is none."""
         factory: LoopFactory | None = pytest_compat.parameters_of(item).get(FACTORY_FIXTURE)
         if factory is None and not items.is_own_async_test(item):
             factory = loop_factories.first_of(item)
+        return self._runner(home, item, factory)
+
+    def _runner(self, home: LoopHome, item: pytest.Item, factory: LoopFactory | None) -> LoopRunner:
         policy = policies.use_for_test(item)
         key = (home.node, factory, policy)
         runner = self._runners.get(key)
@@ -69,7 +78,7 @@ class LoopRegistry:
                 else LoopRunner(factory, self._debug)
             )
             self._runners[key] = runner
-            home.node.addfinalizer(lambda: self._close(key))
+            home.node.addfinalizer(functools.partial(self._close, key))
             if factory is not None or policy is not None:
                 self.end_with_factory(item, lambda: self._close(key))
             if home.scope is not LoopScope.FUNCTION:
@@ -131,9 +140,11 @@ class LoopRegistry:
         runner = self._runners.pop(key, None)
         if runner is None:
             return
+        self._interrupted = self._interrupted or runner.interrupted
+        if runner.close_if_unused():
+            return
         if runner.loop.is_closed():
             _warn_of_failed_ending("Event loop is closed")
-        self._interrupted = self._interrupted or runner.interrupted
         stuck = _close_runner(runner, in_hurry=self._interrupted)
         if stuck is None:
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import inspect
 from collections.abc import Awaitable, Callable
 from contextvars import copy_context
 from typing import Any
@@ -11,10 +12,9 @@ from typing import Any
 import pytest
 
 from aldente._plugin import items, looptime, strict_mode
-from aldente._plugin.loop_homes import home_of_test
 from aldente._plugin.refusals import refuse_async_generator, refuse_result
 from aldente._plugin.running.raising import reraise
-from aldente._plugin.running.registry import LoopRegistry, registry_of
+from aldente._plugin.running.registry import registry_of
 
 
 def make_synchronous(item: pytest.Function) -> Callable[[], None]:
@@ -29,12 +29,15 @@ def make_synchronous(item: pytest.Function) -> Callable[[], None]:
     strict_mode.warn_of_unmarked_fixtures(item)
     looptime.make_loop_current(item)
     function = item.obj
-    if items.is_async_generator_function(function):
+    if items.is_plain_coroutine_function(function):
+        item.obj = _synchronous(item, function)
+        return functools.partial(setattr, item, "obj", function)
+    if inspect.isasyncgenfunction(function):
         refuse_async_generator(item)
     if items.is_async_hypothesis_test(function):
         hypothesis = function.hypothesis
         inner = hypothesis.inner_test
-        if items.is_async_generator_function(inner):
+        if inspect.isasyncgenfunction(inner):
             refuse_async_generator(item)
         hypothesis.inner_test = _synchronous(item, inner)
         return functools.partial(setattr, hypothesis, "inner_test", inner)
@@ -47,7 +50,20 @@ def _synchronous(item: pytest.Function, function: Callable[..., Any]) -> Callabl
 
     def run_test(*args: Any, **kwargs: Any) -> None:
         __tracebackhide__ = True
-        result = _run(item, registry, lambda: function(*args, **kwargs))
+        # Before the call, which makes a coroutine that somebody must await.
+        runner = registry.runner_of_test(item)
+        awaitable = function(*args, **kwargs)
+        coroutine = awaitable if asyncio.iscoroutine(awaitable) else _await(awaitable)
+        try:
+            result = runner.run(
+                coroutine,
+                context=copy_context(),
+                name=item.name,
+                needs=registry.hosts_used_by(item),
+            )
+        except BaseException as error:
+            registry.note_deaths(item)
+            reraise(error, item.config)
         if result is not None:
             refuse_result(item, result)
 
@@ -60,21 +76,3 @@ def _synchronous(item: pytest.Function, function: Callable[..., Any]) -> Callabl
 async def _await(awaitable: Awaitable[Any]) -> Any:
     """Await what a function marked as a coroutine function returned; a task needs a coroutine."""
     return await awaitable
-
-
-def _run(item: pytest.Function, registry: LoopRegistry, call: Callable[[], Any]) -> Any:
-    __tracebackhide__ = True
-    # Before the call, which makes a coroutine that somebody must await.
-    runner = registry.runner(home_of_test(item, registry.homes), item)
-    awaitable = call()
-    coroutine = awaitable if asyncio.iscoroutine(awaitable) else _await(awaitable)
-    try:
-        return runner.run(
-            coroutine,
-            context=copy_context(),
-            name=item.name,
-            needs=registry.hosts_used_by(item),
-        )
-    except BaseException as error:
-        registry.note_deaths(item)
-        reraise(error, item.config)
