@@ -5,6 +5,13 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, NamedTuple
+
+# What happens with a finding: it fails the test, it is reported at the end of the run, or the rule
+# is not looked at.
+Level = Literal["error", "warn", "off"]
+
+LEVELS: tuple[Level, ...] = ("error", "warn", "off")
 
 
 class LoopScope(enum.Enum):
@@ -49,3 +56,41 @@ class SourcePlace:
 
     def __str__(self) -> str:
         return f"{self.path}:{self.line}"
+
+
+class Rule(NamedTuple):
+    """A pitfall that aldente knows.
+
+    Attributes:
+        name: as users write it, for example ``"never-awaited"``.
+        level: what happens with its findings unless the user says otherwise.
+        catches: one line that says what it catches.
+        why: why it matters, as findings say it; sentences.
+        explanation: paragraphs for those who ask: what triggers it, what does not, how to mend it.
+    """
+
+    name: str
+    level: Level
+    catches: str
+    why: str
+    explanation: str
+
+
+class Finding(NamedTuple):
+    """One occurrence of a pitfall.
+
+    Attributes:
+        rule: the name of the rule.
+        what: what happened; one sentence or more.
+        mend: what to do; one sentence or more, without the word "Mend".
+        place: the place in the user's code, with its full path; None when none is known.
+        details: lines that follow the place, such as a stack.
+        made_by: the node id of the test that did it, when that is known not to be the current one.
+    """
+
+    rule: str
+    what: str
+    mend: str
+    place: SourcePlace | None = None
+    details: tuple[str, ...] = ()
+    made_by: str | None = None

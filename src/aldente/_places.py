@@ -1,0 +1,53 @@
+"""Which code is the user's, and where a frame of it stands."""
+
+from __future__ import annotations
+
+import functools
+import linecache
+import os
+import sysconfig
+from types import FrameType
+
+from aldente._records import SourcePlace
+
+# Where Python's own modules, installed packages and aldente lie.
+_OTHERS = tuple(
+    os.path.join(os.path.realpath(folder), "")
+    for folder in {
+        *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
+        os.path.dirname(__file__),
+    }
+)
+
+
+@functools.lru_cache(maxsize=4096)
+def is_users(path: str) -> bool:
+    """Whether a source file is the user's: not Python's, not an installed package's, not aldente's.
+
+    >>> is_users(linecache.__file__)
+    False
+    """
+    return not path.startswith("<") and not os.path.realpath(path).startswith(_OTHERS)
+
+
+def users_frame(frame: FrameType | None) -> FrameType | None:
+    """The innermost frame of the user's code, from a frame outwards; None when there is none."""
+    while frame is not None and not is_users(frame.f_code.co_filename):
+        frame = frame.f_back
+    return frame
+
+
+def place_of(frame: FrameType) -> SourcePlace:
+    """Where a frame stands, with its full path."""
+    return SourcePlace(frame.f_code.co_filename, frame.f_lineno)
+
+
+def users_place(frame: FrameType | None) -> SourcePlace | None:
+    """Where the innermost frame of the user's code stands, or else the given frame."""
+    found = users_frame(frame) or frame
+    return None if found is None else place_of(found)
+
+
+def source_line(place: SourcePlace) -> str:
+    """The line of source code at a place, without its indentation; empty when it can't be read."""
+    return linecache.getline(place.path, place.line).strip()
