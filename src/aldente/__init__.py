@@ -20,28 +20,53 @@ Nothing heavy is imported here: pytest imports this package on every start, and 
 imported only when the first async test or fixture is about to run, or picks a kind of loop.
 """
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from aldente._version import __version__
 from aldente.errors import (
     AldenteError,
+    DeadlockError,
     FixtureCancelled,
     FixtureEnded,
     FixtureYieldError,
     ImpossibleLoopScope,
     InvalidSetting,
+    PhaseTimeout,
     RunningLoopError,
     StuckShutdown,
     StuckTasks,
 )
 
+if TYPE_CHECKING:
+    from aldente._plugin.findings.allowing import allow, timeout
+
+# Where names are that pytest has to be imported for.
+_HOMES = dict.fromkeys(("allow", "timeout"), "aldente._plugin.findings.allowing")
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(_HOMES[name]), name)
+    return value
+
+
 __all__ = [
     "AldenteError",
+    "DeadlockError",
     "FixtureCancelled",
     "FixtureEnded",
     "FixtureYieldError",
     "ImpossibleLoopScope",
     "InvalidSetting",
+    "PhaseTimeout",
     "RunningLoopError",
     "StuckShutdown",
     "StuckTasks",
     "__version__",
+    "allow",
+    "timeout",
 ]

@@ -6,8 +6,11 @@ Each use says why there is no public way and on which versions it was checked.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
+import inspect
 import sys
+from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import Any
 
 
@@ -119,6 +122,60 @@ def is_policy_untouched() -> bool:
     )
 
 
+@contextlib.contextmanager
+def on_first_iteration(notice: Callable[[AsyncGenerator[Any, Any]], object]) -> Iterator[None]:
+    """While entered, a function is called with each async generator that starts on a loop.
+
+    ``_asyncgen_firstiter_hook`` is what a loop gives to ``sys.set_asyncgen_hooks`` when it starts to
+    run; setting a hook of one's own from outside would be undone by that. Loops without it (uvloop)
+    notice nothing. Checked on CPython 3.11, 3.12 and 3.13.
+    """
+    owner: Any = asyncio.BaseEventLoop
+    original = owner._asyncgen_firstiter_hook
+
+    def hook(loop: Any, generator: AsyncGenerator[Any, Any]) -> None:
+        notice(generator)
+        original(loop, generator)
+
+    owner._asyncgen_firstiter_hook = hook
+    try:
+        yield
+    finally:
+        owner._asyncgen_firstiter_hook = original
+
+
+def unfinished_async_generators(
+    loop: asyncio.AbstractEventLoop,
+) -> list[AsyncGenerator[Any, Any]]:
+    """The async generators that were started on a loop and have not ended.
+
+    Loops that do not show theirs (uvloop) give none. Checked on CPython 3.11, 3.12 and 3.13.
+    """
+    return list(getattr(loop, "_asyncgens", ()))
+
+
+def is_waiting_for_nothing(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether nothing in this process but another thread can make anything happen on a loop.
+
+    No callback is ready, no timer is set, no signal is handled, and the selector watches nothing but
+    the loop's own wake-up. Asked from another thread, hence only a first opinion. Loops that do not
+    show these (uvloop) answer False. Checked on CPython 3.11, 3.12 and 3.13.
+    """
+    selector = getattr(loop, "_selector", None)
+    if selector is None or not hasattr(loop, "_scheduled"):
+        return False
+    return (
+        not loop._ready  # type: ignore[attr-defined]
+        and not getattr(loop, "_signal_handlers", None)
+        and len(selector.get_map() or ()) <= 1
+        and all(handle.cancelled() for handle in list(loop._scheduled))
+    )
+
+
+# What runs each callback of a loop: a step of the loop is one run of this code.
+STEP_CODE = asyncio.Handle._run.__code__  # type: ignore[attr-defined]
+
+
 _NEW_EVENT_LOOP = asyncio.events.new_event_loop
 
 
@@ -126,3 +183,97 @@ _NEW_EVENT_LOOP = asyncio.events.new_event_loop
 def _is_from_asyncio(policy_class: Any) -> bool:
     module: str = policy_class.__module__
     return module.startswith("asyncio.")
+
+
+# What the await graph (aldente._diagnosis) asks of tasks and of what they wait for.
+
+
+def waited_future(task: asyncio.Task[Any]) -> asyncio.Future[Any] | None:
+    """The future that a suspended task waits for; None when it is to run, or runs.
+
+    No public name gives it: ``Task.get_stack`` gives the outermost frame only, and awaitables
+    written in C show no frames. ``_fut_waiter`` is what ``Task.cancel`` cancels. Checked on CPython
+    3.11, 3.12 and 3.13.
+    """
+    future: asyncio.Future[Any] | None = getattr(task, "_fut_waiter", None)
+    return future
+
+
+def gathered_futures(future: asyncio.Future[Any]) -> list[asyncio.Future[Any]] | None:
+    """The futures that a future of ``asyncio.gather`` waits for; None for any other future.
+
+    ``_GatheringFuture._children`` is the only way from the one to the others; callbacks lead the
+    other way. Checked on CPython 3.11, 3.12 and 3.13.
+    """
+    gathering = getattr(asyncio.tasks, "_GatheringFuture", None)
+    if gathering is None or not isinstance(future, gathering):
+        return None
+    return list(getattr(future, "_children", ()))
+
+
+def shielded_future(future: asyncio.Future[Any]) -> asyncio.Future[Any] | None:
+    """The future that ``asyncio.shield`` shields by the given one; None when it is another's.
+
+    Only the closure of the callback that ``shield`` leaves on its future knows the inner one; there
+    is no public list of callbacks. Checked on CPython 3.11, 3.12 and 3.13.
+    """
+    inner: asyncio.Future[Any] | None = _callback_variable(
+        future, "shield.<locals>._outer_done_callback", "inner"
+    )
+    return inner
+
+
+def is_executor_future(future: asyncio.Future[Any]) -> bool:
+    """Whether a future stands for one of `concurrent.futures`, as ``run_in_executor`` makes it.
+
+    ``asyncio.wrap_future`` leaves no public sign but a callback. Checked on CPython 3.11, 3.12 and
+    3.13.
+    """
+    function = "_chain_future.<locals>._call_check_cancel"
+    return _callback_variable(future, function, "source") is not None
+
+
+def _callback_variable(future: asyncio.Future[Any], function: str, variable: str) -> Any:
+    """What a variable is in the closure of a future's callback; None if there is no such thing."""
+    for callback, _ in getattr(future, "_callbacks", None) or ():
+        if getattr(callback, "__qualname__", None) == function:
+            return inspect.getclosurevars(callback).nonlocals.get(variable)
+    return None
+
+
+def task_group_tasks(group: asyncio.TaskGroup) -> list[asyncio.Task[Any]]:
+    """The tasks of a task group that are not done.
+
+    ``TaskGroup`` shows them in its ``repr`` only, as a count; ``_tasks`` is the set. Checked on
+    CPython 3.11, 3.12 and 3.13.
+    """
+    return list(getattr(group, "_tasks", ()))
+
+
+def lock_of_condition(condition: asyncio.Condition) -> asyncio.Lock | None:
+    """The lock that a condition locks.
+
+    ``Condition`` offers the lock's methods, but not the lock, which several conditions may share.
+    Checked on CPython 3.11, 3.12 and 3.13.
+    """
+    lock: asyncio.Lock | None = getattr(condition, "_lock", None)
+    return lock
+
+
+def unfinished_count(queue: asyncio.Queue[Any]) -> int | None:
+    """How many items of a queue still lack a ``task_done()``; None when it doesn't tell.
+
+    Only ``repr`` shows ``_unfinished_tasks``, as text. Checked on CPython 3.11, 3.12 and 3.13.
+    """
+    count = getattr(queue, "_unfinished_tasks", None)
+    return count if isinstance(count, int) else None
+
+
+def as_completed_futures(iterator: Any) -> list[asyncio.Future[Any]]:
+    """The futures of an ``asyncio.as_completed`` that are not done; empty when it doesn't tell.
+
+    There is no public way from what ``as_completed`` gives to the futures. From CPython 3.13 on an
+    object keeps them in ``_todo``; before, they are in no variable that a waiting frame can see.
+    Checked on CPython 3.11, 3.12 and 3.13.
+    """
+    return list(getattr(iterator, "_todo", ()))

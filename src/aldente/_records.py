@@ -85,7 +85,7 @@ class Finding(NamedTuple):
         mend: what to do; one sentence or more, without the word "Mend".
         place: the place in the user's code, with its full path; None when none is known.
         details: lines that follow the place, such as a stack.
-        made_by: the node id of the test that did it, when that is known not to be the current one.
+        made_by: the node id of the test that did it; None for the current one.
     """
 
     rule: str

@@ -3,16 +3,36 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Literal
 
-from aldente._records import LoopScope
+from aldente._records import LEVELS, Level, LoopScope
 from aldente.errors import InvalidSetting
 
 Mode = Literal["auto", "strict"]
 
 MODES: tuple[Mode, ...] = ("auto", "strict")
+
+# Every rule with its level, worst first; the rules themselves are imported when they are needed.
+DEFAULT_LEVELS: Mapping[str, Level] = MappingProxyType(
+    {
+        "never-awaited": "error",
+        "background-error": "error",
+        "deadlock": "error",
+        "plain-mock": "error",
+        "blocking-call": "warn",
+        "slow-step": "warn",
+        "leaked-task": "warn",
+        "leaked-asyncgen": "warn",
+        "leaked-resource": "warn",
+        "nested-loop": "warn",
+    }
+)
+
+# What the rule blocking-call looks at only when it is asked to.
+BLOCKING_GROUPS = ("files",)
 
 # The value of asyncio_default_fixture_loop_scope that asks for the default behaviour by name.
 FIXTURE_SCOPE = "fixture-scope"
@@ -30,6 +50,13 @@ class Settings:
         default_test_loop_scope: the loop of tests that name none; None takes the widest loop among
             the async fixtures that the test uses.
         full_trace: whether tracebacks keep the frames of asyncio and aldente.
+        levels: what happens with the findings of each rule.
+        timeout: how long an async test, and each set-up and tear-down of an async fixture, may
+            take, in seconds; None for no limit.
+        slow_step: how long a step of the loop may take, in seconds.
+        blocking_functions: dotted names of functions of the user's that block.
+        blocking_groups: what the rule blocking-call looks at in addition.
+        known_tasks: patterns of names of coroutines that libraries leave running.
 
     >>> Settings().mode
     'auto'
@@ -40,6 +67,12 @@ class Settings:
     default_fixture_loop_scope: LoopScope | None = None
     default_test_loop_scope: LoopScope | None = None
     full_trace: bool = False
+    levels: Mapping[str, Level] = field(default_factory=lambda: DEFAULT_LEVELS)
+    timeout: float | None = None
+    slow_step: float = 0.1
+    blocking_functions: tuple[str, ...] = ()
+    blocking_groups: tuple[str, ...] = ()
+    known_tasks: tuple[str, ...] = ()
 
     def differences(self) -> list[str]:
         """The settings that differ from the defaults, as ``name=value``, for the header."""
@@ -56,6 +89,13 @@ class Settings:
             differing.append(
                 f"asyncio_default_test_loop_scope={self.default_test_loop_scope.value}"
             )
+        if self.timeout is not None:
+            differing.append(f"timeout={self.timeout:g} s")
+        differing += [
+            f"{rule}={level}"
+            for rule, level in self.levels.items()
+            if level != DEFAULT_LEVELS[rule]
+        ]
         return differing
 
 
@@ -106,6 +146,90 @@ def parse_default_test_loop_scope(value: str | None) -> LoopScope | None:
     if not value:
         return None
     return parse_loop_scope("asyncio_default_test_loop_scope", value)
+
+
+def parse_levels(
+    lines: Iterable[str], *, name: str, strict: bool, defaults: Mapping[str, Level]
+) -> Mapping[str, Level]:
+    """The levels of all rules, after a user's changes.
+
+    Args:
+        lines: changes, each ``rule = level``; empty ones are passed over.
+        name: the name of the setting, for messages.
+        strict: whether every rule that no line names is an error.
+        defaults: the levels before.
+
+    Raises:
+        InvalidSetting: a line is not of that form, or names no rule or level.
+
+    >>> parse_levels(["slow-step = off"], name="n", strict=False, defaults={"slow-step": "warn"})
+    mappingproxy({'slow-step': 'off'})
+    """
+    levels: dict[str, Level] = dict.fromkeys(defaults, "error") if strict else dict(defaults)
+    for line in filter(str.strip, lines):
+        rule, separator, level = (part.strip() for part in line.partition("="))
+        if not separator:
+            raise InvalidSetting(name, line, "Each must be RULE = error, warn or off.")
+        parse_rule(name, rule)
+        levels[rule] = _parse_level(name, line, level)
+    return MappingProxyType(levels)
+
+
+def parse_rule(name: str, value: object) -> str:
+    """The name of a rule that a user has written.
+
+    Raises:
+        InvalidSetting: there is no such rule.
+
+    >>> parse_rule("allow", "slow-step")
+    'slow-step'
+    """
+    if isinstance(value, str) and value in DEFAULT_LEVELS:
+        return value
+    nearest = difflib.get_close_matches(str(value), DEFAULT_LEVELS, n=1)
+    suggestion = f"Did you mean {nearest[0]!r}? " if nearest else ""
+    raise InvalidSetting(name, value, f"{suggestion}The rules are: {', '.join(DEFAULT_LEVELS)}.")
+
+
+def _parse_level(name: str, line: str, value: str) -> Level:
+    for level in LEVELS:
+        if value == level:
+            return level
+    raise InvalidSetting(name, line, f"Valid levels are: {', '.join(LEVELS)}.")
+
+
+def parse_seconds(name: str, value: object) -> float:
+    """A length of time that a user has written, in seconds.
+
+    Raises:
+        InvalidSetting: it is not a positive number.
+
+    >>> parse_seconds("aldente_timeout", "2.5")
+    2.5
+    """
+    try:
+        seconds = float(value) if isinstance(value, (int, float, str)) else 0.0
+    except ValueError:
+        seconds = 0.0
+    if isinstance(value, bool) or not 0 < seconds < float("inf"):
+        raise InvalidSetting(name, value, "It must be a number of seconds greater than 0.")
+    return seconds
+
+
+def parse_names(name: str, values: Iterable[str], allowed: Sequence[str]) -> tuple[str, ...]:
+    """Names that a user has written, all of them among those allowed.
+
+    Raises:
+        InvalidSetting: one is not.
+
+    >>> parse_names("groups", ["files"], ["files"])
+    ('files',)
+    """
+    names = tuple(value.strip() for value in values if value.strip())
+    for given in names:
+        if given not in allowed:
+            raise InvalidSetting(name, given, f"Allowed are: {', '.join(allowed)}.")
+    return names
 
 
 def find_misspelt(given: Iterable[str], known: Sequence[str]) -> tuple[str, str | None] | None:

@@ -10,11 +10,13 @@ from collections.abc import Sequence
 
 __all__ = [
     "AldenteError",
+    "DeadlockError",
     "FixtureCancelled",
     "FixtureEnded",
     "FixtureYieldError",
     "ImpossibleLoopScope",
     "InvalidSetting",
+    "PhaseTimeout",
     "RunningLoopError",
     "StuckShutdown",
     "StuckTasks",
@@ -266,3 +268,62 @@ class StuckShutdown(AldenteError):
             "Mend: end what it waits for before the test ends, or bound the wait; for an executor "
             "job by an event that it looks at, for an async generator by closing it with aclose()."
         )
+
+
+class DeadlockError(AldenteError):
+    """Every task waits for something that can never happen, so the test was ended.
+
+    Args:
+        running: the name of what was running.
+        seconds: how long nothing could happen, in seconds.
+        summary: one line that names the culprit.
+
+    >>> DeadlockError("test_it", 1.0, "'test_it' waits for an Event that nobody sets").seconds
+    1.0
+    """
+
+    def __init__(self, running: str, seconds: float, summary: str) -> None:
+        self.running = running
+        self.seconds = seconds
+        self.summary = summary
+        super().__init__(running, seconds, summary)
+
+    def __str__(self) -> str:
+        return (
+            f"Deadlock: for {self.seconds:g} s nothing could happen any more while {self.running!r} "
+            f"was running, so it was cancelled.\n{self.summary}"
+        )
+
+
+class PhaseTimeout(AldenteError):
+    """A test, or the set-up or tear-down of a fixture, took longer than it may and was ended.
+
+    Args:
+        running: the name of what was running.
+        seconds: how long it may take, in seconds.
+        state: ``"still running"`` when it was waiting, ``"never scheduled"`` when it had not had its
+            first turn, ``"blocked the loop"`` when it let nothing else run.
+
+    >>> print(PhaseTimeout("test_it", 5.0, "still running"))
+    'test_it' was still running after 5 s, and was cancelled.
+    """
+
+    def __init__(self, running: str, seconds: float, state: str) -> None:
+        self.running = running
+        self.seconds = seconds
+        self.state = state
+        super().__init__(running, seconds, state)
+
+    def __str__(self) -> str:
+        if self.state == "never scheduled":
+            return (
+                f"{self.running!r} was never scheduled within {self.seconds:g} s, and was "
+                "cancelled: other tasks or callbacks kept the event loop busy."
+            )
+        if self.state == "blocked the loop":
+            return (
+                f"{self.running!r} blocked the loop and had not ended after {self.seconds:g} s, so "
+                "it was interrupted.\n"
+                "Mend: await what waits, or do it in a thread with asyncio.to_thread()."
+            )
+        return f"{self.running!r} was still running after {self.seconds:g} s, and was cancelled."

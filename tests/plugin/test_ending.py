@@ -333,7 +333,7 @@ def test_what_cannot_be_cancelled_is_given_up(
     run_project: RunProject, monkeypatch: pytest.MonkeyPatch, leftover: str
 ) -> None:
     """An executor job or async generator that does not end is an error of tear-down, not a hang."""
-    monkeypatch.setattr("aldente._loops.runner.SHUTDOWN_LIMIT", 0.05)
+    monkeypatch.setattr("aldente._loops.ending.SHUTDOWN_LIMIT", 0.05)
     result = run_project(
         "-W",
         "ignore",

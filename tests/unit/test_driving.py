@@ -29,7 +29,7 @@ WAYS: dict[str, Drive] = {
 }
 
 
-@pytest.fixture(params=WAYS.values(), ids=WAYS)
+@pytest.fixture(params=list(WAYS.values()), ids=list(WAYS))
 def drive(request: pytest.FixtureRequest) -> Drive:
     """asyncio's way to run a coroutine, and ours."""
     way: Drive = request.param

@@ -8,8 +8,10 @@
     Runs a loop until a task is done.
 ``generator_host``
     `GeneratorHost`: the one task in which an async generator is set up and torn down.
-``draining``
-    Cancels tasks and waits for their end, within a limit.
+``draining``, ``ending``
+    Cancels tasks and waits for their end, within a limit; ends what is left on a loop, in order.
+``observing``
+    `Observer`: is told of the runs of loops.
 ``interrupts``
     Turns Ctrl-C into a cancellation while a loop runs.
 ``contexts``

@@ -65,6 +65,11 @@ class GeneratorHost(Generic[T]):
         self.task.add_done_callback(self._on_done)
 
     @property
+    def is_waiting(self) -> bool:
+        """Whether the generator waits at its ``yield``."""
+        return self._has_yielded and not self._end_requested.done()
+
+    @property
     def label(self) -> str:
         """What messages call it."""
         return self._describe()

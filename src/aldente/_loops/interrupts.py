@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import signal
+import threading
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
@@ -24,17 +25,28 @@ class InterruptGuard:
     Args:
         task: the task to cancel.
         loop: the loop that runs it; woken so that it notices.
+        before_cancelling: called when Ctrl-C is pressed, while all still is as it was.
+
+    Attributes:
+        interrupted: whether Ctrl-C was pressed.
     """
 
-    __slots__ = ("_handler", "_loop", "_task", "interrupted")
+    __slots__ = ("_before_cancelling", "_handler", "_loop", "_reason", "_task", "interrupted")
 
     _handler: Callable[[int, FrameType | None], None] | None
 
-    def __init__(self, task: asyncio.Task[Any], loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        task: asyncio.Task[Any],
+        loop: asyncio.AbstractEventLoop,
+        before_cancelling: Callable[[], None],
+    ) -> None:
         self._task = task
         self._loop = loop
+        self._before_cancelling = before_cancelling
         self.interrupted = False
         self._handler = None
+        self._reason: BaseException | None = None
 
     def __enter__(self) -> InterruptGuard:
         if _get_handler(signal.SIGINT) is signal.default_int_handler:
@@ -54,10 +66,28 @@ class InterruptGuard:
         if handler is not None and _get_handler(signal.SIGINT) is handler:
             _set_handler(signal.SIGINT, signal.default_int_handler)
 
+    def break_in(self, reason: BaseException) -> bool:
+        """Raise an exception in the code that blocks the loop's thread; called from another thread.
+
+        The signal of Ctrl-C ends whatever system call that code is in.
+
+        Returns:
+            Whether that is possible.
+        """
+        if self._handler is None:
+            return False
+        self._reason = reason
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        return True
+
     def _on_interrupt(self, signal_number: int, frame: FrameType | None) -> None:
+        reason, self._reason = self._reason, None
+        if reason is not None:
+            raise reason
         first = not self.interrupted
         self.interrupted = True
         if first and not self._task.done():
+            self._before_cancelling()
             self._task.cancel()
             # The loop may be asleep in its selector.
             self._loop.call_soon_threadsafe(_wake_up)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import threading
+import time
 from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Sequence
 from contextvars import Context
 from typing import Any, TypeVar
@@ -11,20 +13,30 @@ from typing import Any, TypeVar
 from aldente import _asyncio_compat
 from aldente._loops.draining import AnyTask, describe_task, drain_tasks
 from aldente._loops.driving import run_task
+from aldente._loops.ending import end_loop, give_turns
 from aldente._loops.generator_host import GeneratorHost
 from aldente._loops.interrupts import InterruptGuard
-from aldente.errors import RunningLoopError, StuckShutdown, StuckTasks
+from aldente._loops.observing import NoObserver, Observer
+from aldente.errors import RunningLoopError, StuckTasks
 
 T = TypeVar("T")
 
 # How long tasks that were cancelled may take to end, in seconds; how long once the user has pressed
-# Ctrl-C and waits for the prompt; and how long async generators and the executor may take.
+# Ctrl-C and waits for the prompt.
 DRAIN_LIMIT = 30.0
 DRAIN_LIMIT_INTERRUPTED = 3.0
-SHUTDOWN_LIMIT = 60.0
 
-# What the running loops of this process are busy with; loops of other tools are not in here.
-_busy: dict[asyncio.AbstractEventLoop, str] = {}
+# The runners whose loops are running in this process; loops of other tools are not in here.
+_running: dict[asyncio.AbstractEventLoop, LoopRunner] = {}
+
+
+def running() -> list[tuple[asyncio.AbstractEventLoop, LoopRunner]]:
+    """The loops that are running now, on whatever thread, with their runners."""
+    # In one step, as other threads begin and end runs meanwhile.
+    return list(_running.items())
+
+
+_NO_OBSERVER = NoObserver()
 
 
 class LoopRunner:
@@ -37,9 +49,15 @@ class LoopRunner:
         keep: takes a loop that is like new, and says whether it has. It gets the loop in a list;
             nothing else here refers to it then.
         debug: True for asyncio's debug mode; None leaves it to asyncio.
+        observer: is told of its runs.
 
     Attributes:
         interrupted: whether Ctrl-C has ended a run.
+        main_task: the task that the loop is running for; None while it is not running.
+        thread: the identifier of the thread that runs it.
+        timeout: how long a run may take, in seconds; None for no limit.
+        deadline: when the run that goes on has to end, by `time.monotonic`; None for no limit. It
+            is for the observer to see to it.
 
     >>> import contextvars
     >>> async def answer():
@@ -56,6 +74,7 @@ class LoopRunner:
         debug: bool | None = None,
         *,
         keep: Callable[[list[asyncio.AbstractEventLoop]], bool] = lambda box: False,
+        observer: Observer = _NO_OBSERVER,
     ) -> None:
         self._loop = loop_factory()
         self._keep = keep
@@ -63,9 +82,15 @@ class LoopRunner:
         if debug is not None:
             self._loop.set_debug(debug)
         self._hosts: set[GeneratorHost[Any]] = set()
-        self._main_task: AnyTask | None = None
         self._needed_hosts: Collection[GeneratorHost[Any]] = ()
+        self._observer = observer
+        self._guard: InterruptGuard | None = None
+        self._end_reason: BaseException | None = None
         self.interrupted = False
+        self.main_task: AnyTask | None = None
+        self.thread = 0
+        self.timeout: float | None = None
+        self.deadline: float | None = None
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -180,16 +205,21 @@ class LoopRunner:
         if self.close_if_unused():
             return
         self._is_closed = True
-        leftover_tasks = self._leftover_tasks()
-        asyncio.set_event_loop(self._loop)
+        leftover_tasks = self.leftover_tasks()
+        asyncio.events.set_event_loop(self._loop)
         try:
             if _asyncio_compat.is_loop_running_here():
                 self._give_up(leftover_tasks)
             elif not self._loop.is_closed():
-                self._end_all(DRAIN_LIMIT_INTERRUPTED if in_hurry else DRAIN_LIMIT)
+                limit = DRAIN_LIMIT_INTERRUPTED
+                if not in_hurry:
+                    limit = DRAIN_LIMIT
+                    give_turns(self._loop, self.leftover_tasks)
+                    self._observer.on_leftovers(self)
+                end_loop(self._loop, self.leftover_tasks, limit)
         finally:
             self._loop.close()
-            asyncio.set_event_loop(None)
+            asyncio.events.set_event_loop(None)
 
     def close_if_unused(self) -> bool:
         """Close it without further ado, if its loop is like new and there is a use for such a loop.
@@ -199,9 +229,9 @@ class LoopRunner:
         """
         if self._is_closed:
             return True
-        if self._leftover_tasks():
+        if self.leftover_tasks():
             return False
-        asyncio.set_event_loop(None)
+        asyncio.events.set_event_loop(None)
         box = [self._loop]
         del self._loop
         self._is_closed = self._keep(box)
@@ -217,38 +247,24 @@ class LoopRunner:
         for task in tasks:
             _asyncio_compat.silence_destroyed_task(task)
 
-    def _end_all(self, limit: float) -> None:
-        loop = self._loop
-        try:
-            if self._leftover_tasks():
-                drain_tasks(loop, self._leftover_tasks, limit)
-        finally:
-            try:
-                if _asyncio_compat.may_have_async_generators(loop):
-                    self._shut_down(loop.shutdown_asyncgens(), "an async generator")
-            finally:
-                if _asyncio_compat.may_have_default_executor(loop):
-                    self._shut_down(loop.shutdown_default_executor(), "an executor job")
-
-    def _shut_down(self, coroutine: Coroutine[Any, Any, None], what: str) -> None:
-        task = self._loop.create_task(coroutine)
-        self._loop.run_until_complete(asyncio.wait([task], timeout=SHUTDOWN_LIMIT))
-        if not task.done():
-            _asyncio_compat.silence_destroyed_task(task)
-            raise StuckShutdown(what, SHUTDOWN_LIMIT)
-        task.result()
-
-    def _leftover_tasks(self) -> Collection[AnyTask]:
+    def leftover_tasks(self) -> Collection[AnyTask]:
+        """The tasks that are pending on the loop, those of generators included."""
         if not self._hosts and not _asyncio_compat.may_have_tasks(self._loop):
             return ()
         tasks = asyncio.all_tasks(self._loop)
         tasks.update(host.task for host in self._hosts)
         return tasks
 
+    def is_hosting(self, task: AnyTask) -> bool:
+        """Whether a task is that of a generator that waits at its ``yield``."""
+        return any(host.task is task and host.is_waiting for host in self._hosts)
+
     def _check_idle(self, wanted: str) -> None:
         if _asyncio_compat.is_loop_running_here():
             running = asyncio.get_running_loop()
-            raise RunningLoopError(wanted, _busy.get(running))
+            runner = _running.get(running)
+            task = runner.main_task if runner is not None else None
+            raise RunningLoopError(wanted, task.get_name() if task is not None else None)
 
     def _drive(
         self,
@@ -258,13 +274,15 @@ class LoopRunner:
     ) -> T:
         """Run the loop for a task until what it works towards is reached."""
         loop = self._loop
-        self._main_task = task
+        self.main_task = task
+        self.thread = threading.get_ident()
+        self.deadline = None if self.timeout is None else time.monotonic() + self.timeout
         self._needed_hosts = needs
-        _busy[loop] = task.get_name()
-        guard = InterruptGuard(task, loop)
+        guard = self._guard = InterruptGuard(task, loop, self._on_interrupt)
+        _running[loop] = self
         try:
             with guard:
-                asyncio.set_event_loop(loop)
+                asyncio.events.set_event_loop(loop)
                 result = run_loop()
         except BaseException as error:
             if not task.done() and not isinstance(error, asyncio.CancelledError):
@@ -277,14 +295,44 @@ class LoopRunner:
             cause = None if isinstance(error, asyncio.CancelledError) else error
             raise reason from cause
         finally:
-            del _busy[loop]
-            self._main_task = None
+            del _running[loop]
+            self.main_task = self._guard = None
             self._needed_hosts = ()
-        if guard.interrupted or needs:
+            self._observer.on_run_end(self)
+        if guard.interrupted or needs or self._end_reason is not None:
             swallowed = self._reason(guard, needs, None)
             if swallowed is not None:
                 raise swallowed
         return result
+
+    def end(self, reason: BaseException) -> None:
+        """Have the run that goes on end with an exception; called on the loop.
+
+        Its task is cancelled. When it is asked for once more, the task has not minded that, and the
+        loop is stopped.
+        """
+        if self.main_task is None:
+            return
+        if self._end_reason is not None:
+            self._loop.stop()
+            return
+        self._end_reason = reason
+        self.main_task.cancel()
+
+    def break_in(self, reason: BaseException) -> bool:
+        """Raise an exception in the code that blocks the loop; called from another thread.
+
+        Returns:
+            Whether that is possible: only on the main thread, and where Ctrl-C is as Python has it.
+        """
+        guard = self._guard
+        if guard is None:
+            return False
+        self._end_reason = reason
+        return guard.break_in(reason)
+
+    def _on_interrupt(self) -> None:
+        self._observer.on_interrupt(self)
 
     def _abandon(self, task: AnyTask, error: BaseException) -> None:
         """End a task that an exception has left behind, as nobody will ask for its result any more.
@@ -315,11 +363,14 @@ class LoopRunner:
         if isinstance(error, KeyboardInterrupt):
             self.interrupted = True
             return error
+        # With the frames of the user's code that was interrupted.
+        place = error.__traceback__ if isinstance(error, asyncio.CancelledError) else None
         if guard.interrupted:
             self.interrupted = True
-            # With the frames of the user's code that was interrupted.
-            place = error.__traceback__ if isinstance(error, asyncio.CancelledError) else None
             return KeyboardInterrupt().with_traceback(place)
+        if self._end_reason is not None:
+            ended, self._end_reason = self._end_reason, None
+            return ended.with_traceback(place or ended.__traceback__)
         for host in needs:
             if host.death is not None:
                 host.death_reported = True
@@ -328,8 +379,8 @@ class LoopRunner:
 
     def _on_death(self, host: GeneratorHost[Any]) -> None:
         self._hosts.discard(host)
-        if self._main_task is not None and host in self._needed_hosts:
-            self._main_task.cancel()
+        if self.main_task is not None and host in self._needed_hosts:
+            self.main_task.cancel()
 
 
 def _raise_death(hosts: Collection[GeneratorHost[Any]]) -> None:

@@ -1,6 +1,6 @@
 """The pytest plugin: hook functions of a few lines that call into the modules beside this one.
 
-``options``
+``options``, ``rule_options``
     The command line, the ini keys, the header line.
 ``marks``
     The ``asyncio`` mark.
@@ -13,6 +13,8 @@
 ``running``
     Everything that imports asyncio, hence imported with the first async test or fixture: the
     runners of a session, async tests and async fixtures made synchronous.
+``findings``
+    What the rules have found: collected while tests run, charged to them, and shown.
 ``outcomes``, ``tracebacks``, ``refusals``, ``strict_mode``
     What the user sees when a test fails, skips or can't be run.
 ``pytest_asyncio``, ``drop_in``, ``decorated_fixtures``, ``policy_fixture``, ``looptime``
@@ -37,7 +39,9 @@ from aldente._plugin import (
     options,
     policy_fixture,
     refusals,
+    rule_options,
 )
+from aldente._plugin.findings import hooks
 from aldente._plugin.items import (
     is_async_function,
     is_own_async_fixture,
@@ -56,7 +60,12 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
 def pytest_configure(config: pytest.Config) -> None:
     options.check_configuration(config)
     marks.register(config)
+    config.pluginmanager.register(hooks.FindingsHooks(config), hooks.NAME)
     config.add_cleanup(lambda: drop_in.give_back_names(config.pluginmanager))
+
+
+def pytest_cmdline_main(config: pytest.Config) -> int | None:
+    return rule_options.explain(config)
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:

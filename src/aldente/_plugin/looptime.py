@@ -22,7 +22,7 @@ def make_loop_current(item: pytest.Function) -> None:
 
     registry = registry_of(item.session)
     home = loop_homes.home_of_test(item, registry.homes)
-    asyncio.set_event_loop(registry.runner(home, item).loop)
+    asyncio.events.set_event_loop(registry.runner(home, item).loop)
 
 
 def is_there(config: pytest.Config) -> bool:

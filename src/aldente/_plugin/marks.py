@@ -23,6 +23,10 @@ def register(config: pytest.Config) -> None:
         "asyncio(loop_scope=None, loop_factories=None): run the async test on the event loop of a "
         "scope (function, class, module, package or session), once for each named loop factory.",
     )
+    config.addinivalue_line(
+        "markers",
+        "aldente(...): made by aldente.allow(rule, ...) and aldente.timeout(seconds).",
+    )
 
 
 def warn_of_sync_test(item: pytest.Function) -> None:

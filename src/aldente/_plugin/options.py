@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from aldente._plugin import pytest_compat
+from aldente._plugin import pytest_compat, rule_options
 from aldente._settings import (
     Settings,
     find_misspelt,
@@ -48,6 +48,7 @@ def add_options(parser: pytest.Parser) -> None:
         default=False,
         help="show the frames of asyncio and aldente in tracebacks too",
     )
+    rule_options.add_options(parser)
     group = parser.getgroup("asyncio")
     _add_option(
         group,
@@ -129,6 +130,7 @@ def _read_settings(config: pytest.Config) -> Settings:
         full_trace=bool(
             config.getoption("aldente_full_trace") or config.getoption("fulltrace", False)
         ),
+        **rule_options.read(config),
     )
 
 

@@ -236,3 +236,14 @@ def configuration_keys(config: pytest.Config) -> list[str]:
 def known_configuration_keys(config: pytest.Config) -> list[str]:
     """The ini keys that pytest and all plugins have registered. Checked on pytest 8.4 and 9.2."""
     return list(config._parser._inidict)
+
+
+def excinfo_of_failure(message: str) -> pytest.ExceptionInfo[BaseException]:
+    """What pytest keeps of a failure that has a message but no traceback worth showing.
+
+    `pytest.fail` raises the same. Checked on pytest 8.4 and 9.2.
+    """
+    try:
+        raise Failed(message, pytrace=False)
+    except Failed as failure:
+        return pytest.ExceptionInfo.from_exception(failure)

@@ -85,12 +85,12 @@ def _make_loop_current(
     loop = registry.runner(home, item).loop
     before = _asyncio_compat.current_event_loop()
     # Finalizers run from the last to the first: this one after the tear-down of the fixture.
-    request.addfinalizer(lambda: asyncio.set_event_loop(None))
-    asyncio.set_event_loop(loop)
+    request.addfinalizer(lambda: asyncio.events.set_event_loop(None))
+    asyncio.events.set_event_loop(loop)
 
     def restore() -> None:
-        asyncio.set_event_loop(before)
-        request.addfinalizer(lambda: asyncio.set_event_loop(loop))
+        asyncio.events.set_event_loop(before)
+        request.addfinalizer(lambda: asyncio.events.set_event_loop(loop))
 
     return restore
 
@@ -171,7 +171,7 @@ class AsyncFixture:
                     self._undo_context()
                 if self._is_wide:
                     # The finalizers of the test, which forget the current loop, have run before.
-                    asyncio.set_event_loop(None)
+                    asyncio.events.set_event_loop(None)
 
     def _spread_death(self, host: GeneratorHost[Any]) -> None:
         """Have further tests that request the fixture fail with the error it died of."""

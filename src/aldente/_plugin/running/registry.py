@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import functools
 import warnings
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Collection
 from typing import Any
 
 import pytest
@@ -15,10 +16,12 @@ from aldente._loops.generator_host import GeneratorHost
 from aldente._loops.recycling import LoopPool
 from aldente._loops.runner import LoopRunner
 from aldente._plugin import items, loop_factories, policy_fixture, pytest_compat
+from aldente._plugin.findings.allowing import timeout_of
 from aldente._plugin.loop_factory_fixture import FACTORY_FIXTURE
 from aldente._plugin.loop_homes import LoopHome, home_of_test, home_without_fixtures
 from aldente._plugin.options import settings_of
 from aldente._plugin.running import policies
+from aldente._plugin.running.watching import LoopWatch
 from aldente._records import LoopScope
 from aldente.errors import StuckShutdown, StuckTasks
 
@@ -43,6 +46,10 @@ class LoopRegistry:
         self._config = config
         self._interrupted = False
         self._pool = LoopPool()
+        self.watch = LoopWatch(config)
+        self.watch.install()
+        config.add_cleanup(self.watch.uninstall)
+        self._timeout = settings_of(config).timeout
         # None leaves the choice to asyncio, which looks at PYTHONASYNCIODEBUG.
         self._debug = True if settings_of(config).debug else None
         config.add_cleanup(self._pool.close)
@@ -52,6 +59,7 @@ class LoopRegistry:
         self.isolation = IsolatedContext()
         # How many loops that outlive a test have been made, and the test that one is current for.
         self._wide_loops = 0
+        self._wide_runners: weakref.WeakSet[LoopRunner] = weakref.WeakSet()
         self._current_for: pytest.Item | None = None
         self._runners: dict[_Key, LoopRunner] = {}
 
@@ -73,20 +81,29 @@ class LoopRegistry:
         runner = self._runners.get(key)
         if runner is None:
             runner = (
-                LoopRunner(self._pool, self._debug, keep=self._pool.keep)
+                LoopRunner(self._pool, self._debug, keep=self._pool.keep, observer=self.watch)
                 if factory is None
-                else LoopRunner(factory, self._debug)
+                else LoopRunner(factory, self._debug, observer=self.watch)
             )
             self._runners[key] = runner
+            self.watch.prepare(runner.loop)
             home.node.addfinalizer(functools.partial(self._close, key))
             if factory is not None or policy is not None:
                 self.end_with_factory(item, lambda: self._close(key))
             if home.scope is not LoopScope.FUNCTION:
                 self._wide_loops += 1
+                self._wide_runners.add(runner)
         if home.scope is not LoopScope.FUNCTION:
             # Running on it makes it current, which must not be left behind for the next test.
             self._forget_current_loop_after(item)
+        runner.timeout = timeout_of(item, self._timeout)
         return runner
+
+    def tasks_before(self, runner: LoopRunner) -> Collection[asyncio.Task[Any]] | None:
+        """The tasks that are on a loop before a test; None if the loop is the test's own."""
+        if not self._wide_loops or runner not in self._wide_runners:
+            return None
+        return asyncio.all_tasks(runner.loop)
 
     def make_current(self, item: pytest.Item) -> None:
         """Make the loop of a test current for its sync fixtures, if it is there before the test."""
@@ -99,7 +116,7 @@ class LoopRegistry:
             if node is home.node:
                 # First, so that the tear-down of sync fixtures finds it too.
                 self._forget_current_loop_after(item)
-                asyncio.set_event_loop(runner.loop)
+                asyncio.events.set_event_loop(runner.loop)
 
     def _forget_current_loop_after(self, item: pytest.Item) -> None:
         if self._current_for is not item:
@@ -108,7 +125,7 @@ class LoopRegistry:
 
     def _forget_current_loop(self) -> None:
         self._current_for = None
-        asyncio.set_event_loop(None)
+        asyncio.events.set_event_loop(None)
 
     def end_with_factory(self, item: pytest.Item, end: Callable[[], object]) -> None:
         """Have something end when pytest goes on to the next loop factory or policy of the test.
@@ -145,6 +162,9 @@ class LoopRegistry:
             return
         if runner.loop.is_closed():
             _warn_of_failed_ending("Event loop is closed")
+        if isinstance(key[0], pytest.Item):
+            # What is freed later belongs to this test.
+            self.watch.note_maker(runner.loop, key[0].nodeid)
         stuck = _close_runner(runner, in_hurry=self._interrupted)
         if stuck is None:
             return

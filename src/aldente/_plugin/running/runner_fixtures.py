@@ -27,6 +27,6 @@ def provide(request: pytest.FixtureRequest, scope: str) -> Iterator[asyncio.Runn
     loop = registry_of(request.session).runner(home, item).loop
     debug = True if settings_of(request.config).debug else None
     runner = asyncio.Runner(loop_factory=lambda: loop, debug=debug)
-    asyncio.set_event_loop(runner.get_loop())
+    asyncio.events.set_event_loop(runner.get_loop())
     yield runner
-    asyncio.set_event_loop(None)
+    asyncio.events.set_event_loop(None)

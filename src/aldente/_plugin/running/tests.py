@@ -54,6 +54,7 @@ def _synchronous(item: pytest.Function, function: Callable[..., Any]) -> Callabl
         runner = registry.runner_of_test(item)
         awaitable = function(*args, **kwargs)
         coroutine = awaitable if asyncio.iscoroutine(awaitable) else _await(awaitable)
+        before = registry.tasks_before(runner)
         try:
             result = runner.run(
                 coroutine,
@@ -64,6 +65,9 @@ def _synchronous(item: pytest.Function, function: Callable[..., Any]) -> Callabl
         except BaseException as error:
             registry.note_deaths(item)
             reraise(error, item.config)
+        finally:
+            if before is not None and not runner.interrupted:
+                registry.watch.report_left_by(item.nodeid, runner, before)
         if result is not None:
             refuse_result(item, result)
 

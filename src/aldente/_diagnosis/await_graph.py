@@ -1,0 +1,183 @@
+"""Which task waits for what, and who could end its waiting."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from aldente._diagnosis.holders import held_by
+from aldente._diagnosis.naming import NameFinder
+from aldente._diagnosis.suspended import Link
+from aldente._diagnosis.waiting import AnyTask, LiveTask, look_at, tasks_behind
+from aldente._diagnosis.waits import (
+    AwaitGraph,
+    Kind,
+    SuspendedFrame,
+    TaskLink,
+    Wait,
+    WaitingTask,
+)
+from aldente._places import is_users, place_of
+
+
+def snapshot(tasks: Iterable[AnyTask]) -> AwaitGraph:
+    """Find out what tasks wait for, and who could end their waiting.
+
+    Nothing is changed or patched, and nothing of the program is kept alive by the result. Call it
+    in the thread of the tasks' event loop, or while that is blocked.
+
+    Args:
+        tasks: the tasks; those that are done are left out. Unfinished tasks that they wait for, by
+            whatever ways, are added.
+
+    >>> import asyncio
+    >>> async def wait():
+    ...     await asyncio.Event().wait()
+    >>> async def main():
+    ...     task = asyncio.create_task(wait(), name="waiter")
+    ...     await asyncio.sleep(0)
+    ...     graph = snapshot([task])
+    ...     task.cancel()
+    ...     return graph
+    >>> [(task.name, task.wait.kind.value) for task in asyncio.run(main()).tasks]
+    [('waiter', 'event')]
+    """
+    return _Snapshot(_look_at_all(tasks)).graph()
+
+
+def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
+    """A sort key that puts ``Task-2`` before ``Task-10``.
+
+    >>> sorted(["main", "Task-10", "Task-2"], key=natural_key)
+    ['Task-2', 'Task-10', 'main']
+    """
+    parts = re.findall(r"([0-9]+)|([^0-9]+)", name)
+    return tuple((0, int(number), "") if number else (1, 0, text) for number, text in parts)
+
+
+def _look_at_all(tasks: Iterable[AnyTask]) -> list[LiveTask]:
+    """Look at tasks, and at those they wait for; in an order that is the same every time."""
+    found: dict[AnyTask, LiveTask] = {}
+    left = [task for task in tasks if not task.done()]
+    while left:
+        task = left.pop()
+        if task not in found:
+            found[task] = look_at(task)
+            left.extend(tasks_behind(found[task].wait.futures))
+    return sorted(found.values(), key=_order)
+
+
+def _order(live: LiveTask) -> tuple[Any, ...]:
+    places = tuple((link.frame.f_code.co_filename, link.frame.f_lineno) for link in live.links)
+    return natural_key(live.task.get_name()), _coroutine_name(live.task), places
+
+
+def _coroutine_name(task: AnyTask) -> str:
+    coroutine = task.get_coro()
+    return str(getattr(coroutine, "__qualname__", type(coroutine).__name__))
+
+
+class _Snapshot:
+    """What is known about all the tasks while nothing runs."""
+
+    def __init__(self, tasks: Sequence[LiveTask]) -> None:
+        self._tasks = tasks
+        self._index = {live.task: index for index, live in enumerate(tasks)}
+        self._finder = NameFinder()
+        # By the identity of a thing: by which names it is known to which tasks, who holds it, who
+        # waits for it, and its number.
+        self._known: dict[int, dict[int, str]] = {}
+        self._held: dict[int, dict[int, TaskLink]] = {}
+        self._waiters: dict[tuple[Kind, int], set[int]] = {}
+        self._known_to: dict[tuple[Kind, int], tuple[TaskLink, ...]] = {}
+        self._numbers: dict[int, int] = {}
+        # The functions of the user's code by task, the innermost first, with the names in them.
+        self._names: list[list[dict[int, str]]] = []
+        for index, live in enumerate(tasks):
+            self._add(index, live)
+
+    def graph(self) -> AwaitGraph:
+        """The plain facts."""
+        tasks = tuple(self._waiting_task(index, live) for index, live in enumerate(self._tasks))
+        return AwaitGraph(tasks)
+
+    def _add(self, index: int, live: LiveTask) -> None:
+        """Gather what a task knows, holds and waits for."""
+        own = _own_links(live.links) or live.links[:1]
+        names = [self._finder.names_in(link.frame) for link in reversed(own)]
+        self._names.append(names)
+        for names_in_function in names:
+            for identity, expression in names_in_function.items():
+                self._known.setdefault(identity, {}).setdefault(index, expression)
+        for thing, link in held_by(live.links):
+            called = self._finder.names_in(link.frame).get(id(thing))
+            known = self._known.get(id(thing), {}).get(index)
+            self._held.setdefault(id(thing), {})[index] = TaskLink(index, called or known)
+        if live.wait.subject is not None:
+            self._waiters.setdefault((live.wait.kind, id(live.wait.subject)), set()).add(index)
+
+    def _waiting_task(self, index: int, live: LiveTask) -> WaitingTask:
+        own = _own_links(live.links)
+        return WaitingTask(
+            name=live.task.get_name(),
+            coroutine=_coroutine_name(live.task),
+            frames=tuple(_frame(link) for link in live.links),
+            own_frames=tuple(_frame(link) for link in own),
+            wait=self._wait(index, live),
+        )
+
+    def _wait(self, index: int, live: LiveTask) -> Wait:
+        wait = live.wait
+        subject = wait.subject
+        # asyncio keeps some in sets, so their order has to be made.
+        tasks = sorted(self._index[task] for task in tasks_behind(wait.futures))
+        holders = self._held.get(id(subject), {}) if subject is not None else {}
+        return Wait(
+            kind=wait.kind,
+            type_name="" if subject is None else type(subject).__name__,
+            expression=self._expression(index, subject),
+            number=self._number(subject),
+            through=wait.through,
+            detail=wait.detail,
+            is_any=wait.is_any or wait.kind is Kind.SEMAPHORE,
+            tasks=tuple(tasks),
+            holders=tuple(holders[task] for task in sorted(holders)),
+            known_to=self._others(wait.kind, subject),
+            limited_by=wait.limited_by,
+        )
+
+    def _expression(self, index: int, subject: Any) -> str | None:
+        """What the innermost function of the user's that has a name for the thing calls it."""
+        if subject is None:
+            return None
+        for names in self._names[index]:
+            if id(subject) in names:
+                return names[id(subject)]
+        return None
+
+    def _number(self, subject: Any) -> int | None:
+        if subject is None:
+            return None
+        return self._numbers.setdefault(id(subject), len(self._numbers) + 1)
+
+    def _others(self, kind: Kind, subject: Any) -> tuple[TaskLink, ...]:
+        """The tasks that have a thing in a variable, but do not wait for it in the same way."""
+        if subject is None:
+            return ()
+        key = kind, id(subject)
+        if key not in self._known_to:
+            known = self._known.get(id(subject), {})
+            waiters = self._waiters.get(key, ())
+            self._known_to[key] = tuple(
+                TaskLink(task, known[task]) for task in sorted(known) if task not in waiters
+            )
+        return self._known_to[key]
+
+
+def _own_links(links: Sequence[Link]) -> list[Link]:
+    return [link for link in links if is_users(link.frame.f_code.co_filename)]
+
+
+def _frame(link: Link) -> SuspendedFrame:
+    return SuspendedFrame(place_of(link.frame), link.function)

@@ -1,0 +1,88 @@
+"""The text of a finding."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+from aldente._places import source_line
+from aldente._records import Finding, Level, Rule, SourcePlace
+
+WIDTH = 100
+
+
+def describe(finding: Finding, rule: Rule, folder: Path) -> str:
+    """All that a user is told of a finding: what, where, why, and what to do.
+
+    Args:
+        finding: the finding.
+        rule: its rule.
+        folder: paths inside this folder are given from there.
+    """
+    lines = [*_filled(f"{finding.rule}: {finding.what}"), *_where(finding, folder)]
+    lines += _filled(f"Why: {rule.why}")
+    lines += _filled(f"Mend: {finding.mend}")
+    lines.append(
+        f'Allow: @aldente.allow("{finding.rule}") on the test, or '
+        f'"with aldente.allow({finding.rule!r}):" around the code.'
+    )
+    return "\n".join(lines)
+
+
+def shorten(finding: Finding, folder: Path) -> str:
+    """One line that says what and where.
+
+    >>> shorten(Finding("slow-step", "a step took 2 s.", "-"), Path("/"))
+    'a step took 2 s.'
+    """
+    if finding.place is None:
+        return finding.what
+    return f"{place_in(finding.place, folder)}: {finding.what}"
+
+
+def explain(rule: Rule, level: Level) -> str:
+    """What a rule catches, why, and how its findings are mended.
+
+    Args:
+        rule: the rule.
+        level: the level in force.
+    """
+    paragraphs = [
+        f"{rule.name} [{level}]: {rule.catches}",
+        *rule.explanation.split("\n\n"),
+        f"Why: {rule.why}",
+    ]
+    return "\n\n".join(
+        "\n".join(_filled(" ".join(paragraph.split()), indent="  " if number else ""))
+        for number, paragraph in enumerate(paragraphs)
+    )
+
+
+def place_in(place: SourcePlace, folder: Path) -> SourcePlace:
+    """A place whose path is given from a folder when it lies within it."""
+    return SourcePlace.relative_to(place.path, place.line, folder)
+
+
+def _where(finding: Finding, folder: Path) -> list[str]:
+    lines = []
+    if finding.place is not None:
+        lines.append(f"  {place_in(finding.place, folder)}")
+        source = source_line(finding.place)
+        if source:
+            lines.append(f"    {source}")
+    return lines + [f"  {line}" if line else "" for line in finding.details]
+
+
+def _filled(text: str, indent: str = "") -> list[str]:
+    return [
+        filled
+        for line in text.splitlines()
+        for filled in textwrap.wrap(
+            line,
+            WIDTH,
+            initial_indent=indent,
+            subsequent_indent=indent,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    ]

@@ -1,0 +1,257 @@
+"""What a task waits for, told by the functions that are under way in it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from types import CodeType
+from typing import Any
+
+from aldente import _asyncio_compat
+from aldente._diagnosis import holders
+from aldente._diagnosis.suspended import (
+    Link,
+    is_not_started,
+    links_of,
+    running_links,
+    variables_of,
+)
+from aldente._diagnosis.waits import Kind
+
+AnyTask = asyncio.Task[Any]
+AnyFuture = asyncio.Future[Any]
+
+_ASYNCIO_FOLDER = os.path.join(os.path.dirname(asyncio.__file__), "")
+
+
+@dataclass(slots=True)
+class LiveWait:
+    """What a task waits for, while nothing runs; `Wait` is what is kept of it.
+
+    Attributes:
+        subject: the lock, event, queue, future ... itself; None when there is none.
+        futures: the futures and tasks that are waited for.
+
+    The other attributes are those of `Wait`.
+    """
+
+    kind: Kind
+    subject: Any = None
+    through: str = ""
+    detail: str = ""
+    is_any: bool = False
+    futures: list[AnyFuture] = field(default_factory=list)
+    limited_by: str | None = None
+
+
+@dataclass(slots=True)
+class LiveTask:
+    """A task that is not done, with the functions that are under way in it."""
+
+    task: AnyTask
+    links: list[Link]
+    wait: LiveWait
+
+
+def look_at(task: AnyTask) -> LiveTask:
+    """Find out what a task waits for; a task whose wait can't be told says why."""
+    coroutine = task.get_coro()
+    if task is asyncio.current_task(task.get_loop()):
+        return LiveTask(task, running_links(coroutine), LiveWait(Kind.RUNNING))
+    links = links_of(coroutine)
+    try:
+        wait = _wait_of(task, coroutine, links)
+    except Exception as error:  # somebody's own kind of queue or barrier that fails
+        problem = f"looking into it failed with {type(error).__name__}"
+        wait = LiveWait(Kind.UNKNOWN, detail=problem)
+    return LiveTask(task, links, wait)
+
+
+def _wait_of(task: AnyTask, coroutine: object, links: Sequence[Link]) -> LiveWait:
+    if is_not_started(coroutine):
+        return LiveWait(Kind.NOT_STARTED)
+    future = _asyncio_compat.waited_future(task)
+    if future is None or future.done():
+        return LiveWait(Kind.READY)
+    wait = _recognise(links, future)
+    if wait.limited_by is None and holders.time_out_around(links) is not None:
+        wait = replace(wait, limited_by="asyncio.timeout")
+    return wait
+
+
+def tasks_behind(futures: Iterable[AnyFuture]) -> list[AnyTask]:
+    """The unfinished tasks among futures, and those behind ``gather`` and ``shield``."""
+    found: list[AnyTask] = []
+    seen: set[int] = set()
+    left = list(futures)[::-1]
+    while left:
+        future = left.pop()
+        if id(future) in seen or future.done():
+            continue
+        seen.add(id(future))
+        if isinstance(future, asyncio.Task):
+            found.append(future)
+            continue
+        shielded = _asyncio_compat.shielded_future(future)
+        left.extend((_asyncio_compat.gathered_futures(future) or [])[::-1])
+        left.extend([] if shielded is None else [shielded])
+    return found
+
+
+def _recognise(links: Sequence[Link], future: AnyFuture) -> LiveWait:
+    """Tell what is waited for by the outermost function of asyncio that waits for the future.
+
+    The outermost, because ``Queue.join`` waits by an event and ``Barrier.wait`` by a condition.
+    """
+    wait: LiveWait | None = None
+    for link in reversed(links):
+        code = link.frame.f_code
+        if not code.co_filename.startswith(_ASYNCIO_FOLDER):
+            break
+        recogniser = _RECOGNISERS.get(code)
+        if recogniser is not None:
+            wait = recogniser(variables_of(link.frame), future, wait)
+        else:
+            wait = _recognise_by_module(link, wait)
+    return wait or _wait_for_future(future)
+
+
+Recogniser = Callable[[dict[str, Any], AnyFuture, "LiveWait | None"], "LiveWait"]
+
+
+def _of_primitive(kind: Kind) -> Recogniser:
+    """Recognises a method of a lock, queue or the like."""
+
+    def recognise(variables: dict[str, Any], future: AnyFuture, inner: LiveWait | None) -> LiveWait:
+        subject = variables.get("self")
+        return LiveWait(kind, subject, detail=_detail(kind, subject))
+
+    return recognise
+
+
+def _detail(kind: Kind, subject: Any) -> str:
+    if kind is Kind.BARRIER:
+        return f"{subject.n_waiting} of {subject.parties} have come"
+    if kind is Kind.QUEUE_PUT:
+        return f"maxsize={subject.maxsize}"
+    if kind is Kind.QUEUE_JOIN:
+        count = _asyncio_compat.unfinished_count(subject)
+        if count is not None:
+            return f"{count} task_done() missing, {subject.qsize()} still in the queue"
+    return ""
+
+
+def _condition(variables: dict[str, Any], future: AnyFuture, inner: LiveWait | None) -> LiveWait:
+    """``Condition.wait`` waits for a notification first, and then for its lock again."""
+    if inner is not None and inner.kind is Kind.LOCK:
+        return replace(inner, detail="to go on after being notified")
+    return LiveWait(Kind.CONDITION, variables.get("self"))
+
+
+def _condition_predicate(
+    variables: dict[str, Any], future: AnyFuture, inner: LiveWait | None
+) -> LiveWait:
+    return inner or LiveWait(Kind.CONDITION, variables.get("self"))
+
+
+def _task_group(variables: dict[str, Any], future: AnyFuture, inner: LiveWait | None) -> LiveWait:
+    tasks = _asyncio_compat.task_group_tasks(variables["self"])
+    return LiveWait(Kind.TASKS, through="asyncio.TaskGroup", futures=[*tasks])
+
+
+def _wait(variables: dict[str, Any], future: AnyFuture, inner: LiveWait | None) -> LiveWait:
+    limit = variables.get("timeout")
+    return LiveWait(
+        Kind.TASKS,
+        through="asyncio.wait",
+        is_any=variables.get("return_when") != asyncio.ALL_COMPLETED,
+        futures=[*variables.get("fs", ())],
+        limited_by=None if limit is None else f"asyncio.wait(timeout={limit:g})",
+    )
+
+
+def _wait_for(variables: dict[str, Any], future: AnyFuture, inner: LiveWait | None) -> LiveWait:
+    """``wait_for`` is looked through; up to Python 3.11 it makes a task of what it waits for."""
+    if inner is None:
+        inner = replace(_wait_for_future(variables.get("fut", future)), through="asyncio.wait_for")
+    limit = variables.get("timeout")
+    if limit is not None:
+        inner = replace(inner, limited_by=f"asyncio.wait_for(timeout={limit:g})")
+    return inner
+
+
+def _sleep(variables: dict[str, Any], future: AnyFuture, inner: LiveWait | None) -> LiveWait:
+    return LiveWait(Kind.TIMER, detail=f"asyncio.sleep({variables.get('delay')!r:.40})")
+
+
+def _to_thread(variables: dict[str, Any], future: AnyFuture, inner: LiveWait | None) -> LiveWait:
+    function = variables.get("func")
+    name = getattr(function, "__qualname__", type(function).__name__)
+    return LiveWait(Kind.EXECUTOR, through="asyncio.to_thread", detail=str(name))
+
+
+def _wait_for_future(future: AnyFuture) -> LiveWait:
+    if isinstance(future, asyncio.Task):
+        return LiveWait(Kind.TASKS, futures=[future])
+    if _asyncio_compat.gathered_futures(future) is not None:
+        through = "asyncio.gather"
+    elif _asyncio_compat.shielded_future(future) is not None:
+        through = "asyncio.shield"
+    elif _asyncio_compat.is_executor_future(future):
+        return LiveWait(Kind.EXECUTOR)
+    else:
+        return LiveWait(Kind.FUTURE, future)
+    return LiveWait(Kind.TASKS, future, through=through, futures=[future])
+
+
+# Modules of asyncio whose functions talk to the world outside the process.
+_WORLD = frozenset(
+    {
+        "base_events.py",
+        "base_subprocess.py",
+        "proactor_events.py",
+        "selector_events.py",
+        "sslproto.py",
+        "streams.py",
+        "subprocess.py",
+        "unix_events.py",
+        "windows_events.py",
+    }
+)
+
+
+def _recognise_by_module(link: Link, inner: LiveWait | None) -> LiveWait | None:
+    module = link.frame.f_code.co_filename.removeprefix(_ASYNCIO_FOLDER)
+    if module in _WORLD and (inner is None or inner.kind is Kind.INPUT_OUTPUT):
+        return LiveWait(Kind.INPUT_OUTPUT, detail=link.function)
+    if link.function.endswith("_wait_for_one"):
+        # No public name: asyncio.as_completed makes it.
+        iterator = variables_of(link.frame).get("self")
+        futures = _asyncio_compat.as_completed_futures(iterator)
+        return LiveWait(Kind.TASKS, through="asyncio.as_completed", is_any=True, futures=futures)
+    return inner
+
+
+def _code_of(function: Any) -> CodeType:
+    code: CodeType = function.__code__
+    return code
+
+
+_RECOGNISERS: dict[CodeType, Recogniser] = {
+    _code_of(asyncio.Lock.acquire): _of_primitive(Kind.LOCK),
+    _code_of(asyncio.Semaphore.acquire): _of_primitive(Kind.SEMAPHORE),
+    _code_of(asyncio.Event.wait): _of_primitive(Kind.EVENT),
+    _code_of(asyncio.Queue.get): _of_primitive(Kind.QUEUE_GET),
+    _code_of(asyncio.Queue.put): _of_primitive(Kind.QUEUE_PUT),
+    _code_of(asyncio.Queue.join): _of_primitive(Kind.QUEUE_JOIN),
+    _code_of(asyncio.Barrier.wait): _of_primitive(Kind.BARRIER),
+    _code_of(asyncio.Condition.wait): _condition,
+    _code_of(asyncio.Condition.wait_for): _condition_predicate,
+    _code_of(asyncio.TaskGroup.__aexit__): _task_group,
+    _code_of(asyncio.wait): _wait,
+    _code_of(asyncio.wait_for): _wait_for,
+    _code_of(asyncio.sleep): _sleep,
+    _code_of(asyncio.to_thread): _to_thread,
+}

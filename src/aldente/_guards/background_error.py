@@ -1,0 +1,155 @@
+"""An exception in a task or callback that nobody awaited.
+
+Whatever a loop's exception handler receives is one: a task's exception that was never retrieved, one
+that a callback raised, one of an async generator that was closed. asyncio only logs them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import traceback
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Any
+
+from aldente._places import is_users
+from aldente._records import Finding, Rule, SourcePlace
+
+RULE = Rule(
+    "background-error",
+    "error",
+    catches="an exception in a task or callback that nobody awaited",
+    why=(
+        "asyncio only logs such an exception, so a test passes although the code under test has "
+        "failed."
+    ),
+    explanation=(
+        "Found: exceptions of tasks and futures that nobody awaits, of callbacks (call_soon, "
+        "call_later, done-callbacks, protocols), of async generators that are closed; whatever the "
+        "exception handler of the event loop receives.\n\n"
+        "Not a finding: an exception that a test's own exception handler takes "
+        "(loop.set_exception_handler); one that somebody retrieves, by await, gather, a TaskGroup "
+        "or task.exception(); a cancellation."
+    ),
+)
+
+Context = dict[str, Any]
+# Gives the node id of the test that a future belongs to, or None for the current test.
+FindMaker = Callable[[object], str | None]
+
+_MEND = (
+    "Await the task where its result matters (asyncio.TaskGroup does it for you), or handle the "
+    "exception inside the task or callback."
+)
+
+
+class Watch:
+    """Sees what the exception handlers of event loops receive.
+
+    Args:
+        report: called with each finding.
+        find_maker: tells which test a task or future belongs to.
+        find_other: gives the finding for what libraries say without an exception, if it is one.
+    """
+
+    def __init__(
+        self,
+        report: Callable[[Finding], None],
+        find_maker: FindMaker = lambda future: None,
+        find_other: Callable[[Context], Finding | None] = lambda context: None,
+    ) -> None:
+        self._report = report
+        self._find_maker = find_maker
+        self._find_other = find_other
+
+    @contextlib.contextmanager
+    def installed(self) -> Iterator[None]:
+        """While entered, the default exception handler of asyncio's loops reports too."""
+        original = asyncio.BaseEventLoop.default_exception_handler
+
+        def default_exception_handler(self: asyncio.BaseEventLoop, context: Context) -> None:
+            receive(context)
+            original(self, context)
+
+        receive = self.receive
+        asyncio.BaseEventLoop.default_exception_handler = (  # type: ignore[method-assign]
+            default_exception_handler
+        )
+        try:
+            yield
+        finally:
+            asyncio.BaseEventLoop.default_exception_handler = original  # type: ignore[method-assign]
+
+    def handle(self, loop: asyncio.AbstractEventLoop, context: Context) -> None:
+        """An exception handler for loops of other kinds, whose default can't be replaced."""
+        self.receive(context)
+        loop.default_exception_handler(context)
+
+    def receive(self, context: Context) -> None:
+        """Report what an exception handler has received, if it is a finding."""
+        error = context.get("exception")
+        finding = (
+            self._find_other(context)
+            if error is None or isinstance(error, asyncio.CancelledError)
+            else finding_of(error, context)
+        )
+        if finding is not None:
+            future = context.get("future") or context.get("task")
+            self._report(finding._replace(made_by=self._find_maker(future)))
+
+
+def finding_of(error: BaseException, context: Context) -> Finding:
+    """The finding for an exception that an exception handler has received."""
+    return Finding(
+        RULE.name,
+        f"{_summary(error)}, {_origin(context)}.",
+        _MEND,
+        _place_of(error.__traceback__),
+        details=tuple(_users_lines(error)),
+    )
+
+
+def _summary(error: BaseException) -> str:
+    return "".join(traceback.format_exception_only(error)).splitlines()[0]
+
+
+def _origin(context: Context) -> str:
+    """Where the exception comes from, in words."""
+    task = context.get("task") or context.get("future")
+    if isinstance(task, asyncio.Task):
+        coroutine = task.get_coro()
+        name = getattr(coroutine, "__qualname__", type(coroutine).__name__)
+        return f"in the task {task.get_name()!r} running {name!r}, which nobody awaited"
+    if isinstance(task, asyncio.Future):
+        return "set on a future that nobody awaited"
+    if "asyncgen" in context:
+        name = getattr(context["asyncgen"], "__qualname__", "?")
+        return f"in the async generator {name!r} while it was closed"
+    if "handle" in context:
+        return "in a callback of the event loop"
+    message: str = context.get("message") or "told to the event loop's exception handler"
+    return f"with the message {message!r}"
+
+
+def _place_of(error_traceback: TracebackType | None) -> SourcePlace | None:
+    """The innermost line of the user's code that an exception went through."""
+    place = None
+    current = error_traceback
+    while current is not None:
+        path = current.tb_frame.f_code.co_filename
+        if place is None or is_users(path):
+            place = SourcePlace(path, current.tb_lineno)
+        current = current.tb_next
+    return place
+
+
+def _users_lines(error: BaseException) -> Iterator[str]:
+    """The traceback of an exception, without the frames of libraries; for more than one frame."""
+    frames = [
+        frame for frame in traceback.extract_tb(error.__traceback__) if is_users(frame.filename)
+    ]
+    if len(frames) < 2:
+        return
+    for frame in frames:
+        yield f"{frame.name} at {frame.filename}:{frame.lineno}"

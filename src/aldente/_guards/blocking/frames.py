@@ -1,0 +1,191 @@
+"""Who has made a call: which frames of the stack are the user's, and which make it no finding."""
+
+from __future__ import annotations
+
+import enum
+import sys
+from types import FrameType
+from typing import NamedTuple
+
+from aldente._places import is_users
+
+
+class Caller(NamedTuple):
+    """Who has made a blocking call.
+
+    Attributes:
+        users: the frames of the user's code in this step of the event loop, innermost first; the
+            innermost of an installed package when there are none; empty for a callback without any
+            frame.
+        called: the frame of the function that the first of them has called; None when it has made
+            the blocking call itself.
+        package: the innermost frame of an installed package within the user's; None when the user's
+            code has not called any.
+    """
+
+    users: list[FrameType]
+    called: FrameType | None
+    package: FrameType | None
+
+
+class _Kind(enum.Enum):
+    OWN = enum.auto()
+    # Whatever they call, directly or not, is no finding.
+    EXEMPT = enum.auto()
+    # What they call themselves is no finding.
+    QUIET = enum.auto()
+    # The event loop calls back.
+    CALLBACK = enum.auto()
+    # What runs the event loop.
+    OUTSIDE = enum.auto()
+    USERS = enum.auto()
+    STANDARD_LIBRARY = enum.auto()
+    # Code without a file, as exec runs it, is nobody's in particular.
+    GENERATED = enum.auto()
+    PACKAGE = enum.auto()
+
+
+_DEBUGGERS = {
+    "bdb",
+    "debugpy",
+    "ipdb",
+    "pdb",
+    "pudb",
+    "pydevd",
+    "_pydev_bundle",
+    "_pydevd_bundle",
+    "_pydevd_frame_eval",
+    "_pydevd_sys_monitoring",
+}
+_QUIET_PACKAGES = {
+    # Event loops and test runners, which wait where nothing of the user's could run.
+    "aldente",
+    "asyncio",
+    "execnet",
+    "pluggy",
+    "pytest",
+    "_pytest",
+    "xdist",
+    # They read source files.
+    "coverage",
+    "importlib",
+    "linecache",
+    "pkgutil",
+    "tokenize",
+    "traceback",
+    "warnings",
+    "zipimport",
+    # It writes where it has been told to, from wherever it is called.
+    "logging",
+}
+_QUIET_MODULES = {
+    # They ask a helper process on the same machine to start another one.
+    "multiprocessing.forkserver",
+    "multiprocessing.resource_tracker",
+}
+_QUIET_FUNCTIONS = {
+    # Waits until the new thread runs.
+    ("threading", "start"),
+    # Reaps a child process that could not start its program.
+    ("subprocess", "_execute_child"),
+    # Joins workers that have nothing to do, in the "with" that asyncio's documentation puts around
+    # run_in_executor(). Those that are busy look the same from here.
+    ("concurrent.futures.process", "shutdown"),
+    ("concurrent.futures.thread", "shutdown"),
+}
+# asyncio's functions that run a loop; there is no public way to tell their frames apart. Checked on
+# CPython 3.11, 3.12 and 3.13.
+_LOOP_RUNNERS = {"run_forever", "run_until_complete", "_run_once"}
+
+
+def find_caller(frame: FrameType | None) -> Caller | None:
+    """Who has made a blocking call on the thread of a running event loop.
+
+    Args:
+        frame: the innermost frame of the call.
+
+    Returns:
+        None when the call is no finding.
+    """
+    users: list[FrameType] = []
+    inner: list[tuple[FrameType, _Kind]] = []
+    while frame is not None:
+        kind = _kind_of(frame)
+        if kind is _Kind.EXEMPT:
+            return None
+        if kind in (_Kind.CALLBACK, _Kind.OUTSIDE):
+            break
+        if kind is _Kind.USERS:
+            users.append(frame)
+        elif not users and kind is not _Kind.OWN:
+            inner.append((frame, kind))
+        frame = frame.f_back
+    if not users and not inner:
+        is_callback = frame is not None and _kind_of(frame) is _Kind.CALLBACK
+        return Caller([], None, None) if is_callback else None
+    return _responsible(users, inner)
+
+
+def _responsible(users: list[FrameType], inner: list[tuple[FrameType, _Kind]]) -> Caller | None:
+    """Who is to answer for a call: the user, an installed package, or nobody.
+
+    Args:
+        users: the user's frames.
+        inner: the frames within them, innermost first.
+    """
+    called = package = None
+    for frame, kind in inner:
+        if kind is _Kind.PACKAGE and package is None:
+            if not users:
+                return Caller([frame], called, None)
+            package = frame
+        elif kind is _Kind.QUIET and package is None:
+            return None
+        if kind in (_Kind.PACKAGE, _Kind.STANDARD_LIBRARY):
+            called = frame
+    # Without a frame of anybody else's it is the standard library's own doing.
+    return Caller(users, called, package) if users else None
+
+
+def module_of(frame: FrameType) -> str:
+    """The name of the module whose code a frame runs; empty when it has none."""
+    name = frame.f_globals.get("__name__")
+    return name if isinstance(name, str) else ""
+
+
+def is_standard(module: str) -> bool:
+    """Whether a module is of Python's standard library."""
+    return module.partition(".")[0] in sys.stdlib_module_names
+
+
+def _kind_of(frame: FrameType) -> _Kind:
+    path, module = frame.f_code.co_filename, module_of(frame)
+    top = module.partition(".")[0]
+    if path.startswith("<frozen importlib"):
+        return _Kind.EXEMPT
+    if is_users(path):
+        # An editor brings its debugger from a folder of its own.
+        return _Kind.EXEMPT if top in _DEBUGGERS - sys.stdlib_module_names else _Kind.USERS
+    if top in _DEBUGGERS:
+        return _Kind.EXEMPT
+    if top in ("aldente", "asyncio", "uvloop"):
+        return _kind_of_loop(module, frame.f_code.co_name)
+    if (
+        top in _QUIET_PACKAGES
+        or module in _QUIET_MODULES
+        or (module, frame.f_code.co_name) in _QUIET_FUNCTIONS
+    ):
+        return _Kind.QUIET
+    if path.startswith("<") and not path.startswith("<frozen "):
+        return _Kind.GENERATED
+    return _Kind.STANDARD_LIBRARY if is_standard(module) else _Kind.PACKAGE
+
+
+def _kind_of_loop(module: str, function: str) -> _Kind:
+    if module.startswith("aldente._guards.blocking"):
+        return _Kind.OWN
+    if module == "asyncio.events" and function == "_run":
+        return _Kind.CALLBACK
+    if module == "asyncio.runners" or module.startswith(("aldente._loops", "uvloop")):
+        return _Kind.OUTSIDE
+    return _Kind.OUTSIDE if function in _LOOP_RUNNERS else _Kind.QUIET

@@ -1,0 +1,157 @@
+"""What a finding says of a blocking call."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any
+
+from aldente._guards.blocking.calls import BlockingCall, Topic
+from aldente._guards.blocking.frames import Caller, is_standard, module_of
+from aldente._places import place_of, source_line
+from aldente._records import Finding
+
+RULE_NAME = "blocking-call"
+
+_NETWORK = (
+    "Use asyncio's streams (asyncio.open_connection) or an async client such as "
+    "httpx.AsyncClient; or run it in a thread: {to_thread}."
+)
+_SUBPROCESS = (
+    "Start the process with 'await asyncio.create_subprocess_exec(...)' and await its wait() or "
+    "communicate(); or run it in a thread: {to_thread}."
+)
+_BY_TOPIC = {
+    Topic.SLEEP: "Await asyncio's: 'await asyncio.sleep({arguments})'.",
+    Topic.NETWORK: _NETWORK,
+    Topic.NAMES: (
+        "Await the loop's look-up: 'await asyncio.get_running_loop().getaddrinfo(...)'; or run it "
+        "in a thread: {to_thread}."
+    ),
+    Topic.SUBPROCESS: _SUBPROCESS,
+    Topic.INPUT: "Run it in a thread: {to_thread}.",
+    Topic.DATABASE: (
+        "Use an async driver such as aiosqlite; or run the connection in a thread: {to_thread}."
+    ),
+    Topic.FILE_LOCK: "Run it in a thread: {to_thread}.",
+    Topic.THREADS: (
+        "Wait for an asyncio primitive, which other threads set with loop.call_soon_threadsafe(); "
+        "or wait in a thread: {to_thread}."
+    ),
+    Topic.DESCRIPTORS: (
+        "Let the event loop watch the descriptor: loop.add_reader(), or asyncio's streams; or run "
+        "it in a thread: {to_thread}."
+    ),
+    Topic.FILES: "Run it in a thread: {to_thread}; or use aiofiles.",
+    Topic.CONFIGURED: "Use its async counterpart; or run it in a thread: {to_thread}.",
+}
+_PRIMITIVE = (
+    "Use {primitive}, which other threads reach through loop.call_soon_threadsafe(); or wait in a "
+    "thread: {to_thread}."
+)
+# By the function that the user's code has called, or its class.
+_BY_NAME = {
+    "threading.Barrier": _PRIMITIVE.replace("{primitive}", "an asyncio.Barrier"),
+    "threading.Condition": _PRIMITIVE.replace("{primitive}", "an asyncio.Condition"),
+    "threading.Event": _PRIMITIVE.replace("{primitive}", "an asyncio.Event"),
+    "threading.Semaphore": _PRIMITIVE.replace("{primitive}", "an asyncio.Semaphore"),
+    "threading.Thread": "Wait for it in another thread: {to_thread}.",
+    "queue.Queue": _PRIMITIVE.replace("{primitive}", "an asyncio.Queue"),
+    "concurrent.futures.Future": "Await it: 'await asyncio.wrap_future(future)'.",
+    "concurrent.futures": (
+        "Use 'await loop.run_in_executor(executor, function)' and asyncio.gather() or "
+        "asyncio.wait(); or wait in a thread: {to_thread}."
+    ),
+}
+_OF_PACKAGE = (
+    "Use the async interface of {package} if it has one; or run it in a thread: {to_thread}."
+)
+_OF_NETWORK_PACKAGE = (
+    "Use the async interface of {package} if it has one, or an async client such as "
+    "httpx.AsyncClient; or run it in a thread: {to_thread}."
+)
+
+
+def finding_of(call: BlockingCall, caller: Caller) -> Finding:
+    """The finding for a blocking call.
+
+    Args:
+        call: the call.
+        caller: who made it.
+    """
+    name = call.name if caller.called is None else function_name(caller.called)
+    shown = f"{name}({call.arguments if name == call.name else ''})"
+    return Finding(
+        rule=RULE_NAME,
+        what=f"{shown} blocks the event loop: nothing else on it runs until the call returns.",
+        mend=_mend_of(call, caller, name),
+        place=place_of(caller.users[0]) if caller.users else None,
+        details=tuple(_stack(caller)),
+    )
+
+
+def function_name(frame: FrameType) -> str:
+    """The name of a frame's function as its users write it: from the package that exports it."""
+    module = module_of(frame)
+    name = frame.f_code.co_qualname.partition(".<locals>")[0].removesuffix(".__init__")
+    outermost = name.partition(".")[0]
+    exported = frame.f_globals.get(outermost)
+    parts = module.split(".")
+    for length in range(1, len(parts)):
+        package: Any = sys.modules.get(".".join(parts[:length]))
+        if exported is not None and vars(package or sys).get(outermost) is exported:
+            return f"{package.__name__}.{name}"
+    # A private module is not where users have it from.
+    public = module.partition("._")[0]
+    return f"{public}.{name}" if public else name
+
+
+def _mend_of(call: BlockingCall, caller: Caller, name: str) -> str:
+    more = "" if name == "threading.Thread.join" else ", ..."
+    to_thread = f"'await asyncio.to_thread({_callable(call, name)}{more})'"
+    module = "" if caller.called is None else module_of(caller.called)
+    package = module.partition(".")[0]
+    if package and not is_standard(package):
+        is_network = call.topic in (Topic.NETWORK, Topic.NAMES)
+        text = _OF_NETWORK_PACKAGE if is_network else _OF_PACKAGE
+        return text.format(package=package, to_thread=to_thread)
+    for known, text in _BY_NAME.items():
+        if f"{name}.".startswith(f"{known}."):
+            return text.format(to_thread=to_thread)
+    topic = call.topic if name == call.name else _topic_of_standard(call, package)
+    return _BY_TOPIC[topic].format(to_thread=to_thread, arguments=call.arguments)
+
+
+def _topic_of_standard(call: BlockingCall, package: str) -> Topic:
+    """What a function of the standard library waits for, which makes a blocking call on its way."""
+    if package == "subprocess":
+        return Topic.SUBPROCESS
+    # What connects looks up names as well, but that is not what it was called for.
+    return {Topic.NAMES: Topic.NETWORK, Topic.SLEEP: Topic.CONFIGURED}.get(call.topic, call.topic)
+
+
+def _callable(call: BlockingCall, name: str) -> str:
+    """How the function is written where it is handed on: a method needs its object."""
+    owner, _, method = name.rpartition(".")
+    class_name = owner.rpartition(".")[2]
+    if class_name[:1].isupper():
+        return f"{class_name.lower()}.{method}"
+    is_socket_method = call.topic is Topic.NETWORK and name == call.name
+    return f"sock.{method}" if is_socket_method else name
+
+
+def _stack(caller: Caller) -> Iterator[str]:
+    """The stack, outermost first; nothing when the finding's place says it all."""
+    frames = list(reversed(caller.users))
+    if caller.package is not None:
+        frames.append(caller.package)
+    if len(frames) < 2:
+        return
+    yield "Called by, innermost last:"
+    for frame in frames:
+        place = place_of(frame)
+        yield f"  {place} in {frame.f_code.co_name}"
+        source = source_line(place)
+        if source:
+            yield f"    {source}"

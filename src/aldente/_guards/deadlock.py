@@ -1,0 +1,87 @@
+"""Every task waits for something that can never happen.
+
+On a loop of real time that can't be known at once: it is concluded when nothing is ready, no timer
+is set, and no descriptor, signal or other thread could wake the loop, for a whole second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from types import FrameType
+
+from aldente import _asyncio_compat
+from aldente._guards.watchdog import Look
+from aldente._loops.runner import LoopRunner
+from aldente._records import Rule
+
+RULE = Rule(
+    "deadlock",
+    "error",
+    catches="every task waits for something that can never happen",
+    why="The test would hang for ever, and so would the program.",
+    explanation=(
+        "Found when, for one second, no callback of the loop is ready, no timer is set, and no "
+        "descriptor, signal handler, executor job, child process or other living thread could wake "
+        "it. The test is cancelled and fails; the report says which task waits where, for what, "
+        "who holds it, and the cycle if there is one.\n\n"
+        "Not a finding: a wait that a timer, a connection, a listening server or a thread could "
+        "end, even if it never does; aldente.timeout ends those. Loops that do not show what they "
+        "wait for (uvloop) are not looked at."
+    ),
+)
+
+# How long nothing must be able to happen, in seconds.
+LIMIT = 1.0
+
+
+class Watch:
+    """Sees deadlocks; a watcher of the watchdog's.
+
+    Args:
+        on_deadlock: called on the loop, once for each second that the deadlock lasts.
+        bystanders: identifiers of threads that have to do with no loop.
+    """
+
+    def __init__(
+        self, on_deadlock: Callable[[LoopRunner], None], bystanders: Collection[int] = ()
+    ) -> None:
+        self._on_deadlock = on_deadlock
+        self._bystanders = bystanders
+        self._run: LoopRunner | None = None
+        self._since = 0.0
+
+    def look(self, look: Look) -> None:
+        """See whether nothing can happen on the loop any more, and since when."""
+        if not self._is_stuck(look):
+            if self._run is look.run:
+                self._run = None
+        elif self._run is not look.run:
+            self._run, self._since = look.run, look.now
+        elif look.now - self._since >= LIMIT:
+            self._run = None
+            look.loop.call_soon_threadsafe(self._on_deadlock, look.run)
+
+    def _is_stuck(self, look: Look) -> bool:
+        frame = look.frames.get(look.run.thread)
+        return (
+            frame is not None
+            and frame.f_code.co_name == "select"
+            and _asyncio_compat.is_waiting_for_nothing(look.loop)
+            and all(
+                thread == look.run.thread or thread in self._bystanders or _can_only_wait(other)
+                for thread, other in look.frames.items()
+            )
+        )
+
+
+def _can_only_wait(frame: FrameType) -> bool:
+    """Whether a thread waits, without a time-out, for another thread to hand it something."""
+    code = frame.f_code
+    if code.co_name == "_worker" and code.co_filename.endswith("thread.py"):
+        # A thread of an executor that has no job.
+        return True
+    return (
+        code.co_name == "wait"
+        and code.co_filename.endswith("threading.py")
+        and frame.f_locals.get("timeout", 0) is None
+    )

@@ -1,0 +1,71 @@
+"""An async generator that is unfinished at the end of the scope that used it."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import weakref
+from collections.abc import AsyncGenerator, Iterable, Iterator
+from typing import Any
+
+from aldente import _asyncio_compat
+from aldente._places import is_users, place_of, users_frame
+from aldente._records import Finding, Rule, SourcePlace
+
+RULE = Rule(
+    "leaked-asyncgen",
+    "warn",
+    catches="an async generator left unfinished at the end of the scope that used it",
+    why=(
+        "What it has in 'finally' and 'async with' runs only now, after the test, in an order that "
+        "nobody chose; in a program it runs when the garbage collector comes, or never."
+    ),
+    explanation=(
+        "Found when an event loop ends: async generators that were iterated, not to their end, and "
+        "are still referred to.\n\n"
+        "Not a finding: one that ran to its end or was closed with aclose(); one that nobody refers "
+        "to any more, which the event loop has closed by itself; generator fixtures."
+    ),
+)
+
+_MEND = (
+    "Iterate it inside 'async with contextlib.aclosing(...)', so that it is closed where it was "
+    "used."
+)
+
+
+class Watch:
+    """Notes where async generators are first iterated."""
+
+    def __init__(self) -> None:
+        self._places: weakref.WeakKeyDictionary[AsyncGenerator[Any, Any], SourcePlace] = (
+            weakref.WeakKeyDictionary()
+        )
+
+    @contextlib.contextmanager
+    def installed(self) -> Iterator[None]:
+        """While entered, places are noted."""
+        with _asyncio_compat.on_first_iteration(self._note):
+            yield
+
+    def _note(self, generator: AsyncGenerator[Any, Any]) -> None:
+        frame = users_frame(inspect.currentframe())
+        if frame is not None:
+            self._places[generator] = place_of(frame)
+
+    def find(self, generators: Iterable[AsyncGenerator[Any, Any]]) -> Iterator[Finding]:
+        """The findings for async generators that a loop knows to be unfinished."""
+        for generator in generators:
+            frame = getattr(generator, "ag_frame", None)
+            code = getattr(generator, "ag_code", None)
+            if frame is None or code is None or not is_users(code.co_filename):
+                continue
+            at = SourcePlace(code.co_filename, frame.f_lineno)
+            name = getattr(generator, "__qualname__", code.co_name)
+            yield Finding(
+                RULE.name,
+                f"the async generator {name!r} was iterated, and left unfinished.",
+                _MEND,
+                self._places.get(generator, at),
+                details=(f"it waits at its 'yield' in {at}",),
+            )

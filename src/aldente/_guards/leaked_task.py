@@ -1,0 +1,89 @@
+"""A task that is still pending at the end of the scope that made it."""
+
+from __future__ import annotations
+
+import asyncio
+import fnmatch
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from aldente._places import is_users
+from aldente._records import Finding, Rule, SourcePlace
+
+RULE = Rule(
+    "leaked-task",
+    "warn",
+    catches="a task still pending at the end of the scope that made it",
+    why=(
+        "It is cancelled now, whatever it was doing; in a program it would run on, hold what it "
+        "holds, and fail where nobody looks."
+    ),
+    explanation=(
+        "Found at the end of a test, and of the scope of a wider event loop: tasks that are "
+        "pending after the loop has had some turns to end what was about to end.\n\n"
+        "Not a finding: tasks of fixtures while these live; tasks that libraries start on a loop "
+        "that is wider than the test; tasks whose coroutine's name matches a line of "
+        "aldente_known_tasks (for example 'mylib.*')."
+    ),
+)
+
+_MEND = (
+    "Await it, or cancel it and await its end, before the test is over; asyncio.TaskGroup does "
+    "both. What a library leaves running can be listed in aldente_known_tasks."
+)
+
+
+def find(
+    tasks: Iterable[asyncio.Task[Any]], *, known: Sequence[str] = (), users_only: bool = False
+) -> Iterator[Finding]:
+    """The findings for tasks that are left.
+
+    Args:
+        tasks: the tasks.
+        known: patterns of names of coroutines, with or without their module, that may be left.
+        users_only: whether only tasks that run the user's own functions count.
+    """
+    for task in sorted(tasks, key=asyncio.Task.get_name):
+        coroutine = task.get_coro()
+        name = getattr(coroutine, "__qualname__", type(coroutine).__name__)
+        if task.done() or any(
+            fnmatch.fnmatchcase(candidate, pattern)
+            for candidate in (name, f"{_module_of(coroutine)}.{name}")
+            for pattern in known
+        ):
+            continue
+        defined = _definition_of(coroutine)
+        if users_only and (defined is None or not is_users(defined.path)):
+            continue
+        yield Finding(
+            RULE.name,
+            f"the task {task.get_name()!r} running {name!r} was left pending.",
+            _MEND,
+            _origin_of(coroutine) or defined,
+            details=tuple(_waiting_at(task)),
+        )
+
+
+def _module_of(coroutine: Any) -> str:
+    frame = getattr(coroutine, "cr_frame", None)
+    module: str = frame.f_globals.get("__name__", "") if frame is not None else ""
+    return module
+
+
+def _definition_of(coroutine: Any) -> SourcePlace | None:
+    code = getattr(coroutine, "cr_code", None)
+    return None if code is None else SourcePlace(code.co_filename, code.co_firstlineno)
+
+
+def _origin_of(coroutine: Any) -> SourcePlace | None:
+    """Where the coroutine was made, which is nearly always where its task was."""
+    origin = getattr(coroutine, "cr_origin", None)
+    if not origin or not is_users(origin[0][0]):
+        return None
+    return SourcePlace(origin[0][0], origin[0][1])
+
+
+def _waiting_at(task: asyncio.Task[Any]) -> Iterator[str]:
+    stack = task.get_stack(limit=1)
+    if stack:
+        yield f"it waits in {stack[-1].f_code.co_filename}:{stack[-1].f_lineno}"

@@ -1,0 +1,158 @@
+"""A step that held the loop for long, with the stack seen while it did.
+
+No step is timed. The watchdog sees the frame of asyncio's that runs a step; when it sees the same
+frame again, the step has gone on in between.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+from aldente import _asyncio_compat
+from aldente._guards.watchdog import INTERVAL, Look
+from aldente._loops.runner import LoopRunner
+from aldente._places import is_users, place_of, users_frame
+from aldente._records import Finding, Rule, SourcePlace
+
+RULE = Rule(
+    "slow-step",
+    "warn",
+    catches="a step that held the event loop for longer than 0.1 s",
+    why=(
+        "While one step runs, nothing else on the loop does: time-outs fire late, connections "
+        "stall, and tests of concurrent code show an order that production never sees."
+    ),
+    explanation=(
+        "Found: a step of the loop, from one 'await' that waits to the next, that takes longer "
+        "than aldente_slow_step (0.1 s), be it with computing or with blocking. The stack is that "
+        "seen last while it ran.\n\n"
+        "Not a finding: a pause in a debugger; time in which the whole process stood still."
+    ),
+)
+
+_MEND = (
+    "Do the work in a thread (await asyncio.to_thread(...)) or a process, or let others have their "
+    "turn with 'await asyncio.sleep(0)' in between."
+)
+
+_DEBUGGERS = ("pdb.py", "bdb.py", "pydevd.py", "pydevd_frame.py", "debugpy")
+
+# How many frames of the user's code are told.
+_FRAMES = 6
+
+
+class Watch:
+    """Sees slow steps; a watcher of the watchdog's.
+
+    Args:
+        report: called with each finding.
+        limit: how long a step may take, in seconds.
+        is_allowed: whether the user allows slow steps right now.
+    """
+
+    def __init__(
+        self,
+        report: Callable[[Finding], None],
+        limit: float,
+        is_allowed: Callable[[], bool],
+    ) -> None:
+        self._report = report
+        self._limit = limit
+        self._is_allowed = is_allowed
+        self._lock = threading.Lock()
+        self._candidate: _Step | None = None
+
+    def look(self, look: Look) -> None:
+        """See whether the loop is still in the step that it was in before."""
+        frame = look.frames.get(look.run.thread)
+        step = _step_frame(frame)
+        with self._lock:
+            candidate = self._candidate
+            if candidate is not None and candidate.run is not look.run:
+                return
+            if step is None or frame is None or self._is_allowed() or _is_in_debugger(frame):
+                self._conclude()
+            elif candidate is None or not candidate.is_it(step):
+                self._conclude()
+                self._candidate = _Step(look.run, step, look.now)
+            else:
+                candidate.goes_on(step, frame, look.now)
+
+    def on_run_end(self, run: LoopRunner) -> None:
+        """Conclude before the phase of the test ends; called on the loop's thread."""
+        if self._candidate is not None:
+            with self._lock:
+                self._conclude_of(run)
+
+    def _conclude_of(self, run: LoopRunner) -> None:
+        if self._candidate is not None and self._candidate.run is run:
+            self._conclude()
+
+    def _conclude(self) -> None:
+        step, self._candidate = self._candidate, None
+        if step is None or step.seconds < self._limit or step.place is None:
+            return
+        self._report(
+            Finding(
+                RULE.name,
+                f"a step held the event loop for {step.seconds:.2f} s or longer.",
+                _MEND,
+                step.place,
+                details=step.stack,
+            )
+        )
+
+
+class _Step:
+    """A step that has been seen, and how long it has gone on."""
+
+    def __init__(self, run: LoopRunner, frame: FrameType, now: float) -> None:
+        self.run = run
+        # At first only by its number, because whoever holds a frame keeps its variables alive.
+        # Most steps are over when it is looked for again.
+        self._number = id(frame)
+        self._frame: FrameType | None = None
+        self._seen = now
+        self.seconds = 0.0
+        self.place: SourcePlace | None = None
+        self.stack: tuple[str, ...] = ()
+
+    def is_it(self, frame: FrameType) -> bool:
+        return frame is self._frame if self._frame is not None else id(frame) == self._number
+
+    def goes_on(self, step: FrameType, innermost: FrameType, now: float) -> None:
+        self._frame = step
+        # When the whole process stood still, the watchdog did so too.
+        self.seconds += min(now - self._seen, 3 * INTERVAL)
+        self._seen = now
+        users = users_frame(innermost) or innermost
+        self.place = place_of(users)
+        self.stack = tuple(_lines(innermost))
+
+
+def _step_frame(frame: FrameType | None) -> FrameType | None:
+    while frame is not None and frame.f_code is not _asyncio_compat.STEP_CODE:
+        frame = frame.f_back
+    return frame
+
+
+def _is_in_debugger(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename.endswith(_DEBUGGERS):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _lines(frame: FrameType | None) -> Iterator[str]:
+    """The user's frames in a step, from the innermost outwards, if there are several."""
+    found = []
+    innermost = frame
+    while frame is not None and frame.f_code is not _asyncio_compat.STEP_CODE:
+        if is_users(frame.f_code.co_filename) or frame is innermost:
+            found.append(f"in {frame.f_code.co_qualname} at {place_of(frame)}")
+        frame = frame.f_back
+    if len(found) > 1:
+        yield from found[:_FRAMES]

@@ -1,0 +1,90 @@
+"""Ends what has taken longer than it may."""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+from aldente._guards.watchdog import Look
+from aldente._loops.runner import LoopRunner
+from aldente._places import is_users, users_place
+from aldente.errors import PhaseTimeout
+
+# How long a loop may take to answer before it counts as blocked, and how long a cancelled task may
+# take to end before its loop is stopped, in seconds.
+ANSWER_LIMIT = 1.0
+END_LIMIT = 3.0
+
+
+class Watch:
+    """Ends runs at their deadline; a watcher of the watchdog's.
+
+    Args:
+        describe_tasks: says what the tasks of a loop wait for; called on the loop.
+    """
+
+    def __init__(self, describe_tasks: Callable[[LoopRunner], str]) -> None:
+        self._describe_tasks = describe_tasks
+        self._task: asyncio.Task[Any] | None = None
+        self._next = 0.0
+        self._has_answered = False
+
+    def look(self, look: Look) -> None:
+        """See whether a run is past its deadline, and do the next thing about it."""
+        run = look.run
+        deadline, task = run.deadline, run.main_task
+        if deadline is None or task is None or look.now < deadline:
+            if self._task is task:
+                self._task = None
+            return
+        if self._task is not task:
+            self._task, self._has_answered = task, False
+            self._next = look.now + ANSWER_LIMIT
+        elif look.now < self._next:
+            return
+        elif not self._has_answered:
+            self._next = look.now + END_LIMIT
+            run.break_in(_blocked(run, look.frames.get(run.thread)))
+            return
+        else:
+            self._next = look.now + END_LIMIT
+        look.loop.call_soon_threadsafe(self._end, run, task)
+
+    def _end(self, run: LoopRunner, task: asyncio.Task[Any]) -> None:
+        if run.main_task is not task:
+            return
+        if self._task is task and not self._has_answered:
+            self._has_answered = True
+            self._next += END_LIMIT - ANSWER_LIMIT
+        state = "still running" if _has_started(task) else "never scheduled"
+        error = PhaseTimeout(task.get_name(), run.timeout or 0.0, state)
+        error.add_note(self._describe_tasks(run))
+        run.end(error)
+
+
+def _has_started(task: asyncio.Task[Any]) -> bool:
+    coroutine = task.get_coro()
+    return bool(getattr(coroutine, "cr_suspended", True) or getattr(coroutine, "cr_running", True))
+
+
+def _blocked(run: LoopRunner, frame: FrameType | None) -> PhaseTimeout:
+    name = run.main_task.get_name() if run.main_task is not None else "a task"
+    error = PhaseTimeout(name, run.timeout or 0.0, "blocked the loop")
+    if frame is not None:
+        place = users_place(frame)
+        lines = [
+            f"  {entry.filename}:{entry.lineno} in {entry.name}\n    {entry.line}"
+            for entry in traceback.extract_stack(frame)
+            if is_users(entry.filename) or (entry.lineno, entry.filename) == _innermost(frame)
+        ]
+        error.add_note(
+            f"The loop's thread was at {place}. Its stack, innermost last:\n" + "\n".join(lines)
+        )
+    return error
+
+
+def _innermost(frame: FrameType) -> tuple[int, str]:
+    return frame.f_lineno, frame.f_code.co_filename

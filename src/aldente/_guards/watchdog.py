@@ -1,0 +1,139 @@
+"""Looks at running event loops from a thread of its own, several times a second.
+
+What happens between two looks costs nothing; what takes long is seen. The thread is none of
+`threading`'s: code under test that counts or joins threads does not meet it, and it is not there
+while the process forks, because Python warns of forks of processes with more than one thread.
+"""
+
+from __future__ import annotations
+
+import _thread
+import asyncio
+import contextlib
+import functools
+import os
+import time
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
+from typing import NamedTuple, Protocol
+
+from aldente import _python_compat
+from aldente._loops import runner
+from aldente._loops.runner import LoopRunner
+
+# How often it looks, in seconds.
+INTERVAL = 0.02
+
+
+class Look(NamedTuple):
+    """What is seen of a running loop at one moment.
+
+    Attributes:
+        loop: the loop.
+        run: its runner.
+        frames: the frame that each thread of the process is running, the watchdog's left out.
+        now: the time, by `time.monotonic`.
+    """
+
+    loop: asyncio.AbstractEventLoop
+    run: LoopRunner
+    frames: dict[int, FrameType]
+    now: float
+
+
+class Watcher(Protocol):
+    """Draws its conclusions from looks at running loops."""
+
+    def look(self, look: Look) -> None:
+        """Take a look at a loop; called on the watchdog's thread."""
+
+
+class Watchdog:
+    """The thread that looks at running loops.
+
+    Args:
+        watchers: what it looks for.
+    """
+
+    def __init__(self, watchers: Sequence[Watcher]) -> None:
+        self._watchers = watchers
+        self._wake = _thread.allocate_lock()
+        self._ended = _thread.allocate_lock()
+        self._is_running = False
+
+    @contextlib.contextmanager
+    def installed(self) -> Iterator[None]:
+        """While entered, loops are looked at."""
+        _watchdogs.add(self)
+        _register_fork_hooks()
+        self.start()
+        try:
+            yield
+        finally:
+            _watchdogs.discard(self)
+            self.stop()
+
+    def start(self) -> None:
+        """Start the thread, unless it is running."""
+        if self._is_running:
+            return
+        self._is_running = True
+        self._wake.acquire()
+        self._ended.acquire()
+        _thread.start_new_thread(self._watch, ())
+
+    def stop(self) -> None:
+        """End the thread, and wait for its end."""
+        if not self._is_running:
+            return
+        self._is_running = False
+        self._wake.release()
+        self._ended.acquire()
+        self._ended.release()
+
+    def forget(self) -> None:
+        """Know that the thread is gone, as it is in a forked child."""
+        self._is_running = False
+        self._wake = _thread.allocate_lock()
+        self._ended = _thread.allocate_lock()
+
+    def _watch(self) -> None:
+        try:
+            while not self._wake.acquire(timeout=INTERVAL):
+                runs = runner.running()
+                if runs:
+                    self._look(runs)
+            self._wake.release()
+        finally:
+            self._ended.release()
+
+    def _look(self, runs: Sequence[tuple[asyncio.AbstractEventLoop, LoopRunner]]) -> None:
+        frames = _python_compat.frames_of_threads()
+        frames.pop(_thread.get_ident(), None)
+        now = time.monotonic()
+        for loop, run in runs:
+            look = Look(loop, run, frames, now)
+            for watcher in self._watchers:
+                watcher.look(look)
+
+
+_watchdogs: weakref.WeakSet[Watchdog] = weakref.WeakSet()
+_fork_hooks: list[bool] = []
+
+
+def _register_fork_hooks() -> None:
+    """Stop the threads while the process forks; once, as hooks can't be taken back."""
+    if _fork_hooks or not hasattr(os, "register_at_fork"):
+        return
+    _fork_hooks.append(True)
+    os.register_at_fork(
+        before=functools.partial(_for_each, Watchdog.stop),
+        after_in_parent=functools.partial(_for_each, Watchdog.start),
+        after_in_child=functools.partial(_for_each, Watchdog.forget),
+    )
+
+
+def _for_each(act: Callable[[Watchdog], None]) -> None:
+    for watchdog in list(_watchdogs):
+        act(watchdog)

@@ -1,0 +1,17 @@
+"""What the rules have found: collected while tests run, charged to them, and shown.
+
+``hooks``
+    The hooks that join the rules to the phases of every test.
+``collector``
+    Takes findings, and gives them to the phase they belong to.
+``allowing``
+    ``aldente.allow``, and which rules are allowed at a place.
+``charging``
+    Fails a test, or adds to its report.
+``rules``
+    Every rule with its explanation.
+``summary``, ``files``
+    What a whole run has found: at its end, and as files.
+
+Only the first three are imported before there is something to tell.
+"""

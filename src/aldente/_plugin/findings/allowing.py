@@ -1,0 +1,119 @@
+"""The marks ``aldente.allow`` and ``aldente.timeout``, and which rules are allowed at a place."""
+
+from __future__ import annotations
+
+import collections
+from contextvars import ContextVar, Token
+from typing import Any, TypeVar
+
+import pytest
+
+from aldente._settings import parse_rule, parse_seconds
+
+MARK = "aldente"
+
+Marked = TypeVar("Marked")
+
+_allowed: ContextVar[frozenset[str]] = ContextVar("aldente_allowed", default=frozenset())
+
+# How many blocks allow a rule right now, for what is seen from another thread.
+_active: collections.Counter[str] = collections.Counter()
+
+
+class Allowance:
+    """Allows rules: as a decorator, in ``pytestmark``, or as a context manager.
+
+    Args:
+        rules: the names of the rules.
+    """
+
+    def __init__(self, rules: tuple[str, ...]) -> None:
+        self._rules = rules
+        self._tokens: list[Token[frozenset[str]]] = []
+        # pytest takes an object with this attribute wherever it takes a mark.
+        self.mark: pytest.Mark = getattr(pytest.mark, MARK)(allow=rules).mark
+
+    def __call__(self, marked: Marked) -> Marked:
+        """Allow the rules for a test function or class, and return it."""
+        decorated: Marked = getattr(pytest.mark, MARK)(allow=self._rules)(marked)
+        return decorated
+
+    def __enter__(self) -> None:
+        self._tokens.append(_allowed.set(_allowed.get().union(self._rules)))
+        _active.update(self._rules)
+
+    def __exit__(self, *exception: object) -> None:
+        _active.subtract(self._rules)
+        _allowed.reset(self._tokens.pop())
+
+
+def allow(*rules: str) -> Allowance:
+    """Allow what rules would report, on a test, a class, a module, or for a block of code.
+
+    Args:
+        rules: names of rules, for example ``"blocking-call"``.
+
+    Raises:
+        InvalidSetting: there is no such rule, or none is named.
+
+    >>> with allow("blocking-call"):
+    ...     pass
+    """
+    if not rules:
+        parse_rule("allow", None)
+    return Allowance(tuple(parse_rule("allow", rule) for rule in rules))
+
+
+class _TimeoutMarks:
+    """Whether any test has one, as nearly no suite does and looking at each test is not free."""
+
+    exist = False
+
+
+def timeout(seconds: float) -> pytest.MarkDecorator:
+    """Limit how long an async test, and each set-up and tear-down of its fixtures, may take.
+
+    It is cancelled then, and fails with what each of its tasks was waiting for; its tear-down runs.
+
+    Args:
+        seconds: the limit, in real seconds.
+
+    Raises:
+        InvalidSetting: it is not a positive number.
+
+    >>> timeout(2.5).kwargs
+    {'timeout': 2.5}
+    """
+    _TimeoutMarks.exist = True
+    mark: pytest.MarkDecorator = getattr(pytest.mark, MARK)(
+        timeout=parse_seconds("timeout", seconds)
+    )
+    return mark
+
+
+def timeout_of(item: pytest.Item, default: float | None) -> float | None:
+    """The limit of a test, in seconds: the closest mark's, else the default."""
+    if _TimeoutMarks.exist:
+        for mark in item.iter_markers(MARK):
+            if "timeout" in mark.kwargs:
+                seconds: float = mark.kwargs["timeout"]
+                return seconds
+    return default
+
+
+def is_allowed_here(rule: str) -> bool:
+    """Whether the code that runs now is in a block that allows a rule."""
+    return rule in _allowed.get()
+
+
+def is_allowed_somewhere(rule: str) -> bool:
+    """Whether any code is in a block that allows a rule, on whatever task or thread."""
+    return _active[rule] > 0
+
+
+def allowed_by_marks(item: pytest.Item) -> frozenset[str]:
+    """The rules that a test's marks allow, those of its class and module included."""
+    rules: set[Any] = set()
+    for mark in item.iter_markers(MARK):
+        rules.update(mark.kwargs.get("allow", ()))
+    return frozenset(rules)

@@ -1,0 +1,87 @@
+"""Fails a test for what was found in it, or adds that to its report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from aldente._diagnosis.findings import describe, shorten
+from aldente._places import source_line
+from aldente._plugin import pytest_compat
+from aldente._plugin.findings.rules import rule_named
+from aldente._records import Finding, Level
+
+if TYPE_CHECKING:
+    from aldente._plugin.findings.hooks import FindingsHooks
+
+# The title of what a report says of a test that has failed for another reason.
+SECTION = "aldente: found in this test"
+
+
+def report_phase(
+    hooks: FindingsHooks, item: pytest.Item, call: pytest.CallInfo[None]
+) -> pytest.TestReport | None:
+    """The report of a phase of a test in which something was found; None leaves it to pytest.
+
+    An error fails the phase. When it has failed by itself, or was skipped, its report says what was
+    found besides.
+    """
+    if call.excinfo is not None:
+        _look_into_failure(hooks, item, call.excinfo)
+    findings = hooks.summary.without_known(item.nodeid, hooks.collector.take(item))
+    if not findings:
+        return None
+    levels = hooks.collector.levels
+    folder = item.config.rootpath
+    errors = [finding for finding in findings if levels[finding.rule] == "error"]
+    texts = [describe(finding, rule_named(finding.rule), folder) for finding in errors]
+    for finding in findings:
+        item.user_properties.append((f"aldente.{finding.rule}", shorten(finding, folder)))
+    is_failed_already = call.excinfo is not None
+    if errors and not is_failed_already:
+        call.excinfo = pytest_compat.excinfo_of_failure("\n\n".join(texts))
+    report = pytest.TestReport.from_item_and_call(item, call)
+    if errors and is_failed_already:
+        report.sections.append((SECTION, "\n\n".join(texts)))
+    # Reports are sent between pytest-xdist's processes with all their attributes.
+    vars(report)["aldente_findings"] = [
+        as_plain(finding, levels[finding.rule], item.nodeid, report.when) for finding in findings
+    ]
+    return report
+
+
+def as_plain(finding: Finding, level: Level, test: str, phase: str | None) -> dict[str, Any]:
+    """A finding in types that can be sent to another process, or be written as JSON."""
+    return {
+        "rule": finding.rule,
+        "level": level,
+        "test": test,
+        "phase": phase,
+        "what": finding.what,
+        "mend": finding.mend,
+        "path": finding.place.path if finding.place else None,
+        "line": finding.place.line if finding.place else None,
+        "source": source_line(finding.place) if finding.place else None,
+        "details": list(finding.details),
+    }
+
+
+def _look_into_failure(
+    hooks: FindingsHooks, item: pytest.Item, excinfo: pytest.ExceptionInfo[BaseException]
+) -> None:
+    """Find what the exception of a failed phase tells."""
+    if hooks.never_awaited is not None:
+        hooks.never_awaited.look_into(excinfo.tb)
+    levels = hooks.collector.levels
+    error = excinfo.value
+    if levels["plain-mock"] != "off" and isinstance(error, (TypeError, BaseExceptionGroup)):
+        from aldente._guards import plain_mock
+
+        plain_mock.note(error)
+    if levels["nested-loop"] != "off" and isinstance(error, (RuntimeError, BaseExceptionGroup)):
+        from aldente._guards import nested_loop
+
+        finding = nested_loop.explain_error(error)
+        if finding is not None:
+            hooks.collector.report(finding)

@@ -1,0 +1,61 @@
+"""Takes findings, and gives them to the phase they belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from aldente._plugin.findings.allowing import allowed_by_marks, is_allowed_here
+from aldente._records import Finding, Level
+
+
+class Collector:
+    """Keeps what rules have found since it was last asked.
+
+    Args:
+        levels: what happens with the findings of each rule.
+
+    Attributes:
+        found: findings that no phase of a test has taken yet.
+        late: findings of tests that had ended, which fail the run.
+    """
+
+    def __init__(self, levels: Mapping[str, Level]) -> None:
+        self.levels = levels
+        self.found: list[Finding] = []
+        self.late: list[Finding] = []
+
+    def report(self, finding: Finding) -> None:
+        """Take a finding, on any thread, unless the code that runs now allows it."""
+        if self.levels[finding.rule] != "off" and not is_allowed_here(finding.rule):
+            self.found.append(finding)
+
+    def take(self, item: pytest.Item) -> list[Finding]:
+        """The findings of a test since the last call, without repeats and what its marks allow.
+
+        Those of other tests, which have ended, are put with the late ones.
+        """
+        found = list(dict.fromkeys(self.found))
+        self.found.clear()
+        allowed: frozenset[str] | None = None
+        taken = []
+        for finding in found:
+            if finding.made_by not in (None, item.nodeid):
+                self.late.append(finding)
+                continue
+            if allowed is None:
+                allowed = allowed_by_marks(item)
+            if finding.rule not in allowed:
+                taken.append(finding)
+        return _without_consequences(taken)
+
+
+def _without_consequences(findings: list[Finding]) -> list[Finding]:
+    """Leave out slow steps that are slow because of a blocking call at the same place."""
+    blocking = {finding.place for finding in findings if finding.rule == "blocking-call"}
+    return [
+        finding
+        for finding in findings
+        if finding.rule != "slow-step" or finding.place not in blocking
+    ]

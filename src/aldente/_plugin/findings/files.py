@@ -1,0 +1,125 @@
+"""Findings as files: JSON lines of a run, and the baseline of a project."""
+
+from __future__ import annotations
+
+import collections
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aldente._places import source_line
+from aldente._records import Finding
+
+# A finding without what changes when code above it does: its line numbers.
+Fingerprint = tuple[str, str, str, str]
+
+_VERSION = 1
+
+
+def write_findings(config: pytest.Config, findings: Iterable[Mapping[str, Any]]) -> None:
+    """Write the findings of a run as JSON lines, if ``--aldente-findings`` asks for them."""
+    file = config.getoption("aldente_findings")
+    if file is None:
+        return
+    path = config.invocation_params.dir / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8") as stream:
+        for finding in findings:
+            stream.write(json.dumps(finding) + "\n")
+
+
+class Baseline:
+    """The findings that a project lives with, so that only new ones are told.
+
+    Args:
+        path: its file; None when there is no baseline.
+        root: the project's root, from which paths are written.
+    """
+
+    def __init__(self, path: Path | None, root: Path) -> None:
+        self._path = path
+        self._root = root
+        self._is_new = path is not None and not path.exists()
+        self._known: collections.Counter[Fingerprint] = collections.Counter()
+        self._silenced = 0
+        if path is not None and not self._is_new:
+            self._known.update(_read(path))
+
+    @classmethod
+    def of(cls, config: pytest.Config) -> Baseline:
+        """The baseline that ``--aldente-baseline`` names."""
+        file = config.getoption("aldente_baseline")
+        path = config.invocation_params.dir / file if file is not None else None
+        return cls(path, config.rootpath)
+
+    def knows(self, test: str, finding: Finding) -> bool:
+        """Whether a finding is known; each known one stands for one finding of a run."""
+        fingerprint = self._fingerprint(
+            test,
+            finding.rule,
+            finding.place.path if finding.place else None,
+            source_line(finding.place) if finding.place else None,
+        )
+        if self._known[fingerprint] <= 0:
+            return False
+        self._known[fingerprint] -= 1
+        self._silenced += 1
+        return True
+
+    def write(self, findings: Iterable[Mapping[str, Any]]) -> None:
+        """Write the baseline, if there was none."""
+        if self._path is None or not self._is_new:
+            return
+        known = sorted(
+            self._fingerprint(finding["test"], finding["rule"], finding["path"], finding["source"])
+            for finding in findings
+        )
+        entries = [
+            {"test": test, "rule": rule, "path": path, "source": source}
+            for test, rule, path, source in known
+        ]
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        text = json.dumps({"version": _VERSION, "findings": entries}, indent=1)
+        self._path.write_text(text + "\n", encoding="utf-8")
+
+    def print(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Say what the baseline has done."""
+        if self._path is None:
+            return
+        if self._is_new:
+            terminalreporter.write_line(
+                f"These findings are written to {self._path.name}; later runs with it tell only "
+                "new ones."
+            )
+        elif self._silenced:
+            terminalreporter.write_line(
+                f"{self._silenced} more are in the baseline {self._path.name}."
+            )
+
+    def _fingerprint(
+        self, test: str, rule: str, path: str | None, source: str | None
+    ) -> Fingerprint:
+        shown = Path(path) if path is not None else None
+        if shown is not None and shown.is_relative_to(self._root):
+            shown = shown.relative_to(self._root)
+        return (test, rule, shown.as_posix() if shown is not None else "", source or "")
+
+
+def _read(path: Path) -> Iterable[Fingerprint]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["version"] != _VERSION:
+            raise ValueError(f"its version is {content['version']!r}")
+        return [
+            (entry["test"], entry["rule"], entry["path"], entry["source"])
+            for entry in content["findings"]
+        ]
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise pytest.UsageError(
+            f"--aldente-baseline: {path} is not a baseline that aldente has written "
+            f"({type(error).__name__}: {error}).\n"
+            "Mend: delete it, and the next run writes a new one."
+        ) from None

@@ -1,0 +1,121 @@
+"""The hooks that join the rules to the phases of every test.
+
+A plugin object of its own, with what it needs at hand: its hooks are called for every test of every
+suite, and nearly always find that there is nothing to do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from aldente._guards.never_awaited import Test, Watch
+from aldente._plugin import options, rule_options
+from aldente._plugin.findings.collector import Collector
+
+if TYPE_CHECKING:
+    from aldente._plugin.findings.summary import Summary
+
+NAME = "aldente-findings"
+
+
+class FindingsHooks:
+    """Collects findings while tests run, and has them told.
+
+    Args:
+        config: pytest's configuration.
+
+    Attributes:
+        collector: takes the findings.
+        never_awaited: sees coroutines that are dropped; None when that rule is off.
+        interrupted_in: what the tasks of a loop were waiting for when Ctrl-C was pressed, in words.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._installed = contextlib.ExitStack()
+        self._summary: Summary | None = None
+        self.interrupted_in: str | None = None
+        self.collector = Collector(options.settings_of(config).levels)
+        self.never_awaited: Watch | None = None
+        if self.collector.levels["never-awaited"] != "off":
+            self.never_awaited = Watch(self.collector.report)
+        if rule_options.wants_files(config):
+            # Now, as a file that can't be read ends the run.
+            self.summary  # noqa: B018
+
+    @property
+    def summary(self) -> Summary:
+        """What the whole run has found."""
+        if self._summary is None:
+            from aldente._plugin.findings.summary import Summary
+
+            self._summary = Summary(self._config, self.collector.levels)
+        return self._summary
+
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        if self.never_awaited is not None:
+            self._installed.enter_context(self.never_awaited.installed())
+
+    # Inside the hook of pytest that records the warnings of a test.
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> None:
+        if self.never_awaited is not None:
+            self.never_awaited.begin(_as_maker(item))
+
+    # Ahead of pytest's own, which makes a report of what it is given.
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> pytest.TestReport | None:
+        if call.excinfo is None and not self.collector.found:
+            return None
+        from aldente._plugin.findings import charging
+
+        return charging.report_phase(self, item, call)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        # It may have been made by a worker of pytest-xdist.
+        findings: list[dict[str, Any]] | None = getattr(report, "aldente_findings", None)
+        if findings:
+            self.summary.add(findings)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self.never_awaited is not None and self.never_awaited.has_waiting():
+            # Once a run, and only when there is something to find.
+            gc.collect()
+        self._installed.close()
+        late = [*self.collector.late, *self.collector.found]
+        if late or self._summary is not None or rule_options.wants_files(self._config):
+            self.summary.finish(session, late)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        findings = getattr(node, "workeroutput", {}).get("aldente_findings")
+        if findings:
+            self.summary.add(findings)
+
+    def pytest_keyboard_interrupt(self) -> None:
+        if self.interrupted_in is not None:
+            writer = self._config.get_terminal_writer()
+            writer.line(f"\naldente: when Ctrl-C was pressed:\n{self.interrupted_in}")
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self._summary is not None:
+            self._summary.print(terminalreporter)
+
+
+def _as_maker(item: pytest.Item) -> Test:
+    function = getattr(item, "originalname", None) or item.name
+    return Test(item.nodeid, str(item.path), function)
+
+
+def hooks_of(config: pytest.Config) -> FindingsHooks:
+    """The hooks of a run."""
+    hooks = config.pluginmanager.get_plugin(NAME)
+    assert isinstance(hooks, FindingsHooks)
+    return hooks

@@ -1,0 +1,110 @@
+"""What a whole run has found, told at its end."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aldente._plugin.findings import files
+from aldente._plugin.findings.charging import as_plain
+from aldente._records import Finding, Level
+from aldente._settings import DEFAULT_LEVELS
+
+# How many findings of a rule are listed.
+_LISTED = 10
+
+
+class Summary:
+    """The findings of a run, those of pytest-xdist's workers included.
+
+    Args:
+        config: pytest's configuration.
+        levels: what happens with the findings of each rule.
+    """
+
+    def __init__(self, config: pytest.Config, levels: Mapping[str, Level]) -> None:
+        self._config = config
+        self._levels = levels
+        self._findings: list[dict[str, Any]] = []
+        self._baseline = files.Baseline.of(config)
+
+    def without_known(self, test: str, findings: Sequence[Finding]) -> list[Finding]:
+        """The findings of a test that the project's baseline does not name."""
+        return [finding for finding in findings if not self._baseline.knows(test, finding)]
+
+    def add(self, findings: Iterable[dict[str, Any]]) -> None:
+        """Take the findings of a phase."""
+        self._findings += findings
+
+    def finish(self, session: pytest.Session, late: Sequence[Finding]) -> None:
+        """Take the findings of tests that had ended, and write the files asked for.
+
+        An error among them fails the run.
+        """
+        new = [
+            as_plain(finding, self._levels[finding.rule], finding.made_by or "", None)
+            for finding in late
+            if not self._baseline.knows(finding.made_by or "", finding)
+        ]
+        worker_output: dict[str, Any] | None = getattr(self._config, "workeroutput", None)
+        if any(finding["level"] == "error" for finding in new) and session.exitstatus == 0:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        if worker_output is not None:
+            worker_output["aldente_findings"] = new
+            return
+        self._findings += new
+        if any(_is_late_error(finding) for finding in self._findings) and session.exitstatus == 0:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        files.write_findings(self._config, self._findings)
+        self._baseline.write(self._findings)
+
+    def print(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Print all findings by rule, worst first."""
+        if not self._findings:
+            return
+        terminalreporter.section("aldente findings", sep="=", yellow=True)
+        rank = list(DEFAULT_LEVELS)
+        ordered = sorted(
+            self._findings,
+            key=lambda finding: (finding["level"] != "error", rank.index(finding["rule"])),
+        )
+        for (level, rule), group in itertools.groupby(
+            ordered, key=lambda finding: (finding["level"], finding["rule"])
+        ):
+            found = list(group)
+            terminalreporter.write_line(f"{rule} [{level}]: {len(found)}", bold=True)
+            mend = None
+            for finding in found[:_LISTED]:
+                for line in _lines(finding, self._config.rootpath):
+                    terminalreporter.write_line(f"  {line}")
+                if finding["mend"] != mend:
+                    mend = finding["mend"]
+                    terminalreporter.write_line(f"    {mend}")
+            if len(found) > _LISTED:
+                terminalreporter.write_line(
+                    f"  ... and {len(found) - _LISTED} more; --aldente-findings=FILE writes all"
+                )
+        self._baseline.print(terminalreporter)
+        terminalreporter.write_line(
+            "pytest --aldente-explain RULE says what a rule is about and how to mend or allow it."
+        )
+
+
+def _is_late_error(finding: Mapping[str, Any]) -> bool:
+    return finding["phase"] is None and finding["level"] == "error"
+
+
+def _lines(finding: Mapping[str, Any], folder: Path) -> Iterable[str]:
+    what: str = finding["what"]
+    if finding["path"] is None:
+        yield what
+    else:
+        path = Path(finding["path"])
+        shown = path.relative_to(folder) if path.is_relative_to(folder) else path
+        yield f"{shown}:{finding['line']}: {what}"
+    found_late = ", found after it had ended" if finding["phase"] is None else ""
+    yield f"    in {finding['test'] or 'a test that is not known'}{found_late}"

@@ -1,0 +1,177 @@
+"""The command line and the ini keys of the rules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from aldente._settings import (
+    BLOCKING_GROUPS,
+    DEFAULT_LEVELS,
+    Settings,
+    parse_levels,
+    parse_names,
+    parse_seconds,
+)
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Register the options of the rules."""
+    group = parser.getgroup("aldente")
+    group.addoption(
+        "--aldente-rule",
+        dest="aldente_rule",
+        action="append",
+        default=[],
+        metavar="RULE=LEVEL",
+        help="what happens with the findings of a rule: error, warn or off",
+    )
+    group.addoption(
+        "--aldente-strict",
+        dest="aldente_strict",
+        action="store_true",
+        default=False,
+        help="every finding is an error",
+    )
+    group.addoption(
+        "--aldente-timeout",
+        dest="aldente_timeout",
+        default=None,
+        metavar="SECONDS",
+        help="how long an async test, and each set-up and tear-down of an async fixture, may take",
+    )
+    group.addoption(
+        "--aldente-rules",
+        dest="aldente_rules",
+        action="store_true",
+        default=False,
+        help="explain every rule, and exit",
+    )
+    group.addoption(
+        "--aldente-explain",
+        dest="aldente_explain",
+        default=None,
+        metavar="RULE",
+        help="explain one rule, and exit",
+    )
+    group.addoption(
+        "--aldente-findings",
+        dest="aldente_findings",
+        default=None,
+        metavar="FILE",
+        help="write all findings to a file, as JSON lines",
+    )
+    group.addoption(
+        "--aldente-baseline",
+        dest="aldente_baseline",
+        default=None,
+        metavar="FILE",
+        help="a file of findings that are known: written if it is not there, else these are passed "
+        "over",
+    )
+    _add_ini(parser)
+
+
+def _add_ini(parser: pytest.Parser) -> None:
+    parser.addini(
+        "aldente_rules", "levels of rules, one 'rule = error|warn|off' a line", "linelist", []
+    )
+    parser.addini("aldente_strict", "default of --aldente-strict", "bool", False)
+    parser.addini("aldente_timeout", "default of --aldente-timeout", default=None)
+    parser.addini(
+        "aldente_slow_step",
+        "how long a step of the event loop may take, in seconds (default: 0.1)",
+        default=None,
+    )
+    parser.addini(
+        "aldente_blocking_calls",
+        "dotted names of blocking functions for the rule blocking-call, one a line",
+        "linelist",
+        [],
+    )
+    parser.addini(
+        "aldente_blocking_groups",
+        f"what the rule blocking-call looks at in addition: {', '.join(BLOCKING_GROUPS)}",
+        "args",
+        [],
+    )
+    parser.addini(
+        "aldente_known_tasks",
+        "names of coroutines that may be left running, with * as in file names, one a line",
+        "linelist",
+        [],
+    )
+
+
+def read(config: pytest.Config) -> dict[str, Any]:
+    """The fields of `Settings` that are about rules.
+
+    Raises:
+        InvalidSetting: a value is not allowed.
+    """
+    timeout = config.getoption("aldente_timeout")
+    if timeout is None:
+        timeout = config.getini("aldente_timeout")
+    slow_step = config.getini("aldente_slow_step")
+    return {
+        "levels": parse_levels(
+            config.getoption("aldente_rule"),
+            name="--aldente-rule",
+            strict=config.getoption("aldente_strict"),
+            defaults=parse_levels(
+                config.getini("aldente_rules"),
+                name="aldente_rules",
+                strict=config.getini("aldente_strict"),
+                defaults=DEFAULT_LEVELS,
+            ),
+        ),
+        "timeout": None if not timeout else parse_seconds("aldente_timeout", timeout),
+        "slow_step": (
+            parse_seconds("aldente_slow_step", slow_step) if slow_step else Settings().slow_step
+        ),
+        "blocking_functions": _names(config.getini("aldente_blocking_calls")),
+        "blocking_groups": parse_names(
+            "aldente_blocking_groups", config.getini("aldente_blocking_groups"), BLOCKING_GROUPS
+        ),
+        "known_tasks": _names(config.getini("aldente_known_tasks")),
+    }
+
+
+def _names(lines: Sequence[str]) -> tuple[str, ...]:
+    return tuple(line.strip() for line in lines if line.strip())
+
+
+def wants_files(config: pytest.Config) -> bool:
+    """Whether the findings of the run are to be written to a file, even if there are none."""
+    return (
+        config.getoption("aldente_findings") is not None
+        or config.getoption("aldente_baseline") is not None
+    )
+
+
+def explain(config: pytest.Config) -> int | None:
+    """Explain rules, if that is all that was asked for, and return the exit status.
+
+    Raises:
+        InvalidSetting: there is no rule of the given name.
+    """
+    one = config.getoption("aldente_explain")
+    if not one and not config.getoption("aldente_rules"):
+        return None
+    from aldente._diagnosis import findings
+    from aldente._plugin.findings import rules
+    from aldente._plugin.options import settings_of
+    from aldente._settings import parse_rule
+
+    levels = settings_of(config).levels
+    try:
+        chosen = (
+            [rules.rule_named(parse_rule("--aldente-explain", one))] if one else rules.all_rules()
+        )
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from None
+    writer = config.get_terminal_writer()
+    writer.line("\n\n".join(findings.explain(rule, levels[rule.name]) for rule in chosen))
+    return 0

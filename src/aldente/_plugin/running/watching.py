@@ -1,0 +1,214 @@
+"""Joins the rules about event loops to the loops that run tests and fixtures."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import weakref
+from collections.abc import Callable, Collection, Iterator
+from typing import Any
+
+import pytest
+
+from aldente import _asyncio_compat, _python_compat
+from aldente._guards import (
+    background_error,
+    blocking_call,
+    busy_loop,
+    deadlock,
+    leaked_asyncgen,
+    leaked_resource,
+    leaked_task,
+    nested_loop,
+    slow_step,
+    time_limit,
+)
+from aldente._guards.watchdog import Watchdog, Watcher
+from aldente._loops.ending import give_turns
+from aldente._loops.runner import LoopRunner
+from aldente._plugin.findings.allowing import is_allowed_somewhere
+from aldente._plugin.findings.hooks import hooks_of
+from aldente._plugin.options import settings_of
+from aldente._records import Finding
+from aldente.errors import DeadlockError
+
+AnyTask = asyncio.Task[Any]
+
+
+class LoopWatch:
+    """What the rules see of the event loops of a session; the observer of their runners.
+
+    Args:
+        config: pytest's configuration.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._settings = settings_of(config)
+        self._hooks = hooks_of(config)
+        self._report = self._hooks.collector.report
+        self._generators = leaked_asyncgen.Watch() if self._is_on("leaked-asyncgen") else None
+        self._slow_steps: slow_step.Watch | None = None
+        self._settle_loops: Callable[[], None] = lambda: None
+        # The tests that tasks and loops belong to which have outlived them.
+        self._makers: weakref.WeakKeyDictionary[object, str] = weakref.WeakKeyDictionary()
+        self._background_errors = background_error.Watch(
+            self._report, self._maker_of, self._other_finding
+        )
+        self._installed = contextlib.ExitStack()
+
+    def install(self) -> None:
+        """See what there is to see, until `uninstall`."""
+        enter = self._installed.enter_context
+        if self._is_on("background-error") or self._is_on("leaked-resource"):
+            enter(self._background_errors.installed())
+        if self._is_on("nested-loop"):
+            self._settle_loops = enter(nested_loop.watch(self._report))
+        if self._is_on("blocking-call"):
+            enter(
+                blocking_call.watch(
+                    self._report,
+                    groups=self._settings.blocking_groups,
+                    functions=self._settings.blocking_functions,
+                )
+            )
+        if self._is_on("leaked-resource"):
+            enter(leaked_resource.watch(self._report))
+        if self._generators is not None:
+            enter(self._generators.installed())
+        enter(Watchdog(list(self._watchers())).installed())
+
+    def prepare(self, loop: asyncio.AbstractEventLoop) -> None:
+        """See the errors of a loop that is not of asyncio's own kind."""
+        if not isinstance(loop, asyncio.BaseEventLoop) and self._is_on("background-error"):
+            loop.set_exception_handler(self._background_errors.handle)
+
+    def uninstall(self) -> None:
+        """Undo what `install` has done."""
+        self._installed.close()
+
+    def _watchers(self) -> Iterator[Watcher]:
+        yield time_limit.Watch(self._describe_tasks)
+        never_awaited = self._hooks.never_awaited
+        if never_awaited is not None:
+            yield busy_loop.Watch(never_awaited.pause, never_awaited.resume)
+        if self._is_on("deadlock"):
+            # Threads that were there before the first loop ran: pytest-xdist's, for example.
+            bystanders = frozenset(_python_compat.frames_of_threads())
+            yield deadlock.Watch(self._on_deadlock, bystanders)
+        if self._is_on("slow-step"):
+            self._slow_steps = slow_step.Watch(
+                self._report,
+                self._settings.slow_step,
+                lambda: is_allowed_somewhere("slow-step"),
+            )
+            yield self._slow_steps
+
+    def _is_on(self, rule: str) -> bool:
+        return self._settings.levels[rule] != "off"
+
+    def on_run_end(self, runner: LoopRunner) -> None:
+        """Conclude what is about the run; on its thread."""
+        self._settle_loops()
+        if self._slow_steps is not None:
+            self._slow_steps.on_run_end(runner)
+
+    def on_interrupt(self, runner: LoopRunner) -> None:
+        """Keep what the tasks were waiting for when Ctrl-C was pressed."""
+        self._hooks.interrupted_in = self._describe_tasks(runner)
+
+    def on_leftovers(self, runner: LoopRunner) -> None:
+        """Report what is left on a loop that is about to be closed."""
+        loop = runner.loop
+        left = [task for task in runner.leftover_tasks() if not runner.is_hosting(task)]
+        self.report_tasks([task for task in left if task not in self._makers])
+        if self._generators is not None:
+            for finding in self._generators.find(_asyncio_compat.unfinished_async_generators(loop)):
+                self._report(finding)
+        if self._is_on("leaked-resource"):
+            for finding in leaked_resource.find(loop):
+                self._report(finding)
+
+    def note_maker(self, loop_or_task: object, test: str) -> None:
+        """Remember which test a loop or task belongs to that outlives it."""
+        with contextlib.suppress(TypeError):
+            self._makers[loop_or_task] = test
+
+    def report_left_by(self, test: str, runner: LoopRunner, before: Collection[AnyTask]) -> None:
+        """Report the tasks that a test leaves on a loop that lives on.
+
+        Args:
+            test: its node id.
+            runner: the runner of the loop.
+            before: the tasks that were pending before.
+        """
+
+        def new_tasks() -> list[AnyTask]:
+            return [
+                task
+                for task in asyncio.all_tasks(runner.loop)
+                if task not in before and not runner.is_hosting(task)
+            ]
+
+        if _asyncio_compat.may_have_tasks(runner.loop) and new_tasks():
+            give_turns(runner.loop, new_tasks)
+            left = new_tasks()
+            self.report_tasks(left, users_only=True)
+            for task in left:
+                self.note_maker(task, test)
+
+    def report_tasks(self, tasks: Collection[AnyTask], *, users_only: bool = False) -> None:
+        """Report tasks that are left pending."""
+        if self._is_on("leaked-task"):
+            known = self._settings.known_tasks
+            for finding in leaked_task.find(tasks, known=known, users_only=users_only):
+                self._report(finding)
+
+    def _maker_of(self, future: object) -> str | None:
+        if future is None:
+            return None
+        maker = self._makers.get(future)
+        if maker is None and isinstance(future, asyncio.Future):
+            maker = self._makers.get(future.get_loop())
+        return maker
+
+    def _other_finding(self, context: dict[str, Any]) -> Finding | None:
+        return leaked_resource.from_context(context) if self._is_on("leaked-resource") else None
+
+    def _describe_tasks(self, runner: LoopRunner) -> str:
+        from aldente._diagnosis import await_graph
+        from aldente._diagnosis import deadlock as diagnosis
+
+        main = runner.main_task
+        graph = await_graph.snapshot(_tasks_of(runner))
+        return diagnosis.explain(
+            graph, main=main.get_name() if main is not None else None, folder=self._config.rootpath
+        )
+
+    def _on_deadlock(self, runner: LoopRunner) -> None:
+        from aldente._diagnosis import await_graph
+        from aldente._diagnosis import deadlock as diagnosis
+
+        main = runner.main_task
+        if main is None or main.done():
+            return
+        name, folder = main.get_name(), self._config.rootpath
+        graph = await_graph.snapshot(_tasks_of(runner))
+        summary = diagnosis.summary(graph, main=name, folder=folder)
+        self._report(
+            Finding(
+                deadlock.RULE.name,
+                summary,
+                "Have somebody set, release, notify or feed what is waited for, in every case; a "
+                "time-out (asyncio.timeout) around the wait turns a hang into an error.",
+            )
+        )
+        if self._settings.levels["deadlock"] == "error":
+            error = DeadlockError(name, deadlock.LIMIT, summary)
+            error.add_note(diagnosis.explain(graph, main=name, folder=folder))
+            runner.end(error)
+
+
+def _tasks_of(runner: LoopRunner) -> list[AnyTask]:
+    """The tasks that are pending on a loop, without those that only host a fixture."""
+    return [task for task in runner.leftover_tasks() if not runner.is_hosting(task)]

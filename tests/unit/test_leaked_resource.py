@@ -1,0 +1,569 @@
+"""The rule ``leaked-resource`` names what is open when its loop ends, and where it was made."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import os
+import re
+import socket
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import aiohttp.web
+import anyio
+import httpx
+import pytest
+
+from aldente._guards import leaked_resource
+from aldente._places import source_line
+from aldente._records import Finding, SourcePlace
+
+AsyncFunction = Callable[..., Coroutine[Any, Any, Any]]
+
+pytestmark = [
+    pytest.mark.skipif("sys.platform == 'win32'"),
+    # Most of these tests leak on purpose.
+    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore:Unclosed:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+@pytest.fixture(autouse=True)
+def watching() -> Iterator[None]:
+    """The rule is watching; what a test has leaked is collected before the next."""
+    with leaked_resource.watch(lambda finding: None, current_test=lambda: "test_app.py::test"):
+        yield
+    gc.collect()
+
+
+def leaks_of(*functions: AsyncFunction) -> list[Finding]:
+    """Run functions on one loop, cancel what they have started, and find what they leak."""
+    loop = asyncio.new_event_loop()
+    results = []
+    try:
+        for function in functions:
+            results.append(loop.run_until_complete(function()))
+        tasks = asyncio.all_tasks(loop)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            loop.run_until_complete(asyncio.wait(tasks))
+        return leaked_resource.find(loop)
+    finally:
+        for result in results:
+            close(result)
+        loop.run_until_complete(asyncio.sleep(0.01))
+        loop.close()
+
+
+def close(result: Any) -> None:
+    """Close what a function has left open, for real."""
+    for leaked in result if isinstance(result, (list, tuple)) else [result]:
+        if isinstance(leaked, asyncio.subprocess.Process):
+            with contextlib.suppress(ProcessLookupError):
+                leaked.kill()
+            leaked._transport.close()  # type: ignore[attr-defined]
+        elif hasattr(leaked, "close"):
+            leaked.close()
+
+
+def seen(finding: Finding) -> tuple[str, str]:
+    """What a finding says, without the numbers of this run, and the source line of its place."""
+    what = re.sub(r":\d{4,5}\b", ":PORT", re.sub(r"pid \d+", "pid PID", finding.what))
+    assert finding.rule == "leaked-resource"
+    assert finding.place is not None, finding
+    assert finding.place.path == __file__
+    assert finding.made_by == "test_app.py::test"
+    return what, source_line(finding.place)
+
+
+def only(findings: list[Finding]) -> Finding:
+    assert len(findings) == 1, findings
+    return findings[0]
+
+
+@contextlib.contextmanager
+def listening() -> Iterator[int]:
+    """A port of another thread's server, which accepts connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(100):
+        writer.write(data)
+    writer.close()
+
+
+def test_a_connection_is_found() -> None:
+    """An open connection is found with its peer, the line that made it, and the mend."""
+    with listening() as port:
+
+        async def main() -> Any:
+            return (await asyncio.open_connection("127.0.0.1", port))[1]
+
+        finding = only(leaks_of(main))
+    assert seen(finding) == (
+        "A connection to 127.0.0.1:PORT was still open when its event loop ended.",
+        'return (await asyncio.open_connection("127.0.0.1", port))[1]',
+    )
+    assert finding.mend == (
+        "Close it by writer.close() and 'await writer.wait_closed()', or transport.close(); the session, client "
+        "or pool of a library by 'async with' or its own close()."
+    )
+
+
+def test_a_server_is_found() -> None:
+    """A listening server is found with its addresses, started or not."""
+
+    async def started() -> Any:
+        return await asyncio.start_server(echo, "127.0.0.1", 0)
+
+    async def not_started() -> Any:
+        return await asyncio.start_server(echo, "127.0.0.1", 0, start_serving=False)
+
+    finding = only(leaks_of(started))
+    assert seen(finding) == (
+        "A server on 127.0.0.1:PORT was still open when its event loop ended.",
+        'return await asyncio.start_server(echo, "127.0.0.1", 0)',
+    )
+    assert finding.mend == (
+        "Use 'async with server:', or server.close() and 'await server.wait_closed()' in the tear-down."
+    )
+    assert seen(only(leaks_of(not_started)))[0].startswith("A server on 127.0.0.1:PORT")
+
+
+def test_a_unix_server_is_found(tmp_path: Path) -> None:
+    """A server on a Unix socket, and a connection to one, are found with the path."""
+    path = os.path.relpath(tmp_path / "s")
+
+    async def main() -> Any:
+        server = await asyncio.start_unix_server(echo, path)
+        _, writer = await asyncio.open_unix_connection(path)
+        return server, writer
+
+    assert [seen(finding) for finding in leaks_of(main)] == [
+        (
+            f"A server on {path} was still open when its event loop ended.",
+            "server = await asyncio.start_unix_server(echo, path)",
+        ),
+        (
+            f"A connection to {path} was still open when its event loop ended.",
+            "_, writer = await asyncio.open_unix_connection(path)",
+        ),
+    ]
+
+
+def test_an_accepted_connection_goes_with_its_other_end() -> None:
+    """Of a connection within the process only the end that was made is found, not the accepted one."""
+
+    async def main() -> Any:
+        server = await asyncio.start_server(echo, "127.0.0.1", 0)
+        _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        await asyncio.sleep(0.01)
+        server.close()
+        return writer
+
+    finding = only(leaks_of(main))
+    assert seen(finding)[1].startswith("_, writer = await asyncio.open_connection(")
+
+
+class Silent(asyncio.Protocol):
+    """Never closes its connection."""
+
+    made: asyncio.Event
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.made.set()
+
+
+async def accept_silently() -> tuple[asyncio.Server, socket.socket]:
+    Silent.made = asyncio.Event()
+    server = await asyncio.get_running_loop().create_server(Silent, "127.0.0.1", 0)
+    client = socket.create_connection(server.sockets[0].getsockname())
+    await Silent.made.wait()
+    server.close()
+    return server, client
+
+
+def test_an_accepted_connection_is_found() -> None:
+    """A connection that a server has accepted is found at the server's line while its peer is open."""
+    finding = only(leaks_of(accept_silently))
+    assert seen(finding) == (
+        "A connection from 127.0.0.1:PORT, accepted by a server, was still open when its event loop ended.",
+        'server = await asyncio.get_running_loop().create_server(Silent, "127.0.0.1", 0)',
+    )
+    assert finding.details == ("That is where the server was made that has accepted it.",)
+    assert finding.mend == (
+        "Close it in the server's handler, by writer.close() in a 'finally'; and close the other end."
+    )
+
+
+@pytest.mark.skipif("sys.platform != 'linux'", reason="elsewhere the kernel does not tell")
+def test_an_accepted_connection_without_peer_is_ending() -> None:
+    """An accepted connection whose peer has closed, unnoticed as yet, is not found."""
+
+    async def main() -> Any:
+        server, client = await accept_silently()
+        client.close()
+        return server
+
+    assert leaks_of(main) == []
+
+
+def test_a_datagram_socket_is_found() -> None:
+    """An open datagram socket is found with its address."""
+
+    async def main() -> Any:
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.create_datagram_endpoint(
+            asyncio.DatagramProtocol, local_addr=("127.0.0.1", 0)
+        )
+        return transport
+
+    finding = only(leaks_of(main))
+    assert seen(finding) == (
+        "A datagram socket on 127.0.0.1:PORT was still open when its event loop ended.",
+        "transport, _ = await loop.create_datagram_endpoint(",
+    )
+    assert finding.mend == "Close it by transport.close() in a 'finally' or the tear-down."
+
+
+def test_pipes_are_found() -> None:
+    """Both ends of a pipe are found."""
+
+    async def main() -> Any:
+        loop = asyncio.get_running_loop()
+        reading, writing = os.pipe()
+        reader, _ = await loop.connect_read_pipe(asyncio.Protocol, os.fdopen(reading, "rb"))
+        writer, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, os.fdopen(writing, "wb"))
+        return reader, writer
+
+    findings = leaks_of(main)
+    assert [seen(finding)[0] for finding in findings] == [
+        "A transport for reading a pipe was still open when its event loop ended.",
+        "A transport for writing a pipe was still open when its event loop ended.",
+    ]
+    assert seen(findings[1])[1].startswith("writer, _ = await loop.connect_write_pipe(")
+    assert findings[0].mend == "Close it by transport.close()."
+
+
+@pytest.mark.parametrize("streams", [{}, {"stdin": -1, "stdout": -1}])
+def test_a_subprocess_is_found(streams: dict[str, Any]) -> None:
+    """A subprocess that nobody has waited for is found once, with its command but not its pipes."""
+
+    async def main() -> Any:
+        return await asyncio.create_subprocess_exec("sleep", "60", **streams)
+
+    finding = only(leaks_of(main))
+    assert seen(finding) == (
+        "The subprocess 'sleep 60' (pid PID) had not been waited for when its event loop ended.",
+        'return await asyncio.create_subprocess_exec("sleep", "60", **streams)',
+    )
+    assert finding.mend == (
+        "'await process.wait()' or 'await process.communicate()', after process.terminate() if it does not end by "
+        "itself."
+    )
+
+
+def test_a_session_of_aiohttp_is_found() -> None:
+    """The connection that a client library keeps is found at the user's line that asked for it."""
+
+    async def main() -> Any:
+        session = aiohttp.ClientSession()
+        server = await asyncio.start_server(answer_http, "127.0.0.1", 0)
+        async with session.get(url_of(server)) as response:
+            await response.text()
+        server.close()
+        return session._connector
+
+    assert seen(only(leaks_of(main)))[1] == "async with session.get(url_of(server)) as response:"
+
+
+def test_a_client_of_httpx_is_found() -> None:
+    """A connection that was made in a task of a library's own is found with its peer and its test."""
+
+    async def main() -> Any:
+        client = httpx.AsyncClient(trust_env=False)
+        server = await asyncio.start_server(answer_http, "127.0.0.1", 0)
+        assert (await client.get(url_of(server))).text == "hello"
+        server.close()
+        pool: Any = client._transport
+        return pool._pool._connections[0]._connection._network_stream._stream._transport
+
+    finding = only(leaks_of(main))
+    assert finding.what.startswith("A connection to 127.0.0.1:")
+    assert (finding.place, finding.made_by) == (None, "test_app.py::test")
+
+
+def url_of(server: asyncio.Server) -> str:
+    return "http://{}:{}/".format(*server.sockets[0].getsockname())
+
+
+async def answer_http(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
+    await reader.read()
+    writer.close()
+
+
+@contextlib.asynccontextmanager
+async def serving() -> AsyncIterator[str]:
+    """The address of a web server of aiohttp."""
+
+    async def handle(request: aiohttp.web.Request) -> aiohttp.web.Response:
+        return aiohttp.web.Response(text="hello")
+
+    application = aiohttp.web.Application()
+    application.router.add_get("/", handle)
+    runner = aiohttp.web.AppRunner(application)
+    await runner.setup()
+    await aiohttp.web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield "http://{}:{}/".format(*runner.addresses[0])
+    finally:
+        await runner.cleanup()
+
+
+async def use_streams() -> None:
+    server = await asyncio.start_server(echo, "127.0.0.1", 0)
+    async with server:
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        writer.write(b"hello")
+        assert await reader.read(5) == b"hello"
+        writer.close()
+        await writer.wait_closed()
+
+
+async def begin_to_close() -> None:
+    server = await asyncio.start_server(echo, "127.0.0.1", 0)
+    _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    writer.close()
+    server.close()
+
+
+async def leave_task_that_closes() -> list[Any]:
+    server = await asyncio.start_server(echo, "127.0.0.1", 0)
+
+    async def connect() -> None:
+        _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        server.close()
+        with contextlib.closing(writer):
+            started.set()
+            await asyncio.Event().wait()
+
+    started = asyncio.Event()
+    task = asyncio.create_task(connect())
+    await started.wait()
+    return [task]
+
+
+async def use_subprocesses() -> None:
+    no_errors: Any = None
+    process = await asyncio.create_subprocess_exec("true")
+    assert await process.wait() == 0
+    process = await asyncio.create_subprocess_shell("echo hello", stdout=asyncio.subprocess.PIPE)
+    assert await process.communicate() == (b"hello\n", no_errors)
+    process = await asyncio.create_subprocess_exec("echo", stdout=asyncio.subprocess.PIPE)
+    assert await process.wait() == 0
+    with pytest.raises(FileNotFoundError):
+        await asyncio.create_subprocess_exec("no-such-program")
+
+
+async def use_clients() -> None:
+    async with serving() as url:
+        async with aiohttp.ClientSession() as session, session.get(url) as response:
+            assert await response.text() == "hello"
+        async with httpx.AsyncClient(trust_env=False) as client:
+            assert (await client.get(url)).text == "hello"
+
+
+async def use_anyio() -> None:
+    async with await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=0) as listener:
+        port = listener.extra(anyio.abc.SocketAttribute.local_port)
+        async with await anyio.connect_tcp("127.0.0.1", port) as stream:
+            await stream.send(b"hello")
+    async with await anyio.open_process(["true"]) as process:
+        await process.wait()
+
+
+async def use_the_loop_itself() -> None:
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(10, print)
+    await asyncio.to_thread(loop.call_soon_threadsafe, print)
+    loop.remove_signal_handler(10)
+
+
+async def fail_to_connect() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection("127.0.0.1", port)
+    file = await asyncio.to_thread(open, __file__, "rb")
+    with file, pytest.raises(ValueError, match="Pipe transport is"):
+        await asyncio.get_running_loop().connect_read_pipe(asyncio.Protocol, file)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        use_streams,
+        begin_to_close,
+        leave_task_that_closes,
+        use_subprocesses,
+        use_clients,
+        use_anyio,
+        use_the_loop_itself,
+        fail_to_connect,
+    ],
+)
+def test_what_is_closed_is_not_found(function: AsyncFunction) -> None:
+    """What has been closed, begins to close or closes with its task is no leak, nor is the loop itself."""
+    assert leaks_of(function) == []
+
+
+def test_a_loop_is_not_charged_with_those_of_others() -> None:
+    """Each loop has its own resources, also one in another thread."""
+    ready, done = threading.Event(), threading.Event()
+    found = []
+
+    async def serve() -> Any:
+        server = await asyncio.start_server(echo, "127.0.0.1", 0)
+        ready.set()
+        await asyncio.to_thread(done.wait)
+        return server
+
+    thread = threading.Thread(target=lambda: found.extend(leaks_of(serve)))
+    thread.start()
+    try:
+        assert ready.wait(60)
+        assert leaks_of(use_streams) == []
+    finally:
+        done.set()
+        thread.join()
+    assert seen(only(found))[0].startswith("A server on")
+
+
+def test_what_is_older_than_the_watch_is_found() -> None:
+    """What was made while nobody was watching is found too, without its place."""
+    loop = asyncio.new_event_loop()
+    with listening() as port:
+        with leaked_resource.watch():
+            pass
+        made = []
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(leaked_resource, "_makings", {})
+            server = loop.run_until_complete(asyncio.start_server(echo, "127.0.0.1", 0))
+            made = [
+                server,
+                loop.run_until_complete(asyncio.open_connection("127.0.0.1", port))[1],
+            ]
+        findings = leaked_resource.find(loop)
+    close(made)
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.close()
+    assert [finding.place for finding in findings] == [None, None]
+    assert [finding.what.split(" on ")[0].split(" to ")[0] for finding in findings] == [
+        "A server",
+        "A connection",
+    ]
+
+
+def test_a_closed_loop_and_one_of_uvloop_give_nothing() -> None:
+    """Loops that can't or don't show what is open on them are taken to have nothing."""
+    loop = asyncio.new_event_loop()
+    loop.close()
+    assert leaked_resource.find(loop) == []
+    uvloop = pytest.importorskip("uvloop")
+    with contextlib.closing(uvloop.new_event_loop()) as other:
+        server = other.run_until_complete(asyncio.start_server(echo, "127.0.0.1", 0))
+        assert leaked_resource.find(other) == []
+        server.close()
+        other.run_until_complete(server.wait_closed())
+
+
+def test_places_are_remembered_weakly() -> None:
+    """Watching keeps nothing alive."""
+    assert leaks_of(use_streams, use_subprocesses) == []
+    gc.collect()
+    assert len(leaked_resource._makings) == 0
+
+
+def test_patches_are_undone() -> None:
+    """Watching leaves the classes of asyncio as they were."""
+    classes: list[Any] = [asyncio.BaseTransport, asyncio.Server]
+    during = [owner.__init__ for owner in classes]
+    with leaked_resource.watch():
+        assert [owner.__init__ for owner in classes] != during
+    assert [owner.__init__ for owner in classes] == during
+    assert [dict(vars(owner))["__init__"] for owner in classes] == during
+
+
+@pytest.mark.parametrize(
+    ("message", "mend"),
+    [
+        (
+            "Unclosed client session",
+            "Use 'async with aiohttp.ClientSession() as session:', or 'await session.close()' in the tear-down.",
+        ),
+        (
+            "Unclosed connector",
+            "Close the session that uses it, or 'await connector.close()'.",
+        ),
+        (
+            "Unclosed connection",
+            "Use 'async with session.get(...) as response:', which gives the connection back, or "
+            "'response.release()'.",
+        ),
+        (
+            "Unclosed pool",
+            "Close it where it was made, best by 'async with'; in a fixture after the 'yield'.",
+        ),
+    ],
+)
+def test_what_a_library_says_is_a_finding(message: str, mend: str) -> None:
+    """A library's word that something is unclosed becomes a finding with a mend for it."""
+    assert leaked_resource.from_context({"message": message, "object": "pool"}) == Finding(
+        "leaked-resource", f"{message}.", mend
+    )
+
+
+def test_a_session_of_aiohttp_says_so_itself() -> None:
+    """What aiohttp says of a forgotten session is a finding, in debug mode with its place."""
+    contexts: list[dict[str, Any]] = []
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda loop, context: contexts.append(context))
+        aiohttp.ClientSession()
+        gc.collect()
+
+    with asyncio.Runner(debug=True) as runner:
+        runner.run(main())
+    finding = leaked_resource.from_context(contexts[0])
+    assert finding is not None
+    assert finding.what == "Unclosed client session (aiohttp)."
+    assert finding.place is not None
+    assert source_line(SourcePlace(finding.place.path, finding.place.line)) == (
+        "aiohttp.ClientSession()"
+    )
+
+
+@pytest.mark.parametrize(
+    "context",
+    [
+        {"message": "Task was destroyed but it is pending!"},
+        {"message": "Unclosed session", "exception": ValueError()},
+        {"message": None},
+        {},
+    ],
+)
+def test_other_words_are_no_finding(context: dict[str, Any]) -> None:
+    """Only what libraries say of unclosed resources is a finding of this rule."""
+    assert leaked_resource.from_context(context) is None
