@@ -269,11 +269,25 @@ def unfinished_count(queue: asyncio.Queue[Any]) -> int | None:
     return count if isinstance(count, int) else None
 
 
-def as_completed_futures(iterator: Any) -> list[asyncio.Future[Any]]:
-    """The futures of an ``asyncio.as_completed`` that are not done; empty when it doesn't tell.
+def as_completed_futures(
+    variables: dict[str, Any], loop: asyncio.AbstractEventLoop
+) -> list[asyncio.Future[Any]]:
+    """The futures of an ``asyncio.as_completed`` that are not done.
 
     There is no public way from what ``as_completed`` gives to the futures. From CPython 3.13 on an
-    object keeps them in ``_todo``; before, they are in no variable that a waiting frame can see.
-    Checked on CPython 3.11, 3.12 and 3.13.
+    object keeps them in ``_todo``; before, only the callback of each future leads to the queue from
+    which the next one is taken. Checked on CPython 3.11, 3.12 and 3.13.
+
+    Args:
+        variables: those of the coroutine that waits for the next future.
+        loop: the loop whose tasks are looked at; before CPython 3.13 bare futures are not found.
     """
-    return list(getattr(iterator, "_todo", ()))
+    if "self" in variables:
+        return list(getattr(variables["self"], "_todo", ()))
+    queue = variables.get("done")
+    function = "as_completed.<locals>._on_completion"
+    return [
+        task
+        for task in asyncio.all_tasks(loop)
+        if queue is not None and _callback_variable(task, function, "done") is queue
+    ]

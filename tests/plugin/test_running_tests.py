@@ -197,16 +197,17 @@ def test_sync_test_that_returns_a_coroutine_fails(run_project: RunProject) -> No
     result.assert_outcomes(failed=2)
     result.stdout.fnmatch_lines(
         [
-            "test_it.py:6: 'test_forgotten' is a plain function that returned the coroutine 'fetch', "
-            "and nothing awaited it.",
-            "What it stands for has not run, so the test has tested nothing.",
-            "Mend: write 'async def test_forgotten' and await the call inside. If 'test_forgotten' is "
-            "already async, one of its decorators hides it: have the decorator return an 'async def' "
-            "function.",
-            "*returned an awaitable (Future), and nothing awaited it.",
+            "never-awaited: 'test_forgotten' is a plain function that returned the coroutine 'fetch'; nothing",
+            "awaited it.",
+            "  test_it.py:6",
+            "    def test_forgotten():",
+            "Why: *",
+            "Mend: Write 'async def test_forgotten' and await the call inside. If 'test_forgotten' is already",
+            "async, one of its decorators hides it: have the decorator return an 'async def' function.",
+            "*returned an awaitable (Future); nothing*",
         ]
     )
-    result.stdout.no_fnmatch_line("*never awaited*")
+    result.stdout.no_fnmatch_line("*was never awaited*")
     result.stdout.no_fnmatch_line("*During handling*")
 
 
@@ -333,10 +334,11 @@ def test_an_async_test_that_returns_an_awaitable_fails(run_project: RunProject) 
     result.assert_outcomes(failed=2)
     result.stdout.fnmatch_lines(
         [
-            "test_it.py:7: 'test_coroutine' returned the coroutine 'fetch', and nothing awaited it.",
-            "What it stands for has not run, so the test has tested nothing of it.",
+            "never-awaited: 'test_coroutine' returned the coroutine 'fetch', and nothing awaited it.",
+            "  test_it.py:7",
+            "    async def test_coroutine():",
             "Mend: 'await' it in the test, and assert on what it gives.",
-            "test_it.py:10: 'test_generator' returned the async generator 'stream', and nothing *",
+            "never-awaited: 'test_generator' returned the async generator 'stream', and nothing awaited it.",
         ]
     )
-    result.stdout.no_fnmatch_line("*never awaited*")
+    result.stdout.no_fnmatch_line("*was never awaited*")

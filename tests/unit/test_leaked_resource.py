@@ -275,42 +275,52 @@ def test_a_subprocess_is_found(streams: dict[str, Any]) -> None:
 def test_a_session_of_aiohttp_is_found() -> None:
     """The connection that a client library keeps is found at the user's line that asked for it."""
 
-    async def main() -> Any:
-        session = aiohttp.ClientSession()
-        server = await asyncio.start_server(answer_http, "127.0.0.1", 0)
-        async with session.get(url_of(server)) as response:
-            await response.text()
-        server.close()
-        return session._connector
+    with answering() as url:
 
-    assert seen(only(leaks_of(main)))[1] == "async with session.get(url_of(server)) as response:"
+        async def main() -> Any:
+            session = aiohttp.ClientSession()
+            async with session.get(url) as response:
+                await response.text()
+            return session._connector
+
+        finding = only(leaks_of(main))
+    assert seen(finding)[1] == "async with session.get(url) as response:"
 
 
 def test_a_client_of_httpx_is_found() -> None:
     """A connection that was made in a task of a library's own is found with its peer and its test."""
 
-    async def main() -> Any:
-        client = httpx.AsyncClient(trust_env=False)
-        server = await asyncio.start_server(answer_http, "127.0.0.1", 0)
-        assert (await client.get(url_of(server))).text == "hello"
-        server.close()
-        pool: Any = client._transport
-        return pool._pool._connections[0]._connection._network_stream._stream._transport
+    with answering() as url:
 
-    finding = only(leaks_of(main))
+        async def main() -> Any:
+            client = httpx.AsyncClient(trust_env=False)
+            assert (await client.get(url)).text == "hello"
+            pool: Any = client._transport
+            return pool._pool._connections[0]._connection._network_stream._stream._transport
+
+        finding = only(leaks_of(main))
     assert finding.what.startswith("A connection to 127.0.0.1:")
     assert (finding.place, finding.made_by) == (None, "test_app.py::test")
 
 
-def url_of(server: asyncio.Server) -> str:
-    return "http://{}:{}/".format(*server.sockets[0].getsockname())
+@contextlib.contextmanager
+def answering() -> Iterator[str]:
+    """The address of another thread's web server, which answers once and keeps the connection."""
+    done = threading.Event()
 
+    def answer(server: socket.socket) -> None:
+        connection, _ = server.accept()
+        with connection:
+            connection.recv(10_000)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
+            done.wait()
 
-async def answer_http(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    await reader.readuntil(b"\r\n\r\n")
-    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
-    await reader.read()
-    writer.close()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=answer, args=[server], daemon=True)
+        thread.start()
+        yield "http://{}:{}/".format(*server.getsockname())
+        done.set()
+        thread.join(60)
 
 
 @contextlib.asynccontextmanager

@@ -70,12 +70,15 @@ def _look_at_all(tasks: Iterable[AnyTask]) -> list[LiveTask]:
 
 def _order(live: LiveTask) -> tuple[Any, ...]:
     places = tuple((link.frame.f_code.co_filename, link.frame.f_lineno) for link in live.links)
-    return natural_key(live.task.get_name()), _coroutine_name(live.task), places
+    return natural_key(live.task.get_name()), _coroutine_name(live), places
 
 
-def _coroutine_name(task: AnyTask) -> str:
-    coroutine = task.get_coro()
-    return str(getattr(coroutine, "__qualname__", type(coroutine).__name__))
+def _coroutine_name(live: LiveTask) -> str:
+    coroutine = live.task.get_coro()
+    name = getattr(coroutine, "__qualname__", None)
+    if name is None:  # a step of an async generator
+        return live.links[0].function if live.links else type(coroutine).__name__
+    return str(name)
 
 
 class _Snapshot:
@@ -121,7 +124,7 @@ class _Snapshot:
         own = _own_links(live.links)
         return WaitingTask(
             name=live.task.get_name(),
-            coroutine=_coroutine_name(live.task),
+            coroutine=_coroutine_name(live),
             frames=tuple(_frame(link) for link in live.links),
             own_frames=tuple(_frame(link) for link in own),
             wait=self._wait(index, live),

@@ -100,7 +100,7 @@ class Phrases:
     def _tasks_phrase(self, wait: Wait) -> str:
         through = f" ({wait.through})" if wait.through else ""
         if not wait.tasks:
-            return f"waits for futures that no task stands behind{through}"
+            return f"waits for futures behind which no task is seen{through}"
         one_of = "one of " if wait.is_any and len(wait.tasks) > 1 else ""
         return f"waits for {one_of}{self._enumerate(wait.tasks)}{through}"
 

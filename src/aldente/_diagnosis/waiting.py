@@ -114,7 +114,7 @@ def _recognise(links: Sequence[Link], future: AnyFuture) -> LiveWait:
         if recogniser is not None:
             wait = recogniser(variables_of(link.frame), future, wait)
         else:
-            wait = _recognise_by_module(link, wait)
+            wait = _recognise_by_module(link, future, wait)
     return wait or _wait_for_future(future)
 
 
@@ -222,14 +222,14 @@ _WORLD = frozenset(
 )
 
 
-def _recognise_by_module(link: Link, inner: LiveWait | None) -> LiveWait | None:
+def _recognise_by_module(link: Link, future: AnyFuture, inner: LiveWait | None) -> LiveWait | None:
     module = link.frame.f_code.co_filename.removeprefix(_ASYNCIO_FOLDER)
     if module in _WORLD and (inner is None or inner.kind is Kind.INPUT_OUTPUT):
         return LiveWait(Kind.INPUT_OUTPUT, detail=link.function)
     if link.function.endswith("_wait_for_one"):
         # No public name: asyncio.as_completed makes it.
-        iterator = variables_of(link.frame).get("self")
-        futures = _asyncio_compat.as_completed_futures(iterator)
+        variables = variables_of(link.frame)
+        futures = _asyncio_compat.as_completed_futures(variables, future.get_loop())
         return LiveWait(Kind.TASKS, through="asyncio.as_completed", is_any=True, futures=futures)
     return inner
 

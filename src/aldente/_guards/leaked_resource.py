@@ -254,7 +254,7 @@ def _describe(made: Any) -> tuple[str, str]:
         # Those for writing are both, as they notice when the other end is closed.
         end = "writing" if isinstance(made, asyncio.WriteTransport) else "reading"
         return f"A transport for {end} a pipe was still open", "Close it by transport.close()."
-    if isinstance(made, asyncio.DatagramTransport):
+    if getattr(made.get_extra_info("socket"), "type", None) == socket.SOCK_DGRAM:
         return f"A datagram socket{_of_addresses(made)} was still open", (
             "Close it by transport.close() in a 'finally' or the tear-down."
         )

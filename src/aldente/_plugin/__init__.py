@@ -125,6 +125,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
     try:
         return (yield)
     except pytest.fail.Exception as failure:
+        if refusals.report_returned_awaitable(pyfuncitem, failure):
+            return True
         clearer = refusals.explained(pyfuncitem, failure)
         if clearer is failure:
             raise

@@ -8,24 +8,35 @@ from typing import NoReturn
 
 import pytest
 
+from aldente._guards import never_awaited
 from aldente._plugin import items, pytest_compat
+from aldente._plugin.findings.hooks import hooks_of
 from aldente._plugin.options import settings_of
 from aldente._plugin.pytest_compat import Failure
+from aldente._records import Finding, SourcePlace
 
 # 8.4.0 does not have the special one, which came back with 8.4.1.
 _ReturnedValueWarning = getattr(pytest, "PytestReturnNotNoneWarning", pytest.PytestWarning)
+
+
+def report_returned_awaitable(item: pytest.Function, failure: Failure) -> bool:
+    """Report that a sync test returned an awaitable, in place of pytest's refusal of it.
+
+    Returns:
+        Whether it is reported; not when the failure is about something else or the rule is off.
+    """
+    if not pytest_compat.is_async_refusal(failure):
+        return False
+    result = pytest_compat.returned_by_test(failure)
+    return result is not None and _report(item, result, is_async=False)
 
 
 def explained(item: pytest.Function, failure: Failure) -> Failure:
     """A clearer failure in place of pytest's refusal of an async test; any other unchanged."""
     if not pytest_compat.is_async_refusal(failure):
         return failure
-    result = pytest_compat.returned_by_test(failure)
-    if result is not None:
-        if inspect.iscoroutine(result):
-            # The failure says it; Python's warning that it was never awaited would say it again.
-            result.close()
-        return Failure(_message_for_result(item, result), pytrace=False)
+    if pytest_compat.returned_by_test(failure) is not None:
+        return failure
     if settings_of(item.config).mode == "strict" and not items.is_claimed_elsewhere(item):
         return Failure(_message_for_unmarked(item), pytrace=False)
     return failure
@@ -43,14 +54,13 @@ def refuse_async_generator(item: pytest.Function) -> NoReturn:
 
 
 def refuse_result(item: pytest.Function, result: object) -> None:
-    """Fail an async test that returned an awaitable, and warn of one that returned a value.
+    """Report an async test that returned an awaitable, and warn of one that returned a value.
 
     pytest warns of a value that a sync test returns. 8.4.0 failed the test, so it is not handed on.
     """
     if hasattr(result, "__await__") or hasattr(result, "__aiter__"):
-        if inspect.iscoroutine(result):
-            result.close()
-        pytest.fail(_message_for_awaitable(item, result), pytrace=False)
+        _report(item, result, is_async=True)
+        return
     warnings.warn(
         _ReturnedValueWarning(
             f"Test functions should return None, but {item.nodeid} returned {type(result)!r}.\n"
@@ -60,23 +70,30 @@ def refuse_result(item: pytest.Function, result: object) -> None:
     )
 
 
-def _message_for_awaitable(item: pytest.Function, result: object) -> str:
-    return (
-        f"{place(item)}: {item.originalname!r} returned {_kind(result)}, and nothing awaited it.\n"
-        "What it stands for has not run, so the test has tested nothing of it.\n"
-        "Mend: 'await' it in the test, and assert on what it gives."
-    )
-
-
-def _message_for_result(item: pytest.Function, result: object) -> str:
+def _report(item: pytest.Function, result: object, *, is_async: bool) -> bool:
+    """Report an awaitable that a test returned, as the rule never-awaited does."""
+    hooks = hooks_of(item.config)
+    if hooks.never_awaited is None:
+        return False
+    if inspect.iscoroutine(result):
+        # The finding says it; Python's warning that it was never awaited would say it again.
+        result.close()
     name = item.originalname
-    return (
-        f"{place(item)}: {name!r} is a plain function that returned {_kind(result)}, and nothing "
-        "awaited it.\n"
-        "What it stands for has not run, so the test has tested nothing.\n"
-        f"Mend: write 'async def {name}' and await the call inside. If {name!r} is already async, "
-        "one of its decorators hides it: have the decorator return an 'async def' function."
+    if is_async:
+        what = f"{name!r} returned {_kind(result)}, and nothing awaited it."
+        mend = "'await' it in the test, and assert on what it gives."
+    else:
+        what = f"{name!r} is a plain function that returned {_kind(result)}; nothing awaited it."
+        mend = (
+            f"Write 'async def {name}' and await the call inside. If {name!r} is already async, "
+            "one of its decorators hides it: have the decorator return an 'async def' function."
+        )
+    code = inspect.unwrap(getattr(item.obj, "__func__", item.obj)).__code__
+    where = SourcePlace(code.co_filename, code.co_firstlineno)
+    hooks.collector.report(
+        Finding(never_awaited.RULE.name, what, mend, where, made_by=item.nodeid)
     )
+    return True
 
 
 def _message_for_unmarked(item: pytest.Function) -> str:
