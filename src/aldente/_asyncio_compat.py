@@ -173,7 +173,7 @@ def is_waiting_for_nothing(loop: asyncio.AbstractEventLoop) -> bool:
 
 
 # What runs each callback of a loop: a step of the loop is one run of this code.
-STEP_CODE = asyncio.Handle._run.__code__  # type: ignore[attr-defined]
+STEP_CODE = asyncio.Handle._run.__code__
 
 
 _NEW_EVENT_LOOP = asyncio.events.new_event_loop

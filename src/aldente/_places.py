@@ -27,7 +27,8 @@ def is_users(path: str) -> bool:
     >>> is_users(linecache.__file__)
     False
     """
-    return not path.startswith("<") and not os.path.realpath(path).startswith(_OTHERS)
+    # Modules of Cython give a path inside their package.
+    return os.path.isabs(path) and not os.path.realpath(path).startswith(_OTHERS)
 
 
 def users_frame(frame: FrameType | None) -> FrameType | None:

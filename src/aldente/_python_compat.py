@@ -9,9 +9,10 @@ import sys
 import warnings
 from collections.abc import Callable
 from types import CoroutineType, FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-OnUnawaited = Callable[[CoroutineType[Any, Any, Any]], None]
+if TYPE_CHECKING:
+    OnUnawaited = Callable[[CoroutineType[Any, Any, Any]], None]
 
 
 def receiver() -> object:

@@ -57,18 +57,20 @@ def leaks_of(*functions: AsyncFunction) -> list[Finding]:
         return leaked_resource.find(loop)
     finally:
         for result in results:
-            close(result)
+            close(loop, result)
         loop.run_until_complete(asyncio.sleep(0.01))
         loop.close()
 
 
-def close(result: Any) -> None:
+def close(loop: asyncio.AbstractEventLoop, result: Any) -> None:
     """Close what a function has left open, for real."""
     for leaked in result if isinstance(result, (list, tuple)) else [result]:
         if isinstance(leaked, asyncio.subprocess.Process):
             with contextlib.suppress(ProcessLookupError):
                 leaked.kill()
             leaked._transport.close()  # type: ignore[attr-defined]
+        elif isinstance(leaked, aiohttp.BaseConnector):
+            loop.run_until_complete(leaked.close())
         elif hasattr(leaked, "close"):
             leaked.close()
 
@@ -475,7 +477,7 @@ def test_what_is_older_than_the_watch_is_found() -> None:
                 loop.run_until_complete(asyncio.open_connection("127.0.0.1", port))[1],
             ]
         findings = leaked_resource.find(loop)
-    close(made)
+    close(loop, made)
     loop.run_until_complete(asyncio.sleep(0))
     loop.close()
     assert [finding.place for finding in findings] == [None, None]

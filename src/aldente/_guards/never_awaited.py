@@ -24,7 +24,7 @@ import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from types import CoroutineType, FrameType, TracebackType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aldente import _python_compat
 from aldente._places import is_users, place_of, users_frame
@@ -51,7 +51,8 @@ RULE = Rule(
     ),
 )
 
-Coroutine = CoroutineType[Any, Any, Any]
+if TYPE_CHECKING:
+    Coroutine = CoroutineType[Any, Any, Any]
 
 _MEND = "Await it, or hand it to asyncio.create_task() and await the task."
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -31,22 +32,53 @@ def drain_tasks(
         silently.
     """
     cancelled: set[AnyTask] = set()
+    closed: set[AnyTask] = set()
     deadline = loop.time() + limit
-    while tasks := [task for task in find_tasks() if not task.done()]:
+    while tasks := [task for task in find_tasks() if not task.done() and task not in closed]:
         remaining = deadline - loop.time()
         if remaining <= 0:
             break
         for task in tasks:
             if task not in cancelled:
-                task.cancel()
                 cancelled.add(task)
-        loop.run_until_complete(asyncio.wait(tasks, timeout=remaining))
+                if not try_cancel(task):
+                    _close(task)
+                    closed.add(task)
+        waiting = [task for task in tasks if task not in closed]
+        if waiting:
+            loop.run_until_complete(asyncio.wait(waiting, timeout=remaining))
     for task in cancelled:
         _report_exception(loop, task)
     if tasks:
         for task in tasks:
             _asyncio_compat.silence_destroyed_task(task)
         raise StuckTasks(sorted(describe_task(task) for task in tasks), limit)
+
+
+def try_cancel(task: AnyTask) -> bool:
+    """Cancel a task, unless it waits for itself through others.
+
+    A cancellation is handed on to the task that is awaited. When tasks await each other in a
+    circle, it never arrives, and none of them can be cancelled.
+
+    Returns:
+        Whether it was cancelled.
+    """
+    try:
+        task.cancel()
+    except RecursionError:
+        return False
+    return True
+
+
+def _close(task: AnyTask) -> None:
+    """End the coroutine of a task that can't be cancelled; the task stays pending, silently."""
+    _asyncio_compat.silence_destroyed_task(task)
+    coroutine = task.get_coro()
+    with contextlib.suppress(RuntimeError, ValueError):
+        # It ignores the end, or is running.
+        if coroutine is not None:
+            coroutine.close()
 
 
 def describe_task(task: AnyTask) -> str:

@@ -18,7 +18,10 @@ class Observer(Protocol):
         """Ctrl-C was pressed; called before anything is cancelled."""
 
     def on_leftovers(self, runner: LoopRunner) -> None:
-        """The loop is about to be closed, and something may be left on it."""
+        """The loop is about to be drained, and something may be left on it."""
+
+    def on_drained(self, runner: LoopRunner) -> None:
+        """The loop is drained, and is about to be closed."""
 
 
 class NoObserver:
@@ -31,4 +34,7 @@ class NoObserver:
         """Do nothing."""
 
     def on_leftovers(self, runner: LoopRunner) -> None:
+        """Do nothing."""
+
+    def on_drained(self, runner: LoopRunner) -> None:
         """Do nothing."""

@@ -11,7 +11,7 @@ from contextvars import Context
 from typing import Any, TypeVar
 
 from aldente import _asyncio_compat
-from aldente._loops.draining import AnyTask, describe_task, drain_tasks
+from aldente._loops.draining import AnyTask, describe_task, drain_tasks, try_cancel
 from aldente._loops.driving import run_task
 from aldente._loops.ending import end_loop, give_turns
 from aldente._loops.generator_host import GeneratorHost
@@ -217,6 +217,8 @@ class LoopRunner:
                     give_turns(self._loop, self.leftover_tasks)
                     self._observer.on_leftovers(self)
                 end_loop(self._loop, self.leftover_tasks, limit)
+                if not in_hurry:
+                    self._observer.on_drained(self)
         finally:
             self._loop.close()
             asyncio.events.set_event_loop(None)
@@ -317,7 +319,8 @@ class LoopRunner:
             self._loop.stop()
             return
         self._end_reason = reason
-        self.main_task.cancel()
+        if not try_cancel(self.main_task):
+            self._loop.stop()
 
     def break_in(self, reason: BaseException) -> bool:
         """Raise an exception in the code that blocks the loop; called from another thread.

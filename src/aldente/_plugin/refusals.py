@@ -90,9 +90,7 @@ def _report(item: pytest.Function, result: object, *, is_async: bool) -> bool:
         )
     code = inspect.unwrap(getattr(item.obj, "__func__", item.obj)).__code__
     where = SourcePlace(code.co_filename, code.co_firstlineno)
-    hooks.collector.report(
-        Finding(never_awaited.RULE.name, what, mend, where, made_by=item.nodeid)
-    )
+    hooks.collector.report(Finding(never_awaited.RULE.name, what, mend, where, made_by=item.nodeid))
     return True
 
 

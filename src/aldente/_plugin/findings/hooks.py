@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -31,6 +32,7 @@ class FindingsHooks:
     Attributes:
         collector: takes the findings.
         never_awaited: sees coroutines that are dropped; None when that rule is off.
+        at_tear_down: called when a test has been torn down, before it is charged.
         interrupted_in: what the tasks of a loop were waiting for when Ctrl-C was pressed, in words.
     """
 
@@ -38,6 +40,7 @@ class FindingsHooks:
         self._config = config
         self._installed = contextlib.ExitStack()
         self._summary: Summary | None = None
+        self.at_tear_down: Callable[[], None] | None = None
         self.interrupted_in: str | None = None
         self.collector = Collector(options.settings_of(config).levels)
         self.never_awaited: Watch | None = None
@@ -71,6 +74,8 @@ class FindingsHooks:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> pytest.TestReport | None:
+        if self.at_tear_down is not None and call.when == "teardown":
+            self.at_tear_down()
         if call.excinfo is None and not self.collector.found:
             return None
         from aldente._plugin.findings import charging

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import weakref
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import pytest
@@ -49,7 +49,6 @@ class LoopWatch:
         self._report = self._hooks.collector.report
         self._generators = leaked_asyncgen.Watch() if self._is_on("leaked-asyncgen") else None
         self._slow_steps: slow_step.Watch | None = None
-        self._settle_loops: Callable[[], None] = lambda: None
         # The tests that tasks and loops belong to which have outlived them.
         self._makers: weakref.WeakKeyDictionary[object, str] = weakref.WeakKeyDictionary()
         self._background_errors = background_error.Watch(
@@ -63,7 +62,7 @@ class LoopWatch:
         if self._is_on("background-error") or self._is_on("leaked-resource"):
             enter(self._background_errors.installed())
         if self._is_on("nested-loop"):
-            self._settle_loops = enter(nested_loop.watch(self._report))
+            self._hooks.at_tear_down = enter(nested_loop.watch(self._report))
         if self._is_on("blocking-call"):
             enter(
                 blocking_call.watch(
@@ -109,7 +108,6 @@ class LoopWatch:
 
     def on_run_end(self, runner: LoopRunner) -> None:
         """Conclude what is about the run; on its thread."""
-        self._settle_loops()
         if self._slow_steps is not None:
             self._slow_steps.on_run_end(runner)
 
@@ -118,15 +116,18 @@ class LoopWatch:
         self._hooks.interrupted_in = self._describe_tasks(runner)
 
     def on_leftovers(self, runner: LoopRunner) -> None:
-        """Report what is left on a loop that is about to be closed."""
+        """Report the tasks and async generators that are left on a loop."""
         loop = runner.loop
         left = [task for task in runner.leftover_tasks() if not runner.is_hosting(task)]
         self.report_tasks([task for task in left if task not in self._makers])
         if self._generators is not None:
             for finding in self._generators.find(_asyncio_compat.unfinished_async_generators(loop)):
                 self._report(finding)
+
+    def on_drained(self, runner: LoopRunner) -> None:
+        """Report the connections that are left open when nothing is left that could close them."""
         if self._is_on("leaked-resource"):
-            for finding in leaked_resource.find(loop):
+            for finding in leaked_resource.find(runner.loop):
                 self._report(finding)
 
     def note_maker(self, loop_or_task: object, test: str) -> None:
