@@ -41,7 +41,7 @@ def replace_on_unawaited(function: OnUnawaited) -> OnUnawaited:
 def frames_of_threads() -> dict[int, FrameType]:
     """The frame that each thread is running now, by the thread's identifier.
 
-    ``sys._current_frames`` is documented; its name says that it is for debuggers. Checked on CPython
-    3.11, 3.12 and 3.13.
+    ``sys._current_frames`` is documented; its name says that it is for debuggers. Checked on
+    CPython 3.11, 3.12 and 3.13.
     """
     return sys._current_frames()

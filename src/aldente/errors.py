@@ -290,8 +290,8 @@ class DeadlockError(AldenteError):
 
     def __str__(self) -> str:
         return (
-            f"Deadlock: for {self.seconds:g} s nothing could happen any more while {self.running!r} "
-            f"was running, so it was cancelled.\n{self.summary}"
+            f"Deadlock: for {self.seconds:g} s nothing could happen any more while "
+            f"{self.running!r} was running, so it was cancelled.\n{self.summary}"
         )
 
 
@@ -301,8 +301,8 @@ class PhaseTimeout(AldenteError):
     Args:
         running: the name of what was running.
         seconds: how long it may take, in seconds.
-        state: ``"still running"`` when it was waiting, ``"never scheduled"`` when it had not had its
-            first turn, ``"blocked the loop"`` when it let nothing else run.
+        state: ``"still running"`` when it was waiting, ``"never scheduled"`` when it had not had
+            its first turn, ``"blocked the loop"`` when it let nothing else run.
 
     >>> print(PhaseTimeout("test_it", 5.0, "still running"))
     'test_it' was still running after 5 s, and was cancelled.

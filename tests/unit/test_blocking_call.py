@@ -44,6 +44,12 @@ from aldente.errors import InvalidSetting
 fcntl = pytest.importorskip("fcntl")
 
 
+@pytest.fixture(autouse=True)
+def _measured_hook(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let coverage see what the audit hook does; Python hides hooks from tracing otherwise."""
+    monkeypatch.setattr(_on_event, "__cantrace__", True, raising=False)
+
+
 def findings_of(
     function: Callable[[], object],
     *,
@@ -776,7 +782,12 @@ def answer_at_a_debuggers_prompt() -> None:
         stdin=io.StringIO("import time; time.sleep(0.001)\ncontinue\n"), stdout=io.StringIO()
     )
     debugger.use_rawinput = False
-    debugger.set_trace()
+    before = sys.gettrace()
+    try:
+        debugger.set_trace()
+    finally:
+        # Going on without breakpoints ends all tracing, coverage's included.
+        sys.settrace(before)
 
 
 def read_a_device() -> None:

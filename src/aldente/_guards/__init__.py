@@ -1,5 +1,15 @@
 """The rules: one pitfall of async tests a module. Knows nothing of pytest.
 
-Each module has a ``RULE``, and a context manager ``watch(report, ...)`` that calls ``report`` with a
-`aldente._records.Finding` whenever it sees the pitfall, until it is left.
+Each rule is a module with a ``RULE``, and what sees the pitfall: a context manager that reports an
+`aldente._records.Finding` whenever it does, until it is left; a watcher of the watchdog's thread;
+or a function that looks at what is left.
+
+``never_awaited``, ``background_error``, ``blocking_call``, ``nested_loop``, ``plain_mock``
+    Seen as they happen.
+``deadlock``, ``slow_step``
+    Seen by the watchdog.
+``leaked_task``, ``leaked_asyncgen``, ``leaked_resource``
+    Seen at the end of a scope.
+``watchdog``, ``busy_loop``, ``time_limit``
+    The thread that looks at running loops, and what else it looks for.
 """

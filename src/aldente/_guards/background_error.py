@@ -1,7 +1,7 @@
 """An exception in a task or callback that nobody awaited.
 
-Whatever a loop's exception handler receives is one: a task's exception that was never retrieved, one
-that a callback raised, one of an async generator that was closed. asyncio only logs them.
+Whatever a loop's exception handler receives is one: a task's exception that was never retrieved,
+one that a callback raised, one of an async generator that was closed. asyncio only logs them.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, NamedTuple
 
-from aldente._guards import _asyncio_needs
+from aldente import _asyncio_compat
 from aldente._places import is_users, place_of
 from aldente._records import Finding, Rule, SourcePlace
 
@@ -92,7 +92,7 @@ def find(loop: asyncio.AbstractEventLoop) -> list[Finding]:
         loop: the loop; not running. What was to be cancelled and drained has been, so that tasks
             have had the chance to close what they use.
     """
-    if not _makings and not _asyncio_needs.may_have_transports(loop):
+    if not _makings and not _asyncio_compat.may_have_transports(loop):
         return []
     if loop.is_closed():
         return []
@@ -167,7 +167,7 @@ def _recording(
 
 def _users_place(frame: FrameType | None) -> SourcePlace | None:
     """Where the user's code stands that the loop has called back, directly or by others."""
-    while frame is not None and not _asyncio_needs.is_callback_root(frame.f_code):
+    while frame is not None and frame.f_code is not _asyncio_compat.STEP_CODE:
         if is_users(frame.f_code.co_filename):
             return place_of(frame)
         frame = frame.f_back
@@ -178,13 +178,13 @@ def _made_on(loop: asyncio.AbstractEventLoop) -> list[Any]:
     """The transports and servers of a loop, in the order in which they were made."""
     with _lock:
         known = [made for made in _makings if _loop_of(made) is loop]
-    known.extend(_asyncio_needs.servers_of(loop))
-    known.extend(_asyncio_needs.transports_of(loop))
+    known.extend(_asyncio_compat.servers_of(loop))
+    known.extend(_asyncio_compat.transports_of(loop))
     return list(dict.fromkeys(known))
 
 
 def _loop_of(made: Any) -> asyncio.AbstractEventLoop | None:
-    return made.get_loop() if isinstance(made, asyncio.Server) else _asyncio_needs.loop_of(made)
+    return made.get_loop() if isinstance(made, asyncio.Server) else _asyncio_compat.loop_of(made)
 
 
 def _is_open(made: Any) -> bool:
@@ -196,11 +196,11 @@ def _is_open(made: Any) -> bool:
     if isinstance(made, asyncio.SubprocessTransport):
         # The transport closes itself once its pipes have ended, too.
         return made.get_returncode() is None
-    return not _asyncio_needs.is_part_of_subprocess(made)
+    return not _asyncio_compat.is_part_of_subprocess(made)
 
 
 def _is_accepted(made: Any) -> bool:
-    return not isinstance(made, asyncio.Server) and _asyncio_needs.acceptor_of(made) is not None
+    return not isinstance(made, asyncio.Server) and _asyncio_compat.acceptor_of(made) is not None
 
 
 def _ends_with_other_end(made: Any, clients: set[object]) -> bool:
@@ -225,7 +225,7 @@ def _finding(made: Any) -> Finding:
     making = _makings.get(made)
     details: tuple[str, ...] = ()
     if _is_accepted(made):
-        making = _makings.get(_asyncio_needs.acceptor_of(made), making)
+        making = _makings.get(_asyncio_compat.acceptor_of(made), making)
         details = ("That is where the server was made that has accepted it.",)
     place = making.place if making is not None else None
     return Finding(

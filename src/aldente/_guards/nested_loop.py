@@ -14,7 +14,6 @@ from types import FrameType
 from typing import Any, NamedTuple
 
 from aldente import _asyncio_compat
-from aldente._guards import _asyncio_needs
 from aldente._guards.plain_mock import errors_within, is_users_code
 from aldente._places import is_users, place_of
 from aldente._records import Finding, Rule, SourcePlace
@@ -133,7 +132,7 @@ def watch(report: Report) -> Iterator[Callable[[], None]]:
         # Every way of making a loop ends there, also those whose names were imported before.
         _patch(patches, loops, "__init__", functools.partial(_watch_making, made))
         watch_check = functools.partial(_watch_check, report_if_watching, made)
-        _patch(patches, loops, _asyncio_needs.RUN_CHECK, watch_check)
+        _patch(patches, loops, _asyncio_compat.RUN_CHECK, watch_check)
         try:
             yield settle
         finally:
