@@ -2,21 +2,41 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import re
+import shlex
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+# The title of a section, which pytest centres between characters of one kind.
+_TITLE = re.compile(r"([=_-])\1{2,} (?P<title>.+) \1{2,}")
 
-def check(test: str, *, conftest: str = "", ini: str = "", lines: int = 1) -> str:
+
+def check(
+    test: str,
+    *,
+    conftest: str = "",
+    ini: str = "",
+    options: str = "",
+    runs: int = 1,
+    lines: int = 1,
+    section: str = "",
+    file: str = "",
+) -> str:
     """Run pytest with aldente on a module, in a folder of its own.
 
     Args:
         test: the module's text.
         conftest: the text of a ``conftest.py``.
         ini: lines for the configuration file.
+        options: further arguments of pytest's command line.
+        runs: how often pytest is run; the last run counts.
         lines: how many lines to return.
+        section: the title of the section to return instead, such as ``"FAILURES"``.
+        file: the name of a file to return instead.
 
     Returns:
         The last lines that pytest printed.
@@ -25,19 +45,37 @@ def check(test: str, *, conftest: str = "", ini: str = "", lines: int = 1) -> st
         (Path(folder) / "test_it.py").write_text(test.lstrip(), encoding="utf-8")
         (Path(folder) / "conftest.py").write_text(conftest, encoding="utf-8")
         (Path(folder) / "pytest.ini").write_text(f"[pytest]\n{ini}\n", encoding="utf-8")
-        options = ["-q", "-p", "no:cacheprovider", "-p", "aldente"]
-        # pytest prints more where it finds itself in continuous integration.
-        inherited = {k: v for k, v in os.environ.items() if k not in ("CI", "BUILD_NUMBER")}
-        result = subprocess.run(
-            [sys.executable, "-m", "pytest", *options],
-            cwd=folder,
-            # Wide enough for pytest not to cut messages, and without the plugins that are here only
-            # because this is aldente's own environment.
-            env={**inherited, "COLUMNS": "300", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-    printed = [line for line in result.stdout.splitlines() if line.strip()]
-    return "\n".join(printed[-lines:])
+        for _ in range(runs):
+            printed = _run_pytest(folder, shlex.split(options))
+        if file:
+            return (Path(folder) / file).read_text(encoding="utf-8").rstrip()
+    return "\n".join(_lines_of(section, printed) if section else printed[-lines:])
+
+
+def _run_pytest(folder: str, options: list[str]) -> list[str]:
+    """Run pytest in a folder, and return the lines that it prints, without empty ones."""
+    # pytest prints more where it finds itself in continuous integration.
+    inherited = {k: v for k, v in os.environ.items() if k not in ("CI", "BUILD_NUMBER")}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "aldente"]
+    result = subprocess.run(
+        [*command, *options],
+        cwd=folder,
+        # Wide enough for pytest not to cut messages, and without the plugins that are here only
+        # because this is aldente's own environment.
+        env={**inherited, "COLUMNS": "300", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    return [line.rstrip() for line in result.stdout.splitlines() if line.strip()]
+
+
+def _lines_of(section: str, printed: list[str]) -> list[str]:
+    """The lines of a section, with titles as wide as need be; all lines if it is not there."""
+    narrow = [_TITLE.sub(r"\1\1\1 \g<title> \1\1\1", line) for line in printed]
+    title = f"=== {section} ==="
+    if title not in narrow:
+        return narrow
+    following = narrow[narrow.index(title) + 1 :]
+    return list(itertools.takewhile(lambda line: not line.startswith("=== "), following))

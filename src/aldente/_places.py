@@ -5,19 +5,20 @@ from __future__ import annotations
 import functools
 import linecache
 import os
-import sysconfig
 from types import FrameType
 
 from aldente._records import SourcePlace
 
-# Where Python's own modules, installed packages and aldente lie.
-_OTHERS = tuple(
-    os.path.join(os.path.realpath(folder), "")
-    for folder in {
-        *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
-        os.path.dirname(__file__),
-    }
-)
+
+@functools.cache
+def _folders_of_others() -> tuple[str, ...]:
+    """Where Python's own modules, installed packages and aldente lie."""
+    # Not above: it takes some milliseconds, and most runs never ask.
+    import sysconfig
+
+    names = ("stdlib", "platstdlib", "purelib", "platlib")
+    folders = {*map(sysconfig.get_path, names), os.path.dirname(__file__)}
+    return tuple(os.path.join(os.path.realpath(folder), "") for folder in folders)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -28,7 +29,7 @@ def is_users(path: str) -> bool:
     False
     """
     # Modules of Cython give a path inside their package.
-    return os.path.isabs(path) and not os.path.realpath(path).startswith(_OTHERS)
+    return os.path.isabs(path) and not os.path.realpath(path).startswith(_folders_of_others())
 
 
 def users_frame(frame: FrameType | None) -> FrameType | None:

@@ -21,6 +21,10 @@ MODULES_OF_EVERY_START = {
     "aldente._plugin.items",
     "aldente._plugin.loop_factories",
     "aldente._plugin.loop_factory_fixture",
+    "aldente._plugin.findings",
+    "aldente._plugin.findings.allowing",
+    "aldente._plugin.findings.collector",
+    "aldente._plugin.findings.hooks",
     "aldente._plugin.looptime",
     "aldente._plugin.marks",
     "aldente._plugin.options",
@@ -28,7 +32,11 @@ MODULES_OF_EVERY_START = {
     "aldente._plugin.pytest_asyncio",
     "aldente._plugin.pytest_asyncio.plugin",
     "aldente._plugin.pytest_compat",
-    "aldente._plugin.refusals",
+    "aldente._plugin.rule_options",
+    "aldente._guards",
+    "aldente._guards.never_awaited",
+    "aldente._places",
+    "aldente._python_compat",
     "aldente._records",
     "aldente._settings",
     "aldente._version",
@@ -107,14 +115,14 @@ def test_sync_suite_does_not_import(heavy: str, tmp_path: Path) -> None:
 
 
 def test_sync_suite_imports_little_more_than_pytest_does(tmp_path: Path) -> None:
-    """Besides its own modules, all that aldente adds to a suite without async tests is ``difflib``."""
+    """Besides its own modules, all that aldente adds to a suite without async tests is two small ones."""
     (tmp_path / "without").mkdir()
     (tmp_path / "with").mkdir()
     without = _imported_by(tmp_path / "without", _SYNC_SUITE)
     with_it = _imported_by(tmp_path / "with", _SYNC_SUITE, "-p", "aldente._plugin")
     # The latter are modules of aldente's by those names.
     own = _of_aldente(with_it) | {"pytest_asyncio", "pytest_asyncio.plugin"}
-    assert with_it - without - own <= {"difflib"}
+    assert with_it - without - own <= {"difflib", "contextvars", "_contextvars"}
 
 
 def test_async_test_imports_the_loops(tmp_path: Path) -> None:

@@ -31,8 +31,9 @@ primitives that wait (`Condition`, `Event`, `Semaphore`, `Barrier`, `queue.Queue
 `concurrent.futures.Future`, joining a living thread); `select.select()` and `select.poll()` with
 a time-out. The call goes on as it would without the rule.
 
-Off unless the group `files` is named in `aldente_blocking_calls`: opening files, and `os.read()`
-and `os.write()` of them. Your own blocking functions can be added there by their dotted names.
+Off unless the group `files` is named in the setting `aldente_blocking_groups`: opening files, and
+`os.read()` and `os.write()` of them. Your own blocking functions can be added by their dotted
+names, in the setting `aldente_blocking_calls`.
 
 Not reported: calls in other threads (`asyncio.to_thread`, executors); sockets that don't block;
 what asyncio, pytest, coverage or logging call themselves; whatever happens during an import or at
@@ -74,7 +75,7 @@ def watch(
     for group in groups:
         if group not in GROUPS:
             raise InvalidSetting(
-                configured.SETTING, group, f"There is no such group: {', '.join(GROUPS)}."
+                "aldente_blocking_groups", group, f"Valid groups: {', '.join(GROUPS)}."
             )
     audit.install_hook()
     with contextlib.ExitStack() as undoing:

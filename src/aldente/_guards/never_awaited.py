@@ -20,6 +20,7 @@ import contextlib
 import gc
 import inspect
 import sys
+import traceback
 import warnings
 import weakref
 from collections.abc import Callable, Iterator
@@ -65,21 +66,7 @@ class _Made(NamedTuple):
 
     reference: weakref.ref[Coroutine]
     origin: object
-    test: Test
-
-
-class Test(NamedTuple):
-    """A test that makes coroutines.
-
-    Attributes:
-        nodeid: its node id.
-        path: the file of its function, with its full path.
-        function: the name of its function.
-    """
-
-    nodeid: str
-    path: str
-    function: str
+    test: str
 
 
 class Watch:
@@ -91,16 +78,16 @@ class Watch:
 
     def __init__(self, report: Callable[[Finding], None]) -> None:
         self._report = report
-        # One list of one test for each test since the last look, in the order of their making.
-        self._markers: list[list[Test]] = []
+        # A list of a node id for each test since the last look, in the order of their making.
+        self._markers: list[list[str]] = []
         self._made: dict[int, _Made] = {}
         self._reported: dict[int, object] = {}
         self._receiver: object = None
         self._is_paused = False
         self._original: Callable[[Coroutine], None] = lambda coroutine: None
 
-    def begin(self, test: Test) -> None:
-        """Charge what is made from now on to a test."""
+    def begin(self, test: str) -> None:
+        """Charge what is made from now on to a test, given by its node id."""
         self._markers.append([test])
         self._reported.clear()
         self._receiver = _python_compat.receiver()
@@ -125,13 +112,13 @@ class Watch:
             self._is_paused = False
             sys.set_coroutine_origin_tracking_depth(_DEPTH)
 
-    def look_into(self, traceback: TracebackType | None) -> None:
+    def look_into(self, entry: TracebackType | None) -> None:
         """Report coroutines that an exception's frames hold: nobody can await them any more."""
-        while traceback is not None:
-            for value in list(traceback.tb_frame.f_locals.values()):
+        while entry is not None:
+            for value in list(entry.tb_frame.f_locals.values()):
                 if type(value) is CoroutineType and _is_new(value):
                     self._report_once(value, None)
-            traceback = traceback.tb_next
+            entry = entry.tb_next
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[None]:
@@ -181,15 +168,18 @@ class Watch:
         """Stands in for the function that Python calls to warn of a coroutine."""
         if self._reported.get(id(coroutine.cr_origin), self) is coroutine.cr_origin:
             return
+        frame = inspect.currentframe()
+        dropper = frame.f_back if frame is not None else None
         if (
             self._receiver is None
             # Whoever records warnings inside the test asks for this one.
             or _python_compat.receiver() is not self._receiver
-            or _is_ignored(f"coroutine '{coroutine.__qualname__}' was never awaited")
+            or _is_ignored(f"coroutine '{coroutine.__qualname__}' was never awaited", dropper)
         ):
-            self._original(coroutine)
+            # From here, as the line that Python gives with it is that of the caller.
+            warnings.warn(_warning_of(coroutine), RuntimeWarning, stacklevel=2, source=coroutine)
             return
-        self._report_once(coroutine, inspect.currentframe())
+        self._report_once(coroutine, dropper)
 
     def _report_once(self, coroutine: Coroutine, dropper: FrameType | None) -> None:
         origin = coroutine.cr_origin
@@ -202,22 +192,28 @@ class Watch:
                 f"the coroutine {_name_of(coroutine)} was never awaited.",
                 _MEND,
                 _place_of(coroutine, dropper),
-                made_by=test.nodeid,
+                made_by=test,
             )
         )
 
-    def _maker_of(self, coroutine: Coroutine) -> Test:
+    def _maker_of(self, coroutine: Coroutine) -> str:
         origin = coroutine.cr_origin
         made = self._made.pop(id(origin), None) if origin is not None else None
         if made is not None:
             return made.test
-        current = self._markers[-1][0]
-        if origin:
-            path, _, function = origin[0]
-            for marker in reversed(self._markers):
-                if (path, function) == marker[0][1:]:
-                    return marker[0]
-        return current
+        if origin is not None and len(self._markers) > 1:
+            # No collector has come by since it was made. A coroutine that is being freed is put
+            # behind all others, but its origin is where it was.
+            markers = iter(self._markers)
+            test = next(markers)[0]
+            following = next(markers, None)
+            for value in gc.get_objects(generation=0):
+                if following is not None and value is following:
+                    test = following[0]
+                    following = next(markers, None)
+                elif value is origin:
+                    return test
+        return self._markers[-1][0]
 
 
 def _is_new(coroutine: Coroutine) -> bool:
@@ -231,17 +227,30 @@ def _is_waiting(made: _Made) -> bool:
     return coroutine is not None and _is_new(coroutine)
 
 
-def _is_ignored(message: str) -> bool:
-    """Whether the warning filters ignore a RuntimeWarning with this message, whoever caused it."""
+def _is_ignored(message: str, caller: FrameType | None) -> bool:
+    """Whether the warning filters ignore a RuntimeWarning that a frame causes with this message."""
+    name = caller.f_globals.get("__name__", "<string>") if caller is not None else "sys"
     for action, pattern, category, module, line in warnings.filters:
         if (
             (pattern is None or pattern.match(message))
             and issubclass(RuntimeWarning, category)
-            and module is None
-            and not line
+            and (module is None or module.match(name))
+            and (not line or (caller is not None and line == caller.f_lineno))
         ):
             return action == "ignore"
     return False
+
+
+def _warning_of(coroutine: Coroutine) -> str:
+    """The text of Python's own warning."""
+    text = f"coroutine '{coroutine.__qualname__}' was never awaited"
+    origin = coroutine.cr_origin
+    if origin is None or len(origin) <= _DEPTH:
+        return text
+    # Somebody else tracks more of it, asyncio's debug mode for example.
+    stack = [(path, line, name, None) for path, line, name in reversed(origin)]
+    lines = "".join(traceback.StackSummary.from_list(stack).format())
+    return f"{text}\nCoroutine created at (most recent call last)\n{lines}".rstrip()
 
 
 def _name_of(coroutine: Coroutine) -> str:

@@ -4,8 +4,8 @@
     The command line, the ini keys, the header line.
 ``marks``
     The ``asyncio`` mark.
-``items``, ``collecting``
-    Which tests and fixtures are aldente's, and what collected tests are given.
+``items``, ``collecting``, ``async_calls``
+    Which tests and fixtures are aldente's, what collected tests are given, and how async ones run.
 ``loop_homes``
     On which event loop a test or fixture runs.
 ``loop_factories``
@@ -38,14 +38,12 @@ from aldente._plugin import (
     marks,
     options,
     policy_fixture,
-    refusals,
     rule_options,
 )
 from aldente._plugin.findings import hooks
 from aldente._plugin.items import (
     is_async_function,
     is_own_async_fixture,
-    is_own_async_test,
     item_involving_loops,
 )
 
@@ -108,26 +106,3 @@ def pytest_fixture_setup(
         return (yield)
     finally:
         restore()
-
-
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
-    __tracebackhide__ = True
-    if is_own_async_test(pyfuncitem):
-        from aldente._plugin.running import tests
-
-        restore = tests.make_synchronous(pyfuncitem)
-        try:
-            return (yield)
-        finally:
-            restore()
-    marks.warn_of_sync_test(pyfuncitem)
-    try:
-        return (yield)
-    except pytest.fail.Exception as failure:
-        if refusals.report_returned_awaitable(pyfuncitem, failure):
-            return True
-        clearer = refusals.explained(pyfuncitem, failure)
-        if clearer is failure:
-            raise
-        raise clearer from None

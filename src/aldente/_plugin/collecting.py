@@ -6,14 +6,28 @@ from collections.abc import Sequence
 
 import pytest
 
-from aldente._plugin import items, loop_factories, looptime
+from aldente._plugin import items, loop_factories, looptime, marks
+from aldente._plugin.findings.hooks import hooks_of
+
+_ASYNC_CALLS = "aldente-async-calls"
 
 
 def prepare(tests: Sequence[pytest.Item], config: pytest.Config) -> None:
-    """Mark the async tests, and have tests request ahead of all else what their loop depends on."""
+    """Mark the async tests, and have tests request ahead of all else what their loop depends on.
+
+    When there are async tests, what runs them is registered.
+    """
     has_looptime = looptime.is_there(config)
+    has_async_tests = False
     for test in tests:
-        items.add_mark_in_auto_mode(test)
+        if items.add_mark_in_auto_mode(test):
+            has_async_tests = True
+        elif marks.is_marked_in_vain(test):
+            hooks_of(config).marked_in_vain.add(test.nodeid)
         loop_factories.request_factory_first(test)
         if has_looptime:
             looptime.request_runner_first(test)
+    if has_async_tests and not config.pluginmanager.has_plugin(_ASYNC_CALLS):
+        from aldente._plugin import async_calls
+
+        config.pluginmanager.register(async_calls, _ASYNC_CALLS)

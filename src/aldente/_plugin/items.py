@@ -143,17 +143,22 @@ def is_claimed_elsewhere(item: pytest.Item) -> bool:
     return claim_of(item).framework is not None
 
 
-def add_mark_in_auto_mode(item: pytest.Item) -> None:
-    """Give an async test the ``asyncio`` mark, so that ``-m asyncio`` selects it marked or not."""
+def add_mark_in_auto_mode(item: pytest.Item) -> bool:
+    """Give an async test the ``asyncio`` mark, so that ``-m asyncio`` selects it marked or not.
+
+    Returns:
+        Whether it is an async test, marked or not.
+    """
     if not isinstance(item, pytest.Function) or not is_async_function(item.obj):
-        return
+        return False
     if settings_of(item.config).mode != "auto" or pytest_compat.is_unittest(item):
-        return
+        return True
     if find_claims(item) == (None, None):
         # What add_marker does, less its checks.
         item.keywords["asyncio"] = PLAIN_MARK
         item.own_markers.append(PLAIN_MARK)
         item.stash[_claim_key] = Claim(None, PLAIN_MARK, len(item.own_markers))
+    return True
 
 
 def is_async_fixture_function(function: object) -> bool:

@@ -29,13 +29,13 @@ def register(config: pytest.Config) -> None:
     )
 
 
-def warn_of_sync_test(item: pytest.Function) -> None:
-    """Warn of a test that has the mark but is not async, so that the mark does nothing."""
-    if not items.has_asyncio_mark(item) or items.is_async_function(item.obj):
-        return
-    if items.find_claims(item)[0] is not None:
-        # The framework has made it synchronous after aldente had marked it.
-        return
+def is_marked_in_vain(item: pytest.Item) -> bool:
+    """Whether a test that is not async has the mark, which does nothing then."""
+    return isinstance(item, pytest.Function) and items.has_asyncio_mark(item)
+
+
+def warn_of_sync_test(item: pytest.Item) -> None:
+    """Warn of a test that has the mark but is not async."""
     item.warn(
         pytest.PytestWarning(
             f"The test {item} is marked with '@pytest.mark.asyncio' but it is not an async "

@@ -19,27 +19,25 @@ from aldente._records import Finding, SourcePlace
 _ReturnedValueWarning = getattr(pytest, "PytestReturnNotNoneWarning", pytest.PytestWarning)
 
 
-def report_returned_awaitable(item: pytest.Function, failure: Failure) -> bool:
-    """Report that a sync test returned an awaitable, in place of pytest's refusal of it.
+def explain(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+    """Put something clearer in the place of pytest's refusal of an async test.
 
-    Returns:
-        Whether it is reported; not when the failure is about something else or the rule is off.
+    An awaitable that a sync test returned is reported as never awaited. Where that rule is off, the
+    failure stays as it is.
     """
-    if not pytest_compat.is_async_refusal(failure):
-        return False
+    failure = call.excinfo.value if call.excinfo is not None else None
+    if (
+        not isinstance(item, pytest.Function)
+        or not isinstance(failure, Failure)
+        or not pytest_compat.is_async_refusal(failure)
+    ):
+        return
     result = pytest_compat.returned_by_test(failure)
-    return result is not None and _report(item, result, is_async=False)
-
-
-def explained(item: pytest.Function, failure: Failure) -> Failure:
-    """A clearer failure in place of pytest's refusal of an async test; any other unchanged."""
-    if not pytest_compat.is_async_refusal(failure):
-        return failure
-    if pytest_compat.returned_by_test(failure) is not None:
-        return failure
-    if settings_of(item.config).mode == "strict" and not items.is_claimed_elsewhere(item):
-        return Failure(_message_for_unmarked(item), pytrace=False)
-    return failure
+    if result is not None:
+        if _report(item, result, is_async=False):
+            call.excinfo = None
+    elif settings_of(item.config).mode == "strict" and not items.is_claimed_elsewhere(item):
+        call.excinfo = pytest_compat.excinfo_of_failure(_message_for_unmarked(item))
 
 
 def refuse_async_generator(item: pytest.Function) -> NoReturn:

@@ -15,8 +15,7 @@ from aldente.errors import InvalidSetting
 SETTING = "aldente_blocking_calls"
 
 _ALLOWED = (
-    "Allowed are the group 'files' and dotted names of functions: package.module.function or "
-    "package.module.Class.method."
+    "Allowed are dotted names of functions: package.module.function or package.module.Class.method."
 )
 
 

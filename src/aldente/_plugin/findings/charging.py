@@ -8,7 +8,7 @@ import pytest
 
 from aldente._diagnosis.findings import describe, shorten
 from aldente._places import source_line
-from aldente._plugin import pytest_compat
+from aldente._plugin import pytest_compat, refusals
 from aldente._plugin.findings.rules import rule_named
 from aldente._records import Finding, Level
 
@@ -28,6 +28,8 @@ def report_phase(
     found besides.
     """
     if call.excinfo is not None:
+        refusals.explain(item, call)
+    if call.excinfo is not None:
         _look_into_failure(hooks, item, call.excinfo)
     findings = hooks.summary.without_known(item.nodeid, hooks.collector.take(item))
     if not findings:
@@ -45,9 +47,11 @@ def report_phase(
     if errors and is_failed_already:
         report.sections.append((SECTION, "\n\n".join(texts)))
     # Reports are sent between pytest-xdist's processes with all their attributes.
-    vars(report)["aldente_findings"] = [
+    told = [
         as_plain(finding, levels[finding.rule], item.nodeid, report.when) for finding in findings
     ]
+    vars(report)["aldente_findings"] = told
+    hooks.summary.add(told)
     return report
 
 

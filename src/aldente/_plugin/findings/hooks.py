@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from aldente._guards.never_awaited import Test, Watch
-from aldente._plugin import options, rule_options
+from aldente._guards.never_awaited import Watch
+from aldente._plugin import marks, options, rule_options
 from aldente._plugin.findings.collector import Collector
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ class FindingsHooks:
         collector: takes the findings.
         never_awaited: sees coroutines that are dropped; None when that rule is off.
         at_tear_down: called when a test has been torn down, before it is charged.
+        marked_in_vain: the node ids of tests whose mark ``asyncio`` does nothing.
         interrupted_in: what the tasks of a loop were waiting for when Ctrl-C was pressed, in words.
     """
 
@@ -42,6 +43,7 @@ class FindingsHooks:
         self._summary: Summary | None = None
         self.at_tear_down: Callable[[], None] | None = None
         self.interrupted_in: str | None = None
+        self.marked_in_vain: set[str] = set()
         self.collector = Collector(options.settings_of(config).levels)
         self.never_awaited: Watch | None = None
         if self.collector.levels["never-awaited"] != "off":
@@ -62,12 +64,17 @@ class FindingsHooks:
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         if self.never_awaited is not None:
             self._installed.enter_context(self.never_awaited.installed())
+        if self._config.pluginmanager.has_plugin("dsession"):
+            # pytest-xdist's controller, which runs no test itself.
+            self._config.pluginmanager.register(_FindingsOfWorkers(self), f"{NAME}-of-workers")
 
     # Inside the hook of pytest that records the warnings of a test.
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> None:
         if self.never_awaited is not None:
-            self.never_awaited.begin(_as_maker(item))
+            self.never_awaited.begin(item.nodeid)
+        if self.marked_in_vain and item.nodeid in self.marked_in_vain:
+            marks.warn_of_sync_test(item)
 
     # Ahead of pytest's own, which makes a report of what it is given.
     @pytest.hookimpl(tryfirst=True)
@@ -76,17 +83,13 @@ class FindingsHooks:
     ) -> pytest.TestReport | None:
         if self.at_tear_down is not None and call.when == "teardown":
             self.at_tear_down()
-        if call.excinfo is None and not self.collector.found:
+        if not self.collector.found and (
+            call.excinfo is None or isinstance(call.excinfo.value, pytest.skip.Exception)
+        ):
             return None
         from aldente._plugin.findings import charging
 
         return charging.report_phase(self, item, call)
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        # It may have been made by a worker of pytest-xdist.
-        findings: list[dict[str, Any]] | None = getattr(report, "aldente_findings", None)
-        if findings:
-            self.summary.add(findings)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -98,12 +101,6 @@ class FindingsHooks:
         if late or self._summary is not None or rule_options.wants_files(self._config):
             self.summary.finish(session, late)
 
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_testnodedown(self, node: Any) -> None:
-        findings = getattr(node, "workeroutput", {}).get("aldente_findings")
-        if findings:
-            self.summary.add(findings)
-
     def pytest_keyboard_interrupt(self) -> None:
         if self.interrupted_in is not None:
             writer = self._config.get_terminal_writer()
@@ -114,9 +111,22 @@ class FindingsHooks:
             self._summary.print(terminalreporter)
 
 
-def _as_maker(item: pytest.Item) -> Test:
-    function = getattr(item, "originalname", None) or item.name
-    return Test(item.nodeid, str(item.path), function)
+class _FindingsOfWorkers:
+    """Takes what the workers of pytest-xdist have found."""
+
+    def __init__(self, hooks: FindingsHooks) -> None:
+        self._hooks = hooks
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        findings: list[dict[str, Any]] | None = getattr(report, "aldente_findings", None)
+        if findings:
+            self._hooks.summary.add(findings)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        findings = getattr(node, "workeroutput", {}).get("aldente_findings")
+        if findings:
+            self._hooks.summary.add(findings)
 
 
 def hooks_of(config: pytest.Config) -> FindingsHooks:

@@ -1,0 +1,25 @@
+"""The hook that runs async tests; a plugin of its own, registered when a suite has any.
+
+As a hook around every call it would cost sync suites something for nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import pytest
+
+from aldente._plugin.items import is_own_async_test
+from aldente._plugin.running import tests
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    __tracebackhide__ = True
+    if not is_own_async_test(pyfuncitem):
+        return (yield)
+    restore = tests.make_synchronous(pyfuncitem)
+    try:
+        return (yield)
+    finally:
+        restore()
