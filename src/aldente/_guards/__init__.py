@@ -10,6 +10,8 @@ or a function that looks at what is left.
     Seen by the watchdog.
 ``leaked_task``, ``leaked_asyncgen``, ``leaked_resource``
     Seen at the end of a scope.
+``loop_makers``
+    Which test a loop or task belongs to that outlives it.
 ``watchdog``, ``busy_loop``, ``time_limit``
     The thread that looks at running loops, and what else it looks for.
 """

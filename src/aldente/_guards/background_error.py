@@ -89,6 +89,9 @@ class Watch:
     def receive(self, context: Context) -> None:
         """Report what an exception handler has received, if it is a finding."""
         error = context.get("exception")
+        if isinstance(error, (KeyboardInterrupt, SystemExit)):
+            # These have gone through the loop and ended its run.
+            return
         finding = (
             self._find_other(context)
             if error is None or isinstance(error, asyncio.CancelledError)

@@ -21,9 +21,9 @@ RULE = Rule(
     explanation=(
         "Found at the end of a test, and of the scope of a wider event loop: tasks that are "
         "pending after the loop has had some turns to end what was about to end.\n\n"
-        "Not a finding: tasks of fixtures while these live; tasks that libraries start on a loop "
-        "that is wider than the test; tasks whose coroutine's name matches a line of "
-        "aldente_known_tasks (for example 'mylib.*')."
+        "Not a finding: tasks of fixtures while these live; tasks that libraries, or a server for "
+        "its connections, start on a loop that is wider than the test; tasks whose coroutine's "
+        "name matches a line of aldente_known_tasks (for example 'mylib.*')."
     ),
 )
 
@@ -41,7 +41,9 @@ def find(
     Args:
         tasks: the tasks.
         known: patterns of names of coroutines, with or without their module, that may be left.
-        users_only: whether only tasks that run the user's own functions count.
+        users_only: whether only tasks count whose coroutines were made by the user's own code, as
+            far as that is known. Those that a server makes for its connections were not, though
+            they run the user's functions.
     """
     for task in sorted(tasks, key=asyncio.Task.get_name):
         coroutine = task.get_coro()
@@ -52,14 +54,14 @@ def find(
             for pattern in known
         ):
             continue
-        defined = _definition_of(coroutine)
-        if users_only and (defined is None or not is_users(defined.path)):
+        origin = _origin_of(coroutine)
+        if users_only and origin is None:
             continue
         yield Finding(
             RULE.name,
             f"the task {task.get_name()!r} running {name!r} was left pending.",
             _MEND,
-            _origin_of(coroutine) or defined,
+            origin or _definition_of(coroutine),
             details=tuple(_waiting_at(task)),
         )
 

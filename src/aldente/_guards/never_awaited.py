@@ -23,7 +23,7 @@ import sys
 import traceback
 import warnings
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
 from types import CoroutineType, FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -54,6 +54,7 @@ RULE = Rule(
 
 if TYPE_CHECKING:
     Coroutine = CoroutineType[Any, Any, Any]
+    Filters = Sequence[tuple[Any, ...]]
 
 _MEND = "Await it, or hand it to asyncio.create_task() and await the task."
 
@@ -61,12 +62,27 @@ _MEND = "Await it, or hand it to asyncio.create_task() and await the task."
 _DEPTH = 1
 
 
+class _Maker:
+    """A test that makes coroutines; also the marker among the new objects of the collector.
+
+    Attributes:
+        test: its node id.
+        filters: the warning filters that hold for it.
+    """
+
+    __slots__ = ("filters", "test")
+
+    def __init__(self, test: str) -> None:
+        self.test = test
+        self.filters: Filters = warnings.filters
+
+
 class _Made(NamedTuple):
     """A coroutine that has not started yet, seen by its origin, which nothing else shares."""
 
     reference: weakref.ref[Coroutine]
     origin: object
-    test: str
+    maker: _Maker
 
 
 class Watch:
@@ -78,18 +94,18 @@ class Watch:
 
     def __init__(self, report: Callable[[Finding], None]) -> None:
         self._report = report
-        # A list of a node id for each test since the last look, in the order of their making.
-        self._markers: list[list[str]] = []
+        # The tests since the last look, in their order.
+        self._markers: list[_Maker] = []
         self._made: dict[int, _Made] = {}
         self._reported: dict[int, object] = {}
         self._receiver: object = None
         self._is_paused = False
+        self._is_collecting = False
         self._original: Callable[[Coroutine], None] = lambda coroutine: None
 
     def begin(self, test: str) -> None:
         """Charge what is made from now on to a test, given by its node id."""
-        self._markers.append([test])
-        self._reported.clear()
+        self._markers.append(_Maker(test))
         self._receiver = _python_compat.receiver()
         if self._is_paused:
             self.resume()
@@ -113,11 +129,23 @@ class Watch:
             sys.set_coroutine_origin_tracking_depth(_DEPTH)
 
     def look_into(self, entry: TracebackType | None) -> None:
-        """Report coroutines that an exception's frames hold: nobody can await them any more."""
+        """Report coroutines that only an exception's frames hold: nobody can await them any more."""
         while entry is not None:
-            for value in list(entry.tb_frame.f_locals.values()):
-                if type(value) is CoroutineType and _is_new(value):
-                    self._report_once(value, None)
+            variables = entry.tb_frame.f_locals
+            values = list(variables.values())
+            for value in values:
+                if (
+                    type(value) is CoroutineType
+                    and _is_new(value)
+                    # A task that has not had its turn yet, or a list of what is to be awaited.
+                    and all(
+                        isinstance(referrer, FrameType)
+                        or referrer is variables
+                        or referrer is values
+                        for referrer in gc.get_referrers(value)
+                    )
+                ):
+                    self._report_once(value, None, None)
             entry = entry.tb_next
 
     @contextlib.contextmanager
@@ -135,7 +163,8 @@ class Watch:
             _python_compat.replace_on_unawaited(self._original)
 
     def _on_collection(self, phase: str, information: dict[str, int]) -> None:
-        if phase == "start":
+        self._is_collecting = phase == "start"
+        if self._is_collecting:
             self._look_at_new_objects()
 
     def _look_at_new_objects(self) -> None:
@@ -151,39 +180,65 @@ class Watch:
         del self._markers[:-1]
 
     def _note(self, objects: list[object]) -> None:
+        found = {
+            id(value.cr_origin): value
+            for value in objects
+            if type(value) is CoroutineType and value.cr_origin is not None and _is_new(value)
+        }
+        for origin, maker in self._makers(found, objects):
+            self._made[id(origin)] = _Made(weakref.ref(found[id(origin)]), origin, maker)
+
+    def _makers(
+        self, origins: Container[int], objects: list[object]
+    ) -> Iterator[tuple[object, _Maker]]:
+        """The tests that have made some coroutines of late, by their origins.
+
+        A coroutine that is being freed is put behind all others, but its origin is where it was.
+
+        Args:
+            origins: the identities of the origins.
+            objects: the new objects, in the order of their making.
+        """
         markers = iter(self._markers)
-        test = next(markers)[0]
-        # The first marker may be older than this generation.
+        maker = next(markers)
+        # The first marker may be older than these objects.
         following = next(markers, None)
         for value in objects:
             if following is not None and value is following:
-                test = following[0]
+                maker = following
                 following = next(markers, None)
-            elif type(value) is CoroutineType and _is_new(value):
-                origin = value.cr_origin
-                if origin is not None:
-                    self._made[id(origin)] = _Made(weakref.ref(value), origin, test)
+            elif id(value) in origins:
+                yield value, maker
 
     def _on_dropped(self, coroutine: Coroutine) -> None:
         """Stands in for the function that Python calls to warn of a coroutine."""
-        if self._reported.get(id(coroutine.cr_origin), self) is coroutine.cr_origin:
+        if self._reported.pop(id(coroutine.cr_origin), self) is coroutine.cr_origin:
             return
         frame = inspect.currentframe()
         dropper = frame.f_back if frame is not None else None
-        if (
-            self._receiver is None
-            # Whoever records warnings inside the test asks for this one.
-            or _python_compat.receiver() is not self._receiver
-            or _is_ignored(f"coroutine '{coroutine.__qualname__}' was never awaited", dropper)
-        ):
+        maker = None
+        # Whoever records warnings inside the test asks for this one.
+        is_asked_for = self._receiver is None or _python_compat.receiver() is not self._receiver
+        filters = warnings.filters
+        if self._is_collecting and self._markers:
+            # The collector comes when it likes; what the code does that it interrupts says nothing.
+            maker = self._maker_of(coroutine)
+            is_others = maker is not self._markers[-1]
+            is_asked_for = is_asked_for and not is_others
+            if is_others or dropper is None or not is_users(dropper.f_code.co_filename):
+                filters = maker.filters
+        message = f"coroutine '{coroutine.__qualname__}' was never awaited"
+        if is_asked_for or _is_ignored(message, dropper, filters):
             # From here, as the line that Python gives with it is that of the caller.
             warnings.warn(_warning_of(coroutine), RuntimeWarning, stacklevel=2, source=coroutine)
-            return
-        self._report_once(coroutine, dropper)
+        else:
+            self._report_once(coroutine, dropper, maker)
 
-    def _report_once(self, coroutine: Coroutine, dropper: FrameType | None) -> None:
+    def _report_once(
+        self, coroutine: Coroutine, dropper: FrameType | None, maker: _Maker | None
+    ) -> None:
         origin = coroutine.cr_origin
-        test = self._maker_of(coroutine)
+        maker = maker or self._maker_of(coroutine)
         if origin is not None:
             self._reported[id(origin)] = origin
         self._report(
@@ -192,28 +247,20 @@ class Watch:
                 f"the coroutine {_name_of(coroutine)} was never awaited.",
                 _MEND,
                 _place_of(coroutine, dropper),
-                made_by=test,
+                made_by=maker.test,
             )
         )
 
-    def _maker_of(self, coroutine: Coroutine) -> str:
+    def _maker_of(self, coroutine: Coroutine) -> _Maker:
         origin = coroutine.cr_origin
         made = self._made.pop(id(origin), None) if origin is not None else None
         if made is not None:
-            return made.test
+            return made.maker
         if origin is not None and len(self._markers) > 1:
-            # No collector has come by since it was made. A coroutine that is being freed is put
-            # behind all others, but its origin is where it was.
-            markers = iter(self._markers)
-            test = next(markers)[0]
-            following = next(markers, None)
-            for value in gc.get_objects(generation=0):
-                if following is not None and value is following:
-                    test = following[0]
-                    following = next(markers, None)
-                elif value is origin:
-                    return test
-        return self._markers[-1][0]
+            # No collector has come by since it was made.
+            for _, maker in self._makers((id(origin),), gc.get_objects(generation=0)):
+                return maker
+        return self._markers[-1]
 
 
 def _is_new(coroutine: Coroutine) -> bool:
@@ -227,10 +274,10 @@ def _is_waiting(made: _Made) -> bool:
     return coroutine is not None and _is_new(coroutine)
 
 
-def _is_ignored(message: str, caller: FrameType | None) -> bool:
-    """Whether the warning filters ignore a RuntimeWarning that a frame causes with this message."""
+def _is_ignored(message: str, caller: FrameType | None, filters: Filters) -> bool:
+    """Whether warning filters ignore a RuntimeWarning that a frame causes with this message."""
     name = caller.f_globals.get("__name__", "<string>") if caller is not None else "sys"
-    for action, pattern, category, module, line in warnings.filters:
+    for action, pattern, category, module, line in filters:
         if (
             (pattern is None or pattern.match(message))
             and issubclass(RuntimeWarning, category)

@@ -28,7 +28,9 @@ RULE = Rule(
         "Found: a step of the loop, from one 'await' that waits to the next, that takes longer "
         "than aldente_slow_step (0.1 s), be it with computing or with blocking. The stack is that "
         "seen last while it ran.\n\n"
-        "Not a finding: a pause in a debugger; time in which the whole process stood still."
+        "Not a finding: a pause in a debugger; an import, and the reading of certificates for an "
+        "SSL context, which is what a client does first; time in which the whole process stood "
+        "still."
     ),
 )
 
@@ -38,6 +40,13 @@ _MEND = (
 )
 
 _DEBUGGERS = ("pdb.py", "bdb.py", "pydevd.py", "pydevd_frame.py", "debugpy")
+
+# Python's own import machinery.
+_IMPORTS = "<frozen importlib"
+
+# Functions of ssl that read the certificates of all authorities: 0.05 s, or several times that on a
+# busy machine. Nobody can await it, and making a client of httpx comes to it.
+_READS_CERTIFICATES = ("create_default_context", "load_default_certs")
 
 # How many frames of the user's code are told.
 _FRAMES = 6
@@ -72,7 +81,7 @@ class Watch:
             candidate = self._candidate
             if candidate is not None and candidate.run is not look.run:
                 return
-            if step is None or frame is None or self._is_allowed() or _is_in_debugger(frame):
+            if step is None or frame is None or self._is_allowed() or _is_exempt(frame):
                 self._conclude()
             elif candidate is None or not candidate.is_it(step):
                 self._conclude()
@@ -138,9 +147,18 @@ def _step_frame(frame: FrameType | None) -> FrameType | None:
     return frame
 
 
-def _is_in_debugger(frame: FrameType | None) -> bool:
+def _is_exempt(frame: FrameType | None) -> bool:
+    """Whether what goes on takes its time, whatever the user's code does."""
+    is_in_step = True
     while frame is not None:
-        if frame.f_code.co_filename.endswith(_DEBUGGERS):
+        code = frame.f_code
+        if code.co_filename.endswith(_DEBUGGERS):
+            return True
+        is_in_step = is_in_step and code is not _asyncio_compat.STEP_CODE
+        if is_in_step and (
+            code.co_filename.startswith(_IMPORTS)
+            or (code.co_name in _READS_CERTIFICATES and frame.f_globals.get("__name__") == "ssl")
+        ):
             return True
         frame = frame.f_back
     return False

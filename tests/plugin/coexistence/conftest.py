@@ -20,7 +20,7 @@ def check_silent(run_project: RunProject) -> CheckSilent:
 
     def check(*arguments: str, passed: int, ini: str = "", **project: object) -> None:
         result = run_project(
-            *arguments, ini=f"aldente_strict = true\n{ini}", subprocess=True, **project
+            *arguments, ini=f"{ini}\naldente_strict = true", subprocess=True, **project
         )
         assert result.parseoutcomes() == {"passed": passed}
         result.stdout.no_fnmatch_line("*aldente findings*")

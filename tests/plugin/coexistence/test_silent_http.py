@@ -446,7 +446,8 @@ def test_starlette_by_its_test_client_and_by_httpx(check_silent: CheckSilent) ->
     """Starlette's TestClient in sync tests, and httpx's ASGITransport in async ones."""
     pytest.importorskip("starlette")
     check_silent(
-        ini="pythonpath = .",
+        # Newer versions of Starlette would rather have httpx2.
+        ini="    ignore:Using .httpx. with\npythonpath = .",
         app=_STARLETTE_APP,
         test_it="""
         import httpx
@@ -713,7 +714,7 @@ def test_the_same_pitfalls_are_told(run_project: RunProject) -> None:
     """The corpora can fail: what they do right is told by the rules when it is done wrong."""
     pytest.importorskip("aiohttp")
     result = run_project(
-        ini="aldente_strict = true",
+        ini="    ignore::ResourceWarning\naldente_strict = true",
         subprocess=True,
         conftest=_aiohttp_server("module"),
         test_it="""

@@ -36,8 +36,10 @@ class Collector:
 
         Those of other tests, which have ended, are put with the late ones.
         """
-        found = list(dict.fromkeys(self.found))
-        self.found.clear()
+        # More may be found at any moment: by another thread, or by the garbage collector.
+        count = len(self.found)
+        found = list(dict.fromkeys(self.found[:count]))
+        del self.found[:count]
         allowed: frozenset[str] | None = None
         taken = []
         for finding in found:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ class FindingsHooks:
         collector: takes the findings.
         never_awaited: sees coroutines that are dropped; None when that rule is off.
         at_tear_down: called when a test has been torn down, before it is charged.
+        current_test: the node id of the test that has begun last.
         marked_in_vain: the node ids of tests whose mark ``asyncio`` does nothing.
         interrupted_in: what the tasks of a loop were waiting for when Ctrl-C was pressed, in words.
     """
@@ -44,6 +46,7 @@ class FindingsHooks:
         self.at_tear_down: Callable[[], None] | None = None
         self.interrupted_in: str | None = None
         self.marked_in_vain: set[str] = set()
+        self.current_test: str | None = None
         self.collector = Collector(options.settings_of(config).levels)
         self.never_awaited: Watch | None = None
         if self.collector.levels["never-awaited"] != "off":
@@ -68,9 +71,17 @@ class FindingsHooks:
             # pytest-xdist's controller, which runs no test itself.
             self._config.pluginmanager.register(_FindingsOfWorkers(self), f"{NAME}-of-workers")
 
+    def pytest_collection_finish(self) -> None:
+        if "asyncio" in sys.modules:
+            # Sync tests run loops too, by themselves or through unittest.
+            from aldente._plugin.running.watching import watch_of
+
+            watch_of(self._config)
+
     # Inside the hook of pytest that records the warnings of a test.
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> None:
+        self.current_test = item.nodeid
         if self.never_awaited is not None:
             self.never_awaited.begin(item.nodeid)
         if self.marked_in_vain and item.nodeid in self.marked_in_vain:

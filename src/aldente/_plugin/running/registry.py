@@ -21,7 +21,7 @@ from aldente._plugin.loop_factory_fixture import FACTORY_FIXTURE
 from aldente._plugin.loop_homes import LoopHome, home_of_test, home_without_fixtures
 from aldente._plugin.options import settings_of
 from aldente._plugin.running import policies
-from aldente._plugin.running.watching import LoopWatch
+from aldente._plugin.running.watching import watch_of
 from aldente._records import LoopScope
 from aldente.errors import StuckShutdown, StuckTasks
 
@@ -46,9 +46,7 @@ class LoopRegistry:
         self._config = config
         self._interrupted = False
         self._pool = LoopPool()
-        self.watch = LoopWatch(config)
-        self.watch.install()
-        config.add_cleanup(self.watch.uninstall)
+        self.watch = watch_of(config)
         self._timeout = settings_of(config).timeout
         # None leaves the choice to asyncio, which looks at PYTHONASYNCIODEBUG.
         self._debug = True if settings_of(config).debug else None
@@ -161,10 +159,11 @@ class LoopRegistry:
         if runner.close_if_unused():
             return
         if runner.loop.is_closed():
+            self.watch.report_closed_loop()
             _warn_of_failed_ending("Event loop is closed")
         if isinstance(key[0], pytest.Item):
             # What is freed later belongs to this test.
-            self.watch.note_maker(runner.loop, key[0].nodeid)
+            self.watch.makers.note(runner.loop, key[0].nodeid)
         stuck = _close_runner(runner, in_hurry=self._interrupted)
         if stuck is None:
             return

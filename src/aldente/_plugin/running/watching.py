@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import weakref
 from collections.abc import Collection, Iterator
 from typing import Any
 
@@ -23,6 +22,7 @@ from aldente._guards import (
     slow_step,
     time_limit,
 )
+from aldente._guards.loop_makers import LoopMakers
 from aldente._guards.watchdog import Watchdog, Watcher
 from aldente._loops.ending import give_turns
 from aldente._loops.runner import LoopRunner
@@ -40,6 +40,9 @@ class LoopWatch:
 
     Args:
         config: pytest's configuration.
+
+    Attributes:
+        makers: which tests loops and tasks belong to.
     """
 
     def __init__(self, config: pytest.Config) -> None:
@@ -49,10 +52,9 @@ class LoopWatch:
         self._report = self._hooks.collector.report
         self._generators = leaked_asyncgen.Watch() if self._is_on("leaked-asyncgen") else None
         self._slow_steps: slow_step.Watch | None = None
-        # The tests that tasks and loops belong to which have outlived them.
-        self._makers: weakref.WeakKeyDictionary[object, str] = weakref.WeakKeyDictionary()
+        self.makers = LoopMakers(lambda: self._hooks.current_test)
         self._background_errors = background_error.Watch(
-            self._report, self._maker_of, self._other_finding
+            self._report, self.makers.maker_of, self._other_finding
         )
         self._installed = contextlib.ExitStack()
 
@@ -60,6 +62,7 @@ class LoopWatch:
         """See what there is to see, until `uninstall`."""
         enter = self._installed.enter_context
         if self._is_on("background-error") or self._is_on("leaked-resource"):
+            enter(self.makers.installed())
             enter(self._background_errors.installed())
         if self._is_on("nested-loop"):
             self._hooks.at_tear_down = enter(nested_loop.watch(self._report))
@@ -108,6 +111,10 @@ class LoopWatch:
 
     def on_run_end(self, runner: LoopRunner) -> None:
         """Conclude what is about the run; on its thread."""
+        if self._is_on("nested-loop"):
+            current = _asyncio_compat.current_event_loop()
+            if current is not None and current is not runner.loop:
+                self._report_unless_told(nested_loop.replaced_loop("The test or fixture", current))
         if self._slow_steps is not None:
             self._slow_steps.on_run_end(runner)
 
@@ -119,7 +126,7 @@ class LoopWatch:
         """Report the tasks and async generators that are left on a loop."""
         loop = runner.loop
         left = [task for task in runner.leftover_tasks() if not runner.is_hosting(task)]
-        self.report_tasks([task for task in left if task not in self._makers])
+        self.report_tasks([task for task in left if not self.makers.is_noted(task)])
         if self._generators is not None:
             for finding in self._generators.find(_asyncio_compat.unfinished_async_generators(loop)):
                 self._report(finding)
@@ -130,10 +137,15 @@ class LoopWatch:
             for finding in leaked_resource.find(runner.loop):
                 self._report(finding)
 
-    def note_maker(self, loop_or_task: object, test: str) -> None:
-        """Remember which test a loop or task belongs to that outlives it."""
-        with contextlib.suppress(TypeError):
-            self._makers[loop_or_task] = test
+    def report_closed_loop(self) -> None:
+        """Report that somebody has closed a loop that is aldente's to close."""
+        if self._is_on("nested-loop"):
+            self._report_unless_told(nested_loop.closed_loop("The test or one of its fixtures"))
+
+    def _report_unless_told(self, finding: Finding) -> None:
+        """Report what has no place, unless a finding of the rule gives the place already."""
+        if all(told.rule != finding.rule for told in self._hooks.collector.found):
+            self._report(finding)
 
     def report_left_by(self, test: str, runner: LoopRunner, before: Collection[AnyTask]) -> None:
         """Report the tasks that a test leaves on a loop that lives on.
@@ -156,7 +168,7 @@ class LoopWatch:
             left = new_tasks()
             self.report_tasks(left, users_only=True)
             for task in left:
-                self.note_maker(task, test)
+                self.makers.note(task, test)
 
     def report_tasks(self, tasks: Collection[AnyTask], *, users_only: bool = False) -> None:
         """Report tasks that are left pending."""
@@ -164,14 +176,6 @@ class LoopWatch:
             known = self._settings.known_tasks
             for finding in leaked_task.find(tasks, known=known, users_only=users_only):
                 self._report(finding)
-
-    def _maker_of(self, future: object) -> str | None:
-        if future is None:
-            return None
-        maker = self._makers.get(future)
-        if maker is None and isinstance(future, asyncio.Future):
-            maker = self._makers.get(future.get_loop())
-        return maker
 
     def _other_finding(self, context: dict[str, Any]) -> Finding | None:
         return leaked_resource.from_context(context) if self._is_on("leaked-resource") else None
@@ -213,3 +217,16 @@ class LoopWatch:
 def _tasks_of(runner: LoopRunner) -> list[AnyTask]:
     """The tasks that are pending on a loop, without those that only host a fixture."""
     return [task for task in runner.leftover_tasks() if not runner.is_hosting(task)]
+
+
+_watch_key = pytest.StashKey[LoopWatch]()
+
+
+def watch_of(config: pytest.Config) -> LoopWatch:
+    """What the rules see of event loops in a run; installed when it is first asked for."""
+    watch = config.stash.get(_watch_key, None)
+    if watch is None:
+        watch = config.stash[_watch_key] = LoopWatch(config)
+        watch.install()
+        config.add_cleanup(watch.uninstall)
+    return watch
