@@ -8,11 +8,13 @@ time is what a user waits. Runs on any POSIX system.
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import os
 import resource
 import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -81,6 +83,37 @@ class Ratio:
 
     least: float
     median: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line of a benchmark asks for.
+
+    Attributes:
+        rounds: how often each program is run.
+        tests: how many tests the generated suites have.
+        python: the interpreter to measure with.
+    """
+
+    rounds: int
+    tests: int
+    python: str
+
+
+def parse_arguments(documentation: str | None, arguments: Sequence[str] | None) -> Options:
+    """Read the command line of a benchmark.
+
+    Args:
+        documentation: the docstring of its script, whose first line says what it is.
+        arguments: the arguments; None takes those of the process.
+    """
+    parser = argparse.ArgumentParser(description=(documentation or "").partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=10, help="default: %(default)s")
+    parser.add_argument("--tests", type=int, default=2_000, help="default: %(default)s")
+    parser.add_argument("--python", default=sys.executable, help="default: the one that runs this")
+    parser.add_argument("--quick", action="store_true", help="3 rounds: a rough idea")
+    given = parser.parse_args(arguments)
+    return Options(3 if given.quick else given.rounds, given.tests, given.python)
 
 
 def clean_environment() -> dict[str, str]:

@@ -6,7 +6,6 @@ mean. The exit status is 1 when aldente misses a limit.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import sys
 import textwrap
@@ -292,14 +291,8 @@ def _starts(pythons: Pythons, folder: Path, options: Sequence[str]) -> list[Prog
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure all, print tables, and say whether every limit is kept."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=10, help="default: %(default)s")
-    parser.add_argument("--tests", type=int, default=2_000, help="default: %(default)s")
-    parser.add_argument("--python", default=sys.executable, help="default: the one that runs this")
-    parser.add_argument("--quick", action="store_true", help="3 rounds: a rough idea")
-    options = parser.parse_args(arguments)
-    rounds = 3 if options.quick else options.rounds
-
+    options = measuring.parse_arguments(__doc__, arguments)
+    rounds = options.rounds
     pythons = prepare_pythons(options.python)
     print(
         f"Python {measuring.python_version(options.python)}, "

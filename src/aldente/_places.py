@@ -32,6 +32,18 @@ def is_users(path: str) -> bool:
     return os.path.isabs(path) and not os.path.realpath(path).startswith(_folders_of_others())
 
 
+def is_own(path: str) -> bool:
+    """Whether a source file is aldente's.
+
+    >>> is_own(__file__)
+    True
+    """
+    return path.startswith(_OWN_FOLDER)
+
+
+_OWN_FOLDER = os.path.join(os.path.dirname(__file__), "")
+
+
 def users_frame(frame: FrameType | None) -> FrameType | None:
     """The innermost frame of the user's code, from a frame outwards; None when there is none."""
     while frame is not None and not is_users(frame.f_code.co_filename):

@@ -67,6 +67,8 @@ class Rule(NamedTuple):
         catches: one line that says what it catches.
         why: why it matters, as findings say it; sentences.
         explanation: paragraphs for those who ask: what triggers it, what does not, how to mend it.
+        is_seen_at_once: whether findings are made where the code runs, so that a block of code can
+            allow them.
     """
 
     name: str
@@ -74,6 +76,7 @@ class Rule(NamedTuple):
     catches: str
     why: str
     explanation: str
+    is_seen_at_once: bool = False
 
 
 class Finding(NamedTuple):

@@ -216,6 +216,20 @@ def parse_seconds(name: str, value: object) -> float:
     return seconds
 
 
+def parse_limit(name: str, value: object) -> float | None:
+    """A limit of time that a user has written, in seconds; None when there is none.
+
+    Raises:
+        InvalidSetting: it is neither a positive number nor 0 or empty, which stand for no limit.
+
+    >>> parse_limit("aldente_timeout", "0") is None
+    True
+    """
+    if value is None or (isinstance(value, str) and value.strip() in ("", "0")) or value == 0:
+        return None
+    return parse_seconds(name, value)
+
+
 def parse_names(name: str, values: Iterable[str], allowed: Sequence[str]) -> tuple[str, ...]:
     """Names that a user has written, all of them among those allowed.
 

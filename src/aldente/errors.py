@@ -276,22 +276,20 @@ class DeadlockError(AldenteError):
     Args:
         running: the name of what was running.
         seconds: how long nothing could happen, in seconds.
-        summary: one line that names the culprit.
 
-    >>> DeadlockError("test_it", 1.0, "'test_it' waits for an Event that nobody sets").seconds
+    >>> DeadlockError("test_it", 1.0).seconds
     1.0
     """
 
-    def __init__(self, running: str, seconds: float, summary: str) -> None:
+    def __init__(self, running: str, seconds: float) -> None:
         self.running = running
         self.seconds = seconds
-        self.summary = summary
-        super().__init__(running, seconds, summary)
+        super().__init__(running, seconds)
 
     def __str__(self) -> str:
         return (
             f"Deadlock: for {self.seconds:g} s nothing could happen any more while "
-            f"{self.running!r} was running, so it was cancelled.\n{self.summary}"
+            f"{self.running!r} was running, so it was cancelled."
         )
 
 

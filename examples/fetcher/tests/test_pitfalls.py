@@ -1,12 +1,18 @@
-"""The classic mistakes of async code and async tests, each beside its mend."""
+"""The classic mistakes of async code and async tests, each beside its mend.
+
+Some are made in full: there `aldente.allow` names the rule that reports them. Take it away, and the
+test's finding says what happened, where, and what to do instead.
+"""
 
 import asyncio
 import contextlib
 import inspect
 import threading
+import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from unittest.mock import AsyncMock, Mock
 
+import aldente
 import pytest
 
 from fetcher import SourceUnreachable, fetch_data
@@ -81,6 +87,44 @@ async def test_a_blocking_call_stops_every_task() -> None:
     await asyncio.to_thread(work_until_done)
     await other
     assert steps == ["other task"]
+
+
+async def test_a_blocking_call_is_reported() -> None:
+    """`time.sleep` on the loop's thread is a finding; `asyncio.sleep`, and a thread, are none."""
+    with aldente.allow("blocking-call"):
+        time.sleep(0.001)  # noqa: ASYNC251
+
+    await asyncio.sleep(0.001)
+    await asyncio.to_thread(time.sleep, 0.001)
+
+
+@aldente.allow("nested-loop")
+async def test_a_loop_cannot_run_inside_another() -> None:
+    """`asyncio.run` is refused while a loop runs: await instead, or run it in a thread."""
+
+    async def answer() -> int:
+        return 42
+
+    unused = answer()
+    with pytest.raises(RuntimeError, match="running event loop"):
+        asyncio.run(unused)
+    unused.close()
+
+    assert await answer() == 42
+    assert await asyncio.to_thread(lambda: asyncio.run(answer())) == 42
+
+
+@aldente.allow("leaked-task")
+async def test_a_task_left_behind_is_cancelled() -> None:
+    """Nobody waits for a task that a test leaves running: it never gets to its end."""
+    left = asyncio.create_task(asyncio.sleep(60))
+    await asyncio.sleep(0)
+    assert not left.done()
+
+    ended = asyncio.create_task(asyncio.sleep(60))
+    ended.cancel()
+    await asyncio.wait([ended])
+    assert ended.cancelled()
 
 
 async def test_fire_and_forget_has_not_happened_yet(server: LoopbackServer) -> None:

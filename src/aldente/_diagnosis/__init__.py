@@ -2,8 +2,15 @@
 
 ``await_graph``
     Which task waits for what, and who could end its waiting.
+``suspended``, ``waiting``, ``holders``, ``naming``
+    What it asks of each task: where it stands, what it waits for, which locks it holds, and what
+    the user's code calls them.
+``waits``
+    Plain facts about waiting tasks.
 ``deadlock``
     Explains a graph: the cycle, the lock that nobody releases, the event that nobody sets.
+``stuck``, ``phrases``
+    Which tasks can't go on, and the words for what they wait for.
 ``findings``
     The text of a finding.
 """

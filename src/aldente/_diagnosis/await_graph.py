@@ -18,6 +18,7 @@ from aldente._diagnosis.waits import (
     Wait,
     WaitingTask,
 )
+from aldente._loops.generator_host import hosted_generator
 from aldente._places import is_users, place_of
 
 
@@ -76,6 +77,9 @@ def _order(live: LiveTask) -> tuple[Any, ...]:
 def _coroutine_name(live: LiveTask) -> str:
     coroutine = live.task.get_coro()
     name = getattr(coroutine, "__qualname__", None)
+    hosted = hosted_generator(coroutine)
+    if hosted is not None:
+        name = getattr(hosted, "__qualname__", name)
     if name is None:  # a step of an async generator
         return live.links[0].function if live.links else type(coroutine).__name__
     return str(name)

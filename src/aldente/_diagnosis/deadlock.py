@@ -36,7 +36,7 @@ def explain(graph: AwaitGraph, *, main: str | None, folder: Path) -> str:
 
 
 def summary(graph: AwaitGraph, *, main: str | None, folder: Path) -> str:
-    """Say in one line which task holds up the others, with the line where it waits.
+    """Say in one line which task holds up the others.
 
     Args:
         graph: what the tasks wait for.
@@ -47,6 +47,19 @@ def summary(graph: AwaitGraph, *, main: str | None, folder: Path) -> str:
     'No task is left.'
     """
     return _Explanation(graph, main, folder).summary()
+
+
+def culprit_place(graph: AwaitGraph, *, main: str | None) -> SourcePlace | None:
+    """Where the task waits that holds up the others, with its full path.
+
+    Args:
+        graph: what the tasks wait for.
+        main: the name of the task that matters most; or None.
+
+    >>> culprit_place(AwaitGraph(()), main=None) is None
+    True
+    """
+    return _Explanation(graph, main, Path()).culprit_place()
 
 
 class _Explanation:
@@ -76,16 +89,18 @@ class _Explanation:
         if not self._tasks:
             return "No task is left."
         if self._cycles:
-            return self._with_place(self._cycles[0][0], self._story(self._cycles[0]))
-        culprit = culprit_of(self._graph, self._stuck, self._main)
-        if culprit is None:
-            culprit = 0
-        told = f"{self._phrases.name(culprit)} {self._phrases.what(culprit)}."
-        return self._with_place(culprit, told)
+            return self._story(self._cycles[0])
+        return f"{self._phrases.name(self._culprit)} {self._phrases.what(self._culprit)}."
 
-    def _with_place(self, index: int, sentence: str) -> str:
-        frame = self._tasks[index].frame
-        return sentence if frame is None else f"{self._place(frame)}: {sentence}"
+    def culprit_place(self) -> SourcePlace | None:
+        frame = self._tasks[self._culprit].frame if self._tasks else None
+        return None if frame is None else frame.place
+
+    @property
+    def _culprit(self) -> int:
+        if self._cycles:
+            return self._cycles[0][0]
+        return culprit_of(self._graph, self._stuck, self._main) or 0
 
     def _story(self, cycle: Sequence[int]) -> str:
         """A circle in one sentence."""

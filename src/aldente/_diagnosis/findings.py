@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
 from pathlib import Path
 
@@ -19,12 +20,13 @@ def describe(finding: Finding, rule: Rule, folder: Path) -> str:
         rule: its rule.
         folder: paths inside this folder are given from there.
     """
-    lines = [*_filled(f"{finding.rule}: {finding.what}"), *_where(finding, folder)]
+    # The first line is not filled, because pytest's short summary shows it alone.
+    lines = [f"{finding.rule}: {finding.what}", *_where(finding, folder)]
     lines += _filled(f"Why: {rule.why}")
     lines += _filled(f"Mend: {finding.mend}")
+    around = f", or 'with aldente.allow(\"{rule.name}\"):' around the code"
     lines.append(
-        f'Allow: @aldente.allow("{finding.rule}") on the test, or '
-        f'"with aldente.allow({finding.rule!r}):" around the code.'
+        f'Allow: @aldente.allow("{rule.name}") on the test{around if rule.is_seen_at_once else ""}.'
     )
     return "\n".join(lines)
 
@@ -70,7 +72,8 @@ def _where(finding: Finding, folder: Path) -> list[str]:
         source = source_line(finding.place)
         if source:
             lines.append(f"    {source}")
-    return lines + [f"  {line}" if line else "" for line in finding.details]
+    inside = f"{folder}{os.sep}"
+    return lines + [f"  {line.replace(inside, '')}" if line else "" for line in finding.details]
 
 
 def _filled(text: str, indent: str = "") -> list[str]:

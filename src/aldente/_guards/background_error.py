@@ -15,6 +15,7 @@ from typing import Any
 
 from aldente._places import is_users
 from aldente._records import Finding, Rule, SourcePlace
+from aldente.errors import PhaseTimeout
 
 RULE = Rule(
     "background-error",
@@ -89,8 +90,8 @@ class Watch:
     def receive(self, context: Context) -> None:
         """Report what an exception handler has received, if it is a finding."""
         error = context.get("exception")
-        if isinstance(error, (KeyboardInterrupt, SystemExit)):
-            # These have gone through the loop and ended its run.
+        if isinstance(error, (KeyboardInterrupt, SystemExit, PhaseTimeout)):
+            # The former have gone through the loop and ended its run; the latter is aldente's own.
             return
         finding = (
             self._find_other(context)
@@ -122,6 +123,9 @@ def _origin(context: Context) -> str:
     task = context.get("task") or context.get("future")
     if isinstance(task, asyncio.Task):
         coroutine = task.get_coro()
+        if type(coroutine).__name__ == "async_generator_athrow":
+            # The task in which a loop closes a generator that nobody refers to any more.
+            return "in an async generator while it was closed"
         name = getattr(coroutine, "__qualname__", type(coroutine).__name__)
         return f"in the task {task.get_name()!r} running {name!r}, which nobody awaited"
     if isinstance(task, asyncio.Future):
@@ -136,12 +140,15 @@ def _origin(context: Context) -> str:
 
 
 def _place_of(error_traceback: TracebackType | None) -> SourcePlace | None:
-    """The innermost line of the user's code that an exception went through."""
+    """The innermost line of the user's code, or else of a library's, that an error went through."""
     place = None
     current = error_traceback
     while current is not None:
         path = current.tb_frame.f_code.co_filename
-        if place is None or is_users(path):
+        if is_users(path) or (
+            (place is None or not is_users(place.path))
+            and current.tb_frame.f_globals.get("__name__", "").partition(".")[0] != "asyncio"
+        ):
             place = SourcePlace(path, current.tb_lineno)
         current = current.tb_next
     return place

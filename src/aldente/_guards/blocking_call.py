@@ -49,6 +49,7 @@ module, not by one that a class or an object keeps.
 Mend: await the async counterpart (`asyncio.sleep`, `asyncio.create_subprocess_exec`,
 `asyncio.Event`, `asyncio.Queue`, an async client or driver), or run the call in a thread: `await
 asyncio.to_thread(function, ...)`.""",
+    is_seen_at_once=True,
 )
 
 

@@ -28,6 +28,7 @@ RULE = Rule(
         "end, even if it never does; aldente.timeout ends those. Loops that do not show what they "
         "wait for (uvloop) are not looked at."
     ),
+    is_seen_at_once=True,
 )
 
 # How long nothing must be able to happen, in seconds.

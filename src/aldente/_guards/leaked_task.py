@@ -7,6 +7,7 @@ import fnmatch
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from aldente import _asyncio_compat
 from aldente._places import is_users
 from aldente._records import Finding, Rule, SourcePlace
 
@@ -32,6 +33,9 @@ _MEND = (
     "both. What a library leaves running can be listed in aldente_known_tasks."
 )
 
+# Tasks that libraries leave running on purpose, and that end in order when the loop cancels them.
+_LEFT_BY_LIBRARIES = ("anyio._backends._asyncio._shutdown_process_pool_on_exit",)
+
 
 def find(
     tasks: Iterable[asyncio.Task[Any]], *, known: Sequence[str] = (), users_only: bool = False
@@ -51,11 +55,14 @@ def find(
         if task.done() or any(
             fnmatch.fnmatchcase(candidate, pattern)
             for candidate in (name, f"{_module_of(coroutine)}.{name}")
-            for pattern in known
+            for pattern in (*_LEFT_BY_LIBRARIES, *known)
         ):
             continue
         origin = _origin_of(coroutine)
         if users_only and origin is None:
+            continue
+        if task.cancelling() and _waits_in_circle(task):
+            # A deadlock, which has been told of; nothing could have ended it.
             continue
         yield Finding(
             RULE.name,
@@ -64,6 +71,16 @@ def find(
             origin or _definition_of(coroutine),
             details=tuple(_waiting_at(task)),
         )
+
+
+def _waits_in_circle(task: asyncio.Task[Any]) -> bool:
+    """Whether a task waits for tasks that wait for each other."""
+    seen: list[asyncio.Future[Any]] = []
+    future: asyncio.Future[Any] | None = task
+    while isinstance(future, asyncio.Task) and future not in seen:
+        seen.append(future)
+        future = _asyncio_compat.waited_future(future)
+    return isinstance(future, asyncio.Task)
 
 
 def _module_of(coroutine: Any) -> str:

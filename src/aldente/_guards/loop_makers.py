@@ -22,6 +22,9 @@ class LoopMakers:
     def __init__(self, current_test: Callable[[], str | None]) -> None:
         self._current_test = current_test
         self._makers: weakref.WeakKeyDictionary[object, str] = weakref.WeakKeyDictionary()
+        # Weak references to a task are gone when the garbage collector ends it and asyncio tells
+        # what became of it. Its number and name together are nobody else's.
+        self._tasks: dict[tuple[int, str], str] = {}
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[None]:
@@ -45,19 +48,26 @@ class LoopMakers:
 
     def note(self, loop_or_task: object, test: str) -> None:
         """Remember which test a loop or task belongs to."""
+        if isinstance(loop_or_task, asyncio.Task):
+            self._tasks[id(loop_or_task), loop_or_task.get_name()] = test
+            return
         with contextlib.suppress(TypeError):
             # Loops of other kinds may not be weakly referable.
             self._makers[loop_or_task] = test
 
     def is_noted(self, loop_or_task: object) -> bool:
         """Whether it is known which test a loop or task belongs to."""
+        if isinstance(loop_or_task, asyncio.Task):
+            return (id(loop_or_task), loop_or_task.get_name()) in self._tasks
         return loop_or_task in self._makers
 
     def maker_of(self, future: object) -> str | None:
         """The node id of the test that a future or task belongs to, by itself or by its loop."""
-        if not isinstance(future, asyncio.Future):
-            return None
-        return self._makers.get(future) or self._makers.get(future.get_loop())
+        if isinstance(future, asyncio.Task):
+            test = self._tasks.get((id(future), future.get_name()))
+            if test is not None:
+                return test
+        return self._makers.get(future.get_loop()) if isinstance(future, asyncio.Future) else None
 
 
 def _is_made_by_pool() -> bool:

@@ -50,6 +50,7 @@ RULE = Rule(
         "pause for some time, places are not tracked, to keep it fast; the finding then gives the "
         "line that dropped the coroutine, or that of its function."
     ),
+    is_seen_at_once=True,
 )
 
 if TYPE_CHECKING:
@@ -83,6 +84,11 @@ class _Made(NamedTuple):
     reference: weakref.ref[Coroutine]
     origin: object
     maker: _Maker
+
+
+# What is counted for an origin when nobody else refers to it.
+_SAMPLE: Any = _Made(None, object(), _Maker(""))  # type: ignore[arg-type]
+_REFERENCES_TO_LAST = sys.getrefcount(_SAMPLE.origin)
 
 
 class Watch:
@@ -129,7 +135,7 @@ class Watch:
             sys.set_coroutine_origin_tracking_depth(_DEPTH)
 
     def look_into(self, entry: TracebackType | None) -> None:
-        """Report coroutines that only an exception's frames hold: nobody can await them any more."""
+        """Report coroutines that only an exception's frames hold: nobody can await them now."""
         while entry is not None:
             variables = entry.tb_frame.f_locals
             values = list(variables.values())
@@ -146,6 +152,8 @@ class Watch:
                     )
                 ):
                     self._report_once(value, None, None)
+                    # Or Python would warn of it again when it is freed.
+                    value.close()
             entry = entry.tb_next
 
     @contextlib.contextmanager
@@ -171,7 +179,7 @@ class Watch:
         """Note the coroutines among the new objects that have not started, by their test."""
         if not self._markers:
             return
-        for key in [key for key, made in self._made.items() if not _is_waiting(made)]:
+        for key in [key for key, made in self._made.items() if _is_over(made)]:
             del self._made[key]
         new = gc.get_objects(generation=0)
         # Nearly always there are none, which is known in a fraction of the time.
@@ -186,7 +194,8 @@ class Watch:
             if type(value) is CoroutineType and value.cr_origin is not None and _is_new(value)
         }
         for origin, maker in self._makers(found, objects):
-            self._made[id(origin)] = _Made(weakref.ref(found[id(origin)]), origin, maker)
+            # Not for one that is known: the markers before the last look are gone.
+            self._made.setdefault(id(origin), _Made(weakref.ref(found[id(origin)]), origin, maker))
 
     def _makers(
         self, origins: Container[int], objects: list[object]
@@ -228,10 +237,10 @@ class Watch:
             if is_others or dropper is None or not is_users(dropper.f_code.co_filename):
                 filters = maker.filters
         message = f"coroutine '{coroutine.__qualname__}' was never awaited"
-        if is_asked_for or _is_ignored(message, dropper, filters):
+        if is_asked_for:
             # From here, as the line that Python gives with it is that of the caller.
             warnings.warn(_warning_of(coroutine), RuntimeWarning, stacklevel=2, source=coroutine)
-        else:
+        elif not _is_ignored(message, dropper, filters):
             self._report_once(coroutine, dropper, maker)
 
     def _report_once(
@@ -274,6 +283,14 @@ def _is_waiting(made: _Made) -> bool:
     return coroutine is not None and _is_new(coroutine)
 
 
+def _is_over(made: _Made) -> bool:
+    coroutine = made.reference()
+    if coroutine is not None:
+        return not _is_new(coroutine)
+    # One that is being freed has no references any more, but still its origin.
+    return sys.getrefcount(made.origin) <= _REFERENCES_TO_LAST
+
+
 def _is_ignored(message: str, caller: FrameType | None, filters: Filters) -> bool:
     """Whether warning filters ignore a RuntimeWarning that a frame causes with this message."""
     name = caller.f_globals.get("__name__", "<string>") if caller is not None else "sys"
@@ -284,7 +301,7 @@ def _is_ignored(message: str, caller: FrameType | None, filters: Filters) -> boo
             and (module is None or module.match(name))
             and (not line or (caller is not None and line == caller.f_lineno))
         ):
-            return action == "ignore"
+            return str(action) == "ignore"
     return False
 
 

@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 from unittest.mock import AsyncMock, NonCallableMock
 
 from aldente._places import is_users
-from aldente._records import Rule, SourcePlace
+from aldente._records import Finding, Rule, SourcePlace
 
 RULE = Rule(
     name="plain-mock",
@@ -81,17 +81,26 @@ class _Use(NamedTuple):
     is_call: bool
 
 
-def explain(error: BaseException) -> str | None:
-    """What to say of an error that comes of awaiting a plain mock; None for all others.
+def find(error: BaseException) -> Finding | None:
+    """The finding for an error that comes of awaiting a plain mock; None for all others.
 
     Looks at its causes, its context and the members of exception groups too.
     """
     for inner in errors_within(error):
         if type(inner) is TypeError:
-            text = _explain(inner)
-            if text is not None:
-                return text
+            finding = _find(inner)
+            if finding is not None:
+                return finding
     return None
+
+
+def explain(error: BaseException) -> str | None:
+    """What to say of an error that comes of awaiting a plain mock; None for all others."""
+    finding = find(error)
+    if finding is None:
+        return None
+    where = f" ({finding.place})" if finding.place is not None else ""
+    return f"{RULE.name}: {finding.what}{where}\n{RULE.why}\nMend: {finding.mend}"
 
 
 def note(error: BaseException) -> None:
@@ -123,7 +132,7 @@ def is_users_code(path: str) -> bool:
     return is_users(path) and not path.endswith((".pyx", ".pxi", ".pxd"))
 
 
-def _explain(error: TypeError) -> str | None:
+def _find(error: TypeError) -> Finding | None:
     mistake = _mistake_of(str(error))
     if mistake is None:
         return None
@@ -131,7 +140,10 @@ def _explain(error: TypeError) -> str | None:
     use = _find_use(users, innermost, mistake.how)
     if use is None and mistake.type_name not in _MOCK_CLASSES:
         return None
-    return _render(mistake, use, users)
+    place = None
+    if users is not None:
+        place = SourcePlace(users.tb_frame.f_code.co_filename, users.tb_lineno)
+    return Finding(RULE.name, _what_happened(mistake, use), _mend(mistake, use), place)
 
 
 def _mistake_of(message: str) -> _Mistake | None:
@@ -283,18 +295,6 @@ def _attribute(owner: object, name: str) -> object:
         # A slot; reading it runs nothing.
         return getattr(owner, name, _UNKNOWN)
     return found
-
-
-def _render(mistake: _Mistake, use: _Use | None, users: TracebackType | None) -> str:
-    where = ""
-    if users is not None:
-        place = SourcePlace(users.tb_frame.f_code.co_filename, users.tb_lineno)
-        where = f" ({place})"
-    return (
-        f"{RULE.name}: {_what_happened(mistake, use)}{where}\n"
-        f"{RULE.why}\n"
-        f"Mend: {_mend(mistake, use)}"
-    )
 
 
 def _what_happened(mistake: _Mistake, use: _Use | None) -> str:

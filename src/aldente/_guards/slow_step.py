@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 from aldente import _asyncio_compat
+from aldente._guards.blocking.frames import module_of
+from aldente._guards.debuggers import is_in_debugger
 from aldente._guards.watchdog import INTERVAL, Look
 from aldente._loops.runner import LoopRunner
 from aldente._places import is_users, place_of, users_frame
@@ -28,10 +30,13 @@ RULE = Rule(
         "Found: a step of the loop, from one 'await' that waits to the next, that takes longer "
         "than aldente_slow_step (0.1 s), be it with computing or with blocking. The stack is that "
         "seen last while it ran.\n\n"
-        "Not a finding: a pause in a debugger; an import, and the reading of certificates for an "
-        "SSL context, which is what a client does first; time in which the whole process stood "
-        "still."
+        "Not a finding: a pause in a debugger; imports; what nobody can do in another way: reading "
+        "the certificates for an SSL context, starting a thread or a subprocess; pytest's and "
+        "Hypothesis's own work, such as drawing an example; time in which the whole process stood "
+        "still, and on Linux also time in which the thread waited for a processor, because the "
+        "machine is busy with other things."
     ),
+    is_seen_at_once=True,
 )
 
 _MEND = (
@@ -39,14 +44,22 @@ _MEND = (
     "turn with 'await asyncio.sleep(0)' in between."
 )
 
-_DEBUGGERS = ("pdb.py", "bdb.py", "pydevd.py", "pydevd_frame.py", "debugpy")
-
 # Python's own import machinery.
 _IMPORTS = "<frozen importlib"
 
-# Functions of ssl that read the certificates of all authorities: 0.05 s, or several times that on a
-# busy machine. Nobody can await it, and making a client of httpx comes to it.
-_READS_CERTIFICATES = ("create_default_context", "load_default_certs")
+# What takes long on a busy machine, and has no other way of doing it.
+_EXEMPT = {
+    # They read the certificates of all authorities; making a client of httpx comes to it.
+    ("ssl", "create_default_context"),
+    ("ssl", "load_default_certs"),
+    # They wait until the new thread or process runs, for asyncio itself too.
+    ("threading", "start"),
+    ("subprocess", "_execute_child"),
+}
+
+# Test tools, which work where the program under test would not: they compare values for the message
+# of a failed assertion, or draw an example.
+_TOOLS = {"_pytest", "aldente", "hypothesis"}
 
 # How many frames of the user's code are told.
 _FRAMES = 6
@@ -124,6 +137,8 @@ class _Step:
         self._number = id(frame)
         self._frame: FrameType | None = None
         self._seen = now
+        self._schedule = _schedule_of(run.thread)
+        self._starved = _starved(self._schedule)
         self.seconds = 0.0
         self.place: SourcePlace | None = None
         self.stack: tuple[str, ...] = ()
@@ -133,12 +148,29 @@ class _Step:
 
     def goes_on(self, step: FrameType, innermost: FrameType, now: float) -> None:
         self._frame = step
+        starved = _starved(self._schedule)
         # When the whole process stood still, the watchdog did so too.
-        self.seconds += min(now - self._seen, 3 * INTERVAL)
+        self.seconds += max(min(now - self._seen, 5 * INTERVAL) - (starved - self._starved), 0)
         self._seen = now
+        self._starved = starved
         users = users_frame(innermost) or innermost
         self.place = place_of(users)
         self.stack = tuple(_lines(innermost))
+
+
+def _schedule_of(thread: int) -> str:
+    """The file in which Linux tells how long a thread has run, and waited to."""
+    native = next((found.native_id for found in threading.enumerate() if found.ident == thread), 0)
+    return f"/proc/self/task/{native}/schedstat"
+
+
+def _starved(schedule: str) -> float:
+    """How many seconds a thread was ready to run and had no processor; 0 if that isn't told."""
+    try:
+        with open(schedule, "rb") as file:
+            return int(file.read().split()[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return 0.0
 
 
 def _step_frame(frame: FrameType | None) -> FrameType | None:
@@ -149,15 +181,16 @@ def _step_frame(frame: FrameType | None) -> FrameType | None:
 
 def _is_exempt(frame: FrameType | None) -> bool:
     """Whether what goes on takes its time, whatever the user's code does."""
+    if is_in_debugger(frame):
+        return True
     is_in_step = True
     while frame is not None:
         code = frame.f_code
-        if code.co_filename.endswith(_DEBUGGERS):
-            return True
         is_in_step = is_in_step and code is not _asyncio_compat.STEP_CODE
         if is_in_step and (
             code.co_filename.startswith(_IMPORTS)
-            or (code.co_name in _READS_CERTIFICATES and frame.f_globals.get("__name__") == "ssl")
+            or ((module := module_of(frame)), code.co_name) in _EXEMPT
+            or module.partition(".")[0] in _TOOLS
         ):
             return True
         frame = frame.f_back

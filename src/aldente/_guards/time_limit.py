@@ -8,9 +8,10 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+from aldente._guards.debuggers import is_in_debugger
 from aldente._guards.watchdog import Look
 from aldente._loops.runner import LoopRunner
-from aldente._places import is_users, users_place
+from aldente._places import is_own, is_users
 from aldente.errors import PhaseTimeout
 
 # How long a loop may take to answer before it counts as blocked, and how long a cancelled task may
@@ -39,6 +40,10 @@ class Watch:
         if deadline is None or task is None or look.now < deadline:
             if self._task is task:
                 self._task = None
+            return
+        if is_in_debugger(look.frames.get(run.thread)):
+            # From here on the user has the time that it takes.
+            run.deadline = None
             return
         if self._task is not task:
             self._task, self._has_answered = task, False
@@ -71,20 +76,15 @@ def _has_started(task: asyncio.Task[Any]) -> bool:
 
 
 def _blocked(run: LoopRunner, frame: FrameType | None) -> PhaseTimeout:
-    name = run.main_task.get_name() if run.main_task is not None else "a task"
-    error = PhaseTimeout(name, run.timeout or 0.0, "blocked the loop")
-    if frame is not None:
-        place = users_place(frame)
-        lines = [
-            f"  {entry.filename}:{entry.lineno} in {entry.name}\n    {entry.line}"
-            for entry in traceback.extract_stack(frame)
-            if is_users(entry.filename) or (entry.lineno, entry.filename) == _innermost(frame)
-        ]
-        error.add_note(
-            f"The loop's thread was at {place}. Its stack, innermost last:\n" + "\n".join(lines)
-        )
+    """The error to raise in what blocks the loop, with its stack."""
+    task = run.main_task
+    state = "blocked the loop" if task is None or _has_started(task) else "never scheduled"
+    name = task.get_name() if task is not None else "a task"
+    error = PhaseTimeout(name, run.timeout or 0.0, state)
+    stack = [entry for entry in traceback.extract_stack(frame) if not is_own(entry.filename)]
+    shown = [entry for entry in stack if is_users(entry.filename) or entry is stack[-1]]
+    lines = [
+        f"  {entry.filename}:{entry.lineno} in {entry.name}\n    {entry.line}" for entry in shown
+    ]
+    error.add_note("The stack of the loop's thread, innermost last:\n" + "\n".join(lines))
     return error
-
-
-def _innermost(frame: FrameType) -> tuple[int, str]:
-    return frame.f_lineno, frame.f_code.co_filename

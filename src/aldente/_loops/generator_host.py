@@ -65,6 +65,11 @@ class GeneratorHost(Generic[T]):
         self.task.add_done_callback(self._on_done)
 
     @property
+    def generator(self) -> AsyncGenerator[T, None]:
+        """The async generator."""
+        return self._generator
+
+    @property
     def is_waiting(self) -> bool:
         """Whether the generator waits at its ``yield``."""
         return self._has_yielded and not self._end_requested.done()
@@ -152,3 +157,12 @@ class GeneratorHost(Generic[T]):
         if task.cancelled():
             return FixtureEnded(self.label, cancelled=True)
         return task.exception() or FixtureEnded(self.label, cancelled=False)
+
+
+def hosted_generator(coroutine: object) -> object | None:
+    """The async generator that a task with this coroutine hosts; None when it hosts none."""
+    frame = getattr(coroutine, "cr_frame", None)
+    host = frame.f_locals.get("self") if frame is not None else None
+    if isinstance(host, GeneratorHost) and host.task.get_coro() is coroutine:
+        return host.generator
+    return None

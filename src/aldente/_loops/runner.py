@@ -85,6 +85,7 @@ class LoopRunner:
         self._needed_hosts: Collection[GeneratorHost[Any]] = ()
         self._observer = observer
         self._guard: InterruptGuard | None = None
+        self._given_up: set[AnyTask] = set()
         self._end_reason: BaseException | None = None
         self.interrupted = False
         self.main_task: AnyTask | None = None
@@ -255,7 +256,7 @@ class LoopRunner:
             return ()
         tasks = asyncio.all_tasks(self._loop)
         tasks.update(host.task for host in self._hosts)
-        return tasks
+        return tasks - self._given_up
 
     def is_hosting(self, task: AnyTask) -> bool:
         """Whether a task is that of a generator that waits at its ``yield``."""
@@ -347,6 +348,7 @@ class LoopRunner:
             try:
                 drain_tasks(self._loop, lambda: [task], DRAIN_LIMIT_INTERRUPTED)
             except StuckTasks as stuck:
+                self._given_up.add(task)
                 error.add_note(str(stuck))
             except (KeyboardInterrupt, SystemExit):
                 # A task group hands the interrupt of one of its tasks on to the task around it.

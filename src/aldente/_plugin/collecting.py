@@ -22,12 +22,17 @@ def prepare(tests: Sequence[pytest.Item], config: pytest.Config) -> None:
     for test in tests:
         if items.add_mark_in_auto_mode(test):
             has_async_tests = True
-        elif marks.is_marked_in_vain(test):
-            hooks_of(config).marked_in_vain.add(test.nodeid)
+        else:
+            in_vain = marks.marked_in_vain(test)
+            if in_vain is not None:
+                hooks_of(config).marked_in_vain[test.nodeid] = in_vain
         loop_factories.request_factory_first(test)
         if has_looptime:
             looptime.request_runner_first(test)
     if has_async_tests and not config.pluginmanager.has_plugin(_ASYNC_CALLS):
         from aldente._plugin import async_calls
+        from aldente._plugin.running.watching import watch_of
 
         config.pluginmanager.register(async_calls, _ASYNC_CALLS)
+        # Now, as a wrong setting ends the run.
+        watch_of(config)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from aldente._plugin import items
+from aldente._plugin.findings.allowing import has_timeout
 from aldente._records import LoopScope
 from aldente._settings import parse_loop_scope
 from aldente.errors import InvalidSetting
@@ -29,20 +30,22 @@ def register(config: pytest.Config) -> None:
     )
 
 
-def is_marked_in_vain(item: pytest.Item) -> bool:
-    """Whether a test that is not async has the mark, which does nothing then."""
-    return isinstance(item, pytest.Function) and items.has_asyncio_mark(item)
-
-
-def warn_of_sync_test(item: pytest.Item) -> None:
-    """Warn of a test that has the mark but is not async."""
-    item.warn(
-        pytest.PytestWarning(
+def marked_in_vain(item: pytest.Item) -> str | None:
+    """The warning for a test that is not async and has a mark for async tests, or None."""
+    if not isinstance(item, pytest.Function):
+        return None
+    if items.has_asyncio_mark(item):
+        return (
             f"The test {item} is marked with '@pytest.mark.asyncio' but it is not an async "
             "function. Please remove the asyncio mark. If the test is not marked explicitly, check "
             "for global marks applied via 'pytestmark'."
         )
-    )
+    if has_timeout(item):
+        return (
+            f"The test {item} is marked with aldente.timeout() but it is not an async function, so "
+            "nothing ends it. Mend: make it async, or use a plugin for time-outs of sync tests."
+        )
+    return None
 
 
 def check(mark: pytest.Mark, nodeid: str) -> None:

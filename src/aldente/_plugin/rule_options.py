@@ -12,6 +12,7 @@ from aldente._settings import (
     DEFAULT_LEVELS,
     Settings,
     parse_levels,
+    parse_limit,
     parse_names,
     parse_seconds,
 )
@@ -127,7 +128,7 @@ def read(config: pytest.Config) -> dict[str, Any]:
                 defaults=DEFAULT_LEVELS,
             ),
         ),
-        "timeout": None if not timeout else parse_seconds("aldente_timeout", timeout),
+        "timeout": parse_limit("aldente_timeout", timeout),
         "slow_step": (
             parse_seconds("aldente_slow_step", slow_step) if slow_step else Settings().slow_step
         ),
@@ -172,6 +173,6 @@ def explain(config: pytest.Config) -> int | None:
         )
     except ValueError as error:
         raise pytest.UsageError(str(error)) from None
-    writer = config.get_terminal_writer()
-    writer.line("\n\n".join(findings.explain(rule, levels[rule.name]) for rule in chosen))
+    # pytest has no terminal writer yet.
+    print("\n\n".join(findings.explain(rule, levels[rule.name]) for rule in chosen))
     return 0

@@ -7,7 +7,7 @@ import pytest
 from tests.plugin.coexistence.conftest import CheckSilent
 from tests.plugin.conftest import RunProject
 
-# A conftest of projects: an aiohttp server whose fixture is as wide as the tests ask for.
+# The beginning of a module of projects: an aiohttp server, and a fixture of some scope that runs it.
 _AIOHTTP_SERVER = """
 import asyncio
 import aiohttp
@@ -184,6 +184,7 @@ async def test_session_closed_by_hand(url):
 """
 _UNUSED_PORT = """
 import socket
+import pytest
 
 @pytest.fixture
 def unused_port():
@@ -193,12 +194,14 @@ def unused_port():
 """
 
 
-@pytest.mark.parametrize("scope", ["function", "class", "module", "session"])
-def test_aiohttp(check_silent: CheckSilent, scope: str) -> None:
+def test_aiohttp(check_silent: CheckSilent) -> None:
     """An aiohttp server of any scope, and sessions, streams and websockets that are closed."""
     pytest.importorskip("aiohttp")
+    scopes = ["function", "class", "module", "session"]
     check_silent(
-        conftest=_aiohttp_server(scope) + _UNUSED_PORT, test_it=_AIOHTTP_TESTS, passed=14
+        conftest=_UNUSED_PORT,
+        **{f"test_{scope}": _aiohttp_server(scope) + _AIOHTTP_TESTS for scope in scopes},
+        passed=14 * len(scopes),
     )
 
 
@@ -206,7 +209,7 @@ def test_aiohttp_of_the_session_on_two_workers(check_silent: CheckSilent) -> Non
     """With pytest-xdist, a server and a client session for the whole run serve many tests."""
     pytest.importorskip("aiohttp")
     check_silent(
-        "-n2",
+        *("-n2", "-p", "no:asyncio"),
         plugins=["xdist"],
         conftest=_aiohttp_server("session")
         + """
@@ -504,7 +507,7 @@ def test_starlette_by_its_test_client_and_by_httpx(check_silent: CheckSilent) ->
     )
 
 
-# A conftest of projects: uvicorn in a task of a fixture.
+# The beginning of a module of tests: uvicorn in a task of a fixture.
 _UVICORN = """
 import asyncio
 import pytest
@@ -525,49 +528,52 @@ async def url():
 """
 
 
-@pytest.mark.parametrize("scope", ["function", "module", "session"])
-def test_uvicorn_in_a_task_of_a_fixture(check_silent: CheckSilent, scope: str) -> None:
-    """A uvicorn server that a fixture starts in a task and stops, with httpx and websockets."""
+_UVICORN_TESTS = """
+import httpx
+import websockets
+
+@pytest.fixture
+async def client(url):
+    async with httpx.AsyncClient(base_url=url) as client:
+        yield client
+
+@pytest.mark.parametrize("number", range(4))
+async def test_json(client, number):
+    response = await client.get(f"/hello/{number}")
+    assert response.json() == {"hello": str(number)}
+
+async def test_background(client):
+    assert (await client.get("/background")).text == "soon"
+    assert (await client.get("/thread")).text == "thread"
+
+async def test_stream(client):
+    async with client.stream("GET", "/count") as response:
+        assert [line async for line in response.aiter_lines()] == ["0", "1", "2"]
+
+async def test_at_once(client):
+    responses = await asyncio.gather(*(client.get("/hello/x") for _ in range(10)))
+    assert {response.status_code for response in responses} == {200}
+
+async def test_websocket(url):
+    async with websockets.connect(url.replace("http", "ws") + "/echo") as socket:
+        await socket.send("hello")
+        assert await socket.recv() == "HELLO"
+"""
+
+
+def test_uvicorn_in_a_task_of_a_fixture(check_silent: CheckSilent) -> None:
+    """A uvicorn server that a fixture of any scope starts in a task and stops, with its clients."""
     pytest.importorskip("uvicorn")
     pytest.importorskip("websockets")
+    scopes = ["function", "module", "session"]
     check_silent(
         ini="pythonpath = .",
         app=_STARLETTE_APP,
-        conftest=_UVICORN.replace("SCOPE", repr(scope)),
-        test_it="""
-        import asyncio
-        import httpx
-        import pytest
-        import websockets
-
-        @pytest.fixture
-        async def client(url):
-            async with httpx.AsyncClient(base_url=url) as client:
-                yield client
-
-        @pytest.mark.parametrize("number", range(4))
-        async def test_json(client, number):
-            response = await client.get(f"/hello/{number}")
-            assert response.json() == {"hello": str(number)}
-
-        async def test_background(client):
-            assert (await client.get("/background")).text == "soon"
-            assert (await client.get("/thread")).text == "thread"
-
-        async def test_stream(client):
-            async with client.stream("GET", "/count") as response:
-                assert [line async for line in response.aiter_lines()] == ["0", "1", "2"]
-
-        async def test_at_once(client):
-            responses = await asyncio.gather(*(client.get("/hello/x") for _ in range(10)))
-            assert {response.status_code for response in responses} == {200}
-
-        async def test_websocket(url):
-            async with websockets.connect(url.replace("http", "ws") + "/echo") as socket:
-                await socket.send("hello")
-                assert await socket.recv() == "HELLO"
-        """,
-        passed=8,
+        **{
+            f"test_{scope}": _UVICORN.replace("SCOPE", repr(scope)) + _UVICORN_TESTS
+            for scope in scopes
+        },
+        passed=8 * len(scopes),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from aldente._settings import parse_rule, parse_seconds
+from aldente._settings import parse_limit, parse_rule
 
 MARK = "aldente"
 
@@ -70,13 +70,13 @@ class _TimeoutMarks:
     exist = False
 
 
-def timeout(seconds: float) -> pytest.MarkDecorator:
+def timeout(seconds: float | None) -> pytest.MarkDecorator:
     """Limit how long an async test, and each set-up and tear-down of its fixtures, may take.
 
     It is cancelled then, and fails with what each of its tasks was waiting for; its tear-down runs.
 
     Args:
-        seconds: the limit, in real seconds.
+        seconds: the limit, in real seconds; None or 0 for no limit.
 
     Raises:
         InvalidSetting: it is not a positive number.
@@ -85,9 +85,7 @@ def timeout(seconds: float) -> pytest.MarkDecorator:
     {'timeout': 2.5}
     """
     _TimeoutMarks.exist = True
-    mark: pytest.MarkDecorator = getattr(pytest.mark, MARK)(
-        timeout=parse_seconds("timeout", seconds)
-    )
+    mark: pytest.MarkDecorator = getattr(pytest.mark, MARK)(timeout=parse_limit("timeout", seconds))
     return mark
 
 
@@ -96,9 +94,16 @@ def timeout_of(item: pytest.Item, default: float | None) -> float | None:
     if _TimeoutMarks.exist:
         for mark in item.iter_markers(MARK):
             if "timeout" in mark.kwargs:
-                seconds: float = mark.kwargs["timeout"]
+                seconds: float | None = mark.kwargs["timeout"]
                 return seconds
     return default
+
+
+def has_timeout(item: pytest.Item) -> bool:
+    """Whether a test has a limit of its own, not one of its class or module."""
+    return _TimeoutMarks.exist and any(
+        mark.name == MARK and "timeout" in mark.kwargs for mark in item.own_markers
+    )
 
 
 def is_allowed_here(rule: str) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,8 +11,10 @@ import pytest
 from aldente._diagnosis.findings import describe, shorten
 from aldente._places import source_line
 from aldente._plugin import pytest_compat, refusals
+from aldente._plugin.findings.allowing import allowed_by_marks
 from aldente._plugin.findings.rules import rule_named
-from aldente._records import Finding, Level
+from aldente._records import Finding, Level, SourcePlace
+from aldente.errors import DeadlockError, PhaseTimeout
 
 if TYPE_CHECKING:
     from aldente._plugin.findings.hooks import FindingsHooks
@@ -44,8 +48,11 @@ def report_phase(
     if errors and not is_failed_already:
         call.excinfo = pytest_compat.excinfo_of_failure("\n\n".join(texts))
     report = pytest.TestReport.from_item_and_call(item, call)
-    if errors and is_failed_already:
-        report.sections.append((SECTION, "\n\n".join(texts)))
+    if is_failed_already:
+        besides = [finding for finding in findings if _is_told_besides(finding, call, errors)]
+        if besides:
+            texts = [describe(finding, rule_named(finding.rule), folder) for finding in besides]
+            report.sections.append((SECTION, "\n\n".join(texts)))
     # Reports are sent between pytest-xdist's processes with all their attributes.
     told = [
         as_plain(finding, levels[finding.rule], item.nodeid, report.when) for finding in findings
@@ -53,6 +60,21 @@ def report_phase(
     vars(report)["aldente_findings"] = told
     hooks.summary.add(told)
     return report
+
+
+def _is_told_besides(
+    finding: Finding, call: pytest.CallInfo[None], errors: Sequence[Finding]
+) -> bool:
+    """Whether the report of a phase that has failed by itself tells a finding too.
+
+    Errors are told that the exception does not tell itself, and why a loop could not run.
+    """
+    error = call.excinfo.value if call.excinfo is not None else None
+    if finding.rule == "plain-mock" or (
+        finding.rule == "deadlock" and isinstance(error, DeadlockError)
+    ):
+        return False
+    return finding in errors or finding.rule == "nested-loop"
 
 
 def as_plain(finding: Finding, level: Level, test: str, phase: str | None) -> dict[str, Any]:
@@ -71,6 +93,12 @@ def as_plain(finding: Finding, level: Level, test: str, phase: str | None) -> di
     }
 
 
+def from_plain(plain: Mapping[str, Any]) -> Finding:
+    """The finding that `as_plain` has written."""
+    place = SourcePlace(plain["path"], plain["line"]) if plain["path"] is not None else None
+    return Finding(plain["rule"], plain["what"], plain["mend"], place, tuple(plain["details"]))
+
+
 def _look_into_failure(
     hooks: FindingsHooks, item: pytest.Item, excinfo: pytest.ExceptionInfo[BaseException]
 ) -> None:
@@ -79,10 +107,16 @@ def _look_into_failure(
         hooks.never_awaited.look_into(excinfo.tb)
     levels = hooks.collector.levels
     error = excinfo.value
+    if isinstance(error, PhaseTimeout):
+        inside = f"{item.config.rootpath}{os.sep}"
+        error.__notes__ = [note.replace(inside, "") for note in getattr(error, "__notes__", ())]
     if levels["plain-mock"] != "off" and isinstance(error, (TypeError, BaseExceptionGroup)):
         from aldente._guards import plain_mock
 
-        plain_mock.note(error)
+        mock_finding = plain_mock.find(error)
+        if mock_finding is not None and "plain-mock" not in allowed_by_marks(item):
+            plain_mock.note(error)
+            hooks.collector.report(mock_finding)
     if levels["nested-loop"] != "off" and isinstance(error, (RuntimeError, BaseExceptionGroup)):
         from aldente._guards import nested_loop
 

@@ -52,12 +52,32 @@ class Collector:
                 taken.append(finding)
         return _without_consequences(taken)
 
+    def take_late(self, session: pytest.Session) -> list[Finding]:
+        """The findings of tests that had ended, without what their marks allow."""
+        late = [*self.late, *self.found]
+        makers = {finding.made_by for finding in late}
+        allowed = {
+            item.nodeid: allowed_by_marks(item)
+            for item in (getattr(session, "items", ()) if late else ())
+            if item.nodeid in makers
+        }
+        return [
+            finding
+            for finding in late
+            if finding.rule not in allowed.get(finding.made_by or "", ())
+        ]
+
 
 def _without_consequences(findings: list[Finding]) -> list[Finding]:
-    """Leave out slow steps that are slow because of a blocking call at the same place."""
-    blocking = {finding.place for finding in findings if finding.rule == "blocking-call"}
+    """Leave out findings that another one at the same place explains.
+
+    A step is slow because of a blocking call, and a coroutine is never awaited because the loop
+    that was to run it could not run.
+    """
+    explained = {"slow-step": "blocking-call", "never-awaited": "nested-loop"}
+    places = {(finding.rule, finding.place) for finding in findings}
     return [
         finding
         for finding in findings
-        if finding.rule != "slow-step" or finding.place not in blocking
+        if (explained.get(finding.rule, ""), finding.place) not in places
     ]

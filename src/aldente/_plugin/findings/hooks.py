@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from aldente._guards.never_awaited import Watch
-from aldente._plugin import marks, options, rule_options
+from aldente._plugin import options, rule_options
 from aldente._plugin.findings.collector import Collector
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ class FindingsHooks:
         collector: takes the findings.
         never_awaited: sees coroutines that are dropped; None when that rule is off.
         at_tear_down: called when a test has been torn down, before it is charged.
-        current_test: the node id of the test that has begun last.
-        marked_in_vain: the node ids of tests whose mark ``asyncio`` does nothing.
+        current_item: the test that has begun last.
+        marked_in_vain: what to warn of with tests, given by node id, whose marks do nothing.
         interrupted_in: what the tasks of a loop were waiting for when Ctrl-C was pressed, in words.
     """
 
@@ -45,8 +45,8 @@ class FindingsHooks:
         self._summary: Summary | None = None
         self.at_tear_down: Callable[[], None] | None = None
         self.interrupted_in: str | None = None
-        self.marked_in_vain: set[str] = set()
-        self.current_test: str | None = None
+        self.marked_in_vain: dict[str, str] = {}
+        self.current_item: pytest.Item | None = None
         self.collector = Collector(options.settings_of(config).levels)
         self.never_awaited: Watch | None = None
         if self.collector.levels["never-awaited"] != "off":
@@ -81,11 +81,11 @@ class FindingsHooks:
     # Inside the hook of pytest that records the warnings of a test.
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> None:
-        self.current_test = item.nodeid
+        self.current_item = item
         if self.never_awaited is not None:
             self.never_awaited.begin(item.nodeid)
         if self.marked_in_vain and item.nodeid in self.marked_in_vain:
-            marks.warn_of_sync_test(item)
+            item.warn(pytest.PytestWarning(self.marked_in_vain[item.nodeid]))
 
     # Ahead of pytest's own, which makes a report of what it is given.
     @pytest.hookimpl(tryfirst=True)
@@ -104,11 +104,12 @@ class FindingsHooks:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        if self.never_awaited is not None and self.never_awaited.has_waiting():
+        is_waiting = self.never_awaited is not None and self.never_awaited.has_waiting()
+        if is_waiting or _are_tasks_left():
             # Once a run, and only when there is something to find.
             gc.collect()
         self._installed.close()
-        late = [*self.collector.late, *self.collector.found]
+        late = self.collector.take_late(session)
         if late or self._summary is not None or rule_options.wants_files(self._config):
             self.summary.finish(session, late)
 
@@ -138,6 +139,13 @@ class _FindingsOfWorkers:
         findings = getattr(node, "workeroutput", {}).get("aldente_findings")
         if findings:
             self._hooks.summary.add(findings)
+
+
+def _are_tasks_left() -> bool:
+    """Whether tasks of asyncio are alive; one that has failed is told of when it is freed."""
+    # Not imported here, as that is left to the first test that needs asyncio.
+    compat: Any = sys.modules.get("aldente._asyncio_compat")
+    return compat is not None and compat.may_have_tasks(None)
 
 
 def hooks_of(config: pytest.Config) -> FindingsHooks:

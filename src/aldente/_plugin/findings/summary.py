@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from aldente._diagnosis.findings import describe
 from aldente._plugin.findings import files
-from aldente._plugin.findings.charging import as_plain
+from aldente._plugin.findings.charging import as_plain, from_plain
+from aldente._plugin.findings.rules import rule_named
 from aldente._records import Finding, Level
 from aldente._settings import DEFAULT_LEVELS
 
@@ -57,10 +59,27 @@ class Summary:
             worker_output["aldente_findings"] = new
             return
         self._findings += new
-        if any(_is_late_error(finding) for finding in self._findings) and session.exitstatus == 0:
+        errors = [finding for finding in self._findings if _is_late_error(finding)]
+        if errors and session.exitstatus == 0:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        reporter = self._config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is not None and errors:
+            # The tests have been reported already; so they are told, and counted, as errors.
+            reporter.stats.setdefault("error", []).extend(map(self._late_report, errors))
         files.write_findings(self._config, self._findings)
         self._baseline.write(self._findings)
+
+    def _late_report(self, finding: Mapping[str, Any]) -> pytest.TestReport:
+        text = describe(from_plain(finding), rule_named(finding["rule"]), self._config.rootpath)
+        test = finding["test"] or "?"
+        return pytest.TestReport(
+            nodeid=test,
+            location=(test.partition("::")[0], None, test.rpartition("::")[2]),
+            keywords={},
+            outcome="failed",
+            longrepr=f"{text}\nIt was found after the test had ended.",
+            when="teardown",
+        )
 
     def print(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print all findings by rule, worst first."""

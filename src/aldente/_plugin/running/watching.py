@@ -26,11 +26,11 @@ from aldente._guards.loop_makers import LoopMakers
 from aldente._guards.watchdog import Watchdog, Watcher
 from aldente._loops.ending import give_turns
 from aldente._loops.runner import LoopRunner
-from aldente._plugin.findings.allowing import is_allowed_somewhere
+from aldente._plugin.findings.allowing import allowed_by_marks, is_allowed_somewhere
 from aldente._plugin.findings.hooks import hooks_of
 from aldente._plugin.options import settings_of
 from aldente._records import Finding
-from aldente.errors import DeadlockError
+from aldente.errors import DeadlockError, InvalidSetting
 
 AnyTask = asyncio.Task[Any]
 
@@ -52,7 +52,7 @@ class LoopWatch:
         self._report = self._hooks.collector.report
         self._generators = leaked_asyncgen.Watch() if self._is_on("leaked-asyncgen") else None
         self._slow_steps: slow_step.Watch | None = None
-        self.makers = LoopMakers(lambda: self._hooks.current_test)
+        self.makers = LoopMakers(self._current_test)
         self._background_errors = background_error.Watch(
             self._report, self.makers.maker_of, self._other_finding
         )
@@ -105,6 +105,10 @@ class LoopWatch:
                 lambda: is_allowed_somewhere("slow-step"),
             )
             yield self._slow_steps
+
+    def _current_test(self) -> str | None:
+        item = self._hooks.current_item
+        return item.nodeid if item is not None else None
 
     def _is_on(self, rule: str) -> bool:
         return self._settings.levels[rule] != "off"
@@ -190,26 +194,34 @@ class LoopWatch:
             graph, main=main.get_name() if main is not None else None, folder=self._config.rootpath
         )
 
+    def _is_deadlock_allowed(self) -> bool:
+        item = self._hooks.current_item
+        return is_allowed_somewhere("deadlock") or (
+            item is not None and "deadlock" in allowed_by_marks(item)
+        )
+
     def _on_deadlock(self, runner: LoopRunner) -> None:
         from aldente._diagnosis import await_graph
         from aldente._diagnosis import deadlock as diagnosis
 
         main = runner.main_task
-        if main is None or main.done():
+        if main is None or main.done() or self._is_deadlock_allowed():
             return
         name, folder = main.get_name(), self._config.rootpath
         graph = await_graph.snapshot(_tasks_of(runner))
         summary = diagnosis.summary(graph, main=name, folder=folder)
+        place = diagnosis.culprit_place(graph, main=name)
         self._report(
             Finding(
                 deadlock.RULE.name,
                 summary,
                 "Have somebody set, release, notify or feed what is waited for, in every case; a "
                 "time-out (asyncio.timeout) around the wait turns a hang into an error.",
+                place,
             )
         )
         if self._settings.levels["deadlock"] == "error":
-            error = DeadlockError(name, deadlock.LIMIT, summary)
+            error = DeadlockError(name, deadlock.LIMIT)
             error.add_note(diagnosis.explain(graph, main=name, folder=folder))
             runner.end(error)
 
@@ -227,6 +239,9 @@ def watch_of(config: pytest.Config) -> LoopWatch:
     watch = config.stash.get(_watch_key, None)
     if watch is None:
         watch = config.stash[_watch_key] = LoopWatch(config)
-        watch.install()
         config.add_cleanup(watch.uninstall)
+        try:
+            watch.install()
+        except InvalidSetting as error:
+            raise pytest.UsageError(str(error)) from None
     return watch

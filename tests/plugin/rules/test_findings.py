@@ -1,0 +1,588 @@
+"""The engine of the rules: levels, allowing, charging, the summary, and the files of findings."""
+
+from __future__ import annotations
+
+import json
+import re
+import xml.etree.ElementTree as ET
+
+import pytest
+
+import aldente
+from aldente._settings import DEFAULT_LEVELS
+from tests.plugin.conftest import RunProject
+from tests.plugin.rules import in_short, part_of, read_findings, run_with_findings
+
+# What happens in a run in this process is seen by aldente in this run as well.
+pytestmark = aldente.allow("background-error")
+
+# Begins every project here; drop() is an error, leave() a warning.
+START = """
+import asyncio
+import gc
+import aldente
+import pytest
+
+kept = []
+
+async def work():
+    pass
+
+def drop():
+    work()
+
+async def leave():
+    kept.append(asyncio.create_task(asyncio.sleep(3600), name="left"))
+
+class Holder:
+    pass
+
+def hold(coroutine):
+    holder = Holder()
+    holder.itself, holder.coroutine = holder, coroutine
+
+"""
+
+DROPS = START + "def test_it():\n    drop()\n"
+
+PRECEDENCE = {
+    "default": ("", [], "error"),
+    "ini": ("aldente_rules = never-awaited = warn", [], "warn"),
+    "ini without spaces": ("aldente_rules = never-awaited=warn", [], "warn"),
+    "command line": ("", ["--aldente-rule=never-awaited=warn"], "warn"),
+    "command line over ini": (
+        "aldente_rules = never-awaited = off",
+        ["--aldente-rule=never-awaited = warn"],
+        "warn",
+    ),
+    "last of the command line": (
+        "",
+        ["--aldente-rule=never-awaited=off", "--aldente-rule=never-awaited=warn"],
+        "warn",
+    ),
+    "ini over strict ini": (
+        "aldente_strict = true\naldente_rules = never-awaited = warn",
+        [],
+        "warn",
+    ),
+    "strict over ini": ("aldente_rules = never-awaited = warn", ["--aldente-strict"], "error"),
+    "command line over strict": (
+        "",
+        ["--aldente-strict", "--aldente-rule=never-awaited=warn"],
+        "warn",
+    ),
+}
+
+
+@pytest.mark.parametrize(("ini", "arguments", "level"), PRECEDENCE.values(), ids=PRECEDENCE)
+def test_levels(
+    run_project: RunProject,
+    pytester: pytest.Pytester,
+    ini: str,
+    arguments: list[str],
+    level: str,
+) -> None:
+    """The command line beats the configuration file, and a rule's own level beats strictness."""
+    result, findings = run_with_findings(run_project, pytester, *arguments, ini=ini, test_it=DROPS)
+    assert [finding["level"] for finding in findings] == [level]
+    assert result.ret == (1 if level == "error" else 0)
+
+
+@pytest.mark.parametrize(
+    ("ini", "arguments"),
+    [("aldente_strict = true", []), ("", ["--aldente-strict"])],
+    ids=["ini", "command line"],
+)
+def test_strict(
+    run_project: RunProject, pytester: pytest.Pytester, ini: str, arguments: list[str]
+) -> None:
+    """In strict runs what is a warning otherwise fails the test."""
+    project = START + "async def test_it():\n    await leave()\n"
+    result, _ = run_with_findings(run_project, pytester, *arguments, ini=ini, test_it=project)
+    result.assert_outcomes(passed=1, errors=1)
+    result, findings = run_with_findings(run_project, pytester, test_it=project)
+    result.assert_outcomes(passed=1)
+    assert in_short(findings) == ["leaked-task test_it teardown 15"]
+
+
+RULES = ", ".join(DEFAULT_LEVELS)
+WRONG = {
+    "--aldente-rule=slow-stp=off": (
+        f"'slow-stp' is not a valid --aldente-rule. Did you mean 'slow-step'? The rules are: {RULES}.",
+        "It was given as --aldente-rule='slow-stp' (str).",
+    ),
+    "--aldente-rule=slow-step=of": (
+        "'slow-step=of' is not a valid --aldente-rule. Valid levels are: error, warn, off.",
+        "It was given as --aldente-rule='slow-step=of' (str).",
+    ),
+    "--aldente-rule=slow-step": (
+        "'slow-step' is not a valid --aldente-rule. Each must be RULE = error, warn or off.",
+        "It was given as --aldente-rule='slow-step' (str).",
+    ),
+    "--aldente-timeout=soon": (
+        "'soon' is not a valid aldente_timeout. It must be a number of seconds greater than 0.",
+        "It was given as aldente_timeout='soon' (str).",
+    ),
+    "--aldente-timeout=-1": (
+        "'-1' is not a valid aldente_timeout. It must be a number of seconds greater than 0.",
+        "It was given as aldente_timeout='-1' (str).",
+    ),
+    "--aldente-explain=deadlok": (
+        f"'deadlok' is not a valid --aldente-explain. Did you mean 'deadlock'? The rules are: {RULES}.",
+        "It was given as --aldente-explain='deadlok' (str).",
+    ),
+}
+
+
+@pytest.mark.parametrize("argument", WRONG)
+def test_wrong_values(run_project: RunProject, argument: str) -> None:
+    """A wrong value ends the run with its name, value, type and what is allowed."""
+    result = run_project(argument, test_it="def test_it(): pass")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert tuple(result.stderr.lines[:2]) == ("ERROR: " + WRONG[argument][0], WRONG[argument][1])
+
+
+@pytest.mark.parametrize(
+    ("ini", "message"),
+    [
+        (
+            "aldente_rules = slow-stp = off",
+            "ERROR: 'slow-stp' is not a valid aldente_rules. Did you mean 'slow-step'? *",
+        ),
+        (
+            "aldente_slow_step = fast",
+            "ERROR: 'fast' is not a valid aldente_slow_step. It must be a number of seconds greater than 0.",
+        ),
+        (
+            "aldente_blocking_groups = file",
+            "ERROR: 'file' is not a valid aldente_blocking_groups. Allowed are: files.",
+        ),
+    ],
+)
+def test_wrong_configuration(run_project: RunProject, ini: str, message: str) -> None:
+    """A wrong value in the configuration file ends the run as one on the command line does."""
+    result = run_project(ini=ini, test_it="def test_it(): pass")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([message])
+
+
+ALLOWED = {
+    "test": "@aldente.allow('never-awaited')\ndef test_it():\n    drop()",
+    "async test": "@aldente.allow('never-awaited')\nasync def test_it():\n    drop()",
+    "several": "@aldente.allow('slow-step', 'never-awaited')\nasync def test_it():\n    drop()",
+    "twice": "@aldente.allow('slow-step')\n@aldente.allow('never-awaited')\nasync def test_it():\n    drop()",
+    "class": "@aldente.allow('never-awaited')\nclass TestIt:\n    def test_it(self):\n        drop()",
+    "module": "pytestmark = aldente.allow('never-awaited')\n\ndef test_it():\n    drop()",
+    "list": "pytestmark = [aldente.allow('never-awaited')]\n\ndef test_it():\n    drop()",
+    "block": "def test_it():\n    with aldente.allow('never-awaited'):\n        drop()",
+    "async block": "async def test_it():\n    with aldente.allow('never-awaited'):\n        drop()\n        await asyncio.sleep(0)\n        drop()",
+    "nested blocks": "def test_it():\n    with aldente.allow('never-awaited'):\n        with aldente.allow('slow-step'):\n            drop()\n        drop()",
+    "fixture's block": "@pytest.fixture\nasync def resource():\n    with aldente.allow('never-awaited'):\n        drop()\n    yield\n    with aldente.allow('never-awaited'):\n        drop()\n\nasync def test_it(resource):\n    pass",
+    "late": "@aldente.allow('never-awaited')\ndef test_it():\n    hold(work())\n\ndef test_next():\n    gc.collect()",
+    "late, to the end": "@aldente.allow('never-awaited')\ndef test_it():\n    hold(work())",
+}
+
+
+@pytest.mark.parametrize("test", ALLOWED.values(), ids=ALLOWED)
+def test_allow(run_project: RunProject, pytester: pytest.Pytester, test: str) -> None:
+    """What is allowed on a test, class, module, parameter or block of code is no finding."""
+    result, findings = run_with_findings(run_project, pytester, test_it=START + test)
+    assert findings == []
+    assert result.ret == 0
+
+
+NOT_ALLOWED = {
+    "other rule": "@aldente.allow('slow-step')\ndef test_it():\n    drop()",
+    "after a block": "def test_it():\n    with aldente.allow('never-awaited'):\n        pass\n    drop()",
+    "beside a block": (
+        "async def other():\n    drop()\n\n"
+        "async def test_it():\n    task = asyncio.create_task(other())\n"
+        "    with aldente.allow('never-awaited'):\n        await task"
+    ),
+    "after a block that raised": (
+        "def test_it():\n    with pytest.raises(ValueError), aldente.allow('never-awaited'):\n        raise ValueError\n    drop()"
+    ),
+    "other test": "@aldente.allow('never-awaited')\ndef test_other():\n    pass\n\ndef test_it():\n    drop()",
+}
+
+
+@pytest.mark.parametrize("test", NOT_ALLOWED.values(), ids=NOT_ALLOWED)
+def test_not_allowed(run_project: RunProject, pytester: pytest.Pytester, test: str) -> None:
+    """An allowance reaches no further than its test or block, and is for its rules only."""
+    _, findings = run_with_findings(run_project, pytester, test_it=START + test)
+    assert [(finding["rule"], finding["test"]) for finding in findings] == [
+        ("never-awaited", "test_it.py::test_it")
+    ]
+
+
+def test_allow_a_rule_that_is_not_there() -> None:
+    """A misspelt rule is refused where it stands, with the nearest one."""
+    with pytest.raises(aldente.InvalidSetting) as caught:
+        aldente.allow("never-awaitd")
+    assert str(caught.value) == (
+        f"'never-awaitd' is not a valid allow. Did you mean 'never-awaited'? The rules are: {RULES}.\n"
+        "It was given as allow='never-awaitd' (str)."
+    )
+    with pytest.raises(aldente.InvalidSetting, match="None is not a valid allow"):
+        aldente.allow()
+
+
+OUTCOMES = {
+    "xfail": ("@pytest.mark.xfail\ndef test_it():\n    drop()", {"xfailed": 1}, 0),
+    "xfail(strict)": (
+        "@pytest.mark.xfail(strict=True)\ndef test_it():\n    drop()",
+        {"xfailed": 1},
+        0,
+    ),
+    "xfail that fails": (
+        "@pytest.mark.xfail\ndef test_it():\n    drop()\n    assert False",
+        {"xfailed": 1},
+        0,
+    ),
+    "skip": ("def test_it():\n    drop()\n    pytest.skip('no')", {"skipped": 1}, 0),
+    "failure": ("def test_it():\n    drop()\n    assert False", {"failed": 1}, 1),
+    "two findings": ("def test_it():\n    drop()\n    work()", {"failed": 1}, 1),
+    "two phases": (
+        "@pytest.fixture\ndef resource():\n    yield\n    drop()\n\ndef test_it(resource):\n    drop()",
+        {"failed": 1, "errors": 1},
+        1,
+    ),
+}
+
+
+@pytest.mark.parametrize(("test", "outcomes", "status"), OUTCOMES.values(), ids=OUTCOMES)
+def test_outcomes(
+    run_project: RunProject, test: str, outcomes: dict[str, int], status: int
+) -> None:
+    """A finding fails its phase once; expected failures, skips and own failures stay what they are."""
+    result = run_project(test_it=START + test)
+    assert result.ret == status
+    result.assert_outcomes(**outcomes)
+
+
+def test_beside_a_failure(run_project: RunProject) -> None:
+    """A body that failed itself is reported with that, and with what was found in a section."""
+    result = run_project(test_it=START + "def test_it():\n    drop()\n    assert 1 == 2\n")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["E       assert 1 == 2"])
+    assert part_of(result, "aldente: found in this test").splitlines()[:3] == [
+        "never-awaited: the coroutine 'work' was never awaited.",
+        "  test_it.py:12",
+        "    work()",
+    ]
+    result.stdout.fnmatch_lines(["FAILED test_it.py::test_it - assert 1 == 2"])
+
+
+def test_the_report_of_two_findings(run_project: RunProject) -> None:
+    """Two findings of a phase are told one after the other, in one failure."""
+    result = run_project(test_it=START + "def test_it():\n    drop()\n    work()\n")
+    result.assert_outcomes(failed=1)
+    text = part_of(result, "test_it")
+    first, second = text.split("\n\n")
+    assert first.splitlines()[1:3] == ["  test_it.py:12", "    work()"]
+    assert second.splitlines()[1:3] == ["  test_it.py:26", "    work()"]
+
+
+@pytest.mark.parametrize("option", ["-x", "--maxfail=1"])
+def test_stopping_early(run_project: RunProject, option: str) -> None:
+    """A finding counts as a failure for -x and --maxfail."""
+    result = run_project(option, test_it=DROPS + "\ndef test_next():\n    pass\n")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*stopping after 1 failures*"])
+
+
+def test_last_failed(run_project: RunProject) -> None:
+    """--lf runs the tests again that failed with a finding."""
+    project = DROPS + "\ndef test_next():\n    pass\n"
+    # The cache, which other projects do without, is named last and so wins.
+    result = run_project("-p", "cacheprovider", test_it=project)
+    result.assert_outcomes(failed=1, passed=1)
+    result = run_project("-p", "cacheprovider", "--lf")
+    result.assert_outcomes(failed=1)
+
+
+def test_the_summary(run_project: RunProject) -> None:
+    """The end of a run lists its findings by rule, worst first, ten of each at most."""
+    result = run_project(
+        "-q",
+        test_it=START
+        + "async def test_leaves():\n    await leave()\n\n"
+        + "@pytest.mark.parametrize('n', range(12))\ndef test_it(n):\n    drop()\n",
+    )
+    result.assert_outcomes(failed=12, passed=1)
+    expected = [
+        "never-awaited [error]: 12",
+        "  test_it.py:12: the coroutine 'work' was never awaited.",
+        "      in test_it.py::test_it[0]",
+        "    Await it, or hand it to asyncio.create_task() and await the task.",
+    ]
+    for number in range(1, 10):
+        expected += [
+            "  test_it.py:12: the coroutine 'work' was never awaited.",
+            f"      in test_it.py::test_it[{number}]",
+        ]
+    expected += [
+        "  ... and 2 more; --aldente-findings=FILE writes all",
+        "leaked-task [warn]: 1",
+    ]
+    text = part_of(result, "aldente findings").splitlines()
+    assert text[: len(expected)] == expected
+    assert (
+        text[-1]
+        == "pytest --aldente-explain RULE says what a rule is about and how to mend or allow it."
+    )
+
+
+def test_no_findings(run_project: RunProject) -> None:
+    """A run without findings says nothing of them."""
+    result = run_project(test_it="async def test_it(): pass")
+    result.assert_outcomes(passed=1)
+    assert "aldente findings" not in result.stdout.str()
+
+
+def test_the_findings_file(run_project: RunProject, pytester: pytest.Pytester) -> None:
+    """--aldente-findings writes one JSON object a line, into a folder that need not exist."""
+    result = run_project("--aldente-findings=reports/findings.json", test_it=DROPS)
+    assert result.ret == 1
+    assert read_findings(pytester.path / "reports" / "findings.json") == [
+        {
+            "rule": "never-awaited",
+            "level": "error",
+            "test": "test_it.py::test_it",
+            "phase": "call",
+            "what": "the coroutine 'work' was never awaited.",
+            "mend": "Await it, or hand it to asyncio.create_task() and await the task.",
+            "path": str(pytester.path / "test_it.py"),
+            "line": 12,
+            "source": "work()",
+            "details": [],
+        }
+    ]
+    result = run_project("--aldente-findings=reports/findings.json", test_it="def test_it(): pass")
+    assert read_findings(pytester.path / "reports" / "findings.json") == []
+
+
+def test_the_baseline(run_project: RunProject, pytester: pytest.Pytester) -> None:
+    """A baseline is written once; later runs tell only what is new, wherever the lines have moved."""
+    option = "--aldente-baseline=baseline.json"
+    result = run_project(option, test_it=DROPS)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["These findings are written to baseline.json; later runs with it tell only new ones."]
+    )
+    text = (pytester.path / "baseline.json").read_text(encoding="utf-8")
+    assert json.loads(text) == {
+        "version": 1,
+        "findings": [
+            {
+                "test": "test_it.py::test_it",
+                "rule": "never-awaited",
+                "path": "test_it.py",
+                "source": "work()",
+            }
+        ],
+    }
+
+    result = run_project(option)
+    result.assert_outcomes(passed=1)
+    assert "aldente findings" not in result.stdout.str()
+
+    moved = DROPS.replace("def drop():", "\n\n# moved\ndef drop():")
+    result = run_project(option, subprocess=True, test_it=moved + "\ndef test_new():\n    drop()\n")
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "never-awaited [[]error[]]: 1",
+            "      in test_it.py::test_new",
+            "1 more are in the baseline baseline.json.",
+        ]
+    )
+    # One known finding stands for one; and nothing is added to the file.
+    result = run_project(option, subprocess=True, test_it=DROPS + "    work()\n")
+    result.assert_outcomes(failed=1)
+    assert (pytester.path / "baseline.json").read_text(encoding="utf-8") == text
+
+
+def test_late_findings_in_the_baseline(run_project: RunProject) -> None:
+    """What is found when its test has ended is in the baseline too, and then fails no run."""
+    project = START + "def test_it():\n    hold(work())\n\ndef test_next():\n    gc.collect()\n"
+    assert run_project("--aldente-baseline=baseline.json", test_it=project).ret == 1
+    assert run_project("--aldente-baseline=baseline.json").ret == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("{", "(JSONDecodeError: *)."),
+        ("[]", "(TypeError: *)."),
+        ('{"version": 2, "findings": []}', "(ValueError: its version is 2)."),
+        ('{"version": 1, "findings": [{"test": "a"}]}', "(KeyError: 'rule')."),
+    ],
+)
+def test_a_corrupted_baseline(
+    run_project: RunProject, pytester: pytest.Pytester, content: str, reason: str
+) -> None:
+    """A file that is no baseline ends the run, and is left as it is."""
+    file = pytester.path / "baseline.json"
+    file.write_text(content, encoding="utf-8")
+    result = run_project("--aldente-baseline=baseline.json", test_it=DROPS)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        [
+            f"ERROR: --aldente-baseline: {file} is not a baseline that aldente has written {reason}",
+            "Mend: delete it, and the next run writes a new one.",
+        ]
+    )
+    assert file.read_text(encoding="utf-8") == content
+
+
+def test_junit_xml(run_project: RunProject, pytester: pytest.Pytester) -> None:
+    """The findings of a test are properties of its element in JUnit XML, warnings too."""
+    run_project(
+        "--junitxml=junit.xml",
+        test_it=START + "async def test_it():\n    drop()\n    await leave()\n",
+    )
+    properties = ET.parse(pytester.path / "junit.xml").iter("property")
+    assert [(one.get("name"), one.get("value")) for one in properties] == [
+        ("aldente.never-awaited", "test_it.py:12: the coroutine 'work' was never awaited."),
+        (
+            "aldente.leaked-task",
+            "test_it.py:15: the task 'left' running 'sleep' was left pending.",
+        ),
+    ]
+
+
+def test_explaining_all_rules(run_project: RunProject) -> None:
+    """--aldente-rules explains every rule, at the level in force, and runs nothing."""
+    result = run_project("--aldente-rules", "--aldente-rule=deadlock=warn", test_it=DROPS)
+    assert result.ret == 0
+    heads = [line.partition(":")[0] for line in result.outlines if re.match(r"[a-z-]+ \[", line)]
+    levels = {**DEFAULT_LEVELS, "deadlock": "warn"}
+    assert heads == [f"{rule} [{level}]" for rule, level in levels.items()]
+
+
+def test_explaining_one_rule(run_project: RunProject) -> None:
+    """--aldente-explain says what a rule finds, what it does not, and why it matters."""
+    result = run_project("--aldente-explain=leaked-task", test_it=DROPS)
+    assert result.ret == 0
+    text = "\n".join(result.outlines).strip()
+    assert text.startswith(
+        "leaked-task [warn]: a task still pending at the end of the scope that made it\n"
+        "\n"
+        "  Found at the end of a test, and of the scope of a wider event loop: tasks that are pending after\n"
+        "  the loop has had some turns to end what was about to end.\n"
+        "\n"
+        "  Not a finding: tasks of fixtures while these live; "
+    )
+    assert text.endswith(
+        "\n\n"
+        "  Why: It is cancelled now, whatever it was doing; in a program it would run on, hold what it holds,\n"
+        "  and fail where nobody looks."
+    )
+
+
+def test_without_the_terminal(run_project: RunProject, pytester: pytest.Pytester) -> None:
+    """Without pytest's terminal plugin findings still fail tests and are still written."""
+    result, findings = run_with_findings(run_project, pytester, "-p", "no:terminal", test_it=DROPS)
+    assert result.ret == 1
+    assert in_short(findings) == ["never-awaited test_it call 12"]
+
+
+def test_xdist(run_project: RunProject, pytester: pytest.Pytester) -> None:
+    """Under pytest-xdist all findings, late ones too, reach the controller and its exit status."""
+    project = START + (
+        "async def test_leaves():\n    await leave()\n\n"
+        "def test_holds():\n    hold(work())\n\ndef test_collects():\n    gc.collect()\n"
+    )
+    result, findings = run_with_findings(
+        run_project,
+        pytester,
+        "-n2",
+        "--aldente-baseline=baseline.json",
+        plugins=["xdist"],
+        subprocess=True,
+        test_it=project,
+    )
+    result.assert_outcomes(passed=3)
+    assert result.ret == 1
+    assert sorted(in_short(findings)) == [
+        "leaked-task test_leaves teardown 15",
+        "never-awaited test_holds None 28",
+    ]
+    result.stdout.fnmatch_lines(["never-awaited [[]error[]]: 1", "leaked-task [[]warn[]]: 1"])
+    # With the baseline that the controller has written nothing is left to tell.
+    result, findings = run_with_findings(
+        run_project,
+        pytester,
+        "-n2",
+        "--aldente-baseline=baseline.json",
+        plugins=["xdist"],
+        subprocess=True,
+    )
+    assert result.ret == 0
+    assert findings == []
+
+
+def test_reruns(run_project: RunProject, pytester: pytest.Pytester) -> None:
+    """A test that failed with a finding is run again, and passes when that is gone."""
+    project = START + (
+        "def test_it():\n    kept.append(1)\n    if len(kept) == 1:\n        drop()\n"
+    )
+    result, findings = run_with_findings(
+        run_project, pytester, "--reruns=2", plugins=["rerunfailures"], test_it=project
+    )
+    result.stdout.fnmatch_lines(["* 1 passed, 1 rerun in *"])
+    assert result.ret == 0
+    assert len(findings) == 1
+
+
+def test_rules_that_are_off_touch_nothing(run_project: RunProject) -> None:
+    """With all rules off, asyncio, warnings and what they use are as Python has made them."""
+    result = run_project(
+        *(f"--aldente-rule={rule}=off" for rule in DEFAULT_LEVELS),
+        subprocess=True,
+        conftest="""
+        import asyncio, gc, socket, subprocess, sys, threading, time, unittest.mock, warnings
+
+        OWNERS = [
+            asyncio, asyncio.BaseEventLoop, asyncio.SelectorEventLoop, asyncio.Task, asyncio.Runner,
+            asyncio.events, asyncio.tasks, asyncio.runners, asyncio.Handle, asyncio.Server,
+            warnings, time, socket, socket.socket, subprocess, subprocess.Popen, threading,
+            unittest.mock.NonCallableMock, unittest.mock.Mock, gc.callbacks,
+        ]
+
+        def state():
+            return [
+                {name: value for name, value in vars(owner).items()} if hasattr(owner, "__dict__") else list(owner)
+                for owner in OWNERS
+            ]
+
+        BEFORE = state()
+        """,
+        test_it="""
+        import sys
+        from conftest import BEFORE, OWNERS, state
+
+        async def test_async():
+            compare()
+
+        def test_sync():
+            compare()
+
+        def compare():
+            for owner, before, now in zip(OWNERS, BEFORE, state()):
+                if isinstance(before, list):
+                    assert before == now
+                    continue
+                changed = {
+                    name for name in before.keys() | now.keys()
+                    if before.get(name) is not now.get(name)
+                }
+                # What pytest's own recording of warnings replaces; what asyncio keeps for itself.
+                changed -= {"_showwarnmsg_impl", "showwarning", "_showwarning_orig", "filters", "_filters_version", "onceregistry", "_defaultaction"}
+                changed -= {"_event_loop_policy", "_running_loop", "_current_tasks", "__warningregistry__", "excepthook"}
+                assert not changed, (owner, changed)
+            assert sys.get_coroutine_origin_tracking_depth() == 0
+        """,
+    )
+    result.assert_outcomes(passed=2)

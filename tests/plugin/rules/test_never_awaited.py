@@ -1,0 +1,371 @@
+"""The rule never-awaited: a coroutine that was made and dropped, charged to the test that made it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.plugin.conftest import RunProject
+from tests.plugin.rules import in_short, line_of, part_of, run_with_findings
+
+# Begins every project here; hold() keeps a coroutine in a reference cycle.
+WORK = """
+import asyncio
+import contextlib
+import gc
+import threading
+import unittest
+import warnings
+from unittest import mock
+import pytest
+
+kept = []
+
+async def work():
+    pass
+
+class Holder:
+    pass
+
+def hold(coroutine):
+    holder = Holder()
+    holder.itself, holder.coroutine = holder, coroutine
+
+def check():
+    coroutine = work()  # in check
+    raise ValueError(3)
+
+"""
+
+
+def test_the_report(run_project: RunProject) -> None:
+    """The failure names the coroutine, its line, why it matters, the mend, and how to allow it."""
+    result = run_project(
+        test_it="""
+        async def work():
+            pass
+
+        async def test_it():
+            work()
+        """
+    )
+    result.assert_outcomes(failed=1)
+    assert part_of(result, "test_it") == (
+        "never-awaited: the coroutine 'work' was never awaited.\n"
+        "  test_it.py:5\n"
+        "    work()\n"
+        "Why: Calling an 'async def' function only makes a coroutine; its body runs when it is awaited. A\n"
+        "test that forgets to await passes without having tested anything.\n"
+        "Mend: Await it, or hand it to asyncio.create_task() and await the task.\n"
+        'Allow: @aldente.allow("never-awaited") on the test, or "with aldente.allow(\'never-awaited\'):" around the code.'
+    )
+
+
+WHAT = "the coroutine 'work' was never awaited."
+MOCK = "the coroutine of the AsyncMock 'client.get' was never awaited."
+FOUND = {
+    "sync": ("def test_it():\n    work()  # here", WHAT),
+    "async": ("async def test_it():\n    work()  # here", WHAT),
+    "assert": ("async def test_it():\n    assert work()  # here", WHAT),
+    "method": (
+        "class Service:\n    async def fetch(self):\n        pass\n\ndef test_it():\n    Service().fetch()  # here",
+        "the coroutine 'Service.fetch' was never awaited.",
+    ),
+    "mock": ("async def test_it():\n    mock.AsyncMock(name='client.get')()  # here", MOCK),
+    "mock's method": (
+        "async def test_it():\n    mock.AsyncMock(name='client').get()  # here",
+        MOCK,
+    ),
+    "returned": (
+        "async def test_it():  # here\n    return work()",
+        "'test_it' returned the coroutine 'work', and nothing awaited it.",
+    ),
+    "returned by a plain function": (
+        "def test_it():  # here\n    return work()",
+        "'test_it' is a plain function that returned the coroutine 'work'; nothing awaited it.",
+    ),
+    "library": (
+        "async def test_it():\n    asyncio.sleep(0)  # here",
+        "the coroutine 'sleep' was never awaited.",
+    ),
+    "task": (
+        "async def inner():\n    work()  # here\n\nasync def test_it():\n    await asyncio.create_task(inner())",
+        WHAT,
+    ),
+}
+
+
+@pytest.mark.parametrize(("test", "what"), FOUND.values(), ids=FOUND)
+def test_what_is_found(
+    run_project: RunProject, pytester: pytest.Pytester, test: str, what: str
+) -> None:
+    """Whatever makes a coroutine is found at the line that made it, and fails the test once."""
+    result, findings = run_with_findings(run_project, pytester, test_it=WORK + test)
+    result.assert_outcomes(failed=1)
+    assert [finding["what"] for finding in findings] == [what]
+    assert in_short(findings) == [f"never-awaited test_it call {line_of(WORK + test, '# here')}"]
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+@pytest.mark.parametrize("phase", ["setup", "teardown"])
+def test_fixtures(
+    run_project: RunProject, pytester: pytest.Pytester, phase: str, *, is_async: bool
+) -> None:
+    """A coroutine that a fixture drops is an error of the phase in which it does."""
+    steps = ["work()  # here", "yield"] if phase == "setup" else ["yield", "work()  # here"]
+    project = WORK + (
+        f"@pytest.fixture\n{'async ' * is_async}def resource():\n    {steps[0]}\n    {steps[1]}\n\n"
+        "async def test_it(resource):\n    pass\n\ndef test_next():\n    pass\n"
+    )
+    result, findings = run_with_findings(run_project, pytester, test_it=project)
+    result.assert_outcomes(passed=1 if phase == "setup" else 2, errors=1)
+    assert in_short(findings) == [f"never-awaited test_it {phase} {line_of(project, '# here')}"]
+
+
+@pytest.mark.parametrize("scope", ["class", "module"])
+def test_wide_fixtures(run_project: RunProject, pytester: pytest.Pytester, scope: str) -> None:
+    """What a wide fixture drops is charged to the test for which it is set up or torn down."""
+    project = WORK + (
+        f"@pytest.fixture(scope='{scope}')\nasync def resource():\n    work()  # first\n    yield\n    work()  # last\n\n"
+        "class TestIt:\n    async def test_one(self, resource):\n        pass\n\n"
+        "    async def test_two(self, resource):\n        pass\n"
+    )
+    result, findings = run_with_findings(run_project, pytester, test_it=project)
+    result.assert_outcomes(passed=1, errors=2)
+    assert in_short(findings) == [
+        f"never-awaited TestIt::test_one setup {line_of(project, '# first')}",
+        f"never-awaited TestIt::test_two teardown {line_of(project, '# last')}",
+    ]
+
+
+def test_parameters(run_project: RunProject, pytester: pytest.Pytester) -> None:
+    """Of a parametrised test, only the case that drops a coroutine fails."""
+    project = WORK + (
+        "@pytest.mark.parametrize('n', [1, 2, 3])\nasync def test_it(n):\n    if n == 2:\n        work()  # here\n"
+    )
+    result, findings = run_with_findings(run_project, pytester, test_it=project)
+    result.assert_outcomes(passed=2, failed=1)
+    assert in_short(findings) == [f"never-awaited test_it[2] call {line_of(project, '# here')}"]
+
+
+@pytest.mark.parametrize("base", ["TestCase", "IsolatedAsyncioTestCase"])
+def test_unittest(run_project: RunProject, pytester: pytest.Pytester, base: str) -> None:
+    """Tests of unittest are looked at as well, whoever runs their loop."""
+    is_async = "async " if base != "TestCase" else ""
+    project = WORK + (
+        f"class TestIt(unittest.{base}):\n    {is_async}def test_it(self):\n        work()  # here\n"
+    )
+    result, findings = run_with_findings(run_project, pytester, test_it=project)
+    result.assert_outcomes(failed=1)
+    assert in_short(findings) == [
+        f"never-awaited TestIt::test_it call {line_of(project, '# here')}"
+    ]
+
+
+@pytest.mark.parametrize(
+    "drop",
+    [
+        "thread = threading.Thread(target=work)\n    thread.start()\n    thread.join()",
+        "asyncio.get_running_loop().call_soon(work)\n    await asyncio.sleep(0)",
+    ],
+    ids=["thread", "callback"],
+)
+def test_coroutines_that_a_library_makes(
+    run_project: RunProject, pytester: pytest.Pytester, drop: str
+) -> None:
+    """A coroutine that a library makes and drops is found; the place is that of its function."""
+    project = WORK + f"async def test_it():\n    {drop}\n"
+    # In this process, this file would be the user's nearest code that is running.
+    result, findings = run_with_findings(run_project, pytester, subprocess=True, test_it=project)
+    result.assert_outcomes(failed=1)
+    assert in_short(findings) == [
+        f"never-awaited test_it call {line_of(project, 'async def work')}"
+    ]
+
+
+LATE = {
+    "cycle": (
+        "def test_maker():\n    hold(work())  # here\n\n"
+        "@pytest.fixture\ndef collected():\n    gc.collect()\n\n"
+        "def test_neighbour(collected):\n    pass\n\nasync def test_other():\n    gc.collect()\n"
+    ),
+    "cycle of the last test": "def test_first():\n    pass\n\ndef test_maker():\n    hold(work())  # here\n",
+    "kept and dropped": (
+        "def keep():\n    kept.append(work())  # here\n\n"
+        "def test_maker():\n    keep()\n\ndef test_neighbour():\n    kept.clear()\n"
+    ),
+    "exception": (
+        "def fail():\n    coroutine = work()  # here\n    raise ValueError\n\n"
+        "def test_maker():\n    with pytest.raises(ValueError) as caught:\n        fail()\n    kept.append(caught)\n\n"
+        "def test_neighbour():\n    kept.clear()\n    gc.collect()\n"
+    ),
+    "under a neighbour's pytest.warns": (
+        "def test_maker():\n    hold(work())  # here\n\n"
+        "def test_neighbour():\n    with pytest.warns(UserWarning) as caught:\n        gc.collect()\n        warnings.warn('mine')\n"
+        "    assert len(caught) == 1\n"
+    ),
+    "while a neighbour ignores warnings": (
+        "def test_maker():\n    hold(work())  # here\n\n"
+        "@pytest.mark.filterwarnings('ignore')\ndef test_neighbour():\n    gc.collect()\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("tests", LATE.values(), ids=LATE)
+def test_found_when_the_test_has_ended(
+    run_project: RunProject, pytester: pytest.Pytester, tests: str
+) -> None:
+    """A coroutine that is found late is its maker's and never a neighbour's, and fails the run."""
+    result, findings = run_with_findings(run_project, pytester, test_it=WORK + tests)
+    assert result.parseoutcomes().keys() == {"passed"}
+    assert result.ret == 1
+    assert in_short(findings) == [
+        f"never-awaited test_maker None {line_of(WORK + tests, '# here')}"
+    ]
+    result.stdout.fnmatch_lines(
+        [
+            "never-awaited [[]error[]]: 1",
+            "  test_it.py:*: the coroutine 'work' was never awaited.",
+            "      in test_it.py::test_maker, found after it had ended",
+        ]
+    )
+
+
+@pytest.mark.parametrize("threshold", [30, 120, 400, 1000, 100_000])
+def test_makers_whenever_the_collector_comes(
+    run_project: RunProject, pytester: pytest.Pytester, threshold: int
+) -> None:
+    """Each coroutine is charged to its maker however often the garbage collector runs."""
+    project = WORK + (
+        "@pytest.fixture(scope='module', autouse=True)\ndef threshold():\n    before = gc.get_threshold()\n"
+        f"    gc.set_threshold({threshold})\n    yield\n    gc.set_threshold(*before)\n\n"
+        "def keep():\n    kept.append(work())\n\n"
+        "def test_keeps():\n    keep()\n\ndef test_releases():\n    kept.clear()\n\n"
+        "@pytest.mark.parametrize('n', range(20))\ndef test_holds(n):\n    if n % 2:\n        hold(work())\n"
+    )
+    _, findings = run_with_findings(run_project, pytester, test_it=project)
+    assert sorted(finding["test"].partition("::")[2] for finding in findings) == sorted(
+        ["test_keeps", *(f"test_holds[{n}]" for n in range(1, 20, 2))]
+    )
+
+
+def test_an_exception_that_holds_the_frame(
+    run_project: RunProject, pytester: pytest.Pytester
+) -> None:
+    """A coroutine in a variable of the frame that failed is told beside that failure, once."""
+    project = WORK + "async def test_it():\n    check()\n\ndef test_next():\n    gc.collect()\n"
+    result, findings = run_with_findings(run_project, pytester, test_it=project)
+    result.assert_outcomes(passed=1, failed=1)
+    assert in_short(findings) == [f"never-awaited test_it call {line_of(project, '# in check')}"]
+    assert part_of(result, "aldente: found in this test").startswith(
+        "never-awaited: the coroutine 'work' was never awaited.\n"
+    )
+
+
+NOT_FOUND = {
+    "awaited": "async def test_it():\n    await work()",
+    "closed": "def test_it():\n    work().close()",
+    "task cancelled before its start": (
+        "async def test_it():\n    task = asyncio.create_task(work())\n    task.cancel()\n    await asyncio.wait([task])"
+    ),
+    "awaited by a later test": (
+        "def test_it():\n    kept.append(work())\n\nasync def test_next():\n    gc.collect()\n    await kept.pop()"
+    ),
+    "frame that fails, and a task": (
+        "@pytest.mark.xfail(raises=ValueError)\nasync def test_it():\n    coroutine = work()\n"
+        "    task = asyncio.create_task(coroutine)\n    raise ValueError"
+    ),
+    "frame that fails, and a fixture": (
+        "@pytest.fixture\nasync def later():\n    coroutines = []\n    yield coroutines\n    await asyncio.gather(*coroutines)\n\n"
+        "@pytest.mark.xfail(raises=ValueError)\nasync def test_it(later):\n    coroutine = work()\n"
+        "    later.append(coroutine)\n    raise ValueError"
+    ),
+    "pytest.warns": "def test_it():\n    with pytest.warns(RuntimeWarning, match='never awaited'):\n        work()",
+    "pytest.warns of a cycle": (
+        "def test_it():\n    with pytest.warns(RuntimeWarning, match='never awaited'):\n        hold(work())\n        gc.collect()"
+    ),
+    "recorded": (
+        "def test_it():\n    with warnings.catch_warnings(record=True) as caught:\n        warnings.simplefilter('always')\n"
+        "        work()\n    assert [str(one.message) for one in caught] == [\"coroutine 'work' was never awaited\"]\n"
+        "    assert caught[0].filename == __file__"
+    ),
+    "recwarn": "def test_it(recwarn):\n    warnings.simplefilter('always')\n    work()\n    assert len(recwarn) == 1",
+    "ignored by a mark": "@pytest.mark.filterwarnings('ignore:coroutine')\ndef test_it():\n    work()",
+    "cycle ignored by a mark": (
+        "@pytest.mark.filterwarnings('ignore:coroutine')\ndef test_it():\n    hold(work())\n\ndef test_next():\n    gc.collect()"
+    ),
+    "ignored by code": (
+        "def test_it():\n    with warnings.catch_warnings():\n        warnings.simplefilter('ignore')\n        work()"
+    ),
+    "ignored for a module": "@pytest.mark.filterwarnings('ignore::RuntimeWarning:test_it')\ndef test_it():\n    work()",
+    "mock": "async def test_it():\n    get = mock.AsyncMock()\n    await get()\n    get.assert_awaited_once()",
+    "async context manager": (
+        "@contextlib.asynccontextmanager\nasync def manage():\n    yield\n\nasync def test_it():\n    manage()"
+    ),
+    "async generator": "async def generate():\n    yield\n\nasync def test_it():\n    generate()",
+}
+
+
+@pytest.mark.parametrize("test", NOT_FOUND.values(), ids=NOT_FOUND)
+def test_what_is_not_found(run_project: RunProject, pytester: pytest.Pytester, test: str) -> None:
+    """Coroutines that run or are closed, and warnings that the test asks for, are no findings."""
+    result, findings = run_with_findings(run_project, pytester, test_it=WORK + test)
+    assert findings == []
+    assert result.ret == 0
+
+
+@pytest.mark.parametrize("action", ["error", "always", "default", "once"])
+def test_other_warning_filters(
+    run_project: RunProject, pytester: pytest.Pytester, action: str
+) -> None:
+    """Whatever else a filter does with the warning, the finding takes its place."""
+    project = (
+        WORK + f"@pytest.mark.filterwarnings('{action}')\ndef test_it():\n    work()  # here\n"
+    )
+    result, findings = run_with_findings(run_project, pytester, test_it=project)
+    result.assert_outcomes(failed=1, warnings=0)
+    assert in_short(findings) == [f"never-awaited test_it call {line_of(project, '# here')}"]
+
+
+def test_at_import(run_project: RunProject) -> None:
+    """What a module drops while it is imported is Python's warning, at the line that dropped it."""
+    project = WORK + "work()  # here\n\ndef test_it():\n    pass\n"
+    result = run_project("-Wdefault", test_it=project)
+    result.assert_outcomes(passed=1, warnings=1)
+    result.stdout.fnmatch_lines(
+        [
+            f"*test_it.py:{line_of(project, '# here')}: RuntimeWarning: coroutine 'work' was never awaited",
+            "    work()  # here",
+        ]
+    )
+
+
+def test_levels(run_project: RunProject, pytester: pytest.Pytester) -> None:
+    """As a warning the finding fails nothing; switched off, Python's own warning is back."""
+    project = WORK + "def test_it():\n    work()\n"
+    result, findings = run_with_findings(
+        run_project, pytester, "--aldente-rule=never-awaited=warn", test_it=project
+    )
+    result.assert_outcomes(passed=1)
+    assert [(finding["rule"], finding["level"]) for finding in findings] == [
+        ("never-awaited", "warn")
+    ]
+    result.stdout.fnmatch_lines(["never-awaited [[]warn[]]: 1"])
+    result, findings = run_with_findings(
+        run_project, pytester, "--aldente-rule=never-awaited=off", "-Wdefault", test_it=project
+    )
+    result.assert_outcomes(passed=1, warnings=1)
+    assert findings == []
+    result.stdout.fnmatch_lines(["*RuntimeWarning: coroutine 'work' was never awaited"])
+
+
+def test_without_the_warnings_plugin(run_project: RunProject, pytester: pytest.Pytester) -> None:
+    """The rule works, and respects pytest.warns, where pytest does not record warnings."""
+    project = WORK + (
+        "def test_it():\n    work()  # here\n\n"
+        "def test_asks():\n    with pytest.warns(RuntimeWarning):\n        work()\n"
+    )
+    result, findings = run_with_findings(
+        run_project, pytester, "-p", "no:warnings", "-Wdefault", test_it=project
+    )
+    result.assert_outcomes(passed=1, failed=1)
+    assert in_short(findings) == [f"never-awaited test_it call {line_of(project, '# here')}"]

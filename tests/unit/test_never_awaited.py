@@ -1,0 +1,145 @@
+"""Which test has made a coroutine that is freed, whenever and by whomever that is."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from aldente._guards.never_awaited import Watch
+from aldente._records import Finding
+
+
+async def work() -> None:
+    pass
+
+
+class Holder:
+    """Keeps a coroutine in a reference cycle."""
+
+    def __init__(self, coroutine: Any) -> None:
+        self.coroutine = coroutine
+        self.itself = self
+
+
+@pytest.fixture
+def found() -> list[Finding]:
+    """What the watch has reported."""
+    return []
+
+
+@pytest.fixture
+def watch(found: list[Finding]) -> Iterator[Watch]:
+    """A watch that is installed, with no collection going on but those that tests ask for."""
+    gc.collect()
+    gc.disable()
+    watch = Watch(found.append)
+    try:
+        with watch.installed():
+            yield watch
+    finally:
+        gc.enable()
+
+
+def makers(found: list[Finding]) -> list[str | None]:
+    return [finding.made_by for finding in found]
+
+
+@pytest.mark.parametrize("collections", [0, 1, 2])
+def test_a_cycle_is_its_makers(watch: Watch, found: list[Finding], collections: int) -> None:
+    """However many tests and young collections lie between, a cycle's coroutine is its maker's."""
+    watch.begin("one")
+    Holder(work())
+    watch.begin("two")
+    keep = Holder(work())
+    for _ in range(collections):
+        watch.begin("between")
+        gc.collect(0)
+    watch.begin("three")
+    del keep
+    gc.collect()
+    assert sorted(makers(found), key=str) == ["one", "two"]
+
+
+def test_a_drop_by_another_test(watch: Watch, found: list[Finding]) -> None:
+    """A coroutine that another test lets go of is its maker's, though nothing was collected."""
+    watch.begin("one")
+    kept = [work()]
+    watch.begin("two")
+    kept.clear()
+    assert makers(found) == ["one"]
+
+
+def test_a_coroutine_made_before_the_marker_moved(watch: Watch, found: list[Finding]) -> None:
+    """A test whose marker the collector has looked at already is still charged with what follows."""
+    watch.begin("one")
+    gc.collect(0)
+    Holder(work())
+    watch.begin("two")
+    gc.collect()
+    assert makers(found) == ["one"]
+
+
+def test_what_the_end_of_a_run_asks(watch: Watch, found: list[Finding]) -> None:
+    """At its end a run is told whether coroutines wait, and collecting them then charges their makers."""
+    watch.begin("one")
+    Holder(work())
+    watch.begin("two")
+    assert watch.has_waiting()
+    gc.collect()
+    assert makers(found) == ["one"]
+    assert not watch.has_waiting()
+
+
+def test_paused(watch: Watch, found: list[Finding]) -> None:
+    """While tracking is paused a coroutine is the current test's; the next test resumes it."""
+    watch.begin("one")
+    depth = sys.get_coroutine_origin_tracking_depth()
+    watch.pause()
+    assert sys.get_coroutine_origin_tracking_depth() == 0
+    work()
+    watch.begin("two")
+    assert sys.get_coroutine_origin_tracking_depth() == depth
+    assert makers(found) == ["one"]
+
+
+def test_everything_is_undone(found: list[Finding]) -> None:
+    """When it is left, tracking, the collector's callbacks and Python's warning are as before."""
+
+    def state() -> list[object]:
+        return [
+            sys.get_coroutine_origin_tracking_depth(),
+            list(gc.callbacks),
+            vars(warnings)["_warn_unawaited_coroutine"],
+        ]
+
+    before = state()
+    with Watch(found.append).installed():
+        assert state() != before
+    assert state() == before
+
+
+def test_before_the_first_test(watch: Watch, found: list[Finding]) -> None:
+    """What is dropped while no test has begun is Python's warning, with its own text and place."""
+    with pytest.warns(RuntimeWarning) as caught:
+        work()
+    (warning,) = caught
+    assert str(warning.message) == "coroutine 'work' was never awaited"
+    assert warning.filename == __file__
+    assert found == []
+
+
+def test_the_origin_that_debug_mode_tracks(watch: Watch) -> None:
+    """Where somebody tracks more of the origin, Python's warning tells it, as it does without us."""
+    sys.set_coroutine_origin_tracking_depth(5)
+    with pytest.warns(RuntimeWarning) as caught:
+        work()
+    text = str(caught[0].message)
+    assert text.startswith(
+        "coroutine 'work' was never awaited\nCoroutine created at (most recent call last)\n  File "
+    )
+    assert text.endswith("    work()")
