@@ -1277,5 +1277,5 @@ def test_the_hook_outlives_its_module() -> None:
     bare = types.FunctionType(
         _on_event.__code__, {}, "bare", _on_event.__defaults__, _on_event.__closure__
     )
-    bare("time.sleep", (1,))
+    bare("time.sleep", (1,), watchers=[])
     bare("an event that nobody knows", ())

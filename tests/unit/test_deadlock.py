@@ -12,6 +12,7 @@ import pytest
 
 from aldente._diagnosis import deadlock
 from aldente._diagnosis.await_graph import snapshot
+from aldente._diagnosis.findings import place_in
 from aldente._diagnosis.waits import AwaitGraph, Kind, Wait, WaitingTask
 from tests.unit.test_await_graph import Program, look_at, spawn
 
@@ -33,7 +34,10 @@ def explain(graph: AwaitGraph, main: str | None = "main") -> str:
 
 
 def summarise(graph: AwaitGraph) -> str:
-    return deadlock.summary(graph, main="main", folder=HERE.parent)
+    """The summary, after the place of the culprit."""
+    summary = deadlock.summary(graph, main="main")
+    place = deadlock.culprit_place(graph, main="main")
+    return summary if place is None else f"{place_in(place, HERE.parent)}: {summary}"
 
 
 async def cross(first: asyncio.Lock, second: asyncio.Lock) -> None:

@@ -35,18 +35,17 @@ def explain(graph: AwaitGraph, *, main: str | None, folder: Path) -> str:
     return _Explanation(graph, main, folder).text()
 
 
-def summary(graph: AwaitGraph, *, main: str | None, folder: Path) -> str:
+def summary(graph: AwaitGraph, *, main: str | None) -> str:
     """Say in one line which task holds up the others.
 
     Args:
         graph: what the tasks wait for.
         main: the name of the task that matters most, for example that of the test; or None.
-        folder: paths within it are given from it.
 
-    >>> summary(AwaitGraph(()), main=None, folder=Path.cwd())
+    >>> summary(AwaitGraph(()), main=None)
     'No task is left.'
     """
-    return _Explanation(graph, main, folder).summary()
+    return _Explanation(graph, main, Path()).summary()
 
 
 def culprit_place(graph: AwaitGraph, *, main: str | None) -> SourcePlace | None:

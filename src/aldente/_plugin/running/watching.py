@@ -209,7 +209,7 @@ class LoopWatch:
             return
         name, folder = main.get_name(), self._config.rootpath
         graph = await_graph.snapshot(_tasks_of(runner))
-        summary = diagnosis.summary(graph, main=name, folder=folder)
+        summary = diagnosis.summary(graph, main=name)
         place = diagnosis.culprit_place(graph, main=name)
         self._report(
             Finding(
