@@ -33,3 +33,27 @@ PYTEST_ASYNCIO: Final = {
     }.items()
     for test in tests
 }
+
+_BACKGROUND_ERROR = (
+    "the rule background-error: the test has an exception end in the event loop's exception handler "
+    "on purpose"
+)
+_NEVER_AWAITED = "the rule never-awaited: the test forgets an await, so that it tests nothing there"
+
+ASYNC_LRU: Final = {
+    f"tests/test_internals.py::{test}": _BACKGROUND_ERROR
+    for test in ("test_done_callback_exception", "test_done_callback_exception_logs")
+}
+
+AIOJOBS: Final = {
+    f"tests/test_job.py::{test}": _BACKGROUND_ERROR
+    for test in ("test_job_wait_closed", "test_job_close_closed")
+}
+
+PYTHON_SOCKETIO: Final = {
+    f"tests/async/{test}": _NEVER_AWAITED
+    for test in (
+        "test_client.py::TestAsyncClient::test_eio_disconnect_namespaces",
+        "test_manager.py::TestAsyncManager::test_close_invalid_room",
+    )
+}

@@ -143,6 +143,7 @@ SUITES = (
             "-o",
             "asyncio_default_fixture_loop_scope=function",
         ),
+        expected=expectations.ASYNC_LRU,
     ),
     Suite(
         "aiostream",
@@ -161,6 +162,7 @@ SUITES = (
         ),
         arguments=("-o", "asyncio_mode=auto", "-o", "asyncio_default_fixture_loop_scope=function"),
         beside_peer=True,
+        expected=expectations.AIOJOBS,
     ),
     Suite(
         "aiohttp-sse",
@@ -231,6 +233,7 @@ SUITES = (
             "aiohttp==3.14.5",
         ),
         seconds=300,
+        expected=expectations.PYTHON_SOCKETIO,
     ),
     Suite(
         "graphql-core",
