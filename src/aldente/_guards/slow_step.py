@@ -183,16 +183,17 @@ def _is_exempt(frame: FrameType | None) -> bool:
     """Whether what goes on takes its time, whatever the user's code does."""
     if is_in_debugger(frame):
         return True
-    is_in_step = True
-    while frame is not None:
-        code = frame.f_code
-        is_in_step = is_in_step and code is not _asyncio_compat.STEP_CODE
-        if is_in_step and (
+    is_in_tool = False
+    while frame is not None and frame.f_code is not _asyncio_compat.STEP_CODE:
+        code, module = frame.f_code, module_of(frame)
+        if (
             code.co_filename.startswith(_IMPORTS)
-            or ((module := module_of(frame)), code.co_name) in _EXEMPT
-            or module.partition(".")[0] in _TOOLS
+            or (module, code.co_name) in _EXEMPT
+            # The user's code has called the tool; what hosts a fixture calls the user's code.
+            or (is_in_tool and is_users(code.co_filename))
         ):
             return True
+        is_in_tool = is_in_tool or module.partition(".")[0] in _TOOLS
         frame = frame.f_back
     return False
 

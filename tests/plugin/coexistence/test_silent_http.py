@@ -516,10 +516,10 @@ from app import app
 
 @pytest.fixture(scope=SCOPE)
 async def url():
-    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="info")
+    config = uvicorn.Config(app, host="127.0.0.1", port=0, ws="websockets-sansio")
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())
-    while not server.started:
+    while not server.started and not serving.done():
         await asyncio.sleep(0.001)
     host, port = server.servers[0].sockets[0].getsockname()
     yield f"http://{host}:{port}"
@@ -592,11 +592,11 @@ def test_uvicorn_in_a_thread(check_silent: CheckSilent) -> None:
 
         @pytest.fixture(scope="session")
         def url():
-            config = uvicorn.Config(app, host="127.0.0.1", port=0)
+            config = uvicorn.Config(app, host="127.0.0.1", port=0, ws="websockets-sansio")
             server = uvicorn.Server(config)
             thread = threading.Thread(target=server.run)
             thread.start()
-            while not server.started:
+            while not server.started and thread.is_alive():
                 time.sleep(0.001)
             host, port = server.servers[0].sockets[0].getsockname()
             yield f"http://{host}:{port}"

@@ -50,7 +50,7 @@ class Collector:
                 allowed = allowed_by_marks(item)
             if finding.rule not in allowed:
                 taken.append(finding)
-        return _without_consequences(taken)
+        return _without_consequences(_without_repeats(taken))
 
     def take_late(self, session: pytest.Session) -> list[Finding]:
         """The findings of tests that had ended, without what their marks allow."""
@@ -66,6 +66,19 @@ class Collector:
             for finding in late
             if finding.rule not in allowed.get(finding.made_by or "", ())
         ]
+
+
+# Rules whose findings at one place differ in what was measured, or in the arguments of a call.
+_MEASURING = ("blocking-call", "slow-step")
+
+
+def _without_repeats(findings: list[Finding]) -> list[Finding]:
+    """Keep one finding a place, the last, of the rules that measure."""
+    kept: dict[object, Finding] = {}
+    for finding in findings:
+        is_one_a_place = finding.rule in _MEASURING and finding.place is not None
+        kept[(finding.rule, finding.place) if is_one_a_place else finding] = finding
+    return list(kept.values())
 
 
 def _without_consequences(findings: list[Finding]) -> list[Finding]:
