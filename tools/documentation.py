@@ -53,7 +53,7 @@ def check(
 
 
 def _run_pytest(folder: str, options: list[str]) -> list[str]:
-    """Run pytest in a folder, and return the lines that it prints, without empty ones."""
+    """Run pytest in a folder, and return what it prints, with short titles and no empty lines."""
     # pytest prints more where it finds itself in continuous integration.
     inherited = {k: v for k, v in os.environ.items() if k not in ("CI", "BUILD_NUMBER")}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "aldente"]
@@ -68,14 +68,14 @@ def _run_pytest(folder: str, options: list[str]) -> list[str]:
         text=True,
         check=False,
     )
-    return [line.rstrip() for line in result.stdout.splitlines() if line.strip()]
+    lines = [line.rstrip() for line in result.stdout.splitlines() if line.strip()]
+    return [_TITLE.sub(r"\1\1\1 \g<title> \1\1\1", line) for line in lines]
 
 
 def _lines_of(section: str, printed: list[str]) -> list[str]:
-    """The lines of a section, with titles as wide as need be; all lines if it is not there."""
-    narrow = [_TITLE.sub(r"\1\1\1 \g<title> \1\1\1", line) for line in printed]
+    """The lines of a section; all lines if it is not there."""
     title = f"=== {section} ==="
-    if title not in narrow:
-        return narrow
-    following = narrow[narrow.index(title) + 1 :]
+    if title not in printed:
+        return printed
+    following = printed[printed.index(title) + 1 :]
     return list(itertools.takewhile(lambda line: not line.startswith("=== "), following))

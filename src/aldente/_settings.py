@@ -225,9 +225,13 @@ def parse_limit(name: str, value: object) -> float | None:
     >>> parse_limit("aldente_timeout", "0") is None
     True
     """
-    if value is None or (isinstance(value, str) and value.strip() in ("", "0")) or value == 0:
+    if value is None or (isinstance(value, str) and value.strip() in ("", "0")):
         return None
-    return parse_seconds(name, value)
+    try:
+        return None if value == 0 else parse_seconds(name, value)
+    except InvalidSetting as error:
+        allowed = "It must be a number of seconds greater than 0, or 0 for no limit."
+        raise InvalidSetting(error.name, error.value, allowed) from None
 
 
 def parse_names(name: str, values: Iterable[str], allowed: Sequence[str]) -> tuple[str, ...]:

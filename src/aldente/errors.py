@@ -316,7 +316,7 @@ class PhaseTimeout(AldenteError):
         if self.state == "never scheduled":
             return (
                 f"{self.running!r} was never scheduled within {self.seconds:g} s, and was "
-                "cancelled: other tasks or callbacks kept the event loop busy."
+                "ended: other tasks or callbacks kept the event loop busy."
             )
         if self.state == "blocked the loop":
             return (

@@ -41,7 +41,7 @@ WHY = "Calling a Mock gives its return value at once; async code waits for somet
 
 def use_async_mock(name: str) -> str:
     return (
-        f"Mend: make {name} an AsyncMock, or build the whole stand-in with unittest.mock.create_autospec(), "
+        f"Mend: Make {name} an AsyncMock, or build the whole stand-in with unittest.mock.create_autospec(), "
         "which makes the async methods of its spec awaitable."
     )
 
@@ -125,7 +125,7 @@ def test_async_with_is_explained(session: Any) -> None:
     assert line == "async with contextlib.AsyncExitStack() as stack, session as opened:"
     assert text == (
         f"plain-mock: 'session' is a {type(session).__name__}, which can't be used with 'async with'.\n{WHY}"
-        "Mend: make 'session' a MagicMock that returns what it makes by itself, which supports 'async with'; "
+        "Mend: Make 'session' a MagicMock that returns what it makes by itself, which supports 'async with'; "
         "what that gives is set by its __aenter__.return_value."
     )
 
@@ -159,7 +159,7 @@ def test_async_for_is_explained() -> None:
     expected = (
         "plain-mock: 'client.rows' is a Mock, so 'client.rows()' gave a Mock, which can't be used with "
         f"'async for'.\n{WHY}"
-        "Mend: make 'client.rows' a MagicMock that returns what it makes by itself, which supports 'async for'; "
+        "Mend: Make 'client.rows' a MagicMock that returns what it makes by itself, which supports 'async for'; "
         "what that gives is set by its __aiter__.return_value."
     )
     assert explain(loop) == (expected, "async for row in client.rows():")

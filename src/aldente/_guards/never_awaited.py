@@ -103,6 +103,9 @@ class Watch:
         # The tests since the last look, in their order.
         self._markers: list[_Maker] = []
         self._made: dict[int, _Made] = {}
+        # Coroutines that had no origin yet at the last look, as the collector came while they were
+        # being made; it does so on CPython 3.11.
+        self._unfinished: list[tuple[weakref.ref[Coroutine], _Maker]] = []
         self._reported: dict[int, object] = {}
         self._receiver: object = None
         self._is_paused = False
@@ -181,6 +184,12 @@ class Watch:
             return
         for key in [key for key, made in self._made.items() if _is_over(made)]:
             del self._made[key]
+        for reference, maker in self._unfinished:
+            coroutine = reference()
+            if coroutine is not None and coroutine.cr_origin is not None and _is_new(coroutine):
+                origin = coroutine.cr_origin
+                self._made.setdefault(id(origin), _Made(reference, origin, maker))
+        self._unfinished.clear()
         new = gc.get_objects(generation=0)
         # Nearly always there are none, which is known in a fraction of the time.
         if CoroutineType in map(type, new):
@@ -188,11 +197,13 @@ class Watch:
         del self._markers[:-1]
 
     def _note(self, objects: list[object]) -> None:
-        found = {
-            id(value.cr_origin): value
-            for value in objects
-            if type(value) is CoroutineType and value.cr_origin is not None and _is_new(value)
-        }
+        coroutines = [value for value in objects if type(value) is CoroutineType and _is_new(value)]
+        found = {id(value.cr_origin): value for value in coroutines if value.cr_origin is not None}
+        self._unfinished += [
+            (weakref.ref(value), self._markers[-1])
+            for value in coroutines
+            if value.cr_origin is None
+        ]
         for origin, maker in self._makers(found, objects):
             # Not for one that is known: the markers before the last look are gone.
             self._made.setdefault(id(origin), _Made(weakref.ref(found[id(origin)]), origin, maker))

@@ -324,12 +324,12 @@ def _mend(mistake: _Mistake, use: _Use | None) -> str:
         subject = f"'{use.mock_expression}'"
     if mistake.how == "await":
         return (
-            f"make {subject} {_AWAITABLE_STAND_IN}, or build the whole stand-in with "
+            f"Make {subject} {_AWAITABLE_STAND_IN}, or build the whole stand-in with "
             "unittest.mock.create_autospec(), which makes the async methods of its spec awaitable."
         )
     special = "__aenter__" if mistake.how == "async with" else "__aiter__"
     return (
-        f"make {subject} a MagicMock that returns what it makes by itself, which supports "
+        f"Make {subject} a MagicMock that returns what it makes by itself, which supports "
         f"'{mistake.how}'; what that gives is set by its {special}.return_value."
     )
 

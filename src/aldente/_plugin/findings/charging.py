@@ -108,14 +108,14 @@ def _look_into_failure(
     levels = hooks.collector.levels
     error = excinfo.value
     if isinstance(error, PhaseTimeout):
-        inside = f"{item.config.rootpath}{os.sep}"
-        error.__notes__ = [note.replace(inside, "") for note in getattr(error, "__notes__", ())]
+        _shorten_paths_in_notes(error, item)
     if levels["plain-mock"] != "off" and isinstance(error, (TypeError, BaseExceptionGroup)):
         from aldente._guards import plain_mock
 
         mock_finding = plain_mock.find(error)
         if mock_finding is not None and "plain-mock" not in allowed_by_marks(item):
             plain_mock.note(error)
+            _shorten_paths_in_notes(error, item)
             hooks.collector.report(mock_finding)
     if levels["nested-loop"] != "off" and isinstance(error, (RuntimeError, BaseExceptionGroup)):
         from aldente._guards import nested_loop
@@ -123,3 +123,8 @@ def _look_into_failure(
         finding = nested_loop.explain_error(error)
         if finding is not None:
             hooks.collector.report(finding)
+
+
+def _shorten_paths_in_notes(error: BaseException, item: pytest.Item) -> None:
+    inside = f"{item.config.rootpath}{os.sep}"
+    error.__notes__ = [note.replace(inside, "") for note in getattr(error, "__notes__", ())]

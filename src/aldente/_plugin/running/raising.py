@@ -6,9 +6,12 @@ from typing import NoReturn
 
 import pytest
 
+from aldente._places import is_users
 from aldente._plugin.options import settings_of
 from aldente._plugin.outcomes import unwrapped
+from aldente._plugin.pytest_compat import Failure
 from aldente._plugin.tracebacks import hide_frames
+from aldente.errors import DeadlockError, PhaseTimeout
 
 
 def reraise(error: BaseException, config: pytest.Config) -> NoReturn:
@@ -17,6 +20,19 @@ def reraise(error: BaseException, config: pytest.Config) -> NoReturn:
     outcome = unwrapped(error)
     if not settings_of(config).full_trace:
         hide_frames(outcome)
+        if isinstance(outcome, (DeadlockError, PhaseTimeout)) and not _has_users_frame(outcome):
+            # It was not cancelled where it waits, as when tasks await each other in a circle.
+            notes = getattr(outcome, "__notes__", ())
+            raise Failure("\n".join([str(outcome), *notes]), pytrace=False) from None
     if outcome is error:
         raise error
     raise outcome from None
+
+
+def _has_users_frame(error: BaseException) -> bool:
+    traceback = error.__traceback__
+    while traceback is not None:
+        if is_users(traceback.tb_frame.f_code.co_filename):
+            return True
+        traceback = traceback.tb_next
+    return False
