@@ -120,11 +120,11 @@ WRONG = {
         "It was given as --aldente-rule='slow-step' (str).",
     ),
     "--aldente-timeout=soon": (
-        "'soon' is not a valid aldente_timeout. It must be a number of seconds greater than 0.",
+        "'soon' is not a valid aldente_timeout. It must be a number of seconds greater than 0, or 0 for no limit.",
         "It was given as aldente_timeout='soon' (str).",
     ),
     "--aldente-timeout=-1": (
-        "'-1' is not a valid aldente_timeout. It must be a number of seconds greater than 0.",
+        "'-1' is not a valid aldente_timeout. It must be a number of seconds greater than 0, or 0 for no limit.",
         "It was given as aldente_timeout='-1' (str).",
     ),
     "--aldente-explain=deadlok": (
@@ -503,7 +503,7 @@ def test_xdist(run_project: RunProject, pytester: pytest.Pytester) -> None:
         subprocess=True,
         test_it=project,
     )
-    result.assert_outcomes(passed=3)
+    result.assert_outcomes(passed=3, errors=1)
     assert result.ret == 1
     assert sorted(in_short(findings)) == [
         "leaked-task test_leaves teardown 15",

@@ -147,7 +147,7 @@ async def test_timer():
 @pytest.mark.skipif(os.name == "nt", reason="signals and socket pairs of POSIX")
 def test_what_could_still_wake_the_loop(run_project: RunProject) -> None:
     """No deadlock is reported while a thread, job, child, connection, signal or timer may come."""
-    result = run_project("-q", "--aldente-strict", subprocess=True, test_it=WAKEABLE)
+    result = run_project("-q", subprocess=True, test_it=WAKEABLE)
     result.assert_outcomes(passed=6)
 
 
@@ -278,8 +278,8 @@ def test_time_limits(run_project: RunProject) -> None:
     assert "'fixture slow_tear_down' was still running after 0.1 s, and was cancelled." in part_of(
         result, "ERROR at teardown of test_tear_down"
     )
-    # Of the five that failed, the two with errors, and the quick one.
-    assert text.count("torn down\n") >= 8
+    # Of the five that failed, the one whose tear-down did, and the quick one.
+    assert text.count("\ntorn down\n") == 7
 
 
 @pytest.mark.parametrize(
@@ -340,13 +340,13 @@ def test_never_scheduled(run_project: RunProject) -> None:
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         [
-            "E * aldente.errors.PhaseTimeout: 'test_it*' was never scheduled within 0.1 s, and was cancelled: "
+            "E * aldente.errors.PhaseTimeout: 'test_it*' was never scheduled within 0.1 s, and was ended: "
             "other tasks or callbacks kept the event loop busy."
         ]
     )
 
 
-@pytest.mark.parametrize("seconds", ["0", "-1", "'soon'", "None", "True", "float('nan')"])
+@pytest.mark.parametrize("seconds", ["-1", "'soon'", "[]", "True", "float('nan')"])
 def test_wrong_limits(run_project: RunProject, seconds: str) -> None:
     """A mark with a limit that is no positive number is refused where it stands."""
     result = run_project(
@@ -355,7 +355,7 @@ def test_wrong_limits(run_project: RunProject, seconds: str) -> None:
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(
         [
-            "E * aldente.errors.InvalidSetting: * is not a valid timeout. It must be a number of seconds greater than 0."
+            "E * aldente.errors.InvalidSetting: * is not a valid timeout. It must be a number of seconds greater than 0, or 0 for no limit."
         ]
     )
 

@@ -143,8 +143,18 @@ NOT_LEFT = {
         + "@pytest.fixture(scope='module')\nasync def server():\n    task = asyncio.create_task(forever())\n    yield\n    task.cancel()\n\n"
         "async def test_it(server):\n    await asyncio.sleep(0)\n\nasync def test_next(server):\n    pass"
     ),
-    "library's, on a wide loop": WIDE
-    + "async def test_it():\n    kept.append(asyncio.create_task(asyncio.sleep(3600)))",
+    "library's, on a wide loop": (
+        # As if asyncio itself had made it.
+        "start = compile('kept.append(asyncio.create_task(forever()))', asyncio.__file__, 'exec')\n\n"
+        + WIDE
+        + "async def test_it():\n    exec(start)\n"
+    ),
+    "a server's, on a wide loop": (
+        WIDE
+        + "async def serve(reader, writer):\n    await reader.read()\n    writer.close()\n\n"
+        + "@pytest.fixture(scope='module')\nasync def port():\n    async with await asyncio.start_server(serve, '127.0.0.1', 0) as server:\n        yield server.sockets[0].getsockname()[1]\n\n"
+        + "async def test_it(port):\n    reader, writer = await asyncio.open_connection('127.0.0.1', port)\n    writer.close()\n    await writer.wait_closed()\n"
+    ),
     "finished generator": "async def test_it():\n    async with contextlib.aclosing(generate()) as generator:\n        await anext(generator)",
     "dropped generator": "async def test_it():\n    async for _ in generate():\n        break",
     "generator that never ran": "async def test_it():\n    kept.append(generate())",

@@ -56,7 +56,7 @@ def test_the_report(run_project: RunProject) -> None:
         "Why: Calling an 'async def' function only makes a coroutine; its body runs when it is awaited. A\n"
         "test that forgets to await passes without having tested anything.\n"
         "Mend: Await it, or hand it to asyncio.create_task() and await the task.\n"
-        'Allow: @aldente.allow("never-awaited") on the test, or "with aldente.allow(\'never-awaited\'):" around the code.'
+        'Allow: @aldente.allow("never-awaited") on the test, or \'with aldente.allow("never-awaited"):\' around the code.'
     )
 
 
@@ -216,7 +216,7 @@ def test_found_when_the_test_has_ended(
 ) -> None:
     """A coroutine that is found late is its maker's and never a neighbour's, and fails the run."""
     result, findings = run_with_findings(run_project, pytester, test_it=WORK + tests)
-    assert result.parseoutcomes().keys() == {"passed"}
+    result.assert_outcomes(passed=tests.count("def test_"), errors=1)
     assert result.ret == 1
     assert in_short(findings) == [
         f"never-awaited test_maker None {line_of(WORK + tests, '# here')}"
@@ -226,6 +226,7 @@ def test_found_when_the_test_has_ended(
             "never-awaited [[]error[]]: 1",
             "  test_it.py:*: the coroutine 'work' was never awaited.",
             "      in test_it.py::test_maker, found after it had ended",
+            "ERROR test_it.py::test_maker - never-awaited: *",
         ]
     )
 
