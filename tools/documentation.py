@@ -45,6 +45,7 @@ def check(
         (Path(folder) / "test_it.py").write_text(test.lstrip(), encoding="utf-8")
         (Path(folder) / "conftest.py").write_text(conftest, encoding="utf-8")
         (Path(folder) / "pytest.ini").write_text(f"[pytest]\n{ini}\n", encoding="utf-8")
+        printed: list[str] = []
         for _ in range(runs):
             printed = _run_pytest(folder, shlex.split(options))
         if file:

@@ -169,7 +169,7 @@ def is_waiting_for_nothing(loop: asyncio.AbstractEventLoop) -> bool:
         not loop._ready  # type: ignore[attr-defined]
         and not getattr(loop, "_signal_handlers", None)
         and len(selector.get_map() or ()) <= 1
-        and all(handle.cancelled() for handle in list(loop._scheduled))
+        and all(handle.cancelled() for handle in list(getattr(loop, "_scheduled", ())))
     )
 
 
@@ -378,3 +378,12 @@ def _handles(loop: asyncio.AbstractEventLoop) -> Iterator[object]:
         # The callbacks for reading and for writing; other users of the selector keep other data.
         if isinstance(key.data, tuple):
             yield from key.data
+
+
+def has_unseen_exception(task: asyncio.Task[Any]) -> bool:
+    """Whether a task that is done has an exception that nobody has asked for.
+
+    ``exception()`` would count as asking. ``_log_traceback`` is an attribute of every future and is
+    true as long as asyncio would log the exception. Checked on CPython 3.11, 3.12 and 3.13.
+    """
+    return bool(getattr(task, "_log_traceback", True))

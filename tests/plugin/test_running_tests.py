@@ -197,8 +197,7 @@ def test_sync_test_that_returns_a_coroutine_fails(run_project: RunProject) -> No
     result.assert_outcomes(failed=2)
     result.stdout.fnmatch_lines(
         [
-            "never-awaited: 'test_forgotten' is a plain function that returned the coroutine 'fetch'; nothing",
-            "awaited it.",
+            "never-awaited: 'test_forgotten' is a plain function that returned the coroutine 'fetch'; nothing awaited it.",
             "  test_it.py:6",
             "    def test_forgotten():",
             "Why: *",

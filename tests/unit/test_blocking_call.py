@@ -779,7 +779,10 @@ def format_traceback() -> None:
 
 def answer_at_a_debuggers_prompt() -> None:
     debugger = pdb.Pdb(
-        stdin=io.StringIO("import time; time.sleep(0.001)\ncontinue\n"), stdout=io.StringIO()
+        stdin=io.StringIO("import time; time.sleep(0.001)\ncontinue\n"),
+        stdout=io.StringIO(),
+        # It would leave a handler of SIGINT behind.
+        nosigint=True,
     )
     debugger.use_rawinput = False
     before = sys.gettrace()

@@ -14,6 +14,12 @@ import pytest
 from aldente._loops.recycling import LoopPool
 
 
+@pytest.fixture(autouse=True)
+def unknown_loops(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The aldente that runs these tests does not note, and so know, the loops that they make."""
+    monkeypatch.setattr("aldente._guards.loop_makers.LoopMakers.note", lambda *arguments: None)
+
+
 @pytest.fixture
 def pool() -> Iterator[LoopPool]:
     """A pool that is closed after the test."""

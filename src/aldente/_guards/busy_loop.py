@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from aldente import _asyncio_compat
 from aldente._guards.watchdog import Look
 from aldente._loops.runner import LoopRunner
 
@@ -28,7 +29,11 @@ class Watch:
     def look(self, look: Look) -> None:
         """See whether the loop waits for something to happen."""
         frame = look.frames.get(look.run.thread)
-        is_idle = frame is None or frame.f_code.co_name == "select"
+        # A busy loop asks its selector too, and is seen there most: it lets other threads run then.
+        is_idle = frame is None or (
+            frame.f_code.co_name == "select"
+            and not _asyncio_compat.may_have_ready_callbacks(look.loop)
+        )
         if is_idle or self._run is not look.run:
             if self._looks >= _LOOKS:
                 look.loop.call_soon_threadsafe(self._on_idle)

@@ -6,6 +6,9 @@ is set, and no descriptor, signal or other thread could wake the loop, for a who
 
 from __future__ import annotations
 
+import asyncio
+import functools
+import selectors
 from collections.abc import Callable, Collection
 from types import FrameType
 
@@ -60,19 +63,35 @@ class Watch:
             self._run, self._since = look.run, look.now
         elif look.now - self._since >= LIMIT:
             self._run = None
-            look.loop.call_soon_threadsafe(self._on_deadlock, look.run)
+            # On the turn after the next: the loop reads its own wake-up in between.
+            confirm = functools.partial(self._confirm, look.loop, look.run, look.run.main_task)
+            look.loop.call_soon_threadsafe(look.loop.call_soon, confirm)
+
+    def _confirm(self, loop: asyncio.AbstractEventLoop, run: LoopRunner, task: object) -> None:
+        """See on the loop itself whether it is so, and still the same run."""
+        if (
+            task is not None
+            and run.main_task is task
+            and _asyncio_compat.is_waiting_for_nothing(loop)
+        ):
+            self._on_deadlock(run)
 
     def _is_stuck(self, look: Look) -> bool:
         frame = look.frames.get(look.run.thread)
         return (
             frame is not None
-            and frame.f_code.co_name == "select"
+            and is_selecting(frame)
             and _asyncio_compat.is_waiting_for_nothing(look.loop)
             and all(
                 thread == look.run.thread or thread in self._bystanders or _can_only_wait(other)
                 for thread, other in look.frames.items()
             )
         )
+
+
+def is_selecting(frame: FrameType) -> bool:
+    """Whether a thread is in the selector of an event loop."""
+    return frame.f_code.co_name == "select" and frame.f_code.co_filename == selectors.__file__
 
 
 def _can_only_wait(frame: FrameType) -> bool:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from types import FrameType
 
-_FILES = ("pdb.py", "bdb.py", "pydevd.py", "pydevd_frame.py")
-_FOLDERS = ("debugpy", "pydevd")
+from aldente import _asyncio_compat
+from aldente._guards.blocking.frames import DEBUGGERS, module_of
 
 
 def is_in_debugger(frame: FrameType | None) -> bool:
-    """Whether a debugger is among the frames of a thread, from its innermost frame outwards."""
-    while frame is not None:
-        path = frame.f_code.co_filename
-        if path.endswith(_FILES) or any(folder in path for folder in _FOLDERS):
+    """Whether a debugger is among the frames of a step of the loop.
+
+    Frames outside the step don't count: a debugger may have started the whole run.
+
+    Args:
+        frame: the innermost frame of the loop's thread.
+    """
+    while frame is not None and frame.f_code is not _asyncio_compat.STEP_CODE:
+        if module_of(frame).partition(".")[0] in DEBUGGERS:
             return True
         frame = frame.f_back
     return False

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import inspect
 import weakref
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
-from aldente._loops import recycling
+from aldente import _asyncio_compat
 
 
 class LoopMakers:
@@ -17,14 +16,17 @@ class LoopMakers:
 
     Args:
         current_test: gives the node id of the test that runs now; None between tests.
+
+    Attributes:
+        is_noting: whether loops that are made belong to the test. Those that aldente makes do not:
+            they may be used again, or be wider.
     """
 
     def __init__(self, current_test: Callable[[], str | None]) -> None:
         self._current_test = current_test
         self._makers: weakref.WeakKeyDictionary[object, str] = weakref.WeakKeyDictionary()
-        # Weak references to a task are gone when the garbage collector ends it and asyncio tells
-        # what became of it. Its number and name together are nobody else's.
-        self._tasks: dict[tuple[int, str], str] = {}
+        self._tasks: dict[int, _Task] = {}
+        self.is_noting = True
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[None]:
@@ -35,9 +37,8 @@ class LoopMakers:
 
         def __init__(self: asyncio.BaseEventLoop, *args: Any, **kwargs: Any) -> None:  # noqa: N807
             original(self, *args, **kwargs)
-            # Those that aldente makes are not the test's: they may be used again, or be wider.
             test = makers._current_test()
-            if test is not None and not _is_made_by_pool():
+            if test is not None and makers.is_noting:
                 makers.note(self, test)
 
         owner.__init__ = __init__
@@ -49,7 +50,9 @@ class LoopMakers:
     def note(self, loop_or_task: object, test: str) -> None:
         """Remember which test a loop or task belongs to."""
         if isinstance(loop_or_task, asyncio.Task):
-            self._tasks[id(loop_or_task), loop_or_task.get_name()] = test
+            task = loop_or_task
+            self._tasks[id(task)] = _Task(weakref.ref(task), task.get_name(), test)
+            task.add_done_callback(self._forget_if_well)
             return
         with contextlib.suppress(TypeError):
             # Loops of other kinds may not be weakly referable.
@@ -58,23 +61,32 @@ class LoopMakers:
     def is_noted(self, loop_or_task: object) -> bool:
         """Whether it is known which test a loop or task belongs to."""
         if isinstance(loop_or_task, asyncio.Task):
-            return (id(loop_or_task), loop_or_task.get_name()) in self._tasks
+            known = self._tasks.get(id(loop_or_task))
+            return known is not None and known.reference() is loop_or_task
         return loop_or_task in self._makers
 
     def maker_of(self, future: object) -> str | None:
         """The node id of the test that a future or task belongs to, by itself or by its loop."""
         if isinstance(future, asyncio.Task):
-            test = self._tasks.get((id(future), future.get_name()))
-            if test is not None:
-                return test
+            known = self._tasks.get(id(future))
+            # Weak references are gone when the garbage collector ends a task, which is when asyncio
+            # tells what became of it.
+            if known is not None and (
+                known.reference() is future
+                or (known.reference() is None and known.name == future.get_name())
+            ):
+                return known.test
         return self._makers.get(future.get_loop()) if isinstance(future, asyncio.Future) else None
 
+    def _forget_if_well(self, task: asyncio.Task[Any]) -> None:
+        # From its own attributes, as asking for the exception would count as having seen to it.
+        if task.cancelled() or not _asyncio_compat.has_unseen_exception(task):
+            self._tasks.pop(id(task), None)
 
-def _is_made_by_pool() -> bool:
-    frame = inspect.currentframe()
-    # From here through the constructors of asyncio's classes.
-    for _ in range(8):
-        frame = frame.f_back if frame is not None else None
-        if frame is not None and frame.f_code.co_filename == recycling.__file__:
-            return True
-    return False
+
+class _Task(NamedTuple):
+    """A task that a test has left."""
+
+    reference: weakref.ref[asyncio.Task[Any]]
+    name: str
+    test: str

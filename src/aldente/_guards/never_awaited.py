@@ -182,8 +182,9 @@ class Watch:
         """Note the coroutines among the new objects that have not started, by their test."""
         if not self._markers:
             return
-        for key in [key for key, made in self._made.items() if _is_over(made)]:
-            del self._made[key]
+        # Other threads drop coroutines meanwhile.
+        for key in [key for key, made in list(self._made.items()) if _is_over(made)]:
+            self._made.pop(key, None)
         for reference, maker in self._unfinished:
             coroutine = reference()
             if coroutine is not None and coroutine.cr_origin is not None and _is_new(coroutine):

@@ -93,7 +93,10 @@ class Watch:
         with self._lock:
             candidate = self._candidate
             if candidate is not None and candidate.run is not look.run:
-                return
+                if candidate.run.main_task is not None:
+                    # Another thread runs that loop.
+                    return
+                self._candidate = candidate = None
             if step is None or frame is None or self._is_allowed() or _is_exempt(frame):
                 self._conclude()
             elif candidate is None or not candidate.is_it(step):
@@ -104,9 +107,8 @@ class Watch:
 
     def on_run_end(self, run: LoopRunner) -> None:
         """Conclude before the phase of the test ends; called on the loop's thread."""
-        if self._candidate is not None:
-            with self._lock:
-                self._conclude_of(run)
+        with self._lock:
+            self._conclude_of(run)
 
     def _conclude_of(self, run: LoopRunner) -> None:
         if self._candidate is not None and self._candidate.run is run:

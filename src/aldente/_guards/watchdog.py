@@ -13,6 +13,7 @@ import contextlib
 import functools
 import os
 import time
+import traceback
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
@@ -57,7 +58,7 @@ class Watchdog:
     """
 
     def __init__(self, watchers: Sequence[Watcher]) -> None:
-        self._watchers = watchers
+        self._watchers = list(watchers)
         self._wake = _thread.allocate_lock()
         self._ended = _thread.allocate_lock()
         self._is_running = False
@@ -114,8 +115,19 @@ class Watchdog:
         now = time.monotonic()
         for loop, run in runs:
             look = Look(loop, run, frames, now)
-            for watcher in self._watchers:
-                watcher.look(look)
+            for watcher in list(self._watchers):
+                self._have_look(watcher, look)
+
+    def _have_look(self, watcher: Watcher, look: Look) -> None:
+        try:
+            watcher.look(look)
+        except Exception:
+            if look.loop.is_closed():
+                # It was closed meanwhile.
+                return
+            # The others go on; this one would fail again.
+            self._watchers.remove(watcher)
+            traceback.print_exc()
 
 
 _watchdogs: weakref.WeakSet[Watchdog] = weakref.WeakSet()

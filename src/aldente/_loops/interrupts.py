@@ -16,6 +16,10 @@ _set_handler: Callable[[int, Any], Any] = importlib.import_module("_signal").sig
 _get_handler: Callable[[int], Any] = importlib.import_module("_signal").getsignal
 
 
+# Held while the signal is sent, so that it does not meet Python's own handler.
+_breaking_in = threading.Lock()
+
+
 class InterruptGuard:
     """While entered, the first Ctrl-C cancels a task and the next raises KeyboardInterrupt at once.
 
@@ -64,7 +68,8 @@ class InterruptGuard:
         # Forgotten because it refers to this object: a cycle would keep loop and task alive.
         handler, self._handler = self._handler, None
         if handler is not None and _get_handler(signal.SIGINT) is handler:
-            _set_handler(signal.SIGINT, signal.default_int_handler)
+            with _breaking_in:
+                _set_handler(signal.SIGINT, signal.default_int_handler)
 
     def break_in(self, reason: BaseException) -> bool:
         """Raise an exception in the code that blocks the loop's thread; called from another thread.
@@ -74,10 +79,11 @@ class InterruptGuard:
         Returns:
             Whether that is possible.
         """
-        if self._handler is None:
-            return False
-        self._reason = reason
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        with _breaking_in:
+            if self._handler is None:
+                return False
+            self._reason = reason
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
         return True
 
     def _on_interrupt(self, signal_number: int, frame: FrameType | None) -> None:

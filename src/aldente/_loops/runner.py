@@ -277,6 +277,7 @@ class LoopRunner:
     ) -> T:
         """Run the loop for a task until what it works towards is reached."""
         loop = self._loop
+        self._end_reason = None
         self.main_task = task
         self.thread = threading.get_ident()
         self.deadline = None if self.timeout is None else time.monotonic() + self.timeout
@@ -333,7 +334,10 @@ class LoopRunner:
         if guard is None:
             return False
         self._end_reason = reason
-        return guard.break_in(reason)
+        if guard.break_in(reason):
+            return True
+        self._end_reason = None
+        return False
 
     def _on_interrupt(self) -> None:
         self._observer.on_interrupt(self)

@@ -118,13 +118,13 @@ def read(config: pytest.Config) -> dict[str, Any]:
     slow_step = config.getini("aldente_slow_step")
     return {
         "levels": parse_levels(
-            config.getoption("aldente_rule"),
+            config.getoption("aldente_rule") or (),
             name="--aldente-rule",
-            strict=config.getoption("aldente_strict"),
+            strict=bool(config.getoption("aldente_strict")),
             defaults=parse_levels(
-                config.getini("aldente_rules"),
+                config.getini("aldente_rules") or (),
                 name="aldente_rules",
-                strict=config.getini("aldente_strict"),
+                strict=bool(config.getini("aldente_strict")),
                 defaults=DEFAULT_LEVELS,
             ),
         ),

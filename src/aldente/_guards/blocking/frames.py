@@ -45,7 +45,7 @@ class _Kind(enum.Enum):
     PACKAGE = enum.auto()
 
 
-_DEBUGGERS = {
+DEBUGGERS = {
     "bdb",
     "debugpy",
     "ipdb",
@@ -165,8 +165,8 @@ def _kind_of(frame: FrameType) -> _Kind:
         return _Kind.EXEMPT
     if is_users(path):
         # An editor brings its debugger from a folder of its own.
-        return _Kind.EXEMPT if top in _DEBUGGERS - sys.stdlib_module_names else _Kind.USERS
-    if top in _DEBUGGERS:
+        return _Kind.EXEMPT if top in DEBUGGERS - sys.stdlib_module_names else _Kind.USERS
+    if top in DEBUGGERS:
         return _Kind.EXEMPT
     if top in ("aldente", "asyncio", "uvloop"):
         return _kind_of_loop(module, frame.f_code.co_name)

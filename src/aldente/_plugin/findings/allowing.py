@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import collections
-from contextvars import ContextVar, Token
+import threading
+from collections.abc import Iterator
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 import pytest
@@ -14,10 +16,12 @@ MARK = "aldente"
 
 Marked = TypeVar("Marked")
 
-_allowed: ContextVar[frozenset[str]] = ContextVar("aldente_allowed", default=frozenset())
+# What the blocks around the code allow, from the outermost inwards.
+_allowed: ContextVar[tuple[tuple[str, ...], ...]] = ContextVar("aldente_allowed", default=())
 
 # How many blocks allow a rule right now, for what is seen from another thread.
 _active: collections.Counter[str] = collections.Counter()
+_counting = threading.Lock()
 
 
 class Allowance:
@@ -29,9 +33,18 @@ class Allowance:
 
     def __init__(self, rules: tuple[str, ...]) -> None:
         self._rules = rules
-        self._tokens: list[Token[frozenset[str]]] = []
         # pytest takes an object with this attribute wherever it takes a mark.
         self.mark: pytest.Mark = getattr(pytest.mark, MARK)(allow=rules).mark
+
+    # pytest.param(marks=...) takes a mark of its own class, or a collection of marks.
+    def __iter__(self) -> Iterator[pytest.Mark]:
+        return iter((self.mark,))
+
+    def __len__(self) -> int:
+        return 1
+
+    def __contains__(self, mark: object) -> bool:
+        return mark == self.mark
 
     def __call__(self, marked: Marked) -> Marked:
         """Allow the rules for a test function or class, and return it."""
@@ -39,12 +52,14 @@ class Allowance:
         return decorated
 
     def __enter__(self) -> None:
-        self._tokens.append(_allowed.set(_allowed.get().union(self._rules)))
-        _active.update(self._rules)
+        _allowed.set((*_allowed.get(), self._rules))
+        with _counting:
+            _active.update(self._rules)
 
     def __exit__(self, *exception: object) -> None:
-        _active.subtract(self._rules)
-        _allowed.reset(self._tokens.pop())
+        with _counting:
+            _active.subtract(self._rules)
+        _allowed.set(_allowed.get()[:-1])
 
 
 def allow(*rules: str) -> Allowance:
@@ -108,7 +123,7 @@ def has_timeout(item: pytest.Item) -> bool:
 
 def is_allowed_here(rule: str) -> bool:
     """Whether the code that runs now is in a block that allows a rule."""
-    return rule in _allowed.get()
+    return any(rule in rules for rules in _allowed.get())
 
 
 def is_allowed_somewhere(rule: str) -> bool:

@@ -31,6 +31,23 @@ def write_findings(config: pytest.Config, findings: Iterable[Mapping[str, Any]])
             stream.write(json.dumps(finding) + "\n")
 
 
+def check_findings_file(config: pytest.Config) -> None:
+    """Refuse a file for findings that can't be written, before the run.
+
+    Raises:
+        pytest.UsageError: with the reason.
+    """
+    file = config.getoption("aldente_findings")
+    if file is None or hasattr(config, "workerinput"):
+        return
+    path = config.invocation_params.dir / file
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.open("a", encoding="utf-8").close()
+    except OSError as error:
+        raise pytest.UsageError(f"--aldente-findings: {path} can't be written: {error}") from None
+
+
 class Baseline:
     """The findings that a project lives with, so that only new ones are told.
 

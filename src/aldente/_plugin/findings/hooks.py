@@ -9,12 +9,15 @@ from __future__ import annotations
 import contextlib
 import gc
 import sys
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from aldente import _python_compat
 from aldente._guards.never_awaited import Watch
+from aldente._places import users_frame
 from aldente._plugin import options, rule_options
 from aldente._plugin.findings.collector import Collector
 
@@ -35,6 +38,7 @@ class FindingsHooks:
         never_awaited: sees coroutines that are dropped; None when that rule is off.
         at_tear_down: called when a test has been torn down, before it is charged.
         current_item: the test that has begun last.
+        bystanders: identifiers of threads of pytest's plugins, which have to do with no test.
         marked_in_vain: what to warn of with tests, given by node id, whose marks do nothing.
         interrupted_in: what the tasks of a loop were waiting for when Ctrl-C was pressed, in words.
     """
@@ -47,6 +51,7 @@ class FindingsHooks:
         self.interrupted_in: str | None = None
         self.marked_in_vain: dict[str, str] = {}
         self.current_item: pytest.Item | None = None
+        self.bystanders: frozenset[int] = frozenset()
         self.collector = Collector(options.settings_of(config).levels)
         self.never_awaited: Watch | None = None
         if self.collector.levels["never-awaited"] != "off":
@@ -65,6 +70,7 @@ class FindingsHooks:
         return self._summary
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
+        self.bystanders = _threads_of_tools()
         if self.never_awaited is not None:
             self._installed.enter_context(self.never_awaited.installed())
         if self._config.pluginmanager.has_plugin("dsession"):
@@ -139,6 +145,19 @@ class _FindingsOfWorkers:
         findings = getattr(node, "workeroutput", {}).get("aldente_findings")
         if findings:
             self._hooks.summary.add(findings)
+
+
+def _threads_of_tools() -> frozenset[int]:
+    """The threads that are there before tests are imported and run nothing of the user's.
+
+    pytest-xdist and pytest-rerunfailures have some, for example.
+    """
+    here = threading.get_ident()
+    return frozenset(
+        thread
+        for thread, frame in _python_compat.frames_of_threads().items()
+        if thread != here and users_frame(frame) is None
+    )
 
 
 def _are_tasks_left() -> bool:

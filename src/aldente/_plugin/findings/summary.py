@@ -33,6 +33,7 @@ class Summary:
         self._levels = levels
         self._findings: list[dict[str, Any]] = []
         self._baseline = files.Baseline.of(config)
+        files.check_findings_file(config)
 
     def without_known(self, test: str, findings: Sequence[Finding]) -> list[Finding]:
         """The findings of a test that the project's baseline does not name."""
@@ -67,7 +68,9 @@ class Summary:
             # The tests have been reported already; so they are told, and counted, as errors.
             reporter.stats.setdefault("error", []).extend(map(self._late_report, errors))
         files.write_findings(self._config, self._findings)
-        self._baseline.write(self._findings)
+        is_whole = session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
+        if is_whole and not self._config.getoption("collectonly"):
+            self._baseline.write(self._findings)
 
     def _late_report(self, finding: Mapping[str, Any]) -> pytest.TestReport:
         text = describe(from_plain(finding), rule_named(finding["rule"]), self._config.rootpath)

@@ -78,11 +78,15 @@ class LoopRegistry:
         key = (home.node, factory, policy)
         runner = self._runners.get(key)
         if runner is None:
-            runner = (
-                LoopRunner(self._pool, self._debug, keep=self._pool.keep, observer=self.watch)
-                if factory is None
-                else LoopRunner(factory, self._debug, observer=self.watch)
-            )
+            self.watch.makers.is_noting = False
+            try:
+                runner = (
+                    LoopRunner(self._pool, self._debug, keep=self._pool.keep, observer=self.watch)
+                    if factory is None
+                    else LoopRunner(factory, self._debug, observer=self.watch)
+                )
+            finally:
+                self.watch.makers.is_noting = True
             self._runners[key] = runner
             self.watch.prepare(runner.loop)
             home.node.addfinalizer(functools.partial(self._close, key))

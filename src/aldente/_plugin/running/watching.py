@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from aldente import _asyncio_compat, _python_compat
+from aldente import _asyncio_compat
 from aldente._guards import (
     background_error,
     blocking_call,
@@ -75,7 +75,7 @@ class LoopWatch:
                 )
             )
         if self._is_on("leaked-resource"):
-            enter(leaked_resource.watch(self._report))
+            enter(leaked_resource.watch(current_test=self._current_test))
         if self._generators is not None:
             enter(self._generators.installed())
         enter(Watchdog(list(self._watchers())).installed())
@@ -95,9 +95,7 @@ class LoopWatch:
         if never_awaited is not None:
             yield busy_loop.Watch(never_awaited.pause, never_awaited.resume)
         if self._is_on("deadlock"):
-            # Threads that were there before the first loop ran: pytest-xdist's, for example.
-            bystanders = frozenset(_python_compat.frames_of_threads())
-            yield deadlock.Watch(self._on_deadlock, bystanders)
+            yield deadlock.Watch(self._on_deadlock, self._hooks.bystanders)
         if self._is_on("slow-step"):
             self._slow_steps = slow_step.Watch(
                 self._report,
