@@ -162,7 +162,11 @@ class GeneratorHost(Generic[T]):
 def hosted_generator(coroutine: object) -> object | None:
     """The async generator that a task with this coroutine hosts; None when it hosts none."""
     frame = getattr(coroutine, "cr_frame", None)
-    host = frame.f_locals.get("self") if frame is not None else None
-    if isinstance(host, GeneratorHost) and host.task.get_coro() is coroutine:
-        return host.generator
-    return None
+    # Only then the variables: before Python 3.13 looking at them keeps their values alive.
+    if frame is None or frame.f_code is not _HOST_CODE:
+        return None
+    host: GeneratorHost[Any] = frame.f_locals["self"]
+    return host.generator
+
+
+_HOST_CODE = vars(GeneratorHost)["_live"].__code__
