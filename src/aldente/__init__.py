@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING, Any
 from aldente._version import __version__
 from aldente.errors import (
     AldenteError,
+    BlockedEnd,
     DeadlockError,
     FixtureCancelled,
     FixtureEnded,
@@ -62,6 +63,7 @@ def __getattr__(name: str) -> Any:
 
 __all__ = [
     "AldenteError",
+    "BlockedEnd",
     "DeadlockError",
     "FixtureCancelled",
     "FixtureEnded",

@@ -270,6 +270,30 @@ class StuckShutdown(AldenteError):
         )
 
 
+class BlockedEnd(AldenteError):
+    """Something blocked an event loop while what was left on it was being ended.
+
+    Args:
+        seconds: how long it may take, in seconds.
+
+    >>> BlockedEnd(30.0).seconds
+    30.0
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        super().__init__(seconds)
+
+    def __str__(self) -> str:
+        return (
+            "What was left on the event loop at the end of its scope blocked the loop and had not "
+            f"ended after {self.seconds:g} s, so it was interrupted.\n"
+            "In production it would hold up the shutdown for ever.\n"
+            "Mend: let CancelledError through (re-raise it after cleaning up), and await what "
+            "waits, or do it in a thread with asyncio.to_thread()."
+        )
+
+
 class DeadlockError(AldenteError):
     """Every task waits for something that can never happen, so the test was ended.
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from aldente._places import is_users
 from aldente._records import Finding, Rule, SourcePlace
-from aldente.errors import PhaseTimeout
+from aldente.errors import BlockedEnd, PhaseTimeout
 
 RULE = Rule(
     "background-error",
@@ -90,7 +90,7 @@ class Watch:
     def receive(self, context: Context) -> None:
         """Report what an exception handler has received, if it is a finding."""
         error = context.get("exception")
-        if isinstance(error, (KeyboardInterrupt, SystemExit, PhaseTimeout)):
+        if isinstance(error, (KeyboardInterrupt, SystemExit, PhaseTimeout, BlockedEnd)):
             # The former have gone through the loop and ended its run; the latter is aldente's own.
             return
         finding = (

@@ -12,7 +12,7 @@ from aldente._guards.debuggers import is_in_debugger
 from aldente._guards.watchdog import Look
 from aldente._loops.runner import LoopRunner
 from aldente._places import is_own, is_users
-from aldente.errors import PhaseTimeout
+from aldente.errors import BlockedEnd, PhaseTimeout
 
 # How long a loop may take to answer before it counts as blocked, and how long a cancelled task may
 # take to end before its loop is stopped, in seconds.
@@ -23,13 +23,17 @@ END_LIMIT = 3.0
 class Watch:
     """Ends runs at their deadline; a watcher of the watchdog's.
 
+    At the end of a loop, what is left on it has a limit of its own, and only what blocks the loop is
+    ended here.
+
     Args:
         describe_tasks: says what the tasks of a loop wait for; called on the loop.
     """
 
     def __init__(self, describe_tasks: Callable[[LoopRunner], str]) -> None:
         self._describe_tasks = describe_tasks
-        self._task: asyncio.Task[Any] | None = None
+        # The task of the run that is past its deadline, or the runner whose loop is at its end.
+        self._late: object = None
         self._next = 0.0
         self._has_answered = False
 
@@ -37,31 +41,36 @@ class Watch:
         """See whether a run is past its deadline, and do the next thing about it."""
         run = look.run
         deadline, task = run.deadline, run.main_task
-        if deadline is None or task is None or look.now < deadline:
-            if self._task is task:
-                self._task = None
+        late = task or run
+        if deadline is None or look.now < deadline:
+            if self._late is late:
+                self._late = None
             return
-        if is_in_debugger(look.frames.get(run.thread)):
+        frame = look.frames.get(run.thread)
+        if is_in_debugger(frame):
             # From here on the user has the time that it takes.
             run.deadline = None
             return
-        if self._task is not task:
-            self._task, self._has_answered = task, False
+        if self._late is not late:
+            self._late, self._has_answered = late, False
             self._next = look.now + ANSWER_LIMIT
         elif look.now < self._next:
             return
         elif not self._has_answered:
             self._next = look.now + END_LIMIT
-            run.break_in(_blocked(run, look.frames.get(run.thread)))
+            run.break_in(_blocked(run, frame))
             return
         else:
             self._next = look.now + END_LIMIT
-        look.loop.call_soon_threadsafe(self._end, run, task)
+        if task is not None:
+            look.loop.call_soon_threadsafe(self._end, run, task)
+        else:
+            look.loop.call_soon_threadsafe(self._answer_at_end, run, deadline)
 
     def _end(self, run: LoopRunner, task: asyncio.Task[Any]) -> None:
         if run.main_task is not task:
             return
-        if self._task is task and not self._has_answered:
+        if self._late is task and not self._has_answered:
             self._has_answered = True
             self._next += END_LIMIT - ANSWER_LIMIT
         state = "still running" if _has_started(task) else "never scheduled"
@@ -69,18 +78,25 @@ class Watch:
         error.add_note(self._describe_tasks(run))
         run.end(error)
 
+    def _answer_at_end(self, run: LoopRunner, deadline: float) -> None:
+        if run.main_task is None and run.deadline == deadline:
+            run.deadline = deadline + ANSWER_LIMIT
+
 
 def _has_started(task: asyncio.Task[Any]) -> bool:
     coroutine = task.get_coro()
     return bool(getattr(coroutine, "cr_suspended", True) or getattr(coroutine, "cr_running", True))
 
 
-def _blocked(run: LoopRunner, frame: FrameType | None) -> PhaseTimeout:
+def _blocked(run: LoopRunner, frame: FrameType | None) -> PhaseTimeout | BlockedEnd:
     """The error to raise in what blocks the loop, with its stack."""
     task = run.main_task
-    state = "blocked the loop" if task is None or _has_started(task) else "never scheduled"
-    name = task.get_name() if task is not None else "a task"
-    error = PhaseTimeout(name, run.timeout or 0.0, state)
+    error: PhaseTimeout | BlockedEnd
+    if task is None:
+        error = BlockedEnd(run.end_limit)
+    else:
+        state = "blocked the loop" if _has_started(task) else "never scheduled"
+        error = PhaseTimeout(task.get_name(), run.timeout or 0.0, state)
     stack = [entry for entry in traceback.extract_stack(frame) if not is_own(entry.filename)]
     shown = [entry for entry in stack if is_users(entry.filename) or entry is stack[-1]]
     lines = [

@@ -50,8 +50,7 @@ def drain_tasks(
     for task in cancelled:
         _report_exception(loop, task)
     if tasks:
-        for task in tasks:
-            _asyncio_compat.silence_destroyed_task(task)
+        give_up(tasks)
         raise StuckTasks(sorted(describe_task(task) for task in tasks), limit)
 
 
@@ -69,6 +68,12 @@ def try_cancel(task: AnyTask) -> bool:
     except RecursionError:
         return False
     return True
+
+
+def give_up(tasks: Collection[AnyTask]) -> None:
+    """Leave tasks pending, without asyncio's message when they are destroyed."""
+    for task in tasks:
+        _asyncio_compat.silence_destroyed_task(task)
 
 
 def _close(task: AnyTask) -> None:

@@ -4,14 +4,32 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Coroutine
-from typing import Any
+from typing import Any, NamedTuple
 
 from aldente import _asyncio_compat
 from aldente._loops.draining import AnyTask, drain_tasks
 from aldente.errors import StuckShutdown
 
-# How long async generators and the executor may take, in seconds.
-SHUTDOWN_LIMIT = 60.0
+
+class Limits(NamedTuple):
+    """How long what is left on a loop may take to end, in seconds.
+
+    Attributes:
+        tasks: tasks that were cancelled.
+        shutdown: async generators, and as long again the executor.
+    """
+
+    tasks: float
+    shutdown: float
+
+    def at_most(self, seconds: float | None) -> Limits:
+        """These, or what a time limit says where that is less."""
+        return self if seconds is None else Limits(*(min(limit, seconds) for limit in self))
+
+
+PATIENT = Limits(30.0, 60.0)
+# Once the user has pressed Ctrl-C and waits for the prompt.
+IN_HURRY = Limits(3.0, 3.0)
 
 # How many turns of the loop what is about to end is given.
 TURNS = 10
@@ -36,13 +54,13 @@ def give_turns(loop: asyncio.AbstractEventLoop, find_tasks: FindTasks) -> None:
         loop.run_forever()
 
 
-def end_loop(loop: asyncio.AbstractEventLoop, find_tasks: FindTasks, limit: float) -> None:
+def end_loop(loop: asyncio.AbstractEventLoop, find_tasks: FindTasks, limits: Limits) -> None:
     """End everything on a loop that is about to be closed; every step is taken.
 
     Args:
         loop: the loop; not running.
         find_tasks: gives the tasks that are left.
-        limit: how long cancelled tasks may take to end, in seconds.
+        limits: how long it may take, by loop time.
 
     Raises:
         StuckTasks: tasks did not end although they were cancelled.
@@ -50,22 +68,23 @@ def end_loop(loop: asyncio.AbstractEventLoop, find_tasks: FindTasks, limit: floa
     """
     try:
         if find_tasks():
-            drain_tasks(loop, find_tasks, limit)
+            drain_tasks(loop, find_tasks, limits.tasks)
     finally:
         try:
             if _asyncio_compat.may_have_async_generators(loop):
-                _shut_down(loop, loop.shutdown_asyncgens(), "an async generator")
+                _shut_down(loop, loop.shutdown_asyncgens(), "an async generator", limits.shutdown)
         finally:
             if _asyncio_compat.may_have_default_executor(loop):
-                _shut_down(loop, loop.shutdown_default_executor(), "an executor job")
+                executor_end = loop.shutdown_default_executor()
+                _shut_down(loop, executor_end, "an executor job", limits.shutdown)
 
 
 def _shut_down(
-    loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, None], what: str
+    loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, None], what: str, limit: float
 ) -> None:
     task = loop.create_task(coroutine)
-    loop.run_until_complete(asyncio.wait([task], timeout=SHUTDOWN_LIMIT))
+    loop.run_until_complete(asyncio.wait([task], timeout=limit))
     if not task.done():
         _asyncio_compat.silence_destroyed_task(task)
-        raise StuckShutdown(what, SHUTDOWN_LIMIT)
+        raise StuckShutdown(what, limit)
     task.result()

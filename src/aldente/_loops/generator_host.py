@@ -9,7 +9,7 @@ generator at its ``yield``, as it would reach any other ``await``.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextvars import Context
 from typing import Any, Generic, TypeVar
 
@@ -170,3 +170,11 @@ def hosted_generator(coroutine: object) -> object | None:
 
 
 _HOST_CODE = vars(GeneratorHost)["_live"].__code__
+
+
+def raise_death(hosts: Iterable[GeneratorHost[Any]]) -> None:
+    """Raise why one of the hosts has died, if one has."""
+    for host in hosts:
+        if host.death is not None:
+            host.death_reported = True
+            raise host.death

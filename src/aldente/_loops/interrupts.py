@@ -23,11 +23,13 @@ _breaking_in = threading.Lock()
 class InterruptGuard:
     """While entered, the first Ctrl-C cancels a task and the next raises KeyboardInterrupt at once.
 
+    Without a task, the first does so too.
+
     It does the same as `asyncio.Runner`, and does nothing off the main thread or when somebody else
     has installed a handler of SIGINT. What it installs is removed on exit.
 
     Args:
-        task: the task to cancel.
+        task: the task to cancel, or None.
         loop: the loop that runs it; woken so that it notices.
         before_cancelling: called when Ctrl-C is pressed, while all still is as it was.
 
@@ -41,9 +43,9 @@ class InterruptGuard:
 
     def __init__(
         self,
-        task: asyncio.Task[Any],
+        task: asyncio.Task[Any] | None,
         loop: asyncio.AbstractEventLoop,
-        before_cancelling: Callable[[], None],
+        before_cancelling: Callable[[], None] = lambda: None,
     ) -> None:
         self._task = task
         self._loop = loop
@@ -92,7 +94,7 @@ class InterruptGuard:
             raise reason
         first = not self.interrupted
         self.interrupted = True
-        if first and not self._task.done():
+        if first and self._task is not None and not self._task.done():
             self._before_cancelling()
             self._task.cancel()
             # The loop may be asleep in its selector.

@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Iterator, Sequence
 from contextvars import Context
 from typing import Any, TypeVar
 
 from aldente import _asyncio_compat
-from aldente._loops.draining import AnyTask, describe_task, drain_tasks, try_cancel
+from aldente._loops.draining import AnyTask, describe_task, drain_tasks, give_up, try_cancel
 from aldente._loops.driving import run_task
-from aldente._loops.ending import end_loop, give_turns
-from aldente._loops.generator_host import GeneratorHost
+from aldente._loops.ending import IN_HURRY, PATIENT, end_loop, give_turns
+from aldente._loops.generator_host import GeneratorHost, raise_death
 from aldente._loops.interrupts import InterruptGuard
 from aldente._loops.observing import NoObserver, Observer
 from aldente.errors import RunningLoopError, StuckTasks
 
 T = TypeVar("T")
-
-# How long tasks that were cancelled may take to end, in seconds; how long once the user has pressed
-# Ctrl-C and waits for the prompt.
-DRAIN_LIMIT = 30.0
-DRAIN_LIMIT_INTERRUPTED = 3.0
 
 # The runners whose loops are running in this process; loops of other tools are not in here.
 _running: dict[asyncio.AbstractEventLoop, LoopRunner] = {}
@@ -53,11 +49,13 @@ class LoopRunner:
 
     Attributes:
         interrupted: whether Ctrl-C has ended a run.
-        main_task: the task that the loop is running for; None while it is not running.
+        main_task: the task that the loop is running for; None while it is not running, or only to
+            end what is left on it.
         thread: the identifier of the thread that runs it.
         timeout: how long a run may take, in seconds; None for no limit.
         deadline: when the run that goes on has to end, by `time.monotonic`; None for no limit. It
             is for the observer to see to it.
+        end_limit: when there is no main task: how long what is left may block the loop, in seconds.
 
     >>> import contextvars
     >>> async def answer():
@@ -92,6 +90,7 @@ class LoopRunner:
         self.thread = 0
         self.timeout: float | None = None
         self.deadline: float | None = None
+        self.end_limit = 0.0
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -122,7 +121,7 @@ class LoopRunner:
         try:
             self._check_idle(name)
             if needs:
-                _raise_death(needs)
+                raise_death(needs)
         except BaseException:
             coroutine.close()
             raise
@@ -159,7 +158,7 @@ class LoopRunner:
             BaseException: as `run`.
         """
         self._check_idle(name)
-        _raise_death(needs)
+        raise_death(needs)
 
         def die(host: GeneratorHost[Any]) -> None:
             self._on_death(host)
@@ -202,6 +201,7 @@ class LoopRunner:
         Raises:
             StuckTasks: tasks did not end although they were cancelled.
             StuckShutdown: async generators or the executor's jobs did not end.
+            BlockedEnd: something blocked the loop and was interrupted.
         """
         if self.close_if_unused():
             return
@@ -210,16 +210,19 @@ class LoopRunner:
         asyncio.events.set_event_loop(self._loop)
         try:
             if _asyncio_compat.is_loop_running_here():
-                self._give_up(leftover_tasks)
+                # Another tool's; what the tasks belong to has failed for that, and has said so.
+                give_up(leftover_tasks)
             elif not self._loop.is_closed():
-                limit = DRAIN_LIMIT_INTERRUPTED
-                if not in_hurry:
-                    limit = DRAIN_LIMIT
-                    give_turns(self._loop, self.leftover_tasks)
-                    self._observer.on_leftovers(self)
-                end_loop(self._loop, self.leftover_tasks, limit)
-                if not in_hurry:
-                    self._observer.on_drained(self)
+                limits = (IN_HURRY if in_hurry else PATIENT).at_most(self.timeout)
+                with self._interrupting_blocks(limits.tasks) as blocks:
+                    if not in_hurry:
+                        give_turns(self._loop, self.leftover_tasks)
+                        self._observer.on_leftovers(self)
+                    end_loop(self._loop, self.leftover_tasks, limits)
+                    if not in_hurry:
+                        self._observer.on_drained(self)
+                if blocks:
+                    raise blocks[0]
         finally:
             self._loop.close()
             asyncio.events.set_event_loop(None)
@@ -241,14 +244,6 @@ class LoopRunner:
         if not self._is_closed:
             self._loop = box.pop()
         return self._is_closed
-
-    def _give_up(self, tasks: Collection[AnyTask]) -> None:
-        """Leave tasks pending, as another tool's loop is running and this one can't.
-
-        What they belong to has failed for the same reason, and has said so.
-        """
-        for task in tasks:
-            _asyncio_compat.silence_destroyed_task(task)
 
     def leftover_tasks(self) -> Collection[AnyTask]:
         """The tasks that are pending on the loop, those of generators included."""
@@ -291,8 +286,8 @@ class LoopRunner:
         except BaseException as error:
             if not task.done() and not isinstance(error, asyncio.CancelledError):
                 error.add_note(f"It ended {describe_task(task)}.")
-            self._abandon(task, error)
             reason = self._reason(guard, needs, error)
+            self._abandon(task, reason or error)
             if reason is None or reason is error:
                 raise
             # The cancellation came from here and explains nothing.
@@ -308,6 +303,28 @@ class LoopRunner:
             if swallowed is not None:
                 raise swallowed
         return result
+
+    @contextlib.contextmanager
+    def _interrupting_blocks(self, seconds: float) -> Iterator[list[BaseException]]:
+        """While entered, what blocks the loop for longer is interrupted; gives what it was told."""
+        before = (self.main_task, self._guard, self._end_reason, self.deadline)
+        blocks: list[BaseException] = []
+        self.thread = threading.get_ident()
+        self.main_task = self._end_reason = None
+        self.end_limit = seconds
+        self.deadline = time.monotonic() + seconds
+        self._guard = InterruptGuard(None, self._loop)
+        is_in_run = self._loop in _running
+        _running[self._loop] = self
+        try:
+            with self._guard:
+                yield blocks
+        finally:
+            if not is_in_run:
+                del _running[self._loop]
+            if self._end_reason is not None:
+                blocks.append(self._end_reason)
+            self.main_task, self._guard, self._end_reason, self.deadline = before
 
     def end(self, reason: BaseException) -> None:
         """Have the run that goes on end with an exception; called on the loop.
@@ -350,7 +367,10 @@ class LoopRunner:
         """
         if not task.done():
             try:
-                drain_tasks(self._loop, lambda: [task], DRAIN_LIMIT_INTERRUPTED)
+                with self._interrupting_blocks(IN_HURRY.tasks) as blocks:
+                    drain_tasks(self._loop, lambda: [task], IN_HURRY.tasks)
+                for block in blocks:
+                    error.add_note(str(block))
             except StuckTasks as stuck:
                 self._given_up.add(task)
                 error.add_note(str(stuck))
@@ -390,10 +410,3 @@ class LoopRunner:
         self._hosts.discard(host)
         if self.main_task is not None and host in self._needed_hosts:
             self.main_task.cancel()
-
-
-def _raise_death(hosts: Collection[GeneratorHost[Any]]) -> None:
-    for host in hosts:
-        if host.death is not None:
-            host.death_reported = True
-            raise host.death

@@ -346,6 +346,86 @@ def test_never_scheduled(run_project: RunProject) -> None:
     )
 
 
+def test_what_blocks_the_end_of_a_loop(run_project: RunProject) -> None:
+    """A task or async generator that is left behind and blocks while it is ended is interrupted."""
+    result = run_project(
+        "--aldente-timeout=0.2",
+        "--aldente-rule=leaked-task=off",
+        "--aldente-rule=leaked-asyncgen=off",
+        subprocess=True,
+        test_it="""
+        import asyncio
+
+        async def stubborn():
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                while True:
+                    pass
+
+        async def test_task():
+            asyncio.create_task(stubborn())
+            await asyncio.sleep(0)
+
+        async def stir():
+            try:
+                yield 1
+            finally:
+                while True:
+                    pass
+
+        async def test_generator():
+            global generator
+            generator = stir()
+            await anext(generator)
+
+        async def test_next():
+            pass
+        """,
+    )
+    result.assert_outcomes(passed=3, errors=2)
+    assert result.duration < 30
+    for name, culprit in {"test_task": "stubborn", "test_generator": "stir"}.items():
+        text = part_of(result, f"ERROR at teardown of {name}")
+        assert text.startswith(
+            "What was left on the event loop at the end of its scope blocked the loop and had not ended after 0.2 s, so it was interrupted.\n"
+            "In production it would hold up the shutdown for ever.\n"
+            "Mend: let CancelledError through (re-raise it after cleaning up), and await what waits, or do it in a thread with asyncio.to_thread().\n"
+            "The stack of the loop's thread, innermost last:\n"
+            "  test_it.py:"
+        )
+        assert f" in {culprit}\n" in text
+
+
+def test_a_test_that_swallows_its_end(run_project: RunProject) -> None:
+    """A test that swallows cancellations is given up, says so, and holds up nothing after it."""
+    result = run_project(
+        "--aldente-timeout=0.2",
+        subprocess=True,
+        test_it="""
+        import asyncio
+
+        async def test_it():
+            while True:
+                try:
+                    await asyncio.sleep(60)
+                except asyncio.CancelledError:
+                    pass
+
+        async def test_next():
+            pass
+        """,
+    )
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "'test_it' was still running after 0.2 s, and was cancelled.",
+            "1 task(s) did not end within 3 s of being cancelled and were given up:",
+            "  'test_it' running test_it at *",
+        ]
+    )
+
+
 @pytest.mark.parametrize("seconds", ["-1", "'soon'", "[]", "True", "float('nan')"])
 def test_wrong_limits(run_project: RunProject, seconds: str) -> None:
     """A mark with a limit that is no positive number is refused where it stands."""

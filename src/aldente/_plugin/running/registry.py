@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import os
 import warnings
 import weakref
 from collections.abc import Callable, Collection
@@ -23,7 +24,7 @@ from aldente._plugin.options import settings_of
 from aldente._plugin.running import policies
 from aldente._plugin.running.watching import watch_of
 from aldente._records import LoopScope
-from aldente.errors import StuckShutdown, StuckTasks
+from aldente.errors import BlockedEnd, StuckShutdown, StuckTasks
 
 FixtureDef = pytest.FixtureDef[Any]
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
@@ -171,19 +172,21 @@ class LoopRegistry:
         stuck = _close_runner(runner, in_hurry=self._interrupted)
         if stuck is None:
             return
+        stuck = stuck.replace(f"{self._config.rootpath}{os.sep}", "")
         if self._interrupted:
             # pytest is on its way out, and nothing there catches an error.
             self._config.get_terminal_writer().line(f"\naldente: {stuck}")
         else:
             # No frame of the user's is on the stack, so there is no traceback worth showing.
-            pytest.fail(str(stuck), pytrace=False)
+            pytest.fail(stuck, pytrace=False)
 
 
-def _close_runner(runner: LoopRunner, *, in_hurry: bool) -> StuckTasks | StuckShutdown | None:
+def _close_runner(runner: LoopRunner, *, in_hurry: bool) -> str | None:
+    """Close it, and return what is to be said of what did not end."""
     try:
         runner.close(in_hurry=in_hurry)
-    except (StuckTasks, StuckShutdown) as stuck:
-        return stuck
+    except (StuckTasks, StuckShutdown, BlockedEnd) as stuck:
+        return "\n".join([str(stuck), *getattr(stuck, "__notes__", ())])
     except RuntimeError as error:
         _warn_of_failed_ending(str(error))
     return None
