@@ -48,10 +48,10 @@ from aldente.errors import (
 )
 
 if TYPE_CHECKING:
-    from aldente._plugin.findings.allowing import allow, timeout
+    from aldente._plugin.findings.allowing import allow, rule, timeout
 
 # Where names are that pytest has to be imported for.
-_HOMES = dict.fromkeys(("allow", "timeout"), "aldente._plugin.findings.allowing")
+_HOMES = dict.fromkeys(("allow", "rule", "timeout"), "aldente._plugin.findings.allowing")
 
 
 def __getattr__(name: str) -> Any:
@@ -76,5 +76,6 @@ __all__ = [
     "StuckTasks",
     "__version__",
     "allow",
+    "rule",
     "timeout",
 ]

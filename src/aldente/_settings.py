@@ -171,7 +171,7 @@ def parse_levels(
         if not separator:
             raise InvalidSetting(name, line, "Each must be RULE = error, warn or off.")
         parse_rule(name, rule)
-        levels[rule] = _parse_level(name, line, level)
+        levels[rule] = parse_level(name, line, level)
     return MappingProxyType(levels)
 
 
@@ -191,11 +191,24 @@ def parse_rule(name: str, value: object) -> str:
     raise InvalidSetting(name, value, f"{suggestion}The rules are: {', '.join(DEFAULT_LEVELS)}.")
 
 
-def _parse_level(name: str, line: str, value: str) -> Level:
+def parse_level(name: str, given: object, value: object) -> Level:
+    """The level of a rule that a user has written.
+
+    Args:
+        name: the name of the setting, for messages.
+        given: what was written, for messages.
+        value: the part of it that is the level.
+
+    Raises:
+        InvalidSetting: there is no such level.
+
+    >>> parse_level("rule", "warn", "warn")
+    'warn'
+    """
     for level in LEVELS:
         if value == level:
             return level
-    raise InvalidSetting(name, line, f"Valid levels are: {', '.join(LEVELS)}.")
+    raise InvalidSetting(name, given, f"Valid levels are: {', '.join(LEVELS)}.")
 
 
 def parse_seconds(name: str, value: object) -> float:

@@ -23,8 +23,8 @@ END_LIMIT = 3.0
 class Watch:
     """Ends runs at their deadline; a watcher of the watchdog's.
 
-    At the end of a loop, what is left on it has a limit of its own, and only what blocks the loop is
-    ended here.
+    At the end of a loop, what is left on it has a limit of its own, and only what blocks the loop
+    is ended here.
 
     Args:
         describe_tasks: says what the tasks of a loop wait for; called on the loop.

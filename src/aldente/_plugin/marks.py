@@ -26,7 +26,8 @@ def register(config: pytest.Config) -> None:
     )
     config.addinivalue_line(
         "markers",
-        "aldente(...): made by aldente.allow(rule, ...) and aldente.timeout(seconds).",
+        "aldente(...): made by aldente.allow(rule, ...), aldente.rule(name, level) and "
+        "aldente.timeout(seconds).",
     )
 
 

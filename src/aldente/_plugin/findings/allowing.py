@@ -1,16 +1,17 @@
-"""The marks ``aldente.allow`` and ``aldente.timeout``, and which rules are allowed at a place."""
+"""The marks of the rules and of the time limit, and which rules are allowed at a place."""
 
 from __future__ import annotations
 
 import collections
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import pytest
 
-from aldente._settings import parse_limit, parse_rule
+from aldente._records import Level
+from aldente._settings import parse_level, parse_limit, parse_rule
 
 MARK = "aldente"
 
@@ -79,10 +80,55 @@ def allow(*rules: str) -> Allowance:
     return Allowance(tuple(parse_rule("allow", rule) for rule in rules))
 
 
-class _TimeoutMarks:
-    """Whether any test has one, as nearly no suite does and looking at each test is not free."""
+class _Seldom:
+    """Whether marks have been made that nearly no suite has; looking at each test is not free."""
 
-    exist = False
+    timeouts = False
+    rules = False
+
+
+def rule(name: str, level: str) -> pytest.MarkDecorator:
+    """Set what happens with the findings of a rule, on a test, a class or a module.
+
+    Args:
+        name: the name of the rule, for example ``"slow-step"``.
+        level: ``"error"``, ``"warn"`` or ``"off"``.
+
+    Raises:
+        InvalidSetting: there is no such rule or level.
+
+    >>> rule("slow-step", "error").kwargs
+    {'rule': ('slow-step', 'error')}
+    """
+    _Seldom.rules = True
+    value = (parse_rule("rule", name), parse_level("rule", level, level))
+    mark: pytest.MarkDecorator = getattr(pytest.mark, MARK)(rule=value)
+    return mark
+
+
+def rules_raised_by_marks(items: Iterable[pytest.Item]) -> set[str]:
+    """The rules that are on in some test because a mark says so."""
+    if not _Seldom.rules:
+        return set()
+    values = {
+        mark.kwargs["rule"]
+        for item in items
+        for mark in item.iter_markers(MARK)
+        if "rule" in mark.kwargs
+    }
+    return {name for name, level in values if level != "off"}
+
+
+def level_in(item: pytest.Item, rule: str, default: Level) -> Level:
+    """The level of a rule in a test: what the closest mark says that names it, else the default."""
+    for mark in item.iter_markers(MARK):
+        allowed = mark.kwargs.get("allow", ())
+        if rule == allowed or rule in tuple(allowed):
+            return "off"
+        name, level = mark.kwargs.get("rule", (None, None))
+        if name == rule:
+            return parse_level("rule", level, level)
+    return default
 
 
 def timeout(seconds: float | None) -> pytest.MarkDecorator:
@@ -99,14 +145,14 @@ def timeout(seconds: float | None) -> pytest.MarkDecorator:
     >>> timeout(2.5).kwargs
     {'timeout': 2.5}
     """
-    _TimeoutMarks.exist = True
+    _Seldom.timeouts = True
     mark: pytest.MarkDecorator = getattr(pytest.mark, MARK)(timeout=parse_limit("timeout", seconds))
     return mark
 
 
 def timeout_of(item: pytest.Item, default: float | None) -> float | None:
     """The limit of a test, in seconds: the closest mark's, else the default."""
-    if _TimeoutMarks.exist:
+    if _Seldom.timeouts:
         for mark in item.iter_markers(MARK):
             if "timeout" in mark.kwargs:
                 seconds: float | None = mark.kwargs["timeout"]
@@ -116,7 +162,7 @@ def timeout_of(item: pytest.Item, default: float | None) -> float | None:
 
 def has_timeout(item: pytest.Item) -> bool:
     """Whether a test has a limit of its own, not one of its class or module."""
-    return _TimeoutMarks.exist and any(
+    return _Seldom.timeouts and any(
         mark.name == MARK and "timeout" in mark.kwargs for mark in item.own_markers
     )
 
@@ -129,11 +175,3 @@ def is_allowed_here(rule: str) -> bool:
 def is_allowed_somewhere(rule: str) -> bool:
     """Whether any code is in a block that allows a rule, on whatever task or thread."""
     return _active[rule] > 0
-
-
-def allowed_by_marks(item: pytest.Item) -> frozenset[str]:
-    """The rules that a test's marks allow, those of its class and module included."""
-    rules: set[Any] = set()
-    for mark in item.iter_markers(MARK):
-        rules.update(mark.kwargs.get("allow", ()))
-    return frozenset(rules)

@@ -11,7 +11,6 @@ import pytest
 from aldente._diagnosis.findings import describe, shorten
 from aldente._places import source_line
 from aldente._plugin import pytest_compat, refusals
-from aldente._plugin.findings.allowing import allowed_by_marks
 from aldente._plugin.findings.rules import rule_named
 from aldente._records import Finding, Level, SourcePlace
 from aldente.errors import DeadlockError, PhaseTimeout
@@ -38,9 +37,9 @@ def report_phase(
     findings = hooks.summary.without_known(item.nodeid, hooks.collector.take(item))
     if not findings:
         return None
-    levels = hooks.collector.levels
+    level_in = hooks.collector.level_in
     folder = item.config.rootpath
-    errors = [finding for finding in findings if levels[finding.rule] == "error"]
+    errors = [finding for finding in findings if level_in(item, finding.rule) == "error"]
     texts = [describe(finding, rule_named(finding.rule), folder) for finding in errors]
     for finding in findings:
         item.user_properties.append((f"aldente.{finding.rule}", shorten(finding, folder)))
@@ -55,7 +54,8 @@ def report_phase(
             report.sections.append((SECTION, "\n\n".join(texts)))
     # Reports are sent between pytest-xdist's processes with all their attributes.
     told = [
-        as_plain(finding, levels[finding.rule], item.nodeid, report.when) for finding in findings
+        as_plain(finding, level_in(item, finding.rule), item.nodeid, report.when)
+        for finding in findings
     ]
     vars(report)["aldente_findings"] = told
     hooks.summary.add(told)
@@ -105,19 +105,21 @@ def _look_into_failure(
     """Find what the exception of a failed phase tells."""
     if hooks.never_awaited is not None:
         hooks.never_awaited.look_into(excinfo.tb)
-    levels = hooks.collector.levels
+    level_in = hooks.collector.level_in
     error = excinfo.value
     if isinstance(error, PhaseTimeout):
         _shorten_paths_in_notes(error, item)
-    if levels["plain-mock"] != "off" and isinstance(error, (TypeError, BaseExceptionGroup)):
+    if level_in(item, "plain-mock") != "off" and isinstance(error, (TypeError, BaseExceptionGroup)):
         from aldente._guards import plain_mock
 
         mock_finding = plain_mock.find(error)
-        if mock_finding is not None and "plain-mock" not in allowed_by_marks(item):
+        if mock_finding is not None:
             plain_mock.note(error)
             _shorten_paths_in_notes(error, item)
             hooks.collector.report(mock_finding)
-    if levels["nested-loop"] != "off" and isinstance(error, (RuntimeError, BaseExceptionGroup)):
+    if level_in(item, "nested-loop") != "off" and isinstance(
+        error, (RuntimeError, BaseExceptionGroup)
+    ):
         from aldente._guards import nested_loop
 
         finding = nested_loop.explain_error(error)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from aldente._plugin.findings.allowing import allowed_by_marks, is_allowed_here
+from aldente._plugin.findings.allowing import is_allowed_here, level_in
 from aldente._records import Finding, Level
 
 
@@ -17,18 +17,20 @@ class Collector:
         levels: what happens with the findings of each rule.
 
     Attributes:
+        watched: the rules that are on, in some test at least.
         found: findings that no phase of a test has taken yet.
         late: findings of tests that had ended, which fail the run.
     """
 
     def __init__(self, levels: Mapping[str, Level]) -> None:
         self.levels = levels
+        self.watched = {rule for rule, level in levels.items() if level != "off"}
         self.found: list[Finding] = []
         self.late: list[Finding] = []
 
     def report(self, finding: Finding) -> None:
         """Take a finding, on any thread, unless the code that runs now allows it."""
-        if self.levels[finding.rule] != "off" and not is_allowed_here(finding.rule):
+        if finding.rule in self.watched and not is_allowed_here(finding.rule):
             self.found.append(finding)
 
     def take(self, item: pytest.Item) -> list[Finding]:
@@ -40,32 +42,33 @@ class Collector:
         count = len(self.found)
         found = list(dict.fromkeys(self.found[:count]))
         del self.found[:count]
-        allowed: frozenset[str] | None = None
         taken = []
         for finding in found:
             if finding.made_by not in (None, item.nodeid):
                 self.late.append(finding)
-                continue
-            if allowed is None:
-                allowed = allowed_by_marks(item)
-            if finding.rule not in allowed:
+            elif self.level_in(item, finding.rule) != "off":
                 taken.append(finding)
         return _without_consequences(_without_repeats(taken))
 
-    def take_late(self, session: pytest.Session) -> list[Finding]:
-        """The findings of tests that had ended, without what their marks allow."""
+    def level_in(self, item: pytest.Item | None, rule: str) -> Level:
+        """The level of a rule in a test, or where no test is known."""
+        level = self.levels[rule]
+        return level if item is None else level_in(item, rule, level)
+
+    def take_late(self, session: pytest.Session) -> list[tuple[Finding, Level]]:
+        """The findings of tests that had ended with their levels, without those that are off."""
         late = [*self.late, *self.found]
         makers = {finding.made_by for finding in late}
-        allowed = {
-            item.nodeid: allowed_by_marks(item)
+        items = {
+            item.nodeid: item
             for item in (getattr(session, "items", ()) if late else ())
             if item.nodeid in makers
         }
-        return [
-            finding
+        leveled = [
+            (finding, self.level_in(items.get(finding.made_by or ""), finding.rule))
             for finding in late
-            if finding.rule not in allowed.get(finding.made_by or "", ())
         ]
+        return [(finding, level) for finding, level in leveled if level != "off"]
 
 
 # Rules whose findings at one place differ in what was measured, or in the arguments of a call.

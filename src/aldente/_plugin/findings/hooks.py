@@ -19,6 +19,7 @@ from aldente import _python_compat
 from aldente._guards.never_awaited import Watch
 from aldente._places import users_frame
 from aldente._plugin import options, rule_options
+from aldente._plugin.findings.allowing import rules_raised_by_marks
 from aldente._plugin.findings.collector import Collector
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class FindingsHooks:
         if self._summary is None:
             from aldente._plugin.findings.summary import Summary
 
-            self._summary = Summary(self._config, self.collector.levels)
+            self._summary = Summary(self._config)
         return self._summary
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
@@ -77,12 +78,20 @@ class FindingsHooks:
             # pytest-xdist's controller, which runs no test itself.
             self._config.pluginmanager.register(_FindingsOfWorkers(self), f"{NAME}-of-workers")
 
-    def pytest_collection_finish(self) -> None:
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        self._watch_also(rules_raised_by_marks(session.items))
         if "asyncio" in sys.modules:
             # Sync tests run loops too, by themselves or through unittest.
             from aldente._plugin.running.watching import watch_of
 
             watch_of(self._config)
+
+    def _watch_also(self, rules: set[str]) -> None:
+        """Watch rules that are off but for tests with a mark."""
+        self.collector.watched |= rules
+        if "never-awaited" in rules and self.never_awaited is None:
+            self.never_awaited = Watch(self.collector.report)
+            self._installed.enter_context(self.never_awaited.installed())
 
     # Inside the hook of pytest that records the warnings of a test.
     @pytest.hookimpl(tryfirst=True)

@@ -25,12 +25,10 @@ class Summary:
 
     Args:
         config: pytest's configuration.
-        levels: what happens with the findings of each rule.
     """
 
-    def __init__(self, config: pytest.Config, levels: Mapping[str, Level]) -> None:
+    def __init__(self, config: pytest.Config) -> None:
         self._config = config
-        self._levels = levels
         self._findings: list[dict[str, Any]] = []
         self._baseline = files.Baseline.of(config)
         files.check_findings_file(config)
@@ -43,14 +41,14 @@ class Summary:
         """Take the findings of a phase."""
         self._findings += findings
 
-    def finish(self, session: pytest.Session, late: Sequence[Finding]) -> None:
+    def finish(self, session: pytest.Session, late: Sequence[tuple[Finding, Level]]) -> None:
         """Take the findings of tests that had ended, and write the files asked for.
 
         An error among them fails the run.
         """
         new = [
-            as_plain(finding, self._levels[finding.rule], finding.made_by or "", None)
-            for finding in late
+            as_plain(finding, level, finding.made_by or "", None)
+            for finding, level in late
             if not self._baseline.knows(finding.made_by or "", finding)
         ]
         worker_output: dict[str, Any] | None = getattr(self._config, "workeroutput", None)

@@ -26,10 +26,10 @@ from aldente._guards.loop_makers import LoopMakers
 from aldente._guards.watchdog import Watchdog, Watcher
 from aldente._loops.ending import give_turns
 from aldente._loops.runner import LoopRunner
-from aldente._plugin.findings.allowing import allowed_by_marks, is_allowed_somewhere
+from aldente._plugin.findings.allowing import is_allowed_somewhere
 from aldente._plugin.findings.hooks import hooks_of
 from aldente._plugin.options import settings_of
-from aldente._records import Finding
+from aldente._records import Finding, Level
 from aldente.errors import DeadlockError, InvalidSetting
 
 AnyTask = asyncio.Task[Any]
@@ -109,7 +109,7 @@ class LoopWatch:
         return item.nodeid if item is not None else None
 
     def _is_on(self, rule: str) -> bool:
-        return self._settings.levels[rule] != "off"
+        return rule in self._hooks.collector.watched
 
     def on_run_end(self, runner: LoopRunner) -> None:
         """Conclude what is about the run; on its thread."""
@@ -193,10 +193,10 @@ class LoopWatch:
         )
 
     def _is_deadlock_allowed(self) -> bool:
-        item = self._hooks.current_item
-        return is_allowed_somewhere("deadlock") or (
-            item is not None and "deadlock" in allowed_by_marks(item)
-        )
+        return is_allowed_somewhere("deadlock") or self._level_of("deadlock") == "off"
+
+    def _level_of(self, rule: str) -> Level:
+        return self._hooks.collector.level_in(self._hooks.current_item, rule)
 
     def _on_deadlock(self, runner: LoopRunner) -> None:
         from aldente._diagnosis import await_graph
@@ -218,7 +218,7 @@ class LoopWatch:
                 place,
             )
         )
-        if self._settings.levels["deadlock"] == "error":
+        if self._level_of("deadlock") == "error":
             error = DeadlockError(name, deadlock.LIMIT)
             error.add_note(diagnosis.explain(graph, main=name, folder=folder))
             runner.end(error)
