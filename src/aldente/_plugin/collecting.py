@@ -29,6 +29,7 @@ def prepare(tests: Sequence[pytest.Item], config: pytest.Config) -> None:
         loop_factories.request_factory_first(test)
         if has_looptime:
             looptime.request_runner_first(test)
+    hooks_of(config).watch_also(tests)
     if has_async_tests and not config.pluginmanager.has_plugin(_ASYNC_CALLS):
         from aldente._plugin import async_calls
         from aldente._plugin.running.watching import watch_of

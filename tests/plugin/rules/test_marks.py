@@ -67,18 +67,18 @@ def test_the_mark_beats_the_command_line(
     result.assert_outcomes(failed=4, passed=5)
     errors = [finding for finding in findings if finding["level"] == "error"]
     assert in_short(errors) == [
-        "blocking-call test_error call 9",
-        "never-awaited TestClass::test_closest call 25",
-        "deadlock test_hang call 33",
-        "blocking-call test_parameter[2] call 39",
+        "blocking-call test_error call 8",
+        "never-awaited TestClass::test_closest call 24",
+        "deadlock test_hang call 32",
+        "blocking-call test_parameter[2] call 38",
     ]
     warnings = [finding for finding in findings if finding["level"] == "warn"]
-    expected = ["never-awaited TestClass::test_sync call 21"]
+    expected = ["never-awaited TestClass::test_sync call 20"]
     if elsewhere == "warn":
         expected = [
-            "blocking-call test_plain call 16",
+            "blocking-call test_plain call 15",
             *expected,
-            "blocking-call test_parameter[1] call 39",
+            "blocking-call test_parameter[1] call 38",
         ]
     assert in_short(warnings) == expected
 

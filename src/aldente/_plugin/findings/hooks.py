@@ -10,7 +10,7 @@ import contextlib
 import gc
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -78,16 +78,16 @@ class FindingsHooks:
             # pytest-xdist's controller, which runs no test itself.
             self._config.pluginmanager.register(_FindingsOfWorkers(self), f"{NAME}-of-workers")
 
-    def pytest_collection_finish(self, session: pytest.Session) -> None:
-        self._watch_also(rules_raised_by_marks(session.items))
+    def pytest_collection_finish(self) -> None:
         if "asyncio" in sys.modules:
             # Sync tests run loops too, by themselves or through unittest.
             from aldente._plugin.running.watching import watch_of
 
             watch_of(self._config)
 
-    def _watch_also(self, rules: set[str]) -> None:
-        """Watch rules that are off but for tests with a mark."""
+    def watch_also(self, tests: Sequence[pytest.Item]) -> None:
+        """Watch the rules too that are off but for tests with a mark."""
+        rules = rules_raised_by_marks(tests)
         self.collector.watched |= rules
         if "never-awaited" in rules and self.never_awaited is None:
             self.never_awaited = Watch(self.collector.report)
