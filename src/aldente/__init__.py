@@ -36,22 +36,40 @@ from aldente.errors import (
     AldenteError,
     BlockedEnd,
     DeadlockError,
+    EndlessTimeError,
     FixtureCancelled,
     FixtureEnded,
     FixtureYieldError,
     ImpossibleLoopScope,
     InvalidSetting,
+    MissingExtra,
+    NeverTrue,
     PhaseTimeout,
+    RealTimeError,
     RunningLoopError,
     StuckShutdown,
     StuckTasks,
 )
 
 if TYPE_CHECKING:
+    from aldente._explore.standalone import run
+    from aldente._loops.settling import eventually, settle
+    from aldente._loops.virtual.clock import Clock
     from aldente._plugin.findings.allowing import allow, rule, timeout
+    from aldente._plugin.virtual_time import real_time, virtual_time
 
-# Where names are that pytest has to be imported for.
-_HOMES = dict.fromkeys(("allow", "rule", "timeout"), "aldente._plugin.findings.allowing")
+# Where the names are for which pytest or asyncio has to be imported, so when they are first used.
+_HOMES = {
+    "Clock": "aldente._loops.virtual.clock",
+    "allow": "aldente._plugin.findings.allowing",
+    "eventually": "aldente._loops.settling",
+    "real_time": "aldente._plugin.virtual_time",
+    "rule": "aldente._plugin.findings.allowing",
+    "run": "aldente._explore.standalone",
+    "settle": "aldente._loops.settling",
+    "timeout": "aldente._plugin.findings.allowing",
+    "virtual_time": "aldente._plugin.virtual_time",
+}
 
 
 def __getattr__(name: str) -> Any:
@@ -64,18 +82,28 @@ def __getattr__(name: str) -> Any:
 __all__ = [
     "AldenteError",
     "BlockedEnd",
+    "Clock",
     "DeadlockError",
+    "EndlessTimeError",
     "FixtureCancelled",
     "FixtureEnded",
     "FixtureYieldError",
     "ImpossibleLoopScope",
     "InvalidSetting",
+    "MissingExtra",
+    "NeverTrue",
     "PhaseTimeout",
+    "RealTimeError",
     "RunningLoopError",
     "StuckShutdown",
     "StuckTasks",
     "__version__",
     "allow",
+    "eventually",
+    "real_time",
     "rule",
+    "run",
+    "settle",
     "timeout",
+    "virtual_time",
 ]

@@ -97,3 +97,20 @@ class Finding(NamedTuple):
     place: SourcePlace | None = None
     details: tuple[str, ...] = ()
     made_by: str | None = None
+
+
+class TestTime(NamedTuple):
+    """Which time a test has.
+
+    Attributes:
+        is_virtual: whether its loop's time is virtual.
+        wall: whether the clocks of the process follow loop time.
+        patience: how long other processes and threads are listened to before time jumps, in real
+            seconds.
+        max_seconds: how far virtual time may run, in seconds of loop time.
+    """
+
+    is_virtual: bool
+    wall: bool
+    patience: float
+    max_seconds: float

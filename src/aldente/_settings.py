@@ -15,6 +15,10 @@ Mode = Literal["auto", "strict"]
 
 MODES: tuple[Mode, ...] = ("auto", "strict")
 
+ClockKind = Literal["real", "virtual"]
+
+CLOCKS: tuple[ClockKind, ...] = ("real", "virtual")
+
 # Every rule with its level, worst first; the rules themselves are imported when they are needed.
 DEFAULT_LEVELS: Mapping[str, Level] = MappingProxyType(
     {
@@ -57,6 +61,11 @@ class Settings:
         blocking_functions: dotted names of functions of the user's that block.
         blocking_groups: what the rule blocking-call looks at in addition.
         known_tasks: patterns of names of coroutines that libraries leave running.
+        clock: ``"virtual"`` when loop time is virtual in tests that have no mark, else ``"real"``.
+        wall: whether the clocks of the process follow virtual time.
+        patience: how long other processes and threads are listened to before virtual time jumps,
+            in real seconds.
+        max_virtual_time: how far virtual time may run in a test, in seconds of loop time.
 
     >>> Settings().mode
     'auto'
@@ -73,6 +82,10 @@ class Settings:
     blocking_functions: tuple[str, ...] = ()
     blocking_groups: tuple[str, ...] = ()
     known_tasks: tuple[str, ...] = ()
+    clock: ClockKind = "real"
+    wall: bool = False
+    patience: float = 0.05
+    max_virtual_time: float = 10 * 365.25 * 86_400
 
     def differences(self) -> list[str]:
         """The settings that differ from the defaults, as ``name=value``, for the header."""
@@ -89,6 +102,10 @@ class Settings:
             differing.append(
                 f"asyncio_default_test_loop_scope={self.default_test_loop_scope.value}"
             )
+        if self.clock != "real":
+            differing.append(f"clock={self.clock}")
+        if self.wall:
+            differing.append("wall=True")
         if self.timeout is not None:
             differing.append(f"timeout={self.timeout:g} s")
         differing += [
@@ -112,6 +129,35 @@ def parse_mode(value: object) -> Mode:
         if value == mode:
             return mode
     raise InvalidSetting("asyncio_mode", value, f"Valid modes: {', '.join(MODES)}.")
+
+
+def parse_clock(name: str, value: object) -> ClockKind:
+    """The kind of time that a user has written.
+
+    Raises:
+        InvalidSetting: it is neither of the two.
+
+    >>> parse_clock("aldente_clock", "virtual")
+    'virtual'
+    """
+    for clock in CLOCKS:
+        if value == clock:
+            return clock
+    raise InvalidSetting(name, value, f"Valid clocks are: {', '.join(CLOCKS)}.")
+
+
+def parse_flag(name: str, value: object) -> bool:
+    """A yes or no that a user has written in code.
+
+    Raises:
+        InvalidSetting: it is neither True nor False.
+
+    >>> parse_flag("wall", True)
+    True
+    """
+    if isinstance(value, bool):
+        return value
+    raise InvalidSetting(name, value, "It must be True or False.")
 
 
 def parse_loop_scope(name: str, value: object) -> LoopScope:

@@ -311,6 +311,11 @@ class DeadlockError(AldenteError):
         super().__init__(running, seconds)
 
     def __str__(self) -> str:
+        if not self.seconds:
+            return (
+                f"Deadlock: nothing could happen any more while {self.running!r} was running, so "
+                "it was ended."
+            )
         return (
             f"Deadlock: for {self.seconds:g} s nothing could happen any more while "
             f"{self.running!r} was running, so it was cancelled."
@@ -349,3 +354,115 @@ class PhaseTimeout(AldenteError):
                 "Mend: await what waits, or do it in a thread with asyncio.to_thread()."
             )
         return f"{self.running!r} was still running after {self.seconds:g} s, and was cancelled."
+
+
+class RealTimeError(AldenteError):
+    """Something that only virtual time can do was asked of a loop whose time is real.
+
+    Args:
+        wanted: what was asked for.
+        loop: the name of the loop's class.
+
+    >>> RealTimeError("aldente.settle()", "_UnixSelectorEventLoop").loop
+    '_UnixSelectorEventLoop'
+    """
+
+    def __init__(self, wanted: str, loop: str) -> None:
+        self.wanted = wanted
+        self.loop = loop
+        super().__init__(wanted, loop)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.wanted} needs virtual time, but the time of this event loop ({self.loop}) is "
+            "real: nobody can move it, or know that nothing more will happen.\n"
+            "Mend: mark the test with @aldente.virtual_time, or set aldente_clock = virtual; "
+            "outside of pytest use aldente.run(main, clock='virtual')."
+        )
+
+
+class EndlessTimeError(AldenteError):
+    """Virtual time ran on and on, and nothing came to an end.
+
+    Args:
+        seconds: the limit that was passed, in seconds of loop time; None if it is that of jumps.
+        jumps: the most jumps from timer to timer that a run may take.
+        timers: a line for each timer that was still set.
+
+    >>> EndlessTimeError(60.0, 1000, []).seconds
+    60.0
+    """
+
+    def __init__(self, seconds: float | None, jumps: int, timers: Sequence[str]) -> None:
+        self.seconds = seconds
+        self.jumps = jumps
+        self.timers = list(timers)
+        super().__init__(seconds, jumps, self.timers)
+
+    def __str__(self) -> str:
+        how_far = (
+            f"{self.jumps:,} jumps from timer to timer"
+            if self.seconds is None
+            else f"{self.seconds:,.0f} s of loop time"
+        )
+        lines = "".join(f"\n  {timer}" for timer in self.timers[:10])
+        return (
+            f"Virtual time ran on for more than {how_far}, and was stopped: something sleeps again "
+            f"and again while nothing else happens. These timers kept it going:{lines}\n"
+            "Mend: cancel what runs for ever when the test no longer needs it, or set a time-out; "
+            "aldente_max_virtual_time says how far time may run, in seconds."
+        )
+
+
+class NeverTrue(AldenteError, AssertionError):
+    """What `aldente.eventually` was asked never came true.
+
+    Args:
+        predicate: its source.
+        within: how long it was asked, in seconds of loop time.
+        asked: how often.
+        last: what the last answer was.
+
+    >>> print(NeverTrue("is_done()", 5.0, 501, "False"))
+    is_done() was not true within 5 s. It was asked 501 times; the last answer was False.
+    """
+
+    def __init__(self, predicate: str, within: float, asked: int, last: str) -> None:
+        self.predicate = predicate
+        self.within = within
+        self.asked = asked
+        self.last = last
+        super().__init__(predicate, within, asked, last)
+
+    def __str__(self) -> str:
+        times = "once" if self.asked == 1 else f"{self.asked} times"
+        return (
+            f"{self.predicate} was not true within {self.within:g} s. It was asked {times}; the "
+            f"last answer was {self.last}."
+        )
+
+
+class MissingExtra(AldenteError):
+    """Something needs a library that is an extra of aldente and is not installed.
+
+    Args:
+        wanted: what needs it.
+        library: the library.
+        extra: the extra of aldente that brings it.
+
+    >>> print(MissingExtra("wall=True", "time-machine", "wall"))
+    wall=True needs time-machine, which is not installed.
+    Mend: pip install "aldente[wall]"
+    """
+
+    def __init__(self, wanted: str, library: str, extra: str) -> None:
+        self.wanted = wanted
+        self.library = library
+        self.extra = extra
+        super().__init__(wanted, library, extra)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.wanted} needs {self.library}, which is not installed.\n"
+            f'Mend: pip install "aldente[{self.extra}]"'
+        )

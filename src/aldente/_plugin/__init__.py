@@ -1,6 +1,6 @@
 """The pytest plugin: hook functions of a few lines that call into the modules beside this one.
 
-``options``, ``rule_options``
+``options``, ``rule_options``, ``time_options``
     The command line, the ini keys, the header line.
 ``marks``
     The ``asyncio`` mark.
@@ -10,6 +10,8 @@
     On which event loop a test or fixture runs.
 ``loop_factories``
     What makes the loop: by mark and by hook.
+``virtual_time``, ``time_checks``
+    The marks of virtual time, and where it can't be had.
 ``running``
     Everything that imports asyncio, hence imported with the first async test or fixture: the
     runners of a session, async tests and async fixtures made synchronous.
@@ -27,7 +29,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -46,6 +48,9 @@ from aldente._plugin.items import (
     is_own_async_fixture,
     item_involving_loops,
 )
+
+if TYPE_CHECKING:
+    from aldente._loops.virtual.clock import Clock
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
@@ -87,6 +92,15 @@ def pytest_collection_modifyitems(
 ) -> Generator[None, None, None]:
     collecting.prepare(items, config)
     return (yield)
+
+
+@pytest.fixture
+def clock(request: pytest.FixtureRequest) -> Clock:
+    """The time of the event loop that the test runs on: read it, and move it if it is virtual."""
+    from aldente._plugin.running.registry import registry_of
+    from aldente._plugin.running.virtual import make_clock
+
+    return make_clock(request.node, registry_of(request.session))
 
 
 @pytest.hookimpl(wrapper=True)

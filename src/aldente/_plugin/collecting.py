@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from aldente._plugin import items, loop_factories, looptime, marks
+from aldente._plugin import items, loop_factories, looptime, marks, time_checks
 from aldente._plugin.findings.hooks import hooks_of
 
 _ASYNC_CALLS = "aldente-async-calls"
@@ -30,6 +30,7 @@ def prepare(tests: Sequence[pytest.Item], config: pytest.Config) -> None:
         if has_looptime:
             looptime.request_runner_first(test)
     hooks_of(config).watch_also(tests)
+    time_checks.register_if_needed(config)
     if has_async_tests and not config.pluginmanager.has_plugin(_ASYNC_CALLS):
         from aldente._plugin import async_calls
         from aldente._plugin.running.watching import watch_of

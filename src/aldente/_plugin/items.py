@@ -191,11 +191,15 @@ def is_own_fixture_definition(fixturedef: pytest.FixtureDef[Any], item: pytest.I
 def item_involving_loops(request: pytest.FixtureRequest) -> pytest.Item | None:
     """The test that a fixture is being set up for, if it is or is known to use something async."""
     item = pytest_compat.item_of(request)
-    involves_loops = item.stash.get(_involves_loops_key, None)
-    if involves_loops is None:
-        involves_loops = is_own_async_test(item) or any(
+    return item if involves_loops(item) else None
+
+
+def involves_loops(item: pytest.Item) -> bool:
+    """Whether a test is or is known to use something async."""
+    known = item.stash.get(_involves_loops_key, None)
+    if known is None:
+        known = item.stash[_involves_loops_key] = is_own_async_test(item) or any(
             is_own_fixture_definition(fixturedef, item)
             for fixturedef in pytest_compat.closure(item)
         )
-        item.stash[_involves_loops_key] = involves_loops
-    return item if involves_loops else None
+    return known

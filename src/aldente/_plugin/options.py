@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from aldente._plugin import pytest_compat, rule_options
+from aldente._plugin import pytest_compat, rule_options, time_options
 from aldente._settings import (
     Settings,
     find_misspelt,
@@ -49,6 +49,7 @@ def add_options(parser: pytest.Parser) -> None:
         help="show the frames of asyncio and aldente in tracebacks too",
     )
     rule_options.add_options(parser)
+    time_options.add_options(parser)
     group = parser.getgroup("asyncio")
     _add_option(
         group,
@@ -131,6 +132,7 @@ def _read_settings(config: pytest.Config) -> Settings:
             config.getoption("aldente_full_trace") or config.getoption("fulltrace", False)
         ),
         **rule_options.read(config),
+        **time_options.read(config),
     )
 
 

@@ -16,7 +16,7 @@ from aldente._loops.contexts import IsolatedContext
 from aldente._loops.generator_host import GeneratorHost
 from aldente._loops.recycling import LoopPool
 from aldente._loops.runner import LoopRunner
-from aldente._plugin import items, loop_factories, policy_fixture, pytest_compat
+from aldente._plugin import items, loop_factories, policy_fixture, pytest_compat, time_checks
 from aldente._plugin.findings.allowing import timeout_of
 from aldente._plugin.loop_factory_fixture import FACTORY_FIXTURE
 from aldente._plugin.loop_homes import LoopHome, home_of_test, home_without_fixtures
@@ -40,6 +40,7 @@ class LoopRegistry:
         homes: the loops of the async fixtures that are set up now.
         hosts: the tasks of the async generator fixtures that are set up now.
         wide_hosts: those among them that outlive the test.
+        minds_time: whether a test may have virtual time, or asks for its clock.
         isolation: the context of the synchronous function-scoped fixtures of the current test.
     """
 
@@ -49,6 +50,7 @@ class LoopRegistry:
         self._pool = LoopPool()
         self.watch = watch_of(config)
         self._timeout = settings_of(config).timeout
+        self.minds_time = time_checks.is_registered(config)
         # None leaves the choice to asyncio, which looks at PYTHONASYNCIODEBUG.
         self._debug = True if settings_of(config).debug else None
         config.add_cleanup(self._pool.close)
@@ -81,11 +83,7 @@ class LoopRegistry:
         if runner is None:
             self.watch.makers.is_noting = False
             try:
-                runner = (
-                    LoopRunner(self._pool, self._debug, keep=self._pool.keep, observer=self.watch)
-                    if factory is None
-                    else LoopRunner(factory, self._debug, observer=self.watch)
-                )
+                runner = self._make_runner(home, item, factory)
             finally:
                 self.watch.makers.is_noting = True
             self._runners[key] = runner
@@ -101,6 +99,25 @@ class LoopRegistry:
             self._forget_current_loop_after(item)
         runner.timeout = timeout_of(item, self._timeout)
         return runner
+
+    def _make_runner(
+        self, home: LoopHome, item: pytest.Item, factory: LoopFactory | None
+    ) -> LoopRunner:
+        if self.minds_time and home.node is item:
+            from aldente._plugin.running import virtual
+
+            virtual_factory = virtual.loop_factory(item, self.watch)
+            if virtual_factory is not None:
+                return LoopRunner(virtual_factory, self._debug, observer=self.watch)
+        if factory is None:
+            return LoopRunner(self._pool, self._debug, keep=self._pool.keep, observer=self.watch)
+        return LoopRunner(factory, self._debug, observer=self.watch)
+
+    def begin_time(self, item: pytest.Item, runner: LoopRunner) -> None:
+        """A test function is about to be called; only if the registry minds time."""
+        from aldente._plugin.running import virtual
+
+        virtual.begin(item, runner.loop)
 
     def tasks_before(self, runner: LoopRunner) -> Collection[asyncio.Task[Any]] | None:
         """The tasks that are on a loop before a test; None if the loop is the test's own."""

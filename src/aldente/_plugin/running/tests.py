@@ -52,6 +52,8 @@ def _synchronous(item: pytest.Function, function: Callable[..., Any]) -> Callabl
         __tracebackhide__ = True
         # Before the call, which makes a coroutine that somebody must await.
         runner = registry.runner_of_test(item)
+        if registry.minds_time:
+            registry.begin_time(item, runner)
         awaitable = function(*args, **kwargs)
         coroutine = awaitable if asyncio.iscoroutine(awaitable) else _await(awaitable)
         before = registry.tasks_before(runner)

@@ -25,12 +25,12 @@ from aldente._guards import (
 from aldente._guards.loop_makers import LoopMakers
 from aldente._guards.watchdog import Watchdog, Watcher
 from aldente._loops.ending import give_turns
-from aldente._loops.runner import LoopRunner
+from aldente._loops.runner import LoopRunner, running
 from aldente._plugin.findings.allowing import is_allowed_somewhere
 from aldente._plugin.findings.hooks import hooks_of
 from aldente._plugin.options import settings_of
 from aldente._records import Finding, Level
-from aldente.errors import DeadlockError, InvalidSetting
+from aldente.errors import AldenteError, DeadlockError, InvalidSetting
 
 AnyTask = asyncio.Task[Any]
 
@@ -198,13 +198,32 @@ class LoopWatch:
     def _level_of(self, rule: str) -> Level:
         return self._hooks.collector.level_in(self._hooks.current_item, rule)
 
-    def _on_deadlock(self, runner: LoopRunner) -> None:
+    @property
+    def bystanders(self) -> frozenset[int]:
+        """Identifiers of threads that have to do with no test."""
+        return self._hooks.bystanders
+
+    def on_stuck(self, loop: asyncio.AbstractEventLoop, error: AldenteError) -> bool:
+        """Nothing can happen on a virtual-time loop any more, or its time runs on without end.
+
+        Returns:
+            Whether its run is going to end.
+        """
+        runner = dict(running()).get(loop)
+        if runner is None or runner.main_task is None:
+            return False
+        if isinstance(error, DeadlockError):
+            return self._is_on("deadlock") and self._on_deadlock(runner, 0.0)
+        runner.end(error)
+        return True
+
+    def _on_deadlock(self, runner: LoopRunner, seconds: float = deadlock.LIMIT) -> bool:
         from aldente._diagnosis import await_graph
         from aldente._diagnosis import deadlock as diagnosis
 
         main = runner.main_task
         if main is None or main.done() or self._is_deadlock_allowed():
-            return
+            return False
         name, folder = main.get_name(), self._config.rootpath
         graph = await_graph.snapshot(_tasks_of(runner))
         summary = diagnosis.summary(graph, main=name)
@@ -218,10 +237,12 @@ class LoopWatch:
                 place,
             )
         )
-        if self._level_of("deadlock") == "error":
-            error = DeadlockError(name, deadlock.LIMIT)
-            error.add_note(diagnosis.explain(graph, main=name, folder=folder))
-            runner.end(error)
+        if self._level_of("deadlock") != "error":
+            return False
+        error = DeadlockError(name, seconds)
+        error.add_note(diagnosis.explain(graph, main=name, folder=folder))
+        runner.end(error)
+        return True
 
 
 def _tasks_of(runner: LoopRunner) -> list[AnyTask]:

@@ -1,0 +1,5 @@
+"""Runs of whole programs.
+
+``standalone``
+    `aldente.run`: a program without pytest.
+"""

@@ -1,0 +1,84 @@
+"""`run`: a program on a loop of aldente's, without pytest."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+from aldente._diagnosis import await_graph
+from aldente._diagnosis import deadlock as diagnosis
+from aldente._loops.virtual.loop import START, VirtualTimeLoop
+from aldente._loops.virtual.wall import NO_WALL, FollowingWall
+from aldente._settings import Settings, parse_clock, parse_flag, parse_seconds
+from aldente.errors import AldenteError, DeadlockError, InvalidSetting
+
+T = TypeVar("T")
+
+
+def run(
+    main: Callable[[], Coroutine[Any, Any, T]],
+    *,
+    clock: str = "real",
+    wall: bool = False,
+    patience: float = Settings().patience,
+    max_virtual_time: float = Settings().max_virtual_time,
+    debug: bool | None = None,
+) -> T:
+    """Run an async function on an event loop of its own, and return its result.
+
+    For scripts, and for tests of other frameworks such as unittest.
+
+    Args:
+        main: a coroutine function without arguments.
+        clock: ``"virtual"`` to have loop time jump to the next timer when nothing else can happen;
+            ``"real"`` does the same as `asyncio.run`.
+        wall: whether ``time.time()`` and its like follow virtual time.
+        patience: how long other processes and threads are listened to before virtual time jumps,
+            in real seconds.
+        max_virtual_time: how far virtual time may run, in seconds of loop time.
+        debug: as for `asyncio.run`.
+
+    Raises:
+        BaseException: what it raised.
+        DeadlockError: on virtual time, when nothing can happen any more; its notes say who waits
+            for whom.
+        EndlessTimeError: virtual time ran on beyond its limit.
+        InvalidSetting: an argument has a wrong value.
+        MissingExtra: `wall` needs a library that is not installed.
+
+    >>> async def main():
+    ...     await asyncio.sleep(3600)
+    ...     return "an hour later"
+    >>> run(main, clock="virtual")
+    'an hour later'
+    """
+    if not inspect.iscoroutinefunction(main):
+        close = getattr(main, "close", None)
+        if inspect.iscoroutine(main) and close is not None:
+            close()
+        raise InvalidSetting(
+            "main", main, "It must be a coroutine function without arguments, not yet called."
+        )
+    if parse_clock("clock", clock) == "real":
+        return asyncio.run(main(), debug=debug)
+    make_loop = functools.partial(
+        VirtualTimeLoop,
+        patience=parse_seconds("patience", patience),
+        max_seconds=parse_seconds("max_virtual_time", max_virtual_time),
+        wall=FollowingWall(START) if parse_flag("wall", wall) else NO_WALL,
+        on_stuck=functools.partial(_fail, main.__qualname__),
+    )
+    with asyncio.Runner(debug=debug, loop_factory=make_loop) as runner:
+        return runner.run(main())
+
+
+def _fail(name: str, loop: asyncio.AbstractEventLoop, error: AldenteError) -> bool:
+    if isinstance(error, DeadlockError):
+        graph = await_graph.snapshot(list(asyncio.all_tasks(loop)))
+        error = DeadlockError(name, 0.0)
+        error.add_note(diagnosis.explain(graph, main=None, folder=Path.cwd()))
+    raise error

@@ -1,0 +1,124 @@
+"""`settle` and `eventually`: wait for what the code under test does by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import linecache
+import math
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from aldente._loops.virtual.loop import VirtualTimeLoop
+from aldente.errors import InvalidSetting, NeverTrue, RealTimeError
+
+T = TypeVar("T")
+
+
+async def settle() -> None:
+    """Let all other tasks run until every one of them is durably blocked; no time passes.
+
+    Raises:
+        RealTimeError: the loop's time is real, where nobody knows what may still happen.
+
+    >>> async def main():
+    ...     results = []
+    ...     task = asyncio.create_task(work(results))
+    ...     await settle()
+    ...     return results
+    >>> async def work(results):
+    ...     results.append("at once")
+    ...     await asyncio.sleep(1)
+    ...     results.append("later")
+    >>> with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+    ...     runner.run(main())
+    ['at once']
+    """
+    loop = asyncio.get_running_loop()
+    if not isinstance(loop, VirtualTimeLoop):
+        raise RealTimeError("aldente.settle()", type(loop).__name__)
+    await loop.when_settled()
+
+
+async def eventually(
+    predicate: Callable[[], T | Awaitable[T]], within: float = 5.0, every: float = 0.01
+) -> T:
+    """Ask again and again until the answer is true, and return it.
+
+    Args:
+        predicate: a function without arguments, sync or async. An AssertionError counts as no.
+        within: how long to ask, in seconds of loop time; on virtual time they take no real time.
+        every: how long to wait between two questions, in seconds of loop time.
+
+    Raises:
+        NeverTrue: an AssertionError with the last answer, and how often was asked.
+        InvalidSetting: `within` or `every` is not a number of seconds.
+
+    >>> async def main():
+    ...     started = asyncio.get_running_loop().time()
+    ...     return await eventually(lambda: asyncio.get_running_loop().time() >= started + 3)
+    >>> with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+    ...     runner.run(main())
+    True
+    """
+    _check(predicate, within, every)
+    loop = asyncio.get_running_loop()
+    end = loop.time() + within
+    asked = 0
+    while True:
+        asked += 1
+        answer, complaint = await _ask(predicate)
+        if answer:
+            return answer
+        remaining = end - loop.time()
+        if remaining <= 0:
+            shown = f"it raised {complaint!r}" if complaint is not None else repr(answer)
+            raise NeverTrue(_source_of(predicate), within, asked, shown) from complaint
+        # Once more at the very end.
+        await asyncio.sleep(min(every, remaining))
+
+
+async def _ask(
+    predicate: Callable[[], T | Awaitable[T]],
+) -> tuple[T | None, AssertionError | None]:
+    try:
+        answer = predicate()
+        if inspect.isawaitable(answer):
+            return await answer, None
+    except AssertionError as complaint:
+        return None, complaint
+    return answer, None
+
+
+def _source_of(predicate: Callable[[], object]) -> str:
+    code = getattr(predicate, "__code__", None)
+    if code is None:
+        return repr(predicate)
+    if code.co_name != "<lambda>":
+        return f"{code.co_qualname}()"
+    line = linecache.getline(code.co_filename, code.co_firstlineno).strip()
+    return line or code.co_qualname
+
+
+def _check(predicate: object, within: object, every: object) -> None:
+    if inspect.isawaitable(predicate) or not callable(predicate):
+        # Not awaited, and told of here.
+        close: Callable[[], object] = getattr(predicate, "close", bool)
+        close()
+        raise InvalidSetting(
+            "predicate",
+            predicate,
+            "It must be a function without arguments, as it is called again and again.",
+        )
+    for name, value, is_allowed in (
+        ("within", within, lambda value: value >= 0),
+        ("every", every, lambda value: value > 0),
+    ):
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, (int, float))
+            or not math.isfinite(value)
+            or not is_allowed(value)
+        ):
+            least = "at least 0" if name == "within" else "more than 0"
+            raise InvalidSetting(name, value, f"It must be a number of seconds, {least}.")

@@ -1,0 +1,13 @@
+"""Virtual time: a loop whose clock jumps to the next timer when nothing else can happen.
+
+``loop``
+    The event loop: asyncio's own selector loop with another clock.
+``waiting``
+    What the loop does instead of sleeping, in the place of its selector.
+``peers``, ``threads``
+    What could still make something happen: connections to other processes, and other threads.
+``clock``, ``timers``
+    What tests see of the time, and of what is to happen.
+``wall``
+    Has ``time.time()`` and its like follow the clock of the loop.
+"""

@@ -1,0 +1,212 @@
+"""Which of the descriptors that a loop watches other processes may write to.
+
+The kernel delivers at once between two sockets of this process, so when a poll finds nothing, then
+nothing is on its way. Of another process nobody knows.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import os
+import selectors
+import socket
+import stat
+import struct
+from collections.abc import Iterator
+from typing import Any
+
+
+class Peer(enum.Enum):
+    """Who is at the other end of a descriptor."""
+
+    THIS_PROCESS = enum.auto()
+    LISTENING = enum.auto()
+    OTHER = enum.auto()
+    # A connection to this process that it has not accepted yet.
+    NOT_ACCEPTED = enum.auto()
+
+
+class Peers:
+    """What is at the other end of each descriptor that a loop watches.
+
+    Attributes:
+        is_only_wake_up: whether nothing but the loop's own wake-up is watched.
+    """
+
+    def __init__(self) -> None:
+        self.is_only_wake_up = True
+        # None for those that nobody has asked for yet.
+        self._watched: dict[int, Peer | None] = {}
+        self._others: set[int] = set()
+        self._unknown: set[int] = set()
+
+    def add(self, descriptor: int) -> None:
+        """The loop watches a descriptor from now on; the first is its own wake-up."""
+        if self._watched:
+            self._unknown.add(descriptor)
+            self._watched[descriptor] = None
+            self.is_only_wake_up = False
+        else:
+            self._watched[descriptor] = Peer.THIS_PROCESS
+
+    def remove(self, descriptor: int) -> None:
+        """The loop does not watch a descriptor any more."""
+        self._watched.pop(descriptor, None)
+        self.is_only_wake_up = len(self._watched) <= 1
+        self._others.discard(descriptor)
+        self._unknown.discard(descriptor)
+
+    def may_be_heard(self) -> bool:
+        """Whether a descriptor is watched to which another process may write."""
+        if self._unknown:
+            self._classify()
+        return bool(self._others)
+
+    def may_be_called(self, patience: float, selector: selectors.BaseSelector) -> bool:
+        """Whether another process may connect to a listening socket, or does.
+
+        Only asked for when nothing else can happen, as other processes that are not children of
+        this one would have come by themselves.
+        """
+        if Peer.LISTENING not in self._watched.values():
+            return False
+        return _has_children() or bool(selector.select(patience))
+
+    def _classify(self) -> None:
+        own = None
+        for descriptor in list(self._unknown):
+            peer = _peer_without_addresses(descriptor)
+            if peer is None:
+                own = own if own is not None else _own_connections()
+                peer = _peer_by_address(descriptor, own)
+            self._watched[descriptor] = peer
+            if peer is Peer.OTHER:
+                self._others.add(descriptor)
+            if peer is not Peer.NOT_ACCEPTED:
+                self._unknown.discard(descriptor)
+
+
+@contextlib.contextmanager
+def _as_socket(descriptor: int) -> Iterator[socket.socket]:
+    """A descriptor as a socket, of which only the copy is closed."""
+    opened = socket.socket(fileno=os.dup(descriptor))
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def _peer_without_addresses(descriptor: int) -> Peer | None:
+    """Who is at the other end, where that needs no look at the other sockets of this process."""
+    try:
+        status = os.fstat(descriptor)
+    except OSError:
+        # Closed behind the loop's back; nothing comes.
+        return Peer.THIS_PROCESS
+    if stat.S_ISFIFO(status.st_mode):
+        return Peer.THIS_PROCESS if _is_pipe_within(descriptor, status) else Peer.OTHER
+    if not stat.S_ISSOCK(status.st_mode):
+        return Peer.OTHER
+    with _as_socket(descriptor) as opened:
+        if _is_listening(opened):
+            return Peer.LISTENING
+        if opened.family == getattr(socket, "AF_UNIX", None):
+            return Peer.THIS_PROCESS if _process_of(opened) == os.getpid() else Peer.OTHER
+    return None
+
+
+def _is_listening(opened: socket.socket) -> bool:
+    with contextlib.suppress(OSError, AttributeError):
+        return bool(opened.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+    return False
+
+
+def _process_of(opened: socket.socket) -> int | None:
+    """The process that has made the other end of a Unix socket; None where that isn't told."""
+    with contextlib.suppress(OSError, AttributeError):
+        credentials = opened.getsockopt(
+            socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")
+        )
+        process: int = struct.unpack("3i", credentials)[0]
+        return process
+    with contextlib.suppress(OSError):
+        # macOS: SOL_LOCAL and LOCAL_PEERPID.
+        return struct.unpack("i", opened.getsockopt(0, 2, struct.calcsize("i")))[0]  # type: ignore[no-any-return]
+    return None
+
+
+def _is_pipe_within(descriptor: int, status: os.stat_result) -> bool:
+    """Whether this process has the other end of a pipe too."""
+    for other in _own_descriptors():
+        if other == descriptor:
+            continue
+        with contextlib.suppress(OSError):
+            found = os.fstat(other)
+            if (found.st_dev, found.st_ino) == (status.st_dev, status.st_ino):
+                return True
+    return False
+
+
+def _own_descriptors() -> list[int]:
+    """All descriptors of this process; none where the system does not list them."""
+    for folder in ("/proc/self/fd", "/dev/fd"):
+        with contextlib.suppress(OSError):
+            return [int(name) for name in os.listdir(folder)]
+    return []
+
+
+class _Connections:
+    """The sockets of this process, by their addresses."""
+
+    def __init__(self) -> None:
+        self.pairs: set[tuple[Any, Any]] = set()
+        self.listening: set[int] = set()
+        self.unconnected: set[int] = set()
+
+    def add(self, opened: socket.socket) -> None:
+        name = opened.getsockname()
+        if _is_listening(opened):
+            self.listening.add(name[1])
+            return
+        try:
+            self.pairs.add((name[:2], opened.getpeername()[:2]))
+        except OSError:
+            self.unconnected.add(name[1])
+
+
+def _own_connections() -> _Connections:
+    connections = _Connections()
+    for descriptor in _own_descriptors():
+        with contextlib.suppress(OSError):
+            if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+                continue
+            with _as_socket(descriptor) as opened:
+                if opened.family in (socket.AF_INET, socket.AF_INET6):
+                    connections.add(opened)
+    return connections
+
+
+def _peer_by_address(descriptor: int, own: _Connections) -> Peer:
+    with _as_socket(descriptor) as opened:
+        try:
+            name, peer = opened.getsockname(), opened.getpeername()
+        except OSError:
+            # Not connected: a datagram socket, or one that connects right now.
+            return Peer.OTHER if opened.type == socket.SOCK_DGRAM else Peer.NOT_ACCEPTED
+        if (peer[:2], name[:2]) in own.pairs:
+            return Peer.THIS_PROCESS
+        is_to_here = peer[0] == name[0]
+        if opened.type == socket.SOCK_DGRAM:
+            return Peer.THIS_PROCESS if is_to_here and peer[1] in own.unconnected else Peer.OTHER
+        return Peer.NOT_ACCEPTED if is_to_here and peer[1] in own.listening else Peer.OTHER
+
+
+def _has_children() -> bool:
+    if not hasattr(os, "waitid"):
+        return False
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True

@@ -1,0 +1,128 @@
+"""Which other threads may call in on a loop.
+
+Nothing tells what a thread is about to do. So threads are taken for what they do now: one that
+runs, or does a job for the loop, is waited for in real time; one that sleeps is listened to for a
+while.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Collection
+from types import FrameType
+from typing import NamedTuple
+
+from aldente import _python_compat
+
+
+class _State(NamedTuple):
+    """What Linux tells of a thread.
+
+    Attributes:
+        is_running: whether it runs, or could.
+        switches: how often it has gone to sleep.
+    """
+
+    is_running: bool
+    switches: int
+
+
+class Threads:
+    """The threads of the process but the loop's own.
+
+    Args:
+        loop: the loop.
+        bystanders: identifiers of threads that have to do with no loop.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, bystanders: Collection[int]) -> None:
+        self._loop = loop
+        self._bystanders = bystanders
+        # The states at the end of the last silence.
+        self._silent: dict[int, _State] = {}
+
+    def is_alone(self) -> bool:
+        """Whether there is no other thread at all."""
+        return threading.active_count() == 1
+
+    def are_at_work(self) -> bool:
+        """Whether a thread does a job for the loop, as those of anyio do."""
+        return any(
+            getattr(thread, "loop", None) is self._loop
+            and not can_only_wait(frames.get(thread.ident or 0))
+            for thread, frames in self._others()
+        )
+
+    def may_call_in(self) -> bool:
+        """Whether there are threads of which nobody knows that they sleep."""
+        return any(
+            not can_only_wait(frames.get(thread.ident or 0)) and not self._has_slept(thread)
+            for thread, frames in self._others()
+        )
+
+    def are_running(self) -> bool:
+        """Whether a thread is running, as far as the system tells."""
+        return any(
+            (state := _state_of(thread)) is not None and state.is_running
+            for thread, _ in self._others()
+        )
+
+    def note_silence(self) -> None:
+        """Nothing has been heard for a while: threads that sleep now have done so all the time."""
+        self._silent = {
+            thread.native_id: state
+            for thread, _ in self._others()
+            if thread.native_id is not None and (state := _state_of(thread)) is not None
+        }
+
+    def _has_slept(self, thread: threading.Thread) -> bool:
+        """Whether a thread has slept ever since the last silence.
+
+        Whoever hands it something wakes it: it is running then, or has gone to sleep once more.
+        """
+        state = _state_of(thread)
+        return (
+            state is not None
+            and not state.is_running
+            and self._silent.get(thread.native_id or 0) == state
+        )
+
+    def _others(self) -> list[tuple[threading.Thread, dict[int, FrameType]]]:
+        if self.is_alone():
+            return []
+        here = threading.get_ident()
+        others = [
+            thread
+            for thread in threading.enumerate()
+            if thread.ident != here and thread.ident not in self._bystanders
+        ]
+        if not others:
+            return []
+        frames = _python_compat.frames_of_threads()
+        return [(thread, frames) for thread in others]
+
+
+def can_only_wait(frame: FrameType | None) -> bool:
+    """Whether a thread waits, without a time-out, for another thread to hand it something."""
+    if frame is None:
+        return False
+    code = frame.f_code
+    if code.co_name == "_worker" and code.co_filename.endswith("thread.py"):
+        # A thread of an executor that has no job.
+        return True
+    return (
+        code.co_name == "wait"
+        and code.co_filename.endswith("threading.py")
+        and frame.f_locals.get("timeout", 0) is None
+    )
+
+
+def _state_of(thread: threading.Thread) -> _State | None:
+    """What the system tells of a thread; None where it tells nothing."""
+    try:
+        with open(f"/proc/self/task/{thread.native_id}/status", encoding="ascii") as file:
+            lines = dict(line.split(":", 1) for line in file)
+    except (OSError, ValueError):
+        return None
+    return _State(lines["State"].strip()[0] in "RD", int(lines["voluntary_ctxt_switches"]))

@@ -1,0 +1,188 @@
+"""What a virtual-time loop does instead of sleeping, in the place of its selector.
+
+A loop asks its selector to wait when nothing is ready. Here it is decided whether anything outside
+of the loop can still make something ready; if nothing can, time jumps.
+"""
+
+from __future__ import annotations
+
+import selectors
+from collections.abc import Collection, Mapping
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from aldente import _asyncio_compat
+from aldente._loops.virtual.peers import Peers
+from aldente._loops.virtual.threads import Threads
+from aldente._loops.virtual.timers import pending_timers
+from aldente.errors import DeadlockError, EndlessTimeError
+
+if TYPE_CHECKING:
+    from aldente._loops.virtual.loop import VirtualTimeLoop
+
+Events = list[tuple[selectors.SelectorKey, int]]
+
+
+class VirtualSelector(selectors.BaseSelector):
+    """A selector that lets loop time pass where another would sleep.
+
+    Args:
+        real: the selector of the platform.
+        loop: the loop that has this selector.
+        patience: how long nothing must be heard before time jumps, in real seconds.
+        bystanders: identifiers of threads that have to do with no loop.
+    """
+
+    def __init__(
+        self,
+        real: selectors.BaseSelector,
+        loop: VirtualTimeLoop,
+        *,
+        patience: float,
+        bystanders: Collection[int],
+    ) -> None:
+        self._real = real
+        self._loop = loop
+        self._patience = patience
+        self._peers = Peers()
+        self._threads = Threads(loop, bystanders)
+        self._jumps = 0
+        self._end: float | None = None
+
+    def start_anew(self) -> None:
+        """Forget how far time has run."""
+        self._jumps = 0
+        self._end = None
+
+    # Nearly everything is the platform's.
+
+    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        """As the selector of the platform."""
+        key = self._real.register(fileobj, events, data)
+        self._peers.add(key.fd)
+        return key
+
+    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
+        """As the selector of the platform."""
+        key = self._real.unregister(fileobj)
+        self._peers.remove(key.fd)
+        return key
+
+    def modify(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        """As the selector of the platform."""
+        return self._real.modify(fileobj, events, data)
+
+    def close(self) -> None:
+        """As the selector of the platform."""
+        self._real.close()
+
+    def get_key(self, fileobj: Any) -> selectors.SelectorKey:
+        """As the selector of the platform."""
+        return self._real.get_key(fileobj)
+
+    def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
+        """As the selector of the platform."""
+        return self._real.get_map()
+
+    def select(self, timeout: float | None = None) -> Events:
+        """The events that there are; when there are none, let time pass in their place."""
+        if timeout is not None and timeout <= 0:
+            return self._real.select(timeout)
+        if self._is_alone():
+            when = _asyncio_compat.next_timer(self._loop)
+            if when is not None:
+                self._jump(when)
+                return []
+        events = self._real.select(0)
+        if events or _asyncio_compat.may_have_ready_callbacks(self._loop):
+            # The latter when another thread has called in since the loop looked.
+            return events
+        return self._wait()
+
+    def _is_alone(self) -> bool:
+        """Whether, as for most programs of sleeps and time-outs, surely nothing else can happen."""
+        return (
+            self._peers.is_only_wake_up
+            and self._loop.is_alone
+            and self._threads.is_alone()
+            and not _asyncio_compat.may_have_ready_callbacks(self._loop)
+            and not _asyncio_compat.handles_signals(self._loop)
+        )
+
+    def _wait(self) -> Events:
+        """Wait for what is outside, or else let time jump."""
+        loop = self._loop
+        when = _asyncio_compat.next_timer(loop)
+        if loop.is_held or self._threads.are_at_work():
+            return self._follow_real_time(when)
+        may_hear = self._peers.may_be_heard() or self._threads.may_call_in()
+        if may_hear:
+            events = self._listen()
+            if events or _asyncio_compat.may_have_ready_callbacks(loop):
+                return events
+            if self._threads.are_running():
+                return self._follow_real_time(when, at_most=self._patience)
+        if loop.is_awaited_to_settle:
+            loop.tell_settled()
+        elif when is not None:
+            self._jump(when)
+        elif (
+            may_hear
+            or _asyncio_compat.handles_signals(loop)
+            or self._peers.may_be_called(self._patience, self._real)
+        ):
+            return self._real.select(None)
+        else:
+            return self._give_up()
+        return []
+
+    def _listen(self) -> Events:
+        """Wait for what other processes and threads may do, while loop time stands still."""
+        events = self._real.select(self._patience)
+        if not events:
+            self._threads.note_silence()
+        return events
+
+    def _follow_real_time(self, when: float | None, at_most: float | None = None) -> Events:
+        """Wait as any loop would, and let as much loop time pass."""
+        loop, now = self._loop, self._loop.time()
+        timeout = None if when is None else when - now
+        if at_most is not None:
+            timeout = at_most if timeout is None else min(timeout, at_most)
+        began = monotonic()
+        events = self._real.select(timeout)
+        passed = now + monotonic() - began
+        is_over = not events and timeout is not None and at_most is None
+        if when is None or not (is_over or passed >= when):
+            loop.move_to(passed)
+        else:
+            # Not a moment later, as a thread may be late to wake.
+            loop.move_to(when)
+        return events
+
+    def _jump(self, when: float) -> None:
+        seconds, jumps = self._loop.limits
+        if self._end is None:
+            self._end = self._loop.time() + seconds
+        self._jumps += 1
+        if when > self._end or self._jumps > jumps:
+            is_too_long = when > self._end
+            # What is ended now may need some time for that.
+            self.start_anew()
+            timers = [str(timer) for timer in pending_timers(self._loop)]
+            if self._ends(EndlessTimeError(seconds if is_too_long else None, jumps, timers)):
+                return
+        self._loop.move_to(when)
+
+    def _give_up(self) -> Events:
+        """Nothing can happen any more."""
+        if self._ends(DeadlockError("the program", 0.0)):
+            return []
+        # It is allowed.
+        return self._real.select(None)
+
+    def _ends(self, error: EndlessTimeError | DeadlockError) -> bool:
+        """Have the run end with an error; whether it does."""
+        if self._loop.on_stuck is None:
+            raise error
+        return self._loop.on_stuck(self._loop, error)

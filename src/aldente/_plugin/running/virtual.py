@@ -1,0 +1,128 @@
+"""The virtual-time loops of tests, and their clocks."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from aldente import _asyncio_compat
+from aldente._loops.virtual.clock import Clock
+from aldente._loops.virtual.loop import START, VirtualTimeLoop
+from aldente._loops.virtual.wall import NO_WALL, FollowingWall
+from aldente._plugin import items, policy_fixture, pytest_compat
+from aldente._plugin.loop_factory_fixture import FACTORY_FIXTURE
+from aldente._plugin.loop_homes import LoopHome, home_of_test
+from aldente._plugin.running.watching import LoopWatch
+from aldente._plugin.time_checks import time_of
+from aldente._records import LoopScope, SourcePlace, TestTime
+from aldente.errors import MissingExtra
+
+if TYPE_CHECKING:
+    from aldente._plugin.running.registry import LoopRegistry
+
+_clock_key = pytest.StashKey[Clock]()
+# The loop time at which the test function was called first.
+_began_key = pytest.StashKey[float]()
+
+
+def loop_factory(item: pytest.Item, watch: LoopWatch) -> Callable[[], VirtualTimeLoop] | None:
+    """What makes the loop of a test whose time is virtual; None if it is real."""
+    time = time_of(item)
+    if not time.is_virtual:
+        return None
+
+    def make() -> VirtualTimeLoop:
+        return VirtualTimeLoop(
+            patience=time.patience,
+            max_seconds=time.max_seconds,
+            bystanders=watch.bystanders,
+            wall=FollowingWall(START) if time.wall else NO_WALL,
+            on_stuck=watch.on_stuck,
+        )
+
+    return make
+
+
+def make_clock(item: pytest.Item, registry: LoopRegistry) -> Clock:
+    """The clock of a test, for its fixture."""
+    registry.minds_time = True
+    loop = registry.runner(home_of_test(item, registry.homes), item).loop
+    clock = item.stash[_clock_key] = Clock(lambda: loop)
+    return clock
+
+
+def begin(item: pytest.Item, loop: asyncio.AbstractEventLoop) -> None:
+    """The test function of a test is about to be called, maybe once more by Hypothesis.
+
+    Virtual time starts where it was when the function was called first, unless a fixture has set a
+    timer meanwhile.
+    """
+    if isinstance(loop, VirtualTimeLoop):
+        began = item.stash.setdefault(_began_key, loop.time())
+        if loop.time() > began and not _asyncio_compat.timers_of(loop):
+            loop.start_anew(began)
+    clock = item.stash.get(_clock_key, None)
+    if clock is not None:
+        clock.begin()
+
+
+def reason_against(item: pytest.Item, time: TestTime) -> str | None:
+    """Why a test can't run on virtual time, and what to do; None if it can."""
+    factory = pytest_compat.parameters_of(item).get(FACTORY_FIXTURE)
+    if factory not in (None, asyncio.SelectorEventLoop, asyncio.new_event_loop):
+        module = getattr(factory, "__module__", "")
+        named = f"{module}.{getattr(factory, '__qualname__', repr(factory))}"
+        return _refusal(
+            item,
+            f"its event loop is made by {named}, whose clock is out of reach.",
+            "run it on asyncio's own loop, or mark it with @aldente.real_time.",
+        )
+    if policy_fixture.is_overridden(item):
+        return _refusal(
+            item,
+            "the fixture event_loop_policy says what makes its event loop.",
+            "leave that fixture to other tests, or mark it with @aldente.real_time.",
+        )
+    home = home_of_test(item, {})
+    if home.scope is not LoopScope.FUNCTION:
+        return _refusal(
+            item,
+            f"it runs on a loop of {home.scope.value} scope{_cause(item, home)}, and virtual time "
+            "begins anew with each test.",
+            "make these fixtures function-scoped, or give the test @pytest.mark.asyncio("
+            "loop_scope='function'), so that they stay on their loop in real time; or mark it with "
+            "@aldente.real_time.",
+        )
+    if time.wall:
+        try:
+            FollowingWall(START)
+        except MissingExtra as error:
+            return str(error)
+    return None
+
+
+def _refusal(item: pytest.Item, reason: str, mend: str) -> str:
+    return f"{item.name!r} can't have virtual time: {reason}\nMend: {mend}"
+
+
+def _cause(item: pytest.Item, home: LoopHome) -> str:
+    """The async fixtures that have a test run on a wide loop, in words."""
+    wide = [
+        f"{fixturedef.argname!r} ({_place_of(fixturedef, item.config.rootpath)})"
+        for fixturedef in pytest_compat.closure(item)
+        if items.is_own_fixture_definition(fixturedef, item)
+        and pytest_compat.caching_scope(fixturedef, item) is not LoopScope.FUNCTION
+    ]
+    if not wide:
+        return ", as its mark or the configuration says"
+    return f", that of the async fixture{'s' * (len(wide) > 1)} {', '.join(wide)}"
+
+
+def _place_of(fixturedef: pytest.FixtureDef[Any], folder: Path) -> str:
+    code = inspect.unwrap(fixturedef.func).__code__
+    return str(SourcePlace.relative_to(code.co_filename, code.co_firstlineno, folder))

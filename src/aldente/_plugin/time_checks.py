@@ -1,0 +1,61 @@
+"""Which time a test has; a plugin of its own, registered when one may be virtual."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import pytest
+
+from aldente._plugin.findings.allowing import MARK
+from aldente._plugin.items import involves_loops
+from aldente._plugin.options import settings_of
+from aldente._records import TestTime
+from aldente._settings import Settings
+
+# Its import is a sign that tests may have its marks.
+_MARKS = "aldente._plugin.virtual_time"
+_NAME = "aldente-time-checks"
+# The keys of the marks, each of which the closest mark that has it decides.
+_KEYS = ("clock", "wall", "patience")
+
+
+def register_if_needed(config: pytest.Config) -> None:
+    """Have virtual time checked for, if tests may have it; called when they are collected."""
+    is_used = settings_of(config).clock == "virtual" or _MARKS in sys.modules
+    if is_used and not is_registered(config):
+        config.pluginmanager.register(sys.modules[__name__], _NAME)
+
+
+def is_registered(config: pytest.Config) -> bool:
+    """Whether tests may have virtual time."""
+    return config.pluginmanager.has_plugin(_NAME)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if not involves_loops(item):
+        return
+    time = time_of(item)
+    if time.is_virtual:
+        from aldente._plugin.running import virtual
+
+        reason = virtual.reason_against(item, time)
+        if reason is not None:
+            pytest.fail(reason, pytrace=False)
+
+
+def time_of(item: pytest.Item) -> TestTime:
+    """Which time a test has: what its closest marks say, key by key, else the configuration."""
+    settings = settings_of(item.config)
+    values: dict[str, Any] = {}
+    for mark in item.iter_markers(MARK):
+        for key in _KEYS:
+            if key in mark.kwargs:
+                values.setdefault(key, mark.kwargs[key])
+    return TestTime(
+        values.get("clock", settings.clock) == "virtual",
+        values.get("wall", settings.wall),
+        values.get("patience", Settings().patience),
+        settings.max_virtual_time,
+    )
