@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -273,6 +274,20 @@ def parse_seconds(name: str, value: object) -> float:
     if isinstance(value, bool) or not 0 < seconds < float("inf"):
         raise InvalidSetting(name, value, "It must be a number of seconds greater than 0.")
     return seconds
+
+
+def parse_duration(name: str, value: object) -> float:
+    """A length of time or a moment that is given in code, in seconds; 0 is one too.
+
+    Raises:
+        InvalidSetting: it is not a number of at least 0.
+
+    >>> parse_duration("within", 2)
+    2.0
+    """
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < math.inf:
+        return float(value)
+    raise InvalidSetting(name, value, "It must be a number of seconds of at least 0.")
 
 
 def parse_limit(name: str, value: object) -> float | None:

@@ -9,7 +9,9 @@ import pytest
 # Imported here because a run in this process forgets what it has imported itself: every run would
 # import asyncio again, and what a test patches would not be what the run uses.
 import aldente._plugin.running.fixtures
-import aldente._plugin.running.tests  # noqa: F401
+import aldente._plugin.running.tests
+import aldente._plugin.running.virtual
+import aldente._plugin.virtual_time  # noqa: F401
 
 RunProject = Callable[..., pytest.RunResult]
 

@@ -6,9 +6,9 @@ import asyncio
 import contextlib
 import functools
 import threading
-import time
 from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Iterator, Sequence
 from contextvars import Context
+from time import monotonic
 from typing import Any, TypeVar
 
 from aldente import _asyncio_compat
@@ -275,7 +275,7 @@ class LoopRunner:
         self._end_reason = None
         self.main_task = task
         self.thread = threading.get_ident()
-        self.deadline = None if self.timeout is None else time.monotonic() + self.timeout
+        self.deadline = None if self.timeout is None else monotonic() + self.timeout
         self._needed_hosts = needs
         guard = self._guard = InterruptGuard(task, loop, self._on_interrupt)
         _running[loop] = self
@@ -312,7 +312,7 @@ class LoopRunner:
         self.thread = threading.get_ident()
         self.main_task = self._end_reason = None
         self.end_limit = seconds
-        self.deadline = time.monotonic() + seconds
+        self.deadline = monotonic() + seconds
         self._guard = InterruptGuard(None, self._loop)
         is_in_run = self._loop in _running
         _running[self._loop] = self

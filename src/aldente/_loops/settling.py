@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import inspect
 import linecache
-import math
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from aldente._loops.virtual.loop import VirtualTimeLoop
+from aldente._settings import parse_duration, parse_seconds
 from aldente.errors import InvalidSetting, NeverTrue, RealTimeError
 
 T = TypeVar("T")
@@ -61,7 +61,9 @@ async def eventually(
     ...     runner.run(main())
     True
     """
-    _check(predicate, within, every)
+    _check_is_function(predicate)
+    within = parse_duration("within", within)
+    every = parse_seconds("every", every)
     loop = asyncio.get_running_loop()
     end = loop.time() + within
     asked = 0
@@ -100,7 +102,7 @@ def _source_of(predicate: Callable[[], object]) -> str:
     return line or code.co_qualname
 
 
-def _check(predicate: object, within: object, every: object) -> None:
+def _check_is_function(predicate: object) -> None:
     if inspect.isawaitable(predicate) or not callable(predicate):
         # Not awaited, and told of here.
         close: Callable[[], object] = getattr(predicate, "close", bool)
@@ -110,15 +112,3 @@ def _check(predicate: object, within: object, every: object) -> None:
             predicate,
             "It must be a function without arguments, as it is called again and again.",
         )
-    for name, value, is_allowed in (
-        ("within", within, lambda value: value >= 0),
-        ("every", every, lambda value: value > 0),
-    ):
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, (int, float))
-            or not math.isfinite(value)
-            or not is_allowed(value)
-        ):
-            least = "at least 0" if name == "within" else "more than 0"
-            raise InvalidSetting(name, value, f"It must be a number of seconds, {least}.")

@@ -7,14 +7,13 @@ from typing import Any
 
 import pytest
 
+import aldente
 from aldente._plugin.findings.allowing import MARK
 from aldente._plugin.items import involves_loops
 from aldente._plugin.options import settings_of
 from aldente._records import TestTime
 from aldente._settings import Settings
 
-# Its import is a sign that tests may have its marks.
-_MARKS = "aldente._plugin.virtual_time"
 _NAME = "aldente-time-checks"
 # The keys of the marks, each of which the closest mark that has it decides.
 _KEYS = ("clock", "wall", "patience")
@@ -22,8 +21,9 @@ _KEYS = ("clock", "wall", "patience")
 
 def register_if_needed(config: pytest.Config) -> None:
     """Have virtual time checked for, if tests may have it; called when they are collected."""
-    is_used = settings_of(config).clock == "virtual" or _MARKS in sys.modules
-    if is_used and not is_registered(config):
+    # An attribute of the package from when it is first used.
+    has_marks = "virtual_time" in vars(aldente)
+    if (has_marks or settings_of(config).clock == "virtual") and not is_registered(config):
         config.pluginmanager.register(sys.modules[__name__], _NAME)
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Callable
 
 from aldente._loops.virtual.loop import VirtualTimeLoop
 from aldente._loops.virtual.timers import Timer, pending_timers
+from aldente._settings import parse_duration
 from aldente.errors import InvalidSetting, RealTimeError
 
 
@@ -67,7 +67,7 @@ class Clock:
             InvalidSetting: it is not a number of seconds of at least 0.
             RealTimeError: the loop's time is real, and can't be moved.
         """
-        _check_seconds("advance", seconds)
+        parse_duration("advance", seconds)
         await self._advance_to(self.time() + seconds, f"clock.advance({seconds!r})")
 
     async def advance_to(self, when: float) -> None:
@@ -80,7 +80,7 @@ class Clock:
             InvalidSetting: it is not a moment, or is past.
             RealTimeError: the loop's time is real, and can't be moved.
         """
-        _check_seconds("advance_to", when)
+        parse_duration("advance_to", when)
         now = self.time()
         if when < now:
             raise InvalidSetting(
@@ -107,13 +107,3 @@ class Clock:
 def _set_unless_done(future: asyncio.Future[None]) -> None:
     if not future.done():
         future.set_result(None)
-
-
-def _check_seconds(name: str, value: object) -> None:
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, (int, float))
-        or not math.isfinite(value)
-        or value < 0
-    ):
-        raise InvalidSetting(name, value, "It must be a number of seconds of at least 0.")

@@ -27,6 +27,11 @@ START = 100_000.0
 MAX_SECONDS = 10 * 365.25 * 86_400
 MAX_JUMPS = 1_000_000
 
+# How many timers may be set for a time that has come, until time moves. Code that sets its timer
+# again until its time is over (as aiohttp's keep-alive does) relies on time to move by itself; what
+# is set later fires at the next moment that a float can tell.
+OVERDUE = 1_000
+
 
 class _When(float):
     """The time of a timer. Of two that are equal the one that was set first is the lesser.
@@ -79,6 +84,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     ) -> None:
         self._now = START
         self._timers = 0
+        self._overdue = 0
         self._held = 0
         self._children: set[asyncio.SubprocessTransport] = set()
         self._settling: list[asyncio.Future[None]] = []
@@ -98,6 +104,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def move_to(self, when: float) -> None:
         """Let time pass, up to a moment that is no later than the next timer."""
         if when > self._now:
+            self._overdue = 0
             self._now = float(when)
             self._set_resolution()
             self._wall.move_to(self._now)
@@ -123,6 +130,10 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     ) -> asyncio.TimerHandle:
         """As asyncio's; timers that are set for the same time run in the order they were set."""
         if when is not None:
+            if when <= self._now:
+                self._overdue += 1
+                if self._overdue > OVERDUE:
+                    when = math.nextafter(self._now, math.inf)
             numbered = when = _When(when)
             self._timers = numbered.number = self._timers + 1
         return super().call_at(when, callback, *args, context=context)

@@ -2,6 +2,10 @@
 
 The kernel delivers at once between two sockets of this process, so when a poll finds nothing, then
 nothing is on its way. Of another process nobody knows.
+
+TCP alone may hold something back: a socket without ``TCP_NODELAY`` sends a little only when what it
+has sent before is acknowledged (Nagle's algorithm), and that may be put off for 40 ms and more. So
+it is hurried before time passes. asyncio's own transports hold nothing back.
 """
 
 from __future__ import annotations
@@ -21,6 +25,8 @@ class Peer(enum.Enum):
     """Who is at the other end of a descriptor."""
 
     THIS_PROCESS = enum.auto()
+    # This process too, by a connection that may hold back what is sent.
+    HOLDING_BACK = enum.auto()
     LISTENING = enum.auto()
     OTHER = enum.auto()
     # A connection to this process that it has not accepted yet.
@@ -39,6 +45,7 @@ class Peers:
         # None for those that nobody has asked for yet.
         self._watched: dict[int, Peer | None] = {}
         self._others: set[int] = set()
+        self._holding_back: set[int] = set()
         self._unknown: set[int] = set()
 
     def add(self, descriptor: int) -> None:
@@ -55,6 +62,7 @@ class Peers:
         self._watched.pop(descriptor, None)
         self.is_only_wake_up = len(self._watched) <= 1
         self._others.discard(descriptor)
+        self._holding_back.discard(descriptor)
         self._unknown.discard(descriptor)
 
     def may_be_heard(self) -> bool:
@@ -62,6 +70,16 @@ class Peers:
         if self._unknown:
             self._classify()
         return bool(self._others)
+
+    def hurry(self) -> bool:
+        """Have what connections hold back delivered now; whether there are any that may do so."""
+        if self._unknown:
+            self._classify()
+        for descriptor in self._holding_back:
+            with contextlib.suppress(OSError), _as_socket(descriptor) as opened:
+                # Sends an acknowledgement that is put off, which lets the other end go on.
+                opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+        return bool(self._holding_back)
 
     def may_be_called(self, patience: float, selector: selectors.BaseSelector) -> bool:
         """Whether another process may connect to a listening socket, or does.
@@ -81,10 +99,15 @@ class Peers:
                 own = own if own is not None else _own_connections()
                 peer = _peer_by_address(descriptor, own)
             self._watched[descriptor] = peer
-            if peer is Peer.OTHER:
+            if peer is Peer.OTHER or (peer is Peer.HOLDING_BACK and not _CAN_HURRY):
                 self._others.add(descriptor)
+            if peer in (Peer.OTHER, Peer.HOLDING_BACK) and _CAN_HURRY:
+                self._holding_back.add(descriptor)
             if peer is not Peer.NOT_ACCEPTED:
                 self._unknown.discard(descriptor)
+
+
+_CAN_HURRY = hasattr(socket, "TCP_QUICKACK")
 
 
 @contextlib.contextmanager
@@ -160,7 +183,8 @@ class _Connections:
     """The sockets of this process, by their addresses."""
 
     def __init__(self) -> None:
-        self.pairs: set[tuple[Any, Any]] = set()
+        # By both addresses, whether it may hold back what is sent.
+        self.pairs: dict[tuple[Any, Any], bool] = {}
         self.listening: set[int] = set()
         self.unconnected: set[int] = set()
 
@@ -170,9 +194,15 @@ class _Connections:
             self.listening.add(name[1])
             return
         try:
-            self.pairs.add((name[:2], opened.getpeername()[:2]))
+            self.pairs[name[:2], opened.getpeername()[:2]] = _may_hold_back(opened)
         except OSError:
             self.unconnected.add(name[1])
+
+
+def _may_hold_back(opened: socket.socket) -> bool:
+    return opened.type == socket.SOCK_STREAM and not opened.getsockopt(
+        socket.IPPROTO_TCP, socket.TCP_NODELAY
+    )
 
 
 def _own_connections() -> _Connections:
@@ -194,8 +224,9 @@ def _peer_by_address(descriptor: int, own: _Connections) -> Peer:
         except OSError:
             # Not connected: a datagram socket, or one that connects right now.
             return Peer.OTHER if opened.type == socket.SOCK_DGRAM else Peer.NOT_ACCEPTED
-        if (peer[:2], name[:2]) in own.pairs:
-            return Peer.THIS_PROCESS
+        may_hold_back = own.pairs.get((peer[:2], name[:2]))
+        if may_hold_back is not None:
+            return Peer.HOLDING_BACK if may_hold_back else Peer.THIS_PROCESS
         is_to_here = peer[0] == name[0]
         if opened.type == socket.SOCK_DGRAM:
             return Peer.THIS_PROCESS if is_to_here and peer[1] in own.unconnected else Peer.OTHER

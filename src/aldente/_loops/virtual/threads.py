@@ -8,6 +8,8 @@ while.
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import threading
 from collections.abc import Collection
 from types import FrameType
@@ -58,6 +60,16 @@ class Threads:
         """Whether there are threads of which nobody knows that they sleep."""
         return any(
             not can_only_wait(frames.get(thread.ident or 0)) and not self._has_slept(thread)
+            for thread, frames in self._others()
+        )
+
+    def may_ever_call_in(self) -> bool:
+        """Whether a thread does anything but wait for another one to hand it something.
+
+        It may be asleep in the middle of a job, for longer than any silence.
+        """
+        return any(
+            not can_only_wait(frames.get(thread.ident or 0)) and not _waits_for_a_lock(thread)
             for thread, frames in self._others()
         )
 
@@ -116,6 +128,32 @@ def can_only_wait(frame: FrameType | None) -> bool:
         and code.co_filename.endswith("threading.py")
         and frame.f_locals.get("timeout", 0) is None
     )
+
+
+def _waits_for_a_lock(thread: threading.Thread) -> bool:
+    """Whether a thread waits, without a time-out, for another to release a lock, on Linux.
+
+    This is how threads wait for their next job in C too, as in `queue.SimpleQueue`.
+    """
+    if _FUTEX is None:
+        return False
+    try:
+        with open(f"/proc/self/task/{thread.native_id}/syscall", encoding="ascii") as file:
+            # Its number and arguments, of which the fourth is the time-out; or "running".
+            call = file.read().split()
+    except OSError:
+        return False
+    return call[0] == _FUTEX and int(call[4], 16) == 0
+
+
+# The number of the system call with which threads wait for one another.
+_FUTEX = (
+    {"x86_64": "202", "aarch64": "98", "riscv64": "98", "ppc64le": "221", "s390x": "238"}.get(
+        os.uname().machine
+    )
+    if sys.platform == "linux"
+    else None
+)
 
 
 def _state_of(thread: threading.Thread) -> _State | None:

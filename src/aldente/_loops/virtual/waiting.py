@@ -113,6 +113,10 @@ class VirtualSelector(selectors.BaseSelector):
         """Wait for what is outside, or else let time jump."""
         loop = self._loop
         when = _asyncio_compat.next_timer(loop)
+        if self._peers.hurry():
+            events = self._real.select(0)
+            if events:
+                return events
         if loop.is_held or self._threads.are_at_work():
             return self._follow_real_time(when)
         may_hear = self._peers.may_be_heard() or self._threads.may_call_in()
@@ -127,13 +131,17 @@ class VirtualSelector(selectors.BaseSelector):
         elif when is not None:
             self._jump(when)
         elif (
-            may_hear
+            self._peers.may_be_heard()
             or _asyncio_compat.handles_signals(loop)
             or self._peers.may_be_called(self._patience, self._real)
         ):
             return self._real.select(None)
+        elif self._threads.may_ever_call_in():
+            # Until one does, or all of them wait for somebody themselves.
+            return self._real.select(self._patience)
         else:
-            return self._give_up()
+            # A last look, as a thread may just have called in and gone to wait.
+            return self._real.select(0) or self._give_up()
         return []
 
     def _listen(self) -> Events:
