@@ -24,6 +24,9 @@ COVERAGE := build/coverage
 # wheel for all that test it.
 IN_PARALLEL := -n $(JOBS) --dist loadfile
 
+# What the other Pythons need not show too.
+NEWEST_ONLY := docs README.md tests/packaging tests/plugin/coexistence
+
 # Looking for Pythons takes a second, which help and clean need not wait for.
 ifneq ($(filter-out help clean,$(or $(MAKECMDGOALS),help)),)
 STARTER := $(shell for name in $(PYTHONS) python3 python python3.14 python3.13 python3.12 python3.11; do \
@@ -59,8 +62,8 @@ demo: .venv/demo/.installed
 	cd $(EXAMPLE) && ../../.venv/demo/bin/python -m pytest -v
 	.venv/demo/bin/python tools/run_demo.py
 
-##   make test          lint; run all tests on every Python found, and the example's; tests beside other
-##                      plugins on the newest only ("make compat" runs them on all)
+##   make test          lint; run all tests on every Python found, and the example's; documentation, packaging and
+##                      tests beside other plugins on the newest only ("make compat" runs the latter on all)
 .PHONY: test
 test: lint coverage $(VERSIONS:%=example-%)
 	@echo "Tested on Python $(VERSIONS).$(if $(MISSING), No Python $(MISSING) was found here.)"
@@ -72,7 +75,7 @@ $(VERSIONS:%=test-%): test-%: .venv/%/.installed
 	mkdir -p $(COVERAGE)/$*
 	COVERAGE_FILE="$(CURDIR)/$(COVERAGE)/$*/data" \
 	    $(call python,$*) -m coverage run -m pytest $(IN_PARALLEL) \
-	    $(if $(filter $(NEWEST),$*),,--ignore=tests/plugin/coexistence)
+	    $(if $(filter $(NEWEST),$*),,$(NEWEST_ONLY:%=--ignore=%))
 
 ##   make example-3.12  run the worked example's tests on one Python
 .PHONY: $(VERSIONS:%=example-%)
