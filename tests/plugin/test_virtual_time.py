@@ -271,13 +271,17 @@ async def test_session():
 
 async def test_real(pool):
     assert asyncio.get_running_loop() is pool
+
+@aldente.virtual_time
+def test_sync(pool):
+    pass
 """
 
 
 def test_wide_fixtures(run_project: RunProject) -> None:
     """A test on a wider loop can't have virtual time, and the error says why and what to do."""
     result = run_project(test_it=WIDE)
-    result.assert_outcomes(passed=2, errors=2)
+    result.assert_outcomes(passed=3, errors=2)
     result.stdout.fnmatch_lines(
         [
             "'test_mixed' can't have virtual time: it runs on a loop of module scope, that of the async fixture 'pool' (test_it.py:5), and virtual time begins anew with each test.",

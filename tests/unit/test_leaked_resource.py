@@ -37,7 +37,7 @@ pytestmark = [
 @pytest.fixture(autouse=True)
 def watching() -> Iterator[None]:
     """The rule is watching; what a test has leaked is collected before the next."""
-    with leaked_resource.watch(lambda finding: None, current_test=lambda: "test_app.py::test"):
+    with leaked_resource.watch(lambda: "test_app.py::test"):
         yield
     gc.collect()
 

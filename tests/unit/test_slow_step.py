@@ -8,8 +8,11 @@ import importlib
 import ssl
 import sys
 import threading
+import weakref
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import pytest
 
@@ -17,6 +20,7 @@ from aldente._guards import slow_step
 from aldente._guards.watchdog import Look
 from aldente._loops.runner import LoopRunner
 from aldente._records import Finding
+from tests.unit.looks import MadeUpRun, frame_of, in_step, look
 
 # What is called inside the step: takes a look after so many seconds.
 LookAfter = Callable[[float], None]
@@ -116,3 +120,136 @@ def test_the_system_tells_who_waits_for_a_processor() -> None:
     assert Path(schedule).exists()
     assert slow_step._starved(schedule) >= 0
     assert slow_step._starved(slow_step._schedule_of(1)) == 0
+
+
+def _look_often(watch: slow_step.Watch, run: Any, frame: FrameType, start: float = 0.0) -> None:
+    """Look at a step for longer than it may take."""
+    for number in range(8):
+        watch.look(look(run, frame, start + number * 0.02))
+
+
+@pytest.fixture
+def found() -> list[Finding]:
+    """What is found."""
+    return []
+
+
+@pytest.fixture
+def watch(found: list[Finding], monkeypatch: pytest.MonkeyPatch) -> slow_step.Watch:
+    """A watch with a limit of 0.1 s."""
+    monkeypatch.setattr(slow_step, "_starved", lambda schedule: 0.0)
+    return slow_step.Watch(found.append, 0.1, lambda: False)
+
+
+def test_a_run_on_another_thread(watch: slow_step.Watch, found: list[Finding]) -> None:
+    """A step is timed on, and told by its own run, while another thread's loop is looked at too."""
+    run, other = MadeUpRun("task"), MadeUpRun("other task")
+    step, short = in_step(lambda: frame_of("compute")), in_step(lambda: frame_of("other"))
+    for number in range(8):
+        watch.look(look(run, step, number * 0.02))
+        watch.look(look(other, short, number * 0.02))
+        watch.on_run_end(other)  # type: ignore[arg-type]
+    assert found == []
+    watch.on_run_end(run)  # type: ignore[arg-type]
+    assert [finding.what for finding in found] == [
+        "a step held the event loop for 0.14 s or longer."
+    ]
+
+
+def test_a_run_that_has_ended_unseen(watch: slow_step.Watch, found: list[Finding]) -> None:
+    """What was seen of a run as it ended neither hides the steps of the next nor counts for them."""
+    run, step = MadeUpRun("task"), in_step(lambda: frame_of("compute"))
+    _look_often(watch, run, step)
+    run.main_task = None
+    following = MadeUpRun("next task")
+    watch.look(look(following, step, 0.2))
+    watch.on_run_end(following)  # type: ignore[arg-type]
+    assert found == []
+    _look_often(watch, following, step, start=0.3)
+    watch.on_run_end(following)  # type: ignore[arg-type]
+    assert len(found) == 1
+
+
+def test_the_end_of_a_run_during_a_look(
+    found: list[Finding], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The end of a run waits for the look that goes on, so that nothing of the run is seen later."""
+    monkeypatch.setattr(slow_step, "_starved", lambda schedule: 0.0)
+    is_looking, is_ending = threading.Event(), threading.Event()
+    order = []
+
+    def is_allowed() -> bool:
+        is_looking.set()
+        # Nobody can tell when the other thread waits for this one; it has the time to go on.
+        is_ending.wait(10)
+        is_ending.clear()
+        is_ending.wait(0.05)
+        order.append("look")
+        return False
+
+    watch = slow_step.Watch(found.append, 0.1, is_allowed)
+    run: Any = MadeUpRun("task")
+    seen = look(run, in_step(lambda: frame_of("compute")), 0.0)
+    watchdog = threading.Thread(target=watch.look, args=[seen])
+    watchdog.start()
+    assert is_looking.wait(10)
+    is_ending.set()
+    watch.on_run_end(run)
+    order.append("end")
+    watchdog.join()
+    assert order == ["look", "end"]
+
+
+def test_what_a_step_has_called_is_let_go(watch: slow_step.Watch) -> None:
+    """A step that has been seen once keeps nothing alive after its end, such as its callback."""
+
+    class Protocol:
+        def callback(self) -> None:
+            watch.look(look(MadeUpRun("task"), sys._getframe(), 0.0))
+
+    protocol, loop = Protocol(), asyncio.new_event_loop()
+    kept = weakref.ref(protocol)
+    asyncio.Handle(protocol.callback, (), loop)._run()
+    loop.close()
+    del protocol
+    assert kept() is None
+
+
+DEBUGGERS = ["pdb", "bdb", "pudb.debugger", "debugpy._vendored", "_pydevd_bundle.pydevd_frame"]
+
+
+@pytest.mark.parametrize("module", DEBUGGERS)
+def test_a_debugger_in_the_step(watch: slow_step.Watch, found: list[Finding], module: str) -> None:
+    """A step in which a debugger stands still, whatever that calls, is not slow."""
+    run: Any = MadeUpRun("task")
+    _look_often(watch, run, in_step(lambda: frame_of("interaction", module=module)))
+    watch.on_run_end(run)
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("function", "path", "module"),
+    [
+        ("set_trace", "/project/test_it.py", "test_it"),
+        ("interaction", "/project/pydevd_tools/test_it.py", "pydevd_tools.test_it"),
+        ("compute", "/project/test_pdb.py", "test_pdb"),
+        ("compute", "/work/debugpy/tests/test_it.py", "tests.test_it"),
+    ],
+)
+def test_what_is_named_like_a_debugger(
+    watch: slow_step.Watch, found: list[Finding], function: str, path: str, module: str
+) -> None:
+    """Functions, files and folders of the user's that are called as a debugger's are not one."""
+    run: Any = MadeUpRun("task")
+    _look_often(watch, run, in_step(lambda: frame_of(function, path=path, module=module)))
+    watch.on_run_end(run)
+    assert len(found) == 1
+
+
+def test_a_debugger_around_the_run(watch: slow_step.Watch, found: list[Finding]) -> None:
+    """A step is slow in a run that a debugger has started, as long as that doesn't stop it there."""
+    run: Any = MadeUpRun("task")
+    debugger = eval("lambda program: program()", {"__name__": "pdb"})
+    _look_often(watch, run, debugger(lambda: in_step(lambda: frame_of("compute"))))
+    watch.on_run_end(run)
+    assert len(found) == 1

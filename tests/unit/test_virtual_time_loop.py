@@ -475,3 +475,20 @@ def test_keyword_arguments_reach_asyncio() -> None:
         return await seen
 
     assert run(body) == "inside"
+
+
+def test_a_job_that_waits_for_the_loop() -> None:
+    """A job that only waits for something on the loop itself does not make time real."""
+
+    async def body(clock: Clock) -> float:
+        loop = asyncio.get_running_loop()
+
+        async def cook() -> float:
+            await asyncio.sleep(HOUR)
+            return clock.elapsed
+
+        return await asyncio.to_thread(
+            lambda: asyncio.run_coroutine_threadsafe(cook(), loop).result()
+        )
+
+    assert HOUR <= run(body) < HOUR + 60

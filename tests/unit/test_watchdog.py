@@ -126,3 +126,68 @@ def test_the_time_of_a_look() -> None:
         runner.run(run(), context=contextvars.copy_context(), name="run")
     assert before <= recorder.looks[0].now <= time.monotonic()
     runner.close()
+
+
+class Raiser(Recorder):
+    """A watcher that fails when it is shown a loop."""
+
+    def look(self, look: Look) -> None:
+        super().look(look)
+        raise ValueError("broken")
+
+
+class Closer(Recorder):
+    """A watcher on whose look the loop is closed meanwhile, by the thread that it belongs to."""
+
+    def look(self, look: Look) -> None:
+        super().look(look)
+        look.loop.close()
+        look.loop.call_soon_threadsafe(print)
+
+
+def test_a_watcher_that_raises(capsys: pytest.CaptureFixture[str]) -> None:
+    """A watcher that raises is not asked again and its traceback is printed; the others go on."""
+    raiser, recorder = Raiser(), Recorder()
+    watchdog = Watchdog([raiser, recorder])
+    runner = LoopRunner()
+    for _ in range(2):
+        watchdog._look([(runner.loop, runner)])
+    assert (len(raiser.looks), len(recorder.looks)) == (1, 2)
+    printed = capsys.readouterr().err
+    assert printed.startswith("Traceback (most recent call last):\n")
+    assert printed.endswith("\nValueError: broken\n")
+    assert printed.count("Traceback") == 1
+    runner.close()
+
+
+def test_a_loop_that_is_closed_meanwhile(capsys: pytest.CaptureFixture[str]) -> None:
+    """A watcher that fails because the loop was closed meanwhile is asked again, without a word."""
+    closer = Closer()
+    watchdog = Watchdog([closer])
+    for _ in range(2):
+        runner = LoopRunner()
+        watchdog._look([(runner.loop, runner)])
+    assert len(closer.looks) == 2
+    assert capsys.readouterr().err == ""
+
+
+def test_runs_of_others() -> None:
+    """A watchdog that is told which runs to look at looks at no others."""
+    mine, other = LoopRunner(), LoopRunner()
+    of_mine, of_all = Recorder(), Recorder()
+
+    async def wait_for(recorder: Recorder, times: int = 1) -> None:
+        for _ in range(times):
+            recorder.has_looked.clear()
+            assert recorder.has_looked.wait(60)
+
+    with (
+        Watchdog([of_mine], lambda run: run is mine).installed(),
+        Watchdog([of_all]).installed(),
+    ):
+        other.run(wait_for(of_all, 4), context=contextvars.copy_context(), name="other")
+        assert of_mine.looks == []
+        mine.run(wait_for(of_mine), context=contextvars.copy_context(), name="mine")
+    assert {look.run for look in of_mine.looks} == {mine}
+    mine.close()
+    other.close()

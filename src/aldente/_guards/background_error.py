@@ -36,7 +36,7 @@ RULE = Rule(
 )
 
 Context = dict[str, Any]
-# Gives the node id of the test that a future belongs to, or None for the current test.
+# Gives the node id of the test that a future or loop belongs to, or None for the current test.
 FindMaker = Callable[[object], str | None]
 
 _MEND = (
@@ -50,7 +50,7 @@ class Watch:
 
     Args:
         report: called with each finding.
-        find_maker: tells which test a task or future belongs to.
+        find_maker: tells which test a task, future or loop belongs to.
         find_other: gives the finding for what libraries say without an exception, if it is one.
     """
 
@@ -70,7 +70,7 @@ class Watch:
         original = asyncio.BaseEventLoop.default_exception_handler
 
         def default_exception_handler(self: asyncio.BaseEventLoop, context: Context) -> None:
-            receive(context)
+            receive(self, context)
             original(self, context)
 
         receive = self.receive
@@ -84,11 +84,11 @@ class Watch:
 
     def handle(self, loop: asyncio.AbstractEventLoop, context: Context) -> None:
         """An exception handler for loops of other kinds, whose default can't be replaced."""
-        self.receive(context)
+        self.receive(loop, context)
         loop.default_exception_handler(context)
 
-    def receive(self, context: Context) -> None:
-        """Report what an exception handler has received, if it is a finding."""
+    def receive(self, loop: asyncio.AbstractEventLoop, context: Context) -> None:
+        """Report what the exception handler of a loop has received, if it is a finding."""
         error = context.get("exception")
         if isinstance(error, (KeyboardInterrupt, SystemExit, PhaseTimeout, BlockedEnd)):
             # The former have gone through the loop and ended its run; the latter is aldente's own.
@@ -100,7 +100,9 @@ class Watch:
         )
         if finding is not None:
             future = context.get("future") or context.get("task")
-            self._report(finding._replace(made_by=self._find_maker(future)))
+            # Libraries tell of objects of their own, which know their loop.
+            made_by = self._find_maker(loop if future is None else future)
+            self._report(finding._replace(made_by=made_by))
 
 
 def finding_of(error: BaseException, context: Context) -> Finding:

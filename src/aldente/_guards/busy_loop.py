@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from aldente import _asyncio_compat
+from aldente._guards.deadlock import is_selecting
 from aldente._guards.watchdog import Look
 from aldente._loops.runner import LoopRunner
 
@@ -31,8 +32,7 @@ class Watch:
         frame = look.frames.get(look.run.thread)
         # A busy loop asks its selector too, and is seen there most: it lets other threads run then.
         is_idle = frame is None or (
-            frame.f_code.co_name == "select"
-            and not _asyncio_compat.may_have_ready_callbacks(look.loop)
+            is_selecting(frame) and not _asyncio_compat.may_have_ready_callbacks(look.loop)
         )
         if is_idle or self._run is not look.run:
             if self._looks >= _LOOKS:

@@ -11,6 +11,7 @@ import functools
 import selectors
 from collections.abc import Callable, Collection
 from types import FrameType
+from typing import Any
 
 from aldente import _asyncio_compat
 from aldente._guards.watchdog import Look
@@ -47,7 +48,7 @@ class Watch:
     """
 
     def __init__(
-        self, on_deadlock: Callable[[LoopRunner], None], bystanders: Collection[int] = ()
+        self, on_deadlock: Callable[[LoopRunner], object], bystanders: Collection[int] = ()
     ) -> None:
         self._on_deadlock = on_deadlock
         self._bystanders = bystanders
@@ -67,11 +68,14 @@ class Watch:
             confirm = functools.partial(self._confirm, look.loop, look.run, look.run.main_task)
             look.loop.call_soon_threadsafe(look.loop.call_soon, confirm)
 
-    def _confirm(self, loop: asyncio.AbstractEventLoop, run: LoopRunner, task: object) -> None:
+    def _confirm(
+        self, loop: asyncio.AbstractEventLoop, run: LoopRunner, task: asyncio.Task[Any] | None
+    ) -> None:
         """See on the loop itself whether it is so, and still the same run."""
         if (
             task is not None
             and run.main_task is task
+            and not task.done()
             and _asyncio_compat.is_waiting_for_nothing(loop)
         ):
             self._on_deadlock(run)

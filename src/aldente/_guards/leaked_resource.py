@@ -43,8 +43,6 @@ ends.
 Mend: close it where it was made, best by `async with`; in a fixture after the `yield`.""",
 )
 
-Report = Callable[[Finding], object]
-
 
 class _Making(NamedTuple):
     """Where, and by which test, something was made."""
@@ -60,14 +58,10 @@ _lock = threading.RLock()
 
 
 @contextmanager
-def watch(
-    report: Report | None = None, *, current_test: Callable[[], str | None] = lambda: None
-) -> Iterator[None]:
+def watch(current_test: Callable[[], str | None] = lambda: None) -> Iterator[None]:
     """Record where transports and servers are made, for `find`.
 
     Args:
-        report: never called, as nothing is known to be leaked before its loop ends; here because
-            every rule has it.
         current_test: gives the node id of the test that is running.
     """
     classes: list[Any] = [asyncio.BaseTransport, asyncio.Server]

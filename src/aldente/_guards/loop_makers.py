@@ -66,7 +66,7 @@ class LoopMakers:
         return loop_or_task in self._makers
 
     def maker_of(self, future: object) -> str | None:
-        """The node id of the test that a future or task belongs to, by itself or by its loop."""
+        """The node id of the test that a loop, future or task belongs to, maybe by its loop."""
         if isinstance(future, asyncio.Task):
             known = self._tasks.get(id(future))
             # Weak references are gone when the garbage collector ends a task, which is when asyncio
@@ -76,7 +76,12 @@ class LoopMakers:
                 or (known.reference() is None and known.name == future.get_name())
             ):
                 return known.test
-        return self._makers.get(future.get_loop()) if isinstance(future, asyncio.Future) else None
+        loop = future.get_loop() if isinstance(future, asyncio.Future) else future
+        try:
+            return self._makers.get(loop)
+        except TypeError:
+            # It is not weakly referable, so it is not noted.
+            return None
 
     def _forget_if_well(self, task: asyncio.Task[Any]) -> None:
         # From its own attributes, as asking for the exception would count as having seen to it.

@@ -12,10 +12,10 @@ import asyncio
 import contextlib
 import functools
 import os
-import time
 import traceback
 import weakref
 from collections.abc import Callable, Iterator, Sequence
+from time import monotonic
 from types import FrameType
 from typing import NamedTuple, Protocol
 
@@ -55,10 +55,16 @@ class Watchdog:
 
     Args:
         watchers: what it looks for.
+        is_looked_at: which runners' loops it looks at; other watchdogs may look at others.
     """
 
-    def __init__(self, watchers: Sequence[Watcher]) -> None:
+    def __init__(
+        self,
+        watchers: Sequence[Watcher],
+        is_looked_at: Callable[[LoopRunner], bool] = lambda run: True,
+    ) -> None:
         self._watchers = list(watchers)
+        self._is_looked_at = is_looked_at
         self._wake = _thread.allocate_lock()
         self._ended = _thread.allocate_lock()
         self._is_running = False
@@ -102,7 +108,7 @@ class Watchdog:
     def _watch(self) -> None:
         try:
             while not self._wake.acquire(timeout=INTERVAL):
-                runs = runner.running()
+                runs = [found for found in runner.running() if self._is_looked_at(found[1])]
                 if runs:
                     self._look(runs)
             self._wake.release()
@@ -112,7 +118,7 @@ class Watchdog:
     def _look(self, runs: Sequence[tuple[asyncio.AbstractEventLoop, LoopRunner]]) -> None:
         frames = _python_compat.frames_of_threads()
         frames.pop(_thread.get_ident(), None)
-        now = time.monotonic()
+        now = monotonic()
         for loop, run in runs:
             look = Look(loop, run, frames, now)
             for watcher in list(self._watchers):

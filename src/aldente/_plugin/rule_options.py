@@ -16,6 +16,7 @@ from aldente._settings import (
     parse_names,
     parse_seconds,
 )
+from aldente.errors import InvalidSetting
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -132,7 +133,9 @@ def read(config: pytest.Config) -> dict[str, Any]:
         "slow_step": (
             parse_seconds("aldente_slow_step", slow_step) if slow_step else Settings().slow_step
         ),
-        "blocking_functions": _names(config.getini("aldente_blocking_calls")),
+        "blocking_functions": _dotted_names(
+            "aldente_blocking_calls", config.getini("aldente_blocking_calls")
+        ),
         "blocking_groups": parse_names(
             "aldente_blocking_groups", config.getini("aldente_blocking_groups"), BLOCKING_GROUPS
         ),
@@ -142,6 +145,24 @@ def read(config: pytest.Config) -> dict[str, Any]:
 
 def _names(lines: Sequence[str]) -> tuple[str, ...]:
     return tuple(line.strip() for line in lines if line.strip())
+
+
+def _dotted_names(name: str, lines: Sequence[str]) -> tuple[str, ...]:
+    """Names of functions with their modules, which are not imported before they are needed.
+
+    Raises:
+        InvalidSetting: one has not the form of such a name.
+    """
+    names = _names(lines)
+    for given in names:
+        if "." not in given or not all(part.isidentifier() for part in given.split(".")):
+            raise InvalidSetting(
+                name,
+                given,
+                "Allowed are dotted names of functions: package.module.function or "
+                "package.module.Class.method.",
+            )
+    return names
 
 
 def wants_files(config: pytest.Config) -> bool:

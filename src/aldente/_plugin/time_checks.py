@@ -9,7 +9,7 @@ import pytest
 
 import aldente
 from aldente._plugin.findings.allowing import MARK
-from aldente._plugin.items import involves_loops
+from aldente._plugin.items import is_own_async_test
 from aldente._plugin.options import settings_of
 from aldente._records import TestTime
 from aldente._settings import Settings
@@ -34,7 +34,7 @@ def is_registered(config: pytest.Config) -> bool:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    if not involves_loops(item):
+    if not is_own_async_test(item):
         return
     time = time_of(item)
     if time.is_virtual:

@@ -14,7 +14,7 @@ from tests.plugin.conftest import RunProject
 from tests.plugin.rules import part_of
 from tests.plugin.test_ending import wait_for
 
-# Runs are in processes of their own here: the watchdog looks at all loops of its process.
+# Runs are in processes of their own here: one that hangs after all is ended with its process.
 
 DEADLOCKS = """
 import asyncio

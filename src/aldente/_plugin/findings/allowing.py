@@ -36,6 +36,8 @@ class Allowance:
         self._rules = rules
         # pytest takes an object with this attribute wherever it takes a mark.
         self.mark: pytest.Mark = getattr(pytest.mark, MARK)(allow=rules).mark
+        # pytest.param looks at the names of marks in a list.
+        self.name = MARK
 
     # pytest.param(marks=...) takes a mark of its own class, or a collection of marks.
     def __iter__(self) -> Iterator[pytest.Mark]:
@@ -60,7 +62,13 @@ class Allowance:
     def __exit__(self, *exception: object) -> None:
         with _counting:
             _active.subtract(self._rules)
-        _allowed.set(_allowed.get()[:-1])
+        # Not always the last: a generator may leave a block that is around its consumer's.
+        blocks = list(_allowed.get())
+        for number in reversed(range(len(blocks))):
+            if blocks[number] is self._rules:
+                del blocks[number]
+                break
+        _allowed.set(tuple(blocks))
 
 
 def allow(*rules: str) -> Allowance:

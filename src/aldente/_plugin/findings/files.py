@@ -61,6 +61,7 @@ class Baseline:
         self._root = root
         self._is_new = path is not None and not path.exists()
         self._known: collections.Counter[Fingerprint] = collections.Counter()
+        self._is_written = False
         self._silenced = 0
         if path is not None and not self._is_new:
             self._known.update(_read(path))
@@ -101,15 +102,20 @@ class Baseline:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         text = json.dumps({"version": _VERSION, "findings": entries}, indent=1)
         self._path.write_text(text + "\n", encoding="utf-8")
+        self._is_written = True
 
     def print(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say what the baseline has done."""
         if self._path is None:
             return
-        if self._is_new:
+        if self._is_written:
             terminalreporter.write_line(
                 f"These findings are written to {self._path.name}; later runs with it tell only "
                 "new ones."
+            )
+        elif self._is_new:
+            terminalreporter.write_line(
+                f"The run has not come to its end, so {self._path.name} is not written."
             )
         elif self._silenced:
             terminalreporter.write_line(

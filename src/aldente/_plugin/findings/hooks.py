@@ -37,7 +37,7 @@ class FindingsHooks:
     Attributes:
         collector: takes the findings.
         never_awaited: sees coroutines that are dropped; None when that rule is off.
-        at_tear_down: called when a test has been torn down, before it is charged.
+        at_tear_down: what is called when a test has been torn down, before it is charged.
         current_item: the test that has begun last.
         bystanders: identifiers of threads of pytest's plugins, which have to do with no test.
         marked_in_vain: what to warn of with tests, given by node id, whose marks do nothing.
@@ -48,7 +48,7 @@ class FindingsHooks:
         self._config = config
         self._installed = contextlib.ExitStack()
         self._summary: Summary | None = None
-        self.at_tear_down: Callable[[], None] | None = None
+        self.at_tear_down: list[Callable[[], None]] = []
         self.interrupted_in: str | None = None
         self.marked_in_vain: dict[str, str] = {}
         self.current_item: pytest.Item | None = None
@@ -107,8 +107,9 @@ class FindingsHooks:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> pytest.TestReport | None:
-        if self.at_tear_down is not None and call.when == "teardown":
-            self.at_tear_down()
+        if self.at_tear_down and call.when == "teardown":
+            for act in self.at_tear_down:
+                act()
         if not self.collector.found and (
             call.excinfo is None or isinstance(call.excinfo.value, pytest.skip.Exception)
         ):

@@ -66,8 +66,7 @@ class Summary:
             # The tests have been reported already; so they are told, and counted, as errors.
             reporter.stats.setdefault("error", []).extend(map(self._late_report, errors))
         files.write_findings(self._config, self._findings)
-        is_whole = session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
-        if is_whole and not self._config.getoption("collectonly"):
+        if _is_whole(session):
             self._baseline.write(self._findings)
 
     def _late_report(self, finding: Mapping[str, Any]) -> pytest.TestReport:
@@ -112,6 +111,17 @@ class Summary:
         terminalreporter.write_line(
             "pytest --aldente-explain RULE says what a rule is about and how to mend or allow it."
         )
+
+
+def _is_whole(session: pytest.Session) -> bool:
+    """Whether a run has come to its end, so that its findings are those of all its tests."""
+    return (
+        session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
+        # By -x and --maxfail, which leave the exit status of failed tests.
+        and not session.shouldfail
+        and not session.shouldstop
+        and not session.config.getoption("collectonly")
+    )
 
 
 def _is_late_error(finding: Mapping[str, Any]) -> bool:

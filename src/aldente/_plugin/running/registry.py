@@ -87,7 +87,7 @@ class LoopRegistry:
             finally:
                 self.watch.makers.is_noting = True
             self._runners[key] = runner
-            self.watch.prepare(runner.loop)
+            self.watch.prepare(runner)
             home.node.addfinalizer(functools.partial(self._close, key))
             if factory is not None or policy is not None:
                 self.end_with_factory(item, lambda: self._close(key))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import weakref
 from collections.abc import Collection, Iterator
 from typing import Any
 
@@ -56,6 +57,9 @@ class LoopWatch:
         self._background_errors = background_error.Watch(
             self._report, self.makers.maker_of, self._other_finding
         )
+        # A test may run pytest in its own process, whose loops are that run's to look at.
+        self._runners: weakref.WeakSet[LoopRunner] = weakref.WeakSet()
+        self._failed: list[weakref.ref[AnyTask]] = []
         self._installed = contextlib.ExitStack()
 
     def install(self) -> None:
@@ -64,8 +68,10 @@ class LoopWatch:
         if self._is_on("background-error") or self._is_on("leaked-resource"):
             enter(self.makers.installed())
             enter(self._background_errors.installed())
+        if self._is_on("background-error"):
+            self._hooks.at_tear_down.append(self._report_failed)
         if self._is_on("nested-loop"):
-            self._hooks.at_tear_down = enter(nested_loop.watch(self._report))
+            self._hooks.at_tear_down.append(enter(nested_loop.watch(self._report)))
         if self._is_on("blocking-call"):
             enter(
                 blocking_call.watch(
@@ -75,13 +81,15 @@ class LoopWatch:
                 )
             )
         if self._is_on("leaked-resource"):
-            enter(leaked_resource.watch(current_test=self._current_test))
+            enter(leaked_resource.watch(self._current_test))
         if self._generators is not None:
             enter(self._generators.installed())
-        enter(Watchdog(list(self._watchers())).installed())
+        enter(Watchdog(list(self._watchers()), self._runners.__contains__).installed())
 
-    def prepare(self, loop: asyncio.AbstractEventLoop) -> None:
-        """See the errors of a loop that is not of asyncio's own kind."""
+    def prepare(self, runner: LoopRunner) -> None:
+        """Look at what a runner runs; see the errors of a loop that is not of asyncio's kind."""
+        self._runners.add(runner)
+        loop = runner.loop
         if not isinstance(loop, asyncio.BaseEventLoop) and self._is_on("background-error"):
             loop.set_exception_handler(self._background_errors.handle)
 
@@ -135,9 +143,31 @@ class LoopWatch:
 
     def on_drained(self, runner: LoopRunner) -> None:
         """Report the connections that are left open when nothing is left that could close them."""
+        if self._is_on("background-error"):
+            for task in _asyncio_compat.tasks_with_unseen_exceptions(runner.loop):
+                if self.makers.maker_of(task) is None:
+                    # It failed between the tests of a wide loop.
+                    self.makers.note(task, "")
+                self._failed.append(weakref.ref(task))
         if self._is_on("leaked-resource"):
             for finding in leaked_resource.find(runner.loop):
                 self._report(finding)
+
+    def _report_failed(self) -> None:
+        """Report the failed tasks that are still alive when their test has been torn down.
+
+        asyncio tells of them when they are freed, which may be in another test, or never.
+        """
+        failed, self._failed = self._failed, []
+        for task in filter(None, [reference() for reference in failed]):
+            if _asyncio_compat.has_unseen_exception(task):
+                # Asking for it keeps asyncio from telling once more.
+                context = {
+                    "message": f"{type(task).__name__} exception was never retrieved",
+                    "exception": task.exception(),
+                    "future": task,
+                }
+                task.get_loop().call_exception_handler(context)
 
     def report_closed_loop(self) -> None:
         """Report that somebody has closed a loop that is aldente's to close."""
@@ -150,7 +180,7 @@ class LoopWatch:
             self._report(finding)
 
     def report_left_by(self, test: str, runner: LoopRunner, before: Collection[AnyTask]) -> None:
-        """Report the tasks that a test leaves on a loop that lives on.
+        """Report the tasks that a test leaves on a loop that lives on, and remember whose they are.
 
         Args:
             test: its node id.
@@ -171,6 +201,11 @@ class LoopWatch:
             self.report_tasks(left, users_only=True)
             for task in left:
                 self.makers.note(task, test)
+        if self._is_on("background-error") and _asyncio_compat.may_have_tasks(runner.loop):
+            # Others may still ask for their exceptions.
+            for task in _asyncio_compat.tasks_with_unseen_exceptions(runner.loop):
+                if not self.makers.is_noted(task):
+                    self.makers.note(task, test)
 
     def report_tasks(self, tasks: Collection[AnyTask], *, users_only: bool = False) -> None:
         """Report tasks that are left pending."""

@@ -1,0 +1,110 @@
+"""When a run writes the files of its findings, and when it can't."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.plugin.conftest import RunProject
+
+# Every test of it drops a coroutine.
+PROJECT = """
+import asyncio
+
+async def work():
+    pass
+
+def test_one():
+    work()
+
+def test_two():
+    work()
+"""
+
+CTRL_C = "\ndef test_three():\n    raise KeyboardInterrupt\n"
+
+PARTS = {
+    "-x": (["-x"], PROJECT),
+    "--maxfail": (["--maxfail=1"], PROJECT),
+    "--collect-only": (["--collect-only"], PROJECT),
+    "Ctrl-C": ([], PROJECT + CTRL_C),
+    "pytest.exit": (
+        [],
+        PROJECT + "\ndef test_three():\n    import pytest\n    pytest.exit('no')\n",
+    ),
+    "error of collection": ([], PROJECT + "\nassert False\n"),
+    "session.shouldstop": (
+        [],
+        PROJECT + "\ndef test_three(request):\n    request.session.shouldstop = 'no'\n",
+    ),
+}
+
+
+@pytest.mark.parametrize(("arguments", "project"), PARTS.values(), ids=PARTS)
+def test_a_run_that_is_not_whole(
+    run_project: RunProject, pytester: pytest.Pytester, arguments: list[str], project: str
+) -> None:
+    """A baseline is not written by a run that was stopped, or that has run nothing, and it says so."""
+    result = run_project(
+        "--aldente-baseline=baseline.json",
+        *arguments,
+        # pytester hands Ctrl-C on to the run around.
+        subprocess="KeyboardInterrupt" in project,
+        test_it=project,
+    )
+    assert not (pytester.path / "baseline.json").exists()
+    text = result.stdout.str()
+    assert "are written to baseline.json" not in text
+    if "aldente findings" in text:
+        assert "The run has not come to its end, so baseline.json is not written." in text
+
+
+def test_a_run_that_is_whole(run_project: RunProject, pytester: pytest.Pytester) -> None:
+    """A baseline is written when all tests have run, whatever their outcome, also under --maxfail."""
+    run_project("--aldente-baseline=baseline.json", "--maxfail=3", test_it=PROJECT)
+    text = (pytester.path / "baseline.json").read_text(encoding="utf-8")
+    assert text.count('"rule": "never-awaited"') == 2
+
+
+@pytest.mark.parametrize("file", ["test_it.py/findings.json", "folder"])
+def test_a_file_that_cannot_be_written(
+    run_project: RunProject, pytester: pytest.Pytester, file: str
+) -> None:
+    """When the file for findings can't be written the run ends before its first test, with why."""
+    (pytester.path / "folder").mkdir()
+    result = run_project(
+        f"--aldente-findings={file}",
+        test_it="import pathlib\n\ndef test_it():\n    pathlib.Path('ran').touch()\n",
+    )
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    path: Path = pytester.path / file
+    result.stderr.fnmatch_lines([f"ERROR: --aldente-findings: {path} can't be written: *"])
+    assert not (pytester.path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["sleep", "time.", ".sleep", "time:sleep", "time.sleep()", "a b.c"]
+)
+def test_what_is_no_name_of_a_function(run_project: RunProject, name: str) -> None:
+    """What is no dotted name in aldente_blocking_calls ends a run that has no async tests as well."""
+    result = run_project(
+        ini=f"aldente_blocking_calls =\n    {name}\n", test_it="def test_it(): pass"
+    )
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert result.stderr.lines[:2] == [
+        f"ERROR: {name!r} is not a valid aldente_blocking_calls. Allowed are dotted names of functions: package.module.function or package.module.Class.method.",
+        f"It was given as aldente_blocking_calls={name!r} (str).",
+    ]
+
+
+def test_names_are_not_imported_for_nothing(run_project: RunProject) -> None:
+    """A module that aldente_blocking_calls names is not imported by a run without async tests."""
+    result = run_project(
+        ini="aldente_blocking_calls =\n    heavy_module.Class.method\n",
+        # asyncio is imported here already, as for async tests.
+        subprocess=True,
+        heavy_module="raise SystemExit(3)",
+        test_it="def test_it(): pass",
+    )
+    result.assert_outcomes(passed=1)
