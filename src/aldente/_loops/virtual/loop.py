@@ -86,6 +86,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self._timers = 0
         self._overdue = 0
         self._held = 0
+        self.jobs = 0
         self._children: set[asyncio.SubprocessTransport] = set()
         self._settling: list[asyncio.Future[None]] = []
         self._wall = wall
@@ -147,7 +148,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     @property
     def is_held(self) -> bool:
-        """Whether an executor job or a child process is running, so that time is real."""
+        """Whether a child process is running, or the executor ends, so that time is real."""
         if self._children:
             self._children = {child for child in self._children if _is_running(child)}
         return self._held > 0 or bool(self._children)
@@ -155,7 +156,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     @property
     def is_alone(self) -> bool:
         """Whether surely nothing goes on outside, and nobody waits for the loop to settle."""
-        return not (self._held or self._children or self._settling)
+        return not (self._held or self.jobs or self._children or self._settling)
 
     @contextlib.contextmanager
     def _holding(self) -> Iterator[None]:
@@ -165,8 +166,8 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         finally:
             self._held -= 1
 
-    def _release(self, future: object) -> None:
-        self._held -= 1
+    def _end_job(self, future: object) -> None:
+        self.jobs -= 1
 
     def run_in_executor(
         self,
@@ -176,8 +177,8 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     ) -> asyncio.Future[T]:
         """As asyncio's; loop time follows real time until the job is done or given up."""
         future = super().run_in_executor(executor, func, *args)
-        self._held += 1
-        future.add_done_callback(self._release)
+        self.jobs += 1
+        future.add_done_callback(self._end_job)
         return future
 
     async def shutdown_default_executor(self, *args: Any, **kwargs: Any) -> None:

@@ -98,11 +98,11 @@ class Peers:
             if peer is None:
                 own = own if own is not None else _own_connections()
                 peer = _peer_by_address(descriptor, own)
+                if _CAN_HURRY and peer in (Peer.OTHER, Peer.HOLDING_BACK):
+                    self._holding_back.add(descriptor)
             self._watched[descriptor] = peer
             if peer is Peer.OTHER or (peer is Peer.HOLDING_BACK and not _CAN_HURRY):
                 self._others.add(descriptor)
-            if peer in (Peer.OTHER, Peer.HOLDING_BACK) and _CAN_HURRY:
-                self._holding_back.add(descriptor)
             if peer is not Peer.NOT_ACCEPTED:
                 self._unknown.discard(descriptor)
 
@@ -113,11 +113,14 @@ _CAN_HURRY = hasattr(socket, "TCP_QUICKACK")
 @contextlib.contextmanager
 def _as_socket(descriptor: int) -> Iterator[socket.socket]:
     """A descriptor as a socket, of which only the copy is closed."""
-    opened = socket.socket(fileno=os.dup(descriptor))
+    copy = os.dup(descriptor)
     try:
+        opened = socket.socket(fileno=copy)
+    except OSError:
+        os.close(copy)
+        raise
+    with opened:
         yield opened
-    finally:
-        opened.close()
 
 
 def _peer_without_addresses(descriptor: int) -> Peer | None:

@@ -11,7 +11,7 @@ import asyncio
 import os
 import sys
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from types import FrameType
 from typing import NamedTuple
 
@@ -53,6 +53,16 @@ class Threads:
         return any(
             getattr(thread, "loop", None) is self._loop
             and not can_only_wait(frames.get(thread.ident or 0))
+            for thread, frames in self._others()
+        )
+
+    def waiting_in_jobs(self) -> int:
+        """How many threads of executors do a job, and can only wait for another thread in it."""
+        return sum(
+            (frame := frames.get(thread.ident or 0)) is not None
+            and not _is_worker(frame)
+            and can_only_wait(frame)
+            and any(map(_is_worker, _callers(frame)))
             for thread, frames in self._others()
         )
 
@@ -119,15 +129,27 @@ def can_only_wait(frame: FrameType | None) -> bool:
     """Whether a thread waits, without a time-out, for another thread to hand it something."""
     if frame is None:
         return False
-    code = frame.f_code
-    if code.co_name == "_worker" and code.co_filename.endswith("thread.py"):
-        # A thread of an executor that has no job.
+    if _is_worker(frame):
+        # It has no job.
         return True
+    code = frame.f_code
     return (
         code.co_name == "wait"
         and code.co_filename.endswith("threading.py")
         and frame.f_locals.get("timeout", 0) is None
     )
+
+
+def _is_worker(frame: FrameType) -> bool:
+    """Whether a frame is that in which a thread of an executor waits for jobs and does them."""
+    return frame.f_code.co_name == "_worker" and frame.f_code.co_filename.endswith("thread.py")
+
+
+def _callers(frame: FrameType) -> Iterator[FrameType]:
+    caller = frame.f_back
+    while caller is not None:
+        yield caller
+        caller = caller.f_back
 
 
 def _waits_for_a_lock(thread: threading.Thread) -> bool:

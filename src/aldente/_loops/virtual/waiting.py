@@ -117,8 +117,11 @@ class VirtualSelector(selectors.BaseSelector):
             events = self._real.select(0)
             if events:
                 return events
-        if loop.is_held or self._threads.are_at_work():
+        if loop.is_held or self._threads.are_at_work() or self._are_jobs_running():
             return self._follow_real_time(when)
+        if _asyncio_compat.may_have_ready_callbacks(loop):
+            # A thread has called in before it went to wait.
+            return []
         may_hear = self._peers.may_be_heard() or self._threads.may_call_in()
         if may_hear:
             events = self._listen()
@@ -143,6 +146,11 @@ class VirtualSelector(selectors.BaseSelector):
             # A last look, as a thread may just have called in and gone to wait.
             return self._real.select(0) or self._give_up()
         return []
+
+    def _are_jobs_running(self) -> bool:
+        """Whether a job of an executor does anything but wait, maybe for this very loop."""
+        jobs = self._loop.jobs
+        return jobs > 0 and jobs > self._threads.waiting_in_jobs()
 
     def _listen(self) -> Events:
         """Wait for what other processes and threads may do, while loop time stands still."""
