@@ -1,5 +1,6 @@
-"""The world the tests run in: an HTTP server, a database file, and an address nobody serves."""
+"""The world the tests run in: an HTTP server, databases, and an address nobody serves."""
 
+import os
 import socket
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ import aiosqlite
 import pytest
 
 from loopback import LoopbackServer, running_server
+from throwaway_postgres import NoServer, running_postgres
 
 PEOPLE = [("Ada", 36), ("Grace", 85), ("Alan", 41)]
 
@@ -47,6 +49,22 @@ def database_url(database_file: Path) -> str:
 def people_source(database_url: str) -> str:
     """Return a source that holds all names, oldest first."""
     return f"{database_url}?query=SELECT+name+FROM+people+ORDER+BY+age+DESC"
+
+
+# A sync fixture for the whole session: the server is another process, bound to no loop.
+@pytest.fixture(scope="session")
+def postgres_dsn() -> Iterator[str]:
+    """Return the DSN of a PostgreSQL server, started for these tests if none is named."""
+    pytest.importorskip("asyncpg", reason="asyncpg is not installed: pip install fetcher[postgres]")
+    named = os.environ.get("FETCHER_POSTGRES_DSN")
+    if named:
+        yield named
+        return
+    try:
+        with running_postgres() as dsn:
+            yield dsn
+    except NoServer as reason:
+        pytest.skip(f"{reason}; name a server in FETCHER_POSTGRES_DSN")
 
 
 @pytest.fixture

@@ -17,6 +17,8 @@ class Route:
         in_flight: how many of them have no answer yet.
         peak: the greatest `in_flight` there has been.
         dropped: how many were given up by the client before they had an answer.
+        arrivals: when each request has come, in seconds of loop time.
+        delay: how many seconds an answer takes.
     """
 
     def __init__(self, url: str, body: str, status: int, headers: dict[str, str]) -> None:
@@ -25,6 +27,10 @@ class Route:
         self.in_flight = 0
         self.peak = 0
         self.dropped = 0
+        self.arrivals: list[float] = []
+        self.delay = 0.0
+        self._failing = 0
+        self._failure = 503
         self._body = body
         self._status = status
         self._headers = headers
@@ -40,6 +46,11 @@ class Route:
         assert self._permits is not None, "the route is not held"
         for _ in range(requests):
             self._permits.release()
+
+    def fail(self, requests: int, *, status: int = 503) -> None:
+        """Answer that many requests from now on with an error."""
+        self._failing = requests
+        self._failure = status
 
     async def wait_arrived(self, requests: int) -> None:
         """Wait until that many requests have come in all."""
@@ -57,12 +68,17 @@ class Route:
     async def answer(self) -> web.Response:
         """Answer one request."""
         self.arrived += 1
+        self.arrivals.append(asyncio.get_running_loop().time())
         self.in_flight += 1
         self.peak = max(self.peak, self.in_flight)
         self._changed.set()
         try:
             if self._permits is not None:
                 await self._permits.acquire()
+            await asyncio.sleep(self.delay)
+            if self._failing:
+                self._failing -= 1
+                return web.Response(status=self._failure)
             return web.Response(text=self._body, status=self._status, headers=self._headers)
         except asyncio.CancelledError:
             # aiohttp cancels a handler whose client has closed the connection.

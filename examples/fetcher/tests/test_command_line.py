@@ -75,6 +75,17 @@ async def test_some_failures_give_status_1(server: LoopbackServer, unreachable_u
     assert finished.status == 1
 
 
+async def test_retries_are_asked_for(server: LoopbackServer) -> None:
+    """With `--retries`, a server error may be followed by an answer."""
+    flaky = server.json_route("/flaky", "data")
+    flaky.fail(1)
+
+    finished = await finish(await start("-m", "fetcher", "--retries=1", flaky.url))
+
+    assert json.loads(finished.output) == [{"source": flaky.url, "data": "data"}]
+    assert finished.status == 0
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows sends Ctrl-C only to whole consoles")
 async def test_ctrl_c_keeps_what_had_come_in(server: LoopbackServer) -> None:
     """Interrupted, the program prints what it has, marks the rest, and exits with 130."""
@@ -122,6 +133,7 @@ def test_values_json_does_not_know_become_text(
         (["--limit=0", "http://a"], "limit=0 (int): must be a whole number of at least 1"),
         (["--limit=few", "http://a"], "limit='few' (str): must be a whole number of at least 1"),
         (["--timeout=-1", "http://a"], "timeout=-1.0 (float): must be a finite number"),
+        (["--retries=-1", "http://a"], "retries=-1 (int): must be a whole number of at least 0"),
         (["--timeout=nan", "http://a"], "timeout=nan (float): must be a finite number"),
     ],
 )

@@ -221,6 +221,18 @@ async def test_the_timeout_is_checked(timeout: object) -> None:
     )
 
 
+@pytest.mark.parametrize("retries", [-1, 1.5, True, "3", None])
+async def test_the_number_of_retries_is_checked(retries: object) -> None:
+    """A number of retries that is not a whole number of at least 0 is refused."""
+    with pytest.raises(InvalidArgument) as caught:
+        await fetch_all_data([], retries=retries)  # type: ignore[arg-type]
+
+    assert (caught.value.name, caught.value.allowed) == (
+        "retries",
+        "a whole number of at least 0",
+    )
+
+
 async def test_one_string_is_not_a_list_of_sources() -> None:
     """A source given in place of a list is refused rather than read letter by letter."""
     with pytest.raises(InvalidArgument, match="a list of sources, not one string"):

@@ -4,9 +4,7 @@ Set `FETCHER_POSTGRES_DSN` to use a server that is running; the tests only read 
 """
 
 import asyncio
-import os
 import sys
-from collections.abc import Iterator
 from urllib.parse import quote
 
 import pytest
@@ -20,23 +18,6 @@ from fetcher import (
     fetch_all_data,
     fetch_data,
 )
-from throwaway_postgres import NoServer, running_postgres
-
-
-# A sync fixture for the whole session: the server is another process, bound to no loop.
-@pytest.fixture(scope="session")
-def postgres_dsn() -> Iterator[str]:
-    """Return the DSN of a PostgreSQL server, started for these tests if none is named."""
-    pytest.importorskip("asyncpg", reason="asyncpg is not installed: pip install fetcher[postgres]")
-    named = os.environ.get("FETCHER_POSTGRES_DSN")
-    if named:
-        yield named
-        return
-    try:
-        with running_postgres() as dsn:
-            yield dsn
-    except NoServer as reason:
-        pytest.skip(f"{reason}; name a server in FETCHER_POSTGRES_DSN")
 
 
 def source(dsn: str, statement: str) -> str:

@@ -9,6 +9,7 @@ A map of the code, each module using only those above it:
 - `drivers`: one database system each, SQLite and PostgreSQL.
 - `database`: the client that connects, queries and disconnects.
 - `api`: one request over HTTP.
+- `retrying`: which failures are worth another attempt, and when it is made.
 - `fetching`: one source, one source as text, many sources.
 - `progress`: the bar shown while they come in.
 - `command_line`: `python -m fetcher`.

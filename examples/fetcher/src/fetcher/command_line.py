@@ -8,10 +8,10 @@ from enum import IntEnum
 from typing import TypeVar
 
 from fetcher.errors import InvalidArgument
-from fetcher.fetching import DEFAULT_LIMIT, DEFAULT_TIMEOUT, fetch_all_data
+from fetcher.fetching import DEFAULT_LIMIT, DEFAULT_RETRIES, DEFAULT_TIMEOUT, fetch_all_data
 from fetcher.progress import progress_bar
 from fetcher.results import Result, results_in_order
-from fetcher.validation import checked_limit, checked_timeout
+from fetcher.validation import checked_limit, checked_retries, checked_timeout
 
 _T = TypeVar("_T")
 
@@ -56,7 +56,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             advance(result)
 
         batch = fetch_all_data(
-            options.sources, limit=options.limit, timeout=options.timeout, on_result=keep
+            options.sources,
+            limit=options.limit,
+            timeout=options.timeout,
+            retries=options.retries,
+            on_result=keep,
         )
         try:
             # On Ctrl-C, `run` cancels the batch, waits until it has closed its connections, and
@@ -92,7 +96,15 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         type=_timeout,
         default=DEFAULT_TIMEOUT,
         metavar="SECONDS",
-        help="how long each source may take (default: %(default)s)",
+        help="how long each attempt at a source may take (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--retries",
+        type=_retries,
+        default=DEFAULT_RETRIES,
+        metavar="NUMBER",
+        help="how many times a source is tried again, after 1, 2, 4, ... seconds, when it can't be "
+        "reached, takes too long or answers with a server error (default: %(default)s)",
     )
     parser.add_argument("--quiet", action="store_true", help="show no progress bar")
     return parser.parse_args(arguments)
@@ -104,6 +116,10 @@ def _limit(text: str) -> int:
 
 def _timeout(text: str) -> float:
     return _checked(checked_timeout, _number(text, float))
+
+
+def _retries(text: str) -> int:
+    return _checked(checked_retries, _number(text, int))
 
 
 def _number(text: str, kind: Callable[[str], float]) -> float | str:

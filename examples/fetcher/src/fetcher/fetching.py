@@ -10,21 +10,29 @@ from fetcher.api import open_http_client, read_api
 from fetcher.database import read_database
 from fetcher.errors import FetchError, SourceTimeout
 from fetcher.results import Fetched, Result, failed
+from fetcher.retrying import with_retries
 from fetcher.sources import ApiSource, DatabaseSource, parse_source
-from fetcher.validation import checked_limit, checked_sources, checked_timeout
+from fetcher.validation import checked_limit, checked_retries, checked_sources, checked_timeout
 
 DEFAULT_LIMIT = 10
 DEFAULT_TIMEOUT = 10.0
+DEFAULT_RETRIES = 0
 
 
 async def fetch_data(
-    source: str, *, timeout: float = DEFAULT_TIMEOUT, http: httpx.AsyncClient | None = None
+    source: str,
+    *,
+    timeout: float = DEFAULT_TIMEOUT,
+    retries: int = DEFAULT_RETRIES,
+    http: httpx.AsyncClient | None = None,
 ) -> Fetched:
     """Return the data of one source.
 
     Args:
         source: an address of an API or of a database with a query; see `parse_source`.
-        timeout: how many seconds it may take in all, connecting included.
+        timeout: how many seconds an attempt may take in all, connecting included.
+        retries: how many times it is tried again, after 1, 2, 4, ... seconds, while what fails may
+            pass: see `may_pass`.
         http: the HTTP client to use; one for this source alone if not given.
 
     Returns:
@@ -34,7 +42,8 @@ async def fetch_data(
     Raises:
         FetchError: one of its kinds, by what went wrong: `InvalidSource`, `SourceUnreachable`,
             `SourceTimeout`, `BadStatus`, `BadJSON`, `QueryFailed`, `MissingDriver`.
-        InvalidArgument: `timeout` is not a finite number greater than 0.
+        InvalidArgument: `timeout` is not a finite number greater than 0, or `retries` not a whole
+            number of at least 0.
 
     Example:
         ```python
@@ -43,13 +52,17 @@ async def fetch_data(
         ```
     """
     checked_timeout(timeout)
+    checked_retries(retries)
     parsed = parse_source(source)
-    try:
-        async with asyncio.timeout(timeout):
-            data = await _read(parsed, http)
-    except TimeoutError as error:
-        raise SourceTimeout(source, timeout) from error
-    return {"source": source, "data": data}
+
+    async def attempt() -> object:
+        try:
+            async with asyncio.timeout(timeout):
+                return await _read(parsed, http)
+        except TimeoutError as error:
+            raise SourceTimeout(source, timeout) from error
+
+    return {"source": source, "data": await with_retries(attempt, retries)}
 
 
 async def _read(source: ApiSource | DatabaseSource, http: httpx.AsyncClient | None) -> object:
@@ -95,6 +108,7 @@ async def fetch_all_data(
     *,
     limit: int = DEFAULT_LIMIT,
     timeout: float = DEFAULT_TIMEOUT,
+    retries: int = DEFAULT_RETRIES,
     on_result: Callable[[int, Result], None] | None = None,
 ) -> list[Result]:
     """Return the results of many sources, fetched at once, in the order the sources were given.
@@ -108,12 +122,14 @@ async def fetch_all_data(
 
     Args:
         sources: as for `fetch_data`; the same one may occur several times.
-        limit: how many sources may be in flight at once.
-        timeout: how many seconds each source may take, counted from when its turn comes.
+        limit: how many sources may be in flight at once; one that waits to be tried again is.
+        timeout: how many seconds each attempt at a source may take, counted from when its turn
+            comes.
+        retries: how many times each source is tried again, as for `fetch_data`.
         on_result: called with the position and the result of each source as soon as it is done.
 
     Raises:
-        InvalidArgument: `limit`, `timeout` or `sources` is not as described.
+        InvalidArgument: `limit`, `timeout`, `retries` or `sources` is not as described.
 
     Example:
         ```python
@@ -129,13 +145,14 @@ async def fetch_all_data(
     ordered = checked_sources(sources)
     checked_limit(limit)
     checked_timeout(timeout)
+    checked_retries(retries)
     finished: dict[int, Result] = {}
     # Every worker takes its next source from here, so a long list does not become as many tasks.
     waiting = iter(enumerate(ordered))
 
     async def work(http: httpx.AsyncClient) -> None:
         for position, source in waiting:
-            result = await _fetch_result(source, timeout, http)
+            result = await _fetch_result(source, timeout, retries, http)
             finished[position] = result
             if on_result is not None:
                 on_result(position, result)
@@ -147,8 +164,10 @@ async def fetch_all_data(
     return [finished[position] for position in range(len(ordered))]
 
 
-async def _fetch_result(source: str, timeout: float, http: httpx.AsyncClient) -> Result:
+async def _fetch_result(
+    source: str, timeout: float, retries: int, http: httpx.AsyncClient
+) -> Result:
     try:
-        return await fetch_data(source, timeout=timeout, http=http)
+        return await fetch_data(source, timeout=timeout, retries=retries, http=http)
     except FetchError as error:
         return failed(source, error)

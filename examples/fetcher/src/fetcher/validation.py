@@ -33,6 +33,17 @@ def checked_timeout(timeout: object) -> float:
     return timeout
 
 
+def checked_retries(retries: object) -> int:
+    """Return `retries`, a number of further attempts.
+
+    Raises:
+        InvalidArgument: it is not a whole number of at least 0.
+    """
+    if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
+        raise InvalidArgument("retries", retries, "a whole number of at least 0")
+    return retries
+
+
 def checked_sources(sources: Iterable[str]) -> list[str]:
     """Return `sources` as a list.
 
