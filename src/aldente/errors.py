@@ -10,13 +10,18 @@ from collections.abc import Sequence
 
 __all__ = [
     "AldenteError",
+    "BlockedEnd",
     "DeadlockError",
+    "EndlessTimeError",
     "FixtureCancelled",
     "FixtureEnded",
     "FixtureYieldError",
     "ImpossibleLoopScope",
     "InvalidSetting",
+    "MissingExtra",
+    "NeverTrue",
     "PhaseTimeout",
+    "RealTimeError",
     "RunningLoopError",
     "StuckShutdown",
     "StuckTasks",
@@ -421,9 +426,9 @@ class NeverTrue(AldenteError, AssertionError):
         predicate: its source.
         within: how long it was asked, in seconds of loop time.
         asked: how often.
-        last: what the last answer was.
+        last: what came of it the last time, in words.
 
-    >>> print(NeverTrue("is_done()", 5.0, 501, "False"))
+    >>> print(NeverTrue("is_done()", 5.0, 501, "the last answer was False"))
     is_done() was not true within 5 s. It was asked 501 times; the last answer was False.
     """
 
@@ -437,8 +442,8 @@ class NeverTrue(AldenteError, AssertionError):
     def __str__(self) -> str:
         times = "once" if self.asked == 1 else f"{self.asked} times"
         return (
-            f"{self.predicate} was not true within {self.within:g} s. It was asked {times}; the "
-            f"last answer was {self.last}."
+            f"{self.predicate} was not true within {self.within:g} s. It was asked {times}; "
+            f"{self.last}."
         )
 
 

@@ -11,9 +11,10 @@ from tests.plugin.conftest import RunProject
 README = Path(__file__).parents[2] / "README.md"
 
 
-def test_the_first_example_runs(run_project: RunProject) -> None:
-    """The example in the README's first screen passes with nothing configured."""
+@pytest.mark.parametrize("number", [1, 2])
+def test_the_examples_run(run_project: RunProject, number: int) -> None:
+    """The examples of tests in the README pass with nothing configured."""
     if not README.exists():
         pytest.skip("the README is not part of this installation")
-    example = README.read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
+    example = README.read_text(encoding="utf-8").split("```python\n")[number].split("```")[0]
     run_project(test_it=example).assert_outcomes(passed=1)

@@ -49,7 +49,7 @@ def test_reading_the_clock() -> None:
         await asyncio.sleep(0.1)
         await asyncio.sleep(0.2)
         assert clock.elapsed == 0.3
-        assert repr(clock) == "<Clock at 100000, 0.3 s elapsed>"
+        assert repr(clock) == "<Clock at 100000.3, 0.3 s elapsed>"
         clock.begin()
         assert clock.elapsed == 0
 
@@ -86,6 +86,33 @@ def test_advance_stops_at_every_timer() -> None:
         ("a", 4),
         ("a again", 4),
     ]
+
+
+def test_advance_in_fractions() -> None:
+    """Several steps come to the same moment as one, whatever floats lose on the way."""
+
+    async def body(clock: Clock) -> list[str]:
+        seen: list[str] = []
+        asyncio.get_running_loop().call_later(0.6, seen.append, "timer")
+        for _ in range(3):
+            await clock.advance(0.2)
+        return seen
+
+    assert run(body) == ["timer"]
+
+
+def test_moments_are_told_to_the_nanosecond() -> None:
+    """However far time has run, no digit is lost in words."""
+
+    async def body(clock: Clock) -> None:
+        task = asyncio.create_task(asyncio.sleep(20_000_000.25))
+        await aldente.settle()
+        assert str(clock.pending[0]).startswith("at 20100000.25: 'Task-")
+        await clock.advance(20_000_000.125)
+        assert repr(clock) == "<Clock at 20100000.125, 20000000.125 s elapsed>"
+        task.cancel()
+
+    run(body)
 
 
 def test_advance_by_nothing() -> None:
@@ -263,6 +290,9 @@ def test_eventually_asks_at_the_very_end() -> None:
 
     async def body(clock: Clock) -> None:
         assert await aldente.eventually(lambda: clock.elapsed >= 1, within=1, every=0.3)
+        with pytest.raises(aldente.NeverTrue) as caught:
+            await aldente.eventually(bool, within=5, every=0.01)
+        assert caught.value.asked == 501
         assert await aldente.eventually(lambda: True, within=0)
 
     run(body)
@@ -299,7 +329,7 @@ def test_eventually_with_assertions() -> None:
         with pytest.raises(aldente.NeverTrue) as caught:
             await aldente.eventually(complain, within=0)
         assert str(caught.value).endswith(
-            "complain() was not true within 0 s. It was asked once; the last answer was it raised "
+            "complain() was not true within 0 s. It was asked once; the last time it raised "
             "AssertionError('never')."
         )
         assert str(caught.value.__cause__) == "never"

@@ -492,3 +492,36 @@ def test_a_job_that_waits_for_the_loop() -> None:
         )
 
     assert HOUR <= run(body) < HOUR + 60
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="needs Linux's account of threads")
+def test_a_thread_that_naps() -> None:
+    """A thread in time.sleep() is waited for in real time, for some seconds altogether."""
+
+    async def body(clock: Clock) -> tuple[float, float]:
+        loop, done = asyncio.get_running_loop(), asyncio.Event()
+
+        def work() -> None:
+            time.sleep(0.3)
+            loop.call_soon_threadsafe(done.set)
+
+        threading.Thread(target=work).start()
+        async with asyncio.timeout(HOUR):
+            await done.wait()
+        first = clock.elapsed
+        over = threading.Event()
+
+        def beat() -> None:
+            while not over.is_set():
+                time.sleep(0.01)
+
+        heart = threading.Thread(target=beat)
+        heart.start()
+        await asyncio.sleep(HOUR)
+        over.set()
+        return first, clock.elapsed
+
+    (first, elapsed), seconds = timed(body)
+    assert 0.25 < first < 60
+    assert elapsed - first == pytest.approx(HOUR)
+    assert seconds < 30

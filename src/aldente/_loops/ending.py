@@ -28,6 +28,8 @@ class Limits(NamedTuple):
 
 
 PATIENT = Limits(30.0, 60.0)
+# By virtual time, which costs nothing.
+UNHURRIED = Limits(86_400.0, 86_400.0)
 # Once the user has pressed Ctrl-C and waits for the prompt.
 IN_HURRY = Limits(3.0, 3.0)
 

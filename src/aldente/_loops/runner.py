@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from aldente import _asyncio_compat
 from aldente._loops.draining import AnyTask, describe_task, drain_tasks, give_up, try_cancel
 from aldente._loops.driving import run_task
-from aldente._loops.ending import IN_HURRY, PATIENT, end_loop, give_turns
+from aldente._loops.ending import IN_HURRY, PATIENT, UNHURRIED, end_loop, give_turns
 from aldente._loops.generator_host import GeneratorHost, raise_death
 from aldente._loops.interrupts import InterruptGuard
 from aldente._loops.observing import NoObserver, Observer
@@ -46,6 +46,7 @@ class LoopRunner:
             nothing else here refers to it then.
         debug: True for asyncio's debug mode; None leaves it to asyncio.
         observer: is told of its runs.
+        is_virtual: whether the time of the loop is virtual.
 
     Attributes:
         interrupted: whether Ctrl-C has ended a run.
@@ -73,7 +74,9 @@ class LoopRunner:
         *,
         keep: Callable[[list[asyncio.AbstractEventLoop]], bool] = lambda box: False,
         observer: Observer = _NO_OBSERVER,
+        is_virtual: bool = False,
     ) -> None:
+        self._is_virtual = is_virtual
         self._loop = loop_factory()
         self._keep = keep
         self._is_closed = False
@@ -213,8 +216,9 @@ class LoopRunner:
                 # Another tool's; what the tasks belong to has failed for that, and has said so.
                 give_up(leftover_tasks)
             elif not self._loop.is_closed():
-                limits = (IN_HURRY if in_hurry else PATIENT).at_most(self.timeout)
-                with self._interrupting_blocks(limits.tasks) as blocks:
+                real = (IN_HURRY if in_hurry else PATIENT).at_most(self.timeout)
+                limits = UNHURRIED if self._is_virtual else real
+                with self._interrupting_blocks(real.tasks) as blocks:
                     if not in_hurry:
                         give_turns(self._loop, self.leftover_tasks)
                         self._observer.on_leftovers(self)

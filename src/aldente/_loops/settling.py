@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import linecache
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 from aldente._loops.virtual.loop import VirtualTimeLoop
 from aldente._settings import parse_duration, parse_seconds
@@ -40,9 +40,17 @@ async def settle() -> None:
     await loop.when_settled()
 
 
+@overload
 async def eventually(
-    predicate: Callable[[], T | Awaitable[T]], within: float = 5.0, every: float = 0.01
-) -> T:
+    predicate: Callable[[], Awaitable[T]], within: float = ..., every: float = ...
+) -> T: ...
+
+
+@overload
+async def eventually(predicate: Callable[[], T], within: float = ..., every: float = ...) -> T: ...
+
+
+async def eventually(predicate: Callable[[], Any], within: float = 5.0, every: float = 0.01) -> Any:
     """Ask again and again until the answer is true, and return it.
 
     Args:
@@ -73,16 +81,19 @@ async def eventually(
         if answer:
             return answer
         remaining = end - loop.time()
-        if remaining <= 0:
-            shown = f"it raised {complaint!r}" if complaint is not None else repr(answer)
+        # Not once more for what floats have lost on the way.
+        if remaining <= every / 1000:
+            shown = (
+                f"the last answer was {answer!r}"
+                if complaint is None
+                else f"the last time it raised {complaint!r}"
+            )
             raise NeverTrue(_source_of(predicate), within, asked, shown) from complaint
         # Once more at the very end.
         await asyncio.sleep(min(every, remaining))
 
 
-async def _ask(
-    predicate: Callable[[], T | Awaitable[T]],
-) -> tuple[T | None, AssertionError | None]:
+async def _ask(predicate: Callable[[], Any]) -> tuple[Any, AssertionError | None]:
     try:
         answer = predicate()
         if inspect.isawaitable(answer):

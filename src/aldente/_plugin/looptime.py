@@ -26,8 +26,8 @@ def make_loop_current(item: pytest.Function) -> None:
 
 
 def is_there(config: pytest.Config) -> bool:
-    """Whether the plugin is loaded: the option is its own."""
-    return hasattr(config.option, "looptime")
+    """Whether the plugin is loaded (the option is its own), and the fixtures it looks for are."""
+    return hasattr(config.option, "looptime") and config.pluginmanager.has_plugin("asyncio")
 
 
 def request_runner_first(item: pytest.Item) -> None:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from aldente._loops.virtual.loop import VirtualTimeLoop
-from aldente._loops.virtual.timers import Timer, pending_timers
+from aldente._loops.virtual.timers import Timer, in_words, pending_timers
 from aldente._settings import parse_duration
 from aldente.errors import InvalidSetting, RealTimeError
 
@@ -38,7 +38,7 @@ class Clock:
         self._start = self.time()
 
     def __repr__(self) -> str:
-        return f"<Clock at {self.time():g}, {self.elapsed:g} s elapsed>"
+        return f"<Clock at {in_words(self.time())}, {in_words(self.elapsed)} s elapsed>"
 
     def time(self) -> float:
         """The loop time, in seconds; on a virtual-time loop it starts at 100,000."""
@@ -68,7 +68,9 @@ class Clock:
             RealTimeError: the loop's time is real, and can't be moved.
         """
         parse_duration("advance", seconds)
-        await self._advance_to(self.time() + seconds, f"clock.advance({seconds!r})")
+        # To the nanosecond, so that steps of fractions come to where one step comes to.
+        when = max(round(self.time() + seconds, 9), self.time())
+        await self._advance_to(when, f"clock.advance({seconds!r})")
 
     async def advance_to(self, when: float) -> None:
         """Let virtual time pass up to a moment, as `advance` does.
@@ -83,9 +85,8 @@ class Clock:
         parse_duration("advance_to", when)
         now = self.time()
         if when < now:
-            raise InvalidSetting(
-                "advance_to", when, f"Time never goes back, and it is {now:g} now."
-            )
+            allowed = f"Time never goes back, and it is {in_words(now)} now."
+            raise InvalidSetting("advance_to", when, allowed)
         await self._advance_to(when, f"clock.advance_to({when!r})")
 
     async def _advance_to(self, when: float, wanted: str) -> None:

@@ -11,7 +11,7 @@ import asyncio
 import os
 import sys
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from types import FrameType
 from typing import NamedTuple
 
@@ -41,6 +41,7 @@ class Threads:
     def __init__(self, loop: asyncio.AbstractEventLoop, bystanders: Collection[int]) -> None:
         self._loop = loop
         self._bystanders = bystanders
+        self._old = {thread.ident for thread in threading.enumerate()}
         # The states at the end of the last silence.
         self._silent: dict[int, _State] = {}
 
@@ -51,8 +52,7 @@ class Threads:
     def are_at_work(self) -> bool:
         """Whether a thread does a job for the loop, as those of anyio do."""
         return any(
-            getattr(thread, "loop", None) is self._loop
-            and not can_only_wait(frames.get(thread.ident or 0))
+            getattr(thread, "loop", None) is self._loop and not _is_idle(thread, frames)
             for thread, frames in self._others()
         )
 
@@ -62,6 +62,7 @@ class Threads:
             (frame := frames.get(thread.ident or 0)) is not None
             and not _is_worker(frame)
             and can_only_wait(frame)
+            and _waits_for_a_lock(thread)
             and any(map(_is_worker, _callers(frame)))
             for thread, frames in self._others()
         )
@@ -69,7 +70,7 @@ class Threads:
     def may_call_in(self) -> bool:
         """Whether there are threads of which nobody knows that they sleep."""
         return any(
-            not can_only_wait(frames.get(thread.ident or 0)) and not self._has_slept(thread)
+            not _is_idle(thread, frames) and not self._has_slept(thread)
             for thread, frames in self._others()
         )
 
@@ -79,7 +80,7 @@ class Threads:
         It may be asleep in the middle of a job, for longer than any silence.
         """
         return any(
-            not can_only_wait(frames.get(thread.ident or 0)) and not _waits_for_a_lock(thread)
+            not _is_idle(thread, frames) and not _waits_for_a_lock(thread)
             for thread, frames in self._others()
         )
 
@@ -87,6 +88,16 @@ class Threads:
         """Whether a thread is running, as far as the system tells."""
         return any(
             (state := _state_of(thread)) is not None and state.is_running
+            for thread, _ in self._others()
+        )
+
+    def are_napping(self) -> bool:
+        """Whether a thread that is younger than the loop is in ``time.sleep()``, on Linux.
+
+        It goes on by itself in a while, as one does that stands in for something slow.
+        """
+        return any(
+            thread.ident not in self._old and _system_call(thread)[:1] in _NAPS
             for thread, _ in self._others()
         )
 
@@ -140,6 +151,17 @@ def can_only_wait(frame: FrameType | None) -> bool:
     )
 
 
+def _is_idle(thread: threading.Thread, frames: Mapping[int, FrameType]) -> bool:
+    """Whether a thread waits for another one, and has not been woken from that right now.
+
+    One that is woken shows the same frame until it has its turn.
+    """
+    call = _system_call(thread)
+    return can_only_wait(frames.get(thread.ident or 0)) and (
+        not call or not _FUTEX or _waits_for_a_lock(thread)
+    )
+
+
 def _is_worker(frame: FrameType) -> bool:
     """Whether a frame is that in which a thread of an executor waits for jobs and does them."""
     return frame.f_code.co_name == "_worker" and frame.f_code.co_filename.endswith("thread.py")
@@ -157,25 +179,33 @@ def _waits_for_a_lock(thread: threading.Thread) -> bool:
 
     This is how threads wait for their next job in C too, as in `queue.SimpleQueue`.
     """
-    if _FUTEX is None:
-        return False
+    call = _system_call(thread)
+    # The fourth argument is the time-out.
+    return call[:1] == [_FUTEX] and int(call[4], 16) == 0
+
+
+def _system_call(thread: threading.Thread) -> list[str]:
+    """The number and the arguments of the system call a thread is in; ``running``, or nothing."""
+    if sys.platform != "linux":
+        return []
     try:
         with open(f"/proc/self/task/{thread.native_id}/syscall", encoding="ascii") as file:
-            # Its number and arguments, of which the fourth is the time-out; or "running".
-            call = file.read().split()
+            return file.read().split()
     except OSError:
-        return False
-    return call[0] == _FUTEX and int(call[4], 16) == 0
+        return []
 
 
-# The number of the system call with which threads wait for one another.
-_FUTEX = (
-    {"x86_64": "202", "aarch64": "98", "riscv64": "98", "ppc64le": "221", "s390x": "238"}.get(
-        os.uname().machine
-    )
-    if sys.platform == "linux"
-    else None
-)
+# The numbers of the system call with which threads wait for one another, and of that of
+# ``time.sleep()``, by machine.
+_NUMBERS = {
+    "x86_64": ("202", "230"),
+    "aarch64": ("98", "115"),
+    "riscv64": ("98", "115"),
+    "ppc64le": ("221", "248"),
+    "s390x": ("238", "262"),
+}
+_FUTEX, _NAP = _NUMBERS.get(os.uname().machine if sys.platform == "linux" else "", ("", ""))
+_NAPS = [[_NAP]] if _NAP else []
 
 
 def _state_of(thread: threading.Thread) -> _State | None:

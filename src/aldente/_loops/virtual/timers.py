@@ -30,7 +30,16 @@ class Timer(NamedTuple):
     def __str__(self) -> str:
         who = repr(self.task) if self.task is not None else "a callback"
         at = f" at {self.place}: {self.source}" if self.place is not None else ""
-        return f"at {self.when:g}: {who}{at}"
+        return f"at {in_words(self.when)}: {who}{at}"
+
+
+def in_words(when: float) -> str:
+    """A moment, to the nanosecond.
+
+    >>> in_words(100_000.5), in_words(20_000_000.0)
+    ('100000.5', '20000000')
+    """
+    return f"{when:.9f}".rstrip("0").rstrip(".")
 
 
 def pending_timers(loop: asyncio.AbstractEventLoop) -> tuple[Timer, ...]:

@@ -20,6 +20,11 @@ from aldente.errors import DeadlockError, EndlessTimeError
 if TYPE_CHECKING:
     from aldente._loops.virtual.loop import VirtualTimeLoop
 
+# How long threads that are in time.sleep() are waited for in a loop's life, in real seconds. Some
+# threads sleep again and again, as SQLite does until another connection's lock is gone: it gives up
+# after five seconds, when time should long have jumped to where that lock is released.
+NAPS = 2.0
+
 Events = list[tuple[selectors.SelectorKey, int]]
 
 
@@ -46,6 +51,7 @@ class VirtualSelector(selectors.BaseSelector):
         self._patience = patience
         self._peers = Peers()
         self._threads = Threads(loop, bystanders)
+        self._naps = NAPS
         self._jumps = 0
         self._end: float | None = None
 
@@ -124,6 +130,11 @@ class VirtualSelector(selectors.BaseSelector):
             return []
         may_hear = self._peers.may_be_heard() or self._threads.may_call_in()
         if may_hear:
+            if self._naps > 0 and self._threads.are_napping():
+                began = monotonic()
+                events = self._follow_real_time(when, at_most=self._patience)
+                self._naps -= monotonic() - began
+                return events
             events = self._listen()
             if events or _asyncio_compat.may_have_ready_callbacks(loop):
                 return events

@@ -108,7 +108,9 @@ class LoopRegistry:
 
             virtual_factory = virtual.loop_factory(item, self.watch)
             if virtual_factory is not None:
-                return LoopRunner(virtual_factory, self._debug, observer=self.watch)
+                return LoopRunner(
+                    virtual_factory, self._debug, observer=self.watch, is_virtual=True
+                )
         if factory is None:
             return LoopRunner(self._pool, self._debug, keep=self._pool.keep, observer=self.watch)
         return LoopRunner(factory, self._debug, observer=self.watch)

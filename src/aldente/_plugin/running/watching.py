@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import weakref
 from collections.abc import Collection, Iterator
 from typing import Any
@@ -31,7 +32,7 @@ from aldente._plugin.findings.allowing import is_allowed_somewhere
 from aldente._plugin.findings.hooks import hooks_of
 from aldente._plugin.options import settings_of
 from aldente._records import Finding, Level
-from aldente.errors import AldenteError, DeadlockError, InvalidSetting
+from aldente.errors import AldenteError, DeadlockError, EndlessTimeError, InvalidSetting
 
 AnyTask = asyncio.Task[Any]
 
@@ -249,6 +250,9 @@ class LoopWatch:
             return False
         if isinstance(error, DeadlockError):
             return self._is_on("deadlock") and self._on_deadlock(runner, 0.0)
+        if isinstance(error, EndlessTimeError):
+            inside = f"{self._config.rootpath}{os.sep}"
+            error.timers = [timer.replace(inside, "") for timer in error.timers]
         runner.end(error)
         return True
 
