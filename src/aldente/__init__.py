@@ -8,15 +8,18 @@ A map of the code, from the bottom up; imports go downward only:
     Plain values: the scope of an event loop, rules and findings; all settings, their defaults and
     their validation.
 ``_asyncio_compat``
-    The only module that touches private names of asyncio.
+    The only package that touches private names of asyncio.
 ``_loops``
     Runs coroutines on an event loop from synchronous code: the runner, the task that hosts an async
-    generator, draining, Ctrl-C, context variables. Knows nothing of pytest.
+    generator, draining, Ctrl-C, context variables; ``_loops.virtual`` has the loop of virtual time.
+    Knows nothing of pytest.
 ``_guards``
     The rules: one pitfall a module, which reports findings; and the thread that looks at running
     loops for those that hang. Knows nothing of pytest.
 ``_diagnosis``
     Says in words what tasks wait for and what rules have found. Knows nothing of the rules.
+``_explore``
+    Runs whole programs. Knows nothing of pytest.
 ``_plugin``
     The pytest plugin: which tests and fixtures are aldente's, on which loop they run, how their
     outcome is shown, and what becomes of findings. ``_plugin.pytest_compat`` is the only module

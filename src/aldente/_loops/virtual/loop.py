@@ -68,6 +68,12 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
             False to have the loop go on: wait for what can't happen, or run on. Without it the loop
             raises them.
 
+    Attributes:
+        jobs: how many jobs of executors nobody has given up yet.
+        limits: how far time may run, in seconds of loop time, and in how many jumps.
+        on_stuck: as the argument.
+        waiting: what the loop has for its selector.
+
     >>> with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
     ...     runner.run(asyncio.sleep(3600, "an hour later"))
     'an hour later'

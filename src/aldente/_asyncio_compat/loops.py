@@ -1,0 +1,147 @@
+"""What loops keep to themselves: what they know and run, and who makes them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+from collections.abc import AsyncGenerator, Callable, Iterator
+from types import CodeType
+from typing import Any
+
+
+def is_loop_running_here() -> bool:
+    """Whether an event loop is running in this thread.
+
+    ``_get_running_loop`` is documented as the form of ``get_running_loop`` that does not raise; it
+    is several times cheaper than catching an exception. Checked on CPython 3.11, 3.12 and 3.13.
+    """
+    return asyncio._get_running_loop() is not None
+
+
+def current_event_loop() -> asyncio.AbstractEventLoop | None:
+    """The loop that ``asyncio.set_event_loop`` made current in this thread, or None.
+
+    The public ``get_event_loop`` makes a loop where there is none, or raises, and warns. ``_local``
+    is where asyncio's own policy keeps it; other policies answer None. Checked on CPython 3.11,
+    3.12 and 3.13.
+    """
+    policy = asyncio.events._event_loop_policy  # type: ignore[attr-defined]
+    return getattr(getattr(policy, "_local", None), "_loop", None)
+
+
+def may_have_ready_callbacks(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether callbacks may be waiting for their turn; False only if there surely are none.
+
+    ``_ready`` is the queue of ``BaseEventLoop``. Loops that do not show it (uvloop) answer True,
+    and go round once more. Checked on CPython 3.11, 3.12 and 3.13.
+    """
+    return bool(getattr(loop, "_ready", True))
+
+
+def may_have_async_generators(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether the loop may know unfinished async generators; False only if it surely does not.
+
+    ``_asyncgens`` is a weak set of ``BaseEventLoop``. Loops without it (uvloop) answer True, and
+    are asked to shut down whatever they have, as are those whose method somebody has replaced.
+    Checked on CPython 3.11, 3.12 and 3.13.
+    """
+    return bool(getattr(loop, "_asyncgens", True)) or "shutdown_asyncgens" in getattr(
+        loop, "__dict__", {}
+    )
+
+
+def may_have_default_executor(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether the loop may have started its default executor; False only if it surely did not.
+
+    ``_default_executor`` is None on ``BaseEventLoop`` until ``run_in_executor(None, ...)`` is first
+    called. Loops without it (uvloop) answer True. Checked on CPython 3.11, 3.12 and 3.13.
+    """
+    return getattr(loop, "_default_executor", True) is not None
+
+
+def is_policy_untouched() -> bool:
+    """Whether `asyncio.new_event_loop` makes asyncio's own kind of loop, as far as is known.
+
+    ``_event_loop_policy`` is None or asyncio's own policy until somebody sets another one. The
+    public ``get_event_loop_policy`` warns since CPython 3.14. Checked on CPython 3.11, 3.12 and
+    3.13.
+    """
+    policy = asyncio.events._event_loop_policy  # type: ignore[attr-defined]
+    if asyncio.events.new_event_loop is not _NEW_EVENT_LOOP:
+        return False
+    policy_class: Any = type(policy)
+    return policy is None or (
+        _is_from_asyncio(policy_class) and "new_event_loop" not in vars(policy)
+    )
+
+
+@contextlib.contextmanager
+def on_first_iteration(notice: Callable[[AsyncGenerator[Any, Any]], object]) -> Iterator[None]:
+    """While entered, a function is called with each async generator that starts on a loop.
+
+    ``_asyncgen_firstiter_hook`` is what a loop gives to ``sys.set_asyncgen_hooks`` when it starts
+    to run; a hook that is set from outside would be undone by that. Loops without it (uvloop)
+    notice nothing. Checked on CPython 3.11, 3.12 and 3.13.
+    """
+    owner: Any = asyncio.BaseEventLoop
+    original = owner._asyncgen_firstiter_hook
+
+    def hook(loop: Any, generator: AsyncGenerator[Any, Any]) -> None:
+        notice(generator)
+        original(loop, generator)
+
+    owner._asyncgen_firstiter_hook = hook
+    try:
+        yield
+    finally:
+        owner._asyncgen_firstiter_hook = original
+
+
+def unfinished_async_generators(
+    loop: asyncio.AbstractEventLoop,
+) -> list[AsyncGenerator[Any, Any]]:
+    """The async generators that were started on a loop and have not ended.
+
+    Loops that do not show theirs (uvloop) give none. Checked on CPython 3.11, 3.12 and 3.13.
+    """
+    return list(getattr(loop, "_asyncgens", ()))
+
+
+def is_waiting_for_nothing(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether nothing in this process but another thread can make anything happen on a loop.
+
+    No callback is ready, no timer is set, no signal is handled, and the selector watches nothing
+    but the loop's own wake-up. Asked from another thread, hence only a first opinion. Loops that do
+    not show these (uvloop) answer False. Checked on CPython 3.11, 3.12 and 3.13.
+    """
+    selector = getattr(loop, "_selector", None)
+    if selector is None or not hasattr(loop, "_scheduled"):
+        return False
+    return (
+        not loop._ready  # type: ignore[attr-defined]
+        and not getattr(loop, "_signal_handlers", None)
+        and len(selector.get_map() or ()) <= 1
+        and all(handle.cancelled() for handle in list(getattr(loop, "_scheduled", ())))
+    )
+
+
+# ``BaseEventLoop._check_running`` is where every way of running a loop asks whether one may run
+# now, and raises if not. The public methods would have to be replaced one by one, and run for every
+# test; this one is called as often but has one place. Checked on CPython 3.11, 3.12 and 3.13; where
+# it is missing nothing is replaced.
+RUN_CHECK = "_check_running"
+
+
+# What runs each callback of a loop: a step of the loop is one run of this code. Checked on CPython
+# 3.11, 3.12 and 3.13.
+STEP_CODE: CodeType = asyncio.Handle._run.__code__
+
+
+_NEW_EVENT_LOOP = asyncio.events.new_event_loop
+
+
+@functools.cache
+def _is_from_asyncio(policy_class: Any) -> bool:
+    module: str = policy_class.__module__
+    return module.startswith("asyncio.")

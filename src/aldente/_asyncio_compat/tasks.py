@@ -1,0 +1,194 @@
+"""What tasks and what they wait for keep to themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import sys
+from typing import Any
+
+
+def hide_task(task: asyncio.Task[Any]) -> None:
+    """Take a task out of ``asyncio.all_tasks()`` until `show_task` puts it back.
+
+    ``_unregister_task`` is documented under "Extending asyncio" for task implementations of third
+    parties, but not exported by the stubs. Checked on CPython 3.11, 3.12 and 3.13.
+    """
+    asyncio.tasks._unregister_task(task)
+
+
+def show_task(task: asyncio.Task[Any]) -> None:
+    """Put a task back into ``asyncio.all_tasks()``; the counterpart of `hide_task`."""
+    asyncio.tasks._register_task(task)
+
+
+def may_have_tasks(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether `asyncio.all_tasks` may have tasks of the loop; False only if it surely does not.
+
+    ``_scheduled_tasks`` and ``_eager_tasks`` (3.12 and 3.13; ``_all_tasks`` on 3.11) hold the tasks
+    of all loops, so when they are empty there are none. Asking costs a tenth of listing them.
+    Checked on CPython 3.11, 3.12 and 3.13; later ones keep their tasks elsewhere and are asked for
+    the list.
+    """
+    return any(_TASK_SETS) if _TASK_SETS else True
+
+
+# The sets inside the weak ones, which are asked in a tenth of the time.
+_TASK_SETS = [
+    getattr(getattr(asyncio.tasks, name), "data", getattr(asyncio.tasks, name))
+    for name in ("_all_tasks", "_scheduled_tasks", "_eager_tasks")
+    if hasattr(asyncio.tasks, name) and sys.version_info < (3, 14)
+]
+
+
+def silence_destroyed_task(task: asyncio.Task[Any]) -> None:
+    """Keep a task that was given up from logging "Task was destroyed but it is pending!".
+
+    ``_log_destroy_pending`` is the switch asyncio uses itself in ``run_until_complete`` and
+    ``gather`` for tasks it has already accounted for. Checked on CPython 3.11, 3.12 and 3.13.
+    """
+    task._log_destroy_pending = False  # type: ignore[attr-defined]
+
+
+def waited_future(task: asyncio.Task[Any]) -> asyncio.Future[Any] | None:
+    """The future that a suspended task waits for; None when it is to run, or runs.
+
+    No public name gives it: ``Task.get_stack`` gives the outermost frame only, and awaitables
+    written in C show no frames. ``_fut_waiter`` is what ``Task.cancel`` cancels. Checked on CPython
+    3.11, 3.12 and 3.13.
+    """
+    future: asyncio.Future[Any] | None = getattr(task, "_fut_waiter", None)
+    return future
+
+
+def gathered_futures(future: asyncio.Future[Any]) -> list[asyncio.Future[Any]] | None:
+    """The futures that a future of ``asyncio.gather`` waits for; None for any other future.
+
+    ``_GatheringFuture._children`` is the only way from the one to the others; callbacks lead the
+    other way. Checked on CPython 3.11, 3.12 and 3.13.
+    """
+    gathering = getattr(asyncio.tasks, "_GatheringFuture", None)
+    if gathering is None or not isinstance(future, gathering):
+        return None
+    return list(getattr(future, "_children", ()))
+
+
+def shielded_future(future: asyncio.Future[Any]) -> asyncio.Future[Any] | None:
+    """The future that ``asyncio.shield`` shields by the given one; None when it is another's.
+
+    Only the closure of the callback that ``shield`` leaves on its future knows the inner one; there
+    is no public list of callbacks. Checked on CPython 3.11, 3.12 and 3.13.
+    """
+    inner: asyncio.Future[Any] | None = _callback_variable(
+        future, "shield.<locals>._outer_done_callback", "inner"
+    )
+    return inner
+
+
+def is_executor_future(future: asyncio.Future[Any]) -> bool:
+    """Whether a future stands for one of `concurrent.futures`, as ``run_in_executor`` makes it.
+
+    ``asyncio.wrap_future`` leaves no public sign but a callback. Checked on CPython 3.11, 3.12 and
+    3.13.
+    """
+    function = "_chain_future.<locals>._call_check_cancel"
+    return _callback_variable(future, function, "source") is not None
+
+
+def _callback_variable(future: asyncio.Future[Any], function: str, variable: str) -> Any:
+    """What a variable is in the closure of a future's callback; None if there is no such thing."""
+    for callback, _ in getattr(future, "_callbacks", None) or ():
+        if getattr(callback, "__qualname__", None) == function:
+            return inspect.getclosurevars(callback).nonlocals.get(variable)
+    return None
+
+
+def task_group_tasks(group: asyncio.TaskGroup) -> list[asyncio.Task[Any]]:
+    """The tasks of a task group that are not done.
+
+    ``TaskGroup`` shows them in its ``repr`` only, as a count; ``_tasks`` is the set. Checked on
+    CPython 3.11, 3.12 and 3.13.
+    """
+    return list(getattr(group, "_tasks", ()))
+
+
+def lock_of_condition(condition: asyncio.Condition) -> asyncio.Lock | None:
+    """The lock that a condition locks.
+
+    ``Condition`` offers the lock's methods, but not the lock, which several conditions may share.
+    Checked on CPython 3.11, 3.12 and 3.13.
+    """
+    lock: asyncio.Lock | None = getattr(condition, "_lock", None)
+    return lock
+
+
+def unfinished_count(queue: asyncio.Queue[Any]) -> int | None:
+    """How many items of a queue still lack a ``task_done()``; None when it doesn't tell.
+
+    Only ``repr`` shows ``_unfinished_tasks``, as text. Checked on CPython 3.11, 3.12 and 3.13.
+    """
+    count = getattr(queue, "_unfinished_tasks", None)
+    return count if isinstance(count, int) else None
+
+
+def as_completed_futures(
+    variables: dict[str, Any], loop: asyncio.AbstractEventLoop
+) -> list[asyncio.Future[Any]]:
+    """The futures of an ``asyncio.as_completed`` that are not done.
+
+    There is no public way from what ``as_completed`` gives to the futures. From CPython 3.13 on an
+    object keeps them in ``_todo``; before, only the callback of each future leads to the queue from
+    which the next one is taken. Checked on CPython 3.11, 3.12 and 3.13.
+
+    Args:
+        variables: those of the coroutine that waits for the next future.
+        loop: the loop whose tasks are looked at; before CPython 3.13 bare futures are not found.
+    """
+    if "self" in variables:
+        return list(getattr(variables["self"], "_todo", ()))
+    queue = variables.get("done")
+    function = "as_completed.<locals>._on_completion"
+    return [
+        task
+        for task in asyncio.all_tasks(loop)
+        if queue is not None and _callback_variable(task, function, "done") is queue
+    ]
+
+
+def has_unseen_exception(task: asyncio.Task[Any]) -> bool:
+    """Whether a task that is done has an exception that nobody has asked for.
+
+    ``exception()`` would count as asking. ``_log_traceback`` is an attribute of every future and is
+    true as long as asyncio would log the exception. Checked on CPython 3.11, 3.12 and 3.13.
+    """
+    return bool(getattr(task, "_log_traceback", True))
+
+
+def tasks_with_unseen_exceptions(loop: asyncio.AbstractEventLoop) -> list[asyncio.Task[Any]]:
+    """The failed tasks of a loop, as far as they are alive, whose exception nobody has asked for.
+
+    ``all_tasks`` leaves out tasks that are done. ``_scheduled_tasks`` (``_all_tasks`` on 3.11) has
+    them until they are freed, those apart that were eager and never waited. Checked on CPython
+    3.11, 3.12 and 3.13; later ones keep their tasks elsewhere and give none.
+    """
+    tasks: Any = getattr(asyncio.tasks, "_scheduled_tasks", None)
+    if tasks is None:
+        tasks = getattr(asyncio.tasks, "_all_tasks", ())
+    for _ in range(1000):
+        try:
+            found: list[asyncio.Task[Any]] = list(tasks)
+            break
+        except RuntimeError:
+            # Another thread has made a task meanwhile; asyncio itself tries as often.
+            continue
+    else:
+        return []
+    failed = [
+        task
+        for task in found
+        if task.done()
+        and not task.cancelled()
+        and task.get_loop() is loop
+        and has_unseen_exception(task)
+    ]
+    return sorted(failed, key=asyncio.Task.get_name)

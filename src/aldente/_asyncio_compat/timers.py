@@ -1,0 +1,79 @@
+"""What asyncio's own kind of loop keeps to itself of its clock and its timers."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from types import CodeType
+from typing import Any
+
+
+def set_clock_resolution(loop: asyncio.BaseEventLoop, seconds: float) -> None:
+    """Say how much ahead of their time a loop may run its timers.
+
+    ``_clock_resolution`` is read on every turn, and set from the real clock when a loop is made;
+    there is no public way to say that another clock is finer. Checked on CPython 3.11, 3.12 and
+    3.13.
+    """
+    loop._clock_resolution = seconds  # type: ignore[attr-defined]
+
+
+def next_timer(loop: asyncio.BaseEventLoop) -> float | None:
+    """The time of the next timer, in seconds of loop time; None when there is none.
+
+    The loop tells its selector how long it may sleep, from which the time can't be had exactly.
+    ``_scheduled`` is the heap of timers, without cancelled ones at its top while the selector is
+    asked. Checked on CPython 3.11, 3.12 and 3.13.
+    """
+    scheduled: list[asyncio.TimerHandle] = loop._scheduled  # type: ignore[attr-defined]
+    return scheduled[0].when() if scheduled else None
+
+
+def timers_of(loop: asyncio.AbstractEventLoop) -> list[asyncio.TimerHandle]:
+    """The timers of a loop that are not cancelled, the next first; see `next_timer`.
+
+    Loops that do not show theirs (uvloop) give none.
+    """
+    scheduled = [handle for handle in getattr(loop, "_scheduled", ()) if not handle.cancelled()]
+    return sorted(scheduled, key=asyncio.TimerHandle.when)
+
+
+def task_of_timer(
+    handle: asyncio.TimerHandle, waiting: dict[int, asyncio.Task[Any]]
+) -> asyncio.Task[Any] | None:
+    """The task that a timer wakes or limits; None when it calls a callback.
+
+    A sleep's future is an argument of the callback, and ``asyncio.timeout`` is the object of its
+    method, with the task as ``_task``. Checked on CPython 3.11, 3.12 and 3.13.
+
+    Args:
+        handle: the timer.
+        waiting: the tasks by the `id` of the future that each waits for.
+    """
+    for argument in getattr(handle, "_args", None) or ():
+        if id(argument) in waiting:
+            return waiting[id(argument)]
+    owner = getattr(getattr(handle, "_callback", None), "__self__", None)
+    task = getattr(owner, "_task", None)
+    return task if isinstance(task, asyncio.Task) else None
+
+
+def code_of_timer(handle: asyncio.TimerHandle) -> CodeType | None:
+    """The code that a timer runs; None when it isn't Python's.
+
+    ``_callback`` is what ``call_at`` was given. Checked on CPython 3.11, 3.12 and 3.13.
+    """
+    callback = getattr(handle, "_callback", None)
+    while isinstance(callback, functools.partial):
+        callback = callback.func
+    code: CodeType | None = getattr(callback, "__code__", None)
+    return code
+
+
+def handles_signals(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether a loop handles signals, of which only its self-pipe tells.
+
+    ``_signal_handlers`` is what ``add_signal_handler`` fills. Checked on CPython 3.11, 3.12 and
+    3.13.
+    """
+    return bool(getattr(loop, "_signal_handlers", None))
