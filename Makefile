@@ -25,7 +25,7 @@ COVERAGE := build/coverage
 IN_PARALLEL := -n $(JOBS) --dist loadfile
 
 # What the other Pythons need not show too.
-NEWEST_ONLY := docs README.md tests/packaging tests/plugin/coexistence
+NEWEST_ONLY := docs README.md tests/packaging tests/plugin/coexistence tests/conformance/test_interpreters_own.py
 
 # Looking for Pythons takes a second, which help and clean need not wait for.
 ifneq ($(filter-out help clean,$(or $(MAKECMDGOALS),help)),)
@@ -62,8 +62,9 @@ demo: .venv/demo/.installed
 	cd $(EXAMPLE) && ../../.venv/demo/bin/python -m pytest -v
 	.venv/demo/bin/python tools/run_demo.py
 
-##   make test          lint; run all tests on every Python found, and the example's; documentation, packaging and
-##                      tests beside other plugins on the newest only ("make compat" runs the latter on all)
+##   make test          lint; run all tests on every Python found, and the example's; documentation, packaging,
+##                      the interpreter's own tests and those beside other plugins on the newest only
+##                      ("make compat" runs the latter two on all)
 .PHONY: test
 test: lint coverage $(VERSIONS:%=example-%)
 	@echo "Tested on Python $(VERSIONS).$(if $(MISSING), No Python $(MISSING) was found here.)"
@@ -113,7 +114,7 @@ compat: $(VERSIONS:%=oldest-%) with-pytest-asyncio
 ##   make oldest-3.12   run the tests with the oldest pytest that aldente supports, on one Python
 .PHONY: $(VERSIONS:%=oldest-%)
 $(VERSIONS:%=oldest-%): oldest-%: .venv/oldest-%/.installed
-	.venv/oldest-$*/bin/python -m pytest $(IN_PARALLEL) tests/unit tests/plugin
+	.venv/oldest-$*/bin/python -m pytest $(IN_PARALLEL) tests/unit tests/plugin tests/conformance
 
 .PHONY: with-pytest-asyncio
 with-pytest-asyncio: .venv/with-pytest-asyncio/.installed

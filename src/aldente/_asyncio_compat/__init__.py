@@ -36,6 +36,7 @@ from aldente._asyncio_compat.tasks import (
 )
 from aldente._asyncio_compat.timers import (
     code_of_timer,
+    forget_innermost_frame,
     handles_signals,
     next_timer,
     set_clock_resolution,
@@ -58,6 +59,7 @@ __all__ = [
     "as_completed_futures",
     "code_of_timer",
     "current_event_loop",
+    "forget_innermost_frame",
     "gathered_futures",
     "handles_signals",
     "has_unseen_exception",

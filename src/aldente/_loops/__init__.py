@@ -14,6 +14,10 @@
     `Observer`: is told of the runs of loops.
 ``interrupts``
     Turns Ctrl-C into a cancellation while a loop runs.
+``settling``
+    Waits for what code under test does by itself.
+``virtual``
+    The loop of virtual time, and its clock.
 ``contexts``
     Carries changes of context variables between tasks and the code around them.
 """

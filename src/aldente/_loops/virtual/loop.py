@@ -143,7 +143,10 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
                     when = math.nextafter(self._now, math.inf)
             numbered = when = _When(when)
             self._timers = numbered.number = self._timers + 1
-        return super().call_at(when, callback, *args, context=context)
+        timer = super().call_at(when, callback, *args, context=context)
+        if self.get_debug():
+            _asyncio_compat.forget_innermost_frame(timer)
+        return timer
 
     def run_forever(self) -> None:
         """As asyncio's; the other clocks follow meanwhile."""

@@ -7,6 +7,7 @@ of the loop can still make something ready; if nothing can, time jumps.
 from __future__ import annotations
 
 import selectors
+import signal
 from collections.abc import Collection, Mapping
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -123,7 +124,12 @@ class VirtualSelector(selectors.BaseSelector):
             events = self._real.select(0)
             if events:
                 return events
-        if loop.is_held or self._threads.are_at_work() or self._are_jobs_running():
+        if (
+            loop.is_held
+            or self._threads.are_at_work()
+            or self._are_jobs_running()
+            or (_asyncio_compat.handles_signals(loop) and _is_alarm_set())
+        ):
             return self._follow_real_time(when)
         if _asyncio_compat.may_have_ready_callbacks(loop):
             # A thread has called in before it went to wait.
@@ -213,3 +219,10 @@ class VirtualSelector(selectors.BaseSelector):
         if self._loop.on_stuck is None:
             raise error
         return self._loop.on_stuck(self._loop, error)
+
+
+def _is_alarm_set() -> bool:
+    """Whether the system is to send this process a signal at some time."""
+    getitimer = getattr(signal, "getitimer", None)
+    # By real time, and by the processor time of the process, which no waiting spends.
+    return getitimer is not None and getitimer(signal.ITIMER_REAL)[0] > 0

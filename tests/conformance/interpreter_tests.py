@@ -1,0 +1,216 @@
+"""Runs a module of the interpreter's own asyncio tests on virtual time: a program.
+
+    python -m tests.conformance.interpreter_tests test_locks
+
+It puts `VirtualTimeLoop` wherever these tests make a loop, and prints a line of JSON for each test:
+its name, its outcome, and whether a virtual-time loop was made for it. Tests of what is simulated
+(a loop of mocks, transports of mocks) make none and prove nothing here; they are run all the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import faulthandler
+import importlib
+import json
+import selectors
+import sys
+import time
+import unittest
+from collections.abc import Generator, Iterator
+from contextvars import Context
+from types import ModuleType
+from typing import Any
+from unittest import mock
+
+from aldente._loops.virtual.loop import VirtualTimeLoop
+from tests.conformance.exclusions import find_exclusion
+
+# All of a module takes a few seconds.
+SECONDS_AT_MOST = 60
+
+# In these modules what the loop watches is simulated too, by asyncio's own loop for tests.
+WITH_SIMULATED_DESCRIPTORS = ("test_selector_events", "test_unix_events", "test_proactor_events")
+
+
+class TestedLoop(VirtualTimeLoop):
+    """A virtual-time loop that is made as the tests make theirs."""
+
+    made = 0
+
+    def __init__(self, selector: selectors.BaseSelector | None = None) -> None:
+        TestedLoop.made += 1
+        if selector is None:
+            super().__init__()
+        else:
+            with mock.patch.object(selectors, "DefaultSelector", return_value=selector):
+                super().__init__()
+
+
+class ScriptedLoop(TestedLoop):
+    """A virtual-time loop in the place of ``TestLoop``, the loop for tests of asyncio's tests.
+
+    Those move its time by hand, by a generator that is sent the time of each timer that is set,
+    checks it, and yields how far time is to move. Here the times are checked all the same, but time
+    moves by itself.
+    """
+
+    def __init__(self, make_script: Any = None) -> None:
+        super().__init__()
+        self.start_anew(0.0)
+        self._set: list[float] = []
+        self._script: Generator[float | None, float, None] | None = None
+        if make_script is not None:
+            self._script = make_script()
+            next(self._script)
+
+    def advance_time(self, seconds: float) -> None:
+        """Let time pass while a task runs, as only this loop for tests can."""
+        self.move_to(self.time() + seconds)
+
+    def call_at(  # type: ignore[override]
+        self, when: float, callback: Any, *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        self._set.append(when)
+        return super().call_at(when, callback, *args, context=context)
+
+    def _run_once(self) -> None:
+        super()._run_once()  # type: ignore[misc]
+        set_now, self._set = self._set, []
+        if self._script is not None:
+            for when in set_now:
+                self._script.send(when)
+
+    def close(self) -> None:
+        super().close()
+        if self._script is not None:
+            script, self._script = self._script, None
+            try:
+                script.send(0)
+            except StopIteration:
+                pass
+            else:
+                raise AssertionError("The script of the time has not ended")
+
+
+def import_on_virtual_time(name: str) -> ModuleType:
+    """Import a module of the tests so that all loops it makes are virtual-time loops."""
+    test_utils: Any = importlib.import_module("test.test_asyncio.utils")
+    if name not in WITH_SIMULATED_DESCRIPTORS:
+        test_utils.TestLoop = ScriptedLoop
+    places: list[tuple[Any, str]] = [
+        (asyncio, "SelectorEventLoop"),
+        (asyncio.unix_events._UnixDefaultEventLoopPolicy, "_loop_factory"),
+    ]
+    if hasattr(asyncio, "EventLoop"):
+        places.append((asyncio, "EventLoop"))
+    if name == "test_selector_events":
+        places.append((asyncio.selector_events, "BaseSelectorEventLoop"))
+    for owner, attribute in places:
+        if not hasattr(owner, attribute):
+            raise AttributeError(f"{owner} has no {attribute} that could be replaced")
+        setattr(owner, attribute, TestedLoop)
+    return importlib.import_module(f"test.test_asyncio.{name}")
+
+
+class Report(unittest.TestResult):
+    """Prints a line of JSON for each test.
+
+    The names of its methods are those of unittest.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._before = TestedLoop.made
+        self._began = time.perf_counter()
+        self._outcome, self._detail = "passed", ""
+
+    def startTest(self, test: unittest.TestCase) -> None:  # noqa: N802
+        super().startTest(test)
+        self._begin()
+
+    def stopTest(self, test: unittest.TestCase) -> None:  # noqa: N802
+        super().stopTest(test)
+        self._print(test, TestedLoop.made > self._before, time.perf_counter() - self._began)
+        # Some versions tell of no start of a test that is skipped.
+        self._begin()
+
+    def _print(self, test: object, is_virtual: bool, seconds: float) -> None:
+        line = {
+            "name": name_of(test),
+            "outcome": self._outcome,
+            "detail": self._detail,
+            "is_virtual": is_virtual,
+            "seconds": round(seconds, 3),
+        }
+        print(json.dumps(line), file=sys.__stdout__, flush=True)
+
+    def _fail(self, test: Any, err: Any) -> None:
+        self._outcome = "failed"
+        self._detail += self._exc_info_to_string(err, test)  # type: ignore[attr-defined]
+        if not isinstance(test, unittest.TestCase):
+            # What a whole class or module shares.
+            self._print(test, False, 0.0)
+
+    def addError(self, test: Any, err: Any) -> None:  # noqa: N802
+        super().addError(test, err)
+        self._fail(test, err)
+
+    def addFailure(self, test: Any, err: Any) -> None:  # noqa: N802
+        super().addFailure(test, err)
+        self._fail(test, err)
+
+    def addSubTest(self, test: Any, subtest: Any, err: Any) -> None:  # noqa: N802
+        super().addSubTest(test, subtest, err)
+        if err is not None:
+            self._fail(test, err)
+
+    def add_excluded(self, test: unittest.TestCase) -> None:
+        """A test is not run."""
+        self._outcome, self._detail = "excluded", ""
+        self._print(test, False, 0.0)
+
+    def addSkip(self, test: Any, reason: str) -> None:  # noqa: N802
+        super().addSkip(test, reason)
+        self._outcome, self._detail = "skipped", reason
+
+
+def name_of(test: object) -> str:
+    """The name of a test without that of its module: ``LockTests.test_repr``."""
+    if isinstance(test, unittest.TestCase):
+        return test.id().split(".", 3)[-1]
+    return str(test)
+
+
+def tests_of(suite: unittest.TestSuite) -> Iterator[unittest.TestCase]:
+    """The tests of a suite and of those within it."""
+    for test in suite:
+        if isinstance(test, unittest.TestSuite):
+            yield from tests_of(test)
+        else:
+            yield test
+
+
+def main(module_name: str, *only: str) -> None:
+    """Run the tests of a module that are not excluded; or those of the names that are given."""
+    faulthandler.dump_traceback_later(SECONDS_AT_MOST, exit=True)
+    module = import_on_virtual_time(module_name)
+    report = Report()
+    suite = unittest.TestSuite()
+    for test in tests_of(unittest.defaultTestLoader.loadTestsFromModule(module)):
+        if only:
+            is_excluded = name_of(test) not in only
+        else:
+            is_excluded = find_exclusion(module_name, name_of(test)) is not None
+        if is_excluded:
+            report.add_excluded(test)
+        else:
+            suite.addTest(test)
+    suite.run(report)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
