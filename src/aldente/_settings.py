@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -285,7 +284,7 @@ def parse_duration(name: str, value: object) -> float:
     >>> parse_duration("within", 2)
     2.0
     """
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < math.inf:
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e300:
         return float(value)
     raise InvalidSetting(name, value, "It must be a number of seconds of at least 0.")
 

@@ -413,7 +413,8 @@ class EndlessTimeError(AldenteError):
         lines = "".join(f"\n  {timer}" for timer in self.timers[:10])
         return (
             f"Virtual time ran on for more than {how_far}, and was stopped: something sleeps again "
-            f"and again while nothing else happens. These timers kept it going:{lines}\n"
+            "and again, or for longer than that, while nothing else happens. These timers kept it "
+            f"going:{lines}\n"
             "Mend: cancel what runs for ever when the test no longer needs it, or set a time-out; "
             "aldente_max_virtual_time says how far time may run, in seconds."
         )

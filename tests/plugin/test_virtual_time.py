@@ -488,7 +488,7 @@ def test_what_is_left_is_ended(run_project: RunProject) -> None:
             try:
                 await asyncio.sleep(3600)
             finally:
-                await asyncio.sleep(3600)
+                await asyncio.sleep(20)
 
         async def endless():
             while True:
@@ -511,7 +511,45 @@ def test_what_is_left_is_ended(run_project: RunProject) -> None:
     )
     result.assert_outcomes(passed=3, errors=1)
     result.stdout.fnmatch_lines(
-        ["1 task(s) did not end within 86400 s of being cancelled and were given up:"]
+        ["1 task(s) did not end within 30 s of being cancelled and were given up:"]
+    )
+    assert result.duration < 20
+
+
+def test_what_is_left_and_spins(run_project: RunProject) -> None:
+    """What does not end by loop time, as none passes or too much does, ends by real time."""
+    result = run_project(
+        "--aldente-timeout=0.3",
+        "--aldente-rule=leaked-task=off",
+        ini="aldente_clock = virtual",
+        subprocess=True,
+        test_it="""
+        import asyncio
+        import threading
+        import time
+
+        async def stubborn():
+            while True:
+                try:
+                    await asyncio.sleep(0)
+                except asyncio.CancelledError:
+                    pass
+
+        async def test_task():
+            asyncio.create_task(stubborn())
+            await asyncio.sleep(0)
+
+        async def test_job():
+            asyncio.get_running_loop().run_in_executor(None, time.sleep, 3)
+        """,
+    )
+    result.assert_outcomes(passed=2, errors=2)
+    result.stdout.fnmatch_lines(
+        [
+            "1 task(s) did not end within 30 s of being cancelled and were given up:",
+            "  'Task-2' running stubborn at test_it.py:*",
+            "An executor job that was started on the event loop did not end within 0.3 s of its scope's end, and was given up.",
+        ]
     )
     assert result.duration < 20
 

@@ -147,7 +147,7 @@ def test_advance_to() -> None:
     run(body)
 
 
-@pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf"), "1", True, None])
+@pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf"), "1", True, None, 10**400])
 def test_advance_by_what_is_no_time(seconds: Any) -> None:
     """What is no number of seconds is refused."""
 
@@ -461,6 +461,29 @@ def test_run_with_wrong_options(options: dict[str, Any], message: str) -> None:
     """A wrong option is refused with what is allowed."""
     with pytest.raises(aldente.InvalidSetting, match=message):
         aldente.run(lambda_free_answer, **options)
+
+
+def test_run_within_a_loop() -> None:
+    """Inside of a running loop nothing can be run, and no coroutine is left behind."""
+
+    async def main() -> None:
+        for clock in ("real", "virtual"):
+            with pytest.raises(RuntimeError) as caught:
+                aldente.run(lambda_free_answer, clock=clock)
+            assert str(caught.value) == (
+                "aldente.run() cannot be called from a running event loop.\n"
+                "Mend: await the function instead, or run it in a thread of its own: await "
+                "asyncio.to_thread(aldente.run, main)."
+            )
+
+    asyncio.run(main())
+
+
+def test_a_clock_of_no_loop() -> None:
+    """A clock wants a function that finds its loop."""
+    nothing_to_call: Any = None
+    with pytest.raises(aldente.InvalidSetting, match="It must be a function that gives the loop"):
+        Clock(nothing_to_call)
 
 
 def test_run_with_a_coroutine() -> None:

@@ -539,3 +539,46 @@ def test_a_thread_that_naps() -> None:
     assert 0.25 < first < 60
     assert elapsed - first == pytest.approx(HOUR)
     assert seconds < 30
+
+
+@pytest.mark.parametrize("far", [3e7, 1e12, math.inf])
+def test_a_timer_far_away(far: float) -> None:
+    """However far away a timer is, a job is waited for in real time; one at infinity is none."""
+
+    async def body(clock: Clock) -> float:
+        async with asyncio.timeout(far):
+            await asyncio.to_thread(time.sleep, 0.05)
+        return clock.elapsed
+
+    assert 0.04 < run(body) < 30
+
+
+def test_a_thread_that_computes() -> None:
+    """While a thread computes, loop time follows real time, as far as nothing is heard of it."""
+
+    async def body(clock: Clock) -> float:
+        loop, done = asyncio.get_running_loop(), asyncio.Event()
+
+        def compute() -> None:
+            end = time.perf_counter() + 0.6
+            while time.perf_counter() < end:
+                pass
+            loop.call_soon_threadsafe(done.set)
+
+        threading.Thread(target=compute).start()
+        await done.wait()
+        return clock.elapsed
+
+    if not os.path.isdir("/proc/self/task"):
+        pytest.skip("needs Linux's account of threads")
+    assert 0.3 < run(body) < 10
+
+
+def test_sleeping_for_ever_keeps_nothing_going() -> None:
+    """A timer that never comes is no reason for time to run, nor against a deadlock."""
+
+    async def body(clock: Clock) -> None:
+        await asyncio.sleep(math.inf)
+
+    with pytest.raises(DeadlockError):
+        run(body)

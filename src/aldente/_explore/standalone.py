@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
+from aldente import _asyncio_compat
 from aldente._diagnosis import await_graph
 from aldente._diagnosis import deadlock as diagnosis
 from aldente._loops.virtual.loop import START, VirtualTimeLoop
@@ -48,6 +49,7 @@ def run(
             for whom.
         EndlessTimeError: virtual time ran on beyond its limit.
         InvalidSetting: an argument has a wrong value.
+        RuntimeError: an event loop is running in this thread.
         MissingExtra: `wall` needs a library that is not installed.
 
     >>> async def main():
@@ -62,6 +64,12 @@ def run(
             close()
         raise InvalidSetting(
             "main", main, "It must be a coroutine function without arguments, not yet called."
+        )
+    if _asyncio_compat.is_loop_running_here():
+        raise RuntimeError(
+            "aldente.run() cannot be called from a running event loop.\n"
+            "Mend: await the function instead, or run it in a thread of its own: "
+            "await asyncio.to_thread(aldente.run, main)."
         )
     if parse_clock("clock", clock) == "real":
         return asyncio.run(main(), debug=debug)

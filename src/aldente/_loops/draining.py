@@ -45,13 +45,30 @@ def drain_tasks(
                     _close(task)
                     closed.add(task)
         waiting = [task for task in tasks if task not in closed]
-        if waiting:
-            loop.run_until_complete(asyncio.wait(waiting, timeout=remaining))
+        if waiting and not wait_for(loop, waiting, remaining):
+            break
     for task in cancelled:
         _report_exception(loop, task)
     if tasks:
         give_up(tasks)
         raise StuckTasks(sorted(describe_task(task) for task in tasks), limit)
+
+
+def wait_for(loop: asyncio.AbstractEventLoop, tasks: Collection[AnyTask], limit: float) -> bool:
+    """Run a loop until tasks are done, or a limit of loop time is over.
+
+    Returns:
+        Whether that is so; somebody may have stopped the loop, as real time was over.
+    """
+    waiter = loop.create_task(asyncio.wait(tasks, timeout=limit))
+    try:
+        loop.run_until_complete(waiter)
+    except RuntimeError:
+        if waiter.done():
+            raise
+        _close(waiter)
+        return False
+    return True
 
 
 def try_cancel(task: AnyTask) -> bool:

@@ -7,31 +7,31 @@ from collections.abc import Callable, Collection, Coroutine
 from typing import Any, NamedTuple
 
 from aldente import _asyncio_compat
-from aldente._loops.draining import AnyTask, drain_tasks
+from aldente._loops.draining import AnyTask, drain_tasks, wait_for
 from aldente.errors import StuckShutdown
 
 
 class Limits(NamedTuple):
-    """How long what is left on a loop may take to end, in seconds.
+    """How long what is left on a loop may take to end, in seconds of loop time.
 
     Attributes:
         tasks: tasks that were cancelled.
-        shutdown: async generators, and as long again the executor.
+        generators: async generators.
+        executor: jobs of the executor.
     """
 
     tasks: float
-    shutdown: float
+    generators: float
+    executor: float
 
     def at_most(self, seconds: float | None) -> Limits:
         """These, or what a time limit says where that is less."""
         return self if seconds is None else Limits(*(min(limit, seconds) for limit in self))
 
 
-PATIENT = Limits(30.0, 60.0)
-# By virtual time, which costs nothing.
-UNHURRIED = Limits(86_400.0, 86_400.0)
+PATIENT = Limits(30.0, 60.0, 60.0)
 # Once the user has pressed Ctrl-C and waits for the prompt.
-IN_HURRY = Limits(3.0, 3.0)
+IN_HURRY = Limits(3.0, 3.0, 3.0)
 
 # How many turns of the loop what is about to end is given.
 TURNS = 10
@@ -74,18 +74,18 @@ def end_loop(loop: asyncio.AbstractEventLoop, find_tasks: FindTasks, limits: Lim
     finally:
         try:
             if _asyncio_compat.may_have_async_generators(loop):
-                _shut_down(loop, loop.shutdown_asyncgens(), "an async generator", limits.shutdown)
+                _shut_down(loop, loop.shutdown_asyncgens(), "an async generator", limits.generators)
         finally:
             if _asyncio_compat.may_have_default_executor(loop):
                 executor_end = loop.shutdown_default_executor()
-                _shut_down(loop, executor_end, "an executor job", limits.shutdown)
+                _shut_down(loop, executor_end, "an executor job", limits.executor)
 
 
 def _shut_down(
     loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, None], what: str, limit: float
 ) -> None:
     task = loop.create_task(coroutine)
-    loop.run_until_complete(asyncio.wait([task], timeout=limit))
+    wait_for(loop, [task], limit)
     if not task.done():
         _asyncio_compat.silence_destroyed_task(task)
         raise StuckShutdown(what, limit)

@@ -94,8 +94,9 @@ class InterruptGuard:
             raise reason
         first = not self.interrupted
         self.interrupted = True
-        if first and self._task is not None and not self._task.done():
+        if first and (self._task is None or not self._task.done()):
             self._before_cancelling()
+        if first and self._task is not None and not self._task.done():
             self._task.cancel()
             # The loop may be asleep in its selector.
             self._loop.call_soon_threadsafe(_wake_up)

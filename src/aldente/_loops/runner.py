@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from aldente import _asyncio_compat
 from aldente._loops.draining import AnyTask, describe_task, drain_tasks, give_up, try_cancel
 from aldente._loops.driving import run_task
-from aldente._loops.ending import IN_HURRY, PATIENT, UNHURRIED, end_loop, give_turns
+from aldente._loops.ending import IN_HURRY, PATIENT, end_loop, give_turns
 from aldente._loops.generator_host import GeneratorHost, raise_death
 from aldente._loops.interrupts import InterruptGuard
 from aldente._loops.observing import NoObserver, Observer
@@ -46,7 +46,7 @@ class LoopRunner:
             nothing else here refers to it then.
         debug: True for asyncio's debug mode; None leaves it to asyncio.
         observer: is told of its runs.
-        is_virtual: whether the time of the loop is virtual.
+        is_virtual: whether the time of the loop is virtual; kept as an attribute.
 
     Attributes:
         interrupted: whether Ctrl-C has ended a run.
@@ -76,7 +76,7 @@ class LoopRunner:
         observer: Observer = _NO_OBSERVER,
         is_virtual: bool = False,
     ) -> None:
-        self._is_virtual = is_virtual
+        self.is_virtual = is_virtual
         self._loop = loop_factory()
         self._keep = keep
         self._is_closed = False
@@ -217,7 +217,8 @@ class LoopRunner:
                 give_up(leftover_tasks)
             elif not self._loop.is_closed():
                 real = (IN_HURRY if in_hurry else PATIENT).at_most(self.timeout)
-                limits = UNHURRIED if self._is_virtual else real
+                # Virtual time passes at once, and jobs of the executor take real time anyway.
+                limits = PATIENT._replace(executor=real.executor) if self.is_virtual else real
                 with self._interrupting_blocks(real.tasks) as blocks:
                     if not in_hurry:
                         give_turns(self._loop, self.leftover_tasks)
@@ -317,7 +318,7 @@ class LoopRunner:
         self.main_task = self._end_reason = None
         self.end_limit = seconds
         self.deadline = monotonic() + seconds
-        self._guard = InterruptGuard(None, self._loop)
+        self._guard = InterruptGuard(None, self._loop, self._on_interrupt)
         is_in_run = self._loop in _running
         _running[self._loop] = self
         try:

@@ -38,9 +38,15 @@ class TimeMark:
 class RealTime(TimeMark):
     """Has a test run on real time; see `aldente.real_time`."""
 
-    def __call__(self, marked: Marked) -> Marked:
-        """Mark a test function or class, and return it."""
-        return self._decorate(marked)
+    @overload
+    def __call__(self, marked: Marked) -> Marked: ...
+
+    @overload
+    def __call__(self) -> RealTime: ...
+
+    def __call__(self, marked: Marked | None = None) -> Marked | RealTime:
+        """Mark a test function or class, and return it; without one, give the mark itself."""
+        return self if marked is None else self._decorate(marked)
 
 
 class VirtualTime(TimeMark):

@@ -223,6 +223,13 @@ async def a_child_process(note: Note) -> None:
 
 
 @body
+async def a_slow_child_process_within_a_timeout(note: Note) -> None:
+    child = await asyncio.create_subprocess_exec("sleep", str(8 * TICK))
+    async with asyncio.timeout(1000 * TICK):
+        note(await child.wait())
+
+
+@body
 async def a_child_process_that_is_killed(note: Note) -> None:
     child = await asyncio.create_subprocess_shell("read line", stdin=asyncio.subprocess.PIPE)
     try:

@@ -32,6 +32,13 @@ async def executor(note: Note) -> None:
 
 
 @body
+async def a_long_job_within_a_timeout(note: Note) -> None:
+    async with asyncio.timeout(1000 * TICK):
+        # Longer than a loop on virtual time listens for what it knows nothing of.
+        note(await asyncio.to_thread(threading.Event().wait, 8 * TICK))
+
+
+@body
 async def a_thread_that_calls_in(note: Note) -> None:
     loop, event = asyncio.get_running_loop(), asyncio.Event()
 

@@ -128,8 +128,8 @@ def test_a_raw_mark(run_project: RunProject) -> None:
     ("name", "level", "message"),
     [
         ("slow-steps", "error", "'slow-steps' is not a valid rule. Did you mean 'slow-step'?"),
-        ("slow-step", "fatal", "'fatal' is not a valid rule. Valid levels are: error, warn, off."),
-        ("slow-step", None, "None is not a valid rule. Valid levels are: error, warn, off."),
+        ("slow-step", "fatal", "'fatal' is not a valid level. Valid levels are: error, warn, off."),
+        ("slow-step", None, "None is not a valid level. Valid levels are: error, warn, off."),
     ],
 )
 def test_wrong_values(name: str, level: str, message: str) -> None:

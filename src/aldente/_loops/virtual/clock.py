@@ -30,6 +30,9 @@ class Clock:
     def __init__(
         self, find_loop: Callable[[], asyncio.AbstractEventLoop], start: float | None = None
     ) -> None:
+        if not callable(find_loop):
+            allowed = "It must be a function that gives the loop, as asyncio.get_running_loop."
+            raise InvalidSetting("find_loop", find_loop, allowed)
         self._find_loop = find_loop
         self._start = self.time() if start is None else start
 

@@ -41,13 +41,18 @@ class Threads:
     def __init__(self, loop: asyncio.AbstractEventLoop, bystanders: Collection[int]) -> None:
         self._loop = loop
         self._bystanders = bystanders
+        self._known = {*bystanders, threading.get_ident()}
         self._old = {thread.ident for thread in threading.enumerate()}
         # The states at the end of the last silence.
         self._silent: dict[int, _State] = {}
 
     def is_alone(self) -> bool:
-        """Whether there is no other thread at all."""
-        return threading.active_count() == 1
+        """Whether there is no other thread but bystanders."""
+        return threading.active_count() == 1 or not self._idents() - self._known
+
+    @staticmethod
+    def _idents() -> set[int | None]:
+        return {thread.ident for thread in threading.enumerate()}
 
     def are_at_work(self) -> bool:
         """Whether a thread does a job for the loop, as those of anyio do."""
@@ -122,8 +127,6 @@ class Threads:
         )
 
     def _others(self) -> list[tuple[threading.Thread, dict[int, FrameType]]]:
-        if self.is_alone():
-            return []
         here = threading.get_ident()
         others = [
             thread

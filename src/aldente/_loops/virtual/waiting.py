@@ -6,6 +6,7 @@ of the loop can still make something ready; if nothing can, time jumps.
 
 from __future__ import annotations
 
+import math
 import selectors
 import signal
 from collections.abc import Collection, Mapping
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 # threads sleep again and again, as SQLite does until another connection's lock is gone: it gives up
 # after five seconds, when time should long have jumped to where that lock is released.
 NAPS = 2.0
+
+# How long a selector can wait, in seconds; asyncio does not ask for more either.
+LONGEST = 86_400.0
 
 Events = list[tuple[selectors.SelectorKey, int]]
 
@@ -96,7 +100,7 @@ class VirtualSelector(selectors.BaseSelector):
         if timeout is not None and timeout <= 0:
             return self._real.select(timeout)
         if self._is_alone():
-            when = _asyncio_compat.next_timer(self._loop)
+            when = self._next_timer()
             if when is not None:
                 self._jump(when)
                 return []
@@ -116,10 +120,15 @@ class VirtualSelector(selectors.BaseSelector):
             and not _asyncio_compat.handles_signals(self._loop)
         )
 
+    def _next_timer(self) -> float | None:
+        """The time of the next timer; one that never comes is none."""
+        when = _asyncio_compat.next_timer(self._loop)
+        return None if when == math.inf else when
+
     def _wait(self) -> Events:
         """Wait for what is outside, or else let time jump."""
         loop = self._loop
-        when = _asyncio_compat.next_timer(loop)
+        when = self._next_timer()
         if self._peers.hurry():
             events = self._real.select(0)
             if events:
@@ -141,11 +150,15 @@ class VirtualSelector(selectors.BaseSelector):
                 events = self._follow_real_time(when, at_most=self._patience)
                 self._naps -= monotonic() - began
                 return events
+            began = monotonic()
             events = self._listen()
             if events or _asyncio_compat.may_have_ready_callbacks(loop):
                 return events
             if self._threads.are_running():
-                return self._follow_real_time(when, at_most=self._patience)
+                # All the time, as far as is known.
+                passed = loop.time() + monotonic() - began
+                loop.move_to(passed if when is None else min(passed, when))
+                return []
         if loop.is_awaited_to_settle:
             loop.tell_settled()
         elif when is not None:
@@ -176,21 +189,16 @@ class VirtualSelector(selectors.BaseSelector):
             self._threads.note_silence()
         return events
 
-    def _follow_real_time(self, when: float | None, at_most: float | None = None) -> Events:
+    def _follow_real_time(self, when: float | None, at_most: float = LONGEST) -> Events:
         """Wait as any loop would, and let as much loop time pass."""
-        loop, now = self._loop, self._loop.time()
-        timeout = None if when is None else when - now
-        if at_most is not None:
-            timeout = at_most if timeout is None else min(timeout, at_most)
+        now = self._loop.time()
+        remaining = math.inf if when is None else when - now
         began = monotonic()
-        events = self._real.select(timeout)
-        passed = now + monotonic() - began
-        is_over = not events and timeout is not None and at_most is None
-        if when is None or not (is_over or passed >= when):
-            loop.move_to(passed)
-        else:
-            # Not a moment later, as a thread may be late to wake.
-            loop.move_to(when)
+        events = self._real.select(min(remaining, at_most))
+        # Not a moment earlier or later than the timer, whenever this thread is woken.
+        is_over = not events and remaining <= at_most
+        passed = remaining if is_over else min(monotonic() - began, remaining)
+        self._loop.move_to(now + passed if passed < remaining or when is None else when)
         return events
 
     def _jump(self, when: float) -> None:

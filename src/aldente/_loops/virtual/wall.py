@@ -83,7 +83,8 @@ class FollowingWall(Wall):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        vars(time).update(self._originals)
+        for name, original in self._originals.items():
+            setattr(time, name, original)
         self._travel.stop()
         self._traveller = None
 

@@ -109,7 +109,7 @@ def rule(name: str, level: str) -> pytest.MarkDecorator:
     {'rule': ('slow-step', 'error')}
     """
     _Seldom.rules = True
-    value = (parse_rule("rule", name), parse_level("rule", level, level))
+    value = (parse_rule("rule", name), parse_level("level", level, level))
     mark: pytest.MarkDecorator = getattr(pytest.mark, MARK)(rule=value)
     return mark
 

@@ -64,7 +64,7 @@ class Collector:
             for item in (getattr(session, "items", ()) if late else ())
             if item.nodeid in makers
         }
-        leveled = [
+        leveled: list[tuple[Finding, Level]] = [
             (finding, self.level_in(items.get(finding.made_by or ""), finding.rule))
             for finding in late
         ]
