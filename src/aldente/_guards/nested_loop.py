@@ -14,7 +14,7 @@ from types import FrameType
 from typing import Any, NamedTuple
 
 from aldente import _asyncio_compat
-from aldente._guards.plain_mock import errors_within, is_users_code
+from aldente._guards.error_chains import errors_within, is_users_code
 from aldente._places import is_users, place_of
 from aldente._records import Finding, Rule, SourcePlace
 

@@ -14,7 +14,7 @@ from types import FrameType, FunctionType, MemberDescriptorType, TracebackType
 from typing import Any, Literal, NamedTuple
 from unittest.mock import AsyncMock, NonCallableMock
 
-from aldente._places import is_users
+from aldente._guards.error_chains import errors_within, is_users_code
 from aldente._records import Finding, Rule, SourcePlace
 
 RULE = Rule(
@@ -108,28 +108,6 @@ def note(error: BaseException) -> None:
     text = explain(error)
     if text is not None and text not in getattr(error, "__notes__", ()):
         error.add_note(text)
-
-
-def errors_within(error: BaseException) -> Iterator[BaseException]:
-    """An error, what it was raised from or for, and the members of groups, each once."""
-    seen: set[int] = set()
-    pending: list[BaseException | None] = [error]
-    while pending:
-        current = pending.pop(0)
-        if current is None or id(current) in seen:
-            continue
-        seen.add(id(current))
-        yield current
-        if isinstance(current, BaseExceptionGroup):
-            pending.extend(current.exceptions)
-        pending.append(current.__cause__)
-        if not current.__suppress_context__:
-            pending.append(current.__context__)
-
-
-def is_users_code(path: str) -> bool:
-    """As `is_users`, of a traceback's entry: those of Cython name sources that are not here."""
-    return is_users(path) and not path.endswith((".pyx", ".pxi", ".pxd"))
 
 
 def _find(error: TypeError) -> Finding | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import ipaddress
 import os
 import socket
 import sys
@@ -52,6 +51,9 @@ def _look_up(name: str, arguments: _Arguments) -> BlockingCall | None:
 
 def _is_number(host: object) -> bool:
     """Whether a host is given by its address, so that nobody is asked for it."""
+    # Only asked for with a blocking call, and not imported for every suite.
+    import ipaddress
+
     try:
         ipaddress.ip_address(os.fsdecode(host) if isinstance(host, bytes) else str(host))
     except ValueError:
