@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
-import shutil
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
-from tempfile import mkdtemp
 
 import pytest
 
@@ -408,49 +403,6 @@ def test_a_pool_of_connections(check_silent: CheckSilent, scope: str) -> None:
         """,
         passed=11,
     )
-
-
-@pytest.fixture
-def postgres() -> Iterator[Path]:
-    """The folder with the Unix socket of a PostgreSQL server that is thrown away afterwards."""
-    initdb = shutil.which("initdb")
-    if initdb is None:
-        pytest.skip("no PostgreSQL server programs (initdb, pg_ctl) are installed")
-    programs = Path(initdb).resolve().parent
-    account = None
-    if getpass.getuser() == "root":
-        pwd = pytest.importorskip("pwd")
-        try:
-            account = pwd.getpwnam("postgres").pw_name
-        except KeyError:
-            pytest.skip("PostgreSQL refuses to run as root, and no user postgres exists")
-    # Not pytest's temporary folder: the path of a Unix socket has to be short.
-    folder = Path(mkdtemp(prefix="aldente-"))
-    if account is not None:
-        shutil.chown(folder, account)
-
-    def run(program: str, *arguments: str) -> None:
-        with (folder / f"{program}.log").open("ab") as log:
-            subprocess.run(
-                [programs / program, "-D", folder / "data", *arguments],
-                check=True,
-                cwd=folder,
-                stdout=log,
-                stderr=log,
-                user=account,
-                extra_groups=None if account is None else [],
-            )
-
-    try:
-        run("initdb", "--auth=trust", "--username=aldente", "--no-sync", "--encoding=UTF8")
-        options = f"-c listen_addresses='' -c unix_socket_directories='{folder}' -c fsync=off"
-        run("pg_ctl", "--wait", "--silent", "-o", options, "start")
-        try:
-            yield folder
-        finally:
-            run("pg_ctl", "--wait", "--silent", "--mode=immediate", "stop")
-    finally:
-        shutil.rmtree(folder)
 
 
 def test_asyncpg(check_silent: CheckSilent, postgres: Path) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from tests.plugin.coexistence.conftest import CheckSilent
-from tests.plugin.coexistence.test_silent_databases import postgres  # noqa: F401
 from tests.plugin.conftest import RunProject
 
 _VIRTUAL = "aldente_clock = virtual"
@@ -206,7 +205,7 @@ def test_a_locked_database(check_silent: CheckSilent) -> None:
     )
 
 
-def test_asyncpg(check_silent: CheckSilent, postgres: Path) -> None:  # noqa: F811
+def test_asyncpg(check_silent: CheckSilent, postgres: Path) -> None:
     """Prompt answers of PostgreSQL come before all timers; for later ones the patience decides."""
     pytest.importorskip("asyncpg")
     check_silent(

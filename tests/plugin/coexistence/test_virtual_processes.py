@@ -2,29 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.plugin.coexistence.conftest import CheckSilent
-from tests.plugin.conftest import RunProject
-
-_VIRTUAL = "aldente_clock = virtual"
 
 
-@pytest.fixture
-def check_silent(run_project: RunProject) -> CheckSilent:
-    """As that of the other modules here, but in this process, as no libraries have to be imported."""
-
-    def check(*, passed: int, **project: object) -> None:
-        result = run_project(ini=f"{_VIRTUAL}\naldente_strict = true", **project)
-        assert result.parseoutcomes() == {"passed": passed}
-        result.stdout.no_fnmatch_line("*aldente findings*")
-
-    return check
-
-
-def test_child_processes(check_silent: CheckSilent) -> None:
+def test_child_processes(check_virtual: CheckSilent) -> None:
     """While a child process of asyncio runs, loop time follows real time: it is waited for, and ended by a time-out if it hangs."""
-    check_silent(
+    check_virtual(
         test_it="""
         import asyncio
         import sys
@@ -89,9 +72,9 @@ def test_child_processes(check_silent: CheckSilent) -> None:
     )
 
 
-def test_executors(check_silent: CheckSilent) -> None:
+def test_executors(check_virtual: CheckSilent) -> None:
     """While a job of an executor runs, loop time follows real time: it is waited for, and given up by a time-out if it hangs."""
-    check_silent(
+    check_virtual(
         test_it="""
         import asyncio
         import threading
@@ -199,9 +182,9 @@ def port():
 """
 
 
-def test_a_server_in_another_process(check_silent: CheckSilent) -> None:
+def test_a_server_in_another_process(check_virtual: CheckSilent) -> None:
     """The answers of another process come before timers if they come within the patience; its silence takes the patience and no more."""
-    check_silent(
+    check_virtual(
         conftest=_ELSEWHERE,
         test_it="""
         import asyncio
@@ -277,9 +260,9 @@ def test_a_server_in_another_process(check_silent: CheckSilent) -> None:
     )
 
 
-def test_a_client_in_another_process(check_silent: CheckSilent) -> None:
+def test_a_client_in_another_process(check_virtual: CheckSilent) -> None:
     """A server of the test is called by another process, though nothing else can happen meanwhile."""
-    check_silent(
+    check_virtual(
         conftest="""
         import subprocess
         import sys

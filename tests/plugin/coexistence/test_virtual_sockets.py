@@ -9,26 +9,11 @@ from pathlib import Path
 import pytest
 
 from tests.plugin.coexistence.conftest import CheckSilent
-from tests.plugin.conftest import RunProject
-
-_VIRTUAL = "aldente_clock = virtual"
 
 
-@pytest.fixture
-def check_silent(run_project: RunProject) -> CheckSilent:
-    """As that of the other modules here, but in this process, as no libraries have to be imported."""
-
-    def check(*, passed: int, **project: object) -> None:
-        result = run_project(ini=f"{_VIRTUAL}\naldente_strict = true", **project)
-        assert result.parseoutcomes() == {"passed": passed}
-        result.stdout.no_fnmatch_line("*aldente findings*")
-
-    return check
-
-
-def test_datagrams(check_silent: CheckSilent) -> None:
+def test_datagrams(check_virtual: CheckSilent) -> None:
     """Datagrams within the process come before timers, and a lost one is missed at its time."""
-    check_silent(
+    check_virtual(
         test_it="""
         import asyncio
         import time
@@ -94,9 +79,9 @@ def test_datagrams(check_silent: CheckSilent) -> None:
     )
 
 
-def test_streams(check_silent: CheckSilent) -> None:
+def test_streams(check_virtual: CheckSilent) -> None:
     """Connections of TCP, of Unix sockets and of socket pairs within the process: nothing is overtaken by a timer, and silence takes no real time."""
-    check_silent(
+    check_virtual(
         test_it="""
         import asyncio
         import contextlib
@@ -185,9 +170,9 @@ def test_streams(check_silent: CheckSilent) -> None:
     )
 
 
-def test_small_writes(check_silent: CheckSilent) -> None:
+def test_small_writes(check_virtual: CheckSilent) -> None:
     """What TCP holds back until what was sent before it is acknowledged comes before timers too."""
-    check_silent(
+    check_virtual(
         test_it="""
         import asyncio
         import socket
@@ -253,9 +238,9 @@ def test_small_writes(check_silent: CheckSilent) -> None:
     )
 
 
-def test_big_transfers(check_silent: CheckSilent) -> None:
+def test_big_transfers(check_virtual: CheckSilent) -> None:
     """A transfer that fills all buffers within the process is over before any timer."""
-    check_silent(
+    check_virtual(
         test_it="""
         import asyncio
         import socket
@@ -329,9 +314,9 @@ def certificate(tmp_path: Path) -> Path:
     return path
 
 
-def test_tls(check_silent: CheckSilent, certificate: Path) -> None:
+def test_tls(check_virtual: CheckSilent, certificate: Path) -> None:
     """TLS within the process: handshakes come before timers, and those that a peer leaves out are missed at their time."""
-    check_silent(
+    check_virtual(
         conftest=f"""
         import ssl
         import pytest
@@ -396,10 +381,10 @@ def test_tls(check_silent: CheckSilent, certificate: Path) -> None:
     )
 
 
-def test_a_server_in_a_thread(check_silent: CheckSilent) -> None:
+def test_a_server_in_a_thread(check_virtual: CheckSilent) -> None:
     """A blocking server in a thread of this process answers before the timers of its client."""
     pytest.importorskip("httpx")
-    check_silent(
+    check_virtual(
         conftest="""
         import http.server
         import threading
@@ -469,9 +454,9 @@ def test_a_server_in_a_thread(check_silent: CheckSilent) -> None:
     )
 
 
-def test_a_loop_in_a_thread(check_silent: CheckSilent) -> None:
+def test_a_loop_in_a_thread(check_virtual: CheckSilent) -> None:
     """A server on an event loop of its own, in another thread and in real time, answers before timers."""
-    check_silent(
+    check_virtual(
         conftest="""
         import asyncio
         import threading
