@@ -147,3 +147,29 @@ def test_the_origin_that_debug_mode_tracks(watch: Watch) -> None:
         "coroutine 'work' was never awaited\nCoroutine created at (most recent call last)\n  File "
     )
     assert text.endswith("    drop(work())")
+
+
+def test_a_tuple_in_the_making(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tuple that is being made when the collector comes is made whole, whoever looks at frames then."""
+    seen = []
+    original = gc.get_objects
+
+    def get_objects(generation: int | None = None) -> list[object]:
+        # As another thread's look does, this keeps the frame with its variables.
+        seen.append(sys._getframe(1))
+        return original(generation=generation)
+
+    monkeypatch.setattr(gc, "get_objects", get_objects)
+    watch.begin("one")
+
+    def values() -> Iterator[int]:
+        for number in range(30):
+            if number == 5:
+                gc.collect(0)
+            # The tuple grows on the way.
+            yield number
+
+    coroutine = work()
+    assert tuple(values()) == tuple(range(30))
+    assert seen
+    coroutine.close()

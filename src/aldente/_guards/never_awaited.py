@@ -19,6 +19,8 @@ from __future__ import annotations
 import contextlib
 import gc
 import inspect
+import itertools
+import operator
 import sys
 import traceback
 import warnings
@@ -194,42 +196,45 @@ class Watch:
         new = gc.get_objects(generation=0)
         # Nearly always there are none, which is known in a fraction of the time.
         if CoroutineType in map(type, new):
-            self._note(new)
+            is_coroutine = map(operator.is_, map(type, new), itertools.repeat(CoroutineType))
+            coroutines: list[Coroutine] = list(itertools.compress(new, is_coroutine))
+            self._note(coroutines, _identities_only(new))
+        new.clear()
         del self._markers[:-1]
 
-    def _note(self, objects: list[object]) -> None:
-        coroutines = [value for value in objects if type(value) is CoroutineType and _is_new(value)]
+    def _note(self, candidates: list[Coroutine], objects: list[int]) -> None:
+        coroutines = [value for value in candidates if _is_new(value)]
         found = {id(value.cr_origin): value for value in coroutines if value.cr_origin is not None}
         self._unfinished += [
             (weakref.ref(value), self._markers[-1])
             for value in coroutines
             if value.cr_origin is None
         ]
-        for origin, maker in self._makers(found, objects):
+        for identity, maker in self._makers(found, objects):
+            coroutine = found[identity]
             # Not for one that is known: the markers before the last look are gone.
-            self._made.setdefault(id(origin), _Made(weakref.ref(found[id(origin)]), origin, maker))
+            made = _Made(weakref.ref(coroutine), coroutine.cr_origin, maker)
+            self._made.setdefault(identity, made)
 
-    def _makers(
-        self, origins: Container[int], objects: list[object]
-    ) -> Iterator[tuple[object, _Maker]]:
+    def _makers(self, origins: Container[int], objects: list[int]) -> Iterator[tuple[int, _Maker]]:
         """The tests that have made some coroutines of late, by their origins.
 
         A coroutine that is being freed is put behind all others, but its origin is where it was.
 
         Args:
             origins: the identities of the origins.
-            objects: the new objects, in the order of their making.
+            objects: the identities of the new objects, in the order of their making.
         """
         markers = iter(self._markers)
         maker = next(markers)
         # The first marker may be older than these objects.
         following = next(markers, None)
-        for value in objects:
-            if following is not None and value is following:
+        for identity in objects:
+            if following is not None and identity == id(following):
                 maker = following
                 following = next(markers, None)
-            elif id(value) in origins:
-                yield value, maker
+            elif identity in origins:
+                yield identity, maker
 
     def _on_dropped(self, coroutine: Coroutine) -> None:
         """Stands in for the function that Python calls to warn of a coroutine."""
@@ -279,9 +284,21 @@ class Watch:
             return made.maker
         if origin is not None and len(self._markers) > 1:
             # No collector has come by since it was made.
-            for _, maker in self._makers((id(origin),), gc.get_objects(generation=0)):
+            identities = _identities_only(gc.get_objects(generation=0))
+            for _, maker in self._makers((id(origin),), identities):
                 return maker
         return self._markers[-1]
+
+
+def _identities_only(objects: list[object]) -> list[int]:
+    """The identities of objects, whose list is emptied.
+
+    The collector may come while a tuple is being made, which fails if anybody refers to it by then.
+    A list would live on with the frame of its function when another thread looks at that.
+    """
+    identities = list(map(id, objects))
+    objects.clear()
+    return identities
 
 
 def _is_new(coroutine: Coroutine) -> bool:
