@@ -6,10 +6,12 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, TypeVar
 
 from aldente._records import LEVELS, Level, LoopScope
 from aldente.errors import InvalidSetting
+
+Choice = TypeVar("Choice", bound=str)
 
 Mode = Literal["auto", "strict"]
 
@@ -125,10 +127,7 @@ def parse_mode(value: object) -> Mode:
     >>> parse_mode("strict")
     'strict'
     """
-    for mode in MODES:
-        if value == mode:
-            return mode
-    raise InvalidSetting("asyncio_mode", value, f"Valid modes: {', '.join(MODES)}.")
+    return _one_of(MODES, value, "asyncio_mode", value, "Valid modes: ")
 
 
 def parse_clock(name: str, value: object) -> ClockKind:
@@ -140,10 +139,7 @@ def parse_clock(name: str, value: object) -> ClockKind:
     >>> parse_clock("aldente_clock", "virtual")
     'virtual'
     """
-    for clock in CLOCKS:
-        if value == clock:
-            return clock
-    raise InvalidSetting(name, value, f"Valid clocks are: {', '.join(CLOCKS)}.")
+    return _one_of(CLOCKS, value, name, value, "Valid clocks are: ")
 
 
 def parse_flag(name: str, value: object) -> bool:
@@ -251,10 +247,17 @@ def parse_level(name: str, given: object, value: object) -> Level:
     >>> parse_level("rule", "warn", "warn")
     'warn'
     """
-    for level in LEVELS:
-        if value == level:
-            return level
-    raise InvalidSetting(name, given, f"Valid levels are: {', '.join(LEVELS)}.")
+    return _one_of(LEVELS, value, name, given, "Valid levels are: ")
+
+
+def _one_of(
+    allowed: Sequence[Choice], value: object, name: str, given: object, introduction: str
+) -> Choice:
+    """The one of some words that a user has written."""
+    for word in allowed:
+        if value == word:
+            return word
+    raise InvalidSetting(name, given, f"{introduction}{', '.join(allowed)}.")
 
 
 def parse_seconds(name: str, value: object) -> float:

@@ -57,7 +57,11 @@ def test_the_mark(run_project: RunProject) -> None:
                 await asyncio.sleep(0.01)
                 assert 0.005 < clock.elapsed
 
-        @pytest.mark.parametrize("seconds", [pytest.param(3600, marks=aldente.virtual_time), 0.01])
+        @pytest.mark.parametrize("seconds", [
+            pytest.param(3600, marks=aldente.virtual_time),
+            pytest.param(7200, marks=[aldente.virtual_time]),
+            pytest.param(0.01, marks=[aldente.real_time]),
+        ])
         async def test_parameter(seconds, clock):
             await asyncio.sleep(seconds)
             assert clock.elapsed >= seconds
@@ -84,7 +88,7 @@ def test_the_mark(run_project: RunProject) -> None:
             assert clock.elapsed == 3600
         """,
     )
-    result.assert_outcomes(passed=7)
+    result.assert_outcomes(passed=8)
     assert result.duration < 30
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import subprocess
 import sys
 import threading
@@ -15,6 +16,7 @@ import pytest
 
 import aldente
 from aldente import Clock
+from aldente._loops.other_threads import Bystanders
 from aldente._loops.virtual.loop import START, VirtualTimeLoop
 
 T = TypeVar("T")
@@ -27,7 +29,7 @@ def run(body: Body[T]) -> T:
     async def main() -> T:
         return await body(Clock(asyncio.get_running_loop))
 
-    tools = [thread.ident for thread in threading.enumerate() if thread.ident is not None]
+    tools = Bystanders(thread.ident for thread in threading.enumerate() if thread.ident)
     with asyncio.Runner(loop_factory=lambda: VirtualTimeLoop(bystanders=tools)) as runner:
         return runner.run(main())
 
@@ -393,6 +395,7 @@ def test_run_without_pytest() -> None:
 
     assert aldente.run(main, clock="virtual") == 3600
     assert aldente.run(lambda_free_answer) == 42
+    assert aldente.run(functools.partial(main), clock="virtual") == 3600
     with pytest.raises(ZeroDivisionError):
         aldente.run(divide, clock="virtual")
 
@@ -454,6 +457,7 @@ def test_run_without_end() -> None:
     [
         ({"clock": "fake"}, "'fake' is not a valid clock. Valid clocks are: real, virtual."),
         ({"clock": "virtual", "patience": 0}, "It must be a number of seconds greater than 0."),
+        ({"clock": "real", "wall": True}, "True is not a valid wall. It needs clock='virtual'."),
         ({"clock": "virtual", "wall": 1}, "1 is not a valid wall. It must be True or False."),
     ],
 )

@@ -239,3 +239,24 @@ def test_an_interrupt_as_the_task_ends_is_not_lost(runner: LoopRunner) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         run(runner, last_step())
+
+
+def test_a_task_that_stops_the_loop_at_its_end() -> None:
+    """Who stops the loop while it is being ended is told of; it is not taken for time that is over."""
+    runner = LoopRunner()
+
+    async def stop_when_cancelled() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            asyncio.get_running_loop().stop()
+            await asyncio.sleep(0.01)
+
+    async def start() -> asyncio.Task[None]:
+        task = asyncio.create_task(stop_when_cancelled())
+        await asyncio.sleep(0)
+        return task
+
+    runner.run(start(), context=copy_context(), name="start")
+    with pytest.raises(RuntimeError, match="Event loop stopped before Future completed"):
+        runner.close()

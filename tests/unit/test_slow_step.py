@@ -233,7 +233,7 @@ def test_a_debugger_in_the_step(watch: slow_step.Watch, found: list[Finding], mo
         ("set_trace", "/project/test_it.py", "test_it"),
         ("interaction", "/project/pydevd_tools/test_it.py", "pydevd_tools.test_it"),
         ("compute", "/project/test_pdb.py", "test_pdb"),
-        ("compute", "/work/debugpy/tests/test_it.py", "tests.test_it"),
+        ("compute", "/home/ann/debugpy/tests/test_it.py", "tests.test_it"),
     ],
 )
 def test_what_is_named_like_a_debugger(

@@ -16,6 +16,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 import aldente
+from aldente._loops.other_threads import Bystanders
 from aldente._loops.virtual.loop import START, VirtualTimeLoop
 
 WORKERS = 4
@@ -224,7 +225,7 @@ def test_programs_do_what_the_model_does(program: Program) -> None:
 def asyncio_trace(program: Program) -> Trace:
     """The trace of a program on virtual time."""
     # Not those of pytest's plugins.
-    tools = [thread.ident for thread in threading.enumerate() if thread.ident is not None]
+    tools = Bystanders(thread.ident for thread in threading.enumerate() if thread.ident)
     with asyncio.Runner(loop_factory=lambda: VirtualTimeLoop(bystanders=tools)) as runner:
         return runner.run(perform(program))
 

@@ -58,10 +58,28 @@ def run(
     >>> run(main, clock="virtual")
     'an hour later'
     """
+    _check_program(main)
+    is_virtual = parse_clock("clock", clock) == "virtual"
+    follows = parse_flag("wall", wall)
+    if follows and not is_virtual:
+        raise InvalidSetting("wall", wall, "It needs clock='virtual'.")
+    make_loop = functools.partial(
+        VirtualTimeLoop,
+        patience=parse_seconds("patience", patience),
+        max_seconds=parse_seconds("max_virtual_time", max_virtual_time),
+        wall=FollowingWall(START) if follows else NO_WALL,
+        on_stuck=functools.partial(_fail, getattr(main, "__qualname__", repr(main))),
+    )
+    with asyncio.Runner(debug=debug, loop_factory=make_loop if is_virtual else None) as runner:
+        return runner.run(main())
+
+
+def _check_program(main: object) -> None:
+    """Refuse what is no coroutine function, and to run anything within a running loop."""
     if not inspect.iscoroutinefunction(main):
-        close = getattr(main, "close", None)
-        if inspect.iscoroutine(main) and close is not None:
-            close()
+        if inspect.iscoroutine(main):
+            # Not awaited, and told of here.
+            main.close()
         raise InvalidSetting(
             "main", main, "It must be a coroutine function without arguments, not yet called."
         )
@@ -71,17 +89,6 @@ def run(
             "Mend: await the function instead, or run it in a thread of its own: "
             "await asyncio.to_thread(aldente.run, main)."
         )
-    if parse_clock("clock", clock) == "real":
-        return asyncio.run(main(), debug=debug)
-    make_loop = functools.partial(
-        VirtualTimeLoop,
-        patience=parse_seconds("patience", patience),
-        max_seconds=parse_seconds("max_virtual_time", max_virtual_time),
-        wall=FollowingWall(START) if parse_flag("wall", wall) else NO_WALL,
-        on_stuck=functools.partial(_fail, main.__qualname__),
-    )
-    with asyncio.Runner(debug=debug, loop_factory=make_loop) as runner:
-        return runner.run(main())
 
 
 def _fail(name: str, loop: asyncio.AbstractEventLoop, error: AldenteError) -> bool:

@@ -15,6 +15,7 @@ from typing import Any
 
 from aldente import _asyncio_compat
 from aldente._guards.watchdog import Look
+from aldente._loops.other_threads import can_only_wait
 from aldente._loops.runner import LoopRunner
 from aldente._records import Rule
 
@@ -87,7 +88,7 @@ class Watch:
             and is_selecting(frame)
             and _asyncio_compat.is_waiting_for_nothing(look.loop)
             and all(
-                thread == look.run.thread or thread in self._bystanders or _can_only_wait(other)
+                thread == look.run.thread or thread in self._bystanders or can_only_wait(other)
                 for thread, other in look.frames.items()
             )
         )
@@ -96,16 +97,3 @@ class Watch:
 def is_selecting(frame: FrameType) -> bool:
     """Whether a thread is in the selector of an event loop."""
     return frame.f_code.co_name == "select" and frame.f_code.co_filename == selectors.__file__
-
-
-def _can_only_wait(frame: FrameType) -> bool:
-    """Whether a thread waits, without a time-out, for another thread to hand it something."""
-    code = frame.f_code
-    if code.co_name == "_worker" and code.co_filename.endswith("thread.py"):
-        # A thread of an executor that has no job.
-        return True
-    return (
-        code.co_name == "wait"
-        and code.co_filename.endswith("threading.py")
-        and frame.f_locals.get("timeout", 0) is None
-    )

@@ -83,7 +83,7 @@ class Watch:
             run.deadline = deadline + ANSWER_LIMIT
             if run.is_virtual:
                 # Its own limits may never come: no time passes while something spins.
-                run.loop.stop()
+                run.end_no_later()
 
 
 def _has_started(task: asyncio.Task[Any]) -> bool:

@@ -14,6 +14,8 @@
     `Observer`: is told of the runs of loops.
 ``interrupts``
     Turns Ctrl-C into a cancellation while a loop runs.
+``other_threads``
+    What is known of the threads beside that of a loop.
 ``settling``
     Waits for what code under test does by itself.
 ``virtual``

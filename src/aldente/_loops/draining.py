@@ -17,6 +17,7 @@ def drain_tasks(
     loop: asyncio.AbstractEventLoop,
     find_tasks: Callable[[], Collection[AnyTask]],
     limit: float,
+    is_over: Callable[[], bool] = lambda: False,
 ) -> None:
     """Cancel tasks once each and run the loop until all of them, and those they start, have ended.
 
@@ -26,6 +27,7 @@ def drain_tasks(
         loop: the loop of the tasks; not running.
         find_tasks: gives the tasks that are left; asked again until there are none.
         limit: how long to wait, in seconds of loop time.
+        is_over: whether the loop was stopped because real time is over.
 
     Raises:
         StuckTasks: some did not end within the limit. They are given up: they stay pending,
@@ -45,7 +47,7 @@ def drain_tasks(
                     _close(task)
                     closed.add(task)
         waiting = [task for task in tasks if task not in closed]
-        if waiting and not wait_for(loop, waiting, remaining):
+        if waiting and not wait_for(loop, waiting, remaining, is_over):
             break
     for task in cancelled:
         _report_exception(loop, task)
@@ -54,19 +56,28 @@ def drain_tasks(
         raise StuckTasks(sorted(describe_task(task) for task in tasks), limit)
 
 
-def wait_for(loop: asyncio.AbstractEventLoop, tasks: Collection[AnyTask], limit: float) -> bool:
+def wait_for(
+    loop: asyncio.AbstractEventLoop,
+    tasks: Collection[AnyTask],
+    limit: float,
+    is_over: Callable[[], bool],
+) -> bool:
     """Run a loop until tasks are done, or a limit of loop time is over.
 
     Returns:
-        Whether that is so; somebody may have stopped the loop, as real time was over.
+        Whether that is so; the loop may have been stopped before, as real time was over.
+
+    Raises:
+        RuntimeError: somebody else has stopped or closed the loop.
     """
     waiter = loop.create_task(asyncio.wait(tasks, timeout=limit))
     try:
         loop.run_until_complete(waiter)
     except RuntimeError:
-        if waiter.done():
+        if not waiter.done():
+            _close(waiter)
+        if not is_over():
             raise
-        _close(waiter)
         return False
     return True
 

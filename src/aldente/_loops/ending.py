@@ -56,13 +56,19 @@ def give_turns(loop: asyncio.AbstractEventLoop, find_tasks: FindTasks) -> None:
         loop.run_forever()
 
 
-def end_loop(loop: asyncio.AbstractEventLoop, find_tasks: FindTasks, limits: Limits) -> None:
+def end_loop(
+    loop: asyncio.AbstractEventLoop,
+    find_tasks: FindTasks,
+    limits: Limits,
+    is_over: Callable[[], bool],
+) -> None:
     """End everything on a loop that is about to be closed; every step is taken.
 
     Args:
         loop: the loop; not running.
         find_tasks: gives the tasks that are left.
         limits: how long it may take, by loop time.
+        is_over: whether the loop was stopped because real time is over.
 
     Raises:
         StuckTasks: tasks did not end although they were cancelled.
@@ -70,22 +76,28 @@ def end_loop(loop: asyncio.AbstractEventLoop, find_tasks: FindTasks, limits: Lim
     """
     try:
         if find_tasks():
-            drain_tasks(loop, find_tasks, limits.tasks)
+            drain_tasks(loop, find_tasks, limits.tasks, is_over)
     finally:
         try:
             if _asyncio_compat.may_have_async_generators(loop):
-                _shut_down(loop, loop.shutdown_asyncgens(), "an async generator", limits.generators)
+                generators_end = loop.shutdown_asyncgens()
+                what = "an async generator"
+                _shut_down(loop, generators_end, what, limits.generators, is_over)
         finally:
             if _asyncio_compat.may_have_default_executor(loop):
                 executor_end = loop.shutdown_default_executor()
-                _shut_down(loop, executor_end, "an executor job", limits.executor)
+                _shut_down(loop, executor_end, "an executor job", limits.executor, is_over)
 
 
 def _shut_down(
-    loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, None], what: str, limit: float
+    loop: asyncio.AbstractEventLoop,
+    coroutine: Coroutine[Any, Any, None],
+    what: str,
+    limit: float,
+    is_over: Callable[[], bool],
 ) -> None:
     task = loop.create_task(coroutine)
-    wait_for(loop, [task], limit)
+    wait_for(loop, [task], limit, is_over)
     if not task.done():
         _asyncio_compat.silence_destroyed_task(task)
         raise StuckShutdown(what, limit)

@@ -94,6 +94,7 @@ class LoopRunner:
         self.timeout: float | None = None
         self.deadline: float | None = None
         self.end_limit = 0.0
+        self._is_end_over = False
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -223,7 +224,7 @@ class LoopRunner:
                     if not in_hurry:
                         give_turns(self._loop, self.leftover_tasks)
                         self._observer.on_leftovers(self)
-                    end_loop(self._loop, self.leftover_tasks, limits)
+                    end_loop(self._loop, self.leftover_tasks, limits, lambda: self._is_end_over)
                     if not in_hurry:
                         self._observer.on_drained(self)
                 if blocks:
@@ -317,6 +318,7 @@ class LoopRunner:
         self.thread = threading.get_ident()
         self.main_task = self._end_reason = None
         self.end_limit = seconds
+        self._is_end_over = False
         self.deadline = monotonic() + seconds
         self._guard = InterruptGuard(None, self._loop, self._on_interrupt)
         is_in_run = self._loop in _running
@@ -346,6 +348,11 @@ class LoopRunner:
         if not try_cancel(self.main_task):
             self._loop.stop()
 
+    def end_no_later(self) -> None:
+        """Give up what is left on the loop: its real time is over; called on the loop."""
+        self._is_end_over = True
+        self._loop.stop()
+
     def break_in(self, reason: BaseException) -> bool:
         """Raise an exception in the code that blocks the loop; called from another thread.
 
@@ -373,7 +380,9 @@ class LoopRunner:
         if not task.done():
             try:
                 with self._interrupting_blocks(IN_HURRY.tasks) as blocks:
-                    drain_tasks(self._loop, lambda: [task], IN_HURRY.tasks)
+                    drain_tasks(
+                        self._loop, lambda: [task], IN_HURRY.tasks, lambda: self._is_end_over
+                    )
                 for block in blocks:
                     error.add_note(str(block))
             except StuckTasks as stuck:

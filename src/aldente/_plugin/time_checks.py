@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 import aldente
-from aldente._plugin.findings.allowing import MARK
 from aldente._plugin.items import is_own_async_test
+from aldente._plugin.mark_like import MARK
 from aldente._plugin.options import settings_of
 from aldente._records import TestTime
 from aldente._settings import Settings

@@ -2,40 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, TypeVar, overload
+from typing import Any, overload
 
-import pytest
-
-from aldente._plugin.findings.allowing import MARK
+from aldente._plugin.mark_like import Marked, MarkLike
 from aldente._settings import parse_flag, parse_seconds
 
-Marked = TypeVar("Marked")
 
-
-class TimeMark:
-    """Says which time a test has: as a decorator, or in ``pytestmark``."""
-
-    def __init__(self, **values: Any) -> None:
-        # pytest takes an object with this attribute wherever it takes a mark.
-        self.mark: pytest.Mark = getattr(pytest.mark, MARK)(**values).mark
-
-    # pytest.param(marks=...) takes a mark of its own class, or a collection of marks.
-    def __iter__(self) -> Iterator[pytest.Mark]:
-        return iter((self.mark,))
-
-    def __len__(self) -> int:
-        return 1
-
-    def __contains__(self, mark: object) -> bool:
-        return mark == self.mark
-
-    def _decorate(self, marked: Marked) -> Marked:
-        decorated: Marked = getattr(pytest.mark, MARK)(**self.mark.kwargs)(marked)
-        return decorated
-
-
-class RealTime(TimeMark):
+class RealTime(MarkLike):
     """Has a test run on real time; see `aldente.real_time`."""
 
     @overload
@@ -46,10 +19,10 @@ class RealTime(TimeMark):
 
     def __call__(self, marked: Marked | None = None) -> Marked | RealTime:
         """Mark a test function or class, and return it; without one, give the mark itself."""
-        return self if marked is None else self._decorate(marked)
+        return self if marked is None else self.decorate(marked)
 
 
-class VirtualTime(TimeMark):
+class VirtualTime(MarkLike):
     """Has a test run on virtual time; see `aldente.virtual_time`."""
 
     @overload
@@ -71,7 +44,7 @@ class VirtualTime(TimeMark):
             TypeError: there is no such option.
         """
         if marked is not None and not options and callable(marked):
-            return self._decorate(marked)
+            return self.decorate(marked)
         return VirtualTime(**{**self.mark.kwargs, **_checked(marked, **options)})
 
 

@@ -11,11 +11,13 @@ import asyncio
 import os
 import sys
 import threading
+import weakref
 from collections.abc import Collection, Iterator, Mapping
 from types import FrameType
 from typing import NamedTuple
 
 from aldente import _python_compat
+from aldente._loops.other_threads import can_only_wait, is_worker
 
 
 class _State(NamedTuple):
@@ -24,10 +26,12 @@ class _State(NamedTuple):
     Attributes:
         is_running: whether it runs, or could.
         switches: how often it has gone to sleep.
+        seconds: how long it has run, or waited for a processor.
     """
 
     is_running: bool
     switches: int
+    seconds: float
 
 
 class Threads:
@@ -41,18 +45,14 @@ class Threads:
     def __init__(self, loop: asyncio.AbstractEventLoop, bystanders: Collection[int]) -> None:
         self._loop = loop
         self._bystanders = bystanders
-        self._known = {*bystanders, threading.get_ident()}
-        self._old = {thread.ident for thread in threading.enumerate()}
-        # The states at the end of the last silence.
+        self._old = weakref.WeakSet(threading.enumerate())
+        # The states at the end of the last silence, and at the beginning of this one.
         self._silent: dict[int, _State] = {}
+        self._before: dict[int, _State] = {}
 
     def is_alone(self) -> bool:
         """Whether there is no other thread but bystanders."""
-        return threading.active_count() == 1 or not self._idents() - self._known
-
-    @staticmethod
-    def _idents() -> set[int | None]:
-        return {thread.ident for thread in threading.enumerate()}
+        return threading.active_count() == 1 or not self._threads()
 
     def are_at_work(self) -> bool:
         """Whether a thread does a job for the loop, as those of anyio do."""
@@ -65,10 +65,10 @@ class Threads:
         """How many threads of executors do a job, and can only wait for another thread in it."""
         return sum(
             (frame := frames.get(thread.ident or 0)) is not None
-            and not _is_worker(frame)
+            and not is_worker(frame)
             and can_only_wait(frame)
             and _waits_for_a_lock(thread)
-            and any(map(_is_worker, _callers(frame)))
+            and any(map(is_worker, _callers(frame)))
             for thread, frames in self._others()
         )
 
@@ -89,11 +89,25 @@ class Threads:
             for thread, frames in self._others()
         )
 
-    def are_running(self) -> bool:
-        """Whether a thread is running, as far as the system tells."""
+    def note_before(self) -> None:
+        """The loop is about to listen to them."""
+        self._before = self._states()
+
+    def are_running(self, seconds: float) -> bool:
+        """Whether a thread is running, or has for the most part of the time of listening.
+
+        One that computes waits for the interpreter's lock when it is looked at.
+
+        Args:
+            seconds: how long the loop has listened.
+        """
         return any(
-            (state := _state_of(thread)) is not None and state.is_running
-            for thread, _ in self._others()
+            state.is_running
+            or (
+                number in self._before
+                and state.seconds - self._before[number].seconds > seconds / 3
+            )
+            for number, state in self._states().items()
         )
 
     def are_napping(self) -> bool:
@@ -102,17 +116,13 @@ class Threads:
         It goes on by itself in a while, as one does that stands in for something slow.
         """
         return any(
-            thread.ident not in self._old and _system_call(thread)[:1] in _NAPS
+            thread not in self._old and _system_call(thread)[:1] in _NAPS
             for thread, _ in self._others()
         )
 
     def note_silence(self) -> None:
         """Nothing has been heard for a while: threads that sleep now have done so all the time."""
-        self._silent = {
-            thread.native_id: state
-            for thread, _ in self._others()
-            if thread.native_id is not None and (state := _state_of(thread)) is not None
-        }
+        self._silent = self._states()
 
     def _has_slept(self, thread: threading.Thread) -> bool:
         """Whether a thread has slept ever since the last silence.
@@ -126,32 +136,27 @@ class Threads:
             and self._silent.get(thread.native_id or 0) == state
         )
 
-    def _others(self) -> list[tuple[threading.Thread, dict[int, FrameType]]]:
+    def _states(self) -> dict[int, _State]:
+        return {
+            thread.native_id: state
+            for thread in self._threads()
+            if thread.native_id is not None and (state := _state_of(thread)) is not None
+        }
+
+    def _threads(self) -> list[threading.Thread]:
         here = threading.get_ident()
-        others = [
+        return [
             thread
             for thread in threading.enumerate()
             if thread.ident != here and thread.ident not in self._bystanders
         ]
+
+    def _others(self) -> list[tuple[threading.Thread, dict[int, FrameType]]]:
+        others = self._threads()
         if not others:
             return []
         frames = _python_compat.frames_of_threads()
         return [(thread, frames) for thread in others]
-
-
-def can_only_wait(frame: FrameType | None) -> bool:
-    """Whether a thread waits, without a time-out, for another thread to hand it something."""
-    if frame is None:
-        return False
-    if _is_worker(frame):
-        # It has no job.
-        return True
-    code = frame.f_code
-    return (
-        code.co_name == "wait"
-        and code.co_filename.endswith("threading.py")
-        and frame.f_locals.get("timeout", 0) is None
-    )
 
 
 def _is_idle(thread: threading.Thread, frames: Mapping[int, FrameType]) -> bool:
@@ -163,11 +168,6 @@ def _is_idle(thread: threading.Thread, frames: Mapping[int, FrameType]) -> bool:
     return can_only_wait(frames.get(thread.ident or 0)) and (
         not call or not _FUTEX or _waits_for_a_lock(thread)
     )
-
-
-def _is_worker(frame: FrameType) -> bool:
-    """Whether a frame is that in which a thread of an executor waits for jobs and does them."""
-    return frame.f_code.co_name == "_worker" and frame.f_code.co_filename.endswith("thread.py")
 
 
 def _callers(frame: FrameType) -> Iterator[FrameType]:
@@ -213,9 +213,13 @@ _NAPS = [[_NAP]] if _NAP else []
 
 def _state_of(thread: threading.Thread) -> _State | None:
     """What the system tells of a thread; None where it tells nothing."""
+    folder = f"/proc/self/task/{thread.native_id}"
     try:
-        with open(f"/proc/self/task/{thread.native_id}/status", encoding="ascii") as file:
+        with open(f"{folder}/status", encoding="ascii") as file:
             lines = dict(line.split(":", 1) for line in file)
+        with open(f"{folder}/schedstat", encoding="ascii") as file:
+            ran, waited, _ = map(int, file.read().split())
     except (OSError, ValueError):
         return None
-    return _State(lines["State"].strip()[0] in "RD", int(lines["voluntary_ctxt_switches"]))
+    is_running = lines["State"].strip()[0] in "RD"
+    return _State(is_running, int(lines["voluntary_ctxt_switches"]), (ran + waited) / 1e9)

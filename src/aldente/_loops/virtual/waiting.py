@@ -133,31 +133,33 @@ class VirtualSelector(selectors.BaseSelector):
             events = self._real.select(0)
             if events:
                 return events
-        if (
-            loop.is_held
-            or self._threads.are_at_work()
-            or self._are_jobs_running()
-            or (_asyncio_compat.handles_signals(loop) and _is_alarm_set())
-        ):
+        if loop.is_held or (_asyncio_compat.handles_signals(loop) and _is_alarm_set()):
             return self._follow_real_time(when)
+        if self._threads.are_at_work() or self._are_jobs_running():
+            # Not for longer, as a job may begin to wait for something on this very loop.
+            return self._follow_real_time(when, at_most=self._patience)
         if _asyncio_compat.may_have_ready_callbacks(loop):
             # A thread has called in before it went to wait.
             return []
+        if self._has_to_await_naps():
+            began = monotonic()
+            events = self._follow_real_time(when, at_most=self._patience)
+            self._naps -= monotonic() - began
+            return events
         may_hear = self._peers.may_be_heard() or self._threads.may_call_in()
         if may_hear:
-            if self._naps > 0 and self._threads.are_napping():
-                began = monotonic()
-                events = self._follow_real_time(when, at_most=self._patience)
-                self._naps -= monotonic() - began
-                return events
             began = monotonic()
             events = self._listen()
             if events or _asyncio_compat.may_have_ready_callbacks(loop):
                 return events
-            if self._threads.are_running():
+            listened = monotonic() - began
+            if self._threads.are_running(listened):
                 # All the time, as far as is known.
-                passed = loop.time() + monotonic() - began
+                passed = loop.time() + listened
                 loop.move_to(passed if when is None else min(passed, when))
+                return []
+            if self._has_to_await_naps():
+                # One that had not begun before.
                 return []
         if loop.is_awaited_to_settle:
             loop.tell_settled()
@@ -177,6 +179,9 @@ class VirtualSelector(selectors.BaseSelector):
             return self._real.select(0) or self._give_up()
         return []
 
+    def _has_to_await_naps(self) -> bool:
+        return self._naps > 0 and self._threads.are_napping()
+
     def _are_jobs_running(self) -> bool:
         """Whether a job of an executor does anything but wait, maybe for this very loop."""
         jobs = self._loop.jobs
@@ -184,6 +189,7 @@ class VirtualSelector(selectors.BaseSelector):
 
     def _listen(self) -> Events:
         """Wait for what other processes and threads may do, while loop time stands still."""
+        self._threads.note_before()
         events = self._real.select(self._patience)
         if not events:
             self._threads.note_silence()
@@ -230,7 +236,6 @@ class VirtualSelector(selectors.BaseSelector):
 
 
 def _is_alarm_set() -> bool:
-    """Whether the system is to send this process a signal at some time."""
+    """Whether the system is to send this process SIGALRM at some real time."""
     getitimer = getattr(signal, "getitimer", None)
-    # By real time, and by the processor time of the process, which no waiting spends.
     return getitimer is not None and getitimer(signal.ITIMER_REAL)[0] > 0

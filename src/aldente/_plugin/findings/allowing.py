@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import collections
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextvars import ContextVar
-from typing import TypeVar
 
 import pytest
 
+from aldente._plugin.mark_like import MARK, Marked, MarkLike
 from aldente._records import Level
 from aldente._settings import parse_level, parse_limit, parse_rule
-
-MARK = "aldente"
-
-Marked = TypeVar("Marked")
 
 # What the blocks around the code allow, from the outermost inwards.
 _allowed: ContextVar[tuple[tuple[str, ...], ...]] = ContextVar("aldente_allowed", default=())
@@ -25,7 +21,7 @@ _active: collections.Counter[str] = collections.Counter()
 _counting = threading.Lock()
 
 
-class Allowance:
+class Allowance(MarkLike):
     """Allows rules: as a decorator, in ``pytestmark``, or as a context manager.
 
     Args:
@@ -34,25 +30,11 @@ class Allowance:
 
     def __init__(self, rules: tuple[str, ...]) -> None:
         self._rules = rules
-        # pytest takes an object with this attribute wherever it takes a mark.
-        self.mark: pytest.Mark = getattr(pytest.mark, MARK)(allow=rules).mark
-        # pytest.param looks at the names of marks in a list.
-        self.name = MARK
-
-    # pytest.param(marks=...) takes a mark of its own class, or a collection of marks.
-    def __iter__(self) -> Iterator[pytest.Mark]:
-        return iter((self.mark,))
-
-    def __len__(self) -> int:
-        return 1
-
-    def __contains__(self, mark: object) -> bool:
-        return mark == self.mark
+        super().__init__(allow=rules)
 
     def __call__(self, marked: Marked) -> Marked:
         """Allow the rules for a test function or class, and return it."""
-        decorated: Marked = getattr(pytest.mark, MARK)(allow=self._rules)(marked)
-        return decorated
+        return self.decorate(marked)
 
     def __enter__(self) -> None:
         _allowed.set((*_allowed.get(), self._rules))

@@ -10,13 +10,14 @@ import contextlib
 import gc
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from aldente import _python_compat
 from aldente._guards.never_awaited import Watch
+from aldente._loops.other_threads import Bystanders
 from aldente._places import users_frame
 from aldente._plugin import options, rule_options
 from aldente._plugin.findings.allowing import rules_raised_by_marks
@@ -52,7 +53,7 @@ class FindingsHooks:
         self.interrupted_in: str | None = None
         self.marked_in_vain: dict[str, str] = {}
         self.current_item: pytest.Item | None = None
-        self.bystanders: frozenset[int] = frozenset()
+        self.bystanders: Collection[int] = ()
         self.collector = Collector(options.settings_of(config).levels)
         self.never_awaited: Watch | None = None
         if self.collector.levels["never-awaited"] != "off":
@@ -157,13 +158,13 @@ class _FindingsOfWorkers:
             self._hooks.summary.add(findings)
 
 
-def _threads_of_tools() -> frozenset[int]:
+def _threads_of_tools() -> Bystanders:
     """The threads that are there before tests are imported and run nothing of the user's.
 
     pytest-xdist and pytest-rerunfailures have some, for example.
     """
     here = threading.get_ident()
-    return frozenset(
+    return Bystanders(
         thread
         for thread, frame in _python_compat.frames_of_threads().items()
         if thread != here and users_frame(frame) is None

@@ -235,7 +235,7 @@ class LoopWatch:
         return self._hooks.collector.level_in(self._hooks.current_item, rule)
 
     @property
-    def bystanders(self) -> frozenset[int]:
+    def bystanders(self) -> Collection[int]:
         """Identifiers of threads that have to do with no test."""
         return self._hooks.bystanders
 

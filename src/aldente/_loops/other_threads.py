@@ -1,0 +1,64 @@
+"""What is known of the threads beside that of a loop."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Iterable, Iterator
+from types import FrameType
+
+
+class Bystanders:
+    """Threads that have to do with no loop, by their identifiers, as long as they live.
+
+    The system gives the identifier of a thread that has ended to the next one.
+
+    Args:
+        identifiers: those of threads that are alive now.
+
+    >>> threading.get_ident() in Bystanders([threading.get_ident()])
+    True
+    """
+
+    def __init__(self, identifiers: Iterable[int] = ()) -> None:
+        known = {thread.ident: thread for thread in threading.enumerate()}
+        # None for threads that are none of threading's, of which it isn't known when they end.
+        self._threads: dict[int, weakref.ref[threading.Thread] | None] = {
+            identifier: weakref.ref(known[identifier]) if identifier in known else None
+            for identifier in identifiers
+        }
+
+    def __contains__(self, identifier: object) -> bool:
+        if identifier not in self._threads:
+            return False
+        reference = self._threads[identifier]
+        if reference is None:
+            return True
+        thread = reference()
+        return thread is not None and thread.is_alive()
+
+    def __iter__(self) -> Iterator[int]:
+        return (identifier for identifier in self._threads if identifier in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def can_only_wait(frame: FrameType | None) -> bool:
+    """Whether a thread waits, without a time-out, for another thread to hand it something."""
+    if frame is None:
+        return False
+    if is_worker(frame):
+        # It has no job.
+        return True
+    code = frame.f_code
+    return (
+        code.co_name == "wait"
+        and code.co_filename.endswith("threading.py")
+        and frame.f_locals.get("timeout", 0) is None
+    )
+
+
+def is_worker(frame: FrameType) -> bool:
+    """Whether a frame is that in which a thread of an executor waits for jobs and does them."""
+    return frame.f_code.co_name == "_worker" and frame.f_code.co_filename.endswith("thread.py")
