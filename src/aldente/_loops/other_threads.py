@@ -29,7 +29,7 @@ class Bystanders:
         }
 
     def __contains__(self, identifier: object) -> bool:
-        if identifier not in self._threads:
+        if not isinstance(identifier, int) or identifier not in self._threads:
             return False
         reference = self._threads[identifier]
         if reference is None:
