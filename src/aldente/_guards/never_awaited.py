@@ -278,6 +278,16 @@ class Watch:
         )
 
     def _maker_of(self, coroutine: Coroutine) -> _Maker:
+        # First of all, as a collection would take the new objects away.
+        was_enabled = gc.isenabled()
+        gc.disable()
+        try:
+            return self._find_maker(coroutine)
+        finally:
+            if was_enabled:
+                gc.enable()
+
+    def _find_maker(self, coroutine: Coroutine) -> _Maker:
         origin = coroutine.cr_origin
         made = self._made.pop(id(origin), None) if origin is not None else None
         if made is not None:
