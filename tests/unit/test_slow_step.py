@@ -156,6 +156,15 @@ def test_a_run_on_another_thread(watch: slow_step.Watch, found: list[Finding]) -
     ]
 
 
+def test_two_steps_at_one_place_in_memory(watch: slow_step.Watch, found: list[Finding]) -> None:
+    """A late second look counts little: the frame may be that of another step by then."""
+    run, step = MadeUpRun("task"), in_step(lambda: frame_of("compute"))
+    watch.look(look(run, step, 0.0))
+    watch.look(look(run, step, 0.5))
+    watch.on_run_end(run)  # type: ignore[arg-type]
+    assert found == []
+
+
 def test_a_run_that_has_ended_unseen(watch: slow_step.Watch, found: list[Finding]) -> None:
     """What was seen of a run as it ended neither hides the steps of the next nor counts for them."""
     run, step = MadeUpRun("task"), in_step(lambda: frame_of("compute"))

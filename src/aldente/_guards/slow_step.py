@@ -149,10 +149,12 @@ class _Step:
         return frame is self._frame if self._frame is not None else id(frame) == self._number
 
     def goes_on(self, step: FrameType, innermost: FrameType, now: float) -> None:
+        # When the whole process stood still, the watchdog did so too. And what is known by its
+        # number only may be another step's frame, at the same place in memory.
+        most = 5 * INTERVAL if self._frame is not None else 1.5 * INTERVAL
         self._frame = step
         starved = _starved(self._schedule)
-        # When the whole process stood still, the watchdog did so too.
-        self.seconds += max(min(now - self._seen, 5 * INTERVAL) - (starved - self._starved), 0)
+        self.seconds += max(min(now - self._seen, most) - (starved - self._starved), 0)
         self._seen = now
         self._starved = starved
         users = users_frame(innermost) or innermost
