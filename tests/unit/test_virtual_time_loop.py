@@ -19,6 +19,7 @@ import pytest
 from aldente._loops.other_threads import Bystanders
 from aldente._loops.virtual.clock import Clock
 from aldente._loops.virtual.loop import START, VirtualTimeLoop
+from aldente._loops.virtual.threads import Threads
 from aldente.errors import AldenteError, DeadlockError, EndlessTimeError
 
 # Threads of pytest's plugins.
@@ -228,6 +229,37 @@ def test_another_thread_that_calls_in() -> None:
         return clock.elapsed
 
     assert run(body) < 30
+
+
+def test_a_thread_that_ends_while_it_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a thread has handed over counts, although it is gone when it is looked for."""
+    release = threading.Event()
+    idle = threading.Thread(target=release.wait)
+    looks: list[Callable[[], object]] = []
+    may_call_in = Threads.may_call_in
+
+    def after_the_end(threads: Threads) -> bool:
+        while looks:
+            looks.pop()()
+        return may_call_in(threads)
+
+    monkeypatch.setattr(Threads, "may_call_in", after_the_end)
+
+    async def body(clock: Clock) -> float:
+        loop = asyncio.get_running_loop()
+        done = asyncio.Event()
+        last = threading.Thread(target=loop.call_soon_threadsafe, args=(done.set,))
+        looks.extend([last.join, last.start])
+        async with asyncio.timeout(HOUR):
+            await done.wait()
+        return clock.elapsed
+
+    idle.start()
+    try:
+        assert run(body) < HOUR
+    finally:
+        release.set()
+        idle.join()
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="needs Linux's account of threads")

@@ -138,9 +138,6 @@ class VirtualSelector(selectors.BaseSelector):
         if self._threads.are_at_work() or self._are_jobs_running():
             # Not for longer, as a job may begin to wait for something on this very loop.
             return self._follow_real_time(when, at_most=self._patience)
-        if _asyncio_compat.may_have_ready_callbacks(loop):
-            # A thread has called in before it went to wait.
-            return []
         if self._has_to_await_naps():
             began = monotonic()
             events = self._follow_real_time(when, at_most=self._patience)
@@ -161,6 +158,11 @@ class VirtualSelector(selectors.BaseSelector):
             if self._has_to_await_naps():
                 # One that had not begun before.
                 return []
+        events = self._real.select(0)
+        if events or _asyncio_compat.may_have_ready_callbacks(loop):
+            # Looked at after the threads: one may have called in and ended just before it was
+            # looked for.
+            return events
         if loop.is_awaited_to_settle:
             loop.tell_settled()
         elif when is not None:
@@ -175,7 +177,7 @@ class VirtualSelector(selectors.BaseSelector):
             # Until one does, or all of them wait for somebody themselves.
             return self._real.select(self._patience)
         else:
-            # A last look, as a thread may just have called in and gone to wait.
+            # Looked at once more, as one may have called in and ended in the meantime.
             return self._real.select(0) or self._give_up()
         return []
 
