@@ -7,6 +7,9 @@ A map of the code, from the bottom up; imports go downward only:
 ``_records``, ``_settings``
     Plain values: the scope of an event loop, rules and findings; all settings, their defaults and
     their validation.
+``_doubles``
+    Stand-ins for async collaborators, and patching them in. Knows nothing of the loops below, nor
+    of pytest.
 ``_asyncio_compat``
     The only package that touches private names of asyncio.
 ``_loops``
@@ -55,17 +58,44 @@ from aldente.errors import (
 )
 
 if TYPE_CHECKING:
+    from aldente._doubles.double import Double
+    from aldente._doubles.gates import Gate
+    from aldente._doubles.ordering import assert_order, assert_overlap
+    from aldente._doubles.patching import patch
     from aldente._explore.standalone import run
     from aldente._loops.settling import eventually, settle
     from aldente._loops.virtual.clock import Clock
     from aldente._plugin.findings.allowing import allow, rule, timeout
     from aldente._plugin.virtual_time import real_time, virtual_time
+    from aldente.errors import (
+        DoubleMisused,
+        NoAnswer,
+        NoMoreAnswers,
+        NoSuchModule,
+        NoSuchTarget,
+        NotHeld,
+        PatchedElsewhere,
+        SyncDouble,
+    )
 
 # Where the names are for which pytest or asyncio has to be imported, so when they are first used.
 _HOMES = {
     "Clock": "aldente._loops.virtual.clock",
+    "Double": "aldente._doubles.double",
+    "DoubleMisused": "aldente.errors",
+    "Gate": "aldente._doubles.gates",
+    "NoAnswer": "aldente.errors",
+    "NoMoreAnswers": "aldente.errors",
+    "NoSuchModule": "aldente.errors",
+    "NoSuchTarget": "aldente.errors",
+    "NotHeld": "aldente.errors",
+    "PatchedElsewhere": "aldente.errors",
+    "SyncDouble": "aldente.errors",
     "allow": "aldente._plugin.findings.allowing",
+    "assert_order": "aldente._doubles.ordering",
+    "assert_overlap": "aldente._doubles.ordering",
     "eventually": "aldente._loops.settling",
+    "patch": "aldente._doubles.patching",
     "real_time": "aldente._plugin.virtual_time",
     "rule": "aldente._plugin.findings.allowing",
     "run": "aldente._explore.standalone",
@@ -87,22 +117,35 @@ __all__ = [
     "BlockedEnd",
     "Clock",
     "DeadlockError",
+    "Double",
+    "DoubleMisused",
     "EndlessTimeError",
     "FixtureCancelled",
     "FixtureEnded",
     "FixtureYieldError",
+    "Gate",
     "ImpossibleLoopScope",
     "InvalidSetting",
     "MissingExtra",
     "NeverTrue",
+    "NoAnswer",
+    "NoMoreAnswers",
+    "NoSuchModule",
+    "NoSuchTarget",
+    "NotHeld",
+    "PatchedElsewhere",
     "PhaseTimeout",
     "RealTimeError",
     "RunningLoopError",
     "StuckShutdown",
     "StuckTasks",
+    "SyncDouble",
     "__version__",
     "allow",
+    "assert_order",
+    "assert_overlap",
     "eventually",
+    "patch",
     "real_time",
     "rule",
     "run",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import linecache
 import os
 from types import FrameType
@@ -60,6 +61,18 @@ def users_place(frame: FrameType | None) -> SourcePlace | None:
     """Where the innermost frame of the user's code stands, or else the given frame."""
     found = users_frame(frame) or frame
     return None if found is None else place_of(found)
+
+
+def place_of_caller(levels: int) -> SourcePlace | None:
+    """Where the innermost frame of the user's code stands that has led to a call.
+
+    Args:
+        levels: how many callers are passed over, the caller of this function being the first.
+    """
+    frame = inspect.currentframe()
+    for _ in range(levels + 1):
+        frame = frame.f_back if frame is not None else None
+    return users_place(frame)
 
 
 def source_line(place: SourcePlace) -> str:

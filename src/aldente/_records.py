@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -97,6 +98,10 @@ class Finding(NamedTuple):
     place: SourcePlace | None = None
     details: tuple[str, ...] = ()
     made_by: str | None = None
+
+
+# Who is told of findings that are made below the test runner; the last one is.
+receivers: list[Callable[[Finding], None]] = []
 
 
 class TestTime(NamedTuple):

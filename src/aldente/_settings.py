@@ -28,6 +28,7 @@ DEFAULT_LEVELS: Mapping[str, Level] = MappingProxyType(
         "background-error": "error",
         "deadlock": "error",
         "plain-mock": "error",
+        "unused-answer": "error",
         "blocking-call": "warn",
         "slow-step": "warn",
         "leaked-task": "warn",

@@ -238,6 +238,10 @@ class Watch:
 
     def _on_dropped(self, coroutine: Coroutine) -> None:
         """Stands in for the function that Python calls to warn of a coroutine."""
+        call = _call_of_double(coroutine)
+        if call is not None:
+            # Whoever looks at the double in the end need not tell of it again.
+            call.is_told = True
         if self._reported.pop(id(coroutine.cr_origin), self) is coroutine.cr_origin:
             return
         frame = inspect.currentframe()
@@ -356,7 +360,18 @@ def _warning_of(coroutine: Coroutine) -> str:
     return f"{text}\nCoroutine created at (most recent call last)\n{lines}".rstrip()
 
 
+def _call_of_double(coroutine: Coroutine) -> Any:
+    """The call of an `aldente.Double` that gave a coroutine; None for any other coroutine."""
+    if coroutine.cr_code.co_qualname != "Double._execute_mock_call" or coroutine.cr_frame is None:
+        return None
+    call = coroutine.cr_frame.f_locals.get("call")
+    return call if hasattr(call, "is_told") else None
+
+
 def _name_of(coroutine: Coroutine) -> str:
+    call = _call_of_double(coroutine)
+    if call is not None:
+        return f"of the double {call}"
     if coroutine.__qualname__.endswith("AsyncMockMixin._execute_mock_call"):
         # The function of every AsyncMock; its argument is the mock.
         mock = coroutine.cr_frame.f_locals.get("self") if coroutine.cr_frame else None
@@ -367,6 +382,10 @@ def _name_of(coroutine: Coroutine) -> str:
 
 def _place_of(coroutine: Coroutine, dropper: FrameType | None) -> SourcePlace | None:
     """The nearest that is known to the user's line that made a coroutine."""
+    call = _call_of_double(coroutine)
+    if call is not None and call.place is not None:
+        place: SourcePlace = call.place
+        return place
     origin = coroutine.cr_origin
     made = SourcePlace(origin[0][0], origin[0][1]) if origin else None
     if made is not None and is_users(made.path):

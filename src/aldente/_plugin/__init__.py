@@ -50,6 +50,7 @@ from aldente._plugin.items import (
 )
 
 if TYPE_CHECKING:
+    from aldente._doubles.collection import Doubles
     from aldente._loops.virtual.clock import Clock
 
 
@@ -101,6 +102,18 @@ def clock(request: pytest.FixtureRequest) -> Clock:
     from aldente._plugin.running.virtual import make_clock
 
     return make_clock(request.node, registry_of(request.session))
+
+
+@pytest.fixture
+def doubles(pytestconfig: pytest.Config) -> Generator[Doubles]:
+    """Makes doubles and patches them in; all is undone and looked at when the test is torn down."""
+    from aldente._doubles.collection import Doubles
+
+    made = Doubles()
+    try:
+        yield made
+    finally:
+        made.end(has_failed=hooks.hooks_of(pytestconfig).has_failed)
 
 
 @pytest.hookimpl(wrapper=True)

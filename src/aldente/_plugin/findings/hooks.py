@@ -22,6 +22,7 @@ from aldente._places import users_frame
 from aldente._plugin import options, rule_options
 from aldente._plugin.findings.allowing import rules_raised_by_marks
 from aldente._plugin.findings.collector import Collector
+from aldente._records import receivers
 
 if TYPE_CHECKING:
     from aldente._plugin.findings.summary import Summary
@@ -42,6 +43,7 @@ class FindingsHooks:
         current_item: the test that has begun last.
         bystanders: identifiers of threads of pytest's plugins, which have to do with no test.
         marked_in_vain: what to warn of with tests, given by node id, whose marks do nothing.
+        has_failed: whether the last phase of a test that was run has failed.
         interrupted_in: what the tasks of a loop were waiting for when Ctrl-C was pressed, in words.
     """
 
@@ -50,6 +52,7 @@ class FindingsHooks:
         self._installed = contextlib.ExitStack()
         self._summary: Summary | None = None
         self.at_tear_down: list[Callable[[], None]] = []
+        self.has_failed = False
         self.interrupted_in: str | None = None
         self.marked_in_vain: dict[str, str] = {}
         self.current_item: pytest.Item | None = None
@@ -73,6 +76,8 @@ class FindingsHooks:
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         self.bystanders = _threads_of_tools()
+        receivers.append(self.collector.report)
+        self._installed.callback(receivers.remove, self.collector.report)
         if self.never_awaited is not None:
             self._installed.enter_context(self.never_awaited.installed())
         if self._config.pluginmanager.has_plugin("dsession"):
@@ -108,6 +113,7 @@ class FindingsHooks:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> pytest.TestReport | None:
+        self.has_failed = call.excinfo is not None
         if self.at_tear_down and call.when == "teardown":
             for act in self.at_tear_down:
                 act()

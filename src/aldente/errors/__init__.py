@@ -1,17 +1,32 @@
 """Every public exception of aldente.
 
 Each takes facts, keeps them as attributes and builds its own message from them: what happened,
-where, why it matters and what to do.
+where, why it matters and what to do. Those of doubles are in a module of their own, which is
+imported when the first of them is asked for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from aldente.errors._of_doubles import (
+        DoubleMisused,
+        NoAnswer,
+        NoMoreAnswers,
+        NoSuchModule,
+        NoSuchTarget,
+        NotHeld,
+        PatchedElsewhere,
+        SyncDouble,
+    )
 
 __all__ = [
     "AldenteError",
     "BlockedEnd",
     "DeadlockError",
+    "DoubleMisused",
     "EndlessTimeError",
     "FixtureCancelled",
     "FixtureEnded",
@@ -20,11 +35,18 @@ __all__ = [
     "InvalidSetting",
     "MissingExtra",
     "NeverTrue",
+    "NoAnswer",
+    "NoMoreAnswers",
+    "NoSuchModule",
+    "NoSuchTarget",
+    "NotHeld",
+    "PatchedElsewhere",
     "PhaseTimeout",
     "RealTimeError",
     "RunningLoopError",
     "StuckShutdown",
     "StuckTasks",
+    "SyncDouble",
 ]
 
 
@@ -472,3 +494,25 @@ class MissingExtra(AldenteError):
             f"{self.wanted} needs {self.library}, which is not installed.\n"
             f'Mend: pip install "aldente[{self.extra}]"'
         )
+
+
+_OF_DOUBLES = frozenset(
+    {
+        "DoubleMisused",
+        "NoAnswer",
+        "NoMoreAnswers",
+        "NoSuchModule",
+        "NoSuchTarget",
+        "NotHeld",
+        "PatchedElsewhere",
+        "SyncDouble",
+    }
+)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _OF_DOUBLES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from aldente.errors import _of_doubles
+
+    return getattr(_of_doubles, name)

@@ -1,0 +1,173 @@
+"""What doubles answer."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from typing import Any
+
+from aldente._doubles import mock_compat
+from aldente._doubles.calls import Call
+from aldente._doubles.checks import checked_seconds
+from aldente._doubles.gates import Gate
+from aldente._doubles.mock_compat import DEFAULT
+from aldente._records import SourcePlace
+from aldente.errors import NoMoreAnswers
+
+
+class Each:
+    """A side effect that gives one answer for each call, and fails when there are no more.
+
+    Args:
+        double: the name of the double.
+        values: the answers; exceptions among them are raised.
+        place: where they were given.
+    """
+
+    def __init__(self, double: str, values: Iterable[Any], place: SourcePlace | None) -> None:
+        self._double = double
+        self._values = list(values)
+        self._calls: list[str] = []
+        self.place = place
+
+    @property
+    def unused(self) -> list[Any]:
+        """The answers that no call has had."""
+        return self._values[len(self._calls) :]
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        call = str(Call(self._double, args, kwargs, None))
+        number = len(self._calls)
+        if number >= len(self._values):
+            raise NoMoreAnswers(self._double, call, self._calls)
+        self._calls.append(call)
+        value = self._values[number]
+        if mock_compat.is_exception(value):
+            raise value
+        return value
+
+
+class Calls:
+    """A side effect that calls a function, and awaits what it gives if that can be awaited."""
+
+    def __init__(self, function: Any) -> None:
+        self.function = function
+
+    async def awaited(self, *args: Any, **kwargs: Any) -> Any:
+        """What the function gives in the end."""
+        result = self.function(*args, **kwargs)
+        return await result if inspect.isawaitable(result) else result
+
+
+class Streams:
+    """A side effect whose items are given to ``async for``; exceptions among them are raised."""
+
+    def __init__(self, items: Iterable[Any]) -> None:
+        self.items = tuple(items)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.items
+
+
+async def never(*args: Any, **kwargs: Any) -> Any:
+    """A side effect that does not end."""
+    await asyncio.get_running_loop().create_future()
+
+
+class Source:
+    """Where an answer comes from: a side effect or a value, as a mock has them.
+
+    Attributes:
+        side_effect: as that of a mock, or one of the classes above.
+        value: what is answered when there is no side effect; `DEFAULT` when nothing is set.
+    """
+
+    __slots__ = ("side_effect", "value")
+
+    def __init__(self, side_effect: Any = None, value: Any = DEFAULT) -> None:
+        self.side_effect = side_effect
+        self.value = value
+
+    @property
+    def is_set(self) -> bool:
+        """Whether there is an answer."""
+        return self.side_effect is not None or self.value is not DEFAULT
+
+    def give(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The answer of a call that is not awaited; `DEFAULT` when there is none."""
+        effect = self.side_effect
+        if effect is not None:
+            if mock_compat.is_exception(effect):
+                raise effect
+            result: Any = effect(*args, **kwargs) if callable(effect) else next(effect)
+            if not callable(effect) and mock_compat.is_exception(result):
+                raise result
+            if result is not DEFAULT:
+                return result
+        return self.value
+
+    async def give_awaited(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The answer of a call that is awaited; `DEFAULT` when there is none."""
+        effect = self.side_effect
+        if isinstance(effect, Calls):
+            result = await effect.awaited(*args, **kwargs)
+        elif effect is not None and inspect.iscoroutinefunction(effect):
+            result = await effect(*args, **kwargs)
+        else:
+            try:
+                return self.give(args, kwargs)
+            except StopIteration:
+                # As AsyncMock does: a StopIteration can't leave a coroutine.
+                raise StopAsyncIteration from None
+        return self.value if result is DEFAULT else result
+
+
+class Timing:
+    """When an answer comes.
+
+    Attributes:
+        seconds: how long it takes, or a function that gives that; None when nothing was said.
+        gate: where it waits first; None for nowhere.
+    """
+
+    __slots__ = ("gate", "seconds")
+
+    def __init__(self) -> None:
+        self.seconds: Any = None
+        self.gate: Gate | None = None
+
+    def seconds_of(self, call: Call) -> float | None:
+        """How long the answer of a call takes, in seconds; None when nothing was said."""
+        if not callable(self.seconds):
+            seconds: float | None = self.seconds
+            return seconds
+        if _takes_no_arguments(self.seconds):
+            return checked_seconds("takes", self.seconds())
+        return checked_seconds("takes", self.seconds(*call.args, **call.kwargs))
+
+
+def _takes_no_arguments(function: Any) -> bool:
+    try:
+        return not inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return True
+
+
+async def items_of(answer: Any) -> AsyncIterator[Any]:
+    """What an answer gives to ``async for``: of any iterable, or of what is not one nothing."""
+    if inspect.iscoroutine(answer):
+        answer = await answer
+    if isinstance(answer, AsyncIterable) and not mock_compat.is_mock(answer):
+        async for item in answer:
+            yield item
+    elif isinstance(answer, Iterable) and not mock_compat.is_mock(answer):
+        for item in _each_of(answer):
+            yield item
+
+
+def _each_of(items: Iterable[Any]) -> Iterator[Any]:
+    for item in items:
+        if mock_compat.is_exception(item):
+            raise item
+        yield item

@@ -1,0 +1,85 @@
+"""The assertions of mocks, with what was asked of the double as a table."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+from aldente._doubles.calls import Call, rows_of
+from aldente._doubles.recording import name_of, state_of
+from aldente._doubles.tables import Row, table
+
+_NAMES = (
+    "assert_called",
+    "assert_called_once",
+    "assert_called_with",
+    "assert_called_once_with",
+    "assert_any_call",
+    "assert_has_calls",
+    "assert_not_called",
+    "assert_awaited",
+    "assert_awaited_once",
+    "assert_awaited_with",
+    "assert_awaited_once_with",
+    "assert_any_await",
+    "assert_has_awaits",
+    "assert_not_awaited",
+)
+
+
+Mock = TypeVar("Mock", bound=type)
+
+
+def with_tables(kind: Mock) -> Mock:
+    """Have the assertions of a class of mocks tell what was asked of them, as a table."""
+    for name in _NAMES:
+        if hasattr(kind, name):
+            setattr(kind, name, _with_table(getattr(kind, name)))
+    return kind
+
+
+def _with_table(assertion: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(assertion)
+    def wrapper(self: Any, /, *args: Any, **kwargs: Any) -> None:
+        __tracebackhide__ = True
+        try:
+            assertion(self, *args, **kwargs)
+        except AssertionError as error:
+            reason = "\n".join(itertools.takewhile(_is_reason, str(error).splitlines()))
+            rows = [*_expected(self, assertion.__name__, args, kwargs), *_actual(self)]
+            told = AssertionError(f"{reason}\n\n{table(rows)}")
+            raise told from error.__cause__
+
+    return wrapper
+
+
+def _is_reason(line: str) -> bool:
+    """Whether a line of a mock's message, or of ours, says what is wrong; calls come after it."""
+    return bool(line) and not line.lstrip().startswith(("Expected:", "Actual:", "Calls:"))
+
+
+def _expected(
+    double: Any, assertion: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Iterator[Row]:
+    name = name_of(double)
+    if assertion.endswith(("_with", "any_call", "any_await")):
+        yield _row(Call(name, args, kwargs, None))
+    elif "_has_" in assertion:
+        calls = args[0] if args else kwargs.get("calls", ())
+        for call in calls:
+            _, given, named = call if len(call) == 3 else ("", *call)
+            yield _row(Call(name, given, named, None))
+
+
+def _row(call: Call) -> Row:
+    return {"": "expected", "#": "", "call": str(call)}
+
+
+def _actual(double: Any) -> Iterator[Row]:
+    calls = state_of(double).log.calls
+    if not calls:
+        yield {"": "actual", "#": "", "call": "(no calls)"}
+    for row in rows_of(calls):
+        yield {"": "actual", **row}

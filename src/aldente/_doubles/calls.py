@@ -1,0 +1,191 @@
+"""What was asked of a double: its calls, when they began and ended, and how."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+import weakref
+from collections.abc import Iterable, Iterator
+from typing import Any, Literal
+from unittest import mock
+
+from aldente._doubles.tables import Row, table
+from aldente._records import SourcePlace
+
+Outcome = Literal["never awaited", "pending", "returned", "raised", "cancelled", "closed"]
+
+# Beginnings and ends of all calls are counted, as many happen at one moment of a loop's time.
+_moments = itertools.count(1)
+
+
+class Call:
+    """One call of a double.
+
+    Attributes:
+        double: the name of the double.
+        args: the positional arguments.
+        kwargs: the keyword arguments.
+        place: where it was called, in the user's code if possible.
+        start: when it was first awaited, in seconds of the loop's time; None before.
+        end: when it ended, in seconds of the loop's time; None before.
+        outcome: ``"never awaited"``, ``"pending"``, ``"returned"``, ``"raised"``,
+            ``"cancelled"``; or ``"closed"``, when a stream was left before its end.
+        result: what it returned.
+        exception: what it raised.
+        task: the name of the task that awaited it.
+    """
+
+    __slots__ = (
+        "_given",
+        "args",
+        "double",
+        "end",
+        "end_moment",
+        "exception",
+        "is_told",
+        "kwargs",
+        "outcome",
+        "place",
+        "result",
+        "start",
+        "start_moment",
+        "task",
+    )
+
+    def __init__(
+        self,
+        double: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        place: SourcePlace | None,
+    ) -> None:
+        self.double = double
+        self.args = args
+        self.kwargs = kwargs
+        self.place = place
+        self.start: float | None = None
+        self.end: float | None = None
+        self.start_moment = 0
+        self.end_moment = 0
+        self.outcome: Outcome = "never awaited"
+        self.result: Any = None
+        self.exception: BaseException | None = None
+        self.task: str | None = None
+        # Whether somebody has said already that it was never awaited.
+        self.is_told = False
+        self._given: weakref.ref[Any] | None = None
+
+    @property
+    def call(self) -> Any:
+        """The arguments as a `unittest.mock.call`, to be compared with one."""
+        return mock.call(*self.args, **self.kwargs)
+
+    @property
+    def given(self) -> Any:
+        """What the call gave, such as a coroutine; None when nobody holds it any more."""
+        return None if self._given is None else self._given()
+
+    @given.setter
+    def given(self, value: Any) -> None:
+        self._given = weakref.ref(value)
+
+    def __str__(self) -> str:
+        words = [
+            *map(repr, self.args),
+            *(f"{name}={value!r}" for name, value in self.kwargs.items()),
+        ]
+        return f"{self.double}({', '.join(words)})"
+
+    def __repr__(self) -> str:
+        return f"<Call {self}: {self.outcome}>"
+
+
+class Timeline(tuple[Call, ...]):
+    """Calls in the order in which they were made; as text it is a table."""
+
+    def __str__(self) -> str:
+        return table(rows_of(self))
+
+    __repr__ = __str__
+
+
+class CallLog:
+    """The calls of one double.
+
+    Attributes:
+        calls: all of them, in the order in which they were made.
+        pending: how many are being awaited.
+        peak: how many were being awaited at the same time, at most.
+        cancelled: how many were cancelled while they were awaited.
+    """
+
+    __slots__ = ("calls", "cancelled", "peak", "pending")
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+        self.pending = self.peak = self.cancelled = 0
+
+    def begin(self, call: Call) -> None:
+        """A call is awaited from now on."""
+        call.outcome = "pending"
+        call.start_moment = next(_moments)
+        call.start, call.task = _now_and_who()
+        self.pending += 1
+        self.peak = max(self.peak, self.pending)
+
+    def end(self, call: Call, outcome: Outcome, value: Any = None) -> None:
+        """A call has ended, with what it returned or raised."""
+        call.outcome = outcome
+        call.end_moment = next(_moments)
+        call.end, _ = _now_and_who()
+        if outcome == "returned":
+            call.result = value
+        else:
+            call.exception = value
+        self.pending -= 1
+        self.cancelled += outcome == "cancelled"
+
+    def forget(self) -> None:
+        """Start anew; calls that are being awaited still count until they end."""
+        self.calls = [call for call in self.calls if call.outcome == "pending"]
+        self.peak = self.pending
+        self.cancelled = 0
+
+
+def _now_and_who() -> tuple[float, str | None]:
+    """The loop's time, and the name of the task that runs."""
+    try:
+        task = asyncio.current_task()
+        return asyncio.get_running_loop().time(), None if task is None else task.get_name()
+    except RuntimeError:
+        # A coroutine can be run by hand, and a plain double needs no loop.
+        return time.monotonic(), None
+
+
+def rows_of(calls: Iterable[Call]) -> Iterator[Row]:
+    """Calls as rows of a table; times count from the first beginning."""
+    shown = list(calls)
+    began = min((call.start for call in shown if call.start is not None), default=0.0)
+    for number, call in enumerate(shown, 1):
+        yield {
+            "#": str(number),
+            "call": str(call),
+            "start": _seconds(call.start, began),
+            "end": _seconds(call.end, began),
+            "outcome": _outcome_in_words(call),
+            "task": call.task or "",
+            "called at": str(call.place or ""),
+        }
+
+
+def _seconds(moment: float | None, began: float) -> str:
+    return "" if moment is None else f"{moment - began:.3f} s"
+
+
+def _outcome_in_words(call: Call) -> str:
+    if call.outcome == "returned":
+        return f"returned {call.result!r}"
+    if call.outcome == "raised":
+        return f"raised {call.exception!r}"
+    return call.outcome

@@ -1,0 +1,45 @@
+"""Checks of what doubles are told."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from aldente._doubles.mock_compat import is_exception
+from aldente.errors import InvalidSetting
+
+
+def checked_count(name: str, value: Any) -> int:
+    """A whole number of at least 1."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise InvalidSetting(name, value, "A whole number of at least 1.")
+    return value
+
+
+def checked_exception(name: str, value: Any) -> BaseException | type[BaseException]:
+    """An exception, or a class of exceptions."""
+    if not is_exception(value):
+        raise InvalidSetting(name, value, "An exception, or a class of exceptions.")
+    exception: BaseException | type[BaseException] = value
+    return exception
+
+
+def checked_seconds(name: str, value: Any) -> float:
+    """A number of seconds that can pass."""
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not math.isfinite(value)
+        or value < 0
+    ):
+        raise InvalidSetting(
+            name, value, "A number of seconds, 0 or more, or a function that gives one."
+        )
+    return value
+
+
+def checked_callable(name: str, value: Any) -> Any:
+    """Something that can be called."""
+    if not callable(value):
+        raise InvalidSetting(name, value, "A function or coroutine function.")
+    return value

@@ -1,0 +1,114 @@
+"""The doubles of a test, which are undone and looked at in its end."""
+
+from __future__ import annotations
+
+import contextlib
+from types import TracebackType
+from typing import Any, Self
+
+from aldente._doubles import reporting
+from aldente._doubles.double import Double
+from aldente._doubles.ending import findings_of
+from aldente._doubles.patching import Patch, Patching
+
+
+class _Entered(Patching):
+    """As `aldente.patch`; what it gives is patched in already, until the end of the test."""
+
+    def __init__(self, patches: contextlib.ExitStack) -> None:
+        self._patches = patches
+        self._entered: list[Patch] = []
+
+    def be_lenient(self) -> None:
+        """Tell of no answers that were never used."""
+        for patch in self._entered:
+            patch.strict = False
+
+    def _enter(self, patch: Patch) -> Any:
+        self._entered.append(patch)
+        return self._patches.enter_context(patch)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Patch, and give the double; the arguments are those of `aldente.patch`."""
+        return self._enter(super().__call__(*args, **kwargs))
+
+    def object(self, *args: Any, **kwargs: Any) -> Any:
+        """Patch an attribute of an object, and give the double."""
+        return self._enter(super().object(*args, **kwargs))
+
+    def multiple(self, *args: Any, **kwargs: Any) -> Any:
+        """Patch several attributes, and give the doubles by their names."""
+        return self._enter(super().multiple(*args, **kwargs))
+
+    def dict(self, *args: Any, **kwargs: Any) -> Any:
+        """Set entries of a dictionary, and give it."""
+        return self._patches.enter_context(super().dict(*args, **kwargs))
+
+
+class Doubles:
+    """What the fixture ``doubles`` gives: doubles that last as long as the test.
+
+    Attributes:
+        patch: as `aldente.patch`, but what it gives is the double: it is patched in already.
+
+    >>> import asyncio
+    >>> async def main():
+    ...     with Doubles() as doubles:
+    ...         sleep = doubles.patch("asyncio.sleep")
+    ...         await asyncio.sleep(3600)
+    ...         sleep.assert_awaited_once_with(3600)
+    >>> asyncio.run(main())
+    """
+
+    def __init__(self) -> None:
+        self._patches = contextlib.ExitStack()
+        self._made: list[tuple[Any, bool]] = []
+        self.patch = _Entered(self._patches)
+
+    def double(self, spec: Any = None, *args: Any, strict: bool = True, **kwargs: Any) -> Any:
+        """Make a double that is looked at in the end.
+
+        Args:
+            spec: the real thing; the further arguments are those of `aldente.Double`.
+            strict: whether answers that were never used are findings.
+        """
+        double: Double[..., Any, Any] = Double(spec, *args, **kwargs)
+        self._made.append((double, strict))
+        return double
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        __tracebackhide__ = True
+        self._end(error, is_strict=error is None)
+
+    def end(self, *, has_failed: bool) -> None:
+        """Undo all patches, and tell of what was left undone.
+
+        Args:
+            has_failed: whether the test has failed, and so may not have come to all its answers.
+        """
+        __tracebackhide__ = True
+        self._end(None, is_strict=not has_failed)
+
+    def _end(self, error: BaseException | None, *, is_strict: bool) -> None:
+        __tracebackhide__ = True
+        made, self._made = self._made, []
+        doubles = [(double, strict and is_strict) for double, strict in made]
+        if not is_strict:
+            self.patch.be_lenient()
+        try:
+            self._patches.close()
+        finally:
+            findings = [
+                finding
+                for double, strict in doubles
+                for finding in findings_of([double], strict=strict)
+            ]
+            reporting.tell(findings, error)

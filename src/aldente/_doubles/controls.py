@@ -1,0 +1,154 @@
+"""How a test says what a double answers, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Self
+
+from aldente._doubles.answers import Calls, Each, Source, Streams, Timing, never
+from aldente._doubles.calls import Call
+from aldente._doubles.checks import checked_callable, checked_exception, checked_seconds
+from aldente._doubles.gates import Gate
+from aldente._doubles.mock_compat import DEFAULT
+from aldente._places import place_of_caller
+from aldente._records import SourcePlace
+
+
+class Answering:
+    """What a double, or an answer by argument, can be told to answer; each method returns it."""
+
+    def _double_answer(self, side_effect: Any, value: Any) -> None:
+        raise NotImplementedError
+
+    def _double_name(self) -> str:
+        raise NotImplementedError
+
+    def returns(self, value: Any) -> Self:
+        """Answer with a value.
+
+        >>> import aldente, asyncio
+        >>> asyncio.run(aldente.Double().returns(12)())
+        12
+        """
+        self._double_answer(None, value)
+        return self
+
+    def returns_each(self, *values: Any) -> Self:
+        """Answer each call with the next of some values; exceptions among them are raised.
+
+        A call after the last of them raises `aldente.NoMoreAnswers`.
+
+        >>> import aldente, asyncio
+        >>> price = aldente.Double().returns_each(12, KeyError("jam"))
+        >>> asyncio.run(price("tea"))
+        12
+        """
+        place = place_of_caller(1)
+        self._double_answer(Each(self._double_name(), values, place), DEFAULT)
+        return self
+
+    def raises(self, exception: BaseException | type[BaseException]) -> Self:
+        """Answer with an exception.
+
+        Raises:
+            InvalidSetting: it is none.
+        """
+        self._double_answer(checked_exception("raises", exception), DEFAULT)
+        return self
+
+    def calls(self, function: Callable[..., Any]) -> Self:
+        """Answer with what a function gives that is called with the same arguments.
+
+        Where the double is awaited, the function may be a coroutine function.
+
+        >>> import aldente, asyncio
+        >>> asyncio.run(aldente.Double().calls(str.upper)("tea"))
+        'TEA'
+        """
+        self._double_answer(Calls(checked_callable("calls", function)), DEFAULT)
+        return self
+
+
+class AwaitedAnswering(Answering):
+    """What is more to tell where the answer is awaited."""
+
+    def _double_timing(self) -> Timing:
+        raise NotImplementedError
+
+    def streams(self, *items: Any) -> Self:
+        """Answer with items for ``async for``; exceptions among them are raised at their turn.
+
+        What `takes` says holds for each item, and a gate holds each of them.
+
+        """
+        self._double_answer(Streams(items), DEFAULT)
+        return self
+
+    def takes(self, seconds: float | Callable[..., float]) -> Self:
+        """Have answers take their time, on the clock of the running loop.
+
+        Args:
+            seconds: how long, in seconds; or a function that gives that, called with the arguments
+                of the call, or with none if it takes none.
+
+        Raises:
+            InvalidSetting: that is no number of seconds.
+        """
+        if not callable(seconds):
+            checked_seconds("takes", seconds)
+        self._double_timing().seconds = seconds
+        return self
+
+    def never_returns(self) -> Self:
+        """Never answer: whoever awaits it waits until cancelled."""
+        self._double_answer(never, DEFAULT)
+        return self
+
+    def hold(self) -> Gate:
+        """Hold calls at a gate from now on, until the test lets them go on.
+
+        Returns:
+            The gate; the same one as before while that is not open.
+        """
+        timing = self._double_timing()
+        if timing.gate is None or timing.gate.is_open:
+            timing.gate = Gate(self._double_name())
+        return timing.gate
+
+
+class ByArgument(Answering):
+    """What a double answers to calls with certain arguments.
+
+    Attributes:
+        wanted: the arguments, as the double compares them.
+        source: the answer.
+        timing: when it comes.
+        uses: how many calls it has answered.
+        place: where it was given.
+        asked: the call in words.
+    """
+
+    def __init__(self, double: Any, wanted: Any, call: Call) -> None:
+        self._double = double
+        self.wanted = wanted
+        self.source = Source()
+        self.timing = Timing()
+        self.uses = 0
+        self.place: SourcePlace | None = call.place
+        self.asked = str(call)
+
+    def _double_answer(self, side_effect: Any, value: Any) -> None:
+        self.source = Source(side_effect, value)
+
+    def _double_name(self) -> str:
+        return self.asked
+
+    def __repr__(self) -> str:
+        return f"<Answer to {self.asked}>"
+
+
+class ByArgumentAwaited(ByArgument, AwaitedAnswering):
+    """What a double that is awaited answers to calls with certain arguments."""
+
+    def _double_timing(self) -> Timing:
+        return self.timing

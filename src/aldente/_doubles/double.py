@@ -1,0 +1,326 @@
+"""The doubles: one that is awaited, and one that is called."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, overload
+from unittest import mock
+
+from aldente._doubles import mock_compat
+from aldente._doubles.answers import Timing
+from aldente._doubles.assertions import with_tables
+from aldente._doubles.calls import Call, Timeline
+from aldente._doubles.controls import Answering, AwaitedAnswering, ByArgument, ByArgumentAwaited
+from aldente._doubles.recording import (
+    Recorded,
+    State,
+    answered_now,
+    awaited,
+    is_double,
+    name_of,
+    record,
+    set_answer,
+    state_of,
+    streams,
+)
+from aldente._doubles.results import Entered, Stream
+from aldente._doubles.shaping import (
+    Child,
+    child_of,
+    shape_in,
+    shape_like,
+    take_looks,
+    take_spec,
+)
+from aldente._doubles.specs import Kind
+from aldente._places import place_of_caller
+from aldente.errors import InvalidSetting
+
+P = ParamSpec("P")
+Given = TypeVar("Given")
+Answer = TypeVar("Answer")
+
+# The same, as they are found out from a spec.
+Params = ParamSpec("Params")
+Result = TypeVar("Result")
+
+
+class Specced(Recorded, Answering):
+    """What both kinds of doubles have."""
+
+    _double_answer_kind: type[ByArgument] = ByArgument
+
+    def _mock_add_spec(
+        self, spec: Any, spec_set: Any, _spec_as_instance: bool = False, _eat_self: bool = False
+    ) -> None:
+        super()._mock_add_spec(spec, spec_set, _spec_as_instance, _eat_self)  # type: ignore[misc]
+        if spec is not None and not isinstance(spec, list | tuple):
+            take_spec(self, spec, is_bound=bool(_eat_self), own_names=_OWN_NAMES)
+
+    def _get_child_mock(self, /, **kw: Any) -> Any:
+        if mock_compat.is_sealed(self):
+            # It raises.
+            return super()._get_child_mock(**kw)  # type: ignore[misc]
+        child = child_of(self, kw)
+        double = _made(child, "spec_set" if mock_compat.refuses_new_attributes(self) else "spec")
+        if child.is_same:
+            double.return_value = self
+        return double
+
+    def _double_answer(self, side_effect: Any, value: Any) -> None:
+        set_answer(self, side_effect, value)
+
+    def _double_name(self) -> str:
+        return name_of(self)
+
+    @property
+    def timeline(self) -> Timeline:
+        """The calls in the order in which they were made: printed, a table."""
+        return Timeline(state_of(self).log.calls)
+
+    def when(self, /, *args: Any, **kwargs: Any) -> Any:
+        """The answer to calls with certain arguments, to be told what it is.
+
+        Of several that fit, the one that was given last answers. A call that none fits has the
+        answer to all calls, and fails if there is none.
+
+        Args:
+            *args: as in the call, or matchers in their place, such as `unittest.mock.ANY`.
+            **kwargs: the same.
+
+        Raises:
+            TypeError: the real thing does not take such arguments.
+
+        >>> import aldente, asyncio
+        >>> price = aldente.Double().returns(0)
+        >>> price.when("tea").returns(12)
+        <Answer to mock('tea')>
+        >>> asyncio.run(price("tea")), asyncio.run(price("jam"))
+        (12, 0)
+        """
+        wanted = mock_compat.normalized(self, mock_compat.call_of(args, kwargs))
+        if isinstance(wanted, Exception):
+            # The check of calls says it better.
+            mock_compat.check_arguments(self, args, kwargs)
+            raise wanted
+        call = Call(name_of(self), args, kwargs, place_of_caller(1))
+        answers = state_of(self).answers
+        # A test may answer otherwise than its fixture.
+        answers[:] = [known for known in answers if known.wanted != wanted]
+        answers.append(self._double_answer_kind(self, wanted, call))
+        return answers[-1]
+
+    def reset_mock(self, /, *args: Any, **kwargs: Any) -> None:
+        """As for any mock; the timeline is emptied too."""
+        super().reset_mock(*args, **kwargs)  # type: ignore[misc]
+        state_of(self).log.forget()
+
+
+class PlainObject(Specced, mock.NonCallableMagicMock):
+    """A stand-in for an object with nothing to await, and that is not called itself."""
+
+    def __init__(self, /, *args: Any, **kwargs: Any) -> None:
+        is_instance = kwargs.get("_spec_as_instance", False)
+        self.__dict__["_double"] = State(
+            Kind.PLAIN, stands_for_instance=is_instance, is_made_here=is_instance
+        )
+        super().__init__(*args, **kwargs)
+
+
+@with_tables
+class PlainDouble(PlainObject, mock.MagicMock):
+    """A stand-in for something that is called, not awaited: a `MagicMock` that is specced."""
+
+    def _mock_call(self, /, *args: Any, **kwargs: Any) -> Any:
+        return answered_now(self, record(self, args, kwargs))
+
+
+@with_tables
+class Double(Specced, AwaitedAnswering, mock.AsyncMock, Generic[P, Given, Answer]):
+    """A stand-in for something that is awaited, which a test can hold, delay, fail and question.
+
+    It is an `unittest.mock.AsyncMock`, and keeps every promise of one.
+
+    Args:
+        spec: the real thing. Of a function, the double takes the same arguments and gives what a
+            call of the function gives: something to await, to iterate with ``async for``, or to
+            enter with ``async with``. Of a class, Protocol or object, it has the same attributes:
+            a `Double` for each async method, a specced `MagicMock` for each other.
+        side_effect: as for `AsyncMock`; ``return_value``, ``wraps``, ``name``, ``spec_set`` and
+            what else it takes likewise.
+
+    >>> import asyncio
+    >>> async def price_of(name: str) -> int: ...
+    >>> price = Double(price_of).returns(12)
+    >>> asyncio.run(price("tea"))
+    12
+    >>> price("tea", "jam")
+    Traceback (most recent call last):
+        ...
+    TypeError: price_of: too many positional arguments; it is called as price_of(name)
+    """
+
+    _double_answer_kind = ByArgumentAwaited
+
+    @overload
+    def __init__(
+        self: Double[Params, Coroutine[Any, Any, Result], Result],
+        spec: Callable[Params, Coroutine[Any, Any, Result]],
+        *args: Any,
+        **kwargs: Any,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Double[Params, AsyncIterator[Result], Result],
+        spec: Callable[Params, AsyncIterator[Result]],
+        *args: Any,
+        **kwargs: Any,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Double[Params, AbstractAsyncContextManager[Result], Result],
+        spec: Callable[Params, AbstractAsyncContextManager[Result]],
+        *args: Any,
+        **kwargs: Any,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Double[..., Any, Any], spec: object = None, *args: Any, **kwargs: Any
+    ) -> None: ...
+    def __init__(self, spec: Any = None, *args: Any, **kwargs: Any) -> None:
+        self.__dict__["_double"] = State(
+            Kind.COROUTINE,
+            stands_for_instance=True,
+            is_made_here=kwargs.get("_spec_as_instance", False),
+        )
+        super().__init__(spec, *args, **kwargs)
+        take_looks(self)
+
+    def streams(self, *items: Answer | BaseException | type[BaseException]) -> Self:
+        """Answer with items for ``async for``; exceptions among them are raised at their turn.
+
+        That is over what a call gives, and over the double itself if that can be iterated. What
+        `takes` says holds for each item, and a gate holds each of them.
+
+        >>> import asyncio
+        >>> async def main():
+        ...     return [line async for line in Double().streams("a", "b")()]
+        >>> asyncio.run(main())
+        ['a', 'b']
+        """
+        super().streams(*items)
+        if hasattr(self, "__aiter__"):
+            self.__aiter__.side_effect = lambda: Stream(self, record(self, (), {}))
+        return self
+
+    if TYPE_CHECKING:
+
+        def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Given: ...
+        def returns(self, value: Answer) -> Self: ...
+        def returns_each(self, *values: Answer | BaseException | type[BaseException]) -> Self: ...
+        def when(self, *args: Any, **kwargs: Any) -> ByArgumentAwaited: ...
+
+    @staticmethod
+    def of(
+        stand_in: Callable[Params, Coroutine[Any, Any, Result]],
+    ) -> Double[Params, Coroutine[Any, Any, Result], Result]:
+        """The double that stands in for an async method, with the types of both.
+
+        It is the method itself: this is for editors and type checkers, which take the attributes of
+        a stand-in for those of the real thing.
+
+        Args:
+            stand_in: an async method or function that is a double.
+
+        Raises:
+            InvalidSetting: it is none.
+
+        >>> class Shop:
+        ...     async def price(self, name: str) -> int: ...
+        >>> shop: Shop = Double(Shop)
+        >>> Double.of(shop.price) is shop.price
+        True
+        """
+        if not is_double(stand_in):
+            raise InvalidSetting("double", stand_in, "Something that is an aldente.Double.")
+        double: Any = stand_in
+        found: Double[Params, Coroutine[Any, Any, Result], Result] = double
+        return found
+
+    def _mock_call(self, /, *args: Any, **kwargs: Any) -> Any:
+        kind = state_of(self).kind
+        if kind is Kind.COROUTINE and state_of(self).spec is None and streams(self):
+            kind = Kind.STREAM
+        call = record(self, args, kwargs)
+        if kind is Kind.PLAIN:
+            return answered_now(self, call)
+        given: Any
+        if kind is Kind.COROUTINE:
+            given = self._execute_mock_call(call)
+            given.__qualname__ = call.double
+        else:
+            given = (Stream if kind is Kind.STREAM else Entered)(self, call)
+        call.given = given
+        return given
+
+    async def _execute_mock_call(self, call: Call) -> Any:
+        # Under the name of the one of AsyncMock, in whose place it is.
+        return await awaited(self, call)
+
+    def _double_timing(self) -> Timing:
+        return state_of(self).timing
+
+    @property
+    def pending(self) -> int:
+        """How many calls are being awaited."""
+        return state_of(self).log.pending
+
+    @property
+    def peak_concurrency(self) -> int:
+        """How many calls were being awaited at the same time, at most."""
+        return state_of(self).log.peak
+
+    @property
+    def cancelled_count(self) -> int:
+        """How many calls were cancelled while they were awaited."""
+        return state_of(self).log.cancelled
+
+
+def double_in(
+    owner: Any, attribute: str, value: Any, *, spec_argument: str, **arguments: Any
+) -> Any:
+    """Make the double that takes the place of an attribute.
+
+    Args:
+        owner: the module, class or object whose attribute it is.
+        attribute: its name.
+        value: what it is.
+        spec_argument: ``"spec"``, or ``"spec_set"`` to refuse other attributes to be set.
+        **arguments: what the double is made with.
+    """
+    return _made(shape_in(owner, attribute, value, arguments), spec_argument)
+
+
+def double_like(value: Any, *, spec_argument: str, **arguments: Any) -> Any:
+    """Make a double of the shape of something; the arguments are those of `double_in`."""
+    return _made(shape_like(value, arguments), spec_argument)
+
+
+def _made(shape: Child, spec_argument: str) -> Any:
+    arguments = dict(shape.arguments)
+    if "spec" in arguments:
+        arguments[spec_argument] = arguments.pop("spec")
+    if shape.is_awaited:
+        return Double(**arguments)
+    return (PlainDouble if shape.is_called else PlainObject)(**arguments)
+
+
+# What the attributes of the real thing may be named too.
+_OWN_NAMES = frozenset(
+    name
+    for kind in (Double, *Double.__mro__)
+    if kind.__module__.startswith("aldente.")
+    for name in vars(kind)
+    if not name.startswith("_") and not hasattr(mock.AsyncMock, name)
+)

@@ -1,0 +1,144 @@
+"""What tests set out to do with doubles, and did not."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from aldente._doubles import mock_compat, reporting
+from aldente._doubles.answers import Each
+from aldente._doubles.calls import Call
+from aldente._doubles.controls import ByArgument
+from aldente._doubles.recording import is_double, name_of, state_of
+from aldente._doubles.specs import Kind
+from aldente._records import Finding
+
+# What a call gives, what should have been done with it, and how.
+_UNDONE = {
+    Kind.COROUTINE: (
+        "coroutine",
+        "awaited",
+        "Await it, or hand it to asyncio.create_task() and await the task.",
+    ),
+    Kind.STREAM: ("stream", "iterated", "Iterate it with 'async for'."),
+    Kind.CONTEXT: ("context manager", "entered", "Enter it with 'async with'."),
+}
+
+# How many lines of a double's calls a finding shows.
+_LINES = 8
+
+
+def findings_of(doubles: Iterable[Any], *, strict: bool) -> list[Finding]:
+    """What was left undone with doubles, and with what they have made.
+
+    Args:
+        doubles: the doubles.
+        strict: whether answers count that were never used.
+    """
+    found: list[Finding] = []
+    for double in _with_their_own(doubles):
+        kind = state_of(double).kind
+        found += [_never_awaited(call, kind) for call in _forgotten(double)]
+        if strict:
+            found += _unused_answers(double)
+    return found
+
+
+def _with_their_own(doubles: Iterable[Any]) -> Iterator[Any]:
+    """Doubles, and those that are their attributes and results."""
+    waiting = list(doubles)
+    seen: set[int] = set()
+    while waiting:
+        double = waiting.pop()
+        if id(double) in seen:
+            continue
+        seen.add(id(double))
+        if is_double(double):
+            yield double
+        waiting += mock_compat.related(double)
+
+
+def _forgotten(double: Any) -> Iterator[Call]:
+    held: set[int] | None = None
+    for call in state_of(double).log.calls:
+        given = call.given
+        if call.outcome != "never awaited" or call.is_told:
+            continue
+        if given is None:
+            # It is gone, and whoever watches for coroutines that are dropped has told of it.
+            if reporting.has_receiver():
+                continue
+        elif inspect.iscoroutine(given):
+            held = _held_by_tasks() if held is None else held
+            if given.cr_frame is None or id(given) in held:
+                # Closed on purpose, or about to run.
+                continue
+            # Python would warn of it too.
+            given.close()
+        call.is_told = True
+        yield call
+
+
+def _held_by_tasks() -> set[int]:
+    try:
+        return {id(task.get_coro()) for task in asyncio.all_tasks()}
+    except RuntimeError:
+        return set()
+
+
+def _never_awaited(call: Call, kind: Kind) -> Finding:
+    given, done, mend = _UNDONE[kind]
+    what = f"the {given} of the double {call} was never {done}."
+    return Finding("never-awaited", what, mend, call.place)
+
+
+def _unused_answers(double: Any) -> Iterator[Finding]:
+    name = name_of(double)
+    calls = _shown(state_of(double).log.calls)
+    yield from _left_of(name, mock_compat.side_effect_of(double), calls)
+    for answer in state_of(double).answers:
+        if answer.uses:
+            yield from _left_of(answer.asked, answer.source.side_effect, calls)
+        else:
+            yield _no_use_of(answer, calls)
+
+
+def _shown(calls: Sequence[Call]) -> tuple[str, ...]:
+    """The calls of a double as lines, those in the middle left out if there are many."""
+    lines = ["The calls were:" if calls else "There were no calls."]
+    lines += [f"  {call}" for call in calls]
+    if len(lines) > _LINES:
+        hidden = len(lines) - _LINES + 1
+        lines[_LINES // 2 : _LINES // 2 + hidden] = [f"  ... {hidden} more ..."]
+    return tuple(lines)
+
+
+def _left_of(name: str, side_effect: Any, calls: tuple[str, ...]) -> Iterator[Finding]:
+    if isinstance(side_effect, Each) and (unused := side_effect.unused):
+        count = len(unused)
+        answers = f"the last {count} answers" if count > 1 else "the last answer"
+        were = "were" if count > 1 else "was"
+        yield Finding(
+            "unused-answer",
+            f"{answers} of {name} {were} never used: {', '.join(map(_short, unused))}.",
+            "Give returns_each() as many answers as there are calls, or say strict=False.",
+            side_effect.place,
+            calls,
+        )
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _no_use_of(answer: ByArgument, calls: tuple[str, ...]) -> Finding:
+    return Finding(
+        "unused-answer",
+        f"the answer to {answer.asked} was never used.",
+        "Mend its arguments, take it away, or say strict=False.",
+        answer.place,
+        calls,
+    )

@@ -1,0 +1,189 @@
+"""Gates, at which calls wait until the test lets them go on."""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+from typing import NamedTuple
+
+from aldente._doubles.calls import Call
+from aldente._doubles.checks import checked_count, checked_exception
+from aldente.errors import NotHeld
+
+_Failure = BaseException | type[BaseException]
+
+
+class _Held(NamedTuple):
+    call: Call
+    # What the call is to raise, if anything, when it goes on.
+    future: asyncio.Future[_Failure | None]
+
+
+class Gate:
+    """Holds the calls of a double, each in the task that awaits it.
+
+    A gate is closed until `release` or `fail` is called without saying for which calls. Used with
+    ``with``, it is opened at the end of the block.
+
+    Args:
+        double: the name of the double.
+
+    >>> import aldente
+    >>> async def main():
+    ...     price = aldente.Double().returns(12)
+    ...     gate = price.hold()
+    ...     first, second = asyncio.create_task(price("tea")), asyncio.create_task(price("jam"))
+    ...     of_tea, of_jam = await gate.arrived(2)
+    ...     gate.release(of_jam)
+    ...     print(await second, first.done())
+    ...     gate.release()
+    ...     print(await first)
+    >>> asyncio.run(main())
+    12 False
+    12
+    """
+
+    def __init__(self, double: str) -> None:
+        self._double = double
+        self._is_open = False
+        self._held: list[_Held] = []
+        self._arrivals: list[Call] = []
+        self._watchers: list[tuple[int, asyncio.Future[_Failure | None]]] = []
+
+    @property
+    def is_open(self) -> bool:
+        """Whether calls go through without waiting."""
+        return self._is_open
+
+    @property
+    def waiting(self) -> tuple[Call, ...]:
+        """The calls that wait here, in the order in which they came."""
+        return tuple(held.call for held in self._held)
+
+    async def arrived(self, count: int = 1) -> tuple[Call, ...]:
+        """Wait until calls have come to the gate, since it was made.
+
+        Args:
+            count: how many, at least 1.
+
+        Returns:
+            The first ``count`` of them.
+
+        Raises:
+            InvalidSetting: ``count`` is not a whole number of at least 1.
+        """
+        checked_count("count", count)
+        while len(self._arrivals) < count:
+            watcher = (count, asyncio.get_running_loop().create_future())
+            self._watchers.append(watcher)
+            try:
+                await watcher[1]
+            finally:
+                self._watchers.remove(watcher)
+        return tuple(self._arrivals[:count])
+
+    def release(self, which: int | Call | None = None) -> None:
+        """Let calls go on.
+
+        Args:
+            which: a call that waits, or how many of those that have waited longest. Without it, all
+                that wait go on, and all that come later pass.
+
+        Raises:
+            NotHeld: not so many wait, or not this one.
+        """
+        self._open_for(which, None)
+
+    def fail(
+        self,
+        exception: _Failure,
+        which: int | Call | None = None,
+    ) -> None:
+        """Have calls raise an exception in the place of their answer.
+
+        Args:
+            exception: what they raise.
+            which: as for `release`. Without it, all that wait fail, and all that come later pass.
+
+        Raises:
+            InvalidSetting: ``exception`` is none.
+            NotHeld: not so many wait, or not this one.
+        """
+        self._open_for(which, checked_exception("exception", exception))
+
+    def _open_for(self, which: int | Call | None, failure: _Failure | None) -> None:
+        chosen = self._chosen(which)
+        if which is None:
+            self._is_open = True
+        for held in chosen:
+            self._held.remove(held)
+            _settle(held.future, failure)
+
+    def _chosen(self, which: int | Call | None) -> list[_Held]:
+        if which is None:
+            return list(self._held)
+        if isinstance(which, Call):
+            chosen = [held for held in self._held if held.call is which][:1]
+            if not chosen:
+                raise NotHeld(self._double, str(which), [str(call) for call in self.waiting])
+            return chosen
+        checked_count("which", which)
+        if which > len(self._held):
+            wanted = f"{which} calls" if which > 1 else "1 call"
+            raise NotHeld(self._double, wanted, [str(call) for call in self.waiting])
+        return self._held[:which]
+
+    async def pass_through(self, call: Call) -> None:
+        """Wait at the gate with a call, unless it is open."""
+        if self._is_open:
+            return
+        held = _Held(call, asyncio.get_running_loop().create_future())
+        self._held.append(held)
+        self._arrivals.append(call)
+        for count, watcher in self._watchers:
+            if len(self._arrivals) >= count:
+                _settle(watcher, None)
+        try:
+            failure = await held.future
+        finally:
+            if held in self._held:
+                # It was cancelled.
+                self._held.remove(held)
+        if failure is not None:
+            raise failure
+
+    def __enter__(self) -> Gate:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.release()
+
+    def __repr__(self) -> str:
+        state = "open" if self._is_open else f"{len(self._held)} waiting"
+        return f"<Gate of {self._double}: {state}>"
+
+
+def _settle(future: asyncio.Future[_Failure | None], failure: _Failure | None) -> None:
+    """Let the task go on that awaits a future, from its own thread or any other."""
+    loop = future.get_loop()
+
+    def settle() -> None:
+        if not future.done():
+            future.set_result(failure)
+
+    if _running_loop() is loop:
+        settle()
+    elif not loop.is_closed():
+        loop.call_soon_threadsafe(settle)
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

@@ -1,0 +1,202 @@
+"""The private names of `unittest.mock` that are used, each with its reason.
+
+Checked on CPython 3.11.7, 3.12.1 and 3.13.0, and by reading the main branch of 3.14. `AsyncMock` is
+made to be subclassed only as far as `_get_child_mock` goes, which its documentation names.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
+from unittest import mock
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+if TYPE_CHECKING:
+
+    class Patcher:
+        """What is used of ``_patch``, whose own types say too little."""
+
+        getter: Callable[[], Any]
+        attribute: str
+        attribute_name: str | None
+        new: Any
+        spec: Any
+        create: bool
+        spec_set: Any
+        autospec: Any
+        new_callable: Any
+        kwargs: dict[str, Any]
+        additional_patchers: list[Any]
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None: ...
+        def __call__(self, decorated: Decorated) -> Decorated: ...
+        def __enter__(self) -> Any: ...
+        def __exit__(self, *exc_info: Any) -> Any: ...
+        def get_original(self) -> tuple[Any, bool]: ...
+        def start(self) -> Any: ...
+        def stop(self) -> Any: ...
+
+    class DictPatcher:
+        """What is used of ``_patch_dict``."""
+
+        in_dict: Any
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None: ...
+        def __call__(self, decorated: Decorated) -> Decorated: ...
+        def __enter__(self) -> Any: ...
+        def __exit__(self, *exception: Any) -> Any: ...
+        def _patch_dict(self) -> None: ...
+        def start(self) -> Any: ...
+        def stop(self) -> Any: ...
+else:
+    # What `patch` and `patch.dict` give. Decorators must be of this class, or decorators of both
+    # kinds on one function would hand over their doubles in the wrong order, and pytest would take
+    # the arguments for fixtures.
+    Patcher = mock._patch
+    DictPatcher = mock._patch_dict
+
+# Special methods: those that are awaited, and those that are called.
+_ASYNC_MAGICS: frozenset[str] = frozenset(getattr(mock, "_async_method_magics"))  # noqa: B009
+_SYNC_MAGICS: frozenset[str] = frozenset(getattr(mock, "_all_sync_magics"))  # noqa: B009
+
+# Every double is an instance of it, whatever its ``__class__`` says.
+Mock = mock.NonCallableMock
+
+DEFAULT = mock.DEFAULT
+
+
+def is_mock(value: object) -> bool:
+    """Whether a value is a mock; `isinstance` believes what a mock says that it is."""
+    return issubclass(type(value), Mock)
+
+
+def signature_of(double: Any) -> Any:
+    """The signature that a mock's spec gives it, by which its calls are compared; None for none."""
+    return double._spec_signature
+
+
+def set_signature(double: Any, signature: Any) -> None:
+    """Have the calls of a mock compared by a signature; calls are checked elsewhere."""
+    double.__dict__["_spec_signature"] = signature
+
+
+def set_check(double: Any, check: Callable[..., None]) -> None:
+    """Have the arguments of each call of a mock checked, before it is recorded."""
+    # Each mock has a class of its own.
+    type(double)._mock_check_sig = check
+
+
+def refuses_new_attributes(double: Any) -> bool:
+    """Whether a mock was made with ``spec_set``."""
+    return bool(double._spec_set)
+
+
+def check_arguments(double: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Check arguments as a call of a mock does, without making one."""
+    double._mock_check_sig(*args, **kwargs)
+
+
+def count_await(double: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Note an await as `AsyncMock` does, whose coroutine is not used."""
+    entry = call_of(args, kwargs)
+    double.await_count += 1
+    double.await_args = entry
+    double.await_args_list.append(entry)
+
+
+def is_awaited(double: Any) -> bool:
+    """Whether a mock is an `AsyncMock`, whatever its ``__class__`` says."""
+    return issubclass(type(double), mock.AsyncMock)
+
+
+def be_no_coroutine_function(double: Any, *, is_generator: bool) -> None:
+    """Have an `AsyncMock` not be taken for a coroutine function.
+
+    Args:
+        double: the mock.
+        is_generator: whether it is to be taken for an asynchronous generator function.
+    """
+    double.__dict__.pop("_is_coroutine", None)
+    flags = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS
+    double.__dict__["__code__"].co_flags = flags | (
+        inspect.CO_ASYNC_GENERATOR if is_generator else 0
+    )
+
+
+def add_members(double: Any, names: list[str]) -> None:
+    """Let a mock with a spec have more attributes than `dir` shows of it."""
+    known = double._mock_methods
+    if known is not None:
+        double.__dict__["_mock_methods"] = [*known, *(name for name in names if name not in known)]
+
+
+def members_of(double: Any) -> list[str] | None:
+    """The names that a mock's spec allows; None when it has no spec."""
+    methods: list[str] | None = double._mock_methods
+    return methods
+
+
+def normalized(double: Any, call: Any) -> Any:
+    """A call with its arguments bound to the parameters of a mock's spec, to be compared.
+
+    An exception when they don't fit.
+    """
+    return double._call_matcher(call)
+
+
+def call_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Arguments as an entry of `AsyncMock.await_args_list`."""
+    return mock._Call((args, kwargs), two=True)
+
+
+def own_return_value(double: Any) -> Any:
+    """The return value that was set, or `DEFAULT`: reading ``return_value`` would make one."""
+    return double._mock_return_value
+
+
+def side_effect_of(double: Any) -> Any:
+    """The side effect of a mock; None when it has none, or is not called."""
+    return double.side_effect if issubclass(type(double), mock.Mock) else None
+
+
+def wrapped_by(double: Any) -> Any:
+    """What a mock wraps, or None."""
+    return double._mock_wraps
+
+
+def is_sealed(double: Any) -> bool:
+    """Whether `unittest.mock.seal` has been called for a mock."""
+    return bool(double._mock_sealed)
+
+
+def full_name(double: Any) -> str:
+    """The name of a mock in its tree: ``mock.session.get``."""
+    name: str = double._extract_mock_name()
+    return name
+
+
+def related(double: Any) -> Iterator[Any]:
+    """The mocks that a mock has made or been given: its attributes and its return value."""
+    yield from (child for child in double._mock_children.values() if is_mock(child))
+    value = double.__dict__.get("_mock_return_value")
+    if is_mock(value):
+        yield value
+
+
+def is_async_magic(name: str | None) -> bool:
+    """Whether a method of this name is awaited by ``async with`` or ``async for``."""
+    return name in _ASYNC_MAGICS
+
+
+def is_sync_magic(name: str | None) -> bool:
+    """Whether a special method of this name is called, not awaited."""
+    return name in _SYNC_MAGICS
+
+
+def is_exception(value: object) -> bool:
+    """Whether a value is an exception, or a class of them."""
+    return isinstance(value, BaseException) or (
+        isinstance(value, type) and issubclass(value, BaseException)
+    )

@@ -1,0 +1,332 @@
+"""Doubles in the place of the real thing, for as long as a test needs them."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+from unittest import mock
+
+from aldente._doubles import mock_compat, reporting
+from aldente._doubles.double import double_in, double_like
+from aldente._doubles.ending import findings_of
+from aldente._doubles.mock_compat import DEFAULT, DictPatcher, Patcher
+from aldente._doubles.recording import is_double
+from aldente._doubles.targets import (
+    check_exists,
+    check_replacement,
+    check_used_here,
+    find_owner,
+)
+
+
+class Patch(Patcher):
+    """One patch: a context manager with ``with`` and ``async with``, and a decorator.
+
+    `patch` makes them.
+    """
+
+    def __init__(
+        self, target: str, *args: Any, strict: bool = True, only_here: bool = False, **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self._named = target
+        self.strict = strict
+        self._only_here = only_here
+        self._doubles: list[Any] = []
+
+    def copy(self) -> Self:
+        """Another one, for another function that is decorated."""
+        patcher = type(self)(
+            self._named,
+            self.getter,
+            self.attribute,
+            self.new,
+            self.spec,
+            self.create,
+            self.spec_set,
+            self.autospec,
+            self.new_callable,
+            self.kwargs,
+            strict=self.strict,
+            only_here=self._only_here,
+        )
+        patcher.attribute_name = self.attribute_name
+        patcher.additional_patchers = [other.copy() for other in self.additional_patchers]
+        return patcher
+
+    def __enter__(self) -> Any:
+        __tracebackhide__ = True
+        owner = self.getter()
+        if not self.create:
+            check_exists(self._named, owner, self.attribute)
+        original, _ = self.get_original()
+        if original is DEFAULT:
+            # Python's own names can be replaced where they are used.
+            original = getattr(builtins, self.attribute, DEFAULT)
+        check_replacement(self._named, original, self.new)
+        if not self._only_here:
+            check_used_here(self._named, owner, self.attribute, original)
+        said = self.spec, self.spec_set, self.autospec, self.new_callable
+        self._say_shape(owner, original)
+        try:
+            given = super().__enter__()
+        finally:
+            self.spec, self.spec_set, self.autospec, self.new_callable = said
+        double = given.get(self.attribute) if isinstance(given, dict) else given
+        self._doubles = [double] if is_double(double) else []
+        return given
+
+    def _say_shape(self, owner: Any, original: Any) -> None:
+        """Have the double made with the shape of what it replaces, unless the test says which."""
+        wanted = [said for said in (self.spec, self.spec_set, self.autospec) if said is not None]
+        if (
+            self.new is not DEFAULT
+            or self.new_callable is not None
+            or len(wanted) > 1
+            or any(said is False or isinstance(said, list | tuple) for said in wanted)
+            or (original is DEFAULT and wanted in ([], [True]))
+            or any(map(mock_compat.is_mock, wanted))
+        ):
+            return
+        argument = "spec" if self.spec_set is None else "spec_set"
+        spec = wanted[0] if wanted else True
+        name = self.attribute
+
+        def make(**kwargs: Any) -> Any:
+            if spec is True:
+                return double_in(owner, name, original, spec_argument=argument, name=name, **kwargs)
+            return double_like(spec, spec_argument=argument, name=name, **kwargs)
+
+        self.spec = self.spec_set = self.autospec = None
+        self.new_callable = make
+
+    def __exit__(self, *exc_info: Any) -> Any:
+        __tracebackhide__ = True
+        result = super().__exit__(*exc_info)
+        error = exc_info[1] if exc_info else None
+        doubles, self._doubles = self._doubles, []
+        # A test that fails on its way has not come to use all of its answers.
+        reporting.tell(findings_of(doubles, strict=self.strict and error is None), error)
+        return result
+
+    async def __aenter__(self) -> Any:
+        return self.__enter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> Any:
+        __tracebackhide__ = True
+        return self.__exit__(kind, error, traceback)
+
+
+class DictPatch(DictPatcher):
+    """One patch of a dictionary: a context manager of both kinds, and a decorator."""
+
+    def _patch_dict(self) -> None:
+        if isinstance(self.in_dict, str):
+            self.in_dict = find_owner(self.in_dict, self.in_dict)
+        super()._patch_dict()
+
+    async def __aenter__(self) -> Any:
+        return self.__enter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> Any:
+        return self.__exit__(kind, error, traceback)
+
+
+class Patching:
+    """What `aldente.patch` is: a function, with others as its attributes."""
+
+    def __call__(
+        self,
+        target: str,
+        new: Any = DEFAULT,
+        spec: Any = None,
+        create: bool = False,
+        spec_set: Any = None,
+        autospec: Any = None,
+        new_callable: Callable[..., Any] | None = None,
+        *,
+        unsafe: bool = False,
+        strict: bool = True,
+        only_here: bool = False,
+        **kwargs: Any,
+    ) -> Patch:
+        """Put a double in the place of something for a while.
+
+        The double has the shape of what it replaces: a `aldente.Double` for what is awaited, a
+        specced `MagicMock` for all else. At the end, calls that were never awaited and answers that
+        were never used are findings.
+
+        Args:
+            target: where it is looked up: ``"package.module.name"``.
+            new: what to put there, in the place of a double.
+            spec: another shape: an object, a class, or a list of names.
+            create: patch also what does not exist.
+            spec_set: as ``spec``, and other attributes can't be set either.
+            autospec: as ``spec``; True is what is done anyway.
+            new_callable: what makes the double.
+            unsafe: as for `unittest.mock.patch`.
+            strict: whether answers that were never used are findings.
+            only_here: replace it here although it is imported by name elsewhere.
+            **kwargs: attributes of the double.
+
+        Raises:
+            NoSuchTarget: the target does not exist.
+            PatchedElsewhere: it is defined here, and used by a name of its own elsewhere.
+            SyncDouble: ``new`` can't be awaited, and what it replaces is.
+            DoubleMisused: at the end, unless pytest is told: something was left undone.
+
+        >>> import asyncio, aldente
+        >>> async def main():
+        ...     async with aldente.patch("asyncio.sleep") as sleep:
+        ...         await asyncio.sleep(3600)
+        ...         sleep.assert_awaited_once_with(3600)
+        >>> asyncio.run(main())
+        """
+        owner, _, attribute = _parted(target)
+        return Patch(
+            target,
+            lambda: find_owner(target, owner),
+            attribute,
+            new,
+            spec,
+            create,
+            spec_set,
+            autospec,
+            new_callable,
+            kwargs,
+            unsafe=unsafe,
+            strict=strict,
+            only_here=only_here,
+        )
+
+    def object(
+        self,
+        target: Any,
+        attribute: str,
+        new: Any = DEFAULT,
+        spec: Any = None,
+        create: bool = False,
+        spec_set: Any = None,
+        autospec: Any = None,
+        new_callable: Callable[..., Any] | None = None,
+        *,
+        unsafe: bool = False,
+        strict: bool = True,
+        only_here: bool = False,
+        **kwargs: Any,
+    ) -> Patch:
+        """Put a double in the place of an attribute of an object; the rest is as for `patch`."""
+        if type(target) is str:
+            raise TypeError(
+                f"{target!r} must be the actual object to be patched, not a str; "
+                f'aldente.patch("{target}.{attribute}") takes its path'
+            )
+        return Patch(
+            f"{_name_of(target)}.{attribute}",
+            lambda: target,
+            attribute,
+            new,
+            spec,
+            create,
+            spec_set,
+            autospec,
+            new_callable,
+            kwargs,
+            unsafe=unsafe,
+            strict=strict,
+            only_here=only_here,
+        )
+
+    def multiple(
+        self,
+        target: Any,
+        spec: Any = None,
+        create: bool = False,
+        spec_set: Any = None,
+        autospec: Any = None,
+        new_callable: Callable[..., Any] | None = None,
+        *,
+        strict: bool = True,
+        only_here: bool = False,
+        **kwargs: Any,
+    ) -> Patch:
+        """Patch several attributes of an object, or of what a path says: ``name=replacement``.
+
+        `unittest.mock.DEFAULT` as the replacement is a double, given by its name.
+        """
+        if not kwargs:
+            raise ValueError("Must supply at least one keyword argument with patch.multiple")
+        path = target if type(target) is str else _name_of(target)
+        patches = [
+            Patch(
+                f"{path}.{attribute}",
+                (lambda: find_owner(path, path)) if type(target) is str else (lambda: target),
+                attribute,
+                new,
+                spec,
+                create,
+                spec_set,
+                autospec,
+                new_callable,
+                {},
+                strict=strict,
+                only_here=only_here,
+            )
+            for attribute, new in kwargs.items()
+        ]
+        for one in patches:
+            one.attribute_name = one.attribute
+        patches[0].additional_patchers = patches[1:]
+        return patches[0]
+
+    def dict(self, in_dict: Any, values: Any = (), clear: bool = False, **kwargs: Any) -> DictPatch:
+        """Set entries of a dictionary for a while, as `unittest.mock.patch.dict` does.
+
+        Args:
+            in_dict: the dictionary, or where it is: ``"package.module.name"``.
+            values: the entries.
+            clear: take all others away.
+            **kwargs: further entries.
+
+        Raises:
+            NoSuchTarget: there is no such dictionary.
+        """
+        return DictPatch(in_dict, values, clear, **kwargs)
+
+    @staticmethod
+    def stopall() -> None:
+        """Undo all patches that were begun with ``start()``."""
+        mock.patch.stopall()
+
+    @property
+    def TEST_PREFIX(self) -> str:  # noqa: N802
+        """How the methods begin that a decorator of a class patches: that of `unittest.mock`."""
+        prefix: str = mock.patch.TEST_PREFIX
+        return prefix
+
+
+def _parted(target: Any) -> tuple[str, str, str]:
+    owner, dot, attribute = target.rpartition(".") if isinstance(target, str) else ("", "", "")
+    if not owner or not attribute:
+        raise TypeError(f"Need a valid target to patch. You supplied: {target!r}")
+    return owner, dot, attribute
+
+
+def _name_of(target: Any) -> str:
+    name = getattr(target, "__name__", None)
+    return name if isinstance(name, str) else type(target).__name__
+
+
+patch = Patching()

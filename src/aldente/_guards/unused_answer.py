@@ -1,0 +1,22 @@
+"""Answers that a test gave to a double and that nobody asked for; the doubles look themselves."""
+
+from __future__ import annotations
+
+from aldente._records import Rule
+
+RULE = Rule(
+    "unused-answer",
+    "error",
+    catches="an answer that was given to a double and never used",
+    why=(
+        "The test prepares what never happens: the code no longer makes that call, or makes it "
+        "with other arguments, and the test does not notice."
+    ),
+    explanation=(
+        "Found at the end of aldente.patch() and of the fixture 'doubles': answers of "
+        "returns_each() that are left, and answers of when() that no call had.\n\n"
+        "Not a finding: answers of doubles that are not patched in; answers that a later one has "
+        "replaced; with strict=False, any."
+    ),
+    is_seen_at_once=True,
+)
