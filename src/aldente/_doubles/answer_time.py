@@ -7,6 +7,16 @@ the number of seconds that the answer is to take, None when the test does not sa
 from __future__ import annotations
 
 import asyncio
+from typing import Any
+
+
+def is_decided_by_loop() -> bool:
+    """Whether the running loop decides when answers come."""
+    try:
+        return hasattr(asyncio.get_running_loop(), "wait_for_answer")
+    except RuntimeError:
+        # A coroutine can be run by hand.
+        return False
 
 
 async def wait_for_answer(seconds: float | None) -> None:
@@ -16,13 +26,8 @@ async def wait_for_answer(seconds: float | None) -> None:
         seconds: how long it takes, in seconds of the loop's time; None when nothing was said, and
             then it is there at once.
     """
-    try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:
-        # A coroutine can be run by hand.
-        loop = None
-    decide = getattr(loop, "wait_for_answer", None)
-    if decide is not None:
-        await decide(seconds)
+    if is_decided_by_loop():
+        loop: Any = asyncio.get_running_loop()
+        await loop.wait_for_answer(seconds)
     elif seconds is not None:
         await asyncio.sleep(seconds)

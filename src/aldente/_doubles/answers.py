@@ -137,6 +137,11 @@ class Timing:
         self.seconds: Any = None
         self.gate: Gate | None = None
 
+    @property
+    def is_set(self) -> bool:
+        """Whether anything was said."""
+        return self.seconds is not None or self.gate is not None
+
     def seconds_of(self, call: Call) -> float | None:
         """How long the answer of a call takes, in seconds; None when nothing was said."""
         if not callable(self.seconds):

@@ -7,6 +7,7 @@ import itertools
 import time
 import weakref
 from collections.abc import Iterable, Iterator
+from types import FrameType
 from typing import Any, Literal
 from unittest import mock
 
@@ -26,7 +27,6 @@ class Call:
         double: the name of the double.
         args: the positional arguments.
         kwargs: the keyword arguments.
-        place: where it was called, in the user's code if possible.
         start: when it was first awaited, in seconds of the loop's time; None before.
         end: when it ended, in seconds of the loop's time; None before.
         outcome: ``"never awaited"``, ``"pending"``, ``"returned"``, ``"raised"``,
@@ -38,15 +38,17 @@ class Call:
 
     __slots__ = (
         "_given",
+        "_line",
+        "_path",
         "args",
         "double",
         "end",
         "end_moment",
+        "entry",
         "exception",
         "is_told",
         "kwargs",
         "outcome",
-        "place",
         "result",
         "start",
         "start_moment",
@@ -58,12 +60,14 @@ class Call:
         double: str,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
-        place: SourcePlace | None,
+        frame: FrameType | None,
     ) -> None:
         self.double = double
         self.args = args
         self.kwargs = kwargs
-        self.place = place
+        # Not a place yet: most calls are never told.
+        self._path = frame.f_code.co_filename if frame is not None else None
+        self._line = frame.f_lineno if frame is not None else 0
         self.start: float | None = None
         self.end: float | None = None
         self.start_moment = 0
@@ -74,7 +78,14 @@ class Call:
         self.task: str | None = None
         # Whether somebody has said already that it was never awaited.
         self.is_told = False
+        # The arguments as mocks keep them.
+        self.entry: Any = None
         self._given: weakref.ref[Any] | None = None
+
+    @property
+    def place(self) -> SourcePlace | None:
+        """Where the user's code made the call."""
+        return None if self._path is None else SourcePlace(self._path, self._line or 0)
 
     @property
     def call(self) -> Any:
@@ -130,15 +141,22 @@ class CallLog:
         """A call is awaited from now on."""
         call.outcome = "pending"
         call.start_moment = next(_moments)
-        call.start, call.task = _now_and_who()
+        try:
+            task = asyncio.current_task()
+            call.task = None if task is None else task.get_name()
+        except RuntimeError:
+            # A coroutine can be run by hand, and a plain double needs no loop.
+            pass
+        call.start = _now()
         self.pending += 1
-        self.peak = max(self.peak, self.pending)
+        if self.pending > self.peak:
+            self.peak = self.pending
 
     def end(self, call: Call, outcome: Outcome, value: Any = None) -> None:
         """A call has ended, with what it returned or raised."""
         call.outcome = outcome
         call.end_moment = next(_moments)
-        call.end, _ = _now_and_who()
+        call.end = _now()
         if outcome == "returned":
             call.result = value
         else:
@@ -153,14 +171,12 @@ class CallLog:
         self.cancelled = 0
 
 
-def _now_and_who() -> tuple[float, str | None]:
-    """The loop's time, and the name of the task that runs."""
+def _now() -> float:
+    """The loop's time, or where no loop runs that which loops have."""
     try:
-        task = asyncio.current_task()
-        return asyncio.get_running_loop().time(), None if task is None else task.get_name()
+        return asyncio.get_running_loop().time()
     except RuntimeError:
-        # A coroutine can be run by hand, and a plain double needs no loop.
-        return time.monotonic(), None
+        return time.monotonic()
 
 
 def rows_of(calls: Iterable[Call]) -> Iterator[Row]:

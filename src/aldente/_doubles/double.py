@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, overload
@@ -34,7 +35,7 @@ from aldente._doubles.shaping import (
     take_spec,
 )
 from aldente._doubles.specs import Kind
-from aldente._places import place_of_caller
+from aldente._places import users_frame
 from aldente.errors import InvalidSetting
 
 P = ParamSpec("P")
@@ -104,7 +105,7 @@ class Specced(Recorded, Answering):
             # The check of calls says it better.
             mock_compat.check_arguments(self, args, kwargs)
             raise wanted
-        call = Call(name_of(self), args, kwargs, place_of_caller(1))
+        call = Call(name_of(self), args, kwargs, users_frame(inspect.currentframe()))
         answers = state_of(self).answers
         # A test may answer otherwise than its fixture.
         answers[:] = [known for known in answers if known.wanted != wanted]
@@ -257,16 +258,12 @@ class Double(Specced, AwaitedAnswering, mock.AsyncMock, Generic[P, Given, Answer
             return answered_now(self, call)
         given: Any
         if kind is Kind.COROUTINE:
-            given = self._execute_mock_call(call)
+            given = awaited(self, call)
             given.__qualname__ = call.double
         else:
             given = (Stream if kind is Kind.STREAM else Entered)(self, call)
         call.given = given
         return given
-
-    async def _execute_mock_call(self, call: Call) -> Any:
-        # Under the name of the one of AsyncMock, in whose place it is.
-        return await awaited(self, call)
 
     def _double_timing(self) -> Timing:
         return state_of(self).timing

@@ -7,16 +7,17 @@ a mock and those that are for tests.
 from __future__ import annotations
 
 import asyncio
+import inspect
 from typing import Any
 
 from aldente._doubles import mock_compat
-from aldente._doubles.answer_time import wait_for_answer
+from aldente._doubles.answer_time import is_decided_by_loop, wait_for_answer
 from aldente._doubles.answers import Source, Streams, Timing
 from aldente._doubles.calls import Call, CallLog
 from aldente._doubles.controls import ByArgument
 from aldente._doubles.mock_compat import DEFAULT
 from aldente._doubles.specs import Kind
-from aldente._places import place_of_caller
+from aldente._places import users_frame
 from aldente.errors import NoAnswer
 
 
@@ -85,9 +86,11 @@ def name_of(double: Any) -> str:
 
 
 def record(double: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
-    """Note a call, which is made by whoever calls the caller of this function's caller."""
-    call = Call(name_of(double), args, kwargs, place_of_caller(3))
-    state_of(double).log.calls.append(call)
+    """Note a call, which is made by the innermost frame of the user's code."""
+    state = state_of(double)
+    call = Call(state.name or name_of(double), args, kwargs, users_frame(inspect.currentframe()))
+    call.entry = mock_compat.last_call(double)
+    state.log.calls.append(call)
     return call
 
 
@@ -108,14 +111,12 @@ def streams(double: Any) -> bool:
 def begin(double: Any, call: Call) -> None:
     """A call is awaited from now on."""
     state_of(double).log.begin(call)
-    mock_compat.count_await(double, call.args, call.kwargs)
+    mock_compat.count_await(double, call.entry)
 
 
 def find_answer(double: Any, call: Call) -> ByArgument | None:
     """The answer that was given last for the arguments of a call; None when there is none."""
     answers = state_of(double).answers
-    if not answers:
-        return None
     actual = mock_compat.normalized(double, mock_compat.call_of(call.args, call.kwargs))
     for answer in reversed(answers):
         # The expected one to the right, as the comparison of mocks turns them round for ANY.
@@ -160,12 +161,18 @@ async def awaited(double: Any, call: Call, *, lasts: bool = False) -> Any:
         call: the call.
         lasts: whether it goes on after its answer.
     """
-    log = state_of(double).log
+    state = state_of(double)
+    log = state.log
     begin(double, call)
     try:
-        answer = find_answer(double, call)
-        await wait_before(double, call, answer)
-        result = await source_for(double, call, answer).give_awaited(call.args, call.kwargs)
+        answer = find_answer(double, call) if state.answers else None
+        if answer is not None or state.timing.is_set or is_decided_by_loop():
+            await wait_before(double, call, answer)
+        if answer is None and double.side_effect is None and not state.answers:
+            # Nearly always.
+            result = mock_compat.own_return_value(double)
+        else:
+            result = await source_for(double, call, answer).give_awaited(call.args, call.kwargs)
         if result is DEFAULT:
             result = _given_by_default(double, call)
             if asyncio.iscoroutine(result):
@@ -189,7 +196,7 @@ def answered_now(double: Any, call: Call) -> Any:
     log = state_of(double).log
     log.begin(call)
     try:
-        answer = find_answer(double, call)
+        answer = find_answer(double, call) if state_of(double).answers else None
         result = source_for(double, call, answer).give(call.args, call.kwargs)
         if result is DEFAULT:
             result = _given_by_default(double, call)

@@ -56,7 +56,7 @@ class Stream:
     async def _next(self) -> Any:
         if self._items is None:
             begin(self._double, self._call)
-            self._answer = find_answer(self._double, self._call)
+            self._answer = find_answer(self._double, self._call) if self._state.answers else None
             source = source_for(self._double, self._call, self._answer)
             self._items = items_of(await source.give_awaited(self._call.args, self._call.kwargs))
         await wait_before(self._double, self._call, self._answer)

@@ -362,10 +362,11 @@ def _warning_of(coroutine: Coroutine) -> str:
 
 def _call_of_double(coroutine: Coroutine) -> Any:
     """The call of an `aldente.Double` that gave a coroutine; None for any other coroutine."""
-    if coroutine.cr_code.co_qualname != "Double._execute_mock_call" or coroutine.cr_frame is None:
+    # Not imported for it, as most runs have no doubles.
+    if coroutine.cr_code.co_qualname != "awaited" or coroutine.cr_frame is None:
         return None
     call = coroutine.cr_frame.f_locals.get("call")
-    return call if hasattr(call, "is_told") else None
+    return call if type(call).__module__ == "aldente._doubles.calls" else None
 
 
 def _name_of(coroutine: Coroutine) -> str:
