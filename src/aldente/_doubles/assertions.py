@@ -69,8 +69,13 @@ def _expected(
     elif "_has_" in assertion:
         calls = args[0] if args else kwargs.get("calls", ())
         for call in calls:
-            _, given, named = call if len(call) == 3 else ("", *call)
-            yield _row(Call(name, given, named, None))
+            yield {"": "expected", "#": "", "call": _as_call_of(name, call)}
+
+
+def _as_call_of(name: str, call: Any) -> str:
+    """A `unittest.mock.call` as the call of a double."""
+    text = repr(call)
+    return f"{name}{text.removeprefix('call')}" if text.startswith("call") else text
 
 
 def _row(call: Call) -> Row:

@@ -64,7 +64,8 @@ class Specced(Recorded, Answering):
             # It raises.
             return super()._get_child_mock(**kw)  # type: ignore[misc]
         child = child_of(self, kw)
-        double = _made(child, "spec_set" if mock_compat.refuses_new_attributes(self) else "spec")
+        argument = "spec_set" if mock_compat.refuses_new_attributes(self) else "spec"
+        double = _made(child, argument, mock_compat.base_of(self))
         if child.is_same:
             double.return_value = self
         return double
@@ -304,13 +305,17 @@ def double_like(value: Any, *, spec_argument: str, **arguments: Any) -> Any:
     return _made(shape_like(value, arguments), spec_argument)
 
 
-def _made(shape: Child, spec_argument: str) -> Any:
+def _made(shape: Child, spec_argument: str, kind: type | None = None) -> Any:
     arguments = dict(shape.arguments)
     if "spec" in arguments:
         arguments[spec_argument] = arguments.pop("spec")
     if shape.is_awaited:
         return Double(**arguments)
-    return (PlainDouble if shape.is_called else PlainObject)(**arguments)
+    if not shape.is_called:
+        return PlainObject(**arguments)
+    # The attributes of a subclass are made by it, as those of mocks are.
+    is_subclass = kind is not None and issubclass(kind, PlainDouble)
+    return (kind if kind is not None and is_subclass else PlainDouble)(**arguments)
 
 
 # What the attributes of the real thing may be named too.

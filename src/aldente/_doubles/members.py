@@ -60,8 +60,8 @@ def member_of(spec: Any, name: str) -> Member | None:
         return _of_function(static.__func__, is_bound=True)
     if isinstance(static, _FUNCTIONS):
         # Also of a class itself, whose double nobody calls with an instance.
-        is_bound = isinstance(spec, type) or name not in getattr(spec, "__dict__", ())
-        return _of_function(static, is_bound=is_bound and not inspect.ismodule(spec))
+        is_of_class = isinstance(spec, type) or name not in getattr(spec, "__dict__", ())
+        return _of_function(static, is_bound=is_of_class and hasattr(static, "__get__"))
     if isinstance(static, type):
         return Member(static)
     return _of_object(owner, name, static)

@@ -82,10 +82,26 @@ def set_signature(double: Any, signature: Any) -> None:
     double.__dict__["_spec_signature"] = signature
 
 
-def set_check(double: Any, check: Callable[..., None]) -> None:
-    """Have the arguments of each call of a mock checked, before it is recorded."""
+def set_check(
+    double: Any, check: Callable[..., None], shown: inspect.Signature | None = None
+) -> None:
+    """Have the arguments of each call of a mock checked, before it is recorded.
+
+    Args:
+        double: the mock.
+        check: what checks them, as a method.
+        shown: what `inspect.signature` is to say of the mock.
+    """
     # Each mock has a class of its own.
     type(double)._mock_check_sig = check
+    if shown is not None:
+        type(double).__signature__ = shown
+
+
+def base_of(double: Any) -> type:
+    """The class that was called to make a mock, of which it has a subclass of its own."""
+    base: type = type(double).__mro__[1]
+    return base
 
 
 def refuses_new_attributes(double: Any) -> bool:
@@ -134,7 +150,10 @@ def be_no_coroutine_function(double: Any, *, is_generator: bool) -> None:
         double: the mock.
         is_generator: whether it is to be taken for an asynchronous generator function.
     """
-    double.__dict__.pop("_is_coroutine", None)
+    if "_is_coroutine" not in double.__dict__:
+        # It is no AsyncMock.
+        return
+    del double.__dict__["_is_coroutine"]
     flags = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS
     double.__dict__["__code__"].co_flags = flags | (
         inspect.CO_ASYNC_GENERATOR if is_generator else 0
@@ -169,7 +188,8 @@ def call_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 def own_return_value(double: Any) -> Any:
     """The return value that was set, or `DEFAULT`: reading ``return_value`` would make one."""
-    return double._mock_return_value
+    delegate = double._mock_delegate
+    return double._mock_return_value if delegate is None else delegate.return_value
 
 
 def side_effect_of(double: Any) -> Any:

@@ -72,7 +72,12 @@ def take_spec(double: Any, spec: Any, *, is_bound: bool, own_names: frozenset[st
         kind = kind_of(spec)
         if kind is not Kind.PLAIN:
             state.kind = kind
-        _take_signature(double, signature_of(spec, skip_first=is_bound))
+        # What is bound already, or can't be, has no first parameter to leave out.
+        skips = is_bound and not inspect.ismethod(spec) and hasattr(spec, "__get__")
+        _take_signature(double, signature_of(spec, skip_first=skips))
+        if kind is Kind.PLAIN and isinstance(getattr(spec, "__code__", None), types.CodeType):
+            # Or a mock of it would tell `inspect` that it has every flag.
+            double.__dict__["__code__"] = spec.__code__
         return
     owner = spec if isinstance(spec, type) else type(spec)
     mock_compat.add_members(double, annotated_names(owner))
@@ -103,7 +108,8 @@ def _call_of(owner: type) -> Any:
 def _take_signature(double: Any, signature: inspect.Signature | None) -> None:
     mock_compat.set_signature(double, signature)
     if signature is not None:
-        mock_compat.set_check(double, check_of(state_of(double).hint or "", signature))
+        check = check_of(state_of(double).hint or "", signature)
+        mock_compat.set_check(double, check, signature)
 
 
 def child_of(double: Any, arguments: dict[str, Any]) -> Child:

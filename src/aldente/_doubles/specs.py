@@ -96,7 +96,7 @@ def _coroutine_mark() -> object:
 def _is_made_by_asynccontextmanager(function: Any) -> bool:
     code = getattr(function, "__code__", None)
     return (
-        code is not None
+        isinstance(code, types.CodeType)
         and code.co_filename == contextlib.__file__
         and inspect.isasyncgenfunction(inspect.unwrap(function))
     )
