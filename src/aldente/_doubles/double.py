@@ -55,9 +55,14 @@ class Specced(Recorded, Answering):
     def _mock_add_spec(
         self, spec: Any, spec_set: Any, _spec_as_instance: bool = False, _eat_self: bool = False
     ) -> None:
-        super()._mock_add_spec(spec, spec_set, _spec_as_instance, _eat_self)  # type: ignore[misc]
-        if spec is not None and not isinstance(spec, list | tuple):
-            take_spec(self, spec, is_bound=bool(_eat_self), own_names=_OWN_NAMES)
+        add: Any = super()._mock_add_spec  # type: ignore[misc]
+        if spec is None or isinstance(spec, list | tuple) or mock_compat.is_mock(spec):
+            add(spec, spec_set, _spec_as_instance, _eat_self)
+            return
+        # By its names only: Python 3.11 would read every property to look for coroutine functions.
+        add(dir(spec), spec_set, _spec_as_instance, _eat_self)
+        mock_compat.be_instance_of(self, spec if isinstance(spec, type) else type(spec))
+        take_spec(self, spec, is_bound=bool(_eat_self), own_names=_OWN_NAMES)
 
     def _get_child_mock(self, /, **kw: Any) -> Any:
         if mock_compat.is_sealed(self):
@@ -109,7 +114,12 @@ class Specced(Recorded, Answering):
         call = Call(name_of(self), args, kwargs, users_frame(inspect.currentframe()))
         answers = state_of(self).answers
         # A test may answer otherwise than its fixture.
-        answers[:] = [known for known in answers if known.wanted != wanted]
+        answers[:] = [
+            known
+            for known in answers
+            # Not only equal, as a matcher is equal to what it matches.
+            if known.asked != str(call) or known.wanted != wanted
+        ]
         answers.append(self._double_answer_kind(self, wanted, call))
         return answers[-1]
 

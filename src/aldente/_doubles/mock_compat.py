@@ -104,6 +104,11 @@ def base_of(double: Any) -> type:
     return base
 
 
+def be_instance_of(double: Any, owner: type) -> None:
+    """Have a mock pass for an instance of a class."""
+    double.__dict__["_spec_class"] = owner
+
+
 def refuses_new_attributes(double: Any) -> bool:
     """Whether a mock was made with ``spec_set``."""
     return bool(double._spec_set)

@@ -33,4 +33,5 @@ def tell(findings: Sequence[Finding], error: BaseException | None) -> None:
 
 def _in_words(finding: Finding) -> str:
     place = f" ({finding.place})" if finding.place is not None else ""
-    return "\n".join([f"{finding.rule}: {finding.what}{place}", f"Mend: {finding.mend}"])
+    lines = [f"{finding.rule}: {finding.what}{place}", *finding.details, f"Mend: {finding.mend}"]
+    return "\n".join(lines)

@@ -85,7 +85,7 @@ def _described(owner: Any) -> str:
 
 
 def _similar(name: str, names: list[str]) -> list[str]:
-    return difflib.get_close_matches(name, names, n=2, cutoff=0.7)
+    return difflib.get_close_matches(name, dict.fromkeys(names), n=2)
 
 
 def check_exists(target: str, owner: Any, name: str) -> None:

@@ -1,0 +1,1 @@
+"""What type checkers are to find out; they check these files, and pytest runs them."""

@@ -1,0 +1,1 @@
+"""The doubles: each module below the plugin."""
