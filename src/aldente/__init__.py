@@ -58,6 +58,8 @@ from aldente.errors import (
 )
 
 if TYPE_CHECKING:
+    from aldente._doubles.calls import Call
+    from aldente._doubles.collection import Doubles
     from aldente._doubles.double import Double
     from aldente._doubles.gates import Gate
     from aldente._doubles.ordering import assert_order, assert_overlap
@@ -80,9 +82,11 @@ if TYPE_CHECKING:
 
 # Where the names are for which pytest or asyncio has to be imported, so when they are first used.
 _HOMES = {
+    "Call": "aldente._doubles.calls",
     "Clock": "aldente._loops.virtual.clock",
     "Double": "aldente._doubles.double",
     "DoubleMisused": "aldente.errors",
+    "Doubles": "aldente._doubles.collection",
     "Gate": "aldente._doubles.gates",
     "NoAnswer": "aldente.errors",
     "NoMoreAnswers": "aldente.errors",
@@ -115,10 +119,12 @@ def __getattr__(name: str) -> Any:
 __all__ = [
     "AldenteError",
     "BlockedEnd",
+    "Call",
     "Clock",
     "DeadlockError",
     "Double",
     "DoubleMisused",
+    "Doubles",
     "EndlessTimeError",
     "FixtureCancelled",
     "FixtureEnded",

@@ -11,7 +11,7 @@ from tests.plugin.conftest import RunProject
 README = Path(__file__).parents[2] / "README.md"
 
 
-@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize("number", [1, 2, 3])
 def test_the_examples_run(run_project: RunProject, number: int) -> None:
     """The examples of tests in the README pass with nothing configured."""
     if not README.exists():

@@ -9,8 +9,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, assert_type
 
 import aldente
-from aldente import Double, Gate
-from aldente._doubles.calls import Call
+from aldente import Call, Double, Gate
 
 
 async def fetch(url: str, *, timeout: float = 1) -> int:

@@ -13,7 +13,7 @@ from aldente._doubles.checks import checked_seconds
 from aldente._doubles.gates import Gate
 from aldente._doubles.mock_compat import DEFAULT
 from aldente._records import SourcePlace
-from aldente.errors import NoMoreAnswers
+from aldente.errors import InvalidSetting, NoMoreAnswers
 
 
 class Each:
@@ -27,25 +27,30 @@ class Each:
 
     def __init__(self, double: str, values: Iterable[Any], place: SourcePlace | None) -> None:
         self._double = double
-        self._values = list(values)
-        self._calls: list[str] = []
+        self._calls: list[Call] = []
+        self.values = tuple(values)
         self.place = place
 
     @property
-    def unused(self) -> list[Any]:
+    def unused(self) -> tuple[Any, ...]:
         """The answers that no call has had."""
-        return self._values[len(self._calls) :]
+        return self.values[len(self._calls) :]
+
+    def reserve(self, call: Call) -> Source:
+        """Take the next answer for a call.
+
+        Raises:
+            NoMoreAnswers: there is none.
+        """
+        number = len(self._calls)
+        if number >= len(self.values):
+            raise NoMoreAnswers(self._double, str(call), [str(known) for known in self._calls])
+        self._calls.append(call)
+        value = self.values[number]
+        return Source(value) if mock_compat.is_exception(value) else Source(None, value)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        call = str(Call(self._double, args, kwargs, None))
-        number = len(self._calls)
-        if number >= len(self._values):
-            raise NoMoreAnswers(self._double, call, self._calls)
-        self._calls.append(call)
-        value = self._values[number]
-        if mock_compat.is_exception(value):
-            raise value
-        return value
+        return self.reserve(Call(self._double, args, kwargs, None)).give(args, kwargs)
 
 
 class Calls:
@@ -53,6 +58,9 @@ class Calls:
 
     def __init__(self, function: Any) -> None:
         self.function = function
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.function(*args, **kwargs)
 
     async def awaited(self, *args: Any, **kwargs: Any) -> Any:
         """What the function gives in the end."""
@@ -159,20 +167,45 @@ def _takes_no_arguments(function: Any) -> bool:
         return True
 
 
-async def items_of(answer: Any) -> AsyncIterator[Any]:
-    """What an answer gives to ``async for``: of any iterable, or of what is not one nothing."""
-    if inspect.iscoroutine(answer):
-        answer = await answer
-    if isinstance(answer, AsyncIterable) and not mock_compat.is_mock(answer):
-        async for item in answer:
-            yield item
-    elif isinstance(answer, Iterable) and not mock_compat.is_mock(answer):
-        for item in _each_of(answer):
-            yield item
+class Items:
+    """What an answer gives to ``async for``, item by item; exceptions among items are raised.
 
+    No async generator, as one that is left early would be told of as leaked.
 
-def _each_of(items: Iterable[Any]) -> Iterator[Any]:
-    for item in items:
-        if mock_compat.is_exception(item):
-            raise item
-        yield item
+    Args:
+        answer: an iterable of either kind.
+
+    Raises:
+        InvalidSetting: it is none.
+    """
+
+    def __init__(self, answer: Any) -> None:
+        self._all: AsyncIterator[Any] | None = None
+        self._each: Iterator[Any] = iter(())
+        if mock_compat.is_mock(answer):
+            # The test has said nothing.
+            pass
+        elif isinstance(answer, AsyncIterable):
+            self._all = aiter(answer)
+        elif isinstance(answer, Iterable):
+            self._each = iter(answer)
+        else:
+            raise InvalidSetting(
+                "stream", answer, "Something to iterate: streams(1, 2), or returns([1, 2])."
+            )
+
+    async def next(self) -> Any:
+        """The next item; `StopAsyncIteration` when there is none."""
+        if self._all is not None:
+            return await anext(self._all)
+        for item in self._each:
+            if mock_compat.is_exception(item):
+                raise item
+            return item
+        raise StopAsyncIteration
+
+    async def close(self) -> None:
+        """Close what the items come from, if it can be closed."""
+        close = getattr(self._all, "aclose", None)
+        if close is not None:
+            await close()

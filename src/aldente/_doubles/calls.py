@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import time
 import weakref
 from collections.abc import Iterable, Iterator
@@ -11,6 +12,7 @@ from types import FrameType
 from typing import Any, Literal
 from unittest import mock
 
+from aldente._doubles import mock_compat
 from aldente._doubles.tables import Row, table
 from aldente._records import SourcePlace
 
@@ -46,6 +48,7 @@ class Call:
         "end_moment",
         "entry",
         "exception",
+        "is_coroutine",
         "is_told",
         "kwargs",
         "outcome",
@@ -78,6 +81,8 @@ class Call:
         self.task: str | None = None
         # Whether somebody has said already that it was never awaited.
         self.is_told = False
+        # Whether it gave a coroutine, whose end others see too.
+        self.is_coroutine = False
         # The arguments as mocks keep them.
         self.entry: Any = None
         self._given: weakref.ref[Any] | None = None
@@ -103,8 +108,8 @@ class Call:
 
     def __str__(self) -> str:
         words = [
-            *map(repr, self.args),
-            *(f"{name}={value!r}" for name, value in self.kwargs.items()),
+            *map(shown, self.args),
+            *(f"{name}={shown(value)}" for name, value in self.kwargs.items()),
         ]
         return f"{self.double}({', '.join(words)})"
 
@@ -191,7 +196,7 @@ def rows_of(calls: Iterable[Call]) -> Iterator[Row]:
             "end": _seconds(call.end, began),
             "outcome": _outcome_in_words(call),
             "task": call.task or "",
-            "called at": str(call.place or ""),
+            "called at": _from_here(call.place),
         }
 
 
@@ -201,7 +206,29 @@ def _seconds(moment: float | None, began: float) -> str:
 
 def _outcome_in_words(call: Call) -> str:
     if call.outcome == "returned":
-        return f"returned {call.result!r}"
+        return f"returned {shown(call.result)}"
     if call.outcome == "raised":
-        return f"raised {call.exception!r}"
+        return f"raised {shown(call.exception)}"
     return call.outcome
+
+
+def shown(value: object) -> str:
+    """A value as messages show it; short for a mock, and whatever its own text does."""
+    if mock_compat.is_mock(value):
+        return f"<{type(value).__name__} {mock_compat.full_name(value)}>"
+    try:
+        return repr(value)
+    except Exception as error:
+        return f"<{type(value).__name__} whose repr() raises {type(error).__name__}>"
+
+
+def _from_here(place: SourcePlace | None) -> str:
+    """A place with its path from the current folder, if that is shorter."""
+    if place is None:
+        return ""
+    try:
+        relative = os.path.relpath(place.path)
+    except (OSError, ValueError):
+        # There is no current folder, or it is on another drive.
+        relative = place.path
+    return f"{min(relative, place.path, key=len)}:{place.line}"

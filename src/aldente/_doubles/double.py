@@ -5,25 +5,23 @@ from __future__ import annotations
 import inspect
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Self, get_origin, overload
 from unittest import mock
 
 from aldente._doubles import mock_compat
-from aldente._doubles.answers import Timing
+from aldente._doubles.answering import answered_now, awaited
+from aldente._doubles.answers import Streams, Timing, never
 from aldente._doubles.assertions import with_tables
 from aldente._doubles.calls import Call, Timeline
 from aldente._doubles.controls import Answering, AwaitedAnswering, ByArgument, ByArgumentAwaited
 from aldente._doubles.recording import (
     Recorded,
     State,
-    answered_now,
-    awaited,
     is_double,
     name_of,
     record,
     set_answer,
     state_of,
-    streams,
 )
 from aldente._doubles.results import Entered, Stream
 from aldente._doubles.shaping import (
@@ -34,13 +32,23 @@ from aldente._doubles.shaping import (
     take_looks,
     take_spec,
 )
-from aldente._doubles.specs import Kind
+from aldente._doubles.specs import Kind, kind_of
 from aldente._places import users_frame
 from aldente.errors import InvalidSetting
 
-P = ParamSpec("P")
-Given = TypeVar("Given")
-Answer = TypeVar("Answer")
+if TYPE_CHECKING:
+    # Type checkers have it built in. With defaults, so that ``Double`` alone is a type too.
+    from typing_extensions import ParamSpec, TypeVar
+
+    P = ParamSpec("P", default=...)
+    Given = TypeVar("Given", default=Any)
+    Answer = TypeVar("Answer", default=Any)
+else:
+    from typing import ParamSpec, TypeVar
+
+    P = ParamSpec("P")
+    Given = TypeVar("Given")
+    Answer = TypeVar("Answer")
 
 # The same, as they are found out from a spec.
 Params = ParamSpec("Params")
@@ -56,6 +64,10 @@ class Specced(Recorded, Answering):
         self, spec: Any, spec_set: Any, _spec_as_instance: bool = False, _eat_self: bool = False
     ) -> None:
         add: Any = super()._mock_add_spec  # type: ignore[misc]
+        origin = get_origin(spec)
+        if isinstance(origin, type):
+            # ``Repository[int]`` has what ``Repository`` has.
+            spec = origin
         if spec is None or isinstance(spec, list | tuple) or mock_compat.is_mock(spec):
             add(spec, spec_set, _spec_as_instance, _eat_self)
             return
@@ -117,16 +129,21 @@ class Specced(Recorded, Answering):
         answers[:] = [
             known
             for known in answers
-            # Not only equal, as a matcher is equal to what it matches.
-            if known.asked != str(call) or known.wanted != wanted
+            # By their text, as a matcher is equal to what it matches.
+            if repr(known.wanted) != repr(wanted)
         ]
         answers.append(self._double_answer_kind(self, wanted, call))
         return answers[-1]
 
     def reset_mock(self, /, *args: Any, **kwargs: Any) -> None:
-        """As for any mock; the timeline is emptied too."""
+        """As for any mock; the timeline is emptied too, and with ``side_effect=True`` the answers.
+
+        That takes away the answers by argument, the time they take and the gate.
+        """
         super().reset_mock(*args, **kwargs)  # type: ignore[misc]
         state_of(self).log.forget()
+        if kwargs.get("side_effect"):
+            state_of(self).forget_answers()
 
 
 class PlainObject(Specced, mock.NonCallableMagicMock):
@@ -139,10 +156,28 @@ class PlainObject(Specced, mock.NonCallableMagicMock):
         )
         super().__init__(*args, **kwargs)
 
+    def _double_answer(self, side_effect: Any, value: Any) -> None:
+        raise InvalidSetting(
+            "answer",
+            value if side_effect is None else side_effect,
+            f"{name_of(self)} is not called, so it answers nothing; set its attributes, or patch "
+            "it with another value.",
+        )
+
 
 @with_tables
 class PlainDouble(PlainObject, mock.MagicMock):
     """A stand-in for something that is called, not awaited: a `MagicMock` that is specced."""
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        # As that of a mock, but not shown in tracebacks.
+        __tracebackhide__ = True
+        self._mock_check_sig(*args, **kwargs)
+        self._increment_mock_call(*args, **kwargs)
+        return self._mock_call(*args, **kwargs)
+
+    def _double_answer(self, side_effect: Any, value: Any) -> None:
+        set_answer(self, side_effect, value)
 
     def _mock_call(self, /, *args: Any, **kwargs: Any) -> Any:
         return answered_now(self, record(self, args, kwargs))
@@ -226,9 +261,16 @@ class Double(Specced, AwaitedAnswering, mock.AsyncMock, Generic[P, Given, Answer
             self.__aiter__.side_effect = lambda: Stream(self, record(self, (), {}))
         return self
 
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Given:
+        # As that of a mock, but not shown in tracebacks.
+        __tracebackhide__ = True
+        self._mock_check_sig(*args, **kwargs)
+        self._increment_mock_call(*args, **kwargs)
+        given: Given = self._mock_call(*args, **kwargs)
+        return given
+
     if TYPE_CHECKING:
 
-        def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Given: ...
         def returns(self, value: Answer) -> Self: ...
         def returns_each(self, *values: Answer | BaseException | type[BaseException]) -> Self: ...
         def when(self, *args: Any, **kwargs: Any) -> ByArgumentAwaited: ...
@@ -262,7 +304,8 @@ class Double(Specced, AwaitedAnswering, mock.AsyncMock, Generic[P, Given, Answer
 
     def _mock_call(self, /, *args: Any, **kwargs: Any) -> Any:
         kind = state_of(self).kind
-        if kind is Kind.COROUTINE and state_of(self).spec is None and streams(self):
+        is_unspecced = kind is Kind.COROUTINE and state_of(self).spec is None
+        if is_unspecced and isinstance(self.side_effect, Streams):
             kind = Kind.STREAM
         call = record(self, args, kwargs)
         if kind is Kind.PLAIN:
@@ -271,13 +314,25 @@ class Double(Specced, AwaitedAnswering, mock.AsyncMock, Generic[P, Given, Answer
         if kind is Kind.COROUTINE:
             given = awaited(self, call)
             given.__qualname__ = call.double
+            call.is_coroutine = True
         else:
             given = (Stream if kind is Kind.STREAM else Entered)(self, call)
         call.given = given
         return given
 
+    def _double_answer(self, side_effect: Any, value: Any) -> None:
+        if side_effect is never:
+            # Or it would answer with a coroutine.
+            self._double_timing()
+        set_answer(self, side_effect, value)
+
     def _double_timing(self) -> Timing:
-        return state_of(self).timing
+        state = state_of(self)
+        if state.kind is Kind.PLAIN:
+            raise InvalidSetting(
+                "double", self, f"{name_of(self)} is called, not awaited: it answers at once."
+            )
+        return state.timing
 
     @property
     def pending(self) -> int:
@@ -296,7 +351,7 @@ class Double(Specced, AwaitedAnswering, mock.AsyncMock, Generic[P, Given, Answer
 
 
 def double_in(
-    owner: Any, attribute: str, value: Any, *, spec_argument: str, **arguments: Any
+    owner: Any, attribute: str, value: Any, *, spec_argument: str, arguments: dict[str, Any]
 ) -> Any:
     """Make the double that takes the place of an attribute.
 
@@ -305,14 +360,20 @@ def double_in(
         attribute: its name.
         value: what it is.
         spec_argument: ``"spec"``, or ``"spec_set"`` to refuse other attributes to be set.
-        **arguments: what the double is made with.
+        arguments: what the double is made with.
     """
     return _made(shape_in(owner, attribute, value, arguments), spec_argument)
 
 
-def double_like(value: Any, *, spec_argument: str, **arguments: Any) -> Any:
+def double_like(value: Any, *, spec_argument: str, arguments: dict[str, Any]) -> Any:
     """Make a double of the shape of something; the arguments are those of `double_in`."""
     return _made(shape_like(value, arguments), spec_argument)
+
+
+def double_without_spec(value: Any, *, arguments: dict[str, Any]) -> Any:
+    """Make a double that is awaited if something is; the arguments are those of `double_in`."""
+    is_awaited = callable(value) and kind_of(value) is not Kind.PLAIN
+    return _made(Child(is_awaited, arguments), "spec")
 
 
 def _made(shape: Child, spec_argument: str, kind: type | None = None) -> Any:

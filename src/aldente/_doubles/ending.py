@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -57,35 +55,34 @@ def _with_their_own(doubles: Iterable[Any]) -> Iterator[Any]:
         seen.add(id(double))
         if is_double(double):
             yield double
+            waiting += _given_by(double)
         waiting += mock_compat.related(double)
 
 
+def _given_by(double: Any) -> Iterator[Any]:
+    """The mocks among what a double was told to answer."""
+    sources = [answer.source for answer in state_of(double).answers]
+    effects = [mock_compat.side_effect_of(double), *(source.side_effect for source in sources)]
+    values = [source.value for source in sources]
+    for effect in effects:
+        if isinstance(effect, Each):
+            values += effect.values
+    return filter(mock_compat.is_mock, values)
+
+
 def _forgotten(double: Any) -> Iterator[Call]:
-    held: set[int] | None = None
+    """The calls that nobody has awaited, and that nobody will.
+
+    A coroutine that somebody still holds may be awaited yet. When it is dropped, the test runner is
+    told by the rule never-awaited, or Python warns.
+    """
     for call in state_of(double).log.calls:
-        given = call.given
         if call.outcome != "never awaited" or call.is_told:
             continue
-        if given is None:
-            # It is gone, and whoever watches for coroutines that are dropped has told of it.
-            if reporting.has_receiver():
-                continue
-        elif inspect.iscoroutine(given):
-            held = _held_by_tasks() if held is None else held
-            if given.cr_frame is None or id(given) in held:
-                # Closed on purpose, or about to run.
-                continue
-            # Python would warn of it too.
-            given.close()
+        if call.is_coroutine and (call.given is not None or reporting.has_receiver()):
+            continue
         call.is_told = True
         yield call
-
-
-def _held_by_tasks() -> set[int]:
-    try:
-        return {id(task.get_coro()) for task in asyncio.all_tasks()}
-    except RuntimeError:
-        return set()
 
 
 def _never_awaited(call: Call, kind: Kind) -> Finding:

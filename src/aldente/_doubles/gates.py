@@ -58,7 +58,11 @@ class Gate:
     @property
     def waiting(self) -> tuple[Call, ...]:
         """The calls that wait here, in the order in which they came."""
-        return tuple(held.call for held in self._held)
+        return tuple(held.call for held in self._waiting())
+
+    def _waiting(self) -> list[_Held]:
+        # One that is cancelled leaves only when its task has its turn.
+        return [held for held in self._held if not held.future.cancelled()]
 
     async def arrived(self, count: int = 1) -> tuple[Call, ...]:
         """Wait until calls have come to the gate, since it was made.
@@ -121,17 +125,17 @@ class Gate:
 
     def _chosen(self, which: int | Call | None) -> list[_Held]:
         if which is None:
-            return list(self._held)
+            return self._waiting()
         if isinstance(which, Call):
-            chosen = [held for held in self._held if held.call is which][:1]
+            chosen = [held for held in self._waiting() if held.call is which][:1]
             if not chosen:
                 raise NotHeld(self._double, str(which), [str(call) for call in self.waiting])
             return chosen
         checked_count("which", which)
-        if which > len(self._held):
+        if which > len(self._waiting()):
             wanted = f"{which} calls" if which > 1 else "1 call"
             raise NotHeld(self._double, wanted, [str(call) for call in self.waiting])
-        return self._held[:which]
+        return self._waiting()[:which]
 
     async def pass_through(self, call: Call) -> None:
         """Wait at the gate with a call, unless it is open."""
@@ -164,7 +168,7 @@ class Gate:
         self.release()
 
     def __repr__(self) -> str:
-        state = "open" if self._is_open else f"{len(self._held)} waiting"
+        state = "open" if self._is_open else f"{len(self.waiting)} waiting"
         return f"<Gate of {self._double}: {state}>"
 
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         def __enter__(self) -> Any: ...
         def __exit__(self, *exc_info: Any) -> Any: ...
         def get_original(self) -> tuple[Any, bool]: ...
+        def decoration_helper(self, patched: Any, args: Any, kwargs: Any) -> Any: ...
         def start(self) -> Any: ...
         def stop(self) -> Any: ...
 
@@ -70,11 +71,6 @@ DEFAULT = mock.DEFAULT
 def is_mock(value: object) -> bool:
     """Whether a value is a mock; `isinstance` believes what a mock says that it is."""
     return issubclass(type(value), Mock)
-
-
-def signature_of(double: Any) -> Any:
-    """The signature that a mock's spec gives it, by which its calls are compared; None for none."""
-    return double._spec_signature
 
 
 def set_signature(double: Any, signature: Any) -> None:
@@ -148,6 +144,11 @@ def is_awaited(double: Any) -> bool:
     return issubclass(type(double), mock.AsyncMock)
 
 
+def is_plain_kind(kind: type) -> bool:
+    """Whether a class is one of mocks that are called, not awaited."""
+    return issubclass(kind, Mock) and not issubclass(kind, mock.AsyncMock)
+
+
 def be_no_coroutine_function(double: Any, *, is_generator: bool) -> None:
     """Have an `AsyncMock` not be taken for a coroutine function.
 
@@ -216,6 +217,19 @@ def full_name(double: Any) -> str:
     """The name of a mock in its tree: ``mock.session.get``."""
     name: str = double._extract_mock_name()
     return name
+
+
+def root_of(double: Any) -> Any:
+    """The mock at the root of a mock's tree."""
+    while double._mock_new_parent is not None:
+        double = double._mock_new_parent
+    return double
+
+
+def active_patches() -> list[Any]:
+    """The patches that were begun with ``start()``, the last one last."""
+    patches: list[Any] = getattr(mock, "_patch")._active_patches  # noqa: B009
+    return list(patches)
 
 
 def related(double: Any) -> Iterator[Any]:

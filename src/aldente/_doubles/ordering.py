@@ -124,6 +124,8 @@ def _are_together(calls: tuple[Call, Call]) -> bool:
 
 def _asked(given: Sequence[Any]) -> list[_Asked]:
     asked = []
+    if len({id(one) for one in given}) < len(given):
+        raise InvalidSetting("double", given[0], "Each double or call once.")
     for one in given:
         if isinstance(one, Call):
             asked.append(_Asked(str(one), [one] if one.start_moment else []))

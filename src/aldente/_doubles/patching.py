@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
+import functools
+import inspect
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 from unittest import mock
 
 from aldente._doubles import mock_compat, reporting
-from aldente._doubles.double import double_in, double_like
+from aldente._doubles.double import double_in, double_like, double_without_spec
 from aldente._doubles.ending import findings_of
-from aldente._doubles.mock_compat import DEFAULT, DictPatcher, Patcher
+from aldente._doubles.mock_compat import DEFAULT, Decorated, DictPatcher, Patcher
 from aldente._doubles.recording import is_double
 from aldente._doubles.targets import (
     check_exists,
@@ -19,6 +22,8 @@ from aldente._doubles.targets import (
     check_used_here,
     find_owner,
 )
+from aldente._places import place_of_caller
+from aldente.errors import DoubleMisused
 
 
 class Patch(Patcher):
@@ -34,6 +39,9 @@ class Patch(Patcher):
         self._named = target
         self.strict = strict
         self._only_here = only_here
+        # The file of the test.
+        place = place_of_caller(2)
+        self._made_in = place.path if place is not None else ""
         self._doubles: list[Any] = []
 
     def copy(self) -> Self:
@@ -58,6 +66,10 @@ class Patch(Patcher):
 
     def __enter__(self) -> Any:
         __tracebackhide__ = True
+        if hasattr(self, "is_local"):
+            raise RuntimeError(
+                f"The patch of {self._named!r} is entered already: make another one for each use."
+            )
         owner = self.getter()
         if not self.create:
             check_exists(self._named, owner, self.attribute)
@@ -65,18 +77,33 @@ class Patch(Patcher):
         if original is DEFAULT:
             # Python's own names can be replaced where they are used.
             original = getattr(builtins, self.attribute, DEFAULT)
-        check_replacement(self._named, original, self.new)
+        check_replacement(self._named, original, self.new, self.new_callable)
         if not self._only_here:
-            check_used_here(self._named, owner, self.attribute, original)
+            check_used_here(self._named, owner, self.attribute, original, self._made_in)
         said = self.spec, self.spec_set, self.autospec, self.new_callable
         self._say_shape(owner, original)
         try:
             given = super().__enter__()
         finally:
             self.spec, self.spec_set, self.autospec, self.new_callable = said
-        double = given.get(self.attribute) if isinstance(given, dict) else given
+        double = given if self.attribute_name is None else given.get(self.attribute)
         self._doubles = [double] if is_double(double) else []
         return given
+
+    def __call__(self, decorated: Decorated) -> Decorated:
+        """Decorate a function, coroutine function, generator function of either kind, or class."""
+        is_generator = inspect.isgeneratorfunction(decorated)
+        if not is_generator and not inspect.isasyncgenfunction(decorated):
+            return super().__call__(decorated)
+        decorate = _patched_generator if is_generator else _patched_async_generator
+        patchings = getattr(decorated, "patchings", None)
+        made: Any = decorated
+        if patchings is None:
+            made = decorate(self, decorated)
+            patchings = made.patchings = []
+        patchings.append(self)
+        result: Decorated = made
+        return result
 
     def _say_shape(self, owner: Any, original: Any) -> None:
         """Have the double made with the shape of what it replaces, unless the test says which."""
@@ -85,7 +112,7 @@ class Patch(Patcher):
             self.new is not DEFAULT
             or self.new_callable is not None
             or len(wanted) > 1
-            or any(said is False or isinstance(said, list | tuple) for said in wanted)
+            or any(isinstance(said, list | tuple) for said in wanted)
             or (original is DEFAULT and wanted in ([], [True]))
             or any(map(mock_compat.is_mock, wanted))
         ):
@@ -95,9 +122,12 @@ class Patch(Patcher):
         name = self.attribute
 
         def make(**kwargs: Any) -> Any:
+            arguments = {"name": name, **kwargs}
             if spec is True:
-                return double_in(owner, name, original, spec_argument=argument, name=name, **kwargs)
-            return double_like(spec, spec_argument=argument, name=name, **kwargs)
+                return double_in(owner, name, original, spec_argument=argument, arguments=arguments)
+            if spec is False:
+                return double_without_spec(original, arguments=arguments)
+            return double_like(spec, spec_argument=argument, arguments=arguments)
 
         self.spec = self.spec_set = self.autospec = None
         self.new_callable = make
@@ -122,6 +152,30 @@ class Patch(Patcher):
     ) -> Any:
         __tracebackhide__ = True
         return self.__exit__(kind, error, traceback)
+
+
+def _patched_generator(patch: Patch, decorated: Any) -> Any:
+    """A generator function within which something is patched, as fixtures are."""
+
+    @functools.wraps(decorated)
+    def patched(*args: Any, **kwargs: Any) -> Any:
+        with patch.decoration_helper(patched, args, kwargs) as (given, named):
+            return (yield from decorated(*given, **named))
+
+    return patched
+
+
+def _patched_async_generator(patch: Patch, decorated: Any) -> Any:
+    """An asynchronous generator function within which something is patched."""
+
+    @functools.wraps(decorated)
+    async def patched(*args: Any, **kwargs: Any) -> Any:
+        with patch.decoration_helper(patched, args, kwargs) as (given, named):
+            async with contextlib.aclosing(decorated(*given, **named)) as items:
+                async for item in items:
+                    yield item
+
+    return patched
 
 
 class DictPatch(DictPatcher):
@@ -194,7 +248,7 @@ class Patching:
         ...         sleep.assert_awaited_once_with(3600)
         >>> asyncio.run(main())
         """
-        owner, _, attribute = _parted(target)
+        owner, attribute = _parted(target)
         return Patch(
             target,
             lambda: find_owner(target, owner),
@@ -307,8 +361,19 @@ class Patching:
 
     @staticmethod
     def stopall() -> None:
-        """Undo all patches that were begun with ``start()``."""
-        mock.patch.stopall()
+        """Undo all patches that were begun with ``start()``, the last one first.
+
+        Raises:
+            DoubleMisused: something was left undone, unless pytest is told.
+        """
+        found: list[str] = []
+        for one in reversed(mock_compat.active_patches()):
+            try:
+                one.stop()
+            except DoubleMisused as misuse:
+                found += misuse.findings
+        if found:
+            raise DoubleMisused(found)
 
     @property
     def TEST_PREFIX(self) -> str:  # noqa: N802
@@ -317,11 +382,11 @@ class Patching:
         return prefix
 
 
-def _parted(target: Any) -> tuple[str, str, str]:
-    owner, dot, attribute = target.rpartition(".") if isinstance(target, str) else ("", "", "")
+def _parted(target: Any) -> tuple[str, str]:
+    owner, _, attribute = target.rpartition(".") if isinstance(target, str) else ("", "", "")
     if not owner or not attribute:
         raise TypeError(f"Need a valid target to patch. You supplied: {target!r}")
-    return owner, dot, attribute
+    return owner, attribute
 
 
 def _name_of(target: Any) -> str:

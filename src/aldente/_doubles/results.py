@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Generator
+from collections.abc import Generator
 from types import TracebackType
 from typing import Any, Self
 
-from aldente._doubles.answers import items_of
-from aldente._doubles.calls import Call
-from aldente._doubles.recording import (
-    awaited,
-    begin,
-    find_answer,
-    source_for,
-    state_of,
-    wait_before,
-)
+from aldente._doubles.answering import Chosen, answered, awaited, begin, choose, give, wait_before
+from aldente._doubles.answers import Items
+from aldente._doubles.calls import Call, Outcome
+from aldente._doubles.recording import state_of
 
 
 class Stream:
     """What ``async for`` goes over: the items that a double answers with.
-
-    A class, and no async generator, as a test that leaves the loop early leaks nothing here.
 
     Args:
         double: the double that was called.
@@ -30,10 +22,10 @@ class Stream:
     """
 
     def __init__(self, double: Any, call: Call) -> None:
-        self._state = state_of(double)
         self._double = double
         self._call = call
-        self._items: AsyncIterator[Any] | None = None
+        self._chosen = Chosen()
+        self._items: Items | None = None
 
     def __aiter__(self) -> Self:
         return self
@@ -54,32 +46,35 @@ class Stream:
             raise
 
     async def _next(self) -> Any:
-        if self._items is None:
+        if self._call.outcome == "never awaited":
             begin(self._double, self._call)
-            self._answer = find_answer(self._double, self._call) if self._state.answers else None
-            source = source_for(self._double, self._call, self._answer)
-            self._items = items_of(await source.give_awaited(self._call.args, self._call.kwargs))
-        await wait_before(self._double, self._call, self._answer)
-        return await anext(self._items)
+            self._chosen = choose(self._double, self._call)
+        await wait_before(self._double, self._call, self._chosen)
+        if self._items is None:
+            given = await give(self._double, self._call, self._chosen)
+            self._items = Items(given.value)
+        return await self._items.next()
 
     async def asend(self, value: Any) -> Any:
         """The next item; the value goes nowhere."""
         return await anext(self)
 
-    async def athrow(self, exception: BaseException) -> Any:
+    async def athrow(self, exception: BaseException, *old_style: Any) -> Any:
         """End with an exception, as a generator that does not catch it."""
         self._end("raised", exception)
         raise exception
 
     async def aclose(self) -> None:
-        """Give no more items."""
+        """Give no more items, and close what they came from."""
         self._end("closed")
+        if self._items is not None:
+            await self._items.close()
 
-    def _end(self, outcome: Any, value: Any = None) -> None:
+    def _end(self, outcome: Outcome, value: Any = None) -> None:
         if self._call.outcome == "never awaited":
             self._call.outcome = outcome
         elif self._call.outcome == "pending":
-            self._state.log.end(self._call, outcome, value)
+            state_of(self._double).log.end(self._call, outcome, value)
 
     def __del__(self) -> None:
         # Left early.
@@ -102,28 +97,53 @@ class Entered:
     """
 
     def __init__(self, double: Any, call: Call) -> None:
-        self._state = state_of(double)
         self._double = double
         self._call = call
+        # A context manager that a function gave, which has the shape of the real thing.
+        self._inner: Any = None
 
     def __await__(self) -> Generator[Any, Any, Any]:
         return awaited(self._double, self._call).__await__()
 
     async def __aenter__(self) -> Any:
-        return await awaited(self._double, self._call, lasts=True)
+        if self._call.outcome != "never awaited":
+            raise RuntimeError(
+                f"{self._call} has been entered before; each needs a call of its own"
+            )
+        begin(self._double, self._call)
+        try:
+            given = await answered(self._double, self._call)
+            value = given.value
+            if given.is_computed and hasattr(value, "__aenter__"):
+                self._inner = value
+                value = await value.__aenter__()
+        except BaseException as error:
+            self._end(error)
+            raise
+        self._call.result = value
+        return value
 
     async def __aexit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
-    ) -> None:
-        if isinstance(error, asyncio.CancelledError):
-            self._state.log.end(self._call, "cancelled", error)
-        elif error is not None:
-            self._state.log.end(self._call, "raised", error)
+    ) -> Any:
+        try:
+            if self._inner is None:
+                return None
+            return await self._inner.__aexit__(kind, error, traceback)
+        finally:
+            self._end(error)
+
+    def _end(self, error: BaseException | None) -> None:
+        log = state_of(self._double).log
+        if error is None:
+            log.end(self._call, "returned", self._call.result)
+        elif isinstance(error, asyncio.CancelledError | GeneratorExit):
+            log.end(self._call, "cancelled", error)
         else:
-            self._state.log.end(self._call, "returned", self._call.result)
+            log.end(self._call, "raised", error)
 
     def __repr__(self) -> str:
         return f"<Context of {self._call}>"

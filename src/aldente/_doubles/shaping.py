@@ -14,6 +14,7 @@ from aldente._doubles.recording import state_of
 from aldente._doubles.specs import (
     Kind,
     annotated_names,
+    annotations_of,
     check_of,
     class_of_result,
     is_function,
@@ -55,6 +56,9 @@ class SpecsOwn:
     def __set__(self, double: Any, value: Any) -> None:
         double.__dict__[self._name] = value
 
+    def __delete__(self, double: Any) -> None:
+        double.__dict__.pop(self._name, None)
+
 
 def take_spec(double: Any, spec: Any, *, is_bound: bool, own_names: frozenset[str]) -> None:
     """Have a double be called as the real thing is, and have its attributes.
@@ -67,7 +71,9 @@ def take_spec(double: Any, spec: Any, *, is_bound: bool, own_names: frozenset[st
     """
     state = state_of(double)
     state.spec = spec
-    state.hint = getattr(spec, "__name__", None) or type(spec).__name__
+    name = inspect.getattr_static(spec, "__name__", None) if not is_function(spec) else None
+    name = getattr(spec, "__name__", None) if is_function(spec) or isinstance(spec, type) else name
+    state.hint = name if isinstance(name, str) else type(spec).__name__
     if is_function(spec):
         kind = kind_of(spec)
         if kind is not Kind.PLAIN:
@@ -144,7 +150,7 @@ def _result_of(double: Any, arguments: dict[str, Any]) -> Child:
     if isinstance(spec, type) and not state.stands_for_instance:
         return _instance_of(spec, arguments)
     known = class_of_result(spec) if spec is not None and is_function(spec) else None
-    if known is not None and state.kind in (Kind.COROUTINE, Kind.PLAIN):
+    if known is not None and state.kind is not Kind.STREAM:
         return _instance_of(known, arguments)
     return _unknown(double, None, arguments)
 
@@ -161,9 +167,8 @@ def shape_in(owner: Any, name: str, value: Any, arguments: dict[str, Any]) -> Ch
     if mock_compat.is_mock(value):
         return Child(mock_compat.is_awaited(value), arguments)
     member = member_of(owner, name)
-    if member is None or member.value is None or inspect.ismodule(owner):
-        return shape_like(value, arguments)
-    return _of_member(member, arguments)
+    # A module may compute its attributes.
+    return shape_like(value, arguments) if member is None else _of_member(member, arguments)
 
 
 def shape_like(value: Any, arguments: dict[str, Any]) -> Child:
@@ -210,11 +215,17 @@ def _enters_itself(spec: Any) -> bool:
         return False
     owner = spec if isinstance(spec, type) else type(spec)
     function = inspect.getattr_static(owner, "__aenter__", None)
-    annotation = getattr(function, "__annotations__", {}).get("return")
+    if _returns_first(getattr(function, "__code__", None)):
+        return True
+    annotations = annotations_of(function) if callable(function) else {}
+    annotation = annotations.get("return")
     if annotation is None:
-        return _returns_first(getattr(function, "__code__", None))
+        return False
+    if annotation in [value for name, value in annotations.items() if name != "return"]:
+        # ``async def __aenter__(self: T) -> T``
+        return True
     name = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", "")
-    return name.rpartition(".")[2] in ("Self", owner.__name__) or class_of_result(function) is owner
+    return name.rpartition(".")[2] in ("Self", *(base.__name__ for base in owner.__mro__[:-1]))
 
 
 def _returns_first(code: types.CodeType | None) -> bool:

@@ -6,9 +6,10 @@ import contextlib
 import enum
 import functools
 import inspect
+import sys
 import types
 import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 
@@ -21,26 +22,33 @@ class Kind(enum.Enum):
     PLAIN = "a value"
 
 
-# The names of types, as annotations have them, that tell what a call gives.
+# The types that tell what a call gives, by their names: annotations need not be importable.
 _KINDS = {
     "Awaitable": Kind.COROUTINE,
     "Coroutine": Kind.COROUTINE,
-    "Future": Kind.COROUTINE,
-    "Task": Kind.COROUTINE,
+    "asyncio.Future": Kind.COROUTINE,
+    "asyncio.Task": Kind.COROUTINE,
     "AsyncIterator": Kind.STREAM,
     "AsyncIterable": Kind.STREAM,
     "AsyncGenerator": Kind.STREAM,
     "AsyncContextManager": Kind.CONTEXT,
     "AbstractAsyncContextManager": Kind.CONTEXT,
-    "_AsyncGeneratorContextManager": Kind.CONTEXT,
 }
+
+# Where these types are defined.
+_HOMES = ("typing", "collections.abc", "contextlib", "asyncio", "_asyncio", "asyncio.futures")
 
 
 def is_function(spec: Any) -> bool:
     """Whether a spec is a function or method, or wraps one."""
     return isinstance(
-        spec, (types.FunctionType, types.MethodType, types.BuiltinFunctionType, functools.partial)
-    ) or (hasattr(spec, "__wrapped__") and not isinstance(spec, type))
+        spec, types.FunctionType | types.MethodType | types.BuiltinFunctionType | functools.partial
+    ) or (not isinstance(spec, type) and _wrapped_by(spec) is not None)
+
+
+def _wrapped_by(spec: Any) -> Any:
+    # Not by getattr(), as there are objects that have every attribute.
+    return inspect.getattr_static(spec, "__wrapped__", None)
 
 
 def kind_of(spec: Any) -> Kind:
@@ -61,7 +69,10 @@ def kind_of(spec: Any) -> Kind:
         return Kind.STREAM
     if _is_made_by_asynccontextmanager(function):
         return Kind.CONTEXT
-    return _kind_by_annotation(function)
+    kind = _kind_by_annotation(function)
+    wrapped = _wrapped_by(function)
+    # A decorator gives what it decorates, unless it says otherwise.
+    return kind_of(wrapped) if kind is Kind.PLAIN and wrapped is not None else kind
 
 
 def _function_of(spec: Any) -> Any:
@@ -104,51 +115,87 @@ def _is_made_by_asynccontextmanager(function: Any) -> bool:
 
 def _kind_by_annotation(function: Any) -> Kind:
     result = _return_annotation(function)
-    name = (
-        result
-        if isinstance(result, str)
-        else getattr(typing.get_origin(result) or result, "__name__", "")
-    )
-    # "collections.abc.AsyncIterator[int]" is no other than "AsyncIterator".
-    kind = _KINDS.get(name.partition("[")[0].rpartition(".")[2].strip())
-    if kind is not None:
-        return kind
-    if isinstance(result, type) and result.__module__ != "builtins":
-        if hasattr(result, "__aenter__"):
-            return Kind.CONTEXT
-        if hasattr(result, "__await__"):
-            return Kind.COROUTINE
+    if isinstance(result, str):
+        # "collections.abc.AsyncIterator[int]" is no other than "AsyncIterator".
+        path = result.partition("[")[0].strip()
+        return _KINDS.get(path) or _KINDS.get(path.rpartition(".")[2]) or Kind.PLAIN
+    kind = typing.get_origin(result) or result
+    if not isinstance(kind, type):
+        return Kind.PLAIN
+    if kind.__module__ in _HOMES:
+        name = kind.__name__
+        return _KINDS.get(name) or _KINDS.get(f"asyncio.{name}") or Kind.PLAIN
+    if hasattr(kind, "__aenter__") and hasattr(kind, "__await__"):
+        # As clients give for a request: it is awaited, or entered.
+        return Kind.CONTEXT
     return Kind.PLAIN
 
 
 def _return_annotation(function: Any) -> Any:
-    raw = getattr(function, "__annotations__", None)
-    if not isinstance(raw, dict) or "return" not in raw:
+    """The return annotation of a function; text when it can't be resolved, None when absent."""
+    annotations = annotations_of(function)
+    if "return" not in annotations:
         return None
-    return _hints_of(function).get("return", raw["return"])
+    return _resolved(annotations["return"], getattr(function, "__globals__", {}))
 
 
-def _hints_of(annotated: Any) -> dict[str, Any]:
+def annotations_of(annotated: Any) -> Mapping[str, Any]:
+    """The own annotations of a function or class, as they are written."""
     try:
-        return typing.get_type_hints(annotated)
+        annotations = inspect.get_annotations(annotated)
     except Exception:
-        # Annotations may hold anything, and name what is imported for type checkers only.
+        # Since Python 3.14 they are computed when asked for, and may hold anything.
         return {}
+    return annotations
+
+
+def _resolved(annotation: Any, names: dict[str, Any]) -> Any:
+    """What an annotation stands for; the text itself when it can't be resolved.
+
+    One by one, as others of the same function may name what is imported for type checkers only.
+    """
+    if not isinstance(annotation, str):
+        return annotation
+    holder = types.SimpleNamespace(__annotations__={"it": annotation})
+    try:
+        return typing.get_type_hints(holder, globalns=names)["it"]
+    except Exception:
+        # It may be any expression.
+        return annotation
 
 
 def class_of_result(function: Any) -> type | None:
-    """The class of which a call gives an instance, or that is awaited; None when nobody says.
+    """The class of which a call gives an instance, or gives it when awaited or entered.
+
+    None when nobody says.
 
     >>> def open_path() -> functools.partial: ...
     >>> class_of_result(open_path)
     <class 'functools.partial'>
     """
-    return _as_class(_return_annotation(_function_of(function)))
+    run = _function_of(function)
+    result = _return_annotation(run)
+    is_wrapped = not inspect.iscoroutinefunction(run) and (
+        _kind_by_annotation(run) is not Kind.PLAIN or _is_made_by_asynccontextmanager(run)
+    )
+    if is_wrapped:
+        # Awaitable[X], AbstractAsyncContextManager[X], AsyncIterator[X] or Coroutine[Any, Any, X].
+        arguments = typing.get_args(result)
+        if not arguments:
+            return None
+        name = getattr(typing.get_origin(result), "__name__", "")
+        result = arguments[0 if name == "AsyncGenerator" else -1]
+    return _as_class(result)
 
 
 def class_of_attribute(owner: type, name: str) -> type | None:
     """The class of an attribute by its annotation; None when nobody says."""
-    return _as_class(_hints_of(owner).get(name))
+    for base in owner.__mro__:
+        annotations = annotations_of(base)
+        if name in annotations:
+            module = sys.modules.get(base.__module__)
+            return _as_class(_resolved(annotations[name], vars(module) if module else {}))
+    return None
 
 
 def _as_class(hint: Any) -> type | None:
@@ -165,15 +212,7 @@ def _as_class(hint: Any) -> type | None:
 
 def annotated_names(owner: type) -> list[str]:
     """The attributes that a class and its bases declare by annotations only."""
-    return [name for base in owner.__mro__ for name in _own_annotations(base)]
-
-
-def _own_annotations(owner: type) -> Iterable[str]:
-    try:
-        return inspect.get_annotations(owner)
-    except Exception:
-        # Since Python 3.14 they are computed when asked for, and may hold anything.
-        return ()
+    return [name for base in owner.__mro__ for name in annotations_of(base)]
 
 
 def signature_of(function: Any, *, skip_first: bool = False) -> inspect.Signature | None:
@@ -185,7 +224,8 @@ def signature_of(function: Any, *, skip_first: bool = False) -> inspect.Signatur
     """
     try:
         signature = inspect.signature(function)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, NameError):
+        # The latter since Python 3.14, of annotations for type checkers only.
         return None
     if not skip_first:
         return signature
@@ -212,11 +252,11 @@ def check_of(name: str, signature: inspect.Signature) -> Callable[..., None]:
     def check(self: Any, /, *args: Any, **kwargs: Any) -> None:
         __tracebackhide__ = True
         try:
-            accept(*args, **kwargs)
+            if accept is not None:
+                accept(*args, **kwargs)
+                return
         except TypeError:
             pass
-        else:
-            return
         try:
             # For the message.
             signature.bind(*args, **kwargs)
@@ -228,9 +268,13 @@ def check_of(name: str, signature: inspect.Signature) -> Callable[..., None]:
 
 
 @functools.lru_cache(maxsize=512)
-def _accepting(parameters: str) -> Callable[..., None]:
+def _accepting(parameters: str) -> Callable[..., None] | None:
     """A function that takes certain arguments: to call it checks them in a tenth of the time."""
-    accept: Callable[..., None] = eval(f"lambda {parameters}: None")
+    try:
+        accept: Callable[..., None] = eval(f"lambda {parameters}: None")
+    except SyntaxError:
+        # Functions in C may have parameters that are named by a keyword.
+        return None
     return accept
 
 
@@ -248,10 +292,21 @@ def _source_of(signature: inspect.Signature) -> str:
 
 def _without_annotations(signature: inspect.Signature) -> inspect.Signature:
     parameters = [
-        parameter.replace(annotation=inspect.Parameter.empty)
+        parameter.replace(
+            annotation=parameter.empty,
+            # The text of some defaults is long, and an address besides.
+            default=_Shown() if " at 0x" in repr(parameter.default) else parameter.default,
+        )
         for parameter in signature.parameters.values()
     ]
     return inspect.Signature(parameters)
+
+
+class _Shown:
+    """A default value that is not shown."""
+
+    def __repr__(self) -> str:
+        return "..."
 
 
 def refuse_calls(name: str) -> Callable[..., None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 
 Row = Mapping[str, str]
@@ -46,8 +45,5 @@ def _line(cells: Row, widths: Mapping[str, int]) -> str:
 
 
 def _shortened(text: str) -> str:
-    if os.sep in text and os.path.isabs(text):
-        # A place: its end says more.
-        text = os.path.relpath(text) if len(os.path.relpath(text)) < len(text) else text
     text = " ".join(text.split())
     return text if len(text) <= _WIDTH else f"{text[: _WIDTH - 3]}..."

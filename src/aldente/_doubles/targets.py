@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import builtins
 import difflib
+import dis
+import enum
 import inspect
+import itertools
 import operator
+import os
 import pkgutil
 import sys
 import types
-from collections.abc import Iterator
-from itertools import repeat
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from aldente._doubles import mock_compat
@@ -104,16 +107,24 @@ def check_exists(target: str, owner: Any, name: str) -> None:
         raise NoSuchTarget(target, _lacks(owner, name), _similar(name, _names_in(owner)))
 
 
-def check_replacement(target: str, original: Any, new: Any) -> None:
+def check_replacement(target: str, original: Any, new: Any, new_callable: Any) -> None:
     """Refuse what can't be awaited in the place of what is.
 
+    Args:
+        target: the target, as the test gave it.
+        original: what is replaced.
+        new: what replaces it; `DEFAULT` when that is still to be made.
+        new_callable: what makes it, if the test says so.
+
     Raises:
-        SyncDouble: ``new`` is such a thing.
+        SyncDouble: what replaces it is such a thing.
     """
-    if new is DEFAULT or original is DEFAULT or mock_compat.is_mock(original):
+    if mock_compat.is_mock(original) or not is_function(original):
         return
-    if not is_function(original) or kind_of(original) is not Kind.COROUTINE:
+    if kind_of(original) is not Kind.COROUTINE:
         return
+    if isinstance(new_callable, type) and mock_compat.is_plain_kind(new_callable):
+        raise SyncDouble(target, f"a {new_callable.__name__}")
     if mock_compat.is_mock(new):
         if not mock_compat.is_awaited(new) and not _gives_awaitable(new):
             raise SyncDouble(target, f"a {type(new).__name__}")
@@ -137,67 +148,134 @@ def _is_opaque(function: Any) -> bool:
     return not isinstance(function, types.FunctionType) or hasattr(function, "__wrapped__")
 
 
-def check_used_here(target: str, owner: Any, name: str, original: Any) -> None:
+# What is not told apart from others that are equal.
+_VALUES = (
+    type(None),
+    int,
+    float,
+    complex,
+    str,
+    bytes,
+    tuple,
+    frozenset,
+    enum.Enum,
+    types.ModuleType,
+)
+
+
+def check_used_here(target: str, owner: Any, name: str, original: Any, test: str) -> None:
     """Refuse to patch what is used by a name of its own elsewhere, and not where it is patched.
+
+    Args:
+        target: the target, as the test gave it.
+        owner: what is patched.
+        name: the name of its attribute.
+        original: what is replaced.
+        test: the file of the test, whose own use does not count.
 
     Raises:
         PatchedElsewhere: it is.
     """
-    if not isinstance(owner, types.ModuleType) or not isinstance(
-        original, types.FunctionType | type
-    ):
+    if not isinstance(owner, types.ModuleType) or isinstance(original, _VALUES):
         return
-    if original.__module__ != owner.__name__ or name in _names_used_in(owner):
+    if mock_compat.is_mock(original) or _is_used(name, _codes_in(owner)):
         return
-    used_as = sorted(_users_of(original, owner))
+    used_as = []
+    for module in _users_modules(test):
+        aliases = _names_of(owner, module)
+        names = _names_of(original, module)
+        if module is owner or not (aliases or names):
+            continue
+        codes = _codes_in(module)
+        if any(_is_asked_for(name, alias, codes) for alias in aliases):
+            # It is asked of the module, and finds the double there.
+            return
+        used_as += [f"{module.__name__}.{known}" for known in names if _is_used(known, codes)]
     if used_as:
-        raise PatchedElsewhere(target, used_as)
+        raise PatchedElsewhere(target, sorted(used_as))
 
 
-def _users_of(original: Any, home: types.ModuleType) -> Iterator[str]:
-    """The names of the user's modules under which something is used that is defined elsewhere."""
+def _users_modules(test: str) -> Iterator[types.ModuleType]:
+    """The modules of the program that is tested."""
     for module in list(sys.modules.values()):
-        if module is home or not isinstance(module, types.ModuleType):
-            continue
-        if not is_users(getattr(module, "__file__", None) or ""):
-            continue
-        values = list(vars(module).items())
-        if not any(map(operator.is_, (value for _, value in values), repeat(original))):
-            continue
-        used = _names_used_in(module)
-        for name, value in values:
-            if value is original and name in used:
-                yield f"{module.__name__}.{name}"
+        # Anything can be there.
+        path = vars(module).get("__file__") if type(module) is types.ModuleType else None
+        if isinstance(path, str) and path != test and is_users(path) and not _is_of_tests(path):
+            yield module
 
 
-def _names_used_in(module: types.ModuleType) -> set[str]:
-    """The names that functions of a module use."""
+def _is_of_tests(path: str) -> bool:
+    name = os.path.basename(path)
+    return name.startswith(("test_", "conftest.")) or name.endswith("_test.py")
+
+
+def _names_of(value: Any, module: types.ModuleType) -> list[str]:
+    """The names that a module has for something."""
+    values = list(vars(module).items())
+    if not any(map(operator.is_, (known for _, known in values), itertools.repeat(value))):
+        return []
+    return [name for name, known in values if known is value]
+
+
+def _is_used(name: str, codes: Sequence[types.CodeType]) -> bool:
+    """Whether code uses a name of its module."""
+    return any(
+        step.argval == name and step.opname in _LOADS
+        for code in codes
+        if name in code.co_names
+        for step in dis.get_instructions(code)
+    )
+
+
+def _is_asked_for(name: str, alias: str, codes: Sequence[types.CodeType]) -> bool:
+    """Whether code takes an attribute of what is a name of its module."""
+    return any(
+        step.argval == alias and step.opname in _LOADS and following.argval == name
+        for code in codes
+        if name in code.co_names and alias in code.co_names
+        for step, following in itertools.pairwise(dis.get_instructions(code))
+    )
+
+
+_LOADS = ("LOAD_GLOBAL", "LOAD_NAME")
+
+
+def _codes_in(module: types.ModuleType) -> list[types.CodeType]:
+    """The code of the functions of a module, and of those within them."""
     codes: list[types.CodeType] = []
     for value in list(vars(module).values()):
         codes += _codes_of(value, module.__name__)
-    names: set[str] = set()
-    while codes:
-        code = codes.pop()
-        names.update(code.co_names)
+    for code in codes:
+        # The list grows while it is gone through.
         codes += [constant for constant in code.co_consts if isinstance(constant, types.CodeType)]
-    return names
+    return codes
 
 
 def _codes_of(value: Any, module: str) -> Iterator[types.CodeType]:
-    if getattr(value, "__module__", None) != module or mock_compat.is_mock(value):
-        return
-    if isinstance(value, type):
-        for member in list(vars(value).values()):
-            yield from _code_of(member)
+    if isinstance(value, type) and not mock_compat.is_mock(value):
+        if value.__module__ == module:
+            for member in list(vars(value).values()):
+                yield from _code_of(member, module)
     else:
-        yield from _code_of(value)
+        yield from _code_of(value, module)
 
 
-def _code_of(value: Any) -> Iterator[types.CodeType]:
-    if isinstance(value, staticmethod | classmethod):
-        value = value.__func__
-    functions = [value.fget, value.fset] if isinstance(value, property) else [value]
+def _code_of(value: Any, module: str) -> Iterator[types.CodeType]:
+    """The code of what is a function, or wraps one; nothing of it is run, as for a proxy's."""
+    if isinstance(value, property):
+        functions = [value.fget, value.fset]
+    elif isinstance(value, staticmethod | classmethod):
+        functions = [value.__func__]
+    else:
+        functions = [value]
     for function in functions:
-        code = getattr(inspect.unwrap(function) if callable(function) else None, "__code__", None)
-        if isinstance(code, types.CodeType):
-            yield code
+        for _ in range(_WRAPPERS):
+            if isinstance(function, types.FunctionType) and function.__module__ == module:
+                yield function.__code__
+            function = inspect.getattr_static(function, "__wrapped__", None)
+            if function is None:
+                break
+
+
+# How many decorators on one another are looked through.
+_WRAPPERS = 20

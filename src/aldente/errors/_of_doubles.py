@@ -79,7 +79,7 @@ class NotHeld(AldenteError):
         waiting: the calls that wait.
 
     >>> print(NotHeld("price", "2 calls", ["price('tea')"]))
-    2 calls can't be released from the gate of price. There waits:
+    2 calls can't be released from the gate of price. Waiting there:
       price('tea')
     Mend: await gate.arrived(n) before, which waits until n calls have come.
     """
@@ -91,7 +91,7 @@ class NotHeld(AldenteError):
         super().__init__(double, wanted, self.waiting)
 
     def __str__(self) -> str:
-        waits = "There waits:" if self.waiting else "No call waits there."
+        waits = "Waiting there:" if self.waiting else "No call waits there."
         return "\n".join(
             [
                 f"{self.wanted} can't be released from the gate of {self.double}. {waits}",
@@ -210,8 +210,8 @@ class SyncDouble(AldenteError, TypeError):
     >>> print(SyncDouble("client.fetch", "a MagicMock"))
     'client.fetch' is a coroutine function, and a MagicMock can't be awaited in its place.
     Whoever awaits it would fail with a TypeError, or the test would never notice that nobody does.
-    Mend: leave out the replacement, and aldente.patch() makes a double that is awaited; or give an
-    aldente.Double or a coroutine function.
+    Mend: leave out the replacement, and aldente.patch() makes a double that is awaited; or give a
+    coroutine function, or aldente.Double().calls(function) of one that gives something to await.
     """
 
     def __init__(self, target: str, double: str) -> None:
@@ -226,7 +226,8 @@ class SyncDouble(AldenteError, TypeError):
             "Whoever awaits it would fail with a TypeError, or the test would never notice that "
             "nobody does.\n"
             "Mend: leave out the replacement, and aldente.patch() makes a double that is awaited; "
-            "or give an\naldente.Double or a coroutine function."
+            "or give a\ncoroutine function, or aldente.Double().calls(function) of one that gives "
+            "something to await."
         )
 
 

@@ -147,7 +147,7 @@ def test_too_many_can_not_be_released() -> None:
         with pytest.raises(aldente.NotHeld) as caught:
             gate.fail(OSError, 2)
         assert str(caught.value) == (
-            "2 calls can't be released from the gate of price. There waits:\n"
+            "2 calls can't be released from the gate of price. Waiting there:\n"
             "  price('a')\n"
             "Mend: await gate.arrived(n) before, which waits until n calls have come."
         )
@@ -263,3 +263,25 @@ def test_a_gate_outlives_its_loop() -> None:
     assert gate.waiting == ()
     gate.release()
     assert asyncio.run(double()) == 1
+
+
+def test_on_uvloop() -> None:
+    """Gates, time and concurrency work on uvloop too."""
+    uvloop = pytest.importorskip("uvloop")
+    double = Double().takes(0.01).returns(1)
+
+    async def main() -> None:
+        gate = double.hold()
+        tasks = tasks_of(double, "a", "b")
+        await gate.arrived(2)
+        gate.release(1)
+        assert await tasks[0] == 1
+        gate.fail(OSError)
+        with pytest.raises(OSError, match=""):
+            await tasks[1]
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())
+    first, second = double.timeline
+    assert (double.peak_concurrency, first.outcome, second.outcome) == (2, "returned", "raised")
+    assert (first.end or 0) - (first.start or 0) >= 0.01

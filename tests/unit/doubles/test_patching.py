@@ -18,7 +18,7 @@ from aldente import Double, patch
 from aldente._records import receivers
 
 CLIENT = """
-    import asyncio
+    import contextlib
 
     LIMIT = 3
 
@@ -36,6 +36,10 @@ CLIENT = """
 
     async def lines(path):
         yield path
+
+    @contextlib.asynccontextmanager
+    async def inside(name):
+        yield name
 
     class Client:
         def __init__(self, url):
@@ -189,7 +193,7 @@ def test_decorators() -> None:
     @patch("aldente_service.parse")
     @mock.patch("aldente_client.LIMIT", 4)
     @patch("aldente_service.fetch")
-    async def run(fetch: Any, parse: Any, *, given: int) -> tuple[int, str]:
+    async def run(fetch: Any = None, parse: Any = None, *, given: int) -> tuple[int, str]:
         fetch.returns(given)
         parse.returns("p")
         return await service().total("a"), service().Reader().read()
@@ -201,7 +205,7 @@ def test_decorators() -> None:
             assert await service().total("a", "b") == 4
 
     for _ in range(2):
-        assert asyncio.run(run(given=5)) == (5, "p")  # type: ignore[call-arg]
+        assert asyncio.run(run(given=5)) == (5, "p")
     result = unittest.TestResult()
     Tests("test_it").run(result)
     assert result.wasSuccessful(), result.errors + result.failures
@@ -413,21 +417,18 @@ def test_builtins_and_nested_patches() -> None:
 
 
 @pytest.mark.usefixtures("alone")
-def test_calls_never_awaited_are_told_at_the_end() -> None:
+def test_streams_never_iterated_are_told_at_the_end() -> None:
     """Without a test runner the end of a patch fails, naming call and line; the mends differ by kind."""
-    with pytest.raises(aldente.DoubleMisused) as caught, patch("aldente_service.fetch") as fetch:
-        kept = fetch("a")  # here
-    assert str(caught.value).startswith(
-        f"never-awaited: the coroutine of the double fetch('a') was never awaited. ({__file__}:"
-    )
-    assert str(caught.value).endswith(
-        "Mend: Await it, or hand it to asyncio.create_task() and await the task."
-    )
-    assert kept.cr_frame is None
     with pytest.raises(aldente.DoubleMisused) as caught, patch("aldente_client.lines") as lines:
-        kept = lines("a")
-    assert "the stream of the double lines('a') was never iterated." in str(caught.value)
-    assert "Mend: Iterate it with 'async for'." in str(caught.value)
+        lines("a")
+    assert str(caught.value).startswith(
+        f"never-awaited: the stream of the double lines('a') was never iterated. ({__file__}:"
+    )
+    assert str(caught.value).endswith("Mend: Iterate it with 'async for'.")
+    with pytest.raises(aldente.DoubleMisused) as caught, patch("aldente_client.inside") as inside:
+        inside("a")
+    assert "the context manager of the double inside('a') was never entered." in str(caught.value)
+    assert str(caught.value).endswith("Mend: Enter it with 'async with'.")
 
 
 @pytest.mark.usefixtures("alone")
@@ -458,33 +459,35 @@ def test_unused_answers_are_told_at_the_end() -> None:
 @pytest.mark.usefixtures("alone")
 def test_an_error_takes_findings_along() -> None:
     """An error on its way is not hidden: never-awaited calls become a note, unused answers nothing."""
-    kept: list[Any] = []
 
     def fail() -> None:
         with patch("aldente_service.fetch") as fetch:
             fetch.when("z").returns(4)
-            kept.append(fetch("a"))
-            raise KeyError("x")
+            with patch("aldente_client.lines") as lines:
+                lines("a")
+                raise KeyError("x")
 
     with pytest.raises(KeyError) as caught:
         fail()
     (note,) = caught.value.__notes__
-    assert note.startswith("never-awaited: the coroutine of the double fetch('a')")
+    assert note.startswith("never-awaited: the stream of the double lines('a')")
     assert "unused-answer" not in note
 
 
 @pytest.mark.usefixtures("alone")
 def test_what_is_no_finding() -> None:
-    """Calls that are closed, about to run in a task, or were awaited are nothing to tell of."""
+    """Calls that were awaited, may be awaited yet, or are closed are nothing to tell of."""
 
     async def main() -> None:
         with patch("aldente_service.fetch") as fetch:
             fetch.returns(1)
-            kept = fetch("closed")
-            kept.close()
+            closed = fetch("closed")
+            closed.close()
             task = asyncio.create_task(fetch("task"))
+            late = asyncio.create_task(asyncio.wait_for(fetch("late"), 1))
+            kept = fetch("kept")
             await fetch("awaited")
-        await task
+        assert [await task, await late, await kept] == [1, 1, 1]
 
     asyncio.run(main())
 
@@ -494,12 +497,11 @@ def test_a_receiver_is_told() -> None:
     told: list[Any] = []
     receivers.append(told.append)
     try:
-        with patch("aldente_service.fetch") as fetch:
-            kept = fetch("a")
+        with patch("aldente_client.lines") as lines:
+            lines("a")
     finally:
         receivers.remove(told.append)
     assert [(finding.rule, finding.place.path) for finding in told] == [("never-awaited", __file__)]
-    del kept
 
 
 def test_a_module_that_is_no_module() -> None:
