@@ -304,13 +304,26 @@ def test_virtual_time_and_deadlocks(run_project: RunProject) -> None:
 
         async def test_held():
             with aldente.patch("shop.price") as price:
-                price.hold()
+                gate = price.hold()
+                asyncio.create_task(shop.total("a"))
+                await gate.arrived(2)
+
+        async def test_never():
+            with aldente.patch("shop.price") as price:
+                price.never_returns()
                 await shop.total("a")
         """,
         shop=SHOP,
     )
-    result.assert_outcomes(passed=1, failed=1)
-    result.stdout.fnmatch_lines(["*DeadlockError*"])
+    result.assert_outcomes(passed=1, failed=2)
+    result.stdout.fnmatch_lines(
+        [
+            "*DeadlockError: Deadlock: *",
+            "*'test_held' (test_held) waits for a double: 2 calls at the gate of price; 1 has come.",
+            "*'Task-*' (total) waits for a double: price('a'), held at a gate of the test.",
+            "*'test_never' (test_never) waits for a double: an answer that was told never to come.",
+        ]
+    )
 
 
 def test_without_the_plugin(run_project: RunProject, pytester: pytest.Pytester) -> None:

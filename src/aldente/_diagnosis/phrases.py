@@ -43,6 +43,7 @@ _PLAIN = {
     Kind.TIMER: "waits for a timer",
     Kind.EXECUTOR: "waits for a job in another thread or process",
     Kind.INPUT_OUTPUT: "waits for input or output",
+    Kind.DOUBLE: "waits for a double",
     Kind.UNKNOWN: "waits for something that can't be seen",
 }
 

@@ -28,6 +28,7 @@ class Kind(enum.Enum):
     TIMER = "timer"
     EXECUTOR = "executor"
     INPUT_OUTPUT = "input or output"
+    DOUBLE = "double"
     UNKNOWN = "unknown"
 
 

@@ -2,14 +2,17 @@
 
 ``double``, ``plain``
     The doubles: `Double`, which is awaited, and `PlainDouble`, which is called.
-``specs``, ``members``
+``specs``, ``members``, ``shaping``
     What the real thing says of its stand-in: how it is called, what it gives, what it has.
 ``controls``, ``answers``, ``gates``, ``results``, ``answer_time``
     What a double answers, when it does, and what a call of it gives.
-``calls``, ``tables``, ``ordering``
+``answering``, ``waiting``, ``recording``
+    The way of a call to its answer, what it waits for there, and what doubles know.
+``calls``, ``tables``, ``assertions``, ``ordering``
     What was asked of doubles, told as a table, and in which order.
-``patching``, ``targets``
-    Doubles in the place of the real thing, and the mistakes that can be made with that.
+``patching``, ``targets``, ``collection``
+    Doubles in the place of the real thing, the mistakes that can be made with that, and all the
+    doubles of a test.
 ``ending``, ``reporting``
     What was left undone at the end, and who is told.
 ``mock_compat``

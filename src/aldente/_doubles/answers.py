@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from typing import Any
@@ -12,6 +11,7 @@ from aldente._doubles.calls import Call
 from aldente._doubles.checks import checked_seconds
 from aldente._doubles.gates import Gate
 from aldente._doubles.mock_compat import DEFAULT
+from aldente._doubles.waiting import telling_future
 from aldente._records import SourcePlace
 from aldente.errors import InvalidSetting, NoMoreAnswers
 
@@ -80,7 +80,7 @@ class Streams:
 
 async def never(*args: Any, **kwargs: Any) -> Any:
     """A side effect that does not end."""
-    await asyncio.get_running_loop().create_future()
+    await telling_future(lambda: "an answer that was told never to come")
 
 
 class Source:

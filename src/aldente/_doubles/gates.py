@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from aldente._doubles.calls import Call
 from aldente._doubles.checks import checked_count, checked_exception
+from aldente._doubles.waiting import telling_future
 from aldente.errors import NotHeld
 
 _Failure = BaseException | type[BaseException]
@@ -78,7 +79,7 @@ class Gate:
         """
         checked_count("count", count)
         while len(self._arrivals) < count:
-            watcher = (count, asyncio.get_running_loop().create_future())
+            watcher = (count, telling_future(lambda: self._told(count)))
             self._watchers.append(watcher)
             try:
                 await watcher[1]
@@ -141,7 +142,7 @@ class Gate:
         """Wait at the gate with a call, unless it is open."""
         if self._is_open:
             return
-        held = _Held(call, asyncio.get_running_loop().create_future())
+        held = _Held(call, telling_future(lambda: f"{call}, held at a gate of the test"))
         self._held.append(held)
         self._arrivals.append(call)
         for count, watcher in self._watchers:
@@ -155,6 +156,11 @@ class Gate:
                 self._held.remove(held)
         if failure is not None:
             raise failure
+
+    def _told(self, count: int) -> str:
+        have_come = f"{len(self._arrivals)} {'has' if len(self._arrivals) == 1 else 'have'} come"
+        calls = "1 call" if count == 1 else f"{count} calls"
+        return f"{calls} at the gate of {self._double}; {have_come}"
 
     def __enter__(self) -> Gate:
         return self
