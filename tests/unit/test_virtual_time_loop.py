@@ -569,7 +569,8 @@ def test_a_thread_that_naps() -> None:
         return first, clock.elapsed
 
     (first, elapsed), seconds = timed(body)
-    assert 0.25 < first < 60
+    # Not all of the 0.3 s: the thread may have slept before the loop first looked.
+    assert 0.1 < first < 60
     assert elapsed - first == pytest.approx(HOUR)
     assert seconds < 30
 
