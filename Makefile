@@ -10,8 +10,11 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
-# The test runs keep all cores busy by themselves, and their output is to be read in order.
+# The test runs keep all cores busy by themselves, and their output is to be read in order; only the
+# environments are made side by side.
+ifndef SIDE_BY_SIDE
 .NOTPARALLEL:
+endif
 
 JOBS ?= 2
 PYTHONS ?=
@@ -69,8 +72,12 @@ demo: .venv/demo/.installed
 ##                      the example's; documentation, packaging, the interpreter's own tests and those beside other
 ##                      plugins on the newest only ("make compat" runs the latter two on all)
 .PHONY: test
-test: lint $(VERSIONS:%=test-%) $(VERSIONS:%=example-%)
+test: environments lint $(VERSIONS:%=test-%) $(VERSIONS:%=example-%)
 	@echo "Tested on Python $(VERSIONS).$(if $(MISSING), No Python $(MISSING) was found here.)"
+
+.PHONY: environments
+environments:
+	@$(MAKE) --no-print-directory --jobs=$(JOBS) SIDE_BY_SIDE=yes $(VERSIONS:%=.venv/%/.installed)
 
 ##   make test-3.12     run all tests on one Python
 .PHONY: $(VERSIONS:%=test-%)
