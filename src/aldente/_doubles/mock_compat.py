@@ -156,10 +156,10 @@ def be_no_coroutine_function(double: Any, *, is_generator: bool) -> None:
         double: the mock.
         is_generator: whether it is to be taken for an asynchronous generator function.
     """
-    if "_is_coroutine" not in double.__dict__:
-        # It is no AsyncMock.
+    if not is_awaited(double):
         return
-    del double.__dict__["_is_coroutine"]
+    # The mark that asyncio itself no longer looks for since Python 3.14.
+    double.__dict__.pop("_is_coroutine", None)
     flags = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS
     double.__dict__["__code__"].co_flags = flags | (
         inspect.CO_ASYNC_GENERATOR if is_generator else 0

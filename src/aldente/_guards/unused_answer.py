@@ -15,8 +15,9 @@ RULE = Rule(
     explanation=(
         "Found at the end of aldente.patch() and of the fixture 'doubles': answers of "
         "returns_each() that are left, and answers of when() that no call had.\n\n"
-        "Not a finding: answers of doubles that are not patched in; answers that a later one has "
-        "replaced; with strict=False, any."
+        "Not a finding: answers of doubles that are neither patched in nor made by the fixture; "
+        "answers that a later one has replaced; any of a test that has failed already; with "
+        "strict=False, any."
     ),
     is_seen_at_once=True,
 )
