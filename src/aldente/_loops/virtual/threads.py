@@ -159,6 +159,12 @@ class Threads:
         return [(thread, frames) for thread in others]
 
 
+def waits_for_a_lock(thread: threading.Thread) -> bool | None:
+    """Whether only another thread can wake a thread, which waits without a time-out; None where
+    the system does not tell."""
+    return _waits_for_a_lock(thread) if _FUTEX and _system_call(thread) else None
+
+
 def _is_idle(thread: threading.Thread, frames: Mapping[int, FrameType]) -> bool:
     """Whether a thread waits for another one, and has not been woken from that right now.
 

@@ -1,0 +1,1 @@
+"""The simulated loop: asyncio whose every timing is a recorded choice."""

@@ -1,0 +1,105 @@
+"""Threads that simulated code has started itself, such as those of aiosqlite and anyio.
+
+Nothing says what such a thread is about to do, so it is waited for in real time before loop time
+moves or a deadlock is called. What it calls in on the loop comes when nothing else is ready, so
+that the order does not depend on how fast it is; two of them at once may still differ.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import threading
+from collections.abc import Callable
+from time import monotonic
+
+from aldente import _python_compat
+from aldente._loops.other_threads import Bystanders
+from aldente._loops.virtual.threads import Threads
+
+# How long threads are waited for of which it isn't known that they wait, and those that sleep or
+# run, in real seconds.
+PATIENCE = 0.05
+LONG_PATIENCE = 2.0
+# How often they are looked at, in real seconds.
+_LOOK = 0.001
+
+# After how many steps something that was called in is taken up although something else is ready.
+STEPS_AT_MOST = 1_000
+
+
+class ForeignThreads:
+    """What other threads than those of executors call in on a loop.
+
+    Args:
+        loop: the loop.
+
+    Attributes:
+        have_called_in: whether one ever has, so that a replay depends on it.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._inbox: collections.deque[tuple[asyncio.Handle, int]] = collections.deque()
+        self._heard = threading.Event()
+        self._threads_before = _python_compat.count_threads()
+        self._old = [thread.ident or 0 for thread in threading.enumerate()]
+        self._threads: Threads | None = None
+        self.have_called_in = False
+
+    def call_in(self, handle: asyncio.Handle, steps: int) -> None:
+        """Take what a thread wants to be called; from that thread.
+
+        Args:
+            handle: what is to be called.
+            steps: how many steps the loop has taken.
+        """
+        self.have_called_in = True
+        number = threading.get_ident()
+        if number in self._old:
+            # It does have to do with the loop.
+            self._old.remove(number)
+            self._threads = None
+        self._inbox.append((handle, steps))
+        self._heard.set()
+
+    def is_due(self, steps: int) -> bool:
+        """Whether something was called in so long ago that it can't be put off any more."""
+        return bool(self._inbox) and steps - self._inbox[0][1] > STEPS_AT_MOST
+
+    def take(self) -> list[asyncio.Handle]:
+        """What was called in since this was asked last."""
+        self._heard.clear()
+        taken = []
+        while self._inbox:
+            taken.append(self._inbox.popleft()[0])
+        return taken
+
+    def wait(self, is_needed: bool, is_over: Callable[[], bool]) -> bool:
+        """Wait in real time for what threads may do; whether one has called in.
+
+        Args:
+            is_needed: whether nothing else can happen, so that it is worth waiting for long.
+            is_over: whether there is no more time.
+        """
+        if self._inbox:
+            return True
+        if not self.have_called_in and _python_compat.count_threads() == self._threads_before:
+            return False
+        if self._threads is None:
+            self._threads = Threads(self._loop, Bystanders(self._old))
+        began = monotonic()
+        patience = PATIENCE
+        while self._threads.may_ever_call_in():
+            if self._heard.wait(_LOOK):
+                return True
+            waited = monotonic() - began
+            if waited > patience:
+                at_work = self._threads.are_at_work() or self._threads.are_napping()
+                if waited > LONG_PATIENCE or not (at_work or is_needed):
+                    break
+                patience += PATIENCE
+            if is_over():
+                break
+        # One may have called in and ended since.
+        return bool(self._inbox)

@@ -1,0 +1,411 @@
+"""`ChoosingLoop`: takes asyncio's steps in an order that somebody chooses.
+
+What is ready is of two kinds. *Plain* callbacks (``call_soon``, done-callbacks, timers, the first
+step of a task) keep their order. *Resumptions*, the later steps of tasks, may be held back: the
+chooser is asked which of them is next, and plain callbacks that are older than that run before it.
+Option 0 is always the oldest one, as stock asyncio would have it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import heapq
+import math
+from asyncio import current_task
+from collections.abc import Callable
+from contextvars import Context
+from heapq import heappop, heappush
+from types import MethodType
+from typing import Any
+
+from aldente import _asyncio_compat
+from aldente._asyncio_compat.stepping import (
+    STEP_TYPE,
+    WAKE_SLEEPER,
+    WAKE_UP_NAME,
+    WAKE_UP_TYPE,
+    StepHandle,
+    StepTimer,
+    SteppingLoop,
+)
+from aldente._loops.simulated.choosing import Chooser, Entry, Options
+
+# Where time starts; see the virtual loop.
+START = 100_000.0
+
+# How many timers may be set for a time that has come, until time moves; see the virtual loop.
+OVERDUE = 1_000
+
+# Cancelled timers are thrown away when there are so many of them, and more than others.
+MANY_CANCELLED = 100
+
+
+class PlainHandle(StepHandle):
+    """A plain callback."""
+
+    __slots__ = ()
+    is_outside = False
+
+
+class OutsideHandle(StepHandle):
+    """A plain callback that something outside of the loop's own memory has caused."""
+
+    __slots__ = ()
+    is_outside = True
+
+
+class Alarm(StepTimer):
+    """A timer past which time never goes while a task could run: a time-out, a ``call_later``."""
+
+    __slots__ = ()
+    is_outside = False
+
+
+class Sleep(StepTimer):
+    """A timer behind `asyncio.sleep`."""
+
+    __slots__ = ()
+    is_outside = True
+
+
+_Heap = list[tuple[float, int, StepTimer]]
+
+# What ends a sleep runs no code of the user's.
+_NO_CONTEXT = Context()
+
+
+class ChoosingLoop(SteppingLoop):
+    """The part of the simulated loop that runs what is ready, and lets time pass.
+
+    Args:
+        chooser: is asked whenever there is more than one way to go on.
+        holds_all: whether all resumptions may be held back, or only those that something outside
+            of the loop's own memory has caused.
+        slack: by which part of the time it has waited a resumption may be held back longer.
+
+    Attributes:
+        choices: the options that were chosen so far.
+        counts: among how many, each time.
+        steps: how many steps were taken, at least; counted by turns.
+        jumps: how often time has moved.
+    """
+
+    def __init__(self, chooser: Chooser, *, holds_all: bool, slack: float) -> None:
+        super().__init__()
+        self.choices: list[int] = []
+        self.counts: list[int] = []
+        self.steps = 0
+        self.jumps = 0
+        self._chooser = chooser
+        self._holds_all = holds_all
+        self._slack = slack
+        self._now = START
+        self._is_over = False
+        self._is_outside = False
+        self._plain: collections.deque[Any] = collections.deque()
+        # How many plain callbacks were ever added.
+        self._added = 0
+        self._pending: list[Entry] = []
+        # Timers by their time, and by their number when it is the same.
+        self._sleeps: _Heap = []
+        self._alarms: _Heap = []
+        self._timers = 0
+        self._cancelled = 0
+        self._overdue = 0
+        # When each task took its last step, by its identity, once time has moved.
+        self._last_steps: dict[int, float] = {}
+        # Resumptions that have waited, by numbers of their own, and until when they may be held.
+        self._patient: set[int] = set()
+        self._deadlines: list[tuple[float, int]] = []
+        self._patience = 0
+        self._on_step: Callable[[Any, tuple[Any, ...]], object] | None = None
+        self._options = Options(self._pending, self.may_time_pass)
+
+    def time(self) -> float:
+        """Loop time, in seconds; it starts at 100,000."""
+        return self._now
+
+    def close(self) -> None:
+        """As asyncio's."""
+        super().close()
+        self._is_over = True
+        self._plain.clear()
+        self._pending.clear()
+        self._sleeps.clear()
+        self._alarms.clear()
+
+    # What becomes ready.
+
+    def call_soon(  # type: ignore[override]
+        self, callback: Any, *args: Any, context: Context | None = None
+    ) -> asyncio.Handle | None:
+        """As asyncio's; for the steps of tasks, which make no use of it, there is no handle."""
+        if self._is_over:
+            raise RuntimeError("Event loop is closed")
+        kind = type(callback)
+        if kind is STEP_TYPE:
+            if self._holds_all and current_task(self) is callback.__self__:
+                # It goes on by itself, after a bare yield; else it is the first step.
+                self._pending.append((self._added, callback, context, args, 0))
+                return None
+        elif kind is WAKE_UP_TYPE and callback.__name__ == WAKE_UP_NAME:
+            if self._holds_all or self._is_outside:
+                number = self._count_patient(callback.__self__) if self.jumps else 0
+                self._pending.append((self._added, callback, context, args, number))
+                return None
+        elif kind is MethodType and _asyncio_compat.task_of_step(callback) is not None:
+            if self._is_held(callback.__self__, args):
+                number = self._count_patient(callback.__self__) if args and self.jumps else 0
+                self._pending.append((self._added, callback, context, args, number))
+                return None
+        make = OutsideHandle if self._is_outside else PlainHandle
+        is_debug = self.get_debug()
+        if is_debug:
+            self.check_debug(callback)
+        handle = make(callback, args, self, context)
+        if is_debug:
+            _asyncio_compat.note_maker(handle)
+        self._plain.append(handle)
+        self._added += 1
+        return handle
+
+    def _is_held(self, task: asyncio.Task[Any], args: tuple[Any, ...]) -> bool:
+        """Whether a step of a task written in Python may be held back."""
+        is_woken = bool(args) and isinstance(args[0], asyncio.Future)
+        if is_woken:
+            return self._holds_all or self._is_outside
+        return self._holds_all and current_task(self) is task
+
+    def call_soon_outside(self, callback: Callable[..., object], *args: Any) -> asyncio.Handle:
+        """Have something called that was caused by something outside of the loop's memory.
+
+        What it wakes may be held back even when only such things may.
+        """
+        handle = OutsideHandle(callback, args, self, None)
+        self._plain.append(handle)
+        self._added += 1
+        return handle
+
+    def add_option(self, callback: Any, context: Context) -> None:
+        """Something that may be held back becomes ready, which is no step of a task."""
+        self._pending.append((self._added, callback, context, (), 0))
+
+    def call_later(  # type: ignore[override]
+        self, delay: float, callback: Any, *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        """As asyncio's."""
+        if delay is None:
+            raise TypeError("delay must not be None")
+        if callback is WAKE_SLEEPER and delay > 0 and not self.get_debug() and not self._is_over:
+            # As `call_at`, which is called for nothing else so often.
+            when = self._now + delay
+            self._timers = number = self._timers + 1
+            timer = Sleep(when, callback, args, self, _NO_CONTEXT)
+            heappush(self._sleeps, (when, number, timer))
+            return timer
+        return self.call_at(self._now + delay, callback, *args, context=context)
+
+    def call_at(  # type: ignore[override]
+        self, when: float, callback: Any, *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        """As asyncio's; timers that are set for the same time run in the order they were set."""
+        if self._is_over:
+            raise RuntimeError("Event loop is closed")
+        if when is None:
+            raise TypeError("when cannot be None")
+        if when <= self._now:
+            self._overdue += 1
+            if self._overdue > OVERDUE:
+                when = math.nextafter(self._now, math.inf)
+        is_debug = self.get_debug()
+        if is_debug:
+            self.check_debug(callback)
+        self._timers = number = self._timers + 1
+        if callback is WAKE_SLEEPER:
+            timer: StepTimer = Sleep(when, callback, args, self, context)
+            heappush(self._sleeps, (when, number, timer))
+        else:
+            timer = Alarm(when, callback, args, self, context)
+            heappush(self._alarms, (when, number, timer))
+        if is_debug:
+            _asyncio_compat.note_maker(timer)
+        return timer
+
+    def on_timer_cancelled(self) -> None:
+        """Keep cancelled timers from the tops of the heaps, and from becoming many."""
+        for heap in (self._sleeps, self._alarms):
+            while heap and heap[0][2].is_cancelled:
+                heappop(heap)
+                self._cancelled -= 1
+        self._cancelled += 1
+        if self._cancelled > MANY_CANCELLED + (len(self._sleeps) + len(self._alarms)) // 2:
+            self._cancelled = 0
+            for heap in (self._sleeps, self._alarms):
+                heap[:] = [item for item in heap if not item[2].is_cancelled]
+                heapq.heapify(heap)
+
+    def timers(self) -> list[asyncio.TimerHandle]:
+        """The timers that are not cancelled, the next first."""
+        timers = sorted(item[:2] + (item[2],) for item in [*self._sleeps, *self._alarms])
+        return [timer for _, _, timer in timers if not timer.is_cancelled]
+
+    @property
+    def has_alarms(self) -> bool:
+        """Whether a timer is set that is not behind `asyncio.sleep`."""
+        return any(not timer.is_cancelled for _, _, timer in self._alarms)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is ready."""
+        return not self._plain and not self._pending
+
+    # How it runs.
+
+    def run_turn(self) -> None:
+        """Take as many steps as things were ready at the beginning, as a turn of asyncio does."""
+        plain, pending, sleeps = self._plain, self._pending, self._sleeps
+        if not plain and not pending and not self.is_closing_down:
+            self.wait()
+        if sleeps or self._alarms:
+            self._queue_due()
+        todo = len(plain) + len(pending)
+        self.steps += todo
+        choose, options, patient = self._chooser.choose, self._options, self._patient
+        note_choice, note_count = self.choices.append, self.counts.append
+        has_moved = self.jumps > 0
+        while todo > 0:
+            todo -= 1
+            if not pending or (plain and self._added - len(plain) < pending[0][0]):
+                if not plain:
+                    break
+                self._run_plain(plain.popleft())
+                continue
+            count = len(pending)
+            if sleeps and not plain and len(patient) == count and self._may_time_pass():
+                count += 1
+            if count == 1:
+                mark, callback, context, args, number = pending.pop()
+            else:
+                index = choose(count, options)
+                note_choice(index)
+                note_count(count)
+                if index == len(pending):
+                    self._let_time_pass()
+                    has_moved = True
+                    continue
+                mark, callback, context, args, number = pending.pop(index)
+            if number:
+                patient.discard(number)
+            while plain and self._added - len(plain) < mark:
+                todo -= 1
+                self._run_plain(plain.popleft())
+            if has_moved:
+                self._last_steps[id(callback.__self__)] = self._now
+            if self._on_step is not None:
+                self._on_step(callback, args)
+            try:
+                context.run(callback, *args)
+            except (SystemExit, KeyboardInterrupt):
+                raise
+            except BaseException as error:
+                _asyncio_compat.report_failed_step(self, callback, args, context, error)
+
+    def _run_plain(self, handle: Any) -> None:
+        if handle.is_cancelled:
+            return
+        callback = handle.callback
+        if self.jumps and type(callback) is STEP_TYPE:
+            self._last_steps[id(callback.__self__)] = self._now
+        if self._on_step is not None:
+            self._on_step(callback, handle.args)
+        if not handle.is_outside:
+            handle.run()
+            return
+        self._is_outside = True
+        try:
+            if callback is WAKE_SLEEPER:
+                callback(*handle.args)
+            else:
+                handle.run()
+        finally:
+            self._is_outside = False
+
+    def wait(self) -> None:
+        """Nothing is ready: let time pass to the next timer."""
+        sleeps, alarms = self._sleeps, self._alarms
+        if sleeps and not (alarms and alarms[0] < sleeps[0]):
+            self.move_to(sleeps[0][0])
+        elif alarms:
+            self.move_to(alarms[0][0])
+        else:
+            self.give_up()
+
+    def give_up(self) -> None:
+        """Nothing can happen any more."""
+        raise NotImplementedError
+
+    def move_to(self, when: float) -> None:
+        """Let time pass, up to a moment that is no later than the next timer."""
+        self.jumps += 1
+        if when > self._now:
+            self._now = when
+            self._overdue = 0
+
+    def _queue_due(self) -> None:
+        """Have the timers called whose time has come."""
+        now, sleeps, alarms = self._now, self._sleeps, self._alarms
+        while True:
+            heap = alarms if alarms and not (sleeps and sleeps[0] < alarms[0]) else sleeps
+            if not heap or heap[0][0] > now:
+                return
+            self._plain.append(self._take(heap))
+            self._added += 1
+
+    def _take(self, heap: _Heap) -> StepTimer:
+        """The first timer of a heap, taken out of it."""
+        timer = heappop(heap)[2]
+        timer.is_scheduled = False
+        while heap and heap[0][2].is_cancelled:
+            heappop(heap)
+            self._cancelled -= 1
+        return timer
+
+    # How long a resumption may be held back.
+
+    def _count_patient(self, task: asyncio.Task[Any]) -> int:
+        """The number among those that have waited of a resumption; 0 if it has not."""
+        waited = self._now - self._last_steps.get(id(task), START)
+        if waited <= 0 or not self._slack:
+            return 0
+        self._patience = number = self._patience + 1
+        self._patient.add(number)
+        heappush(self._deadlines, (self._now + self._slack * waited, number))
+        return number
+
+    def may_time_pass(self) -> bool:
+        """Whether a sleep is next, and over before any resumption has been held for too long."""
+        return (
+            bool(self._sleeps)
+            and not self._plain
+            and bool(self._pending)
+            and len(self._patient) == len(self._pending)
+            and self._may_time_pass()
+        )
+
+    def _may_time_pass(self) -> bool:
+        """As `may_time_pass`, when something is ready and all of it has waited."""
+        when = self._sleeps[0][0]
+        if self._alarms and self._alarms[0][0] <= when:
+            return False
+        deadlines, patient = self._deadlines, self._patient
+        while deadlines[0][1] not in patient:
+            heappop(deadlines)
+        return when <= deadlines[0][0]
+
+    def _let_time_pass(self) -> None:
+        """Have the next sleep end, and others that end at the same moment."""
+        sleeps = self._sleeps
+        self.move_to(sleeps[0][0])
+        while sleeps and sleeps[0][0] <= self._now:
+            self._run_plain(self._take(sleeps))
