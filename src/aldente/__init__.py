@@ -11,15 +11,17 @@ A map of the code, from the bottom up; imports go downward only:
     The only package that touches private names of asyncio.
 ``_loops``
     Runs coroutines on an event loop from synchronous code: the runner, the task that hosts an async
-    generator, draining, Ctrl-C, context variables; ``_loops.virtual`` has the loop of virtual time.
-    Knows nothing of pytest.
+    generator, draining, Ctrl-C, context variables; ``_loops.virtual`` has the loop of virtual time,
+    ``_loops.simulated`` the loop whose schedule is chosen. Knows nothing of pytest.
 ``_guards``
     The rules: one pitfall a module, which reports findings; and the thread that looks at running
     loops for those that hang. Knows nothing of pytest.
 ``_diagnosis``
     Says in words what tasks wait for and what rules have found. Knows nothing of the rules.
+``_strategies``
+    Who chooses the schedules of the simulated loop; one strategy a module.
 ``_explore``
-    Runs whole programs. Knows nothing of pytest.
+    Runs whole programs: once, under many schedules, or again under one. Knows nothing of pytest.
 ``_plugin``
     The pytest plugin: which tests and fixtures are aldente's, on which loop they run, how their
     outcome is shown, and what becomes of findings. ``_plugin.pytest_compat`` is the only module
@@ -45,18 +47,24 @@ from aldente.errors import (
     FixtureYieldError,
     ImpossibleLoopScope,
     InvalidSetting,
+    InvalidToken,
+    LivelockError,
     MissingExtra,
     NeverTrue,
+    OutsideSimulation,
     PhaseTimeout,
     RealTimeError,
+    ReplayMismatch,
     RunningLoopError,
     StuckShutdown,
     StuckTasks,
 )
 
 if TYPE_CHECKING:
+    from aldente._explore.searching import Exploration, Failure, replay, search
     from aldente._explore.standalone import run
     from aldente._loops.settling import eventually, settle
+    from aldente._loops.simulated.streams import stream_pair
     from aldente._loops.virtual.clock import Clock
     from aldente._plugin.findings.allowing import allow, rule, timeout
     from aldente._plugin.virtual_time import real_time, virtual_time
@@ -64,12 +72,17 @@ if TYPE_CHECKING:
 # Where the names are for which pytest or asyncio has to be imported, so when they are first used.
 _HOMES = {
     "Clock": "aldente._loops.virtual.clock",
+    "Exploration": "aldente._explore.searching",
+    "Failure": "aldente._explore.searching",
     "allow": "aldente._plugin.findings.allowing",
     "eventually": "aldente._loops.settling",
     "real_time": "aldente._plugin.virtual_time",
+    "replay": "aldente._explore.searching",
     "rule": "aldente._plugin.findings.allowing",
     "run": "aldente._explore.standalone",
+    "search": "aldente._explore.searching",
     "settle": "aldente._loops.settling",
+    "stream_pair": "aldente._loops.simulated.streams",
     "timeout": "aldente._plugin.findings.allowing",
     "virtual_time": "aldente._plugin.virtual_time",
 }
@@ -88,15 +101,21 @@ __all__ = [
     "Clock",
     "DeadlockError",
     "EndlessTimeError",
+    "Exploration",
+    "Failure",
     "FixtureCancelled",
     "FixtureEnded",
     "FixtureYieldError",
     "ImpossibleLoopScope",
     "InvalidSetting",
+    "InvalidToken",
+    "LivelockError",
     "MissingExtra",
     "NeverTrue",
+    "OutsideSimulation",
     "PhaseTimeout",
     "RealTimeError",
+    "ReplayMismatch",
     "RunningLoopError",
     "StuckShutdown",
     "StuckTasks",
@@ -104,9 +123,12 @@ __all__ = [
     "allow",
     "eventually",
     "real_time",
+    "replay",
     "rule",
     "run",
+    "search",
     "settle",
+    "stream_pair",
     "timeout",
     "virtual_time",
 ]

@@ -68,7 +68,7 @@ def replace_random_bytes(function: Callable[[int], bytes]) -> Callable[[], None]
         What puts the system's back.
     """
     before = os.urandom, random._urandom  # type: ignore[attr-defined]
-    os.urandom = random._urandom = function  # type: ignore[attr-defined, assignment]
+    os.urandom = random._urandom = function  # type: ignore[attr-defined]
 
     def restore() -> None:
         os.urandom, random._urandom = before  # type: ignore[attr-defined]

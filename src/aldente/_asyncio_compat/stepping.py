@@ -8,6 +8,7 @@ are recognised by what they are. Checked on CPython 3.11, 3.12 and 3.13.
 from __future__ import annotations
 
 import asyncio
+import collections
 import contextvars
 import sys
 import weakref
@@ -26,9 +27,9 @@ class StepHandle(asyncio.Handle):
     __slots__ = ()
 
     callback = asyncio.Handle._callback  # type: ignore[attr-defined]
-    args = asyncio.Handle._args
+    args = asyncio.Handle._args  # type: ignore[misc]
     context = asyncio.Handle._context  # type: ignore[attr-defined]
-    is_cancelled = asyncio.Handle._cancelled
+    is_cancelled = asyncio.Handle._cancelled  # type: ignore[misc]
     run = asyncio.Handle._run
 
     def __init__(
@@ -54,9 +55,9 @@ class StepTimer(asyncio.TimerHandle):
     __slots__ = ()
 
     callback = asyncio.Handle._callback  # type: ignore[attr-defined]
-    args = asyncio.Handle._args
+    args = asyncio.Handle._args  # type: ignore[misc]
     context = asyncio.Handle._context  # type: ignore[attr-defined]
-    is_cancelled = asyncio.Handle._cancelled
+    is_cancelled = asyncio.Handle._cancelled  # type: ignore[misc]
     run = asyncio.Handle._run
     # Whether it is still among the timers; asyncio's own mark.
     is_scheduled = asyncio.TimerHandle._scheduled  # type: ignore[attr-defined]
@@ -86,7 +87,7 @@ class StepTimer(asyncio.TimerHandle):
                 # As asyncio does it in debug mode, for messages that come later.
                 self._repr = repr(self)
             self._cancelled = True
-            self._callback = None
+            self._callback = None  # type: ignore[assignment]
             self._args = None  # type: ignore[assignment]
             if self._scheduled:
                 self._loop._timer_handle_cancelled(self)  # type: ignore[attr-defined]
@@ -118,6 +119,8 @@ class SteppingLoop(asyncio.BaseEventLoop):
         super().__init__()
         self._asyncgens: Any = GeneratorsInOrder()
         self._current_handle: asyncio.Handle | None = None
+        # asyncio's own queue, of which others ask whether it is empty.
+        self.queue: collections.deque[Any] = self._ready  # type: ignore[attr-defined]
 
     def run_turn(self) -> None:
         """Take one turn: what `asyncio.BaseEventLoop` does in ``_run_once``."""
@@ -224,7 +227,7 @@ def _step_type() -> type:
 
 # The type of the wrapper of steps of tasks written in C; that of those written in Python is one of
 # all bound methods.
-STEP_TYPE = _step_type()
+STEP_TYPE: Any = _step_type()
 WAKE_UP_TYPE = BuiltinMethodType
 WAKE_UP_NAME = "task_wakeup"
 

@@ -89,6 +89,7 @@ class Chooser(Protocol):
 
     def start(self) -> bool:
         """A run is to begin; whether there is one left that is worth it."""
+        ...
 
     def choose(self, count: int, options: Sequence[Option]) -> int:
         """Choose one of the ways in which the run can go on.
@@ -101,6 +102,7 @@ class Chooser(Protocol):
         Returns:
             The number of an option, from 0.
         """
+        ...
 
     def end(self) -> None:
         """The run has ended."""

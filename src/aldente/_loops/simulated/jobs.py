@@ -104,7 +104,7 @@ class Job:
             self._workers.note_call_in(self)
 
     def has_woken(self) -> bool:
-        """Whether its thread, which waited for others when it was looked at last, does not any more.
+        """Whether its thread, which was seen to wait for others, does not any more.
 
         Where only a look at the thread tells, that takes a moment, in which it may go on.
         """

@@ -155,29 +155,36 @@ class SimulatedLoop(NoOutside, ChoosingLoop):
         super().move_to(when)
         self._wall.move_to(self._now)
         if when > self._end:
-            timers = [str(timer) for timer in pending_timers(self)]
+            timers = [str(timer) for timer in pending_timers(self, self.timers())]
             self.error = self.error or EndlessTimeError(self._max_seconds, 0, timers)
         elif self.jumps >= self._next_quiet:
             self._look_whether_stuck()
 
     # Budgets.
 
-    def allow_more(self, steps: int, seconds: float, real_end: float | None) -> None:
+    def allow_more(self, steps: int, seconds: float, real_seconds: float) -> None:
         """Give what is left on the loop a budget of its own to end in.
 
         Args:
             steps: how many steps it may take.
             seconds: how far time may run, in seconds of loop time.
-            real_end: until when, by `time.monotonic`; None for no limit.
+            real_seconds: how long it may take, in real seconds.
         """
+        self._max_steps = steps
         self._last_step = self.steps + steps
+        self._max_seconds = seconds
         self._end = self._now + seconds
-        self.real_end = real_end
+        self._real_seconds = real_seconds
+        self.real_end = monotonic() + real_seconds
         self.error = None
         self._next_quiet = self.jumps + QUIET_JUMPS
         if self._busy is not None:
             self.remove_hook(self._busy.note)
             self._busy = None
+
+    def choose_by(self, chooser: Chooser) -> None:
+        """Have somebody else choose from now on."""
+        self._chooser = chooser
 
     def run_turn(self) -> None:
         """Take one turn, unless that would be one too many."""
@@ -249,7 +256,12 @@ class SimulatedLoop(NoOutside, ChoosingLoop):
             count: how many there are.
             who: whose way it is.
         """
-        index = self._chooser.choose(count, [Option(Kind.PICK, who)] * count)
+        try:
+            index = self._chooser.choose(count, [Option(Kind.PICK, who)] * count)
+        except AldenteError as error:
+            # This may be called from a callback, whose exceptions don't end the run.
+            self.error = self.error or error
+            return 0
         self.choices.append(index)
         self.counts.append(count)
         return index

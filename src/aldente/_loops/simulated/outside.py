@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import sys
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -11,8 +11,8 @@ from aldente._places import users_place
 from aldente.errors import OutsideSimulation
 
 _STREAMS = (
-    "connect both ends in memory: aldente.stream_pair() gives two connected pairs of a StreamReader "
-    "and a StreamWriter; or put a double in the place of the client"
+    "connect both ends in memory: aldente.stream_pair() gives two connected pairs of a "
+    "StreamReader and a StreamWriter; or put a double in the place of the client"
 )
 _PROCESS = "put a double in the place of what starts the process"
 _SIGNAL = "call the handler itself, or have a task cancelled as the handler would"
@@ -44,7 +44,7 @@ class NoOutside:
 def _refusal(method: str, touched: str, mend: str) -> Callable[..., Any]:
     def refuse(self: object, *args: object, **kwargs: object) -> Any:
         # Looked for in the frames that wait for this one: the line is where the user awaits.
-        place = users_place(sys._getframe(1))
+        place = users_place(inspect.currentframe())
         raise OutsideSimulation(f"loop.{method}()", touched, str(place or ""), mend)
 
     async def refuse_when_awaited(self: object, *args: object, **kwargs: object) -> Any:

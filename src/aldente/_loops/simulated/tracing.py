@@ -32,8 +32,14 @@ class Tracer:
         self._causes: dict[int, str] = {}
         self._current = ""
         self._call_soon: Any = loop.call_soon
-        loop.call_soon = self._note_cause  # type: ignore[method-assign]
+        vars(loop)["call_soon"] = self._note_cause
         loop.add_hook(self._note_step)
+
+    def stop(self) -> None:
+        """Record no more."""
+        self._loop.remove_hook(self._note_step)
+        del vars(self._loop)["call_soon"]
+        self._causes.clear()
 
     def _note_cause(self, callback: Any, *args: Any, context: Any = None) -> Any:
         self._causes[id(callback)] = self._current

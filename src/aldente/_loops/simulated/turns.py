@@ -9,7 +9,6 @@ Option 0 is always the oldest one, as stock asyncio would have it.
 from __future__ import annotations
 
 import asyncio
-import collections
 import heapq
 import math
 from asyncio import current_task
@@ -26,8 +25,8 @@ from aldente._asyncio_compat.stepping import (
     WAKE_UP_NAME,
     WAKE_UP_TYPE,
     StepHandle,
-    StepTimer,
     SteppingLoop,
+    StepTimer,
 )
 from aldente._loops.simulated.choosing import Chooser, Entry, Options
 
@@ -103,7 +102,7 @@ class ChoosingLoop(SteppingLoop):
         self._now = START
         self._is_over = False
         self._is_outside = False
-        self._plain: collections.deque[Any] = collections.deque()
+        self._plain = self.queue
         # How many plain callbacks were ever added.
         self._added = 0
         self._pending: list[Entry] = []
@@ -154,11 +153,10 @@ class ChoosingLoop(SteppingLoop):
                 number = self._count_patient(callback.__self__) if self.jumps else 0
                 self._pending.append((self._added, callback, context, args, number))
                 return None
-        elif kind is MethodType and _asyncio_compat.task_of_step(callback) is not None:
-            if self._is_held(callback.__self__, args):
-                number = self._count_patient(callback.__self__) if args and self.jumps else 0
-                self._pending.append((self._added, callback, context, args, number))
-                return None
+        elif kind is MethodType and self._is_held(callback, args):
+            number = self._count_patient(callback.__self__) if args and self.jumps else 0
+            self._pending.append((self._added, callback, context, args, number))
+            return None
         make = OutsideHandle if self._is_outside else PlainHandle
         is_debug = self.get_debug()
         if is_debug:
@@ -170,8 +168,11 @@ class ChoosingLoop(SteppingLoop):
         self._added += 1
         return handle
 
-    def _is_held(self, task: asyncio.Task[Any], args: tuple[Any, ...]) -> bool:
-        """Whether a step of a task written in Python may be held back."""
+    def _is_held(self, callback: MethodType, args: tuple[Any, ...]) -> bool:
+        """Whether a method is a step of a task written in Python, and may be held back."""
+        task = _asyncio_compat.task_of_step(callback)
+        if task is None:
+            return False
         is_woken = bool(args) and isinstance(args[0], asyncio.Future)
         if is_woken:
             return self._holds_all or self._is_outside
@@ -247,7 +248,7 @@ class ChoosingLoop(SteppingLoop):
 
     def timers(self) -> list[asyncio.TimerHandle]:
         """The timers that are not cancelled, the next first."""
-        timers = sorted(item[:2] + (item[2],) for item in [*self._sleeps, *self._alarms])
+        timers = sorted([*self._sleeps, *self._alarms])
         return [timer for _, _, timer in timers if not timer.is_cancelled]
 
     @property
@@ -314,7 +315,7 @@ class ChoosingLoop(SteppingLoop):
     def _run_plain(self, handle: Any) -> None:
         if handle.is_cancelled:
             return
-        callback = handle.callback
+        callback: Any = handle.callback
         if self.jumps and type(callback) is STEP_TYPE:
             self._last_steps[id(callback.__self__)] = self._now
         if self._on_step is not None:

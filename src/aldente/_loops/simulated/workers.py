@@ -54,9 +54,7 @@ class Workers:
         if executor is None:
             executor = _asyncio_compat.default_executor_of(loop)
         if executor is None:
-            executor = concurrent.futures.ThreadPoolExecutor(
-                WORKERS, thread_name_prefix="asyncio"
-            )
+            executor = concurrent.futures.ThreadPoolExecutor(WORKERS, thread_name_prefix="asyncio")
             _asyncio_compat.set_default_executor_silently(loop, executor)
         job: AnyJob
         if isinstance(executor, concurrent.futures.ThreadPoolExecutor):

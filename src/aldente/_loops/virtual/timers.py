@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import linecache
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from aldente import _asyncio_compat
@@ -42,8 +43,15 @@ def in_words(when: float) -> str:
     return f"{when:.9f}".rstrip("0").rstrip(".")
 
 
-def pending_timers(loop: asyncio.AbstractEventLoop) -> tuple[Timer, ...]:
-    """The timers of a loop that are not cancelled, the next first."""
+def pending_timers(
+    loop: asyncio.AbstractEventLoop, handles: Sequence[asyncio.TimerHandle] | None = None
+) -> tuple[Timer, ...]:
+    """The timers of a loop that are not cancelled, the next first.
+
+    Args:
+        loop: the loop.
+        handles: its timers; None for those of one of asyncio's own kind.
+    """
     waiting = {
         id(future): task
         for task in asyncio.all_tasks(loop)
@@ -51,7 +59,7 @@ def pending_timers(loop: asyncio.AbstractEventLoop) -> tuple[Timer, ...]:
     }
     return tuple(
         _describe(handle, _asyncio_compat.task_of_timer(handle, waiting))
-        for handle in _asyncio_compat.timers_of(loop)
+        for handle in (_asyncio_compat.timers_of(loop) if handles is None else handles)
     )
 
 

@@ -1,0 +1,122 @@
+"""Checks what users give for runs of whole programs."""
+
+from __future__ import annotations
+
+import inspect
+import math
+
+from aldente import _asyncio_compat
+from aldente._explore.simulating import Rules
+from aldente._loops.simulated.choosing import Chooser
+from aldente._records import ORDERS, Order
+from aldente._settings import Settings, parse_flag
+from aldente._strategies.fifo import Fifo
+from aldente._strategies.random import Random
+from aldente.errors import InvalidSetting
+
+STRATEGIES = ("fifo", "random")
+
+
+def check_program(function: str, main: object) -> None:
+    """Refuse what is no coroutine function, and to run anything within a running loop.
+
+    Args:
+        function: the name of aldente's function.
+        main: what the user gave.
+
+    Raises:
+        InvalidSetting: it is no coroutine function.
+        RuntimeError: an event loop is running in this thread.
+    """
+    if not inspect.iscoroutinefunction(main):
+        if inspect.iscoroutine(main):
+            # Not awaited, and told of here.
+            main.close()
+        raise InvalidSetting(
+            "main", main, "It must be a coroutine function without arguments, not yet called."
+        )
+    if _asyncio_compat.is_loop_running_here():
+        raise RuntimeError(
+            f"aldente.{function}() cannot be called from a running event loop.\n"
+            "Mend: await the function instead, or run it in a thread of its own: "
+            f"await asyncio.to_thread(aldente.{function}, main)."
+        )
+
+
+def parse_rules(
+    *,
+    order: object = "any",
+    slack: object = 1.0,
+    seed: object = None,
+    max_steps: object = 100_000,
+    wall: object = False,
+    max_virtual_time: float = Settings().max_virtual_time,
+    debug: bool | None = None,
+) -> Rules:
+    """The rules that a user's arguments stand for.
+
+    Raises:
+        InvalidSetting: one has a wrong value.
+
+    >>> parse_rules(order="io").order
+    'io'
+    """
+    return Rules(
+        order=_parse_order(order),
+        slack=_parse_slack(slack),
+        seed=0 if seed is None else _parse_whole("seed", seed, 0, 2**64 - 1),
+        max_steps=_parse_whole("max_steps", max_steps, 1, 10**9),
+        wall=parse_flag("wall", wall),
+        max_virtual_time=max_virtual_time,
+        debug=debug,
+    )
+
+
+def parse_runs(name: str, value: object) -> int:
+    """How many runs a user wants.
+
+    Raises:
+        InvalidSetting: it is no whole number of at least 1.
+
+    >>> parse_runs("runs", 200)
+    200
+    """
+    return _parse_whole(name, value, 1, 10**12)
+
+
+def parse_strategy(value: object, seed: int) -> Chooser:
+    """The strategy that a user has named, or made.
+
+    Raises:
+        InvalidSetting: it is none.
+
+    >>> type(parse_strategy("random", 1)).__name__
+    'Random'
+    """
+    if value == "random":
+        return Random(seed)
+    if value == "fifo":
+        return Fifo()
+    if all(callable(getattr(value, name, None)) for name in ("start", "choose", "end")):
+        return value  # type: ignore[return-value]
+    allowed = f"Strategies are: {', '.join(STRATEGIES)}; or an object with start, choose and end."
+    raise InvalidSetting("strategy", value, allowed)
+
+
+def _parse_order(value: object) -> Order:
+    for order in ORDERS:
+        if value == order:
+            return order
+    raise InvalidSetting("order", value, f"Orders are: {', '.join(ORDERS)}.")
+
+
+def _parse_slack(value: object) -> float:
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < math.inf:
+        return float(value)
+    raise InvalidSetting("slack", value, "It must be a number of at least 0.")
+
+
+def _parse_whole(name: str, value: object, least: int, most: int) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
+        return value
+    raise InvalidSetting(name, value, f"It must be a whole number from {least} to {most:,}.")
