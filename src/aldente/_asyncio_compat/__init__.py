@@ -25,6 +25,7 @@ from aldente._asyncio_compat.stepping import (
     note_maker,
     report_failed_step,
     set_default_executor_silently,
+    sets_in_order,
     task_of_step,
 )
 from aldente._asyncio_compat.tasks import (
@@ -95,6 +96,7 @@ __all__ = [
     "servers_of",
     "set_clock_resolution",
     "set_default_executor_silently",
+    "sets_in_order",
     "shielded_future",
     "show_task",
     "silence_destroyed_task",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import contextlib
 import contextvars
 import sys
 import weakref
@@ -294,3 +295,26 @@ def default_executor_of(loop: asyncio.BaseEventLoop) -> Any:
     """
     loop._check_default_executor()  # type: ignore[attr-defined]
     return loop._default_executor  # type: ignore[attr-defined]
+
+
+@contextlib.contextmanager
+def sets_in_order() -> Iterator[None]:
+    """While entered, ``asyncio.as_completed`` begins its coroutines in the order they were given.
+
+    It goes through a set of them, whose order is that of their addresses. The set is made by the
+    name ``set``, which is another function in that module meanwhile; sets of futures, which
+    ``asyncio.wait`` makes by the same name, stay sets. Checked on CPython 3.11, 3.12 and 3.13.
+    """
+    module: Any = asyncio.tasks
+    module.set = _set_in_order
+    try:
+        yield
+    finally:
+        vars(module).pop("set", None)
+
+
+def _set_in_order(*iterables: Any) -> Any:
+    if not iterables:
+        return set()
+    items = dict.fromkeys(*iterables)
+    return items if any(map(asyncio.iscoroutine, items)) else set(items)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from aldente import _asyncio_compat
 from aldente._diagnosis import await_graph
 from aldente._diagnosis import deadlock as diagnosis
 from aldente._diagnosis.stuck import stuck_tasks
@@ -127,7 +128,7 @@ def simulate(
         loop.set_debug(rules.debug)
     tracer = Tracer(loop) if is_traced else None
     result = error = waiting = None
-    with no_collection(), seeded_randomness(rules.seed):
+    with no_collection(), seeded_randomness(rules.seed), _asyncio_compat.sets_in_order():
         try:
             loop.main_task = task = loop.create_task(main())
             result = loop.run_until_complete(task)

@@ -30,8 +30,9 @@ def stream_pair(limit: int = 2**16) -> tuple[Pair, Pair]:
     ...     client_writer.write_eof()
     ...     server_writer.write(await server_reader.read())
     ...     server_writer.close()
+    ...     answer = await client_reader.read()
     ...     client_writer.close()
-    ...     return await client_reader.read()
+    ...     return answer
     >>> asyncio.run(main())
     b'hello'
     """
