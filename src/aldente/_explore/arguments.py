@@ -9,7 +9,7 @@ from aldente import _asyncio_compat
 from aldente._explore.simulating import Rules
 from aldente._loops.simulated.choosing import Chooser
 from aldente._records import ORDERS, Order
-from aldente._settings import Settings, parse_flag
+from aldente._settings import Settings, parse_flag, parse_seconds
 from aldente._strategies.fifo import Fifo
 from aldente._strategies.random import Random
 from aldente.errors import InvalidSetting
@@ -101,6 +101,18 @@ def parse_strategy(value: object, seed: int) -> Chooser:
         return value  # type: ignore[return-value]
     allowed = f"Strategies are: {', '.join(STRATEGIES)}; or an object with start, choose and end."
     raise InvalidSetting("strategy", value, allowed)
+
+
+def parse_end(name: str, value: object) -> float | None:
+    """How long something may take that a user limits, in real seconds; None for no limit.
+
+    Raises:
+        InvalidSetting: it is no number greater than 0.
+
+    >>> parse_end("max_seconds", 2)
+    2.0
+    """
+    return None if value is None else parse_seconds(name, value)
 
 
 def _parse_order(value: object) -> Order:

@@ -9,7 +9,13 @@ from time import monotonic
 from typing import Any, TypeVar
 
 from aldente._explore import tokens
-from aldente._explore.arguments import check_program, parse_rules, parse_runs, parse_strategy
+from aldente._explore.arguments import (
+    check_program,
+    parse_end,
+    parse_rules,
+    parse_runs,
+    parse_strategy,
+)
 from aldente._explore.entropy import likely_cause
 from aldente._explore.interrupting import noting_interrupts
 from aldente._explore.simulating import Main, Rules, Run, simulate
@@ -126,7 +132,8 @@ def search(
     rules = parse_rules(order=order, slack=slack, seed=seed, max_steps=max_steps, wall=wall)
     chooser = parse_strategy(strategy, rules.seed)
     limit = parse_runs("runs", runs)
-    end = None if max_seconds is None else monotonic() + max_seconds
+    seconds = parse_end("max_seconds", max_seconds)
+    end = None if seconds is None else monotonic() + seconds
     with kept_randomness(), noting_interrupts() as is_interrupted:
         return _search(main, rules, chooser, limit, end, is_interrupted)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from tests.conformance.correct.table import correct
 
@@ -226,8 +227,9 @@ async def each_of_a_barrier_has_a_number_of_its_own() -> None:
     barrier = asyncio.Barrier(4)
 
     async def work() -> int:
+        position: Any
         async with barrier as position:
-            return position
+            return int(position)
 
     assert sorted(await asyncio.gather(*(work() for _ in range(4)))) == [0, 1, 2, 3]
 

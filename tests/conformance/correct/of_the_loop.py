@@ -86,7 +86,7 @@ async def an_async_generator_keeps_its_place() -> None:
     async def collect(start: int) -> list[int]:
         return [number async for number in count(start)]
 
-    assert await asyncio.gather(collect(0), collect(10)) == [[0, 1, 2], [10, 11, 12]]
+    assert list(await asyncio.gather(collect(0), collect(10))) == [[0, 1, 2], [10, 11, 12]]
 
 
 @correct

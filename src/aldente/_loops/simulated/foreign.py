@@ -42,8 +42,10 @@ class ForeignThreads:
         self._loop = loop
         self._inbox: collections.deque[tuple[asyncio.Handle, int]] = collections.deque()
         self._heard = threading.Event()
-        self._threads_before = _python_compat.count_threads()
-        self._old = [thread.ident or 0 for thread in threading.enumerate()]
+        self._newest_before = _python_compat.newest_thread()
+        self._old = threading.enumerate()
+        # Threads that have called in although they were there before.
+        self._known: set[int] = set()
         self._threads: Threads | None = None
         self.have_called_in = False
 
@@ -56,9 +58,9 @@ class ForeignThreads:
         """
         self.have_called_in = True
         number = threading.get_ident()
-        if number in self._old:
-            # It does have to do with the loop.
-            self._old.remove(number)
+        if number not in self._known:
+            # It does have to do with the loop, whether it was there before or not.
+            self._known.add(number)
             self._threads = None
         self._inbox.append((handle, steps))
         self._heard.set()
@@ -84,10 +86,12 @@ class ForeignThreads:
         """
         if self._inbox:
             return True
-        if not self.have_called_in and _python_compat.count_threads() == self._threads_before:
+        if not self.have_called_in and _python_compat.newest_thread() is self._newest_before:
             return False
         if self._threads is None:
-            self._threads = Threads(self._loop, Bystanders(self._old))
+            old = [thread for thread in self._old if thread.ident not in self._known]
+            bystanders = Bystanders(thread.ident or 0 for thread in old)
+            self._threads = Threads(self._loop, bystanders, old)
         began = monotonic()
         patience = PATIENCE
         while self._threads.may_ever_call_in():

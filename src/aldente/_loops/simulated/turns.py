@@ -13,7 +13,7 @@ import heapq
 import math
 from asyncio import current_task
 from collections.abc import Callable
-from contextvars import Context
+from contextvars import Context, copy_context
 from heapq import heappop, heappush
 from types import MethodType
 from typing import Any
@@ -305,6 +305,8 @@ class ChoosingLoop(SteppingLoop):
                 self._last_steps[id(callback.__self__)] = self._now
             if self._on_step is not None:
                 self._on_step(callback, args)
+            if context is None:
+                context = copy_context()
             try:
                 context.run(callback, *args)
             except (SystemExit, KeyboardInterrupt):
