@@ -8,7 +8,6 @@ are recognised by what they are. Checked on CPython 3.11, 3.12 and 3.13.
 from __future__ import annotations
 
 import asyncio
-import collections
 import contextlib
 import contextvars
 import sys
@@ -120,8 +119,33 @@ class SteppingLoop(asyncio.BaseEventLoop):
         super().__init__()
         self._asyncgens: Any = GeneratorsInOrder()
         self._current_handle: asyncio.Handle | None = None
-        # asyncio's own queue, of which others ask whether it is empty.
-        self.queue: collections.deque[Any] = self._ready  # type: ignore[attr-defined]
+
+    def ready(self) -> list[Any]:
+        """What is ready to be called."""
+        raise NotImplementedError
+
+    def timers(self) -> list[asyncio.TimerHandle]:
+        """The timers that are not cancelled, the next first."""
+        raise NotImplementedError
+
+    # Others look into these, some of them to see whether they are empty. What `BaseEventLoop` does
+    # with them has no effect.
+
+    @property
+    def _ready(self) -> list[Any]:
+        return self.ready()
+
+    @_ready.setter
+    def _ready(self, value: object) -> None:
+        pass
+
+    @property
+    def _scheduled(self) -> list[asyncio.TimerHandle]:
+        return self.timers()
+
+    @_scheduled.setter
+    def _scheduled(self, value: object) -> None:
+        pass
 
     def run_turn(self) -> None:
         """Take one turn: what `asyncio.BaseEventLoop` does in ``_run_once``."""

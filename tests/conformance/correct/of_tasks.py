@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import functools
 from typing import Any
 
 from tests.conformance.correct.table import correct, correct_since
@@ -230,8 +231,12 @@ async def an_exception_in_a_task_is_raised_where_it_is_awaited() -> None:
 async def done_callbacks_are_called_in_order() -> None:
     called: list[int] = []
     future = asyncio.get_running_loop().create_future()
+
+    def call(number: int, future: object) -> None:
+        called.append(number)
+
     for number in range(5):
-        future.add_done_callback(lambda _, number=number: called.append(number))
+        future.add_done_callback(functools.partial(call, number))
     future.set_result(None)
     assert not called
     await asyncio.sleep(0)
@@ -321,9 +326,11 @@ async def a_custom_task_factory_is_used() -> None:
     class Task(asyncio.Task[Any]):
         pass
 
+    def make(loop: asyncio.AbstractEventLoop, coro: Any, **kwargs: Any) -> Any:
+        return Task(coro, loop=loop, **kwargs)
+
     loop = asyncio.get_running_loop()
-    factory: Any = lambda loop, coro, **kwargs: Task(coro, loop=loop, **kwargs)  # noqa: E731
-    loop.set_task_factory(factory)
+    loop.set_task_factory(make)
     task = loop.create_task(asyncio.sleep(1, "done"))
     assert type(task) is Task
     assert await task == "done"

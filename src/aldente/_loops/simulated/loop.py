@@ -155,7 +155,7 @@ class SimulatedLoop(NoOutside, ChoosingLoop):
         super().move_to(when)
         self._wall.move_to(self._now)
         if when > self._end:
-            timers = [str(timer) for timer in pending_timers(self, self.timers())]
+            timers = [str(timer) for timer in pending_timers(self)]
             self.error = self.error or EndlessTimeError(self._max_seconds, 0, timers)
         elif self.jumps >= self._next_quiet:
             self._look_whether_stuck()

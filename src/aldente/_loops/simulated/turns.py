@@ -9,6 +9,7 @@ Option 0 is always the oldest one, as stock asyncio would have it.
 from __future__ import annotations
 
 import asyncio
+import collections
 import heapq
 import math
 from asyncio import current_task
@@ -102,7 +103,7 @@ class ChoosingLoop(SteppingLoop):
         self._now = START
         self._is_over = False
         self._is_outside = False
-        self._plain = self.queue
+        self._plain: collections.deque[Any] = collections.deque()
         # How many plain callbacks were ever added.
         self._added = 0
         self._pending: list[Entry] = []
@@ -246,6 +247,10 @@ class ChoosingLoop(SteppingLoop):
                 heap[:] = [item for item in heap if not item[2].is_cancelled]
                 heapq.heapify(heap)
 
+    def ready(self) -> list[Any]:
+        """What is ready to be called: handles, and what stands for the steps of tasks."""
+        return [*self._plain, *self._pending]
+
     def timers(self) -> list[asyncio.TimerHandle]:
         """The timers that are not cancelled, the next first."""
         timers = sorted([*self._sleeps, *self._alarms])
@@ -313,6 +318,9 @@ class ChoosingLoop(SteppingLoop):
                 raise
             except BaseException as error:
                 _asyncio_compat.report_failed_step(self, callback, args, context, error)
+            # Not kept alive by the next step, or by the traceback of an exception.
+            callback = context = None
+            args = ()
 
     def _run_plain(self, handle: Any) -> None:
         if handle.is_cancelled:
@@ -322,17 +330,16 @@ class ChoosingLoop(SteppingLoop):
             self._last_steps[id(callback.__self__)] = self._now
         if self._on_step is not None:
             self._on_step(callback, handle.args)
-        if not handle.is_outside:
-            handle.run()
-            return
-        self._is_outside = True
         try:
+            self._is_outside = handle.is_outside
             if callback is WAKE_SLEEPER:
                 callback(*handle.args)
             else:
                 handle.run()
         finally:
             self._is_outside = False
+            # This frame lives on with the traceback of what was raised in it.
+            handle = callback = None
 
     def wait(self) -> None:
         """Nothing is ready: let time pass to the next timer."""

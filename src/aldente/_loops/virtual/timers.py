@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import linecache
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from aldente import _asyncio_compat
@@ -43,15 +42,8 @@ def in_words(when: float) -> str:
     return f"{when:.9f}".rstrip("0").rstrip(".")
 
 
-def pending_timers(
-    loop: asyncio.AbstractEventLoop, handles: Sequence[asyncio.TimerHandle] | None = None
-) -> tuple[Timer, ...]:
-    """The timers of a loop that are not cancelled, the next first.
-
-    Args:
-        loop: the loop.
-        handles: its timers; None for those of one of asyncio's own kind.
-    """
+def pending_timers(loop: asyncio.AbstractEventLoop) -> tuple[Timer, ...]:
+    """The timers of a loop that are not cancelled, the next first."""
     waiting = {
         id(future): task
         for task in asyncio.all_tasks(loop)
@@ -59,7 +51,7 @@ def pending_timers(
     }
     return tuple(
         _describe(handle, _asyncio_compat.task_of_timer(handle, waiting))
-        for handle in (_asyncio_compat.timers_of(loop) if handles is None else handles)
+        for handle in _asyncio_compat.timers_of(loop)
     )
 
 
