@@ -1,4 +1,4 @@
-"""What a simulated run costs: steps per second beside asyncio and the peers, time and memory per run.
+"""What a simulated run costs: steps per second beside asyncio and peers, time and memory per run.
 
 Usage: ``python benchmarks/simulation.py [--quick]``. README.md beside this file says what the
 numbers mean. The exit status is 1 when aldente misses a limit.
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import measuring
 
-# What else simulates asyncio with a random order; seedloop, which has stock order only, is left out.
+# What else simulates asyncio in random order; seedloop, which knows stock order only, is left out.
 PEERS = {"detangle": "0.1.0", "simloop": "0.2.2", "simloom": "0.5.0"}
 
 STEPS_LIMIT = 0.9  # x stock asyncio's steps per second, for 10 tasks
@@ -90,7 +90,10 @@ stock = lambda main: asyncio.run(main())
 ours = aldente_run()
 # One after the other, so that a busy minute of the machine hits both.
 for name, main, times in (
-    ("ten", TEN, 15), ("thousand", of(1000, 10), 5), ("four thousand", of(4000, 5), 3), ("three", THREE, 200),
+    ("ten", TEN, 15),
+    ("thousand", of(1000, 10), 5),
+    ("four thousand", of(4000, 5), 3),
+    ("three", THREE, 200),
 ):
     figures["asyncio " + name] = least(stock, main, times)
     figures["aldente " + name] = least(ours, main, times)
@@ -178,7 +181,12 @@ def report(rounds: Sequence[Figures]) -> bool:
             MANY_LIMIT,
             True,
         ),
-        ("run of three tasks, x asyncio.run", ratio("aldente three", "asyncio three"), RUN_LIMIT, False),
+        (
+            "run of three tasks, x asyncio.run",
+            ratio("aldente three", "asyncio three"),
+            RUN_LIMIT,
+            False,
+        ),
         ("run with a million objects, x without", median("heap"), HEAP_LIMIT, False),
     ]
     if "memory" in rounds[0]:

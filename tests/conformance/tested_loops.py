@@ -107,6 +107,7 @@ class SimulatedScripted(Scripted, SimulatedTested):  # type: ignore[misc]
 
     def _start(self) -> None:
         self._now = 0.0
+        self._is_stepwise = True
 
     def call_later(  # type: ignore[override]
         self, delay: float, callback: Any, *args: Any, context: Context | None = None

@@ -112,13 +112,47 @@ def note_maker(handle: asyncio.Handle) -> None:
     handle._source_traceback = frames  # type: ignore[attr-defined]
 
 
+# What a timer behind `asyncio.sleep` calls, and no other timer of asyncio's.
+WAKE_SLEEPER: Callable[..., object] = asyncio.futures._set_result_unless_cancelled  # type: ignore[attr-defined]
+
+
+class SleepTimer(asyncio.TimerHandle):
+    """The timer behind an `asyncio.sleep`, which is made most often of all.
+
+    What is the same for all of them is an attribute of the class.
+    """
+
+    __slots__ = ()
+
+    callback = _callback = staticmethod(WAKE_SLEEPER)
+    args = asyncio.Handle._args  # type: ignore[misc]
+    is_cancelled = asyncio.Handle._cancelled  # type: ignore[misc]
+    is_scheduled = asyncio.TimerHandle._scheduled  # type: ignore[attr-defined]
+    _context = context = contextvars.Context()
+    _repr = None
+    _source_traceback = None
+
+    def __init__(self, when: float, args: tuple[Any, ...], loop: SteppingLoop) -> None:
+        self._when = when
+        self._args = args
+        self._loop = loop
+        self._cancelled = False
+        self._scheduled = True
+
+    def cancel(self) -> None:
+        """As asyncio's."""
+        # asyncio.sleep cancels its timer whether it has come or not.
+        if self._scheduled and not self._cancelled:
+            self._cancelled = True
+            self._loop._timer_handle_cancelled(self)  # type: ignore[attr-defined]
+
+
 class SteppingLoop(asyncio.BaseEventLoop):
     """asyncio's base of event loops, whose turns are taken by a method with a public name."""
 
     def __init__(self) -> None:
         super().__init__()
         self._asyncgens: Any = GeneratorsInOrder()
-        self._current_handle: asyncio.Handle | None = None
 
     def ready(self) -> list[Any]:
         """What is ready to be called."""
@@ -147,15 +181,15 @@ class SteppingLoop(asyncio.BaseEventLoop):
     def _scheduled(self, value: object) -> None:
         pass
 
-    def run_turn(self) -> None:
-        """Take one turn: what `asyncio.BaseEventLoop` does in ``_run_once``."""
+    def run_turns(self) -> None:
+        """Take turns until the loop is to stop; asyncio's takes one at a time."""
         raise NotImplementedError
 
     def on_timer_cancelled(self) -> None:
         """A timer that has not come yet was cancelled."""
 
     def _run_once(self) -> None:
-        self.run_turn()
+        self.run_turns()
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
         self.on_timer_cancelled()
@@ -166,24 +200,10 @@ class SteppingLoop(asyncio.BaseEventLoop):
         check_callback(callback)
 
     @property
-    def is_closing_down(self) -> bool:
-        """Whether it is to stop after this turn."""
-        return bool(self._stopping)  # type: ignore[attr-defined]
-
-    @property
     def identifier_of_thread(self) -> int | None:
         """The thread that runs the loop; None while it does not run."""
         number: int | None = self._thread_id  # type: ignore[attr-defined]
         return number
-
-    @property
-    def handle_now_run(self) -> asyncio.Handle | None:
-        """What is called now, in debug mode, of which asyncio's exception handler tells."""
-        return self._current_handle
-
-    @handle_now_run.setter
-    def handle_now_run(self, handle: asyncio.Handle | None) -> None:
-        self._current_handle = handle
 
 
 class GeneratorsInOrder:
@@ -278,8 +298,10 @@ def task_of_step(callback: object) -> asyncio.Task[Any] | None:
     return None
 
 
-# What a timer behind `asyncio.sleep` calls, and no other timer of asyncio's.
-WAKE_SLEEPER: Callable[..., object] = asyncio.futures._set_result_unless_cancelled  # type: ignore[attr-defined]
+# By which it is known that `asyncio.sleep` calls, and what finds the frame of a caller; both as
+# they are, because they are used for every sleep.
+SLEEP_CODE = asyncio.sleep.__code__
+frame_at = sys._getframe
 
 
 def report_failed_step(

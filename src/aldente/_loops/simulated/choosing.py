@@ -38,8 +38,8 @@ class Option(NamedTuple):
 
 
 # What is ready: the number of plain callbacks that were there before it, what is called, with which
-# context and arguments, and its number among those that have waited, or 0.
-Entry = tuple[int, Any, Any, tuple[Any, ...], int]
+# context and arguments, and until when it may be held if it has waited, or 0.
+Entry = tuple[int, Any, Any, tuple[Any, ...], float]
 
 
 class Options(Sequence[Option]):

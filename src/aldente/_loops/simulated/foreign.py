@@ -77,6 +77,10 @@ class ForeignThreads:
             taken.append(self._inbox.popleft()[0])
         return taken
 
+    def is_alone(self) -> bool:
+        """Whether there is surely no thread that could call in, and none has."""
+        return not self.have_called_in and _python_compat.newest_thread() is self._newest_before
+
     def wait(self, is_needed: bool, is_over: Callable[[], bool]) -> bool:
         """Wait in real time for what threads may do; whether one has called in.
 
@@ -86,8 +90,6 @@ class ForeignThreads:
         """
         if self._inbox:
             return True
-        if not self.have_called_in and _python_compat.newest_thread() is self._newest_before:
-            return False
         if self._threads is None:
             old = [thread for thread in self._old if thread.ident not in self._known]
             bystanders = Bystanders(thread.ident or 0 for thread in old)

@@ -13,6 +13,7 @@ from time import monotonic
 from typing import Any
 
 from aldente import _asyncio_compat
+from aldente._asyncio_compat.stepping import SLEEP_CODE, frame_at
 from aldente._loops.simulated.choosing import Chooser, Kind, Option
 from aldente._loops.simulated.foreign import ForeignThreads
 from aldente._loops.simulated.livelock import Busy
@@ -30,6 +31,9 @@ from aldente.errors import (
     LivelockError,
     PhaseTimeout,
 )
+
+# After how many steps it is looked again whether real time is over, and who has called in.
+STEPS_UNTIL_LOOK = 1_000
 
 # How many jumps of time without a step of the main task make one look for what it waits for.
 QUIET_JUMPS = 1_000
@@ -86,10 +90,12 @@ class SimulatedLoop(NoOutside, ChoosingLoop):
         self._last_step = max_steps
         self._end = START + max_seconds
         self._wall = wall
+        self._has_wall = wall is not NO_WALL
         self._on_quiet = on_quiet
         self._next_quiet = QUIET_JUMPS
         self._quiet_since = START
         self._real_seconds = real_seconds or 0.0
+        self._limit_time()
         self._busy: Busy | None = None
         self._hooks: list[Callable[[Any, tuple[Any, ...]], object]] = []
         self._numbers = 0
@@ -108,6 +114,9 @@ class SimulatedLoop(NoOutside, ChoosingLoop):
 
     def create_future(self) -> asyncio.Future[Any]:
         """As asyncio's."""
+        if frame_at(1).f_code is SLEEP_CODE:
+            # Nobody can put it into a set, and tasks await asyncio's own kind in less time.
+            return asyncio.Future(loop=self)
         return SimulatedFuture(loop=self)
 
     def create_task(self, coro: Any, **kwargs: Any) -> asyncio.Task[Any]:
@@ -150,15 +159,21 @@ class SimulatedLoop(NoOutside, ChoosingLoop):
         with self._wall:
             super().run_forever()
 
-    def move_to(self, when: float) -> None:
-        """Let time pass, up to a moment that is no later than the next timer."""
-        super().move_to(when)
-        self._wall.move_to(self._now)
-        if when > self._end:
+    def on_time_limit(self) -> None:
+        """Time has moved: have other clocks follow, and look whether it is too much."""
+        if self._has_wall:
+            self._wall.move_to(self._now)
+        if self._now > self._end:
             timers = [str(timer) for timer in pending_timers(self)]
-            self.error = self.error or EndlessTimeError(self._max_seconds, 0, timers)
+            self.fail(EndlessTimeError(self._max_seconds, 0, timers))
         elif self.jumps >= self._next_quiet:
             self._look_whether_stuck()
+        self._limit_time()
+
+    def _limit_time(self) -> None:
+        """Be told of time when it has to be looked at."""
+        self._jumps_limit = 0 if self._has_wall else self._next_quiet
+        self._time_limit = self._end
 
     # Budgets.
 
@@ -177,7 +192,9 @@ class SimulatedLoop(NoOutside, ChoosingLoop):
         self._real_seconds = real_seconds
         self.real_end = monotonic() + real_seconds
         self.error = None
+        self._limit = -1
         self._next_quiet = self.jumps + QUIET_JUMPS
+        self._limit_time()
         if self._busy is not None:
             self.remove_hook(self._busy.note)
             self._busy = None
@@ -186,28 +203,31 @@ class SimulatedLoop(NoOutside, ChoosingLoop):
         """Have somebody else choose from now on."""
         self._chooser = chooser
 
-    def run_turn(self) -> None:
-        """Take one turn, unless that would be one too many."""
+    def on_limit(self) -> None:
+        """Look whether the run may go on, and until when it is not looked again."""
         if self.steps > self._last_step:
             self._end_of_steps()
         if self._foreign.is_due(self.steps):
             self._take_called_in()
-        if self.real_end is not None:
-            self.is_real_time_over()
-        if self.error is None:
-            super().run_turn()
+        if not self.is_real_time_over():
+            # At every turn once steps are counted by whom.
+            next_look = self.steps + (STEPS_UNTIL_LOOK if self._busy is None else 0)
+            self._limit = min(next_look, max(self._last_step, self.steps))
         if self.error is not None:
             # Once: what follows is the end of what is left.
             error, self.error = self.error, None
             raise error
 
+    def fail(self, error: AldenteError) -> None:
+        """Have the run end with an error, unless it already does."""
+        self.error = self.error or error
+        self._limit = -1
+
     def is_real_time_over(self) -> bool:
         """Whether its real time is over; it ends with that then."""
         if self.real_end is None or monotonic() <= self.real_end:
             return False
-        self.error = self.error or PhaseTimeout(
-            "the simulated run", self._real_seconds, "still running"
-        )
+        self.fail(PhaseTimeout("the simulated run", self._real_seconds, "still running"))
         return True
 
     def _end_of_steps(self) -> None:
@@ -216,7 +236,7 @@ class SimulatedLoop(NoOutside, ChoosingLoop):
             self._busy = Busy()
             self.add_hook(self._busy.note)
         elif self._busy.is_complete:
-            self.error = LivelockError(self._max_steps, self._busy.lines())
+            self.fail(LivelockError(self._max_steps, self._busy.lines()))
 
     def _look_whether_stuck(self) -> None:
         """Look whether nothing but timers goes on while the main task waits for ever."""
@@ -225,12 +245,14 @@ class SimulatedLoop(NoOutside, ChoosingLoop):
         if main is None or self._on_quiet is None or self.has_alarms or self._workers.are_waiting:
             return
         if self._last_steps.get(id(main), START) < self._quiet_since:
-            self.error = self.error or self._on_quiet(self)
+            error = self._on_quiet(self)
+            if error is not None:
+                self.fail(error)
         self._quiet_since = self._now
 
     def give_up(self) -> None:
         """Nothing can happen any more."""
-        self.error = DeadlockError("the program", 0.0)
+        self.fail(DeadlockError("the program", 0.0))
 
     # What is told of its steps.
 
@@ -260,7 +282,7 @@ class SimulatedLoop(NoOutside, ChoosingLoop):
             index = self._chooser.choose(count, [Option(Kind.PICK, who)] * count)
         except AldenteError as error:
             # This may be called from a callback, whose exceptions don't end the run.
-            self.error = self.error or error
+            self.fail(error)
             return 0
         self.choices.append(index)
         self.counts.append(count)
@@ -342,10 +364,11 @@ class SimulatedLoop(NoOutside, ChoosingLoop):
 
     def wait(self) -> None:
         """Nothing is ready: wait for threads, or else let time pass."""
-        if self._workers.wait():
+        if self._workers.jobs and self._workers.wait():
             return
-        is_needed = self.has_nothing_but_threads
-        if self._foreign.wait(is_needed, self.is_real_time_over):
+        if not self._foreign.is_alone() and self._foreign.wait(
+            self.has_nothing_but_threads, self.is_real_time_over
+        ):
             self._take_called_in()
         elif self.error is None:
             super().wait()

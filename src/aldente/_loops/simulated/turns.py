@@ -25,6 +25,7 @@ from aldente._asyncio_compat.stepping import (
     WAKE_SLEEPER,
     WAKE_UP_NAME,
     WAKE_UP_TYPE,
+    SleepTimer,
     StepHandle,
     SteppingLoop,
     StepTimer,
@@ -62,17 +63,14 @@ class Alarm(StepTimer):
     is_outside = False
 
 
-class Sleep(StepTimer):
+class Sleep(SleepTimer):
     """A timer behind `asyncio.sleep`."""
 
     __slots__ = ()
     is_outside = True
 
 
-_Heap = list[tuple[float, int, StepTimer]]
-
-# What ends a sleep runs no code of the user's.
-_NO_CONTEXT = Context()
+_Heap = list[tuple[float, int, Any]]
 
 
 class ChoosingLoop(SteppingLoop):
@@ -92,6 +90,7 @@ class ChoosingLoop(SteppingLoop):
     """
 
     def __init__(self, chooser: Chooser, *, holds_all: bool, slack: float) -> None:
+        self._is_debugging = False
         super().__init__()
         self.choices: list[int] = []
         self.counts: list[int] = []
@@ -103,6 +102,14 @@ class ChoosingLoop(SteppingLoop):
         self._now = START
         self._is_over = False
         self._is_outside = False
+        self._is_stopping = False
+        # For tests that look at each turn.
+        self._is_stepwise = False
+        # Beyond so many steps it is looked whether the run may go on.
+        self._limit = 0
+        # And beyond so many jumps, or such a time.
+        self._jumps_limit = 0
+        self._time_limit = math.inf
         self._plain: collections.deque[Any] = collections.deque()
         # How many plain callbacks were ever added.
         self._added = 0
@@ -115,10 +122,11 @@ class ChoosingLoop(SteppingLoop):
         self._overdue = 0
         # When each task took its last step, by its identity, once time has moved.
         self._last_steps: dict[int, float] = {}
-        # Resumptions that have waited, by numbers of their own, and until when they may be held.
-        self._patient: set[int] = set()
-        self._deadlines: list[tuple[float, int]] = []
-        self._patience = 0
+        # How many resumptions are ready that have waited; until when they may be held, all of them
+        # and the first; and how many no longer than that, or 0 if it is not known.
+        self._patient = 0
+        self._earliest = math.inf
+        self._earliest_count = 0
         self._on_step: Callable[[Any, tuple[Any, ...]], object] | None = None
         self._options = Options(self._pending, self.may_time_pass)
 
@@ -147,19 +155,27 @@ class ChoosingLoop(SteppingLoop):
         if kind is STEP_TYPE:
             if self._holds_all and current_task(self) is callback.__self__:
                 # It goes on by itself, after a bare yield; else it is the first step.
-                self._pending.append((self._added, callback, context, args, 0))
+                self._pending.append((self._added, callback, context, args, 0.0))
                 return None
         elif kind is WAKE_UP_TYPE and callback.__name__ == WAKE_UP_NAME:
             if self._holds_all or self._is_outside:
-                number = self._count_patient(callback.__self__) if self.jumps else 0
-                self._pending.append((self._added, callback, context, args, number))
+                deadline = 0.0
+                if self.jumps:
+                    now = self._now
+                    waited = now - self._last_steps.get(id(callback.__self__), START)
+                    if waited > 0 and self._slack:
+                        # How long it may be held.
+                        deadline = now + self._slack * waited
+                        self._patient += 1
+                        if deadline <= self._earliest:
+                            self._count_earliest(deadline)
+                self._pending.append((self._added, callback, context, args, deadline))
                 return None
         elif kind is MethodType and self._is_held(callback, args):
-            number = self._count_patient(callback.__self__) if args and self.jumps else 0
-            self._pending.append((self._added, callback, context, args, number))
+            self._pending.append((self._added, callback, context, args, 0.0))
             return None
         make = OutsideHandle if self._is_outside else PlainHandle
-        is_debug = self.get_debug()
+        is_debug = self._is_debugging
         if is_debug:
             self.check_debug(callback)
         handle = make(callback, args, self, context)
@@ -191,7 +207,7 @@ class ChoosingLoop(SteppingLoop):
 
     def add_option(self, callback: Any, context: Context) -> None:
         """Something that may be held back becomes ready, which is no step of a task."""
-        self._pending.append((self._added, callback, context, (), 0))
+        self._pending.append((self._added, callback, context, (), 0.0))
 
     def call_later(  # type: ignore[override]
         self, delay: float, callback: Any, *args: Any, context: Context | None = None
@@ -199,11 +215,11 @@ class ChoosingLoop(SteppingLoop):
         """As asyncio's."""
         if delay is None:
             raise TypeError("delay must not be None")
-        if callback is WAKE_SLEEPER and delay > 0 and not self.get_debug() and not self._is_over:
+        if callback is WAKE_SLEEPER and delay > 0 and not (self._is_debugging or self._is_over):
             # As `call_at`, which is called for nothing else so often.
             when = self._now + delay
             self._timers = number = self._timers + 1
-            timer = Sleep(when, callback, args, self, _NO_CONTEXT)
+            timer = Sleep(when, args, self)
             heappush(self._sleeps, (when, number, timer))
             return timer
         return self.call_at(self._now + delay, callback, *args, context=context)
@@ -217,35 +233,40 @@ class ChoosingLoop(SteppingLoop):
         if when is None:
             raise TypeError("when cannot be None")
         if when <= self._now:
+            # Its time has come; see the virtual loop.
             self._overdue += 1
             if self._overdue > OVERDUE:
                 when = math.nextafter(self._now, math.inf)
-        is_debug = self.get_debug()
+        is_debug = self._is_debugging
         if is_debug:
             self.check_debug(callback)
         self._timers = number = self._timers + 1
         if callback is WAKE_SLEEPER:
-            timer: StepTimer = Sleep(when, callback, args, self, context)
+            timer: asyncio.TimerHandle = Sleep(when, args, self)
             heappush(self._sleeps, (when, number, timer))
         else:
             timer = Alarm(when, callback, args, self, context)
             heappush(self._alarms, (when, number, timer))
-        if is_debug:
+        if is_debug and callback is not WAKE_SLEEPER:
             _asyncio_compat.note_maker(timer)
         return timer
 
     def on_timer_cancelled(self) -> None:
         """Keep cancelled timers from the tops of the heaps, and from becoming many."""
-        for heap in (self._sleeps, self._alarms):
-            while heap and heap[0][2].is_cancelled:
-                heappop(heap)
-                self._cancelled -= 1
         self._cancelled += 1
+        self.clear_tops()
         if self._cancelled > MANY_CANCELLED + (len(self._sleeps) + len(self._alarms)) // 2:
             self._cancelled = 0
             for heap in (self._sleeps, self._alarms):
                 heap[:] = [item for item in heap if not item[2].is_cancelled]
                 heapq.heapify(heap)
+
+    def clear_tops(self) -> None:
+        """Have no cancelled timer be the next one."""
+        for heap in (self._sleeps, self._alarms):
+            while heap and heap[0][2].is_cancelled:
+                heappop(heap)
+                self._cancelled -= 1
 
     def ready(self) -> list[Any]:
         """What is ready to be called: handles, and what stands for the steps of tasks."""
@@ -268,18 +289,56 @@ class ChoosingLoop(SteppingLoop):
 
     # How it runs.
 
-    def run_turn(self) -> None:
-        """Take as many steps as things were ready at the beginning, as a turn of asyncio does."""
+    def set_debug(self, enabled: bool) -> None:
+        """As asyncio's."""
+        super().set_debug(enabled)
+        self._is_debugging = enabled
+
+    def stop(self) -> None:
+        """As asyncio's."""
+        super().stop()
+        self._is_stopping = True
+
+    def run_forever(self) -> None:
+        """As asyncio's."""
+        try:
+            super().run_forever()
+        finally:
+            self._is_stopping = False
+
+    def on_limit(self) -> None:
+        """More steps were taken than the limit says: raise, or set another limit."""
+        raise NotImplementedError
+
+    def run_turns(self) -> None:
+        """Take turns until the loop is stopped.
+
+        A turn takes as many steps as things were ready at its beginning, as asyncio's does.
+        """
+        plain, pending, sleeps, alarms = self._plain, self._pending, self._sleeps, self._alarms
+        while True:
+            if self.steps > self._limit:
+                self.on_limit()
+            if not plain and not pending and not self._is_stopping:
+                self.wait()
+            if (sleeps and sleeps[0][0] <= self._now) or (alarms and alarms[0][0] <= self._now):
+                self._queue_due()
+            todo = len(plain) + len(pending)
+            self.steps += todo
+            if pending:
+                self._take_steps(todo)
+            else:
+                for _ in range(todo):
+                    self._run_plain(plain.popleft())
+            if self._is_stopping or self._is_stepwise:
+                return
+
+    def _take_steps(self, todo: int) -> None:
+        """Take some steps, of which some may be held back."""
         plain, pending, sleeps = self._plain, self._pending, self._sleeps
-        if not plain and not pending and not self.is_closing_down:
-            self.wait()
-        if sleeps or self._alarms:
-            self._queue_due()
-        todo = len(plain) + len(pending)
-        self.steps += todo
-        choose, options, patient = self._chooser.choose, self._options, self._patient
+        choose, options = self._chooser.choose, self._options
         note_choice, note_count = self.choices.append, self.counts.append
-        has_moved = self.jumps > 0
+        last_steps = self._last_steps if self.jumps else None
         while todo > 0:
             todo -= 1
             if not pending or (plain and self._added - len(plain) < pending[0][0]):
@@ -288,26 +347,25 @@ class ChoosingLoop(SteppingLoop):
                 self._run_plain(plain.popleft())
                 continue
             count = len(pending)
-            if sleeps and not plain and len(patient) == count and self._may_time_pass():
+            if sleeps and not plain and self._patient == count and self._may_time_pass():
                 count += 1
             if count == 1:
-                mark, callback, context, args, number = pending.pop()
+                mark, callback, context, args, deadline = pending.pop()
             else:
                 index = choose(count, options)
                 note_choice(index)
                 note_count(count)
                 if index == len(pending):
                     self._let_time_pass()
-                    has_moved = True
                     continue
-                mark, callback, context, args, number = pending.pop(index)
-            if number:
-                patient.discard(number)
+                mark, callback, context, args, deadline = pending.pop(index)
+            if deadline:
+                self._forget_deadline(deadline)
             while plain and self._added - len(plain) < mark:
                 todo -= 1
                 self._run_plain(plain.popleft())
-            if has_moved:
-                self._last_steps[id(callback.__self__)] = self._now
+            if last_steps is not None:
+                last_steps[id(callback.__self__)] = self._now
             if self._on_step is not None:
                 self._on_step(callback, args)
             if context is None:
@@ -344,8 +402,9 @@ class ChoosingLoop(SteppingLoop):
     def wait(self) -> None:
         """Nothing is ready: let time pass to the next timer."""
         sleeps, alarms = self._sleeps, self._alarms
-        if sleeps and not (alarms and alarms[0] < sleeps[0]):
-            self.move_to(sleeps[0][0])
+        if sleeps and not (alarms and alarms[0][0] <= sleeps[0][0]):
+            # Only sleeps end, so that no code of the program runs before its tasks do.
+            self._let_time_pass()
         elif alarms:
             self.move_to(alarms[0][0])
         else:
@@ -361,6 +420,12 @@ class ChoosingLoop(SteppingLoop):
         if when > self._now:
             self._now = when
             self._overdue = 0
+        if self.jumps >= self._jumps_limit or when > self._time_limit:
+            self.on_time_limit()
+
+    def on_time_limit(self) -> None:
+        """Time has moved further, or more often, than the limits say."""
+        raise NotImplementedError
 
     def _queue_due(self) -> None:
         """Have the timers called whose time has come."""
@@ -372,26 +437,40 @@ class ChoosingLoop(SteppingLoop):
             self._plain.append(self._take(heap))
             self._added += 1
 
-    def _take(self, heap: _Heap) -> StepTimer:
+    def _take(self, heap: _Heap) -> Any:
         """The first timer of a heap, taken out of it."""
         timer = heappop(heap)[2]
         timer.is_scheduled = False
-        while heap and heap[0][2].is_cancelled:
-            heappop(heap)
-            self._cancelled -= 1
+        self.clear_tops()
         return timer
 
     # How long a resumption may be held back.
 
-    def _count_patient(self, task: asyncio.Task[Any]) -> int:
-        """The number among those that have waited of a resumption; 0 if it has not."""
-        waited = self._now - self._last_steps.get(id(task), START)
-        if waited <= 0 or not self._slack:
-            return 0
-        self._patience = number = self._patience + 1
-        self._patient.add(number)
-        heappush(self._deadlines, (self._now + self._slack * waited, number))
-        return number
+    def _count_earliest(self, deadline: float) -> None:
+        """A resumption may be held no longer than any other."""
+        if deadline < self._earliest:
+            self._earliest, self._earliest_count = deadline, 0
+        self._earliest_count += 1
+
+    def _forget_deadline(self, deadline: float) -> None:
+        """A resumption that has waited is not ready any more."""
+        self._patient -= 1
+        if not self._patient:
+            self._earliest, self._earliest_count = math.inf, 0
+        elif deadline == self._earliest:
+            self._earliest_count -= 1
+
+    def _earliest_deadline(self) -> float:
+        """Until when all that is ready may be held, when all of it has waited.
+
+        It is known, and looked for only when the last that had it is gone: seldom, as what has
+        waited for less is younger, or as many have waited equally long.
+        """
+        if not self._earliest_count:
+            deadlines = [entry[4] for entry in self._pending]
+            self._earliest = min(deadlines)
+            self._earliest_count = deadlines.count(self._earliest)
+        return self._earliest
 
     def may_time_pass(self) -> bool:
         """Whether a sleep is next, and over before any resumption has been held for too long."""
@@ -399,23 +478,32 @@ class ChoosingLoop(SteppingLoop):
             bool(self._sleeps)
             and not self._plain
             and bool(self._pending)
-            and len(self._patient) == len(self._pending)
+            and self._patient == len(self._pending)
             and self._may_time_pass()
         )
 
     def _may_time_pass(self) -> bool:
         """As `may_time_pass`, when something is ready and all of it has waited."""
-        when = self._sleeps[0][0]
+        when: float = self._sleeps[0][0]
         if self._alarms and self._alarms[0][0] <= when:
             return False
-        deadlines, patient = self._deadlines, self._patient
-        while deadlines[0][1] not in patient:
-            heappop(deadlines)
-        return when <= deadlines[0][0]
+        return when <= self._earliest_deadline()
 
     def _let_time_pass(self) -> None:
         """Have the next sleep end, and others that end at the same moment."""
         sleeps = self._sleeps
-        self.move_to(sleeps[0][0])
-        while sleeps and sleeps[0][0] <= self._now:
-            self._run_plain(self._take(sleeps))
+        when = sleeps[0][0]
+        self.move_to(when)
+        self._is_outside = True
+        while sleeps and sleeps[0][0] <= when:
+            timer = heappop(sleeps)[2]
+            timer.is_scheduled = False
+            if not timer.is_cancelled:
+                if self._on_step is not None:
+                    self._on_step(WAKE_SLEEPER, timer.args)
+                future, result = timer.args
+                if not future.done():
+                    future.set_result(result)
+        self._is_outside = False
+        if sleeps and sleeps[0][2].is_cancelled:
+            self.clear_tops()

@@ -30,11 +30,14 @@ class Workers:
 
     Args:
         loop: the loop.
+
+    Attributes:
+        jobs: what is not done, in the order in which it was asked for.
     """
 
     def __init__(self, loop: SimulatedLoop) -> None:
         self._loop = loop
-        self._jobs: list[AnyJob] = []
+        self.jobs: list[AnyJob] = []
         self._queue: list[Job] = []
         self._remote: list[RemoteJob] = []
         self._waiting: list[Job] = []
@@ -65,7 +68,7 @@ class Workers:
             remote = executor.submit(function, *args)
             job = RemoteJob(self, executor, function, remote)
             self._remote.append(job)
-        self._jobs.append(job)
+        self.jobs.append(job)
         self._offer_next()
         return asyncio.wrap_future(job.future, loop=loop)
 
@@ -105,9 +108,9 @@ class Workers:
 
     def abandon(self) -> None:
         """Leave what is not done to itself, as the loop is closed."""
-        for job in self._jobs:
+        for job in self.jobs:
             job.abandon()
-        self._jobs.clear()
+        self.jobs.clear()
         self._waiting.clear()
 
     # What jobs tell.
@@ -148,7 +151,7 @@ class Workers:
 
     def end(self, job: AnyJob) -> None:
         """The end of a job is noticed."""
-        self._jobs.remove(job)
+        self.jobs.remove(job)
         self._loop.call_outside(job.complete)
         self._offer_next()
         self._tell_idle()
@@ -163,7 +166,7 @@ class Workers:
         for job in list(self._queue):
             busy = sum(
                 other.executor is job.executor and other not in self._queue
-                for other in self._jobs
+                for other in self.jobs
                 if isinstance(other, Job)
             )
             if busy < _python_compat.workers_of(job.executor):
@@ -184,7 +187,7 @@ class Workers:
         return bool(woken)
 
     def _tell_idle(self) -> None:
-        busy = [job.executor for job in self._jobs]
+        busy = [job.executor for job in self.jobs]
         for executor, future in self._idle:
             if executor not in busy and not future.done():
                 future.set_result(None)
