@@ -57,8 +57,12 @@ def newest_thread() -> threading.Thread | None:
     time passes. ``_active`` is where it finds them, in the order of their start. Checked on CPython
     3.11, 3.12 and 3.13.
     """
-    active: dict[int, threading.Thread] = threading._active  # type: ignore[attr-defined]
-    return next(reversed(active.values()), None)
+    for thread in reversed(_ACTIVE_THREADS.values()):
+        return thread
+    return None
+
+
+_ACTIVE_THREADS: dict[int, threading.Thread] = threading._active  # type: ignore[attr-defined]
 
 
 def replace_random_bytes(function: Callable[[int], bytes]) -> Callable[[], None]:

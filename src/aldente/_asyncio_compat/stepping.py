@@ -116,37 +116,6 @@ def note_maker(handle: asyncio.Handle) -> None:
 WAKE_SLEEPER: Callable[..., object] = asyncio.futures._set_result_unless_cancelled  # type: ignore[attr-defined]
 
 
-class SleepTimer(asyncio.TimerHandle):
-    """The timer behind an `asyncio.sleep`, which is made most often of all.
-
-    What is the same for all of them is an attribute of the class.
-    """
-
-    __slots__ = ()
-
-    callback = _callback = staticmethod(WAKE_SLEEPER)
-    args = asyncio.Handle._args  # type: ignore[misc]
-    is_cancelled = asyncio.Handle._cancelled  # type: ignore[misc]
-    is_scheduled = asyncio.TimerHandle._scheduled  # type: ignore[attr-defined]
-    _context = context = contextvars.Context()
-    _repr = None
-    _source_traceback = None
-
-    def __init__(self, when: float, args: tuple[Any, ...], loop: SteppingLoop) -> None:
-        self._when = when
-        self._args = args
-        self._loop = loop
-        self._cancelled = False
-        self._scheduled = True
-
-    def cancel(self) -> None:
-        """As asyncio's."""
-        # asyncio.sleep cancels its timer whether it has come or not.
-        if self._scheduled and not self._cancelled:
-            self._cancelled = True
-            self._loop._timer_handle_cancelled(self)  # type: ignore[attr-defined]
-
-
 class SteppingLoop(asyncio.BaseEventLoop):
     """asyncio's base of event loops, whose turns are taken by a method with a public name."""
 

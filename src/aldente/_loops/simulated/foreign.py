@@ -36,13 +36,15 @@ class ForeignThreads:
 
     Attributes:
         have_called_in: whether one ever has, so that a replay depends on it.
+        newest_before: the thread that was started last before the loop was made. As long as it is
+            the newest and none has called in, there is none to wait for.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._inbox: collections.deque[tuple[asyncio.Handle, int]] = collections.deque()
         self._heard = threading.Event()
-        self._newest_before = _python_compat.newest_thread()
+        self.newest_before = _python_compat.newest_thread()
         self._old = threading.enumerate()
         # Threads that have called in although they were there before.
         self._known: set[int] = set()
@@ -76,10 +78,6 @@ class ForeignThreads:
         while self._inbox:
             taken.append(self._inbox.popleft()[0])
         return taken
-
-    def is_alone(self) -> bool:
-        """Whether there is surely no thread that could call in, and none has."""
-        return not self.have_called_in and _python_compat.newest_thread() is self._newest_before
 
     def wait(self, is_needed: bool, is_over: Callable[[], bool]) -> bool:
         """Wait in real time for what threads may do; whether one has called in.

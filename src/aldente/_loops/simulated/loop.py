@@ -23,6 +23,7 @@ from aldente._loops.simulated.turns import START, ChoosingLoop, OutsideHandle
 from aldente._loops.simulated.workers import Workers
 from aldente._loops.virtual.timers import pending_timers
 from aldente._loops.virtual.wall import NO_WALL, Wall
+from aldente._python_compat import newest_thread
 from aldente._records import Order
 from aldente.errors import (
     AldenteError,
@@ -366,12 +367,12 @@ class SimulatedLoop(NoOutside, ChoosingLoop):
         """Nothing is ready: wait for threads, or else let time pass."""
         if self._workers.jobs and self._workers.wait():
             return
-        if not self._foreign.is_alone() and self._foreign.wait(
-            self.has_nothing_but_threads, self.is_real_time_over
-        ):
+        foreign = self._foreign
+        is_alone = newest_thread() is foreign.newest_before and not foreign.have_called_in
+        if not is_alone and foreign.wait(self.has_nothing_but_threads, self.is_real_time_over):
             self._take_called_in()
         elif self.error is None:
-            super().wait()
+            self.let_time_pass()
 
     def close(self) -> None:
         """As asyncio's."""

@@ -25,7 +25,6 @@ from aldente._asyncio_compat.stepping import (
     WAKE_SLEEPER,
     WAKE_UP_NAME,
     WAKE_UP_TYPE,
-    SleepTimer,
     StepHandle,
     SteppingLoop,
     StepTimer,
@@ -63,14 +62,20 @@ class Alarm(StepTimer):
     is_outside = False
 
 
-class Sleep(SleepTimer):
-    """A timer behind `asyncio.sleep`."""
+class Sleep(StepTimer):
+    """A timer behind `asyncio.sleep` whose time has come."""
 
     __slots__ = ()
     is_outside = True
 
 
-_Heap = list[tuple[float, int, Any]]
+# Timers by their time, and by their number when it is the same.
+_Alarms = list[tuple[float, int, Alarm]]
+# Sleeps likewise: the future on which a task waits, and the result that it gets.
+_Sleeps = list[tuple[float, int, asyncio.Future[Any], Any]]
+
+# What ends a sleep runs no code of the program.
+_NO_CONTEXT = Context()
 
 
 class ChoosingLoop(SteppingLoop):
@@ -114,9 +119,9 @@ class ChoosingLoop(SteppingLoop):
         # How many plain callbacks were ever added.
         self._added = 0
         self._pending: list[Entry] = []
-        # Timers by their time, and by their number when it is the same.
-        self._sleeps: _Heap = []
-        self._alarms: _Heap = []
+        self._sleeps: _Sleeps = []
+        self._alarms: _Alarms = []
+        self._many_sleeps = MANY_CANCELLED
         self._timers = 0
         self._cancelled = 0
         self._overdue = 0
@@ -150,7 +155,8 @@ class ChoosingLoop(SteppingLoop):
     ) -> asyncio.Handle | None:
         """As asyncio's; for the steps of tasks, which make no use of it, there is no handle."""
         if self._is_over:
-            raise RuntimeError("Event loop is closed")
+            self._refuse(args)
+            return None
         kind = type(callback)
         if kind is STEP_TYPE:
             if self._holds_all and current_task(self) is callback.__self__:
@@ -167,8 +173,10 @@ class ChoosingLoop(SteppingLoop):
                         # How long it may be held.
                         deadline = now + self._slack * waited
                         self._patient += 1
-                        if deadline <= self._earliest:
-                            self._count_earliest(deadline)
+                        if deadline < self._earliest:
+                            self._earliest, self._earliest_count = deadline, 1
+                        elif deadline == self._earliest:
+                            self._earliest_count += 1
                 self._pending.append((self._added, callback, context, args, deadline))
                 return None
         elif kind is MethodType and self._is_held(callback, args):
@@ -184,6 +192,11 @@ class ChoosingLoop(SteppingLoop):
         self._plain.append(handle)
         self._added += 1
         return handle
+
+    def _refuse(self, args: tuple[Any, ...]) -> None:
+        """The loop is closed; but a sleep that is given up may still wake its task in vain."""
+        if len(args) != 1 or not isinstance(args[0], asyncio.Future) or not args[0].cancelled():
+            raise RuntimeError("Event loop is closed")
 
     def _is_held(self, callback: MethodType, args: tuple[Any, ...]) -> bool:
         """Whether a method is a step of a task written in Python, and may be held back."""
@@ -215,13 +228,17 @@ class ChoosingLoop(SteppingLoop):
         """As asyncio's."""
         if delay is None:
             raise TypeError("delay must not be None")
-        if callback is WAKE_SLEEPER and delay > 0 and not (self._is_debugging or self._is_over):
-            # As `call_at`, which is called for nothing else so often.
-            when = self._now + delay
+        if callback is WAKE_SLEEPER and delay > 0 and not self._is_over:
+            # asyncio.sleep does nothing with its timer but cancel it in the end. Its future does as
+            # well for that, and nobody else knows it.
+            future: Any
+            future, result = args
             self._timers = number = self._timers + 1
-            timer = Sleep(when, args, self)
-            heappush(self._sleeps, (when, number, timer))
-            return timer
+            sleeps = self._sleeps
+            heappush(sleeps, (self._now + delay, number, future, result))
+            if len(sleeps) > self._many_sleeps:
+                self._forget_cancelled_sleeps()
+            return future  # type: ignore[no-any-return]
         return self.call_at(self._now + delay, callback, *args, context=context)
 
     def call_at(  # type: ignore[override]
@@ -241,32 +258,29 @@ class ChoosingLoop(SteppingLoop):
         if is_debug:
             self.check_debug(callback)
         self._timers = number = self._timers + 1
-        if callback is WAKE_SLEEPER:
-            timer: asyncio.TimerHandle = Sleep(when, args, self)
-            heappush(self._sleeps, (when, number, timer))
-        else:
-            timer = Alarm(when, callback, args, self, context)
-            heappush(self._alarms, (when, number, timer))
-        if is_debug and callback is not WAKE_SLEEPER:
+        timer = Alarm(when, callback, args, self, context)
+        heappush(self._alarms, (when, number, timer))
+        if is_debug:
             _asyncio_compat.note_maker(timer)
         return timer
 
     def on_timer_cancelled(self) -> None:
-        """Keep cancelled timers from the tops of the heaps, and from becoming many."""
+        """Keep cancelled timers from being the next one, and from becoming many."""
         self._cancelled += 1
-        self.clear_tops()
-        if self._cancelled > MANY_CANCELLED + (len(self._sleeps) + len(self._alarms)) // 2:
+        alarms = self._alarms
+        while alarms and alarms[0][2].is_cancelled:
+            heappop(alarms)
+            self._cancelled -= 1
+        if self._cancelled > MANY_CANCELLED + len(alarms) // 2:
             self._cancelled = 0
-            for heap in (self._sleeps, self._alarms):
-                heap[:] = [item for item in heap if not item[2].is_cancelled]
-                heapq.heapify(heap)
+            alarms[:] = [item for item in alarms if not item[2].is_cancelled]
+            heapq.heapify(alarms)
 
-    def clear_tops(self) -> None:
-        """Have no cancelled timer be the next one."""
-        for heap in (self._sleeps, self._alarms):
-            while heap and heap[0][2].is_cancelled:
-                heappop(heap)
-                self._cancelled -= 1
+    def _forget_cancelled_sleeps(self) -> None:
+        """Keep sleeps that were cancelled from becoming many."""
+        self._sleeps[:] = [item for item in self._sleeps if not item[2].done()]
+        heapq.heapify(self._sleeps)
+        self._many_sleeps = MANY_CANCELLED + 2 * len(self._sleeps)
 
     def ready(self) -> list[Any]:
         """What is ready to be called: handles, and what stands for the steps of tasks."""
@@ -274,8 +288,13 @@ class ChoosingLoop(SteppingLoop):
 
     def timers(self) -> list[asyncio.TimerHandle]:
         """The timers that are not cancelled, the next first."""
-        timers = sorted([*self._sleeps, *self._alarms])
-        return [timer for _, _, timer in timers if not timer.is_cancelled]
+        timers: list[tuple[float, int, asyncio.TimerHandle]] = [
+            (when, number, Sleep(when, WAKE_SLEEPER, (future, result), self, _NO_CONTEXT))
+            for when, number, future, result in self._sleeps
+            if not future.done()
+        ]
+        timers += [item for item in self._alarms if not item[2].is_cancelled]
+        return [timer for _, _, timer in sorted(timers)]
 
     @property
     def has_alarms(self) -> bool:
@@ -360,7 +379,11 @@ class ChoosingLoop(SteppingLoop):
                     continue
                 mark, callback, context, args, deadline = pending.pop(index)
             if deadline:
-                self._forget_deadline(deadline)
+                self._patient -= 1
+                if not self._patient:
+                    self._earliest, self._earliest_count = math.inf, 0
+                elif deadline == self._earliest:
+                    self._earliest_count -= 1
             while plain and self._added - len(plain) < mark:
                 todo -= 1
                 self._run_plain(plain.popleft())
@@ -400,8 +423,14 @@ class ChoosingLoop(SteppingLoop):
             handle = callback = None
 
     def wait(self) -> None:
-        """Nothing is ready: let time pass to the next timer."""
+        """Nothing is ready: wait for what is outside, or else let time pass."""
+        self.let_time_pass()
+
+    def let_time_pass(self) -> None:
+        """Let time pass to the next timer."""
         sleeps, alarms = self._sleeps, self._alarms
+        while sleeps and sleeps[0][2].done():
+            heappop(sleeps)
         if sleeps and not (alarms and alarms[0][0] <= sleeps[0][0]):
             # Only sleeps end, so that no code of the program runs before its tasks do.
             self._let_time_pass()
@@ -428,37 +457,26 @@ class ChoosingLoop(SteppingLoop):
         raise NotImplementedError
 
     def _queue_due(self) -> None:
-        """Have the timers called whose time has come."""
+        """Have the timers called whose time has come, in the order of their times and numbers."""
         now, sleeps, alarms = self._now, self._sleeps, self._alarms
         while True:
-            heap = alarms if alarms and not (sleeps and sleeps[0] < alarms[0]) else sleeps
-            if not heap or heap[0][0] > now:
-                return
-            self._plain.append(self._take(heap))
+            if alarms and not (sleeps and sleeps[0][:2] < alarms[0][:2]):
+                if alarms[0][0] > now:
+                    return
+                timer: StepTimer = heappop(alarms)[2]
+                timer.is_scheduled = False
+                if timer.is_cancelled:
+                    self._cancelled -= 1
+                    continue
+            else:
+                if not sleeps or sleeps[0][0] > now:
+                    return
+                when, _, future, result = heappop(sleeps)
+                timer = Sleep(when, WAKE_SLEEPER, (future, result), self, _NO_CONTEXT)
+            self._plain.append(timer)
             self._added += 1
 
-    def _take(self, heap: _Heap) -> Any:
-        """The first timer of a heap, taken out of it."""
-        timer = heappop(heap)[2]
-        timer.is_scheduled = False
-        self.clear_tops()
-        return timer
-
     # How long a resumption may be held back.
-
-    def _count_earliest(self, deadline: float) -> None:
-        """A resumption may be held no longer than any other."""
-        if deadline < self._earliest:
-            self._earliest, self._earliest_count = deadline, 0
-        self._earliest_count += 1
-
-    def _forget_deadline(self, deadline: float) -> None:
-        """A resumption that has waited is not ready any more."""
-        self._patient -= 1
-        if not self._patient:
-            self._earliest, self._earliest_count = math.inf, 0
-        elif deadline == self._earliest:
-            self._earliest_count -= 1
 
     def _earliest_deadline(self) -> float:
         """Until when all that is ready may be held, when all of it has waited.
@@ -484,26 +502,32 @@ class ChoosingLoop(SteppingLoop):
 
     def _may_time_pass(self) -> bool:
         """As `may_time_pass`, when something is ready and all of it has waited."""
-        when: float = self._sleeps[0][0]
+        sleeps = self._sleeps
+        while sleeps and sleeps[0][2].done():
+            heappop(sleeps)
+        if not sleeps:
+            return False
+        when = sleeps[0][0]
         if self._alarms and self._alarms[0][0] <= when:
             return False
-        return when <= self._earliest_deadline()
+        return when <= (self._earliest if self._earliest_count else self._earliest_deadline())
 
     def _let_time_pass(self) -> None:
         """Have the next sleep end, and others that end at the same moment."""
         sleeps = self._sleeps
         when = sleeps[0][0]
-        self.move_to(when)
+        # As `move_to`.
+        self.jumps += 1
+        if when > self._now:
+            self._now = when
+            self._overdue = 0
+        if self.jumps >= self._jumps_limit or when > self._time_limit:
+            self.on_time_limit()
         self._is_outside = True
         while sleeps and sleeps[0][0] <= when:
-            timer = heappop(sleeps)[2]
-            timer.is_scheduled = False
-            if not timer.is_cancelled:
+            _, _, future, result = heappop(sleeps)
+            if not future.done():
                 if self._on_step is not None:
-                    self._on_step(WAKE_SLEEPER, timer.args)
-                future, result = timer.args
-                if not future.done():
-                    future.set_result(result)
+                    self._on_step(WAKE_SLEEPER, (future, result))
+                future.set_result(result)
         self._is_outside = False
-        if sleeps and sleeps[0][2].is_cancelled:
-            self.clear_tops()
