@@ -20,8 +20,8 @@ from aldente._loops.ending import Limits, end_loop
 from aldente._loops.simulated.choosing import Chooser
 from aldente._loops.simulated.loop import SimulatedLoop
 from aldente._loops.simulated.randomness import seeded_randomness
+from aldente._loops.simulated.ready import START
 from aldente._loops.simulated.tracing import Tracer
-from aldente._loops.simulated.turns import START
 from aldente._loops.virtual.wall import NO_WALL, FollowingWall
 from aldente._records import Order, Schedule, Step
 from aldente._strategies.fifo import Fifo

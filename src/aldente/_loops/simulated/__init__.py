@@ -2,8 +2,8 @@
 
 ``loop``
     The event loop, as its users see it: tasks, time, budgets, threads.
-``turns``
-    Its inside: what is ready, who is next, when time passes.
+``ready``, ``turns``
+    Its inside: what is ready and what is to happen later; who is next, and when time passes.
 ``choosing``
     Who chooses, and what is known about the options.
 ``tasks``
@@ -23,6 +23,7 @@
 
 The rules behind it: what a schedule may do is what asyncio could do if awaits took other times.
 Whatever is ordered is ordered by numbers in the order of creation; nothing here goes through a set;
-no step costs more than the logarithm of what is ready, but for a move of memory (8 bytes for each
-task that is ready, so a fifth of a microsecond for 4,000).
+a step costs the logarithm of what is to happen later, and a move of memory: 8 bytes for each task
+that is ready, so a fifth of a microsecond for 4,000. Whether time may pass is known at once, but
+has to be looked for among what is ready whenever that which can wait least has gone on.
 """

@@ -39,7 +39,7 @@ class Option(NamedTuple):
 
 # What is ready: the number of plain callbacks that were there before it, what is called, with which
 # context and arguments, and until when it may be held if it has waited, or 0.
-Entry = tuple[int, Any, Any, tuple[Any, ...], float]
+Entry = tuple[int, Any, Any, Any, float]
 
 
 class Options(Sequence[Option]):

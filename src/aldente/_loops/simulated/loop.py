@@ -18,8 +18,9 @@ from aldente._loops.simulated.choosing import Chooser, Kind, Option
 from aldente._loops.simulated.foreign import ForeignThreads
 from aldente._loops.simulated.livelock import Busy
 from aldente._loops.simulated.outside import NoOutside
+from aldente._loops.simulated.ready import START, OutsideHandle
 from aldente._loops.simulated.tasks import SimulatedFuture, SimulatedTask
-from aldente._loops.simulated.turns import START, ChoosingLoop, OutsideHandle
+from aldente._loops.simulated.turns import ChoosingLoop
 from aldente._loops.simulated.workers import Workers
 from aldente._loops.virtual.timers import pending_timers
 from aldente._loops.virtual.wall import NO_WALL, Wall

@@ -7,7 +7,7 @@ from typing import Any
 
 from aldente import _asyncio_compat
 from aldente._loops.simulated.loop import SimulatedLoop
-from aldente._loops.simulated.turns import START
+from aldente._loops.simulated.ready import START
 from aldente._loops.virtual.timers import place_in
 from aldente._records import Step
 
