@@ -160,6 +160,23 @@ def test_a_replay_that_can_not_be_exact_says_so() -> None:
         aldente.replay(in_one_order, encode(Schedule((1,), (3, 5))))
 
 
+def test_a_schedule_tells_the_first_difference_exactly() -> None:
+    """The schedule of a failure knows all its options, so a replay stops where they differ first."""
+    failure = aldente.search(in_one_order).failure
+    assert failure is not None
+    with pytest.raises(AssertionError):
+        aldente.replay(in_one_order, failure.schedule)
+    counts = failure.schedule.counts
+    changed = Schedule(failure.schedule.choices, (counts[0], counts[1] + 5, *counts[2:]))
+    with pytest.raises(aldente.ReplayMismatch) as caught:
+        aldente.replay(in_one_order, changed)
+    assert caught.value.choice == 1
+    assert (caught.value.recorded, caught.value.met) == (
+        f"{counts[1] + 5} options",
+        f"{counts[1]} options",
+    )
+
+
 def test_a_failure_of_an_inexact_replay_is_raised_with_a_note() -> None:
     """When the program fails although its options have changed, its exception comes through."""
 

@@ -69,7 +69,7 @@ def test_any_text_is_a_token_or_a_clear_error(text: str) -> None:
 
 @given(schedules, st.data())
 def test_a_changed_character_is_noticed(schedule: Schedule, data: st.DataObject) -> None:
-    """A token with a typing mistake is refused, but for one chance in 65,536."""
+    """A token with one wrong character is refused: its checksum sees to all changes so small."""
     token = encode(schedule)
     place = data.draw(st.integers(0, len(token) - 1))
     letter = data.draw(st.sampled_from("AZaz09-_"))
@@ -78,8 +78,7 @@ def test_a_changed_character_is_noticed(schedule: Schedule, data: st.DataObject)
         found = decode(changed)
     except aldente.InvalidToken:
         return
-    # The last character may have bits that mean nothing.
-    assert encode(found) == token or changed == token or place == len(token) - 1
+    assert changed == token, found
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ def _sources_of(main: Main, schedule: Schedule, rules: Rules) -> list[str]:
         for _ in range(4):
             if caller is None:
                 return
-            if is_users(caller.f_code.co_filename):
+            if _is_programs(caller.f_code.co_filename):
                 found[name] = f"{name} at {place_of(caller)}"
                 return
             caller = caller.f_back
@@ -122,6 +122,11 @@ def _sources_of(main: Main, schedule: Schedule, rules: Rules) -> list[str]:
     finally:
         sys.setprofile(before)
     return list(found.values())
+
+
+def _is_programs(path: str) -> bool:
+    """Whether code is the user's; what was typed in or made from a text is too."""
+    return is_users(path) or (path.startswith("<") and not path.startswith("<frozen"))
 
 
 def _source_called(called: Any) -> str | None:

@@ -183,12 +183,13 @@ def _failure(main: Main, rules: Rules, run: Run, error: BaseException, number: i
     return Failure(error, schedule, tokens.encode(schedule), number, inexact)
 
 
-def replay(main: Callable[[], Coroutine[Any, Any, T]], token: str) -> T:
+def replay(main: Callable[[], Coroutine[Any, Any, T]], token: str | Schedule) -> T:
     """Run a program once more under a schedule, and return its result.
 
     Args:
         main: the program, as it was given to `search`.
-        token: the token of a failure.
+        token: the token of a failure; or its schedule, which knows of each choice how many options
+            there were, so that the first difference is told exactly.
 
     Raises:
         BaseException: what the program raises.
@@ -204,7 +205,7 @@ def replay(main: Callable[[], Coroutine[Any, Any, T]], token: str) -> T:
     aldente.errors.ReplayMismatch: The run did not go as recorded: ...
     """
     check_program("replay", main)
-    schedule = tokens.decode(token)
+    schedule = token if isinstance(token, Schedule) else tokens.decode(token)
     rules = Rules(order=schedule.order, slack=schedule.slack, seed=schedule.seed)
     chooser = Replay(schedule)
     chooser.start()

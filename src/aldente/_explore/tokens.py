@@ -106,7 +106,9 @@ def _payload_of(token: object) -> bytes:
     except (UnicodeEncodeError, binascii.Error):
         raise InvalidToken(token, "It has characters that no token has.") from None
     payload, checksum = data[:-2], data[-2:]
-    if len(payload) < 1 or _checksum(payload) != checksum:
+    # The last character has bits that mean nothing, and are 0.
+    is_whole = base64.urlsafe_b64encode(data).rstrip(b"=") == text
+    if not is_whole or len(payload) < 1 or _checksum(payload) != checksum:
         raise InvalidToken(token, "Its checksum is wrong: a part of it is missing or has changed.")
     return payload
 
