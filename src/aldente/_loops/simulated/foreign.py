@@ -88,22 +88,28 @@ class ForeignThreads:
         """
         if self._inbox:
             return True
-        if self._threads is None:
-            old = [thread for thread in self._old if thread.ident not in self._known]
-            bystanders = Bystanders(thread.ident or 0 for thread in old)
-            self._threads = Threads(self._loop, bystanders, old)
-        began = monotonic()
-        patience = PATIENCE
-        while self._threads.may_ever_call_in():
+        threads = self._look_at()
+        began = silent_since = monotonic()
+        threads.note_before()
+        while threads.may_ever_call_in():
             if self._heard.wait(_LOOK):
                 return True
-            waited = monotonic() - began
-            if waited > patience:
-                at_work = self._threads.are_at_work() or self._threads.are_napping()
-                if waited > LONG_PATIENCE or not (at_work or is_needed):
-                    break
-                patience += PATIENCE
-            if is_over():
+            now = monotonic()
+            if threads.are_at_work() or threads.are_napping() or threads.are_running(now - began):
+                silent_since = now
+            # Silence has to last, as a thread that has just woken is not seen to do anything yet.
+            is_silent = now - silent_since > PATIENCE
+            if now - began > LONG_PATIENCE or (is_silent and not is_needed) or is_over():
                 break
         # One may have called in and ended since.
         return bool(self._inbox)
+
+    def _look_at(self) -> Threads:
+        """What looks at the threads that may have to do with the loop."""
+        threads = self._threads
+        if threads is None:
+            # A thread may call in for the first time meanwhile; it is looked at the next time.
+            old = [thread for thread in self._old if thread.ident not in self._known]
+            bystanders = Bystanders(thread.ident or 0 for thread in old)
+            self._threads = threads = Threads(self._loop, bystanders, old)
+        return threads

@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from aldente._loops.simulated.workers import Workers
 
 # How long a thread that has the turn is left alone before it is looked at, in real seconds, and
-# after how many looks in a row it is taken to wait. One that was just woken looks the same for a
-# moment.
+# after how many looks in a row it is taken to wait: few when the system says that it waits for
+# another thread without a time-out; more when it may only be waiting for the interpreter;
+# many when it has not even begun, as there should be a worker for it.
 _LOOK = 0.001
-_LOOKS = 3
+_FEW, _MORE, _MANY = 3, 20, 1_000
 
 
 class Job:
@@ -92,8 +93,9 @@ class Job:
         """Wait in real time until the thread gives the turn back, or waits for others itself."""
         looks = 0
         while not self._to_loop.acquire(timeout=_LOOK):
-            looks = looks + 1 if self.seems_to_wait() else 0
-            if looks >= _LOOKS or self._workers.is_over():
+            needed = self._looks_needed()
+            looks = looks + 1 if needed else 0
+            if (needed and looks >= needed) or self._workers.is_over():
                 self._workers.note_waiting(self)
                 return
         self.has_turn = False
@@ -114,22 +116,27 @@ class Job:
         if self._to_loop.acquire(blocking=not is_known, timeout=None if is_known else _LOOK):
             self._to_loop.release()
             return True
-        return not is_known and not self.seems_to_wait()
+        return not is_known and not self._looks_needed()
 
-    def seems_to_wait(self) -> bool:
-        """Whether its thread waits for another thread."""
+    def _looks_needed(self) -> int:
+        """After how many such looks its thread is taken to wait; 0 when it does not seem to."""
         thread = self._thread
         if thread is None:
-            # All workers of its executor are with others.
-            return self._workers.are_waiting
-        if waits_for_a_lock(thread):
-            return True
+            return _MANY
+        is_known = waits_for_a_lock(thread)
+        if is_known:
+            return _FEW
         frame = _python_compat.frames_of_threads().get(thread.ident or 0)
-        return (
-            frame is not None
-            and frame.f_code.co_name == "wait"
-            and frame.f_code.co_filename.endswith("threading.py")
-        )
+        if (
+            frame is None
+            or frame.f_code.co_name != "wait"
+            or not frame.f_code.co_filename.endswith("threading.py")
+        ):
+            return 0
+        if frame.f_locals.get("timeout") is None and is_known is not None:
+            # It was woken, and is about to go on.
+            return 0
+        return _MORE
 
     @property
     def may_wake_by_itself(self) -> bool:
