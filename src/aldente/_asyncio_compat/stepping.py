@@ -232,7 +232,8 @@ def _step_type() -> type:
         pass
 
     coroutine = nothing()
-    task = asyncio.Task(coroutine, loop=catcher)
+    # With a name, as names are counted.
+    task = asyncio.Task(coroutine, loop=catcher, name="step")
     task._log_destroy_pending = False  # type: ignore[attr-defined]
     asyncio.tasks._unregister_task(task)
     coroutine.close()
