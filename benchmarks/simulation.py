@@ -53,13 +53,13 @@ def least(run, main, times):
         found.append(time.perf_counter() - began)
     return min(found)
 
-def aldente_run():
+def aldente_run(slack=1.0):
     from aldente._explore.simulating import Rules, simulate
     from aldente._strategies.random import Random
     chooser = Random(1)
     def run(main):
         chooser.start()
-        result = simulate(main, chooser, Rules())
+        result = simulate(main, chooser, Rules(slack=slack))
         if result.error is not None:
             raise result.error
             assert len(result.choices) > 4
@@ -98,6 +98,7 @@ for name, main, times in (
     figures["asyncio " + name] = least(stock, main, times)
     figures["aldente " + name] = least(ours, main, times)
 figures["aldente timers"] = least(ours, TIMERS, 15)
+figures["aldente timers only"] = least(aldente_run(0.0), TIMERS, 15)
 for name in sys.argv[1:]:
     peer = globals()[name + "_run"]()
     figures[name + " ten"] = least(peer, TEN, 7)
@@ -170,6 +171,10 @@ def report(rounds: Sequence[Figures]) -> bool:
     for name in ("asyncio", "aldente", *PEERS):
         timers = "" if name == "asyncio" else f"{1 / median(f'{name} timers'):8.0f}"
         print(f"  {name:<10} {1 / median(f'{name} ten'):8.0f} {timers}")
+    only = best("timers") * ratio("aldente timers", "aldente timers only")
+    print(
+        f"  timers with slack=0, whose only choices are those that peers make: {only:.2f} x best peer"
+    )
     checks = [
         ("steps, x asyncio", ratio("asyncio ten", "aldente ten"), STEPS_LIMIT, True),
         ("steps, x best peer", best("ten"), STEPS_PEER_LIMIT, True),
