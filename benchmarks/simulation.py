@@ -172,9 +172,7 @@ def report(rounds: Sequence[Figures]) -> bool:
         timers = "" if name == "asyncio" else f"{1 / median(f'{name} timers'):8.0f}"
         print(f"  {name:<10} {1 / median(f'{name} ten'):8.0f} {timers}")
     only = best("timers") * ratio("aldente timers", "aldente timers only")
-    print(
-        f"  timers with slack=0, whose only choices are those that peers make: {only:.2f} x best peer"
-    )
+    print(f"  timers with slack=0, with no more choices than peers make: {only:.2f} x")
     checks = [
         ("steps, x asyncio", ratio("asyncio ten", "aldente ten"), STEPS_LIMIT, True),
         ("steps, x best peer", best("ten"), STEPS_PEER_LIMIT, True),

@@ -272,6 +272,8 @@ def test_a_deadlock_says_who_waits_for_whom() -> None:
     failure = aldente.search(deadlock).failure
     assert failure is not None
     assert isinstance(failure.exception, aldente.DeadlockError)
+    assert failure.waiting is not None
+    assert len(failure.waiting.tasks) == 3
     (note,) = failure.exception.__notes__
     assert "which waits for" in note
     assert __file__.rpartition("/")[2] in note

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import linecache
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
@@ -239,6 +240,41 @@ def test_time_jumps_and_starts_anew() -> None:
         return began, loop.time()
 
     assert run(main).result == (100_000.0, 103_600.0)
+
+
+def test_a_trace_tells_who_did_what_and_why() -> None:
+    """When it is asked for, each step is recorded: the task, its line, what has woken it, the time."""
+
+    async def main() -> None:
+        event = asyncio.Event()
+
+        async def wait() -> None:
+            await event.wait()
+
+        task = asyncio.create_task(wait(), name="waiter")
+        await asyncio.sleep(2)
+        event.set()
+        await task
+
+    assert simulate(main, Fifo(), Rules()).steps == []
+    result = simulate(main, Fifo(), Rules(), is_traced=True)
+    steps = [(step.task, step.woken_by, step.time) for step in result.steps]
+    assert steps[:2] == [("Task-1", "", 0), ("waiter", "Task-1", 0)]
+    assert ("waiter", "Task-1", 2) in steps
+    place = next(step.place for step in result.steps if (step.task, step.time) == ("waiter", 2))
+    file, _, line = place.rpartition(":")
+    assert file == __file__
+    assert linecache.getline(file, int(line)).strip() == "await event.wait()"
+
+
+def test_tasks_look_as_on_any_loop() -> None:
+    """What programs print of tasks and futures does not tell that they are simulated."""
+
+    async def main() -> list[str]:
+        future = asyncio.get_running_loop().create_future()
+        return [repr(asyncio.current_task())[:6], repr(future)]
+
+    assert run(main).result == ["<Task ", "<Future pending>"]
 
 
 def test_names_of_tasks_start_anew() -> None:

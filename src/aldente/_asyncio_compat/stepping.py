@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import inspect
 import sys
 import weakref
 from collections.abc import AsyncGenerator, Callable, Iterator
@@ -99,7 +100,7 @@ def check_callback(callback: object) -> None:
     Raises:
         TypeError: it can't be called, or is a coroutine function.
     """
-    if asyncio.iscoroutine(callback) or asyncio.iscoroutinefunction(callback):
+    if asyncio.iscoroutine(callback) or inspect.iscoroutinefunction(callback):
         raise TypeError("coroutines cannot be used with call_soon(), call_at() and their like")
     if not callable(callback):
         raise TypeError(f"a callable object was expected, got {callback!r}")

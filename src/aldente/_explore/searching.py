@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, TypeVar
 
+from aldente._diagnosis.waits import AwaitGraph
 from aldente._explore import tokens
 from aldente._explore.arguments import (
     check_program,
@@ -39,6 +40,7 @@ class Failure:
         token: the schedule in printable form, for `aldente.replay`.
         run: the number of the run, from 1.
         inexact: why running it again may not fail in the same way; empty when it did.
+        waiting: who waited for whom, when nothing could happen any more; else None.
     """
 
     exception: BaseException
@@ -46,6 +48,7 @@ class Failure:
     token: str
     run: int
     inexact: str = ""
+    waiting: AwaitGraph | None = None
 
     def report(self) -> str:
         """The failure as text: the exception, and how to see it again."""
@@ -180,7 +183,8 @@ def _failure(main: Main, rules: Rules, run: Run, error: BaseException, number: i
     inexact = "" if isinstance(error, PhaseTimeout) else likely_cause(main, schedule, rules)
     if not inexact and run.depends_on_threads:
         inexact = "threads that the program has started itself called in on the loop"
-    return Failure(error, schedule, tokens.encode(schedule), number, inexact)
+    token = tokens.encode(schedule)
+    return Failure(error, schedule, token, number, inexact, run.waiting)
 
 
 def replay(main: Callable[[], Coroutine[Any, Any, T]], token: str | Schedule) -> T:

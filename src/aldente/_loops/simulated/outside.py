@@ -56,7 +56,7 @@ def _refusal(method: str, touched: str, mend: str) -> Callable[..., Any]:
     original = getattr(asyncio.AbstractEventLoop, method, None)
     if method in _HARMLESS:
         return ignore
-    return refuse_when_awaited if asyncio.iscoroutinefunction(original) else refuse
+    return refuse_when_awaited if inspect.iscoroutinefunction(original) else refuse
 
 
 for _touched, (_mend, _methods) in _REFUSED.items():

@@ -41,6 +41,11 @@ class SimulatedFuture(asyncio.Future[T]):
             return number
 
 
+# In what programs and reports show they are tasks and futures, as on any loop.
+SimulatedTask.__name__ = SimulatedTask.__qualname__ = "Task"
+SimulatedFuture.__name__ = SimulatedFuture.__qualname__ = "Future"
+
+
 def _next_number(future: asyncio.Future[Any]) -> int:
     """A number that nothing else on the loop has.
 
