@@ -404,6 +404,20 @@ class Stock:
         pass
 
 
+@pytest.mark.parametrize("answer", [-1, 9, None, "0"])
+def test_a_strategy_that_chooses_what_is_not_there_is_told(answer: Any) -> None:
+    """A wrong answer of a user's strategy ends the run with an error that names it."""
+
+    class Wrong(Stock):
+        def choose(self, count: int, options: object) -> int:
+            return answer  # type: ignore[no-any-return]
+
+    failure = aldente.search(in_one_order, strategy=Wrong()).failure
+    assert failure is not None
+    assert isinstance(failure.exception, aldente.InvalidSetting)
+    assert failure.exception.name == "choice of Wrong"
+
+
 def test_randomness_follows_from_the_seed() -> None:
     """random, secrets, uuid and os.urandom give the same in every run, and others for other seeds."""
     drawn: list[object] = []

@@ -459,3 +459,14 @@ def test_aldente_run_with_a_seed_is_simulated() -> None:
 async def lambda_naps() -> str:
     """As `three_naps`, which needs an argument."""
     return await three_naps(0)
+
+
+def test_tasks_tell_in_debug_mode_where_they_were_made() -> None:
+    """The last frame of a task's origin is the user's, not that of the loop."""
+
+    async def main() -> str:
+        task: Any = asyncio.create_task(asyncio.sleep(0))
+        await task
+        return str(task._source_traceback[-2].filename)
+
+    assert run(main, debug=True).result == __file__

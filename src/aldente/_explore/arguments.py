@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import inspect
 import math
+from collections.abc import Sequence
+from typing import Any
 
 from aldente import _asyncio_compat
 from aldente._explore.simulating import Rules
-from aldente._loops.simulated.choosing import Chooser
+from aldente._loops.simulated.choosing import Chooser, Option
 from aldente._records import ORDERS, Order
 from aldente._settings import Settings, parse_flag, parse_seconds
 from aldente._strategies.fifo import Fifo
@@ -98,7 +100,7 @@ def parse_strategy(value: object, seed: int) -> Chooser:
     if value == "fifo":
         return Fifo()
     if all(callable(getattr(value, name, None)) for name in ("start", "choose", "end")):
-        return value  # type: ignore[return-value]
+        return _Checked(value)
     allowed = f"Strategies are: {', '.join(STRATEGIES)}; or an object with start, choose and end."
     raise InvalidSetting("strategy", value, allowed)
 
@@ -113,6 +115,31 @@ def parse_end(name: str, value: object) -> float | None:
     2.0
     """
     return None if value is None else parse_seconds(name, value)
+
+
+class _Checked:
+    """A strategy of the user's, whose answers are looked at.
+
+    Args:
+        strategy: the strategy.
+    """
+
+    def __init__(self, strategy: Any) -> None:
+        self._strategy = strategy
+        self.start = strategy.start
+        self.end = strategy.end
+
+    def choose(self, count: int, options: Sequence[Option]) -> int:
+        """What the strategy chooses.
+
+        Raises:
+            InvalidSetting: there is no such option.
+        """
+        index = self._strategy.choose(count, options)
+        if isinstance(index, int) and 0 <= index < count:
+            return index
+        name = f"choice of {type(self._strategy).__name__}"
+        raise InvalidSetting(name, index, f"There were options 0 to {count - 1}.")
 
 
 def _parse_order(value: object) -> Order:

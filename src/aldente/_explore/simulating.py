@@ -25,7 +25,7 @@ from aldente._loops.simulated.tracing import Tracer
 from aldente._loops.virtual.wall import NO_WALL, FollowingWall
 from aldente._records import Order, Schedule, Step
 from aldente._strategies.fifo import Fifo
-from aldente.errors import AldenteError, DeadlockError, ReplayMismatch
+from aldente.errors import AldenteError, DeadlockError, InvalidSetting, ReplayMismatch
 
 Main = Callable[[], Coroutine[Any, Any, Any]]
 
@@ -137,7 +137,7 @@ def simulate(
             if isinstance(error, DeadlockError):
                 waiting = quiet[0] if quiet else await_graph.snapshot(asyncio.all_tasks(loop))
                 error = _explained(main, waiting)
-            elif isinstance(error, ReplayMismatch):
+            elif isinstance(error, (ReplayMismatch, InvalidSetting)):
                 loop.choose_by(Fifo())
         error = _end(loop, error)
         if tracer is not None:
@@ -176,9 +176,6 @@ def _end(loop: SimulatedLoop, error: BaseException | None) -> BaseException | No
     if task is None:
         loop.close()
         return error
-    if error is not None and task.done() and not task.cancelled():
-        # It is told of here; asyncio is not to log it.
-        task.exception()
     loop.allow_more(_STEPS_OF_END, sum(_SECONDS_OF_END), _REAL_SECONDS_OF_END)
     try:
         end_loop(loop, lambda: asyncio.all_tasks(loop), _SECONDS_OF_END, lambda: False)
@@ -186,6 +183,9 @@ def _end(loop: SimulatedLoop, error: BaseException | None) -> BaseException | No
         error = error or raised
         _give_up(loop)
     finally:
+        if error is not None and task.done() and not task.cancelled():
+            # It is told of here; asyncio is not to log it.
+            task.exception()
         loop.close()
     return error
 

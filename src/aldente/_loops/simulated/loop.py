@@ -138,6 +138,8 @@ class SimulatedLoop(NoOutside, ChoosingLoop):
                 task.set_name(name)
         else:
             task = SimulatedTask(coro, loop=self, name=name, **kwargs)
+            if self._is_debugging:
+                _asyncio_compat.forget_innermost_frame(task)
         if self.jumps:
             # An eager one has taken its first step already.
             self._last_steps[id(task)] = self._now
