@@ -313,6 +313,59 @@ def test_a_slow_program_with_a_heartbeat_is_no_deadlock() -> None:
     assert aldente.search(main, runs=2).failure is None
 
 
+class Box:
+    """Keeps things for the next test."""
+
+    event: asyncio.Event
+
+
+BOX = Box()
+
+
+@pytest.mark.parametrize("how", ["closure", "container", "global", "cancellation", "spawned"])
+def test_what_a_slow_task_can_reach_is_no_deadlock(how: str) -> None:
+    """However a periodic task may get at what the program waits for, it is not taken for stuck."""
+
+    async def main() -> None:
+        event = asyncio.Event()
+        current = asyncio.current_task()
+        assert current is not None
+        ways: dict[str, Any] = {
+            "closure": lambda: event.set(),
+            "container": [{"deep": (event,)}],
+            "cancellation": current,
+            "spawned": [event],
+        }
+        BOX.event = event if how == "global" else asyncio.Event()
+        way = ways.get(how)
+        del ways
+
+        async def late(events: list[asyncio.Event]) -> None:
+            events[0].set()
+
+        async def poll(way: Any) -> None:
+            for _ in range(2_500):
+                await asyncio.sleep(1)
+            if how == "closure":
+                way()
+            elif how == "container":
+                way[0]["deep"][0].set()
+            elif how == "global":
+                BOX.event.set()
+            elif how == "cancellation":
+                way.cancel()
+            else:
+                await asyncio.create_task(late(way))
+
+        task = asyncio.create_task(poll(way))
+        with contextlib.suppress(asyncio.CancelledError):
+            await event.wait()
+        await task
+
+    exploration = aldente.search(main, runs=1)
+    assert exploration.failure is None, exploration.failure.report()
+
+
 def test_a_timer_may_end_what_no_task_can() -> None:
     """A callback that comes late is not forgotten when a heartbeat goes on meanwhile."""
 

@@ -6,6 +6,8 @@
     `aldente.search` and `aldente.replay`: a program under many schedules, and under one again.
 ``simulating``
     One simulated run, from its beginning to the very end.
+``reaching``
+    Whether some tasks could ever do anything to others.
 ``tokens``
     Schedules in a printable form.
 ``entropy``

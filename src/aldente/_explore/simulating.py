@@ -15,6 +15,7 @@ from aldente._diagnosis import await_graph
 from aldente._diagnosis import deadlock as diagnosis
 from aldente._diagnosis.stuck import stuck_tasks
 from aldente._diagnosis.waits import AwaitGraph
+from aldente._explore.reaching import can_reach
 from aldente._loops.draining import give_up
 from aldente._loops.ending import Limits, end_loop
 from aldente._loops.simulated.choosing import Chooser
@@ -204,7 +205,7 @@ def _give_up(loop: SimulatedLoop) -> None:
 
 
 def _graph_if_stuck(loop: SimulatedLoop) -> AwaitGraph | None:
-    """Who waits for whom, if the main task waits for what no other task can be seen to end."""
+    """Who waits for whom, if the main task waits for what no task that goes on can ever end."""
     main = loop.main_task
     if main is None or main.done():
         return None
@@ -212,7 +213,14 @@ def _graph_if_stuck(loop: SimulatedLoop) -> AwaitGraph | None:
     names = [task.name for task in graph.tasks]
     if names.count(main.get_name()) != 1:
         return None
-    return graph if names.index(main.get_name()) in stuck_tasks(graph) else None
+    numbers = stuck_tasks(graph)
+    if names.index(main.get_name()) not in numbers:
+        return None
+    stuck_names = {names[number] for number in numbers}
+    tasks = sorted(asyncio.all_tasks(loop), key=asyncio.Task.get_name)
+    stuck = [task for task in tasks if task.get_name() in stuck_names]
+    actors = [task for task in tasks if task.get_name() not in stuck_names]
+    return None if can_reach(loop, actors, stuck) else graph
 
 
 def _explained(main: Main, graph: AwaitGraph) -> DeadlockError:

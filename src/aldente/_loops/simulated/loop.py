@@ -244,9 +244,12 @@ class SimulatedLoop(NoOutside, ChoosingLoop):
 
     def _look_whether_stuck(self) -> None:
         """Look whether nothing but timers goes on while the main task waits for ever."""
-        self._next_quiet = self.jumps + QUIET_JUMPS
+        # Less and less often, as looking takes a while.
+        self._next_quiet = 2 * self.jumps
         main = self.main_task
-        if main is None or self._on_quiet is None or self.has_alarms or self._workers.are_waiting:
+        if main is None or self._on_quiet is None or self.has_alarms or self._workers.jobs:
+            return
+        if self._foreign.have_called_in or newest_thread() is not self._foreign.newest_before:
             return
         if self._last_steps.get(id(main), START) < self._quiet_since:
             error = self._on_quiet(self)
