@@ -11,12 +11,17 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Iterable
+from types import FrameType, ModuleType
 from typing import Any
 
 from aldente import _asyncio_compat
 
 # How many objects are looked at before it is taken for possible.
-_MOST = 3_000_000
+_MOST = 1_000_000
+
+# What is not followed: tasks; and frames of what runs now, as this search is among them. The
+# frames of suspended coroutines are parts of these.
+_NOT_FOLLOWED = (asyncio.Task, FrameType)
 
 
 def can_reach(
@@ -52,16 +57,20 @@ def can_reach(
     # Never gone through in its order.
     seen = {id(loop), id(asyncio.current_task(loop))}
     left: list[Any] = [task.get_coro() for task in actors]
+    seen.update((id(left), id(seen), id(targets)))
     while left:
-        found = []
-        for thing in left:
-            if id(thing) in targets:
-                return True
-            if id(thing) not in seen:
-                seen.add(id(thing))
-                if not isinstance(thing, asyncio.Task):
-                    found.append(thing)
+        thing = left.pop()
+        if id(thing) in targets:
+            return True
+        # What the collector does not track leads to nothing, such as numbers and texts.
+        if id(thing) in seen or not gc.is_tracked(thing):
+            continue
+        seen.add(id(thing))
         if len(seen) > _MOST:
             return True
-        left = gc.get_referents(*found)
+        if isinstance(thing, ModuleType):
+            # What extension modules keep beside their names may not be fit to be followed.
+            left.append(vars(thing))
+        elif not isinstance(thing, _NOT_FOLLOWED):
+            left += gc.get_referents(thing)
     return False
