@@ -28,7 +28,8 @@ COVERAGE := build/coverage
 IN_PARALLEL := -n $(JOBS) --dist loadfile
 
 # What the other Pythons need not show too.
-NEWEST_ONLY := docs README.md tests/packaging tests/plugin/coexistence tests/conformance/test_interpreters_own.py
+NEWEST_ONLY := docs README.md tests/packaging tests/plugin/coexistence tests/conformance/test_interpreters_own.py \
+    tests/conformance/test_interpreters_own_simulated.py
 # What neither the newest nor the oldest need show.
 NOT_MIDDLE := tests/plugin/rules
 

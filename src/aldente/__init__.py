@@ -14,15 +14,17 @@ A map of the code, from the bottom up; imports go downward only:
     The only package that touches private names of asyncio.
 ``_loops``
     Runs coroutines on an event loop from synchronous code: the runner, the task that hosts an async
-    generator, draining, Ctrl-C, context variables; ``_loops.virtual`` has the loop of virtual time.
-    Knows nothing of pytest.
+    generator, draining, Ctrl-C, context variables; ``_loops.virtual`` has the loop of virtual time,
+    ``_loops.simulated`` the loop whose schedule is chosen. Knows nothing of pytest.
 ``_guards``
     The rules: one pitfall a module, which reports findings; and the thread that looks at running
     loops for those that hang. Knows nothing of pytest.
 ``_diagnosis``
     Says in words what tasks wait for and what rules have found. Knows nothing of the rules.
+``_strategies``
+    Who chooses the schedules of the simulated loop; one strategy a module.
 ``_explore``
-    Runs whole programs. Knows nothing of pytest.
+    Runs whole programs: once, under many schedules, or again under one. Knows nothing of pytest.
 ``_plugin``
     The pytest plugin: which tests and fixtures are aldente's, on which loop they run, how their
     outcome is shown, and what becomes of findings. ``_plugin.pytest_compat`` is the only module
@@ -40,21 +42,14 @@ from typing import TYPE_CHECKING, Any
 from aldente._version import __version__
 from aldente.errors import (
     AldenteError,
-    BlockedEnd,
     DeadlockError,
-    EndlessTimeError,
     FixtureCancelled,
     FixtureEnded,
     FixtureYieldError,
     ImpossibleLoopScope,
     InvalidSetting,
-    MissingExtra,
-    NeverTrue,
     PhaseTimeout,
-    RealTimeError,
     RunningLoopError,
-    StuckShutdown,
-    StuckTasks,
 )
 
 if TYPE_CHECKING:
@@ -64,36 +59,62 @@ if TYPE_CHECKING:
     from aldente._doubles.gates import Gate
     from aldente._doubles.ordering import assert_order, assert_overlap
     from aldente._doubles.patching import patch
+    from aldente._explore.searching import Exploration, Failure, replay, search
     from aldente._explore.standalone import run
     from aldente._loops.settling import eventually, settle
+    from aldente._loops.simulated.streams import stream_pair
     from aldente._loops.virtual.clock import Clock
     from aldente._plugin.findings.allowing import allow, rule, timeout
     from aldente._plugin.virtual_time import real_time, virtual_time
     from aldente.errors import (
+        BlockedEnd,
         DoubleMisused,
+        EndlessTimeError,
+        InvalidToken,
+        LivelockError,
+        MissingExtra,
+        NeverTrue,
         NoAnswer,
         NoMoreAnswers,
         NoSuchModule,
         NoSuchTarget,
         NotHeld,
+        OutsideSimulation,
         PatchedElsewhere,
+        RealTimeError,
+        ReplayMismatch,
+        StuckShutdown,
+        StuckTasks,
         SyncDouble,
     )
 
 # Where the names are for which pytest or asyncio has to be imported, so when they are first used.
 _HOMES = {
+    "BlockedEnd": "aldente.errors",
     "Call": "aldente._doubles.calls",
     "Clock": "aldente._loops.virtual.clock",
     "Double": "aldente._doubles.double",
     "DoubleMisused": "aldente.errors",
     "Doubles": "aldente._doubles.collection",
+    "EndlessTimeError": "aldente.errors",
+    "Exploration": "aldente._explore.searching",
+    "Failure": "aldente._explore.searching",
     "Gate": "aldente._doubles.gates",
+    "InvalidToken": "aldente.errors",
+    "LivelockError": "aldente.errors",
+    "MissingExtra": "aldente.errors",
+    "NeverTrue": "aldente.errors",
     "NoAnswer": "aldente.errors",
     "NoMoreAnswers": "aldente.errors",
     "NoSuchModule": "aldente.errors",
     "NoSuchTarget": "aldente.errors",
     "NotHeld": "aldente.errors",
+    "OutsideSimulation": "aldente.errors",
     "PatchedElsewhere": "aldente.errors",
+    "RealTimeError": "aldente.errors",
+    "ReplayMismatch": "aldente.errors",
+    "StuckShutdown": "aldente.errors",
+    "StuckTasks": "aldente.errors",
     "SyncDouble": "aldente.errors",
     "allow": "aldente._plugin.findings.allowing",
     "assert_order": "aldente._doubles.ordering",
@@ -101,9 +122,12 @@ _HOMES = {
     "eventually": "aldente._loops.settling",
     "patch": "aldente._doubles.patching",
     "real_time": "aldente._plugin.virtual_time",
+    "replay": "aldente._explore.searching",
     "rule": "aldente._plugin.findings.allowing",
     "run": "aldente._explore.standalone",
+    "search": "aldente._explore.searching",
     "settle": "aldente._loops.settling",
+    "stream_pair": "aldente._loops.simulated.streams",
     "timeout": "aldente._plugin.findings.allowing",
     "virtual_time": "aldente._plugin.virtual_time",
 }
@@ -126,12 +150,16 @@ __all__ = [
     "DoubleMisused",
     "Doubles",
     "EndlessTimeError",
+    "Exploration",
+    "Failure",
     "FixtureCancelled",
     "FixtureEnded",
     "FixtureYieldError",
     "Gate",
     "ImpossibleLoopScope",
     "InvalidSetting",
+    "InvalidToken",
+    "LivelockError",
     "MissingExtra",
     "NeverTrue",
     "NoAnswer",
@@ -139,9 +167,11 @@ __all__ = [
     "NoSuchModule",
     "NoSuchTarget",
     "NotHeld",
+    "OutsideSimulation",
     "PatchedElsewhere",
     "PhaseTimeout",
     "RealTimeError",
+    "ReplayMismatch",
     "RunningLoopError",
     "StuckShutdown",
     "StuckTasks",
@@ -153,9 +183,12 @@ __all__ = [
     "eventually",
     "patch",
     "real_time",
+    "replay",
     "rule",
     "run",
+    "search",
     "settle",
+    "stream_pair",
     "timeout",
     "virtual_time",
 ]

@@ -104,6 +104,52 @@ class Finding(NamedTuple):
 receivers: list[Callable[[Finding], None]] = []
 
 
+# Which resumptions a schedule may hold back: all of them, or those that something outside of the
+# loop's own memory has caused.
+Order = Literal["any", "io"]
+
+ORDERS: tuple[Order, ...] = ("any", "io")
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """The choices of a run, which determine it.
+
+    Attributes:
+        choices: the options that were chosen; those that follow are 0.
+        counts: among how many, each time; empty when it is not known.
+        order: which resumptions might be held back.
+        slack: by which part of the time it had waited one might be held back longer.
+        seed: what the randomness of the program began with.
+        digest: a sum over all counts of the run, by which other options are noticed; None when it
+            is not known.
+    """
+
+    choices: tuple[int, ...]
+    counts: tuple[int, ...] = ()
+    order: Order = "any"
+    slack: float = 1.0
+    seed: int = 0
+    digest: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a simulated run.
+
+    Attributes:
+        task: the name of the task; empty for a callback.
+        place: the user's file and line where it goes on, or the name of the callback.
+        woken_by: what has made it ready: a task, a callback, or empty when nothing is known.
+        time: loop time, in seconds since the run began.
+    """
+
+    task: str
+    place: str
+    woken_by: str
+    time: float
+
+
 class TestTime(NamedTuple):
     """Which time a test has.
 

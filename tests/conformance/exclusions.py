@@ -1,4 +1,4 @@
-"""Which of the interpreter's own asyncio tests are not for a virtual-time loop, and why not."""
+"""Which of the interpreter's own asyncio tests are not for one of aldente's loops, and why not."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class Exclusion(NamedTuple):
-    """Tests of the interpreter's that are not run on virtual time.
+    """Tests of the interpreter's that are not run on some of aldente's loops.
 
     Attributes:
         module: their module.
@@ -16,6 +16,8 @@ class Exclusion(NamedTuple):
         reason: why they are not.
         since: the first version of Python that has them.
         before: the first version that does not have them any more, or on which they pass.
+        kinds: for which of aldente's loops: in stock order (``"virtual"``, ``"simulated"``) or in
+            any (``"random"``).
     """
 
     module: str
@@ -23,6 +25,7 @@ class Exclusion(NamedTuple):
     reason: str
     since: tuple[int, int] = (3, 11)
     before: tuple[int, int] = (4, 0)
+    kinds: tuple[str, ...] = ("virtual",)
 
     @property
     def is_for_this_python(self) -> bool:
@@ -36,15 +39,68 @@ class Exclusion(NamedTuple):
 # The one reason for which tests are excluded that do pass.
 IS_SLOW = "takes real time: a second for each, to make a hundred objects and collect them"
 
+_ALL = ("virtual", "simulated", "random")
+
+# What a schedule may change, as asyncio does not promise it: each of these tests was read.
+ORDER = (
+    "it takes a task that was woken to have gone on after one sleep(0), or two sleeps of which one is "
+    "up to twice as long to end in that order"
+)
+
 EXCLUSIONS = tuple(
     exclusion
     for exclusion in (
-        Exclusion("test_futures", "*.test_future_del_collect", IS_SLOW),
-        Exclusion("test_tasks", "*.test_task_del_collect", IS_SLOW),
+        Exclusion("test_futures", "*.test_future_del_collect", IS_SLOW, kinds=_ALL),
+        Exclusion("test_tasks", "*.test_task_del_collect", IS_SLOW, kinds=_ALL),
         Exclusion(
             "test_tasks",
             "*.test_stop_while_run_in_complete",
             "its script moves time on to a timer for which nothing waits, as the loop was stopped",
+            kinds=_ALL,
+        ),
+        Exclusion(
+            "test_base_events",
+            "BaseEventLoopWithSelectorTests.test_log_slow_callbacks",
+            "it needs debug mode to see how long a callback takes, in which no loop time passes",
+            kinds=("simulated",),
+        ),
+        Exclusion(
+            "test_base_events",
+            "BaseEventLoopWithSelectorTests.test_accept_connection_*",
+            "it calls a private method of loops with sockets",
+            kinds=("simulated",),
+        ),
+        *(
+            Exclusion(module, tests, ORDER, since=since, kinds=("random",))
+            for module, tests, since in (
+                ("test_tasks", "*.test_wait_really_done", (3, 11)),
+                ("test_tasks", "*.test_wait_concurrent_complete", (3, 11)),
+                ("test_locks", "BarrierTests.test_filling_tasks_cancel_one", (3, 11)),
+                ("test_locks", "BarrierTests.test_repr", (3, 11)),
+                ("test_locks", "ConditionTests.test_notify", (3, 11)),
+                ("test_locks", "ConditionTests.test_notify_all", (3, 11)),
+                ("test_locks", "ConditionTests.test_wait", (3, 11)),
+                ("test_locks", "ConditionTests.test_wait_for", (3, 11)),
+                ("test_locks", "ConditionTests.test_wait_cancel_after_notify", (3, 11)),
+                ("test_locks", "EventTests.test_clear_with_waiters", (3, 11)),
+                ("test_locks", "EventTests.test_wait", (3, 11)),
+                ("test_locks", "LockTests.test_acquire", (3, 11)),
+                ("test_locks", "LockTests.test_cancel_race", (3, 11)),
+                ("test_locks", "LockTests.test_cancel_release_race", (3, 11)),
+                ("test_locks", "LockTests.test_finished_waiter_cancelled", (3, 11)),
+                ("test_locks", "SemaphoreTests.test_acquire", (3, 11)),
+                ("test_locks", "SemaphoreTests.test_acquire_cancel_before_awoken", (3, 11)),
+                ("test_locks", "SemaphoreTests.test_acquire_fifo_order_[234]", (3, 11)),
+                ("test_locks", "SemaphoreTests.test_acquire_hang", (3, 11)),
+                ("test_queues", "QueueBasicTests.test_maxsize", (3, 11)),
+                ("test_queues", "QueueGetTests.test_get_cancelled_race", (3, 11)),
+                ("test_queues", "QueuePutTests.test_put_cancelled_race", (3, 11)),
+                ("test_queues", "*ShutdownTests.test_shutdown_empty", (3, 13)),
+                ("test_queues", "*ShutdownTests.test_shutdown_nonempty", (3, 13)),
+                ("test_queues", "*ShutdownTests.test_shutdown_immediate_with_unfinished", (3, 13)),
+                ("test_taskgroups", "TestTaskGroup.test_taskgroup_15", (3, 11)),
+                ("test_taskgroups", "TestTaskGroup.test_taskgroup_16", (3, 11)),
+            )
         ),
         Exclusion(
             "test_selector_events",
@@ -61,9 +117,9 @@ EXCLUSIONS = tuple(
 )
 
 
-def find_exclusion(module: str, name: str) -> Exclusion | None:
-    """The exclusion of a test from running on this version of Python; None if it is to be run."""
+def find_exclusion(kind: str, module: str, name: str) -> Exclusion | None:
+    """The exclusion of a test from running on a kind of loop; None if it is to be run."""
     for exclusion in EXCLUSIONS:
-        if exclusion.module == module and exclusion.covers(name):
+        if kind in exclusion.kinds and exclusion.module == module and exclusion.covers(name):
             return exclusion
     return None

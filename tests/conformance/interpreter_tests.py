@@ -1,9 +1,9 @@
-"""Runs a module of the interpreter's own asyncio tests on virtual time: a program.
+"""Runs a module of the interpreter's own asyncio tests on one of aldente's loops: a program.
 
-    python -m tests.conformance.interpreter_tests test_locks
+    python -m tests.conformance.interpreter_tests virtual test_locks
 
-It puts `VirtualTimeLoop` wherever these tests make a loop, and prints a line of JSON for each test:
-its name, its outcome, and whether a virtual-time loop was made for it. Tests of what is simulated
+It puts that loop wherever these tests make one, and prints a line of JSON for each test: its name,
+its outcome, and whether such a loop was made for it. Tests of what is simulated
 (a loop of mocks, transports of mocks) make none and prove nothing here; they are run all the same.
 """
 
@@ -13,18 +13,15 @@ import asyncio
 import faulthandler
 import importlib
 import json
-import selectors
 import sys
 import time
 import unittest
-from collections.abc import Generator, Iterator
-from contextvars import Context
+from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
-from unittest import mock
 
-from aldente._loops.virtual.loop import VirtualTimeLoop
 from tests.conformance.exclusions import find_exclusion
+from tests.conformance.tested_loops import KINDS, Kind, made
 
 # All of a module takes a few seconds.
 SECONDS_AT_MOST = 60
@@ -33,71 +30,11 @@ SECONDS_AT_MOST = 60
 WITH_SIMULATED_DESCRIPTORS = ("test_selector_events", "test_unix_events", "test_proactor_events")
 
 
-class TestedLoop(VirtualTimeLoop):
-    """A virtual-time loop that is made as the tests make theirs."""
-
-    made = 0
-
-    def __init__(self, selector: selectors.BaseSelector | None = None) -> None:
-        TestedLoop.made += 1
-        if selector is None:
-            super().__init__()
-        else:
-            with mock.patch.object(selectors, "DefaultSelector", return_value=selector):
-                super().__init__()
-
-
-class ScriptedLoop(TestedLoop):
-    """A virtual-time loop in the place of ``TestLoop``, the loop for tests of asyncio's tests.
-
-    Those move its time by hand, by a generator that is sent the time of each timer that is set,
-    checks it, and yields how far time is to move. Here the times are checked all the same, but time
-    moves by itself.
-    """
-
-    def __init__(self, make_script: Any = None) -> None:
-        super().__init__()
-        self.start_anew(0.0)
-        self._set: list[float] = []
-        self._script: Generator[float | None, float, None] | None = None
-        if make_script is not None:
-            self._script = make_script()
-            next(self._script)
-
-    def advance_time(self, seconds: float) -> None:
-        """Let time pass while a task runs, as only this loop for tests can."""
-        self.move_to(self.time() + seconds)
-
-    def call_at(  # type: ignore[override]
-        self, when: float, callback: Any, *args: Any, context: Context | None = None
-    ) -> asyncio.TimerHandle:
-        self._set.append(when)
-        return super().call_at(when, callback, *args, context=context)
-
-    def _run_once(self) -> None:
-        super()._run_once()  # type: ignore[misc]
-        set_now, self._set = self._set, []
-        if self._script is not None:
-            for when in set_now:
-                self._script.send(when)
-
-    def close(self) -> None:
-        super().close()
-        if self._script is not None:
-            script, self._script = self._script, None
-            try:
-                script.send(0)
-            except StopIteration:
-                pass
-            else:
-                raise AssertionError("The script of the time has not ended")
-
-
-def import_on_virtual_time(name: str) -> ModuleType:
-    """Import a module of the tests so that all loops it makes are virtual-time loops."""
+def import_with(kind: Kind, name: str) -> ModuleType:
+    """Import a module of the tests so that all loops it makes are of a kind."""
     test_utils: Any = importlib.import_module("test.test_asyncio.utils")
     if name not in WITH_SIMULATED_DESCRIPTORS:
-        test_utils.TestLoop = ScriptedLoop
+        test_utils.TestLoop = kind.scripted
     places: list[tuple[Any, str]] = [
         (asyncio, "SelectorEventLoop"),
         (asyncio.unix_events._UnixDefaultEventLoopPolicy, "_loop_factory"),
@@ -109,7 +46,7 @@ def import_on_virtual_time(name: str) -> ModuleType:
     for owner, attribute in places:
         if not hasattr(owner, attribute):
             raise AttributeError(f"{owner} has no {attribute} that could be replaced")
-        setattr(owner, attribute, TestedLoop)
+        setattr(owner, attribute, kind.tested)
     return importlib.import_module(f"test.test_asyncio.{name}")
 
 
@@ -124,7 +61,7 @@ class Report(unittest.TestResult):
         self._begin()
 
     def _begin(self) -> None:
-        self._before = TestedLoop.made
+        self._before = len(made)
         self._began = time.perf_counter()
         self._outcome, self._detail = "passed", ""
 
@@ -134,16 +71,16 @@ class Report(unittest.TestResult):
 
     def stopTest(self, test: unittest.TestCase) -> None:  # noqa: N802
         super().stopTest(test)
-        self._print(test, TestedLoop.made > self._before, time.perf_counter() - self._began)
+        self._print(test, len(made) > self._before, time.perf_counter() - self._began)
         # Some versions tell of no start of a test that is skipped.
         self._begin()
 
-    def _print(self, test: object, is_virtual: bool, seconds: float) -> None:
+    def _print(self, test: object, is_ours: bool, seconds: float) -> None:
         line = {
             "name": name_of(test),
             "outcome": self._outcome,
             "detail": self._detail,
-            "is_virtual": is_virtual,
+            "is_ours": is_ours,
             "seconds": round(seconds, 3),
         }
         print(json.dumps(line), file=sys.__stdout__, flush=True)
@@ -194,17 +131,17 @@ def tests_of(suite: unittest.TestSuite) -> Iterator[unittest.TestCase]:
             yield test
 
 
-def main(module_name: str, *only: str) -> None:
+def main(kind: str, module_name: str, *only: str) -> None:
     """Run the tests of a module that are not excluded; or those of the names that are given."""
     faulthandler.dump_traceback_later(SECONDS_AT_MOST, exit=True)
-    module = import_on_virtual_time(module_name)
+    module = import_with(KINDS[kind], module_name)
     report = Report()
     suite = unittest.TestSuite()
     for test in tests_of(unittest.defaultTestLoader.loadTestsFromModule(module)):
         if only:
             is_excluded = name_of(test) not in only
         else:
-            is_excluded = find_exclusion(module_name, name_of(test)) is not None
+            is_excluded = find_exclusion(kind, module_name, name_of(test)) is not None
         if is_excluded:
             report.add_excluded(test)
         else:

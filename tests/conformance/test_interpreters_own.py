@@ -2,34 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
-import json
-import os
-import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
-from pathlib import Path
-from tempfile import TemporaryFile
-from typing import Any, NamedTuple
 
 import pytest
 
 from tests.conformance.exclusions import EXCLUSIONS, IS_SLOW, Exclusion
-from tests.conformance.interpreter_tests import SECONDS_AT_MOST
+from tests.conformance.interpreter_runs import NEEDS_THE_INTERPRETERS_TESTS, Run, run_module
 
-ROOT = Path(__file__).parents[2]
-
-pytestmark = [
-    pytest.mark.skipif(sys.platform == "win32", reason="virtual time needs a selector event loop"),
-    pytest.mark.skipif(
-        importlib.util.find_spec("test") is None
-        or importlib.util.find_spec("test.test_asyncio") is None,
-        reason="this Python was installed without its own tests (the package test.test_asyncio)",
-    ),
-]
+pytestmark = NEEDS_THE_INTERPRETERS_TESTS
 
 # The modules, the slowest first, with how many of their tests at least make a virtual-time loop and pass. There are
 # more by a tenth or so on each version; the rest of a module tests what is simulated.
@@ -60,49 +42,12 @@ MODULES = {
 SINCE = {"test_eager_task_factory": (3, 12), "test_staggered": (3, 13)}
 
 
-class Run(NamedTuple):
-    """What a run of a module came to.
-
-    Attributes:
-        tests: what was told of each test.
-        status: the exit status.
-        errors: what was printed to stderr.
-    """
-
-    tests: list[dict[str, Any]]
-    status: int
-    errors: str
-
-    def names(self, outcome: str) -> list[str]:
-        return [test["name"] for test in self.tests if test["outcome"] == outcome]
-
-
-def run_module(name: str, *only: str) -> Run:
-    """Run a module of the interpreter's tests, or only some of them, in a process of its own."""
-    command = [sys.executable, "-m", "tests.conformance.interpreter_tests", name, *only]
-    with TemporaryFile("w+") as output, TemporaryFile("w+") as errors:
-        # Into files, as those of a pipe would be waited for which a test has left behind.
-        with subprocess.Popen(
-            command, cwd=ROOT, stdout=output, stderr=errors, start_new_session=True
-        ) as process:
-            try:
-                status = process.wait(timeout=SECONDS_AT_MOST + 30)
-            finally:
-                with suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-        output.seek(0)
-        errors.seek(0)
-        # What the tests print themselves stands between the lines of JSON.
-        lines = [line for line in output if line.startswith('{"name": ')]
-        return Run([json.loads(line) for line in lines], status, errors.read())
-
-
 @pytest.fixture(scope="module")
 def runs() -> Iterator[dict[str, Future[Run]]]:
     """The runs of all modules; two at a time, as some wait for real time to pass."""
     with ThreadPoolExecutor(2) as pool:
         yield {
-            name: pool.submit(run_module, name)
+            name: pool.submit(run_module, "virtual", name)
             for name in MODULES
             if sys.version_info >= SINCE.get(name, (3, 11))
         }
@@ -120,19 +65,25 @@ def test_a_module_of_the_interpreters_tests_passes(name: str, runs: dict[str, Fu
     ]
     assert not failed, "\n".join(failed)
     assert run.status == 0, run.errors[-4000:]
-    passed = [test for test in run.tests if test["outcome"] == "passed" and test["is_virtual"]]
+    passed = [test for test in run.tests if test["outcome"] == "passed" and test["is_ours"]]
     assert len(passed) >= MODULES[name]
     unmatched = [
         exclusion.tests
         for exclusion in EXCLUSIONS
-        if exclusion.module == name and not any(map(exclusion.covers, run.names("excluded")))
+        if exclusion.module == name
+        and "virtual" in exclusion.kinds
+        and not any(map(exclusion.covers, run.names("excluded")))
     ]
     assert unmatched == []
 
 
 @pytest.mark.parametrize(
     "exclusion",
-    [exclusion for exclusion in EXCLUSIONS if exclusion.reason != IS_SLOW],
+    [
+        exclusion
+        for exclusion in EXCLUSIONS
+        if exclusion.reason != IS_SLOW and "virtual" in exclusion.kinds
+    ],
     ids=lambda exclusion: f"{exclusion.module}:{exclusion.tests}",
 )
 def test_no_test_is_excluded_that_passes(
@@ -144,4 +95,4 @@ def test_no_test_is_excluded_that_passes(
     ]
     assert excluded
     # They may end the process: what is not told of has not passed.
-    assert run_module(exclusion.module, *excluded).names("passed") == []
+    assert run_module("virtual", exclusion.module, *excluded).names("passed") == []

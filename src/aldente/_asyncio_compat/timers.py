@@ -79,8 +79,8 @@ def handles_signals(loop: asyncio.AbstractEventLoop) -> bool:
     return bool(getattr(loop, "_signal_handlers", None))
 
 
-def forget_innermost_frame(handle: asyncio.Handle) -> None:
-    """Have a handle not tell the innermost frame of where it was made, that of a ``call_at``.
+def forget_innermost_frame(handle: asyncio.Handle | asyncio.Task[Any]) -> None:
+    """Have a handle or task not tell the innermost frame of where it was made, a loop's method.
 
     ``_source_traceback`` is kept in debug mode; asyncio drops the frame of its own method from it.
     Checked on CPython 3.11, 3.12 and 3.13.

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import inspect
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
-from aldente import _asyncio_compat
 from aldente._diagnosis import await_graph
 from aldente._diagnosis import deadlock as diagnosis
+from aldente._explore.arguments import check_program, parse_rules
+from aldente._explore.interrupting import noting_interrupts
+from aldente._explore.simulating import Rules, simulate
+from aldente._loops.simulated.randomness import kept_randomness
 from aldente._loops.virtual.loop import START, VirtualTimeLoop
 from aldente._loops.virtual.wall import NO_WALL, FollowingWall
 from aldente._settings import Settings, parse_clock, parse_flag, parse_seconds
+from aldente._strategies.random import Random
 from aldente.errors import AldenteError, DeadlockError, InvalidSetting
 
 T = TypeVar("T")
@@ -28,10 +31,12 @@ def run(
     patience: float = Settings().patience,
     max_virtual_time: float = Settings().max_virtual_time,
     debug: bool | None = None,
+    seed: int | None = None,
 ) -> T:
     """Run an async function on an event loop of its own, and return its result.
 
-    For scripts, and for tests of other frameworks such as unittest.
+    For scripts, and for tests of other frameworks such as unittest. With a seed it is simulated:
+    nothing but the seed decides the order in which tasks go on, and how long each waits.
 
     Args:
         main: a coroutine function without arguments.
@@ -42,9 +47,13 @@ def run(
             in real seconds.
         max_virtual_time: how far virtual time may run, in seconds of loop time.
         debug: as for `asyncio.run`.
+        seed: for a simulated run, in which time is always virtual: what its schedule and its
+            randomness follow from.
 
     Raises:
         BaseException: what it raised.
+        OutsideSimulation: a simulated run needs a real socket, process or signal.
+        LivelockError: a simulated run did not come to an end.
         DeadlockError: on virtual time, when nothing can happen any more; its notes say who waits
             for whom.
         EndlessTimeError: virtual time ran on beyond its limit.
@@ -58,11 +67,15 @@ def run(
     >>> run(main, clock="virtual")
     'an hour later'
     """
-    _check_program(main)
+    check_program("run", main)
+    if seed is not None:
+        limit = parse_seconds("max_virtual_time", max_virtual_time)
+        rules = parse_rules(seed=seed, wall=wall, max_virtual_time=limit, debug=debug)
+        return _run_simulated(main, rules)
     is_virtual = parse_clock("clock", clock) == "virtual"
     follows = parse_flag("wall", wall)
     if follows and not is_virtual:
-        raise InvalidSetting("wall", wall, "It needs clock='virtual'.")
+        raise InvalidSetting("wall", wall, "It needs clock='virtual' or a seed.")
     make_loop = functools.partial(
         VirtualTimeLoop,
         patience=parse_seconds("patience", patience),
@@ -74,21 +87,17 @@ def run(
         return runner.run(main())
 
 
-def _check_program(main: object) -> None:
-    """Refuse what is no coroutine function, and to run anything within a running loop."""
-    if not inspect.iscoroutinefunction(main):
-        if inspect.iscoroutine(main):
-            # Not awaited, and told of here.
-            main.close()
-        raise InvalidSetting(
-            "main", main, "It must be a coroutine function without arguments, not yet called."
-        )
-    if _asyncio_compat.is_loop_running_here():
-        raise RuntimeError(
-            "aldente.run() cannot be called from a running event loop.\n"
-            "Mend: await the function instead, or run it in a thread of its own: "
-            "await asyncio.to_thread(aldente.run, main)."
-        )
+def _run_simulated(main: Callable[[], Coroutine[Any, Any, T]], rules: Rules) -> T:
+    chooser = Random(rules.seed)
+    chooser.start()
+    with kept_randomness(), noting_interrupts() as is_interrupted:
+        run = simulate(main, chooser, rules)
+    if is_interrupted():
+        raise KeyboardInterrupt
+    if run.error is not None:
+        raise run.error
+    result: T = run.result
+    return result
 
 
 def _fail(name: str, loop: asyncio.AbstractEventLoop, error: AldenteError) -> bool:

@@ -20,6 +20,8 @@
     Waits for what code under test does by itself.
 ``virtual``
     The loop of virtual time, and its clock.
+``simulated``
+    The loop whose every timing is a choice.
 ``contexts``
     Carries changes of context variables between tasks and the code around them.
 """

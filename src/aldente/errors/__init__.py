@@ -1,13 +1,13 @@
 """Every public exception of aldente.
 
 Each takes facts, keeps them as attributes and builds its own message from them: what happened,
-where, why it matters and what to do. Those of doubles are in a module of their own, which is
-imported when the first of them is asked for.
+where, why it matters and what to do. Those that few runs need are in modules of their own, which
+are imported when one of them is asked for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -21,6 +21,19 @@ if TYPE_CHECKING:
         PatchedElsewhere,
         SyncDouble,
     )
+    from aldente.errors._of_ending import BlockedEnd, StuckShutdown, StuckTasks
+    from aldente.errors._of_simulation import (
+        InvalidToken,
+        LivelockError,
+        OutsideSimulation,
+        ReplayMismatch,
+    )
+    from aldente.errors._of_time import (
+        EndlessTimeError,
+        MissingExtra,
+        NeverTrue,
+        RealTimeError,
+    )
 
 __all__ = [
     "AldenteError",
@@ -33,6 +46,8 @@ __all__ = [
     "FixtureYieldError",
     "ImpossibleLoopScope",
     "InvalidSetting",
+    "InvalidToken",
+    "LivelockError",
     "MissingExtra",
     "NeverTrue",
     "NoAnswer",
@@ -40,9 +55,11 @@ __all__ = [
     "NoSuchModule",
     "NoSuchTarget",
     "NotHeld",
+    "OutsideSimulation",
     "PatchedElsewhere",
     "PhaseTimeout",
     "RealTimeError",
+    "ReplayMismatch",
     "RunningLoopError",
     "StuckShutdown",
     "StuckTasks",
@@ -243,84 +260,6 @@ class FixtureCancelled(AldenteError):
         )
 
 
-class StuckTasks(AldenteError):
-    """Tasks went on running after they had been cancelled, and were given up.
-
-    Args:
-        tasks: one line for each task: its name, its coroutine and where it waits.
-        seconds: how long they were waited for, in seconds of loop time.
-
-    >>> StuckTasks(["'worker' at app.py:12"], 10.0).seconds
-    10.0
-    """
-
-    def __init__(self, tasks: Sequence[str], seconds: float) -> None:
-        self.tasks = list(tasks)
-        self.seconds = seconds
-        super().__init__(self.tasks, seconds)
-
-    def __str__(self) -> str:
-        lines = "\n".join(f"  {task}" for task in self.tasks)
-        return (
-            f"{len(self.tasks)} task(s) did not end within {self.seconds:g} s of being cancelled "
-            f"and were given up:\n{lines}\n"
-            "A task that swallows CancelledError cannot be stopped; in production it holds up the "
-            "shutdown.\n"
-            "Mend: let CancelledError through (re-raise it after cleaning up), and bound what the "
-            "task awaits in its 'finally'."
-        )
-
-
-class StuckShutdown(AldenteError):
-    """Something that can't be cancelled did not end with the scope that started it.
-
-    Args:
-        what: ``"an async generator"`` or ``"an executor job"``.
-        seconds: how long it was waited for, in seconds.
-
-    >>> StuckShutdown("an executor job", 60.0).what
-    'an executor job'
-    """
-
-    def __init__(self, what: str, seconds: float) -> None:
-        self.what = what
-        self.seconds = seconds
-        super().__init__(what, seconds)
-
-    def __str__(self) -> str:
-        return (
-            f"{self.what[0].upper()}{self.what[1:]} that was started on the event loop did not end "
-            f"within {self.seconds:g} s of its scope's end, and was given up.\n"
-            "In production it would hold up the shutdown for ever.\n"
-            "Mend: end what it waits for before the test ends, or bound the wait; for an executor "
-            "job by an event that it looks at, for an async generator by closing it with aclose()."
-        )
-
-
-class BlockedEnd(AldenteError):
-    """Something blocked an event loop while what was left on it was being ended.
-
-    Args:
-        seconds: how long it may take, in seconds.
-
-    >>> BlockedEnd(30.0).seconds
-    30.0
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-        super().__init__(seconds)
-
-    def __str__(self) -> str:
-        return (
-            "What was left on the event loop at the end of its scope blocked the loop and had not "
-            f"ended after {self.seconds:g} s, so it was interrupted.\n"
-            "In production it would hold up the shutdown for ever.\n"
-            "Mend: let CancelledError through (re-raise it after cleaning up), and await what "
-            "waits, or do it in a thread with asyncio.to_thread()."
-        )
-
-
 class DeadlockError(AldenteError):
     """Every task waits for something that can never happen, so the test was ended.
 
@@ -383,136 +322,31 @@ class PhaseTimeout(AldenteError):
         return f"{self.running!r} was still running after {self.seconds:g} s, and was cancelled."
 
 
-class RealTimeError(AldenteError):
-    """Something that only virtual time can do was asked of a loop whose time is real.
-
-    Args:
-        wanted: what was asked for.
-        loop: the name of the loop's class.
-
-    >>> RealTimeError("aldente.settle()", "_UnixSelectorEventLoop").loop
-    '_UnixSelectorEventLoop'
-    """
-
-    def __init__(self, wanted: str, loop: str) -> None:
-        self.wanted = wanted
-        self.loop = loop
-        super().__init__(wanted, loop)
-
-    def __str__(self) -> str:
-        return (
-            f"{self.wanted} needs virtual time, but the time of this event loop ({self.loop}) is "
-            "real: nobody can move it, or know that nothing more will happen.\n"
-            "Mend: mark the test with @aldente.virtual_time, or set aldente_clock = virtual; "
-            "outside of pytest use aldente.run(main, clock='virtual')."
-        )
-
-
-class EndlessTimeError(AldenteError):
-    """Virtual time ran on and on, and nothing came to an end.
-
-    Args:
-        seconds: the limit that was passed, in seconds of loop time; None if it is that of jumps.
-        jumps: the most jumps from timer to timer that a run may take.
-        timers: a line for each timer that was still set.
-
-    >>> EndlessTimeError(60.0, 1000, []).seconds
-    60.0
-    """
-
-    def __init__(self, seconds: float | None, jumps: int, timers: Sequence[str]) -> None:
-        self.seconds = seconds
-        self.jumps = jumps
-        self.timers = list(timers)
-        super().__init__(seconds, jumps, self.timers)
-
-    def __str__(self) -> str:
-        how_far = (
-            f"{self.jumps:,} jumps from timer to timer"
-            if self.seconds is None
-            else f"{self.seconds:,.0f} s of loop time"
-        )
-        lines = "".join(f"\n  {timer}" for timer in self.timers[:10])
-        return (
-            f"Virtual time ran on for more than {how_far}, and was stopped: something sleeps again "
-            "and again, or for longer than that, while nothing else happens. These timers kept it "
-            f"going:{lines}\n"
-            "Mend: cancel what runs for ever when the test no longer needs it, or set a time-out; "
-            "aldente_max_virtual_time says how far time may run, in seconds."
-        )
-
-
-class NeverTrue(AldenteError, AssertionError):
-    """What `aldente.eventually` was asked never came true.
-
-    Args:
-        predicate: its source.
-        within: how long it was asked, in seconds of loop time.
-        asked: how often.
-        last: what came of it the last time, in words.
-
-    >>> print(NeverTrue("is_done()", 5.0, 501, "the last answer was False"))
-    is_done() was not true within 5 s. It was asked 501 times; the last answer was False.
-    """
-
-    def __init__(self, predicate: str, within: float, asked: int, last: str) -> None:
-        self.predicate = predicate
-        self.within = within
-        self.asked = asked
-        self.last = last
-        super().__init__(predicate, within, asked, last)
-
-    def __str__(self) -> str:
-        times = "once" if self.asked == 1 else f"{self.asked} times"
-        return (
-            f"{self.predicate} was not true within {self.within:g} s. It was asked {times}; "
-            f"{self.last}."
-        )
-
-
-class MissingExtra(AldenteError):
-    """Something needs a library that is an extra of aldente and is not installed.
-
-    Args:
-        wanted: what needs it.
-        library: the library.
-        extra: the extra of aldente that brings it.
-
-    >>> print(MissingExtra("wall=True", "time-machine", "wall"))
-    wall=True needs time-machine, which is not installed.
-    Mend: pip install "aldente[wall]"
-    """
-
-    def __init__(self, wanted: str, library: str, extra: str) -> None:
-        self.wanted = wanted
-        self.library = library
-        self.extra = extra
-        super().__init__(wanted, library, extra)
-
-    def __str__(self) -> str:
-        return (
-            f"{self.wanted} needs {self.library}, which is not installed.\n"
-            f'Mend: pip install "aldente[{self.extra}]"'
-        )
-
-
-_OF_DOUBLES = frozenset(
-    {
-        "DoubleMisused",
-        "NoAnswer",
-        "NoMoreAnswers",
-        "NoSuchModule",
-        "NoSuchTarget",
-        "NotHeld",
-        "PatchedElsewhere",
-        "SyncDouble",
-    }
-)
+# Where those are that few runs need, which are imported when they are asked for.
+_LATER = {
+    "BlockedEnd": "_of_ending",
+    "StuckShutdown": "_of_ending",
+    "StuckTasks": "_of_ending",
+    "DoubleMisused": "_of_doubles",
+    "EndlessTimeError": "_of_time",
+    "InvalidToken": "_of_simulation",
+    "LivelockError": "_of_simulation",
+    "MissingExtra": "_of_time",
+    "NeverTrue": "_of_time",
+    "NoAnswer": "_of_doubles",
+    "NoMoreAnswers": "_of_doubles",
+    "NoSuchModule": "_of_doubles",
+    "NoSuchTarget": "_of_doubles",
+    "NotHeld": "_of_doubles",
+    "OutsideSimulation": "_of_simulation",
+    "PatchedElsewhere": "_of_doubles",
+    "RealTimeError": "_of_time",
+    "ReplayMismatch": "_of_simulation",
+    "SyncDouble": "_of_doubles",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _OF_DOUBLES:
+    if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from aldente.errors import _of_doubles
-
-    return getattr(_of_doubles, name)
+    return getattr(importlib.import_module(f"{__name__}.{_LATER[name]}"), name)

@@ -40,12 +40,18 @@ class Threads:
     Args:
         loop: the loop.
         bystanders: identifiers of threads that have to do with no loop.
+        old: the threads that were there before the loop; None for those that are there now.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, bystanders: Collection[int]) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        bystanders: Collection[int],
+        old: Collection[threading.Thread] | None = None,
+    ) -> None:
         self._loop = loop
         self._bystanders = bystanders
-        self._old = weakref.WeakSet(threading.enumerate())
+        self._old = weakref.WeakSet(threading.enumerate() if old is None else old)
         # The states at the end of the last silence, and at the beginning of this one.
         self._silent: dict[int, _State] = {}
         self._before: dict[int, _State] = {}
@@ -157,6 +163,12 @@ class Threads:
             return []
         frames = _python_compat.frames_of_threads()
         return [(thread, frames) for thread in others]
+
+
+def waits_for_a_lock(thread: threading.Thread) -> bool | None:
+    """Whether only another thread can wake a thread, which waits without a time-out; None where
+    the system does not tell."""
+    return _waits_for_a_lock(thread) if _FUTEX and _system_call(thread) else None
 
 
 def _is_idle(thread: threading.Thread, frames: Mapping[int, FrameType]) -> bool:

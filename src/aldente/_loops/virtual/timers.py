@@ -56,7 +56,7 @@ def pending_timers(loop: asyncio.AbstractEventLoop) -> tuple[Timer, ...]:
 
 
 def _describe(handle: asyncio.TimerHandle, task: asyncio.Task[object] | None) -> Timer:
-    place = _place_in(task) if task is not None else _definition_of(handle)
+    place = place_in(task) if task is not None else _definition_of(handle)
     source = linecache.getline(place.path, place.line).strip() if place is not None else ""
     name = task.get_name() if task is not None else None
     return Timer(float(handle.when()), name, place, source)
@@ -69,7 +69,7 @@ def _definition_of(handle: asyncio.TimerHandle) -> SourcePlace | None:
     return SourcePlace(code.co_filename, code.co_firstlineno)
 
 
-def _place_in(task: asyncio.Task[object]) -> SourcePlace | None:
+def place_in(task: asyncio.Task[object]) -> SourcePlace | None:
     """The innermost line of the user's in what a task runs."""
     place = None
     current: object = task.get_coro()

@@ -45,20 +45,21 @@ class FollowingWall(Wall):
 
     Args:
         start: loop time at the beginning.
+        date: what the clocks show at the beginning, in nanoseconds since 1970; None for now.
 
     Raises:
         MissingExtra: time-machine is not installed.
     """
 
-    def __init__(self, start: float) -> None:
+    def __init__(self, start: float, date: int | None = None) -> None:
         try:
             self._time_machine: Any = importlib.import_module("time_machine")
         except ModuleNotFoundError:
             raise MissingExtra("wall=True", "time-machine", "wall") from None
         self._start = start
         self._passed = 0
-        self._wall_start = time.time_ns()
-        self._monotonic_start = time.monotonic_ns()
+        self._wall_start = time.time_ns() if date is None else date
+        self._monotonic_start = time.monotonic_ns() if date is None else round(start * _NANOSECONDS)
         self._travel: Any = None
         self._traveller: Any = None
         self._originals: dict[str, Any] = {}

@@ -1,0 +1,96 @@
+"""What simulated runs promise, tried at length: no false alarm, stock order, the same run again.
+
+Usage: ``python benchmarks/simulation_proofs.py [--quick]``. Tests try a part of it; this takes some
+minutes. It measures nothing; the exit status is 1 when a promise is broken.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+
+import measuring
+
+# How many schedules of each correct program in each order, and how many random programs; and a
+# tenth of the schedules for programs with threads, which take real time.
+SCHEDULES = 2_000
+PROGRAMS = 5_000
+
+_PROGRAM = """
+import asyncio, logging, sys, time
+import aldente
+from aldente._explore.simulating import Rules, simulate
+from aldente._loops.simulated.loop import SimulatedLoop
+from aldente._loops.virtual.loop import VirtualTimeLoop
+from aldente._strategies.fifo import Fifo
+from aldente._strategies.random import Random
+from tests.conformance.correct import programs_for_this_python
+from tests.conformance.correct.table import SLOW
+from tests.conformance.generated import random_program
+
+schedules, programs = map(int, sys.argv[1:])
+logging.disable(logging.CRITICAL)
+broken = runs = distinct = 0
+began = time.perf_counter()
+for name, program in programs_for_this_python().items():
+    for order in ("any", "io"):
+        count = schedules // 10 if name in SLOW else schedules
+        exploration = aldente.search(program, runs=count, order=order)
+        runs += exploration.runs
+        distinct += exploration.distinct
+        if exploration.failure is not None or exploration.escaped:
+            broken += 1
+            print("FALSE ALARM:", name, order, exploration.failure, exploration.escaped)
+print(f"{len(programs_for_this_python())} correct programs, {runs:,} runs, "
+      f"{distinct:,} of them distinct, {time.perf_counter() - began:.0f} s: "
+      f"{'BROKEN' if broken else 'no false alarm'}")
+
+def notes(main, make_loop):
+    try:
+        with asyncio.Runner(loop_factory=make_loop) as runner:
+            return runner.run(main())
+    except Exception as error:
+        return repr(error)
+
+def facts(main, seed, order):
+    run = simulate(main, Random(seed), Rules(order=order), is_traced=True)
+    return run.result, repr(run.error), run.choices, run.counts, run.steps
+
+others = again = steps = 0
+began = time.perf_counter()
+for seed in range(programs):
+    main = random_program(seed)
+    others += notes(main, VirtualTimeLoop) != notes(main, lambda: SimulatedLoop(Fifo()))
+    others += notes(random_program(seed, is_timed=False), asyncio.SelectorEventLoop) != notes(
+        random_program(seed, is_timed=False), lambda: SimulatedLoop(Fifo())
+    )
+    for order in ("any", "io"):
+        one, other = (facts(main, seed, order) for _ in range(2))
+        again += one != other
+        steps += len(one[-1])
+print(f"{programs:,} random programs, {steps:,} steps, {time.perf_counter() - began:.0f} s: "
+      f"{others} differ from asyncio in stock order, {again} from themselves")
+sys.exit(bool(broken or others or again))
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Try it all, and say whether all promises are kept."""
+    options = measuring.parse_arguments(__doc__, arguments)
+    python = measuring.make_environment("simulation-proofs", options.python, ["pytest"])
+    wheel = measuring.build_wheel(python)
+    measuring.install(python, ["--force-reinstall", "--no-deps", str(wheel)])
+    part = 10 if options.rounds == 3 else 1
+    print(f"Python {measuring.python_version(options.python)}")
+    child = subprocess.run(
+        [str(python), "-c", _PROGRAM, str(SCHEDULES // part), str(PROGRAMS // part)],
+        cwd=measuring.ROOT,
+        env=measuring.clean_environment(),
+        check=False,
+    )
+    return min(child.returncode, 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

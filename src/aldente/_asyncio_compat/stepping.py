@@ -1,0 +1,337 @@
+"""The seam at which asyncio's loop takes its next step, under names that others may use.
+
+A step of a task reaches its loop as a call of ``call_soon``: with a wrapper of asyncio's when the
+task begins or goes on by itself, with the method ``task_wakeup`` when a future has woken it. Both
+are recognised by what they are. Checked on CPython 3.11, 3.12 and 3.13.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import inspect
+import sys
+import weakref
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextvars import Context
+from types import BuiltinMethodType, MethodType
+from typing import Any
+
+
+class StepHandle(asyncio.Handle):
+    """A handle that is cheap to make, and shows what it calls.
+
+    The attributes are those of `asyncio.Handle`, whose slots have private names.
+    """
+
+    __slots__ = ()
+
+    callback = asyncio.Handle._callback  # type: ignore[attr-defined]
+    args = asyncio.Handle._args  # type: ignore[misc]
+    context = asyncio.Handle._context  # type: ignore[attr-defined]
+    is_cancelled = asyncio.Handle._cancelled  # type: ignore[misc]
+    run = asyncio.Handle._run
+
+    def __init__(
+        self,
+        callback: Callable[..., object],
+        args: tuple[Any, ...],
+        loop: asyncio.AbstractEventLoop,
+        context: Context | None,
+    ) -> None:
+        # All that asyncio's does without debug mode, in one call instead of two.
+        self._context = contextvars.copy_context() if context is None else context
+        self._loop = loop
+        self._callback = callback
+        self._args = args
+        self._cancelled = False
+        self._repr = None
+        self._source_traceback = None
+
+
+class StepTimer(asyncio.TimerHandle):
+    """A timer that is cheap to make and to cancel, and shows what it calls."""
+
+    __slots__ = ()
+
+    callback = asyncio.Handle._callback  # type: ignore[attr-defined]
+    args = asyncio.Handle._args  # type: ignore[misc]
+    context = asyncio.Handle._context  # type: ignore[attr-defined]
+    is_cancelled = asyncio.Handle._cancelled  # type: ignore[misc]
+    run = asyncio.Handle._run
+    # Whether it is still among the timers; asyncio's own mark.
+    is_scheduled = asyncio.TimerHandle._scheduled  # type: ignore[attr-defined]
+
+    def __init__(
+        self,
+        when: float,
+        callback: Callable[..., object],
+        args: tuple[Any, ...],
+        loop: asyncio.AbstractEventLoop,
+        context: Context | None,
+    ) -> None:
+        self._context = contextvars.copy_context() if context is None else context
+        self._loop = loop
+        self._callback = callback
+        self._args = args
+        self._cancelled = False
+        self._repr = None
+        self._source_traceback = None
+        self._when = when
+        self._scheduled = True
+
+    def cancel(self) -> None:
+        """As asyncio's."""
+        if not self._cancelled:
+            if self._source_traceback is not None:
+                # As asyncio does it in debug mode, for messages that come later.
+                self._repr = repr(self)
+            self._cancelled = True
+            self._callback = None  # type: ignore[assignment]
+            self._args = None  # type: ignore[assignment]
+            if self._scheduled:
+                self._loop._timer_handle_cancelled(self)  # type: ignore[attr-defined]
+
+
+def check_callback(callback: object) -> None:
+    """Refuse what a loop can't call, as asyncio does in debug mode.
+
+    Raises:
+        TypeError: it can't be called, or is a coroutine function.
+    """
+    if asyncio.iscoroutine(callback) or inspect.iscoroutinefunction(callback):
+        raise TypeError("coroutines cannot be used with call_soon(), call_at() and their like")
+    if not callable(callback):
+        raise TypeError(f"a callable object was expected, got {callback!r}")
+
+
+def note_maker(handle: asyncio.Handle) -> None:
+    """Have a handle tell where it was made, as those do that are made in debug mode."""
+    # Without the method of the loop.
+    frames = asyncio.format_helpers.extract_stack(sys._getframe(2))  # type: ignore[attr-defined]
+    handle._source_traceback = frames  # type: ignore[attr-defined]
+
+
+# What a timer behind `asyncio.sleep` calls, and no other timer of asyncio's.
+WAKE_SLEEPER: Callable[..., object] = asyncio.futures._set_result_unless_cancelled  # type: ignore[attr-defined]
+
+
+class SteppingLoop(asyncio.BaseEventLoop):
+    """asyncio's base of event loops, whose turns are taken by a method with a public name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._asyncgens: Any = GeneratorsInOrder()
+
+    def ready(self) -> list[Any]:
+        """What is ready to be called."""
+        raise NotImplementedError
+
+    def timers(self) -> list[asyncio.TimerHandle]:
+        """The timers that are not cancelled, the next first."""
+        raise NotImplementedError
+
+    # Others look into these, some of them to see whether they are empty. What `BaseEventLoop` does
+    # with them has no effect.
+
+    @property
+    def _ready(self) -> list[Any]:
+        return self.ready()
+
+    @_ready.setter
+    def _ready(self, value: object) -> None:
+        pass
+
+    @property
+    def _scheduled(self) -> list[asyncio.TimerHandle]:
+        return self.timers()
+
+    @_scheduled.setter
+    def _scheduled(self, value: object) -> None:
+        pass
+
+    def run_turns(self) -> None:
+        """Take turns until the loop is to stop; asyncio's takes one at a time."""
+        raise NotImplementedError
+
+    def on_timer_cancelled(self) -> None:
+        """A timer that has not come yet was cancelled."""
+
+    def _run_once(self) -> None:
+        self.run_turns()
+
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        self.on_timer_cancelled()
+
+    def check_debug(self, callback: object) -> None:
+        """Check in debug mode who calls a method of the loop, and with what."""
+        self._check_thread()  # type: ignore[attr-defined]
+        check_callback(callback)
+
+    @property
+    def identifier_of_thread(self) -> int | None:
+        """The thread that runs the loop; None while it does not run."""
+        number: int | None = self._thread_id  # type: ignore[attr-defined]
+        return number
+
+
+class GeneratorsInOrder:
+    """The async generators that were begun and have not ended, in the order in which they began.
+
+    It takes the place of the weak set of ``BaseEventLoop``, whose order is one of addresses.
+    """
+
+    def __init__(self) -> None:
+        self._references: dict[int, weakref.ref[AsyncGenerator[Any, Any]]] = {}
+
+    def add(self, generator: AsyncGenerator[Any, Any]) -> None:
+        """One begins."""
+        key = id(generator)
+        self._references[key] = weakref.ref(
+            generator, lambda reference: self._references.pop(key, None)
+        )
+
+    def discard(self, generator: AsyncGenerator[Any, Any]) -> None:
+        """One has ended."""
+        self._references.pop(id(generator), None)
+
+    def clear(self) -> None:
+        """All of them have ended."""
+        self._references.clear()
+
+    def __len__(self) -> int:
+        return len(self._references)
+
+    def __iter__(self) -> Iterator[AsyncGenerator[Any, Any]]:
+        for reference in list(self._references.values()):
+            generator = reference()
+            if generator is not None:
+                yield generator
+
+
+class _Catcher:
+    """What a task takes for its loop, to see with what it begins."""
+
+    step: Any = None
+
+    def call_soon(self, callback: Any, *args: Any, context: Any = None) -> None:
+        self.step = callback
+
+    def get_debug(self) -> bool:
+        return False
+
+    def is_running(self) -> bool:
+        return False
+
+
+def _step_type() -> type:
+    """The type of the wrapper with which a task begins, and goes on after a bare ``yield``."""
+    catcher: Any = _Catcher()
+
+    async def nothing() -> None:
+        pass
+
+    coroutine = nothing()
+    # With a name, as names are counted.
+    task = asyncio.Task(coroutine, loop=catcher, name="step")
+    task._log_destroy_pending = False  # type: ignore[attr-defined]
+    asyncio.tasks._unregister_task(task)
+    coroutine.close()
+    return type(catcher.step)
+
+
+# The type of the wrapper of steps of tasks written in C; that of those written in Python is one of
+# all bound methods.
+STEP_TYPE: Any = _step_type()
+WAKE_UP_TYPE = BuiltinMethodType
+WAKE_UP_NAME = "task_wakeup"
+
+_PYTHON_TASK: Any = getattr(asyncio.tasks, "_PyTask", None)
+_PYTHON_STEPS = tuple(
+    getattr(_PYTHON_TASK, name)
+    for name in ("_Task__step", "_Task__wakeup")
+    if hasattr(_PYTHON_TASK, name)
+)
+
+
+def task_of_step(callback: object) -> asyncio.Task[Any] | None:
+    """The task of which something that a loop is to call is a step; None for other callbacks."""
+    kind = type(callback)
+    owner: Any = getattr(callback, "__self__", None)
+    if kind is MethodType:
+        function = callback.__func__  # type: ignore[attr-defined]
+        return owner if function in _PYTHON_STEPS else None
+    if kind is STEP_TYPE:
+        return owner  # type: ignore[no-any-return]
+    if kind is WAKE_UP_TYPE and callback.__name__ == WAKE_UP_NAME:  # type: ignore[attr-defined]
+        return owner if isinstance(owner, asyncio.Task) else None
+    return None
+
+
+# By which it is known that `asyncio.sleep` calls, and what finds the frame of a caller; both as
+# they are, because they are used for every sleep.
+SLEEP_CODE = asyncio.sleep.__code__
+frame_at = sys._getframe
+
+
+def report_failed_step(
+    loop: asyncio.BaseEventLoop,
+    callback: Callable[..., object],
+    args: tuple[Any, ...],
+    context: Context,
+    error: BaseException,
+) -> None:
+    """Tell a loop's exception handler of what a callback has raised, as ``Handle._run`` does."""
+    handle = StepHandle(callback, args, loop, context)
+    shown = repr(handle).removeprefix("<StepHandle ").removesuffix(">")
+    loop.call_exception_handler(
+        {"message": f"Exception in callback {shown}", "exception": error, "handle": handle}
+    )
+
+
+def set_default_executor_silently(loop: asyncio.BaseEventLoop, executor: Any) -> None:
+    """Give a loop the executor it would otherwise make when it needs one first."""
+    loop._default_executor = executor  # type: ignore[attr-defined]
+
+
+def forbid_default_executor(loop: asyncio.BaseEventLoop) -> Any:
+    """Have a loop refuse further jobs, as ``shutdown_default_executor`` does; gives the executor.
+
+    That waits for the executor in a thread of its own.
+    """
+    loop._executor_shutdown_called = True  # type: ignore[attr-defined]
+    return loop._default_executor  # type: ignore[attr-defined]
+
+
+def default_executor_of(loop: asyncio.BaseEventLoop) -> Any:
+    """The executor for which ``None`` stands; None when there is none yet.
+
+    Raises:
+        RuntimeError: it was shut down.
+    """
+    loop._check_default_executor()  # type: ignore[attr-defined]
+    return loop._default_executor  # type: ignore[attr-defined]
+
+
+@contextlib.contextmanager
+def sets_in_order() -> Iterator[None]:
+    """While entered, ``asyncio.as_completed`` begins its coroutines in the order they were given.
+
+    It goes through a set of them, whose order is that of their addresses. The set is made by the
+    name ``set``, which is another function in that module meanwhile; sets of futures, which
+    ``asyncio.wait`` makes by the same name, stay sets. Checked on CPython 3.11, 3.12 and 3.13.
+    """
+    module: Any = asyncio.tasks
+    module.set = _set_in_order
+    try:
+        yield
+    finally:
+        vars(module).pop("set", None)
+
+
+def _set_in_order(*iterables: Any) -> Any:
+    if not iterables:
+        return set()
+    items = dict.fromkeys(*iterables)
+    return items if any(map(asyncio.iscoroutine, items)) else set(items)

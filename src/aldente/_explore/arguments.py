@@ -1,0 +1,161 @@
+"""Checks what users give for runs of whole programs."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from aldente import _asyncio_compat
+from aldente._explore.simulating import Rules
+from aldente._loops.simulated.choosing import Chooser, Option
+from aldente._records import ORDERS, Order
+from aldente._settings import Settings, parse_flag, parse_seconds
+from aldente._strategies.fifo import Fifo
+from aldente._strategies.random import Random
+from aldente.errors import InvalidSetting
+
+STRATEGIES = ("fifo", "random")
+
+
+def check_program(function: str, main: object) -> None:
+    """Refuse what is no coroutine function, and to run anything within a running loop.
+
+    Args:
+        function: the name of aldente's function.
+        main: what the user gave.
+
+    Raises:
+        InvalidSetting: it is no coroutine function.
+        RuntimeError: an event loop is running in this thread.
+    """
+    if not inspect.iscoroutinefunction(main):
+        if inspect.iscoroutine(main):
+            # Not awaited, and told of here.
+            main.close()
+        raise InvalidSetting(
+            "main", main, "It must be a coroutine function without arguments, not yet called."
+        )
+    if _asyncio_compat.is_loop_running_here():
+        raise RuntimeError(
+            f"aldente.{function}() cannot be called from a running event loop.\n"
+            "Mend: await the function instead, or run it in a thread of its own: "
+            f"await asyncio.to_thread(aldente.{function}, main)."
+        )
+
+
+def parse_rules(
+    *,
+    order: object = "any",
+    slack: object = 1.0,
+    seed: object = None,
+    max_steps: object = 100_000,
+    wall: object = False,
+    max_virtual_time: float = Settings().max_virtual_time,
+    debug: bool | None = None,
+) -> Rules:
+    """The rules that a user's arguments stand for.
+
+    Raises:
+        InvalidSetting: one has a wrong value.
+
+    >>> parse_rules(order="io").order
+    'io'
+    """
+    return Rules(
+        order=_parse_order(order),
+        slack=_parse_slack(slack),
+        seed=0 if seed is None else _parse_whole("seed", seed, 0, 2**64 - 1),
+        max_steps=_parse_whole("max_steps", max_steps, 1, 10**9),
+        wall=parse_flag("wall", wall),
+        max_virtual_time=max_virtual_time,
+        debug=debug,
+    )
+
+
+def parse_runs(name: str, value: object) -> int:
+    """How many runs a user wants.
+
+    Raises:
+        InvalidSetting: it is no whole number of at least 1.
+
+    >>> parse_runs("runs", 200)
+    200
+    """
+    return _parse_whole(name, value, 1, 10**12)
+
+
+def parse_strategy(value: object, seed: int) -> Chooser:
+    """The strategy that a user has named, or made.
+
+    Raises:
+        InvalidSetting: it is none.
+
+    >>> type(parse_strategy("random", 1)).__name__
+    'Random'
+    """
+    if value == "random":
+        return Random(seed)
+    if value == "fifo":
+        return Fifo()
+    if all(callable(getattr(value, name, None)) for name in ("start", "choose", "end")):
+        return _Checked(value)
+    allowed = f"Strategies are: {', '.join(STRATEGIES)}; or an object with start, choose and end."
+    raise InvalidSetting("strategy", value, allowed)
+
+
+def parse_end(name: str, value: object) -> float | None:
+    """How long something may take that a user limits, in real seconds; None for no limit.
+
+    Raises:
+        InvalidSetting: it is no number greater than 0.
+
+    >>> parse_end("max_seconds", 2)
+    2.0
+    """
+    return None if value is None else parse_seconds(name, value)
+
+
+class _Checked:
+    """A strategy of the user's, whose answers are looked at.
+
+    Args:
+        strategy: the strategy.
+    """
+
+    def __init__(self, strategy: Any) -> None:
+        self._strategy = strategy
+        self.start = strategy.start
+        self.end = strategy.end
+
+    def choose(self, count: int, options: Sequence[Option]) -> int:
+        """What the strategy chooses.
+
+        Raises:
+            InvalidSetting: there is no such option.
+        """
+        index = self._strategy.choose(count, options)
+        if isinstance(index, int) and 0 <= index < count:
+            return index
+        name = f"choice of {type(self._strategy).__name__}"
+        raise InvalidSetting(name, index, f"There were options 0 to {count - 1}.")
+
+
+def _parse_order(value: object) -> Order:
+    for order in ORDERS:
+        if value == order:
+            return order
+    raise InvalidSetting("order", value, f"Orders are: {', '.join(ORDERS)}.")
+
+
+def _parse_slack(value: object) -> float:
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < math.inf:
+        return float(value)
+    raise InvalidSetting("slack", value, "It must be a number of at least 0.")
+
+
+def _parse_whole(name: str, value: object, least: int, most: int) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
+        return value
+    raise InvalidSetting(name, value, f"It must be a whole number from {least} to {most:,}.")

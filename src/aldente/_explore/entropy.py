@@ -1,0 +1,142 @@
+"""Finds out whether a program depends on more than its schedule, and on what.
+
+The same schedule is run twice more, and the steps are compared. If they differ, something has
+escaped: what the program asked the world outside is looked for in a third run, in which each call
+of a function written in C is looked at.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+import time
+from collections.abc import Sequence
+from types import FrameType
+from typing import Any
+
+from aldente._explore.simulating import Main, Rules, Run, simulate
+from aldente._places import is_users, place_of
+from aldente._records import Schedule, Step
+from aldente._strategies.replay import Replay
+from aldente.errors import ReplayMismatch
+
+_HASHES = (
+    "the order of a set or of a dictionary of sets, which follows from addresses in memory or "
+    "from PYTHONHASHSEED"
+)
+
+# Functions of the world outside, by what is called.
+_SOURCES: dict[Any, str] = {
+    getattr(time, name): f"time.{name}()"
+    for name in (
+        *("time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns"),
+        *("process_time", "thread_time", "localtime", "gmtime"),
+    )
+} | {os.urandom: "os.urandom()", os.getpid: "os.getpid()", id: "id()"}
+_NAMES = {
+    "now": "datetime.now()",
+    "utcnow": "datetime.utcnow()",
+    "today": "date.today()",
+    "generate_time_safe": "uuid.uuid1()",
+}
+
+
+def likely_cause(main: Main, schedule: Schedule, rules: Rules) -> str:
+    """What a program seems to depend on beside its schedule; empty when it runs the same again.
+
+    Args:
+        main: the program.
+        schedule: the schedule of a run that has been.
+        rules: what held for it.
+    """
+    first = _again(main, schedule, rules)
+    second = _again(main, schedule, rules)
+    difference = _difference(first, second)
+    if difference is None:
+        return ""
+    sources = _sources_of(main, schedule, rules)
+    cause = f"the program calls {', '.join(sources)}" if sources else f"it may be {_HASHES}"
+    return f"two runs of one schedule differed {difference}; {cause}"
+
+
+def _again(main: Main, schedule: Schedule, rules: Rules) -> Run:
+    # Without the counts, so that it goes on where the options differ.
+    chooser = _Lenient(Schedule(schedule.choices))
+    return simulate(main, chooser, rules, is_traced=True)
+
+
+class _Lenient(Replay):
+    """Replays as far as that is possible, and then goes on as stock asyncio does."""
+
+    def choose(self, count: int, options: Sequence[object]) -> int:
+        try:
+            return super().choose(count, options)
+        except ReplayMismatch:
+            return 0
+
+
+def _difference(first: Run, second: Run) -> str | None:
+    """Where two runs differ at first, in words; None if they are the same."""
+    for number, (one, other) in enumerate(zip(first.steps, second.steps, strict=False)):
+        if one != other:
+            return f"at step {number} ({_words(one)}, then {_words(other)})"
+    if len(first.steps) != len(second.steps):
+        return f"in their numbers of steps ({len(first.steps):,} and {len(second.steps):,})"
+    if (first.choices, first.counts) != (second.choices, second.counts):
+        return "in their options"
+    if type(first.error) is not type(second.error):
+        return f"in how they ended ({first.error!r}, then {second.error!r})"
+    return None
+
+
+def _words(step: Step) -> str:
+    who = f"{step.task} at {step.place}" if step.task else step.place
+    return f"{who}, {step.time:g} s"
+
+
+def _sources_of(main: Main, schedule: Schedule, rules: Rules) -> list[str]:
+    """What the program calls of the world outside, each with a line of the user's."""
+    found: dict[str, str] = {}
+
+    def look(frame: FrameType, event: str, called: Any) -> None:
+        if event != "c_call":
+            return
+        name = _source_called(called)
+        if name is None or name in found:
+            return
+        caller: FrameType | None = frame
+        # Libraries may be between, but neither asyncio nor aldente asks for the program.
+        for _ in range(4):
+            if caller is None:
+                return
+            if _is_programs(caller.f_code.co_filename):
+                found[name] = f"{name} at {place_of(caller)}"
+                return
+            caller = caller.f_back
+
+    before = sys.getprofile()
+    sys.setprofile(look)
+    try:
+        _again(main, schedule, rules)
+    finally:
+        sys.setprofile(before)
+    return list(found.values())
+
+
+def _is_programs(path: str) -> bool:
+    """Whether code is the user's; what was typed in or made from a text is too."""
+    return is_users(path) or (path.startswith("<") and not path.startswith("<frozen"))
+
+
+def _source_called(called: Any) -> str | None:
+    try:
+        if called in _SOURCES:
+            return _SOURCES[called]
+    except TypeError:
+        return None
+    name = getattr(called, "__name__", "")
+    owner = getattr(called, "__self__", None)
+    if name in ("random", "getrandbits") and isinstance(owner, random.SystemRandom):
+        return "random.SystemRandom"
+    return _NAMES.get(name)

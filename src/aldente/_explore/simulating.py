@@ -1,0 +1,233 @@
+"""`simulate`: one run of a program on a simulated loop, from its beginning to the very end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import inspect
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from aldente import _asyncio_compat
+from aldente._diagnosis import await_graph
+from aldente._diagnosis import deadlock as diagnosis
+from aldente._diagnosis.stuck import stuck_tasks
+from aldente._diagnosis.waits import AwaitGraph
+from aldente._explore.reaching import can_reach
+from aldente._loops.draining import give_up
+from aldente._loops.ending import Limits, end_loop
+from aldente._loops.simulated.choosing import Chooser
+from aldente._loops.simulated.loop import SimulatedLoop
+from aldente._loops.simulated.randomness import seeded_randomness
+from aldente._loops.simulated.ready import START
+from aldente._loops.simulated.tracing import Tracer
+from aldente._loops.virtual.wall import NO_WALL, FollowingWall
+from aldente._records import Order, Schedule, Step
+from aldente._strategies.fifo import Fifo
+from aldente.errors import AldenteError, DeadlockError, InvalidSetting, ReplayMismatch
+
+Main = Callable[[], Coroutine[Any, Any, Any]]
+
+# What the clocks of the process show when a run begins that they follow: 1 January 2030, 00:00 UTC.
+_DATE = 1_893_456_000 * 1_000_000_000
+
+# What is left when the main task has ended: how many steps it may take, and how much loop time.
+_STEPS_OF_END = 20_000
+_SECONDS_OF_END = Limits(tasks=30.0, generators=60.0, executor=60.0)
+_REAL_SECONDS_OF_END = 10.0
+
+
+class Rules(NamedTuple):
+    """What holds for the runs of a program.
+
+    Attributes:
+        order: which resumptions may be held back.
+        slack: by which part of the time it has waited one may be held back longer.
+        seed: what the randomness of the program begins with.
+        max_steps: how many steps a run may take.
+        max_virtual_time: how far time may run, in seconds of loop time.
+        wall: whether the clocks of the process follow loop time.
+        debug: whether the loop is in asyncio's debug mode; None leaves it to asyncio.
+    """
+
+    order: Order = "any"
+    slack: float = 1.0
+    seed: int = 0
+    max_steps: int = 100_000
+    max_virtual_time: float = 10 * 365.25 * 86_400
+    wall: bool = False
+    debug: bool | None = None
+
+
+class Run(NamedTuple):
+    """What came of one run.
+
+    Attributes:
+        result: what the program returned.
+        error: what it raised, or why it was ended; None if all went well.
+        choices: the options that were chosen.
+        counts: among how many, each time.
+        steps: what was done, when that was asked for.
+        waiting: who waited for whom when nothing could happen any more; else None.
+        depends_on_threads: whether threads have called in that the schedule knows nothing of.
+    """
+
+    result: Any
+    error: BaseException | None
+    choices: list[int]
+    counts: list[int]
+    steps: list[Step]
+    waiting: AwaitGraph | None
+    depends_on_threads: bool
+
+    def schedule(self, rules: Rules) -> Schedule:
+        """The schedule of the run."""
+        return Schedule(
+            tuple(self.choices), tuple(self.counts), rules.order, rules.slack, rules.seed
+        )
+
+
+def simulate(
+    main: Main,
+    chooser: Chooser,
+    rules: Rules,
+    *,
+    is_traced: bool = False,
+    real_seconds: float | None = None,
+) -> Run:
+    """Run a program once; nothing that it raises escapes.
+
+    Args:
+        main: the program, a coroutine function without arguments.
+        chooser: decides its schedule; its run has been started.
+        rules: what holds for it.
+        is_traced: whether its steps are recorded.
+        real_seconds: how long it may take, in real seconds; None for no limit.
+    """
+    quiet: list[AwaitGraph] = []
+
+    def on_quiet(loop: SimulatedLoop) -> AldenteError | None:
+        graph = _graph_if_stuck(loop)
+        if graph is None:
+            return None
+        quiet.append(graph)
+        return DeadlockError(_name_of(main), 0.0)
+
+    loop = SimulatedLoop(
+        chooser,
+        order=rules.order,
+        slack=rules.slack,
+        max_steps=rules.max_steps,
+        max_seconds=rules.max_virtual_time,
+        real_seconds=real_seconds,
+        wall=FollowingWall(START, _DATE) if rules.wall else NO_WALL,
+        on_quiet=on_quiet,
+    )
+    if rules.debug is not None:
+        loop.set_debug(rules.debug)
+    tracer = Tracer(loop) if is_traced else None
+    result = error = waiting = None
+    with no_collection(), seeded_randomness(rules.seed), _asyncio_compat.sets_in_order():
+        try:
+            loop.main_task = task = loop.create_task(main())
+            result = loop.run_until_complete(task)
+        except BaseException as raised:
+            error = raised
+            if isinstance(error, DeadlockError):
+                waiting = quiet[0] if quiet else await_graph.snapshot(asyncio.all_tasks(loop))
+                error = _explained(main, waiting)
+            elif isinstance(error, (ReplayMismatch, InvalidSetting)):
+                loop.choose_by(Fifo())
+        error = _end(loop, error)
+        if tracer is not None:
+            tracer.stop()
+    chooser.end()
+    return Run(
+        result,
+        error,
+        loop.choices,
+        loop.counts,
+        tracer.steps if tracer is not None else [],
+        waiting,
+        loop.depends_on_threads,
+    )
+
+
+@contextlib.contextmanager
+def no_collection() -> Iterator[None]:
+    """While entered, no garbage is collected by itself.
+
+    Objects that are only part of circles would be finalised at moments that depend on how many
+    objects there are, and finalising them may run code of the program.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _end(loop: SimulatedLoop, error: BaseException | None) -> BaseException | None:
+    """End everything that is left on a loop, and close it; gives why the run failed."""
+    task = loop.main_task
+    if task is None:
+        loop.close()
+        return error
+    loop.allow_more(_STEPS_OF_END, sum(_SECONDS_OF_END), _REAL_SECONDS_OF_END)
+    try:
+        end_loop(loop, lambda: asyncio.all_tasks(loop), _SECONDS_OF_END, lambda: False)
+    except BaseException as raised:
+        error = error or raised
+        _give_up(loop)
+    finally:
+        if error is not None and task.done() and not task.cancelled():
+            # It is told of here; asyncio is not to log it.
+            task.exception()
+        loop.close()
+    return error
+
+
+def _give_up(loop: SimulatedLoop) -> None:
+    """Leave tasks as they are, silently."""
+    tasks = asyncio.all_tasks(loop)
+    give_up(tasks)
+    for task in tasks:
+        coroutine = task.get_coro()
+        if (
+            inspect.iscoroutine(coroutine)
+            and inspect.getcoroutinestate(coroutine) == "CORO_CREATED"
+        ):
+            coroutine.close()
+
+
+def _graph_if_stuck(loop: SimulatedLoop) -> AwaitGraph | None:
+    """Who waits for whom, if the main task waits for what no task that goes on can ever end."""
+    main = loop.main_task
+    if main is None or main.done():
+        return None
+    graph = await_graph.snapshot(asyncio.all_tasks(loop))
+    names = [task.name for task in graph.tasks]
+    if names.count(main.get_name()) != 1:
+        return None
+    numbers = stuck_tasks(graph)
+    if names.index(main.get_name()) not in numbers:
+        return None
+    stuck_names = {names[number] for number in numbers}
+    tasks = sorted(asyncio.all_tasks(loop), key=asyncio.Task.get_name)
+    stuck = [task for task in tasks if task.get_name() in stuck_names]
+    actors = [task for task in tasks if task.get_name() not in stuck_names]
+    return None if can_reach(loop, actors, stuck) else graph
+
+
+def _explained(main: Main, graph: AwaitGraph) -> DeadlockError:
+    error = DeadlockError(_name_of(main), 0.0)
+    error.add_note(diagnosis.explain(graph, main=None, folder=Path.cwd()))
+    return error
+
+
+def _name_of(main: Main) -> str:
+    return getattr(main, "__qualname__", repr(main))

@@ -1,0 +1,159 @@
+"""Tokens: schedules in a printable form.
+
+A token is the version and, in URL-safe base 64 without padding: flags; slack, seed and digest where
+they are there; each choice that is not 0, with how many choices were 0 before it; a checksum of all
+that. Nothing in it depends on the machine, and reading it only ever computes numbers.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+import struct
+import zlib
+from collections.abc import Iterable, Iterator
+
+from aldente._records import Schedule
+from aldente.errors import InvalidToken
+
+_VERSION = "1"
+_IS_IO, _HAS_SLACK, _HAS_SEED, _HAS_DIGEST = 1, 2, 4, 8
+_FLAGS = _IS_IO | _HAS_SLACK | _HAS_SEED | _HAS_DIGEST
+
+# No run has more choices, so that a token can't ask for all memory.
+_MOST_CHOICES = 50_000_000
+
+
+def digest_of(counts: Iterable[int]) -> int:
+    """A sum of 16 bits over how many options there were at each choice of a run.
+
+    >>> digest_of([2, 3]), digest_of([3, 2])
+    (8647, 8208)
+    """
+    return zlib.crc32(b"".join(_number(count) for count in counts)) & 0xFFFF
+
+
+def encode(schedule: Schedule) -> str:
+    """The token of a schedule.
+
+    >>> encode(Schedule(choices=(0, 0, 1)))
+    '1AKHFyw'
+    """
+    flags = _IS_IO if schedule.order == "io" else 0
+    parts = []
+    if schedule.slack != 1.0:
+        flags |= _HAS_SLACK
+        parts.append(struct.pack(">d", schedule.slack))
+    if schedule.seed:
+        flags |= _HAS_SEED
+        parts.append(_number(schedule.seed))
+    digest = digest_of(schedule.counts) if schedule.counts else schedule.digest
+    if digest is not None:
+        flags |= _HAS_DIGEST
+        parts.append(struct.pack(">H", digest))
+    zeros = 0
+    for choice in schedule.choices:
+        if choice == 0:
+            zeros += 1
+            continue
+        if zeros < 8 and choice < 16:
+            parts.append(bytes([0x80 | zeros << 4 | choice]))
+        else:
+            parts.append(b"\0" + _number(zeros) + _number(choice))
+        zeros = 0
+    payload = bytes([flags]) + b"".join(parts)
+    return _VERSION + base64.urlsafe_b64encode(payload + _checksum(payload)).decode().rstrip("=")
+
+
+def decode(token: str) -> Schedule:
+    """The schedule that a token stands for.
+
+    Raises:
+        InvalidToken: it stands for none.
+
+    >>> decode("1AKHFyw").choices
+    (0, 0, 1)
+    """
+    payload = _payload_of(token)
+    flags = payload[0]
+    if flags & ~_FLAGS:
+        raise InvalidToken(token, "It has parts that this version of aldente does not know.")
+    rest = iter(payload[1:])
+    try:
+        slack = struct.unpack(">d", _take(rest, 8))[0] if flags & _HAS_SLACK else 1.0
+        seed = _read_number(rest) if flags & _HAS_SEED else 0
+        digest = struct.unpack(">H", _take(rest, 2))[0] if flags & _HAS_DIGEST else None
+        choices = _read_choices(rest)
+    except (StopIteration, OverflowError):
+        raise InvalidToken(token, "It ends in the middle, or its numbers are too great.") from None
+    if not (math.isfinite(slack) and slack >= 0):
+        raise InvalidToken(token, "Its slack is no number of at least 0.")
+    order = "io" if flags & _IS_IO else "any"
+    return Schedule(choices, (), order, slack, seed, digest)  # type: ignore[arg-type]
+
+
+def _payload_of(token: object) -> bytes:
+    if not isinstance(token, str):
+        raise InvalidToken(token, f"It must be a text, not {type(token).__name__}.")
+    if len(token) < 5:
+        raise InvalidToken(token, "It is too short.")
+    if token[0] != _VERSION:
+        raise InvalidToken(token, f"Its version, {token[0]!r}, is not known to this aldente.")
+    try:
+        text = token[1:].encode("ascii")
+        data = base64.b64decode(text + b"=" * (-len(text) % 4), b"-_", validate=True)
+    except (UnicodeEncodeError, binascii.Error):
+        raise InvalidToken(token, "It has characters that no token has.") from None
+    payload, checksum = data[:-2], data[-2:]
+    # The last character has bits that mean nothing, and are 0.
+    is_whole = base64.urlsafe_b64encode(data).rstrip(b"=") == text
+    if not is_whole or len(payload) < 1 or _checksum(payload) != checksum:
+        raise InvalidToken(token, "Its checksum is wrong: a part of it is missing or has changed.")
+    return payload
+
+
+def _checksum(payload: bytes) -> bytes:
+    return struct.pack(">H", zlib.crc32(_VERSION.encode() + payload) & 0xFFFF)
+
+
+def _read_choices(rest: Iterator[int]) -> tuple[int, ...]:
+    choices: list[int] = []
+    for byte in rest:
+        if byte & 0x80:
+            zeros, choice = byte >> 4 & 7, byte & 15
+        elif byte == 0:
+            zeros, choice = _read_number(rest), _read_number(rest)
+        else:
+            raise StopIteration
+        if zeros + len(choices) > _MOST_CHOICES:
+            raise OverflowError
+        choices.extend([0] * zeros)
+        choices.append(choice)
+    return tuple(choices)
+
+
+def _number(number: int) -> bytes:
+    """A number of at least 0, seven bits in each byte, the lowest first."""
+    found = bytearray()
+    while number > 0x7F:
+        found.append(number & 0x7F | 0x80)
+        number >>= 7
+    found.append(number)
+    return bytes(found)
+
+
+def _read_number(rest: Iterator[int]) -> int:
+    number = shift = 0
+    while True:
+        byte = next(rest)
+        number |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return number
+        shift += 7
+        if shift > 70:
+            raise OverflowError
+
+
+def _take(rest: Iterator[int], count: int) -> bytes:
+    return bytes(next(rest) for _ in range(count))

@@ -1,0 +1,108 @@
+"""What a schedule is made of: who chooses, and among what."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from aldente import _asyncio_compat
+
+
+class Kind(enum.Enum):
+    """What an option does."""
+
+    RESUME = "resume"
+    BEGIN_JOB = "begin a job"
+    GO_ON_WITH_JOB = "go on with a job"
+    END_JOB = "end a job"
+    TIME = "let time pass"
+    PICK = "pick"
+
+
+class Option(NamedTuple):
+    """What is known about one of the ways in which a run can go on.
+
+    Attributes:
+        kind: what it does.
+        who: the name of the task that goes on, or of the function that an executor runs; empty when
+            it is nobody's.
+        task: the task that goes on; None for the other kinds.
+        woken_by: the future that has woken the task; None when it goes on by itself.
+    """
+
+    kind: Kind
+    who: str = ""
+    task: Any = None
+    woken_by: Any = None
+
+
+# What is ready: the number of plain callbacks that were there before it, what is called, with which
+# context and arguments, and until when it may be held if it has waited, or 0.
+Entry = tuple[int, Any, Any, Any, float]
+
+
+class Options(Sequence[Option]):
+    """The options of a choice, the oldest first; "let time pass" is the last if it is there.
+
+    An option is only described when it is asked for.
+
+    Args:
+        entries: what is ready.
+        may_time_pass: whether time may pass now.
+    """
+
+    __slots__ = ("_entries", "_may_time_pass")
+
+    def __init__(self, entries: Sequence[Entry], may_time_pass: Callable[[], bool]) -> None:
+        self._entries = entries
+        self._may_time_pass = may_time_pass
+
+    def __len__(self) -> int:
+        return len(self._entries) + self._may_time_pass()
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[place] for place in range(*index.indices(len(self)))]
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        if index == len(self._entries):
+            return Option(Kind.TIME)
+        return describe(self._entries[index])
+
+    def __iter__(self) -> Iterator[Option]:
+        return (self[index] for index in range(len(self)))
+
+
+def describe(entry: Entry) -> Option:
+    """What is known about something that is ready."""
+    _, callback, _, args, _ = entry
+    task = _asyncio_compat.task_of_step(callback)
+    if task is not None:
+        return Option(Kind.RESUME, task.get_name(), task, args[0] if args else None)
+    job = callback.__self__
+    return Option(job.kind, job.who)
+
+
+class Chooser(Protocol):
+    """Decides the choices of runs; it is asked for one run after the other."""
+
+    def start(self) -> bool:
+        """A run is to begin; whether there is one left that is worth it."""
+        ...
+
+    def choose(self, count: int, options: Sequence[Option]) -> int:
+        """Choose one of the ways in which the run can go on.
+
+        Args:
+            count: how many there are; two at least.
+            options: what is known about them. Option 0 is what stock asyncio would do. They are
+                only valid during the call.
+
+        Returns:
+            The number of an option, from 0.
+        """
+        ...
+
+    def end(self) -> None:
+        """The run has ended."""

@@ -1,0 +1,124 @@
+"""The exceptions of simulated runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aldente.errors import AldenteError
+
+
+class OutsideSimulation(AldenteError, RuntimeError):
+    """Simulated code touched the world outside, of which no schedule can tell the timing.
+
+    Args:
+        called: the method of the loop that was called.
+        touched: what it would have touched, for example ``"a real socket"``.
+        place: the user's file and line; empty when none is known.
+        mend: what to do instead.
+
+    >>> OutsideSimulation("loop.create_server()", "a real socket", "app.py:3", "...").touched
+    'a real socket'
+    """
+
+    def __init__(self, called: str, touched: str, place: str, mend: str) -> None:
+        self.called = called
+        self.touched = touched
+        self.place = place
+        self.mend = mend
+        super().__init__(called, touched, place, mend)
+
+    def __str__(self) -> str:
+        where = f" at {self.place}" if self.place else ""
+        return (
+            f"{self.called} needs {self.touched}, but was called in a simulated run{where}.\n"
+            "A simulated run depends on nothing but its schedule, so that it can be run again; the "
+            "world outside has timings of its own.\n"
+            f"Mend: {self.mend}."
+        )
+
+
+class LivelockError(AldenteError):
+    """A simulated run took more steps than it may, and was ended.
+
+    Args:
+        steps: how many steps it may take.
+        busy: a line for each task and callback that kept it going.
+
+    >>> LivelockError(100_000, ["'poller' at app.py:12: 1,000 of the last 1,000 steps"]).steps
+    100000
+    """
+
+    def __init__(self, steps: int, busy: Sequence[str]) -> None:
+        self.steps = steps
+        self.busy = list(busy)
+        super().__init__(steps, self.busy)
+
+    def __str__(self) -> str:
+        lines = "".join(f"\n  {line}" for line in self.busy[:10])
+        return (
+            f"Livelock: the run had not ended after {self.steps:,} steps. What kept it going:"
+            f"{lines}\n"
+            "Mend: have what goes round wait for what it needs, or cancel it when nobody needs it "
+            "any more; a program that does need more steps may take them with max_steps."
+        )
+
+
+class ReplayMismatch(AldenteError):
+    """A run that was to go as recorded met other options, so that it can't be the same run.
+
+    Args:
+        choice: the number of the choice, from 0.
+        recorded: what was recorded there, in words.
+        met: what was met, in words.
+        cause: the likely cause, in words.
+
+    >>> ReplayMismatch(3, "2 options", "3 options", "the program has changed").choice
+    3
+    """
+
+    def __init__(self, choice: int, recorded: str, met: str, cause: str) -> None:
+        self.choice = choice
+        self.recorded = recorded
+        self.met = met
+        self.cause = cause
+        super().__init__(choice, recorded, met, cause)
+
+    def __str__(self) -> str:
+        return (
+            f"The run did not go as recorded: at choice {self.choice} there were {self.met}, "
+            f"recorded were {self.recorded}.\n"
+            f"Likely cause: {self.cause}."
+        )
+
+
+class InvalidToken(AldenteError, ValueError):
+    """A token does not stand for a schedule.
+
+    Args:
+        token: what was given.
+        reason: what is wrong with it, as a sentence.
+
+    >>> print(InvalidToken("x", "It is too short."))
+    'x' is no token of a schedule. It is too short.
+    Mend: copy the token as it was printed, all of it.
+    """
+
+    def __init__(self, token: object, reason: str) -> None:
+        self.token = token
+        self.reason = reason
+        super().__init__(token, reason)
+
+    def __str__(self) -> str:
+        shown = repr(self.token)
+        if len(shown) > 100:
+            shown = f"{shown[:97]}..."
+        return (
+            f"{shown} is no token of a schedule. {self.reason}\n"
+            "Mend: copy the token as it was printed, all of it."
+        )
+
+
+for _kind in list(vars().values()):
+    if isinstance(_kind, type) and _kind.__module__ == __name__:
+        # As users see and catch them.
+        _kind.__module__ = "aldente.errors"

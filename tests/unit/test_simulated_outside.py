@@ -1,0 +1,382 @@
+"""Threads, streams and the world outside in a simulated run."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import inspect
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import aiosqlite
+import anyio
+import anyio.to_thread
+import pytest
+
+import aldente
+from aldente._explore.simulating import Rules, Run, simulate
+from aldente._loops.simulated.loop import SimulatedLoop
+from aldente._strategies.fifo import Fifo
+from aldente._strategies.random import Random
+
+Main = Callable[[], Coroutine[Any, Any, object]]
+
+NO_SOCKET: Any = None
+
+
+def run(main: Main, chooser: Any = None) -> Run:
+    """Run a program, and have it not fail."""
+    result = simulate(main, chooser or Fifo(), Rules())
+    if result.error is not None:
+        raise result.error
+    return result
+
+
+def orders_of(main: Main, runs: int) -> set[Any]:
+    """What a program returns under many schedules."""
+    chooser = Random(1)
+    return {run(main, chooser).result for _ in range(runs)}
+
+
+# Executors.
+
+
+def test_a_thread_and_the_loop_take_turns() -> None:
+    """A thread that calls in goes on before the loop does, or after; nothing else happens between."""
+
+    async def main() -> str:
+        loop = asyncio.get_running_loop()
+        seen: list[str] = []
+
+        def work() -> None:
+            seen.append("before")
+            loop.call_soon_threadsafe(seen.append, "loop")
+            seen.append("after")
+
+        await asyncio.to_thread(work)
+        return " ".join(seen)
+
+    assert orders_of(main, 30) == {"before loop after", "before after loop"}
+
+
+def test_jobs_begin_and_end_in_any_order() -> None:
+    """Which of two jobs begins first, and whose end is noticed first, are choices."""
+
+    async def main() -> tuple[str, str]:
+        begun: list[str] = []
+        ended: list[str] = []
+
+        async def work(name: str) -> None:
+            await asyncio.to_thread(begun.append, name)
+            ended.append(name)
+
+        await asyncio.gather(work("a"), work("b"))
+        return "".join(begun), "".join(ended)
+
+    assert orders_of(main, 60) == {("ab", "ab"), ("ab", "ba"), ("ba", "ab"), ("ba", "ba")}
+
+
+def test_a_race_between_a_thread_and_the_loop_is_found() -> None:
+    """A thread that reads, calls in and writes loses what the loop has written in between."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        counter = 0
+
+        def work() -> None:
+            nonlocal counter
+            before = counter
+            loop.call_soon_threadsafe(int)
+            counter = before + 1
+
+        async def add() -> None:
+            nonlocal counter
+            await asyncio.sleep(0)
+            counter += 1
+
+        await asyncio.gather(asyncio.to_thread(work), add())
+        assert counter == 2
+
+    failure = aldente.search(main).failure
+    assert failure is not None
+    with pytest.raises(AssertionError):
+        aldente.replay(main, failure.token)
+
+
+def test_a_pool_of_processes_does_its_jobs() -> None:
+    """A job of another process is waited for, and gives its result."""
+
+    async def main() -> list[int]:
+        loop = asyncio.get_running_loop()
+        with concurrent.futures.ProcessPoolExecutor(2) as pool:
+            return list(
+                await asyncio.gather(*(loop.run_in_executor(pool, pow, 2, n) for n in range(3)))
+            )
+
+    assert run(main).result == [1, 2, 4]
+
+
+def test_a_job_that_nobody_wants_any_more_does_not_begin() -> None:
+    """A job that is cancelled before it has begun is not done; it may as well have begun."""
+
+    async def main() -> tuple[str, ...]:
+        done: list[str] = []
+        future = asyncio.get_running_loop().run_in_executor(None, done.append, "done")
+        future.cancel()
+        await asyncio.sleep(0)
+        await asyncio.sleep(1)
+        return tuple(done)
+
+    assert orders_of(main, 20) == {(), ("done",)}
+
+
+def test_an_executor_that_was_shut_down_refuses() -> None:
+    """The errors of executors come where the job is given, as on any loop."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        pool = concurrent.futures.ThreadPoolExecutor(1)
+        pool.shutdown()
+        with pytest.raises(RuntimeError, match="cannot schedule new futures after shutdown"):
+            loop.run_in_executor(pool, print)
+        await asyncio.to_thread(int)
+        await loop.shutdown_default_executor()
+        with pytest.raises(RuntimeError, match="Executor shutdown has been called"):
+            loop.run_in_executor(None, print)
+
+    run(main)
+
+
+def test_a_job_that_sleeps_is_waited_for() -> None:
+    """A job takes real time but no loop time, so that a time-out beside it does not fire."""
+
+    async def main() -> float:
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(0.001):
+            await asyncio.to_thread(time.sleep, 0.05)
+        return loop.time()
+
+    assert run(main).result == 100_000
+
+
+def test_a_job_that_waits_for_ever_is_a_deadlock() -> None:
+    """A thread that waits for what only the loop could do ends as a deadlock, and is set free."""
+    never = threading.Event()
+
+    async def main() -> None:
+        await asyncio.to_thread(never.wait)
+
+    result = simulate(main, Fifo(), Rules(), real_seconds=20)
+    never.set()
+    assert isinstance(result.error, aldente.DeadlockError)
+
+
+def test_runs_with_threads_are_the_same_again() -> None:
+    """Steps, choices and options of a program with threads are those of its schedule."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+
+        def work(number: int) -> int:
+            for _ in range(2):
+                loop.call_soon_threadsafe(int)
+            return asyncio.run_coroutine_threadsafe(asyncio.sleep(1, number), loop).result()
+
+        await asyncio.gather(*(asyncio.to_thread(work, number) for number in range(2)))
+
+    first, second = (simulate(main, Random(3), Rules(), is_traced=True) for _ in range(2))
+    assert first.error is None
+    assert first.steps == second.steps
+    assert (first.choices, first.counts) == (second.choices, second.counts)
+
+
+# Threads of others.
+
+
+def test_aiosqlite_works() -> None:
+    """The thread of aiosqlite is waited for, before time moves and before a deadlock is called."""
+
+    async def main() -> list[Any]:
+        async def store(number: int) -> Any:
+            async with aiosqlite.connect(":memory:") as database:
+                await database.execute("create table numbers (number)")
+                await database.execute("insert into numbers values (?)", (number,))
+                async with database.execute("select number from numbers") as cursor:
+                    return await cursor.fetchall()
+
+        async with asyncio.timeout(1):
+            return list(await asyncio.gather(store(1), store(2)))
+
+    exploration = aldente.search(main, runs=5)
+    assert exploration.failure is None, exploration.failure.report()
+    result = run(main)
+    assert result.result == [[(1,)], [(2,)]]
+    assert result.depends_on_threads
+
+
+def test_threads_of_anyio_work() -> None:
+    """anyio.to_thread.run_sync gives its result, and anyio.from_thread reaches the loop."""
+
+    async def main() -> tuple[int, int]:
+        async def answer() -> int:
+            await anyio.sleep(1)
+            return 42
+
+        def work() -> int:
+            return anyio.from_thread.run(answer)
+
+        with anyio.fail_after(60):
+            return await anyio.to_thread.run_sync(int), await anyio.to_thread.run_sync(work)
+
+    exploration = aldente.search(main, runs=3)
+    assert exploration.failure is None, exploration.failure.report()
+    assert run(main).result == (0, 42)
+
+
+def test_a_thread_that_is_busy_is_waited_for() -> None:
+    """A thread that calls in after a while does so before loop time moves."""
+
+    async def main() -> float:
+        loop = asyncio.get_running_loop()
+        future = loop.create_future()
+
+        def work() -> None:
+            time.sleep(0.1)
+            loop.call_soon_threadsafe(future.set_result, loop.time())
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        async with asyncio.timeout(5):
+            when: float = await future
+        thread.join()
+        return when
+
+    assert run(main).result == 100_000
+
+
+# The world outside.
+
+
+@pytest.mark.parametrize(
+    ("call", "touched"),
+    [
+        (lambda: asyncio.open_connection("127.0.0.1", 1), "a real socket"),
+        (lambda: asyncio.start_server(print, "127.0.0.1", 0), "a real socket"),
+        (lambda: asyncio.create_subprocess_exec("true"), "another process"),
+        (lambda: asyncio.create_subprocess_shell("true"), "another process"),
+        (lambda: asyncio.get_running_loop().getaddrinfo("localhost", 80), "the name service"),
+        (lambda: asyncio.get_running_loop().sock_recv(NO_SOCKET, 1), "a real socket"),
+        (lambda: asyncio.get_running_loop().add_reader(0, print), "a real socket"),
+        (lambda: asyncio.get_running_loop().add_signal_handler(signal.SIGINT, print), "a signal"),
+    ],
+)
+def test_the_world_outside_is_refused_at_the_users_line(
+    call: Callable[[], Any], touched: str
+) -> None:
+    """Real sockets, processes and signals raise OutsideSimulation, which names line and way out."""
+
+    async def main() -> None:
+        answer = call()
+        if inspect.isawaitable(answer):
+            await answer
+
+    failure = aldente.search(main).failure
+    assert failure is not None
+    error = failure.exception
+    assert isinstance(error, aldente.OutsideSimulation)
+    assert error.touched == touched
+    file, _, line = error.place.rpartition(":")
+    assert os.path.samefile(file, __file__)
+    assert int(line) > 0
+    assert "Mend: " in str(error)
+
+
+def test_every_method_that_needs_the_world_is_refused() -> None:
+    """No method of event loops is left that would fail in asyncio's own words."""
+    known = {
+        name
+        for name, method in vars(asyncio.AbstractEventLoop).items()
+        if not name.startswith("_") and callable(method)
+    }
+    left = [
+        name
+        for name in sorted(known)
+        if getattr(SimulatedLoop, name) is getattr(asyncio.AbstractEventLoop, name)
+    ]
+    assert left == []
+
+
+# Streams.
+
+
+def test_a_connection_ends_as_a_socket_does() -> None:
+    """EOF, a closed writer and an aborted connection are what they are with sockets."""
+
+    async def main() -> list[object]:
+        (reader, writer), (other_reader, other_writer) = aldente.stream_pair()
+        writer.write(b"last words")
+        writer.write_eof()
+        seen: list[object] = [await other_reader.read(), other_reader.at_eof()]
+        other_writer.write(b"answer")
+        seen.append(await reader.readexactly(6))
+        other_writer.transport.abort()
+        try:
+            await reader.read()
+        except ConnectionResetError:
+            seen.append("reset")
+        writer.close()
+        with pytest.raises(RuntimeError, match="after write_eof"):
+            writer.write(b"more")
+        return seen
+
+    assert run(main).result == [b"last words", True, b"answer", "reset"]
+
+
+def test_readers_of_different_connections_go_on_in_any_order() -> None:
+    """What arrives on two connections is read in any order, also with order="io"."""
+
+    async def main() -> str:
+        pairs = [aldente.stream_pair() for _ in range(2)]
+        order: list[str] = []
+
+        async def read(name: str, reader: asyncio.StreamReader) -> None:
+            await reader.readexactly(1)
+            order.append(name)
+
+        tasks = [
+            asyncio.create_task(read(name, pair[1][0]))
+            for name, pair in zip("ab", pairs, strict=True)
+        ]
+        await asyncio.sleep(0)
+        for pair in pairs:
+            pair[0][1].write(b"x")
+        await asyncio.gather(*tasks)
+        for one, other in pairs:
+            one[1].close()
+            other[1].close()
+        return "".join(order)
+
+    chooser = Random(1)
+    found = {simulate(main, chooser, Rules(order="io")).result for _ in range(20)}
+    assert found == {"ab", "ba"}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="its default loop is another one")
+def test_streams_in_memory_work_on_any_loop() -> None:
+    """A pair of streams is not bound to simulated runs."""
+
+    async def main() -> bytes:
+        (reader, writer), (_, other) = aldente.stream_pair()
+        other.write(b"hello")
+        other.close()
+        try:
+            return await reader.read()
+        finally:
+            writer.close()
+
+    assert asyncio.run(main()) == b"hello"
