@@ -41,7 +41,7 @@ IS_SLOW = "takes real time: a second for each, to make a hundred objects and col
 
 _ALL = ("virtual", "simulated", "random")
 
-# What a schedule may change, as asyncio does not promise it: each of these tests was read.
+# What a schedule may change, as asyncio does not promise it.
 ORDER = (
     "it takes a task that was woken to have gone on after one sleep(0), or two sleeps of which one is "
     "up to twice as long to end in that order"
