@@ -10,11 +10,8 @@ from aldente._explore.simulating import Rules
 from aldente._loops.simulated.choosing import Chooser
 from aldente._records import ORDERS, Order
 from aldente._settings import Settings, parse_flag, parse_seconds
-from aldente._strategies.fifo import Fifo
-from aldente._strategies.random import Random
+from aldente._strategies.naming import GROUP, STRATEGIES, is_strategy, make_strategy
 from aldente.errors import InvalidSetting
-
-STRATEGIES = ("fifo", "random")
 
 
 def check_program(function: str, main: object) -> None:
@@ -93,13 +90,13 @@ def parse_strategy(value: object, seed: int) -> Chooser:
     >>> type(parse_strategy("random", 1)).__name__
     'Random'
     """
-    if value == "random":
-        return Random(seed)
-    if value == "fifo":
-        return Fifo()
-    if all(callable(getattr(value, name, None)) for name in ("start", "choose", "end")):
-        return value  # type: ignore[return-value]
-    allowed = f"Strategies are: {', '.join(STRATEGIES)}; or an object with start, choose and end."
+    found = make_strategy(value, seed) if isinstance(value, str) else value
+    if is_strategy(found):
+        return found
+    allowed = (
+        f"Strategies are: {', '.join(STRATEGIES)}; those of other packages, by their entry points "
+        f"in the group {GROUP}; or an object with start, choose and end."
+    )
     raise InvalidSetting("strategy", value, allowed)
 
 
