@@ -61,7 +61,8 @@ from aldente.errors import (
 )
 
 if TYPE_CHECKING:
-    from aldente._explore.searching import Exploration, Failure, replay, search
+    from aldente._explore.failures import Exploration, Failure
+    from aldente._explore.searching import replay, search
     from aldente._explore.standalone import run
     from aldente._loops.settling import eventually, settle
     from aldente._loops.simulated.streams import stream_pair
@@ -72,8 +73,8 @@ if TYPE_CHECKING:
 # Where the names are for which pytest or asyncio has to be imported, so when they are first used.
 _HOMES = {
     "Clock": "aldente._loops.virtual.clock",
-    "Exploration": "aldente._explore.searching",
-    "Failure": "aldente._explore.searching",
+    "Exploration": "aldente._explore.failures",
+    "Failure": "aldente._explore.failures",
     "allow": "aldente._plugin.findings.allowing",
     "eventually": "aldente._loops.settling",
     "real_time": "aldente._plugin.virtual_time",
