@@ -60,6 +60,10 @@ def _select(steps: Sequence[Step]) -> list[int]:
             chosen.add(number)
             tasks.update((step.task, held))
             chosen.update(_step_after(steps, number, held))
+            if not step.task:
+                woken = _woken_by_time(steps, number, held)
+                chosen.update(woken)
+                tasks.update(steps[place].task for place in woken)
         elif not step.is_cancelled:
             continue
         chosen.add(number)
@@ -69,6 +73,9 @@ def _select(steps: Sequence[Step]) -> list[int]:
     if last is not None:
         chosen.add(last)
         chosen.update(_waker(steps, last))
+    if not chosen.difference([last]):
+        # It fails in stock order: nobody stands out.
+        tasks = {step.task for step in steps}
     tasks.discard("")
     involved = {number for number, step in enumerate(steps) if step.task in tasks and step.at}
     if len(chosen | involved) <= _FEW:
@@ -82,6 +89,15 @@ def _waker(steps: Sequence[Step], number: int) -> list[int]:
     step = steps[number]
     for place in reversed(range(number)):
         if step.woken_by not in ("", step.task) and steps[place].task == step.woken_by:
+            return [place]
+    return []
+
+
+def _woken_by_time(steps: Sequence[Step], number: int, held: str) -> list[int]:
+    """The first step of a task whose sleep was over when time went on."""
+    for place in range(number + 1, len(steps)):
+        step = steps[place]
+        if step.waited_for == "sleep" and step.task != held and step.time == steps[number].time:
             return [place]
     return []
 
@@ -105,11 +121,10 @@ def _lines_of(steps: Sequence[Step], number: int, width: int, folder: Path) -> l
         source = source_line(step.at)
         where = f"{place}  {source}" if source else str(place)
     else:
-        where = step.place if step.task else ""
+        where = step.place if step.task else _words_about(step)
     lines = [f"  {mark} {_time(steps, number)}{_who(step):<{width}}  {where}".rstrip()]
-    words = _words_about(step)
-    if words:
-        lines.append(f"{'':<{width + 6 + len(_time(steps, number))}}{words}")
+    if step.task:
+        lines.append(f"{'':<{width + 6 + len(_time(steps, number))}}{_words_about(step)}")
     return lines
 
 
@@ -122,10 +137,13 @@ def _words_about(step: Step) -> str:
     """What is to be said about a step: how it came, and whom it has overtaken."""
     parts = []
     if not step.task:
-        is_time = step.choice is not None and step.place.startswith("_set_result")
-        parts.append("time goes on" if is_time else f"calls {step.place}")
+        if step.choice is not None and step.place.startswith("_set_result"):
+            return f"time goes on, while {step.choice.instead_of!r} is ready"
+        parts.append(f"calls {step.place}")
     elif step.is_cancelled:
-        by = f" by {step.woken_by!r}" if step.woken_by else ""
+        # Who was ready already is not woken by the one who cancels it.
+        is_known = step.woken_by not in ("", step.task)
+        by = f" by {step.woken_by!r}" if is_known else ""
         parts.append(f"is cancelled{by}" + (f" in {step.waited_for}" if step.waited_for else ""))
     elif step.waited_for:
         is_told = step.woken_by != step.task and _is_task_name(step.woken_by)

@@ -69,6 +69,8 @@ def _words_about(shrinking: Shrinking) -> str:
     after = _switches(shrinking.after)
     if shrinking.outcome == "unrepeatable":
         return f"It did not fail again in the same way in {tried}, so its schedule is as it was."
+    if not shrinking.after:
+        return "It fails in stock order, so its schedule says nothing."
     start = f"Its schedule has {after} away from stock order, of {shrinking.before:,} at first"
     if shrinking.outcome == "least":
         return f"{start}: after {tried} it is known that no fewer do."

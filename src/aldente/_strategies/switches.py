@@ -40,7 +40,10 @@ class SwitchCounter:
         is_switch = (
             choice != 0
             and key != self._ahead
-            and not all(self._is_held(number, options) for number in range(choice))
+            and (
+                self._is_held(choice, options)
+                or not all(self._is_held(number, options) for number in range(choice))
+            )
         )
         for number in range(choice):
             self._held[options.key(number)] = options.place(number)
