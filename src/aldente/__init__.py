@@ -59,7 +59,8 @@ if TYPE_CHECKING:
     from aldente._doubles.gates import Gate
     from aldente._doubles.ordering import assert_order, assert_overlap
     from aldente._doubles.patching import patch
-    from aldente._explore.searching import Exploration, Failure, replay, search
+    from aldente._explore.failures import Exploration, Failure
+    from aldente._explore.searching import replay, search
     from aldente._explore.standalone import run
     from aldente._loops.settling import eventually, settle
     from aldente._loops.simulated.streams import stream_pair
@@ -97,8 +98,8 @@ _HOMES = {
     "DoubleMisused": "aldente.errors",
     "Doubles": "aldente._doubles.collection",
     "EndlessTimeError": "aldente.errors",
-    "Exploration": "aldente._explore.searching",
-    "Failure": "aldente._explore.searching",
+    "Exploration": "aldente._explore.failures",
+    "Failure": "aldente._explore.failures",
     "Gate": "aldente._doubles.gates",
     "InvalidToken": "aldente.errors",
     "LivelockError": "aldente.errors",

@@ -33,6 +33,15 @@ def is_users(path: str) -> bool:
     return os.path.isabs(path) and not os.path.realpath(path).startswith(_folders_of_others())
 
 
+def is_programs(path: str) -> bool:
+    """Whether code is of a program: the user's, or what was typed in or made from a text.
+
+    >>> is_programs("<stdin>"), is_programs("<frozen os>")
+    (True, False)
+    """
+    return is_users(path) or (path.startswith("<") and not path.startswith("<frozen"))
+
+
 def is_own(path: str) -> bool:
     """Whether a source file is aldente's.
 

@@ -133,6 +133,22 @@ class Schedule:
     digest: int | None = None
 
 
+class Choice(NamedTuple):
+    """Which of several ways a run has gone on.
+
+    Attributes:
+        number: the number of the choice in its run, from 0.
+        option: the option that was chosen; 0 is what stock asyncio does.
+        instead_of: the task that option 0 would have let go on; empty when it is nobody's.
+        is_switch: whether it is a context switch away from stock order.
+    """
+
+    number: int
+    option: int
+    instead_of: str
+    is_switch: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One step of a simulated run.
@@ -142,12 +158,42 @@ class Step:
         place: the user's file and line where it goes on, or the name of the callback.
         woken_by: what has made it ready: a task, a callback, or empty when nothing is known.
         time: loop time, in seconds since the run began.
+        at: the place as a value; None when it is none of the user's.
+        waited_for: what it waited for, as the function of the library is called in which it did;
+            empty for a first step.
+        is_cancelled: whether a cancellation is raised where it goes on.
+        choice: the choice by which it is next; None if there was none.
     """
 
     task: str
     place: str
     woken_by: str
     time: float
+    at: SourcePlace | None = None
+    waited_for: str = ""
+    is_cancelled: bool = False
+    choice: Choice | None = None
+
+
+# How shrinking has ended: no schedule with fewer context switches fails, none of its switches can
+# be left out, the budget ended before that was known, or the failure did not come again.
+Smallness = Literal["least", "local", "budget", "unrepeatable"]
+
+
+class Shrinking(NamedTuple):
+    """How the schedule of a failure was made smaller.
+
+    Attributes:
+        runs: how many runs that took.
+        before: how many context switches away from stock order there were.
+        after: how many there are.
+        outcome: how small it is.
+    """
+
+    runs: int
+    before: int
+    after: int
+    outcome: Smallness
 
 
 class TestTime(NamedTuple):

@@ -103,7 +103,7 @@ def test_bugs_that_need_an_await_to_take_longer_are_found() -> None:
 
 def test_a_program_that_never_fails_has_no_failure() -> None:
     """All runs are made, and it is said how many of them differed."""
-    exploration = aldente.search(lost_update, runs=100)
+    exploration = aldente.search(lost_update, runs=100, strategy="random")
     assert exploration.failure is None
     assert exploration.runs == 100
     assert 1 < exploration.distinct < 100
@@ -561,7 +561,10 @@ def test_entropy_that_escapes_is_noticed_and_named(make: Callable[[], Main], nam
     [
         ({"runs": 0}, "0 is not a valid runs"),
         ({"runs": True}, "True is not a valid runs"),
-        ({"strategy": "rnd"}, "'rnd' is not a valid strategy. Strategies are: fifo, random"),
+        (
+            {"strategy": "rnd"},
+            "'rnd' is not a valid strategy. Strategies are: auto, dfs, fifo, pct, pos, random",
+        ),
         ({"order": "all"}, "'all' is not a valid order. Orders are: any, io."),
         ({"slack": -1}, "-1 is not a valid slack"),
         ({"seed": -1}, "-1 is not a valid seed"),

@@ -11,6 +11,8 @@
     Explains a graph: the cycle, the lock that nobody releases, the event that nobody sets.
 ``stuck``, ``phrases``
     Which tasks can't go on, and the words for what they wait for.
+``story``
+    What happened in a simulated run: the steps that matter.
 ``findings``
     The text of a finding.
 """

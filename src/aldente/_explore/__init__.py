@@ -4,6 +4,11 @@
     `aldente.run`: a program without pytest.
 ``searching``
     `aldente.search` and `aldente.replay`: a program under many schedules, and under one again.
+``failures``
+    What a search has found.
+``shrinking``, ``sameness``, ``watching``
+    Makes the schedule of a failure smaller; tells whether two runs have failed in the same way;
+    sees which choices of a run are context switches.
 ``simulating``
     One simulated run, from its beginning to the very end.
 ``reaching``

@@ -12,11 +12,8 @@ from aldente._explore.simulating import Rules
 from aldente._loops.simulated.choosing import Chooser, Option
 from aldente._records import ORDERS, Order
 from aldente._settings import Settings, parse_flag, parse_seconds
-from aldente._strategies.fifo import Fifo
-from aldente._strategies.random import Random
+from aldente._strategies.naming import GROUP, STRATEGIES, is_strategy, make_strategy
 from aldente.errors import InvalidSetting
-
-STRATEGIES = ("fifo", "random")
 
 
 def check_program(function: str, main: object) -> None:
@@ -95,13 +92,16 @@ def parse_strategy(value: object, seed: int) -> Chooser:
     >>> type(parse_strategy("random", 1)).__name__
     'Random'
     """
-    if value == "random":
-        return Random(seed)
-    if value == "fifo":
-        return Fifo()
-    if all(callable(getattr(value, name, None)) for name in ("start", "choose", "end")):
+    if isinstance(value, str):
+        found = make_strategy(value, seed)
+        if is_strategy(found):
+            return found
+    elif is_strategy(value):
         return _Checked(value)
-    allowed = f"Strategies are: {', '.join(STRATEGIES)}; or an object with start, choose and end."
+    allowed = (
+        f"Strategies are: {', '.join(STRATEGIES)}; those of other packages, by their entry points "
+        f"in the group {GROUP}; or an object with start, choose and end."
+    )
     raise InvalidSetting("strategy", value, allowed)
 
 
@@ -128,6 +128,10 @@ class _Checked:
         self._strategy = strategy
         self.start = strategy.start
         self.end = strategy.end
+
+    def __getattr__(self, name: str) -> Any:
+        # What else a strategy tells of itself, such as what it has covered.
+        return getattr(self._strategy, name)
 
     def choose(self, count: int, options: Sequence[Option]) -> int:
         """What the strategy chooses.

@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Any
 
 from aldente._explore.simulating import Main, Rules, Run, simulate
-from aldente._places import is_users, place_of
+from aldente._places import is_programs, place_of
 from aldente._records import Schedule, Step
 from aldente._strategies.replay import Replay
 from aldente.errors import ReplayMismatch
@@ -110,7 +110,7 @@ def _sources_of(main: Main, schedule: Schedule, rules: Rules) -> list[str]:
         for _ in range(4):
             if caller is None:
                 return
-            if _is_programs(caller.f_code.co_filename):
+            if is_programs(caller.f_code.co_filename):
                 found[name] = f"{name} at {place_of(caller)}"
                 return
             caller = caller.f_back
@@ -122,11 +122,6 @@ def _sources_of(main: Main, schedule: Schedule, rules: Rules) -> list[str]:
     finally:
         sys.setprofile(before)
     return list(found.values())
-
-
-def _is_programs(path: str) -> bool:
-    """Whether code is the user's; what was typed in or made from a text is too."""
-    return is_users(path) or (path.startswith("<") and not path.startswith("<frozen"))
 
 
 def _source_called(called: Any) -> str | None:

@@ -22,7 +22,7 @@ from aldente._loops.simulated.choosing import Chooser
 from aldente._loops.simulated.loop import SimulatedLoop
 from aldente._loops.simulated.randomness import seeded_randomness
 from aldente._loops.simulated.ready import START
-from aldente._loops.simulated.tracing import Tracer
+from aldente._loops.simulated.tracing import Tracer, Watch
 from aldente._loops.virtual.wall import NO_WALL, FollowingWall
 from aldente._records import Order, Schedule, Step
 from aldente._strategies.fifo import Fifo
@@ -70,6 +70,7 @@ class Run(NamedTuple):
         choices: the options that were chosen.
         counts: among how many, each time.
         steps: what was done, when that was asked for.
+        steps_until_end: how many of them there were when the program had ended or failed.
         waiting: who waited for whom when nothing could happen any more; else None.
         depends_on_threads: whether threads have called in that the schedule knows nothing of.
     """
@@ -79,6 +80,7 @@ class Run(NamedTuple):
     choices: list[int]
     counts: list[int]
     steps: list[Step]
+    steps_until_end: int
     waiting: AwaitGraph | None
     depends_on_threads: bool
 
@@ -95,6 +97,7 @@ def simulate(
     rules: Rules,
     *,
     is_traced: bool = False,
+    watch: Watch | None = None,
     real_seconds: float | None = None,
 ) -> Run:
     """Run a program once; nothing that it raises escapes.
@@ -104,6 +107,7 @@ def simulate(
         chooser: decides its schedule; its run has been started.
         rules: what holds for it.
         is_traced: whether its steps are recorded.
+        watch: tells which of these steps were chosen; None if nobody knows.
         real_seconds: how long it may take, in real seconds; None for no limit.
     """
     quiet: list[AwaitGraph] = []
@@ -127,7 +131,7 @@ def simulate(
     )
     if rules.debug is not None:
         loop.set_debug(rules.debug)
-    tracer = Tracer(loop) if is_traced else None
+    tracer = Tracer(loop, watch) if is_traced else None
     result = error = waiting = None
     with no_collection(), seeded_randomness(rules.seed), _asyncio_compat.sets_in_order():
         try:
@@ -140,6 +144,7 @@ def simulate(
                 error = _explained(main, waiting)
             elif isinstance(error, (ReplayMismatch, InvalidSetting)):
                 loop.choose_by(Fifo())
+        steps_until_end = len(tracer.steps) if tracer is not None else 0
         error = _end(loop, error)
         if tracer is not None:
             tracer.stop()
@@ -150,6 +155,7 @@ def simulate(
         loop.choices,
         loop.counts,
         tracer.steps if tracer is not None else [],
+        steps_until_end,
         waiting,
         loop.depends_on_threads,
     )

@@ -1,12 +1,32 @@
 """Strategies: each decides the choices of runs in another way, by three methods.
 
 They are those of `aldente._loops.simulated.choosing.Chooser`: ``start`` a run, ``choose`` one of
-the options, ``end`` the run. A strategy knows nothing of loops.
+the options, ``end`` the run. A strategy knows nothing of loops. It may have
+three attributes more: ``begins_in_stock_order`` if its first run is that of stock asyncio,
+``is_exhaustive`` once no schedule is left, and ``coverage``, a sentence on what was tried.
 
 ``fifo``
     The order of stock asyncio.
 ``random``
     Every option is as likely.
+``pct``
+    Priorities of tasks that change at a few places.
+``pos``
+    Random priorities of steps.
+``dfs``
+    All schedules, those with the fewest context switches first.
+``auto``
+    Several of them, each used as much as it still finds something new.
 ``replay``
     The choices of a schedule.
+
+What they use:
+
+``switches``
+    Counts context switches away from stock order.
+``climbing``, ``unseen``, ``novelty``, ``lines``
+    Changes schedules that were new; knows those that were tried; tells what was new in a run, by
+    its steps and by the lines that it has reached.
+``naming``
+    Makes strategies by their names.
 """

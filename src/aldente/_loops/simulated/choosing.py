@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import enum
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from aldente import _asyncio_compat
@@ -73,6 +74,92 @@ class Options(Sequence[Option]):
     def __iter__(self) -> Iterator[Option]:
         return (self[index] for index in range(len(self)))
 
+    def key(self, index: int) -> Hashable:
+        """What stands for who goes on with an option: the same for all steps of a task in a run.
+
+        It is a number of the run for a task, and a text for all else. It takes much less time than
+        to describe the option.
+        """
+        if index == len(self._entries):
+            return TIME_KEY
+        owner = self._entries[index][1].__self__
+        return hash(owner) if isinstance(owner, asyncio.Future) else f"job {owner.who}"
+
+    def keys(self) -> list[Hashable]:
+        """The keys of all options, in their order."""
+        return [self.key(index) for index in range(len(self))]
+
+    def place(self, index: int) -> Place:
+        """Where an option goes on: the same whenever a task stands at the same place."""
+        if index == len(self._entries):
+            return ()
+        owner = self._entries[index][1].__self__
+        return _place_of(owner) if isinstance(owner, asyncio.Task) else (owner.kind.value,)
+
+    def callback(self, index: int) -> object:
+        """What is called when an option is chosen; None for those that are no steps."""
+        return self._entries[index][1] if index < len(self._entries) else None
+
+    def goes_on_by_itself(self, index: int) -> bool:
+        """Whether an option is a task that waited for nothing: it goes on after a ``sleep(0)``."""
+        return index < len(self._entries) and not self._entries[index][3]
+
+
+# Where a task stands: functions from the outermost to the innermost, each with its position.
+Place = tuple[Hashable, ...]
+
+TIME_KEY = "time"
+
+
+class Picks(Options):
+    """Ways to go on that are no steps.
+
+    Args:
+        count: how many there are.
+        who: whose ways they are.
+    """
+
+    __slots__ = ("_count", "_who")
+
+    def __init__(self, count: int, who: str) -> None:
+        super().__init__((), bool)
+        self._count = count
+        self._who = who
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[place] for place in range(*index.indices(len(self)))]
+        if not 0 <= index < self._count:
+            raise IndexError(index)
+        return Option(Kind.PICK, self._who)
+
+    def key(self, index: int) -> Hashable:
+        """Each is somebody else."""
+        return f"pick {self._who} {index}"
+
+    def place(self, index: int) -> Place:
+        """They have no place but their number."""
+        return (self._who, index)
+
+    def goes_on_by_itself(self, index: int) -> bool:
+        """None does."""
+        return False
+
+
+def _place_of(task: asyncio.Task[Any]) -> Place:
+    found: list[Hashable] = []
+    current: Any = task.get_coro()
+    while current is not None:
+        frame = getattr(current, "cr_frame", None) or getattr(current, "gi_frame", None)
+        if frame is not None:
+            # By identity, as comparing code takes long. Whoever keeps places goes by nothing else.
+            found += (id(frame.f_code), frame.f_lasti)
+        current = getattr(current, "cr_await", None) or getattr(current, "gi_yieldfrom", None)
+    return tuple(found)
+
 
 def describe(entry: Entry) -> Option:
     """What is known about something that is ready."""
@@ -91,7 +178,7 @@ class Chooser(Protocol):
         """A run is to begin; whether there is one left that is worth it."""
         ...
 
-    def choose(self, count: int, options: Sequence[Option]) -> int:
+    def choose(self, count: int, options: Options) -> int:
         """Choose one of the ways in which the run can go on.
 
         Args:

@@ -14,7 +14,7 @@ from typing import Any
 
 from aldente import _asyncio_compat
 from aldente._asyncio_compat.stepping import SLEEP_CODE, frame_at
-from aldente._loops.simulated.choosing import Chooser, Kind, Option
+from aldente._loops.simulated.choosing import Chooser, Picks
 from aldente._loops.simulated.foreign import ForeignThreads
 from aldente._loops.simulated.livelock import Busy
 from aldente._loops.simulated.outside import NoOutside
@@ -286,7 +286,7 @@ class SimulatedLoop(NoOutside, ChoosingLoop):
             who: whose way it is.
         """
         try:
-            index = self._chooser.choose(count, [Option(Kind.PICK, who)] * count)
+            index = self._chooser.choose(count, Picks(count, who))
         except AldenteError as error:
             # This may be called from a callback, whose exceptions don't end the run.
             self.fail(error)

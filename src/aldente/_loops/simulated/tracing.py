@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+import inspect
+from typing import Any, Protocol
 
 from aldente import _asyncio_compat
+from aldente._loops.simulated.jobs import AnyJob
 from aldente._loops.simulated.loop import SimulatedLoop
 from aldente._loops.simulated.ready import START
 from aldente._loops.virtual.timers import place_in
-from aldente._records import Step
+from aldente._places import is_programs
+from aldente._records import Choice, Step
+
+
+class Watch(Protocol):
+    """Knows the choices of a run.
+
+    Attributes:
+        choice: the last one.
+    """
+
+    choice: Choice | None
+
+    def has_led_to(self, callback: object) -> bool:
+        """Whether the last choice was that something is called; true once for each choice."""
+        ...
 
 
 class Tracer:
@@ -19,14 +36,16 @@ class Tracer:
 
     Args:
         loop: the loop, which is not running.
+        watch: tells which step was chosen; None if nobody knows.
 
     Attributes:
         steps: what was recorded so far.
     """
 
-    def __init__(self, loop: SimulatedLoop) -> None:
+    def __init__(self, loop: SimulatedLoop, watch: Watch | None = None) -> None:
         self.steps: list[Step] = []
         self._loop = loop
+        self._watch = watch
         # Who has caused what is ready, by the identity of what is to be called. Whoever is ready
         # is alive, so identities are not used again meanwhile.
         self._causes: dict[int, str] = {}
@@ -48,24 +67,71 @@ class Tracer:
     def _note_step(self, callback: Any, args: tuple[Any, ...]) -> None:
         task = _asyncio_compat.task_of_step(callback)
         cause = self._causes.pop(id(callback), "")
+        at = place_in(task) if task is not None else None
+        waited_for, is_cancelled = "", False
         if task is None:
             name, place = "", _name_of(callback)
             self._current = place
         else:
-            name, place = task.get_name(), _place_of(task)
+            name, place = task.get_name(), str(at) if at is not None else _coroutine_of(task)
             self._current = name
-        self.steps.append(Step(name, place, cause, round(self._loop.time() - START, 9)))
+            waited_for = _waited_for(task, args)
+            is_cancelled = _is_cancelled(task, args)
+        time = round(self._loop.time() - START, 9)
+        choice = self._choice_of(callback)
+        self.steps.append(Step(name, place, cause, time, at, waited_for, is_cancelled, choice))
+
+    def _choice_of(self, callback: Any) -> Choice | None:
+        """The choice that has led to a step; plain callbacks may come in between."""
+        if self._watch is None or not self._watch.has_led_to(callback):
+            return None
+        return self._watch.choice
 
 
-def _place_of(task: asyncio.Task[Any]) -> str:
-    place = place_in(task)
-    if place is not None:
-        return str(place)
+def _coroutine_of(task: asyncio.Task[Any]) -> str:
     coroutine = task.get_coro()
     return getattr(coroutine, "__qualname__", type(coroutine).__name__)
 
 
+def _waited_for(task: asyncio.Task[Any], args: tuple[Any, ...]) -> str:
+    """The function that awaits in a task, below the user's code; or what kind of thing it is."""
+    current: Any = task.get_coro()
+    if not inspect.iscoroutine(current) or inspect.getcoroutinestate(current) == "CORO_CREATED":
+        return ""
+    name = ""
+    while current is not None:
+        frame = getattr(current, "cr_frame", None) or getattr(current, "gi_frame", None)
+        if frame is not None:
+            if is_programs(frame.f_code.co_filename):
+                name = ""
+            elif not name:
+                name = getattr(current, "__qualname__", "")
+        current = getattr(current, "cr_await", None) or getattr(current, "gi_yieldfrom", None)
+    if name == "__sleep0":
+        return "sleep"
+    if not name and args and isinstance(args[0], asyncio.Task):
+        return f"task {args[0].get_name()!r}"
+    if not name and args:
+        kind = type(args[0]).__name__
+        return "gather" if kind == "_GatheringFuture" else "a future"
+    return name
+
+
+def _is_cancelled(task: asyncio.Task[Any], args: tuple[Any, ...]) -> bool:
+    """Whether a task is about to get a CancelledError because somebody has cancelled it."""
+    if not task.cancelling():
+        return False
+    if not args:
+        return True
+    return isinstance(args[0], (asyncio.Future, asyncio.CancelledError)) and (
+        not isinstance(args[0], asyncio.Future) or args[0].cancelled()
+    )
+
+
 def _name_of(callback: Any) -> str:
     # Never what a repr shows, in which there are addresses.
+    owner = getattr(callback, "__self__", None)
+    if isinstance(owner, AnyJob):
+        return f"{owner.who} in a thread"
     inner = getattr(callback, "func", callback)
     return getattr(inner, "__qualname__", type(inner).__name__)

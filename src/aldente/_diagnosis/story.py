@@ -1,0 +1,162 @@
+"""Tells what happened in a simulated run: the few steps that matter, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from aldente._places import source_line
+from aldente._records import SourcePlace, Step
+
+# If they are no more than this, all steps of the tasks are told that have to do with a switch.
+_FEW = 16
+
+# How many steps are told at most: those at the beginning and those at the end.
+_MOST = 40
+
+
+def tell(steps: Sequence[Step], folder: Path) -> list[str]:
+    """Lines about the steps of a run: where it left stock order, cancellations, and how it ended.
+
+    Args:
+        steps: all steps of the run, up to its failure.
+        folder: paths within it are given from it.
+
+    >>> tell([], Path.cwd())
+    []
+    """
+    told = _select(steps)
+    if not told:
+        return []
+    switches = sum(_is_switch(step) for step in steps)
+    lines = [
+        f"What happened, in {len(told)} of {len(steps):,} steps"
+        + ("; > marks where the schedule left stock order:" if switches else ", in stock order:")
+    ]
+    width = max(len(_who(steps[number])) for number in told)
+    before = -1
+    for number in told:
+        if number > before + 1:
+            left_out = number - before - 1
+            lines.append(f"      ... {left_out:,} other step{'s' * (left_out > 1)}")
+        lines += _lines_of(steps, number, width, folder)
+        before = number
+    if before + 1 < len(steps):
+        lines.append("      ... until the exception was raised")
+    return lines
+
+
+def _is_switch(step: Step) -> bool:
+    return step.choice is not None and step.choice.is_switch
+
+
+def _select(steps: Sequence[Step]) -> list[int]:
+    """The numbers of the steps that matter, in order."""
+    chosen: set[int] = set()
+    tasks: set[str] = set()
+    for number, step in enumerate(steps):
+        if _is_switch(step):
+            held = step.choice.instead_of if step.choice is not None else ""
+            chosen.add(number)
+            tasks.update((step.task, held))
+            chosen.update(_step_after(steps, number, held))
+            if not step.task:
+                woken = _woken_by_time(steps, number, held)
+                chosen.update(woken)
+                tasks.update(steps[place].task for place in woken)
+        elif not step.is_cancelled:
+            continue
+        chosen.add(number)
+        tasks.add(step.task)
+        chosen.update(_waker(steps, number))
+    last = next((number for number in reversed(range(len(steps))) if steps[number].at), None)
+    if last is not None:
+        chosen.add(last)
+        chosen.update(_waker(steps, last))
+    if not chosen.difference([last]):
+        # It fails in stock order: nobody stands out.
+        tasks = {step.task for step in steps}
+    tasks.discard("")
+    involved = {number for number, step in enumerate(steps) if step.task in tasks and step.at}
+    if len(chosen | involved) <= _FEW:
+        chosen |= involved
+    found = sorted(chosen)
+    return found if len(found) <= _MOST else found[: _MOST // 2] + found[-_MOST // 2 :]
+
+
+def _waker(steps: Sequence[Step], number: int) -> list[int]:
+    """The step in which somebody else has woken the task of a step, if it is known."""
+    step = steps[number]
+    for place in reversed(range(number)):
+        if step.woken_by not in ("", step.task) and steps[place].task == step.woken_by:
+            return [place]
+    return []
+
+
+def _woken_by_time(steps: Sequence[Step], number: int, held: str) -> list[int]:
+    """The first step of a task whose sleep was over when time went on."""
+    for place in range(number + 1, len(steps)):
+        step = steps[place]
+        if step.waited_for == "sleep" and step.task != held and step.time == steps[number].time:
+            return [place]
+    return []
+
+
+def _step_after(steps: Sequence[Step], number: int, task: str) -> list[int]:
+    for place in range(number + 1, len(steps)):
+        if task and steps[place].task == task:
+            return [place]
+    return []
+
+
+def _who(step: Step) -> str:
+    return step.task or "(loop)"
+
+
+def _lines_of(steps: Sequence[Step], number: int, width: int, folder: Path) -> list[str]:
+    step = steps[number]
+    mark = ">" if _is_switch(step) else " "
+    if step.at is not None:
+        place = SourcePlace.relative_to(step.at.path, step.at.line, folder)
+        source = source_line(step.at)
+        where = f"{place}  {source}" if source else str(place)
+    else:
+        where = step.place if step.task else _words_about(step)
+    lines = [f"  {mark} {_time(steps, number)}{_who(step):<{width}}  {where}".rstrip()]
+    if step.task:
+        lines.append(f"{'':<{width + 6 + len(_time(steps, number))}}{_words_about(step)}")
+    return lines
+
+
+def _time(steps: Sequence[Step], number: int) -> str:
+    """When a step was taken; empty in a run without time."""
+    return f"{steps[number].time:>8g} s  " if steps[-1].time else ""
+
+
+def _words_about(step: Step) -> str:
+    """What is to be said about a step: how it came, and whom it has overtaken."""
+    parts = []
+    if not step.task:
+        if step.choice is not None and step.place.startswith("_set_result"):
+            return f"time goes on, while {step.choice.instead_of!r} is ready"
+        parts.append(f"calls {step.place}")
+    elif step.is_cancelled:
+        # Who was ready already is not woken by the one who cancels it.
+        is_known = step.woken_by not in ("", step.task)
+        by = f" by {step.woken_by!r}" if is_known else ""
+        parts.append(f"is cancelled{by}" + (f" in {step.waited_for}" if step.waited_for else ""))
+    elif step.waited_for:
+        is_told = step.woken_by != step.task and _is_task_name(step.woken_by)
+        by = f", woken by {step.woken_by!r}" if is_told else ""
+        parts.append(f"goes on after {step.waited_for}{by}")
+    else:
+        parts.append("begins")
+    if _is_switch(step) and step.choice is not None:
+        held = step.choice.instead_of
+        parts.append(f"before {held!r}, which is ready for longer" if held else "out of turn")
+    return ", ".join(parts)
+
+
+def _is_task_name(cause: str) -> bool:
+    # Callbacks are called by the names of functions of asyncio and of the program.
+    return bool(cause) and "." not in cause and not cause.startswith("_")

@@ -1,0 +1,108 @@
+"""What a search has found: `Exploration` and `Failure`."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aldente._diagnosis.story import tell
+from aldente._diagnosis.waits import AwaitGraph
+from aldente._places import is_programs
+from aldente._records import Schedule, Shrinking, Step
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Failure:
+    """A run that failed.
+
+    Attributes:
+        exception: what the program raised, or why the run was ended.
+        schedule: the choices of the run; those of the smallest one when it was shrunk.
+        token: the schedule in printable form, for `aldente.replay`.
+        run: the number of the run that failed first, from 1.
+        inexact: why running it again may not fail in the same way; empty when it did.
+        shrinking: how its schedule was made smaller; None if that was not asked for.
+        steps: the steps of the run up to its failure.
+        reach: whether it is found with ``order="io"`` too, in words; empty if that was not tried.
+        waiting: who waited for whom, when nothing could happen any more; else None.
+    """
+
+    exception: BaseException
+    schedule: Schedule
+    token: str
+    run: int
+    inexact: str = ""
+    shrinking: Shrinking | None = None
+    steps: tuple[Step, ...] = ()
+    reach: str = ""
+    waiting: AwaitGraph | None = None
+
+    def report(self) -> str:
+        """The failure as text: the exception, what happened, and how to see it again."""
+        paragraphs = [_text_of(self.exception)]
+        story = tell(self.steps, Path.cwd())
+        if story:
+            paragraphs.append("\n".join(story))
+        paragraphs.append("\n".join(self._summary()))
+        return "\n\n".join(paragraphs)
+
+    def _summary(self) -> list[str]:
+        lines = [f"Run {self.run:,} failed (seed {self.schedule.seed})."]
+        if self.shrinking is not None:
+            lines.append(_words_about(self.shrinking))
+        if self.reach:
+            lines.append(self.reach)
+        if self.inexact:
+            lines.append(f"Not exact: {self.inexact}")
+        lines.append(f"Run it again: aldente.replay(main, {self.token!r})")
+        return lines
+
+
+def _text_of(error: BaseException) -> str:
+    """An exception with its traceback, from the first line of the program on."""
+    begin = error.__traceback__
+    while begin is not None and not is_programs(begin.tb_frame.f_code.co_filename):
+        begin = begin.tb_next
+    return "".join(traceback.format_exception(type(error), error, begin)).rstrip()
+
+
+def _words_about(shrinking: Shrinking) -> str:
+    tried = f"{shrinking.runs:,} more run{'s' * (shrinking.runs != 1)}"
+    after = _switches(shrinking.after)
+    if shrinking.outcome == "unrepeatable":
+        return f"It did not fail again in the same way in {tried}, so its schedule is as it was."
+    if not shrinking.after:
+        return "It fails in stock order, so its schedule says nothing."
+    start = f"Its schedule has {after} away from stock order, of {shrinking.before:,} at first"
+    if shrinking.outcome == "least":
+        return f"{start}: after {tried} it is known that no fewer do."
+    if shrinking.outcome == "local":
+        return f"{start}: after {tried} none of them can be left out."
+    return f"{start}: the budget of {tried} ended before it was known whether fewer do."
+
+
+def _switches(count: int) -> str:
+    return f"{count:,} context switch{'' if count == 1 else 'es'}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Exploration:
+    """What many runs of a program have shown.
+
+    Attributes:
+        runs: how many there were, those of shrinking not counted.
+        distinct: how many of them differed in a choice.
+        exhausted: whether there was no other schedule left to try.
+        failure: the first run that failed; None if all went well.
+        escaped: what the program depends on beside its schedule, as far as was noticed; empty if
+            nothing was.
+        coverage: which schedules were tried, in words.
+    """
+
+    runs: int
+    distinct: int
+    exhausted: bool
+    failure: Failure | None = field(default=None)
+    escaped: str = ""
+    coverage: str = ""

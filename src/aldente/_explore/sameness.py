@@ -1,0 +1,35 @@
+"""Tells whether two runs have failed in the same way: the same type raised at the same place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aldente._places import is_own, is_programs
+
+# Comparable; a group of exceptions is as its members are.
+Kind = tuple[Any, ...]
+
+
+def kind_of(error: BaseException) -> Kind:
+    """What is the same for failures that are the same: never a text, in which may be addresses.
+
+    The place is the innermost line of the program that the exception has come through, or the
+    innermost line at all if there is none of the program. What aldente raises of a run, such as a
+    deadlock, has no place.
+
+    >>> kind_of(ValueError("one")) == kind_of(ValueError("two"))
+    True
+    """
+    if isinstance(error, BaseExceptionGroup):
+        return (type(error), tuple(sorted({repr(kind_of(one)) for one in error.exceptions})))
+    place = last = None
+    traceback = error.__traceback__
+    while traceback is not None:
+        path, line = traceback.tb_frame.f_code.co_filename, traceback.tb_lineno
+        if is_programs(path):
+            place = (path, line)
+        last = (path, line)
+        traceback = traceback.tb_next
+    if place is None and last is not None and not is_own(last[0]):
+        place = last
+    return (type(error), place)

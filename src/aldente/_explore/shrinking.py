@@ -1,0 +1,222 @@
+"""Makes the schedule of a failure smaller: fewer context switches away from stock order.
+
+What remains is locally minimal: when any of its switches is left out, the program does not fail in
+the same way. If the budget allows, all schedules with fewer switches are tried too; if none of them
+fails, none has fewer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from time import monotonic
+
+from aldente._explore.sameness import kind_of
+from aldente._explore.simulating import Main, Rules, Run, simulate
+from aldente._explore.watching import Watched
+from aldente._loops.simulated.choosing import Chooser, Options
+from aldente._records import Shrinking, Smallness
+from aldente._strategies.dfs import Dfs
+
+# How many runs are tried to leave something out, and how many to find something with fewer
+# switches in another way.
+_MOST_RUNS = 600
+_MOST_OTHER_RUNS = 400
+
+
+class _Leading:
+    """Chooses as a schedule says as far as there is such an option, and then in stock order.
+
+    Args:
+        choices: the options.
+        keys: who is to go on at the choices from a place on, whatever number the option has then;
+            empty to go by numbers alone.
+        start: that place.
+    """
+
+    def __init__(
+        self, choices: Sequence[int], keys: Sequence[Hashable] = (), start: int = 0
+    ) -> None:
+        self._choices = choices
+        self._keys = keys
+        self._start = start
+        self._next = start
+        self._position = 0
+
+    def start(self) -> bool:
+        return True
+
+    def choose(self, count: int, options: Options) -> int:
+        position = self._position
+        self._position = position + 1
+        if self._keys and position >= self._start:
+            return self._wanted(options)
+        choice = self._choices[position] if position < len(self._choices) else 0
+        return choice if choice < count else 0
+
+    def _wanted(self, options: Options) -> int:
+        keys = options.keys()
+        # Whoever was next and is ready; who isn't ready was before, or will be later.
+        for number in range(self._next, min(self._next + len(keys) + 1, len(self._keys))):
+            if self._keys[number] in keys:
+                self._next = number + 1
+                return keys.index(self._keys[number])
+        return 0
+
+    def end(self) -> None:
+        pass
+
+
+@dataclass(slots=True, eq=False)
+class _Found:
+    """A run that failed in the same way."""
+
+    run: Run
+    keys: list[Hashable]
+    switches: list[int]
+
+    @property
+    def size(self) -> tuple[int, int, int, int]:
+        """What is to become smaller: switches, then deviations, then how far and late they are."""
+        others = [number for number, choice in enumerate(self.run.choices) if choice]
+        return (
+            len(self.switches),
+            len(others),
+            sum(self.run.choices),
+            others[-1] if others else 0,
+        )
+
+
+class Shrinker:
+    """Makes a failed run smaller.
+
+    Args:
+        main: the program.
+        rules: what holds for its runs.
+        end: when it has to end, by `time.monotonic`; None for no limit.
+        is_interrupted: whether the user pressed Ctrl-C.
+    """
+
+    def __init__(
+        self, main: Main, rules: Rules, end: float | None, is_interrupted: Callable[[], bool]
+    ) -> None:
+        self._main = main
+        self._rules = rules
+        self._end = end
+        self._is_interrupted = is_interrupted
+        self._kind: object = None
+        self._runs = 0
+        self._most = _MOST_RUNS
+        self._seen: set[tuple[int, ...]] = set()
+
+    def shrink(self, run: Run, error: BaseException) -> tuple[Run, Shrinking]:
+        """The smallest run that fails like the given one, and how it was found."""
+        self._kind = kind_of(error)
+        best = self._try(_Leading(run.choices))
+        if best is None:
+            before = sum(choice != 0 for choice in run.choices)
+            return run, Shrinking(self._runs, before, before, "unrepeatable")
+        before = len(best.switches)
+        is_complete = False
+        while not is_complete:
+            smaller = self._first_smaller(best, self._candidates(best))
+            is_complete = smaller is None and not self._is_over
+            if smaller is None:
+                break
+            best = smaller
+        outcome: Smallness = "local" if is_complete else "budget"
+        if not best.switches:
+            outcome = "least"
+        elif is_complete:
+            other = self._with_fewer(len(best.switches) - 1)
+            if other is not None:
+                best, outcome = other, "least"
+            elif not self._is_over:
+                outcome = "least"
+        return best.run, Shrinking(self._runs, before, len(best.switches), outcome)
+
+    @property
+    def _is_over(self) -> bool:
+        return self._runs >= self._most or (self._end is not None and monotonic() >= self._end)
+
+    def _try(self, chooser: Chooser) -> _Found | None:
+        """A run that fails in the same way; None when it does not."""
+        self._runs += 1
+        watched = Watched(chooser)
+        left = None if self._end is None else max(self._end - monotonic(), 0.01)
+        run = simulate(self._main, watched, self._rules, real_seconds=left)
+        if self._is_interrupted():
+            raise KeyboardInterrupt
+        if run.error is None or kind_of(run.error) != self._kind:
+            return None
+        return _Found(run, watched.keys, watched.switches)
+
+    def _first_smaller(self, best: _Found, candidates: Iterator[Chooser]) -> _Found | None:
+        for candidate in candidates:
+            if self._is_over:
+                return None
+            found = self._try(candidate)
+            if found is not None and found.size < best.size:
+                return found
+        return None
+
+    def _candidates(self, best: _Found) -> Iterator[Chooser]:
+        """Schedules that are smaller in some way, those that leave out much first."""
+        choices = best.run.choices
+        deviations = [number for number, choice in enumerate(choices) if choice]
+        # Stock order from somewhere on.
+        length = len(deviations)
+        cut = length // 2
+        while cut:
+            yield from self._once(choices[: deviations[-cut]])
+            cut //= 2
+        switches = best.switches
+        size = max(len(switches) // 2, 1)
+        while switches and size:
+            for first in range(0, len(switches), size):
+                begin = switches[first]
+                after = first + size
+                end = switches[after] if after < len(switches) else len(choices)
+                without = [*choices[:begin], *[0] * (end - begin), *choices[end:]]
+                yield from self._once(without)
+                # The same, but the tasks that follow go on in the order in which they did.
+                yield (
+                    _Leading(choices[:begin], best.keys, end)
+                    if end < len(choices)
+                    else (_Leading(choices[:begin]))
+                )
+                # Only the switch itself, so that the long run after it begins later, or not at all.
+                yield from self._once([*choices[:begin], 0, *choices[begin + 1 :]])
+                yield from self._once([*choices[:begin], *choices[begin + 1 :]])
+            size //= 2
+        size = max(length // 2, 1)
+        while length and size:
+            for first in range(0, length, size):
+                without = list(choices)
+                for number in deviations[first : first + size]:
+                    without[number] = 0
+                yield from self._once(without)
+            size //= 2
+        for number in deviations:
+            if choices[number] > 1:
+                yield from self._once([*choices[:number], 1, *choices[number + 1 :]])
+
+    def _once(self, choices: Sequence[int]) -> Iterator[Chooser]:
+        """A schedule, unless it was tried."""
+        end = len(choices)
+        while end and choices[end - 1] == 0:
+            end -= 1
+        trimmed = tuple(choices[:end])
+        if trimmed not in self._seen:
+            self._seen.add(trimmed)
+            yield _Leading(trimmed)
+
+    def _with_fewer(self, switches: int) -> _Found | None:
+        """A run with no more switches than that, if there is one within the budget."""
+        self._most = self._runs + _MOST_OTHER_RUNS
+        strategy = Dfs(switches)
+        while not self._is_over and strategy.start():
+            found = self._try(strategy)
+            if found is not None:
+                return found
+        return None

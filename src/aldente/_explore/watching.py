@@ -1,0 +1,58 @@
+"""`Watched`: a strategy as another one, whose choices are looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+from aldente._asyncio_compat.stepping import WAKE_SLEEPER
+from aldente._loops.simulated.choosing import Chooser, Options
+from aldente._records import Choice
+from aldente._strategies.switches import SwitchCounter
+
+
+class Watched:
+    """Chooses as another strategy does, and keeps who was chosen.
+
+    Args:
+        chooser: the other one.
+
+    Attributes:
+        choice: the last choice.
+        keys: who was chosen, each time.
+        switches: which of the choices are context switches away from stock order.
+    """
+
+    def __init__(self, chooser: Chooser) -> None:
+        self.choice: Choice | None = None
+        self.keys: list[Hashable] = []
+        self.switches: list[int] = []
+        self._chooser = chooser
+        self._counter = SwitchCounter()
+        self._callback: object = None
+
+    def start(self) -> bool:
+        """As the other one."""
+        return self._chooser.start()
+
+    def choose(self, count: int, options: Options) -> int:
+        """As the other one."""
+        option = self._chooser.choose(count, options)
+        is_switch = self._counter.note(option, options)
+        number = len(self.keys)
+        if is_switch:
+            self.switches.append(number)
+        self.keys.append(options.key(option))
+        self._callback = options.callback(option) or WAKE_SLEEPER
+        self.choice = Choice(number, option, options[0].who if option else "", is_switch)
+        return option
+
+    def end(self) -> None:
+        """As the other one."""
+        self._chooser.end()
+
+    def has_led_to(self, callback: object) -> bool:
+        """Whether the last choice was that something is called; true once for each choice."""
+        if self._callback is None or callback is not self._callback:
+            return False
+        self._callback = None
+        return True

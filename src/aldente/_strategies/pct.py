@@ -1,0 +1,92 @@
+"""`Pct`: priorities that change at a few places, which finds bugs of a small depth.
+
+Sebastian Burckhardt, Pravesh Kothari, Madanlal Musuvathi, Santosh Nagarakatte: A Randomized
+Scheduler with Probabilistic Guarantees of Finding Bugs. ASPLOS 2010. Each task has a priority, and
+the highest goes on; at d - 1 random places whoever is highest becomes the lowest. A bug that needs
+d steps in a certain order is found in each run with a probability of 1 / (n * k ** (d - 1)) at
+least, for n tasks and k choices. Here k is learned: only choices among several options count.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Hashable
+
+from aldente._loops.simulated.choosing import Options
+
+_DEPTHS = 5
+
+# A task that goes on by itself so often in a row waits for others in a busy loop, so they go first.
+# Not after the first, though the paper has it so: a ``sleep(0)`` often stands for something that
+# takes time, and starvation shows only if one task is preferred for long.
+_MANY_YIELDS = 200
+
+
+class Pct:
+    """Prefers the task with the highest priority; its first run is the order of stock asyncio.
+
+    Args:
+        seed: what all runs depend on.
+        depth: how many ordered steps the bug needs; None for another number in each run.
+    """
+
+    begins_in_stock_order = True
+
+    def __init__(self, seed: int, depth: int | None = None) -> None:
+        self._random = random.Random(seed)
+        self._depth = depth
+        self._is_first = True
+        self._length = 0
+        self._position = 0
+        self._lowest = 0.0
+        self._changes: set[int] = set()
+        self._priorities: dict[Hashable, float] = {}
+        self._yields = 0
+        self._last: Hashable = None
+
+    def start(self) -> bool:
+        """There is always another run."""
+        self._priorities.clear()
+        self._position = 0
+        self._lowest = 0.0
+        self._last, self._yields = None, 0
+        depth = self._depth or self._random.randint(1, _DEPTHS)
+        count = min(depth - 1, self._length)
+        self._changes = set(self._random.sample(range(self._length), count))
+        return True
+
+    def choose(self, count: int, options: Options) -> int:
+        """The task with the highest priority."""
+        position = self._position
+        self._position = position + 1
+        if self._is_first:
+            return 0
+        keys = options.keys()
+        best = self._highest(keys)
+        is_busy = self._yields >= _MANY_YIELDS and keys[best] == self._last
+        if is_busy or position in self._changes:
+            self._lowest -= 1.0
+            self._priorities[keys[best]] = self._lowest
+            best = self._highest(keys)
+        if keys[best] == self._last and options.goes_on_by_itself(best):
+            self._yields += 1
+        else:
+            self._yields = 0
+        self._last = keys[best]
+        return best
+
+    def _highest(self, keys: list[Hashable]) -> int:
+        priorities, draw = self._priorities, self._random.random
+        best, highest = 0, -1e300
+        for index, key in enumerate(keys):
+            priority = priorities.get(key)
+            if priority is None:
+                priority = priorities[key] = draw()
+            if priority > highest:
+                best, highest = index, priority
+        return best
+
+    def end(self) -> None:
+        """Learn how many choices there were."""
+        self._is_first = False
+        self._length = max(self._length, self._position)

@@ -1,0 +1,205 @@
+"""The report of a failure: the steps that matter, in words."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import aldente
+from aldente._diagnosis.story import tell
+from aldente._records import Choice, SourcePlace, Step
+
+Main = Callable[[], Coroutine[Any, Any, object]]
+
+
+def report_of(main: Main, **arguments: Any) -> str:
+    failure = aldente.search(main, runs=500, **arguments).failure
+    assert failure is not None
+    return failure.report()
+
+
+def looked_at(report: str) -> str:
+    """A report without what depends on this file and on the number of runs."""
+    report = re.sub(r"\S*test_story\.py:\d+", "FILE", report)
+    return re.sub(r"'1[\w-]+'", "TOKEN", re.sub(r"Run \d+ failed", "Run N failed", report))
+
+
+async def lost_item() -> None:
+    """A consumer that is cancelled has taken an item and not stored it."""
+    queue: asyncio.Queue[int] = asyncio.Queue()
+    stored: list[int] = []
+
+    async def consume() -> None:
+        while True:
+            item = await queue.get()
+            await asyncio.sleep(1)
+            stored.append(item)
+
+    async def stop() -> None:
+        await asyncio.sleep(3.5)
+        consumer.cancel()
+
+    consumer = asyncio.create_task(consume(), name="consumer")
+    stopper = asyncio.create_task(stop(), name="stopper")
+    for number in range(2):
+        await asyncio.sleep(1)
+        queue.put_nowait(number)
+    await asyncio.gather(consumer, stopper, return_exceptions=True)
+    assert stored == [0, 1]
+
+
+def test_a_report_tells_a_cancellation() -> None:
+    """A cancellation is a step of the story, with who has cancelled and where it was noticed."""
+    report = looked_at(report_of(lost_item, order="io"))
+    story = report.partition("\n\n")[2].rpartition("\n\n")[0]
+    assert re.search(r"^ +3\.5 s  consumer  FILE  await asyncio\.sleep\(1\)$", story, re.M)
+    assert "is cancelled by 'stopper' in sleep" in story
+
+
+async def stampede() -> None:
+    """Fails if a fetch takes longer than usual."""
+    fetched = 0
+    cache: list[int] = []
+
+    async def get() -> None:
+        nonlocal fetched
+        if not cache:
+            fetched += 1
+            await asyncio.sleep(1)
+            cache.append(1)
+
+    async def later() -> None:
+        await asyncio.sleep(1.5)
+        await get()
+
+    first = asyncio.create_task(get(), name="first")
+    second = asyncio.create_task(later(), name="second")
+    await asyncio.gather(first, second)
+    assert fetched == 1
+
+
+def test_a_report_is_a_story() -> None:
+    """The whole of a report: exception, steps with marks, budget, reach, and the call that replays."""
+    report = looked_at(report_of(stampede))
+    assert report.partition("\n\n")[2] == (
+        """\
+What happened, in 7 of 13 steps; > marks where the schedule left stock order:
+      ... 1 other step
+           0 s  first   FILE  async def get() -> None:
+                        begins
+           0 s  second  FILE  async def later() -> None:
+                        begins
+      ... 1 other step
+  >      1.5 s  (loop)  time goes on, while 'first' is ready
+         1.5 s  second  FILE  await asyncio.sleep(1.5)
+                        goes on after sleep
+         1.5 s  first   FILE  await asyncio.sleep(1)
+                        goes on after sleep
+      ... 2 other steps
+         2.5 s  second  FILE  await asyncio.sleep(1)
+                        goes on after sleep
+      ... 1 other step
+         2.5 s  Task-1  FILE  await asyncio.gather(first, second)
+                        goes on after gather
+      ... until the exception was raised
+
+Run N failed (seed 0).
+Its schedule has 1 context switch away from stock order, of 1 at first: after 6 more runs it is known that no fewer do.
+With order="io" it is found too, in run 3.
+Run it again: aldente.replay(main, TOKEN)"""
+    )
+
+
+def test_a_report_begins_with_the_program() -> None:
+    """The traceback has no line of aldente's, and the assertion in full."""
+    report = report_of(stampede)
+    assert report.startswith("Traceback (most recent call last):\n")
+    assert "test_story.py" in report.splitlines()[1]
+    assert "simulating.py" not in report
+    assert "assert fetched == 1" in report
+
+
+async def woken_first() -> None:
+    """Fails if the one who wakes goes on before the one who is woken."""
+    event = asyncio.Event()
+    order: list[str] = []
+
+    async def wake() -> None:
+        await asyncio.sleep(0)
+        event.set()
+        await asyncio.sleep(0)
+        order.append("waker")
+
+    async def wait() -> None:
+        await event.wait()
+        order.append("waiter")
+
+    waker = asyncio.create_task(wake(), name="waker")
+    waiter = asyncio.create_task(wait(), name="waiter")
+    await asyncio.gather(waker, waiter)
+    assert order == ["waiter", "waker"]
+
+
+def test_a_report_tells_who_woke_whom() -> None:
+    """A step says what its task waited for, who has woken it, and whom it has overtaken."""
+    report = report_of(woken_first)
+    assert "goes on after Event.wait, woken by 'waker'" in report
+    assert re.search(r"^  > waker .*await asyncio\.sleep\(0\)$", report, re.M)
+    assert "before 'waiter', which is ready for longer" in report
+
+
+def test_an_order_that_io_does_not_reach_is_told() -> None:
+    """A failure that no time outside can cause is told to be one of the order of ready tasks."""
+    report = report_of(woken_first)
+    assert 'With order="io" it does not happen: its only schedule passes.' in report
+    assert 'order="io"' not in report_of(stampede, order="io")
+
+
+def test_a_report_names_the_job_of_a_thread() -> None:
+    """What an executor does is told by the name of the function."""
+
+    async def main() -> None:
+        done: list[str] = []
+
+        def store() -> None:
+            done.append("thread")
+
+        async def other() -> None:
+            await asyncio.sleep(0)
+            done.append("loop")
+
+        await asyncio.gather(asyncio.to_thread(store), other())
+        assert done == ["thread", "loop"]
+
+    report = report_of(main)
+    assert "calls test_a_report_names_the_job_of_a_thread.<locals>.main.<locals>.store in a" in (
+        report
+    ) or ("before 'test_a_report_names_the_job_of_a_thread.<locals>.main.<locals>.store'" in report)
+
+
+def test_a_report_names_the_seed_and_replays() -> None:
+    """The last line is the call that fails again in the same way."""
+    report = report_of(woken_first, seed=7)
+    assert "failed (seed 7)." in report
+    found = re.search(r"Run it again: aldente\.replay\(main, '([\w-]+)'\)$", report)
+    assert found is not None
+    with pytest.raises(AssertionError):
+        aldente.replay(woken_first, found[1])
+
+
+def test_a_long_story_is_cut() -> None:
+    """Of a run with very many switches the beginning and the end are told."""
+    place = SourcePlace("/nowhere.py", 1)
+    steps = [
+        Step(f"task-{number}", "", "", 0.0, place, "sleep", False, Choice(number, 1, "", True))
+        for number in range(1_000)
+    ]
+    lines = tell(steps, Path("/"))
+    assert len(lines) < 100
+    assert "      ... 960 other steps" in lines
+    assert any("task-999" in line for line in lines)
