@@ -10,8 +10,8 @@ from collections.abc import Hashable
 
 from aldente._loops.simulated.choosing import Options, Place
 
-# Of very many that are held back at once only the oldest are known to be, which bounds the time that
-# it takes; to go ahead of the others counts again.
+# Of very many that are held back at once only the oldest are known to be, which bounds the time it
+# takes; to go ahead of the others counts again.
 _MOST_HELD = 100
 
 
