@@ -105,10 +105,10 @@ for name in sys.argv[1:]:
     figures[name + " timers"] = least(peer, TIMERS, 7)
 
 import aldente
-before = least(lambda main: aldente.search(main, runs=500), THREE, 3)
+before = least(lambda main: aldente.search(main, runs=500, strategy="random"), THREE, 3)
 kept = [[] for _ in range(1_000_000)]
 gc.collect()
-figures["heap"] = least(lambda main: aldente.search(main, runs=500), THREE, 3) / before
+figures["heap"] = least(lambda main: aldente.search(main, runs=500, strategy="random"), THREE, 3) / before
 del kept
 gc.collect()
 
@@ -117,9 +117,9 @@ def resident():
         return int(file.read().split()[1]) * resource.getpagesize() / 1e6
 
 if sys.platform == "linux":
-    aldente.search(THREE, runs=2_000)
+    aldente.search(THREE, runs=2_000, strategy="random")
     before = resident()
-    exploration = aldente.search(THREE, runs=100_000, seed=1)
+    exploration = aldente.search(THREE, runs=100_000, strategy="random", seed=1)
     figures["memory"] = resident() - before
     assert exploration.runs == 100_000
 print(json.dumps(figures))

@@ -23,7 +23,7 @@ def test_a_correct_program_never_fails(name: str, order: str) -> None:
     runs = SLOW_RUNS if name in SLOW else RUNS
     exploration = aldente.search(program, runs=runs, strategy="random", order=order)
     assert exploration.failure is None, exploration.failure.report()
-    assert exploration.runs == runs
+    assert exploration.runs == runs or exploration.exhausted
 
 
 @pytest.mark.parametrize("name", programs_for_this_python())

@@ -177,9 +177,9 @@ def test_a_report_names_the_job_of_a_thread() -> None:
         assert done == ["thread", "loop"]
 
     report = report_of(main)
-    assert "calls test_a_report_names_the_job_of_a_thread.<locals>.main.<locals>.store in a" in (
-        report
-    ) or ("before 'test_a_report_names_the_job_of_a_thread.<locals>.main.<locals>.store'" in report)
+    name = "test_a_report_names_the_job_of_a_thread.<locals>.main.<locals>.store"
+    assert f"before {name!r}, which is ready for longer" in report
+    assert f"calls {name} in a thread" in report
 
 
 def test_a_report_names_the_seed_and_replays() -> None:

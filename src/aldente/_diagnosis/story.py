@@ -104,7 +104,9 @@ def _woken_by_time(steps: Sequence[Step], number: int, held: str) -> list[int]:
 
 def _step_after(steps: Sequence[Step], number: int, task: str) -> list[int]:
     for place in range(number + 1, len(steps)):
-        if task and steps[place].task == task:
+        step = steps[place]
+        # A job of a thread is no task, and is known by its place.
+        if task and (step.task or step.place.removesuffix(" in a thread")) == task:
             return [place]
     return []
 

@@ -28,7 +28,7 @@ class Watched:
         self.switches: list[int] = []
         self._chooser = chooser
         self._counter = SwitchCounter()
-        self._callback: object = None
+        self._callback = 0
 
     def start(self) -> bool:
         """As the other one."""
@@ -42,7 +42,8 @@ class Watched:
         if is_switch:
             self.switches.append(number)
         self.keys.append(options.key(option))
-        self._callback = options.callback(option) or WAKE_SLEEPER
+        # By identity, so that no task lives longer because it is looked at. It is called next.
+        self._callback = id(options.callback(option) or WAKE_SLEEPER)
         self.choice = Choice(number, option, options[0].who if option else "", is_switch)
         return option
 
@@ -52,7 +53,7 @@ class Watched:
 
     def has_led_to(self, callback: object) -> bool:
         """Whether the last choice was that something is called; true once for each choice."""
-        if self._callback is None or callback is not self._callback:
+        if id(callback) != self._callback:
             return False
-        self._callback = None
+        self._callback = 0
         return True

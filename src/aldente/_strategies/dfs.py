@@ -70,13 +70,14 @@ class Dfs:
         return choice
 
     def _note_others(self, count: int, options: Options) -> None:
+        if len(self._branches) >= _MOST_KNOWN:
+            self._is_cut = True
+            return
         free = self._switches.free(options)
         for option in range(1, count):
             switches = self._switches.total + (option not in free)
             if self._most is not None and switches > self._most:
                 self._is_bounded = True
-            elif len(self._branches) >= _MOST_KNOWN:
-                self._is_cut = True
             else:
                 self._number += 1
                 # All of them share the list, which grows to the choices of the whole run.

@@ -12,7 +12,7 @@ from aldente._strategies.lines import Line
 _EXACT = 32
 
 # How many pairs of steps are remembered, which bounds the memory.
-_MOST_PAIRS = 300_000
+_MOST_PAIRS = 50_000
 
 
 class News(NamedTuple):
@@ -40,7 +40,7 @@ class Novelty:
     def __init__(self) -> None:
         self._records: dict[Hashable, int] = {}
         self._levels: set[tuple[Hashable, int]] = set()
-        self._pairs: set[Hashable] = set()
+        self._pairs: set[int] = set()
         self._new_pairs = 0
         self._counts: dict[Place, int] = {}
         self._last: tuple[Hashable, Place] = ("", ())
@@ -55,7 +55,7 @@ class Novelty:
         """A step was chosen."""
         place = options.place(choice)
         step = (options.key(choice), place)
-        pair = (self._last, step)
+        pair = hash((self._last, step))
         if pair not in self._pairs and len(self._pairs) < _MOST_PAIRS:
             self._pairs.add(pair)
             self._new_pairs += 1

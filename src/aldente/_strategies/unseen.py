@@ -5,8 +5,11 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-# How much is remembered, in choices, which bounds the memory; later schedules may repeat.
-_MOST_REMEMBERED = 4_000_000
+# How much is remembered, in bytes, which bounds the memory; later schedules may repeat.
+_MOST_REMEMBERED = 8_000_000
+
+# What it takes to remember a run besides its choices.
+_BYTES_OF_RUN = 250
 
 _NOT_TRIED = None
 
@@ -103,10 +106,12 @@ class Unseen:
         length = len(self._choices)
         if position < length:
             if after is _NOT_TRIED and self._remembered < _MOST_REMEMBERED:
-                self._remembered += length - position
-                node.options[option] = _Tail(
-                    _packed(self._choices), _packed(self._counts), position
-                )
+                # Only the rest: what comes before is in the tree.
+                choices = _packed(self._choices[position:])
+                counts = _packed(self._counts[position:])
+                per_choice = 1 if isinstance(counts, bytes) else 8
+                self._remembered += _BYTES_OF_RUN + 2 * per_choice * (length - position)
+                node.options[option] = _Tail(choices, counts, 0)
             return
         while True:
             if node.options[option] is not True:

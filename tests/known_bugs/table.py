@@ -1,0 +1,82 @@
+"""The programs of this folder, and how many runs each may take to fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any, NamedTuple
+
+from tests.known_bugs import cancelling, hard, locks, state, timing, workers
+
+Program = Callable[[bool], Coroutine[Any, Any, None]]
+
+SIMPLE, HARD = 200, 5_000
+
+
+class Bug(NamedTuple):
+    """A program with a bug.
+
+    Attributes:
+        program: the program; called with whether it is mended.
+        runs: in how many runs it has to be found.
+    """
+
+    program: Program
+    runs: int = SIMPLE
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return self.program.__name__
+
+    @property
+    def main(self) -> Callable[[], Coroutine[Any, Any, None]]:
+        """The program with its bug."""
+        return partial(self.program, False)
+
+    @property
+    def mended(self) -> Callable[[], Coroutine[Any, Any, None]]:
+        """Its twin without."""
+        return partial(self.program, True)
+
+
+BUGS = (
+    Bug(state.lost_update),
+    Bug(state.check_then_act),
+    Bug(state.double_initialisation),
+    Bug(state.write_behind),
+    Bug(state.limit_exceeded),
+    Bug(state.subscriber_lost),
+    Bug(state.iteration_over_changing),
+    Bug(state.half_done_transfer),
+    Bug(timing.cache_stampede),
+    Bug(timing.token_refresh),
+    Bug(timing.out_of_order_answers),
+    Bug(timing.lease_expired),
+    Bug(timing.heartbeat_missed),
+    Bug(timing.retry_applied_twice),
+    Bug(locks.lock_order),
+    Bug(locks.dining_philosophers, HARD),
+    Bug(locks.missed_notification),
+    Bug(locks.event_cleared),
+    Bug(locks.semaphore_wake_up_lost),
+    Bug(locks.notify_one_of_two_kinds),
+    Bug(locks.upgraded_lock),
+    Bug(cancelling.unread_reply),
+    Bug(cancelling.swallowed_cancellation),
+    Bug(cancelling.queue_item_lost),
+    Bug(cancelling.lock_kept),
+    Bug(cancelling.close_while_in_use),
+    Bug(cancelling.clean_up_skipped),
+    Bug(workers.shut_down_too_early),
+    Bug(workers.sentinel_overtakes),
+    Bug(workers.results_by_completion),
+    Bug(workers.thread_against_loop),
+    Bug(workers.started_before_ready),
+    Bug(workers.version_overwritten),
+    Bug(hard.four_constraints, HARD),
+    Bug(hard.starved_task, HARD),
+    Bug(hard.one_of_5040_orders, HARD),
+    Bug(hard.ladder, HARD),
+    Bug(hard.ladder_of_flags, HARD),
+)
