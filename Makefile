@@ -31,7 +31,7 @@ IN_PARALLEL := -n $(JOBS) --dist loadfile
 NEWEST_ONLY := docs README.md tests/packaging tests/plugin/coexistence tests/conformance/test_interpreters_own.py \
     tests/conformance/test_interpreters_own_simulated.py
 # What neither the newest nor the oldest need show.
-NOT_MIDDLE := tests/plugin/rules
+NOT_MIDDLE := tests/plugin/rules tests/known_bugs
 
 # Looking for Pythons takes a second, which help and clean need not wait for.
 ifneq ($(filter-out help clean,$(or $(MAKECMDGOALS),help)),)
