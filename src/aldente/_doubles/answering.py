@@ -32,11 +32,13 @@ class Chosen(NamedTuple):
 
     Attributes:
         answer: the answer by argument that fits.
+        latest: the answer by argument that was given last, to any arguments.
         each: the answers of which one is reserved for the call, in the order of calls.
         reserved: that one.
     """
 
     answer: ByArgument | None = None
+    latest: ByArgument | None = None
     each: Each | None = None
     reserved: Source | None = None
 
@@ -56,10 +58,11 @@ def choose(double: Any, call: Call) -> Chosen:
     answer = _fitting(double, call)
     if answer is not None:
         answer.uses += 1
+    latest = _latest(double)
     source = _source_of(double, answer)
     if isinstance(source.side_effect, Each):
-        return Chosen(answer, source.side_effect, source.side_effect.reserve(call))
-    return Chosen(answer)
+        return Chosen(answer, latest, source.side_effect, source.side_effect.reserve(call))
+    return Chosen(answer, latest)
 
 
 async def wait_before(double: Any, call: Call, chosen: Chosen) -> None:
@@ -152,6 +155,11 @@ def _fitting(double: Any, call: Call) -> ByArgument | None:
     return next((answer for answer in reversed(answers) if actual == answer.wanted), None)
 
 
+def _latest(double: Any) -> ByArgument | None:
+    answers = state_of(double).answers
+    return answers[-1] if answers else None
+
+
 def _source_of(double: Any, answer: ByArgument | None) -> Source:
     if answer is not None and answer.source.is_set:
         return answer.source
@@ -160,9 +168,12 @@ def _source_of(double: Any, answer: ByArgument | None) -> Source:
 
 def _source_now(double: Any, call: Call, chosen: Chosen) -> Source:
     """Where the answer to a call comes from at last."""
-    answer = _fitting(double, call)
-    if answer is not None and answer is not chosen.answer:
-        answer.uses += 1
+    answer = chosen.answer
+    if _latest(double) is not chosen.latest:
+        # Not compared again without need: an argument may have changed while the call was held.
+        answer = _fitting(double, call)
+        if answer is not None and answer is not chosen.answer:
+            answer.uses += 1
     source = _source_of(double, answer)
     if chosen.reserved is not None and source.side_effect is chosen.each:
         return chosen.reserved

@@ -10,6 +10,8 @@ from aldente._doubles import reporting
 from aldente._doubles.double import Double
 from aldente._doubles.ending import findings_of
 from aldente._doubles.patching import Patch, Patching
+from aldente._records import Finding
+from aldente.errors import DoubleMisused
 
 
 class _Entered(Patching):
@@ -22,7 +24,8 @@ class _Entered(Patching):
     def be_lenient(self) -> None:
         """Tell of no answers that were never used."""
         for patch in self._entered:
-            patch.strict = False
+            for one in (patch, *patch.additional_patchers):
+                one.strict = False
 
     def _enter(self, patch: Patch) -> Any:
         self._entered.append(patch)
@@ -100,15 +103,18 @@ class Doubles:
     def _end(self, error: BaseException | None, *, is_strict: bool) -> None:
         __tracebackhide__ = True
         made, self._made = self._made, []
-        doubles = [(double, strict and is_strict) for double, strict in made]
         if not is_strict:
             self.patch.be_lenient()
+        seen: set[int] = set()
+        findings: list[Finding] = []
+        # The lenient ones first, so that they are that too where others give them as answers.
+        for is_asked in (False, True):
+            doubles = [double for double, strict in made if strict is is_asked]
+            findings += findings_of(doubles, strict=is_asked and is_strict, seen=seen)
         try:
-            self._patches.close()
+            self._patches.__exit__(type(error) if error is not None else None, error, None)
+        except DoubleMisused as misuse:
+            error = misuse
+            raise
         finally:
-            findings = [
-                finding
-                for double, strict in doubles
-                for finding in findings_of([double], strict=strict)
-            ]
             reporting.tell(findings, error)

@@ -151,4 +151,6 @@ class ByArgumentAwaited(ByArgument, AwaitedAnswering):
     """What a double that is awaited answers to calls with certain arguments."""
 
     def _double_timing(self) -> Timing:
+        # Which refuses it where the double is called, not awaited.
+        self._double._double_timing()  # noqa: SLF001 - of another class of this module's family
         return self.timing

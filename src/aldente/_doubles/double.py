@@ -20,6 +20,7 @@ from aldente._doubles.recording import (
     is_double,
     name_of,
     record,
+    record_iteration,
     set_answer,
     state_of,
 )
@@ -64,6 +65,8 @@ class Specced(Recorded, Answering):
         self, spec: Any, spec_set: Any, _spec_as_instance: bool = False, _eat_self: bool = False
     ) -> None:
         add: Any = super()._mock_add_spec  # type: ignore[misc]
+        mock_compat.forget_check(self)
+        state_of(self).spec = None
         origin = get_origin(spec)
         if isinstance(origin, type):
             # ``Repository[int]`` has what ``Repository`` has.
@@ -142,6 +145,8 @@ class Specced(Recorded, Answering):
         """
         super().reset_mock(*args, **kwargs)  # type: ignore[misc]
         state_of(self).log.forget()
+        for answer in state_of(self).answers:
+            answer.uses = 0
         if kwargs.get("side_effect"):
             state_of(self).forget_answers()
 
@@ -258,7 +263,7 @@ class Double(Specced, AwaitedAnswering, mock.AsyncMock, Generic[P, Given, Answer
         """
         super().streams(*items)
         if hasattr(self, "__aiter__"):
-            self.__aiter__.side_effect = lambda: Stream(self, record(self, (), {}))
+            self.__aiter__.side_effect = lambda: Stream(self, record_iteration(self))
         return self
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Given:

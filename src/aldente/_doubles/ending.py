@@ -7,7 +7,7 @@ from typing import Any
 
 from aldente._doubles import mock_compat, reporting
 from aldente._doubles.answers import Each
-from aldente._doubles.calls import Call
+from aldente._doubles.calls import Call, shown
 from aldente._doubles.controls import ByArgument
 from aldente._doubles.recording import is_double, name_of, state_of
 from aldente._doubles.specs import Kind
@@ -28,15 +28,18 @@ _UNDONE = {
 _LINES = 8
 
 
-def findings_of(doubles: Iterable[Any], *, strict: bool) -> list[Finding]:
+def findings_of(
+    doubles: Iterable[Any], *, strict: bool, seen: set[int] | None = None
+) -> list[Finding]:
     """What was left undone with doubles, and with what they have made.
 
     Args:
         doubles: the doubles.
         strict: whether answers count that were never used.
+        seen: the identities of doubles that have been looked at, to which these are added.
     """
     found: list[Finding] = []
-    for double in _with_their_own(doubles):
+    for double in _with_their_own(doubles, set() if seen is None else seen):
         kind = state_of(double).kind
         found += [_never_awaited(call, kind) for call in _forgotten(double)]
         if strict:
@@ -44,10 +47,9 @@ def findings_of(doubles: Iterable[Any], *, strict: bool) -> list[Finding]:
     return found
 
 
-def _with_their_own(doubles: Iterable[Any]) -> Iterator[Any]:
+def _with_their_own(doubles: Iterable[Any], seen: set[int]) -> Iterator[Any]:
     """Doubles, and those that are their attributes and results."""
     waiting = list(doubles)
-    seen: set[int] = set()
     while waiting:
         double = waiting.pop()
         if id(double) in seen:
@@ -127,7 +129,7 @@ def _left_of(name: str, side_effect: Any, calls: tuple[str, ...]) -> Iterator[Fi
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
+    text = shown(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 

@@ -140,14 +140,14 @@ class Gate:
 
     async def pass_through(self, call: Call) -> None:
         """Wait at the gate with a call, unless it is open."""
-        if self._is_open:
-            return
-        held = _Held(call, telling_future(lambda: f"{call}, held at a gate of the test"))
-        self._held.append(held)
         self._arrivals.append(call)
         for count, watcher in self._watchers:
             if len(self._arrivals) >= count:
                 _settle(watcher, None)
+        if self._is_open:
+            return
+        held = _Held(call, telling_future(lambda: f"{call}, held at a gate of the test"))
+        self._held.append(held)
         try:
             failure = await held.future
         finally:

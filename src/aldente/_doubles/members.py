@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import types
 from typing import Any, NamedTuple
@@ -54,6 +55,11 @@ def member_of(spec: Any, name: str) -> Member | None:
     if isinstance(static, property):
         known = class_of_result(static.fget) if static.fget is not None else None
         return Member(known, is_instance=known is not None)
+    if isinstance(static, functools.cached_property):
+        known = class_of_result(static.func)
+        return Member(known, is_instance=known is not None)
+    if isinstance(static, functools.partialmethod):
+        return Member(None, kind_of(static.func))
     if isinstance(static, staticmethod):
         return _of_function(static.__func__, is_bound=False)
     if isinstance(static, classmethod):
@@ -64,6 +70,10 @@ def member_of(spec: Any, name: str) -> Member | None:
         return _of_function(static, is_bound=is_of_class and hasattr(static, "__get__"))
     if isinstance(static, type):
         return Member(static)
+    wrapped = inspect.getattr_static(static, "__wrapped__", None)
+    if hasattr(type(static), "__get__") and isinstance(wrapped, types.FunctionType):
+        # What decorates a method, such as a cache.
+        return _of_function(wrapped, is_bound=True)
     return _of_object(owner, name, static)
 
 

@@ -94,6 +94,13 @@ def set_check(
         type(double).__signature__ = shown
 
 
+def forget_check(double: Any) -> None:
+    """Have the arguments of a mock's calls checked no more, as its spec changes."""
+    for name in ("_mock_check_sig", "__signature__"):
+        if name in vars(type(double)):
+            delattr(type(double), name)
+
+
 def base_of(double: Any) -> type:
     """The class that was called to make a mock, of which it has a subclass of its own."""
     base: type = type(double).__mro__[1]

@@ -113,9 +113,10 @@ class Patch(Patcher):
             or self.new_callable is not None
             or len(wanted) > 1
             or any(isinstance(said, list | tuple) for said in wanted)
-            or (original is DEFAULT and wanted in ([], [True]))
+            or (original is DEFAULT and True in wanted)
             or any(map(mock_compat.is_mock, wanted))
         ):
+            # Said otherwise, or not to be had, which is told by whoever is asked.
             return
         argument = "spec" if self.spec_set is None else "spec_set"
         spec = wanted[0] if wanted else True
@@ -123,10 +124,10 @@ class Patch(Patcher):
 
         def make(**kwargs: Any) -> Any:
             arguments = {"name": name, **kwargs}
+            if spec is False or original is DEFAULT:
+                return double_without_spec(original, arguments=arguments)
             if spec is True:
                 return double_in(owner, name, original, spec_argument=argument, arguments=arguments)
-            if spec is False:
-                return double_without_spec(original, arguments=arguments)
             return double_like(spec, spec_argument=argument, arguments=arguments)
 
         self.spec = self.spec_set = self.autospec = None
@@ -134,12 +135,18 @@ class Patch(Patcher):
 
     def __exit__(self, *exc_info: Any) -> Any:
         __tracebackhide__ = True
-        result = super().__exit__(*exc_info)
-        error = exc_info[1] if exc_info else None
         doubles, self._doubles = self._doubles, []
+        error: BaseException | None = exc_info[1] if exc_info else None
         # A test that fails on its way has not come to use all of its answers.
-        reporting.tell(findings_of(doubles, strict=self.strict and error is None), error)
-        return result
+        is_strict = self.strict and error is None
+        try:
+            return super().__exit__(*exc_info)
+        except DoubleMisused as misuse:
+            # Of another one of `patch.multiple`.
+            error = misuse
+            raise
+        finally:
+            reporting.tell(findings_of(doubles, strict=is_strict), error)
 
     async def __aenter__(self) -> Any:
         return self.__enter__()

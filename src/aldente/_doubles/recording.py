@@ -100,6 +100,14 @@ def record(double: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
     return call
 
 
+def record_iteration(double: Any) -> Call:
+    """Note that a double itself is iterated, which is no call of it."""
+    call = Call(name_of(double), (), {}, users_frame(inspect.currentframe()))
+    call.entry = mock_compat.call_of((), {})
+    state_of(double).log.calls.append(call)
+    return call
+
+
 def set_answer(double: Any, side_effect: Any, value: Any) -> None:
     """Have a double answer all calls in one way."""
     double.side_effect = side_effect

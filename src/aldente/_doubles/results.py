@@ -49,11 +49,21 @@ class Stream:
         if self._call.outcome == "never awaited":
             begin(self._double, self._call)
             self._chosen = choose(self._double, self._call)
-        await wait_before(self._double, self._call, self._chosen)
         if self._items is None:
+            await wait_before(self._double, self._call, self._chosen)
             given = await give(self._double, self._call, self._chosen)
             self._items = Items(given.value)
-        return await self._items.next()
+            return await self._items.next()
+        try:
+            # Before it is waited for, as there may be none.
+            item = await self._items.next()
+        except StopAsyncIteration:
+            raise
+        except Exception:
+            await wait_before(self._double, self._call, self._chosen)
+            raise
+        await wait_before(self._double, self._call, self._chosen)
+        return item
 
     async def asend(self, value: Any) -> Any:
         """The next item; the value goes nowhere."""
@@ -103,13 +113,18 @@ class Entered:
         self._inner: Any = None
 
     def __await__(self) -> Generator[Any, Any, Any]:
+        self._check_new()
         return awaited(self._double, self._call).__await__()
 
-    async def __aenter__(self) -> Any:
+    def _check_new(self) -> None:
         if self._call.outcome != "never awaited":
             raise RuntimeError(
-                f"{self._call} has been entered before; each needs a call of its own"
+                f"{self._call} has been entered or awaited before: call the double again for each "
+                "'async with' and 'await'"
             )
+
+    async def __aenter__(self) -> Any:
+        self._check_new()
         begin(self._double, self._call)
         try:
             given = await answered(self._double, self._call)
@@ -133,11 +148,16 @@ class Entered:
             if self._inner is None:
                 return None
             return await self._inner.__aexit__(kind, error, traceback)
+        except BaseException as raised:
+            error = raised
+            raise
         finally:
             self._end(error)
 
     def _end(self, error: BaseException | None) -> None:
         log = state_of(self._double).log
+        if self._call.outcome != "pending":
+            return
         if error is None:
             log.end(self._call, "returned", self._call.result)
         elif isinstance(error, asyncio.CancelledError | GeneratorExit):

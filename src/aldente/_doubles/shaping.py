@@ -185,7 +185,7 @@ def shape_like(value: Any, arguments: dict[str, Any]) -> Child:
 def _of_member(member: Member, arguments: dict[str, Any]) -> Child:
     value = member.value
     if value is None:
-        return Child(False, arguments)
+        return Child(member.kind is not Kind.PLAIN, arguments)
     if member.is_instance:
         return _instance_of(value, arguments)
     if mock_compat.is_mock(value):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import enum
 import functools
+import importlib
 import inspect
 import sys
 import types
@@ -136,13 +137,28 @@ def _return_annotation(function: Any) -> Any:
     annotations = annotations_of(function)
     if "return" not in annotations:
         return None
-    return _resolved(annotations["return"], getattr(function, "__globals__", {}))
+    # Those of what is decorated, whose annotations a decorator takes over.
+    defined = inspect.unwrap(function) if isinstance(function, types.FunctionType) else function
+    return _resolved(annotations["return"], getattr(defined, "__globals__", {}))
+
+
+def _lenient(argument: str) -> dict[str, Any]:
+    """What has annotations computed, since Python 3.14, although some names are not defined."""
+    if sys.version_info < (3, 14):
+        return {}
+    # By its name, as older versions do not have it.
+    annotationlib: Any = importlib.import_module("annotationlib")
+    return {argument: annotationlib.Format.FORWARDREF}
+
+
+_LENIENT = _lenient("format")
+_LENIENT_SIGNATURE = _lenient("annotation_format")
 
 
 def annotations_of(annotated: Any) -> Mapping[str, Any]:
     """The own annotations of a function or class, as they are written."""
     try:
-        annotations = inspect.get_annotations(annotated)
+        annotations: Mapping[str, Any] = inspect.get_annotations(annotated, **_LENIENT)
     except Exception:
         # Since Python 3.14 they are computed when asked for, and may hold anything.
         return {}
@@ -223,9 +239,8 @@ def signature_of(function: Any, *, skip_first: bool = False) -> inspect.Signatur
         skip_first: leave out the first parameter, which is bound to the instance.
     """
     try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError, NameError):
-        # The latter since Python 3.14, of annotations for type checkers only.
+        signature = inspect.signature(function, **_LENIENT_SIGNATURE)
+    except (TypeError, ValueError):
         return None
     if not skip_first:
         return signature

@@ -252,7 +252,7 @@ def _codes_in(module: types.ModuleType) -> list[types.CodeType]:
 
 
 def _codes_of(value: Any, module: str) -> Iterator[types.CodeType]:
-    if isinstance(value, type) and not mock_compat.is_mock(value):
+    if issubclass(type(value), type):
         if value.__module__ == module:
             for member in list(vars(value).values()):
                 yield from _code_of(member, module)
@@ -261,16 +261,19 @@ def _codes_of(value: Any, module: str) -> Iterator[types.CodeType]:
 
 
 def _code_of(value: Any, module: str) -> Iterator[types.CodeType]:
-    """The code of what is a function, or wraps one; nothing of it is run, as for a proxy's."""
-    if isinstance(value, property):
+    """The code of what is a function, or wraps one.
+
+    By its type, as a proxy may do anything when it is asked for its class.
+    """
+    if issubclass(type(value), property):
         functions = [value.fget, value.fset]
-    elif isinstance(value, staticmethod | classmethod):
+    elif issubclass(type(value), staticmethod | classmethod):
         functions = [value.__func__]
     else:
         functions = [value]
     for function in functions:
         for _ in range(_WRAPPERS):
-            if isinstance(function, types.FunctionType) and function.__module__ == module:
+            if type(function) is types.FunctionType and function.__module__ == module:
                 yield function.__code__
             function = inspect.getattr_static(function, "__wrapped__", None)
             if function is None:

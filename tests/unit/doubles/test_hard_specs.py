@@ -309,7 +309,7 @@ def test_a_context_is_entered_once() -> None:
     async def main() -> None:
         context = double()
         async with context:
-            with pytest.raises(RuntimeError, match="has been entered before"):
+            with pytest.raises(RuntimeError, match="has been entered or awaited before"):
                 await context.__aenter__()
         assert double.pending == 0
 
@@ -513,3 +513,120 @@ def test_names_come_from_the_spec() -> None:
 
     asyncio.run(main())
     assert str(shop.get.timeline[0]) == "Entering.get()"
+
+
+def test_a_gate_counts_those_that_pass_it_open() -> None:
+    """arrived() counts from when the gate was made, also those that need not wait."""
+    double = Double().returns(1)
+
+    async def main() -> int:
+        gate = double.hold()
+        gate.release()
+        await double()
+        await double()
+        return len(await gate.arrived(2))
+
+    assert asyncio.run(main()) == 2
+
+
+def test_what_did_not_exist_is_a_double_too() -> None:
+    """A patch that creates its target gives a double that can be told what it answers."""
+    with patch("os.not_there_at_all", create=True) as made:
+        made.returns(1)
+        import os
+
+        assert os.not_there_at_all() == 1  # type: ignore[attr-defined]
+
+
+def test_the_end_of_a_stream_is_no_item() -> None:
+    """A stream takes the time of its items, and its end none."""
+    double = Double().streams(1, 2, 3).takes(10)
+
+    async def main() -> float:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        async for _ in double():
+            pass
+        return loop.time() - began
+
+    assert aldente.run(main, clock="virtual") == 30
+
+
+def test_all_doubles_of_a_test_tell_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error goes on, with what was left undone; a finding is told once, and a lenient double's never."""
+    monkeypatch.setattr("aldente._doubles.reporting.receivers", [])
+
+    def fail() -> None:
+        with aldente.Doubles() as doubles:
+            stream = doubles.double(Repository.find)
+            doubles.patch.object(Shop, "price").when("a").returns(1)
+            stream.when(None, 1).returns(1)
+            raise KeyError("x")
+
+    with pytest.raises(KeyError):
+        fail()
+
+    def leave() -> None:
+        with aldente.Doubles() as doubles:
+            lenient = doubles.double(strict=False)
+            lenient.when("b").returns(1)
+            giving = doubles.double().returns(lenient)
+            giving.when("a").returns(1)
+
+    with pytest.raises(aldente.DoubleMisused) as caught:
+        leave()
+    assert len(caught.value.findings) == 1
+
+
+def test_several_patches_at_once_all_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was left undone with each of patch.multiple is told."""
+    told: list[Any] = []
+    monkeypatch.setattr("aldente._doubles.reporting.receivers", [told.append])
+    with patch.multiple(Shop, price=mock.DEFAULT, name=mock.DEFAULT) as doubles:
+        doubles["price"].when("a").returns(1)
+        doubles["name"].when("b").returns(1)
+    assert len(told) == 2
+
+
+def test_decorated_members() -> None:
+    """Partial methods, caches and cached properties have the shape of what they decorate."""
+
+    class Api:
+        async def call(self, verb: str, path: str) -> int:
+            return 1
+
+        get = functools.partialmethod(call, "GET")
+
+        @functools.lru_cache  # noqa: B019 - it is never called
+        def count(self, name: str) -> int:
+            return 1
+
+        @functools.cached_property
+        def task(self) -> Task:
+            return Task()
+
+    api: Any = Double(Api)
+    api.get.returns(3)
+    assert asyncio.run(api.get("/")) == 3
+    with pytest.raises(TypeError, match="count: missing a required argument: 'name'"):
+        api.count()
+    assert api.task.title is not None
+
+
+def test_a_new_spec_takes_the_place_of_the_old_one() -> None:
+    """mock_add_spec() forgets the signature of the spec before."""
+    double: Any = Double(Shop.price)
+    double.mock_add_spec(["a"])
+    double.returns(1)
+    assert asyncio.run(double("x", "y", "z")) == 1
+
+
+def test_an_iterated_double_is_no_call() -> None:
+    """Going over a double itself leaves no call of another's in its awaits."""
+    double: Any = Double().streams("a")
+
+    async def main() -> list[str]:
+        return [item async for item in double]
+
+    assert asyncio.run(main()) == ["a"]
+    assert double.await_args_list == [mock.call()]
