@@ -123,9 +123,10 @@ def _is_cancelled(task: asyncio.Task[Any], args: tuple[Any, ...]) -> bool:
         return False
     if not args:
         return True
-    return isinstance(args[0], (asyncio.Future, asyncio.CancelledError)) and (
-        not isinstance(args[0], asyncio.Future) or args[0].cancelled()
-    )
+    woken_by = args[0]
+    if asyncio.isfuture(woken_by):
+        return woken_by.cancelled()
+    return isinstance(woken_by, asyncio.CancelledError)
 
 
 def _name_of(callback: Any) -> str:
