@@ -119,14 +119,10 @@ def _waited_for(task: asyncio.Task[Any], args: tuple[Any, ...]) -> str:
 
 def _is_cancelled(task: asyncio.Task[Any], args: tuple[Any, ...]) -> bool:
     """Whether a task is about to get a CancelledError because somebody has cancelled it."""
-    if not task.cancelling():
-        return False
-    if not args:
+    if _asyncio_compat.is_to_be_cancelled(task):
         return True
-    woken_by = args[0]
-    if asyncio.isfuture(woken_by):
-        return woken_by.cancelled()
-    return isinstance(woken_by, asyncio.CancelledError)
+    # Whatever it waits for may be cancelled for other reasons.
+    return bool(task.cancelling() and args and asyncio.isfuture(args[0]) and args[0].cancelled())
 
 
 def _name_of(callback: Any) -> str:
