@@ -79,7 +79,14 @@ class Tracer:
             is_cancelled = _is_cancelled(task, args)
         time = round(self._loop.time() - START, 9)
         choice = self._choice_of(callback)
-        self.steps.append(Step(name, place, cause, time, at, waited_for, is_cancelled, choice))
+        # Who was ready already was woken by somebody else.
+        is_known = (
+            is_cancelled and task is not None and not _asyncio_compat.is_to_be_cancelled(task)
+        )
+        cancelled_by = cause if is_known else ""
+        self.steps.append(
+            Step(name, place, cause, time, at, waited_for, is_cancelled, choice, cancelled_by)
+        )
 
     def _choice_of(self, callback: Any) -> Choice | None:
         """The choice that has led to a step; plain callbacks may come in between."""
