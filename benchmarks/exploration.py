@@ -186,9 +186,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     fails: list[str] = []
     limits: dict[str, int] = {}
     for strategy in STRATEGIES:
+        print(f"  {strategy} is tried", flush=True)
         columns[strategy], failing, limits = search(python, "aldente", strategy, seeds)
         fails += failing
     for peer in PEERS:
+        print(f"  {peer} is tried", flush=True)
         columns[peer] = search(python, peer, "", seeds)[0]
     return 0 if report(columns, fails, limits) else 1
 

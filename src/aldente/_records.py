@@ -163,6 +163,7 @@ class Step:
             empty for a first step.
         is_cancelled: whether a cancellation is raised where it goes on.
         choice: the choice by which it is next; None if there was none.
+        cancelled_by: who has cancelled it; empty when that is not known, as it was ready already.
     """
 
     task: str
@@ -173,6 +174,7 @@ class Step:
     waited_for: str = ""
     is_cancelled: bool = False
     choice: Choice | None = None
+    cancelled_by: str = ""
 
 
 # How shrinking has ended: no schedule with fewer context switches fails, none of its switches can

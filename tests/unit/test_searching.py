@@ -565,6 +565,8 @@ def test_entropy_that_escapes_is_noticed_and_named(make: Callable[[], Main], nam
             {"strategy": "rnd"},
             "'rnd' is not a valid strategy. Strategies are: auto, dfs, fifo, pct, pos, random",
         ),
+        ({"strategy": Stock}, "is not a valid strategy"),
+        ({"shrink": 1}, "1 is not a valid shrink"),
         ({"order": "all"}, "'all' is not a valid order. Orders are: any, io."),
         ({"slack": -1}, "-1 is not a valid slack"),
         ({"seed": -1}, "-1 is not a valid seed"),

@@ -61,6 +61,61 @@ def test_a_report_tells_a_cancellation() -> None:
     assert "is cancelled by 'stopper' in sleep" in story
 
 
+async def cancelled_when_ready() -> None:
+    """A worker is cancelled when it was woken already, and does not go on."""
+    event = asyncio.Event()
+    done: list[str] = []
+
+    async def work() -> None:
+        await event.wait()
+        done.append("work")
+
+    async def wake() -> None:
+        await asyncio.sleep(0)
+        event.set()
+
+    async def stop() -> None:
+        for _ in range(4):
+            await asyncio.sleep(0)
+        worker.cancel()
+
+    worker = asyncio.create_task(work(), name="worker")
+    await asyncio.gather(worker, wake(), stop(), return_exceptions=True)
+    assert done == ["work"]
+
+
+def test_a_cancellation_of_a_task_that_is_ready_is_told() -> None:
+    """A task that something has woken, and that is cancelled before it goes on, is told of so."""
+    failure = aldente.search(cancelled_when_ready, runs=500).failure
+    assert failure is not None
+    (cancelled,) = [step for step in failure.steps if step.is_cancelled]
+    assert cancelled.task == "worker"
+    assert cancelled.cancelled_by == ""
+    assert "is cancelled in Event.wait" in failure.report()
+
+
+def test_a_cancellation_that_was_dealt_with_is_over() -> None:
+    """Steps after a cancellation that the task has survived are none of a cancellation."""
+
+    async def main() -> None:
+        async def survive() -> None:
+            try:
+                await asyncio.sleep(10)
+            except asyncio.CancelledError:
+                for _ in range(3):
+                    await asyncio.sleep(0)
+                raise ValueError from None
+
+        task = asyncio.create_task(survive())
+        await asyncio.sleep(1)
+        task.cancel()
+        await task
+
+    failure = aldente.search(main).failure
+    assert failure is not None
+    assert sum(step.is_cancelled for step in failure.steps) == 1
+
+
 async def stampede() -> None:
     """Fails if a fetch takes longer than usual."""
     fetched = 0

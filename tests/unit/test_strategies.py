@@ -398,3 +398,24 @@ def test_other_packages_give_strategies(tmp_path: Path, monkeypatch: pytest.Monk
     found = aldente.search(main, strategy="youngest", runs=2, shrink=False)
     assert found.failure is not None
     assert found.failure.schedule.choices == (2, 1)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_tasks_written_in_python_are_explored(strategy: str) -> None:
+    """Every strategy works with tasks that a factory makes of asyncio's class in Python."""
+    kind: Any = vars(asyncio.tasks)["_PyTask"]
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_task_factory(lambda loop, coroutine, **kwargs: kind(coroutine, loop=loop))
+        order: list[int] = []
+
+        async def work(number: int) -> None:
+            await asyncio.sleep(0)
+            order.append(number)
+
+        await asyncio.gather(*(asyncio.create_task(work(number)) for number in range(3)))
+        assert order[0] != 2
+
+    found = aldente.search(main, runs=100, strategy=strategy)
+    assert (found.failure is None) == (strategy == "fifo"), found

@@ -143,9 +143,7 @@ def _words_about(step: Step) -> str:
             return f"time goes on, while {step.choice.instead_of!r} is ready"
         parts.append(f"calls {step.place}")
     elif step.is_cancelled:
-        # Who was ready already is not woken by the one who cancels it.
-        is_known = step.woken_by not in ("", step.task)
-        by = f" by {step.woken_by!r}" if is_known else ""
+        by = f" by {step.cancelled_by!r}" if step.cancelled_by else ""
         parts.append(f"is cancelled{by}" + (f" in {step.waited_for}" if step.waited_for else ""))
     elif step.waited_for:
         is_told = step.woken_by != step.task and _is_task_name(step.woken_by)

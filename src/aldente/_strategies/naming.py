@@ -30,8 +30,10 @@ STRATEGIES = tuple(_MAKERS)
 
 
 def is_strategy(value: object) -> TypeGuard[Chooser]:
-    """Whether an object has the methods of a strategy."""
-    return all(callable(getattr(value, name, None)) for name in ("start", "choose", "end"))
+    """Whether an object has the methods of a strategy; a class is none until it is called."""
+    return not isinstance(value, type) and all(
+        callable(getattr(value, name, None)) for name in ("start", "choose", "end")
+    )
 
 
 def make_strategy(name: str, seed: int) -> Any:

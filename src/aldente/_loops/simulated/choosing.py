@@ -83,7 +83,7 @@ class Options(Sequence[Option]):
         if index == len(self._entries):
             return TIME_KEY
         owner = self._entries[index][1].__self__
-        return hash(owner) if isinstance(owner, asyncio.Future) else f"job {owner.who}"
+        return hash(owner) if asyncio.isfuture(owner) else f"job {owner.who}"
 
     def keys(self) -> list[Hashable]:
         """The keys of all options, in their order."""
@@ -94,7 +94,7 @@ class Options(Sequence[Option]):
         if index == len(self._entries):
             return ()
         owner = self._entries[index][1].__self__
-        return _place_of(owner) if isinstance(owner, asyncio.Task) else (owner.kind.value,)
+        return _place_of(owner) if asyncio.isfuture(owner) else (owner.kind.value,)
 
     def callback(self, index: int) -> object:
         """What is called when an option is chosen; None for those that are no steps."""
@@ -149,7 +149,7 @@ class Picks(Options):
         return False
 
 
-def _place_of(task: asyncio.Task[Any]) -> Place:
+def _place_of(task: Any) -> Place:
     found: list[Hashable] = []
     current: Any = task.get_coro()
     while current is not None:

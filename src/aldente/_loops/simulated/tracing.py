@@ -79,7 +79,14 @@ class Tracer:
             is_cancelled = _is_cancelled(task, args)
         time = round(self._loop.time() - START, 9)
         choice = self._choice_of(callback)
-        self.steps.append(Step(name, place, cause, time, at, waited_for, is_cancelled, choice))
+        # Who was ready already was woken by somebody else.
+        is_known = (
+            is_cancelled and task is not None and not _asyncio_compat.is_to_be_cancelled(task)
+        )
+        cancelled_by = cause if is_known else ""
+        self.steps.append(
+            Step(name, place, cause, time, at, waited_for, is_cancelled, choice, cancelled_by)
+        )
 
     def _choice_of(self, callback: Any) -> Choice | None:
         """The choice that has led to a step; plain callbacks may come in between."""
@@ -119,13 +126,10 @@ def _waited_for(task: asyncio.Task[Any], args: tuple[Any, ...]) -> str:
 
 def _is_cancelled(task: asyncio.Task[Any], args: tuple[Any, ...]) -> bool:
     """Whether a task is about to get a CancelledError because somebody has cancelled it."""
-    if not task.cancelling():
-        return False
-    if not args:
+    if _asyncio_compat.is_to_be_cancelled(task):
         return True
-    return isinstance(args[0], (asyncio.Future, asyncio.CancelledError)) and (
-        not isinstance(args[0], asyncio.Future) or args[0].cancelled()
-    )
+    # Whatever it waits for may be cancelled for other reasons.
+    return bool(task.cancelling() and args and asyncio.isfuture(args[0]) and args[0].cancelled())
 
 
 def _name_of(callback: Any) -> str:
