@@ -10,7 +10,7 @@
     The way of a call to its answer, what it waits for there, and what doubles know.
 ``calls``, ``tables``, ``assertions``, ``ordering``
     What was asked of doubles, told as a table, and in which order.
-``patching``, ``targets``, ``collection``
+``patching``, ``decorating``, ``targets``, ``collection``
     Doubles in the place of the real thing, the mistakes that can be made with that, and all the
     doubles of a test.
 ``ending``, ``reporting``

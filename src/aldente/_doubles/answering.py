@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from typing import Any, NamedTuple
 
 from aldente._doubles import mock_compat
@@ -11,7 +12,8 @@ from aldente._doubles.answers import Calls, Each, Source
 from aldente._doubles.calls import Call
 from aldente._doubles.controls import ByArgument
 from aldente._doubles.mock_compat import DEFAULT
-from aldente._doubles.recording import state_of
+from aldente._doubles.recording import name_of, state_of
+from aldente._places import users_frame
 from aldente.errors import NoAnswer
 
 
@@ -143,6 +145,28 @@ def answered_now(double: Any, call: Call) -> Any:
         raise
     log.end(call, "returned", value)
     return value
+
+
+def add_answer(
+    double: Any, kind: type[ByArgument], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> ByArgument:
+    """Have calls with certain arguments answered in a way of their own, which is to be said.
+
+    Raises:
+        TypeError: the real thing does not take such arguments.
+    """
+    wanted = mock_compat.normalized(double, mock_compat.call_of(args, kwargs))
+    if isinstance(wanted, Exception):
+        # The check of calls says it better.
+        mock_compat.check_arguments(double, args, kwargs)
+        raise wanted
+    call = Call(name_of(double), args, kwargs, users_frame(inspect.currentframe()))
+    answers = state_of(double).answers
+    # A test may answer otherwise than its fixture. By their text, as a matcher is equal to what it
+    # matches.
+    answers[:] = [known for known in answers if repr(known.wanted) != repr(wanted)]
+    answers.append(kind(double, wanted, call))
+    return answers[-1]
 
 
 def _fitting(double: Any, call: Call) -> ByArgument | None:

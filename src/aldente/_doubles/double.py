@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Generic, Self, get_origin, overload
 from unittest import mock
 
 from aldente._doubles import mock_compat
-from aldente._doubles.answering import answered_now, awaited
+from aldente._doubles.answering import add_answer, answered_now, awaited
 from aldente._doubles.answers import Streams, Timing, never
 from aldente._doubles.assertions import with_tables
-from aldente._doubles.calls import Call, Timeline
+from aldente._doubles.calls import Timeline
 from aldente._doubles.controls import Answering, AwaitedAnswering, ByArgument, ByArgumentAwaited
 from aldente._doubles.recording import (
     Recorded,
@@ -34,7 +33,6 @@ from aldente._doubles.shaping import (
     take_spec,
 )
 from aldente._doubles.specs import Kind, kind_of
-from aldente._places import users_frame
 from aldente.errors import InvalidSetting
 
 if TYPE_CHECKING:
@@ -121,22 +119,10 @@ class Specced(Recorded, Answering):
         >>> asyncio.run(price("tea")), asyncio.run(price("jam"))
         (12, 0)
         """
-        wanted = mock_compat.normalized(self, mock_compat.call_of(args, kwargs))
-        if isinstance(wanted, Exception):
-            # The check of calls says it better.
-            mock_compat.check_arguments(self, args, kwargs)
-            raise wanted
-        call = Call(name_of(self), args, kwargs, users_frame(inspect.currentframe()))
-        answers = state_of(self).answers
-        # A test may answer otherwise than its fixture.
-        answers[:] = [
-            known
-            for known in answers
-            # By their text, as a matcher is equal to what it matches.
-            if repr(known.wanted) != repr(wanted)
-        ]
-        answers.append(self._double_answer_kind(self, wanted, call))
-        return answers[-1]
+        if not callable(self):
+            # It is refused.
+            self._double_answer(None, args)
+        return add_answer(self, self._double_answer_kind, args, kwargs)
 
     def reset_mock(self, /, *args: Any, **kwargs: Any) -> None:
         """As for any mock; the timeline is emptied too, and with ``side_effect=True`` the answers.

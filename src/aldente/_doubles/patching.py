@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import contextlib
-import functools
 import inspect
 from collections.abc import Callable
 from types import TracebackType
@@ -12,6 +10,7 @@ from typing import Any, Self
 from unittest import mock
 
 from aldente._doubles import mock_compat, reporting
+from aldente._doubles.decorating import patched_async_generator, patched_generator
 from aldente._doubles.double import double_in, double_like, double_without_spec
 from aldente._doubles.ending import findings_of
 from aldente._doubles.mock_compat import DEFAULT, Decorated, DictPatcher, Patcher
@@ -95,7 +94,7 @@ class Patch(Patcher):
         is_generator = inspect.isgeneratorfunction(decorated)
         if not is_generator and not inspect.isasyncgenfunction(decorated):
             return super().__call__(decorated)
-        decorate = _patched_generator if is_generator else _patched_async_generator
+        decorate = patched_generator if is_generator else patched_async_generator
         patchings = getattr(decorated, "patchings", None)
         made: Any = decorated
         if patchings is None:
@@ -159,30 +158,6 @@ class Patch(Patcher):
     ) -> Any:
         __tracebackhide__ = True
         return self.__exit__(kind, error, traceback)
-
-
-def _patched_generator(patch: Patch, decorated: Any) -> Any:
-    """A generator function within which something is patched, as fixtures are."""
-
-    @functools.wraps(decorated)
-    def patched(*args: Any, **kwargs: Any) -> Any:
-        with patch.decoration_helper(patched, args, kwargs) as (given, named):
-            return (yield from decorated(*given, **named))
-
-    return patched
-
-
-def _patched_async_generator(patch: Patch, decorated: Any) -> Any:
-    """An asynchronous generator function within which something is patched."""
-
-    @functools.wraps(decorated)
-    async def patched(*args: Any, **kwargs: Any) -> Any:
-        with patch.decoration_helper(patched, args, kwargs) as (given, named):
-            async with contextlib.aclosing(decorated(*given, **named)) as items:
-                async for item in items:
-                    yield item
-
-    return patched
 
 
 class DictPatch(DictPatcher):
