@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 import aldente
 from tests.known_bugs.table import BUGS, Bug
 
-SEEDS = (1, 2)
+# A search takes longer on Python 3.11, where it sees lines by sys.settrace.
+SEEDS = (1, 2) if sys.version_info >= (3, 12) else (1,)
 
 
 def test_there_are_enough() -> None:
