@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from aldente._doubles import mock_compat
 from aldente._doubles.answer_time import is_decided_by_loop, wait_for_answer
-from aldente._doubles.answers import Calls, Each, Source
+from aldente._doubles.answers import Calls, Each, Source, Streams
 from aldente._doubles.calls import Call
 from aldente._doubles.controls import ByArgument
 from aldente._doubles.mock_compat import DEFAULT
@@ -89,11 +89,17 @@ async def give(double: Any, call: Call, chosen: Chosen) -> Given:
     value = await source.give_awaited(call.args, call.kwargs)
     if value is not DEFAULT:
         return Given(value, isinstance(source.side_effect, Calls))
+    given = _given_by_default(double, call)
+    if given.is_computed and asyncio.iscoroutine(given.value):
+        return Given(await given.value, True)
+    return given
+
+
+def _given_by_default(double: Any, call: Call) -> Given:
     wrapped = mock_compat.wrapped_by(double)
     if wrapped is None:
         return Given(double.return_value)
-    value = wrapped(*call.args, **call.kwargs)
-    return Given(await value if asyncio.iscoroutine(value) else value, True)
+    return Given(wrapped(*call.args, **call.kwargs), True)
 
 
 async def answered(double: Any, call: Call) -> Given:
@@ -137,14 +143,17 @@ def answered_now(double: Any, call: Call) -> Any:
         chosen = choose(double, call)
         value = _source_now(double, call, chosen).give(call.args, call.kwargs)
         if value is DEFAULT:
-            wrapped = mock_compat.wrapped_by(double)
-            given = wrapped is None
-            value = double.return_value if given else wrapped(*call.args, **call.kwargs)
+            value = _given_by_default(double, call).value
     except BaseException as error:
         log.end(call, "raised", error)
         raise
     log.end(call, "returned", value)
     return value
+
+
+def is_stream(double: Any, call: Call) -> bool:
+    """Whether the answer to a call is a stream, by what the test has said."""
+    return isinstance(_source_of(double, _fitting(double, call)).side_effect, Streams)
 
 
 def add_answer(
@@ -162,11 +171,11 @@ def add_answer(
         raise wanted
     call = Call(name_of(double), args, kwargs, users_frame(inspect.currentframe()))
     answers = state_of(double).answers
-    # A test may answer otherwise than its fixture. By their text, as a matcher is equal to what it
-    # matches.
-    answers[:] = [known for known in answers if repr(known.wanted) != repr(wanted)]
-    answers.append(kind(double, wanted, call))
-    return answers[-1]
+    added = kind(double, wanted, call)
+    # A test may answer otherwise than its fixture.
+    answers[:] = [known for known in answers if not known.is_for_the_same_as(added)]
+    answers.append(added)
+    return added
 
 
 def _fitting(double: Any, call: Call) -> ByArgument | None:

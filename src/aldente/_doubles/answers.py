@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
-from typing import Any
+from typing import Any, Self
 
 from aldente._doubles import mock_compat
 from aldente._doubles.calls import Call
@@ -74,8 +74,8 @@ class Streams:
     def __init__(self, items: Iterable[Any]) -> None:
         self.items = tuple(items)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self.items
+    def __call__(self, *args: Any, **kwargs: Any) -> Items:
+        return Items(self.items)
 
 
 async def never(*args: Any, **kwargs: Any) -> Any:
@@ -182,11 +182,11 @@ class Items:
     def __init__(self, answer: Any) -> None:
         self._all: AsyncIterator[Any] | None = None
         self._each: Iterator[Any] = iter(())
-        if mock_compat.is_mock(answer):
-            # The test has said nothing.
-            pass
-        elif isinstance(answer, AsyncIterable):
+        if isinstance(answer, AsyncIterable):
             self._all = aiter(answer)
+        elif mock_compat.is_mock(answer):
+            # The test has said nothing, and what a double makes by itself has no items.
+            pass
         elif isinstance(answer, Iterable):
             self._each = iter(answer)
         else:
@@ -194,8 +194,10 @@ class Items:
                 "stream", answer, "Something to iterate: streams(1, 2), or returns([1, 2])."
             )
 
-    async def next(self) -> Any:
-        """The next item; `StopAsyncIteration` when there is none."""
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Any:
         if self._all is not None:
             return await anext(self._all)
         for item in self._each:
@@ -204,7 +206,7 @@ class Items:
             return item
         raise StopAsyncIteration
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Close what the items come from, if it can be closed."""
         close = getattr(self._all, "aclose", None)
         if close is not None:

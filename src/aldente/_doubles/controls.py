@@ -79,7 +79,6 @@ class AwaitedAnswering(Answering):
         """Answer with items for ``async for``; exceptions among them are raised at their turn.
 
         What `takes` says holds for each item, and a gate holds each of them.
-
         """
         self._double_answer(Streams(items), DEFAULT)
         return self
@@ -136,6 +135,12 @@ class ByArgument(Answering):
         self.uses = 0
         self.place: SourcePlace | None = call.place
         self.asked = str(call)
+        # By position or by name alike.
+        self._text = str(Call("", wanted.args, wanted.kwargs, None))
+
+    def is_for_the_same_as(self, other: ByArgument) -> bool:
+        """Whether both are for the same arguments; a matcher is not the same as what it matches."""
+        return self._text == other._text and bool(self.wanted == other.wanted)
 
     def _double_answer(self, side_effect: Any, value: Any) -> None:
         self.source = Source(side_effect, value)

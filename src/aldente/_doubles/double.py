@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Generic, Self, get_origin, overload
 from unittest import mock
 
 from aldente._doubles import mock_compat
-from aldente._doubles.answering import add_answer, answered_now, awaited
-from aldente._doubles.answers import Streams, Timing, never
+from aldente._doubles.answering import add_answer, answered_now, awaited, is_stream
+from aldente._doubles.answers import Timing, never
 from aldente._doubles.assertions import with_tables
 from aldente._doubles.calls import Timeline
 from aldente._doubles.controls import Answering, AwaitedAnswering, ByArgument, ByArgumentAwaited
@@ -137,8 +137,8 @@ class Specced(Recorded, Answering):
             state_of(self).forget_answers()
 
 
-class PlainObject(Specced, mock.NonCallableMagicMock):
-    """A stand-in for an object with nothing to await, and that is not called itself."""
+class _Plain(Specced):
+    """A stand-in for something with nothing to await."""
 
     def __init__(self, /, *args: Any, **kwargs: Any) -> None:
         is_instance = kwargs.get("_spec_as_instance", False)
@@ -146,6 +146,10 @@ class PlainObject(Specced, mock.NonCallableMagicMock):
             Kind.PLAIN, stands_for_instance=is_instance, is_made_here=is_instance
         )
         super().__init__(*args, **kwargs)
+
+
+class PlainObject(_Plain, mock.NonCallableMagicMock):
+    """A stand-in for an object with nothing to await, and that is not called itself."""
 
     def _double_answer(self, side_effect: Any, value: Any) -> None:
         raise InvalidSetting(
@@ -157,7 +161,7 @@ class PlainObject(Specced, mock.NonCallableMagicMock):
 
 
 @with_tables
-class PlainDouble(PlainObject, mock.MagicMock):
+class PlainDouble(_Plain, mock.MagicMock):
     """A stand-in for something that is called, not awaited: a `MagicMock` that is specced."""
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
@@ -166,9 +170,6 @@ class PlainDouble(PlainObject, mock.MagicMock):
         self._mock_check_sig(*args, **kwargs)
         self._increment_mock_call(*args, **kwargs)
         return self._mock_call(*args, **kwargs)
-
-    def _double_answer(self, side_effect: Any, value: Any) -> None:
-        set_answer(self, side_effect, value)
 
     def _mock_call(self, /, *args: Any, **kwargs: Any) -> Any:
         return answered_now(self, record(self, args, kwargs))
@@ -287,7 +288,7 @@ class Double(Specced, AwaitedAnswering, mock.AsyncMock, Generic[P, Given, Answer
         >>> Double.of(shop.price) is shop.price
         True
         """
-        if not is_double(stand_in):
+        if not (is_double(stand_in) and mock_compat.is_awaited(stand_in)):
             raise InvalidSetting("double", stand_in, "Something that is an aldente.Double.")
         double: Any = stand_in
         found: Double[Params, Coroutine[Any, Any, Result], Result] = double
@@ -295,10 +296,11 @@ class Double(Specced, AwaitedAnswering, mock.AsyncMock, Generic[P, Given, Answer
 
     def _mock_call(self, /, *args: Any, **kwargs: Any) -> Any:
         kind = state_of(self).kind
-        is_unspecced = kind is Kind.COROUTINE and state_of(self).spec is None
-        if is_unspecced and isinstance(self.side_effect, Streams):
-            kind = Kind.STREAM
         call = record(self, args, kwargs)
+        is_said = self.side_effect is not None or state_of(self).answers
+        is_unspecced = kind is Kind.COROUTINE and state_of(self).spec is None
+        if is_unspecced and is_said and is_stream(self, call):
+            kind = Kind.STREAM
         if kind is Kind.PLAIN:
             return answered_now(self, call)
         given: Any

@@ -124,9 +124,11 @@ def _are_together(calls: tuple[Call, Call]) -> bool:
 
 def _asked(given: Sequence[Any]) -> list[_Asked]:
     asked = []
-    if len({id(one) for one in given}) < len(given):
-        raise InvalidSetting("double", given[0], "Each double or call once.")
+    seen: set[int] = set()
     for one in given:
+        if id(one) in seen:
+            raise InvalidSetting("double", one, "Each double or call once.")
+        seen.add(id(one))
         if isinstance(one, Call):
             asked.append(_Asked(str(one), [one] if one.start_moment else []))
         elif is_double(one):
@@ -135,7 +137,7 @@ def _asked(given: Sequence[Any]) -> list[_Asked]:
         else:
             raise InvalidSetting("double", one, "An aldente.Double, or a call of its timeline.")
     names = [one.name for one in asked]
-    if len(set(names)) < len(names) and len({id(one) for one in given}) == len(names):
+    if len(set(names)) < len(names):
         # Several that have no name of their own.
         asked = [
             one._replace(name=f"{one.name} (number {number})")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import builtins
-import inspect
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, Self
 from unittest import mock
 
 from aldente._doubles import mock_compat, reporting
-from aldente._doubles.decorating import patched_async_generator, patched_generator
+from aldente._doubles.decorating import generator_within, is_generator_function
 from aldente._doubles.double import double_in, double_like, double_without_spec
 from aldente._doubles.ending import findings_of
 from aldente._doubles.mock_compat import DEFAULT, Decorated, DictPatcher, Patcher
@@ -91,14 +91,12 @@ class Patch(Patcher):
 
     def __call__(self, decorated: Decorated) -> Decorated:
         """Decorate a function, coroutine function, generator function of either kind, or class."""
-        is_generator = inspect.isgeneratorfunction(decorated)
-        if not is_generator and not inspect.isasyncgenfunction(decorated):
+        if not is_generator_function(decorated):
             return super().__call__(decorated)
-        decorate = patched_generator if is_generator else patched_async_generator
         patchings = getattr(decorated, "patchings", None)
         made: Any = decorated
         if patchings is None:
-            made = decorate(self, decorated)
+            made = generator_within(self.decoration_helper, decorated)
             patchings = made.patchings = []
         patchings.append(self)
         result: Decorated = made
@@ -162,6 +160,19 @@ class Patch(Patcher):
 
 class DictPatch(DictPatcher):
     """One patch of a dictionary: a context manager of both kinds, and a decorator."""
+
+    def __call__(self, decorated: Decorated) -> Decorated:
+        """Decorate a function, coroutine function, generator function of either kind, or class."""
+        if not is_generator_function(decorated):
+            return super().__call__(decorated)
+
+        @contextlib.contextmanager
+        def enter(patched: Any, args: Any, kwargs: Any) -> Iterator[Any]:
+            with self:
+                yield args, kwargs
+
+        made: Decorated = generator_within(enter, decorated)
+        return made
 
     def _patch_dict(self) -> None:
         if isinstance(self.in_dict, str):

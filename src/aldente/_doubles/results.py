@@ -53,10 +53,10 @@ class Stream:
             await wait_before(self._double, self._call, self._chosen)
             given = await give(self._double, self._call, self._chosen)
             self._items = Items(given.value)
-            return await self._items.next()
+            return await anext(self._items)
         try:
             # Before it is waited for, as there may be none.
-            item = await self._items.next()
+            item = await anext(self._items)
         except StopAsyncIteration:
             raise
         except Exception:
@@ -78,7 +78,7 @@ class Stream:
         """Give no more items, and close what they came from."""
         self._end("closed")
         if self._items is not None:
-            await self._items.close()
+            await self._items.aclose()
 
     def _end(self, outcome: Outcome, value: Any = None) -> None:
         if self._call.outcome == "never awaited":

@@ -71,9 +71,7 @@ def take_spec(double: Any, spec: Any, *, is_bound: bool, own_names: frozenset[st
     """
     state = state_of(double)
     state.spec = spec
-    name = inspect.getattr_static(spec, "__name__", None) if not is_function(spec) else None
-    name = getattr(spec, "__name__", None) if is_function(spec) or isinstance(spec, type) else name
-    state.hint = name if isinstance(name, str) else type(spec).__name__
+    state.hint = _hint_of(spec)
     if is_function(spec):
         kind = kind_of(spec)
         if kind is not Kind.PLAIN:
@@ -101,6 +99,14 @@ def take_spec(double: Any, spec: Any, *, is_bound: bool, own_names: frozenset[st
     mock_compat.set_signature(double, None)
     if state.is_made_here and mock_compat.is_awaited(double):
         mock_compat.set_check(double, refuse_calls(owner.__name__))
+
+
+def _hint_of(spec: Any) -> str:
+    """The name of the real thing; an object without one is called by its class."""
+    is_plain = is_function(spec) or isinstance(spec, type) or inspect.ismodule(spec)
+    # Not of any other, which may compute its attributes.
+    name = getattr(spec, "__name__", None) if is_plain else None
+    return name if isinstance(name, str) else type(spec).__name__
 
 
 def _call_of(owner: type) -> Any:

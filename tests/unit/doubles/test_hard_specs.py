@@ -630,3 +630,95 @@ def test_an_iterated_double_is_no_call() -> None:
 
     assert asyncio.run(main()) == ["a"]
     assert double.await_args_list == [mock.call()]
+
+
+def test_streams_by_argument_and_awaited() -> None:
+    """A stream can be the answer to some arguments, what an await gives, and a double itself."""
+    by_argument: Any = Double().returns(0)
+    by_argument.when("a").streams(1, 2)
+
+    async def open_lines() -> AsyncIterator[int]:
+        raise AssertionError("the real thing")
+
+    async def numbers() -> AsyncIterator[int]:
+        yield 1
+
+    configured: Any = Double(numbers)
+    configured.return_value.__aiter__.return_value = [5]
+
+    async def main() -> list[Any]:
+        awaited: Any = Double(open_lines).streams(3)  # type: ignore[arg-type]
+        doubled: Any = Double(numbers)
+        doubled.returns(Double().streams(4))
+        return [
+            [item async for item in by_argument("a")],
+            await by_argument("b"),
+            [item async for item in await awaited()],
+            [item async for item in doubled()],
+            [item async for item in configured()],
+            [item async for item in Double(numbers)()],
+        ]
+
+    assert asyncio.run(main()) == [[1, 2], 0, [3], [4], [5], []]
+
+
+class SameText:
+    def __repr__(self) -> str:
+        return "same"
+
+
+def test_different_arguments_with_the_same_text() -> None:
+    """Answers for arguments that only look the same are kept apart."""
+    first, second = SameText(), SameText()
+    double = Double()
+    double.when(first).returns(1)
+    double.when(second).returns(2)
+
+    async def main() -> list[Any]:
+        return [await double(first), await double(second)]
+
+    assert asyncio.run(main()) == [1, 2]
+
+
+def test_decorated_generators_get_what_is_sent_and_thrown() -> None:
+    """A patch of an async generator function lets everything through to it, as of a generator."""
+    seen: list[Any] = []
+
+    @patch.object(Shop, "price")
+    async def fixture(price: Any = None) -> Any:
+        seen.append((yield 1))
+        try:
+            yield 2
+        except KeyError as error:
+            seen.append(error.args)
+            yield 3
+
+    async def main() -> None:
+        generator = fixture()
+        assert await generator.asend(None) == 1
+        assert await generator.asend("sent") == 2
+        assert await generator.athrow(KeyError("thrown")) == 3
+        assert [item async for item in generator] == []
+
+    asyncio.run(main())
+    assert seen == ["sent", ("thrown",)]
+
+
+def test_dictionaries_are_patched_around_generators() -> None:
+    """A generator function decorated with patch.dict has the entries until it ends."""
+    settings = {"a": 1}
+
+    @patch.dict(settings, b=2)
+    def fixture() -> Generator[Any]:
+        yield dict(settings)
+
+    generator = fixture()
+    assert next(generator) == {"a": 1, "b": 2}
+    assert next(generator, None) is None
+    assert settings == {"a": 1}
+
+
+def test_of_refuses_what_is_not_awaited() -> None:
+    """Double.of() is for doubles that are awaited."""
+    with pytest.raises(aldente.InvalidSetting):
+        Double.of(Double(Shop).price)
