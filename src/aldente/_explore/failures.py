@@ -5,11 +5,15 @@ from __future__ import annotations
 import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from aldente._diagnosis.story import tell
 from aldente._diagnosis.waits import AwaitGraph
 from aldente._places import is_programs
 from aldente._records import Schedule, Shrinking, Step
+
+# What came of a schedule that had failed before.
+Known = Literal["failed", "passed"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,6 +102,9 @@ class Exploration:
         escaped: what the program depends on beside its schedule, as far as was noticed; empty if
             nothing was.
         coverage: which schedules were tried, in words.
+        known: what came of the schedule that was tried first as it had failed before; None if there
+            was none.
+        is_late: whether it ended because its real time was over.
     """
 
     runs: int
@@ -106,3 +113,5 @@ class Exploration:
     failure: Failure | None = field(default=None)
     escaped: str = ""
     coverage: str = ""
+    known: Known | None = None
+    is_late: bool = False
