@@ -14,6 +14,7 @@ from typing import Any
 
 from aldente import _asyncio_compat
 from aldente._asyncio_compat.stepping import SLEEP_CODE, frame_at
+from aldente._loops.settled import SettlingLoop
 from aldente._loops.simulated.choosing import Chooser, Picks
 from aldente._loops.simulated.foreign import ForeignThreads
 from aldente._loops.simulated.livelock import Busy
@@ -41,7 +42,7 @@ STEPS_UNTIL_LOOK = 1_000
 QUIET_JUMPS = 1_000
 
 
-class SimulatedLoop(NoOutside, ChoosingLoop):
+class SimulatedLoop(NoOutside, SettlingLoop, ChoosingLoop):
     """An event loop without a world outside, whose schedule somebody chooses.
 
     What a schedule may do is what asyncio could do if awaits took other times: only resumptions of
@@ -390,6 +391,8 @@ class SimulatedLoop(NoOutside, ChoosingLoop):
         is_alone = newest_thread() is foreign.newest_before and not foreign.have_called_in
         if not is_alone and foreign.wait(self.has_nothing_but_threads, self.is_real_time_over):
             self._take_called_in()
+        elif self.is_awaited_to_settle:
+            self.tell_settled()
         elif self.error is None:
             self.let_time_pass()
 

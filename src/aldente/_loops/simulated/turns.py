@@ -228,7 +228,8 @@ class ChoosingLoop(ReadyLoop):
         sleeps = self._sleeps
         while sleeps and sleeps[0][2].done():
             heappop(sleeps)
-        if not sleeps:
+        # Time stands still while somebody waits for the loop to settle.
+        if not sleeps or self._settling:
             return False
         when = sleeps[0][0]
         if self._alarms and self._alarms[0][0] <= when:
