@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from aldente._loops.settling import eventually, settle
     from aldente._loops.simulated.streams import stream_pair
     from aldente._loops.virtual.clock import Clock
+    from aldente._plugin.exploring.marks import explore
     from aldente._plugin.findings.allowing import allow, rule, timeout
     from aldente._plugin.virtual_time import real_time, virtual_time
     from aldente.errors import (
@@ -121,6 +122,7 @@ _HOMES = {
     "assert_order": "aldente._doubles.ordering",
     "assert_overlap": "aldente._doubles.ordering",
     "eventually": "aldente._loops.settling",
+    "explore": "aldente._plugin.exploring.marks",
     "patch": "aldente._doubles.patching",
     "real_time": "aldente._plugin.virtual_time",
     "replay": "aldente._explore.searching",
@@ -182,6 +184,7 @@ __all__ = [
     "assert_order",
     "assert_overlap",
     "eventually",
+    "explore",
     "patch",
     "real_time",
     "replay",

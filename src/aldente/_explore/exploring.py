@@ -38,6 +38,7 @@ class Explorer:
         end: when it has to end, by `time.monotonic`; None for no limit.
         is_shrinking: whether a failure is made smaller.
         known: a schedule that is tried first, as it has failed before; None if there is none.
+        seconds_of_shrinking: how long that may take, in real seconds; None for as long as usual.
         on_replay: called before the run that is shown of a failure, which is the last one.
     """
 
@@ -45,6 +46,7 @@ class Explorer:
     end: float | None = None
     is_shrinking: bool = True
     known: Schedule | None = None
+    seconds_of_shrinking: float | None = None
     on_replay: Callable[[], object] = lambda: None
 
     def explore(self, chooser: Chooser, limit: int) -> Exploration:
@@ -77,7 +79,7 @@ class Explorer:
                 is_exhausted = getattr(chooser, "is_exhaustive", True)
                 break
             run = self.program.run(who, real_seconds=remaining)
-            if remaining is not None and isinstance(run.error, PhaseTimeout) and number:
+            if isinstance(run.error, PhaseTimeout) and self._is_over and number:
                 is_late = True
                 break
             number += 1
@@ -113,7 +115,7 @@ class Explorer:
             inexact = "threads that the program has started itself called in on the loop"
         shrinking: Shrinking | None = None
         if self.is_shrinking:
-            end = self._end_within(_SECONDS_OF_SHRINKING)
+            end = self._end_within(self.seconds_of_shrinking or _SECONDS_OF_SHRINKING)
             run, shrinking = Shrinker(program, end).shrink(run, error)
             error = run.error or error
         schedule = run.schedule(program.rules)
@@ -134,6 +136,10 @@ class Explorer:
             reach,
             run.waiting,
         )
+
+    @property
+    def _is_over(self) -> bool:
+        return self.end is not None and monotonic() >= self.end
 
     def _end_within(self, seconds: float) -> float:
         end = monotonic() + seconds

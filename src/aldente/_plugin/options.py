@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from aldente._plugin import pytest_compat, rule_options, time_options
+from aldente._plugin import explore_options, pytest_compat, rule_options, time_options
 from aldente._settings import (
     Settings,
     find_misspelt,
@@ -16,7 +16,7 @@ from aldente._settings import (
     parse_default_test_loop_scope,
     parse_mode,
 )
-from aldente.errors import InvalidSetting
+from aldente.errors import InvalidSetting, InvalidToken
 
 ASYNCIO_KEYS = (
     "asyncio_mode",
@@ -50,6 +50,7 @@ def add_options(parser: pytest.Parser) -> None:
     )
     rule_options.add_options(parser)
     time_options.add_options(parser)
+    explore_options.add_options(parser)
     group = parser.getgroup("asyncio")
     _add_option(
         group,
@@ -133,6 +134,7 @@ def _read_settings(config: pytest.Config) -> Settings:
         ),
         **rule_options.read(config),
         **time_options.read(config),
+        **explore_options.read(config),
     )
 
 
@@ -150,6 +152,8 @@ def check_configuration(config: pytest.Config) -> None:
         settings_of(config)
     except InvalidSetting as error:
         raise pytest.UsageError(str(error)) from None
+    except InvalidToken as error:
+        raise pytest.UsageError(f"--aldente-replay: {error}") from None
     known = [
         key
         for key in pytest_compat.known_configuration_keys(config)

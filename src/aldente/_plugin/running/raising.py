@@ -11,7 +11,7 @@ from aldente._plugin.options import settings_of
 from aldente._plugin.outcomes import unwrapped
 from aldente._plugin.pytest_compat import Failure
 from aldente._plugin.tracebacks import hide_frames
-from aldente.errors import DeadlockError, PhaseTimeout
+from aldente.errors import AldenteError
 
 
 def reraise(error: BaseException, config: pytest.Config) -> NoReturn:
@@ -20,8 +20,8 @@ def reraise(error: BaseException, config: pytest.Config) -> NoReturn:
     outcome = unwrapped(error)
     if not settings_of(config).full_trace:
         hide_frames(outcome)
-        if isinstance(outcome, (DeadlockError, PhaseTimeout)) and not _has_users_frame(outcome):
-            # It was not cancelled where it waits, as when tasks await each other in a circle.
+        if isinstance(outcome, AldenteError) and not _has_users_frame(outcome):
+            # It was not raised where a task waits, as when tasks await each other in a circle.
             notes = getattr(outcome, "__notes__", ())
             raise Failure("\n".join([str(outcome), *notes]), pytrace=False) from None
     if outcome is error:
