@@ -122,7 +122,7 @@ class Explorer:
         reach = self._reach(program, error) if self.is_shrinking else ""
         watched = Watched(Replay(Schedule(schedule.choices)))
         self.on_replay()
-        last = program.run(watched, is_traced=True, watch=watched)
+        last = program.run(watched, is_traced=True, choices=watched)
         if last.error is not None and kind_of(last.error) == kind_of(error):
             error = last.error
         return Failure(

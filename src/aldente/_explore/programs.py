@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from aldente._explore.simulating import Main, Rules, Run, simulate
+from aldente._explore.simulating import Main, Rules, Run, RunWatch, simulate
 from aldente._loops.simulated.choosing import Chooser
 from aldente._loops.simulated.tracing import Watch
+
+__all__ = ["Program", "RunWatch"]
 
 
 @dataclass(slots=True, eq=False)
@@ -21,6 +23,7 @@ class Program:
         is_outcome: whether an exception is no failure, but says at once what came of all runs.
         on_run: called after every run.
         real_seconds: how long each run may take, in real seconds; None for no limit.
+        watch: looks at every run, and tells what was found that fails it; None if nobody does.
         runs: how many runs there have been.
     """
 
@@ -30,6 +33,7 @@ class Program:
     is_outcome: Callable[[BaseException], bool] = lambda error: False
     on_run: Callable[[], object] = lambda: None
     real_seconds: float | None = None
+    watch: RunWatch | None = None
     runs: int = 0
 
     def run(
@@ -38,7 +42,7 @@ class Program:
         *,
         rules: Rules | None = None,
         is_traced: bool = False,
-        watch: Watch | None = None,
+        choices: Watch | None = None,
         real_seconds: float | None = None,
     ) -> Run:
         """Run it once; what it raises is kept.
@@ -47,7 +51,7 @@ class Program:
             chooser: decides its schedule; its run has been started.
             rules: what holds for this run; None for what holds for all.
             is_traced: whether its steps are recorded.
-            watch: tells which of these steps were chosen; None if nobody knows.
+            choices: tells which of these steps were chosen; None if nobody knows.
             real_seconds: how long it may take, in real seconds; None for no limit.
 
         Raises:
@@ -61,7 +65,8 @@ class Program:
             chooser,
             rules or self.rules,
             is_traced=is_traced,
-            watch=watch,
+            choices=choices,
+            watch=self.watch,
             real_seconds=real_seconds,
         )
         if self.is_interrupted():

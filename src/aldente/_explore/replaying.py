@@ -25,7 +25,7 @@ def run_again(program: Program, schedule: Schedule) -> tuple[Run, ReplayMismatch
     chooser = Replay(schedule)
     chooser.start()
     watched = Watched(chooser)
-    run = program.run(watched, is_traced=True, watch=watched)
+    run = program.run(watched, is_traced=True, choices=watched)
     error = run.error
     mismatch = error if isinstance(error, ReplayMismatch) else _mismatch(schedule, chooser, run)
     if mismatch is not None:

@@ -6,25 +6,26 @@ import asyncio
 import contextlib
 import gc
 import inspect
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from aldente import _asyncio_compat
 from aldente._diagnosis import await_graph
 from aldente._diagnosis import deadlock as diagnosis
 from aldente._diagnosis.stuck import stuck_tasks
 from aldente._diagnosis.waits import AwaitGraph
+from aldente._explore.found import found_in_run
 from aldente._explore.reaching import can_reach
 from aldente._loops.draining import give_up
-from aldente._loops.ending import Limits, end_loop
+from aldente._loops.ending import Limits, end_loop, give_turns
 from aldente._loops.simulated.choosing import Chooser
 from aldente._loops.simulated.loop import SimulatedLoop
 from aldente._loops.simulated.randomness import seeded_randomness
 from aldente._loops.simulated.ready import START
 from aldente._loops.simulated.tracing import Tracer, Watch
 from aldente._loops.virtual.wall import NO_WALL, FollowingWall
-from aldente._records import Order, Schedule, Step
+from aldente._records import Finding, Order, Schedule, Step
 from aldente._strategies.fifo import Fifo
 from aldente.errors import AldenteError, DeadlockError, InvalidSetting, ReplayMismatch
 
@@ -61,6 +62,25 @@ class Rules(NamedTuple):
     debug: bool | None = None
 
 
+class RunWatch(Protocol):
+    """Looks at runs for what fails them although the program does not."""
+
+    def begin(self, loop: SimulatedLoop) -> None:
+        """A run begins; its loop exists."""
+        ...
+
+    def main_ended(self, loop: SimulatedLoop) -> None:
+        """The program has ended, and what it leaves is about to be cancelled.
+
+        What was about to end by itself has been given the time for that.
+        """
+        ...
+
+    def take(self) -> Sequence[Finding]:
+        """The run is over, its loop closed: the findings that fail it."""
+        ...
+
+
 class Run(NamedTuple):
     """What came of one run.
 
@@ -73,6 +93,7 @@ class Run(NamedTuple):
         steps_until_end: how many of them there were when the program had ended or failed.
         waiting: who waited for whom when nothing could happen any more; else None.
         depends_on_threads: whether threads have called in that the schedule knows nothing of.
+        findings: what was found that fails it, whether it has failed by itself or not.
     """
 
     result: Any
@@ -83,6 +104,7 @@ class Run(NamedTuple):
     steps_until_end: int
     waiting: AwaitGraph | None
     depends_on_threads: bool
+    findings: Sequence[Finding] = ()
 
     def schedule(self, rules: Rules) -> Schedule:
         """The schedule of the run."""
@@ -97,7 +119,8 @@ def simulate(
     rules: Rules,
     *,
     is_traced: bool = False,
-    watch: Watch | None = None,
+    choices: Watch | None = None,
+    watch: RunWatch | None = None,
     real_seconds: float | None = None,
 ) -> Run:
     """Run a program once; nothing that it raises escapes.
@@ -107,7 +130,8 @@ def simulate(
         chooser: decides its schedule; its run has been started.
         rules: what holds for it.
         is_traced: whether its steps are recorded.
-        watch: tells which of these steps were chosen; None if nobody knows.
+        choices: tells which of these steps were chosen; None if nobody knows.
+        watch: looks at the run; None if nobody does.
         real_seconds: how long it may take, in real seconds; None for no limit.
     """
     quiet: list[AwaitGraph] = []
@@ -131,8 +155,10 @@ def simulate(
     )
     if rules.debug is not None:
         loop.set_debug(rules.debug)
-    tracer = Tracer(loop, watch) if is_traced else None
+    tracer = Tracer(loop, choices) if is_traced else None
     result = error = waiting = None
+    if watch is not None:
+        watch.begin(loop)
     with no_collection(), seeded_randomness(rules.seed), _asyncio_compat.sets_in_order():
         try:
             loop.main_task = task = loop.create_task(main())
@@ -145,10 +171,13 @@ def simulate(
             elif isinstance(error, (ReplayMismatch, InvalidSetting)):
                 loop.choose_by(Fifo())
         steps_until_end = len(tracer.steps) if tracer is not None else 0
-        error = _end(loop, error)
+        error = _end(loop, error, watch)
         if tracer is not None:
             tracer.stop()
     chooser.end()
+    findings = tuple(watch.take()) if watch is not None else ()
+    if findings and error is None:
+        error = found_in_run(findings)
     return Run(
         result,
         error,
@@ -158,6 +187,7 @@ def simulate(
         steps_until_end,
         waiting,
         loop.depends_on_threads,
+        findings,
     )
 
 
@@ -177,7 +207,9 @@ def no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _end(loop: SimulatedLoop, error: BaseException | None) -> BaseException | None:
+def _end(
+    loop: SimulatedLoop, error: BaseException | None, watch: RunWatch | None
+) -> BaseException | None:
     """End everything that is left on a loop, and close it; gives why the run failed."""
     task = loop.main_task
     if task is None:
@@ -185,6 +217,10 @@ def _end(loop: SimulatedLoop, error: BaseException | None) -> BaseException | No
         return error
     loop.allow_more(_STEPS_OF_END, sum(_SECONDS_OF_END), _REAL_SECONDS_OF_END)
     try:
+        if watch is not None and task.done():
+            # As the runner of tests does it.
+            give_turns(loop, lambda: asyncio.all_tasks(loop))
+            watch.main_ended(loop)
         end_loop(loop, lambda: asyncio.all_tasks(loop), _SECONDS_OF_END, lambda: False)
     except BaseException as raised:
         error = error or raised

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     )
     from aldente.errors._of_ending import BlockedEnd, StuckShutdown, StuckTasks
     from aldente.errors._of_simulation import (
+        FoundInRun,
         InvalidToken,
         LivelockError,
         OutsideSimulation,
@@ -44,6 +45,7 @@ __all__ = [
     "FixtureCancelled",
     "FixtureEnded",
     "FixtureYieldError",
+    "FoundInRun",
     "ImpossibleLoopScope",
     "InvalidSetting",
     "InvalidToken",
@@ -332,6 +334,7 @@ _LATER = {
     "StuckTasks": "_of_ending",
     "DoubleMisused": "_of_doubles",
     "EndlessTimeError": "_of_time",
+    "FoundInRun": "_of_simulation",
     "InvalidToken": "_of_simulation",
     "LivelockError": "_of_simulation",
     "MissingExtra": "_of_time",

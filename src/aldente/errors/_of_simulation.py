@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from aldente.errors import AldenteError
 
@@ -116,6 +117,29 @@ class InvalidToken(AldenteError, ValueError):
             f"{shown} is no token of a schedule. {self.reason}\n"
             "Mend: copy the token as it was printed, all of it."
         )
+
+
+class FoundInRun(AldenteError):
+    """A simulated run in which a rule has found something that fails it, as it fails a test.
+
+    Args:
+        findings: what was found, each with its ``rule``, ``what``, ``mend`` and ``place``.
+        texts: all that is to be said of it.
+
+    >>> FoundInRun([], ["never-awaited: the coroutine 'fetch' was never awaited."])
+    FoundInRun("never-awaited: the coroutine 'fetch' was never awaited.")
+    """
+
+    def __init__(self, findings: Sequence[Any], texts: Sequence[str]) -> None:
+        self.findings = tuple(findings)
+        self.texts = tuple(texts)
+        super().__init__(self.findings, self.texts)
+
+    def __str__(self) -> str:
+        return "\n\n".join(self.texts)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self).splitlines()[0]!r})"
 
 
 for _kind in list(vars().values()):
