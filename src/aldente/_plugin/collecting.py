@@ -38,7 +38,7 @@ def prepare(tests: Sequence[pytest.Item], config: pytest.Config) -> None:
         loop_factories.request_factory_first(test)
         if has_explored:
             explored.note_if_explored(test)
-        if has_looptime:
+        if has_looptime and explored.explored_test(test) is None:
             looptime.request_runner_first(test)
     hooks_of(config).watch_also(tests)
     time_checks.register_if_needed(config)

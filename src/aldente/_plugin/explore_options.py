@@ -8,6 +8,7 @@ import pytest
 
 from aldente._records import Schedule
 from aldente._settings import Settings, parse_runs, parse_seed, whole_if_written
+from aldente.errors import InvalidSetting
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -68,5 +69,10 @@ def _schedule(token: str | None) -> Schedule | None:
     if token is None:
         return None
     from aldente._explore import tokens
+    from aldente.errors import InvalidToken
 
-    return tokens.decode(token)
+    try:
+        return tokens.decode(token)
+    except InvalidToken as error:
+        allowed = f"{error.reason} Copy the token as it was printed, all of it."
+        raise InvalidSetting("--aldente-replay", token, allowed) from None

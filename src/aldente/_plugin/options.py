@@ -16,7 +16,7 @@ from aldente._settings import (
     parse_default_test_loop_scope,
     parse_mode,
 )
-from aldente.errors import InvalidSetting, InvalidToken
+from aldente.errors import InvalidSetting
 
 ASYNCIO_KEYS = (
     "asyncio_mode",
@@ -152,8 +152,6 @@ def check_configuration(config: pytest.Config) -> None:
         settings_of(config)
     except InvalidSetting as error:
         raise pytest.UsageError(str(error)) from None
-    except InvalidToken as error:
-        raise pytest.UsageError(f"--aldente-replay: {error}") from None
     known = [
         key
         for key in pytest_compat.known_configuration_keys(config)

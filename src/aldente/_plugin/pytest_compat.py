@@ -309,6 +309,15 @@ def renew_instance(item: pytest.Item) -> None:
         item._instance = parent.newinstance()  # type: ignore[attr-defined]
 
 
+def stashed(item: pytest.Item) -> dict[Any, Any]:
+    """All that is kept with a test under any key. Checked on pytest 8.4 and 9.2.
+
+    The tear-down of some fixtures, such as ``tmp_path``, removes what their set-up needs.
+    """
+    storage: dict[Any, Any] = item.stash._storage
+    return storage
+
+
 def forget_logs(item: pytest.Item) -> None:
     """Forget what a phase of a test has logged so far, for its report and for caplog.
 

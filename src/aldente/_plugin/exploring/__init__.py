@@ -6,9 +6,9 @@
     Which tests are explored and how, and what is kept of each.
 ``hooks``, ``refusals``
     The hooks; why a test can't be explored.
-``tests``, ``runs``, ``fixtures``
-    Makes a test into one that is run many times; what is done in each run; the function-scoped
-    fixtures, made anew for each.
+``tests``, ``again``, ``runs``, ``fixtures``
+    Makes a test into one that is run many times, or once more; what is done in each run; the
+    function-scoped fixtures, made anew for each.
 ``output``, ``progress``
     What the runs print, and how far they are.
 ``outcomes``, ``summary``

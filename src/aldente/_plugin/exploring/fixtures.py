@@ -16,9 +16,11 @@ from typing import Any, NamedTuple
 import pytest
 
 from aldente import _asyncio_compat
+from aldente._places import users_frame
 from aldente._plugin import pytest_compat
 from aldente._plugin.fixture_places import place_of_function
 from aldente._plugin.items import is_async_fixture_function
+from aldente._records import SourcePlace
 from aldente.errors import FixtureYieldError
 
 FixtureDef = pytest.FixtureDef[Any]
@@ -182,10 +184,16 @@ class FixturesOfRuns:
     def _set_up_when_asked_for(self, stand_in: StandIn) -> Any:
         """Set up a fixture for ``getfixturevalue`` within a run; pytest has it end with the run."""
         if stand_in.is_async:
+            frame = users_frame(inspect.currentframe())
+            place = ""
+            if frame is not None:
+                path, folder = frame.f_code.co_filename, self._item.config.rootpath
+                place = f"{SourcePlace.relative_to(path, frame.f_lineno, folder)}: "
             pytest.fail(
-                f"The async fixture {stand_in.name!r} was asked for within a run, whose event loop "
-                "is running already.\n"
+                f"{place}the async fixture {stand_in.name!r} was asked for within a run, whose "
+                "event loop is running already.\n"
                 f"Mend: name {stand_in.name!r} as an argument of the test or of a fixture.",
+                pytrace=False,
             )
         definition = stand_in.definition
         # Asked for again in the next run, it is made anew.

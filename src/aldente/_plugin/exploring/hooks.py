@@ -68,7 +68,9 @@ def _remember(item: pytest.Item, outcome: Outcome, *, has_passed: bool) -> None:
     """Keep the schedule of a failure, or forget the one that passes now."""
     if outcome.budget.replay is not None:
         return
-    if outcome.failure is not None:
-        Remembered(item).keep(outcome.failure.token)
-    elif has_passed and outcome.is_fixed:
+    failure = outcome.failure
+    if failure is not None and any(failure.schedule.choices):
+        Remembered(item).keep(failure.token)
+    elif failure is not None or (has_passed and outcome.is_fixed):
+        # Stock order is tried first anyway.
         Remembered(item).forget()

@@ -6,6 +6,7 @@ import contextlib
 import sys
 import warnings
 from collections.abc import Iterator
+from typing import Any, TextIO
 
 import pytest
 
@@ -46,18 +47,30 @@ class Output:
 
 @contextlib.contextmanager
 def each_warning_once() -> Iterator[None]:
-    """While entered, warnings are kept, and given once each in the end."""
-    with warnings.catch_warnings(record=True) as caught:
-        yield
-    told = set()
-    for warning in caught:
-        key = (str(warning.message), warning.category, warning.filename, warning.lineno)
+    """While entered, a warning that was given is not given again by another run.
+
+    Whoever records warnings replaces what is called by ``warnings.showwarning``; so this leaves to
+    it what is new, and is not taken for recording itself.
+    """
+    before: Any = warnings.showwarning
+    told: set[object] = set()
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        key = (str(message), category, filename, lineno)
         if key not in told:
             told.add(key)
-            warnings.warn_explicit(
-                message=warning.message,
-                category=warning.category,
-                filename=warning.filename,
-                lineno=warning.lineno,
-                source=warning.source,
-            )
+            before(message, category, filename, lineno, file, line)
+
+    warnings.showwarning = show
+    try:
+        yield
+    finally:
+        if warnings.showwarning is show:
+            warnings.showwarning = before

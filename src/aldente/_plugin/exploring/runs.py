@@ -49,6 +49,7 @@ class RunsOfTest:
         self._hooks = hooks_of(item.config)
         self._loops = registry_of(item.session).watch
         self._properties = len(item.user_properties)
+        self._stash = dict(pytest_compat.stashed(item))
         # What is a warning only, and told once.
         self._warnings: dict[Finding, None] = {}
         self._last: Sequence[Finding] = ()
@@ -102,6 +103,10 @@ class RunsOfTest:
     def begin(self, loop: SimulatedLoop) -> None:
         """A run begins: nothing is left of the one before."""
         del self._item.user_properties[self._properties :]
+        stash = pytest_compat.stashed(self._item)
+        if stash != self._stash:
+            stash.clear()
+            stash.update(self._stash)
         self._explored.loop, self._explored.clock = loop, None
         pytest_compat.renew_instance(self._item)
         pytest_compat.forget_logs(self._item)

@@ -20,7 +20,6 @@ from aldente._guards.never_awaited import Watch
 from aldente._loops.other_threads import Bystanders
 from aldente._places import users_frame
 from aldente._plugin import options, rule_options
-from aldente._plugin.exploring import summary
 from aldente._plugin.findings.allowing import rules_raised_by_marks
 from aldente._plugin.findings.collector import Collector
 from aldente._records import receivers
@@ -84,6 +83,8 @@ class FindingsHooks:
         if self._config.pluginmanager.has_plugin("dsession"):
             # pytest-xdist's controller, which runs no test itself.
             self._config.pluginmanager.register(_FindingsOfWorkers(self), f"{NAME}-of-workers")
+            from aldente._plugin.exploring import summary
+
             summary.register(self._config)
 
     def pytest_collection_finish(self) -> None:
