@@ -204,8 +204,8 @@ def test_set_up_is_shown_as_for_sync_fixtures(run_project: RunProject) -> None:
         "doubles",
         "event_loop_policy",
         "unused_tcp_port",
-        "unused_udp_port",
         "unused_tcp_port_factory",
+        "unused_udp_port",
         "unused_udp_port_factory",
     ]
 
