@@ -90,6 +90,7 @@ class Explorer:
         known: Known | None = None
         found: Found | None = None
         is_exhausted = is_late = False
+        covered = False, ""
         if self.known is not None:
             number = 1
             found = self._try_known(self.known)
@@ -99,6 +100,7 @@ class Explorer:
             remaining = None if self.end is None else self.end - monotonic()
             if remaining is not None and remaining <= 0 and number:
                 is_late = True
+                is_exhausted, coverage = _covered(chooser)
                 break
             # The order of stock asyncio first: what fails there is no matter of schedules.
             begins_so = getattr(chooser, "begins_in_stock_order", False)
@@ -106,9 +108,13 @@ class Explorer:
             if not who.start():
                 is_exhausted = getattr(chooser, "is_exhaustive", True)
                 break
+            if remaining is not None:
+                # What it knows before a run that may be cut off.
+                covered = _covered(chooser)
             run = self.program.run(who, real_seconds=remaining)
             if isinstance(run.error, PhaseTimeout) and self._is_over and number:
                 is_late = True
+                is_exhausted, coverage = covered
                 break
             number += 1
             seen.add(hash(tuple(run.choices)))
@@ -116,9 +122,9 @@ class Explorer:
                 found = Found(self.program, run, run.error, number)
             elif number == first + 1:
                 escaped = likely_cause(self.program, run.schedule(self.program.rules))
-        if found is None:
-            is_exhausted = is_exhausted or getattr(chooser, "is_exhaustive", False)
-            coverage = getattr(chooser, "coverage", "")
+        if found is None and not is_late:
+            is_complete, coverage = _covered(chooser)
+            is_exhausted = is_exhausted or is_complete
         return (
             Exploration(number, len(seen), is_exhausted, None, escaped, coverage, known, is_late),
             found,
@@ -195,3 +201,8 @@ class Explorer:
             others = "its only schedule passes" if runs == 1 else f"all its {runs:,} schedules pass"
             return f'With order="io" it does not happen: {others}.'
         return f'With order="io" it was not found in {runs:,} runs.' if runs else ""
+
+
+def _covered(chooser: Chooser) -> tuple[bool, str]:
+    """Whether a strategy has tried all schedules, and what it has, in words."""
+    return getattr(chooser, "is_exhaustive", False), getattr(chooser, "coverage", "")

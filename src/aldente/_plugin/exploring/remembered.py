@@ -11,7 +11,6 @@ import pytest
 
 from aldente._explore import tokens
 from aldente._records import Schedule
-from aldente.errors import InvalidToken
 
 _FOLDER = "aldente"
 
@@ -38,8 +37,8 @@ class Remembered:
             return None
         try:
             kept = json.loads(self._path.read_text(encoding="utf-8"))
-            return tokens.decode(kept["token"])
-        except (OSError, ValueError, KeyError, TypeError, InvalidToken) as error:
+            return tokens.decode(kept.get("token") if isinstance(kept, dict) else kept)
+        except (OSError, ValueError) as error:
             self.forget()
             self._item.warn(
                 pytest.PytestCacheWarning(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +22,9 @@ def note_in_report(report: pytest.TestReport, outcome: Outcome) -> None:
         return
     vars(report)[_ATTRIBUTE] = {
         "runs": outcome.runs,
-        "is_exhausted": exploration.exhausted,
-        "coverage": exploration.coverage,
+        # What depends on more than its schedule may fail under one that has passed.
+        "is_exhausted": exploration.exhausted and not exploration.escaped,
+        "coverage": "" if exploration.escaped else exploration.coverage,
         "is_late": exploration.is_late,
         "is_fixed": outcome.is_fixed,
         "escaped": exploration.escaped if outcome.failure is None else "",
@@ -58,7 +60,8 @@ class ExplorationSummary:
         if not self._told:
             return
         is_verbose = self._config.getoption("verbose") > 0
-        lines = list(_lines(self._told, is_verbose=is_verbose))
+        inside = f"{self._config.rootpath}{os.sep}"
+        lines = [line.replace(inside, "") for line in _lines(self._told, is_verbose=is_verbose)]
         if self._config.getoption("verbose") < 0 and len(lines) == 1:
             # Quiet, and nothing but the numbers is to be said.
             return
@@ -85,4 +88,4 @@ def _lines(told: dict[str, dict[str, Any]], *, is_verbose: bool) -> Iterable[str
             )
         if is_verbose:
             coverage = f" {each['coverage']}" if each["coverage"] else ""
-            yield f"{name}: {each['runs']:,} runs.{coverage}"
+            yield f"{name}: {each['runs']:,} run{'s' * (each['runs'] != 1)}.{coverage}"

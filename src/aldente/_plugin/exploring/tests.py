@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import functools
 import inspect
+import os
 from collections.abc import Callable, Iterator
 from time import monotonic
 from typing import Any
@@ -33,7 +34,7 @@ from aldente._plugin.outcomes import is_no_failure
 from aldente._plugin.refusals import refuse_async_generator
 from aldente._plugin.running.raising import reraise
 from aldente._plugin.time_checks import time_of
-from aldente.errors import FoundInRun
+from aldente.errors import EndlessTimeError, FoundInRun
 
 # Which part of its runs a test has for each of the examples that Hypothesis gives.
 _EXAMPLES_PER_BUDGET = 10
@@ -204,7 +205,6 @@ class _Test:
                 self._output.end()
 
     def _end_run(self) -> None:
-        self._runs += 1
         self._output.end_run()
         self._progress.end_run()
 
@@ -215,8 +215,14 @@ class _Test:
         self, runs: RunsOfTest, exploration: Exploration | None, failure: Failure | None
     ) -> None:
         """Keep what came of the test, or of one example."""
+        if failure is not None and isinstance(failure.exception, EndlessTimeError):
+            inside = f"{self._item.config.rootpath}{os.sep}"
+            failure.exception.timers = [
+                timer.replace(inside, "") for timer in failure.exception.timers
+            ]
         is_told = failure is not None and isinstance(failure.exception, FoundInRun)
         runs.report(is_told=is_told)
+        self._runs += exploration.runs if exploration is not None else 1
         self._explored.outcome = Outcome(
             exploration, failure, self._budget, monotonic() - self._began, self._runs
         )

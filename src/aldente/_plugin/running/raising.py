@@ -40,10 +40,15 @@ def reraise(error: BaseException, config: pytest.Config) -> NoReturn:
         if isinstance(outcome, _OF_WHOLE_RUNS) and not _has_users_frame(outcome):
             # It was not raised where a task waits, as when tasks await each other in a circle.
             notes = getattr(outcome, "__notes__", ())
-            raise Failure("\n".join([str(outcome), *notes]), pytrace=False) from None
+            _fail("\n".join([str(outcome), *notes]))
     if outcome is error:
         raise error
     raise outcome from None
+
+
+def _fail(text: str) -> NoReturn:
+    """Fail with a text only; from a frame that is not hidden, or pytest says that all are."""
+    raise Failure(text, pytrace=False) from None
 
 
 def _has_users_frame(error: BaseException) -> bool:
