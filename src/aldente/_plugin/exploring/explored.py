@@ -50,6 +50,8 @@ class ExploredTest:
         budget: as the argument.
         fixtures: its function-scoped fixtures; None before the first is set up.
         outcome: what came of it; None as long as it is not known.
+        instance: the instance of its class that it belonged to before it was run; None if it is no
+            method.
         loop: the loop of its run.
         clock: the clock that its run has asked for; None if it has not.
     """
@@ -58,6 +60,7 @@ class ExploredTest:
         self.budget = budget
         self.fixtures: FixturesOfRuns | None = None
         self.outcome: Outcome | None = None
+        self.instance: object = None
         self.loop: SimulatedLoop | None = None
         self.clock: Clock | None = None
 

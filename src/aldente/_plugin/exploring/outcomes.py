@@ -25,6 +25,7 @@ class Outcome:
         budget: how it was explored.
         seconds: how long that took, in real seconds.
         runs: how many runs there were, all told.
+        share: how many runs there were at most for each example of Hypothesis; None without.
     """
 
     exploration: Exploration | None
@@ -32,6 +33,7 @@ class Outcome:
     budget: Budget
     seconds: float
     runs: int
+    share: int | None = None
 
     @property
     def is_fixed(self) -> bool:
@@ -82,11 +84,11 @@ def _how(outcome: Outcome, failure: Failure) -> str:
     used = f"strategy {strategy_name(budget)}, seed {failure.schedule.seed}"
     if exploration.known == "failed":
         return f"The schedule that failed last time fails still ({used})."
-    limit = (
-        f" of at most {budget.runs:,}"
-        if budget.max_seconds is None
-        else (f" of at most {budget.runs:,} in {budget.max_seconds:g} s")
-    )
+    limit = f" of at most {budget.runs:,}"
+    if outcome.share is not None:
+        limit = f" of at most {outcome.share:,} for each example"
+    if budget.max_seconds is not None:
+        limit += f" in {budget.max_seconds:g} s"
     return f"Run {failure.run:,}{limit} failed, after {outcome.seconds:.2g} s in all ({used})."
 
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,8 +37,9 @@ class Remembered:
         if self._path is None or not self._path.exists():
             return None
         try:
-            kept = json.loads(self._path.read_text(encoding="utf-8"))
-            return tokens.decode(kept.get("token") if isinstance(kept, dict) else kept)
+            kept: Any = json.loads(self._path.read_text(encoding="utf-8"))
+            token: Any = kept.get("token") if isinstance(kept, dict) else kept
+            return tokens.decode(token)
         except (OSError, ValueError) as error:
             self.forget()
             self._item.warn(

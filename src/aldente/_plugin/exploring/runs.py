@@ -88,15 +88,16 @@ class RunsOfTest:
             raise _together(troubles)
 
     async def _called(self) -> Any:
-        function, args = self._function, self._args
-        instance = getattr(self._item, "instance", None)
-        if instance is not None:
-            if isinstance(function, MethodType):
+        function, args, kwargs = self._function, self._args, resolved(self._kwargs)
+        first = self._explored.instance
+        if first is not None:
+            # The method of this run's instance; Hypothesis calls the function with the first one.
+            instance = getattr(self._item, "instance", first)
+            if isinstance(function, MethodType) and function.__self__ is first:
                 function = MethodType(function.__func__, instance)
-            elif args:
-                # Hypothesis calls the function itself with the instance.
-                args = (instance, *args[1:])
-        return await function(*args, **resolved(self._kwargs))
+            args = tuple(instance if value is first else value for value in args)
+            kwargs = {name: instance if value is first else value for name, value in kwargs.items()}
+        return await function(*args, **kwargs)
 
     # What is seen of each run.
 

@@ -22,6 +22,7 @@ from aldente._explore.simulating import Rules
 from aldente._loops.simulated.randomness import kept_randomness
 from aldente._plugin import items
 from aldente._plugin.exploring.again import replayed
+from aldente._plugin.exploring.examples import without_own_lines
 from aldente._plugin.exploring.explored import ExploredTest
 from aldente._plugin.exploring.outcomes import Outcome
 from aldente._plugin.exploring.output import Output, each_warning_once
@@ -51,6 +52,7 @@ def make_synchronous(item: pytest.Function, explored: ExploredTest) -> Callable[
     # Whoever asks for a current loop is told that there is none.
     asyncio.events.set_event_loop(None)
     function = item.obj
+    explored.instance = getattr(item, "instance", None)
     undo = functools.partial(setattr, item, "obj", function)
     test = _Test(item, explored)
     if not items.is_async_hypothesis_test(function):
@@ -103,6 +105,7 @@ class _Test:
         )
         self._known = Remembered(item).schedule() if self._budget.replay is None else None
         self._runs = 0
+        self._share: int | None = None
         # The example that has failed last.
         self._failed: tuple[RunsOfTest, Explorer, Exploration, Found] | None = None
 
@@ -137,21 +140,22 @@ class _Test:
     def call_with_examples(self, function: Function, /, *args: Any, **kwargs: Any) -> None:
         """Have Hypothesis call the test, and look into the example that fails."""
         __tracebackhide__ = True
+        raised: BaseException | None = None
         try:
             function(*args, **kwargs)
         except BaseException as error:
-            if self._failed is None or is_no_failure(error):
-                raise
-            failure = self._look_into_example(*self._failed)
-            if error is not self._failed[3].error:
-                # It stands for several examples, or for something else that Hypothesis has found.
-                raise
-            shown = failure.exception
-            # The example is in them.
-            shown.__notes__ = getattr(error, "__notes__", [])
-        else:
+            raised = error
+        # Not in the handler, or what is raised of a run would be told as a consequence.
+        if raised is None:
             return
-        reraise(shown, self._item.config)
+        if self._failed is not None and not is_no_failure(raised):
+            failure = self._look_into_example(*self._failed)
+            # Else it stands for several examples, or for something else that Hypothesis has found.
+            if raised is self._failed[3].error:
+                notes = list(without_own_lines(getattr(raised, "__notes__", ())))
+                raised = failure.exception
+                raised.__notes__ = notes
+        reraise(raised, self._item.config)
 
     def explore_example(self, function: Function, /, *args: Any, **kwargs: Any) -> None:
         """Run the test with an example under some schedules; Hypothesis may try many more."""
@@ -168,7 +172,7 @@ class _Test:
                 return
             explorer = self._explorer(program)
             # Each example as if it were the only one, so that it fails again when it has failed.
-            share = max(self._budget.runs // _EXAMPLES_PER_BUDGET, 1)
+            share = self._share = max(self._budget.runs // _EXAMPLES_PER_BUDGET, 1)
             chooser = parse_strategy(self._budget.strategy, self._budget.seed)
             exploration, found = explorer.search(chooser, share)
             if found is None:
@@ -224,7 +228,7 @@ class _Test:
         runs.report(is_told=is_told)
         self._runs += exploration.runs if exploration is not None else 1
         self._explored.outcome = Outcome(
-            exploration, failure, self._budget, monotonic() - self._began, self._runs
+            exploration, failure, self._budget, monotonic() - self._began, self._runs, self._share
         )
 
 
