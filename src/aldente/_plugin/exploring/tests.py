@@ -152,7 +152,7 @@ class _Test:
             failure = self._look_into_example(*self._failed)
             # Else it stands for several examples, or for something else that Hypothesis has found.
             if raised is self._failed[3].error:
-                notes = list(without_own_lines(getattr(raised, "__notes__", ())))
+                notes = without_own_lines(getattr(raised, "__notes__", ()))
                 raised = failure.exception
                 raised.__notes__ = notes
         reraise(raised, self._item.config)
