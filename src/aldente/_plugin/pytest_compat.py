@@ -5,6 +5,7 @@ Each use says why there is no public way and on which versions it was checked.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -346,13 +347,17 @@ def take_output(config: pytest.Config) -> tuple[str, str]:
 
 
 def write_raw(config: pytest.Config, text: str) -> None:
-    """Write to the terminal without the writer noticing, for what is taken back again.
+    """Write to the terminal in the middle of a test, for what is taken back again.
 
-    What the writer knows is where in the line it is. Checked on pytest 8.4 and 9.2.
+    The writer must not notice, as it knows where in the line it is. What is written then is
+    captured but for ``global_and_fixture_disabled``, which live logs use. Checked on pytest 8.4 and
+    9.2.
     """
     file: Any = config.get_terminal_writer()._file
-    file.write(text)
-    file.flush()
+    manager: Any = config.pluginmanager.get_plugin("capturemanager")
+    with contextlib.nullcontext() if manager is None else manager.global_and_fixture_disabled():
+        file.write(text)
+        file.flush()
 
 
 def room_in_line(config: pytest.Config) -> int:
