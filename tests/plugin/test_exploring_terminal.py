@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ async def test_next():
 """
 
 
-def _start(folder: Path, seconds: float, **streams: int) -> subprocess.Popen[bytes]:
+def _start(folder: Path, seconds: float, **streams: Any) -> subprocess.Popen[bytes]:
     (folder / "test_it.py").write_text(LONG.format(seconds=seconds), encoding="utf-8")
     environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "COLUMNS": "80"}
     # What pytest thinks of the terminal it runs on itself.
@@ -38,7 +39,7 @@ def _start(folder: Path, seconds: float, **streams: int) -> subprocess.Popen[byt
 
 
 def _read(descriptor: int) -> str:
-    parts = []
+    parts: list[bytes] = []
     while True:
         try:
             part = os.read(descriptor, 65536)

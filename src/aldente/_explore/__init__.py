@@ -17,8 +17,8 @@
     whether two runs have failed in the same way; sees which choices of a run are context switches.
 ``simulating``
     One simulated run, from its beginning to the very end.
-``found``
-    What rules have found in a run: how it fails, and what is said.
+``rule_watch``, ``found``
+    What the rules see of runs without pytest; how a run fails by it, and what is said.
 ``reaching``
     Whether some tasks could ever do anything to others.
 ``tokens``

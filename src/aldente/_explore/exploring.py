@@ -10,6 +10,7 @@ from typing import NamedTuple
 from aldente._explore import tokens
 from aldente._explore.entropy import likely_cause
 from aldente._explore.failures import Exploration, Failure, Known
+from aldente._explore.found import besides
 from aldente._explore.leading import Leading
 from aldente._explore.programs import Program
 from aldente._explore.sameness import kind_of
@@ -174,6 +175,7 @@ class Explorer:
             tuple(last.steps[: last.steps_until_end]),
             reach,
             run.waiting,
+            tuple(besides(error, last.findings)),
         )
 
     @property

@@ -30,6 +30,7 @@ class Failure:
         steps: the steps of the run up to its failure.
         reach: whether it is found with ``order="io"`` too, in words; empty if that was not tried.
         waiting: who waited for whom, when nothing could happen any more; else None.
+        findings: what rules have found in its run besides, each with its place and mend.
     """
 
     exception: BaseException
@@ -41,12 +42,23 @@ class Failure:
     steps: tuple[Step, ...] = ()
     reach: str = ""
     waiting: AwaitGraph | None = None
+    findings: tuple[str, ...] = ()
 
     def report(self) -> str:
         """The failure as text: the exception, what happened, and how to see it again."""
+<<<<<<< HEAD
         lines = [f"Run {self.run:,} failed (seed {self.schedule.seed}).", *self.remarks()]
         lines.append(f"Run it again: aldente.replay(main, {self.token!r})")
         return "\n\n".join([_text_of(self.exception), *self.story(), "\n".join(lines)])
+=======
+        paragraphs = [_text_of(self.exception)]
+        story = tell(self.steps, Path.cwd())
+        if story:
+            paragraphs.append("\n".join(story))
+        paragraphs += [f"Found in the same run:\n{text}" for text in self.findings]
+        paragraphs.append("\n".join(self._summary()))
+        return "\n\n".join(paragraphs)
+>>>>>>> inside
 
     def story(self, folder: Path | None = None) -> list[str]:
         """What happened, as one paragraph; none when nothing is known of it.
@@ -111,6 +123,8 @@ class Exploration:
         known: what came of the schedule that was tried first as it had failed before; None if there
             was none.
         is_late: whether it ended because its real time was over.
+        findings: what rules have found that fails no run, each with its place and mend; once for
+            each place.
     """
 
     runs: int
@@ -121,3 +135,4 @@ class Exploration:
     coverage: str = ""
     known: Known | None = None
     is_late: bool = False
+    findings: tuple[str, ...] = ()

@@ -22,6 +22,23 @@ def texts_of(findings: Iterable[Finding]) -> list[str]:
     >>> texts_of([Finding("leaked-task", "a task was left.", "-")] * 2)[0].splitlines()[0]
     'leaked-task: a task was left.'
     """
-    folder = Path.cwd()
-    texts = [describe(finding, rule_named(finding.rule), folder) for finding in findings]
-    return list(dict.fromkeys(texts))
+    return list(dict.fromkeys(map(_text_of, findings)))
+
+
+def _text_of(finding: Finding) -> str:
+    rule = finding.rule
+    allow = (
+        f'rules={{"{rule}": "off"}} in aldente.search; @aldente.allow("{rule}") on an explored test'
+    )
+    return describe(finding, rule_named(rule), Path.cwd(), allow=allow)
+
+
+def besides(error: BaseException, findings: Sequence[Finding]) -> list[str]:
+    """What is told of findings beside an exception that the program has raised itself."""
+    return [] if isinstance(error, FoundInRun) else texts_of(findings)
+
+
+def note_besides(error: BaseException, findings: Sequence[Finding]) -> None:
+    """Have an exception tell what was found in its run besides."""
+    for text in besides(error, findings):
+        error.add_note(f"Found in the same run:\n{text}")

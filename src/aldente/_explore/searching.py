@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -15,14 +16,25 @@ from aldente._explore.arguments import (
 )
 from aldente._explore.exploring import Explorer
 from aldente._explore.failures import Exploration
+from aldente._explore.found import note_besides, texts_of
 from aldente._explore.interrupting import noting_interrupts
 from aldente._explore.programs import Program
+<<<<<<< HEAD
 from aldente._explore.replaying import run_again
 from aldente._explore.simulating import Rules
 from aldente._loops.simulated.choosing import Chooser
 from aldente._loops.simulated.randomness import kept_randomness
 from aldente._records import Schedule
 from aldente._settings import parse_flag, parse_runs
+=======
+from aldente._explore.rule_watch import RuleWatch, parse_levels_in_runs
+from aldente._explore.simulating import Rules, Run
+from aldente._loops.simulated.choosing import Chooser
+from aldente._loops.simulated.randomness import kept_randomness
+from aldente._records import Level, Schedule
+from aldente._settings import parse_flag
+from aldente._strategies.replay import Replay
+>>>>>>> inside
 from aldente.errors import ReplayMismatch
 
 T = TypeVar("T")
@@ -40,10 +52,13 @@ def search(
     max_seconds: float | None = None,
     wall: bool = False,
     shrink: bool = True,
+    rules: Mapping[str, Level] | None = None,
 ) -> Exploration:
     """Run a program under many schedules, until one fails.
 
-    The first run is in the order of stock asyncio. Nothing is raised for a failure.
+    The first run is in the order of stock asyncio. Nothing is raised for a failure. A run fails
+    when the program raises something, and when a rule finds an error in it: a coroutine that was
+    never awaited, an exception in a task or callback that nobody awaited.
 
     Args:
         main: the program, a coroutine function without arguments; called anew for every run.
@@ -60,6 +75,10 @@ def search(
             limit.
         wall: whether ``time.time()`` and its like follow virtual time, from 1 January 2030.
         shrink: whether a failure is made smaller: to fewer context switches away from stock order.
+        rules: other levels for rules: ``"error"`` to have what one finds fail the run, ``"warn"``
+            to have it told in `Exploration.findings`, or ``"off"``; for ``"never-awaited"`` and
+            ``"background-error"``, which are errors unless they are named, and ``"leaked-task"``
+            and ``"leaked-asyncgen"``, which are warnings.
 
     Raises:
         InvalidSetting: an argument has a wrong value.
@@ -82,27 +101,37 @@ def search(
     AssertionError()
     """
     check_program("search", main)
-    rules = parse_rules(order=order, slack=slack, seed=seed, max_steps=max_steps, wall=wall)
-    chooser = parse_strategy(strategy, rules.seed)
+    levels = parse_levels_in_runs(rules)
+    runs_rules = parse_rules(order=order, slack=slack, seed=seed, max_steps=max_steps, wall=wall)
+    chooser = parse_strategy(strategy, runs_rules.seed)
     is_shrinking = parse_flag("shrink", shrink)
     limit = parse_runs("runs", runs)
     seconds = parse_end("max_seconds", max_seconds)
     end = None if seconds is None else monotonic() + seconds
     with kept_randomness(), noting_interrupts() as is_interrupted:
-        program = Program(main, rules, is_interrupted)
-        return Explorer(program, end, is_shrinking).explore(chooser, limit)
+        watch = RuleWatch(levels)
+        program = Program(main, runs_rules, is_interrupted, watch=watch)
+        found = Explorer(program, end, is_shrinking).explore(chooser, limit)
+        return replace(found, findings=tuple(texts_of(watch.warnings)))
 
 
-def replay(main: Callable[[], Coroutine[Any, Any, T]], token: str | Schedule) -> T:
+def replay(
+    main: Callable[[], Coroutine[Any, Any, T]],
+    token: str | Schedule,
+    *,
+    rules: Mapping[str, Level] | None = None,
+) -> T:
     """Run a program once more under a schedule, and return its result.
 
     Args:
         main: the program, as it was given to `search`.
         token: the token of a failure; or its schedule, which knows of each choice how many options
             there were, so that the first difference is told exactly.
+        rules: other levels for rules, as for `search`; what is no error is not told.
 
     Raises:
         BaseException: what the program raises.
+        FoundInRun: a rule has found an error in the run.
         ReplayMismatch: the run met other options than those that were recorded.
         InvalidToken: the token stands for no schedule.
         RuntimeError: an event loop is running in this thread.
@@ -116,6 +145,7 @@ def replay(main: Callable[[], Coroutine[Any, Any, T]], token: str | Schedule) ->
     """
     check_program("replay", main)
     schedule = token if isinstance(token, Schedule) else tokens.decode(token)
+<<<<<<< HEAD
     rules = Rules(order=schedule.order, slack=schedule.slack, seed=schedule.seed)
     with kept_randomness(), noting_interrupts() as is_interrupted:
         run, mismatch = run_again(Program(main, rules, is_interrupted), schedule)
@@ -123,5 +153,28 @@ def replay(main: Callable[[], Coroutine[Any, Any, T]], token: str | Schedule) ->
         raise mismatch
     if run.error is not None:
         raise run.error
+=======
+    watch = RuleWatch(parse_levels_in_runs(rules))
+    runs_rules = Rules(order=schedule.order, slack=schedule.slack, seed=schedule.seed)
+    chooser = Replay(schedule)
+    chooser.start()
+    with kept_randomness(), noting_interrupts() as is_interrupted:
+        program = Program(main, runs_rules, is_interrupted, watch=watch)
+        run = program.run(chooser)
+        error = run.error
+        mismatch = error if isinstance(error, ReplayMismatch) else _mismatch(schedule, chooser, run)
+        if mismatch is not None:
+            cause = likely_cause(program, run.schedule(runs_rules))
+            if cause:
+                facts = mismatch.choice, mismatch.recorded, mismatch.met
+                mismatch = ReplayMismatch(*facts, cause)
+    if mismatch is not None and (error is None or isinstance(error, ReplayMismatch)):
+        raise mismatch
+    if error is not None:
+        if mismatch is not None:
+            error.add_note(f"The replay was not exact. {mismatch}")
+        note_besides(error, run.findings)
+        raise error
+>>>>>>> inside
     result: T = run.result
     return result

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import gc
 import inspect
 from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -161,8 +162,8 @@ def simulate(
         watch.begin(loop)
     with no_collection(), seeded_randomness(rules.seed), _asyncio_compat.sets_in_order():
         try:
-            loop.main_task = task = loop.create_task(main())
-            result = loop.run_until_complete(task)
+            loop.main_task = loop.create_task(main())
+            result = loop.run_until_complete(loop.main_task)
         except BaseException as raised:
             error = raised
             if isinstance(error, DeadlockError):
@@ -174,8 +175,10 @@ def simulate(
         error = _end(loop, error, watch)
         if tracer is not None:
             tracer.stop()
+        findings = tuple(watch.take()) if watch is not None else ()
+        # Freed at once and not with the loop, so that lists of all tasks stay short.
+        loop.main_task = None
     chooser.end()
-    findings = tuple(watch.take()) if watch is not None else ()
     if findings and error is None:
         error = found_in_run(findings)
     return Run(
@@ -216,12 +219,13 @@ def _end(
         loop.close()
         return error
     loop.allow_more(_STEPS_OF_END, sum(_SECONDS_OF_END), _REAL_SECONDS_OF_END)
+    find_tasks = functools.partial(_asyncio_compat.pending_tasks, loop)
     try:
         if watch is not None and task.done():
             # As the runner of tests does it.
-            give_turns(loop, lambda: asyncio.all_tasks(loop))
+            give_turns(loop, find_tasks)
             watch.main_ended(loop)
-        end_loop(loop, lambda: asyncio.all_tasks(loop), _SECONDS_OF_END, lambda: False)
+        end_loop(loop, find_tasks, _SECONDS_OF_END, lambda: False)
     except BaseException as raised:
         error = error or raised
         _give_up(loop)

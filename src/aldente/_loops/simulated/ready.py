@@ -86,12 +86,15 @@ class ReadyLoop(SteppingLoop):
 
     Attributes:
         jumps: how often time has moved.
+        on_exception: takes what is told to the default exception handler; None leaves it to
+            asyncio's.
     """
 
     def __init__(self, *, holds_all: bool, slack: float) -> None:
         self._is_debugging = False
         super().__init__()
         self.jumps = 0
+        self.on_exception: Callable[[dict[str, Any]], object] | None = None
         self._holds_all = holds_all
         self._slack = slack
         self._now = START
@@ -134,6 +137,13 @@ class ReadyLoop(SteppingLoop):
         """As asyncio's."""
         super().set_debug(enabled)
         self._is_debugging = enabled
+
+    def default_exception_handler(self, context: dict[str, Any]) -> None:
+        """As asyncio's, unless somebody else takes what it would log."""
+        if self.on_exception is not None:
+            self.on_exception(context)
+        else:
+            super().default_exception_handler(context)
 
     # What becomes ready.
 
