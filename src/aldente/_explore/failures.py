@@ -46,19 +46,11 @@ class Failure:
 
     def report(self) -> str:
         """The failure as text: the exception, what happened, and how to see it again."""
-<<<<<<< HEAD
         lines = [f"Run {self.run:,} failed (seed {self.schedule.seed}).", *self.remarks()]
         lines.append(f"Run it again: aldente.replay(main, {self.token!r})")
-        return "\n\n".join([_text_of(self.exception), *self.story(), "\n".join(lines)])
-=======
-        paragraphs = [_text_of(self.exception)]
-        story = tell(self.steps, Path.cwd())
-        if story:
-            paragraphs.append("\n".join(story))
+        paragraphs = [_text_of(self.exception), *self.story()]
         paragraphs += [f"Found in the same run:\n{text}" for text in self.findings]
-        paragraphs.append("\n".join(self._summary()))
-        return "\n\n".join(paragraphs)
->>>>>>> inside
+        return "\n\n".join([*paragraphs, "\n".join(lines)])
 
     def story(self, folder: Path | None = None) -> list[str]:
         """What happened, as one paragraph; none when nothing is known of it.

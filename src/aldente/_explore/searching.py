@@ -19,22 +19,13 @@ from aldente._explore.failures import Exploration
 from aldente._explore.found import note_besides, texts_of
 from aldente._explore.interrupting import noting_interrupts
 from aldente._explore.programs import Program
-<<<<<<< HEAD
 from aldente._explore.replaying import run_again
+from aldente._explore.rule_watch import RuleWatch, parse_levels_in_runs
 from aldente._explore.simulating import Rules
 from aldente._loops.simulated.choosing import Chooser
 from aldente._loops.simulated.randomness import kept_randomness
-from aldente._records import Schedule
-from aldente._settings import parse_flag, parse_runs
-=======
-from aldente._explore.rule_watch import RuleWatch, parse_levels_in_runs
-from aldente._explore.simulating import Rules, Run
-from aldente._loops.simulated.choosing import Chooser
-from aldente._loops.simulated.randomness import kept_randomness
 from aldente._records import Level, Schedule
-from aldente._settings import parse_flag
-from aldente._strategies.replay import Replay
->>>>>>> inside
+from aldente._settings import parse_flag, parse_runs
 from aldente.errors import ReplayMismatch
 
 T = TypeVar("T")
@@ -145,36 +136,15 @@ def replay(
     """
     check_program("replay", main)
     schedule = token if isinstance(token, Schedule) else tokens.decode(token)
-<<<<<<< HEAD
-    rules = Rules(order=schedule.order, slack=schedule.slack, seed=schedule.seed)
+    watch = RuleWatch(parse_levels_in_runs(rules))
+    runs_rules = Rules(order=schedule.order, slack=schedule.slack, seed=schedule.seed)
     with kept_randomness(), noting_interrupts() as is_interrupted:
-        run, mismatch = run_again(Program(main, rules, is_interrupted), schedule)
+        program = Program(main, runs_rules, is_interrupted, watch=watch)
+        run, mismatch = run_again(program, schedule)
     if mismatch is not None and (run.error is None or isinstance(run.error, ReplayMismatch)):
         raise mismatch
     if run.error is not None:
+        note_besides(run.error, run.findings)
         raise run.error
-=======
-    watch = RuleWatch(parse_levels_in_runs(rules))
-    runs_rules = Rules(order=schedule.order, slack=schedule.slack, seed=schedule.seed)
-    chooser = Replay(schedule)
-    chooser.start()
-    with kept_randomness(), noting_interrupts() as is_interrupted:
-        program = Program(main, runs_rules, is_interrupted, watch=watch)
-        run = program.run(chooser)
-        error = run.error
-        mismatch = error if isinstance(error, ReplayMismatch) else _mismatch(schedule, chooser, run)
-        if mismatch is not None:
-            cause = likely_cause(program, run.schedule(runs_rules))
-            if cause:
-                facts = mismatch.choice, mismatch.recorded, mismatch.met
-                mismatch = ReplayMismatch(*facts, cause)
-    if mismatch is not None and (error is None or isinstance(error, ReplayMismatch)):
-        raise mismatch
-    if error is not None:
-        if mismatch is not None:
-            error.add_note(f"The replay was not exact. {mismatch}")
-        note_besides(error, run.findings)
-        raise error
->>>>>>> inside
     result: T = run.result
     return result

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from aldente import _asyncio_compat
 from aldente._explore.simulating import Main
-from aldente._guards.background_error import finding_of
+from aldente._guards.background_error import find, tell_of_failed
 from aldente._loops.simulated.loop import SimulatedLoop
 from aldente._plugin import pytest_compat
 from aldente._plugin.exploring.explored import ExploredTest
@@ -115,15 +116,19 @@ class RunsOfTest:
 
     def main_ended(self, loop: SimulatedLoop) -> None:
         """Look at the tasks and generators that are left."""
-        self._loops.report_left_on(loop, asyncio.all_tasks(loop))
+        self._loops.report_left_on(loop, _asyncio_compat.pending_tasks(loop))
 
     def take(self) -> Sequence[Finding]:
         """The run is over; gives the findings that fail it."""
         troubles = Troubles()
         self._fixtures.end(troubles)
         collector = self._hooks.collector
+        if self._explored.loop is not None:
+            tell_of_failed(self._explored.loop)
         for name, error in troubles:
-            collector.report(finding_of(error, {"message": f"{_where(name)} raised it"}))
+            finding = find({"exception": error, "message": f"{_where(name)} raised it"})
+            if finding is not None:
+                collector.report(finding)
         if not collector.found:
             self._last = ()
             return ()
