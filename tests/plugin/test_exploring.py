@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+import aldente
 from tests.plugin.conftest import RunProject
 
 # Two withdrawals that are lost when one goes on while the other waits.
@@ -707,3 +708,34 @@ def test_strategies_of_the_users(run_project: RunProject) -> None:
     )
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(["Run 2 of at most 3 failed, after * (strategy youngest, seed 4)."])
+
+
+@aldente.allow("blocking-call")
+def test_time_limits_hold_for_every_run(run_project: RunProject) -> None:
+    """A run that takes longer, by the clock on the wall, fails with what its tasks waited for."""
+    result = run_project(
+        "-W",
+        "ignore",
+        "--aldente-rule=blocking-call=off",
+        test_it="""
+        import asyncio
+        import time
+        import aldente
+
+        @aldente.timeout(0.1)
+        @aldente.explore
+        async def test_long():
+            other = asyncio.create_task(asyncio.Event().wait(), name="other")
+            while True:
+                await asyncio.sleep(0)
+                time.sleep(0.005)
+        """,
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "'test_long' was still running after 0.1 s, and was cancelled.",
+            "'other' (Event.wait) waits *",
+            "Run 1 of at most 200 failed, *",
+        ]
+    )
