@@ -10,6 +10,9 @@ import pytest
 import aldente
 from tests.plugin.conftest import RunProject
 
+# Warnings are shown, but for that of pytest that its plugins are imported here already.
+_WARNINGS = ("-W", "default", "-W", "ignore:Module already imported")
+
 # Two withdrawals that are lost when one goes on while the other waits.
 RACE = """
 import asyncio
@@ -336,8 +339,7 @@ def test_what_cannot_be_explored(run_project: RunProject, body: str, reason: str
 def test_a_mark_on_a_sync_test_is_warned_of(run_project: RunProject) -> None:
     """A test without schedules is run once, with a warning; one of a marked class without."""
     result = run_project(
-        "-W",
-        "default",
+        *_WARNINGS,
         test_it="""
         import aldente
 
@@ -557,8 +559,7 @@ def test_output_is_that_of_one_run(run_project: RunProject) -> None:
     result = run_project(
         "-p",
         "no:randomly",
-        "-W",
-        "default",
+        *_WARNINGS,
         "-rP",
         test_it="""
         import asyncio
@@ -643,7 +644,7 @@ def test_what_is_kept_may_be_unreadable(run_project: RunProject, pytester: pytes
     (kept,) = pytester.path.glob(".pytest_cache/d/aldente/*.json")
     for text in ("[1]", '{"token": "1AKHFyx"}', '{"token": 5}', "\\", ""):
         kept.write_text(text, encoding="utf-8")
-        result = run_project(*cache, "-W", "default", "-W", "ignore:Module already imported")
+        result = run_project(*cache, *_WARNINGS)
         result.assert_outcomes(failed=1, warnings=1)
         result.stdout.fnmatch_lines(
             ["*aldente: the schedule kept for test_it.py::test_transfer can't be read, so it *"]
