@@ -63,6 +63,13 @@ if TYPE_CHECKING:
     from aldente._explore.searching import replay, search
     from aldente._explore.standalone import run
     from aldente._loops.settling import eventually, settle
+    from aldente._loops.simulated.inside import (
+        choose,
+        invariant,
+        may_be_cancelled,
+        maybe_timeout,
+        note,
+    )
     from aldente._loops.simulated.streams import stream_pair
     from aldente._loops.virtual.clock import Clock
     from aldente._plugin.findings.allowing import allow, rule, timeout
@@ -73,6 +80,7 @@ if TYPE_CHECKING:
         EndlessTimeError,
         FoundInRun,
         InvalidToken,
+        InvariantBroken,
         LivelockError,
         MissingExtra,
         NeverTrue,
@@ -81,6 +89,7 @@ if TYPE_CHECKING:
         NoSuchModule,
         NoSuchTarget,
         NotHeld,
+        NotSimulated,
         OutsideSimulation,
         PatchedElsewhere,
         RealTimeError,
@@ -104,6 +113,7 @@ _HOMES = {
     "FoundInRun": "aldente.errors",
     "Gate": "aldente._doubles.gates",
     "InvalidToken": "aldente.errors",
+    "InvariantBroken": "aldente.errors",
     "LivelockError": "aldente.errors",
     "MissingExtra": "aldente.errors",
     "NeverTrue": "aldente.errors",
@@ -112,6 +122,7 @@ _HOMES = {
     "NoSuchModule": "aldente.errors",
     "NoSuchTarget": "aldente.errors",
     "NotHeld": "aldente.errors",
+    "NotSimulated": "aldente.errors",
     "OutsideSimulation": "aldente.errors",
     "PatchedElsewhere": "aldente.errors",
     "RealTimeError": "aldente.errors",
@@ -122,7 +133,12 @@ _HOMES = {
     "allow": "aldente._plugin.findings.allowing",
     "assert_order": "aldente._doubles.ordering",
     "assert_overlap": "aldente._doubles.ordering",
+    "choose": "aldente._loops.simulated.inside",
     "eventually": "aldente._loops.settling",
+    "invariant": "aldente._loops.simulated.inside",
+    "may_be_cancelled": "aldente._loops.simulated.inside",
+    "maybe_timeout": "aldente._loops.simulated.inside",
+    "note": "aldente._loops.simulated.inside",
     "patch": "aldente._doubles.patching",
     "real_time": "aldente._plugin.virtual_time",
     "replay": "aldente._explore.searching",
@@ -163,6 +179,7 @@ __all__ = [
     "ImpossibleLoopScope",
     "InvalidSetting",
     "InvalidToken",
+    "InvariantBroken",
     "LivelockError",
     "MissingExtra",
     "NeverTrue",
@@ -171,6 +188,7 @@ __all__ = [
     "NoSuchModule",
     "NoSuchTarget",
     "NotHeld",
+    "NotSimulated",
     "OutsideSimulation",
     "PatchedElsewhere",
     "PhaseTimeout",
@@ -184,7 +202,12 @@ __all__ = [
     "allow",
     "assert_order",
     "assert_overlap",
+    "choose",
     "eventually",
+    "invariant",
+    "may_be_cancelled",
+    "maybe_timeout",
+    "note",
     "patch",
     "real_time",
     "replay",

@@ -48,6 +48,7 @@ from aldente._asyncio_compat.tasks import (
 )
 from aldente._asyncio_compat.timers import (
     code_of_timer,
+    expire,
     forget_innermost_frame,
     handles_signals,
     next_timer,
@@ -73,6 +74,7 @@ __all__ = [
     "code_of_timer",
     "current_event_loop",
     "default_executor_of",
+    "expire",
     "forbid_default_executor",
     "forget_innermost_frame",
     "gathered_futures",
