@@ -50,6 +50,7 @@ from aldente._asyncio_compat.tasks import (
 )
 from aldente._asyncio_compat.timers import (
     code_of_timer,
+    expire,
     forget_innermost_frame,
     handles_signals,
     next_timer,
@@ -75,6 +76,7 @@ __all__ = [
     "code_of_timer",
     "current_event_loop",
     "default_executor_of",
+    "expire",
     "forbid_default_executor",
     "forget_innermost_frame",
     "gathered_futures",

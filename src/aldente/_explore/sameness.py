@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from aldente._places import is_own, is_programs
-from aldente.errors import FoundInRun
+from aldente.errors import FoundInRun, InvariantBroken
 
 # Comparable; a group of exceptions is as its members are.
 Kind = tuple[Any, ...]
@@ -24,6 +24,8 @@ def kind_of(error: BaseException) -> Kind:
     if isinstance(error, FoundInRun):
         found = {(finding.rule, repr(finding.place)) for finding in error.findings}
         return (type(error), tuple(sorted(found)))
+    if isinstance(error, InvariantBroken):
+        return (type(error), error.check, error.place)
     if isinstance(error, BaseExceptionGroup):
         return (type(error), tuple(sorted({repr(kind_of(one)) for one in error.exceptions})))
     place = last = None

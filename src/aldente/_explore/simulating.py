@@ -222,6 +222,7 @@ def _end(
     if task is None:
         loop.close()
         return error
+    loop.end_program()
     loop.allow_more(_STEPS_OF_END, sum(_SECONDS_OF_END), _REAL_SECONDS_OF_END)
     find_tasks = functools.partial(_asyncio_compat.pending_tasks, loop)
     try:

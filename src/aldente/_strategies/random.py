@@ -1,9 +1,12 @@
-"""`Random`: every option is as likely as the others, independent of all before."""
+"""`Random`: every option is as likely as the others, whatever was before."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+
+from aldente._loops.simulated.choosing import Seldom
+from aldente._strategies.seldom import SeldomChoices
 
 
 class Random:
@@ -19,14 +22,19 @@ class Random:
 
     def __init__(self, seed: int) -> None:
         self._next = random.Random(seed).random
+        self._seldom = SeldomChoices(seed)
 
     def start(self) -> bool:
         """There is always another run."""
+        self._seldom.start()
         return True
 
     def choose(self, count: int, options: Sequence[object]) -> int:
         """Any of them."""
+        if count == 2 and isinstance(options, Seldom):
+            return self._seldom.choose()
         return int(self._next() * count)
 
     def end(self) -> None:
-        """Do nothing."""
+        """Learn how often something might have happened that seldom should."""
+        self._seldom.end()

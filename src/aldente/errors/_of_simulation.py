@@ -142,6 +142,59 @@ class FoundInRun(AldenteError):
         return f"{type(self).__name__}({str(self).splitlines()[0]!r})"
 
 
+class InvariantBroken(AldenteError, AssertionError):
+    """What was to hold after every step of a simulated run holds no longer.
+
+    Args:
+        check: the name of the function that was asked, and returned False.
+        place: its file and line; empty when none is known.
+        after: whose step it was after which it was asked, in words.
+
+    >>> InvariantBroken("no_overdraft", "app.py:3", "the task 'pay'").after
+    "the task 'pay'"
+    """
+
+    def __init__(self, check: str, place: str, after: str) -> None:
+        self.check = check
+        self.place = place
+        self.after = after
+        super().__init__(check, place, after)
+
+    def __str__(self) -> str:
+        where = f" ({self.place})" if self.place else ""
+        return (
+            f"The invariant {self.check}{where} does not hold any more: it returned False after a "
+            f"step of {self.after}.\n"
+            "Whoever goes on now sees that state, and so may any task in production.\n"
+            "Mend: have the state changed without an await in between, or under a lock that the "
+            "invariant asks for too; 'assert' inside the check tells which part of it is broken."
+        )
+
+
+class NotSimulated(AldenteError, RuntimeError):
+    """Something was asked for that only a simulated run can give.
+
+    Args:
+        function: the name of aldente's function.
+        needs: what it would need, as a sentence.
+
+    >>> NotSimulated("invariant", "It looks after every step.").function
+    'invariant'
+    """
+
+    def __init__(self, function: str, needs: str) -> None:
+        self.function = function
+        self.needs = needs
+        super().__init__(function, needs)
+
+    def __str__(self) -> str:
+        return (
+            f"aldente.{self.function}() was called outside of a simulated run. {self.needs}\n"
+            "Mend: call it in an explored test, or in a program that aldente.search(main) or "
+            "aldente.run(main, seed=1) runs; elsewhere, assert where it matters."
+        )
+
+
 for _kind in list(vars().values()):
     if isinstance(_kind, type) and _kind.__module__ == __name__:
         # As users see and catch them.

@@ -4,6 +4,10 @@
     The event loop, as its users see it: tasks, time, budgets, threads.
 ``ready``, ``turns``
     Its inside: what is ready and what is to happen later; who is next, and when time passes.
+``explored``, ``inside``
+    What a program says to whoever explores it, and the functions by which it does.
+``cancelling``, ``checking``
+    Cancellations that come from nowhere; what has to hold after every step.
 ``choosing``
     Who chooses, and what is known about the options.
 ``tasks``

@@ -14,14 +14,14 @@ from typing import Any
 from aldente import _asyncio_compat
 from aldente._asyncio_compat.stepping import SLEEP_CODE, frame_at
 from aldente._loops.settled import SettlingLoop
-from aldente._loops.simulated.choosing import Chooser, Picks
+from aldente._loops.simulated.choosing import Chooser
+from aldente._loops.simulated.explored import ExploredLoop
 from aldente._loops.simulated.foreign import ForeignThreads
 from aldente._loops.simulated.livelock import Busy
 from aldente._loops.simulated.outside import NoOutside
 from aldente._loops.simulated.ready import START, OutsideHandle
 from aldente._loops.simulated.real_time import RealTime
 from aldente._loops.simulated.tasks import SimulatedFuture, SimulatedTask
-from aldente._loops.simulated.turns import ChoosingLoop
 from aldente._loops.simulated.workers import Workers
 from aldente._loops.virtual.timers import pending_timers
 from aldente._loops.virtual.wall import NO_WALL, Wall
@@ -39,7 +39,7 @@ from aldente.errors import (
 QUIET_JUMPS = 1_000
 
 
-class SimulatedLoop(NoOutside, SettlingLoop, ChoosingLoop):
+class SimulatedLoop(NoOutside, SettlingLoop, ExploredLoop):
     """An event loop without a world outside, whose schedule somebody chooses.
 
     What a schedule may do is what asyncio could do if awaits took other times: only resumptions of
@@ -98,7 +98,6 @@ class SimulatedLoop(NoOutside, SettlingLoop, ChoosingLoop):
         self._quiet_since = START
         self._limit_time()
         self._busy: Busy | None = None
-        self._hooks: list[Callable[[Any, tuple[Any, ...]], object]] = []
         self._numbers = 0
         self._names = 0
         self._factory: Callable[..., Any] | None = None
@@ -261,40 +260,6 @@ class SimulatedLoop(NoOutside, SettlingLoop, ChoosingLoop):
         """Nothing can happen any more."""
         self.fail(DeadlockError("the program", 0.0))
 
-    # What is told of its steps.
-
-    def add_hook(self, hook: Callable[[Any, tuple[Any, ...]], object]) -> None:
-        """Have a function called before each step, with what is called and its arguments."""
-        self._hooks.append(hook)
-        self._on_step = self._call_hooks
-
-    def remove_hook(self, hook: Callable[[Any, tuple[Any, ...]], object]) -> None:
-        """Undo `add_hook`."""
-        if hook in self._hooks:
-            self._hooks.remove(hook)
-        self._on_step = self._call_hooks if self._hooks else None
-
-    def _call_hooks(self, callback: Any, args: tuple[Any, ...]) -> None:
-        for hook in list(self._hooks):
-            hook(callback, args)
-
-    def pick(self, count: int, who: str) -> int:
-        """Have something chosen that is no step: one of so many ways to go on.
-
-        Args:
-            count: how many there are.
-            who: whose way it is.
-        """
-        try:
-            index = self._chooser.choose(count, Picks(count, who))
-        except AldenteError as error:
-            # This may be called from a callback, whose exceptions don't end the run.
-            self.fail(error)
-            return 0
-        self.choices.append(index)
-        self.counts.append(count)
-        return index
-
     # Threads.
 
     def call_outside(self, function: Callable[[], object]) -> None:
@@ -366,6 +331,16 @@ class SimulatedLoop(NoOutside, SettlingLoop, ChoosingLoop):
             executor.shutdown(wait=False)
         else:
             executor.shutdown(wait=True)
+
+    def job_here(self) -> str:
+        """The function that this thread runs, if it is one of an executor's; else empty."""
+        job = self._workers.job_of_this_thread()
+        return "" if job is None else job.who
+
+    def is_waiting_for_this_thread(self) -> bool:
+        """Whether the current thread does a job of an executor, and the loop waits for it."""
+        job = self._workers.job_of_this_thread()
+        return job is not None and job.has_turn
 
     @property
     def depends_on_threads(self) -> bool:

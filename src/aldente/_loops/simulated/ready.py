@@ -119,6 +119,8 @@ class ReadyLoop(SteppingLoop):
         self._patient = 0
         self._earliest = math.inf
         self._earliest_count = 0
+        # How much of what is ready is none of the program's.
+        self._intruders = 0
 
     def time(self) -> float:
         """Loop time, in seconds; it starts at 100,000."""
@@ -222,6 +224,39 @@ class ReadyLoop(SteppingLoop):
     def add_option(self, callback: Any, context: Context) -> None:
         """Something that may be held back becomes ready, which is no step of a task."""
         self._pending.append((self._added, callback, context, (), 0.0))
+
+    def add_intruder(self, callback: Any) -> None:
+        """Something that no await of the program has caused may happen, now or at any later time.
+
+        While it is held, plain callbacks are called and time passes, past all timers, as if it were
+        not there; whatever is plain when it comes is called before.
+        """
+        self._pending.append((math.inf, callback, NO_CONTEXT, (), math.inf))
+        self._intruders += 1
+        self._patient += 1
+        self._earliest_count += self._earliest == math.inf
+
+    def intruder_came(self) -> None:
+        """What `add_intruder` was given was chosen, and is called now."""
+        self._intruders -= 1
+
+    def put_intruders_last(self) -> None:
+        """Have nothing of the program wait behind what is none of it."""
+        pending = self._pending
+        pending.sort(key=lambda entry: entry[0] == math.inf)
+
+    def remove_intruder(self, callback: Any) -> None:
+        """Undo `add_intruder`, if it has not happened."""
+        for index, entry in enumerate(self._pending):
+            if entry[1] == callback:
+                del self._pending[index]
+                self._intruders -= 1
+                self._patient -= 1
+                if not self._patient:
+                    self._earliest, self._earliest_count = math.inf, 0
+                else:
+                    self._earliest_count -= self._earliest == math.inf
+                return
 
     def call_later(  # type: ignore[override]
         self, delay: float, callback: Any, *args: Any, context: Context | None = None
