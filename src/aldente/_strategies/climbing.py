@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from aldente._loops.simulated.choosing import Seldom
+from aldente._loops.simulated.choosing import Options
 from aldente._strategies.seldom import SeldomChoices
 
 # How many schedules are kept of those that hold a record, and of the others.
@@ -78,9 +78,9 @@ class Climbing:
             return records[-1 - age]
         return self._random.choice(others) if others else ()
 
-    def choose(self, count: int, options: Sequence[object]) -> int:
+    def choose(self, count: int, options: Options) -> int:
         """As the schedule that is kept, or another way."""
-        is_seldom = count == 2 and isinstance(options, Seldom)
+        is_seldom = count == 2 and options.is_seldom
         seldom = self._seldom.choose() if is_seldom else 0
         position = self._position
         self._position = position + 1

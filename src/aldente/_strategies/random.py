@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
 
-from aldente._loops.simulated.choosing import Seldom
+from aldente._loops.simulated.choosing import Options
 from aldente._strategies.seldom import SeldomChoices
 
 
@@ -15,8 +14,9 @@ class Random:
     Args:
         seed: what the choices of all runs depend on.
 
-    >>> strategy = Random(1)
-    >>> strategy.start(), strategy.choose(1000, []), strategy.choose(1000, [])
+    >>> from aldente._loops.simulated.choosing import Picks
+    >>> strategy, options = Random(1), Picks(1000, "somebody")
+    >>> strategy.start(), strategy.choose(1000, options), strategy.choose(1000, options)
     (True, 134, 847)
     """
 
@@ -29,9 +29,9 @@ class Random:
         self._seldom.start()
         return True
 
-    def choose(self, count: int, options: Sequence[object]) -> int:
+    def choose(self, count: int, options: Options) -> int:
         """Any of them."""
-        if count == 2 and isinstance(options, Seldom):
+        if count == 2 and options.is_seldom:
             return self._seldom.choose()
         return int(self._next() * count)
 

@@ -156,6 +156,17 @@ class SimulatedLoop(NoOutside, SettlingLoop, ExploredLoop):
 
     # Time.
 
+    def begin_settling(self, future: asyncio.Future[None]) -> None:
+        """Have a future set when the loop is durably blocked; time stands still from now on."""
+        super().begin_settling(future)
+        self._guests += 1
+
+    def end_settling(self, future: asyncio.Future[None]) -> None:
+        """Whoever waited for the future has gone on: let time pass again."""
+        before = len(self._settling)
+        super().end_settling(future)
+        self._guests -= before - len(self._settling)
+
     def run_forever(self) -> None:
         """As asyncio's; the other clocks follow meanwhile."""
         with self._wall:
@@ -365,7 +376,7 @@ class SimulatedLoop(NoOutside, SettlingLoop, ExploredLoop):
         is_alone = newest_thread() is foreign.newest_before and not foreign.have_called_in
         if not is_alone and foreign.wait(self.has_nothing_but_threads, self.is_real_time_over):
             self._take_called_in()
-        elif self.is_awaited_to_settle:
+        elif self._guests and self.is_awaited_to_settle:
             self.tell_settled()
         elif self.error is None:
             self.let_time_pass()

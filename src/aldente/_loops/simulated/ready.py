@@ -119,8 +119,10 @@ class ReadyLoop(SteppingLoop):
         self._patient = 0
         self._earliest = math.inf
         self._earliest_count = 0
-        # How much of what is ready is none of the program's.
+        # How much of what is ready is none of the program's; and that and who waits for the loop to
+        # settle together, as hardly any run has either.
         self._intruders = 0
+        self._guests = 0
 
     def time(self) -> float:
         """Loop time, in seconds; it starts at 100,000."""
@@ -233,12 +235,14 @@ class ReadyLoop(SteppingLoop):
         """
         self._pending.append((math.inf, callback, NO_CONTEXT, (), math.inf))
         self._intruders += 1
+        self._guests += 1
         self._patient += 1
         self._earliest_count += self._earliest == math.inf
 
     def intruder_came(self) -> None:
         """What `add_intruder` was given was chosen, and is called now."""
         self._intruders -= 1
+        self._guests -= 1
 
     def put_intruders_last(self) -> None:
         """Have nothing of the program wait behind what is none of it."""
@@ -251,6 +255,7 @@ class ReadyLoop(SteppingLoop):
             if entry[1] == callback:
                 del self._pending[index]
                 self._intruders -= 1
+                self._guests -= 1
                 self._patient -= 1
                 if not self._patient:
                     self._earliest, self._earliest_count = math.inf, 0

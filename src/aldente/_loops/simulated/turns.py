@@ -129,6 +129,7 @@ class ChoosingLoop(ReadyLoop):
         plain, pending, sleeps, alarms = self._plain, self._pending, self._sleeps, self._alarms
         choose, options, last_steps = self._chooser.choose, self._options, self._last_steps
         note_choice, note_count = self.choices.append, self.counts.append
+        infinity = math.inf
         while True:
             if self.steps > self._limit:
                 self.on_limit()
@@ -143,7 +144,11 @@ class ChoosingLoop(ReadyLoop):
                 if not pending or (plain and self._added - len(plain) < pending[0][0]):
                     if not plain:
                         break
-                    if 0 < self._intruders < len(pending) and pending[0][0] == math.inf:
+                    if (
+                        self._guests
+                        and 0 < self._intruders < len(pending)
+                        and (pending[0][0] == infinity)
+                    ):
                         self.put_intruders_last()
                         todo += 1
                         continue
@@ -168,14 +173,14 @@ class ChoosingLoop(ReadyLoop):
                         continue
                     mark, callback, context, args, deadline = pending.pop(index)
                 if deadline:
-                    if deadline == math.inf:
-                        # Not for what is added meanwhile.
-                        mark = self._added
                     self._patient -= 1
                     if not self._patient:
                         self._earliest, self._earliest_count = math.inf, 0
                     elif deadline == self._earliest:
                         self._earliest_count -= 1
+                if plain and mark == infinity:
+                    # Not for what is added meanwhile.
+                    mark = self._added
                 while plain and self._added - len(plain) < mark:
                     todo -= 1
                     self._run_plain(plain.popleft())
@@ -304,11 +309,12 @@ class ChoosingLoop(ReadyLoop):
         sleeps = self._sleeps
         while sleeps and sleeps[0][2].done():
             heappop(sleeps)
-        # Time stands still while somebody waits for the loop to settle.
-        if self._settling:
-            return False
-        if self._intruders == len(self._pending):
-            return bool(sleeps or self._alarms)
+        if self._guests:
+            # Time stands still while somebody waits for the loop to settle.
+            if self._settling:
+                return False
+            if self._intruders == len(self._pending):
+                return bool(sleeps or self._alarms)
         if not sleeps:
             return False
         when = sleeps[0][0]
