@@ -72,6 +72,7 @@ if TYPE_CHECKING:
     )
     from aldente._loops.simulated.streams import stream_pair
     from aldente._loops.virtual.clock import Clock
+    from aldente._plugin.exploring.marks import explore
     from aldente._plugin.findings.allowing import allow, rule, timeout
     from aldente._plugin.virtual_time import real_time, virtual_time
     from aldente.errors import (
@@ -135,6 +136,7 @@ _HOMES = {
     "assert_overlap": "aldente._doubles.ordering",
     "choose": "aldente._loops.simulated.inside",
     "eventually": "aldente._loops.settling",
+    "explore": "aldente._plugin.exploring.marks",
     "invariant": "aldente._loops.simulated.inside",
     "may_be_cancelled": "aldente._loops.simulated.inside",
     "maybe_timeout": "aldente._loops.simulated.inside",
@@ -204,6 +206,7 @@ __all__ = [
     "assert_overlap",
     "choose",
     "eventually",
+    "explore",
     "invariant",
     "may_be_cancelled",
     "maybe_timeout",

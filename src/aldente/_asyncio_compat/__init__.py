@@ -9,6 +9,7 @@ from aldente._asyncio_compat.loops import (
     RUN_CHECK,
     STEP_CODE,
     current_event_loop,
+    hide_running_loop,
     is_loop_running_here,
     is_policy_untouched,
     is_waiting_for_nothing,
@@ -16,6 +17,7 @@ from aldente._asyncio_compat.loops import (
     may_have_default_executor,
     may_have_ready_callbacks,
     on_first_iteration,
+    show_running_loop,
     unfinished_async_generators,
 )
 from aldente._asyncio_compat.stepping import (
@@ -80,6 +82,7 @@ __all__ = [
     "gathered_futures",
     "handles_signals",
     "has_unseen_exception",
+    "hide_running_loop",
     "hide_task",
     "is_executor_future",
     "is_loop_running_here",
@@ -104,6 +107,7 @@ __all__ = [
     "set_default_executor_silently",
     "sets_in_order",
     "shielded_future",
+    "show_running_loop",
     "show_task",
     "silence_destroyed_task",
     "task_group_tasks",

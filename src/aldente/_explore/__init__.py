@@ -6,6 +6,8 @@
     `aldente.search` and `aldente.replay`: a program under many schedules, and under one again.
 ``exploring``
     Many runs of a program, until one fails, and what is then looked into.
+``replaying``
+    A program once more under one schedule.
 ``programs``
     A program, and what holds for all its runs.
 ``failures``

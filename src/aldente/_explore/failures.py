@@ -46,23 +46,30 @@ class Failure:
 
     def report(self) -> str:
         """The failure as text: the exception, what happened, and how to see it again."""
-        paragraphs = [_text_of(self.exception)]
-        story = tell(self.steps, Path.cwd())
-        if story:
-            paragraphs.append("\n".join(story))
+        lines = [f"Run {self.run:,} failed (seed {self.schedule.seed}).", *self.remarks()]
+        lines.append(f"Run it again: aldente.replay(main, {self.token!r})")
+        paragraphs = [_text_of(self.exception), *self.story()]
         paragraphs += [f"Found in the same run:\n{text}" for text in self.findings]
-        paragraphs.append("\n".join(self._summary()))
-        return "\n\n".join(paragraphs)
+        return "\n\n".join([*paragraphs, "\n".join(lines)])
 
-    def _summary(self) -> list[str]:
-        lines = [f"Run {self.run:,} failed (seed {self.schedule.seed})."]
+    def story(self, folder: Path | None = None) -> list[str]:
+        """What happened, as one paragraph; none when nothing is known of it.
+
+        Args:
+            folder: paths within it are given from it; None for the current one.
+        """
+        story = tell(self.steps, folder or Path.cwd())
+        return ["\n".join(story)] if story else []
+
+    def remarks(self) -> list[str]:
+        """What is to be said of its schedule, a line each."""
+        lines = []
         if self.shrinking is not None:
             lines.append(_words_about(self.shrinking))
         if self.reach:
             lines.append(self.reach)
         if self.inexact:
             lines.append(f"Not exact: {self.inexact}")
-        lines.append(f"Run it again: aldente.replay(main, {self.token!r})")
         return lines
 
 

@@ -22,6 +22,7 @@ class Program:
         is_interrupted: whether the user pressed Ctrl-C.
         is_outcome: whether an exception is no failure, but says at once what came of all runs.
         on_run: called after every run.
+        real_seconds: how long each run may take, in real seconds; None for no limit.
         watch: looks at every run, and tells what was found that fails it; None if nobody does.
         runs: how many runs there have been.
     """
@@ -31,6 +32,7 @@ class Program:
     is_interrupted: Callable[[], bool] = lambda: False
     is_outcome: Callable[[BaseException], bool] = lambda error: False
     on_run: Callable[[], object] = lambda: None
+    real_seconds: float | None = None
     watch: RunWatch | None = None
     runs: int = 0
 
@@ -56,6 +58,8 @@ class Program:
             KeyboardInterrupt: the user pressed Ctrl-C.
             BaseException: what is no failure.
         """
+        if real_seconds is None or (self.real_seconds or real_seconds) < real_seconds:
+            real_seconds = self.real_seconds
         run = simulate(
             self.main,
             chooser,

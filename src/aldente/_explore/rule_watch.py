@@ -67,21 +67,13 @@ class RuleWatch:
     def take(self) -> Sequence[Finding]:
         """The findings that fail the run."""
         if self._loop is not None:
-            self._tell_of_failed(self._loop)
+            background_error.tell_of_failed(self._loop)
             self._look_into(self._loop.main_task)
             self._undo.__exit__(None, None, None)
             self._loop.on_exception = None
             self._loop = None
         taken, self._failing = self._failing, []
         return tuple(dict.fromkeys(taken))
-
-    def _tell_of_failed(self, loop: SimulatedLoop) -> None:
-        """Tell of failed tasks that are still alive: nobody can ask for their exceptions now."""
-        for task in _asyncio_compat.tasks_with_unseen_exceptions(loop):
-            # Asking for it keeps asyncio from telling of it when the task is freed.
-            message = "Task exception was never retrieved"
-            context = {"message": message, "exception": task.exception(), "future": task}
-            loop.call_exception_handler(context)
 
     def _look_into(self, main: asyncio.Task[Any] | None) -> None:
         """Tell of coroutines that only the exception of the program holds."""

@@ -12,22 +12,20 @@ from aldente._explore.arguments import (
     check_program,
     parse_end,
     parse_rules,
-    parse_runs,
     parse_strategy,
 )
-from aldente._explore.entropy import likely_cause
 from aldente._explore.exploring import Explorer
 from aldente._explore.failures import Exploration
 from aldente._explore.found import note_besides, texts_of
 from aldente._explore.interrupting import noting_interrupts
 from aldente._explore.programs import Program
+from aldente._explore.replaying import run_again
 from aldente._explore.rule_watch import RuleWatch, parse_levels_in_runs
-from aldente._explore.simulating import Rules, Run
+from aldente._explore.simulating import Rules
 from aldente._loops.simulated.choosing import Chooser
 from aldente._loops.simulated.randomness import kept_randomness
 from aldente._records import Level, Schedule
-from aldente._settings import parse_flag
-from aldente._strategies.replay import Replay
+from aldente._settings import parse_flag, parse_runs
 from aldente.errors import ReplayMismatch
 
 T = TypeVar("T")
@@ -140,38 +138,13 @@ def replay(
     schedule = token if isinstance(token, Schedule) else tokens.decode(token)
     watch = RuleWatch(parse_levels_in_runs(rules))
     runs_rules = Rules(order=schedule.order, slack=schedule.slack, seed=schedule.seed)
-    chooser = Replay(schedule)
-    chooser.start()
     with kept_randomness(), noting_interrupts() as is_interrupted:
         program = Program(main, runs_rules, is_interrupted, watch=watch)
-        run = program.run(chooser)
-        error = run.error
-        mismatch = error if isinstance(error, ReplayMismatch) else _mismatch(schedule, chooser, run)
-        if mismatch is not None:
-            cause = likely_cause(program, run.schedule(runs_rules))
-            if cause:
-                facts = mismatch.choice, mismatch.recorded, mismatch.met
-                mismatch = ReplayMismatch(*facts, cause)
-    if mismatch is not None and (error is None or isinstance(error, ReplayMismatch)):
+        run, mismatch = run_again(program, schedule)
+    if mismatch is not None and (run.error is None or isinstance(run.error, ReplayMismatch)):
         raise mismatch
-    if error is not None:
-        if mismatch is not None:
-            error.add_note(f"The replay was not exact. {mismatch}")
-        note_besides(error, run.findings)
-        raise error
+    if run.error is not None:
+        note_besides(run.error, run.findings)
+        raise run.error
     result: T = run.result
     return result
-
-
-def _mismatch(schedule: Schedule, chooser: Replay, run: Run) -> ReplayMismatch | None:
-    """What shows at the end of a run only: that its choices were others than those recorded."""
-    cause = "the program has changed since, or does not depend on its schedule alone"
-    if not chooser.is_complete:
-        position = len(run.counts)
-        wanted = "at least 2 options"
-        return ReplayMismatch(position, wanted, "no more choices", cause)
-    if schedule.digest is not None and tokens.digest_of(run.counts) != schedule.digest:
-        return ReplayMismatch(
-            len(run.counts), "other options at one of the choices before", "no more choices", cause
-        )
-    return None

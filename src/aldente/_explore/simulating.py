@@ -28,7 +28,7 @@ from aldente._loops.simulated.tracing import Tracer, Watch
 from aldente._loops.virtual.wall import NO_WALL, FollowingWall
 from aldente._records import Finding, Order, Schedule, Step
 from aldente._strategies.fifo import Fifo
-from aldente.errors import AldenteError, DeadlockError, InvalidSetting, ReplayMismatch
+from aldente.errors import AldenteError, DeadlockError, InvalidSetting, PhaseTimeout, ReplayMismatch
 
 Main = Callable[[], Coroutine[Any, Any, Any]]
 
@@ -154,6 +154,7 @@ def simulate(
         wall=FollowingWall(START, _DATE) if rules.wall else NO_WALL,
         on_quiet=on_quiet,
     )
+    loop.name = _name_of(main)
     if rules.debug is not None:
         loop.set_debug(rules.debug)
     tracer = Tracer(loop, choices) if is_traced else None
@@ -169,6 +170,9 @@ def simulate(
             if isinstance(error, DeadlockError):
                 waiting = quiet[0] if quiet else await_graph.snapshot(asyncio.all_tasks(loop))
                 error = _explained(main, waiting)
+            elif isinstance(error, PhaseTimeout):
+                graph = await_graph.snapshot(asyncio.all_tasks(loop))
+                error.add_note(diagnosis.explain(graph, main=None, folder=Path.cwd()))
             elif isinstance(error, (ReplayMismatch, InvalidSetting)):
                 loop.choose_by(Fifo())
         steps_until_end = len(tracer.steps) if tracer is not None else 0

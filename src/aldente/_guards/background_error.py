@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any
 
+from aldente import _asyncio_compat
 from aldente._places import is_users
 from aldente._records import Finding, Rule, SourcePlace
 from aldente.errors import BlockedEnd, PhaseTimeout
@@ -49,6 +50,18 @@ _MEND = (
 def handle_as_asyncio(loop: asyncio.BaseEventLoop, context: Context) -> None:
     """Have asyncio's own default handler log what a loop tells, whoever watches it."""
     inspect.unwrap(asyncio.BaseEventLoop.default_exception_handler)(loop, context)
+
+
+def tell_of_failed(loop: asyncio.AbstractEventLoop) -> None:
+    """Have a loop that is closed tell of the failed tasks of which asyncio would tell later.
+
+    Nobody can ask for their exceptions any more, but a variable may keep them alive.
+    """
+    for task in _asyncio_compat.tasks_with_unseen_exceptions(loop):
+        # Asking for it keeps asyncio from telling of it when the task is freed.
+        message = "Task exception was never retrieved"
+        context = {"message": message, "exception": task.exception(), "future": task}
+        loop.call_exception_handler(context)
 
 
 class Watch:

@@ -22,8 +22,8 @@
     Connections in memory.
 ``randomness``
     Has the randomness of a program follow from a seed.
-``livelock``, ``tracing``
-    What keeps a loop busy; all steps of a run.
+``livelock``, ``real_time``, ``tracing``
+    What keeps a loop busy; how long a run may take; all steps of a run.
 
 The rules behind it: what a schedule may do is what asyncio could do if awaits took other times.
 Whatever is ordered is ordered by numbers in the order of creation; nothing here goes through a set;

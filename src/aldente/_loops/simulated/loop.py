@@ -9,17 +9,18 @@ import threading
 import warnings
 from collections.abc import Callable
 from contextvars import Context
-from time import monotonic
 from typing import Any
 
 from aldente import _asyncio_compat
 from aldente._asyncio_compat.stepping import SLEEP_CODE, frame_at
+from aldente._loops.settled import SettlingLoop
 from aldente._loops.simulated.choosing import Chooser
 from aldente._loops.simulated.explored import ExploredLoop
 from aldente._loops.simulated.foreign import ForeignThreads
 from aldente._loops.simulated.livelock import Busy
 from aldente._loops.simulated.outside import NoOutside
 from aldente._loops.simulated.ready import START, OutsideHandle
+from aldente._loops.simulated.real_time import RealTime
 from aldente._loops.simulated.tasks import SimulatedFuture, SimulatedTask
 from aldente._loops.simulated.workers import Workers
 from aldente._loops.virtual.timers import pending_timers
@@ -34,14 +35,11 @@ from aldente.errors import (
     PhaseTimeout,
 )
 
-# After how many steps it is looked again whether real time is over, and who has called in.
-STEPS_UNTIL_LOOK = 1_000
-
 # How many jumps of time without a step of the main task make one look for what it waits for.
 QUIET_JUMPS = 1_000
 
 
-class SimulatedLoop(NoOutside, ExploredLoop):
+class SimulatedLoop(NoOutside, SettlingLoop, ExploredLoop):
     """An event loop without a world outside, whose schedule somebody chooses.
 
     What a schedule may do is what asyncio could do if awaits took other times: only resumptions of
@@ -61,8 +59,9 @@ class SimulatedLoop(NoOutside, ExploredLoop):
             whether it is stuck.
 
     Attributes:
-        real_end: when the run has to end, by `time.monotonic`; None for no limit.
+        real_time: how long the run may take by the clock on the wall.
         main_task: the task for which it runs, once somebody has said so.
+        name: what its run is called.
         error: why it was ended before its time; None if it was not.
 
     >>> from aldente._strategies.fifo import Fifo
@@ -84,8 +83,9 @@ class SimulatedLoop(NoOutside, ExploredLoop):
         on_quiet: Callable[[SimulatedLoop], AldenteError | None] | None = None,
     ) -> None:
         super().__init__(chooser, holds_all=order == "any", slack=slack)
-        self.real_end = None if real_seconds is None else monotonic() + real_seconds
+        self.real_time = RealTime(real_seconds)
         self.main_task: asyncio.Task[Any] | None = None
+        self.name = "the simulated run"
         self.error: AldenteError | None = None
         self._max_steps = max_steps
         self._max_seconds = max_seconds
@@ -96,7 +96,6 @@ class SimulatedLoop(NoOutside, ExploredLoop):
         self._on_quiet = on_quiet
         self._next_quiet = QUIET_JUMPS
         self._quiet_since = START
-        self._real_seconds = real_seconds or 0.0
         self._limit_time()
         self._busy: Busy | None = None
         self._numbers = 0
@@ -192,8 +191,7 @@ class SimulatedLoop(NoOutside, ExploredLoop):
         self._last_step = self.steps + steps
         self._max_seconds = seconds
         self._end = self._now + seconds
-        self._real_seconds = real_seconds
-        self.real_end = monotonic() + real_seconds
+        self.real_time = RealTime(real_seconds)
         self.error = None
         self._limit = -1
         self._next_quiet = self.jumps + QUIET_JUMPS
@@ -214,7 +212,9 @@ class SimulatedLoop(NoOutside, ExploredLoop):
             self._take_called_in()
         if not self.is_real_time_over():
             # At every turn once steps are counted by whom.
-            next_look = self.steps + (STEPS_UNTIL_LOOK if self._busy is None else 0)
+            next_look = self.steps + (
+                self.real_time.steps_until_look() if self._busy is None else 0
+            )
             self._limit = min(next_look, max(self._last_step, self.steps))
         if self.error is not None:
             # Once: what follows is the end of what is left.
@@ -228,9 +228,9 @@ class SimulatedLoop(NoOutside, ExploredLoop):
 
     def is_real_time_over(self) -> bool:
         """Whether its real time is over; it ends with that then."""
-        if self.real_end is None or monotonic() <= self.real_end:
+        if not self.real_time.is_over:
             return False
-        self.fail(PhaseTimeout("the simulated run", self._real_seconds, "still running"))
+        self.fail(PhaseTimeout(self.name, self.real_time.seconds or 0.0, "still running"))
         return True
 
     def _end_of_steps(self) -> None:
@@ -365,6 +365,8 @@ class SimulatedLoop(NoOutside, ExploredLoop):
         is_alone = newest_thread() is foreign.newest_before and not foreign.have_called_in
         if not is_alone and foreign.wait(self.has_nothing_but_threads, self.is_real_time_over):
             self._take_called_in()
+        elif self.is_awaited_to_settle:
+            self.tell_settled()
         elif self.error is None:
             self.let_time_pass()
 

@@ -111,6 +111,7 @@ class ReadyLoop(SteppingLoop):
         self._timers = 0
         self._cancelled = 0
         self._overdue = 0
+        self._settling: list[asyncio.Future[None]] = []
         # When each task took its last step, by its identity, once time has moved.
         self._last_steps: dict[int, float] = {}
         # How many resumptions are ready that have waited; until when they may be held, all of them

@@ -304,6 +304,9 @@ class ChoosingLoop(ReadyLoop):
         sleeps = self._sleeps
         while sleeps and sleeps[0][2].done():
             heappop(sleeps)
+        # Time stands still while somebody waits for the loop to settle.
+        if self._settling:
+            return False
         if self._intruders == len(self._pending):
             return bool(sleeps or self._alarms)
         if not sleeps:

@@ -94,7 +94,7 @@ class Workers:
         """Wait in real time for what can still happen; whether something has."""
         if self._remote:
             remote, self._remote = self._remote, []
-            end = self._loop.real_end
+            end = self._loop.real_time.end
             limit = None if end is None else max(end - monotonic(), 0)
             concurrent.futures.wait([job.remote for job in remote], limit)
             for job in remote:
