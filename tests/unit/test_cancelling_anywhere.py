@@ -263,6 +263,30 @@ def test_an_eager_task_times_out_at_its_first_await() -> None:
     assert outcomes_of(main) == {"done", "timed out"}
 
 
+def test_a_cancellation_that_comes_too_late_is_none() -> None:
+    """When a callback that is called before it has the task go on, nothing happens."""
+
+    async def main() -> str:
+        event = asyncio.Event()
+
+        async def wait() -> str:
+            try:
+                await aldente.maybe_timeout(event.wait())
+            except TimeoutError:
+                return "timed out"
+            return "done"
+
+        async def wake() -> None:
+            await asyncio.sleep(1)
+            event.set()
+
+        # One more that is ready when the waiter is woken, which with "io" is a plain callback.
+        result, *_ = await asyncio.gather(wait(), wake(), asyncio.sleep(1))
+        return result
+
+    assert outcomes_of(main, order="io") == {"done", "timed out"}
+
+
 # What it means, beside asyncio.timeout.
 
 

@@ -306,6 +306,25 @@ def test_what_others_drop_is_not_the_runs() -> None:
     assert [finding.made_by for finding in found] == ["the test"]
 
 
+def test_what_an_exception_holds_is_the_runs() -> None:
+    """A coroutine that is kept by the exception of a program is told with it, and never again."""
+    found: list[Finding] = []
+    of_test = never_awaited.Watch(found.append)
+
+    async def main() -> None:
+        kept: Any = fetch()
+        raise ValueError(kept.cr_code.co_name)
+
+    with of_test.installed():
+        of_test.begin("the test")
+        failure = aldente.search(main).failure
+        assert failure is not None
+        assert "Found in the same run:\nnever-awaited: the coroutine 'fetch'" in failure.report()
+        del failure
+        gc.collect()
+    assert found == []
+
+
 def test_nothing_is_left_installed() -> None:
     """After a search coroutines that are dropped are what they were."""
     with contextlib.suppress(FoundInRun):

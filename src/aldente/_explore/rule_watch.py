@@ -6,6 +6,7 @@ part of hears of it.
 
 from __future__ import annotations
 
+import asyncio
 import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -67,11 +68,19 @@ class RuleWatch:
         """The findings that fail the run."""
         if self._loop is not None:
             background_error.tell_of_failed(self._loop)
+            self._look_into(self._loop.main_task)
             self._undo.__exit__(None, None, None)
             self._loop.on_exception = None
             self._loop = None
         taken, self._failing = self._failing, []
         return tuple(dict.fromkeys(taken))
+
+    def _look_into(self, main: asyncio.Task[Any] | None) -> None:
+        """Tell of coroutines that only the exception of the program holds."""
+        if main is not None and main.done() and not main.cancelled():
+            error = main.exception()
+            if error is not None:
+                self._never_awaited.look_into(error.__traceback__)
 
     def _receive(self, loop: SimulatedLoop, context: dict[str, Any]) -> None:
         """Stands in for the loop's default exception handler."""

@@ -35,6 +35,7 @@ class Cancellation:
         task: as the argument.
         words: as the argument.
         who: what strategies and reports call it.
+        is_due: whether it is to come at the await at which the task is.
     """
 
     kind = Kind.CANCEL
@@ -54,9 +55,12 @@ class Cancellation:
         self._cancel = cancel
 
     def go(self) -> None:
-        """It was chosen: cancel."""
-        self._cancelling.note_done(self)
-        self._cancel()
+        """It was chosen: cancel, unless a callback that came first has had the task go on."""
+        self._cancelling.note_come()
+        if self.is_due:
+            self.is_due = False
+            self._cancelling.forbid(self)
+            self._cancel()
 
 
 class Cancelling:
@@ -105,11 +109,9 @@ class Cancelling:
             for cancellation in list(allowed):
                 self.forbid(cancellation)
 
-    def note_done(self, cancellation: Cancellation) -> None:
-        """A cancellation happens now."""
+    def note_come(self) -> None:
+        """A cancellation was chosen to come now."""
         self._loop.intruder_came()
-        cancellation.is_due = False
-        self.forbid(cancellation)
 
     def _forget(self, task: AnyTask) -> None:
         self._allowed.pop(task, None)

@@ -100,7 +100,8 @@ class Tracer:
     def _note_step(self, callback: Any, args: tuple[Any, ...]) -> None:
         owner = getattr(callback, "__self__", None)
         if isinstance(owner, Cancellation):
-            self._note_cancellation(owner)
+            if owner.is_due:
+                self._note_cancellation(owner)
             return
         task = _asyncio_compat.task_of_step(callback)
         cause = self._causes.pop(id(callback), "")
