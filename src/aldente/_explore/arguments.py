@@ -113,6 +113,8 @@ def parse_end(name: str, value: object) -> float | None:
     >>> parse_end("max_seconds", 2)
     2.0
     """
+    if isinstance(value, str):
+        raise InvalidSetting(name, value, "It must be a number of seconds greater than 0.")
     return None if value is None else parse_seconds(name, value)
 
 

@@ -70,7 +70,8 @@ class Program:
             real_seconds=real_seconds,
         )
         if self.is_interrupted():
-            raise KeyboardInterrupt
+            # With the place where that was, unless the program has hidden it.
+            raise run.error if isinstance(run.error, KeyboardInterrupt) else KeyboardInterrupt
         self.runs += 1
         if run.error is not None and self.is_outcome(run.error):
             raise run.error

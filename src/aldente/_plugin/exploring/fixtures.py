@@ -7,6 +7,7 @@ calls their functions, in that order and within the run.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 import inspect
@@ -73,10 +74,15 @@ class StandIn:
         arguments = self._arguments
         return function(**resolved(arguments)) if arguments else function()
 
+    @property
+    def label(self) -> str:
+        """What messages call it."""
+        place = place_of_function(self.definition.func, self._request.session.startpath)
+        return f"{self.name!r} ({place})"
+
     def yield_error(self, yields: int) -> FixtureYieldError:
         """What is raised when it yields that often."""
-        place = place_of_function(self.definition.func, self._request.session.startpath)
-        return FixtureYieldError(f"{self.name!r} ({place})", yields, self.is_async)
+        return FixtureYieldError(self.label, yields, self.is_async)
 
 
 def resolved(arguments: dict[str, Any]) -> dict[str, Any]:
@@ -102,7 +108,16 @@ class _End(NamedTuple):
 
 
 class Troubles(list[tuple[str, BaseException]]):
-    """What was raised by tear-downs, each with the name of its fixture."""
+    """What was raised by tear-downs, each with the name of its fixture.
+
+    Attributes:
+        canceller: the fixture whose scope around its ``yield`` has cancelled the run, with the
+            error that it has ended with; None if there is none.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.canceller: tuple[StandIn, BaseException] | None = None
 
 
 class FixturesOfRuns:
@@ -214,7 +229,8 @@ class FixturesOfRuns:
                     with _outside_of_loop():
                         end.act()
                 elif end.generator is not None and end.stand_in is not None:
-                    await _finish_generator(end.generator, end.stand_in)
+                    with _noting_canceller(end.stand_in, troubles):
+                        await _finish_generator(end.generator, end.stand_in)
             except BaseException as error:
                 troubles.append((end.name, error))
 
@@ -270,6 +286,27 @@ def _end_generator(generator: Generator[Any, Any, Any], stand_in: StandIn) -> No
         return
     generator.close()
     raise stand_in.yield_error(2)
+
+
+@contextlib.contextmanager
+def _noting_canceller(stand_in: StandIn, troubles: Troubles) -> Iterator[None]:
+    """While a fixture is torn down, see whether a task group or a time-out of its own cancelled us.
+
+    Only whoever has asked for a cancellation takes it back.
+    """
+    task = asyncio.current_task()
+    assert task is not None
+    before = task.cancelling()
+    error: BaseException | None = None
+    try:
+        yield
+    except BaseException as raised:
+        error = raised
+        raise
+    finally:
+        if task.cancelling() < before and troubles.canceller is None:
+            # A time-out is silent about an exception that it has not seen go by.
+            troubles.canceller = stand_in, error or TimeoutError()
 
 
 async def _finish_generator(generator: AsyncGenerator[Any, Any], stand_in: StandIn) -> None:

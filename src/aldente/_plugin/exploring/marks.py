@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any, overload
 
@@ -92,6 +93,20 @@ def _check_strategy(strategy: object) -> None:
         )
     if not callable(strategy) or isinstance(strategy, type):
         parse_strategy(strategy, 0)
+    elif not _takes_seed(strategy):
+        allowed = "A function that makes a strategy must take the seed as its only argument."
+        raise InvalidSetting("strategy", strategy, allowed)
+
+
+def _takes_seed(function: Callable[..., Any]) -> bool:
+    try:
+        inspect.signature(function).bind(0)
+    except TypeError:
+        return False
+    except ValueError:
+        # Written in C, without a signature: it is seen when it is called.
+        return True
+    return True
 
 
 explore = Explore(explore={})

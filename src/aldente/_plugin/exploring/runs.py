@@ -17,9 +17,11 @@ from aldente._plugin import pytest_compat
 from aldente._plugin.exploring.explored import ExploredTest
 from aldente._plugin.exploring.fixtures import FixturesOfRuns, Troubles, resolved
 from aldente._plugin.findings.hooks import hooks_of
+from aldente._plugin.outcomes import is_no_failure
 from aldente._plugin.refusals import refuse_result
 from aldente._plugin.running.registry import registry_of
 from aldente._records import Finding
+from aldente.errors import FixtureYieldError
 
 
 class RunsOfTest:
@@ -80,13 +82,31 @@ class RunsOfTest:
         except BaseException as error:
             self._hooks.has_failed = True
             await self._fixtures.tear_down(troubles)
+            cause = self._cause_of(error, troubles)
             for name, trouble in troubles:
-                error.add_note(f"{_where(name)} raised {trouble!r} besides.")
+                if trouble is not cause:
+                    cause.add_note(f"{_where(name)} raised {trouble!r} besides.")
+            if cause is not error:
+                raise cause from None
             raise
         self._hooks.has_failed = False
         await self._fixtures.tear_down(troubles)
         if troubles:
             raise _together(troubles)
+
+    def _cause_of(self, error: BaseException, troubles: Troubles) -> BaseException:
+        """Why the fixture that has cancelled the run did so; else the error itself."""
+        if troubles.canceller is None or not isinstance(error, asyncio.CancelledError):
+            return error
+        stand_in, cause = troubles.canceller
+        if cause.__traceback__ is None:
+            # Raised where the test was cancelled.
+            cause.__traceback__ = error.__traceback__
+        cause.add_note(
+            f"Async fixture {stand_in.label} ended with this error while {self._item.name!r} was "
+            "using it, so the test was cancelled."
+        )
+        return cause
 
     async def _called(self) -> Any:
         function, args, kwargs = self._function, self._args, resolved(self._kwargs)
@@ -159,7 +179,8 @@ def _where(name: str) -> str:
 def _together(troubles: Troubles) -> BaseException:
     """The first error, which tells of the others."""
     (name, first), *others = troubles
-    if isinstance(first, Exception):
+    # What sets the outcome, such as a skip, has a reason of one line; what names its fixture, does.
+    if not is_no_failure(first) and not isinstance(first, FixtureYieldError):
         first.add_note(f"It was raised in {_where(name)}.")
     for name, other in others:
         first.add_note(f"{_where(name)} raised {other!r} besides.")

@@ -59,10 +59,10 @@ class ExplorationSummary:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if not self._told:
             return
-        is_verbose = self._config.getoption("verbose") > 0
+        is_verbose = self._config.get_verbosity() > 0
         inside = f"{self._config.rootpath}{os.sep}"
         lines = [line.replace(inside, "") for line in _lines(self._told, is_verbose=is_verbose)]
-        if self._config.getoption("verbose") < 0 and len(lines) == 1:
+        if self._config.get_verbosity() < 0 and len(lines) == 1:
             # Quiet, and nothing but the numbers is to be said.
             return
         terminalreporter.section("aldente: exploration", sep="-")

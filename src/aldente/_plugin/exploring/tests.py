@@ -35,7 +35,7 @@ from aldente._plugin.outcomes import is_no_failure
 from aldente._plugin.refusals import refuse_async_generator
 from aldente._plugin.running.raising import reraise
 from aldente._plugin.time_checks import time_of
-from aldente.errors import EndlessTimeError, FoundInRun
+from aldente.errors import EndlessTimeError, FoundInRun, StuckTasks
 
 # Which part of its runs a test has for each of the examples that Hypothesis gives.
 _EXAMPLES_PER_BUDGET = 10
@@ -219,17 +219,22 @@ class _Test:
         self, runs: RunsOfTest, exploration: Exploration | None, failure: Failure | None
     ) -> None:
         """Keep what came of the test, or of one example."""
-        if failure is not None and isinstance(failure.exception, EndlessTimeError):
-            inside = f"{self._item.config.rootpath}{os.sep}"
-            failure.exception.timers = [
-                timer.replace(inside, "") for timer in failure.exception.timers
-            ]
+        if failure is not None:
+            _shorten_paths(failure.exception, f"{self._item.config.rootpath}{os.sep}")
         is_told = failure is not None and isinstance(failure.exception, FoundInRun)
         runs.report(is_told=is_told)
         self._runs += exploration.runs if exploration is not None else 1
         self._explored.outcome = Outcome(
             exploration, failure, self._budget, monotonic() - self._began, self._runs, self._share
         )
+
+
+def _shorten_paths(error: BaseException, inside: str) -> None:
+    """Have an error that names places in a folder name them from there."""
+    if isinstance(error, EndlessTimeError):
+        error.timers = [timer.replace(inside, "") for timer in error.timers]
+    elif isinstance(error, StuckTasks):
+        error.tasks = [task.replace(inside, "") for task in error.tasks]
 
 
 def _rules(item: pytest.Item, explored: ExploredTest) -> Rules:

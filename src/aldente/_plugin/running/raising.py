@@ -14,20 +14,26 @@ from aldente._plugin.tracebacks import hide_frames
 from aldente.errors import (
     DeadlockError,
     EndlessTimeError,
+    FixtureYieldError,
     FoundInRun,
+    InvalidSetting,
     LivelockError,
     PhaseTimeout,
     ReplayMismatch,
+    StuckTasks,
 )
 
-# What is raised of a whole run, by nobody's line.
+# What is raised of a whole run or of a function of the user's, by nobody's line.
 _OF_WHOLE_RUNS = (
     DeadlockError,
     EndlessTimeError,
+    FixtureYieldError,
     FoundInRun,
+    InvalidSetting,
     LivelockError,
     PhaseTimeout,
     ReplayMismatch,
+    StuckTasks,
 )
 
 
