@@ -12,7 +12,7 @@ from contextvars import Context
 from typing import Any
 
 from aldente import _asyncio_compat
-from aldente._asyncio_compat.stepping import SLEEP_CODE, frame_at
+from aldente._asyncio_compat.stepping import SLEEP_CODE, WAKE_SLEEPER, frame_at
 from aldente._loops.settled import SettlingLoop
 from aldente._loops.simulated.choosing import Chooser
 from aldente._loops.simulated.explored import ExploredLoop
@@ -291,7 +291,8 @@ class SimulatedLoop(NoOutside, SettlingLoop, ExploredLoop):
             await asyncio.sleep(seconds)
             return
         answer = self.create_future()
-        self.call_soon_outside(answer.set_result, None)
+        # Whoever asked may have been cancelled by then.
+        self.call_soon_outside(WAKE_SLEEPER, answer, None)
         await answer
 
     def call_soon_threadsafe(  # type: ignore[override]
