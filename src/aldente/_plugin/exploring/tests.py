@@ -30,6 +30,7 @@ from aldente._plugin.exploring.progress import Progress
 from aldente._plugin.exploring.remembered import Remembered
 from aldente._plugin.exploring.runs import RunsOfTest
 from aldente._plugin.findings.allowing import timeout_of
+from aldente._plugin.findings.hooks import hooks_of
 from aldente._plugin.options import settings_of
 from aldente._plugin.outcomes import is_no_failure
 from aldente._plugin.refusals import refuse_async_generator
@@ -204,6 +205,10 @@ class _Test:
                     watch=runs,
                     real_seconds=timeout_of(self._item, settings_of(self._item.config).timeout),
                 )
+            except KeyboardInterrupt:
+                # It came between any two lines, and what that has left means nothing.
+                hooks_of(self._item.config).collector.stop()
+                raise
             finally:
                 self._progress.end()
                 self._output.end()
