@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 
-class SettlingLoop(asyncio.AbstractEventLoop):
-    """A loop on which somebody may wait until every other task is durably blocked.
+class SettlingLoop:
+    """The part of a loop on which somebody may wait until every other task is durably blocked.
 
     From when somebody waits until that task has gone on, time stands still. The loop sets
     ``_settling`` to an empty list, looks at `is_awaited_to_settle` before it lets time pass, and
@@ -17,7 +17,7 @@ class SettlingLoop(asyncio.AbstractEventLoop):
 
     async def settled(self) -> None:
         """Wait until the loop is durably blocked."""
-        future: asyncio.Future[None] = self.create_future()
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.begin_settling(future)
         try:
             await future
