@@ -131,6 +131,9 @@ def simulate(
     )
     if rules.debug is not None:
         loop.set_debug(rules.debug)
+    attach = getattr(chooser, "attach", None)
+    if attach is not None:
+        attach(loop)
     tracer = Tracer(loop, watch) if is_traced else None
     result = error = waiting = None
     with no_collection(), seeded_randomness(rules.seed), _asyncio_compat.sets_in_order():

@@ -100,8 +100,6 @@ class SimulatedLoop(NoOutside, ChoosingLoop):
         self._limit_time()
         self._busy: Busy | None = None
         self._hooks: list[Callable[[Any, tuple[Any, ...]], object]] = []
-        self._numbers = 0
-        self._names = 0
         self._factory: Callable[..., Any] | None = None
         self._simulated_factory: Callable[..., Any] | None = None
         self._foreign = ForeignThreads(self)
