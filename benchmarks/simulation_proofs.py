@@ -1,4 +1,5 @@
-"""What simulated runs promise, tried at length: no false alarm, stock order, the same run again.
+"""What simulated runs promise, tried at length: no false alarm, stock order, the same run again,
+and no outcome that is left out with equivalent schedules.
 
 Usage: ``python benchmarks/simulation_proofs.py [--quick]``. Tests try a part of it; this takes some
 minutes. It measures nothing; the exit status is 1 when a promise is broken.
@@ -17,19 +18,25 @@ import measuring
 SCHEDULES = 2_000
 PROGRAMS = 5_000
 
+# How many random programs with races, and how many schedules such a program may have at most.
+RACING_PROGRAMS = 3_000
+MOST_SCHEDULES = 1_500
+
 _PROGRAM = """
 import asyncio, logging, sys, time
 import aldente
 from aldente._explore.simulating import Rules, simulate
 from aldente._loops.simulated.loop import SimulatedLoop
 from aldente._loops.virtual.loop import VirtualTimeLoop
+from aldente._strategies.dfs import Dfs
 from aldente._strategies.fifo import Fifo
 from aldente._strategies.random import Random
 from tests.conformance.correct import programs_for_this_python
 from tests.conformance.correct.table import SLOW
 from tests.conformance.generated import random_program
+from tests.conformance.racing import racing_program
 
-schedules, programs = map(int, sys.argv[1:])
+schedules, programs, racing_programs, most = map(int, sys.argv[1:])
 logging.disable(logging.CRITICAL)
 broken = runs = distinct = 0
 began = time.perf_counter()
@@ -71,7 +78,35 @@ for seed in range(programs):
         steps += len(one[-1])
 print(f"{programs:,} random programs, {steps:,} steps, {time.perf_counter() - began:.0f} s: "
       f"{others} differ from asyncio in stock order, {again} from themselves")
-sys.exit(bool(broken or others or again))
+
+def outcomes(main, strategy):
+    found, count = set(), 0
+    while count < most and strategy.start():
+        run = simulate(main, strategy, Rules())
+        if strategy.was_needed:
+            found.add((repr(run.result), repr(run.error)))
+        count += 1
+    return count, found, strategy.is_exhaustive
+
+lost = tried = reduced = all_runs = reduced_runs = 0
+began = time.perf_counter()
+for seed in range(racing_programs):
+    main = racing_program(seed)
+    count, expected, is_exhaustive = outcomes(main, Dfs(skips_equivalent=False))
+    if not is_exhaustive:
+        continue
+    fewer, found, is_exhaustive = outcomes(main, Dfs())
+    tried += 1
+    reduced += fewer < count
+    all_runs += count
+    reduced_runs += fewer
+    if found != expected or fewer > count or not is_exhaustive:
+        lost += 1
+        print("OUTCOME LOST:", seed, expected ^ found)
+print(f"{tried:,} programs with races, {all_runs:,} runs, {reduced_runs:,} of them without those "
+      f"of equivalent schedules, fewer for {reduced:,} programs, "
+      f"{time.perf_counter() - began:.0f} s: {lost} have lost an outcome")
+sys.exit(bool(broken or others or again or lost))
 """
 
 
@@ -83,8 +118,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     measuring.install(python, ["--force-reinstall", "--no-deps", str(wheel)])
     part = 10 if options.rounds == 3 else 1
     print(f"Python {measuring.python_version(options.python)}")
+    numbers = [SCHEDULES // part, PROGRAMS // part, RACING_PROGRAMS // part, MOST_SCHEDULES]
     child = subprocess.run(
-        [str(python), "-c", _PROGRAM, str(SCHEDULES // part), str(PROGRAMS // part)],
+        [str(python), "-c", _PROGRAM, *map(str, numbers)],
         cwd=measuring.ROOT,
         env=measuring.clean_environment(),
         check=False,

@@ -107,7 +107,8 @@ class Exploration:
     Attributes:
         runs: how many there were, those of shrinking not counted.
         distinct: how many of them differed in a choice.
-        exhausted: whether there was no other schedule left to try.
+        exhausted: whether there was no other schedule left to try, save those that are known to be
+            equivalent to one that was tried.
         failure: the first run that failed; None if all went well.
         escaped: what the program depends on beside its schedule, as far as was noticed; empty if
             nothing was.

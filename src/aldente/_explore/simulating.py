@@ -157,6 +157,9 @@ def simulate(
     loop.name = _name_of(main)
     if rules.debug is not None:
         loop.set_debug(rules.debug)
+    attach = getattr(chooser, "attach", None)
+    if attach is not None:
+        attach(loop)
     tracer = Tracer(loop, choices) if is_traced else None
     result = error = waiting = None
     if watch is not None:

@@ -1,9 +1,10 @@
 """Strategies: each decides the choices of runs in another way, by three methods.
 
 They are those of `aldente._loops.simulated.choosing.Chooser`: ``start`` a run, ``choose`` one of
-the options, ``end`` the run. A strategy knows nothing of loops. It may have
+the options, ``end`` the run. It may have
 three attributes more: ``begins_in_stock_order`` if its first run is that of stock asyncio,
-``is_exhaustive`` once no schedule is left, and ``coverage``, a sentence on what was tried.
+``is_exhaustive`` once no schedule is left, and ``coverage``, a sentence on what was tried. One that
+has a method ``attach`` gets the loop of each run after ``start``; the others know nothing of loops.
 
 ``fifo``
     The order of stock asyncio.
@@ -14,7 +15,7 @@ three attributes more: ``begins_in_stock_order`` if its first run is that of sto
 ``pos``
     Random priorities of steps.
 ``dfs``
-    All schedules, those with the fewest context switches first.
+    All schedules or one equivalent to each, those with the fewest context switches first.
 ``auto``
     Several of them, each used as much as it still finds something new.
 ``replay``
@@ -29,6 +30,11 @@ What they use:
 ``climbing``, ``unseen``, ``novelty``, ``lines``
     Changes schedules that were new; knows those that were tried; tells what was new in a run, by
     its steps and by the lines that it has reached.
+``reducing``, ``observing``
+    Tells which options lead to nothing but equivalent schedules; sees what each step does.
+``accesses``, ``bytecode``, ``calls``, ``effects``
+    Collects what code reads and writes; knows that of each line, and of each call; compares two
+    steps.
 ``naming``
     Makes strategies by their names.
 """

@@ -3,22 +3,63 @@
 Bounding by context switches is due to Madanlal Musuvathi and Shaz Qadeer: Iterative Context
 Bounding for Systematic Testing of Multithreaded Programs. PLDI 2007. Here they are counted away
 from the order of stock asyncio; see `aldente._strategies.switches`.
+
+Schedules that are equivalent to others are left out; see `aldente._strategies.reducing`. With a
+bound none is: the equivalent one may have more switches, so that neither would be tried (Katherine
+Coons, Madan Musuvathi, Kathryn McKinley: Bounded Partial-Order Reduction. OOPSLA 2013). For the
+same reason a search without a bound that was ended claims to have tried all schedules with so many
+switches only if none of them was left out.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+from typing import NamedTuple
 
 from aldente._loops.simulated.choosing import Options
+from aldente._loops.simulated.loop import SimulatedLoop
+from aldente._strategies.accesses import AccessRecorder
+from aldente._strategies.reducing import Place, Reduction
 from aldente._strategies.switches import SwitchCounter
 
 # How many schedules may be known that were not tried yet, which bounds the memory.
 _MOST_KNOWN = 500_000
 
-# What is left to try: how many switches it has, its number, the choices of the run that it leaves,
-# where it leaves it, and by which option.
-_Branch = tuple[int, int, Sequence[int], int, int]
+# After how many runs it is seen whether it is worth it to look for equivalent ones: if there was
+# less than so much to leave out for each run.
+_RUNS_UNTIL_LOOK = 200
+_LEAST_LEFT_OUT = 0.1
+
+
+class _Tried:
+    """The choices of a run, and who went on."""
+
+    __slots__ = ("choices", "keys")
+
+    def __init__(self) -> None:
+        self.choices: list[int] = []
+        self.keys: list[Hashable] = []
+
+
+class _Branch(NamedTuple):
+    """What is left to try.
+
+    Attributes:
+        switches: how many switches it has.
+        number: its own, by which those with as many switches are tried in turn.
+        run: the run that it leaves, which goes on to grow.
+        position: where it leaves it.
+        option: by which option.
+        place: what else was tried there; None if that is not known.
+    """
+
+    switches: int
+    number: int
+    run: _Tried
+    position: int
+    option: int
+    place: Place | None
 
 
 class Dfs:
@@ -26,72 +67,163 @@ class Dfs:
 
     Args:
         switches: how many context switches away from stock order there may be; None for no limit.
+        skips_equivalent: whether schedules that are equivalent to others are left out, when there
+            is no limit.
+
+    Attributes:
+        was_needed: whether the last run was made for itself; it may turn out on the way that one is
+            equivalent to another.
     """
 
     begins_in_stock_order = True
 
-    def __init__(self, switches: int | None = None) -> None:
+    def __init__(self, switches: int | None = None, *, skips_equivalent: bool = True) -> None:
+        self.was_needed = True
         self._most = switches
-        self._branches: list[_Branch] = [(0, 0, (), 0, 0)]
+        self._branches: list[_Branch] = [_Branch(0, 0, _Tried(), 0, 0, None)]
+        # What was left out, and needs to be tried if there is a doubt.
+        self._left_out: list[_Branch] = []
+        self._is_reducing = skips_equivalent and switches is None
+        self._recorder = AccessRecorder()
         self._number = 0
         self._runs = 0
         self._is_cut = False
         self._is_bounded = False
         self._is_running = False
         # Of the run under way.
-        self._branch: _Branch = self._branches[0]
-        self._choices: list[int] = []
+        self._branch = self._branches[0]
+        self._run = _Tried()
         self._switches = SwitchCounter()
+        self._reduction: Reduction | None = None
+        self._is_followed = False
 
     def start(self) -> bool:
         """Whether there is a schedule that was not tried."""
         if not self._branches:
             return False
         self._branch = heapq.heappop(self._branches)
-        self._choices = []
+        self._run = _Tried()
         self._switches = SwitchCounter()
+        self._reduction, self._is_followed = None, False
         self._is_running = True
         return True
 
+    def attach(self, loop: SimulatedLoop) -> None:
+        """Look at what the steps of the next run do, so that equivalent ones can be left out."""
+        if self._is_reducing and loop.holds_all:
+            self._reduction = Reduction(loop, self._recorder, self._doubt)
+            if self._branch.position == 0 and self._branch.number == 0:
+                self._is_followed = self._reduction.start(None)
+
     def choose(self, count: int, options: Options) -> int:
         """What the schedule says, and stock order after it; other ways are noted for later runs."""
-        _, _, choices, position, option = self._branch
-        here = len(self._choices)
-        if here < position:
-            choice = choices[here]
-        elif here == position and choices:
-            choice = option
+        branch, here = self._branch, len(self._run.choices)
+        is_given = here <= branch.position and branch.number > 0
+        if not is_given:
+            choice = self._choose_new(count, options)
         else:
-            choice = 0
-            self._note_others(count, options)
-        choice = min(choice, count - 1)
+            wanted = branch.run.choices[here] if here < branch.position else branch.option
+            choice = min(wanted, count - 1)
+            self._follow(choice, options, here)
         self._switches.note(choice, options)
-        self._choices.append(choice)
+        self._run.choices.append(choice)
+        self._run.keys.append(options.key(choice))
         return choice
 
-    def _note_others(self, count: int, options: Options) -> None:
-        if len(self._branches) >= _MOST_KNOWN:
+    def _follow(self, choice: int, options: Options, here: int) -> None:
+        """A choice is made that is given by the branch."""
+        branch, reduction = self._branch, self._reduction
+        if here < branch.position:
+            is_same = choice == branch.run.choices[here]
+            if self._is_reducing and not (is_same and options.key(choice) == branch.run.keys[here]):
+                # It depends on more than its schedule.
+                self._doubt()
+        elif reduction is not None and branch.place is not None:
+            self._is_followed = reduction.start(branch.place)
+            if self._is_followed:
+                reduction.after_choice(branch.place, choice, options)
+
+    def _choose_new(self, count: int, options: Options) -> int:
+        """A choice that no run has met: stock order, unless other runs do that."""
+        reduction = self._reduction if self._is_followed and self._is_reducing else None
+        if reduction is None:
+            self._note_others(range(1, count), options, None)
+            return 0
+        place = reduction.before_choice()
+        if not self._is_reducing:
+            # There has just been a doubt.
+            self._note_others(range(1, count), options, None)
+            return 0
+        if place is None:
+            self._note_others(range(1, count), options, None, is_left_out=reduction.is_redundant)
+            return 0
+        keys = options.keys()
+        awake = [option for option in range(count) if keys[option] not in place.sleep]
+        if not awake:
+            reduction.is_redundant = True
+            self._note_others(range(1, count), options, None, is_left_out=True)
+            return 0
+        free = self._switches.free(options)
+        choice = min(awake, key=lambda option: (option not in free, option))
+        asleep = [option for option in range(count) if option not in awake]
+        self._note_others([option for option in awake if option != choice], options, place)
+        self._note_others(asleep, options, None, is_left_out=True)
+        reduction.after_choice(place, choice, options)
+        return choice
+
+    def _note_others(
+        self,
+        others: Sequence[int],
+        options: Options,
+        place: Place | None,
+        *,
+        is_left_out: bool = False,
+    ) -> None:
+        """Note what a run does not choose, to be tried later or left out."""
+        if not others:
+            return
+        if len(self._branches) + len(self._left_out) >= _MOST_KNOWN:
             self._is_cut = True
             return
         free = self._switches.free(options)
-        for option in range(1, count):
+        for option in others:
             switches = self._switches.total + (option not in free)
             if self._most is not None and switches > self._most:
                 self._is_bounded = True
+                continue
+            self._number += 1
+            # All of them share the run, which grows to its end.
+            here = len(self._run.choices)
+            branch = _Branch(switches, self._number, self._run, here, option, place)
+            if is_left_out:
+                self._left_out.append(branch)
             else:
-                self._number += 1
-                # All of them share the list, which grows to the choices of the whole run.
-                branch = (switches, self._number, self._choices, len(self._choices), option)
                 heapq.heappush(self._branches, branch)
+
+    def _doubt(self) -> None:
+        """Leave nothing out, what was left out before neither."""
+        self._is_reducing = False
+        for branch in self._left_out:
+            heapq.heappush(self._branches, branch)
+        self._left_out = []
 
     def end(self) -> None:
         """One more was tried."""
+        self.was_needed = True
+        if self._reduction is not None:
+            self._reduction.end()
+            self.was_needed = not (self._is_reducing and self._reduction.is_redundant)
+            self._reduction = None
         self._runs += 1
         self._is_running = False
+        is_due = self._is_reducing and not self._runs % _RUNS_UNTIL_LOOK
+        if is_due and len(self._left_out) < _LEAST_LEFT_OUT * self._runs:
+            # Nearly all steps depend on each other, and to look at them takes time.
+            self._doubt()
 
     @property
     def is_exhaustive(self) -> bool:
-        """Whether every schedule was tried."""
+        """Whether every schedule was tried, or one that is equivalent."""
         return self._is_complete and not self._is_bounded
 
     @property
@@ -103,15 +235,30 @@ class Dfs:
     def coverage(self) -> str:
         """What was tried, in words."""
         runs = f"{self._runs:,} schedule{'' if self._runs == 1 else 's'}"
+        skipped = len(self._left_out)
         if self._is_complete:
-            if not self._is_bounded:
-                return f"All {runs} were tried; there are no others."
-            return f"All {runs} with at most {_switches(self._most or 0)} were tried."
-        complete = self._branches[0][0] - 1 if self._branches and not self._is_cut else -1
+            if self._is_bounded:
+                return f"All {runs} with at most {_switches(self._most or 0)} were tried."
+            if skipped:
+                return (
+                    f"{runs} were tried, and every other one is equivalent to one of them: "
+                    f"{_branches(skipped)} skipped."
+                )
+            return f"All {runs} were tried; there are no others."
+        complete = -1
+        if self._branches and not self._is_cut:
+            # An equivalent one may have more switches.
+            known = [branch.switches for branch in self._left_out]
+            complete = min([self._branches[0].switches, *known]) - 1
+        rest = f"; {_branches(skipped)} skipped as equivalent" if skipped else ""
         if complete < 0:
-            return f"{runs} were tried, which is not all in stock order even."
-        return f"{runs} were tried, among them all with at most {_switches(complete)}."
+            return f"{runs} were tried, which is not all in stock order even{rest}."
+        return f"{runs} were tried, among them all with at most {_switches(complete)}{rest}."
 
 
 def _switches(count: int) -> str:
     return f"{count} context switch{'' if count == 1 else 'es'}"
+
+
+def _branches(count: int) -> str:
+    return "1 branch was" if count == 1 else f"{count:,} branches were"

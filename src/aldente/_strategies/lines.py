@@ -32,7 +32,7 @@ class LineCounter:
         """Count from 0."""
         self.counts = {}
         if sys.version_info >= (3, 12):
-            self._number = _free_tool_number()
+            self._number = free_tool_number()
             if self._number is not None:
                 event = sys.monitoring.events.LINE
                 sys.monitoring.register_callback(self._number, event, self._note)
@@ -72,7 +72,7 @@ class LineCounter:
         return self._trace
 
 
-def _free_tool_number() -> int | None:
+def free_tool_number() -> int | None:
     if sys.version_info >= (3, 12):
         for number in _TOOL_NUMBERS:
             if sys.monitoring.get_tool(number) is None:

@@ -98,8 +98,6 @@ class SimulatedLoop(NoOutside, SettlingLoop, ExploredLoop):
         self._quiet_since = START
         self._limit_time()
         self._busy: Busy | None = None
-        self._numbers = 0
-        self._names = 0
         self._factory: Callable[..., Any] | None = None
         self._simulated_factory: Callable[..., Any] | None = None
         self._foreign = ForeignThreads(self)

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextvars import Context, copy_context
 from heapq import heappop, heappush
 from types import MethodType
-from typing import Any
+from typing import Any, NamedTuple
 
 from aldente import _asyncio_compat
 from aldente._asyncio_compat.stepping import (
@@ -76,6 +76,28 @@ _Sleeps = list[tuple[float, int, asyncio.Future[Any], Any]]
 NO_CONTEXT = Context()
 
 
+class Facts(NamedTuple):
+    """Where a loop stands between two steps, as far as the order of steps may depend on it.
+
+    Attributes:
+        plain: the plain callbacks that are ready.
+        added: how many of them there have ever been.
+        patient: how many resumptions are ready that have waited, and so let time pass.
+        numbers: how many numbers and names were given to tasks and futures.
+        timers: how many timers were ever set.
+        jumps: how often time has moved.
+        is_overdue: whether a timer was set for a time that has come.
+    """
+
+    plain: tuple[Any, ...]
+    added: int
+    patient: int
+    numbers: int
+    timers: int
+    jumps: int
+    is_overdue: bool
+
+
 class ReadyLoop(SteppingLoop):
     """The part of the simulated loop that keeps what is ready, and what is to happen later.
 
@@ -112,6 +134,9 @@ class ReadyLoop(SteppingLoop):
         self._cancelled = 0
         self._overdue = 0
         self._settling: list[asyncio.Future[None]] = []
+        # What tasks and futures were given in this run.
+        self._numbers = 0
+        self._names = 0
         # When each task took its last step, by its identity, once time has moved.
         self._last_steps: dict[int, float] = {}
         # How many resumptions are ready that have waited; until when they may be held, all of them
@@ -341,6 +366,27 @@ class ReadyLoop(SteppingLoop):
     def has_alarms(self) -> bool:
         """Whether a timer is set that is not behind `asyncio.sleep`."""
         return any(not timer.is_cancelled for _, _, timer in self._alarms)
+
+    @property
+    def holds_all(self) -> bool:
+        """Whether all resumptions may be held back."""
+        return self._holds_all
+
+    def facts(self) -> Facts:
+        """Where the loop stands, for those who compare it with where it will stand later."""
+        return Facts(
+            tuple(self._plain),
+            self._added,
+            self._patient,
+            self._numbers + self._names,
+            self._timers,
+            self.jumps,
+            self._overdue > 0,
+        )
+
+    def is_sleep_ahead(self, timer: int) -> bool:
+        """Whether the timer with a number is one behind `asyncio.sleep`, and its time to come."""
+        return any(number == timer and when > self._now for when, number, _, _ in self._sleeps)
 
     @property
     def is_idle(self) -> bool:

@@ -95,6 +95,11 @@ class ChoosingLoop(ReadyLoop):
             self._after_hooks.remove(hook)
         self._after_step = self._call_after_hooks if self._after_hooks else None
 
+    @property
+    def is_looked_at(self) -> bool:
+        """Whether anybody sees what the program is like between its steps."""
+        return bool(self._after_hooks or self._guests)
+
     def _call_after_hooks(self, callback: Any) -> None:
         for hook in list(self._after_hooks):
             hook(callback)

@@ -1,0 +1,189 @@
+"""`AccessRecorder`: what code that runs reads and writes."""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import inspect
+import os
+import sys
+from types import CodeType
+from typing import Any
+
+from aldente._asyncio_compat import counting, stepping
+from aldente._loops.simulated import choosing, loop, ready, tasks, turns
+from aldente._strategies.bytecode import Accesses, analyse
+from aldente._strategies.calls import effects_of_call
+from aldente._strategies.effects import ITERATORS, Effects
+from aldente._strategies.lines import free_tool_number
+
+# What they do to the loop is seen by comparing the loop before and after a step; the first two only
+# look at it.
+_FILES_OF_LOOP = frozenset(
+    module.__file__
+    for module in (choosing, counting, stepping, loop, ready, tasks, turns)
+    if module.__file__
+)
+_FOLDER = os.path.join(os.path.dirname(__file__), "")
+# It waits for a future that nobody else knows, and calls nothing but the loop.
+_SLEEPS = {
+    id(function.__code__)
+    for function in (asyncio.sleep, vars(asyncio.tasks).get("__sleep0"))
+    if inspect.isfunction(function)
+}
+
+
+class AccessRecorder:
+    """Collects what all code reads and writes, by `sys.monitoring`.
+
+    On Python 3.11, which lacks it, and when other tools have all of its numbers, nothing is known.
+
+    Attributes:
+        is_misled: whether something was taken for what it was not, so that even what was recorded
+            before may be wrong.
+    """
+
+    def __init__(self) -> None:
+        self.is_misled = False
+        # Whether each loop that has begun goes through something that nobody else takes from, by
+        # the identity of the function, which is kept alive, and its place there.
+        self._loops: dict[int, tuple[CodeType, dict[int, bool]]] = {}
+        self._number: int | None = None
+        self._reads: set[str] = set()
+        self._writes: set[str] = set()
+        self._is_wild = False
+
+    @property
+    def is_recording(self) -> bool:
+        """Whether it has begun, and not ended."""
+        return self._number is not None
+
+    def start(self) -> bool:
+        """Begin; whether that is possible."""
+        if sys.version_info >= (3, 12):
+            self._number = free_tool_number()
+            if self._number is not None:
+                events = sys.monitoring.events
+                for event, function in self._callbacks():
+                    sys.monitoring.register_callback(self._number, event, function)
+                mask = events.LINE | events.PY_RESUME | events.PY_THROW | events.CALL
+                sys.monitoring.set_events(self._number, mask)
+        self.take()
+        return self.is_recording
+
+    def stop(self) -> None:
+        """End, if it has begun."""
+        if sys.version_info >= (3, 12) and self._number is not None:
+            sys.monitoring.set_events(self._number, 0)
+            for event, _ in self._callbacks():
+                sys.monitoring.register_callback(self._number, event, None)
+            sys.monitoring.free_tool_id(self._number)
+            self._number = None
+
+    def take(self) -> Effects:
+        """What was recorded since the last time."""
+        found = Effects(frozenset(self._reads), frozenset(self._writes), self._is_wild)
+        self._reads, self._writes, self._is_wild = set(), set(), False
+        return found
+
+    if sys.version_info >= (3, 12):
+
+        def _callbacks(self) -> list[tuple[int, Any]]:
+            events = sys.monitoring.events
+            return [
+                (events.LINE, self._on_line),
+                (events.PY_RESUME, self._on_resume),
+                (events.PY_THROW, self._on_throw),
+                (events.CALL, self._on_call),
+            ]
+
+        def _on_line(self, code: CodeType, line: int) -> Any:
+            if _is_ignored(code):
+                return sys.monitoring.DISABLE
+            analysis = analyse(code)
+            if line in analysis.variables:
+                self._note_loops(code, analysis.variables[line])
+            self._note(code, line)
+            return None
+
+        def _on_resume(self, code: CodeType, offset: int) -> Any:
+            if _is_ignored(code):
+                return sys.monitoring.DISABLE
+            # The rest of a line is run without an event of its own.
+            self._note(code, analyse(code).line_at(code, offset))
+            return None
+
+        def _on_throw(self, code: CodeType, offset: int, error: BaseException) -> Any:
+            if not _is_ignored(code):
+                self._note(code, analyse(code).line_at(code, offset))
+
+        def _on_call(self, code: CodeType, offset: int, function: Any, first: Any) -> Any:
+            if _is_ignored(code):
+                return sys.monitoring.DISABLE
+            self._note_call(code, offset, function, first)
+            return None
+
+    def _note(self, code: CodeType, line: int) -> None:
+        analysis = analyse(code)
+        found = analysis.lines.get(line, _UNKNOWN)
+        self._reads |= found.reads
+        self._writes |= found.writes
+        self._is_wild = self._is_wild or found.is_wild
+        if line in analysis.loops:
+            _, known = self._loops.get(id(code), (code, _NO_LOOPS))
+            if not all(known.get(offset) for offset in analysis.loops[line]):
+                self._writes.add(ITERATORS)
+
+    def _note_loops(self, code: CodeType, variables: list[tuple[int, str]]) -> None:
+        # The frame of the code that is observed.
+        values = stepping.frame_at(2).f_locals
+        for offset, name in variables:
+            self._note_loop(code, offset, type(values.get(name)) in _CONTAINERS)
+
+    def _note_loop(self, code: CodeType, offset: int, is_private: bool) -> None:
+        """A loop is about to begin, maybe through something from which nobody else takes."""
+        _, known = self._loops.setdefault(id(code), (code, {}))
+        if known.setdefault(offset, is_private) and not is_private:
+            # Until now it was taken for such a one, and may have been noted so.
+            known[offset] = False
+            self.is_misled = True
+
+    def _note_call(self, code: CodeType, offset: int, function: Any, first: Any) -> None:
+        analysis = analyse(code)
+        effects = effects_of_call(function, first)
+        if effects is None:
+            self._is_wild = True
+        else:
+            self._reads |= effects.reads
+            self._writes |= effects.writes
+        if offset in analysis.looped:
+            self._note_loop(code, offset, _gives_new_iterable(function, first))
+        if offset in analysis.awaited:
+            inner = getattr(function, "__func__", function)
+            called = getattr(inner, "__code__", None)
+            if called is None or not called.co_flags & inspect.CO_COROUTINE:
+                # What is awaited may be anything, whose code is not seen.
+                self._is_wild = True
+
+
+# Going through them begins anew each time.
+_CONTAINERS: tuple[type, ...] = (list, tuple, dict, set, frozenset, str, range, collections.deque)
+
+
+def _gives_new_iterable(function: Any, first: Any) -> bool:
+    """Whether a call gives something to go through that nobody else knows."""
+    if any(function is each for each in (range, list, tuple, set, dict)):
+        return True
+    if function is enumerate:
+        return type(first) in _CONTAINERS
+    owner = getattr(function, "__objclass__", None)
+    return owner is dict and function.__name__ in ("items", "keys", "values")
+
+
+_NO_LOOPS: dict[int, bool] = {}
+_UNKNOWN = Accesses(frozenset(), frozenset(), True)
+
+
+def _is_ignored(code: CodeType) -> bool:
+    file = code.co_filename
+    return file in _FILES_OF_LOOP or id(code) in _SLEEPS or file.startswith(_FOLDER)
