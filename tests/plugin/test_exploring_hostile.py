@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -90,3 +92,100 @@ def test_ctrl_c_names_the_users_line(tmp_path: Path) -> None:
     output, _ = process.communicate(timeout=20)
     assert process.returncode == 2
     assert "test_it.py:5: KeyboardInterrupt" in output
+
+
+def test_what_examples_note_and_how_long_they_take(run_project: RunProject) -> None:
+    """Notes are those of the run that failed; deadlines are of runs; fixtures are fresh."""
+    modules = {
+        "test_it": """
+        import asyncio
+        import time
+        import aldente
+        import pytest
+        from hypothesis import assume, given, note, settings, strategies as st
+
+        pytestmark = [aldente.explore]
+
+        async def order():
+            found = []
+            async def add(number):
+                await asyncio.sleep(0)
+                found.append(number)
+            await asyncio.gather(add(1), add(2))
+            return found
+
+        @settings(max_examples=10, database=None)
+        @given(count=st.integers(0, 9))
+        async def test_notes(count):
+            assume(count > 3)
+            found = await order()
+            note(f"the order was {found}")
+            assert found == [1, 2]
+
+        @settings(max_examples=50, database=None)
+        @given(count=st.integers(0, 9))
+        async def test_two(count):
+            if count > 5:
+                raise ValueError("many")
+            assert await order() == [1, 2]
+
+        @pytest.fixture
+        def box():
+            return []
+
+        @aldente.allow("blocking-call")
+        @settings(max_examples=2, database=None, deadline=40)
+        @given(count=st.integers(0, 9))
+        async def test_takes_time(box, count):
+            box.append(1)
+            assert box == [1]
+            time.sleep(0.011)
+            await order()
+        """
+    }
+    options = ("--tb=short", "-p", "no:randomly")
+    result = run_project(*options, plugins=["hypothesispytest"], **modules)
+    result.assert_outcomes(passed=1, failed=2)
+    result.stdout.fnmatch_lines(
+        [
+            "E   the order was [[]2, 1[]]",
+            "What happened, in * of * steps; > marks where the schedule left stock order:",
+            "Run 2 of at most 20 for each example failed, *",
+            "*Hypothesis found 2 distinct failures*",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*the order was ?1, 2?*")
+    result.stdout.no_fnmatch_line("*Explanation*")
+    token = re.findall(r"test_notes --aldente-replay=(\S+)", result.stdout.str())[0]
+    replay = ("test_it.py::test_notes", f"--aldente-replay={token}")
+    again = run_project(*options, *replay, plugins=["hypothesispytest"])
+    again.stdout.fnmatch_lines(["E   the order was [[]2, 1[]]"])
+
+
+def test_a_cache_that_cannot_be_written(run_project: RunProject, pytester: pytest.Pytester) -> None:
+    """The test is explored all the same."""
+    (pytester.path / "odd").write_text("no folder")
+    result = run_project(
+        *("-p", "cacheprovider", "-o", "cache_dir=odd", "-W", "default"),
+        test_it="""
+        import asyncio
+        import aldente
+
+        @aldente.explore(runs=5)
+        async def test_it():
+            await asyncio.gather(asyncio.sleep(0), asyncio.sleep(0))
+        """,
+    )
+    result.assert_outcomes(passed=1)
+
+
+def test_what_is_kept_cannot_be_removed(run_project: RunProject, pytester: pytest.Pytester) -> None:
+    """It is warned of, and the test is explored all the same."""
+    options = ("-p", "cacheprovider", "-W", "default")
+    body = "import aldente\n@aldente.explore(runs=5)\nasync def test_it(): pass"
+    run_project(*options, test_it=body)
+    name = hashlib.sha256(b"test_it.py::test_it").hexdigest()[:24]
+    (pytester.path / ".pytest_cache/d/aldente" / f"{name}.json").mkdir()
+    result = run_project(*options, test_it=body)
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["*PytestCacheWarning: aldente: *can't be removed*"])

@@ -26,8 +26,8 @@
 ``pytest_asyncio``, ``drop_in``, ``decorated_fixtures``, ``policy_fixture``, ``looptime``
     The names and fixtures of pytest-asyncio that test suites and plugins use, and how they take the
     place of the real ones.
-``pytest_compat``
-    The only module that touches private names of pytest.
+``pytest_compat``, ``hypothesis_compat``
+    The only modules that touch private names of pytest, and of Hypothesis.
 """
 
 from __future__ import annotations

@@ -1,14 +1,33 @@
-"""What Hypothesis says of an example that fails."""
+"""Examples of Hypothesis: how often each is run, and what is said of one that fails."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from aldente._places import is_own
+from aldente._plugin.exploring.explored import Budget
+
+# Which part of its runs a test has for each of the examples that Hypothesis gives.
+_EXAMPLES_PER_BUDGET = 10
 
 # The lines of an explanation: its title, a sentence, places, and that there are more.
 _TITLE = "Explanation:"
 _MORE = "(and "
+
+
+def runs_for_example(budget: Budget) -> int:
+    """How many runs there are for each example at most."""
+    return max(budget.runs // _EXAMPLES_PER_BUDGET, 1)
+
+
+def forget_own_lines(error: BaseException) -> None:
+    """Leave lines of aldente's out of what Hypothesis has noted with an error or those in it."""
+    notes = getattr(error, "__notes__", None)
+    if notes:
+        error.__notes__ = without_own_lines(notes)
+    if isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            forget_own_lines(each)
 
 
 def without_own_lines(notes: Iterable[str]) -> list[str]:

@@ -48,6 +48,22 @@ class ExploringHooks:
             if reason is not None:
                 pytest.fail(reason, pytrace=False)
 
+    # Around Hypothesis's own, which checks the settings of the test.
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
+        __tracebackhide__ = True
+        explored = explored_test(item)
+        function = getattr(item, "obj", None)
+        if explored is None or not hasattr(function, "hypothesis"):
+            return (yield)
+        from aldente._plugin import hypothesis_compat
+        from aldente._plugin.exploring import examples
+
+        # Two more tell whether the example depends on more than its schedule.
+        runs = examples.runs_for_example(explored.budget) + 2
+        with hypothesis_compat.many_runs_for_each_example(function, runs):
+            return (yield)
+
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -30,24 +31,26 @@ class Remembered:
         cache: pytest.Cache | None = getattr(item.config, "cache", None)
         if cache is not None:
             name = hashlib.sha256(item.nodeid.encode()).hexdigest()[:24]
-            self._path = Path(cache.mkdir(_FOLDER)) / f"{name}.json"
+            # A cache that can't be written is told of by pytest itself.
+            with contextlib.suppress(OSError):
+                self._path = Path(cache.mkdir(_FOLDER)) / f"{name}.json"
 
     def schedule(self) -> Schedule | None:
         """The schedule that failed when the test was run last; None if there is none."""
-        if self._path is None or not self._path.exists():
+        if self._path is None:
             return None
         try:
             kept: Any = json.loads(self._path.read_text(encoding="utf-8"))
             token: Any = kept.get("token") if isinstance(kept, dict) else kept
             return tokens.decode(token)
+        except FileNotFoundError:
+            return None
         except (OSError, ValueError) as error:
-            self.forget()
-            self._item.warn(
-                pytest.PytestCacheWarning(
-                    f"aldente: the schedule kept for {self._item.nodeid} can't be read, so it was "
-                    f"removed. {error}"
-                )
+            self._warn(
+                f"the schedule kept for {self._item.nodeid} can't be read, so it is removed. "
+                f"{error}"
             )
+            self.forget()
             return None
 
     def keep(self, token: str) -> None:
@@ -61,11 +64,16 @@ class Remembered:
             part.write_text(text, encoding="utf-8")
             part.replace(self._path)
         except OSError as error:
-            self._item.warn(
-                pytest.PytestCacheWarning(f"aldente: {self._path} can't be written. {error}")
-            )
+            self._warn(f"{self._path} can't be written. {error}")
 
     def forget(self) -> None:
         """Keep nothing any more."""
-        if self._path is not None:
+        if self._path is None:
+            return
+        try:
             self._path.unlink(missing_ok=True)
+        except OSError as error:
+            self._warn(f"{self._path} can't be removed. {error}\nMend: remove it yourself.")
+
+    def _warn(self, message: str) -> None:
+        self._item.warn(pytest.PytestCacheWarning(f"aldente: {message}"))

@@ -33,6 +33,9 @@ class RunsOfTest:
         function: its function.
         args: what that is called with.
         kwargs: likewise, with stand-ins for the fixtures that are made anew.
+
+    Attributes:
+        notes: what the last run has told Hypothesis of itself.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class RunsOfTest:
         # What is a warning only, and told once.
         self._warnings: dict[Finding, None] = {}
         self._last: Sequence[Finding] = ()
+        self.notes: list[str] = []
 
     def program(self) -> Main:
         """The test as a coroutine function without arguments, called as the test is."""
@@ -125,6 +129,7 @@ class RunsOfTest:
     def begin(self, loop: SimulatedLoop) -> None:
         """A run begins: nothing is left of the one before."""
         del self._item.user_properties[self._properties :]
+        self.notes.clear()
         stash = pytest_compat.stashed(self._item)
         if stash != self._stash:
             stash.clear()

@@ -8,6 +8,7 @@ import functools
 import inspect
 import os
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from time import monotonic
 from typing import Any
 
@@ -22,7 +23,7 @@ from aldente._explore.simulating import Rules
 from aldente._loops.simulated.randomness import kept_randomness
 from aldente._plugin import items
 from aldente._plugin.exploring.again import replayed
-from aldente._plugin.exploring.examples import without_own_lines
+from aldente._plugin.exploring.examples import forget_own_lines, runs_for_example
 from aldente._plugin.exploring.explored import ExploredTest
 from aldente._plugin.exploring.outcomes import Outcome
 from aldente._plugin.exploring.output import Output, each_warning_once
@@ -37,9 +38,6 @@ from aldente._plugin.refusals import refuse_async_generator
 from aldente._plugin.running.raising import reraise
 from aldente._plugin.time_checks import time_of
 from aldente.errors import EndlessTimeError, FoundInRun, StuckTasks
-
-# Which part of its runs a test has for each of the examples that Hypothesis gives.
-_EXAMPLES_PER_BUDGET = 10
 
 Function = Callable[..., Any]
 
@@ -108,6 +106,7 @@ class _Test:
         self._runs = 0
         self._share: int | None = None
         # The example that has failed last.
+        self._enter_example: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext
         self._failed: tuple[RunsOfTest, Explorer, Exploration, Found] | None = None
 
     def explore(self, function: Function, /, *args: Any, **kwargs: Any) -> None:
@@ -153,39 +152,48 @@ class _Test:
             failure = self._look_into_example(*self._failed)
             # Else it stands for several examples, or for something else that Hypothesis has found.
             if raised is self._failed[3].error:
-                notes = without_own_lines(getattr(raised, "__notes__", ()))
+                failure.exception.__notes__ = getattr(raised, "__notes__", [])
                 raised = failure.exception
-                raised.__notes__ = notes
+            forget_own_lines(raised)
         reraise(raised, self._item.config)
 
     def explore_example(self, function: Function, /, *args: Any, **kwargs: Any) -> None:
         """Run the test with an example under some schedules; Hypothesis may try many more."""
         __tracebackhide__ = True
+        from aldente._plugin import hypothesis_compat
+
         runs = RunsOfTest(self._item, self._explored, function, args, kwargs)
-        found: Found | None = None
+        error: BaseException | None = None
         self._failed = None
-        with self._running(runs) as program:
+        self._enter_example = hypothesis_compat.keep_context()
+        with hypothesis_compat.hold_back_reports(runs.notes), self._running(runs) as program:
             if self._budget.replay is not None:
                 failure = replayed(program, self._budget.replay, is_lenient=True)
                 self._conclude(runs, None, failure)
-                if failure is not None:
-                    raise failure.exception
-                return
-            explorer = self._explorer(program)
-            # Each example as if it were the only one, so that it fails again when it has failed.
-            share = self._share = max(self._budget.runs // _EXAMPLES_PER_BUDGET, 1)
-            chooser = parse_strategy(self._budget.strategy, self._budget.seed)
-            exploration, found = explorer.search(chooser, share)
-            if found is None:
-                self._conclude(runs, exploration, None)
-                return
-            self._failed = runs, explorer, exploration, found
-        raise found.error
+                error = None if failure is None else failure.exception
+            else:
+                error = self._search_with_example(runs, program)
+        if error is not None:
+            # Only those of the run that has failed.
+            hypothesis_compat.report(runs.notes)
+            raise error
+
+    def _search_with_example(self, runs: RunsOfTest, program: Program) -> BaseException | None:
+        explorer = self._explorer(program)
+        # Each example as if it were the only one, so that it fails again when it has failed.
+        share = self._share = runs_for_example(self._budget)
+        chooser = parse_strategy(self._budget.strategy, self._budget.seed)
+        exploration, found = explorer.search(chooser, share)
+        if found is None:
+            self._conclude(runs, exploration, None)
+            return None
+        self._failed = runs, explorer, exploration, found
+        return found.error
 
     def _look_into_example(
         self, runs: RunsOfTest, explorer: Explorer, exploration: Exploration, found: Found
     ) -> Failure:
-        with self._running(runs) as program:
+        with self._enter_example(), self._running(runs) as program:
             found.program.is_interrupted = program.is_interrupted
             failure = explorer.conclude(found)
             self._conclude(runs, exploration, failure)
