@@ -21,6 +21,8 @@ from aldente._loops.virtual.threads import Threads
 # run, in real seconds.
 PATIENCE = 0.05
 LONG_PATIENCE = 2.0
+# How long it is listened once more before nothing can happen any more, in real seconds.
+_CONFIRMATION = 0.2
 # How often they are looked at, in real seconds.
 _LOOK = 0.001
 
@@ -101,6 +103,9 @@ class ForeignThreads:
             is_silent = now - silent_since > PATIENCE
             if now - began > LONG_PATIENCE or (is_silent and not is_needed) or is_over():
                 break
+        if is_needed and not self._inbox and not is_over():
+            # On a busy machine one that was woken may have had no turn yet, and looks as before.
+            self._heard.wait(_CONFIRMATION)
         # One may have called in and ended since.
         return bool(self._inbox)
 
