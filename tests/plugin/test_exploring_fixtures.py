@@ -234,3 +234,25 @@ def test_fixtures_asked_for_by_name_before_their_turn(run_project: RunProject) -
             "Mend: name 'asynchronous' as an argument of the test or fixture that asks for it.",
         ]
     )
+
+
+def test_async_fixtures_that_are_not_marked_in_strict_mode(run_project: RunProject) -> None:
+    """They are nobody's, as in other tests."""
+    result = run_project(
+        ini="asyncio_mode = strict",
+        test_it="""
+        import aldente
+        import pytest
+
+        @pytest.fixture
+        async def plain():
+            pass
+
+        @pytest.mark.asyncio
+        @aldente.explore
+        async def test_it(plain):
+            pass
+        """,
+    )
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*requested an async fixture 'plain'*"])

@@ -182,7 +182,7 @@ def test_a_cache_that_cannot_be_written(run_project: RunProject, pytester: pytes
 def test_a_warning_that_differs_in_every_run(run_project: RunProject) -> None:
     """It is told a few times, not once for each run."""
     result = run_project(
-        *("-W", "default"),
+        *("-W", "default", "-W", "ignore:Module already imported"),
         test_it="""
         import asyncio
         import warnings
@@ -256,3 +256,30 @@ def test_exceptions_of_a_class_of_the_tests_own(run_project: RunProject) -> None
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["Its schedule has 1 context switch away from stock order, *"])
     result.stdout.no_fnmatch_line("Not exact*")
+
+
+def test_replaying_several_tests_in_several_processes(run_project: RunProject) -> None:
+    """The refusal is shown, though pytest-xdist shows none of those of its processes."""
+    result = run_project(
+        *("-n", "1", "--aldente-replay=1ABVN"),
+        plugins=["xdist"],
+        subprocess=True,
+        test_it="""
+        import aldente
+
+        @aldente.explore
+        async def test_one():
+            pass
+
+        @aldente.explore
+        async def test_other():
+            pass
+        """,
+    )
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(
+        [
+            "--aldente-replay runs one explored test again, but 2 are selected:",
+            "Mend: name the test, as in the report of its failure.",
+        ]
+    )

@@ -25,6 +25,10 @@ def register(config: pytest.Config) -> None:
 class ExploringHooks:
     """Checks explored tests before they are set up, and tells what came of them."""
 
+    def __init__(self) -> None:
+        # Why nothing is run, in a process of pytest-xdist, which shows no error of collection.
+        self._refusal = ""
+
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         if settings_of(session.config).replay is None or not session.items:
             return
@@ -32,14 +36,20 @@ class ExploringHooks:
         if len(explored) == 1:
             return
         names = "".join(f"\n  {item.nodeid}" for item in explored[:5])
-        raise pytest.UsageError(
+        refusal = (
             f"--aldente-replay runs one explored test again, but {len(explored)} are selected"
             f"{':' if names else ', as none is marked with aldente.explore.'}{names}\n"
             "Mend: name the test, as in the report of its failure."
         )
+        if not hasattr(session.config, "workerinput"):
+            raise pytest.UsageError(refusal)
+        self._refusal = refusal
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        if self._refusal:
+            item.session.shouldfail = "--aldente-replay runs one test only"
+            pytest.fail(self._refusal, pytrace=False)
         if explored_test(item) is not None:
             # Not before, as it imports asyncio.
             from aldente._plugin.exploring.refusals import reason_against

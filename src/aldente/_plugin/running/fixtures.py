@@ -44,6 +44,9 @@ def prepare(fixturedef: FixtureDef, request: pytest.FixtureRequest) -> Callable[
     if request.scope == "function":
         explored = explored_test(pytest_compat.item_of(request))
         if explored is not None:
+            if not is_own and items.is_async_fixture_function(fixturedef.func):
+                # pytest refuses it.
+                return _do_nothing
             return explored.stand_in(fixturedef, request)
         registry.make_current(pytest_compat.item_of(request))
         if is_own:
