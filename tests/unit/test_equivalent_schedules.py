@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
@@ -338,3 +339,25 @@ def test_an_invariant_sees_steps_that_are_independent() -> None:
             await asyncio.gather(work("one"), work("other"))
 
     assert aldente.search(main, strategy="dfs").failure is not None
+
+
+@needs_monitoring
+def test_other_threads_do_nothing_to_a_step() -> None:
+    """What a thread of somebody else's does meanwhile is not taken for the program's."""
+    is_over = threading.Event()
+    seen: list[int] = []
+
+    def busy() -> None:
+        while not is_over.is_set():
+            seen.append(len(seen))
+            seen.clear()
+
+    thread = threading.Thread(target=busy)
+    thread.start()
+    try:
+        everything, reduced = runs_of(gathered(independent, 3))
+    finally:
+        is_over.set()
+        thread.join()
+    assert everything == 90
+    assert reduced <= 15
