@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -164,6 +164,9 @@ class Step:
         is_cancelled: whether a cancellation is raised where it goes on.
         choice: the choice by which it is next; None if there was none.
         cancelled_by: who has cancelled it; empty when that is not known, as it was ready already.
+        event: what is told, if this is no step but something that is told between steps. It may be
+            the program's own words, so steps that differ in it are the same.
+        is_explorers: whether the explorer has done that, and stock asyncio does not.
     """
 
     task: str
@@ -175,6 +178,12 @@ class Step:
     is_cancelled: bool = False
     choice: Choice | None = None
     cancelled_by: str = ""
+    event: str = field(default="", compare=False)
+    is_explorers: bool = False
+
+
+# Who has caused what is caused by the explorer.
+EXPLORER = "the explorer"
 
 
 # How shrinking has ended: no schedule with fewer context switches fails, none of its switches can

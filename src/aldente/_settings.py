@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal, TypeVar
 
-from aldente._records import LEVELS, Level, LoopScope
+from aldente._records import LEVELS, Level, LoopScope, Schedule
 from aldente.errors import InvalidSetting
 
 Choice = TypeVar("Choice", bound=str)
@@ -69,6 +69,10 @@ class Settings:
         patience: how long other processes and threads are listened to before virtual time jumps,
             in real seconds.
         max_virtual_time: how far virtual time may run in a test, in seconds of loop time.
+        runs: how many runs an explored test has whose mark does not say it.
+        forced_runs: how many it has whatever its mark says; None if the mark decides.
+        forced_seed: what its schedules follow from whatever its mark says; None likewise.
+        replay: the one schedule under which the explored test is run; None to explore it.
 
     >>> Settings().mode
     'auto'
@@ -89,6 +93,10 @@ class Settings:
     wall: bool = False
     patience: float = 0.05
     max_virtual_time: float = 10 * 365.25 * 86_400
+    runs: int = 200
+    forced_runs: int | None = None
+    forced_seed: int | None = None
+    replay: Schedule | None = None
 
     def differences(self) -> list[str]:
         """The settings that differ from the defaults, as ``name=value``, for the header."""
@@ -109,6 +117,12 @@ class Settings:
             differing.append(f"clock={self.clock}")
         if self.wall:
             differing.append("wall=True")
+        if self.forced_runs or self.runs != Settings().runs:
+            differing.append(f"runs={self.forced_runs or self.runs:,}")
+        if self.forced_seed is not None:
+            differing.append(f"seed={self.forced_seed}")
+        if self.replay is not None:
+            differing.append("replaying one schedule")
         if self.timeout is not None:
             differing.append(f"timeout={self.timeout:g} s")
         differing += [
@@ -309,6 +323,57 @@ def parse_limit(name: str, value: object) -> float | None:
     except InvalidSetting as error:
         allowed = "It must be a number of seconds greater than 0, or 0 for no limit."
         raise InvalidSetting(error.name, error.value, allowed) from None
+
+
+def parse_whole(name: str, value: object, least: int, most: int) -> int:
+    """A whole number that a user has given.
+
+    Raises:
+        InvalidSetting: it is none, or not within these bounds.
+
+    >>> parse_whole("max_steps", 10, 1, 1_000)
+    10
+    """
+    if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
+        return value
+    raise InvalidSetting(name, value, f"It must be a whole number from {least} to {most:,}.")
+
+
+def parse_runs(name: str, value: object) -> int:
+    """How many runs a user wants.
+
+    Raises:
+        InvalidSetting: it is no whole number of at least 1.
+
+    >>> parse_runs("runs", 200)
+    200
+    """
+    return parse_whole(name, value, 1, 10**12)
+
+
+def parse_seed(name: str, value: object) -> int:
+    """What a user has schedules and randomness follow from.
+
+    Raises:
+        InvalidSetting: it is no whole number of at least 0.
+
+    >>> parse_seed("seed", 7)
+    7
+    """
+    return parse_whole(name, value, 0, 2**64 - 1)
+
+
+def whole_if_written(text: object) -> object:
+    """The whole number that a text is, or else what was given.
+
+    >>> whole_if_written("12"), whole_if_written("many")
+    (12, 'many')
+    """
+    if isinstance(text, str):
+        digits = text.strip().replace("_", "")
+        if digits.isascii() and digits.isdigit():
+            return int(digits)
+    return text
 
 
 def parse_names(name: str, values: Iterable[str], allowed: Sequence[str]) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, NamedTuple
 
-from tests.known_bugs import cancelling, hard, locks, state, timing, workers
+from tests.known_bugs import any_await, cancelling, hard, locks, state, timing, workers
 
 Program = Callable[[bool], Coroutine[Any, Any, None]]
 
@@ -68,6 +68,12 @@ BUGS = (
     Bug(cancelling.lock_kept),
     Bug(cancelling.close_while_in_use),
     Bug(cancelling.clean_up_skipped),
+    Bug(any_await.handed_over_item_lost),
+    Bug(any_await.permit_lost),
+    Bug(any_await.reply_of_another),
+    Bug(any_await.cancelled_when_done),
+    Bug(any_await.transfer_without_rollback),
+    Bug(any_await.slot_kept),
     Bug(workers.shut_down_too_early),
     Bug(workers.sentinel_overtakes),
     Bug(workers.results_by_completion),

@@ -416,9 +416,9 @@ def test_wrong_numbers_of_yields(run_project: RunProject) -> None:
     result.assert_outcomes(errors=2, passed=1)
     result.stdout.fnmatch_lines(
         [
-            "*FixtureYieldError: Async fixture 'never' (test_it.py:3) did not yield a value: it returned "
+            "Async fixture 'never' (test_it.py:3) did not yield a value: it returned "
             "before its 'yield'.",
-            "*FixtureYieldError: Async fixture 'twice' (test_it.py:8) has more than one 'yield': it "
+            "Async fixture 'twice' (test_it.py:8) has more than one 'yield': it "
             "yielded again during tear-down.",
         ]
     )

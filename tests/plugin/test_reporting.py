@@ -198,13 +198,14 @@ def test_set_up_is_shown_as_for_sync_fixtures(run_project: RunProject) -> None:
     result = run_project("--fixtures", **modules)
     result.stdout.fnmatch_lines(["resource -- test_it.py:[34]*", "    A resource of the user's."])
     ours = [line for line in result.stdout.lines if "aldente" in line and " -- " in line]
-    assert [line.split()[0] for line in ours] == [
-        "doubles",
+    # pytest sorts them by the text of their places.
+    assert sorted(line.split()[0] for line in ours) == [
         "clock",
+        "doubles",
         "event_loop_policy",
         "unused_tcp_port",
-        "unused_udp_port",
         "unused_tcp_port_factory",
+        "unused_udp_port",
         "unused_udp_port_factory",
     ]
 

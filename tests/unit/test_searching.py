@@ -362,8 +362,8 @@ def test_what_a_slow_task_can_reach_is_no_deadlock(how: str) -> None:
             await event.wait()
         await task
 
-    exploration = aldente.search(main, runs=1)
-    assert exploration.failure is None, exploration.failure.report()
+    # Once, as all that a process has in memory is looked through.
+    aldente.run(main, seed=0)
 
 
 def test_a_timer_may_end_what_no_task_can() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import aldente
-from aldente._explore import searching, shrinking
+from aldente._explore import exploring, shrinking
 from aldente._explore.sameness import kind_of
 from aldente._loops.simulated.choosing import Options
 from aldente._strategies.dfs import Dfs
@@ -213,7 +213,7 @@ def test_shrinking_has_a_budget(monkeypatch: pytest.MonkeyPatch) -> None:
     assert failure.shrinking.outcome == "budget"
     assert "the budget of 4 more runs ended before it was known" in failure.report()
     monkeypatch.undo()
-    monkeypatch.setattr(searching, "_SECONDS_OF_SHRINKING", 0.0)
+    monkeypatch.setattr(exploring, "_SECONDS_OF_SHRINKING", 0.0)
     failure = failure_of(last_is_first, strategy=Youngest())
     assert failure.shrinking is not None
     assert failure.shrinking.runs <= 1

@@ -67,6 +67,22 @@ def test_time_of_answers_is_chosen_within_slack() -> None:
     assert aldente.search(main, strategy="random", slack=1, runs=200).failure is not None
 
 
+def test_asking_may_be_cancelled_before_the_answer() -> None:
+    """A call that is cancelled as soon as it was made is over, and its answer disturbs nobody."""
+
+    async def main() -> None:
+        fetch = Double()
+        first = asyncio.create_task(fetch())
+
+        async def cancel() -> None:
+            first.cancel()
+
+        await asyncio.gather(first, cancel(), return_exceptions=True)
+        assert fetch.cancelled_count == 1
+
+    assert aldente.search(main, runs=10).failure is None
+
+
 def test_gates_hold_under_every_schedule() -> None:
     """What a gate holds stays held, whatever the schedule."""
 

@@ -19,6 +19,22 @@ def is_loop_running_here() -> bool:
     return asyncio._get_running_loop() is not None
 
 
+def hide_running_loop() -> asyncio.AbstractEventLoop | None:
+    """Have no event loop be running in this thread; gives the one that is.
+
+    ``_set_running_loop`` is documented for those who write event loops. Checked on CPython 3.11,
+    3.12 and 3.13.
+    """
+    loop = asyncio._get_running_loop()
+    asyncio._set_running_loop(None)
+    return loop
+
+
+def show_running_loop(loop: asyncio.AbstractEventLoop | None) -> None:
+    """Undo `hide_running_loop`."""
+    asyncio._set_running_loop(loop)
+
+
 def current_event_loop() -> asyncio.AbstractEventLoop | None:
     """The loop that ``asyncio.set_event_loop`` made current in this thread, or None.
 

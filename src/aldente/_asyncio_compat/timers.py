@@ -88,3 +88,12 @@ def forget_innermost_frame(handle: asyncio.Handle | asyncio.Task[Any]) -> None:
     frames = getattr(handle, "_source_traceback", None)
     if frames:
         del frames[-1]
+
+
+def expire(scope: asyncio.Timeout) -> None:
+    """Have the time of an ``asyncio.timeout`` be over now, in this very step.
+
+    ``reschedule()`` would have the loop call the same method, ``_on_timeout``, some steps later.
+    Checked on CPython 3.11, 3.12 and 3.13.
+    """
+    scope._on_timeout()  # type: ignore[attr-defined]

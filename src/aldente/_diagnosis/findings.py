@@ -12,22 +12,23 @@ from aldente._records import Finding, Level, Rule, SourcePlace
 WIDTH = 100
 
 
-def describe(finding: Finding, rule: Rule, folder: Path) -> str:
+def describe(finding: Finding, rule: Rule, folder: Path, *, allow: str | None = None) -> str:
     """All that a user is told of a finding: what, where, why, and what to do.
 
     Args:
         finding: the finding.
         rule: its rule.
         folder: paths inside this folder are given from there.
+        allow: how it is allowed, in words; None for how that is done in a test.
     """
     # The first line is not filled, because pytest's short summary shows it alone.
     lines = [f"{finding.rule}: {finding.what}", *_where(finding, folder)]
     lines += _filled(f"Why: {rule.why}")
     lines += _filled(f"Mend: {finding.mend}")
-    around = f", or 'with aldente.allow(\"{rule.name}\"):' around the code"
-    lines.append(
-        f'Allow: @aldente.allow("{rule.name}") on the test{around if rule.is_seen_at_once else ""}.'
-    )
+    if allow is None:
+        around = f", or 'with aldente.allow(\"{rule.name}\"):' around the code"
+        allow = f'@aldente.allow("{rule.name}") on the test' + around * rule.is_seen_at_once
+    lines.append(f"Allow: {allow}.")
     return "\n".join(lines)
 
 

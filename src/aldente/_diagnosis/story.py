@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from aldente._places import source_line
-from aldente._records import SourcePlace, Step
+from aldente._records import EXPLORER, SourcePlace, Step
 
 # If they are no more than this, all steps of the tasks are told that have to do with a switch.
 _FEW = 16
@@ -30,14 +30,14 @@ def tell(steps: Sequence[Step], folder: Path) -> list[str]:
         return []
     switches = sum(_is_switch(step) for step in steps)
     lines = [
-        f"What happened, in {len(told)} of {len(steps):,} steps"
+        f"What happened, in {_count(steps, told)} of {_count(steps, range(len(steps))):,} steps"
         + ("; > marks where the schedule left stock order:" if switches else ", in stock order:")
     ]
     width = max(len(_who(steps[number])) for number in told)
     before = -1
     for number in told:
-        if number > before + 1:
-            left_out = number - before - 1
+        left_out = _count(steps, range(before + 1, number))
+        if left_out:
             lines.append(f"      ... {left_out:,} other step{'s' * (left_out > 1)}")
         lines += _lines_of(steps, number, width, folder)
         before = number
@@ -46,15 +46,27 @@ def tell(steps: Sequence[Step], folder: Path) -> list[str]:
     return lines
 
 
+def _count(steps: Sequence[Step], numbers: Iterable[int]) -> int:
+    """How many of what is told are steps."""
+    return sum(not steps[number].event for number in numbers)
+
+
 def _is_switch(step: Step) -> bool:
-    return step.choice is not None and step.choice.is_switch
+    return step.is_explorers or (step.choice is not None and step.choice.is_switch)
 
 
 def _select(steps: Sequence[Step]) -> list[int]:
     """The numbers of the steps that matter, in order."""
     chosen: set[int] = set()
     tasks: set[str] = set()
+    events = {number for number, step in enumerate(steps) if step.event}
     for number, step in enumerate(steps):
+        if number in events:
+            # What the loop itself tells is about the step before.
+            if not step.task and not step.is_explorers:
+                chosen.update({number - 1} - {-1})
+            tasks.add(step.task)
+            continue
         if _is_switch(step):
             held = step.choice.instead_of if step.choice is not None else ""
             chosen.add(number)
@@ -69,18 +81,18 @@ def _select(steps: Sequence[Step]) -> list[int]:
         chosen.add(number)
         tasks.add(step.task)
         chosen.update(_waker(steps, number))
-    last = next((number for number in reversed(range(len(steps))) if steps[number].at), None)
+    last = next((n for n in reversed(range(len(steps))) if steps[n].at and n not in events), None)
     if last is not None:
         chosen.add(last)
         chosen.update(_waker(steps, last))
-    if not chosen.difference([last]):
+    if not chosen.difference([last]) and not any(steps[number].is_explorers for number in events):
         # It fails in stock order: nobody stands out.
         tasks = {step.task for step in steps}
     tasks.discard("")
     involved = {number for number, step in enumerate(steps) if step.task in tasks and step.at}
     if len(chosen | involved) <= _FEW:
         chosen |= involved
-    found = sorted(chosen)
+    found = sorted(chosen | events)
     return found if len(found) <= _MOST else found[: _MOST // 2] + found[-_MOST // 2 :]
 
 
@@ -112,7 +124,7 @@ def _step_after(steps: Sequence[Step], number: int, task: str) -> list[int]:
 
 
 def _who(step: Step) -> str:
-    return step.task or "(loop)"
+    return step.task or ("(explorer)" if step.is_explorers else "(loop)")
 
 
 def _lines_of(steps: Sequence[Step], number: int, width: int, folder: Path) -> list[str]:
@@ -124,9 +136,12 @@ def _lines_of(steps: Sequence[Step], number: int, width: int, folder: Path) -> l
         where = f"{place}  {source}" if source else str(place)
     else:
         where = step.place if step.task else _words_about(step)
-    lines = [f"  {mark} {_time(steps, number)}{_who(step):<{width}}  {where}".rstrip()]
-    if step.task:
-        lines.append(f"{'':<{width + 6 + len(_time(steps, number))}}{_words_about(step)}")
+    first, second = where, _words_about(step) if step.task else ""
+    if step.event:
+        first, second = step.event, where if step.at is not None else ""
+    lines = [f"  {mark} {_time(steps, number)}{_who(step):<{width}}  {first}".rstrip()]
+    if second:
+        lines.append(f"{'':<{width + 6 + len(_time(steps, number))}}{second}")
     return lines
 
 
@@ -143,7 +158,7 @@ def _words_about(step: Step) -> str:
             return f"time goes on, while {step.choice.instead_of!r} is ready"
         parts.append(f"calls {step.place}")
     elif step.is_cancelled:
-        by = f" by {step.cancelled_by!r}" if step.cancelled_by else ""
+        by = f" by {_named(step.cancelled_by)}" if step.cancelled_by else ""
         parts.append(f"is cancelled{by}" + (f" in {step.waited_for}" if step.waited_for else ""))
     elif step.waited_for:
         is_told = step.woken_by != step.task and _is_task_name(step.woken_by)
@@ -157,6 +172,10 @@ def _words_about(step: Step) -> str:
     return ", ".join(parts)
 
 
+def _named(cause: str) -> str:
+    return cause if cause == EXPLORER else repr(cause)
+
+
 def _is_task_name(cause: str) -> bool:
     # Callbacks are called by the names of functions of asyncio and of the program.
-    return bool(cause) and "." not in cause and not cause.startswith("_")
+    return bool(cause) and cause != EXPLORER and "." not in cause and not cause.startswith("_")

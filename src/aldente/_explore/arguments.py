@@ -11,7 +11,13 @@ from aldente import _asyncio_compat
 from aldente._explore.simulating import Rules
 from aldente._loops.simulated.choosing import Chooser, Option
 from aldente._records import ORDERS, Order
-from aldente._settings import Settings, parse_flag, parse_seconds
+from aldente._settings import (
+    Settings,
+    parse_flag,
+    parse_seconds,
+    parse_seed,
+    parse_whole,
+)
 from aldente._strategies.naming import GROUP, STRATEGIES, is_strategy, make_strategy
 from aldente.errors import InvalidSetting
 
@@ -63,24 +69,12 @@ def parse_rules(
     return Rules(
         order=_parse_order(order),
         slack=_parse_slack(slack),
-        seed=0 if seed is None else _parse_whole("seed", seed, 0, 2**64 - 1),
-        max_steps=_parse_whole("max_steps", max_steps, 1, 10**9),
+        seed=0 if seed is None else parse_seed("seed", seed),
+        max_steps=parse_whole("max_steps", max_steps, 1, 10**9),
         wall=parse_flag("wall", wall),
         max_virtual_time=max_virtual_time,
         debug=debug,
     )
-
-
-def parse_runs(name: str, value: object) -> int:
-    """How many runs a user wants.
-
-    Raises:
-        InvalidSetting: it is no whole number of at least 1.
-
-    >>> parse_runs("runs", 200)
-    200
-    """
-    return _parse_whole(name, value, 1, 10**12)
 
 
 def parse_strategy(value: object, seed: int) -> Chooser:
@@ -98,9 +92,14 @@ def parse_strategy(value: object, seed: int) -> Chooser:
             return found
     elif is_strategy(value):
         return _Checked(value)
+    elif callable(value) and not isinstance(value, type):
+        made = value(seed)
+        if is_strategy(made):
+            return _Checked(made)
     allowed = (
         f"Strategies are: {', '.join(STRATEGIES)}; those of other packages, by their entry points "
-        f"in the group {GROUP}; or an object with start, choose and end."
+        f"in the group {GROUP}; an object with start, choose and end, or a "
+        "function that makes one for a seed."
     )
     raise InvalidSetting("strategy", value, allowed)
 
@@ -114,6 +113,8 @@ def parse_end(name: str, value: object) -> float | None:
     >>> parse_end("max_seconds", 2)
     2.0
     """
+    if isinstance(value, str):
+        raise InvalidSetting(name, value, "It must be a number of seconds greater than 0.")
     return None if value is None else parse_seconds(name, value)
 
 
@@ -157,9 +158,3 @@ def _parse_slack(value: object) -> float:
     if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < math.inf:
         return float(value)
     raise InvalidSetting("slack", value, "It must be a number of at least 0.")
-
-
-def _parse_whole(name: str, value: object, least: int, most: int) -> int:
-    if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
-        return value
-    raise InvalidSetting(name, value, f"It must be a whole number from {least} to {most:,}.")

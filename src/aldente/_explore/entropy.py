@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import Any
 
-from aldente._explore.simulating import Main, Rules, Run, simulate
+from aldente._explore.programs import Program
+from aldente._explore.simulating import Run
 from aldente._places import is_programs, place_of
 from aldente._records import Schedule, Step
 from aldente._strategies.replay import Replay
@@ -42,28 +43,27 @@ _NAMES = {
 }
 
 
-def likely_cause(main: Main, schedule: Schedule, rules: Rules) -> str:
+def likely_cause(program: Program, schedule: Schedule) -> str:
     """What a program seems to depend on beside its schedule; empty when it runs the same again.
 
     Args:
-        main: the program.
+        program: the program.
         schedule: the schedule of a run that has been.
-        rules: what held for it.
     """
-    first = _again(main, schedule, rules)
-    second = _again(main, schedule, rules)
+    first = _again(program, schedule)
+    second = _again(program, schedule)
     difference = _difference(first, second)
     if difference is None:
         return ""
-    sources = _sources_of(main, schedule, rules)
+    sources = _sources_of(program, schedule)
     cause = f"the program calls {', '.join(sources)}" if sources else f"it may be {_HASHES}"
     return f"two runs of one schedule differed {difference}; {cause}"
 
 
-def _again(main: Main, schedule: Schedule, rules: Rules) -> Run:
+def _again(program: Program, schedule: Schedule) -> Run:
     # Without the counts, so that it goes on where the options differ.
     chooser = _Lenient(Schedule(schedule.choices))
-    return simulate(main, chooser, rules, is_traced=True)
+    return program.run(chooser, is_traced=True)
 
 
 class _Lenient(Replay):
@@ -95,7 +95,7 @@ def _words(step: Step) -> str:
     return f"{who}, {step.time:g} s"
 
 
-def _sources_of(main: Main, schedule: Schedule, rules: Rules) -> list[str]:
+def _sources_of(program: Program, schedule: Schedule) -> list[str]:
     """What the program calls of the world outside, each with a line of the user's."""
     found: dict[str, str] = {}
 
@@ -118,7 +118,7 @@ def _sources_of(main: Main, schedule: Schedule, rules: Rules) -> list[str]:
     before = sys.getprofile()
     sys.setprofile(look)
     try:
-        _again(main, schedule, rules)
+        _again(program, schedule)
     finally:
         sys.setprofile(before)
     return list(found.values())

@@ -5,11 +5,15 @@ from __future__ import annotations
 import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from aldente._diagnosis.story import tell
 from aldente._diagnosis.waits import AwaitGraph
 from aldente._places import is_programs
 from aldente._records import Schedule, Shrinking, Step
+
+# What came of a schedule that had failed before.
+Known = Literal["failed", "passed"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,6 +30,7 @@ class Failure:
         steps: the steps of the run up to its failure.
         reach: whether it is found with ``order="io"`` too, in words; empty if that was not tried.
         waiting: who waited for whom, when nothing could happen any more; else None.
+        findings: what rules have found in its run besides, each with its place and mend.
     """
 
     exception: BaseException
@@ -37,25 +42,34 @@ class Failure:
     steps: tuple[Step, ...] = ()
     reach: str = ""
     waiting: AwaitGraph | None = None
+    findings: tuple[str, ...] = ()
 
     def report(self) -> str:
         """The failure as text: the exception, what happened, and how to see it again."""
-        paragraphs = [_text_of(self.exception)]
-        story = tell(self.steps, Path.cwd())
-        if story:
-            paragraphs.append("\n".join(story))
-        paragraphs.append("\n".join(self._summary()))
-        return "\n\n".join(paragraphs)
+        lines = [f"Run {self.run:,} failed (seed {self.schedule.seed}).", *self.remarks()]
+        lines.append(f"Run it again: aldente.replay(main, {self.token!r})")
+        paragraphs = [_text_of(self.exception), *self.story()]
+        paragraphs += [f"Found in the same run:\n{text}" for text in self.findings]
+        return "\n\n".join([*paragraphs, "\n".join(lines)])
 
-    def _summary(self) -> list[str]:
-        lines = [f"Run {self.run:,} failed (seed {self.schedule.seed})."]
+    def story(self, folder: Path | None = None) -> list[str]:
+        """What happened, as one paragraph; none when nothing is known of it.
+
+        Args:
+            folder: paths within it are given from it; None for the current one.
+        """
+        story = tell(self.steps, folder or Path.cwd())
+        return ["\n".join(story)] if story else []
+
+    def remarks(self) -> list[str]:
+        """What is to be said of its schedule, a line each."""
+        lines = []
         if self.shrinking is not None:
             lines.append(_words_about(self.shrinking))
         if self.reach:
             lines.append(self.reach)
         if self.inexact:
             lines.append(f"Not exact: {self.inexact}")
-        lines.append(f"Run it again: aldente.replay(main, {self.token!r})")
         return lines
 
 
@@ -99,6 +113,11 @@ class Exploration:
         escaped: what the program depends on beside its schedule, as far as was noticed; empty if
             nothing was.
         coverage: which schedules were tried, in words.
+        known: what came of the schedule that was tried first as it had failed before; None if there
+            was none.
+        is_late: whether it ended because its real time was over.
+        findings: what rules have found that fails no run, each with its place and mend; once for
+            each place.
     """
 
     runs: int
@@ -107,3 +126,6 @@ class Exploration:
     failure: Failure | None = field(default=None)
     escaped: str = ""
     coverage: str = ""
+    known: Known | None = None
+    is_late: bool = False
+    findings: tuple[str, ...] = ()

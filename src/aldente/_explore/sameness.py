@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from aldente._places import is_own, is_programs
+from aldente.errors import FoundInRun, InvariantBroken
 
 # Comparable; a group of exceptions is as its members are.
 Kind = tuple[Any, ...]
@@ -15,11 +16,16 @@ def kind_of(error: BaseException) -> Kind:
 
     The place is the innermost line of the program that the exception has come through, or the
     innermost line at all if there is none of the program. What aldente raises of a run, such as a
-    deadlock, has no place.
+    deadlock, has no place. What rules have found is known by the rules and places.
 
     >>> kind_of(ValueError("one")) == kind_of(ValueError("two"))
     True
     """
+    if isinstance(error, FoundInRun):
+        found = {(finding.rule, repr(finding.place)) for finding in error.findings}
+        return (type(error), tuple(sorted(found)))
+    if isinstance(error, InvariantBroken):
+        return (type(error), error.check, error.place)
     if isinstance(error, BaseExceptionGroup):
         return (type(error), tuple(sorted({repr(kind_of(one)) for one in error.exceptions})))
     place = last = None

@@ -7,14 +7,16 @@ fails, none has fewer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from time import monotonic
 
+from aldente._explore.leading import Leading
+from aldente._explore.programs import Program
 from aldente._explore.sameness import kind_of
-from aldente._explore.simulating import Main, Rules, Run, simulate
+from aldente._explore.simulating import Run
 from aldente._explore.watching import Watched
-from aldente._loops.simulated.choosing import Chooser, Options
+from aldente._loops.simulated.choosing import Chooser
 from aldente._records import Shrinking, Smallness
 from aldente._strategies.dfs import Dfs
 
@@ -22,49 +24,6 @@ from aldente._strategies.dfs import Dfs
 # switches in another way.
 _MOST_RUNS = 600
 _MOST_OTHER_RUNS = 400
-
-
-class _Leading:
-    """Chooses as a schedule says as far as there is such an option, and then in stock order.
-
-    Args:
-        choices: the options.
-        keys: who is to go on at the choices from a place on, whatever number the option has then;
-            empty to go by numbers alone.
-        start: that place.
-    """
-
-    def __init__(
-        self, choices: Sequence[int], keys: Sequence[Hashable] = (), start: int = 0
-    ) -> None:
-        self._choices = choices
-        self._keys = keys
-        self._start = start
-        self._next = start
-        self._position = 0
-
-    def start(self) -> bool:
-        return True
-
-    def choose(self, count: int, options: Options) -> int:
-        position = self._position
-        self._position = position + 1
-        if self._keys and position >= self._start:
-            return self._wanted(options)
-        choice = self._choices[position] if position < len(self._choices) else 0
-        return choice if choice < count else 0
-
-    def _wanted(self, options: Options) -> int:
-        keys = options.keys()
-        # Whoever was next and is ready; who isn't ready was before, or will be later.
-        for number in range(self._next, min(self._next + len(keys) + 1, len(self._keys))):
-            if self._keys[number] in keys:
-                self._next = number + 1
-                return keys.index(self._keys[number])
-        return 0
-
-    def end(self) -> None:
-        pass
 
 
 @dataclass(slots=True, eq=False)
@@ -91,19 +50,13 @@ class Shrinker:
     """Makes a failed run smaller.
 
     Args:
-        main: the program.
-        rules: what holds for its runs.
+        program: the program.
         end: when it has to end, by `time.monotonic`; None for no limit.
-        is_interrupted: whether the user pressed Ctrl-C.
     """
 
-    def __init__(
-        self, main: Main, rules: Rules, end: float | None, is_interrupted: Callable[[], bool]
-    ) -> None:
-        self._main = main
-        self._rules = rules
+    def __init__(self, program: Program, end: float | None) -> None:
+        self._program = program
         self._end = end
-        self._is_interrupted = is_interrupted
         self._kind: object = None
         self._runs = 0
         self._most = _MOST_RUNS
@@ -112,7 +65,7 @@ class Shrinker:
     def shrink(self, run: Run, error: BaseException) -> tuple[Run, Shrinking]:
         """The smallest run that fails like the given one, and how it was found."""
         self._kind = kind_of(error)
-        best = self._try(_Leading(run.choices))
+        best = self._try(Leading(run.choices))
         if best is None:
             before = sum(choice != 0 for choice in run.choices)
             return run, Shrinking(self._runs, before, before, "unrepeatable")
@@ -144,9 +97,7 @@ class Shrinker:
         self._runs += 1
         watched = Watched(chooser)
         left = None if self._end is None else max(self._end - monotonic(), 0.01)
-        run = simulate(self._main, watched, self._rules, real_seconds=left)
-        if self._is_interrupted():
-            raise KeyboardInterrupt
+        run = self._program.run(watched, real_seconds=left)
         if run.error is None or kind_of(run.error) != self._kind:
             return None
         return _Found(run, watched.keys, watched.switches)
@@ -181,9 +132,9 @@ class Shrinker:
                 yield from self._once(without)
                 # The same, but the tasks that follow go on in the order in which they did.
                 yield (
-                    _Leading(choices[:begin], best.keys, end)
+                    Leading(choices[:begin], best.keys, end)
                     if end < len(choices)
-                    else (_Leading(choices[:begin]))
+                    else (Leading(choices[:begin]))
                 )
                 # Only the switch itself, so that the long run after it begins later, or not at all.
                 yield from self._once([*choices[:begin], 0, *choices[begin + 1 :]])
@@ -209,7 +160,7 @@ class Shrinker:
         trimmed = tuple(choices[:end])
         if trimmed not in self._seen:
             self._seen.add(trimmed)
-            yield _Leading(trimmed)
+            yield Leading(trimmed)
 
     def _with_fewer(self, switches: int) -> _Found | None:
         """A run with no more switches than that, if there is one within the budget."""

@@ -4,29 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import gc
 import inspect
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from aldente import _asyncio_compat
 from aldente._diagnosis import await_graph
 from aldente._diagnosis import deadlock as diagnosis
 from aldente._diagnosis.stuck import stuck_tasks
 from aldente._diagnosis.waits import AwaitGraph
+from aldente._explore.found import found_in_run
 from aldente._explore.reaching import can_reach
 from aldente._loops.draining import give_up
-from aldente._loops.ending import Limits, end_loop
+from aldente._loops.ending import Limits, end_loop, give_turns
 from aldente._loops.simulated.choosing import Chooser
 from aldente._loops.simulated.loop import SimulatedLoop
 from aldente._loops.simulated.randomness import seeded_randomness
 from aldente._loops.simulated.ready import START
 from aldente._loops.simulated.tracing import Tracer, Watch
 from aldente._loops.virtual.wall import NO_WALL, FollowingWall
-from aldente._records import Order, Schedule, Step
+from aldente._records import Finding, Order, Schedule, Step
 from aldente._strategies.fifo import Fifo
-from aldente.errors import AldenteError, DeadlockError, InvalidSetting, ReplayMismatch
+from aldente.errors import AldenteError, DeadlockError, InvalidSetting, PhaseTimeout, ReplayMismatch
 
 Main = Callable[[], Coroutine[Any, Any, Any]]
 
@@ -61,6 +63,25 @@ class Rules(NamedTuple):
     debug: bool | None = None
 
 
+class RunWatch(Protocol):
+    """Looks at runs for what fails them although the program does not."""
+
+    def begin(self, loop: SimulatedLoop) -> None:
+        """A run begins; its loop exists."""
+        ...
+
+    def main_ended(self, loop: SimulatedLoop) -> None:
+        """The program has ended, and what it leaves is about to be cancelled.
+
+        What was about to end by itself has been given the time for that.
+        """
+        ...
+
+    def take(self) -> Sequence[Finding]:
+        """The run is over, its loop closed: the findings that fail it."""
+        ...
+
+
 class Run(NamedTuple):
     """What came of one run.
 
@@ -73,6 +94,7 @@ class Run(NamedTuple):
         steps_until_end: how many of them there were when the program had ended or failed.
         waiting: who waited for whom when nothing could happen any more; else None.
         depends_on_threads: whether threads have called in that the schedule knows nothing of.
+        findings: what was found that fails it, whether it has failed by itself or not.
     """
 
     result: Any
@@ -83,6 +105,7 @@ class Run(NamedTuple):
     steps_until_end: int
     waiting: AwaitGraph | None
     depends_on_threads: bool
+    findings: Sequence[Finding] = ()
 
     def schedule(self, rules: Rules) -> Schedule:
         """The schedule of the run."""
@@ -97,7 +120,8 @@ def simulate(
     rules: Rules,
     *,
     is_traced: bool = False,
-    watch: Watch | None = None,
+    choices: Watch | None = None,
+    watch: RunWatch | None = None,
     real_seconds: float | None = None,
 ) -> Run:
     """Run a program once; nothing that it raises escapes.
@@ -107,7 +131,8 @@ def simulate(
         chooser: decides its schedule; its run has been started.
         rules: what holds for it.
         is_traced: whether its steps are recorded.
-        watch: tells which of these steps were chosen; None if nobody knows.
+        choices: tells which of these steps were chosen; None if nobody knows.
+        watch: looks at the run; None if nobody does.
         real_seconds: how long it may take, in real seconds; None for no limit.
     """
     quiet: list[AwaitGraph] = []
@@ -129,29 +154,40 @@ def simulate(
         wall=FollowingWall(START, _DATE) if rules.wall else NO_WALL,
         on_quiet=on_quiet,
     )
+    loop.name = _name_of(main)
     if rules.debug is not None:
         loop.set_debug(rules.debug)
     attach = getattr(chooser, "attach", None)
     if attach is not None:
         attach(loop)
-    tracer = Tracer(loop, watch) if is_traced else None
+    tracer = Tracer(loop, choices) if is_traced else None
     result = error = waiting = None
+    if watch is not None:
+        watch.begin(loop)
     with no_collection(), seeded_randomness(rules.seed), _asyncio_compat.sets_in_order():
         try:
-            loop.main_task = task = loop.create_task(main())
-            result = loop.run_until_complete(task)
+            loop.main_task = loop.create_task(main())
+            result = loop.run_until_complete(loop.main_task)
         except BaseException as raised:
             error = raised
             if isinstance(error, DeadlockError):
                 waiting = quiet[0] if quiet else await_graph.snapshot(asyncio.all_tasks(loop))
                 error = _explained(main, waiting)
+            elif isinstance(error, PhaseTimeout):
+                graph = await_graph.snapshot(asyncio.all_tasks(loop))
+                error.add_note(diagnosis.explain(graph, main=None, folder=Path.cwd()))
             elif isinstance(error, (ReplayMismatch, InvalidSetting)):
                 loop.choose_by(Fifo())
         steps_until_end = len(tracer.steps) if tracer is not None else 0
-        error = _end(loop, error)
+        error = _end(loop, error, watch)
         if tracer is not None:
             tracer.stop()
+        findings = tuple(watch.take()) if watch is not None else ()
+        # Freed at once and not with the loop, so that lists of all tasks stay short.
+        loop.main_task = None
     chooser.end()
+    if findings and error is None:
+        error = found_in_run(findings)
     return Run(
         result,
         error,
@@ -161,6 +197,7 @@ def simulate(
         steps_until_end,
         waiting,
         loop.depends_on_threads,
+        findings,
     )
 
 
@@ -180,15 +217,23 @@ def no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _end(loop: SimulatedLoop, error: BaseException | None) -> BaseException | None:
+def _end(
+    loop: SimulatedLoop, error: BaseException | None, watch: RunWatch | None
+) -> BaseException | None:
     """End everything that is left on a loop, and close it; gives why the run failed."""
     task = loop.main_task
     if task is None:
         loop.close()
         return error
+    loop.end_program()
     loop.allow_more(_STEPS_OF_END, sum(_SECONDS_OF_END), _REAL_SECONDS_OF_END)
+    find_tasks = functools.partial(_asyncio_compat.pending_tasks, loop)
     try:
-        end_loop(loop, lambda: asyncio.all_tasks(loop), _SECONDS_OF_END, lambda: False)
+        if watch is not None and task.done():
+            # As the runner of tests does it.
+            give_turns(loop, find_tasks)
+            watch.main_ended(loop)
+        end_loop(loop, find_tasks, _SECONDS_OF_END, lambda: False)
     except BaseException as raised:
         error = error or raised
         _give_up(loop)

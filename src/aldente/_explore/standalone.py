@@ -11,7 +11,9 @@ from typing import Any, TypeVar
 from aldente._diagnosis import await_graph
 from aldente._diagnosis import deadlock as diagnosis
 from aldente._explore.arguments import check_program, parse_rules
+from aldente._explore.found import note_besides
 from aldente._explore.interrupting import noting_interrupts
+from aldente._explore.rule_watch import RuleWatch, parse_levels_in_runs
 from aldente._explore.simulating import Rules, simulate
 from aldente._loops.simulated.randomness import kept_randomness
 from aldente._loops.virtual.loop import START, VirtualTimeLoop
@@ -52,6 +54,8 @@ def run(
 
     Raises:
         BaseException: what it raised.
+        FoundInRun: in a simulated run a coroutine was never awaited, or a task or callback has
+            raised what nobody awaited.
         OutsideSimulation: a simulated run needs a real socket, process or signal.
         LivelockError: a simulated run did not come to an end.
         DeadlockError: on virtual time, when nothing can happen any more; its notes say who waits
@@ -91,10 +95,11 @@ def _run_simulated(main: Callable[[], Coroutine[Any, Any, T]], rules: Rules) -> 
     chooser = Random(rules.seed)
     chooser.start()
     with kept_randomness(), noting_interrupts() as is_interrupted:
-        run = simulate(main, chooser, rules)
+        run = simulate(main, chooser, rules, watch=RuleWatch(parse_levels_in_runs(None)))
     if is_interrupted():
         raise KeyboardInterrupt
     if run.error is not None:
+        note_besides(run.error, run.findings)
         raise run.error
     result: T = run.result
     return result

@@ -14,4 +14,6 @@ or a function that looks at what is left.
     Which test a loop or task belongs to that outlives it.
 ``watchdog``, ``busy_loop``, ``time_limit``
     The thread that looks at running loops, and what else it looks for.
+``rules``
+    Every rule by its name.
 """

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import traceback
 from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any
 
+from aldente import _asyncio_compat
 from aldente._places import is_users
 from aldente._records import Finding, Rule, SourcePlace
 from aldente.errors import BlockedEnd, PhaseTimeout
@@ -45,6 +47,23 @@ _MEND = (
 )
 
 
+def handle_as_asyncio(loop: asyncio.BaseEventLoop, context: Context) -> None:
+    """Have asyncio's own default handler log what a loop tells, whoever watches it."""
+    inspect.unwrap(asyncio.BaseEventLoop.default_exception_handler)(loop, context)
+
+
+def tell_of_failed(loop: asyncio.AbstractEventLoop) -> None:
+    """Have a loop that is closed tell of the failed tasks of which asyncio would tell later.
+
+    Nobody can ask for their exceptions any more, but a variable may keep them alive.
+    """
+    for task in _asyncio_compat.tasks_with_unseen_exceptions(loop):
+        # Asking for it keeps asyncio from telling of it when the task is freed.
+        message = "Task exception was never retrieved"
+        context = {"message": message, "exception": task.exception(), "future": task}
+        loop.call_exception_handler(context)
+
+
 class Watch:
     """Sees what the exception handlers of event loops receive.
 
@@ -74,6 +93,7 @@ class Watch:
             original(self, context)
 
         receive = self.receive
+        vars(default_exception_handler)["__wrapped__"] = original
         asyncio.BaseEventLoop.default_exception_handler = (  # type: ignore[method-assign]
             default_exception_handler
         )
@@ -89,15 +109,7 @@ class Watch:
 
     def receive(self, loop: asyncio.AbstractEventLoop, context: Context) -> None:
         """Report what the exception handler of a loop has received, if it is a finding."""
-        error = context.get("exception")
-        if isinstance(error, (KeyboardInterrupt, SystemExit, PhaseTimeout, BlockedEnd)):
-            # The former have gone through the loop and ended its run; the latter is aldente's own.
-            return
-        finding = (
-            self._find_other(context)
-            if error is None or isinstance(error, asyncio.CancelledError)
-            else finding_of(error, context)
-        )
+        finding = find(context) or (self._find_other(context) if _is_other(context) else None)
         if finding is not None:
             future = context.get("future") or context.get("task")
             # Libraries tell of objects of their own, which know their loop.
@@ -105,8 +117,13 @@ class Watch:
             self._report(finding._replace(made_by=made_by))
 
 
-def finding_of(error: BaseException, context: Context) -> Finding:
-    """The finding for an exception that an exception handler has received."""
+def find(context: Context) -> Finding | None:
+    """The finding for what an exception handler has received; None if it is no exception."""
+    error = context.get("exception")
+    # Some have gone through the loop and ended its run; others are aldente's own.
+    is_told = isinstance(error, (KeyboardInterrupt, SystemExit, PhaseTimeout, BlockedEnd))
+    if error is None or is_told or isinstance(error, asyncio.CancelledError):
+        return None
     return Finding(
         RULE.name,
         f"{_summary(error)}, {_origin(context)}.",
@@ -114,6 +131,12 @@ def finding_of(error: BaseException, context: Context) -> Finding:
         _place_of(error.__traceback__),
         details=tuple(_users_lines(error)),
     )
+
+
+def _is_other(context: Context) -> bool:
+    """Whether an exception handler was told of something that is no exception."""
+    error = context.get("exception")
+    return error is None or isinstance(error, asyncio.CancelledError)
 
 
 def _summary(error: BaseException) -> str:

@@ -16,8 +16,8 @@
     Turns Ctrl-C into a cancellation while a loop runs.
 ``other_threads``
     What is known of the threads beside that of a loop.
-``settling``
-    Waits for what code under test does by itself.
+``settling``, ``settled``
+    Waits for what code under test does by itself, on loops that know when nothing more happens.
 ``virtual``
     The loop of virtual time, and its clock.
 ``simulated``

@@ -8,7 +8,7 @@ import linecache
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, overload
 
-from aldente._loops.virtual.loop import VirtualTimeLoop
+from aldente._loops.settled import SettlingLoop
 from aldente._settings import parse_duration, parse_seconds
 from aldente.errors import InvalidSetting, NeverTrue, RealTimeError
 
@@ -30,14 +30,15 @@ async def settle() -> None:
     ...     results.append("at once")
     ...     await asyncio.sleep(1)
     ...     results.append("later")
+    >>> from aldente._loops.virtual.loop import VirtualTimeLoop
     >>> with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
     ...     runner.run(main())
     ['at once']
     """
     loop = asyncio.get_running_loop()
-    if not isinstance(loop, VirtualTimeLoop):
+    if not isinstance(loop, SettlingLoop):
         raise RealTimeError("aldente.settle()", type(loop).__name__)
-    await loop.when_settled()
+    await loop.settled()
 
 
 @overload
@@ -65,6 +66,7 @@ async def eventually(predicate: Callable[[], Any], within: float = 5.0, every: f
     >>> async def main():
     ...     started = asyncio.get_running_loop().time()
     ...     return await eventually(lambda: asyncio.get_running_loop().time() >= started + 3)
+    >>> from aldente._loops.virtual.loop import VirtualTimeLoop
     >>> with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
     ...     runner.run(main())
     True

@@ -12,11 +12,15 @@
     What makes the loop: by mark and by hook.
 ``virtual_time``, ``time_checks``
     The marks of virtual time, and where it can't be had.
+``explore_options``, ``exploring``
+    The options of exploration; tests that are run under many schedules.
 ``running``
     Everything that imports asyncio, hence imported with the first async test or fixture: the
     runners of a session, async tests and async fixtures made synchronous.
 ``findings``
     What the rules have found: collected while tests run, charged to them, and shown.
+``fixture_places``
+    Where a fixture is defined.
 ``outcomes``, ``tracebacks``, ``refusals``, ``strict_mode``
     What the user sees when a test fails, skips or can't be run.
 ``pytest_asyncio``, ``drop_in``, ``decorated_fixtures``, ``policy_fixture``, ``looptime``

@@ -9,6 +9,7 @@ from collections.abc import Generator
 
 import pytest
 
+from aldente._plugin.exploring.explored import explored_test
 from aldente._plugin.items import is_own_async_test
 from aldente._plugin.running import tests
 
@@ -18,7 +19,13 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
     __tracebackhide__ = True
     if not is_own_async_test(pyfuncitem):
         return (yield)
-    restore = tests.make_synchronous(pyfuncitem)
+    explored = explored_test(pyfuncitem)
+    if explored is not None:
+        from aldente._plugin.exploring import tests as explored_tests
+
+        restore = explored_tests.make_synchronous(pyfuncitem, explored)
+    else:
+        restore = tests.make_synchronous(pyfuncitem)
     try:
         return (yield)
     finally:

@@ -6,8 +6,11 @@ from collections.abc import Sequence
 
 import pytest
 
+import aldente
 from aldente._plugin import items, loop_factories, looptime, marks, time_checks
+from aldente._plugin.exploring import explored
 from aldente._plugin.findings.hooks import hooks_of
+from aldente._plugin.options import settings_of
 
 _ASYNC_CALLS = "aldente-async-calls"
 
@@ -18,6 +21,12 @@ def prepare(tests: Sequence[pytest.Item], config: pytest.Config) -> None:
     When there are async tests, what runs them is registered.
     """
     has_looptime = looptime.is_there(config)
+    # An attribute of the package from when it is first used.
+    has_explored = "explore" in vars(aldente) or settings_of(config).replay is not None
+    if has_explored:
+        from aldente._plugin.exploring import hooks as exploring
+
+        exploring.register(config)
     has_async_tests = False
     for test in tests:
         if items.add_mark_in_auto_mode(test):
@@ -27,7 +36,9 @@ def prepare(tests: Sequence[pytest.Item], config: pytest.Config) -> None:
             if in_vain is not None:
                 hooks_of(config).marked_in_vain[test.nodeid] = in_vain
         loop_factories.request_factory_first(test)
-        if has_looptime:
+        if has_explored:
+            explored.note_if_explored(test)
+        if has_looptime and explored.explored_test(test) is None:
             looptime.request_runner_first(test)
     hooks_of(config).watch_also(tests)
     time_checks.register_if_needed(config)

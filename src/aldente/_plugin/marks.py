@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from aldente._plugin import items
+from aldente._plugin.exploring.explored import is_marked_itself
 from aldente._plugin.findings.allowing import has_timeout
 from aldente._records import LoopScope
 from aldente._settings import parse_loop_scope
@@ -27,7 +28,8 @@ def register(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
         "aldente(...): made by aldente.allow(rule, ...), aldente.rule(name, level) and "
-        "aldente.timeout(seconds).",
+        "aldente.timeout(seconds), aldente.virtual_time, aldente.real_time and "
+        "aldente.explore(...).",
     )
 
 
@@ -40,6 +42,11 @@ def marked_in_vain(item: pytest.Item) -> str | None:
             f"The test {item} is marked with '@pytest.mark.asyncio' but it is not an async "
             "function. Please remove the asyncio mark. If the test is not marked explicitly, check "
             "for global marks applied via 'pytestmark'."
+        )
+    if is_marked_itself(item):
+        return (
+            f"The test {item} is marked with aldente.explore() but it is not an async function, so "
+            "it has no schedules, and is run once. Mend: make it async, or remove the mark."
         )
     if has_timeout(item):
         return (

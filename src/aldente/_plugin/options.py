@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from aldente._plugin import pytest_compat, rule_options, time_options
+from aldente._plugin import explore_options, pytest_compat, rule_options, time_options
 from aldente._settings import (
     Settings,
     find_misspelt,
@@ -50,6 +50,7 @@ def add_options(parser: pytest.Parser) -> None:
     )
     rule_options.add_options(parser)
     time_options.add_options(parser)
+    explore_options.add_options(parser)
     group = parser.getgroup("asyncio")
     _add_option(
         group,
@@ -133,6 +134,7 @@ def _read_settings(config: pytest.Config) -> Settings:
         ),
         **rule_options.read(config),
         **time_options.read(config),
+        **explore_options.read(config),
     )
 
 

@@ -27,6 +27,11 @@ def unwrapped(error: BaseException) -> BaseException:
     return error
 
 
+def is_no_failure(error: BaseException) -> bool:
+    """Whether an exception ends the session, skips the test, or fails it as expected."""
+    return isinstance(unwrapped(error), (*_ENDS_SESSION, *_SETS_OUTCOME))
+
+
 def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
     leaves: list[BaseException] = []
     for error in group.exceptions:

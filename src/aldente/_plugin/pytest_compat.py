@@ -5,11 +5,13 @@ Each use says why there is no public way and on which versions it was checked.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import pytest
 from _pytest.fixtures import get_scope_node, get_scope_package, resolve_fixture_function
+from _pytest.logging import caplog_handler_key
 from _pytest.outcomes import Failed
 from _pytest.scope import Scope
 
@@ -109,8 +111,7 @@ def add_fixture(metafunc: pytest.Metafunc, name: str) -> None:
 
 def used_so_far(item: pytest.Item) -> Iterable[FixtureDef]:
     """The definitions of the fixtures set up for a test. Checked on pytest 8.4 and 9.2."""
-    request = getattr(item, "_request", None)
-    return request._fixture_defs.values() if request else ()
+    return used_so_far_by_name(item).values()
 
 
 def node_of_fixture_scope(
@@ -247,3 +248,126 @@ def excinfo_of_failure(message: str) -> pytest.ExceptionInfo[BaseException]:
         raise Failed(message, pytrace=False)
     except Failed as failure:
         return pytest.ExceptionInfo.from_exception(failure)
+
+
+def cache_value(fixturedef: FixtureDef, value: object) -> None:
+    """Have a fixture that is set up give another value from now on.
+
+    Checked on pytest 8.4 and 9.2, where ``cached_result`` is (value, cache key, failure).
+    """
+    if fixturedef.cached_result is not None:
+        fixturedef.cached_result = (value, fixturedef.cached_result[1], None)
+
+
+def note_value(item: pytest.Item, fixturedef: FixtureDef, value: object) -> None:
+    """Keep the value of a fixture with the arguments of a test, if it has it as an argument.
+
+    ``funcargs`` is documented on the request only. Checked on pytest 8.4 and 9.2.
+    """
+    arguments = getattr(item, "funcargs", {})
+    if fixturedef.argname in arguments:
+        arguments[fixturedef.argname] = value
+
+
+def count_of_finalizers(fixturedef: FixtureDef) -> int:
+    """How many finalizers a fixture has. Checked on pytest 8.4 and 9.2."""
+    return len(fixturedef._finalizers)
+
+
+def take_finalizer(fixturedef: FixtureDef, count: int) -> Callable[[], object] | None:
+    """The last finalizer of a fixture, taken away; None when there are no more than so many.
+
+    Checked on pytest 8.4 and 9.2.
+    """
+    finalizers = fixturedef._finalizers
+    return finalizers.pop() if len(finalizers) > count else None
+
+
+def forget_fixture(item: pytest.Item, fixturedef: FixtureDef) -> None:
+    """Have a fixture be set up anew when a test asks for it by its name once more.
+
+    Checked on pytest 8.4 and 9.2, where a request looks into ``_fixture_defs`` first.
+    """
+    definitions: Any = used_so_far_by_name(item)
+    if definitions.get(fixturedef.argname) is fixturedef:
+        del definitions[fixturedef.argname]
+
+
+def used_so_far_by_name(item: pytest.Item) -> dict[str, FixtureDef]:
+    """The definitions of the fixtures set up for a test. Checked on pytest 8.4 and 9.2."""
+    request = getattr(item, "_request", None)
+    definitions: dict[str, FixtureDef] = request._fixture_defs if request else {}
+    return definitions
+
+
+def renew_instance(item: pytest.Item) -> None:
+    """Make a test that is a method belong to a new instance of its class.
+
+    pytest makes one for each test, kept in ``_instance``. Checked on pytest 8.4 and 9.2.
+    """
+    if isinstance(item.parent, pytest.Class):
+        parent: Any = item.parent
+        item._instance = parent.newinstance()  # type: ignore[attr-defined]
+
+
+def stashed(item: pytest.Item) -> dict[Any, Any]:
+    """All that is kept with a test under any key. Checked on pytest 8.4 and 9.2.
+
+    The tear-down of some fixtures, such as ``tmp_path``, removes what their set-up needs.
+    """
+    storage: dict[Any, Any] = item.stash._storage
+    return storage
+
+
+def forget_logs(item: pytest.Item) -> None:
+    """Forget what a phase of a test has logged so far, for its report and for caplog.
+
+    ``caplog.clear`` keeps the list of records, and knows nothing of the report's. Checked on pytest
+    8.4 and 9.2.
+    """
+    handler = item.stash.get(caplog_handler_key, None)
+    if handler is not None:
+        handler.reset()
+    plugin: Any = item.config.pluginmanager.get_plugin("logging-plugin")
+    if plugin is not None:
+        plugin.report_handler.reset()
+
+
+def take_output(config: pytest.Config) -> tuple[str, str]:
+    """What was captured of standard output and standard error since the last time, taken away.
+
+    ``capsys`` and ``capfd`` read likewise, but only while they are fixtures of a test. Checked on
+    pytest 8.4 and 9.2.
+    """
+    manager: Any = config.pluginmanager.get_plugin("capturemanager")
+    if manager is None or not manager.is_globally_capturing():
+        return "", ""
+    output, errors = manager.read_global_capture()
+    return output, errors
+
+
+def write_raw(config: pytest.Config, text: str) -> None:
+    """Write to the terminal in the middle of a test, for what is taken back again.
+
+    The writer must not notice, as it knows where in the line it is. What is written then is
+    captured but for ``global_and_fixture_disabled``, which live logs use. Checked on pytest 8.4 and
+    9.2.
+    """
+    file: Any = config.get_terminal_writer()._file
+    manager: Any = config.pluginmanager.get_plugin("capturemanager")
+    with contextlib.nullcontext() if manager is None else manager.global_and_fixture_disabled():
+        file.write(text)
+        file.flush()
+
+
+def room_in_line(config: pytest.Config) -> int:
+    """How many characters fit into the current line of the terminal; 0 when it is no terminal.
+
+    Checked on pytest 8.4 and 9.2.
+    """
+    writer: Any = config.get_terminal_writer()
+    reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or not reporter.isatty:
+        return 0
+    room: int = writer.fullwidth - writer.width_of_current_line - 1
+    return max(room, 0)

@@ -183,7 +183,7 @@ def explain(config: pytest.Config) -> int | None:
     if not one and not config.getoption("aldente_rules"):
         return None
     from aldente._diagnosis import findings
-    from aldente._plugin.findings import rules
+    from aldente._guards import rules
     from aldente._plugin.options import settings_of
     from aldente._settings import parse_rule
 

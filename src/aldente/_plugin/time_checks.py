@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import aldente
+from aldente._plugin.exploring.explored import explored_test
 from aldente._plugin.items import is_own_async_test
 from aldente._plugin.mark_like import MARK
 from aldente._plugin.options import settings_of
@@ -34,7 +35,7 @@ def is_registered(config: pytest.Config) -> bool:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    if not is_own_async_test(item):
+    if not is_own_async_test(item) or explored_test(item) is not None:
         return
     time = time_of(item)
     if time.is_virtual:

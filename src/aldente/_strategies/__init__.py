@@ -25,6 +25,8 @@ What they use:
 
 ``switches``
     Counts context switches away from stock order.
+``seldom``
+    When something happens that seldom should, such as a cancellation.
 ``climbing``, ``unseen``, ``novelty``, ``lines``
     Changes schedules that were new; knows those that were tried; tells what was new in a run, by
     its steps and by the lines that it has reached.

@@ -106,6 +106,8 @@ class Auto:
     @property
     def coverage(self) -> str:
         """What was tried, in words."""
-        if self.is_exhaustive:
-            return f"All {self._runs:,} schedules were tried; there are no others."
-        return ""
+        if not self.is_exhaustive:
+            return ""
+        if self._runs == 1:
+            return "There is one schedule only."
+        return f"All {self._runs:,} schedules were tried; there are no others."

@@ -9,6 +9,9 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
+from aldente._loops.simulated.choosing import Options
+from aldente._strategies.seldom import SeldomChoices
+
 # How many schedules are kept of those that hold a record, and of the others.
 _MOST_RECORDS = 32
 _MOST_OTHERS = 128
@@ -31,6 +34,7 @@ class Climbing:
         self._leaving = 0
         self._tail = "random"
         self._rate = 0.0
+        self._seldom = SeldomChoices(seed)
 
     def keep(self, choices: Sequence[int], *, is_record: bool) -> None:
         """A run was new.
@@ -48,6 +52,7 @@ class Climbing:
     def start(self) -> bool:
         """There is always another run."""
         draw = self._random.random
+        self._seldom.start()
         self._position = 0
         self._model = self._pick()
         length = len(self._model)
@@ -73,20 +78,29 @@ class Climbing:
             return records[-1 - age]
         return self._random.choice(others) if others else ()
 
-    def choose(self, count: int, options: object) -> int:
+    def choose(self, count: int, options: Options) -> int:
         """As the schedule that is kept, or another way."""
+        is_seldom = count == 2 and options.is_seldom
+        seldom = self._seldom.choose() if is_seldom else 0
         position = self._position
         self._position = position + 1
         draw = self._random.random
         if position >= len(self._model):
-            return 0 if self._tail == "stock" else int(draw() * count)
+            return self._beyond(count, is_seldom, seldom)
         old = min(self._model[position], count - 1)
         if position == self._leaving or (self._rate and draw() < self._rate):
             other = int(draw() * (count - 1))
             return other + (other >= old)
         if position < self._leaving or self._tail == "model":
             return old
-        return 0 if self._tail == "stock" else int(draw() * count)
+        return self._beyond(count, is_seldom, seldom)
+
+    def _beyond(self, count: int, is_seldom: bool, seldom: int) -> int:
+        """What it does where it follows no schedule any more."""
+        if self._tail == "stock":
+            return 0
+        return seldom if is_seldom else int(self._random.random() * count)
 
     def end(self) -> None:
-        """Do nothing; `keep` is told what is worth it."""
+        """Learn how often something might have happened; `keep` is told what is worth it."""
+        self._seldom.end()

@@ -7,8 +7,9 @@ independent of any other; except for callbacks that only count (`asyncio.gather`
 have one for each task, and only the last one matters).
 
 Where a turn of the loop begins depends on that order as well. It matters when the program sets
-timers for a time that has come, or ends while others are ready. Then, and with threads, nothing
-that was said about independence before can be relied on.
+timers for a time that has come, or ends while others are ready. And an invariant sees what is
+between two steps. Then, and with threads, nothing that was said about independence before can be
+relied on.
 """
 
 from __future__ import annotations
@@ -183,7 +184,8 @@ class StepObserver:
             return
         after = self._loop.facts()
         is_late = after.is_overdue or any(isinstance(each, Sleep) for each in after.plain)
-        if is_late or self._recorder.is_misled or self._loop.depends_on_threads:
+        is_looked_at = self._loop.is_checked or after.has_guests
+        if is_late or is_looked_at or self._recorder.is_misled or self._loop.depends_on_threads:
             self._on_doubt()
         if step.is_wild or code.is_wild:
             effects = ANYTHING

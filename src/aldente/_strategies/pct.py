@@ -13,6 +13,7 @@ import random
 from collections.abc import Hashable
 
 from aldente._loops.simulated.choosing import Options
+from aldente._strategies.seldom import SeldomChoices
 
 _DEPTHS = 5
 
@@ -43,10 +44,12 @@ class Pct:
         self._priorities: dict[Hashable, float] = {}
         self._yields = 0
         self._last: Hashable = None
+        self._seldom = SeldomChoices(seed)
 
     def start(self) -> bool:
         """There is always another run."""
         self._priorities.clear()
+        self._seldom.start()
         self._position = 0
         self._lowest = 0.0
         self._last, self._yields = None, 0
@@ -57,6 +60,8 @@ class Pct:
 
     def choose(self, count: int, options: Options) -> int:
         """The task with the highest priority."""
+        if options.is_of_values:
+            return self._value(count, options)
         position = self._position
         self._position = position + 1
         if self._is_first:
@@ -75,6 +80,11 @@ class Pct:
         self._last = keys[best]
         return best
 
+    def _value(self, count: int, options: Options) -> int:
+        """Any value; nobody goes on with it, so there is no priority."""
+        option = self._seldom.choose() if options.is_seldom else self._random.randrange(count)
+        return 0 if self._is_first else option
+
     def _highest(self, keys: list[Hashable]) -> int:
         priorities, draw = self._priorities, self._random.random
         best, highest = 0, -1e300
@@ -90,3 +100,4 @@ class Pct:
         """Learn how many choices there were."""
         self._is_first = False
         self._length = max(self._length, self._position)
+        self._seldom.end()

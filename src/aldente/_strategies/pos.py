@@ -12,6 +12,7 @@ import random
 from collections.abc import Hashable
 
 from aldente._loops.simulated.choosing import Options, Place
+from aldente._strategies.seldom import SeldomChoices
 
 
 class Pos:
@@ -25,14 +26,20 @@ class Pos:
         self._draw = random.Random(seed).random
         # By who goes on, and where.
         self._priorities: dict[tuple[Hashable, Place], float] = {}
+        self._seldom = SeldomChoices(seed)
 
     def start(self) -> bool:
         """There is always another run."""
         self._priorities.clear()
+        self._seldom.start()
         return True
 
     def choose(self, count: int, options: Options) -> int:
         """The step with the highest priority."""
+        if options.is_seldom:
+            return self._seldom.choose()
+        if options.is_of_values:
+            return int(self._draw() * count)
         known = self._priorities
         steps = [(options.key(index), options.place(index)) for index in range(count)]
         # What is ready no more was taken without a choice.
@@ -47,4 +54,5 @@ class Pos:
         return chosen
 
     def end(self) -> None:
-        """Do nothing."""
+        """Learn how often something might have happened that seldom should."""
+        self._seldom.end()

@@ -32,6 +32,8 @@ class SwitchCounter:
     def free(self, options: Options) -> list[int]:
         """The options that are no switch: the oldest, the oldest not held, the same task again."""
         count = len(options)
+        if options.is_of_values:
+            return [0]
         found = {0, next((n for n in range(count) if not self._is_held(n, options)), 0)}
         keys = options.keys() if self._ahead is not None else []
         if self._ahead in keys:
@@ -40,6 +42,9 @@ class SwitchCounter:
 
     def note(self, choice: int, options: Options) -> bool:
         """An option was chosen; whether that is a switch."""
+        if options.is_of_values:
+            self.total += choice != 0
+            return choice != 0
         key = options.key(choice)
         is_switch = (
             choice != 0

@@ -23,8 +23,11 @@ if TYPE_CHECKING:
     )
     from aldente.errors._of_ending import BlockedEnd, StuckShutdown, StuckTasks
     from aldente.errors._of_simulation import (
+        FoundInRun,
         InvalidToken,
+        InvariantBroken,
         LivelockError,
+        NotSimulated,
         OutsideSimulation,
         ReplayMismatch,
     )
@@ -44,9 +47,11 @@ __all__ = [
     "FixtureCancelled",
     "FixtureEnded",
     "FixtureYieldError",
+    "FoundInRun",
     "ImpossibleLoopScope",
     "InvalidSetting",
     "InvalidToken",
+    "InvariantBroken",
     "LivelockError",
     "MissingExtra",
     "NeverTrue",
@@ -55,6 +60,7 @@ __all__ = [
     "NoSuchModule",
     "NoSuchTarget",
     "NotHeld",
+    "NotSimulated",
     "OutsideSimulation",
     "PatchedElsewhere",
     "PhaseTimeout",
@@ -174,30 +180,33 @@ class ImpossibleLoopScope(AldenteError):
 
 
 class FixtureYieldError(AldenteError):
-    """An async generator fixture yielded no value, or more than one.
+    """A generator fixture yielded no value, or more than one.
 
     Args:
         fixture: the fixture, with its file and line.
         yields: how often it yielded: 0, or 2 for "more than once".
+        is_async: whether it is an async generator.
 
     >>> print(FixtureYieldError("'database' (conftest.py:7)", 0).yields)
     0
     """
 
-    def __init__(self, fixture: str, yields: int) -> None:
+    def __init__(self, fixture: str, yields: int, is_async: bool = True) -> None:
         self.fixture = fixture
         self.yields = yields
-        super().__init__(fixture, yields)
+        self.is_async = is_async
+        super().__init__(fixture, yields, is_async)
 
     def __str__(self) -> str:
+        name = f"{'Async fixture' if self.is_async else 'Fixture'} {self.fixture}"
         if self.yields == 0:
             return (
-                f"Async fixture {self.fixture} did not yield a value: it returned before its "
+                f"{name} did not yield a value: it returned before its "
                 "'yield'.\n"
                 "Mend: make every path through its set-up reach the 'yield', or raise."
             )
         return (
-            f"Async fixture {self.fixture} has more than one 'yield': it yielded again during "
+            f"{name} has more than one 'yield': it yielded again during "
             "tear-down.\n"
             "The first 'yield' hands over the value; what follows it is tear-down and must end.\n"
             "Mend: yield once. For several values use 'params' or yield a tuple."
@@ -329,7 +338,9 @@ _LATER = {
     "StuckTasks": "_of_ending",
     "DoubleMisused": "_of_doubles",
     "EndlessTimeError": "_of_time",
+    "FoundInRun": "_of_simulation",
     "InvalidToken": "_of_simulation",
+    "InvariantBroken": "_of_simulation",
     "LivelockError": "_of_simulation",
     "MissingExtra": "_of_time",
     "NeverTrue": "_of_time",
@@ -338,6 +349,7 @@ _LATER = {
     "NoSuchModule": "_of_doubles",
     "NoSuchTarget": "_of_doubles",
     "NotHeld": "_of_doubles",
+    "NotSimulated": "_of_simulation",
     "OutsideSimulation": "_of_simulation",
     "PatchedElsewhere": "_of_doubles",
     "RealTimeError": "_of_time",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from aldente.errors import AldenteError
 
@@ -115,6 +116,82 @@ class InvalidToken(AldenteError, ValueError):
         return (
             f"{shown} is no token of a schedule. {self.reason}\n"
             "Mend: copy the token as it was printed, all of it."
+        )
+
+
+class FoundInRun(AldenteError):
+    """A simulated run in which a rule has found something that fails it, as it fails a test.
+
+    Args:
+        findings: what was found, each with its ``rule``, ``what``, ``mend`` and ``place``.
+        texts: all that is to be said of it.
+
+    >>> FoundInRun([], ["never-awaited: the coroutine 'fetch' was never awaited."])
+    FoundInRun("never-awaited: the coroutine 'fetch' was never awaited.")
+    """
+
+    def __init__(self, findings: Sequence[Any], texts: Sequence[str]) -> None:
+        self.findings = tuple(findings)
+        self.texts = tuple(texts)
+        super().__init__(self.findings, self.texts)
+
+    def __str__(self) -> str:
+        return "\n\n".join(self.texts)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self).splitlines()[0]!r})"
+
+
+class InvariantBroken(AldenteError, AssertionError):
+    """What was to hold after every step of a simulated run holds no longer.
+
+    Args:
+        check: the name of the function that was asked, and returned False.
+        place: its file and line; empty when none is known.
+        after: whose step it was after which it was asked, in words.
+
+    >>> InvariantBroken("no_overdraft", "app.py:3", "the task 'pay'").after
+    "the task 'pay'"
+    """
+
+    def __init__(self, check: str, place: str, after: str) -> None:
+        self.check = check
+        self.place = place
+        self.after = after
+        super().__init__(check, place, after)
+
+    def __str__(self) -> str:
+        where = f" ({self.place})" if self.place else ""
+        return (
+            f"The invariant {self.check}{where} does not hold any more: it returned False after a "
+            f"step of {self.after}.\n"
+            "Whoever goes on now sees that state, and so may any task in production.\n"
+            "Mend: have the state changed without an await in between, or under a lock that the "
+            "invariant asks for too; 'assert' inside the check tells which part of it is broken."
+        )
+
+
+class NotSimulated(AldenteError, RuntimeError):
+    """Something was asked for that only a simulated run can give.
+
+    Args:
+        function: the name of aldente's function.
+        needs: what it would need, as a sentence.
+
+    >>> NotSimulated("invariant", "It looks after every step.").function
+    'invariant'
+    """
+
+    def __init__(self, function: str, needs: str) -> None:
+        self.function = function
+        self.needs = needs
+        super().__init__(function, needs)
+
+    def __str__(self) -> str:
+        return (
+            f"aldente.{self.function}() was called outside of a simulated run. {self.needs}\n"
+            "Mend: call it in an explored test, or in a program that aldente.search(main) or "
+            "aldente.run(main, seed=1) runs; elsewhere, assert where it matters."
         )
 
 

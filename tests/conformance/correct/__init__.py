@@ -4,6 +4,7 @@ None of them may fail under any schedule. They assert for themselves.
 """
 
 from tests.conformance.correct import (
+    of_cancellation,
     of_primitives,
     of_queues_and_streams,
     of_tasks,
@@ -16,6 +17,7 @@ from tests.conformance.correct.table import PROGRAMS, Program, programs_for_this
 __all__ = [
     "PROGRAMS",
     "Program",
+    "of_cancellation",
     "of_primitives",
     "of_queues_and_streams",
     "of_tasks",

@@ -6,6 +6,7 @@ A map of the code, each module using only those above it:
 - `validation`: checks of the arguments callers give.
 - `sources`: what the text of a source means.
 - `results`: what a batch gives back for each source.
+- `cancellation`: work that is not given up half-way.
 - `drivers`: one database system each, SQLite and PostgreSQL.
 - `database`: the client that connects, queries and disconnects.
 - `api`: one request over HTTP.

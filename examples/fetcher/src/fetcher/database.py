@@ -5,6 +5,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+from fetcher.cancellation import see_through
 from fetcher.drivers.driver import Driver, Row
 from fetcher.drivers.postgres import PostgresDriver
 from fetcher.drivers.sqlite import SqliteDriver
@@ -64,7 +65,14 @@ class DatabaseClient:
                 self._connected = True
 
     async def disconnect(self) -> None:
-        """Disconnect, once the query that is running is done; do nothing when not connected."""
+        """Disconnect, once the query that is running is done; do nothing when not connected.
+
+        This is seen through when it is cancelled, also while it waits: who left would be the last
+        who could disconnect.
+        """
+        await see_through(self._disconnect())
+
+    async def _disconnect(self) -> None:
         async with self._turn:
             if self._connected:
                 self._connected = False

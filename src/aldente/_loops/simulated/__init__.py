@@ -4,6 +4,10 @@
     The event loop, as its users see it: tasks, time, budgets, threads.
 ``ready``, ``turns``
     Its inside: what is ready and what is to happen later; who is next, and when time passes.
+``explored``, ``inside``
+    What a program says to whoever explores it, and the functions by which it does.
+``cancelling``, ``checking``
+    Cancellations that come from nowhere; what has to hold after every step.
 ``choosing``
     Who chooses, and what is known about the options.
 ``tasks``
@@ -18,8 +22,8 @@
     Connections in memory.
 ``randomness``
     Has the randomness of a program follow from a seed.
-``livelock``, ``tracing``
-    What keeps a loop busy; all steps of a run.
+``livelock``, ``real_time``, ``tracing``
+    What keeps a loop busy; how long a run may take; all steps of a run.
 
 The rules behind it: what a schedule may do is what asyncio could do if awaits took other times.
 Whatever is ordered is ordered by numbers in the order of creation; nothing here goes through a set;

@@ -19,6 +19,7 @@ class Kind(enum.Enum):
     END_JOB = "end a job"
     TIME = "let time pass"
     PICK = "pick"
+    CANCEL = "cancel"
 
 
 class Option(NamedTuple):
@@ -38,9 +39,10 @@ class Option(NamedTuple):
     woken_by: Any = None
 
 
-# What is ready: the number of plain callbacks that were there before it, what is called, with which
-# context and arguments, and until when it may be held if it has waited, or 0.
-Entry = tuple[int, Any, Any, Any, float]
+# What is ready: the number of plain callbacks that were there before it, infinite if any may be;
+# what is called, with which context and arguments; until when it may be held, or 0 if it has not
+# waited.
+Entry = tuple[float, Any, Any, Any, float]
 
 
 class Options(Sequence[Option]):
@@ -51,9 +53,18 @@ class Options(Sequence[Option]):
     Args:
         entries: what is ready.
         may_time_pass: whether time may pass now.
+
+    Attributes:
+        is_seldom: whether a strategy that draws should seldom choose another option than the first,
+            as there are many such choices in a run, and few of them together make sense.
+        is_of_values: whether it is not about who goes on, so that each option is as near to stock
+            order as the others but the first.
     """
 
     __slots__ = ("_entries", "_may_time_pass")
+
+    is_seldom = False
+    is_of_values = False
 
     def __init__(self, entries: Sequence[Entry], may_time_pass: Callable[[], bool]) -> None:
         self._entries = entries
@@ -147,6 +158,39 @@ class Picks(Options):
     def goes_on_by_itself(self, index: int) -> bool:
         """None does."""
         return False
+
+    def callback(self, index: int) -> object:
+        """Nothing is called."""
+        return self
+
+
+class Values(Picks):
+    """Values of which a program is given one."""
+
+    __slots__ = ()
+
+    is_of_values = True
+
+
+class Seldom(Values):
+    """Whether something happens at an await that seldom does: no, or yes.
+
+    Args:
+        who: what would happen.
+        task: the task that awaits.
+    """
+
+    __slots__ = ("_task",)
+
+    is_seldom = True
+
+    def __init__(self, who: str, task: asyncio.Task[Any]) -> None:
+        super().__init__(2, who)
+        self._task = task
+
+    def place(self, index: int) -> Place:
+        """Where the task stands."""
+        return (self._who, index, *_place_of(self._task))
 
 
 def _place_of(task: Any) -> Place:

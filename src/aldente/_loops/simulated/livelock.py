@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import collections
+from pathlib import Path
 from typing import Any
 
 from aldente import _asyncio_compat
 from aldente._loops.virtual.timers import place_in
+from aldente._records import SourcePlace
 
 # How many steps are looked at.
 _STEPS = 1_000
@@ -16,6 +18,7 @@ class Busy:
     """Counts for a while who takes the steps."""
 
     def __init__(self) -> None:
+        self._folder = Path.cwd()
         self._counts: collections.Counter[tuple[str, str]] = collections.Counter()
 
     @property
@@ -29,7 +32,10 @@ class Busy:
         if task is None:
             self._counts["a callback", getattr(callback, "__qualname__", repr(callback))] += 1
         else:
-            self._counts[repr(task.get_name()), str(place_in(task) or "")] += 1
+            place = place_in(task)
+            if place is not None:
+                place = SourcePlace.relative_to(place.path, place.line, self._folder)
+            self._counts[repr(task.get_name()), str(place or "")] += 1
 
     def lines(self) -> list[str]:
         """A line for each that took steps, those with the most first."""

@@ -9,18 +9,19 @@ import threading
 import warnings
 from collections.abc import Callable
 from contextvars import Context
-from time import monotonic
 from typing import Any
 
 from aldente import _asyncio_compat
-from aldente._asyncio_compat.stepping import SLEEP_CODE, frame_at
-from aldente._loops.simulated.choosing import Chooser, Picks
+from aldente._asyncio_compat.stepping import SLEEP_CODE, WAKE_SLEEPER, frame_at
+from aldente._loops.settled import SettlingLoop
+from aldente._loops.simulated.choosing import Chooser
+from aldente._loops.simulated.explored import ExploredLoop
 from aldente._loops.simulated.foreign import ForeignThreads
 from aldente._loops.simulated.livelock import Busy
 from aldente._loops.simulated.outside import NoOutside
 from aldente._loops.simulated.ready import START, OutsideHandle
+from aldente._loops.simulated.real_time import RealTime
 from aldente._loops.simulated.tasks import SimulatedFuture, SimulatedTask
-from aldente._loops.simulated.turns import ChoosingLoop
 from aldente._loops.simulated.workers import Workers
 from aldente._loops.virtual.timers import pending_timers
 from aldente._loops.virtual.wall import NO_WALL, Wall
@@ -34,14 +35,11 @@ from aldente.errors import (
     PhaseTimeout,
 )
 
-# After how many steps it is looked again whether real time is over, and who has called in.
-STEPS_UNTIL_LOOK = 1_000
-
 # How many jumps of time without a step of the main task make one look for what it waits for.
 QUIET_JUMPS = 1_000
 
 
-class SimulatedLoop(NoOutside, ChoosingLoop):
+class SimulatedLoop(NoOutside, SettlingLoop, ExploredLoop):
     """An event loop without a world outside, whose schedule somebody chooses.
 
     What a schedule may do is what asyncio could do if awaits took other times: only resumptions of
@@ -61,8 +59,9 @@ class SimulatedLoop(NoOutside, ChoosingLoop):
             whether it is stuck.
 
     Attributes:
-        real_end: when the run has to end, by `time.monotonic`; None for no limit.
+        real_time: how long the run may take by the clock on the wall.
         main_task: the task for which it runs, once somebody has said so.
+        name: what its run is called.
         error: why it was ended before its time; None if it was not.
 
     >>> from aldente._strategies.fifo import Fifo
@@ -84,8 +83,9 @@ class SimulatedLoop(NoOutside, ChoosingLoop):
         on_quiet: Callable[[SimulatedLoop], AldenteError | None] | None = None,
     ) -> None:
         super().__init__(chooser, holds_all=order == "any", slack=slack)
-        self.real_end = None if real_seconds is None else monotonic() + real_seconds
+        self.real_time = RealTime(real_seconds)
         self.main_task: asyncio.Task[Any] | None = None
+        self.name = "the simulated run"
         self.error: AldenteError | None = None
         self._max_steps = max_steps
         self._max_seconds = max_seconds
@@ -96,10 +96,8 @@ class SimulatedLoop(NoOutside, ChoosingLoop):
         self._on_quiet = on_quiet
         self._next_quiet = QUIET_JUMPS
         self._quiet_since = START
-        self._real_seconds = real_seconds or 0.0
         self._limit_time()
         self._busy: Busy | None = None
-        self._hooks: list[Callable[[Any, tuple[Any, ...]], object]] = []
         self._factory: Callable[..., Any] | None = None
         self._simulated_factory: Callable[..., Any] | None = None
         self._foreign = ForeignThreads(self)
@@ -156,6 +154,17 @@ class SimulatedLoop(NoOutside, ChoosingLoop):
 
     # Time.
 
+    def begin_settling(self, future: asyncio.Future[None]) -> None:
+        """Have a future set when the loop is durably blocked; time stands still from now on."""
+        super().begin_settling(future)
+        self._guests += 1
+
+    def end_settling(self, future: asyncio.Future[None]) -> None:
+        """Whoever waited for the future has gone on: let time pass again."""
+        before = len(self._settling)
+        super().end_settling(future)
+        self._guests -= before - len(self._settling)
+
     def run_forever(self) -> None:
         """As asyncio's; the other clocks follow meanwhile."""
         with self._wall:
@@ -191,8 +200,7 @@ class SimulatedLoop(NoOutside, ChoosingLoop):
         self._last_step = self.steps + steps
         self._max_seconds = seconds
         self._end = self._now + seconds
-        self._real_seconds = real_seconds
-        self.real_end = monotonic() + real_seconds
+        self.real_time = RealTime(real_seconds)
         self.error = None
         self._limit = -1
         self._next_quiet = self.jumps + QUIET_JUMPS
@@ -213,7 +221,9 @@ class SimulatedLoop(NoOutside, ChoosingLoop):
             self._take_called_in()
         if not self.is_real_time_over():
             # At every turn once steps are counted by whom.
-            next_look = self.steps + (STEPS_UNTIL_LOOK if self._busy is None else 0)
+            next_look = self.steps + (
+                self.real_time.steps_until_look() if self._busy is None else 0
+            )
             self._limit = min(next_look, max(self._last_step, self.steps))
         if self.error is not None:
             # Once: what follows is the end of what is left.
@@ -227,9 +237,9 @@ class SimulatedLoop(NoOutside, ChoosingLoop):
 
     def is_real_time_over(self) -> bool:
         """Whether its real time is over; it ends with that then."""
-        if self.real_end is None or monotonic() <= self.real_end:
+        if not self.real_time.is_over:
             return False
-        self.fail(PhaseTimeout("the simulated run", self._real_seconds, "still running"))
+        self.fail(PhaseTimeout(self.name, self.real_time.seconds or 0.0, "still running"))
         return True
 
     def _end_of_steps(self) -> None:
@@ -259,40 +269,6 @@ class SimulatedLoop(NoOutside, ChoosingLoop):
         """Nothing can happen any more."""
         self.fail(DeadlockError("the program", 0.0))
 
-    # What is told of its steps.
-
-    def add_hook(self, hook: Callable[[Any, tuple[Any, ...]], object]) -> None:
-        """Have a function called before each step, with what is called and its arguments."""
-        self._hooks.append(hook)
-        self._on_step = self._call_hooks
-
-    def remove_hook(self, hook: Callable[[Any, tuple[Any, ...]], object]) -> None:
-        """Undo `add_hook`."""
-        if hook in self._hooks:
-            self._hooks.remove(hook)
-        self._on_step = self._call_hooks if self._hooks else None
-
-    def _call_hooks(self, callback: Any, args: tuple[Any, ...]) -> None:
-        for hook in list(self._hooks):
-            hook(callback, args)
-
-    def pick(self, count: int, who: str) -> int:
-        """Have something chosen that is no step: one of so many ways to go on.
-
-        Args:
-            count: how many there are.
-            who: whose way it is.
-        """
-        try:
-            index = self._chooser.choose(count, Picks(count, who))
-        except AldenteError as error:
-            # This may be called from a callback, whose exceptions don't end the run.
-            self.fail(error)
-            return 0
-        self.choices.append(index)
-        self.counts.append(count)
-        return index
-
     # Threads.
 
     def call_outside(self, function: Callable[[], object]) -> None:
@@ -313,7 +289,8 @@ class SimulatedLoop(NoOutside, ChoosingLoop):
             await asyncio.sleep(seconds)
             return
         answer = self.create_future()
-        self.call_soon_outside(answer.set_result, None)
+        # Whoever asked may have been cancelled by then.
+        self.call_soon_outside(WAKE_SLEEPER, answer, None)
         await answer
 
     def call_soon_threadsafe(  # type: ignore[override]
@@ -365,6 +342,16 @@ class SimulatedLoop(NoOutside, ChoosingLoop):
         else:
             executor.shutdown(wait=True)
 
+    def job_here(self) -> str:
+        """The function that this thread runs, if it is one of an executor's; else empty."""
+        job = self._workers.job_of_this_thread()
+        return "" if job is None else job.who
+
+    def is_waiting_for_this_thread(self) -> bool:
+        """Whether the current thread does a job of an executor, and the loop waits for it."""
+        job = self._workers.job_of_this_thread()
+        return job is not None and job.has_turn
+
     @property
     def depends_on_threads(self) -> bool:
         """Whether threads have called in that the schedule knows nothing of."""
@@ -388,6 +375,8 @@ class SimulatedLoop(NoOutside, ChoosingLoop):
         is_alone = newest_thread() is foreign.newest_before and not foreign.have_called_in
         if not is_alone and foreign.wait(self.has_nothing_but_threads, self.is_real_time_over):
             self._take_called_in()
+        elif self._guests and self.is_awaited_to_settle:
+            self.tell_settled()
         elif self.error is None:
             self.let_time_pass()
 

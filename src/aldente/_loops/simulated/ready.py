@@ -87,6 +87,8 @@ class Facts(NamedTuple):
         timers: how many timers were ever set.
         jumps: how often time has moved.
         is_overdue: whether a timer was set for a time that has come.
+        has_guests: whether something is ready that is none of the program's, or somebody waits for
+            the loop to settle.
     """
 
     plain: tuple[Any, ...]
@@ -96,6 +98,7 @@ class Facts(NamedTuple):
     timers: int
     jumps: int
     is_overdue: bool
+    has_guests: bool
 
 
 class ReadyLoop(SteppingLoop):
@@ -108,12 +111,15 @@ class ReadyLoop(SteppingLoop):
 
     Attributes:
         jumps: how often time has moved.
+        on_exception: takes what is told to the default exception handler; None leaves it to
+            asyncio's.
     """
 
     def __init__(self, *, holds_all: bool, slack: float) -> None:
         self._is_debugging = False
         super().__init__()
         self.jumps = 0
+        self.on_exception: Callable[[dict[str, Any]], object] | None = None
         self._holds_all = holds_all
         self._slack = slack
         self._now = START
@@ -133,6 +139,7 @@ class ReadyLoop(SteppingLoop):
         # What tasks and futures were given in this run.
         self._numbers = 0
         self._names = 0
+        self._settling: list[asyncio.Future[None]] = []
         # When each task took its last step, by its identity, once time has moved.
         self._last_steps: dict[int, float] = {}
         # How many resumptions are ready that have waited; until when they may be held, all of them
@@ -140,6 +147,10 @@ class ReadyLoop(SteppingLoop):
         self._patient = 0
         self._earliest = math.inf
         self._earliest_count = 0
+        # How much of what is ready is none of the program's; and that and who waits for the loop to
+        # settle together, as hardly any run has either.
+        self._intruders = 0
+        self._guests = 0
 
     def time(self) -> float:
         """Loop time, in seconds; it starts at 100,000."""
@@ -158,6 +169,13 @@ class ReadyLoop(SteppingLoop):
         """As asyncio's."""
         super().set_debug(enabled)
         self._is_debugging = enabled
+
+    def default_exception_handler(self, context: dict[str, Any]) -> None:
+        """As asyncio's, unless somebody else takes what it would log."""
+        if self.on_exception is not None:
+            self.on_exception(context)
+        else:
+            super().default_exception_handler(context)
 
     # What becomes ready.
 
@@ -236,6 +254,42 @@ class ReadyLoop(SteppingLoop):
     def add_option(self, callback: Any, context: Context) -> None:
         """Something that may be held back becomes ready, which is no step of a task."""
         self._pending.append((self._added, callback, context, (), 0.0))
+
+    def add_intruder(self, callback: Any) -> None:
+        """Something that no await of the program has caused may happen, now or at any later time.
+
+        While it is held, plain callbacks are called and time passes, past all timers, as if it were
+        not there; whatever is plain when it comes is called before.
+        """
+        self._pending.append((math.inf, callback, NO_CONTEXT, (), math.inf))
+        self._intruders += 1
+        self._guests += 1
+        self._patient += 1
+        self._earliest_count += self._earliest == math.inf
+
+    def intruder_came(self) -> None:
+        """What `add_intruder` was given was chosen, and is called now."""
+        self._intruders -= 1
+        self._guests -= 1
+
+    def put_intruders_last(self) -> None:
+        """Have nothing of the program wait behind what is none of it."""
+        pending = self._pending
+        pending.sort(key=lambda entry: entry[0] == math.inf)
+
+    def remove_intruder(self, callback: Any) -> None:
+        """Undo `add_intruder`, if it has not happened."""
+        for index, entry in enumerate(self._pending):
+            if entry[1] == callback:
+                del self._pending[index]
+                self._intruders -= 1
+                self._guests -= 1
+                self._patient -= 1
+                if not self._patient:
+                    self._earliest, self._earliest_count = math.inf, 0
+                else:
+                    self._earliest_count -= self._earliest == math.inf
+                return
 
     def call_later(  # type: ignore[override]
         self, delay: float, callback: Any, *args: Any, context: Context | None = None
@@ -331,6 +385,7 @@ class ReadyLoop(SteppingLoop):
             self._timers,
             self.jumps,
             self._overdue > 0,
+            self._guests > 0,
         )
 
     def is_sleep_ahead(self, timer: int) -> bool:

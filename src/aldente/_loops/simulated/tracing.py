@@ -7,12 +7,17 @@ import inspect
 from typing import Any, Protocol
 
 from aldente import _asyncio_compat
+from aldente._loops.simulated.cancelling import Cancellation
+from aldente._loops.simulated.explored import Event
 from aldente._loops.simulated.jobs import AnyJob
 from aldente._loops.simulated.loop import SimulatedLoop
 from aldente._loops.simulated.ready import START
 from aldente._loops.virtual.timers import place_in
-from aldente._places import is_programs
-from aldente._records import Choice, Step
+from aldente._places import is_programs, place_of
+from aldente._records import EXPLORER, Choice, SourcePlace, Step
+
+# Awaits what somebody else is said to await.
+_MAYBE_TIMEOUT = "maybe_timeout"
 
 
 class Watch(Protocol):
@@ -53,10 +58,12 @@ class Tracer:
         self._call_soon: Any = loop.call_soon
         vars(loop)["call_soon"] = self._note_cause
         loop.add_hook(self._note_step)
+        loop.on_event = self._note_event
 
     def stop(self) -> None:
         """Record no more."""
         self._loop.remove_hook(self._note_step)
+        self._loop.on_event = None
         del vars(self._loop)["call_soon"]
         self._causes.clear()
 
@@ -64,7 +71,38 @@ class Tracer:
         self._causes[id(callback)] = self._current
         return self._call_soon(callback, *args, context=context)
 
+    def _note_event(self, event: Event) -> None:
+        at = _place_of_program() if event.is_place_told else None
+        self.steps.append(
+            Step(
+                event.who,
+                str(at or ""),
+                "",
+                self._time(),
+                at,
+                event=event.text,
+                is_explorers=event.is_choice,
+            )
+        )
+
+    def _note_cancellation(self, cancellation: Cancellation) -> None:
+        task = cancellation.task
+        at, waited_for = place_in(task), _waited_for(task, _awaited(task))
+        text = f"{cancellation.words} in {waited_for}" if waited_for else cancellation.words
+        self.steps.append(
+            Step("", str(at or ""), "", self._time(), at, event=text, is_explorers=True)
+        )
+        self._current = EXPLORER
+
+    def _time(self) -> float:
+        return round(self._loop.time() - START, 9)
+
     def _note_step(self, callback: Any, args: tuple[Any, ...]) -> None:
+        owner = getattr(callback, "__self__", None)
+        if isinstance(owner, Cancellation):
+            if owner.is_due:
+                self._note_cancellation(owner)
+            return
         task = _asyncio_compat.task_of_step(callback)
         cause = self._causes.pop(id(callback), "")
         at = place_in(task) if task is not None else None
@@ -77,7 +115,6 @@ class Tracer:
             self._current = name
             waited_for = _waited_for(task, args)
             is_cancelled = _is_cancelled(task, args)
-        time = round(self._loop.time() - START, 9)
         choice = self._choice_of(callback)
         # Who was ready already was woken by somebody else.
         is_known = (
@@ -85,7 +122,9 @@ class Tracer:
         )
         cancelled_by = cause if is_known else ""
         self.steps.append(
-            Step(name, place, cause, time, at, waited_for, is_cancelled, choice, cancelled_by)
+            Step(
+                name, place, cause, self._time(), at, waited_for, is_cancelled, choice, cancelled_by
+            )
         )
 
     def _choice_of(self, callback: Any) -> Choice | None:
@@ -100,6 +139,18 @@ def _coroutine_of(task: asyncio.Task[Any]) -> str:
     return getattr(coroutine, "__qualname__", type(coroutine).__name__)
 
 
+def _awaited(task: asyncio.Task[Any]) -> tuple[Any, ...]:
+    future = _asyncio_compat.waited_future(task)
+    return () if future is None else (future,)
+
+
+def _place_of_program() -> SourcePlace | None:
+    frame = inspect.currentframe()
+    while frame is not None and not is_programs(frame.f_code.co_filename):
+        frame = frame.f_back
+    return None if frame is None else place_of(frame)
+
+
 def _waited_for(task: asyncio.Task[Any], args: tuple[Any, ...]) -> str:
     """The function that awaits in a task, below the user's code; or what kind of thing it is."""
     current: Any = task.get_coro()
@@ -111,7 +162,7 @@ def _waited_for(task: asyncio.Task[Any], args: tuple[Any, ...]) -> str:
         if frame is not None:
             if is_programs(frame.f_code.co_filename):
                 name = ""
-            elif not name:
+            elif not name and frame.f_code.co_qualname != _MAYBE_TIMEOUT:
                 name = getattr(current, "__qualname__", "")
         current = getattr(current, "cr_await", None) or getattr(current, "gi_yieldfrom", None)
     if name == "__sleep0":

@@ -13,8 +13,9 @@ from typing import Any
 
 from aldente import _asyncio_compat
 from aldente._asyncio_compat.stepping import STEP_TYPE, WAKE_SLEEPER, StepTimer
-from aldente._loops.simulated.choosing import Chooser, Options
+from aldente._loops.simulated.choosing import Chooser, Options, Picks
 from aldente._loops.simulated.ready import NO_CONTEXT, ReadyLoop, Sleep
+from aldente.errors import AldenteError
 
 
 class ChoosingLoop(ReadyLoop):
@@ -46,6 +47,9 @@ class ChoosingLoop(ReadyLoop):
         self._jumps_limit = 0
         self._time_limit = math.inf
         self._on_step: Callable[[Any, tuple[Any, ...]], object] | None = None
+        self._after_step: Callable[[Any], object] | None = None
+        self._hooks: list[Callable[[Any, tuple[Any, ...]], object]] = []
+        self._after_hooks: list[Callable[[Any], object]] = []
         self._options = Options(self._pending, self.may_time_pass)
 
     def stop(self) -> None:
@@ -60,6 +64,63 @@ class ChoosingLoop(ReadyLoop):
         finally:
             self._is_stopping = False
 
+    # What is told of its steps.
+
+    def add_hook(self, hook: Callable[[Any, tuple[Any, ...]], object]) -> None:
+        """Have a function called before each step, with what is called and its arguments."""
+        self._hooks.append(hook)
+        self._on_step = self._call_hooks
+
+    def remove_hook(self, hook: Callable[[Any, tuple[Any, ...]], object]) -> None:
+        """Undo `add_hook`."""
+        if hook in self._hooks:
+            self._hooks.remove(hook)
+        self._on_step = self._call_hooks if self._hooks else None
+
+    def _call_hooks(self, callback: Any, args: tuple[Any, ...]) -> None:
+        for hook in list(self._hooks):
+            hook(callback, args)
+
+    def add_after_hook(self, hook: Callable[[Any], object]) -> None:
+        """Have a function called after each step, with what was called.
+
+        What it raises ends the run.
+        """
+        self._after_hooks.append(hook)
+        self._after_step = self._call_after_hooks
+
+    def remove_after_hook(self, hook: Callable[[Any], object]) -> None:
+        """Undo `add_after_hook`."""
+        if hook in self._after_hooks:
+            self._after_hooks.remove(hook)
+        self._after_step = self._call_after_hooks if self._after_hooks else None
+
+    def _call_after_hooks(self, callback: Any) -> None:
+        for hook in list(self._after_hooks):
+            hook(callback)
+
+    @property
+    def is_checked(self) -> bool:
+        """Whether something is looked at after each step."""
+        return bool(self._after_hooks)
+
+    def pick(self, options: Picks) -> int:
+        """Have something chosen that is no step: one of several ways to go on."""
+        count = len(options)
+        try:
+            index = self._chooser.choose(count, options)
+        except AldenteError as error:
+            # This may be called from a callback, whose exceptions don't end the run.
+            self.fail(error)
+            return 0
+        self.choices.append(index)
+        self.counts.append(count)
+        return index
+
+    def fail(self, error: AldenteError) -> None:
+        """Have the run end with an error."""
+        raise NotImplementedError
+
     def on_limit(self) -> None:
         """More steps were taken than the limit says: raise, or set another limit."""
         raise NotImplementedError
@@ -73,6 +134,7 @@ class ChoosingLoop(ReadyLoop):
         plain, pending, sleeps, alarms = self._plain, self._pending, self._sleeps, self._alarms
         choose, options, last_steps = self._chooser.choose, self._options, self._last_steps
         note_choice, note_count = self.choices.append, self.counts.append
+        infinity = math.inf
         while True:
             if self.steps > self._limit:
                 self.on_limit()
@@ -87,10 +149,23 @@ class ChoosingLoop(ReadyLoop):
                 if not pending or (plain and self._added - len(plain) < pending[0][0]):
                     if not plain:
                         break
+                    if (
+                        self._guests
+                        and 0 < self._intruders < len(pending)
+                        and (pending[0][0] == infinity)
+                    ):
+                        self.put_intruders_last()
+                        todo += 1
+                        continue
                     self._run_plain(plain.popleft())
                     continue
                 count = len(pending)
-                if sleeps and not plain and self._patient == count and self._may_time_pass():
+                if (
+                    (sleeps or alarms)
+                    and not plain
+                    and self._patient == count
+                    and self._may_time_pass()
+                ):
                     count += 1
                 if count == 1:
                     mark, callback, context, args, deadline = pending.pop()
@@ -108,6 +183,9 @@ class ChoosingLoop(ReadyLoop):
                         self._earliest, self._earliest_count = math.inf, 0
                     elif deadline == self._earliest:
                         self._earliest_count -= 1
+                if plain and mark == infinity:
+                    # Not for what is added meanwhile.
+                    mark = self._added
                 while plain and self._added - len(plain) < mark:
                     todo -= 1
                     self._run_plain(plain.popleft())
@@ -121,6 +199,8 @@ class ChoosingLoop(ReadyLoop):
                     raise
                 except BaseException as error:
                     _asyncio_compat.report_failed_step(self, callback, args, context, error)
+                if self._after_step is not None:
+                    self._after_step(callback)
                 # Not kept alive by the next step, or by the traceback of an exception.
                 callback = context = args = None
             if self._is_stopping or self._is_stepwise:
@@ -140,6 +220,8 @@ class ChoosingLoop(ReadyLoop):
                 callback(*handle.args)
             else:
                 handle.run()
+            if self._after_step is not None:
+                self._after_step(callback)
         finally:
             self._is_outside = False
             # This frame lives on with the traceback of what was raised in it.
@@ -214,9 +296,13 @@ class ChoosingLoop(ReadyLoop):
         return self._earliest
 
     def may_time_pass(self) -> bool:
-        """Whether a sleep is next, and over before any resumption has been held for too long."""
+        """Whether time may pass to the next timer while something is ready.
+
+        That is so if it is a sleep that is over before any resumption has been held for too long,
+        or if nothing is ready that the program has to do with.
+        """
         return (
-            bool(self._sleeps)
+            bool(self._sleeps or self._alarms)
             and not self._plain
             and bool(self._pending)
             and self._patient == len(self._pending)
@@ -228,6 +314,12 @@ class ChoosingLoop(ReadyLoop):
         sleeps = self._sleeps
         while sleeps and sleeps[0][2].done():
             heappop(sleeps)
+        if self._guests:
+            # Time stands still while somebody waits for the loop to settle.
+            if self._settling:
+                return False
+            if self._intruders == len(self._pending):
+                return bool(sleeps or self._alarms)
         if not sleeps:
             return False
         when = sleeps[0][0]
@@ -236,8 +328,12 @@ class ChoosingLoop(ReadyLoop):
         return when <= (self._earliest if self._earliest_count else self._earliest_deadline())
 
     def _let_time_pass(self) -> None:
-        """Have the next sleep end, and others that end at the same moment."""
-        sleeps = self._sleeps
+        """Have the next sleep end, and others that end with it; or have another timer ring."""
+        sleeps, alarms = self._sleeps, self._alarms
+        if alarms and not (sleeps and sleeps[0][0] < alarms[0][0]):
+            self.move_to(alarms[0][0])
+            self._queue_due()
+            return
         when = sleeps[0][0]
         # As `move_to`.
         self.jumps += 1

@@ -11,6 +11,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from aldente import _asyncio_compat, _python_compat
+from aldente._loops.simulated.choosing import Picks
 from aldente._loops.simulated.jobs import AnyJob, Job, RemoteJob
 
 if TYPE_CHECKING:
@@ -23,6 +24,19 @@ WORKERS = 32
 # How long threads that wait are given to wake by themselves, in real seconds, before time moves.
 _PATIENCE = 0.02
 _LOOK = 0.001
+
+# The loops for which threads do jobs now, by the identifiers of the threads.
+_loops: dict[int, SimulatedLoop] = {}
+
+
+def loop_of_this_thread() -> SimulatedLoop | None:
+    """The loop for which the current thread does a job while that waits; None if there is none.
+
+    A job that has waited for something may go on beside the loop for a moment; it is then none of
+    the loop's.
+    """
+    loop = _loops.get(threading.get_ident())
+    return loop if loop is not None and loop.is_waiting_for_this_thread() else None
 
 
 class Workers:
@@ -80,7 +94,7 @@ class Workers:
         """Wait in real time for what can still happen; whether something has."""
         if self._remote:
             remote, self._remote = self._remote, []
-            end = self._loop.real_end
+            end = self._loop.real_time.end
             limit = None if end is None else max(end - monotonic(), 0)
             concurrent.futures.wait([job.remote for job in remote], limit)
             for job in remote:
@@ -127,10 +141,12 @@ class Workers:
     def begin_thread(self, job: Job) -> None:
         """The current thread does a job from now on."""
         self._by_thread[threading.get_ident()] = job
+        _loops[threading.get_ident()] = self._loop
 
     def end_thread(self) -> None:
         """The current thread does no job any more."""
         self._by_thread.pop(threading.get_ident(), None)
+        _loops.pop(threading.get_ident(), None)
 
     def offer(self, job: Job) -> None:
         """A job can be chosen, to go on or to end."""
@@ -138,7 +154,7 @@ class Workers:
 
     def note_call_in(self, job: Job) -> None:
         """A job has called in on the loop: whether it or the loop goes on first is a choice."""
-        if self._loop.pick(2, job.who) == 0:
+        if self._loop.pick(Picks(2, job.who)) == 0:
             job.go()
         else:
             self._offer(job)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from aldente._loops.virtual.loop import VirtualTimeLoop
+from aldente._loops.settled import SettlingLoop
 from aldente._loops.virtual.timers import Timer, in_words, pending_timers
 from aldente._settings import parse_duration
 from aldente.errors import InvalidSetting, RealTimeError
@@ -22,6 +22,7 @@ class Clock:
     ...     clock = Clock(asyncio.get_running_loop)
     ...     await clock.advance(2.5)
     ...     return clock.elapsed
+    >>> from aldente._loops.virtual.loop import VirtualTimeLoop
     >>> with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
     ...     runner.run(main())
     2.5
@@ -94,20 +95,16 @@ class Clock:
 
     async def _advance_to(self, when: float, wanted: str) -> None:
         loop = self._find_loop()
-        if not isinstance(loop, VirtualTimeLoop):
+        if not isinstance(loop, SettlingLoop):
             raise RealTimeError(wanted, type(loop).__name__)
         # First what can happen now; time stands still as long as anybody waits for that.
-        await loop.when_settled()
+        await loop.settled()
         if when > loop.time():
             reached: asyncio.Future[None] = loop.create_future()
-            timer = loop.call_at(when, _set_unless_done, reached)
+            # Time stands still from that very moment on.
+            timer = loop.call_at(when, loop.begin_settling, reached)
             try:
                 await reached
             finally:
                 timer.cancel()
-            await loop.when_settled()
-
-
-def _set_unless_done(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
+                loop.end_settling(reached)

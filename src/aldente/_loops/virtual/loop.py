@@ -12,6 +12,7 @@ from contextvars import Context
 from typing import Any, TypeVar, TypeVarTuple
 
 from aldente import _asyncio_compat
+from aldente._loops.settled import SettlingLoop
 from aldente._loops.virtual.waiting import VirtualSelector
 from aldente._loops.virtual.wall import NO_WALL, Wall
 from aldente._settings import Settings
@@ -48,7 +49,7 @@ class _When(float):
         return float.__lt__(self, other)
 
 
-class VirtualTimeLoop(asyncio.SelectorEventLoop):
+class VirtualTimeLoop(SettlingLoop, asyncio.SelectorEventLoop):
     """An event loop with real I/O, whose time stands still but for jumps to the next timer.
 
     Time jumps when the loop is durably blocked: nothing is ready, an immediate poll finds no I/O,
@@ -94,7 +95,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self._held = 0
         self.jobs = 0
         self._children: set[asyncio.SubprocessTransport] = set()
-        self._settling: list[asyncio.Future[None]] = []
+        self._settling = []
         self._wall = wall
         self.limits = (max_seconds, MAX_JUMPS)
         self.on_stuck = on_stuck
@@ -211,26 +212,6 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     def _note_child(self, transport: asyncio.SubprocessTransport) -> None:
         self._children.add(transport)
-
-    # What `aldente.settle` waits for.
-
-    def when_settled(self) -> asyncio.Future[None]:
-        """A future that is done when the loop is durably blocked; time stands still until then."""
-        future: asyncio.Future[None] = self.create_future()
-        self._settling.append(future)
-        return future
-
-    @property
-    def is_awaited_to_settle(self) -> bool:
-        """Whether somebody waits for the loop to be durably blocked."""
-        return any(not future.done() for future in self._settling)
-
-    def tell_settled(self) -> None:
-        """Wake those who wait for the loop to be durably blocked."""
-        settling, self._settling = self._settling, []
-        for future in settling:
-            if not future.done():
-                future.set_result(None)
 
 
 def _is_running(transport: asyncio.SubprocessTransport) -> bool:

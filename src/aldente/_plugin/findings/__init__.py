@@ -8,8 +8,6 @@
     ``aldente.allow``, and which rules are allowed at a place.
 ``charging``
     Fails a test, or adds to its report.
-``rules``
-    Every rule with its explanation.
 ``summary``, ``files``
     What a whole run has found: at its end, and as files.
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from aldente._diagnosis.findings import describe, shorten
+from aldente._guards.rules import rule_named
 from aldente._places import source_line
 from aldente._plugin import pytest_compat, refusals
-from aldente._plugin.findings.rules import rule_named
 from aldente._records import Finding, Level, SourcePlace
 from aldente.errors import DeadlockError, PhaseTimeout
 

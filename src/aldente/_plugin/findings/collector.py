@@ -33,6 +33,11 @@ class Collector:
         if finding.rule in self.watched and not is_allowed_here(finding.rule):
             self.found.append(finding)
 
+    def stop(self) -> None:
+        """Take nothing more: the session is over."""
+        self.watched = set()
+        self.found.clear()
+
     def take(self, item: pytest.Item) -> list[Finding]:
         """The findings of a test since the last call, without repeats and what its marks allow.
 

@@ -83,6 +83,9 @@ class FindingsHooks:
         if self._config.pluginmanager.has_plugin("dsession"):
             # pytest-xdist's controller, which runs no test itself.
             self._config.pluginmanager.register(_FindingsOfWorkers(self), f"{NAME}-of-workers")
+            from aldente._plugin.exploring import summary
+
+            summary.register(self._config)
 
     def pytest_collection_finish(self) -> None:
         if "asyncio" in sys.modules:

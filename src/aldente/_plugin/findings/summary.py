@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from aldente._diagnosis.findings import describe
+from aldente._guards.rules import rule_named
 from aldente._plugin.findings import files
 from aldente._plugin.findings.charging import as_plain, from_plain
-from aldente._plugin.findings.rules import rule_named
 from aldente._records import Finding, Level
 from aldente._settings import DEFAULT_LEVELS
 

@@ -18,10 +18,12 @@ from aldente._loops.generator_host import GeneratorHost
 from aldente._loops.runner import LoopRunner
 from aldente._plugin import items, pytest_compat
 from aldente._plugin.decorated_fixtures import pass_on_loop_scope
+from aldente._plugin.exploring.explored import explored_test, refuse_if_explored
+from aldente._plugin.fixture_places import place_of_function
 from aldente._plugin.loop_homes import LoopHome, describe_choice, home_of_fixture
 from aldente._plugin.running.raising import reraise
 from aldente._plugin.running.registry import LoopRegistry, registry_of
-from aldente._records import LoopScope, SourcePlace
+from aldente._records import LoopScope
 from aldente.errors import FixtureCancelled, ImpossibleLoopScope
 
 FixtureDef = pytest.FixtureDef[Any]
@@ -40,6 +42,9 @@ def prepare(fixturedef: FixtureDef, request: pytest.FixtureRequest) -> Callable[
     registry = registry_of(request.session)
     is_own = items.is_own_async_fixture(fixturedef, request)
     if request.scope == "function":
+        explored = explored_test(pytest_compat.item_of(request))
+        if explored is not None:
+            return explored.stand_in(fixturedef, request)
         registry.make_current(pytest_compat.item_of(request))
         if is_own:
             return _make_synchronous(fixturedef, request, registry)
@@ -49,6 +54,7 @@ def prepare(fixturedef: FixtureDef, request: pytest.FixtureRequest) -> Callable[
     stack = contextlib.ExitStack()
     stack.enter_context(registry.isolation.outside())
     if is_own:
+        refuse_if_explored(fixturedef.argname, pytest_compat.item_of(request))
         stack.callback(_make_synchronous(fixturedef, request, registry))
     return stack.close
 
@@ -209,6 +215,4 @@ class AsyncFixture:
 
     @property
     def _place(self) -> str:
-        code = inspect.unwrap(getattr(self._function, "__func__", self._function)).__code__
-        path = self._request.session.startpath
-        return str(SourcePlace.relative_to(code.co_filename, code.co_firstlineno, path))
+        return str(place_of_function(self._function, self._request.session.startpath))

@@ -11,7 +11,30 @@ from aldente._plugin.options import settings_of
 from aldente._plugin.outcomes import unwrapped
 from aldente._plugin.pytest_compat import Failure
 from aldente._plugin.tracebacks import hide_frames
-from aldente.errors import DeadlockError, PhaseTimeout
+from aldente.errors import (
+    DeadlockError,
+    EndlessTimeError,
+    FixtureYieldError,
+    FoundInRun,
+    InvalidSetting,
+    LivelockError,
+    PhaseTimeout,
+    ReplayMismatch,
+    StuckTasks,
+)
+
+# What is raised of a whole run or of a function of the user's, by nobody's line.
+_OF_WHOLE_RUNS = (
+    DeadlockError,
+    EndlessTimeError,
+    FixtureYieldError,
+    FoundInRun,
+    InvalidSetting,
+    LivelockError,
+    PhaseTimeout,
+    ReplayMismatch,
+    StuckTasks,
+)
 
 
 def reraise(error: BaseException, config: pytest.Config) -> NoReturn:
@@ -20,13 +43,18 @@ def reraise(error: BaseException, config: pytest.Config) -> NoReturn:
     outcome = unwrapped(error)
     if not settings_of(config).full_trace:
         hide_frames(outcome)
-        if isinstance(outcome, (DeadlockError, PhaseTimeout)) and not _has_users_frame(outcome):
-            # It was not cancelled where it waits, as when tasks await each other in a circle.
+        if isinstance(outcome, _OF_WHOLE_RUNS) and not _has_users_frame(outcome):
+            # It was not raised where a task waits, as when tasks await each other in a circle.
             notes = getattr(outcome, "__notes__", ())
-            raise Failure("\n".join([str(outcome), *notes]), pytrace=False) from None
+            _fail("\n".join([str(outcome), *notes]))
     if outcome is error:
         raise error
     raise outcome from None
+
+
+def _fail(text: str) -> NoReturn:
+    """Fail with a text only; from a frame that is not hidden, or pytest says that all are."""
+    raise Failure(text, pytrace=False) from None
 
 
 def _has_users_frame(error: BaseException) -> bool:

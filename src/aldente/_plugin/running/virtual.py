@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,11 +13,13 @@ from aldente._loops.virtual.clock import Clock
 from aldente._loops.virtual.loop import START, VirtualTimeLoop
 from aldente._loops.virtual.wall import NO_WALL, FollowingWall
 from aldente._plugin import items, policy_fixture, pytest_compat
+from aldente._plugin.exploring.explored import explored_test
+from aldente._plugin.fixture_places import place_of_function
 from aldente._plugin.loop_factory_fixture import FACTORY_FIXTURE
 from aldente._plugin.loop_homes import LoopHome, home_of_test
 from aldente._plugin.running.watching import LoopWatch
 from aldente._plugin.time_checks import time_of
-from aldente._records import LoopScope, SourcePlace, TestTime
+from aldente._records import LoopScope, TestTime
 from aldente.errors import MissingExtra
 
 if TYPE_CHECKING:
@@ -50,6 +50,9 @@ def loop_factory(item: pytest.Item, watch: LoopWatch) -> Callable[[], VirtualTim
 
 def make_clock(item: pytest.Item, registry: LoopRegistry) -> Clock:
     """The clock of a test, for its fixture."""
+    explored = explored_test(item)
+    if explored is not None:
+        return explored.make_clock()
     registry.minds_time = True
     loop = registry.runner(home_of_test(item, registry.homes), item).loop
     clock = item.stash[_clock_key] = Clock(lambda: loop)
@@ -110,19 +113,19 @@ def _refusal(item: pytest.Item, reason: str, mend: str) -> str:
     return f"{item.name!r} can't have virtual time: {reason}\nMend: {mend}"
 
 
-def _cause(item: pytest.Item, home: LoopHome) -> str:
-    """The async fixtures that have a test run on a wide loop, in words."""
-    wide = [
-        f"{fixturedef.argname!r} ({_place_of(fixturedef, item.config.rootpath)})"
+def wide_async_fixtures(item: pytest.Item) -> list[str]:
+    """The async fixtures that a test uses and that outlive it, each with its file and line."""
+    return [
+        f"{fixturedef.argname!r} ({place_of_function(fixturedef.func, item.config.rootpath)})"
         for fixturedef in pytest_compat.closure(item)
         if items.is_own_fixture_definition(fixturedef, item)
         and pytest_compat.caching_scope(fixturedef, item) is not LoopScope.FUNCTION
     ]
+
+
+def _cause(item: pytest.Item, home: LoopHome) -> str:
+    """The async fixtures that have a test run on a wide loop, in words."""
+    wide = wide_async_fixtures(item)
     if not wide:
         return ", as its mark or the configuration says"
     return f", that of the async fixture{'s' * (len(wide) > 1)} {', '.join(wide)}"
-
-
-def _place_of(fixturedef: pytest.FixtureDef[Any], folder: Path) -> str:
-    code = inspect.unwrap(fixturedef.func).__code__
-    return str(SourcePlace.relative_to(code.co_filename, code.co_firstlineno, folder))

@@ -135,8 +135,11 @@ class LoopWatch:
 
     def on_leftovers(self, runner: LoopRunner) -> None:
         """Report the tasks and async generators that are left on a loop."""
-        loop = runner.loop
         left = [task for task in runner.leftover_tasks() if not runner.is_hosting(task)]
+        self.report_left_on(runner.loop, left)
+
+    def report_left_on(self, loop: asyncio.AbstractEventLoop, left: Collection[AnyTask]) -> None:
+        """Report tasks that are left on a loop, and its async generators."""
         self.report_tasks([task for task in left if not self.makers.is_noted(task)])
         if self._generators is not None:
             for finding in self._generators.find(_asyncio_compat.unfinished_async_generators(loop)):

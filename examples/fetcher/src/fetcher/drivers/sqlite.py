@@ -2,17 +2,15 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
 from urllib.parse import unquote
 
 import aiosqlite
 
+from fetcher.cancellation import see_through
 from fetcher.drivers.driver import Row
 from fetcher.errors import InvalidSource, QueryFailed, SourceUnreachable
-
-_T = TypeVar("_T")
 
 # How many steps of SQLite's virtual machine pass between two looks at whether to give up.
 _STEPS_BETWEEN_LOOKS = 10_000
@@ -46,7 +44,7 @@ class SqliteDriver:
             SourceUnreachable: there is no such file, or it may not be read.
         """
         try:
-            await _see_through(self._open())
+            await see_through(self._open())
         except asyncio.CancelledError:
             await self.close()
             raise
@@ -90,7 +88,7 @@ class SqliteDriver:
 
         try:
             query = self._connection.execute_fetchall(statement, parameters)
-            rows = await _see_through(query, when_cancelled=give_up)
+            rows = await see_through(query, when_cancelled=give_up)
         except (sqlite3.Error, sqlite3.Warning) as error:
             raise QueryFailed(self._source, statement, str(error)) from error
         finally:
@@ -101,28 +99,4 @@ class SqliteDriver:
         """Close the file and end its thread."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            await _see_through(connection.close())
-
-
-async def _see_through(
-    work: Coroutine[object, object, _T], when_cancelled: Callable[[], None] = lambda: None
-) -> _T:
-    """Await work in a thread, and stay until it is over, however often we are cancelled.
-
-    The thread goes on whatever its caller does: who leaves early leaks the file it is opening, or
-    has it answer to a loop that is closed by then.
-    """
-    task = asyncio.ensure_future(work)
-    cancellation: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            # Unlike `await task`, `wait` does not pass a cancellation on to the task.
-            await asyncio.wait([task])
-        except asyncio.CancelledError as error:
-            cancellation = error
-            when_cancelled()
-    if cancellation is None:
-        return task.result()
-    if not task.cancelled():
-        task.exception()  # looked at, so that asyncio does not report it as lost
-    raise cancellation
+            await see_through(connection.close())

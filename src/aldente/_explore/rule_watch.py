@@ -1,0 +1,122 @@
+"""`RuleWatch`: what the rules see of simulated runs, without pytest.
+
+Whatever is found in a run is the run's own: neither asyncio's log nor a test that the search is a
+part of hears of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aldente import _asyncio_compat
+from aldente._guards import background_error, leaked_asyncgen, leaked_task, never_awaited
+from aldente._loops.simulated.loop import SimulatedLoop
+from aldente._records import Finding, Level, SourcePlace
+from aldente._settings import DEFAULT_LEVELS, parse_level
+from aldente.errors import InvalidSetting
+
+# The rules that are looked at, in runs that are not a test's.
+RULES = tuple(
+    module.RULE.name for module in (never_awaited, background_error, leaked_task, leaked_asyncgen)
+)
+
+
+class RuleWatch:
+    """Looks at runs, one after the other.
+
+    Args:
+        levels: what happens with the findings of each rule.
+    """
+
+    def __init__(self, levels: Mapping[str, Level]) -> None:
+        self._levels = levels
+        self._failing: list[Finding] = []
+        self._warnings: dict[tuple[str, SourcePlace | None], Finding] = {}
+        self._never_awaited = never_awaited.Watch(self._report)
+        self._never_awaited.begin("")
+        self._generators = leaked_asyncgen.Watch()
+        self._loop: SimulatedLoop | None = None
+        self._undo = self._never_awaited.installed()
+
+    @property
+    def warnings(self) -> Sequence[Finding]:
+        """What was found that fails no run; once for each rule and place."""
+        return tuple(self._warnings.values())
+
+    def begin(self, loop: SimulatedLoop) -> None:
+        """A run begins: see coroutines that are dropped, and errors that the loop is told of."""
+        self._loop = loop
+        loop.on_exception = functools.partial(self._receive, loop)
+        self._undo = self._never_awaited.installed()
+        self._undo.__enter__()
+
+    def main_ended(self, loop: SimulatedLoop) -> None:
+        """See the tasks and async generators that are left."""
+        left = _asyncio_compat.pending_tasks(loop)
+        if left:
+            for finding in leaked_task.find(left):
+                self._report(finding)
+        if _asyncio_compat.may_have_async_generators(loop):
+            generators = _asyncio_compat.unfinished_async_generators(loop)
+            for finding in self._generators.find(generators):
+                self._report(finding)
+
+    def take(self) -> Sequence[Finding]:
+        """The findings that fail the run."""
+        if self._loop is not None:
+            background_error.tell_of_failed(self._loop)
+            self._look_into(self._loop.main_task)
+            self._undo.__exit__(None, None, None)
+            self._loop.on_exception = None
+            self._loop = None
+        taken, self._failing = self._failing, []
+        return tuple(dict.fromkeys(taken))
+
+    def _look_into(self, main: asyncio.Task[Any] | None) -> None:
+        """Tell of coroutines that only the exception of the program holds."""
+        if main is not None and main.done() and not main.cancelled():
+            error = main.exception()
+            if error is not None:
+                self._never_awaited.look_into(error.__traceback__)
+
+    def _receive(self, loop: SimulatedLoop, context: dict[str, Any]) -> None:
+        """Stands in for the loop's default exception handler."""
+        finding = background_error.find(context)
+        if finding is None or self._levels[finding.rule] == "off":
+            background_error.handle_as_asyncio(loop, context)
+        else:
+            self._report(finding)
+
+    def _report(self, finding: Finding) -> None:
+        level = self._levels[finding.rule]
+        finding = finding._replace(made_by=None)
+        if level == "error":
+            self._failing.append(finding)
+        elif level == "warn":
+            self._warnings.setdefault((finding.rule, finding.place), finding)
+
+
+def parse_levels_in_runs(value: object) -> Mapping[str, Level]:
+    """The levels of the rules that are looked at in runs, after a user's changes.
+
+    Raises:
+        InvalidSetting: they are no mapping of such rules to levels.
+
+    >>> parse_levels_in_runs({"leaked-task": "error"})["leaked-task"]
+    'error'
+    """
+    levels: dict[str, Level] = {rule: DEFAULT_LEVELS[rule] for rule in RULES}
+    if value is None:
+        return levels
+    if not isinstance(value, Mapping):
+        allowed = "It must be a mapping of rules to levels, such as {'leaked-task': 'error'}."
+        raise InvalidSetting("rules", value, allowed)
+    for rule, level in value.items():
+        if rule not in levels:
+            allowed = f"The rules that are looked at in simulated runs are: {', '.join(levels)}."
+            raise InvalidSetting("rules", rule, allowed)
+        levels[rule] = parse_level("rules", value, level)
+    return levels

@@ -1,0 +1,78 @@
+"""The command line and the ini keys of exploration."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from aldente._records import Schedule
+from aldente._settings import Settings, parse_runs, parse_seed, whole_if_written
+from aldente.errors import InvalidSetting
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Register the options of exploration."""
+    group = parser.getgroup("aldente")
+    group.addoption(
+        "--aldente-runs",
+        dest="aldente_runs",
+        default=None,
+        metavar="N",
+        help="how many schedules each test marked with aldente.explore is run under at most, "
+        "whatever its mark says",
+    )
+    group.addoption(
+        "--aldente-seed",
+        dest="aldente_seed",
+        default=None,
+        metavar="N",
+        help="what the schedules of explored tests follow from, whatever their marks say",
+    )
+    group.addoption(
+        "--aldente-replay",
+        dest="aldente_replay",
+        default=None,
+        metavar="TOKEN",
+        help="run one explored test once more, under the schedule that the report of its failure "
+        "has named",
+    )
+    parser.addini(
+        "aldente_runs",
+        "how many schedules explored tests are run under whose mark does not say it (default: 200)",
+        default=None,
+    )
+
+
+def read(config: pytest.Config) -> dict[str, Any]:
+    """The fields of `Settings` that are about exploration.
+
+    Raises:
+        InvalidSetting: a value is not allowed.
+    """
+    runs, seed = config.getoption("aldente_runs"), config.getoption("aldente_seed")
+    default = config.getini("aldente_runs")
+    wanted = whole_if_written(default) if default else Settings().runs
+    return {
+        "runs": parse_runs("aldente_runs", wanted),
+        "forced_runs": (
+            None if runs is None else parse_runs("--aldente-runs", whole_if_written(runs))
+        ),
+        "forced_seed": (
+            None if seed is None else parse_seed("--aldente-seed", whole_if_written(seed))
+        ),
+        "replay": _schedule(config.getoption("aldente_replay")),
+    }
+
+
+def _schedule(token: str | None) -> Schedule | None:
+    if token is None:
+        return None
+    from aldente._explore import tokens
+    from aldente.errors import InvalidToken
+
+    try:
+        return tokens.decode(token)
+    except InvalidToken as error:
+        allowed = f"{error.reason} Copy the token as it was printed, all of it."
+        raise InvalidSetting("--aldente-replay", token, allowed) from None

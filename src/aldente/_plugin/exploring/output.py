@@ -1,0 +1,76 @@
+"""What an explored test prints and warns of: that of one run, not of all."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import warnings
+from collections.abc import Iterator
+from typing import Any, TextIO
+
+import pytest
+
+from aldente._plugin import pytest_compat
+
+
+class Output:
+    """Keeps what one run has printed: the failed one that is shown, else the first.
+
+    Args:
+        config: pytest's configuration.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._first: tuple[str, str] | None = None
+        self._is_last_begun = False
+
+    def end_run(self) -> None:
+        """A run has ended."""
+        if self._first is None:
+            self._first = pytest_compat.take_output(self._config)
+
+    def begin_last(self) -> None:
+        """The run begins that is shown of a failure: forget what was printed so far."""
+        pytest_compat.take_output(self._config)
+        self._is_last_begun = True
+
+    def end(self) -> None:
+        """All runs have ended: if none is shown, leave what the first one has printed."""
+        if self._is_last_begun or self._first is None:
+            return
+        pytest_compat.take_output(self._config)
+        output, errors = self._first
+        sys.stdout.write(output)
+        sys.stderr.write(errors)
+
+
+@contextlib.contextmanager
+def each_warning_once() -> Iterator[None]:
+    """While entered, a warning that was given is not given again by another run.
+
+    Whoever records warnings replaces what is called by ``warnings.showwarning``; so this leaves to
+    it what is new, and is not taken for recording itself.
+    """
+    before: Any = warnings.showwarning
+    told: set[object] = set()
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        key = (str(message), category, filename, lineno)
+        if key not in told:
+            told.add(key)
+            before(message, category, filename, lineno, file, line)
+
+    warnings.showwarning = show
+    try:
+        yield
+    finally:
+        if warnings.showwarning is show:
+            warnings.showwarning = before

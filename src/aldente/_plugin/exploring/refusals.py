@@ -1,0 +1,70 @@
+"""Why a test can't be explored, and what to do."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from aldente._loops.virtual.loop import START
+from aldente._loops.virtual.wall import FollowingWall
+from aldente._plugin import policy_fixture, pytest_compat
+from aldente._plugin.loop_factory_fixture import FACTORY_FIXTURE
+from aldente._plugin.loop_homes import home_of_test
+from aldente._plugin.mark_like import MARK
+from aldente._plugin.running.virtual import wide_async_fixtures
+from aldente._plugin.time_checks import time_of
+from aldente._records import LoopScope
+from aldente.errors import MissingExtra
+
+
+def reason_against(item: pytest.Item) -> str | None:
+    """Why a test can't be explored, and what to do; None if it can."""
+    wide = wide_async_fixtures(item)
+    if wide:
+        return _refusal(
+            item,
+            f"the async fixture{'s' * (len(wide) > 1)} {', '.join(wide)} outlive"
+            f"{'s' * (len(wide) == 1)} the test, and every run has an event loop of its own.",
+            "make it function-scoped, so that it is set up anew for every run; or have a test of "
+            "its own for what needs it.",
+        )
+    factory = pytest_compat.parameters_of(item).get(FACTORY_FIXTURE)
+    if factory not in (None, asyncio.SelectorEventLoop, asyncio.new_event_loop):
+        name = f"{getattr(factory, '__module__', '')}.{getattr(factory, '__qualname__', factory)}"
+        return _refusal(
+            item,
+            f"its event loop is made by {name}, which knows nothing of schedules.",
+            "run it on asyncio's own loop, or remove the mark.",
+        )
+    if policy_fixture.is_overridden(item):
+        return _refusal(
+            item,
+            "the fixture event_loop_policy says what makes its event loop.",
+            "leave that fixture to other tests, or remove the mark.",
+        )
+    home = home_of_test(item, {})
+    if home.scope is not LoopScope.FUNCTION:
+        return _refusal(
+            item,
+            f"it runs on a loop of {home.scope.value} scope, as its mark or the configuration "
+            "says, and every run has an event loop of its own.",
+            "give it @pytest.mark.asyncio(loop_scope='function'), or remove the mark "
+            "aldente.explore.",
+        )
+    if any(mark.name == MARK and mark.kwargs.get("clock") == "real" for mark in item.own_markers):
+        return _refusal(
+            item,
+            "it is marked with aldente.real_time too, and the time of simulated runs is virtual.",
+            "remove one of the two marks.",
+        )
+    if time_of(item).wall:
+        try:
+            FollowingWall(START)
+        except MissingExtra as error:
+            return str(error)
+    return None
+
+
+def _refusal(item: pytest.Item, reason: str, mend: str) -> str:
+    return f"{item.name!r} can't be explored: {reason}\nMend: {mend}"

@@ -1,0 +1,71 @@
+"""The schedules that failed, kept in pytest's cache to be tried first the next time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aldente._explore import tokens
+from aldente._records import Schedule
+
+_FOLDER = "aldente"
+
+
+class Remembered:
+    """What is kept of one test, in a file of its own, as several processes may run tests.
+
+    Args:
+        item: the test.
+    """
+
+    def __init__(self, item: pytest.Item) -> None:
+        self._item = item
+        self._path: Path | None = None
+        # Not there with -p no:cacheprovider.
+        cache: pytest.Cache | None = getattr(item.config, "cache", None)
+        if cache is not None:
+            name = hashlib.sha256(item.nodeid.encode()).hexdigest()[:24]
+            self._path = Path(cache.mkdir(_FOLDER)) / f"{name}.json"
+
+    def schedule(self) -> Schedule | None:
+        """The schedule that failed when the test was run last; None if there is none."""
+        if self._path is None or not self._path.exists():
+            return None
+        try:
+            kept: Any = json.loads(self._path.read_text(encoding="utf-8"))
+            token: Any = kept.get("token") if isinstance(kept, dict) else kept
+            return tokens.decode(token)
+        except (OSError, ValueError) as error:
+            self.forget()
+            self._item.warn(
+                pytest.PytestCacheWarning(
+                    f"aldente: the schedule kept for {self._item.nodeid} can't be read, so it was "
+                    f"removed. {error}"
+                )
+            )
+            return None
+
+    def keep(self, token: str) -> None:
+        """Keep a schedule that has failed."""
+        if self._path is None:
+            return
+        text = json.dumps({"test": self._item.nodeid, "token": token})
+        # Whole or not at all, also when the process is killed.
+        part = self._path.with_suffix(f".{os.getpid()}")
+        try:
+            part.write_text(text, encoding="utf-8")
+            part.replace(self._path)
+        except OSError as error:
+            self._item.warn(
+                pytest.PytestCacheWarning(f"aldente: {self._path} can't be written. {error}")
+            )
+
+    def forget(self) -> None:
+        """Keep nothing any more."""
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)

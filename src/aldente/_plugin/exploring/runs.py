@@ -1,0 +1,187 @@
+"""What is done in each run of an explored test, and around it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from types import MethodType
+from typing import Any
+
+import pytest
+
+from aldente import _asyncio_compat
+from aldente._explore.simulating import Main
+from aldente._guards.background_error import find, tell_of_failed
+from aldente._loops.simulated.loop import SimulatedLoop
+from aldente._plugin import pytest_compat
+from aldente._plugin.exploring.explored import ExploredTest
+from aldente._plugin.exploring.fixtures import FixturesOfRuns, Troubles, resolved
+from aldente._plugin.findings.hooks import hooks_of
+from aldente._plugin.outcomes import is_no_failure
+from aldente._plugin.refusals import refuse_result
+from aldente._plugin.running.registry import registry_of
+from aldente._records import Finding
+from aldente.errors import FixtureYieldError
+
+
+class RunsOfTest:
+    """A test as a program that can be run many times; also sees what the rules find in each run.
+
+    Args:
+        item: the test.
+        explored: what is kept of it.
+        function: its function.
+        args: what that is called with.
+        kwargs: likewise, with stand-ins for the fixtures that are made anew.
+    """
+
+    def __init__(
+        self,
+        item: pytest.Function,
+        explored: ExploredTest,
+        function: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> None:
+        self._item = item
+        self._explored = explored
+        self._fixtures = explored.fixtures or FixturesOfRuns(item)
+        self._function = function
+        self._args = args
+        self._kwargs = kwargs
+        self._hooks = hooks_of(item.config)
+        self._loops = registry_of(item.session).watch
+        self._properties = len(item.user_properties)
+        self._stash = dict(pytest_compat.stashed(item))
+        # What is a warning only, and told once.
+        self._warnings: dict[Finding, None] = {}
+        self._last: Sequence[Finding] = ()
+
+    def program(self) -> Main:
+        """The test as a coroutine function without arguments, called as the test is."""
+
+        async def main() -> None:
+            await self._run()
+
+        main.__qualname__ = self._item.name
+        return main
+
+    async def _run(self) -> None:
+        """Set the fixtures up, call the test, and tear them down."""
+        task = asyncio.current_task()
+        assert task is not None
+        task.set_name(self._item.name)
+        troubles = Troubles()
+        try:
+            await self._fixtures.set_up()
+            if self._explored.clock is not None:
+                self._explored.clock.begin()
+            result = await self._called()
+            if result is not None:
+                refuse_result(self._item, result)
+        except BaseException as error:
+            self._hooks.has_failed = True
+            await self._fixtures.tear_down(troubles)
+            cause = self._cause_of(error, troubles)
+            for name, trouble in troubles:
+                if trouble is not cause:
+                    cause.add_note(f"{_where(name)} raised {trouble!r} besides.")
+            if cause is not error:
+                raise cause from None
+            raise
+        self._hooks.has_failed = False
+        await self._fixtures.tear_down(troubles)
+        if troubles:
+            raise _together(troubles)
+
+    def _cause_of(self, error: BaseException, troubles: Troubles) -> BaseException:
+        """Why the fixture that has cancelled the run did so; else the error itself."""
+        if troubles.canceller is None or not isinstance(error, asyncio.CancelledError):
+            return error
+        stand_in, cause = troubles.canceller
+        if cause.__traceback__ is None:
+            # Raised where the test was cancelled.
+            cause.__traceback__ = error.__traceback__
+        cause.add_note(
+            f"Async fixture {stand_in.label} ended with this error while {self._item.name!r} was "
+            "using it, so the test was cancelled."
+        )
+        return cause
+
+    async def _called(self) -> Any:
+        function, args, kwargs = self._function, self._args, resolved(self._kwargs)
+        first = self._explored.instance
+        if first is not None:
+            # The method of this run's instance; Hypothesis calls the function with the first one.
+            instance = getattr(self._item, "instance", first)
+            if isinstance(function, MethodType) and function.__self__ is first:
+                function = MethodType(function.__func__, instance)
+            args = tuple(instance if value is first else value for value in args)
+            kwargs = {name: instance if value is first else value for name, value in kwargs.items()}
+        return await function(*args, **kwargs)
+
+    # What is seen of each run.
+
+    def begin(self, loop: SimulatedLoop) -> None:
+        """A run begins: nothing is left of the one before."""
+        del self._item.user_properties[self._properties :]
+        stash = pytest_compat.stashed(self._item)
+        if stash != self._stash:
+            stash.clear()
+            stash.update(self._stash)
+        self._explored.loop, self._explored.clock = loop, None
+        pytest_compat.renew_instance(self._item)
+        pytest_compat.forget_logs(self._item)
+        self._fixtures.begin()
+
+    def main_ended(self, loop: SimulatedLoop) -> None:
+        """Look at the tasks and generators that are left."""
+        self._loops.report_left_on(loop, _asyncio_compat.pending_tasks(loop))
+
+    def take(self) -> Sequence[Finding]:
+        """The run is over; gives the findings that fail it."""
+        troubles = Troubles()
+        self._fixtures.end(troubles)
+        collector = self._hooks.collector
+        if self._explored.loop is not None:
+            tell_of_failed(self._explored.loop)
+        for name, error in troubles:
+            finding = find({"exception": error, "message": f"{_where(name)} raised it"})
+            if finding is not None:
+                collector.report(finding)
+        if not collector.found:
+            self._last = ()
+            return ()
+        errors = []
+        for finding in collector.take(self._item):
+            if collector.level_in(self._item, finding.rule) == "error":
+                errors.append(finding)
+            else:
+                self._warnings[finding] = None
+        self._last = errors
+        return errors
+
+    def report(self, *, is_told: bool) -> None:
+        """All runs are over: report what was found in them that fails no run.
+
+        Args:
+            is_told: whether what the last run was failed for is told already.
+        """
+        self._hooks.collector.found += self._warnings
+        if not is_told:
+            self._hooks.collector.found += self._last
+
+
+def _where(name: str) -> str:
+    return f"the tear-down of the fixture {name!r}" if name else "a finalizer of the test"
+
+
+def _together(troubles: Troubles) -> BaseException:
+    """The first error, which tells of the others."""
+    (name, first), *others = troubles
+    # What sets the outcome, such as a skip, has a reason of one line; what names its fixture, does.
+    if not is_no_failure(first) and not isinstance(first, FixtureYieldError):
+        first.add_note(f"It was raised in {_where(name)}.")
+    for name, other in others:
+        first.add_note(f"{_where(name)} raised {other!r} besides.")
+    return first

@@ -1,0 +1,91 @@
+"""What a whole test run says of its explored tests at its end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from aldente._plugin.exploring.outcomes import Outcome
+
+_NAME = "aldente-exploration-summary"
+_ATTRIBUTE = "aldente_explored"
+
+
+def note_in_report(report: pytest.TestReport, outcome: Outcome) -> None:
+    """Tell in the report of a test, which is sent between processes, what came of it."""
+    exploration = outcome.exploration
+    if exploration is None:
+        return
+    vars(report)[_ATTRIBUTE] = {
+        "runs": outcome.runs,
+        # What depends on more than its schedule may fail under one that has passed.
+        "is_exhausted": exploration.exhausted and not exploration.escaped,
+        "coverage": "" if exploration.escaped else exploration.coverage,
+        "is_late": exploration.is_late,
+        "is_fixed": outcome.is_fixed,
+        "escaped": exploration.escaped if outcome.failure is None else "",
+        "seconds": outcome.budget.max_seconds,
+        "limit": outcome.budget.runs,
+    }
+    report.user_properties.append(("aldente.runs", outcome.runs))
+
+
+def register(config: pytest.Config) -> None:
+    """Have the summary be printed, if it is not yet."""
+    if not config.pluginmanager.has_plugin(_NAME):
+        config.pluginmanager.register(ExplorationSummary(config), _NAME)
+
+
+class ExplorationSummary:
+    """Collects what came of explored tests, on whatever process they ran, and prints it.
+
+    Args:
+        config: pytest's configuration.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._told: dict[str, dict[str, Any]] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        told = vars(report).get(_ATTRIBUTE)
+        if told is not None:
+            self._told[report.nodeid] = told
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if not self._told:
+            return
+        is_verbose = self._config.get_verbosity() > 0
+        inside = f"{self._config.rootpath}{os.sep}"
+        lines = [line.replace(inside, "") for line in _lines(self._told, is_verbose=is_verbose)]
+        if self._config.get_verbosity() < 0 and len(lines) == 1:
+            # Quiet, and nothing but the numbers is to be said.
+            return
+        terminalreporter.section("aldente: exploration", sep="-")
+        for line in lines:
+            terminalreporter.write_line(line)
+
+
+def _lines(told: dict[str, dict[str, Any]], *, is_verbose: bool) -> Iterable[str]:
+    runs = sum(each["runs"] for each in told.values())
+    exhausted = sum(bool(each["is_exhausted"]) for each in told.values())
+    tests = f"{len(told):,} test{'s' * (len(told) != 1)}"
+    complete = f"; {exhausted:,} under all schedules there are" if exhausted else ""
+    yield f"{tests} explored in {runs:,} run{'s' * (runs != 1)}{complete}"
+    for name, each in told.items():
+        if each["is_fixed"]:
+            yield f"fixed: {name} passes under the schedule that failed before, which is forgotten"
+        if each["escaped"]:
+            yield f"not exact: {name}: {each['escaped']}"
+        if each["is_late"]:
+            yield (
+                f"cut short: {name}: {each['runs']:,} of {each['limit']:,} runs in "
+                f"max_seconds={each['seconds']:g}"
+            )
+        if is_verbose:
+            coverage = f" {each['coverage']}" if each["coverage"] else ""
+            yield f"{name}: {each['runs']:,} run{'s' * (each['runs'] != 1)}.{coverage}"

@@ -1,0 +1,257 @@
+"""Makes an explored test into a function that pytest can call."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import inspect
+import os
+from collections.abc import Callable, Iterator
+from time import monotonic
+from typing import Any
+
+import pytest
+
+from aldente._explore.arguments import parse_rules, parse_strategy
+from aldente._explore.exploring import Explorer, Found
+from aldente._explore.failures import Exploration, Failure
+from aldente._explore.interrupting import noting_interrupts
+from aldente._explore.programs import Program
+from aldente._explore.simulating import Rules
+from aldente._loops.simulated.randomness import kept_randomness
+from aldente._plugin import items
+from aldente._plugin.exploring.again import replayed
+from aldente._plugin.exploring.examples import without_own_lines
+from aldente._plugin.exploring.explored import ExploredTest
+from aldente._plugin.exploring.outcomes import Outcome
+from aldente._plugin.exploring.output import Output, each_warning_once
+from aldente._plugin.exploring.progress import Progress
+from aldente._plugin.exploring.remembered import Remembered
+from aldente._plugin.exploring.runs import RunsOfTest
+from aldente._plugin.findings.allowing import timeout_of
+from aldente._plugin.findings.hooks import hooks_of
+from aldente._plugin.options import settings_of
+from aldente._plugin.outcomes import is_no_failure
+from aldente._plugin.refusals import refuse_async_generator
+from aldente._plugin.running.raising import reraise
+from aldente._plugin.time_checks import time_of
+from aldente.errors import EndlessTimeError, FoundInRun, StuckTasks
+
+# Which part of its runs a test has for each of the examples that Hypothesis gives.
+_EXAMPLES_PER_BUDGET = 10
+
+Function = Callable[..., Any]
+
+
+def make_synchronous(item: pytest.Function, explored: ExploredTest) -> Callable[[], None]:
+    """Put a synchronous function in the place of an explored test.
+
+    Returns:
+        A function that undoes it.
+    """
+    # Whoever asks for a current loop is told that there is none.
+    asyncio.events.set_event_loop(None)
+    function = item.obj
+    explored.instance = getattr(item, "instance", None)
+    undo = functools.partial(setattr, item, "obj", function)
+    test = _Test(item, explored)
+    if not items.is_async_hypothesis_test(function):
+        if inspect.isasyncgenfunction(function):
+            refuse_async_generator(item)
+        item.obj = _like(function, functools.partial(test.explore, function))
+        return undo
+    hypothesis = function.hypothesis
+    inner = hypothesis.inner_test
+    if inspect.isasyncgenfunction(inner):
+        refuse_async_generator(item)
+    hypothesis.inner_test = _like(inner, functools.partial(test.explore_example, inner))
+    item.obj = _like(function, functools.partial(test.call_with_examples, function))
+
+    def undo_both() -> None:
+        hypothesis.inner_test = inner
+        undo()
+
+    return undo_both
+
+
+def _like(function: Function, call: Callable[..., None]) -> Callable[..., None]:
+    def run_test(*args: Any, **kwargs: Any) -> None:
+        __tracebackhide__ = True
+        call(*args, **kwargs)
+
+    # Not functools.wraps: it would copy the mark that makes a function a coroutine function.
+    run_test.__name__ = getattr(function, "__name__", "run_test")
+    run_test.__wrapped__ = function  # type: ignore[attr-defined]
+    return run_test
+
+
+class _Test:
+    """A test while it is explored: once, or once for each example that Hypothesis gives.
+
+    Args:
+        item: the test.
+        explored: what is kept of it.
+    """
+
+    def __init__(self, item: pytest.Function, explored: ExploredTest) -> None:
+        self._item = item
+        self._explored = explored
+        self._budget = explored.budget
+        self._output = Output(item.config)
+        self._progress = Progress(item.config, explored.budget.runs)
+        self._began = monotonic()
+        self._end = (
+            None if self._budget.max_seconds is None else (self._began + self._budget.max_seconds)
+        )
+        self._known = Remembered(item).schedule() if self._budget.replay is None else None
+        self._runs = 0
+        self._share: int | None = None
+        # The example that has failed last.
+        self._failed: tuple[RunsOfTest, Explorer, Exploration, Found] | None = None
+
+    def explore(self, function: Function, /, *args: Any, **kwargs: Any) -> None:
+        """Run the test under many schedules, or under one again, and raise what has failed."""
+        __tracebackhide__ = True
+        try:
+            failure = self._explore(function, args, kwargs)
+        except BaseException as error:
+            reraise(error, self._item.config)
+        if failure is not None:
+            reraise(failure.exception, self._item.config)
+
+    def _explore(
+        self, function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Failure | None:
+        failure: Failure | None = None
+        exploration: Exploration | None = None
+        runs = RunsOfTest(self._item, self._explored, function, args, kwargs)
+        with self._running(runs) as program:
+            if self._budget.replay is not None:
+                failure = replayed(program, self._budget.replay)
+            else:
+                chooser = parse_strategy(self._budget.strategy, self._budget.seed)
+                exploration = self._explorer(program).explore(chooser, self._budget.runs)
+                failure = exploration.failure
+            self._conclude(runs, exploration, failure)
+        return failure
+
+    # With examples of Hypothesis.
+
+    def call_with_examples(self, function: Function, /, *args: Any, **kwargs: Any) -> None:
+        """Have Hypothesis call the test, and look into the example that fails."""
+        __tracebackhide__ = True
+        raised: BaseException | None = None
+        try:
+            function(*args, **kwargs)
+        except BaseException as error:
+            raised = error
+        # Not in the handler, or what is raised of a run would be told as a consequence.
+        if raised is None:
+            return
+        if self._failed is not None and not is_no_failure(raised):
+            failure = self._look_into_example(*self._failed)
+            # Else it stands for several examples, or for something else that Hypothesis has found.
+            if raised is self._failed[3].error:
+                notes = without_own_lines(getattr(raised, "__notes__", ()))
+                raised = failure.exception
+                raised.__notes__ = notes
+        reraise(raised, self._item.config)
+
+    def explore_example(self, function: Function, /, *args: Any, **kwargs: Any) -> None:
+        """Run the test with an example under some schedules; Hypothesis may try many more."""
+        __tracebackhide__ = True
+        runs = RunsOfTest(self._item, self._explored, function, args, kwargs)
+        found: Found | None = None
+        self._failed = None
+        with self._running(runs) as program:
+            if self._budget.replay is not None:
+                failure = replayed(program, self._budget.replay, is_lenient=True)
+                self._conclude(runs, None, failure)
+                if failure is not None:
+                    raise failure.exception
+                return
+            explorer = self._explorer(program)
+            # Each example as if it were the only one, so that it fails again when it has failed.
+            share = self._share = max(self._budget.runs // _EXAMPLES_PER_BUDGET, 1)
+            chooser = parse_strategy(self._budget.strategy, self._budget.seed)
+            exploration, found = explorer.search(chooser, share)
+            if found is None:
+                self._conclude(runs, exploration, None)
+                return
+            self._failed = runs, explorer, exploration, found
+        raise found.error
+
+    def _look_into_example(
+        self, runs: RunsOfTest, explorer: Explorer, exploration: Exploration, found: Found
+    ) -> Failure:
+        with self._running(runs) as program:
+            found.program.is_interrupted = program.is_interrupted
+            failure = explorer.conclude(found)
+            self._conclude(runs, exploration, failure)
+        return failure
+
+    @contextlib.contextmanager
+    def _running(self, runs: RunsOfTest) -> Iterator[Program]:
+        """While entered, the test is run; gives it as a program."""
+        with kept_randomness(), each_warning_once(), noting_interrupts() as is_interrupted:
+            try:
+                yield Program(
+                    runs.program(),
+                    _rules(self._item, self._explored),
+                    is_interrupted,
+                    is_outcome=is_no_failure,
+                    on_run=self._end_run,
+                    watch=runs,
+                    real_seconds=timeout_of(self._item, settings_of(self._item.config).timeout),
+                )
+            except KeyboardInterrupt:
+                # It came between any two lines, and what that has left means nothing.
+                hooks_of(self._item.config).collector.stop()
+                raise
+            finally:
+                self._progress.end()
+                self._output.end()
+
+    def _end_run(self) -> None:
+        self._output.end_run()
+        self._progress.end_run()
+
+    def _explorer(self, program: Program) -> Explorer:
+        return Explorer(program, self._end, known=self._known, on_replay=self._output.begin_last)
+
+    def _conclude(
+        self, runs: RunsOfTest, exploration: Exploration | None, failure: Failure | None
+    ) -> None:
+        """Keep what came of the test, or of one example."""
+        if failure is not None:
+            _shorten_paths(failure.exception, f"{self._item.config.rootpath}{os.sep}")
+        is_told = failure is not None and isinstance(failure.exception, FoundInRun)
+        runs.report(is_told=is_told)
+        self._runs += exploration.runs if exploration is not None else 1
+        self._explored.outcome = Outcome(
+            exploration, failure, self._budget, monotonic() - self._began, self._runs, self._share
+        )
+
+
+def _shorten_paths(error: BaseException, inside: str) -> None:
+    """Have an error that names places in a folder name them from there."""
+    if isinstance(error, EndlessTimeError):
+        error.timers = [timer.replace(inside, "") for timer in error.timers]
+    elif isinstance(error, StuckTasks):
+        error.tasks = [task.replace(inside, "") for task in error.tasks]
+
+
+def _rules(item: pytest.Item, explored: ExploredTest) -> Rules:
+    settings, budget = settings_of(item.config), explored.budget
+    rules = parse_rules(
+        **budget.rules,
+        seed=budget.seed,
+        wall=time_of(item).wall,
+        max_virtual_time=settings.max_virtual_time,
+        debug=True if settings.debug else None,
+    )
+    replay = budget.replay
+    if replay is not None:
+        rules = rules._replace(order=replay.order, slack=replay.slack, seed=replay.seed)
+    return rules

@@ -1,0 +1,156 @@
+"""Fixtures of explored tests that go wrong: what the user is told of each."""
+
+from __future__ import annotations
+
+from tests.plugin.conftest import RunProject
+
+
+def test_a_fixture_that_dies_fails_the_test(run_project: RunProject) -> None:
+    """A task group or time-out around the ``yield`` that cancels the test is what it fails by."""
+    result = run_project(
+        "--tb=short",
+        test_it="""
+        import asyncio
+        import aldente
+        import pytest
+
+        pytestmark = aldente.explore(runs=3)
+
+        @pytest.fixture
+        async def group():
+            async def work():
+                await asyncio.sleep(1)
+                raise ValueError("in the background")
+            async with asyncio.TaskGroup() as group:
+                group.create_task(work())
+                yield
+
+        @pytest.fixture
+        async def limited():
+            async with asyncio.timeout(1):
+                yield
+
+        @pytest.fixture
+        async def outer():
+            yield
+            await asyncio.sleep(1)
+
+        async def test_group(outer, group):
+            await asyncio.sleep(5)
+
+        async def test_limited(outer, limited):
+            await asyncio.sleep(5)
+
+        async def test_cancels_itself(limited):
+            asyncio.current_task().cancel()
+            await asyncio.sleep(0)
+        """,
+    )
+    result.assert_outcomes(failed=3)
+    result.stdout.fnmatch_lines(
+        [
+            "*ExceptionGroup: unhandled errors in a TaskGroup (1 sub-exception)",
+            "*Async fixture 'group' (test_it.py:7) ended with this error while 'test_group' was "
+            "using it, so the test was cancelled.",
+            "*ValueError: in the background",
+            "*_ test_limited _*",
+            "test_it.py:30: in test_limited",
+            "E   TimeoutError",
+            "E   Async fixture 'limited' (test_it.py:16) ended with this error *",
+            "*_ test_cancels_itself _*",
+            "E   asyncio.exceptions.CancelledError",
+        ]
+    )
+
+
+def test_fixtures_that_yield_too_often_or_never(run_project: RunProject) -> None:
+    """The message is all there is: no line of the user's raised it, and none of ours is shown."""
+    result = run_project(
+        "--tb=short",
+        test_it="""
+        import aldente
+        import pytest
+
+        pytestmark = aldente.explore(runs=3)
+
+        @pytest.fixture
+        def twice():
+            yield 1
+            yield 2
+
+        @pytest.fixture
+        async def never():
+            if False:
+                yield
+
+        async def test_twice(twice):
+            pass
+
+        async def test_never(never):
+            pass
+        """,
+    )
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(
+        [
+            "Fixture 'twice' (test_it.py:6) has more than one 'yield': *",
+            "Async fixture 'never' (test_it.py:11) did not yield a value: *",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*exploring*runs.py*")
+    result.stdout.no_fnmatch_line("*It was raised in the tear-down*")
+
+
+def test_a_task_of_a_fixture_that_does_not_end(run_project: RunProject) -> None:
+    """What can't be cancelled is given up, and told with its place."""
+    result = run_project(
+        test_it="""
+        import asyncio
+        import aldente
+        import pytest
+
+        @pytest.fixture
+        async def stubborn():
+            async def work():
+                while True:
+                    try:
+                        await asyncio.sleep(1)
+                    except asyncio.CancelledError:
+                        pass
+            task = asyncio.create_task(work(), name="stubborn")
+            await asyncio.sleep(0)
+            yield
+            task.cancel()
+
+        @aldente.allow("leaked-task")
+        @aldente.explore(runs=3)
+        async def test_it(stubborn):
+            pass
+        """,
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["1 task(s) did not end *", "  'stubborn' running stubborn.<locals>.work at test_it.py:*"]
+    )
+    result.stdout.no_fnmatch_line("*_explore*simulating.py*")
+
+
+def test_an_exit_in_a_tear_down(run_project: RunProject) -> None:
+    """Its reason is as it was given."""
+    result = run_project(
+        test_it="""
+        import aldente
+        import pytest
+
+        @pytest.fixture
+        def leaves():
+            yield
+            pytest.exit("enough")
+
+        @aldente.explore(runs=3)
+        async def test_it(leaves):
+            pass
+        """,
+    )
+    assert result.ret == 2
+    result.stdout.fnmatch_lines(["!*Exit: enough !*"])

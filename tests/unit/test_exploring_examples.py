@@ -1,0 +1,31 @@
+"""What is shown of Hypothesis's explanations."""
+
+from __future__ import annotations
+
+import pytest
+
+from aldente._places import _OWN_FOLDER
+from aldente._plugin.exploring.examples import without_own_lines
+
+_EXAMPLE = ["Failing test case: test_it(", "    count=3,", ")"]
+_EXPLANATION = ["Explanation:", "    These lines were always and only run by failing test cases:"]
+_OWN = f"        {_OWN_FOLDER}_explore/exploring.py:1"
+_USERS = "        /home/me/shop.py:12"
+_MORE = "        (and 2 more with settings.verbosity >= verbose)"
+
+
+@pytest.mark.parametrize(
+    ("places", "left"),
+    [
+        ([_OWN, _MORE], []),
+        ([_USERS, _OWN, _MORE], [*_EXPLANATION, _USERS]),
+        ([_USERS, _MORE], [*_EXPLANATION, _USERS, _MORE]),
+    ],
+)
+def test_lines_of_aldente_explain_nothing(places: list[str], left: list[str]) -> None:
+    """They are left out, and the explanation with them when there are no others."""
+    for notes in (
+        [*_EXAMPLE, *_EXPLANATION, *places],
+        ["\n".join(_EXAMPLE), "\n".join([*_EXPLANATION, *places])],
+    ):
+        assert without_own_lines(notes) == [*_EXAMPLE, *left]
