@@ -254,6 +254,30 @@ def test_the_end_of_the_last_task_of_a_group_is_no_counting() -> None:
     runs_of(main)
 
 
+def test_an_invariant_sees_what_is_between_independent_steps() -> None:
+    """With a check after each step no order of steps is left out, as it may see all of them."""
+
+    async def main() -> None:
+        one = other = 0
+
+        async def first() -> None:
+            nonlocal one
+            await asyncio.sleep(0)
+            one = 1
+
+        async def second() -> None:
+            nonlocal other
+            await asyncio.sleep(0)
+            other = 1
+
+        aldente.invariant(lambda: one >= other)
+        await asyncio.gather(first(), second(), independent(1))
+
+    found = aldente.search(main, strategy="dfs", shrink=False)
+    assert found.failure is not None
+    assert outcomes(Dfs(), main)[0] == outcomes(Dfs(skips_equivalent=False), main)[0]
+
+
 @needs_monitoring
 def test_coverage_says_what_was_left_out() -> None:
     """A search tells how many runs there were, and that others are equivalent to them."""
