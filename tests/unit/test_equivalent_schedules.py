@@ -188,6 +188,15 @@ def change_dictionary_of(items: list[int], table: dict[str, int], box: Any) -> W
     return work
 
 
+@race
+def show_other_tasks(items: list[int], table: dict[str, int], box: Any) -> Work:
+    async def work(number: int) -> object:
+        await asyncio.sleep(0)
+        return bool("%s" % box)  # noqa: UP031
+
+    return work
+
+
 @needs_monitoring
 @pytest.mark.parametrize("name", RACES)
 def test_tasks_that_all_race_are_tried_in_every_order(name: str) -> None:
