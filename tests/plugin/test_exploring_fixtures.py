@@ -154,3 +154,83 @@ def test_an_exit_in_a_tear_down(run_project: RunProject) -> None:
     )
     assert result.ret == 2
     result.stdout.fnmatch_lines(["!*Exit: enough !*"])
+
+
+def test_fixtures_asked_for_by_name_before_their_turn(run_project: RunProject) -> None:
+    """They are set up then, once in each run, and torn down after whoever has asked for them."""
+    result = run_project(
+        "-p",
+        "no:randomly",
+        test_it="""
+        import asyncio
+        import aldente
+        import pytest
+
+        log = []
+
+        @pytest.fixture
+        def low():
+            log.append("low up")
+            yield []
+            log.append("low down")
+
+        @pytest.fixture
+        def late(low):
+            log.append("late up")
+            yield low
+            log.append("late down")
+
+        @pytest.fixture
+        def unknown(low):
+            log.append("unknown up")
+            yield low
+            log.append("unknown down")
+
+        @pytest.fixture
+        def early(request):
+            request.node.addfinalizer(lambda: log.append("finalizer"))
+            late, unknown = map(request.getfixturevalue, ["late", "unknown"])
+            log.append("early up")
+            yield late, unknown
+            log.append("early down")
+
+        class TestIt:
+            @pytest.fixture
+            def low(self, low):
+                return [*low, "over"]
+
+            @aldente.explore(runs=3)
+            async def test_explored(self, early, late, low):
+                assert early[0] is early[1] is late is low
+                assert low == ["over"]
+                low.append("used")
+                await asyncio.gather(*(asyncio.sleep(0) for _ in range(3)))
+
+            def test_plain(self, early, late, low):
+                pass
+
+            def test_log(self):
+                plain = log[-9:]
+                assert (plain[0], plain[-1]) == ("low up", "finalizer")
+                assert log == plain * (len(log) // 9) and len(log) >= 4 * 9
+
+        @pytest.fixture
+        def asks(request):
+            return request.getfixturevalue("asynchronous")
+
+        @pytest.fixture
+        async def asynchronous():
+            pass
+
+        @aldente.explore
+        async def test_asks(asks, asynchronous):
+            pass
+        """,
+    )
+    result.assert_outcomes(passed=3, failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "test_it.py:*: the async fixture 'asynchronous' was asked for within a run, *",
+            "Mend: name 'asynchronous' as an argument of the test or fixture that asks for it.",
+        ]
+    )

@@ -179,6 +179,27 @@ def test_a_cache_that_cannot_be_written(run_project: RunProject, pytester: pytes
     result.assert_outcomes(passed=1)
 
 
+def test_a_warning_that_differs_in_every_run(run_project: RunProject) -> None:
+    """It is told a few times, not once for each run."""
+    result = run_project(
+        *("-W", "default"),
+        test_it="""
+        import asyncio
+        import warnings
+        import aldente
+
+        @aldente.explore(runs=30, strategy="random")
+        async def test_it():
+            warnings.warn(f"of {object()}, {len(runs)}")
+            runs.append(1)
+            await asyncio.gather(*(asyncio.sleep(0) for _ in range(5)))
+
+        runs = []
+        """,
+    )
+    result.assert_outcomes(passed=1, warnings=10)
+
+
 def test_what_is_kept_cannot_be_removed(run_project: RunProject, pytester: pytest.Pytester) -> None:
     """It is warned of, and the test is explored all the same."""
     options = ("-p", "cacheprovider", "-W", "default")
@@ -189,3 +210,49 @@ def test_what_is_kept_cannot_be_removed(run_project: RunProject, pytester: pytes
     result = run_project(*options, test_it=body)
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["*PytestCacheWarning: aldente: *can't be removed*"])
+
+
+def test_fixtures_that_are_meant_for_one_run(run_project: RunProject) -> None:
+    """Those of other plugins that would break the session or report every run are refused."""
+    result = run_project(
+        plugins=["benchmark"],
+        test_it="""
+        import aldente
+
+        @aldente.explore
+        async def test_benchmark(benchmark):
+            pass
+        """,
+    )
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(
+        [
+            "'test_benchmark' can't be explored: the fixture 'benchmark' measures *",
+            "Mend: have a test of its own for what is measured.",
+        ]
+    )
+
+
+def test_exceptions_of_a_class_of_the_tests_own(run_project: RunProject) -> None:
+    """A class that every run defines anew is the same one."""
+    result = run_project(
+        test_it="""
+        import asyncio
+        import aldente
+
+        @aldente.explore
+        async def test_it():
+            class Unordered(Exception):
+                pass
+            found = []
+            async def add(number):
+                await asyncio.sleep(0)
+                found.append(number)
+            await asyncio.gather(add(1), add(2))
+            if found != [1, 2]:
+                raise Unordered
+        """,
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["Its schedule has 1 context switch away from stock order, *"])
+    result.stdout.no_fnmatch_line("Not exact*")

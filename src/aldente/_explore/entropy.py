@@ -16,6 +16,7 @@ from types import FrameType
 from typing import Any
 
 from aldente._explore.programs import Program
+from aldente._explore.sameness import name_of_type
 from aldente._explore.simulating import Run
 from aldente._places import is_programs, place_of
 from aldente._records import Schedule, Step
@@ -85,7 +86,8 @@ def _difference(first: Run, second: Run) -> str | None:
         return f"in their numbers of steps ({len(first.steps):,} and {len(second.steps):,})"
     if (first.choices, first.counts) != (second.choices, second.counts):
         return "in their options"
-    if type(first.error) is not type(second.error):
+    names = [error and name_of_type(error) for error in (first.error, second.error)]
+    if names[0] != names[1]:
         return f"in how they ended ({first.error!r}, then {second.error!r})"
     return None
 

@@ -23,11 +23,14 @@ def kind_of(error: BaseException) -> Kind:
     """
     if isinstance(error, FoundInRun):
         found = {(finding.rule, repr(finding.place)) for finding in error.findings}
-        return (type(error), tuple(sorted(found)))
+        return (name_of_type(error), tuple(sorted(found)))
     if isinstance(error, InvariantBroken):
         return (type(error), error.check, error.place)
     if isinstance(error, BaseExceptionGroup):
-        return (type(error), tuple(sorted({repr(kind_of(one)) for one in error.exceptions})))
+        return (
+            name_of_type(error),
+            tuple(sorted({repr(kind_of(one)) for one in error.exceptions})),
+        )
     place = last = None
     traceback = error.__traceback__
     while traceback is not None:
@@ -38,4 +41,13 @@ def kind_of(error: BaseException) -> Kind:
         traceback = traceback.tb_next
     if place is None and last is not None and not is_own(last[0]):
         place = last
-    return (type(error), place)
+    return (name_of_type(error), place)
+
+
+def name_of_type(error: BaseException) -> str:
+    """The type of an exception, by its name: a program may define it anew in every run.
+
+    >>> name_of_type(ValueError("one"))
+    'builtins.ValueError'
+    """
+    return f"{type(error).__module__}.{type(error).__qualname__}"

@@ -250,23 +250,48 @@ def excinfo_of_failure(message: str) -> pytest.ExceptionInfo[BaseException]:
         return pytest.ExceptionInfo.from_exception(failure)
 
 
-def cache_value(fixturedef: FixtureDef, value: object) -> None:
-    """Have a fixture that is set up give another value from now on.
+def note_value(item: pytest.Item, fixturedef: FixtureDef, value: object) -> None:
+    """Have a fixture that is set up give another value to whoever asks for it from now on.
 
-    Checked on pytest 8.4 and 9.2, where ``cached_result`` is (value, cache key, failure).
+    A request looks for it in ``_fixture_defs``, and reads its ``cached_result``, which is (value,
+    cache key, failure). ``funcargs`` is documented on the request only. Checked on pytest 8.4 and
+    9.2.
     """
     if fixturedef.cached_result is not None:
         fixturedef.cached_result = (value, fixturedef.cached_result[1], None)
-
-
-def note_value(item: pytest.Item, fixturedef: FixtureDef, value: object) -> None:
-    """Keep the value of a fixture with the arguments of a test, if it has it as an argument.
-
-    ``funcargs`` is documented on the request only. Checked on pytest 8.4 and 9.2.
-    """
+    used_so_far_by_name(item)[fixturedef.argname] = fixturedef
     arguments = getattr(item, "funcargs", {})
     if fixturedef.argname in arguments:
         arguments[fixturedef.argname] = value
+
+
+class FixtureOnDemand:
+    """Takes the place of a fixture's definition; has it set up when its value is asked for."""
+
+    def __init__(self, fixturedef: FixtureDef, set_up: Callable[[], object]) -> None:
+        self.fixturedef = fixturedef
+        self._set_up = set_up
+
+    @property
+    def cached_result(self) -> object:
+        """As the definition's, once the fixture is set up."""
+        self._set_up()
+        return self.fixturedef.cached_result
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.fixturedef, name)
+
+
+def set_up_on_demand(
+    item: pytest.Item, fixturedef: FixtureDef, set_up: Callable[[], object]
+) -> None:
+    """Have a function be called when a test or fixture asks for a fixture by its name.
+
+    Only until `note_value`. Checked on pytest 8.4 and 9.2.
+    """
+    definitions: dict[str, Any] = used_so_far_by_name(item)
+    if definitions.get(fixturedef.argname) is fixturedef:
+        definitions[fixturedef.argname] = FixtureOnDemand(fixturedef, set_up)
 
 
 def count_of_finalizers(fixturedef: FixtureDef) -> int:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
-from aldente._places import users_place
+from aldente._places import is_own, place_of, users_frame
 from aldente.errors import OutsideSimulation
 
 _STREAMS = (
@@ -41,11 +42,20 @@ class NoOutside:
     """The methods of event loops that touch the world outside; each raises `OutsideSimulation`."""
 
 
+def _library_frame(frame: FrameType | None) -> FrameType | None:
+    """Who has called, if not the user: a library does in a task of its own."""
+    while frame is not None and is_own(frame.f_code.co_filename):
+        frame = frame.f_back
+    return frame
+
+
 def _refusal(method: str, touched: str, mend: str) -> Callable[..., Any]:
     def refuse(self: object, *args: object, **kwargs: object) -> Any:
         # Looked for in the frames that wait for this one: the line is where the user awaits.
-        place = users_place(inspect.currentframe())
-        raise OutsideSimulation(f"loop.{method}()", touched, str(place or ""), mend)
+        frame = inspect.currentframe()
+        caller = users_frame(frame) or _library_frame(frame)
+        place = "" if caller is None else str(place_of(caller))
+        raise OutsideSimulation(f"loop.{method}()", touched, place, mend)
 
     async def refuse_when_awaited(self: object, *args: object, **kwargs: object) -> Any:
         return refuse(self, *args, **kwargs)

@@ -12,7 +12,7 @@ import contextlib
 import functools
 import inspect
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import pytest
 
@@ -37,15 +37,17 @@ class StandIn:
 
     Attributes:
         definition: as the argument.
+        arguments: as the argument.
         name: the name of the fixture.
         value: its value in the run that goes on.
         is_async: whether its function is a coroutine function or an async generator function.
+        is_set_up: whether it has its value in the run that goes on.
         finalizers: how many finalizers it has that are none of a run's.
     """
 
     __slots__ = (
-        *("_arguments", "_bound", "_request", "definition", "finalizers"),
-        *("is_async", "name", "value"),
+        *("_bound", "_request", "arguments", "definition", "finalizers"),
+        *("is_async", "is_set_up", "name", "value"),
     )
 
     def __init__(
@@ -55,9 +57,10 @@ class StandIn:
         self.name = definition.argname
         self.value: Any = None
         self.is_async = is_async_fixture_function(definition.func)
+        self.is_set_up = False
         self.finalizers = 0
+        self.arguments = arguments
         self._request = request
-        self._arguments = arguments
         self._bound: Callable[..., Any] | None = None
 
     def __repr__(self) -> str:
@@ -71,7 +74,7 @@ class StandIn:
             if self._request.instance is None:
                 # Else it belongs to the instance of this run.
                 self._bound = function
-        arguments = self._arguments
+        arguments = self.arguments
         return function(**resolved(arguments)) if arguments else function()
 
     @property
@@ -131,6 +134,8 @@ class FixturesOfRuns:
         self._item = item
         self._stand_ins: list[StandIn] = []
         self._ends: list[_End] = []
+        # The ends of the fixtures that are being set up: one, and those it has asked for by name.
+        self._beginning: list[_End] = []
         self._is_running = False
 
     def stand_in(
@@ -162,59 +167,94 @@ class FixturesOfRuns:
         """A run begins: what pytest is asked to do in the end of the test is done after the run."""
         self._is_running = True
         for stand_in in self._stand_ins:
+            stand_in.is_set_up = False
             stand_in.finalizers = pytest_compat.count_of_finalizers(stand_in.definition)
+            # Another fixture may ask for it by its name before its turn.
+            set_up = functools.partial(self._set_up_early, stand_in)
+            pytest_compat.set_up_on_demand(self._item, stand_in.definition, set_up)
         vars(self._item)["addfinalizer"] = self._add_finalizer
 
     def _add_finalizer(self, finalizer: Callable[[], object]) -> None:
-        self._ends.append(_End("", finalizer))
+        self._add_end(_End("", finalizer))
+
+    def _add_end(self, end: _End) -> None:
+        """Have something be done in the end: after the end of the fixture that is being set up."""
+        place = self._ends.index(self._beginning[-1]) if self._beginning else len(self._ends)
+        self._ends.insert(place, end)
+
+    @contextlib.contextmanager
+    def _setting_up(self, stand_in: StandIn) -> Iterator[None]:
+        """While entered, a fixture is set up: also what it does before it fails is undone."""
+        end = _End(stand_in.name, functools.partial(_finish, stand_in))
+        self._add_end(end)
+        self._beginning.append(end)
+        try:
+            yield
+        finally:
+            self._beginning.pop()
 
     async def set_up(self) -> None:
         """Set all of them up, on the running loop."""
         for stand_in in self._stand_ins:
             if stand_in.is_async:
-                value = await self._set_up_async(stand_in)
-            else:
-                value = self._set_up_sync(stand_in)
-            stand_in.value = value
-            # For whoever asks for it by its name.
-            pytest_compat.cache_value(stand_in.definition, value)
-            pytest_compat.note_value(self._item, stand_in.definition, value)
+                self._note_value(stand_in, await self._set_up_async(stand_in))
+            elif not stand_in.is_set_up:
+                self._note_value(stand_in, self._set_up_sync(stand_in))
+
+    def _note_value(self, stand_in: StandIn, value: object) -> None:
+        stand_in.value, stand_in.is_set_up = value, True
+        # For whoever asks for it by its name.
+        pytest_compat.note_value(self._item, stand_in.definition, value)
+
+    def _set_up_early(self, stand_in: StandIn) -> None:
+        """Set up a fixture whose turn has not come yet, and what it is made from."""
+        if stand_in.is_set_up:
+            return
+        if stand_in.is_async:
+            self._refuse_async(stand_in)
+        for value in stand_in.arguments.values():
+            if type(value) is StandIn:
+                self._set_up_early(value)
+        self._note_value(stand_in, self._set_up_sync(stand_in))
 
     async def _set_up_async(self, stand_in: StandIn) -> Any:
-        made = stand_in.call()
-        self._ends.append(_End(stand_in.name, functools.partial(_finish, stand_in)))
-        if not inspect.isasyncgen(made):
-            return await made
-        try:
-            value = await made.__anext__()
-        except StopAsyncIteration:
-            raise stand_in.yield_error(0) from None
+        with self._setting_up(stand_in):
+            made = stand_in.call()
+            if not inspect.isasyncgen(made):
+                return await made
+            try:
+                value = await made.__anext__()
+            except StopAsyncIteration:
+                raise stand_in.yield_error(0) from None
         self._ends.append(_End(stand_in.name, None, made, stand_in))
         return value
 
     def _set_up_sync(self, stand_in: StandIn) -> Any:
-        self._ends.append(_End(stand_in.name, functools.partial(_finish, stand_in)))
-        return _begin(stand_in)
+        with self._setting_up(stand_in):
+            return _begin(stand_in)
 
     def _set_up_when_asked_for(self, stand_in: StandIn) -> Any:
         """Set up a fixture for ``getfixturevalue`` within a run; pytest has it end with the run."""
         if stand_in.is_async:
-            frame = users_frame(inspect.currentframe())
-            place = ""
-            if frame is not None:
-                path, folder = frame.f_code.co_filename, self._item.config.rootpath
-                place = f"{SourcePlace.relative_to(path, frame.f_lineno, folder)}: "
-            pytest.fail(
-                f"{place}the async fixture {stand_in.name!r} was asked for within a run, whose "
-                "event loop is running already.\n"
-                f"Mend: name {stand_in.name!r} as an argument of the test or of a fixture.",
-                pytrace=False,
-            )
+            self._refuse_async(stand_in)
         definition = stand_in.definition
         # Asked for again in the next run, it is made anew.
         forget = functools.partial(pytest_compat.forget_fixture, self._item, definition)
-        self._ends.append(_End(stand_in.name, forget))
+        self._add_end(_End(stand_in.name, forget))
         return _begin(stand_in)
+
+    def _refuse_async(self, stand_in: StandIn) -> NoReturn:
+        frame = users_frame(inspect.currentframe())
+        place = ""
+        if frame is not None:
+            path, folder = frame.f_code.co_filename, self._item.config.rootpath
+            place = f"{SourcePlace.relative_to(path, frame.f_lineno, folder)}: "
+        pytest.fail(
+            f"{place}the async fixture {stand_in.name!r} was asked for within a run, whose event "
+            "loop is running already.\n"
+            f"Mend: name {stand_in.name!r} as an argument of the test or fixture that asks for it.",
+            pytrace=False,
+        )
 
     async def tear_down(self, troubles: Troubles) -> None:
         """Tear down what this run has set up, the last first, and all of it.
@@ -244,6 +284,10 @@ class FixturesOfRuns:
                 except BaseException as error:
                     troubles.append((end.name, error))
         self._is_running = False
+        for stand_in in self._stand_ins:
+            if not stand_in.is_set_up:
+                # The run has ended before.
+                pytest_compat.note_value(self._item, stand_in.definition, stand_in)
         vars(self._item).pop("addfinalizer", None)
 
 

@@ -12,6 +12,10 @@ import pytest
 
 from aldente._plugin import pytest_compat
 
+# How many different texts a warning of one line may have; there may be an address in them, or a
+# number that every run has for itself.
+_MOST_TEXTS = 10
+
 
 class Output:
     """Keeps what one run has printed: the failed one that is shown, else the first.
@@ -53,7 +57,7 @@ def each_warning_once() -> Iterator[None]:
     it what is new, and is not taken for recording itself.
     """
     before: Any = warnings.showwarning
-    told: set[object] = set()
+    told: dict[object, set[str]] = {}
 
     def show(
         message: Warning | str,
@@ -63,9 +67,10 @@ def each_warning_once() -> Iterator[None]:
         file: TextIO | None = None,
         line: str | None = None,
     ) -> None:
-        key = (str(message), category, filename, lineno)
-        if key not in told:
-            told.add(key)
+        texts = told.setdefault((category, filename, lineno), set())
+        text = str(message)
+        if text not in texts and len(texts) < _MOST_TEXTS:
+            texts.add(text)
             before(message, category, filename, lineno, file, line)
 
     warnings.showwarning = show

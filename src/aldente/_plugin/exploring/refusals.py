@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import NamedTuple
 
 import pytest
 
@@ -18,6 +19,32 @@ from aldente._records import LoopScope
 from aldente.errors import MissingExtra
 
 
+class _MeantForOneRun(NamedTuple):
+    """A fixture of another plugin that takes a test for run once, and what to do."""
+
+    fixture: str
+    reason: str
+    mend: str
+
+
+_SUBTESTS = _MeantForOneRun(
+    "subtests",
+    "reports failures by itself, once for every run, so that no run fails by them.",
+    "assert in the test itself, or parametrize it.",
+)
+
+# By the module that defines them.
+_MEANT_FOR_ONE_RUN = {
+    "_pytest.subtests": _SUBTESTS,
+    "pytest_subtests.plugin": _SUBTESTS,
+    "pytest_benchmark.plugin": _MeantForOneRun(
+        "benchmark",
+        "measures how long one run takes.",
+        "have a test of its own for what is measured.",
+    ),
+}
+
+
 def reason_against(item: pytest.Item) -> str | None:
     """Why a test can't be explored, and what to do; None if it can."""
     wide = wide_async_fixtures(item)
@@ -29,6 +56,10 @@ def reason_against(item: pytest.Item) -> str | None:
             "make it function-scoped, so that it is set up anew for every run; or have a test of "
             "its own for what needs it.",
         )
+    for definition in pytest_compat.closure(item):
+        why = _MEANT_FOR_ONE_RUN.get(getattr(definition.func, "__module__", ""))
+        if why is not None and definition.argname == why.fixture:
+            return _refusal(item, f"the fixture {why.fixture!r} {why.reason}", why.mend)
     factory = pytest_compat.parameters_of(item).get(FACTORY_FIXTURE)
     if factory not in (None, asyncio.SelectorEventLoop, asyncio.new_event_loop):
         name = f"{getattr(factory, '__module__', '')}.{getattr(factory, '__qualname__', factory)}"
