@@ -30,8 +30,8 @@ IN_PARALLEL := -n $(JOBS) --dist loadfile
 # What the other Pythons need not show too.
 NEWEST_ONLY := docs README.md tests/packaging tests/plugin/coexistence tests/conformance/test_interpreters_own.py \
     tests/conformance/test_interpreters_own_simulated.py
-# What neither the newest nor the oldest need show.
-NOT_MIDDLE := tests/plugin/rules tests/known_bugs
+# What both the newest and the oldest show.
+NOT_MIDDLE := tests/plugin/rules tests/known_bugs tests/conformance $(wildcard tests/plugin/test_exploring*.py)
 
 # Looking for Pythons takes a second, which help and clean need not wait for.
 ifneq ($(filter-out help clean,$(or $(MAKECMDGOALS),help)),)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
@@ -187,6 +188,15 @@ def change_dictionary_of(items: list[int], table: dict[str, int], box: Any) -> W
     return work
 
 
+@race
+def show_other_tasks(items: list[int], table: dict[str, int], box: Any) -> Work:
+    async def work(number: int) -> object:
+        await asyncio.sleep(0)
+        return bool("%s" % box)  # noqa: UP031
+
+    return work
+
+
 @needs_monitoring
 @pytest.mark.parametrize("name", RACES)
 def test_tasks_that_all_race_are_tried_in_every_order(name: str) -> None:
@@ -251,6 +261,30 @@ def test_the_end_of_the_last_task_of_a_group_is_no_counting() -> None:
         return seen
 
     runs_of(main)
+
+
+def test_an_invariant_sees_what_is_between_independent_steps() -> None:
+    """With a check after each step no order of steps is left out, as it may see all of them."""
+
+    async def main() -> None:
+        one = other = 0
+
+        async def first() -> None:
+            nonlocal one
+            await asyncio.sleep(0)
+            one = 1
+
+        async def second() -> None:
+            nonlocal other
+            await asyncio.sleep(0)
+            other = 1
+
+        aldente.invariant(lambda: one >= other)
+        await asyncio.gather(first(), second(), independent(1))
+
+    found = aldente.search(main, strategy="dfs", shrink=False)
+    assert found.failure is not None
+    assert outcomes(Dfs(), main)[0] == outcomes(Dfs(skips_equivalent=False), main)[0]
 
 
 @needs_monitoring
@@ -338,3 +372,25 @@ def test_an_invariant_sees_steps_that_are_independent() -> None:
             await asyncio.gather(work("one"), work("other"))
 
     assert aldente.search(main, strategy="dfs").failure is not None
+
+
+@needs_monitoring
+def test_other_threads_do_nothing_to_a_step() -> None:
+    """What a thread of somebody else's does meanwhile is not taken for the program's."""
+    is_over = threading.Event()
+    seen: list[int] = []
+
+    def busy() -> None:
+        while not is_over.is_set():
+            seen.append(len(seen))
+            seen.clear()
+
+    thread = threading.Thread(target=busy)
+    thread.start()
+    try:
+        everything, reduced = runs_of(gathered(independent, 3))
+    finally:
+        is_over.set()
+        thread.join()
+    assert everything == 90
+    assert reduced <= 15

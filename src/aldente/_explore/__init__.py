@@ -27,6 +27,6 @@
     Finds out on what a program depends beside its schedule.
 ``interrupting``
     Tells Ctrl-C from a KeyboardInterrupt of the program.
-``arguments``
+``arguments``, ``numbers``
     Checks what users give.
 """

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from aldente import _asyncio_compat
+from aldente._explore.numbers import parse_seed, parse_whole
 from aldente._explore.simulating import Rules
 from aldente._loops.simulated.choosing import Chooser, Option
 from aldente._records import ORDERS, Order
@@ -15,8 +16,6 @@ from aldente._settings import (
     Settings,
     parse_flag,
     parse_seconds,
-    parse_seed,
-    parse_whole,
 )
 from aldente._strategies.naming import GROUP, STRATEGIES, is_strategy, make_strategy
 from aldente.errors import InvalidSetting

@@ -18,6 +18,7 @@ from aldente._explore.exploring import Explorer
 from aldente._explore.failures import Exploration
 from aldente._explore.found import note_besides, texts_of
 from aldente._explore.interrupting import noting_interrupts
+from aldente._explore.numbers import parse_runs
 from aldente._explore.programs import Program
 from aldente._explore.replaying import run_again
 from aldente._explore.rule_watch import RuleWatch, parse_levels_in_runs
@@ -25,7 +26,7 @@ from aldente._explore.simulating import Rules
 from aldente._loops.simulated.choosing import Chooser
 from aldente._loops.simulated.randomness import kept_randomness
 from aldente._records import Level, Schedule
-from aldente._settings import parse_flag, parse_runs
+from aldente._settings import parse_flag
 from aldente.errors import ReplayMismatch
 
 T = TypeVar("T")

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from aldente._records import Schedule
-from aldente._settings import Settings, parse_runs, parse_seed, whole_if_written
 from aldente.errors import InvalidSetting
 
 
@@ -50,19 +49,20 @@ def read(config: pytest.Config) -> dict[str, Any]:
     Raises:
         InvalidSetting: a value is not allowed.
     """
-    runs, seed = config.getoption("aldente_runs"), config.getoption("aldente_seed")
     default = config.getini("aldente_runs")
-    wanted = whole_if_written(default) if default else Settings().runs
-    return {
-        "runs": parse_runs("aldente_runs", wanted),
-        "forced_runs": (
-            None if runs is None else parse_runs("--aldente-runs", whole_if_written(runs))
-        ),
-        "forced_seed": (
-            None if seed is None else parse_seed("--aldente-seed", whole_if_written(seed))
-        ),
-        "replay": _schedule(config.getoption("aldente_replay")),
-    }
+    runs, seed = config.getoption("aldente_runs"), config.getoption("aldente_seed")
+    found: dict[str, Any] = {"replay": _schedule(config.getoption("aldente_replay"))}
+    if default or runs is not None or seed is not None:
+        # Not before, as most suites say nothing of it.
+        from aldente._explore.numbers import parse_runs, parse_seed, whole_if_written
+
+        if default:
+            found["runs"] = parse_runs("aldente_runs", whole_if_written(default))
+        if runs is not None:
+            found["forced_runs"] = parse_runs("--aldente-runs", whole_if_written(runs))
+        if seed is not None:
+            found["forced_seed"] = parse_seed("--aldente-seed", whole_if_written(seed))
+    return found
 
 
 def _schedule(token: str | None) -> Schedule | None:

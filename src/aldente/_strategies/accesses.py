@@ -7,6 +7,7 @@ import collections
 import inspect
 import os
 import sys
+from threading import get_ident
 from types import CodeType
 from typing import Any
 
@@ -49,6 +50,8 @@ class AccessRecorder:
         # the identity of the function, which is kept alive, and its place there.
         self._loops: dict[int, tuple[CodeType, dict[int, bool]]] = {}
         self._number: int | None = None
+        # The events of all threads come, such as those of a test runner.
+        self._thread = get_ident()
         self._reads: set[str] = set()
         self._writes: set[str] = set()
         self._is_wild = False
@@ -61,6 +64,7 @@ class AccessRecorder:
     def start(self) -> bool:
         """Begin; whether that is possible."""
         if sys.version_info >= (3, 12):
+            self._thread = get_ident()
             self._number = free_tool_number()
             if self._number is not None:
                 events = sys.monitoring.events
@@ -100,6 +104,8 @@ class AccessRecorder:
         def _on_line(self, code: CodeType, line: int) -> Any:
             if _is_ignored(code):
                 return sys.monitoring.DISABLE
+            if get_ident() != self._thread:
+                return None
             analysis = analyse(code)
             if line in analysis.variables:
                 self._note_loops(code, analysis.variables[line])
@@ -109,18 +115,20 @@ class AccessRecorder:
         def _on_resume(self, code: CodeType, offset: int) -> Any:
             if _is_ignored(code):
                 return sys.monitoring.DISABLE
-            # The rest of a line is run without an event of its own.
-            self._note(code, analyse(code).line_at(code, offset))
+            if get_ident() == self._thread:
+                # The rest of a line is run without an event of its own.
+                self._note(code, analyse(code).line_at(code, offset))
             return None
 
         def _on_throw(self, code: CodeType, offset: int, error: BaseException) -> Any:
-            if not _is_ignored(code):
+            if not _is_ignored(code) and get_ident() == self._thread:
                 self._note(code, analyse(code).line_at(code, offset))
 
         def _on_call(self, code: CodeType, offset: int, function: Any, first: Any) -> Any:
             if _is_ignored(code):
                 return sys.monitoring.DISABLE
-            self._note_call(code, offset, function, first)
+            if get_ident() == self._thread:
+                self._note_call(code, offset, function, first)
             return None
 
     def _note(self, code: CodeType, line: int) -> None:

@@ -6,8 +6,9 @@ no more than what lists and dictionaries do; what is called is looked at while i
 `aldente._strategies.calls`. Instructions that are not listed here may do anything, so a new version
 of Python makes more steps dependent, not fewer.
 
-Known gap: who keeps the ``__dict__`` of an object and changes attributes through that without ever
-asking for it during a run is not noticed.
+Known gaps: who keeps the ``__dict__`` of an object and changes attributes through that without ever
+asking for it during a run is not noticed; nor that another task would call the ``__del__`` of an
+object if it dropped the last reference.
 """
 
 from __future__ import annotations
@@ -180,6 +181,9 @@ def _analyse(code: types.CodeType) -> Analysis:
             reads.add(ITEMS)
             continue
         more_reads, more_writes, is_wild = _accesses(each)
+        if each.opname == "BINARY_OP" and each.argrepr in ("%", "%="):
+            # A format tells the state of a task; but a number has none.
+            is_wild = not (before.opname == "LOAD_CONST" and isinstance(before.argval, int))
         reads |= more_reads
         writes |= more_writes
         if is_wild:
