@@ -283,3 +283,19 @@ def test_replaying_several_tests_in_several_processes(run_project: RunProject) -
             "Mend: name the test, as in the report of its failure.",
         ]
     )
+
+
+def test_how_a_finding_is_allowed(run_project: RunProject) -> None:
+    """As in any other test."""
+    result = run_project(
+        test_it="""
+        import asyncio
+        import aldente
+
+        @aldente.explore
+        async def test_it():
+            asyncio.sleep(1)
+        """,
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(['Allow: @aldente.allow("never-awaited") on the test, or *'])

@@ -9,17 +9,20 @@ import inspect
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
 import pytest
 
+from aldente._diagnosis.findings import describe
 from aldente._explore.arguments import parse_rules, parse_strategy
 from aldente._explore.exploring import Explorer, Found
 from aldente._explore.failures import Exploration, Failure
 from aldente._explore.interrupting import noting_interrupts
 from aldente._explore.programs import Program
 from aldente._explore.simulating import Rules
+from aldente._guards.rules import rule_named
 from aldente._loops.simulated.randomness import kept_randomness
 from aldente._plugin import items
 from aldente._plugin.exploring.again import replayed
@@ -233,7 +236,7 @@ class _Test:
     ) -> None:
         """Keep what came of the test, or of one example."""
         if failure is not None:
-            _shorten_paths(failure.exception, f"{self._item.config.rootpath}{os.sep}")
+            _fit_to_pytest(failure.exception, self._item.config.rootpath)
         is_told = failure is not None and isinstance(failure.exception, FoundInRun)
         runs.report(is_told=is_told)
         self._runs += exploration.runs if exploration is not None else 1
@@ -242,12 +245,16 @@ class _Test:
         )
 
 
-def _shorten_paths(error: BaseException, inside: str) -> None:
-    """Have an error that names places in a folder name them from there."""
+def _fit_to_pytest(error: BaseException, folder: Path) -> None:
+    """Have an error name places from a folder, and say how a finding is allowed in a test."""
+    inside = f"{folder}{os.sep}"
     if isinstance(error, EndlessTimeError):
         error.timers = [timer.replace(inside, "") for timer in error.timers]
     elif isinstance(error, StuckTasks):
         error.tasks = [task.replace(inside, "") for task in error.tasks]
+    elif isinstance(error, FoundInRun):
+        texts = (describe(one, rule_named(one.rule), folder) for one in error.findings)
+        error.texts = tuple(dict.fromkeys(texts))
 
 
 def _rules(item: pytest.Item, explored: ExploredTest) -> Rules:
