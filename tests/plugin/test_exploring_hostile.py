@@ -299,3 +299,39 @@ def test_how_a_finding_is_allowed(run_project: RunProject) -> None:
     )
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(['Allow: @aldente.allow("never-awaited") on the test, or *'])
+
+
+def test_what_outlives_a_run(run_project: RunProject) -> None:
+    """What belongs to the loop of a run before is explained, and told when only reruns meet it."""
+    result = run_project(
+        *("-p", "no:randomly"),
+        test_it="""
+        import asyncio
+        import aldente
+
+        lock = asyncio.Lock()
+
+        async def use():
+            async with lock:
+                await asyncio.sleep(0)
+
+        @aldente.explore
+        async def test_one_schedule():
+            await asyncio.gather(use(), use())
+
+        @aldente.explore
+        async def test_group():
+            async with asyncio.TaskGroup() as group:
+                group.create_task(use())
+                group.create_task(use())
+        """,
+    )
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*RuntimeError: * is bound to a different event loop",
+            "*| Every run of an explored test has an event loop of its own, *",
+            "not exact: test_it.py::test_one_schedule: two runs of one schedule differed in how they "
+            "ended (well, then RuntimeError(*)); a run may leave something behind for the next, *",
+        ]
+    )

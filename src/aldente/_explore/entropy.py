@@ -28,6 +28,10 @@ _HASHES = (
     "from PYTHONHASHSEED"
 )
 
+_LEFT_BEHIND = (
+    "a run may leave something behind for the next, in a module's variable or a wider fixture"
+)
+
 # Functions of the world outside, by what is called.
 _SOURCES: dict[Any, str] = {
     getattr(time, name): f"time.{name}()"
@@ -44,18 +48,20 @@ _NAMES = {
 }
 
 
-def likely_cause(program: Program, schedule: Schedule) -> str:
+def likely_cause(program: Program, schedule: Schedule, before: Run | None = None) -> str:
     """What a program seems to depend on beside its schedule; empty when it runs the same again.
 
     Args:
         program: the program.
         schedule: the schedule of a run that has been.
+        before: that run, if it is to be compared as well.
     """
     first = _again(program, schedule)
     second = _again(program, schedule)
     difference = _difference(first, second)
     if difference is None:
-        return ""
+        kept = None if before is None else _difference_of_ends(before, first)
+        return "" if kept is None else f"two runs of one schedule differed {kept}; {_LEFT_BEHIND}"
     sources = _sources_of(program, schedule)
     cause = f"the program calls {', '.join(sources)}" if sources else f"it may be {_HASHES}"
     return f"two runs of one schedule differed {difference}; {cause}"
@@ -86,9 +92,14 @@ def _difference(first: Run, second: Run) -> str | None:
         return f"in their numbers of steps ({len(first.steps):,} and {len(second.steps):,})"
     if (first.choices, first.counts) != (second.choices, second.counts):
         return "in their options"
+    return _difference_of_ends(first, second)
+
+
+def _difference_of_ends(first: Run, second: Run) -> str | None:
     names = [error and name_of_type(error) for error in (first.error, second.error)]
     if names[0] != names[1]:
-        return f"in how they ended ({first.error!r}, then {second.error!r})"
+        ends = ["well" if one.error is None else repr(one.error) for one in (first, second)]
+        return f"in how they ended ({ends[0]}, then {ends[1]})"
     return None
 
 

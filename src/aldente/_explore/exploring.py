@@ -122,7 +122,7 @@ class Explorer:
             if run.error is not None:
                 found = Found(self.program, run, run.error, number)
             elif number == first + 1:
-                escaped = likely_cause(self.program, run.schedule(self.program.rules))
+                escaped = likely_cause(self.program, run.schedule(self.program.rules), run)
         if found is None and not is_late:
             is_complete, coverage = _covered(chooser)
             is_exhausted = is_exhausted or is_complete

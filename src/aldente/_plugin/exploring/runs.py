@@ -23,6 +23,9 @@ from aldente._plugin.running.registry import registry_of
 from aldente._records import Finding
 from aldente.errors import FixtureYieldError
 
+# How asyncio's messages end of what belongs to another loop than the running one.
+_OTHER_LOOP = ("is bound to a different event loop", "attached to a different loop")
+
 
 class RunsOfTest:
     """A test as a program that can be run many times; also sees what the rules find in each run.
@@ -87,6 +90,7 @@ class RunsOfTest:
             self._hooks.has_failed = True
             await self._fixtures.tear_down(troubles)
             cause = self._cause_of(error, troubles)
+            _note_other_loop(cause)
             for name, trouble in troubles:
                 if trouble is not cause:
                     cause.add_note(f"{_where(name)} raised {trouble!r} besides.")
@@ -175,6 +179,19 @@ class RunsOfTest:
         self._hooks.collector.found += self._warnings
         if not is_told:
             self._hooks.collector.found += self._last
+
+
+def _note_other_loop(error: BaseException) -> None:
+    """Tell why something belongs to another loop: asyncio's message says only that it does."""
+    if isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            _note_other_loop(each)
+    elif isinstance(error, RuntimeError) and str(error).endswith(_OTHER_LOOP):
+        error.add_note(
+            "Every run of an explored test has an event loop of its own, and this was made, or "
+            "used first, in a run before.\n"
+            "Mend: make it anew for every run, in the test or in a function-scoped fixture."
+        )
 
 
 def _where(name: str) -> str:
