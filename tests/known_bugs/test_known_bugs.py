@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-
 import pytest
 
 import aldente
 from tests.known_bugs.table import BUGS, Bug
 
-# A search takes longer on Python 3.11, where it sees lines by sys.settrace.
-SEEDS = (1, 2) if sys.version_info >= (3, 12) else (1,)
+SEED = 1
 
 
 def test_there_are_enough() -> None:
@@ -22,17 +19,15 @@ def test_there_are_enough() -> None:
 def test_a_bug_is_found(bug: Bug) -> None:
     """A bug that stock order hides is found within its number of runs, and its token replays it."""
     assert aldente.search(bug.main, strategy="fifo").failure is None
-    for seed in SEEDS:
-        found = aldente.search(bug.main, runs=bug.runs, seed=seed)
-        assert found.failure is not None, f"seed {seed}: {found}"
-        assert not found.failure.inexact
-        with pytest.raises(type(found.failure.exception)):
-            aldente.replay(bug.main, found.failure.token)
+    found = aldente.search(bug.main, runs=bug.runs, seed=SEED)
+    assert found.failure is not None, found
+    assert not found.failure.inexact
+    with pytest.raises(type(found.failure.exception)):
+        aldente.replay(bug.main, found.failure.token)
 
 
 @pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
 def test_a_mended_program_never_fails(bug: Bug) -> None:
     """The twin of a bug passes in every schedule that is tried."""
-    for seed in SEEDS:
-        found = aldente.search(bug.mended, runs=100, seed=seed)
-        assert found.failure is None, found.failure.report()
+    found = aldente.search(bug.mended, runs=100, seed=SEED)
+    assert found.failure is None, found.failure.report()
