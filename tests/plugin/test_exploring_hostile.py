@@ -335,3 +335,60 @@ def test_what_outlives_a_run(run_project: RunProject) -> None:
             "ended (well, then RuntimeError(*)); a run may leave something behind for the next, *",
         ]
     )
+
+
+def test_a_long_exploration_without_a_terminal(run_project: RunProject) -> None:
+    """Nobody is told how far it is."""
+    result = run_project(
+        *("-p", "no:terminal"),
+        subprocess=True,
+        conftest="""
+        import aldente._plugin.exploring.progress as progress
+
+        progress._FIRST = 0
+        """,
+        test_it="""
+        import asyncio
+        import aldente
+
+        @aldente.explore(runs=5)
+        async def test_it():
+            await asyncio.gather(asyncio.sleep(0), asyncio.sleep(0))
+        """,
+    )
+    assert result.ret == 0
+
+
+def test_after_a_run_of_pytester_in_the_same_process(run_project: RunProject) -> None:
+    """Such a run forgets the modules that it has imported first; others follow."""
+    result = run_project(
+        *("-p", "pytester", "-p", "no:randomly"),
+        subprocess=True,
+        test_it='''
+        import asyncio
+        import aldente
+        import pytest
+
+        @pytest.fixture
+        def box():
+            return []
+
+        def test_pytester(pytester):
+            pytester.makepyfile(
+                """
+                import aldente
+
+                @aldente.explore(runs=2)
+                async def test_it(tmp_path):
+                    pass
+                """
+            )
+            pytester.runpytest_inprocess("-p", "aldente").assert_outcomes(passed=1)
+
+        @aldente.explore(runs=5)
+        async def test_it(box):
+            assert box == []
+            await asyncio.gather(asyncio.sleep(0), asyncio.sleep(0))
+        ''',
+    )
+    result.assert_outcomes(passed=2)

@@ -21,9 +21,11 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
         return (yield)
     explored = explored_test(pyfuncitem)
     if explored is not None:
-        from aldente._plugin.exploring import tests as explored_tests
+        # Not the module as an attribute of its package: that outlives its being forgotten, as by a
+        # run of pytester in this process.
+        from aldente._plugin.exploring.tests import make_synchronous
 
-        restore = explored_tests.make_synchronous(pyfuncitem, explored)
+        restore = make_synchronous(pyfuncitem, explored)
     else:
         restore = tests.make_synchronous(pyfuncitem)
     try:

@@ -390,9 +390,10 @@ def room_in_line(config: pytest.Config) -> int:
 
     Checked on pytest 8.4 and 9.2.
     """
-    writer: Any = config.get_terminal_writer()
     reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+    # Without one there is no writer either.
     if reporter is None or not reporter.isatty:
         return 0
+    writer: Any = config.get_terminal_writer()
     room: int = writer.fullwidth - writer.width_of_current_line - 1
     return max(room, 0)
