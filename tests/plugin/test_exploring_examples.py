@@ -179,3 +179,65 @@ async def test_orders(count):
 """,
     )
     result.assert_outcomes(**({"passed": 1} if scale == "0" else {"failed": 1}))
+
+
+def test_no_example_fails_because_the_time_is_over(run_project: RunProject) -> None:
+    """Examples for which ``max_seconds`` leaves no time pass; one that has failed fails again."""
+    result = run_project(
+        *_OPTIONS,
+        plugins=["hypothesispytest"],
+        test_it=ORDERS
+        + """
+import time
+
+@aldente.explore(max_seconds=0.5)
+@settings(database=None, max_examples=3, deadline=None)
+@given(count=st.integers(0, 2))
+@example(count=3)
+@example(count=4)
+@example(count=5)
+async def test_late(count):
+    if runs and count != runs[0]:
+        time.sleep(0.6)
+    runs.append(count)
+    await orders(count)
+
+waited = []
+
+@aldente.explore(max_seconds=0.5)
+@settings(database=None, max_examples=3, deadline=None)
+@given(count=st.integers(2, 3))
+async def test_fails(count):
+    order = await orders(count)
+    if order != sorted(order) and not waited:
+        waited.append(time.sleep(0.6))
+    assert order == sorted(order)
+""",
+    )
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.no_fnmatch_line("*Flaky*")
+    result.stdout.fnmatch_lines(["E  *assert [[]1, 0] == [[]0, 1]", "*aldente: what happened*"])
+    result.stdout.fnmatch_lines(["cut short: test_it.py::test_late: * runs in max_seconds=0.5"])
+
+
+def test_all_schedules_are_those_of_all_examples(run_project: RunProject) -> None:
+    """The summary does not take the last example for all of them."""
+    result = run_project(
+        *_OPTIONS,
+        plugins=["hypothesispytest"],
+        test_it=ORDERS
+        + """
+from hypothesis import Phase
+
+@aldente.explore
+@settings(phases=[Phase.explicit])
+@given(count=st.integers())
+@example(count=0)
+@example(count=6)
+@example(count=0)
+async def test_orders(count):
+    await orders(count)
+""",
+    )
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["1 test explored in * runs"])

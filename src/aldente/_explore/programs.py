@@ -9,8 +9,6 @@ from aldente._explore.simulating import Main, Rules, Run, RunWatch, simulate
 from aldente._loops.simulated.choosing import Chooser
 from aldente._loops.simulated.tracing import Watch
 
-__all__ = ["Program", "RunWatch"]
-
 
 @dataclass(slots=True, eq=False)
 class Program:

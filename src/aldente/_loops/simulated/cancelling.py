@@ -26,6 +26,7 @@ class Cancellation:
     """Something that may be cancelled once.
 
     Args:
+        cancelling: what may be cancelled on its loop, this among it.
         task: the task whose awaits count.
         words: what is done to the task, with its name; a verb first.
         cancel: does it.

@@ -101,7 +101,8 @@ class _End(NamedTuple):
     Attributes:
         name: the fixture to which it belongs; empty when it belongs to none.
         act: what is done; None for an async generator.
-        generator: the async generator that is to go on.
+        generator: the async generator that is to go on; None if there is something else to do.
+        stand_in: the fixture of that generator; None without one.
     """
 
     name: str

@@ -29,7 +29,8 @@ def note_in_report(report: pytest.TestReport, outcome: Outcome) -> None:
         "is_fixed": outcome.is_fixed,
         "escaped": exploration.escaped if outcome.failure is None else "",
         "seconds": outcome.budget.max_seconds,
-        "limit": outcome.budget.runs,
+        # Examples of Hypothesis have a limit each, and nobody knows how many there are.
+        "limit": outcome.budget.runs if outcome.share is None else 0,
     }
     report.user_properties.append(("aldente.runs", outcome.runs))
 
@@ -82,8 +83,9 @@ def _lines(told: dict[str, dict[str, Any]], *, is_verbose: bool) -> Iterable[str
         if each["escaped"]:
             yield f"not exact: {name}: {each['escaped']}"
         if each["is_late"]:
+            limit = f" of {each['limit']:,}" if each["limit"] else ""
             yield (
-                f"cut short: {name}: {each['runs']:,} of {each['limit']:,} runs in "
+                f"cut short: {name}: {each['runs']:,}{limit} runs in "
                 f"max_seconds={each['seconds']:g}"
             )
         if is_verbose:

@@ -9,6 +9,7 @@ import inspect
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -40,7 +41,7 @@ from aldente._plugin.outcomes import is_no_failure
 from aldente._plugin.refusals import refuse_async_generator
 from aldente._plugin.running.raising import reraise
 from aldente._plugin.time_checks import time_of
-from aldente.errors import EndlessTimeError, FoundInRun, StuckTasks
+from aldente.errors import EndlessTimeError, FoundInRun, PhaseTimeout, StuckTasks
 
 Function = Callable[..., Any]
 
@@ -108,6 +109,10 @@ class _Test:
         self._known = Remembered(item).schedule() if self._budget.replay is None else None
         self._runs = 0
         self._share: int | None = None
+        # Of the examples so far: what they have shown, whether there was one, and one that failed.
+        self._so_far: Exploration | None = None
+        self._is_begun = False
+        self._has_failed = False
         # The example that has failed last.
         self._enter_example: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext
         self._failed: tuple[RunsOfTest, Explorer, Exploration, Found] | None = None
@@ -182,14 +187,26 @@ class _Test:
             raise error
 
     def _search_with_example(self, runs: RunsOfTest, program: Program) -> BaseException | None:
+        is_first, self._is_begun = not self._is_begun, True
+        if self._is_over and not is_first and not self._has_failed:
+            self._conclude(runs, Exploration(0, 0, exhausted=False, is_late=True), None)
+            return None
         explorer = self._explorer(program)
+        if self._has_failed:
+            # What has failed has to fail again, however long Hypothesis looks for less.
+            explorer.end = None
         # Each example as if it were the only one, so that it fails again when it has failed.
         share = self._share = runs_for_example(self._budget)
         chooser = parse_strategy(self._budget.strategy, self._budget.seed)
         exploration, found = explorer.search(chooser, share)
+        is_cut_off = found is not None and isinstance(found.error, PhaseTimeout) and self._is_over
+        if is_cut_off and not is_first and not self._has_failed:
+            # In its first run, of which the time for all runs tells nothing.
+            exploration, found = replace(exploration, is_late=True), None
         if found is None:
             self._conclude(runs, exploration, None)
             return None
+        self._has_failed = True
         self._failed = runs, explorer, exploration, found
         return found.error
 
@@ -198,6 +215,7 @@ class _Test:
     ) -> Failure:
         with self._enter_example(), self._running(runs) as program:
             found.program.is_interrupted = program.is_interrupted
+            explorer.end = self._end
             failure = explorer.conclude(found)
             self._conclude(runs, exploration, failure)
         return failure
@@ -228,6 +246,11 @@ class _Test:
         self._output.end_run()
         self._progress.end_run()
 
+    @property
+    def _is_over(self) -> bool:
+        """Whether the time for all runs is over."""
+        return self._end is not None and monotonic() >= self._end
+
     def _explorer(self, program: Program) -> Explorer:
         return Explorer(program, self._end, known=self._known, on_replay=self._output.begin_last)
 
@@ -240,9 +263,23 @@ class _Test:
         is_told = failure is not None and isinstance(failure.exception, FoundInRun)
         runs.report(is_told=is_told)
         self._runs += exploration.runs if exploration is not None else 1
+        if exploration is not None:
+            exploration = self._so_far = _of_all(self._so_far, exploration)
         self._explored.outcome = Outcome(
             exploration, failure, self._budget, monotonic() - self._began, self._runs, self._share
         )
+
+
+def _of_all(before: Exploration | None, last: Exploration) -> Exploration:
+    """What the last example has shown, and what holds only if it does for those before."""
+    if before is None:
+        return last
+    return replace(
+        last,
+        exhausted=before.exhausted and last.exhausted,
+        escaped=last.escaped or before.escaped,
+        is_late=before.is_late or last.is_late,
+    )
 
 
 def _fit_to_pytest(error: BaseException, folder: Path) -> None:
