@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Callable
 from types import TracebackType
@@ -26,11 +27,15 @@ class Invariant:
     Args:
         loop: the loop.
         check: raises, or returns False, when something is wrong.
+
+    Attributes:
+        is_over: whether it is checked no more.
     """
 
     def __init__(self, loop: ExploredLoop, check: Callable[[], object]) -> None:
         self._loop = loop
         self._check = check
+        self.is_over = False
         loop.add_after_hook(self._after_step)
 
     def __enter__(self) -> Invariant:
@@ -46,13 +51,22 @@ class Invariant:
 
     def end(self) -> None:
         """Check no more."""
+        self.is_over = True
         self._loop.remove_after_hook(self._after_step)
 
     def _after_step(self, callback: Any) -> None:
+        self.check(_who(callback))
+
+    def check(self, who: str) -> None:
+        """Check once, after a step of somebody, or of so much of it as there was.
+
+        Raises:
+            BaseException: what the check raises.
+        """
         try:
             result = self._check()
             if result is False:
-                raise InvariantBroken(_name_of(self._check), _place_of(self._check), _who(callback))
+                raise InvariantBroken(_name_of(self._check), _place_of(self._check), who)
             if inspect.isawaitable(result):
                 _drop(result)
                 raise InvalidSetting("check", self._check, _ALLOWED)
@@ -60,6 +74,18 @@ class Invariant:
             self.end()
             self._loop.tell(f"the invariant {_name_of(self._check)} is broken", is_place_told=False)
             raise
+
+
+def _who(callback: Any) -> str:
+    task = _asyncio_compat.task_of_step(callback)
+    if task is not None:
+        return who_is(task)
+    return f"the callback {getattr(callback, '__qualname__', type(callback).__name__)}"
+
+
+def who_is(task: asyncio.Task[Any]) -> str:
+    """What a task is called in messages."""
+    return f"the task {task.get_name()!r}"
 
 
 def check_is_sync(check: object) -> None:
@@ -88,10 +114,3 @@ def _name_of(check: Callable[[], object]) -> str:
 def _place_of(check: Callable[[], object]) -> str:
     code = getattr(inspect.unwrap(check), "__code__", None)
     return str(SourcePlace(code.co_filename, code.co_firstlineno)) if code is not None else ""
-
-
-def _who(callback: Any) -> str:
-    task = _asyncio_compat.task_of_step(callback)
-    if task is not None:
-        return f"the task {task.get_name()!r}"
-    return f"the callback {getattr(callback, '__qualname__', type(callback).__name__)}"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from aldente._loops.simulated.cancelling import Cancelling
-from aldente._loops.simulated.checking import Invariant
+from aldente._loops.simulated.checking import Invariant, who_is
 from aldente._loops.simulated.turns import ChoosingLoop
 
 
@@ -75,9 +75,22 @@ class ExploredLoop(ChoosingLoop):
         """The function that this thread runs, if it is one of an executor's; else empty."""
         raise NotImplementedError
 
-    def end_program(self) -> None:
-        """The program is over: cancel nothing more of what is left, and check nothing more."""
+    def end_program(self, *, in_step: bool = False) -> None:
+        """The program is over: cancel nothing more of what is left, and check nothing more.
+
+        Args:
+            in_step: whether that is so in the middle of a step, so that all is checked once more.
+
+        Raises:
+            BaseException: what a check raises.
+        """
         if self._cancelling is not None:
             self._cancelling.clear()
-        for invariant in self._invariants or ():
+        left = [invariant for invariant in self._invariants or () if not invariant.is_over]
+        self._invariants = None
+        for invariant in left:
             invariant.end()
+        task = asyncio.current_task(self)
+        if in_step and task is not None:
+            for invariant in left:
+                invariant.check(who_is(task))

@@ -86,7 +86,10 @@ class RunsOfTest:
             result = await self._called()
             if result is not None:
                 refuse_result(self._item, result)
+            # The tear-down of fixtures may break what is to hold in the test.
+            self._end_test(in_step=True)
         except BaseException as error:
+            self._end_test()
             self._hooks.has_failed = True
             await self._fixtures.tear_down(troubles)
             cause = self._cause_of(error, troubles)
@@ -101,6 +104,10 @@ class RunsOfTest:
         await self._fixtures.tear_down(troubles)
         if troubles:
             raise _together(troubles)
+
+    def _end_test(self, *, in_step: bool = False) -> None:
+        if self._explored.loop is not None:
+            self._explored.loop.end_program(in_step=in_step)
 
     def _cause_of(self, error: BaseException, troubles: Troubles) -> BaseException:
         """Why the fixture that has cancelled the run did so; else the error itself."""
