@@ -740,3 +740,36 @@ def test_time_limits_hold_for_every_run(run_project: RunProject) -> None:
             "Run 1 of at most 200 failed, *",
         ]
     )
+
+
+def test_what_a_run_leaves_that_is_cut_off_is_no_finding(run_project: RunProject) -> None:
+    """A run that ``max_seconds`` ends before it awaits a task does not fail the test."""
+    result = run_project(
+        *("-p", "no:randomly", "-W", "ignore"),
+        subprocess=True,
+        test_it="""
+        import asyncio
+        import time
+        import aldente
+
+        begun = []
+
+        @aldente.explore(max_seconds=1, strategy="random", runs=1_000_000)
+        async def test_late():
+            async def fail():
+                raise ValueError
+            begun.append(1)
+            task = asyncio.create_task(fail())
+            await asyncio.sleep(0)
+            if len(begun) == 6:
+                time.sleep(1.2)
+            for _ in range(3_000 if len(begun) == 6 else 1):
+                await asyncio.sleep(0)
+            try:
+                await task
+            except ValueError:
+                pass
+        """,
+    )
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["cut short: *"])

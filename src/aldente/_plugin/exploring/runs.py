@@ -177,14 +177,14 @@ class RunsOfTest:
         self._last = errors
         return errors
 
-    def report(self, *, is_told: bool) -> None:
+    def report(self, *, with_last: bool) -> None:
         """All runs are over: report what was found in them that fails no run.
 
         Args:
-            is_told: whether what the last run was failed for is told already.
+            with_last: whether also what was found in the last run beside the exception it raised.
         """
         self._hooks.collector.found += self._warnings
-        if not is_told:
+        if with_last:
             self._hooks.collector.found += self._last
 
 

@@ -260,8 +260,8 @@ class _Test:
         """Keep what came of the test, or of one example."""
         if failure is not None:
             _fit_to_pytest(failure.exception, self._item.config.rootpath)
-        is_told = failure is not None and isinstance(failure.exception, FoundInRun)
-        runs.report(is_told=is_told)
+        # Without a failure the last run was cut off, or only compared with another one.
+        runs.report(with_last=failure is not None and not isinstance(failure.exception, FoundInRun))
         self._runs += exploration.runs if exploration is not None else 1
         if exploration is not None:
             exploration = self._so_far = _of_all(self._so_far, exploration)
