@@ -27,11 +27,12 @@ COVERAGE := build/coverage
 # wheel for all that test it.
 IN_PARALLEL := -n $(JOBS) --dist loadfile
 
-# What the other Pythons need not show too.
-NEWEST_ONLY := docs README.md tests/packaging tests/plugin/coexistence tests/conformance/test_interpreters_own.py \
+# What the other Pythons need to show: no documentation, and not all tests.
+ON_OTHERS := tests
+NEWEST_ONLY := tests/packaging tests/plugin/coexistence tests/conformance/test_interpreters_own.py \
     tests/conformance/test_interpreters_own_simulated.py
 # What both the newest and the oldest show.
-NOT_MIDDLE := tests/plugin/rules tests/known_bugs tests/conformance $(wildcard tests/plugin/test_exploring*.py)
+NOT_MIDDLE := tests/plugin tests/known_bugs tests/conformance
 
 # Looking for Pythons takes a second, which help and clean need not wait for.
 ifneq ($(filter-out help clean,$(or $(MAKECMDGOALS),help)),)
@@ -69,9 +70,9 @@ demo: .venv/demo/.installed
 	cd $(EXAMPLE) && ../../.venv/demo/bin/python -m pytest -v
 	.venv/demo/bin/python tools/run_demo.py
 
-##   make test          lint; run all tests on the newest and the oldest Python found, nearly all on the others, and
-##                      the example's; documentation, packaging, the interpreter's own tests and those beside other
-##                      plugins on the newest only ("make compat" runs the latter two on all)
+##   make test          lint; run all tests on the newest and the oldest Python found, the unit tests on those between,
+##                      and the example's on all; documentation, packaging, the interpreter's own tests and those
+##                      beside other plugins on the newest only ("make compat" runs the latter two on all)
 .PHONY: test
 test: environments lint $(VERSIONS:%=test-%) $(VERSIONS:%=example-%)
 	@echo "Tested on Python $(VERSIONS).$(if $(MISSING), No Python $(MISSING) was found here.)"
@@ -84,7 +85,7 @@ environments:
 .PHONY: $(VERSIONS:%=test-%)
 $(VERSIONS:%=test-%): test-%: .venv/%/.installed
 	$(call python,$*) -m pytest $(IN_PARALLEL) \
-	    $(if $(filter $(NEWEST),$*),,$(NEWEST_ONLY:%=--ignore=%)) \
+	    $(if $(filter $(NEWEST),$*),,$(ON_OTHERS) $(NEWEST_ONLY:%=--ignore=%)) \
 	    $(if $(filter $(MIDDLE),$*),$(NOT_MIDDLE:%=--ignore=%))
 
 ##   make example-3.12  run the worked example's tests on one Python
