@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+
 import pytest
 
 from tests.plugin.conftest import RunProject
 from tests.plugin.rules import in_short, line_of, part_of, run_with_findings
+
+
+@pytest.fixture(autouse=True)
+def no_chance() -> Iterator[None]:
+    """Garbage is collected where a project says so, not by chance before."""
+    gc.disable()
+    yield
+    gc.enable()
+
 
 # Begins every project here; hold() keeps a coroutine in a reference cycle.
 WORK = """
