@@ -101,5 +101,5 @@ def test_ctrl_c_ends_an_exploration(tmp_path: Path) -> None:
     text = process.communicate(timeout=30)[0].decode()
     assert process.returncode == pytest.ExitCode.INTERRUPTED
     assert "KeyboardInterrupt" in text
+    # What it has come in between of may be a coroutine that was just made.
     assert "INTERNALERROR" not in text
-    assert "never awaited" not in text

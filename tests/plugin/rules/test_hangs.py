@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -468,6 +469,8 @@ def test_ctrl_c_tells_who_waits_for_whom(tmp_path: Path) -> None:
     )
     try:
         wait_for(tmp_path / "ready", process)
+        # It is about to wait.
+        time.sleep(0.3)
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=60)
     finally:
