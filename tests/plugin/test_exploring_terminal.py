@@ -96,7 +96,6 @@ def test_ctrl_c_ends_an_exploration(tmp_path: Path) -> None:
     end = time.monotonic() + 30
     while not (tmp_path / "begun").exists() and time.monotonic() < end:
         time.sleep(0.02)
-    time.sleep(0.2)
     process.send_signal(signal.SIGINT)
     text = process.communicate(timeout=30)[0].decode()
     assert process.returncode == pytest.ExitCode.INTERRUPTED

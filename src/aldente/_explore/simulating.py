@@ -169,15 +169,7 @@ def simulate(
             loop.main_task = loop.create_task(main())
             result = loop.run_until_complete(loop.main_task)
         except BaseException as raised:
-            error = raised
-            if isinstance(error, DeadlockError):
-                waiting = quiet[0] if quiet else await_graph.snapshot(asyncio.all_tasks(loop))
-                error = _explained(main, waiting)
-            elif isinstance(error, PhaseTimeout):
-                graph = await_graph.snapshot(asyncio.all_tasks(loop))
-                error.add_note(diagnosis.explain(graph, main=None, folder=Path.cwd()))
-            elif isinstance(error, (ReplayMismatch, InvalidSetting)):
-                loop.choose_by(Fifo())
+            error, waiting = _explained(loop, raised, quiet)
         steps_until_end = len(tracer.steps) if tracer is not None else 0
         error = _end(loop, error, watch)
         if tracer is not None:
@@ -277,10 +269,28 @@ def _graph_if_stuck(loop: SimulatedLoop) -> AwaitGraph | None:
     return None if can_reach(loop, actors, stuck) else graph
 
 
-def _explained(main: Main, graph: AwaitGraph) -> DeadlockError:
-    error = DeadlockError(_name_of(main), 0.0)
-    error.add_note(diagnosis.explain(graph, main=None, folder=Path.cwd()))
-    return error
+def _explained(
+    loop: SimulatedLoop, error: BaseException, quiet: list[AwaitGraph]
+) -> tuple[BaseException, AwaitGraph | None]:
+    """Why a run has ended, and who waited for whom if nothing could happen any more.
+
+    Args:
+        loop: the loop, on which everything is as it was.
+        error: what was raised of the run.
+        quiet: who waited for whom when that was found out while timers went on.
+    """
+    if isinstance(error, (ReplayMismatch, InvalidSetting)):
+        # Whoever chose can't say how to go on.
+        loop.choose_by(Fifo())
+    if not isinstance(error, (DeadlockError, PhaseTimeout)):
+        return error, None
+    graph = quiet[0] if quiet else await_graph.snapshot(asyncio.all_tasks(loop))
+    told: BaseException = error
+    if isinstance(error, DeadlockError):
+        # Without the frames of the loop.
+        told = DeadlockError(loop.name, 0.0)
+    told.add_note(diagnosis.explain(graph, main=None, folder=Path.cwd()))
+    return told, graph if isinstance(error, DeadlockError) else None
 
 
 def _name_of(main: Main) -> str:

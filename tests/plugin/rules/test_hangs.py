@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -446,7 +445,9 @@ def test_ctrl_c_tells_who_waits_for_whom(tmp_path: Path) -> None:
     """Ctrl-C during a hang ends the run with what each task was waiting for."""
     (tmp_path / "test_it.py").write_text(
         "import asyncio, pathlib\n\n"
-        "async def serve(event):\n    pathlib.Path('ready').touch()\n    await event.wait()\n\n"
+        # Once both wait.
+        "async def serve(event):\n    asyncio.get_running_loop().call_soon(pathlib.Path('ready').touch)\n"
+        "    await event.wait()\n\n"
         "async def test_it():\n    event = asyncio.Event()\n    task = asyncio.create_task(serve(event), name='server')\n    await task\n",
         encoding="utf-8",
     )
@@ -469,8 +470,6 @@ def test_ctrl_c_tells_who_waits_for_whom(tmp_path: Path) -> None:
     )
     try:
         wait_for(tmp_path / "ready", process)
-        # It is about to wait.
-        time.sleep(0.3)
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=60)
     finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import NamedTuple
 
 import pytest
@@ -10,10 +9,9 @@ import pytest
 from aldente._loops.virtual.loop import START
 from aldente._loops.virtual.wall import FollowingWall
 from aldente._plugin import policy_fixture, pytest_compat
-from aldente._plugin.loop_factory_fixture import FACTORY_FIXTURE
 from aldente._plugin.loop_homes import home_of_test
 from aldente._plugin.mark_like import MARK
-from aldente._plugin.running.virtual import wide_async_fixtures
+from aldente._plugin.running.virtual import maker_of_other_loop, wide_async_fixtures
 from aldente._plugin.time_checks import time_of
 from aldente._records import LoopScope
 from aldente.errors import MissingExtra
@@ -60,12 +58,11 @@ def reason_against(item: pytest.Item) -> str | None:
         why = _MEANT_FOR_ONE_RUN.get(getattr(definition.func, "__module__", ""))
         if why is not None and definition.argname == why.fixture:
             return _refusal(item, f"the fixture {why.fixture!r} {why.reason}", why.mend)
-    factory = pytest_compat.parameters_of(item).get(FACTORY_FIXTURE)
-    if factory not in (None, asyncio.SelectorEventLoop, asyncio.new_event_loop):
-        name = f"{getattr(factory, '__module__', '')}.{getattr(factory, '__qualname__', factory)}"
+    named = maker_of_other_loop(item)
+    if named is not None:
         return _refusal(
             item,
-            f"its event loop is made by {name}, which knows nothing of schedules.",
+            f"its event loop is made by {named}, which knows nothing of schedules.",
             "run it on asyncio's own loop, or remove the mark.",
         )
     if policy_fixture.is_overridden(item):

@@ -76,10 +76,8 @@ def begin(item: pytest.Item, loop: asyncio.AbstractEventLoop) -> None:
 
 def reason_against(item: pytest.Item, time: TestTime) -> str | None:
     """Why a test can't run on virtual time, and what to do; None if it can."""
-    factory = pytest_compat.parameters_of(item).get(FACTORY_FIXTURE)
-    if factory not in (None, asyncio.SelectorEventLoop, asyncio.new_event_loop):
-        module = getattr(factory, "__module__", "")
-        named = f"{module}.{getattr(factory, '__qualname__', repr(factory))}"
+    named = maker_of_other_loop(item)
+    if named is not None:
         return _refusal(
             item,
             f"its event loop is made by {named}, whose clock is out of reach.",
@@ -107,6 +105,15 @@ def reason_against(item: pytest.Item, time: TestTime) -> str | None:
         except MissingExtra as error:
             return str(error)
     return None
+
+
+def maker_of_other_loop(item: pytest.Item) -> str | None:
+    """The name of what makes the event loop of a test; None if that is one of asyncio's usual."""
+    factory = pytest_compat.parameters_of(item).get(FACTORY_FIXTURE)
+    if factory in (None, asyncio.SelectorEventLoop, asyncio.new_event_loop):
+        return None
+    module = getattr(factory, "__module__", "")
+    return f"{module}.{getattr(factory, '__qualname__', repr(factory))}"
 
 
 def _refusal(item: pytest.Item, reason: str, mend: str) -> str:
