@@ -25,13 +25,19 @@ async def orders(count):
 """
 
 
-def test_the_smallest_example_that_fails_under_some_schedule(run_project: RunProject) -> None:
-    """The report has the example, the assertion of the shrunk run, its story and its token."""
+@pytest.mark.parametrize("print_blob", [False, True])
+def test_the_smallest_example_that_fails_under_some_schedule(
+    run_project: RunProject, print_blob: bool
+) -> None:
+    """The report has the example, the assertion of the shrunk run, its story and its token.
+
+    On machines that test what is to be merged, Hypothesis also prints how to reproduce the example.
+    """
     module = (
         ORDERS
-        + """
+        + f"""
 @aldente.explore
-@settings(max_examples=30, database=None)
+@settings(max_examples=30, database=None, print_blob={print_blob})
 @given(count=st.integers(0, 6))
 async def test_orders(count):
     order = await orders(count)

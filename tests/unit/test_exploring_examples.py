@@ -11,6 +11,10 @@ _EXAMPLE = ["Failing test case: test_it(", "    count=3,", ")"]
 _EXPLANATION = ["Explanation:", "    These lines were always and only run by failing test cases:"]
 _OWN = f"        {_OWN_FOLDER}_explore/exploring.py:1"
 _USERS = "        /home/me/shop.py:12"
+_REPRODUCE = [
+    "",
+    "You can reproduce this test case by temporarily adding @reproduce_failure('6', b'A')",
+]
 _MORE = "        (and 2 more with settings.verbosity >= verbose)"
 
 
@@ -24,8 +28,9 @@ _MORE = "        (and 2 more with settings.verbosity >= verbose)"
 )
 def test_lines_of_aldente_explain_nothing(places: list[str], left: list[str]) -> None:
     """They are left out, and the explanation with them when there are no others."""
-    for notes in (
-        [*_EXAMPLE, *_EXPLANATION, *places],
-        ["\n".join(_EXAMPLE), "\n".join([*_EXPLANATION, *places])],
-    ):
-        assert without_own_lines(notes) == [*_EXAMPLE, *left]
+    for after in ([], _REPRODUCE):
+        for notes in (
+            [*_EXAMPLE, *_EXPLANATION, *places, *after],
+            ["\n".join(_EXAMPLE), "\n".join([*_EXPLANATION, *places, *after])],
+        ):
+            assert without_own_lines(notes) == [*_EXAMPLE, *left, *after]

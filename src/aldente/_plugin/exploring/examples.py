@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from aldente._places import is_own
@@ -12,6 +13,7 @@ _EXAMPLES_PER_BUDGET = 10
 
 # The lines of an explanation: its title, a sentence, places, and that there are more.
 _TITLE = "Explanation:"
+_PLACE = re.compile(r"\s+\S.*:\d+")
 _MORE = "(and "
 
 
@@ -35,13 +37,23 @@ def without_own_lines(notes: Iterable[str]) -> list[str]:
 
     What follows when a run has failed is run by failing examples only, and explains nothing.
     """
-    lines = [line for note in notes for line in note.splitlines()]
+    lines = [line for note in notes for line in note.splitlines() or [""]]
     kept = [line for line in lines if not is_own(line.strip())]
     if len(kept) == len(lines):
         return lines
     kept = [line for line in kept if not line.strip().startswith(_MORE)]
-    titles = [number for number, line in enumerate(kept) if line.strip() == _TITLE]
-    if titles and len(kept) <= titles[0] + 2:
-        # No place is left to tell.
-        del kept[titles[0] :]
+    return _without_empty_explanations(kept)
+
+
+def _without_empty_explanations(lines: list[str]) -> list[str]:
+    """The lines of notes, without the title and the sentence that are followed by no place."""
+    kept: list[str] = []
+    number = 0
+    while number < len(lines):
+        places = lines[number + 2 : number + 3]
+        if lines[number].strip() == _TITLE and not any(map(_PLACE.fullmatch, places)):
+            number += 2
+            continue
+        kept.append(lines[number])
+        number += 1
     return kept
