@@ -135,6 +135,32 @@ def test_a_sleep_may_take_as_much_longer_as_slack_says() -> None:
     assert orders_of(lambda: sleeper_against_timer(1.1), slack=0.0) == {"short long"}
 
 
+def test_with_order_io_waits_count_from_steps_that_could_not_be_held() -> None:
+    """A sleep that an event let begin at 10 s, and lasts for 1 s, may be held until 12 s."""
+
+    async def main(other: float) -> str:
+        order: list[str] = []
+        event = asyncio.Event()
+        asyncio.get_running_loop().call_later(10, event.set)
+
+        async def wait() -> None:
+            await event.wait()
+            await asyncio.sleep(1)
+            order.append("short")
+
+        async def nap() -> None:
+            await asyncio.sleep(other)
+            order.append("long")
+
+        await asyncio.gather(wait(), nap())
+        return " ".join(order)
+
+    assert orders_of(lambda: main(12.5), order="io") == {"short long"}
+    assert orders_of(lambda: main(11.5), order="io") == {"short long", "long short"}
+    # Here the event may wake it later, too.
+    assert orders_of(lambda: main(12.5)) == {"short long", "long short"}
+
+
 def test_what_waits_for_an_event_has_waited_as_long() -> None:
     """How long a task may be held counts from its own last step, whatever has woken it."""
 

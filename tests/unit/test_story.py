@@ -80,7 +80,8 @@ async def cancelled_when_ready() -> None:
         worker.cancel()
 
     worker = asyncio.create_task(work(), name="worker")
-    await asyncio.gather(worker, wake(), stop(), return_exceptions=True)
+    stopper = asyncio.create_task(stop(), name="stopper")
+    await asyncio.gather(worker, wake(), stopper, return_exceptions=True)
     assert done == ["work"]
 
 
@@ -90,8 +91,8 @@ def test_a_cancellation_of_a_task_that_is_ready_is_told() -> None:
     assert failure is not None
     (cancelled,) = [step for step in failure.steps if step.is_cancelled]
     assert cancelled.task == "worker"
-    assert cancelled.cancelled_by == ""
-    assert "is cancelled in Event.wait" in failure.report()
+    assert cancelled.woken_by != cancelled.cancelled_by == "stopper"
+    assert "is cancelled by 'stopper' in Event.wait" in failure.report()
 
 
 def test_a_cancellation_that_was_dealt_with_is_over() -> None:

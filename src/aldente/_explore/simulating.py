@@ -23,7 +23,7 @@ from aldente._loops.ending import Limits, end_loop, give_turns
 from aldente._loops.simulated.choosing import Chooser
 from aldente._loops.simulated.loop import SimulatedLoop
 from aldente._loops.simulated.randomness import seeded_randomness
-from aldente._loops.simulated.ready import START
+from aldente._loops.simulated.timers import START
 from aldente._loops.simulated.tracing import Tracer, Watch
 from aldente._loops.virtual.wall import NO_WALL, FollowingWall
 from aldente._records import Finding, Order, Schedule, Step

@@ -25,7 +25,8 @@ from aldente._asyncio_compat import counting
 from aldente._asyncio_compat.stepping import WAKE_SLEEPER
 from aldente._loops.simulated.choosing import TIME_KEY, Options
 from aldente._loops.simulated.loop import SimulatedLoop
-from aldente._loops.simulated.ready import Facts, Sleep
+from aldente._loops.simulated.ready import Facts
+from aldente._loops.simulated.timers import Sleep
 from aldente._strategies.accesses import AccessRecorder
 from aldente._strategies.effects import ANYTHING, ENDED, PATIENCE, Effects
 

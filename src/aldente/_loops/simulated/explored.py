@@ -34,11 +34,13 @@ class ExploredLoop(ChoosingLoop):
 
     Attributes:
         on_event: told of what is to be told; None if nobody wants to know.
+        on_cancel: told of each task that somebody is about to cancel; None if nobody wants to know.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.on_event: Callable[[Event], object] | None = None
+        self.on_cancel: Callable[[asyncio.Task[Any]], object] | None = None
         self._cancelling: Cancelling | None = None
         self._invariants: list[Invariant] | None = None
 

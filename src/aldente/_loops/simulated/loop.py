@@ -7,6 +7,7 @@ import concurrent.futures
 import sys
 import threading
 import warnings
+from asyncio import Future
 from collections.abc import Callable
 from contextvars import Context
 from typing import Any
@@ -19,9 +20,10 @@ from aldente._loops.simulated.explored import ExploredLoop
 from aldente._loops.simulated.foreign import ForeignThreads
 from aldente._loops.simulated.livelock import Busy
 from aldente._loops.simulated.outside import NoOutside
-from aldente._loops.simulated.ready import START, OutsideHandle
+from aldente._loops.simulated.ready import OutsideHandle
 from aldente._loops.simulated.real_time import RealTime
 from aldente._loops.simulated.tasks import SimulatedFuture, SimulatedTask
+from aldente._loops.simulated.timers import START
 from aldente._loops.simulated.workers import Workers
 from aldente._loops.virtual.timers import pending_timers
 from aldente._loops.virtual.wall import NO_WALL, Wall
@@ -113,8 +115,9 @@ class SimulatedLoop(NoOutside, SettlingLoop, ExploredLoop):
     def create_future(self) -> asyncio.Future[Any]:
         """As asyncio's."""
         if frame_at(1).f_code is SLEEP_CODE:
-            # Nobody can put it into a set, and tasks await asyncio's own kind in less time.
-            return asyncio.Future(loop=self)
+            # Nobody can put it into a set, and tasks await asyncio's own kind in less time. It is
+            # one of the running loop, which is this one; saying so would take time as well.
+            return Future()
         return SimulatedFuture(loop=self)
 
     def create_task(self, coro: Any, **kwargs: Any) -> asyncio.Task[Any]:

@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class SimulatedTask(asyncio.Task[T]):
-    """A task that hashes by its number in the run."""
+    """A task that hashes by its number in the run, and tells the loop when it is cancelled."""
 
     __slots__ = ("_number",)
     _number: int
@@ -25,6 +25,13 @@ class SimulatedTask(asyncio.Task[T]):
         except AttributeError:
             self._number = number = _next_number(self)
             return number
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        """As asyncio's; it is told who does so."""
+        loop: Any = self.get_loop()
+        if loop.on_cancel is not None and not self.done():
+            loop.on_cancel(self)
+        return super().cancel(msg)
 
 
 class SimulatedFuture(asyncio.Future[T]):

@@ -11,7 +11,7 @@ from aldente._loops.simulated.cancelling import Cancellation
 from aldente._loops.simulated.explored import Event
 from aldente._loops.simulated.jobs import AnyJob
 from aldente._loops.simulated.loop import SimulatedLoop
-from aldente._loops.simulated.ready import START
+from aldente._loops.simulated.timers import START
 from aldente._loops.virtual.timers import place_in
 from aldente._places import is_programs, place_of
 from aldente._records import EXPLORER, Choice, SourcePlace, Step
@@ -54,22 +54,30 @@ class Tracer:
         # Who has caused what is ready, by the identity of what is to be called. Whoever is ready
         # is alive, so identities are not used again meanwhile.
         self._causes: dict[int, str] = {}
+        # Who has cancelled the tasks that have not gone on since, by their identity.
+        self._cancelled_by: dict[int, str] = {}
         self._current = ""
         self._call_soon: Any = loop.call_soon
         vars(loop)["call_soon"] = self._note_cause
         loop.add_hook(self._note_step)
         loop.on_event = self._note_event
+        loop.on_cancel = self._note_cancel
 
     def stop(self) -> None:
         """Record no more."""
         self._loop.remove_hook(self._note_step)
         self._loop.on_event = None
+        self._loop.on_cancel = None
         del vars(self._loop)["call_soon"]
         self._causes.clear()
+        self._cancelled_by.clear()
 
     def _note_cause(self, callback: Any, *args: Any, context: Any = None) -> Any:
         self._causes[id(callback)] = self._current
         return self._call_soon(callback, *args, context=context)
+
+    def _note_cancel(self, task: asyncio.Task[Any]) -> None:
+        self._cancelled_by.setdefault(id(task), self._current)
 
     def _note_event(self, event: Event) -> None:
         at = _place_of_program() if event.is_place_told else None
@@ -106,7 +114,7 @@ class Tracer:
         task = _asyncio_compat.task_of_step(callback)
         cause = self._causes.pop(id(callback), "")
         at = place_in(task) if task is not None else None
-        waited_for, is_cancelled = "", False
+        waited_for, is_cancelled, cancelled_by = "", False, ""
         if task is None:
             name, place = "", _name_of(callback)
             self._current = place
@@ -115,12 +123,9 @@ class Tracer:
             self._current = name
             waited_for = _waited_for(task, args)
             is_cancelled = _is_cancelled(task, args)
+            canceller = self._cancelled_by.pop(id(task), "")
+            cancelled_by = canceller if is_cancelled else ""
         choice = self._choice_of(callback)
-        # Who was ready already was woken by somebody else.
-        is_known = (
-            is_cancelled and task is not None and not _asyncio_compat.is_to_be_cancelled(task)
-        )
-        cancelled_by = cause if is_known else ""
         self.steps.append(
             Step(
                 name, place, cause, self._time(), at, waited_for, is_cancelled, choice, cancelled_by

@@ -12,9 +12,10 @@ from heapq import heappop
 from typing import Any
 
 from aldente import _asyncio_compat
-from aldente._asyncio_compat.stepping import STEP_TYPE, WAKE_SLEEPER, StepTimer
+from aldente._asyncio_compat.stepping import STEP_TYPE, WAKE_SLEEPER, WAKE_UP_TYPE, StepTimer
 from aldente._loops.simulated.choosing import Chooser, Options, Picks
-from aldente._loops.simulated.ready import NO_CONTEXT, ReadyLoop, Sleep
+from aldente._loops.simulated.ready import ReadyLoop
+from aldente._loops.simulated.timers import NO_CONTEXT, Sleep
 from aldente.errors import AldenteError
 
 
@@ -161,9 +162,9 @@ class ChoosingLoop(ReadyLoop):
                     continue
                 count = len(pending)
                 if (
-                    (sleeps or alarms)
+                    self._patient == count
                     and not plain
-                    and self._patient == count
+                    and (sleeps or alarms)
                     and self._may_time_pass()
                 ):
                     count += 1
@@ -194,7 +195,11 @@ class ChoosingLoop(ReadyLoop):
                 if self._on_step is not None:
                     self._on_step(callback, args)
                 try:
-                    context.run(callback, *args)
+                    # None has more than one.
+                    if args:
+                        context.run(callback, args[0])
+                    else:
+                        context.run(callback)
                 except (SystemExit, KeyboardInterrupt):
                     raise
                 except BaseException as error:
@@ -210,7 +215,8 @@ class ChoosingLoop(ReadyLoop):
         if handle.is_cancelled:
             return
         callback: Any = handle.callback
-        if self.jumps and type(callback) is STEP_TYPE:
+        if self.jumps and (type(callback) is STEP_TYPE or type(callback) is WAKE_UP_TYPE):
+            # What else has this type is a key that no task has.
             self._last_steps[id(callback.__self__)] = self._now
         if self._on_step is not None:
             self._on_step(callback, handle.args)
@@ -233,9 +239,8 @@ class ChoosingLoop(ReadyLoop):
 
     def let_time_pass(self) -> None:
         """Let time pass to the next timer."""
+        self._forget_done_sleeps()
         sleeps, alarms = self._sleeps, self._alarms
-        while sleeps and sleeps[0][2].done():
-            heappop(sleeps)
         if sleeps and not (alarms and alarms[0][0] <= sleeps[0][0]):
             # Only sleeps end, so that no code of the program runs before its tasks do.
             self._let_time_pass()
@@ -276,7 +281,7 @@ class ChoosingLoop(ReadyLoop):
             else:
                 if not sleeps or sleeps[0][0] > now:
                     return
-                when, _, future, result = heappop(sleeps)
+                when, _, future, result, _ = heappop(sleeps)
                 timer = Sleep(when, WAKE_SLEEPER, (future, result), self, NO_CONTEXT)
             self._plain.append(timer)
             self._added += 1
@@ -311,21 +316,30 @@ class ChoosingLoop(ReadyLoop):
 
     def _may_time_pass(self) -> bool:
         """As `may_time_pass`, when something is ready and all of it has waited."""
-        sleeps = self._sleeps
-        while sleeps and sleeps[0][2].done():
-            heappop(sleeps)
         if self._guests:
             # Time stands still while somebody waits for the loop to settle.
             if self._settling:
                 return False
             if self._intruders == len(self._pending):
-                return bool(sleeps or self._alarms)
-        if not sleeps:
-            return False
-        when = sleeps[0][0]
-        if self._alarms and self._alarms[0][0] <= when:
-            return False
-        return when <= (self._earliest if self._earliest_count else self._earliest_deadline())
+                self._forget_done_sleeps()
+                return bool(self._sleeps or self._alarms)
+        sleeps, alarms = self._sleeps, self._alarms
+        while sleeps:
+            when, _, future, _, _ = sleeps[0]
+            if when > (self._earliest if self._earliest_count else self._earliest_deadline()):
+                return False
+            if alarms and alarms[0][0] <= when:
+                return False
+            if not future.done():
+                return True
+            heappop(sleeps)
+        return False
+
+    def _forget_done_sleeps(self) -> None:
+        """Have the next sleep be one that nobody has cancelled."""
+        sleeps = self._sleeps
+        while sleeps and sleeps[0][2].done():
+            heappop(sleeps)
 
     def _let_time_pass(self) -> None:
         """Have the next sleep end, and others that end with it; or have another timer ring."""
@@ -342,11 +356,13 @@ class ChoosingLoop(ReadyLoop):
             self._overdue = 0
         if self.jumps >= self._jumps_limit or when > self._time_limit:
             self.on_time_limit()
-        self._is_outside = True
-        while sleeps and sleeps[0][0] <= when:
-            _, _, future, result = heappop(sleeps)
+        while True:
+            _, _, future, result, since = heappop(sleeps)
             if not future.done():
                 if self._on_step is not None:
                     self._on_step(WAKE_SLEEPER, (future, result))
+                self._asleep_since = since
                 future.set_result(result)
-        self._is_outside = False
+            if not sleeps or sleeps[0][0] > when:
+                self._asleep_since = None
+                return

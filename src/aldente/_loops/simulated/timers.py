@@ -1,0 +1,162 @@
+"""`TimerLoop`: what is to happen later on a simulated loop."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import math
+from contextvars import Context
+from heapq import heappop, heappush
+from typing import Any
+
+from aldente import _asyncio_compat
+from aldente._asyncio_compat.stepping import WAKE_SLEEPER, SteppingLoop, StepTimer
+
+# Where time starts; see the virtual loop.
+START = 100_000.0
+
+# How many timers may be set for a time that has come, until time moves; see the virtual loop.
+OVERDUE = 1_000
+
+# Cancelled timers are thrown away when there are so many of them, and more than others.
+MANY_CANCELLED = 100
+
+
+class Alarm(StepTimer):
+    """A timer past which time never goes while a task could run: a time-out, a ``call_later``."""
+
+    __slots__ = ()
+    is_outside = False
+
+
+class Sleep(StepTimer):
+    """A timer behind `asyncio.sleep` whose time has come."""
+
+    __slots__ = ()
+    is_outside = True
+
+
+# Timers by their time, and by their number when it is the same.
+_Alarms = list[tuple[float, int, Alarm]]
+# Sleeps likewise: the future on which a task waits, the result that it gets, and since when.
+_Sleeps = list[tuple[float, int, asyncio.Future[Any], Any, float]]
+
+# What ends a sleep runs no code of the program.
+NO_CONTEXT = Context()
+
+
+class TimerLoop(SteppingLoop):
+    """The part of the simulated loop that keeps what is to happen later.
+
+    Attributes:
+        jumps: how often time has moved.
+    """
+
+    def __init__(self) -> None:
+        self._is_debugging = False
+        super().__init__()
+        self.jumps = 0
+        self._now = START
+        self._is_over = False
+        self._sleeps: _Sleeps = []
+        self._alarms: _Alarms = []
+        self._many_sleeps = MANY_CANCELLED
+        self._timers = 0
+        self._cancelled = 0
+        self._overdue = 0
+
+    def time(self) -> float:
+        """Loop time, in seconds; it starts at 100,000."""
+        return self._now
+
+    def close(self) -> None:
+        """As asyncio's."""
+        super().close()
+        self._is_over = True
+        self._sleeps.clear()
+        self._alarms.clear()
+
+    def set_debug(self, enabled: bool) -> None:
+        """As asyncio's."""
+        super().set_debug(enabled)
+        self._is_debugging = enabled
+
+    def call_later(  # type: ignore[override]
+        self, delay: float, callback: Any, *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        """As asyncio's."""
+        if delay is None:
+            raise TypeError("delay must not be None")
+        if callback is WAKE_SLEEPER and delay > 0 and not self._is_over:
+            # asyncio.sleep does nothing with its timer but cancel it in the end. Its future does as
+            # well for that, and nobody else knows it.
+            future: Any
+            future, result = args
+            self._timers = number = self._timers + 1
+            sleeps = self._sleeps
+            now = self._now
+            heappush(sleeps, (now + delay, number, future, result, now))
+            if len(sleeps) > self._many_sleeps:
+                self._forget_cancelled_sleeps()
+            return future  # type: ignore[no-any-return]
+        return self.call_at(self._now + delay, callback, *args, context=context)
+
+    def call_at(  # type: ignore[override]
+        self, when: float, callback: Any, *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        """As asyncio's; timers that are set for the same time run in the order they were set."""
+        if self._is_over:
+            raise RuntimeError("Event loop is closed")
+        if when is None:
+            raise TypeError("when cannot be None")
+        if when <= self._now:
+            # Its time has come; see the virtual loop.
+            self._overdue += 1
+            if self._overdue > OVERDUE:
+                when = math.nextafter(self._now, math.inf)
+        is_debug = self._is_debugging
+        if is_debug:
+            self.check_debug(callback)
+        self._timers = number = self._timers + 1
+        timer = Alarm(when, callback, args, self, context)
+        heappush(self._alarms, (when, number, timer))
+        if is_debug:
+            _asyncio_compat.note_maker(timer)
+        return timer
+
+    def on_timer_cancelled(self) -> None:
+        """Keep cancelled timers from being the next one, and from becoming many."""
+        self._cancelled += 1
+        alarms = self._alarms
+        while alarms and alarms[0][2].is_cancelled:
+            heappop(alarms)
+            self._cancelled -= 1
+        if self._cancelled > MANY_CANCELLED + len(alarms) // 2:
+            self._cancelled = 0
+            alarms[:] = [item for item in alarms if not item[2].is_cancelled]
+            heapq.heapify(alarms)
+
+    def _forget_cancelled_sleeps(self) -> None:
+        """Keep sleeps that were cancelled from becoming many."""
+        self._sleeps[:] = [item for item in self._sleeps if not item[2].done()]
+        heapq.heapify(self._sleeps)
+        self._many_sleeps = MANY_CANCELLED + 2 * len(self._sleeps)
+
+    def timers(self) -> list[asyncio.TimerHandle]:
+        """The timers that are not cancelled, the next first."""
+        timers: list[tuple[float, int, asyncio.TimerHandle]] = [
+            (when, number, Sleep(when, WAKE_SLEEPER, (future, result), self, NO_CONTEXT))
+            for when, number, future, result, _ in self._sleeps
+            if not future.done()
+        ]
+        timers += [item for item in self._alarms if not item[2].is_cancelled]
+        return [timer for _, _, timer in sorted(timers)]
+
+    @property
+    def has_alarms(self) -> bool:
+        """Whether a timer is set that is not behind `asyncio.sleep`."""
+        return any(not timer.is_cancelled for _, _, timer in self._alarms)
+
+    def is_sleep_ahead(self, timer: int) -> bool:
+        """Whether the timer with a number is one behind `asyncio.sleep`, and its time to come."""
+        return any(number == timer and when > self._now for when, number, *_ in self._sleeps)
