@@ -43,8 +43,8 @@ _ALL = ("virtual", "simulated", "random")
 
 # What a schedule may change, as asyncio does not promise it.
 ORDER = (
-    "it takes a task that was woken to have gone on after one sleep(0), or two sleeps of which one is "
-    "up to twice as long to end in that order"
+    "it takes a task that was woken to have gone on after one sleep(0), tasks that are woken together "
+    "to go on in that order, or two sleeps of which one is up to twice as long to end in that order"
 )
 
 EXCLUSIONS = tuple(
