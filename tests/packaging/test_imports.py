@@ -37,6 +37,7 @@ MODULES_OF_EVERY_START = {
     "aldente._plugin.pytest_asyncio.plugin",
     "aldente._plugin.pytest_compat",
     "aldente._plugin.rule_options",
+    "aldente._plugin.own_imports",
     "aldente._plugin.time_checks",
     "aldente._plugin.time_options",
     "aldente._guards",

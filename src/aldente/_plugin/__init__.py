@@ -26,6 +26,8 @@
 ``pytest_asyncio``, ``drop_in``, ``decorated_fixtures``, ``policy_fixture``, ``looptime``
     The names and fixtures of pytest-asyncio that test suites and plugins use, and how they take the
     place of the real ones.
+``own_imports``
+    How aldente's own modules are imported during a test run.
 ``pytest_compat``, ``hypothesis_compat``
     The only modules that touch private names of pytest, and of Hypothesis.
 """
@@ -37,7 +39,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from aldente._plugin import (
+from aldente._plugin import own_imports
+
+own_imports.find_first()
+
+from aldente._plugin import (  # noqa: E402
     collecting,
     drop_in,
     loop_factories,
@@ -46,8 +52,8 @@ from aldente._plugin import (
     policy_fixture,
     rule_options,
 )
-from aldente._plugin.findings import hooks
-from aldente._plugin.items import (
+from aldente._plugin.findings import hooks  # noqa: E402
+from aldente._plugin.items import (  # noqa: E402
     is_async_function,
     is_own_async_fixture,
     item_involving_loops,

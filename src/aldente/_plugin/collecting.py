@@ -28,7 +28,14 @@ def prepare(tests: Sequence[pytest.Item], config: pytest.Config) -> None:
 
         exploring.register(config)
     has_async_tests = False
+    # The last node without a mark around it that tests might have in vain; nearly all are.
+    unmarked: pytest.Collector | None = None
     for test in tests:
+        if items.is_plain_sync_test(test):
+            if test.parent is not unmarked and not items.has_asyncio_mark(test.parent):
+                unmarked = test.parent
+            if test.parent is unmarked:
+                continue
         if items.add_mark_in_auto_mode(test):
             has_async_tests = True
         else:

@@ -48,6 +48,16 @@ def is_async_function(function: object) -> bool:
     )
 
 
+def is_plain_sync_test(item: pytest.Item) -> bool:
+    """Whether a test is a ``def`` without marks or parameters of its own, as most tests are."""
+    return (
+        type(item) is pytest.Function
+        and not item.own_markers
+        and not hasattr(item, "callspec")
+        and not is_async_function(item.obj)
+    )
+
+
 def is_plain_coroutine_function(function: object) -> bool:
     """Whether a function is an ``async def`` that nothing has wrapped, as most async tests are."""
     code = getattr(function, "__code__", None)
@@ -113,9 +123,8 @@ def find_claims(item: pytest.Item) -> tuple[str | None, pytest.Mark | None]:
     return framework, closest
 
 
-def has_asyncio_mark(item: pytest.Item) -> bool:
-    """Whether a test or a node around it has the ``asyncio`` mark."""
-    node: pytest.Item | pytest.Collector | None = item
+def has_asyncio_mark(node: pytest.Item | pytest.Collector | None) -> bool:
+    """Whether a test or collector, or a node around it, has the ``asyncio`` mark."""
     while node is not None:
         for mark in node.own_markers:
             if mark.name == "asyncio":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+import weakref
 from typing import Any
 
 import pytest
@@ -24,13 +25,26 @@ def is_override(fixturedef: pytest.FixtureDef[Any]) -> bool:
     return fixturedef.argname == NAME and fixturedef.func.__module__ != plugin.__name__
 
 
+class _Latest:
+    """The last class or module whose tests see no override, as none was known when it was asked.
+
+    Its fixtures, and those of all around it, are known before its tests are.
+    """
+
+    without: weakref.ref[pytest.Collector] | None = None
+
+
 def is_overridden(item: pytest.Item) -> bool:
     """Whether the test suite overrides the fixture for a test."""
+    parent = item.parent
+    if _Latest.without is not None and _Latest.without() is parent and parent is not None:
+        return False
     # Nearly no suite has one, and finding out which of them a test sees costs as much as the test.
     for fixturedef in pytest_compat.all_definitions(item.session, NAME):
         if fixturedef.func.__module__ != plugin.__name__:
             break
     else:
+        _Latest.without = None if parent is None else weakref.ref(parent)
         return False
     definitions = pytest_compat.definitions_for(item, NAME)
     return bool(definitions) and is_override(definitions[-1])
