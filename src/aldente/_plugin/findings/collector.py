@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import pytest
 
@@ -20,6 +20,7 @@ class Collector:
         watched: the rules that are on, in some test at least.
         found: findings that no phase of a test has taken yet.
         late: findings of tests that had ended, which fail the run.
+        told: findings that the failure of the phase tells by itself.
     """
 
     def __init__(self, levels: Mapping[str, Level]) -> None:
@@ -27,11 +28,24 @@ class Collector:
         self.watched = {rule for rule, level in levels.items() if level != "off"}
         self.found: list[Finding] = []
         self.late: list[Finding] = []
+        self.told: set[Finding] = set()
 
     def report(self, finding: Finding) -> None:
         """Take a finding, on any thread, unless the code that runs now allows it."""
         if finding.rule in self.watched and not is_allowed_here(finding.rule):
             self.found.append(finding)
+
+    def report_of_runs(self, findings: Iterable[Finding], *, is_told: bool = False) -> None:
+        """Take findings of the runs of an explored test, unless the session is over.
+
+        Args:
+            findings: what was found and not allowed.
+            is_told: whether the failure of the test tells them by itself.
+        """
+        taken = [finding for finding in findings if finding.rule in self.watched]
+        self.found += taken
+        if is_told:
+            self.told.update(taken)
 
     def stop(self) -> None:
         """Take nothing more: the session is over."""
