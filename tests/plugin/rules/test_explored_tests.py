@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import xml.etree.ElementTree as ET
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
 import aldente
+import aldente._plugin.exploring.tests
 from tests.plugin.conftest import RunProject
 from tests.plugin.rules import in_short, line_of, part_of, read_findings, run_with_findings
 
@@ -289,6 +291,52 @@ def test_a_run_that_is_cut_off(run_project: RunProject, pytester: pytest.Pyteste
     assert findings == []
 
 
+@pytest.mark.parametrize("level", ["error", "warn", "off"])
+def test_deadlocks(run_project: RunProject, pytester: pytest.Pytester, level: str) -> None:
+    """A deadlock that fails a run is a finding of the test too, unless its rule is off."""
+    module = """
+@aldente.virtual_time
+async def test_it():
+    first, other = asyncio.Lock(), asyncio.Lock()
+    async def take(one, another):
+        async with one:
+            await asyncio.sleep(1)
+            async with another:
+                pass
+    await asyncio.gather(take(first, other), take(other, first))
+"""
+    explored = module.replace("@aldente.virtual_time", "@aldente.explore")
+    modules = {"test_explored": START + explored}
+    if level == "error":
+        # Else it waits until its time is over.
+        modules["test_ordinary"] = START + module
+    result = run_project(
+        *("-p", "no:randomly", "--junitxml=j.xml", "--aldente-findings=findings.json"),
+        f"--aldente-rule=deadlock={level}",
+        **modules,
+    )
+    outcome, findings, properties = facts_of("test_explored", pytester.path)
+    assert outcome == ["failure"]
+    assert [(rule, its_level) for rule, its_level, *_ in findings] == (
+        [] if level == "off" else [("deadlock", level)]
+    )
+    assert len(properties) == len(findings)
+    if level == "error":
+        assert facts_of("test_ordinary", pytester.path) == (outcome, findings, properties)
+    assert "found in this test" not in result.stdout.str()
+
+
+def test_a_deadlock_in_the_baseline(run_project: RunProject, pytester: pytest.Pytester) -> None:
+    """A known one is passed over, but nothing can go on in its run, so the test fails still."""
+    module = START + "@aldente.explore\nasync def test_it():\n    await asyncio.Event().wait()\n"
+    for number in (1, 0):
+        result, findings = run_with_findings(
+            run_project, pytester, "--aldente-baseline=baseline.json", test_it=module
+        )
+        result.assert_outcomes(failed=1)
+        assert len(findings) == number
+
+
 def test_xdist(run_project: RunProject, pytester: pytest.Pytester) -> None:
     """Under pytest-xdist the controller has them, writes the baseline, and workers go by it."""
     arguments = ("-n2", "-p", "no:randomly", "--aldente-baseline=baseline.json")
@@ -345,6 +393,7 @@ async def test_it(number):
         "work()",
         "if number > 3: work()",
         "if number > 3: work()\n    assert number != 2",
+        "work()\n    assert number < 2",
         "work()\n    assume(number > 3)",
         "if number == 3:\n        work()\n        assume(False)",
         "for one in range(number): asyncio.create_task(asyncio.sleep(9), name=str(number))",
@@ -369,29 +418,36 @@ def test_with_hypothesis(run_project: RunProject, pytester: pytest.Pytester, bod
     assert result.stdout.str().count("rules={") == 0
 
 
-def test_an_example_that_is_rejected_is_no_failure(run_project: RunProject) -> None:
+def test_an_example_that_is_rejected_is_no_failure(
+    run_project: RunProject, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """After it the time for all runs ends the search still, as it does not after a failure."""
+    over = pytester.path / "over"
+    monkeypatch.setattr(
+        aldente._plugin.exploring.tests, "monotonic", lambda: monotonic() + 1_000 * over.exists()
+    )
     result = run_project(
-        *("-p", "no:randomly", "-W", "ignore"),
+        *("-p", "no:randomly"),
         plugins=["hypothesispytest"],
         test_it="""
-        import time
+        import pathlib
         import aldente
-        from hypothesis import HealthCheck, assume, given, settings, strategies as st
+        from hypothesis import assume, given, settings, strategies as st
 
-        @aldente.allow("blocking-call")
-        @aldente.explore(max_seconds=0.1)
-        @settings(
-            max_examples=30,
-            database=None,
-            derandomize=True,
-            suppress_health_check=list(HealthCheck),
-        )
+        accepted = []
+
+        @aldente.explore(max_seconds=900)
+        @settings(max_examples=30, database=None, derandomize=True)
         @given(number=st.integers(0, 9))
         async def test_it(number):
-            time.sleep(0.02)
-            assume(number % 2)
+            # The smallest is the first.
+            assume(number)
+            pathlib.Path("over").touch()
+            accepted.append(number)
+
+        def test_which():
+            assert len(set(accepted)) == 1
         """,
     )
-    result.assert_outcomes(passed=1)
+    result.assert_outcomes(passed=2)
     result.stdout.fnmatch_lines(["cut short: test_it.py::test_it: *"])

@@ -8,6 +8,7 @@ from itertools import chain
 import pytest
 
 from aldente._explore.failures import Failure
+from aldente._plugin.findings.deadlocks import deadlock_finding
 from aldente._plugin.findings.hooks import hooks_of
 from aldente._records import Finding, SourcePlace
 from aldente.errors import FoundInRun
@@ -34,6 +35,8 @@ class FoundInRuns:
         # Both as they were found by the first run that has found something at a place.
         self._kept: _ByPlace = {}
         self._known: _ByPlace = {}
+        # The deadlocks that runs have failed with, which their exceptions tell.
+        self._deadlocks: _ByPlace = {}
         # Told only when the test fails with the last run.
         self._of_last_run: Sequence[Finding] = ()
         self._has_main_ended = False
@@ -87,19 +90,25 @@ class FoundInRuns:
         _add(found, self._kept)
         self._of_last_run = ()
 
-    def report(self, error: BaseException | None = None, failure: Failure | None = None) -> None:
+    def conclude(self, failure: Failure) -> None:
+        """The last run has failed, and is the one that is told of."""
+        if not isinstance(failure.exception, FoundInRun):
+            # Beside the exception that it has raised.
+            self.keep_last_run()
+        if failure.waiting is not None:
+            finding = deadlock_finding(failure.waiting, self._item.name)
+            self._deadlocks.setdefault((finding.rule, finding.place), [finding])
+
+    def report(self, error: BaseException | None = None) -> None:
         """All runs are over: charge what was found in them to the test.
 
         Args:
             error: what the test fails with; None if it does not.
-            failure: the run that was looked into last, and is told of; None if there is none.
         """
-        if failure is not None and not isinstance(failure.exception, FoundInRun):
-            # Beside the exception that it has raised.
-            self.keep_last_run()
         collector = self._hooks.collector
         collector.report_of_runs(chain(*self._kept.values()))
-        collector.report_of_runs(_told_by(error), is_told=True)
+        told = chain(_told_by(error), *self._deadlocks.values())
+        collector.report_of_runs(told, is_told=True)
         if self._known:
             self._hooks.summary.baseline.pass_over(sum(map(len, self._known.values())))
 

@@ -128,7 +128,7 @@ class _Test:
             self._found.report()
             reraise(error, self._item.config)
         raised = None if failure is None else failure.exception
-        self._found.report(raised, failure)
+        self._found.report(raised)
         if raised is not None:
             reraise(raised, self._item.config)
 
@@ -162,7 +162,6 @@ class _Test:
         if raised is None:
             self._found.report()
             return
-        failure: Failure | None = None
         if self._failed is not None and not is_no_failure(raised):
             failure = self._look_into_example(*self._failed)
             # Else it stands for several examples, or for something else that Hypothesis has found.
@@ -171,7 +170,7 @@ class _Test:
                 raised = failure.exception
             forget_own_lines(raised)
             _fit_to_pytest(raised, self._item.config.rootpath)
-        self._found.report(raised, failure)
+        self._found.report(raised)
         reraise(raised, self._item.config)
 
     def explore_example(self, function: Function, /, *args: Any, **kwargs: Any) -> None:
@@ -275,6 +274,7 @@ class _Test:
     def _conclude(self, exploration: Exploration | None, failure: Failure | None) -> None:
         """Keep what came of the test, or of one example."""
         if failure is not None:
+            self._found.conclude(failure)
             _fit_to_pytest(failure.exception, self._item.config.rootpath)
         self._runs += exploration.runs if exploration is not None else 1
         if exploration is not None:
