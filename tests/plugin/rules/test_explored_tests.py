@@ -28,6 +28,10 @@ async def work():
 async def fail():
     raise ValueError("lost")
 
+async def hold():
+    coroutine = work()
+    raise ValueError
+
 async def orders():
     order = []
     async def put(number):
@@ -48,6 +52,10 @@ PITFALLS = {
     "beside a skip": "work()\n    pytest.skip('no')",
     "beside an expected failure": "work()\n    pytest.xfail('no')",
     "allowed in a block": "with aldente.allow('never-awaited'):\n        work()",
+    "held by a failure": "coroutine = work()\n    raise ValueError",
+    "held by one of a group": "async with asyncio.TaskGroup() as group:\n"
+    "        group.create_task(hold())",
+    "another loop": "asyncio.run(work())",
     "plain-mock": "from unittest.mock import Mock\n    await Mock()()",
 }
 MARKS = {

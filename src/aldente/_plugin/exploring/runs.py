@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from aldente import _asyncio_compat
+from aldente._explore.rule_watch import look_into_main
 from aldente._explore.simulating import Main
 from aldente._guards.background_error import find, tell_of_failed
 from aldente._loops.simulated.loop import SimulatedLoop
@@ -163,6 +164,8 @@ class RunsOfTest:
         self._fixtures.end(troubles)
         if self._explored.loop is not None:
             tell_of_failed(self._explored.loop)
+            if self._hooks.never_awaited is not None:
+                look_into_main(self._explored.loop, self._hooks.never_awaited)
         for name, error in troubles:
             finding = find({"exception": error, "message": f"{_where(name)} raised it"})
             if finding is not None:

@@ -109,7 +109,7 @@ def _look_into_failure(
 ) -> None:
     """Find what the exception of a failed phase tells."""
     if hooks.never_awaited is not None:
-        hooks.never_awaited.look_into(excinfo.tb)
+        hooks.never_awaited.look_into(excinfo.value)
     level_in = hooks.collector.level_in
     error = excinfo.value
     if isinstance(error, PhaseTimeout):
