@@ -347,18 +347,22 @@ def test_a_deadlock_in_the_baseline(run_project: RunProject, pytester: pytest.Py
 
 def test_xdist(run_project: RunProject, pytester: pytest.Pytester) -> None:
     """Under pytest-xdist the controller has them, writes the baseline, and workers go by it."""
-    arguments = ("-n2", "-p", "no:randomly", "--aldente-baseline=baseline.json")
-    for number, expected in ((6, {"failed": 1, "passed": 1}), (0, {"passed": 2})):
+    new = "\n\ndef test_ordinary():\n    work()\n"
+    for project, number, expected in (
+        (SPARED, 6, {"failed": 1, "passed": 1}),
+        (SPARED + new, 1, {"failed": 1, "passed": 2}),
+    ):
         result, findings = run_with_findings(
             run_project,
             pytester,
-            *arguments,
+            *("-n2", "-p", "no:randomly", "--aldente-baseline=baseline.json"),
             plugins=["xdist"],
             subprocess=True,
-            test_it=SPARED,
+            test_it=project,
         )
         result.assert_outcomes(**expected)
         assert len(findings) == number
+    result.stdout.fnmatch_lines(["6 more are in the baseline baseline.json."])
 
 
 def test_reruns(run_project: RunProject, pytester: pytest.Pytester) -> None:

@@ -162,9 +162,14 @@ class _FindingsOfWorkers:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        findings = getattr(node, "workeroutput", {}).get("aldente_findings")
+        # Not there when the worker has crashed.
+        output = getattr(node, "workeroutput", {})
+        findings = output.get("aldente_findings")
         if findings:
             self._hooks.summary.add(findings)
+        passed_over = output.get("aldente_passed_over")
+        if passed_over:
+            self._hooks.summary.baseline.pass_over(passed_over)
 
 
 def _threads_of_tools() -> Bystanders:

@@ -59,6 +59,7 @@ class Summary:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         if worker_output is not None:
             worker_output["aldente_findings"] = new
+            worker_output["aldente_passed_over"] = self.baseline.passed_over
             return
         self._findings += new
         errors = [finding for finding in self._findings if _is_late_error(finding)]
