@@ -65,6 +65,9 @@ class Baseline:
         self._root = root
         self.is_new = path is not None and not path.exists()
         self._known: collections.Counter[Fingerprint] = collections.Counter()
+        # The test that has begun last, and which of them were passed over in it.
+        self._test = ""
+        self._used: list[Fingerprint] = []
         self._is_written = False
         self.passed_over = 0
         if path is not None and not self.is_new:
@@ -77,12 +80,21 @@ class Baseline:
         path = config.invocation_params.dir / file if file is not None else None
         return cls(path, config.rootpath)
 
+    def begin(self, test: str) -> None:
+        """A test begins; what it has used up is known still if it is run once more."""
+        if test == self._test:
+            self._known.update(self._used)
+        self._test = test
+        self._used.clear()
+
     def knows(self, test: str, finding: Finding) -> bool:
         """Whether a finding is known; each known one stands for one finding of a run."""
         fingerprint = self._fingerprint_of(test, finding)
         if self._known[fingerprint] <= 0:
             return False
         self._known[fingerprint] -= 1
+        if test == self._test:
+            self._used.append(fingerprint)
         self.pass_over(1)
         return True
 
