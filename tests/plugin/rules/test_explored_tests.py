@@ -386,6 +386,43 @@ async def test_it():
     assert len(findings) == len(part_of(result, "aldente findings").split("in test_it.py::")) - 1
 
 
+@pytest.mark.parametrize(
+    ("end", "expected"),
+    [
+        ("pytest.exit('enough')", ["leaked-task test_it None", "never-awaited test_it None"]),
+        ("raise KeyboardInterrupt", []),
+    ],
+)
+def test_the_end_of_the_session(
+    run_project: RunProject, pytester: pytest.Pytester, end: str, expected: list[str]
+) -> None:
+    """A run that ends the session leaves what was found to the end; with Ctrl-C it means nothing."""
+    module = (
+        START
+        + f"""
+runs = []
+
+@aldente.rule("never-awaited", "warn")
+@aldente.explore
+async def test_it():
+    runs.append(1)
+    work()
+    asyncio.create_task(asyncio.sleep(60))
+    await orders()
+    if len(runs) == 5:
+        {end}
+"""
+    )
+    _, findings = run_with_findings(
+        # pytester hands Ctrl-C on to the run around.
+        run_project,
+        pytester,
+        subprocess=True,
+        test_it=module,
+    )
+    assert sorted(line.rpartition(" ")[0] for line in in_short(findings)) == expected
+
+
 EXAMPLES = (
     START
     + """

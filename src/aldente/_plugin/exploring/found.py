@@ -105,10 +105,10 @@ class FoundInRuns:
         Args:
             error: what the test fails with; None if it does not.
         """
-        collector = self._hooks.collector
-        collector.report_of_runs(chain(*self._kept.values()))
+        collector, test = self._hooks.collector, self._item.nodeid
+        collector.report_of_runs(test, chain(*self._kept.values()))
         told = chain(_told_by(error), *self._deadlocks.values())
-        collector.report_of_runs(told, is_told=True)
+        collector.report_of_runs(test, told, is_told=True)
         if self._known:
             self._hooks.summary.baseline.pass_over(sum(map(len, self._known.values())))
 

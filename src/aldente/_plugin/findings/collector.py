@@ -35,17 +35,21 @@ class Collector:
         if finding.rule in self.watched and not is_allowed_here(finding.rule):
             self.found.append(finding)
 
-    def report_of_runs(self, findings: Iterable[Finding], *, is_told: bool = False) -> None:
+    def report_of_runs(
+        self, test: str, findings: Iterable[Finding], *, is_told: bool = False
+    ) -> None:
         """Take findings of the runs of an explored test, unless the session is over.
 
         Args:
+            test: its node id.
             findings: what was found and not allowed.
             is_told: whether the failure of the test tells them by itself.
         """
         taken = [finding for finding in findings if finding.rule in self.watched]
-        self.found += taken
+        # Where a run ends the session, no phase of the test is going to take them.
+        self.found += [finding._replace(made_by=test) for finding in taken]
         if is_told:
-            self.told.update(taken)
+            self.told.update(finding._replace(made_by=None) for finding in taken)
 
     def stop(self) -> None:
         """Take nothing more: the session is over."""
@@ -59,14 +63,15 @@ class Collector:
         """
         # More may be found at any moment: by another thread, or by the garbage collector.
         count = len(self.found)
-        found = list(dict.fromkeys(self.found[:count]))
+        found = self.found[:count]
         del self.found[:count]
-        taken = []
-        for finding in found:
+        # Whose they are is known now, and the same may be told with its maker and without.
+        taken: dict[Finding, None] = {}
+        for finding in dict.fromkeys(found):
             if finding.made_by not in (None, item.nodeid):
                 self.late.append(finding)
             elif self.level_in(item, finding.rule) != "off":
-                taken.append(finding)
+                taken[finding._replace(made_by=None)] = None
         return _without_consequences(_without_repeats(taken))
 
     def level_in(self, item: pytest.Item | None, rule: str) -> Level:
@@ -94,7 +99,7 @@ class Collector:
 _MEASURING = ("blocking-call", "slow-step")
 
 
-def _without_repeats(findings: list[Finding]) -> list[Finding]:
+def _without_repeats(findings: Iterable[Finding]) -> list[Finding]:
     """Keep one finding a place, the last, of the rules that measure."""
     kept: dict[object, Finding] = {}
     for finding in findings:
