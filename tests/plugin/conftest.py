@@ -12,6 +12,7 @@ import aldente._plugin.exploring.hooks
 import aldente._plugin.exploring.marks
 import aldente._plugin.exploring.refusals
 import aldente._plugin.exploring.tests
+import aldente._plugin.findings.deadlocks
 import aldente._plugin.running.fixtures
 import aldente._plugin.running.tests
 import aldente._plugin.running.virtual

@@ -6,7 +6,6 @@ part of hears of it.
 
 from __future__ import annotations
 
-import asyncio
 import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -68,19 +67,12 @@ class RuleWatch:
         """The findings that fail the run."""
         if self._loop is not None:
             background_error.tell_of_failed(self._loop)
-            self._look_into(self._loop.main_task)
+            look_into_main(self._loop, self._never_awaited)
             self._undo.__exit__(None, None, None)
             self._loop.on_exception = None
             self._loop = None
         taken, self._failing = self._failing, []
         return tuple(dict.fromkeys(taken))
-
-    def _look_into(self, main: asyncio.Task[Any] | None) -> None:
-        """Tell of coroutines that only the exception of the program holds."""
-        if main is not None and main.done() and not main.cancelled():
-            error = main.exception()
-            if error is not None:
-                self._never_awaited.look_into(error.__traceback__)
 
     def _receive(self, loop: SimulatedLoop, context: dict[str, Any]) -> None:
         """Stands in for the loop's default exception handler."""
@@ -97,6 +89,20 @@ class RuleWatch:
             self._failing.append(finding)
         elif level == "warn":
             self._warnings.setdefault((finding.rule, finding.place), finding)
+
+
+def look_into_main(loop: SimulatedLoop, watch: never_awaited.Watch) -> None:
+    """Tell of coroutines that only the exception of a program holds, while they are its run's.
+
+    Args:
+        loop: the loop of the run, which is over.
+        watch: is told of them.
+    """
+    main = loop.main_task
+    if main is not None and main.done() and not main.cancelled():
+        error = main.exception()
+        if error is not None:
+            watch.look_into(error)
 
 
 def parse_levels_in_runs(value: object) -> Mapping[str, Level]:

@@ -26,7 +26,7 @@ import traceback
 import warnings
 import weakref
 from collections.abc import Callable, Container, Iterator, Sequence
-from types import CoroutineType, FrameType, TracebackType
+from types import CoroutineType, FrameType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aldente import _python_compat
@@ -139,27 +139,11 @@ class Watch:
             self._is_paused = False
             sys.set_coroutine_origin_tracking_depth(_DEPTH)
 
-    def look_into(self, entry: TracebackType | None) -> None:
+    def look_into(self, error: BaseException) -> None:
         """Report coroutines that only an exception's frames hold: nobody can await them now."""
-        while entry is not None:
-            variables = entry.tb_frame.f_locals
-            values = list(variables.values())
-            for value in values:
-                if (
-                    type(value) is CoroutineType
-                    and _is_new(value)
-                    # A task that has not had its turn yet, or a list of what is to be awaited.
-                    and all(
-                        isinstance(referrer, FrameType)
-                        or referrer is variables
-                        or referrer is values
-                        for referrer in gc.get_referrers(value)
-                    )
-                ):
-                    self._report_once(value, None, None)
-                    # Or Python would warn of it again when it is freed.
-                    value.close()
-            entry = entry.tb_next
+        from aldente._guards.holding import look_into_frames
+
+        look_into_frames(error, lambda coroutine: self._report_once(coroutine, None, None))
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[None]:

@@ -61,6 +61,13 @@ def keep_context() -> Callable[[], AbstractContextManager[None]]:
     return enter
 
 
+def is_rejection(error: BaseException) -> bool:
+    """Whether an example was rejected, by ``assume`` for one, and so is no failure."""
+    from hypothesis.errors import UnsatisfiedAssumption
+
+    return isinstance(error, UnsatisfiedAssumption)
+
+
 def hold_back_reports(into: list[str]) -> AbstractContextManager[None]:
     """While entered, what ``note`` and draws report is put into a list."""
     from hypothesis import reporting

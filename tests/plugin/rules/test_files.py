@@ -67,6 +67,25 @@ def test_a_run_that_is_whole(run_project: RunProject, pytester: pytest.Pytester)
     assert text.count('"rule": "never-awaited"') == 2
 
 
+def test_a_known_finding_in_a_test_that_is_run_again(run_project: RunProject) -> None:
+    """Every attempt of a test that is run again may have what the baseline knows of it."""
+    flaky = """
+attempts = []
+
+async def work():
+    pass
+
+def test_it():
+    attempts.append(1)
+    work()
+    assert len(attempts) > 2
+"""
+    arguments = ("-p", "no:randomly", "--aldente-baseline=baseline.json")
+    run_project(*arguments, test_it=flaky).assert_outcomes(failed=1)
+    result = run_project(*arguments, "--reruns=2", plugins=["rerunfailures"])
+    result.stdout.fnmatch_lines(["* 1 passed, 2 rerun in *"])
+
+
 @pytest.mark.parametrize("file", ["test_it.py/findings.json", "folder"])
 def test_a_file_that_cannot_be_written(
     run_project: RunProject, pytester: pytest.Pytester, file: str

@@ -9,6 +9,8 @@
 ``tests``, ``again``, ``runs``, ``fixtures``
     Makes a test into one that is run many times, or once more; what is done in each run; the
     function-scoped fixtures, made anew for each.
+``found``
+    What rules find in the runs: what fails one, and what is charged to the test in the end.
 ``examples``
     How often each example of Hypothesis is run, and what is said of one that fails.
 ``output``, ``progress``

@@ -26,6 +26,7 @@ class Outcome:
         seconds: how long that took, in real seconds.
         runs: how many runs there were, all told.
         share: how many runs there were at most for each example of Hypothesis; None without.
+        is_spared: whether runs have passed in which there is what a baseline takes for known.
     """
 
     exploration: Exploration | None
@@ -34,6 +35,7 @@ class Outcome:
     seconds: float
     runs: int
     share: int | None = None
+    is_spared: bool = False
 
     @property
     def is_fixed(self) -> bool:
@@ -41,6 +43,7 @@ class Outcome:
         return (
             self.exploration is not None
             and self.failure is None
+            and not self.is_spared
             and self.exploration.known == "passed"
         )
 

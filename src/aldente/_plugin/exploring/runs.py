@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 
 from aldente import _asyncio_compat
+from aldente._explore.rule_watch import look_into_main
 from aldente._explore.simulating import Main
 from aldente._guards.background_error import find, tell_of_failed
 from aldente._loops.simulated.loop import SimulatedLoop
 from aldente._plugin import pytest_compat
 from aldente._plugin.exploring.explored import ExploredTest
 from aldente._plugin.exploring.fixtures import FixturesOfRuns, Troubles, resolved
+from aldente._plugin.exploring.found import FoundInRuns
 from aldente._plugin.findings.hooks import hooks_of
 from aldente._plugin.outcomes import is_no_failure
 from aldente._plugin.refusals import refuse_result
@@ -36,6 +38,7 @@ class RunsOfTest:
         function: its function.
         args: what that is called with.
         kwargs: likewise, with stand-ins for the fixtures that are made anew.
+        found: takes what the rules find.
 
     Attributes:
         notes: what the last run has told Hypothesis of itself.
@@ -48,6 +51,7 @@ class RunsOfTest:
         function: Callable[..., Any],
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
+        found: FoundInRuns,
     ) -> None:
         self._item = item
         self._explored = explored
@@ -55,13 +59,11 @@ class RunsOfTest:
         self._function = function
         self._args = args
         self._kwargs = kwargs
+        self._found = found
         self._hooks = hooks_of(item.config)
         self._loops = registry_of(item.session).watch
         self._properties = len(item.user_properties)
         self._stash = dict(pytest_compat.stashed(item))
-        # What is a warning only, and told once.
-        self._warnings: dict[Finding, None] = {}
-        self._last: Sequence[Finding] = ()
         self.notes: list[str] = []
 
     def program(self) -> Main:
@@ -149,43 +151,26 @@ class RunsOfTest:
         pytest_compat.renew_instance(self._item)
         pytest_compat.forget_logs(self._item)
         self._fixtures.begin()
+        self._found.begin()
 
     def main_ended(self, loop: SimulatedLoop) -> None:
         """Look at the tasks and generators that are left."""
+        self._found.main_ended()
         self._loops.report_left_on(loop, _asyncio_compat.pending_tasks(loop))
 
     def take(self) -> Sequence[Finding]:
         """The run is over; gives the findings that fail it."""
         troubles = Troubles()
         self._fixtures.end(troubles)
-        collector = self._hooks.collector
         if self._explored.loop is not None:
             tell_of_failed(self._explored.loop)
+            if self._hooks.never_awaited is not None:
+                look_into_main(self._explored.loop, self._hooks.never_awaited)
         for name, error in troubles:
             finding = find({"exception": error, "message": f"{_where(name)} raised it"})
             if finding is not None:
-                collector.report(finding)
-        if not collector.found:
-            self._last = ()
-            return ()
-        errors = []
-        for finding in collector.take(self._item):
-            if collector.level_in(self._item, finding.rule) == "error":
-                errors.append(finding)
-            else:
-                self._warnings[finding] = None
-        self._last = errors
-        return errors
-
-    def report(self, *, with_last: bool) -> None:
-        """All runs are over: report what was found in them that fails no run.
-
-        Args:
-            with_last: whether also what was found in the last run beside the exception it raised.
-        """
-        self._hooks.collector.found += self._warnings
-        if with_last:
-            self._hooks.collector.found += self._last
+                self._hooks.collector.report(finding)
+        return self._found.take()
 
 
 def _note_other_loop(error: BaseException) -> None:

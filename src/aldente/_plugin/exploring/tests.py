@@ -29,6 +29,7 @@ from aldente._plugin import items
 from aldente._plugin.exploring.again import replayed
 from aldente._plugin.exploring.examples import forget_own_lines, runs_for_example
 from aldente._plugin.exploring.explored import ExploredTest
+from aldente._plugin.exploring.found import FoundInRuns
 from aldente._plugin.exploring.outcomes import Outcome
 from aldente._plugin.exploring.output import Output, each_warning_once
 from aldente._plugin.exploring.progress import Progress
@@ -100,6 +101,7 @@ class _Test:
         self._item = item
         self._explored = explored
         self._budget = explored.budget
+        self._found = FoundInRuns(item, is_search=explored.budget.replay is None)
         self._output = Output(item.config)
         self._progress = Progress(item.config, explored.budget.runs)
         self._began = monotonic()
@@ -123,16 +125,19 @@ class _Test:
         try:
             failure = self._explore(function, args, kwargs)
         except BaseException as error:
+            self._found.report()
             reraise(error, self._item.config)
-        if failure is not None:
-            reraise(failure.exception, self._item.config)
+        raised = None if failure is None else failure.exception
+        self._found.report(raised)
+        if raised is not None:
+            reraise(raised, self._item.config)
 
     def _explore(
         self, function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Failure | None:
         failure: Failure | None = None
         exploration: Exploration | None = None
-        runs = RunsOfTest(self._item, self._explored, function, args, kwargs)
+        runs = RunsOfTest(self._item, self._explored, function, args, kwargs, self._found)
         with self._running(runs) as program:
             if self._budget.replay is not None:
                 failure = replayed(program, self._budget.replay)
@@ -140,7 +145,7 @@ class _Test:
                 chooser = parse_strategy(self._budget.strategy, self._budget.seed)
                 exploration = self._explorer(program).explore(chooser, self._budget.runs)
                 failure = exploration.failure
-            self._conclude(runs, exploration, failure)
+            self._conclude(exploration, failure)
         return failure
 
     # With examples of Hypothesis.
@@ -155,6 +160,7 @@ class _Test:
             raised = error
         # Not in the handler, or what is raised of a run would be told as a consequence.
         if raised is None:
+            self._found.report()
             return
         if self._failed is not None and not is_no_failure(raised):
             failure = self._look_into_example(*self._failed)
@@ -163,6 +169,8 @@ class _Test:
                 failure.exception.__notes__ = getattr(raised, "__notes__", [])
                 raised = failure.exception
             forget_own_lines(raised)
+            _fit_to_pytest(raised, self._item.config.rootpath)
+        self._found.report(raised)
         reraise(raised, self._item.config)
 
     def explore_example(self, function: Function, /, *args: Any, **kwargs: Any) -> None:
@@ -170,14 +178,14 @@ class _Test:
         __tracebackhide__ = True
         from aldente._plugin import hypothesis_compat
 
-        runs = RunsOfTest(self._item, self._explored, function, args, kwargs)
+        runs = RunsOfTest(self._item, self._explored, function, args, kwargs, self._found)
         error: BaseException | None = None
         self._failed = None
         self._enter_example = hypothesis_compat.keep_context()
         with hypothesis_compat.hold_back_reports(runs.notes), self._running(runs) as program:
             if self._budget.replay is not None:
                 failure = replayed(program, self._budget.replay, is_lenient=True)
-                self._conclude(runs, None, failure)
+                self._conclude(None, failure)
                 error = None if failure is None else failure.exception
             else:
                 error = self._search_with_example(runs, program)
@@ -187,9 +195,11 @@ class _Test:
             raise error
 
     def _search_with_example(self, runs: RunsOfTest, program: Program) -> BaseException | None:
+        from aldente._plugin import hypothesis_compat
+
         is_first, self._is_begun = not self._is_begun, True
         if self._is_over and not is_first and not self._has_failed:
-            self._conclude(runs, Exploration(0, 0, exhausted=False, is_late=True), None)
+            self._conclude(Exploration(0, 0, exhausted=False, is_late=True), None)
             return None
         explorer = self._explorer(program)
         if self._has_failed:
@@ -204,8 +214,11 @@ class _Test:
             # In its first run, of which the time for all runs tells nothing.
             exploration, found = replace(exploration, is_late=True), None
         if found is None:
-            self._conclude(runs, exploration, None)
+            self._conclude(exploration, None)
             return None
+        if hypothesis_compat.is_rejection(found.error):
+            self._found.keep_last_run()
+            return found.error
         self._has_failed = True
         self._failed = runs, explorer, exploration, found
         return found.error
@@ -217,7 +230,7 @@ class _Test:
             found.program.is_interrupted = program.is_interrupted
             explorer.end = self._end
             failure = explorer.conclude(found)
-            self._conclude(runs, exploration, failure)
+            self._conclude(exploration, failure)
         return failure
 
     @contextlib.contextmanager
@@ -238,6 +251,10 @@ class _Test:
                 # It came between any two lines, and what that has left means nothing.
                 hooks_of(self._item.config).collector.stop()
                 raise
+            except BaseException as error:
+                if is_no_failure(error):
+                    self._found.keep_last_run()
+                raise
             finally:
                 self._progress.end()
                 self._output.end()
@@ -254,19 +271,22 @@ class _Test:
     def _explorer(self, program: Program) -> Explorer:
         return Explorer(program, self._end, known=self._known, on_replay=self._output.begin_last)
 
-    def _conclude(
-        self, runs: RunsOfTest, exploration: Exploration | None, failure: Failure | None
-    ) -> None:
+    def _conclude(self, exploration: Exploration | None, failure: Failure | None) -> None:
         """Keep what came of the test, or of one example."""
         if failure is not None:
+            self._found.conclude(failure)
             _fit_to_pytest(failure.exception, self._item.config.rootpath)
-        # Without a failure the last run was cut off, or only compared with another one.
-        runs.report(with_last=failure is not None and not isinstance(failure.exception, FoundInRun))
         self._runs += exploration.runs if exploration is not None else 1
         if exploration is not None:
             exploration = self._so_far = _of_all(self._so_far, exploration)
         self._explored.outcome = Outcome(
-            exploration, failure, self._budget, monotonic() - self._began, self._runs, self._share
+            exploration,
+            failure,
+            self._budget,
+            monotonic() - self._began,
+            self._runs,
+            self._share,
+            self._found.has_spared,
         )
 
 
@@ -292,6 +312,9 @@ def _fit_to_pytest(error: BaseException, folder: Path) -> None:
     elif isinstance(error, FoundInRun):
         texts = (describe(one, rule_named(one.rule), folder) for one in error.findings)
         error.texts = tuple(dict.fromkeys(texts))
+    elif isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            _fit_to_pytest(each, folder)
 
 
 def _rules(item: pytest.Item, explored: ExploredTest) -> Rules:

@@ -8,6 +8,8 @@
     ``aldente.allow``, and which rules are allowed at a place.
 ``charging``
     Fails a test, or adds to its report.
+``deadlocks``
+    A deadlock as a finding.
 ``summary``, ``files``
     What a whole run has found: at its end, and as files.
 

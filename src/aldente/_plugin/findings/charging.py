@@ -34,6 +34,7 @@ def report_phase(
         refusals.explain(item, call)
     if call.excinfo is not None:
         _look_into_failure(hooks, item, call.excinfo)
+    told_by_failure, hooks.collector.told = hooks.collector.told, set()
     findings = hooks.summary.without_known(item.nodeid, hooks.collector.take(item))
     if not findings:
         return None
@@ -48,7 +49,11 @@ def report_phase(
         call.excinfo = pytest_compat.excinfo_of_failure("\n\n".join(texts))
     report = pytest.TestReport.from_item_and_call(item, call)
     if is_failed_already:
-        besides = [finding for finding in findings if _is_told_besides(finding, call, errors)]
+        besides = [
+            finding
+            for finding in findings
+            if finding not in told_by_failure and _is_told_besides(finding, call, errors)
+        ]
         if besides:
             texts = [describe(finding, rule_named(finding.rule), folder) for finding in besides]
             report.sections.append((SECTION, "\n\n".join(texts)))
@@ -104,7 +109,7 @@ def _look_into_failure(
 ) -> None:
     """Find what the exception of a failed phase tells."""
     if hooks.never_awaited is not None:
-        hooks.never_awaited.look_into(excinfo.tb)
+        hooks.never_awaited.look_into(excinfo.value)
     level_in = hooks.collector.level_in
     error = excinfo.value
     if isinstance(error, PhaseTimeout):

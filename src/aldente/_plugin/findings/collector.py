@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import pytest
 
@@ -20,6 +20,7 @@ class Collector:
         watched: the rules that are on, in some test at least.
         found: findings that no phase of a test has taken yet.
         late: findings of tests that had ended, which fail the run.
+        told: findings that the failure of the phase tells by itself.
     """
 
     def __init__(self, levels: Mapping[str, Level]) -> None:
@@ -27,11 +28,28 @@ class Collector:
         self.watched = {rule for rule, level in levels.items() if level != "off"}
         self.found: list[Finding] = []
         self.late: list[Finding] = []
+        self.told: set[Finding] = set()
 
     def report(self, finding: Finding) -> None:
         """Take a finding, on any thread, unless the code that runs now allows it."""
         if finding.rule in self.watched and not is_allowed_here(finding.rule):
             self.found.append(finding)
+
+    def report_of_runs(
+        self, test: str, findings: Iterable[Finding], *, is_told: bool = False
+    ) -> None:
+        """Take findings of the runs of an explored test, unless the session is over.
+
+        Args:
+            test: its node id.
+            findings: what was found and not allowed.
+            is_told: whether the failure of the test tells them by itself.
+        """
+        taken = [finding for finding in findings if finding.rule in self.watched]
+        # Where a run ends the session, no phase of the test is going to take them.
+        self.found += [finding._replace(made_by=test) for finding in taken]
+        if is_told:
+            self.told.update(finding._replace(made_by=None) for finding in taken)
 
     def stop(self) -> None:
         """Take nothing more: the session is over."""
@@ -45,14 +63,15 @@ class Collector:
         """
         # More may be found at any moment: by another thread, or by the garbage collector.
         count = len(self.found)
-        found = list(dict.fromkeys(self.found[:count]))
+        found = self.found[:count]
         del self.found[:count]
-        taken = []
-        for finding in found:
+        # Whose they are is known now, and the same may be told with its maker and without.
+        taken: dict[Finding, None] = {}
+        for finding in dict.fromkeys(found):
             if finding.made_by not in (None, item.nodeid):
                 self.late.append(finding)
             elif self.level_in(item, finding.rule) != "off":
-                taken.append(finding)
+                taken[finding._replace(made_by=None)] = None
         return _without_consequences(_without_repeats(taken))
 
     def level_in(self, item: pytest.Item | None, rule: str) -> Level:
@@ -80,7 +99,7 @@ class Collector:
 _MEASURING = ("blocking-call", "slow-step")
 
 
-def _without_repeats(findings: list[Finding]) -> list[Finding]:
+def _without_repeats(findings: Iterable[Finding]) -> list[Finding]:
     """Keep one finding a place, the last, of the rules that measure."""
     kept: dict[object, Finding] = {}
     for finding in findings:

@@ -54,16 +54,23 @@ class Baseline:
     Args:
         path: its file; None when there is no baseline.
         root: the project's root, from which paths are written.
+
+    Attributes:
+        is_new: whether there is a file to be written, as there was none when the run began.
+        passed_over: how many findings were not told because they are known.
     """
 
     def __init__(self, path: Path | None, root: Path) -> None:
         self._path = path
         self._root = root
-        self._is_new = path is not None and not path.exists()
+        self.is_new = path is not None and not path.exists()
         self._known: collections.Counter[Fingerprint] = collections.Counter()
+        # The test that has begun last, and which of them were passed over in it.
+        self._test = ""
+        self._used: list[Fingerprint] = []
         self._is_written = False
-        self._silenced = 0
-        if path is not None and not self._is_new:
+        self.passed_over = 0
+        if path is not None and not self.is_new:
             self._known.update(_read(path))
 
     @classmethod
@@ -73,23 +80,38 @@ class Baseline:
         path = config.invocation_params.dir / file if file is not None else None
         return cls(path, config.rootpath)
 
+    def begin(self, test: str) -> None:
+        """A test begins; what it has used up is known still if it is run once more."""
+        if test == self._test:
+            self._known.update(self._used)
+        self._test = test
+        self._used.clear()
+
     def knows(self, test: str, finding: Finding) -> bool:
         """Whether a finding is known; each known one stands for one finding of a run."""
-        fingerprint = self._fingerprint(
-            test,
-            finding.rule,
-            finding.place.path if finding.place else None,
-            source_line(finding.place) if finding.place else None,
-        )
+        fingerprint = self._fingerprint_of(test, finding)
         if self._known[fingerprint] <= 0:
             return False
         self._known[fingerprint] -= 1
-        self._silenced += 1
+        if test == self._test:
+            self._used.append(fingerprint)
+        self.pass_over(1)
         return True
+
+    def names(self, test: str, finding: Finding) -> bool:
+        """Whether there is a known finding like this one, however many of them a test has.
+
+        An explored test has more of them in some of its runs than in others.
+        """
+        return bool(self._known) and self._fingerprint_of(test, finding) in self._known
+
+    def pass_over(self, count: int) -> None:
+        """Count findings that are not told because they are known."""
+        self.passed_over += count
 
     def write(self, findings: Iterable[Mapping[str, Any]]) -> None:
         """Write the baseline, if there was none."""
-        if self._path is None or not self._is_new:
+        if self._path is None or not self.is_new:
             return
         known = sorted(
             self._fingerprint(finding["test"], finding["rule"], finding["path"], finding["source"])
@@ -113,14 +135,19 @@ class Baseline:
                 f"These findings are written to {self._path.name}; later runs with it tell only "
                 "new ones."
             )
-        elif self._is_new:
+        elif self.is_new:
             terminalreporter.write_line(
                 f"The run has not come to its end, so {self._path.name} is not written."
             )
-        elif self._silenced:
+        elif self.passed_over:
             terminalreporter.write_line(
-                f"{self._silenced} more are in the baseline {self._path.name}."
+                f"{self.passed_over} more are in the baseline {self._path.name}."
             )
+
+    def _fingerprint_of(self, test: str, finding: Finding) -> Fingerprint:
+        place = finding.place
+        path, source = (place.path, source_line(place)) if place is not None else (None, None)
+        return self._fingerprint(test, finding.rule, path, source)
 
     def _fingerprint(
         self, test: str, rule: str, path: str | None, source: str | None

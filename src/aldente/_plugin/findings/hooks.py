@@ -117,6 +117,8 @@ class FindingsHooks:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> pytest.TestReport | None:
         self.has_failed = call.excinfo is not None
+        if self._summary is not None and call.when == "setup":
+            self._summary.baseline.begin(item.nodeid)
         if self.at_tear_down and call.when == "teardown":
             for act in self.at_tear_down:
                 act()
@@ -162,9 +164,14 @@ class _FindingsOfWorkers:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        findings = getattr(node, "workeroutput", {}).get("aldente_findings")
+        # Not there when the worker has crashed.
+        output = getattr(node, "workeroutput", {})
+        findings = output.get("aldente_findings")
         if findings:
             self._hooks.summary.add(findings)
+        passed_over = output.get("aldente_passed_over")
+        if passed_over:
+            self._hooks.summary.baseline.pass_over(passed_over)
 
 
 def _threads_of_tools() -> Bystanders:

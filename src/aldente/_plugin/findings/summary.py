@@ -25,17 +25,20 @@ class Summary:
 
     Args:
         config: pytest's configuration.
+
+    Attributes:
+        baseline: the findings that the project lives with.
     """
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._findings: list[dict[str, Any]] = []
-        self._baseline = files.Baseline.of(config)
+        self.baseline = files.Baseline.of(config)
         files.check_findings_file(config)
 
     def without_known(self, test: str, findings: Sequence[Finding]) -> list[Finding]:
         """The findings of a test that the project's baseline does not name."""
-        return [finding for finding in findings if not self._baseline.knows(test, finding)]
+        return [finding for finding in findings if not self.baseline.knows(test, finding)]
 
     def add(self, findings: Iterable[dict[str, Any]]) -> None:
         """Take the findings of a phase."""
@@ -49,13 +52,14 @@ class Summary:
         new = [
             as_plain(finding, level, finding.made_by or "", None)
             for finding, level in late
-            if not self._baseline.knows(finding.made_by or "", finding)
+            if not self.baseline.knows(finding.made_by or "", finding)
         ]
         worker_output: dict[str, Any] | None = getattr(self._config, "workeroutput", None)
         if any(finding["level"] == "error" for finding in new) and session.exitstatus == 0:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         if worker_output is not None:
             worker_output["aldente_findings"] = new
+            worker_output["aldente_passed_over"] = self.baseline.passed_over
             return
         self._findings += new
         errors = [finding for finding in self._findings if _is_late_error(finding)]
@@ -67,7 +71,7 @@ class Summary:
             reporter.stats.setdefault("error", []).extend(map(self._late_report, errors))
         files.write_findings(self._config, self._findings)
         if _is_whole(session):
-            self._baseline.write(self._findings)
+            self.baseline.write(self._findings)
 
     def _late_report(self, finding: Mapping[str, Any]) -> pytest.TestReport:
         text = describe(from_plain(finding), rule_named(finding["rule"]), self._config.rootpath)
@@ -107,7 +111,7 @@ class Summary:
                 terminalreporter.write_line(
                     f"  ... and {len(found) - _LISTED} more; --aldente-findings=FILE writes all"
                 )
-        self._baseline.print(terminalreporter)
+        self.baseline.print(terminalreporter)
         terminalreporter.write_line(
             "pytest --aldente-explain RULE says what a rule is about and how to mend or allow it."
         )

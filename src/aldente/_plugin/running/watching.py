@@ -262,23 +262,14 @@ class LoopWatch:
     def _on_deadlock(self, runner: LoopRunner, seconds: float = deadlock.LIMIT) -> bool:
         from aldente._diagnosis import await_graph
         from aldente._diagnosis import deadlock as diagnosis
+        from aldente._plugin.findings.deadlocks import deadlock_finding
 
         main = runner.main_task
         if main is None or main.done() or self._is_deadlock_allowed():
             return False
         name, folder = main.get_name(), self._config.rootpath
         graph = await_graph.snapshot(_tasks_of(runner))
-        summary = diagnosis.summary(graph, main=name)
-        place = diagnosis.culprit_place(graph, main=name)
-        self._report(
-            Finding(
-                deadlock.RULE.name,
-                summary,
-                "Have somebody set, release, notify or feed what is waited for, in every case; a "
-                "time-out (asyncio.timeout) around the wait turns a hang into an error.",
-                place,
-            )
-        )
+        self._report(deadlock_finding(graph, name))
         if self._level_of("deadlock") != "error":
             return False
         error = DeadlockError(name, seconds)

@@ -1,0 +1,24 @@
+"""A deadlock as a finding, of a loop on which nothing can happen any more."""
+
+from __future__ import annotations
+
+from aldente._diagnosis import deadlock as diagnosis
+from aldente._diagnosis.waits import AwaitGraph
+from aldente._guards import deadlock
+from aldente._records import Finding
+
+
+def deadlock_finding(graph: AwaitGraph, main: str) -> Finding:
+    """The finding for tasks that wait for what can never happen.
+
+    Args:
+        graph: what they wait for.
+        main: the name of the test's own task.
+    """
+    return Finding(
+        deadlock.RULE.name,
+        diagnosis.summary(graph, main=main),
+        "Have somebody set, release, notify or feed what is waited for, in every case; a time-out "
+        "(asyncio.timeout) around the wait turns a hang into an error.",
+        diagnosis.culprit_place(graph, main=main),
+    )

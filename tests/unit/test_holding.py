@@ -1,0 +1,108 @@
+"""Which coroutines only the frames of an exception hold."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from aldente._guards.holding import look_into_frames
+
+kept: list[Any] = []
+
+
+async def work() -> None:
+    pass
+
+
+def variable() -> None:
+    dropped = work()  # noqa: F841
+    raise ValueError
+
+
+def argument() -> None:
+    take(work())
+
+
+def take(coroutine: Any) -> None:
+    raise ValueError
+
+
+def arguments() -> None:
+    take_any(work(), 1)
+
+
+def take_any(*arguments: Any) -> None:
+    take(*arguments[:1])
+
+
+def in_group() -> None:
+    try:
+        variable()
+    except ValueError as error:
+        raise ExceptionGroup("several", [error]) from None
+
+
+def in_list() -> None:
+    coroutines = [work()]
+    kept.append(coroutines)
+    raise ValueError
+
+
+def in_variable_of_module() -> None:
+    kept.append(work())
+    take(kept[0])
+
+
+def task() -> None:
+    loop = asyncio.new_event_loop()
+    try:
+        coroutine = work()
+        kept.append(loop.create_task(coroutine))
+        raise ValueError
+    finally:
+        kept.append(loop)
+
+
+def started() -> None:
+    coroutine = waiting()
+    coroutine.send(None)
+    kept.append(coroutine)
+    raise ValueError
+
+
+async def waiting() -> None:
+    await asyncio.sleep(0)
+
+
+def found_in(function: Callable[[], None]) -> int:
+    """How many coroutines are found in the frames of what a function raises."""
+    found: list[str] = []
+    with pytest.raises((ValueError, ExceptionGroup)) as excinfo:
+        function()
+    look_into_frames(excinfo.value, lambda coroutine: found.append(coroutine.__name__))
+    look_into_frames(excinfo.value, lambda coroutine: found.append(coroutine.__name__))
+    return len(found)
+
+
+@pytest.mark.parametrize("function", [variable, argument, arguments, in_group])
+def test_what_only_frames_hold(function: Callable[[], None]) -> None:
+    """A coroutine in variables and arguments of what has failed is found, once, and closed."""
+    assert found_in(function) == 1
+
+
+@pytest.mark.parametrize("function", [in_list, in_variable_of_module, task, started])
+def test_what_somebody_else_holds(function: Callable[[], None]) -> None:
+    """A coroutine that a list, a module or a task holds, or that has started, may be awaited still."""
+    try:
+        assert found_in(function) == 0
+    finally:
+        for each in kept:
+            if isinstance(each, asyncio.AbstractEventLoop):
+                each.run_until_complete(asyncio.sleep(0))
+            for one in each if isinstance(each, list) else [each]:
+                if not isinstance(one, asyncio.Task):
+                    one.close()
+        kept.clear()
