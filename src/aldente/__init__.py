@@ -4,9 +4,9 @@ A map of the code, from the bottom up; imports go downward only:
 
 ``errors``
     Every public exception. Each builds its message from the facts it keeps as attributes.
-``_records``, ``_settings``
-    Plain values: the scope of an event loop, rules and findings; all settings, their defaults and
-    their validation.
+``_records``, ``_schedules``, ``_settings``
+    Plain values: the scope of an event loop, rules and findings; what determines the run of a
+    simulated loop, and what happened in it; all settings, their defaults and their validation.
 ``_doubles``
     Stand-ins for async collaborators, and patching them in. Knows nothing of the loops below, nor
     of pytest.

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
-from aldente._records import LEVELS, Level, LoopScope, Schedule
+from aldente._records import LEVELS, Level, LoopScope
 from aldente.errors import InvalidSetting
+
+if TYPE_CHECKING:
+    from aldente._schedules import Schedule
 
 Choice = TypeVar("Choice", bound=str)
 
@@ -45,8 +47,7 @@ BLOCKING_GROUPS = ("files",)
 FIXTURE_SCOPE = "fixture-scope"
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """What holds for a whole test run.
 
     Attributes:
@@ -83,7 +84,7 @@ class Settings:
     default_fixture_loop_scope: LoopScope | None = None
     default_test_loop_scope: LoopScope | None = None
     full_trace: bool = False
-    levels: Mapping[str, Level] = field(default_factory=lambda: DEFAULT_LEVELS)
+    levels: Mapping[str, Level] = DEFAULT_LEVELS
     timeout: float | None = None
     slow_step: float = 0.1
     blocking_functions: tuple[str, ...] = ()

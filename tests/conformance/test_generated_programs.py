@@ -17,7 +17,7 @@ from aldente._explore.simulating import Rules, Run, simulate
 from aldente._loops.other_threads import Bystanders
 from aldente._loops.simulated.loop import SimulatedLoop
 from aldente._loops.virtual.loop import VirtualTimeLoop
-from aldente._records import Schedule
+from aldente._schedules import Schedule
 from aldente._strategies.fifo import Fifo
 from aldente._strategies.random import Random
 from aldente._strategies.replay import Replay

@@ -19,7 +19,7 @@ import pytest
 
 import aldente
 from aldente._explore.tokens import encode
-from aldente._records import Schedule
+from aldente._schedules import Schedule
 
 Main = Callable[[], Coroutine[Any, Any, object]]
 

@@ -12,7 +12,8 @@ import pytest
 
 import aldente
 from aldente._diagnosis.story import tell
-from aldente._records import Choice, SourcePlace, Step
+from aldente._records import SourcePlace
+from aldente._schedules import Choice, Step
 
 Main = Callable[[], Coroutine[Any, Any, object]]
 

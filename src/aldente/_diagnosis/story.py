@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from aldente._places import source_line
-from aldente._records import EXPLORER, SourcePlace, Step
+from aldente._records import SourcePlace
+from aldente._schedules import EXPLORER, Step
 
 # If they are no more than this, all steps of the tasks are told that have to do with a switch.
 _FEW = 16

@@ -11,7 +11,7 @@ from aldente import _asyncio_compat
 from aldente._explore.numbers import parse_seed, parse_whole
 from aldente._explore.simulating import Rules
 from aldente._loops.simulated.choosing import Chooser, Option
-from aldente._records import ORDERS, Order
+from aldente._schedules import ORDERS, Order
 from aldente._settings import (
     Settings,
     parse_flag,

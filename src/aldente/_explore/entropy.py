@@ -19,7 +19,7 @@ from aldente._explore.programs import Program
 from aldente._explore.sameness import name_of_type
 from aldente._explore.simulating import Run
 from aldente._places import is_programs, place_of
-from aldente._records import Schedule, Step
+from aldente._schedules import Schedule, Step
 from aldente._strategies.replay import Replay
 from aldente.errors import ReplayMismatch
 

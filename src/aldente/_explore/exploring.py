@@ -18,7 +18,7 @@ from aldente._explore.shrinking import Shrinker
 from aldente._explore.simulating import Run
 from aldente._explore.watching import Watched
 from aldente._loops.simulated.choosing import Chooser
-from aldente._records import Schedule, Shrinking
+from aldente._schedules import Schedule, Shrinking
 from aldente._strategies.auto import Auto
 from aldente._strategies.fifo import Fifo
 from aldente._strategies.replay import Replay

@@ -7,7 +7,7 @@ from aldente._explore.entropy import likely_cause
 from aldente._explore.programs import Program
 from aldente._explore.simulating import Run
 from aldente._explore.watching import Watched
-from aldente._records import Schedule
+from aldente._schedules import Schedule
 from aldente._strategies.replay import Replay
 from aldente.errors import ReplayMismatch
 

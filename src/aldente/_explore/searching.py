@@ -25,7 +25,8 @@ from aldente._explore.rule_watch import RuleWatch, parse_levels_in_runs
 from aldente._explore.simulating import Rules
 from aldente._loops.simulated.choosing import Chooser
 from aldente._loops.simulated.randomness import kept_randomness
-from aldente._records import Level, Schedule
+from aldente._records import Level
+from aldente._schedules import Schedule
 from aldente._settings import parse_flag
 from aldente.errors import ReplayMismatch
 

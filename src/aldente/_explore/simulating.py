@@ -26,7 +26,8 @@ from aldente._loops.simulated.randomness import seeded_randomness
 from aldente._loops.simulated.timers import START
 from aldente._loops.simulated.tracing import Tracer, Watch
 from aldente._loops.virtual.wall import NO_WALL, FollowingWall
-from aldente._records import Finding, Order, Schedule, Step
+from aldente._records import Finding
+from aldente._schedules import Order, Schedule, Step
 from aldente._strategies.fifo import Fifo
 from aldente.errors import AldenteError, DeadlockError, InvalidSetting, PhaseTimeout, ReplayMismatch
 

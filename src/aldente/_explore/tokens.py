@@ -14,7 +14,7 @@ import struct
 import zlib
 from collections.abc import Iterable, Iterator
 
-from aldente._records import Schedule
+from aldente._schedules import Schedule
 from aldente.errors import InvalidToken
 
 _VERSION = "1"

@@ -6,7 +6,7 @@ from collections.abc import Hashable
 
 from aldente._asyncio_compat.stepping import WAKE_SLEEPER
 from aldente._loops.simulated.choosing import Chooser, Options
-from aldente._records import Choice
+from aldente._schedules import Choice
 from aldente._strategies.switches import SwitchCounter
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from aldente._records import Schedule
 from aldente.errors import InvalidSetting
+
+if TYPE_CHECKING:
+    from aldente._schedules import Schedule
 
 
 def add_options(parser: pytest.Parser) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aldente._records import Schedule
+from aldente._schedules import Schedule
 from aldente.errors import ReplayMismatch
 
 # Without knowing more; whoever replays may find out.

@@ -28,7 +28,7 @@ from aldente._loops.simulated.workers import Workers
 from aldente._loops.virtual.timers import pending_timers
 from aldente._loops.virtual.wall import NO_WALL, Wall
 from aldente._python_compat import newest_thread
-from aldente._records import Order
+from aldente._schedules import Order
 from aldente.errors import (
     AldenteError,
     DeadlockError,

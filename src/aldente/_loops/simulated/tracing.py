@@ -14,7 +14,8 @@ from aldente._loops.simulated.loop import SimulatedLoop
 from aldente._loops.simulated.timers import START
 from aldente._loops.virtual.timers import place_in
 from aldente._places import is_programs, place_of
-from aldente._records import EXPLORER, Choice, SourcePlace, Step
+from aldente._records import SourcePlace
+from aldente._schedules import EXPLORER, Choice, Step
 
 # Awaits what somebody else is said to await.
 _MAYBE_TIMEOUT = "maybe_timeout"

@@ -6,7 +6,7 @@ from aldente._explore import tokens
 from aldente._explore.failures import Failure
 from aldente._explore.programs import Program
 from aldente._explore.replaying import run_again
-from aldente._records import Schedule
+from aldente._schedules import Schedule
 from aldente.errors import ReplayMismatch
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from aldente._loops.virtual.clock import Clock
     from aldente._plugin.exploring.fixtures import FixturesOfRuns
     from aldente._plugin.exploring.outcomes import Outcome
-    from aldente._records import Schedule
+    from aldente._schedules import Schedule
 
 
 class Budget(NamedTuple):

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from aldente._explore import tokens
-from aldente._records import Schedule
+from aldente._schedules import Schedule
 
 _FOLDER = "aldente"
 
