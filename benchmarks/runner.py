@@ -60,6 +60,21 @@ async def test_{number}(value):
     assert {number} + value > {number}
 """
 
+# The least that a plugin could do: no fixtures, scopes, rules or time limits, and no tear-down.
+_LEAST_PLUGIN = """
+import asyncio
+import inspect
+import pytest
+
+{loop}
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem):
+    if inspect.iscoroutinefunction(pyfuncitem.obj):
+        {run}(pyfuncitem.obj())
+        return True
+"""
+
 # Run in a process that has imported pytest already, as every pytest start has.
 _IMPORT = """
 import time
@@ -172,6 +187,7 @@ def comparisons(pythons: Pythons, tests: int) -> Iterable[Comparison]:
             async_suite.run_by("aldente", pythons.aldente),
             async_suite.run_by(PEER_NAME, pythons.peer, *auto),
             async_suite.run_by(PEER_SESSION_NAME, pythons.peer, *session),
+            *_least_plugins(pythons, tests),
         ],
         peer_ratio=1.50,
     )
@@ -200,6 +216,17 @@ def comparisons(pythons: Pythons, tests: int) -> Iterable[Comparison]:
             async_fixtures.run_by(PEER_SESSION_NAME, pythons.peer, *session),
         ],
     )
+
+
+def _least_plugins(pythons: Pythons, tests: int) -> Iterable[Program]:
+    """What no plugin can fall below that gives each test a loop of its own, and one for all."""
+    for name, loop, run in (
+        ("asyncio.run, nothing else", "", "asyncio.run"),
+        ("one loop, nothing else", "loop = asyncio.new_event_loop()", "loop.run_until_complete"),
+    ):
+        conftest = _LEAST_PLUGIN.format(loop=loop, run=run)
+        suite = write_suite(name.partition(",")[0], tests, _ASYNC_TEST, conftest=conftest)
+        yield suite.run_by(name, pythons.plain)
 
 
 def report(comparison: Comparison, rounds: int) -> bool:
