@@ -30,6 +30,9 @@ def run_project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> R
     process of its own when ``subprocess=True``; else it is in this one, which is much faster.
     """
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    # With these pytest shortens nothing in its summary, so that texts come twice.
+    for name in ("CI", "BUILD_NUMBER"):
+        monkeypatch.delenv(name, raising=False)
 
     def run(
         *arguments: str,
