@@ -70,43 +70,50 @@ MARKS = {
 }
 
 
-def facts_of(name: str, folder: Path) -> tuple[list[str], list[tuple[str, ...]], list[str]]:
-    """What a run's files say of the test in a module: its outcome, findings and properties."""
-    (case,) = (
-        case
-        for case in ET.parse(folder / "j.xml").iter("testcase")
-        if case.get("classname") == name
-    )
-    findings = [
-        tuple(finding[key] for key in ("rule", "level", "source", "mend"))
-        for finding in read_findings(folder / "findings.json")
-        if finding["test"] == f"{name}.py::test_it"
-    ]
-    properties = [str(one.get("name")) for one in case.iter("property")]
-    # What is left when the runs of an explored test end fails them, and not its tear-down.
-    outcome = [child.tag.replace("error", "failure") for child in case]
-    return (
-        [tag for tag in outcome if tag != "properties"],
-        sorted(findings),
-        sorted(one for one in properties if one != "aldente.runs"),
-    )
+def facts_of(
+    name: str, folder: Path
+) -> dict[str, tuple[list[str], list[tuple[str, ...]], list[str]]]:
+    """What a run's files say of each test in a module: its outcome, findings and properties."""
+    found = read_findings(folder / "findings.json")
+    facts = {}
+    for case in ET.parse(folder / "j.xml").iter("testcase"):
+        if case.get("classname") != name:
+            continue
+        test = str(case.get("name"))
+        findings = [
+            tuple(finding[key] for key in ("rule", "level", "source", "mend"))
+            for finding in found
+            if finding["test"] == f"{name}.py::{test}"
+        ]
+        properties = [str(one.get("name")) for one in case.iter("property")]
+        # What is left when the runs of an explored test end fails them, and not its tear-down.
+        outcome = [child.tag.replace("error", "failure") for child in case]
+        facts[test] = (
+            [tag for tag in outcome if tag != "properties"],
+            sorted(findings),
+            sorted(one for one in properties if one != "aldente.runs"),
+        )
+    return facts
 
 
 @pytest.mark.parametrize("mark", MARKS.values(), ids=MARKS)
-@pytest.mark.parametrize("pitfall", PITFALLS.values(), ids=PITFALLS)
 def test_as_in_an_ordinary_test(
-    run_project: RunProject, pytester: pytest.Pytester, pitfall: str, mark: str
+    run_project: RunProject, pytester: pytest.Pytester, mark: str
 ) -> None:
     """An explored test has the outcome, findings and properties of an ordinary one."""
-    test = f"{mark}\nasync def test_it():\n    {pitfall}\n"
+    tests = "".join(
+        f"{mark}\nasync def test_{name.replace(' ', '_').replace('-', '_')}():\n    {pitfall}\n\n"
+        for name, pitfall in PITFALLS.items()
+    )
     result = run_project(
         *("-p", "no:randomly", "--junitxml=j.xml", "--aldente-findings=findings.json"),
-        test_ordinary=START + test,
-        test_explored=START + "pytestmark = aldente.explore\n" + test,
+        test_ordinary=START + tests,
+        test_explored=START + "pytestmark = aldente.explore\n" + tests,
     )
     ordinary, explored = (
         facts_of(f"test_{one}", pytester.path) for one in ("ordinary", "explored")
     )
+    assert len(ordinary) == len(PITFALLS)
     assert explored == ordinary
     assert result.stdout.str().count("found in this test") % 2 == 0
 
@@ -323,14 +330,15 @@ async def test_it():
         f"--aldente-rule=deadlock={level}",
         **modules,
     )
-    outcome, findings, properties = facts_of("test_explored", pytester.path)
+    explored_facts = facts_of("test_explored", pytester.path)
+    outcome, findings, properties = explored_facts["test_it"]
     assert outcome == ["failure"]
     assert [(rule, its_level) for rule, its_level, *_ in findings] == (
         [] if level == "off" else [("deadlock", level)]
     )
     assert len(properties) == len(findings)
     if level == "error":
-        assert facts_of("test_ordinary", pytester.path) == (outcome, findings, properties)
+        assert facts_of("test_ordinary", pytester.path) == explored_facts
     assert "found in this test" not in result.stdout.str()
 
 
@@ -460,6 +468,7 @@ def test_with_hypothesis(run_project: RunProject, pytester: pytest.Pytester, bod
     ordinary, explored = (
         facts_of(f"test_{one}", pytester.path) for one in ("ordinary", "explored")
     )
+    (ordinary,), (explored,) = ordinary.values(), explored.values()
     assert explored[0] == ordinary[0]
     assert set(explored[1]) == set(ordinary[1])
     if "range" not in body:
