@@ -444,6 +444,28 @@ def test_a_search_keeps_its_real_time() -> None:
     assert time.monotonic() - began < 20
 
 
+@aldente.allow("blocking-call")
+def test_the_first_run_has_a_second() -> None:
+    """However short the time is that all runs have."""
+
+    block = time.sleep
+
+    async def main() -> None:
+        block(0.2)
+
+    exploration = aldente.search(main, max_seconds=0.05)
+    assert (exploration.runs, exploration.failure, exploration.is_late) == (1, None, True)
+
+    async def without_end() -> None:
+        while True:
+            block(0.01)
+            await asyncio.sleep(0)
+
+    failure = aldente.search(without_end, max_seconds=0.05).failure
+    assert failure is not None
+    assert "still running after 1 s" in str(failure.exception)
+
+
 class Stock:
     """A strategy of the user's: always what asyncio does."""
 

@@ -47,6 +47,10 @@ class Found(NamedTuple):
     number: int
 
 
+# How long the first run may take at least, in seconds: without it nothing is known of the program.
+_FIRST_RUN = 1.0
+
+
 @dataclass(slots=True)
 class Explorer:
     """Runs a program under many schedules, until one fails.
@@ -109,6 +113,8 @@ class Explorer:
             if not who.start():
                 is_exhausted = getattr(chooser, "is_exhaustive", True)
                 break
+            if remaining is not None and not number:
+                remaining = max(remaining, _FIRST_RUN)
             if remaining is not None:
                 # What it knows before a run that may be cut off.
                 covered = _covered(chooser)
