@@ -96,6 +96,22 @@ def test_a_cancellation_of_a_task_that_is_ready_is_told() -> None:
     assert "is cancelled by 'stopper' in Event.wait" in failure.report()
 
 
+def test_what_a_block_waits_for_is_told_by_its_object() -> None:
+    """The methods that enter a lock are inherited from a class that nobody knows."""
+
+    async def main() -> None:
+        lock = asyncio.Lock()
+
+        async def work() -> None:
+            async with lock:
+                await asyncio.sleep(0)
+
+        await asyncio.gather(work(), work())
+        raise ValueError
+
+    assert "goes on after Lock.__aenter__, woken by 'Task-2'" in report_of(main)
+
+
 def test_a_cancellation_that_was_dealt_with_is_over() -> None:
     """Steps after a cancellation that the task has survived are none of a cancellation."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from types import FrameType
 from typing import Any, Protocol
 
 from aldente import _asyncio_compat
@@ -169,7 +170,7 @@ def _waited_for(task: asyncio.Task[Any], args: tuple[Any, ...]) -> str:
             if is_programs(frame.f_code.co_filename):
                 name = ""
             elif not name and frame.f_code.co_qualname != _MAYBE_TIMEOUT:
-                name = getattr(current, "__qualname__", "")
+                name = _method_of(frame) or getattr(current, "__qualname__", "")
         current = getattr(current, "cr_await", None) or getattr(current, "gi_yieldfrom", None)
     if name == "__sleep0":
         return "sleep"
@@ -179,6 +180,14 @@ def _waited_for(task: asyncio.Task[Any], args: tuple[Any, ...]) -> str:
         kind = type(args[0]).__name__
         return "gather" if kind == "_GatheringFuture" else "a future"
     return name
+
+
+def _method_of(frame: FrameType) -> str:
+    """A method by the class of its object, if it is inherited from one that is not public."""
+    owner, _, method = frame.f_code.co_qualname.rpartition(".")
+    if not owner.startswith("_") or "self" not in frame.f_locals:
+        return ""
+    return f"{type(frame.f_locals['self']).__name__}.{method}"
 
 
 def _is_cancelled(task: asyncio.Task[Any], args: tuple[Any, ...]) -> bool:
