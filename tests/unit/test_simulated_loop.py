@@ -135,6 +135,19 @@ def test_a_sleep_may_take_as_much_longer_as_slack_says() -> None:
     assert orders_of(lambda: sleeper_against_timer(1.1), slack=0.0) == {"short long"}
 
 
+def test_what_others_have_a_sleep_call_is_not_held() -> None:
+    """A done-callback of the future behind a sleep is called when it is over, whatever it is."""
+
+    async def main() -> str:
+        over: list[object] = []
+        sleep: Any = asyncio.sleep(1)
+        sleep.send(None).add_done_callback(over.append)
+        await asyncio.sleep(1.5)
+        return str(len(over))
+
+    assert orders_of(main) == {"1"}
+
+
 def test_with_order_io_waits_count_from_steps_that_could_not_be_held() -> None:
     """A sleep that an event let begin at 10 s, and lasts for 1 s, may be held until 12 s."""
 
