@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import aldente
+from aldente._asyncio_compat.stepping import WAKE_SLEEPER
 from aldente._explore.simulating import Rules, Run, simulate
 from aldente._loops.simulated.choosing import Kind, Option
 from aldente._loops.simulated.loop import SimulatedLoop
@@ -447,6 +448,19 @@ def test_overdue_timers_let_time_move() -> None:
         await done
 
     run(main)
+
+
+def test_a_timer_for_no_time_at_all_rings_at_once() -> None:
+    """A delay that is not a number is over at once, instead of keeping the loop busy for ever."""
+
+    async def main() -> str:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[str] = loop.create_future()
+        loop.call_later(1, future.set_result, "later")
+        loop.call_later(float("nan"), WAKE_SLEEPER, future, "at once")
+        return await future
+
+    assert orders_of(main, runs=5) == {"at once"}
 
 
 def test_no_garbage_is_collected_during_a_run() -> None:
