@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import linecache
 import sys
@@ -147,6 +148,31 @@ def test_what_others_have_a_sleep_call_is_not_held() -> None:
         return str(len(over))
 
     assert orders_of(main) == {"1"}
+
+
+def test_a_sleep_may_be_ended_by_others() -> None:
+    """A sleep whose future somebody else has set is over, and does nothing when its time comes."""
+
+    async def sleep_or_less(futures: list[asyncio.Future[None]]) -> None:
+        sleep: Any = asyncio.sleep(5)
+        futures.append(sleep.send(None))
+        with contextlib.closing(sleep):
+            await asyncio.wait(futures)
+
+    async def main() -> float:
+        loop = asyncio.get_running_loop()
+        futures: list[asyncio.Future[None]] = []
+        other = asyncio.create_task(asyncio.sleep(5))
+        sleeper = asyncio.create_task(sleep_or_less(futures))
+        timer = loop.create_future()
+        loop.call_later(5, timer.set_result, None)
+        await asyncio.sleep(1)
+        futures[0].set_result(None)
+        await sleeper
+        await asyncio.gather(timer, other)
+        return loop.time()
+
+    assert orders_of(main, runs=5) == {100_005.0}
 
 
 def test_with_order_io_waits_count_from_steps_that_could_not_be_held() -> None:
