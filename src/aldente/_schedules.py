@@ -66,8 +66,8 @@ class Step:
             empty for a first step.
         is_cancelled: whether a cancellation is raised where it goes on.
         choice: the choice by which it is next; None if there was none.
-        cancelled_by: who has cancelled it; empty when that is not known, as a task factory of the
-            program's own has made it.
+        cancelled_by: who has cancelled it; empty when that is not known, as it may be when a task
+            factory of the program's own has made it.
         event: what is told, if this is no step but something that is told between steps. It may be
             the program's own words, so steps that differ in it are the same.
         is_explorers: whether the explorer has done that, and stock asyncio does not.

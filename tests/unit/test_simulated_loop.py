@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import linecache
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 import aldente
+from aldente._asyncio_compat.stepping import WAKE_SLEEPER
 from aldente._explore.simulating import Rules, Run, simulate
 from aldente._loops.simulated.choosing import Kind, Option
 from aldente._loops.simulated.loop import SimulatedLoop
@@ -133,6 +135,44 @@ def test_a_sleep_may_take_as_much_longer_as_slack_says() -> None:
     assert orders_of(lambda: sleeper_against_timer(2.1)) == {"short long"}
     assert orders_of(lambda: sleeper_against_timer(2.1), slack=1.2) == {"short long", "long short"}
     assert orders_of(lambda: sleeper_against_timer(1.1), slack=0.0) == {"short long"}
+
+
+def test_what_others_have_a_sleep_call_is_not_held() -> None:
+    """A done-callback of the future behind a sleep is called when it is over, whatever it is."""
+
+    async def main() -> str:
+        over: list[object] = []
+        sleep: Any = asyncio.sleep(1)
+        sleep.send(None).add_done_callback(over.append)
+        await asyncio.sleep(1.5)
+        return str(len(over))
+
+    assert orders_of(main) == {"1"}
+
+
+def test_a_sleep_may_be_ended_by_others() -> None:
+    """A sleep whose future somebody else has set is over, and does nothing when its time comes."""
+
+    async def sleep_or_less(futures: list[asyncio.Future[None]]) -> None:
+        sleep: Any = asyncio.sleep(5)
+        futures.append(sleep.send(None))
+        with contextlib.closing(sleep):
+            await asyncio.wait(futures)
+
+    async def main() -> float:
+        loop = asyncio.get_running_loop()
+        futures: list[asyncio.Future[None]] = []
+        other = asyncio.create_task(asyncio.sleep(5))
+        sleeper = asyncio.create_task(sleep_or_less(futures))
+        timer = loop.create_future()
+        loop.call_later(5, timer.set_result, None)
+        await asyncio.sleep(1)
+        futures[0].set_result(None)
+        await sleeper
+        await asyncio.gather(timer, other)
+        return loop.time()
+
+    assert orders_of(main, runs=5) == {100_005.0}
 
 
 def test_with_order_io_waits_count_from_steps_that_could_not_be_held() -> None:
@@ -434,6 +474,19 @@ def test_overdue_timers_let_time_move() -> None:
         await done
 
     run(main)
+
+
+def test_a_timer_for_no_time_at_all_rings_at_once() -> None:
+    """A delay that is not a number is over at once, instead of keeping the loop busy for ever."""
+
+    async def main() -> str:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[str] = loop.create_future()
+        loop.call_later(1, future.set_result, "later")
+        loop.call_later(float("nan"), WAKE_SLEEPER, future, "at once")
+        return await future
+
+    assert orders_of(main, runs=5) == {"at once"}
 
 
 def test_no_garbage_is_collected_during_a_run() -> None:

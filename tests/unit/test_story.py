@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -132,6 +133,139 @@ def test_a_cancellation_that_was_dealt_with_is_over() -> None:
     failure = aldente.search(main).failure
     assert failure is not None
     assert sum(step.is_cancelled for step in failure.steps) == 1
+
+
+async def wait_long() -> None:
+    """Raise ValueError when cancelled."""
+    try:
+        await asyncio.sleep(10)
+    except asyncio.CancelledError:
+        raise ValueError from None
+
+
+def cancellers_of(main: Main, name: str) -> list[str]:
+    """Who has cancelled a task, by what is told of the first failure of a program."""
+    failure = aldente.search(main, runs=20, strategy="fifo").failure
+    assert failure is not None
+    return [step.cancelled_by for step in failure.steps if step.is_cancelled and step.task == name]
+
+
+def test_a_cancellation_that_an_awaited_task_has_suppressed_is_forgotten() -> None:
+    """A task is told to be cancelled by whom it did not survive, not by who has tried before."""
+
+    async def suppress() -> None:
+        try:
+            await asyncio.sleep(10)
+        except asyncio.CancelledError:
+            await asyncio.sleep(10)
+
+    async def wait() -> None:
+        try:
+            await asyncio.create_task(suppress())
+        except asyncio.CancelledError:
+            raise ValueError from None
+
+    async def main() -> None:
+        async def cancel_after(seconds: int) -> None:
+            await asyncio.sleep(seconds)
+            waiter.cancel()
+
+        waiter = asyncio.create_task(wait(), name="waiter")
+        first = asyncio.create_task(cancel_after(1), name="first")
+        second = asyncio.create_task(cancel_after(2), name="second")
+        await asyncio.gather(waiter, first, second)
+
+    assert cancellers_of(main, "waiter") == ["second"]
+
+
+def test_a_cancellation_that_is_underway_is_its_first_cancellers() -> None:
+    """Who cancels a task once more, before it could go on, has not cancelled it."""
+
+    async def wait() -> None:
+        inner = asyncio.create_task(wait_long(), name="inner")
+        await asyncio.gather(inner, asyncio.sleep(10))
+
+    async def main() -> None:
+        async def cancel(after: asyncio.Event | None = None) -> None:
+            await (asyncio.sleep(1) if after is None else after.wait())
+            waiter.cancel()
+            event.set()
+
+        event = asyncio.Event()
+        waiter = asyncio.create_task(wait(), name="waiter")
+        second = asyncio.create_task(cancel(event), name="second")
+        first = asyncio.create_task(cancel(), name="first")
+        await asyncio.gather(waiter, first, second)
+
+    assert cancellers_of(main, "inner") == ["first"]
+
+
+def test_a_callback_that_cancels_a_task_has_the_name_of_asyncios_own_method() -> None:
+    """A timer that cancels a task is told of as on any other loop."""
+
+    async def main() -> None:
+        task = asyncio.create_task(wait_long(), name="task")
+        asyncio.get_running_loop().call_later(1, task.cancel)
+        await task
+
+    assert cancellers_of(main, "task") == ["Task.cancel"]
+
+
+def test_who_has_cancelled_a_task_of_another_class_is_told() -> None:
+    """A task that is none of the loop's own is told to be cancelled by who has woken it so."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        task: asyncio.Task[None] = asyncio.Task(wait_long(), loop=loop, name="task")
+
+        async def stop() -> None:
+            await asyncio.sleep(1)
+            task.cancel()
+
+        await asyncio.gather(task, asyncio.create_task(stop(), name="stopper"))
+
+    assert cancellers_of(main, "task") == ["stopper"]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with 3.12")
+def test_an_eager_task_that_cancels_another_one_at_once_is_named() -> None:
+    """Who cancels is the eager task itself, not the one in whose step it begins."""
+
+    async def main() -> None:
+        task = asyncio.create_task(wait_long(), name="task")
+        await asyncio.sleep(1)
+
+        async def stop() -> None:
+            task.cancel()
+
+        factory: Any = vars(asyncio)["eager_task_factory"]
+        asyncio.get_running_loop().set_task_factory(factory)
+        await asyncio.create_task(stop(), name="stopper")
+        await task
+
+    assert cancellers_of(main, "task") == ["stopper"]
+
+
+def test_a_task_that_cancels_itself_and_ends_has_cancelled_no_other() -> None:
+    """A task at the same address is not told to be cancelled by one that is gone."""
+
+    async def end() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+
+    async def main() -> None:
+        for _ in range(3):
+            for _ in range(5):
+                asyncio.create_task(end(), name="gone")  # noqa: RUF006  (is to be freed)
+            await asyncio.sleep(1)
+            tasks = [asyncio.create_task(wait_long(), name="task") for _ in range(5)]
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+        raise ValueError
+
+    assert set(cancellers_of(main, "task")) == {"Task-1"}
 
 
 async def stampede() -> None:

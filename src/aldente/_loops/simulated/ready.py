@@ -127,9 +127,10 @@ class ReadyLoop(TimerLoop):
         """As asyncio's; for the steps of tasks, which make no use of it, there is no handle."""
         kind = type(callback)
         since = self._asleep_since
-        if since is not None and (kind is not WAKE_UP_TYPE or self._is_over):
+        is_woken = kind is WAKE_UP_TYPE and callback.__name__ == WAKE_UP_NAME
+        if since is not None and (not is_woken or self._is_over):
             return self._call_unlike_sleepers(callback, args, context)
-        if kind is WAKE_UP_TYPE and (since is not None or callback.__name__ == WAKE_UP_NAME):
+        if is_woken:
             if since is not None or self._holds_all or self._is_outside:
                 deadline = 0.0
                 if self.jumps:
@@ -172,7 +173,10 @@ class ReadyLoop(TimerLoop):
     def _call_unlike_sleepers(
         self, callback: Any, args: tuple[Any, ...], context: Context | None
     ) -> asyncio.Handle | None:
-        """As `call_soon`, when all is over, or for a sleeper whose task is written in Python."""
+        """As `call_soon`, when all is over, or for what a sleep does but wake a task of C's.
+
+        That is a task written in Python, or a callback that somebody has added to its future.
+        """
         if self._is_over:
             self._refuse(args)
             return None

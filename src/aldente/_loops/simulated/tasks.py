@@ -50,6 +50,7 @@ class SimulatedFuture(asyncio.Future[T]):
 
 # In what programs and reports show they are tasks and futures, as on any loop.
 SimulatedTask.__name__ = SimulatedTask.__qualname__ = "Task"
+SimulatedTask.cancel.__qualname__ = "Task.cancel"
 SimulatedFuture.__name__ = SimulatedFuture.__qualname__ = "Future"
 
 

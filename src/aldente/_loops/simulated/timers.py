@@ -109,8 +109,9 @@ class TimerLoop(SteppingLoop):
             raise RuntimeError("Event loop is closed")
         if when is None:
             raise TypeError("when cannot be None")
-        if when <= self._now:
-            # Its time has come; see the virtual loop.
+        if not when > self._now:
+            # Its time has come; see the virtual loop. That of NaN would never come, so it is now.
+            when = min(self._now, when)
             self._overdue += 1
             if self._overdue > OVERDUE:
                 when = math.nextafter(self._now, math.inf)

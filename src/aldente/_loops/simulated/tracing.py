@@ -12,6 +12,7 @@ from aldente._loops.simulated.cancelling import Cancellation
 from aldente._loops.simulated.explored import Event
 from aldente._loops.simulated.jobs import AnyJob
 from aldente._loops.simulated.loop import SimulatedLoop
+from aldente._loops.simulated.tasks import SimulatedTask
 from aldente._loops.simulated.timers import START
 from aldente._loops.virtual.timers import place_in
 from aldente._places import is_programs, place_of
@@ -56,7 +57,8 @@ class Tracer:
         # Who has caused what is ready, by the identity of what is to be called. Whoever is ready
         # is alive, so identities are not used again meanwhile.
         self._causes: dict[int, str] = {}
-        # Who has cancelled the tasks that have not gone on since, by their identity.
+        # Who has cancelled the tasks that have not gone on since, by their numbers: a task that
+        # ends in the step in which it cancels itself leaves its identity to another one.
         self._cancelled_by: dict[int, str] = {}
         self._current = ""
         self._call_soon: Any = loop.call_soon
@@ -79,7 +81,21 @@ class Tracer:
         return self._call_soon(callback, *args, context=context)
 
     def _note_cancel(self, task: asyncio.Task[Any]) -> None:
-        self._cancelled_by.setdefault(id(task), self._current)
+        # Eager tasks begin in the step of another one.
+        running = asyncio.current_task(self._loop)
+        who = self._current if running is None else running.get_name()
+        if self._is_cancellation_underway(task):
+            self._cancelled_by.setdefault(hash(task), who)
+        else:
+            self._cancelled_by[hash(task)] = who
+
+    def _is_cancellation_underway(self, task: asyncio.Task[Any]) -> bool:
+        """Whether an earlier cancellation is on its way still; what is awaited may suppress it."""
+        awaited = _asyncio_compat.waited_future(task)
+        if awaited is None or awaited.done():
+            return True
+        parts = _asyncio_compat.gathered_futures(awaited) or [awaited]
+        return any(part.cancelled() or hash(part) in self._cancelled_by for part in parts)
 
     def _note_event(self, event: Event) -> None:
         at = _place_of_program() if event.is_place_told else None
@@ -125,8 +141,12 @@ class Tracer:
             self._current = name
             waited_for = _waited_for(task, args)
             is_cancelled = _is_cancelled(task, args)
-            canceller = self._cancelled_by.pop(id(task), "")
-            cancelled_by = canceller if is_cancelled else ""
+            canceller = self._cancelled_by.pop(hash(task), "")
+            if is_cancelled:
+                is_told = isinstance(task, SimulatedTask)
+                # Of others it is known only if that has woken them.
+                is_woken_so = not is_told and not _asyncio_compat.is_to_be_cancelled(task)
+                cancelled_by = cause if is_woken_so else canceller
         choice = self._choice_of(callback)
         self.steps.append(
             Step(

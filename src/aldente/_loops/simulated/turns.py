@@ -223,7 +223,9 @@ class ChoosingLoop(ReadyLoop):
         try:
             self._is_outside = handle.is_outside
             if callback is WAKE_SLEEPER:
-                callback(*handle.args)
+                # Who sleeps can't take this back if somebody else has ended the sleep.
+                if not handle.args[0].done():
+                    callback(*handle.args)
             else:
                 handle.run()
             if self._after_step is not None:
