@@ -97,6 +97,30 @@ def test_a_cancellation_of_a_task_that_is_ready_is_told() -> None:
     assert "is cancelled by 'stopper' in Event.wait" in failure.report()
 
 
+def test_telling_cancellations_gives_futures_no_numbers() -> None:
+    """A future is numbered when the program hashes it first, so that sets of them keep their order."""
+    numbers: list[list[int]] = []
+
+    async def main() -> None:
+        first, second = (asyncio.get_running_loop().create_future() for _ in range(2))
+
+        async def wait() -> None:
+            await second
+
+        waiting = asyncio.create_task(wait())
+        await asyncio.sleep(0)
+        waiting.cancel()
+        waiting.cancel()
+        numbers.append([hash(first), hash(second)])
+        await asyncio.gather(waiting, return_exceptions=True)
+        raise ValueError
+
+    assert aldente.search(main, runs=3).failure is not None
+    # The last run is the one that was traced for its report.
+    assert len(numbers) > 1
+    assert numbers[-1] == numbers[0]
+
+
 def test_what_a_block_waits_for_is_told_by_its_object() -> None:
     """The methods that enter a lock are inherited from a class that nobody knows."""
 

@@ -95,7 +95,13 @@ class Tracer:
         if awaited is None or awaited.done():
             return True
         parts = _asyncio_compat.gathered_futures(awaited) or [awaited]
-        return any(part.cancelled() or hash(part) in self._cancelled_by for part in parts)
+        # Futures get their numbers when they are hashed first, which must not be here: what is
+        # traced would go another way.
+        return any(
+            part.cancelled()
+            or (isinstance(part, asyncio.Task) and hash(part) in self._cancelled_by)
+            for part in parts
+        )
 
     def _note_event(self, event: Event) -> None:
         at = _place_of_program() if event.is_place_told else None
