@@ -251,7 +251,9 @@ def test_who_has_cancelled_a_task_of_another_class_is_told() -> None:
     assert cancellers_of(main, "task") == ["stopper"]
 
 
-@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with 3.12")
+@pytest.mark.skipif(
+    sys.version_info < (3, 13), reason="on 3.12 an eager task is named after its first step"
+)
 def test_an_eager_task_that_cancels_another_one_at_once_is_named() -> None:
     """Who cancels is the eager task itself, not the one in whose step it begins."""
 
