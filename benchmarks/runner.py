@@ -219,7 +219,7 @@ def comparisons(pythons: Pythons, tests: int) -> Iterable[Comparison]:
 
 
 def _least_plugins(pythons: Pythons, tests: int) -> Iterable[Program]:
-    """What no plugin can fall below that gives each test a loop of its own, and one for all."""
+    """What no plugin can fall below that makes a loop for each test, and that makes only one."""
     for name, loop, run in (
         ("asyncio.run, nothing else", "", "asyncio.run"),
         ("one loop, nothing else", "loop = asyncio.new_event_loop()", "loop.run_until_complete"),
