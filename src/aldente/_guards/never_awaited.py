@@ -17,6 +17,7 @@ as a step of the event loop.
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import inspect
 import itertools
@@ -25,7 +26,7 @@ import sys
 import traceback
 import warnings
 import weakref
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from types import CoroutineType, FrameType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -178,37 +179,51 @@ class Watch:
                 self._made.setdefault(id(origin), _Made(reference, origin, maker))
         self._unfinished.clear()
         new = gc.get_objects(generation=0)
-        # Nearly always there are none, which is known in a fraction of the time.
-        if CoroutineType in map(type, new):
-            is_coroutine = map(operator.is_, map(type, new), itertools.repeat(CoroutineType))
-            coroutines: list[Coroutine] = list(itertools.compress(new, is_coroutine))
-            self._note(coroutines, _identities_only(new))
+        # Nearly always there are none, or only that of the test that is about to run; and there are
+        # so many other objects that each is passed by without a step of the interpreter.
+        coroutines: list[Any] = list(itertools.compress(new, _are(CoroutineType, new)))
+        coroutines = list(filter(_is_new, coroutines))
+        if coroutines:
+            self._note(coroutines, new)
         new.clear()
         del self._markers[:-1]
 
-    def _note(self, candidates: list[Coroutine], objects: list[int]) -> None:
-        coroutines = [value for value in candidates if _is_new(value)]
+    def _note(self, coroutines: list[Coroutine], objects: list[object]) -> None:
+        """Note coroutines that have not started; the list of new objects is emptied."""
         found = {id(value.cr_origin): value for value in coroutines if value.cr_origin is not None}
         self._unfinished += [
             (weakref.ref(value), self._markers[-1])
             for value in coroutines
             if value.cr_origin is None
         ]
-        for identity, maker in self._makers(found, objects):
+        for identity, maker in self._makers(found.keys(), objects):
             coroutine = found[identity]
             # Not for one that is known: the markers before the last look are gone.
             made = _Made(weakref.ref(coroutine), coroutine.cr_origin, maker)
             self._made.setdefault(identity, made)
 
-    def _makers(self, origins: Container[int], objects: list[int]) -> Iterator[tuple[int, _Maker]]:
+    def _makers(self, origins: Set[int], objects: list[object]) -> Iterable[tuple[int, _Maker]]:
         """The tests that have made some coroutines of late, by their origins.
 
         A coroutine that is being freed is put behind all others, but its origin is where it was.
 
         Args:
             origins: the identities of the origins.
-            objects: the identities of the new objects, in the order of their making.
+            objects: the new objects, in the order of their making; emptied.
         """
+        newest = self._markers[-1]
+        is_older = functools.partial(operator.is_not, newest)
+        if len(self._markers) == 1 or origins <= {
+            *map(id, itertools.takewhile(is_older, reversed(objects)))
+        }:
+            # Nearly always: they are those of the test that runs now.
+            objects.clear()
+            return [(identity, newest) for identity in origins]
+        return self._makers_in_order(origins, _identities_in_order(objects))
+
+    def _makers_in_order(
+        self, origins: Set[int], objects: list[int]
+    ) -> Iterator[tuple[int, _Maker]]:
         markers = iter(self._markers)
         maker = next(markers)
         # The first marker may be older than these objects.
@@ -282,21 +297,31 @@ class Watch:
             return made.maker
         if origin is not None and len(self._markers) > 1:
             # No collector has come by since it was made.
-            identities = _identities_only(gc.get_objects(generation=0))
-            for _, maker in self._makers((id(origin),), identities):
+            for _, maker in self._makers({id(origin)}, gc.get_objects(generation=0)):
                 return maker
         return self._markers[-1]
 
 
-def _identities_only(objects: list[object]) -> list[int]:
-    """The identities of objects, whose list is emptied.
+def _identities_in_order(objects: list[object]) -> list[int]:
+    """The identities of what may be an origin or a marker among objects, whose list is emptied.
 
     The collector may come while a tuple is being made, which fails if anybody refers to it by then.
     A list would live on with the frame of its function when another thread looks at that.
     """
-    identities = list(map(id, objects))
+    are_chosen = map(operator.or_, _are(tuple, objects), _are(_Maker, objects))
+    chosen = list(itertools.compress(objects, are_chosen))
     objects.clear()
+    identities = list(map(id, chosen))
+    chosen.clear()
     return identities
+
+
+def _are(wanted: type, objects: list[object]) -> Iterator[bool]:
+    """Which objects are of exactly a type.
+
+    Types are compared by identity, as a metaclass of the user's may say what it likes of equality.
+    """
+    return map(operator.is_, map(type, objects), itertools.repeat(wanted))
 
 
 def _is_new(coroutine: Coroutine) -> bool:

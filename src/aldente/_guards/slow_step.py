@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 from aldente import _asyncio_compat
+from aldente._guards.alarms import INTERVAL
 from aldente._guards.blocking.frames import module_of
 from aldente._guards.debuggers import is_in_debugger
-from aldente._guards.watchdog import INTERVAL, Look
+from aldente._guards.watchdog import Look
 from aldente._loops.runner import LoopRunner
 from aldente._places import is_users, place_of, users_frame
 from aldente._records import Finding, Rule, SourcePlace

@@ -1,4 +1,4 @@
-"""Looks at running event loops from a thread of its own, several times a second.
+"""Looks at running event loops from a thread of its own, many times a second.
 
 What happens between two looks costs nothing; what takes long is seen. The thread is none of
 `threading`'s: code under test that counts or joins threads does not meet it, and it is not there
@@ -20,11 +20,9 @@ from types import FrameType
 from typing import NamedTuple, Protocol
 
 from aldente import _python_compat
-from aldente._loops import runner
+from aldente._guards.alarms import Alarm, make_alarm
+from aldente._loops import running
 from aldente._loops.runner import LoopRunner
-
-# How often it looks, in seconds.
-INTERVAL = 0.02
 
 
 class Look(NamedTuple):
@@ -65,9 +63,8 @@ class Watchdog:
     ) -> None:
         self._watchers = list(watchers)
         self._is_looked_at = is_looked_at
-        self._wake = _thread.allocate_lock()
+        self._alarm: Alarm | None = None
         self._ended = _thread.allocate_lock()
-        self._is_running = False
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[None]:
@@ -75,45 +72,64 @@ class Watchdog:
         _watchdogs.add(self)
         _register_fork_hooks()
         self.start()
+        running.listeners.append(self._expect)
         try:
             yield
         finally:
+            running.listeners.remove(self._expect)
             _watchdogs.discard(self)
             self.stop()
 
     def start(self) -> None:
         """Start the thread, unless it is running."""
-        if self._is_running:
+        if self._alarm is not None:
             return
-        self._is_running = True
-        self._wake.acquire()
+        self._alarm = make_alarm()
+        # There may be a run already: that of a test which has forked.
+        self._alarm.repeat()
         self._ended.acquire()
-        _thread.start_new_thread(self._watch, ())
+        _thread.start_new_thread(self._watch, (self._alarm, self._ended))
 
     def stop(self) -> None:
         """End the thread, and wait for its end."""
-        if not self._is_running:
+        alarm, self._alarm = self._alarm, None
+        if alarm is None:
             return
-        self._is_running = False
-        self._wake.release()
-        self._ended.acquire()
-        self._ended.release()
+        if alarm.stop():
+            self._ended.acquire()
+            self._ended.release()
+        else:
+            # It may sleep for ever, and nobody minds.
+            self._ended = _thread.allocate_lock()
 
     def forget(self) -> None:
         """Know that the thread is gone, as it is in a forked child."""
-        self._is_running = False
-        self._wake = _thread.allocate_lock()
+        self._alarm = None
         self._ended = _thread.allocate_lock()
 
-    def _watch(self) -> None:
+    def _expect(self, run: LoopRunner) -> None:
+        """A run begins: take a look when it has gone on for a moment."""
+        alarm = self._alarm
+        # While there is another run, looks are taken anyway, and must not be put off.
+        if alarm is not None and (
+            running.number() == 1
+            or [other for _, other in running.running() if self._is_looked_at(other)] == [run]
+        ):
+            alarm.expect()
+
+    def _watch(self, alarm: Alarm, ended: _thread.LockType) -> None:
         try:
-            while not self._wake.acquire(timeout=INTERVAL):
-                runs = [found for found in runner.running() if self._is_looked_at(found[1])]
+            while True:
+                alarm.wait()
+                if self._alarm is not alarm:
+                    return
+                runs = [found for found in running.running() if self._is_looked_at(found[1])]
                 if runs:
                     self._look(runs)
-            self._wake.release()
+                    alarm.repeat()
         finally:
-            self._ended.release()
+            alarm.close()
+            ended.release()
 
     def _look(self, runs: Sequence[tuple[asyncio.AbstractEventLoop, LoopRunner]]) -> None:
         frames = _python_compat.frames_of_threads()

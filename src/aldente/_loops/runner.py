@@ -12,6 +12,7 @@ from time import monotonic
 from typing import Any, TypeVar
 
 from aldente import _asyncio_compat
+from aldente._loops import running
 from aldente._loops.draining import AnyTask, describe_task, drain_tasks, give_up, try_cancel
 from aldente._loops.driving import run_task
 from aldente._loops.ending import IN_HURRY, PATIENT, end_loop, give_turns
@@ -21,16 +22,6 @@ from aldente._loops.observing import NoObserver, Observer
 from aldente.errors import RunningLoopError, StuckTasks
 
 T = TypeVar("T")
-
-# The runners whose loops are running in this process; loops of other tools are not in here.
-_running: dict[asyncio.AbstractEventLoop, LoopRunner] = {}
-
-
-def running() -> list[tuple[asyncio.AbstractEventLoop, LoopRunner]]:
-    """The loops that are running now, on whatever thread, with their runners."""
-    # In one step, as other threads begin and end runs meanwhile.
-    return list(_running.items())
-
 
 _NO_OBSERVER = NoObserver()
 
@@ -265,8 +256,7 @@ class LoopRunner:
 
     def _check_idle(self, wanted: str) -> None:
         if _asyncio_compat.is_loop_running_here():
-            running = asyncio.get_running_loop()
-            runner = _running.get(running)
+            runner = running.runner_of(asyncio.get_running_loop())
             task = runner.main_task if runner is not None else None
             raise RunningLoopError(wanted, task.get_name() if task is not None else None)
 
@@ -284,7 +274,7 @@ class LoopRunner:
         self.deadline = None if self.timeout is None else monotonic() + self.timeout
         self._needed_hosts = needs
         guard = self._guard = InterruptGuard(task, loop, self._on_interrupt)
-        _running[loop] = self
+        running.begin(loop, self)
         try:
             with guard:
                 asyncio.events.set_event_loop(loop)
@@ -300,7 +290,7 @@ class LoopRunner:
             cause = None if isinstance(error, asyncio.CancelledError) else error
             raise reason from cause
         finally:
-            del _running[loop]
+            running.end(loop)
             self.main_task = self._guard = None
             self._needed_hosts = ()
             self._observer.on_run_end(self)
@@ -321,14 +311,14 @@ class LoopRunner:
         self._is_end_over = False
         self.deadline = monotonic() + seconds
         self._guard = InterruptGuard(None, self._loop, self._on_interrupt)
-        is_in_run = self._loop in _running
-        _running[self._loop] = self
+        is_in_run = running.runner_of(self._loop) is not None
+        running.begin(self._loop, self)
         try:
             with self._guard:
                 yield blocks
         finally:
             if not is_in_run:
-                del _running[self._loop]
+                running.end(self._loop)
             if self._end_reason is not None:
                 blocks.append(self._end_reason)
             self.main_task, self._guard, self._end_reason, self.deadline = before

@@ -27,7 +27,8 @@ from aldente._guards import (
 from aldente._guards.loop_makers import LoopMakers
 from aldente._guards.watchdog import Watchdog, Watcher
 from aldente._loops.ending import give_turns
-from aldente._loops.runner import LoopRunner, running
+from aldente._loops.runner import LoopRunner
+from aldente._loops.running import runner_of
 from aldente._plugin.findings.allowing import is_allowed_somewhere
 from aldente._plugin.findings.hooks import hooks_of
 from aldente._plugin.options import settings_of
@@ -248,7 +249,7 @@ class LoopWatch:
         Returns:
             Whether its run is going to end.
         """
-        runner = dict(running()).get(loop)
+        runner = runner_of(loop)
         if runner is None or runner.main_task is None:
             return False
         if isinstance(error, DeadlockError):
