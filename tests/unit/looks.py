@@ -49,6 +49,7 @@ class MadeUpRun:
 
     def __init__(self, main_task: object = None) -> None:
         self.main_task = main_task
+        self.runs = 1
         self.thread = threading.get_ident()
         self.timeout: float | None = 0.1
         self.deadline: float | None = None

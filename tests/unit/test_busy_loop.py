@@ -74,11 +74,15 @@ def test_a_function_named_as_the_selectors() -> None:
     assert pauses.done == ["paused"]
 
 
-def test_another_run() -> None:
+@pytest.mark.parametrize("whose", ["another runner", "the same runner"])
+def test_another_run(whose: str) -> None:
     """Another run begins as one that is not busy."""
     pauses = Pauses()
     pauses.look(frame_of("compute"), times=3)
-    pauses.run = MadeUpRun()
+    if whose == "another runner":
+        pauses.run = MadeUpRun()
+    else:
+        pauses.run.runs += 1
     pauses.look(frame_of("compute"), times=2)
     pauses.loop.call_all()
     assert pauses.done == ["paused", "resumed"]

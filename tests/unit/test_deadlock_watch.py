@@ -66,6 +66,18 @@ def test_something_happens_in_between() -> None:
     assert not loop.to_call
 
 
+def test_the_next_run_of_a_runner() -> None:
+    """A run is not found to hang for as long as one before it, whose loop and runner it has."""
+    watch, loop, run = deadlock.Watch(lambda run: None), MadeUpLoop(), MadeUpRun("main")
+    watch.look(look(run, selecting(), 0.0, loop=loop))
+    run.runs += 1
+    watch.look(look(run, selecting(), 1.1, loop=loop))
+    watch.look(look(run, selecting(), 2.0, loop=loop))
+    assert not loop.to_call
+    watch.look(look(run, selecting(), 2.2, loop=loop))
+    assert loop.to_call
+
+
 class Hang:
     """A watch of deadlocks, and a loop that it thinks to hang when told so.
 

@@ -72,6 +72,42 @@ def test_close_is_repeatable() -> None:
     other.close()
 
 
+def test_a_runner_is_opened_again() -> None:
+    """One whose loop is like new gets another, and runs as a new one does."""
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    def make() -> asyncio.AbstractEventLoop:
+        loops.append(asyncio.new_event_loop())
+        return loops[-1]
+
+    def keep(box: list[asyncio.AbstractEventLoop]) -> bool:
+        box.pop().close()
+        return True
+
+    runner = LoopRunner(make, debug=True, keep=keep)
+    assert run(runner, answer()) == 42
+    runner.close()
+    assert runner.can_open_again
+    runner.open_again()
+    assert runner.loop is loops[1]
+    assert runner.loop.get_debug()
+    assert run(runner, answer()) == 42
+    runner.close()
+    assert loops[1].is_closed()
+
+
+def test_a_runner_that_was_interrupted_is_not_opened_again(runner: LoopRunner) -> None:
+    """As somebody may ask it for that."""
+
+    async def press() -> None:
+        signal.raise_signal(signal.SIGINT)
+        await asyncio.sleep(60)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(runner, press())
+    assert not runner.can_open_again
+
+
 def test_a_running_loop_is_refused_with_what_runs_on_it(runner: LoopRunner) -> None:
     """Inside a running loop, neither a coroutine nor a generator is started or left un-awaited."""
     other = LoopRunner()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 import os
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Coroutine
+from typing import Any
 
 import pytest
 
@@ -111,6 +114,150 @@ with watchdog.installed():
         check=False,
     )
     assert (completed.returncode, completed.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_run_that_forks_is_looked_at_on() -> None:
+    """The thread that is started anew after the fork looks at the run that goes on."""
+    code = """
+import contextvars, os
+from aldente._guards.watchdog import Watchdog
+from aldente._loops.runner import LoopRunner
+from tests.unit.test_watchdog import Recorder
+
+recorder = Recorder()
+runner = LoopRunner()
+
+async def run():
+    assert recorder.has_looked.wait(30)
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    recorder.has_looked.clear()
+    assert recorder.has_looked.wait(30)
+
+with Watchdog([recorder]).installed():
+    runner.run(run(), context=contextvars.copy_context(), name="run")
+runner.close()
+"""
+    completed = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    assert (completed.returncode, completed.stderr) == (0, "")
+
+
+class MadeUpAlarm:
+    """An alarm that rings when the test says so, and notes what it is asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.is_deaf = False
+        self._rings = threading.Semaphore(0)
+        self._waits = threading.Semaphore(0)
+
+    def ring(self) -> None:
+        """Ring, and wait until what follows is done and the thread waits again."""
+        self._rings.release()
+        assert self._waits.acquire(timeout=60)
+
+    def wait_for_thread(self) -> None:
+        """Wait until the thread waits for the first time."""
+        assert self._waits.acquire(timeout=60)
+
+    def wait(self) -> None:
+        """Wait for the ring."""
+        self._waits.release()
+        self._rings.acquire()
+
+    def expect(self) -> None:
+        """Note it."""
+        self.asked.append("expect")
+
+    def repeat(self) -> None:
+        """Note it."""
+        self.asked.append("repeat")
+
+    def stop(self) -> bool:
+        """Ring, heard or not."""
+        self._rings.release()
+        return not self.is_deaf
+
+    def close(self) -> None:
+        """Note it."""
+        self.asked.append("close")
+
+
+@pytest.fixture
+def alarm(monkeypatch: pytest.MonkeyPatch) -> MadeUpAlarm:
+    """The alarm of the next watchdog."""
+    alarm = MadeUpAlarm()
+    monkeypatch.setattr("aldente._guards.watchdog.make_alarm", lambda: alarm)
+    return alarm
+
+
+def test_what_it_asks_its_alarm(alarm: MadeUpAlarm) -> None:
+    """To ring for a run that begins, and again as long as one goes on."""
+    recorder, runner = Recorder(), LoopRunner()
+
+    async def run() -> None:
+        assert alarm.asked == ["expect"]
+        alarm.ring()
+        alarm.ring()
+        assert alarm.asked == ["expect", "repeat", "repeat"]
+
+    with Watchdog([recorder]).installed():
+        alarm.wait_for_thread()
+        # Once at its start, as a run may be going on then.
+        assert alarm.asked == ["repeat"]
+        alarm.asked.clear()
+        runner.run(run(), context=contextvars.copy_context(), name="run")
+        alarm.asked.clear()
+        # It was for a run that is over.
+        alarm.ring()
+        assert alarm.asked == []
+    assert alarm.asked == ["close"]
+    assert len(recorder.looks) == 2
+    runner.close()
+
+
+@pytest.mark.parametrize("other", ["looked at", "not looked at"])
+def test_a_run_beside_another(alarm: MadeUpAlarm, other: str) -> None:
+    """Runs that begin do not put off the look at another, as short as they may be."""
+    mine, others = LoopRunner(), LoopRunner()
+
+    def run(runner: LoopRunner, coroutine: Coroutine[Any, Any, None]) -> None:
+        runner.run(coroutine, context=contextvars.copy_context(), name="run")
+
+    async def short() -> None:
+        pass
+
+    async def long() -> None:
+        alarm.asked.clear()
+        await asyncio.to_thread(run, others, short())
+        await asyncio.to_thread(run, others, short())
+
+    looked_at = mine if other == "looked at" else others
+    with Watchdog([Recorder()], lambda run: run is looked_at).installed():
+        run(mine, long())
+    expected = [] if other == "looked at" else ["expect", "expect"]
+    assert alarm.asked == [*expected, "close"]
+    mine.close()
+    others.close()
+
+
+def test_nobody_hears_that_it_stops(alarm: MadeUpAlarm, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does not wait then for a thread that may sleep for ever, and can be started again."""
+    alarm.is_deaf = True
+    watchdog = Watchdog([])
+    watchdog.start()
+    watchdog.stop()
+    monkeypatch.setattr("aldente._guards.watchdog.make_alarm", MadeUpAlarm)
+    watchdog.start()
+    watchdog.stop()
 
 
 def test_the_time_of_a_look() -> None:

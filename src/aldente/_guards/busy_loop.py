@@ -24,7 +24,8 @@ class Watch:
     def __init__(self, on_busy: Callable[[], object], on_idle: Callable[[], object]) -> None:
         self._on_busy = on_busy
         self._on_idle = on_idle
-        self._run: LoopRunner | None = None
+        # Which run it is of which runner.
+        self._run: tuple[LoopRunner, int] | None = None
         self._looks = 0
 
     def look(self, look: Look) -> None:
@@ -34,10 +35,11 @@ class Watch:
         is_idle = frame is None or (
             is_selecting(frame) and not _asyncio_compat.may_have_ready_callbacks(look.loop)
         )
-        if is_idle or self._run is not look.run:
+        run = (look.run, look.run.runs)
+        if is_idle or self._run != run:
             if self._looks >= _LOOKS:
                 look.loop.call_soon_threadsafe(self._on_idle)
-            self._run, self._looks = look.run, 0
+            self._run, self._looks = run, 0
         if not is_idle:
             self._looks += 1
             if self._looks == _LOOKS:

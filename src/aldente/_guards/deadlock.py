@@ -53,16 +53,18 @@ class Watch:
     ) -> None:
         self._on_deadlock = on_deadlock
         self._bystanders = bystanders
-        self._run: LoopRunner | None = None
+        # Which run it is of which runner.
+        self._run: tuple[LoopRunner, int] | None = None
         self._since = 0.0
 
     def look(self, look: Look) -> None:
         """See whether nothing can happen on the loop any more, and since when."""
+        run = (look.run, look.run.runs)
         if not self._is_stuck(look):
-            if self._run is look.run:
+            if self._run == run:
                 self._run = None
-        elif self._run is not look.run:
-            self._run, self._since = look.run, look.now
+        elif self._run != run:
+            self._run, self._since = run, look.now
         elif look.now - self._since >= LIMIT:
             self._run = None
             # On the turn after the next: the loop reads its own wake-up in between.

@@ -43,6 +43,7 @@ class LoopRunner:
         interrupted: whether Ctrl-C has ended a run.
         main_task: the task that the loop is running for; None while it is not running, or only to
             end what is left on it.
+        runs: how many runs have begun.
         thread: the identifier of the thread that runs it.
         timeout: how long a run may take, in seconds; None for no limit.
         deadline: when the run that goes on has to end, by `time.monotonic`; None for no limit. It
@@ -68,9 +69,11 @@ class LoopRunner:
         is_virtual: bool = False,
     ) -> None:
         self.is_virtual = is_virtual
+        self._loop_factory = loop_factory
         self._loop = loop_factory()
         self._keep = keep
         self._is_closed = False
+        self._debug = debug
         if debug is not None:
             self._loop.set_debug(debug)
         self._hosts: set[GeneratorHost[Any]] = set()
@@ -81,11 +84,24 @@ class LoopRunner:
         self._end_reason: BaseException | None = None
         self.interrupted = False
         self.main_task: AnyTask | None = None
+        self.runs = 0
         self.thread = 0
         self.timeout: float | None = None
         self.deadline: float | None = None
         self.end_limit = 0.0
         self._is_end_over = False
+
+    def open_again(self) -> None:
+        """Make another loop: it was closed by `close_if_unused`, and is like new."""
+        self._loop = self._loop_factory()
+        if self._debug is not None:
+            self._loop.set_debug(self._debug)
+        self._is_closed = False
+
+    @property
+    def can_open_again(self) -> bool:
+        """Whether nobody could tell it from a new one, if it were opened again."""
+        return not (self._hosts or self._given_up or self.interrupted)
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -270,6 +286,7 @@ class LoopRunner:
         loop = self._loop
         self._end_reason = None
         self.main_task = task
+        self.runs += 1
         self.thread = threading.get_ident()
         self.deadline = None if self.timeout is None else monotonic() + self.timeout
         self._needed_hosts = needs

@@ -93,6 +93,9 @@ class Claim(NamedTuple):
 
 _claim_key = pytest.StashKey[Claim]()
 
+# What is known of most async tests; one object for all of them.
+_PLAIN_CLAIM = Claim(None, PLAIN_MARK, 1)
+
 
 def claim_of(item: pytest.Item) -> Claim:
     """Who runs an async test; remembered until the test is given another mark."""
@@ -166,12 +169,18 @@ def add_mark_in_auto_mode(item: pytest.Item) -> bool:
         # What add_marker does, less its checks.
         item.keywords["asyncio"] = PLAIN_MARK
         item.own_markers.append(PLAIN_MARK)
-        item.stash[_claim_key] = Claim(None, PLAIN_MARK, len(item.own_markers))
+        number = len(item.own_markers)
+        plain = _PLAIN_CLAIM
+        item.stash[_claim_key] = plain if number == 1 else plain._replace(marks_seen=number)
     return True
 
 
 def is_async_fixture_function(function: object) -> bool:
     """Whether the function of a fixture is a coroutine function or an async generator function."""
+    code = getattr(function, "__code__", None)
+    if code is not None and code.co_flags & _ASYNC_FLAGS:
+        # As nearly all are, and it is asked for several times a test.
+        return True
     return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
 
 

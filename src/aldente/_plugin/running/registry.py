@@ -63,6 +63,8 @@ class LoopRegistry:
         self._wide_runners: weakref.WeakSet[LoopRunner] = weakref.WeakSet()
         self._current_for: pytest.Item | None = None
         self._runners: dict[_Key, LoopRunner] = {}
+        # One that is closed and like new, for the next test.
+        self._spare: LoopRunner | None = None
 
     def runner_of_test(self, item: pytest.Item) -> LoopRunner:
         """The runner of the loop of an async test whose fixtures are set up."""
@@ -87,7 +89,6 @@ class LoopRegistry:
             finally:
                 self.watch.makers.is_noting = True
             self._runners[key] = runner
-            self.watch.prepare(runner)
             home.node.addfinalizer(functools.partial(self._close, key))
             if factory is not None or policy is not None:
                 self.end_with_factory(item, lambda: self._close(key))
@@ -103,17 +104,24 @@ class LoopRegistry:
     def _make_runner(
         self, home: LoopHome, item: pytest.Item, factory: LoopFactory | None
     ) -> LoopRunner:
+        is_virtual = False
         if self.minds_time and home.node is item:
             from aldente._plugin.running import virtual
 
             virtual_factory = virtual.loop_factory(item, self.watch)
             if virtual_factory is not None:
-                return LoopRunner(
-                    virtual_factory, self._debug, observer=self.watch, is_virtual=True
-                )
-        if factory is None:
-            return LoopRunner(self._pool, self._debug, keep=self._pool.keep, observer=self.watch)
-        return LoopRunner(factory, self._debug, observer=self.watch)
+                factory, is_virtual = virtual_factory, True
+        if factory is not None:
+            runner = LoopRunner(factory, self._debug, observer=self.watch, is_virtual=is_virtual)
+        elif self._spare is not None:
+            runner, self._spare = self._spare, None
+            runner.open_again()
+            return runner
+        else:
+            keep = self._pool.keep
+            runner = LoopRunner(self._pool, self._debug, keep=keep, observer=self.watch)
+        self.watch.prepare(runner)
+        return runner
 
     def begin_time(self, item: pytest.Item, runner: LoopRunner) -> None:
         """A test function is about to be called; only if the registry minds time."""
@@ -181,6 +189,8 @@ class LoopRegistry:
             return
         self._interrupted = self._interrupted or runner.interrupted
         if runner.close_if_unused():
+            if runner.can_open_again and runner not in self._wide_runners:
+                self._spare = runner
             return
         if runner.loop.is_closed():
             self.watch.report_closed_loop()
