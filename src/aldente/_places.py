@@ -78,10 +78,22 @@ def place_of_caller(levels: int) -> SourcePlace | None:
     Args:
         levels: how many callers are passed over, the caller of this function being the first.
     """
+    return users_place(caller(levels + 1))
+
+
+def caller(levels: int = 1) -> FrameType | None:
+    """The frame that has called the caller of this function, or one further out.
+
+    A function that has its own frame in a variable keeps itself alive after its end, until the
+    garbage collector comes, and with it all that its callers had in theirs.
+
+    Args:
+        levels: how many callers are passed over, the caller of this function being the first.
+    """
     frame = inspect.currentframe()
     for _ in range(levels + 1):
         frame = frame.f_back if frame is not None else None
-    return users_place(frame)
+    return frame
 
 
 def source_line(place: SourcePlace) -> str:

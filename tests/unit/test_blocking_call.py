@@ -6,6 +6,7 @@ import asyncio
 import builtins
 import concurrent.futures
 import contextlib
+import gc
 import http.server
 import importlib
 import inspect
@@ -29,6 +30,7 @@ import time
 import traceback
 import types
 import urllib.request
+import weakref
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from time import sleep as sleep_by_name
@@ -1282,3 +1284,30 @@ def test_the_hook_outlives_its_module() -> None:
     )
     bare("time.sleep", (1,), watchers=[])
     bare("an event that nobody knows", ())
+
+
+class Thing:
+    """Something to be freed."""
+
+
+def look_up_nobody() -> None:
+    with contextlib.suppress(OSError):
+        socket.getaddrinfo("nobody.invalid", 80)
+
+
+@pytest.mark.parametrize("call", [sleep, look_up_nobody, open_file, receive])
+def test_nothing_lives_on(call: Callable[[], object]) -> None:
+    """What callers of a watched function have in their variables is freed when they end."""
+    kept: list[weakref.ref[Thing]] = []
+
+    def use() -> None:
+        thing = Thing()
+        call()
+        kept.append(weakref.ref(thing))
+
+    gc.disable()
+    try:
+        findings_of(use)
+    finally:
+        gc.enable()
+    assert kept[0]() is None

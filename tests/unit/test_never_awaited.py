@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 import warnings
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -51,6 +52,46 @@ def watch(found: list[Finding]) -> Iterator[Watch]:
 
 def makers(found: list[Finding]) -> list[str | None]:
     return [finding.made_by for finding in found]
+
+
+class Thing:
+    """Something to be freed."""
+
+
+def test_nothing_else_lives_on(watch: Watch, found: list[Finding]) -> None:
+    """What the code that drops a coroutine has in its variables is freed when that ends."""
+    watch.begin("one")
+
+    def forget() -> weakref.ref[Thing]:
+        thing = Thing()
+        drop(work())
+        return weakref.ref(thing)
+
+    assert forget()() is None
+    assert len(found) == 1
+
+
+def test_the_collector_comes_while_one_is_dropped() -> None:
+    """A coroutine that is being freed is not asked for once it is gone."""
+    found: list[Finding] = []
+
+    def report(finding: Finding) -> None:
+        gc.collect(0)
+        found.append(finding)
+
+    watch = Watch(report)
+    with watch.installed():
+        for test in range(50):
+            watch.begin(str(test))
+            drop(work())
+            # Others take its place in memory.
+            running = [work() for _ in range(3)]
+            gc.collect(0)
+            for coroutine in running:
+                coroutine.close()
+        running.clear()
+        assert not watch.has_waiting()
+    assert makers(found) == [str(test) for test in range(50)]
 
 
 @pytest.mark.parametrize("collections", [0, 1, 2])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import inspect
 import sys
 import threading
 import weakref
@@ -15,7 +14,7 @@ from typing import Any, NamedTuple
 
 from aldente import _asyncio_compat
 from aldente._guards.error_chains import errors_within, is_users_code
-from aldente._places import is_users, place_of
+from aldente._places import caller, is_users, place_of
 from aldente._records import Finding, Rule, SourcePlace
 
 RULE = Rule(
@@ -219,7 +218,7 @@ def _watch_check(
         try:
             original(self)
         except RuntimeError:
-            called, place = _users_call(_caller())
+            called, place = _users_call(caller())
             if called is not None and called.f_code.co_name in _RUNNING_CALLS and place is not None:
                 report(_finding(_RUNNING_CALLS[called.f_code.co_name], place))
             raise
@@ -230,7 +229,7 @@ def _watch_check(
 
 
 def _note_made(made: list[_MadeLoop], loop: asyncio.AbstractEventLoop) -> None:
-    called, place = _users_call(_caller(3))
+    called, place = _users_call(caller(2))
     if place is None:
         return
     name = called.f_code.co_qualname if called is not None else ""
@@ -254,21 +253,13 @@ def _forget_made(made: list[_MadeLoop], loop: asyncio.AbstractEventLoop) -> None
 
 
 def _report_call(report: Report, call: _Call) -> None:
-    _, place = _users_call(_caller(3))
+    _, place = _users_call(caller(2))
     if place is not None:
         report(_finding(call, place))
 
 
 def _finding(call: _Call, place: SourcePlace | None) -> Finding:
     return Finding(RULE.name, call.what, call.mend, place)
-
-
-def _caller(depth: int = 2) -> FrameType | None:
-    """The frame so many calls out; 2 is the one that called the caller of this."""
-    frame = inspect.currentframe()
-    for _ in range(depth):
-        frame = None if frame is None else frame.f_back
-    return frame
 
 
 def _users_call(frame: FrameType | None) -> tuple[FrameType | None, SourcePlace | None]:

@@ -19,19 +19,17 @@ from __future__ import annotations
 import contextlib
 import functools
 import gc
-import inspect
 import itertools
 import operator
 import sys
 import traceback
 import warnings
-import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from types import CoroutineType, FrameType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aldente import _python_compat
-from aldente._places import is_users, place_of, users_frame
+from aldente._places import caller, is_users, place_of, users_frame
 from aldente._records import Finding, Rule, SourcePlace
 
 RULE = Rule(
@@ -82,16 +80,21 @@ class _Maker:
 
 
 class _Made(NamedTuple):
-    """A coroutine that has not started yet, seen by its origin, which nothing else shares."""
+    """A coroutine that had not started when it was seen, by its origin, which nothing else shares.
 
-    reference: weakref.ref[Coroutine]
+    Not by a weak reference: one to a coroutine that is being freed would never be cleared.
+    """
+
     origin: object
     maker: _Maker
 
 
 # What is counted for an origin when nobody else refers to it.
-_SAMPLE: Any = _Made(None, object(), _Maker(""))  # type: ignore[arg-type]
+_SAMPLE = _Made(object(), _Maker(""))
 _REFERENCES_TO_LAST = sys.getrefcount(_SAMPLE.origin)
+
+# How many coroutines are known at least, until those that are gone are looked for.
+_MANY_MADE = 100
 
 
 class Watch:
@@ -106,9 +109,10 @@ class Watch:
         # The tests since the last look, in their order.
         self._markers: list[_Maker] = []
         self._made: dict[int, _Made] = {}
+        self._next_cleaning = _MANY_MADE
         # Coroutines that had no origin yet at the last look, as the collector came while they were
         # being made; it does so on CPython 3.11.
-        self._unfinished: list[tuple[weakref.ref[Coroutine], _Maker]] = []
+        self._unfinished: list[tuple[Coroutine, _Maker]] = []
         self._reported: dict[int, object] = {}
         self._receiver: object = None
         self._is_paused = False
@@ -126,7 +130,18 @@ class Watch:
         """Whether coroutines that have not started are known to be alive, after the last test."""
         self._receiver = _python_compat.receiver()
         self._look_at_new_objects()
-        return any(map(_is_waiting, self._made.values()))
+        self._forget_gone()
+        if not self._made:
+            return False
+        everything = gc.get_objects()
+        alive = itertools.compress(everything, _are(CoroutineType, everything))
+        return any(_is_new(value) and id(value.cr_origin) in self._made for value in alive)
+
+    def _forget_gone(self) -> None:
+        # Other threads drop coroutines meanwhile.
+        for key in [key for key, made in list(self._made.items()) if _is_gone(made)]:
+            self._made.pop(key, None)
+        self._next_cleaning = max(_MANY_MADE, 2 * len(self._made))
 
     def pause(self) -> None:
         """Stop tracking where coroutines are made, on this thread."""
@@ -169,15 +184,13 @@ class Watch:
         """Note the coroutines among the new objects that have not started, by their test."""
         if not self._markers:
             return
-        # Other threads drop coroutines meanwhile.
-        for key in [key for key, made in list(self._made.items()) if _is_over(made)]:
-            self._made.pop(key, None)
-        for reference, maker in self._unfinished:
-            coroutine = reference()
-            if coroutine is not None and coroutine.cr_origin is not None and _is_new(coroutine):
-                origin = coroutine.cr_origin
-                self._made.setdefault(id(origin), _Made(reference, origin, maker))
-        self._unfinished.clear()
+        if len(self._made) >= self._next_cleaning:
+            self._forget_gone()
+        unfinished, self._unfinished = self._unfinished, []
+        for coroutine, maker in unfinished:
+            origin = coroutine.cr_origin
+            if origin is not None and _is_new(coroutine):
+                self._made.setdefault(id(origin), _Made(origin, maker))
         new = gc.get_objects(generation=0)
         # Nearly always there are none, or only that of the test that is about to run; and there are
         # so many other objects that each is passed by without a step of the interpreter.
@@ -191,16 +204,13 @@ class Watch:
     def _note(self, coroutines: list[Coroutine], objects: list[object]) -> None:
         """Note coroutines that have not started; the list of new objects is emptied."""
         found = {id(value.cr_origin): value for value in coroutines if value.cr_origin is not None}
-        self._unfinished += [
-            (weakref.ref(value), self._markers[-1])
-            for value in coroutines
-            if value.cr_origin is None
-        ]
+        if sys.version_info < (3, 12) and sys.get_coroutine_origin_tracking_depth():
+            self._unfinished += [
+                (value, self._markers[-1]) for value in coroutines if value.cr_origin is None
+            ]
         for identity, maker in self._makers(found.keys(), objects):
-            coroutine = found[identity]
             # Not for one that is known: the markers before the last look are gone.
-            made = _Made(weakref.ref(coroutine), coroutine.cr_origin, maker)
-            self._made.setdefault(identity, made)
+            self._made.setdefault(identity, _Made(found[identity].cr_origin, maker))
 
     def _makers(self, origins: Set[int], objects: list[object]) -> Iterable[tuple[int, _Maker]]:
         """The tests that have made some coroutines of late, by their origins.
@@ -243,8 +253,7 @@ class Watch:
             call.is_told = True
         if self._reported.pop(id(coroutine.cr_origin), self) is coroutine.cr_origin:
             return
-        frame = inspect.currentframe()
-        dropper = frame.f_back if frame is not None else None
+        dropper = caller()
         maker = None
         # Whoever records warnings inside the test asks for this one.
         is_asked_for = self._receiver is None or _python_compat.receiver() is not self._receiver
@@ -324,22 +333,13 @@ def _are(wanted: type, objects: list[object]) -> Iterator[bool]:
     return map(operator.is_, map(type, objects), itertools.repeat(wanted))
 
 
-def _is_new(coroutine: Coroutine) -> bool:
+def _is_new(coroutine: Any) -> bool:
     return (
         not coroutine.cr_running and not coroutine.cr_suspended and coroutine.cr_frame is not None
     )
 
 
-def _is_waiting(made: _Made) -> bool:
-    coroutine = made.reference()
-    return coroutine is not None and _is_new(coroutine)
-
-
-def _is_over(made: _Made) -> bool:
-    coroutine = made.reference()
-    if coroutine is not None:
-        return not _is_new(coroutine)
-    # One that is being freed has no references any more, but still its origin.
+def _is_gone(made: _Made) -> bool:
     return sys.getrefcount(made.origin) <= _REFERENCES_TO_LAST
 
 

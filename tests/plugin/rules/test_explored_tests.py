@@ -55,6 +55,7 @@ PITFALLS = {
     "held by a failure": "coroutine = work()\n    raise ValueError",
     "held by one of a group": "async with asyncio.TaskGroup() as group:\n"
     "        group.create_task(hold())",
+    "from a thread": "await asyncio.to_thread(work)",
     "another loop": "asyncio.run(work())",
     "plain-mock": "from unittest.mock import Mock\n    await Mock()()",
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import os
 import socket
 import sys
@@ -12,6 +11,7 @@ from typing import Any
 
 from aldente._guards.blocking.calls import BlockingCall, Topic, written
 from aldente._guards.blocking.watching import is_watched_here, reporting, watchers
+from aldente._places import caller
 
 _Arguments = tuple[Any, ...]
 
@@ -129,7 +129,6 @@ def _on_event(
     call = reader(arguments)
     if call is None:
         return
-    frame = inspect.currentframe()
-    with reporting(call, frame and frame.f_back):
+    with reporting(call, caller()):
         # The call itself follows once this returns.
         pass

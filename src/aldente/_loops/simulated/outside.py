@@ -8,7 +8,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-from aldente._places import is_own, place_of, users_frame
+from aldente._places import caller, is_own, place_of, users_frame
 from aldente.errors import OutsideSimulation
 
 _STREAMS = (
@@ -52,9 +52,9 @@ def _library_frame(frame: FrameType | None) -> FrameType | None:
 def _refusal(method: str, touched: str, mend: str) -> Callable[..., Any]:
     def refuse(self: object, *args: object, **kwargs: object) -> Any:
         # Looked for in the frames that wait for this one: the line is where the user awaits.
-        frame = inspect.currentframe()
-        caller = users_frame(frame) or _library_frame(frame)
-        place = "" if caller is None else str(place_of(caller))
+        frame = caller()
+        frame = users_frame(frame) or _library_frame(frame)
+        place = "" if frame is None else str(place_of(frame))
         raise OutsideSimulation(f"loop.{method}()", touched, place, mend)
 
     async def refuse_when_awaited(self: object, *args: object, **kwargs: object) -> Any:
