@@ -516,3 +516,16 @@ def test_the_same_text_every_time() -> None:
     texts = {explain(look_at(main)) for _ in range(5)}
     assert len(texts) == 1
     assert "waits for 'Task-3', 'Task-20' and 'Task-100' (asyncio.wait)." in texts.pop()
+
+
+def test_a_task_that_runs_nothing_of_the_users() -> None:
+    """What it waits for is not called by a library's name, and its place is where it is awaited."""
+
+    async def main() -> None:
+        waiting = asyncio.create_task(asyncio.Event().wait(), name="waiting")
+        outer = asyncio.create_task(asyncio.wait_for(waiting, None), name="outer")
+        await outer  # at last
+
+    graph = look_at(main)
+    assert summarise(graph) == f"{line_of('at last')}: 'waiting' waits for an Event to be set."
+    assert "'waiting' (Event.wait) waits for an Event to be set. Nobody" in explain(graph)

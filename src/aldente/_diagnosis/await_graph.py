@@ -111,8 +111,11 @@ class _Snapshot:
 
     def _add(self, index: int, live: LiveTask) -> None:
         """Gather what a task knows, holds and waits for."""
-        own = _own_links(live.links) or live.links[:1]
-        names = [self._finder.names_in(link.frame) for link in reversed(own)]
+        own = _own_links(live.links)
+        names = [self._finder.names_in(link.frame) for link in reversed(own or live.links[:1])]
+        if not own and names:
+            # What a method of a library calls itself says nothing to the user.
+            names = [{thing: name for thing, name in names[0].items() if name != "self"}]
         self._names.append(names)
         for names_in_function in names:
             for identity, expression in names_in_function.items():

@@ -51,6 +51,8 @@ def summary(graph: AwaitGraph, *, main: str | None) -> str:
 def culprit_place(graph: AwaitGraph, *, main: str | None) -> SourcePlace | None:
     """Where the task waits that holds up the others, with its full path.
 
+    When it runs nothing of the user's, it is where the nearest task waits for it that does.
+
     Args:
         graph: what the tasks wait for.
         main: the name of the task that matters most; or None.
@@ -92,8 +94,26 @@ class _Explanation:
         return f"{self._phrases.name(self._culprit)} {self._phrases.what(self._culprit)}."
 
     def culprit_place(self) -> SourcePlace | None:
-        frame = self._tasks[self._culprit].frame if self._tasks else None
+        if not self._tasks:
+            return None
+        frame = self._users_frame() or self._tasks[self._culprit].frame
         return None if frame is None else frame.place
+
+    def _users_frame(self) -> SuspendedFrame | None:
+        """Where the user's code waits: the culprit, or the nearest task that waits for it."""
+        waiting: dict[int, list[int]] = {}
+        for index, task in enumerate(self._tasks):
+            for blocker in task.wait.blockers:
+                waiting.setdefault(blocker, []).append(index)
+        nearest_first = [self._culprit]
+        seen = set(nearest_first)
+        for index in nearest_first:
+            if self._tasks[index].own_frames:
+                return self._tasks[index].frame
+            following = [other for other in waiting.get(index, ()) if other not in seen]
+            seen.update(following)
+            nearest_first += following
+        return None
 
     @property
     def _culprit(self) -> int:

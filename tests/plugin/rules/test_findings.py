@@ -386,6 +386,9 @@ def test_the_baseline(run_project: RunProject, pytester: pytest.Pytester) -> Non
     result = run_project(option)
     result.assert_outcomes(passed=1)
     assert "aldente findings" not in result.stdout.str()
+    result.stdout.fnmatch_lines(
+        ["aldente: 1 finding is in the baseline baseline.json; there is nothing new."]
+    )
 
     moved = DROPS.replace("def drop():", "\n\n# moved\ndef drop():")
     result = run_project(option, subprocess=True, test_it=moved + "\ndef test_new():\n    drop()\n")
@@ -394,12 +397,13 @@ def test_the_baseline(run_project: RunProject, pytester: pytest.Pytester) -> Non
         [
             "never-awaited [[]error[]]: 1",
             "      in test_it.py::test_new",
-            "1 more are in the baseline baseline.json.",
+            "1 more is in the baseline baseline.json.",
         ]
     )
     # One known finding stands for one; and nothing is added to the file.
     result = run_project(option, subprocess=True, test_it=DROPS + "    work()\n")
     result.assert_outcomes(failed=1)
+    assert "there is nothing new" not in result.stdout.str()
     assert (pytester.path / "baseline.json").read_text(encoding="utf-8") == text
 
 

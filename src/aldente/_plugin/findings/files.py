@@ -140,8 +140,17 @@ class Baseline:
                 f"The run has not come to its end, so {self._path.name} is not written."
             )
         elif self.passed_over:
+            are = "is" if self.passed_over == 1 else "are"
             terminalreporter.write_line(
-                f"{self.passed_over} more are in the baseline {self._path.name}."
+                f"{self.passed_over} more {are} in the baseline {self._path.name}."
+            )
+
+    def print_nothing_new(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Say that all that was found is known, lest it be forgotten."""
+        if self._path is not None and self.passed_over:
+            found = "1 finding is" if self.passed_over == 1 else f"{self.passed_over} findings are"
+            terminalreporter.write_line(
+                f"aldente: {found} in the baseline {self._path.name}; there is nothing new."
             )
 
     def _fingerprint_of(self, test: str, finding: Finding) -> Fingerprint:

@@ -88,6 +88,7 @@ class Summary:
     def print(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print all findings by rule, worst first."""
         if not self._findings:
+            self.baseline.print_nothing_new(terminalreporter)
             return
         terminalreporter.section("aldente findings", sep="=", yellow=True)
         rank = list(DEFAULT_LEVELS)
