@@ -41,6 +41,7 @@ MODULES_OF_EVERY_START = {
     "aldente._plugin.time_checks",
     "aldente._plugin.time_options",
     "aldente._guards",
+    "aldente._guards.coroutine_makers",
     "aldente._guards.never_awaited",
     "aldente._loops",
     "aldente._loops.other_threads",

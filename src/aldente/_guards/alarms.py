@@ -45,6 +45,7 @@ class Alarm(Protocol):
         Returns:
             Whether the thread is going to hear it.
         """
+        ...
 
     def close(self) -> None:
         """Free what it holds; called on the thread that it wakes."""

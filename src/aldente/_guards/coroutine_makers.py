@@ -1,0 +1,217 @@
+"""Which test has made a coroutine: by its age.
+
+Python's garbage collector keeps new objects in the order of their making until it looks at them for
+the first time. A marker is made with each test, so the coroutines between two markers are those of
+one test. They are looked up whenever the collector is about to run, which it does often and which
+comes before any of them can move on. Nothing is collected for this.
+"""
+
+from __future__ import annotations
+
+import functools
+import gc
+import itertools
+import operator
+import sys
+import warnings
+from collections.abc import Iterable, Iterator, Sequence, Set
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    Coroutine = CoroutineType[Any, Any, Any]
+    Filters = Sequence[tuple[Any, ...]]
+
+
+class Maker:
+    """A test that makes coroutines; also the marker among the new objects of the collector.
+
+    Attributes:
+        test: its node id.
+        filters: the warning filters that hold for it.
+    """
+
+    __slots__ = ("filters", "test")
+
+    def __init__(self, test: str) -> None:
+        self.test = test
+        self.filters: Filters = warnings.filters
+
+
+class _Made(NamedTuple):
+    """A coroutine that had not started when it was seen, by its origin, which nothing else shares.
+
+    Not by a weak reference: one to a coroutine that is being freed would never be cleared.
+    """
+
+    origin: object
+    maker: Maker
+
+
+# What is counted for an origin when nobody else refers to it.
+_SAMPLE = _Made(object(), Maker(""))
+_REFERENCES_TO_LAST = sys.getrefcount(_SAMPLE.origin)
+
+# How many coroutines are known at least, until those that are gone are looked for.
+_MANY_MADE = 100
+
+
+class CoroutineMakers:
+    """Tells which test has made a coroutine that has not started.
+
+    Where coroutines are made has to be tracked (`sys.set_coroutine_origin_tracking_depth`): they
+    are known by their origins.
+    """
+
+    def __init__(self) -> None:
+        # The tests since the last look, in their order.
+        self._markers: list[Maker] = []
+        self._made: dict[int, _Made] = {}
+        self._next_cleaning = _MANY_MADE
+        # Coroutines that had no origin yet at the last look, as the collector came while they were
+        # being made; it does so on CPython 3.11.
+        self._unfinished: list[tuple[Coroutine, Maker]] = []
+
+    def begin(self, test: str) -> None:
+        """What is made from now on is made by a test, given by its node id."""
+        self._markers.append(Maker(test))
+
+    @property
+    def newest(self) -> Maker | None:
+        """The test that has begun last, if any has."""
+        return self._markers[-1] if self._markers else None
+
+    def are_waiting(self) -> bool:
+        """Whether coroutines that have not started are known to be alive; takes a while."""
+        self.look()
+        self._forget_gone()
+        if not self._made:
+            return False
+        everything = gc.get_objects()
+        alive = itertools.compress(everything, _are(CoroutineType, everything))
+        return any(_is_new(value) and id(value.cr_origin) in self._made for value in alive)
+
+    def _forget_gone(self) -> None:
+        # Other threads drop coroutines meanwhile.
+        for key in [key for key, made in list(self._made.items()) if _is_gone(made)]:
+            self._made.pop(key, None)
+        self._next_cleaning = max(_MANY_MADE, 2 * len(self._made))
+
+    def look(self) -> None:
+        """Note the coroutines among the new objects that have not started, by their test."""
+        if not self._markers:
+            return
+        if len(self._made) >= self._next_cleaning:
+            self._forget_gone()
+        unfinished, self._unfinished = self._unfinished, []
+        for coroutine, maker in unfinished:
+            origin = coroutine.cr_origin
+            if origin is not None and _is_new(coroutine):
+                self._made.setdefault(id(origin), _Made(origin, maker))
+        new = gc.get_objects(generation=0)
+        # Nearly always there are none, or only that of the test that is about to run; and there are
+        # so many other objects that each is passed by without a step of the interpreter.
+        coroutines: list[Any] = list(itertools.compress(new, _are(CoroutineType, new)))
+        coroutines = list(filter(_is_new, coroutines))
+        if coroutines:
+            self._note(coroutines, new)
+        new.clear()
+        del self._markers[:-1]
+
+    def _note(self, coroutines: list[Coroutine], objects: list[object]) -> None:
+        """Note coroutines that have not started; the list of new objects is emptied."""
+        found = {id(value.cr_origin): value for value in coroutines if value.cr_origin is not None}
+        if sys.version_info < (3, 12) and sys.get_coroutine_origin_tracking_depth():
+            self._unfinished += [
+                (value, self._markers[-1]) for value in coroutines if value.cr_origin is None
+            ]
+        for identity, maker in self._makers(found.keys(), objects):
+            # Not for one that is known: the markers before the last look are gone.
+            self._made.setdefault(identity, _Made(found[identity].cr_origin, maker))
+
+    def _makers(self, origins: Set[int], objects: list[object]) -> Iterable[tuple[int, Maker]]:
+        """The tests that have made some coroutines of late, by their origins.
+
+        A coroutine that is being freed is put behind all others, but its origin is where it was.
+
+        Args:
+            origins: the identities of the origins.
+            objects: the new objects, in the order of their making; emptied.
+        """
+        newest = self._markers[-1]
+        is_older = functools.partial(operator.is_not, newest)
+        if len(self._markers) == 1 or origins <= {
+            *map(id, itertools.takewhile(is_older, reversed(objects)))
+        }:
+            # Nearly always: they are those of the test that runs now.
+            objects.clear()
+            return [(identity, newest) for identity in origins]
+        return self._makers_in_order(origins, _identities_in_order(objects))
+
+    def _makers_in_order(
+        self, origins: Set[int], objects: list[int]
+    ) -> Iterator[tuple[int, Maker]]:
+        markers = iter(self._markers)
+        maker = next(markers)
+        # The first marker may be older than these objects.
+        following = next(markers, None)
+        for identity in objects:
+            if following is not None and identity == id(following):
+                maker = following
+                following = next(markers, None)
+            elif identity in origins:
+                yield identity, maker
+
+    def maker_of(self, coroutine: Coroutine) -> Maker:
+        """The test that has made a coroutine; the newest when nothing tells."""
+        # First of all, as a collection would take the new objects away.
+        was_enabled = gc.isenabled()
+        gc.disable()
+        try:
+            return self._find_maker(coroutine)
+        finally:
+            if was_enabled:
+                gc.enable()
+
+    def _find_maker(self, coroutine: Coroutine) -> Maker:
+        origin = coroutine.cr_origin
+        made = self._made.pop(id(origin), None) if origin is not None else None
+        if made is not None:
+            return made.maker
+        if origin is not None and len(self._markers) > 1:
+            # No collector has come by since it was made.
+            for _, maker in self._makers({id(origin)}, gc.get_objects(generation=0)):
+                return maker
+        return self._markers[-1]
+
+
+def _identities_in_order(objects: list[object]) -> list[int]:
+    """The identities of what may be an origin or a marker among objects, whose list is emptied.
+
+    The collector may come while a tuple is being made, which fails if anybody refers to it by then.
+    A list would live on with the frame of its function when another thread looks at that.
+    """
+    are_chosen = map(operator.or_, _are(tuple, objects), _are(Maker, objects))
+    chosen = list(itertools.compress(objects, are_chosen))
+    objects.clear()
+    identities = list(map(id, chosen))
+    chosen.clear()
+    return identities
+
+
+def _are(wanted: type, objects: list[object]) -> Iterator[bool]:
+    """Which objects are of exactly a type.
+
+    Types are compared by identity, as a metaclass of the user's may say what it likes of equality.
+    """
+    return map(operator.is_, map(type, objects), itertools.repeat(wanted))
+
+
+def _is_new(coroutine: Any) -> bool:
+    return (
+        not coroutine.cr_running and not coroutine.cr_suspended and coroutine.cr_frame is not None
+    )
+
+
+def _is_gone(made: _Made) -> bool:
+    return sys.getrefcount(made.origin) <= _REFERENCES_TO_LAST
