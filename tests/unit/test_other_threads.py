@@ -6,7 +6,10 @@ import sys
 import threading
 import time
 
+import pytest
+
 from aldente._loops.other_threads import Bystanders, can_only_wait
+from aldente._loops.virtual import threads as threads_of_loops
 
 
 def test_a_bystander_is_one_while_it_lives() -> None:
@@ -46,3 +49,24 @@ def test_threads_that_can_only_wait() -> None:
         thread.join()
     assert seen == [True, False, False]
     assert not can_only_wait(None)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no files of threads")
+@pytest.mark.parametrize(
+    ("arguments", "waits"),
+    [
+        ("0x7f00 0x189 0x0 0x0 0x0 0x0", True),
+        ("0x7f00 0x89 0x0 0x7f10 0x0 0x0", False),
+        ("0x7f00 0x80 0x2 0x0 0x0 0x0", False),
+        ("0x7f00 0x0 0x2 0x0 0x0 0x0", False),
+        ("0x7f00 0x80 0xffffffffffffffff 0x0 0x0 0x0", True),
+    ],
+    ids=["semaphore", "with a time-out", "private lock", "shared lock", "semaphore of musl"],
+)
+def test_what_a_thread_waits_for(
+    monkeypatch: pytest.MonkeyPatch, arguments: str, waits: bool
+) -> None:
+    """A lock of the C library is one that is had in a moment, by a thread that has been woken."""
+    call = [threads_of_loops._FUTEX, *arguments.split()]
+    monkeypatch.setattr(threads_of_loops, "_system_call", lambda thread: call)
+    assert threads_of_loops.waits_for_a_lock(threading.current_thread()) is waits

@@ -195,8 +195,13 @@ def _waits_for_a_lock(thread: threading.Thread) -> bool:
     This is how threads wait for their next job in C too, as in `queue.SimpleQueue`.
     """
     call = _system_call(thread)
-    # The fourth argument is the time-out.
-    return call[:1] == [_FUTEX] and int(call[4], 16) == 0
+    if call[:1] != [_FUTEX]:
+        return False
+    _, operation, value, time_out = (int(argument, 16) for argument in call[1:5])
+    # The C library's own locks, as that around Python's global one, are held for a moment only: a
+    # thread that has been woken, and waits for such a lock, goes on by itself.
+    is_for_a_moment = operation & _OPERATION == _WAIT and value == _CONTENDED
+    return time_out == 0 and not is_for_a_moment
 
 
 def _system_call(thread: threading.Thread) -> list[str]:
@@ -219,6 +224,10 @@ _NUMBERS = {
     "ppc64le": ("221", "248"),
     "s390x": ("238", "262"),
 }
+# How glibc waits for its own locks (``lll_lock_wait``): the operation without its flags, and the
+# value of a lock for which somebody waits. It waits for semaphores with another operation.
+_OPERATION, _WAIT, _CONTENDED = 0x7F, 0, 2
+
 _FUTEX, _NAP = _NUMBERS.get(os.uname().machine if sys.platform == "linux" else "", ("", ""))
 _NAPS = [[_NAP]] if _NAP else []
 
