@@ -30,7 +30,7 @@ def alarm(request: pytest.FixtureRequest) -> Iterator[alarms.Alarm]:
 def test_it_rings_when_a_run_has_gone_on(alarm: alarms.Alarm) -> None:
     """Not before the interval is over."""
     before = time.monotonic()
-    alarm.expect()
+    assert alarm.expect(is_only=True)
     alarm.wait()
     assert time.monotonic() - before >= alarms.INTERVAL
 
@@ -60,42 +60,72 @@ def test_the_best_there_is() -> None:
 
 if sys.platform == "linux" and sys.version_info >= (3, 13):
 
-    class Timer(alarms.TimerAlarm):
-        """Notes to what it is set."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.settings: list[float] = []
-
-        def _set(self, seconds: float) -> bool:
-            self.settings.append(seconds)
-            return super()._set(seconds)
-
-    def test_it_is_not_set_anew_for_each_run(monkeypatch: pytest.MonkeyPatch) -> None:
-        """As long as what is set rings late enough for a run that begins, and soon enough."""
-        now = 100.0
-        monkeypatch.setattr(alarms, "monotonic", lambda: now)
-        timer = Timer()
-        begun = []
-        for _ in range(30):
-            timer.expect()
-            # When it is going to ring after the beginning of this run.
-            begun.append(100.0 + 0.01 * (len(timer.settings) - 1) + timer.settings[-1] - now)
-            now += 0.001
-        timer.close()
-        assert len(timer.settings) == 3
-        assert min(begun) >= alarms.INTERVAL - 1e-9
-        assert max(begun) <= 1.5 * alarms.INTERVAL + 1e-9
-
-    def test_somebody_closes_all_descriptors(monkeypatch: pytest.MonkeyPatch) -> None:
-        """It rings at regular intervals then, and says that nobody is going to hear it stopped."""
-        naps: list[float] = []
-        monkeypatch.setattr(alarms.time, "sleep", naps.append)
+    @pytest.fixture
+    def timer() -> Iterator[alarms.TimerAlarm]:
+        """A timer."""
         timer = alarms.TimerAlarm()
-        os.close(timer._descriptor)
-        timer.expect()
-        timer.repeat()
-        timer.wait()
-        assert naps == [alarms.INTERVAL]
-        assert not timer.stop()
+        yield timer
         timer.close()
+
+    def time_left(timer: alarms.TimerAlarm) -> float:
+        assert timer._descriptor is not None
+        return os.timerfd_gettime(timer._descriptor)[0]
+
+    def test_a_run_beside_others_puts_off_no_ring(timer: alarms.TimerAlarm) -> None:
+        """A run that is the only one does, and any run has the timer set when it is not."""
+        assert timer.expect(is_only=False)
+        before = time_left(timer)
+        assert before > 0
+        time.sleep(0.002)
+        assert timer.expect(is_only=False)
+        assert time_left(timer) < before
+        time.sleep(0.002)
+        left = time_left(timer)
+        assert timer.expect(is_only=True)
+        assert time_left(timer) > left
+
+    def test_tests_that_replace_functions(
+        timer: alarms.TimerAlarm, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What stands in for them is not for the alarm."""
+        with monkeypatch.context() as patch:
+            for name in ("read", "close", "fstat", "timerfd_settime", "timerfd_gettime"):
+                patch.setattr(os, name, None)
+            patch.setattr(time, "sleep", None)
+            assert timer.expect(is_only=True)
+            assert timer.expect(is_only=False)
+            timer.wait()
+            timer.close()
+
+    def test_somebody_closes_all_descriptors(timer: alarms.TimerAlarm) -> None:
+        """It says that it is not going to ring, and touches nothing that has got the number since."""
+        descriptor = timer._descriptor
+        assert descriptor is not None
+        os.close(descriptor)
+        reading, writing = os.pipe()
+        try:
+            os.dup2(reading, descriptor)
+            os.write(writing, b"for others")
+            timer.wait()
+            assert not timer.expect(is_only=False)
+            assert not timer.expect(is_only=True)
+            assert not timer.stop()
+            timer.close()
+            assert os.read(descriptor, 100) == b"for others"
+        finally:
+            for number in {reading, writing, descriptor}:
+                os.close(number)
+
+    @pytest.mark.parametrize("error", [OSError(24, "Too many open files"), None])
+    def test_there_are_no_timers(monkeypatch: pytest.MonkeyPatch, error: OSError | None) -> None:
+        """Then it rings regularly."""
+
+        def refuse(clock: int) -> int:
+            assert error is not None
+            raise error
+
+        if error is None:
+            monkeypatch.delattr(os, "timerfd_create")
+        else:
+            monkeypatch.setattr(os, "timerfd_create", refuse)
+        assert type(alarms.make_alarm()) is alarms.RegularAlarm

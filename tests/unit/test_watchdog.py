@@ -74,6 +74,26 @@ def test_starting_and_stopping_twice() -> None:
     assert number_of_threads() == number
 
 
+def test_threads_that_start_and_stop_it_at_once() -> None:
+    """As several threads do that fork: it ends with as many threads as before."""
+    number = number_of_threads()
+    watchdog = Watchdog([])
+
+    def change() -> None:
+        for _ in range(50):
+            watchdog.stop()
+            watchdog.start()
+
+    threads = [threading.Thread(target=change, daemon=True) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive()
+    watchdog.stop()
+    assert number_of_threads() == number
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_it_is_gone_while_the_process_forks() -> None:
     """A fork warns of no other thread, the parent is watched on, and the child can be watched anew."""
@@ -156,6 +176,7 @@ class MadeUpAlarm:
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.is_deaf = False
+        self.is_lost = False
         self._rings = threading.Semaphore(0)
         self._waits = threading.Semaphore(0)
 
@@ -173,9 +194,10 @@ class MadeUpAlarm:
         self._waits.release()
         self._rings.acquire()
 
-    def expect(self) -> None:
+    def expect(self, *, is_only: bool) -> bool:
         """Note it."""
-        self.asked.append("expect")
+        self.asked.append("expect" if is_only else "expect beside others")
+        return not self.is_lost
 
     def repeat(self) -> None:
         """Note it."""
@@ -224,10 +246,9 @@ def test_what_it_asks_its_alarm(alarm: MadeUpAlarm) -> None:
     runner.close()
 
 
-@pytest.mark.parametrize("other", ["looked at", "not looked at"])
-def test_a_run_beside_another(alarm: MadeUpAlarm, other: str) -> None:
-    """Runs that begin do not put off the look at another, as short as they may be."""
-    mine, others = LoopRunner(), LoopRunner()
+def test_a_run_beside_another(alarm: MadeUpAlarm) -> None:
+    """Runs that begin beside others say so; those that are not looked at do not matter."""
+    long_run, short_run, other_run = LoopRunner(), LoopRunner(), LoopRunner()
 
     def run(runner: LoopRunner, coroutine: Coroutine[Any, Any, None]) -> None:
         runner.run(coroutine, context=contextvars.copy_context(), name="run")
@@ -236,17 +257,31 @@ def test_a_run_beside_another(alarm: MadeUpAlarm, other: str) -> None:
         pass
 
     async def long() -> None:
-        alarm.asked.clear()
-        await asyncio.to_thread(run, others, short())
-        await asyncio.to_thread(run, others, short())
+        await asyncio.to_thread(run, short_run, short())
+        await asyncio.to_thread(run, other_run, short())
 
-    looked_at = mine if other == "looked at" else others
-    with Watchdog([Recorder()], lambda run: run is looked_at).installed():
-        run(mine, long())
-    expected = [] if other == "looked at" else ["expect", "expect"]
-    assert alarm.asked == [*expected, "close"]
-    mine.close()
-    others.close()
+    with Watchdog([Recorder()], lambda run: run is not other_run).installed():
+        alarm.asked.clear()
+        run(long_run, long())
+    assert alarm.asked == ["expect", "expect beside others", "close"]
+    for runner in (long_run, short_run, other_run):
+        runner.close()
+
+
+def test_an_alarm_that_is_lost(alarm: MadeUpAlarm, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When somebody has closed its descriptor, another alarm wakes another thread."""
+    recorder, runner = Recorder(), LoopRunner()
+
+    async def run() -> None:
+        assert recorder.has_looked.wait(60)
+
+    with Watchdog([recorder]).installed():
+        alarm.is_lost = True
+        monkeypatch.undo()
+        runner.run(run(), context=contextvars.copy_context(), name="run")
+    runner.close()
+    # Its thread waits still, and would for ever.
+    alarm.stop()
 
 
 def test_nobody_hears_that_it_stops(alarm: MadeUpAlarm, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,18 +10,14 @@ most tests are.
 from __future__ import annotations
 
 import _thread
-import contextlib
 import os
+import stat
 import sys
 import time
-from time import monotonic
 from typing import Protocol
 
 # How long after a look, or after the beginning of a run, it rings, in seconds.
 INTERVAL = 0.02
-
-# How much later it may ring after the beginning of a run, so that it is not set anew for each.
-_SLACK = 0.01
 
 # A time of zero would unset a timer.
 _AT_ONCE = 1e-9
@@ -33,8 +29,16 @@ class Alarm(Protocol):
     def wait(self) -> None:
         """Wait until it rings; called on the thread that it wakes."""
 
-    def expect(self) -> None:
-        """A run begins: ring when it has gone on for the interval, or a little longer."""
+    def expect(self, *, is_only: bool) -> bool:
+        """A run begins: ring when it has gone on for the interval, or before.
+
+        Args:
+            is_only: whether it is the only run, so that nobody else needs an earlier ring.
+
+        Returns:
+            Whether it is going to ring; if not, it never will again.
+        """
+        ...
 
     def repeat(self) -> None:
         """Ring once more after the interval; called on the thread that it wakes."""
@@ -53,8 +57,12 @@ class Alarm(Protocol):
 
 def make_alarm() -> Alarm:
     """The best alarm that the system has."""
-    if sys.platform == "linux" and sys.version_info >= (3, 13):
-        return TimerAlarm()
+    if sys.platform == "linux" and sys.version_info >= (3, 13) and hasattr(os, "timerfd_create"):
+        try:
+            return TimerAlarm()
+        except OSError:
+            # There are no descriptors left, or a sandbox allows no timers.
+            pass
     return RegularAlarm()
 
 
@@ -69,11 +77,12 @@ class RegularAlarm:
         """Wait for the interval, or until it is stopped."""
         self._stop.acquire(timeout=INTERVAL)
 
-    def expect(self) -> None:
-        """Do nothing."""
+    def expect(self, *, is_only: bool) -> bool:
+        """Do nothing, as it rings anyway."""
+        return True
 
     def repeat(self) -> None:
-        """Do nothing."""
+        """Do nothing, as it rings anyway."""
 
     def stop(self) -> bool:
         """Ring now."""
@@ -84,30 +93,37 @@ class RegularAlarm:
         """Do nothing."""
 
 
-if sys.platform == "linux" and sys.version_info >= (3, 13):
+if sys.platform == "linux" and sys.version_info >= (3, 13) and hasattr(os, "timerfd_create"):
 
     class TimerAlarm:
         """Rings when it is told to, by a timer of Linux."""
 
+        # As they were at first: tests replace the functions of these modules, and mean their own.
+        _read = staticmethod(os.read)
+        _close = staticmethod(os.close)
+        _status = staticmethod(os.fstat)
+        _set_timer = staticmethod(os.timerfd_settime)
+        _time_left = staticmethod(os.timerfd_gettime)
+        _sleep = staticmethod(time.sleep)
+
         def __init__(self) -> None:
-            self._descriptor = os.timerfd_create(time.CLOCK_MONOTONIC)
-            # Until then, what is set rings late enough for a run that begins.
-            self._enough_until = 0.0
+            # None once somebody has closed it: the next file that is opened gets the number.
+            self._descriptor: int | None = os.timerfd_create(time.CLOCK_MONOTONIC)
 
         def wait(self) -> None:
             """Wait until it rings."""
-            with contextlib.suppress(OSError):
-                os.read(self._descriptor, 8)
-                return
-            # Somebody has closed all descriptors of the process.
-            time.sleep(INTERVAL)
+            descriptor = self._timer()
+            if descriptor is not None:
+                try:
+                    self._read(descriptor, 8)
+                    return
+                except OSError:
+                    self._descriptor = None
+            self._sleep(INTERVAL)
 
-        def expect(self) -> None:
-            """A run begins: ring when it has gone on for the interval, or a little longer."""
-            now = monotonic()
-            if now >= self._enough_until:
-                self._enough_until = now + _SLACK
-                self._set(INTERVAL + _SLACK)
+        def expect(self, *, is_only: bool) -> bool:
+            """A run begins: ring when it has gone on for the interval, or before."""
+            return (not is_only and self._is_set()) or self._set(INTERVAL)
 
         def repeat(self) -> None:
             """Ring once more after the interval."""
@@ -118,16 +134,37 @@ if sys.platform == "linux" and sys.version_info >= (3, 13):
             return self._set(_AT_ONCE)
 
         def close(self) -> None:
-            """Give the descriptor back."""
-            descriptor, self._descriptor = self._descriptor, -1
-            # Others may have closed it.
-            with contextlib.suppress(OSError):
-                os.close(descriptor)
+            """Give the descriptor back, if it is still that of the timer."""
+            descriptor, self._descriptor = self._timer(), None
+            if descriptor is not None:
+                self._close(descriptor)
+
+        def _timer(self) -> int | None:
+            """The descriptor; None once somebody has closed it, as those do who close all."""
+            try:
+                # Only timers and their like are of no type.
+                if self._descriptor is not None and stat.S_IFMT(
+                    self._status(self._descriptor).st_mode
+                ):
+                    self._descriptor = None
+            except OSError:
+                self._descriptor = None
+            return self._descriptor
+
+        def _is_set(self) -> bool:
+            descriptor = self._descriptor
+            try:
+                return descriptor is not None and self._time_left(descriptor)[0] > 0
+            except OSError:
+                return False
 
         def _set(self, seconds: float) -> bool:
+            descriptor = self._descriptor
+            if descriptor is None:
+                return False
             try:
-                os.timerfd_settime(self._descriptor, initial=seconds)
+                self._set_timer(descriptor, initial=seconds)
             except OSError:
-                # It is closed, be it by the watchdog's end or by somebody who closes everything.
+                self._descriptor = None
                 return False
             return True

@@ -93,8 +93,8 @@ class Watch:
         step = _step_frame(frame)
         with self._lock:
             candidate = self._candidate
-            if candidate is not None and candidate.run is not look.run:
-                if candidate.run.main_task is not None:
+            if candidate is not None and not candidate.is_of(look.run):
+                if candidate.run is not look.run and candidate.run.main_task is not None:
                     # Another thread runs that loop.
                     return
                 self._candidate = candidate = None
@@ -135,6 +135,7 @@ class _Step:
 
     def __init__(self, run: LoopRunner, frame: FrameType, now: float) -> None:
         self.run = run
+        self._runs = run.runs
         # At first only by its number, because whoever holds a frame keeps its variables alive.
         # Most steps are over when it is looked for again.
         self._number = id(frame)
@@ -145,6 +146,10 @@ class _Step:
         self.seconds = 0.0
         self.place: SourcePlace | None = None
         self.stack: tuple[str, ...] = ()
+
+    def is_of(self, run: LoopRunner) -> bool:
+        """Whether it is one of a runner's present run."""
+        return run is self.run and run.runs == self._runs
 
     def is_it(self, frame: FrameType) -> bool:
         return frame is self._frame if self._frame is not None else id(frame) == self._number

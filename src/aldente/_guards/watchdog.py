@@ -65,6 +65,8 @@ class Watchdog:
         self._is_looked_at = is_looked_at
         self._alarm: Alarm | None = None
         self._ended = _thread.allocate_lock()
+        # Held while the thread is started or stopped: several threads may fork at once.
+        self._changing = _thread.allocate_lock()
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[None]:
@@ -82,40 +84,42 @@ class Watchdog:
 
     def start(self) -> None:
         """Start the thread, unless it is running."""
-        if self._alarm is not None:
-            return
-        self._alarm = make_alarm()
-        # There may be a run already: that of a test which has forked.
-        self._alarm.repeat()
-        self._ended.acquire()
-        _thread.start_new_thread(self._watch, (self._alarm, self._ended))
+        with self._changing:
+            if self._alarm is not None:
+                return
+            alarm, ended = make_alarm(), _thread.allocate_lock()
+            ended.acquire()
+            # There may be a run already: that of a test which has forked.
+            alarm.repeat()
+            self._alarm, self._ended = alarm, ended
+            _thread.start_new_thread(self._watch, (alarm, ended))
 
     def stop(self) -> None:
         """End the thread, and wait for its end."""
-        alarm, self._alarm = self._alarm, None
-        if alarm is None:
-            return
-        if alarm.stop():
-            self._ended.acquire()
-            self._ended.release()
-        else:
-            # It may sleep for ever, and nobody minds.
-            self._ended = _thread.allocate_lock()
+        with self._changing:
+            alarm, self._alarm = self._alarm, None
+            # Otherwise it may sleep for ever, and nobody minds.
+            if alarm is not None and alarm.stop():
+                self._ended.acquire()
 
     def forget(self) -> None:
         """Know that the thread is gone, as it is in a forked child."""
         self._alarm = None
-        self._ended = _thread.allocate_lock()
+        self._changing = _thread.allocate_lock()
 
     def _expect(self, run: LoopRunner) -> None:
         """A run begins: take a look when it has gone on for a moment."""
         alarm = self._alarm
-        # While there is another run, looks are taken anyway, and must not be put off.
-        if alarm is not None and (
-            running.number() == 1
-            or [other for _, other in running.running() if self._is_looked_at(other)] == [run]
+        if (
+            alarm is not None
+            and self._is_looked_at(run)
+            # While there is another run, looks must not be put off.
+            and not alarm.expect(is_only=running.number() == 1)
+            and self._alarm is alarm
         ):
-            alarm.expect()
+            # Somebody has closed all descriptors of the process.
+            self._alarm = None
+            self.start()
 
     def _watch(self, alarm: Alarm, ended: _thread.LockType) -> None:
         try:

@@ -291,8 +291,8 @@ class LoopRunner:
         self.deadline = None if self.timeout is None else monotonic() + self.timeout
         self._needed_hosts = needs
         guard = self._guard = InterruptGuard(task, loop, self._on_interrupt)
-        running.begin(loop, self)
         try:
+            running.begin(loop, self)
             with guard:
                 asyncio.events.set_event_loop(loop)
                 result = run_loop()
@@ -329,8 +329,8 @@ class LoopRunner:
         self.deadline = monotonic() + seconds
         self._guard = InterruptGuard(None, self._loop, self._on_interrupt)
         is_in_run = running.runner_of(self._loop) is not None
-        running.begin(self._loop, self)
         try:
+            running.begin(self._loop, self)
             with self._guard:
                 yield blocks
         finally:

@@ -24,8 +24,8 @@ def begin(loop: asyncio.AbstractEventLoop, runner: LoopRunner) -> None:
 
 
 def end(loop: asyncio.AbstractEventLoop) -> None:
-    """The loop has stopped."""
-    del _running[loop]
+    """The loop has stopped, or has not begun to run."""
+    _running.pop(loop, None)
 
 
 def runner_of(loop: asyncio.AbstractEventLoop) -> LoopRunner | None:

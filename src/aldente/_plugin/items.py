@@ -178,7 +178,7 @@ def add_mark_in_auto_mode(item: pytest.Item) -> bool:
 def is_async_fixture_function(function: object) -> bool:
     """Whether the function of a fixture is a coroutine function or an async generator function."""
     code = getattr(function, "__code__", None)
-    if code is not None and code.co_flags & _ASYNC_FLAGS:
+    if getattr(code, "co_flags", 0) & _ASYNC_FLAGS:
         # As nearly all are, and it is asked for several times a test.
         return True
     return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)

@@ -116,7 +116,6 @@ class LoopRegistry:
         elif self._spare is not None:
             runner, self._spare = self._spare, None
             runner.open_again()
-            return runner
         else:
             keep = self._pool.keep
             runner = LoopRunner(self._pool, self._debug, keep=keep, observer=self.watch)
