@@ -110,10 +110,10 @@ class Watchdog:
     def _expect(self, run: LoopRunner) -> None:
         """A run begins: take a look when it has gone on for a moment."""
         alarm = self._alarm
+        # Whether it is one to be looked at is asked when the alarm rings, as it seldom does. While
+        # there is another run, looks must not be put off.
         if (
             alarm is not None
-            and self._is_looked_at(run)
-            # While there is another run, looks must not be put off.
             and not alarm.expect(is_only=running.number() == 1)
             and self._alarm is alarm
         ):
