@@ -35,6 +35,26 @@ def number_of_threads() -> int:
     return len(_python_compat.frames_of_threads())
 
 
+def run_in_a_process(code: str) -> None:
+    """Run code in a process of its own, which is to end well and in silence."""
+    completed = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    assert (completed.returncode, completed.stderr) == (0, "")
+
+
+def wait_for_number_of_threads(number: int) -> None:
+    """Wait until there are so many threads; one is there for a moment after its last word."""
+    end = time.monotonic() + 60
+    while number_of_threads() != number:
+        assert time.monotonic() < end
+        time.sleep(0.001)
+
+
 def test_it_looks_at_running_loops() -> None:
     """While a loop runs, watchers are shown it with its runner and the frames of all threads."""
     recorder = Recorder()
@@ -126,14 +146,7 @@ with watchdog.installed():
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert is_watched(recorder)
 """
-    completed = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert (completed.returncode, completed.stderr) == (0, "")
+    run_in_a_process(code)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -160,14 +173,7 @@ with Watchdog([recorder]).installed():
     runner.run(run(), context=contextvars.copy_context(), name="run")
 runner.close()
 """
-    completed = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code],
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=False,
-    )
-    assert (completed.returncode, completed.stderr) == (0, "")
+    run_in_a_process(code)
 
 
 class MadeUpAlarm:
@@ -204,8 +210,9 @@ class MadeUpAlarm:
         self.asked.append("repeat")
 
     def stop(self) -> bool:
-        """Ring, heard or not."""
-        self._rings.release()
+        """Ring, unless nobody hears it."""
+        if not self.is_deaf:
+            self._rings.release()
         return not self.is_deaf
 
     def close(self) -> None:
@@ -274,24 +281,36 @@ def test_an_alarm_that_is_lost(alarm: MadeUpAlarm, monkeypatch: pytest.MonkeyPat
     async def run() -> None:
         assert recorder.has_looked.wait(60)
 
+    number = number_of_threads()
     with Watchdog([recorder]).installed():
         alarm.is_lost = True
         monkeypatch.undo()
         runner.run(run(), context=contextvars.copy_context(), name="run")
     runner.close()
     # Its thread waits still, and would for ever.
+    wait_for_number_of_threads(number + 1)
     alarm.stop()
+    wait_for_number_of_threads(number)
 
 
 def test_nobody_hears_that_it_stops(alarm: MadeUpAlarm, monkeypatch: pytest.MonkeyPatch) -> None:
     """It does not wait then for a thread that may sleep for ever, and can be started again."""
+    number = number_of_threads()
     alarm.is_deaf = True
     watchdog = Watchdog([])
     watchdog.start()
-    watchdog.stop()
+    # In a thread, so that the test fails, rather than hangs, when it waits.
+    stopping = threading.Thread(target=watchdog.stop, daemon=True)
+    stopping.start()
+    stopping.join(60)
+    assert not stopping.is_alive()
+    wait_for_number_of_threads(number + 1)
     monkeypatch.setattr("aldente._guards.watchdog.make_alarm", MadeUpAlarm)
     watchdog.start()
     watchdog.stop()
+    alarm.is_deaf = False
+    alarm.stop()
+    wait_for_number_of_threads(number)
 
 
 def test_the_time_of_a_look() -> None:
