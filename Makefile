@@ -36,7 +36,7 @@ NOT_MIDDLE := tests/plugin tests/known_bugs tests/conformance
 
 # Looking for Pythons takes a second, which help and clean need not wait for.
 ifneq ($(filter-out help clean,$(or $(MAKECMDGOALS),help)),)
-STARTER := $(shell for name in $(PYTHONS) python3 python python3.14 python3.13 python3.12 python3.11; do \
+STARTER := $(shell for name in $(PYTHONS) python3 python python3.15 python3.14 python3.13 python3.12 python3.11; do \
     if $$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; \
     then echo $$name; break; fi; done)
 ifeq ($(STARTER),)
