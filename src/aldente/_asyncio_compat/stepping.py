@@ -314,19 +314,49 @@ def default_executor_of(loop: asyncio.BaseEventLoop) -> Any:
     return loop._default_executor  # type: ignore[attr-defined]
 
 
+_GATHERING: Any = getattr(asyncio.tasks, "_GatheringFuture", asyncio.Future)
+
+
+class NumberedGathering(_GATHERING):  # type: ignore[misc]
+    """A future of ``asyncio.gather`` that hashes by a number of its loop, if that gives numbers.
+
+    ``gather`` makes its future by itself and does not ask the loop for one, so that it would hash
+    by its address. ``__new__`` numbers it, as nothing else leaves no frame behind in debug mode.
+    Checked on CPython 3.11 to 3.15.
+    """
+
+    _number: int
+
+    def __new__(cls, *args: Any, loop: Any = None, **kwargs: Any) -> NumberedGathering:
+        """Number a new future."""
+        future: NumberedGathering = super().__new__(cls)
+        number_of = getattr(loop, "next_future_number", None)
+        future._number = object.__hash__(future) if number_of is None else number_of()
+        return future
+
+    def __hash__(self) -> int:
+        return self._number
+
+
+NumberedGathering.__name__ = NumberedGathering.__qualname__ = "_GatheringFuture"
+
+
 @contextlib.contextmanager
 def sets_in_order() -> Iterator[None]:
-    """While entered, ``asyncio.as_completed`` begins its coroutines in the order they were given.
+    """While entered, no set that asyncio goes through has the order of addresses.
 
-    It goes through a set of them, whose order is that of their addresses. The set is made by the
-    name ``set``, which is another function in that module meanwhile; sets of futures, which
-    ``asyncio.wait`` makes by the same name, stay sets. Checked on CPython 3.11, 3.12 and 3.13.
+    ``asyncio.as_completed`` begins its coroutines in the order they were given: it goes through a
+    set of them, which it makes by the name ``set``. That is another function in its module
+    meanwhile; sets of futures, which ``asyncio.wait`` makes by the same name, stay sets. And
+    ``asyncio.gather`` makes futures that hash by number. Checked on CPython 3.11 to 3.15.
     """
     module: Any = asyncio.tasks
     module.set = _set_in_order
+    module._GatheringFuture = NumberedGathering
     try:
         yield
     finally:
+        module._GatheringFuture = _GATHERING
         vars(module).pop("set", None)
 
 

@@ -7,7 +7,7 @@ import concurrent.futures
 import sys
 import threading
 import warnings
-from asyncio import Future
+from asyncio import Future, current_task
 from collections.abc import Callable
 from contextvars import Context
 from typing import Any
@@ -108,9 +108,23 @@ class SimulatedLoop(NoOutside, SettlingLoop, ExploredLoop):
     # Tasks and futures, and what they are called.
 
     def next_number(self) -> int:
-        """A number that nothing else of this run has."""
+        """A number for a task, which no other task of this run has."""
         self._numbers += 1
         return self._numbers
+
+    def next_future_number(self) -> int:
+        """A number for a future.
+
+        It follows from the task that makes the future and from how many that has made, so that it
+        is the same whatever other tasks do meanwhile: a step that makes a future stays independent
+        of others, whose futures may be in one set with it. Two futures may have the same number.
+        """
+        task: Any = current_task(self)
+        if type(task) is not SimulatedTask:
+            return self.next_number()
+        task.futures_made = made = task.futures_made + 1
+        # So that futures of one task, and the first ones of several, have other places in a set.
+        return hash(task) * 33 + made
 
     def create_future(self) -> asyncio.Future[Any]:
         """As asyncio's."""

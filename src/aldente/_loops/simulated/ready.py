@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import inspect
 import math
 from asyncio import current_task
 from collections.abc import Callable
@@ -201,7 +202,8 @@ class ReadyLoop(TimerLoop):
         is_woken = bool(args) and isinstance(args[0], asyncio.Future)
         if is_woken:
             return self._holds_all or self._is_outside
-        return self._holds_all and current_task(self) is task
+        # On Python 3.14 and newer asyncio does not say of such a task that it is the current one.
+        return self._holds_all and has_begun(task)
 
     def call_soon_outside(self, callback: Callable[..., object], *args: Any) -> asyncio.Handle:
         """Have something called that was caused by something outside of the loop's memory.
@@ -278,3 +280,13 @@ class ReadyLoop(TimerLoop):
     def is_idle(self) -> bool:
         """Whether nothing is ready."""
         return not self._plain and not self._pending
+
+
+def has_begun(task: asyncio.Task[Any]) -> bool:
+    """Whether a task has taken its first step, as far as its coroutine tells."""
+    coroutine: Any = task.get_coro()
+    if inspect.iscoroutine(coroutine):
+        return inspect.getcoroutinestate(coroutine) != inspect.CORO_CREATED
+    if inspect.isgenerator(coroutine):
+        return inspect.getgeneratorstate(coroutine) != inspect.GEN_CREATED
+    return True

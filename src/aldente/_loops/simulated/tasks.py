@@ -2,7 +2,12 @@
 
 A set of tasks, as `asyncio.TaskGroup` and `asyncio.wait` keep them, is gone through in the order of
 hashes, and asyncio's tasks hash by their address in memory: the same program would cancel its tasks
-in another order whenever memory is laid out in another way. Here they hash by a number.
+in another order whenever memory is laid out in another way. Here they hash by a number that they
+get when they are made, before the first step of an eager task.
+
+``__new__`` gives the number, because its frame is gone when asyncio notes, in debug mode, where a
+task or future was made. Nothing else may give it: asyncio hashes tasks at other moments on each
+version of Python, and a strategy or a trace may hash them at any time.
 """
 
 from __future__ import annotations
@@ -14,17 +19,25 @@ T = TypeVar("T")
 
 
 class SimulatedTask(asyncio.Task[T]):
-    """A task that hashes by its number in the run, and tells the loop when it is cancelled."""
+    """A task that hashes by its number in the run, and tells the loop when it is cancelled.
 
-    __slots__ = ("_number",)
+    Attributes:
+        futures_made: how many futures it has made so far, by which those are numbered.
+    """
+
+    __slots__ = ("_number", "futures_made")
     _number: int
+    futures_made: int
+
+    def __new__(cls, *args: Any, loop: Any = None, **kwargs: Any) -> SimulatedTask[T]:
+        """Number a new task by its loop."""
+        task = super().__new__(cls)
+        task._number = _loop_of(loop).next_number()
+        task.futures_made = 0
+        return task
 
     def __hash__(self) -> int:
-        try:
-            return self._number
-        except AttributeError:
-            self._number = number = _next_number(self)
-            return number
+        return self._number
 
     def cancel(self, msg: Any | None = None) -> bool:
         """As asyncio's; it is told who does so."""
@@ -40,12 +53,14 @@ class SimulatedFuture(asyncio.Future[T]):
     __slots__ = ("_number",)
     _number: int
 
+    def __new__(cls, *, loop: Any = None) -> SimulatedFuture[T]:
+        """Number a new future by the task that makes it."""
+        future = super().__new__(cls)
+        future._number = _loop_of(loop).next_future_number()
+        return future
+
     def __hash__(self) -> int:
-        try:
-            return self._number
-        except AttributeError:
-            self._number = number = _next_number(self)
-            return number
+        return self._number
 
 
 # In what programs and reports show they are tasks and futures, as on any loop.
@@ -54,12 +69,6 @@ SimulatedTask.cancel.__qualname__ = "Task.cancel"
 SimulatedFuture.__name__ = SimulatedFuture.__qualname__ = "Future"
 
 
-def _next_number(future: asyncio.Future[Any]) -> int:
-    """A number that nothing else on the loop has.
-
-    It is given when it is first asked for, which for a task is when it is made, because asyncio
-    keeps a set of them. That is at the same point in every run that goes the same way.
-    """
-    loop: Any = future.get_loop()
-    number: int = loop.next_number()
-    return number
+def _loop_of(loop: Any) -> Any:
+    """The loop of a task or future that is made, as asyncio finds it."""
+    return asyncio.get_event_loop() if loop is None else loop
