@@ -31,6 +31,8 @@ from aldente._asyncio_compat.stepping import (
     task_of_step,
 )
 from aldente._asyncio_compat.tasks import (
+    IS_RECORDING_TASKS,
+    SHIELDED,
     as_completed_futures,
     gathered_futures,
     has_unseen_exception,
@@ -40,6 +42,10 @@ from aldente._asyncio_compat.tasks import (
     lock_of_condition,
     may_have_tasks,
     pending_tasks,
+    record_task,
+    record_tasks_of,
+    recording_tasks,
+    shield_leaves_exceptions,
     shielded_future,
     show_task,
     silence_destroyed_task,
@@ -68,7 +74,9 @@ from aldente._asyncio_compat.transports import (
 )
 
 __all__ = [
+    "IS_RECORDING_TASKS",
     "RUN_CHECK",
+    "SHIELDED",
     "STEP_CODE",
     "acceptor_of",
     "as_completed_futures",
@@ -101,11 +109,15 @@ __all__ = [
     "note_maker",
     "on_first_iteration",
     "pending_tasks",
+    "record_task",
+    "record_tasks_of",
+    "recording_tasks",
     "report_failed_step",
     "servers_of",
     "set_clock_resolution",
     "set_default_executor_silently",
     "sets_in_order",
+    "shield_leaves_exceptions",
     "shielded_future",
     "show_running_loop",
     "show_task",

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
 import inspect
 import sys
 import weakref
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 
@@ -186,10 +189,73 @@ def pending_tasks(loop: asyncio.AbstractEventLoop) -> set[asyncio.Task[Any]]:
     return {task for task in _living_tasks() if task.get_loop() is loop and not task.done()}
 
 
+# From Python 3.14 on asyncio shows only tasks that are not done, so that those that have failed are
+# noted here when they are made. A set adds and discards in one step, whatever other threads do.
+_RECORDED: set[weakref.ref[asyncio.Task[Any]]] = set()
+IS_RECORDING_TASKS = not _TASK_SETS
+
+
+def record_task(task: asyncio.Task[Any]) -> None:
+    """Have a task be among those of `tasks_with_unseen_exceptions` while it is alive."""
+    _RECORDED.add(weakref.ref(task, _RECORDED.discard))
+
+
+@contextlib.contextmanager
+def recording_tasks() -> Iterator[None]:
+    """While entered, tasks are recorded that loops of asyncio's kind make with ``create_task``.
+
+    Before Python 3.14 that is not needed. The method is that of the class, so that no loop has an
+    attribute more.
+    """
+    if not IS_RECORDING_TASKS:
+        yield
+        return
+    owner: Any = asyncio.BaseEventLoop
+    original = owner.create_task
+    owner.create_task = _recording(original)
+    try:
+        yield
+    finally:
+        owner.create_task = original
+
+
+def record_tasks_of(loop: asyncio.AbstractEventLoop) -> None:
+    """Record the tasks of a loop of another kind (uvloop), whose class can't be changed."""
+    if IS_RECORDING_TASKS and not isinstance(loop, asyncio.BaseEventLoop):
+        attributes: dict[str, Any] | None = getattr(loop, "__dict__", None)
+        if attributes is not None and "create_task" not in attributes:
+            method = type(loop).create_task
+            # It must not keep the loop alive.
+            reference = weakref.ref(loop)
+
+            @functools.wraps(method)
+            def create_task(*args: Any, **kwargs: Any) -> asyncio.Task[Any]:
+                return method(reference(), *args, **kwargs)  # type: ignore[arg-type]
+
+            attributes["create_task"] = _recording(create_task)
+
+
+def _recording(original: Callable[..., asyncio.Task[Any]]) -> Callable[..., asyncio.Task[Any]]:
+    @functools.wraps(original)
+    def create_task(*args: Any, **kwargs: Any) -> asyncio.Task[Any]:
+        task = original(*args, **kwargs)
+        frames = getattr(task, "_source_traceback", None)
+        if frames:
+            # In debug mode a task tells where it was made, which is not here.
+            frames[:] = [frame for frame in frames if frame.filename != __file__]
+        # A task factory may give anything.
+        if isinstance(task, asyncio.Task):
+            record_task(task)
+        return task
+
+    return create_task
+
+
 def _living_tasks() -> list[asyncio.Task[Any]]:
     """The tasks of all loops, done or not."""
     # A tuple is made of a set at once, whatever other threads do.
-    found = [_task_of(item) for tasks in _TASK_SETS for item in tuple(tasks)]
+    sets: Iterable[Any] = (_RECORDED,) if IS_RECORDING_TASKS else _TASK_SETS
+    found = [_task_of(item) for tasks in sets for item in tuple(tasks)]
     return [task for task in found if task is not None]
 
 
@@ -197,19 +263,67 @@ def _task_of(item: Any) -> asyncio.Task[Any] | None:
     return item() if type(item) is weakref.ref else item
 
 
-def tasks_with_unseen_exceptions(loop: asyncio.AbstractEventLoop) -> list[asyncio.Task[Any]]:
+def tasks_with_unseen_exceptions(
+    loop: asyncio.AbstractEventLoop | None = None,
+) -> list[asyncio.Task[Any]]:
     """The failed tasks of a loop, as far as they are alive, whose exception nobody has asked for.
 
     ``all_tasks`` leaves out tasks that are done. The sets of `may_have_tasks` have them until they
     are freed, those apart that were eager and never waited. Checked on CPython 3.11, 3.12 and 3.13;
-    later ones keep their tasks elsewhere and give none.
+    on later ones they are those that were recorded.
+
+    Args:
+        loop: the loop; None for all loops.
     """
     failed = [
         task
         for task in _living_tasks()
         if task.done()
         and not task.cancelled()
-        and task.get_loop() is loop
+        and (loop is None or task.get_loop() is loop)
         and has_unseen_exception(task)
     ]
     return sorted(failed, key=asyncio.Task.get_name)
+
+
+@contextlib.contextmanager
+def shield_leaves_exceptions() -> Iterator[None]:
+    """While entered, ``asyncio.shield`` does not count as having asked for an exception.
+
+    From Python 3.14 on, when what waits for a shielded task was cancelled and the task fails later,
+    ``shield`` tells the loop's exception handler at once, and asks for the exception, so that
+    asyncio tells nothing more. But the task may be awaited all the same, after the cancellation.
+    Meanwhile the loop logs as asyncio does, and it is left to the end of the task whether anything
+    has asked for its exception. ``_log_on_exception`` is the callback by which ``shield`` does it,
+    and ``_exception`` has the exception without asking for it. Checked on CPython 3.14 and 3.15.
+    """
+    module: Any = asyncio.tasks
+    original = getattr(module, "_log_on_exception", None)
+    if original is None:
+        yield
+        return
+    module._log_on_exception = _tell_of_shielded
+    try:
+        yield
+    finally:
+        module._log_on_exception = original
+
+
+def _tell_of_shielded(future: asyncio.Future[Any]) -> None:
+    """Tell a loop's exception handler of a shielded future that has failed."""
+    error = None if future.cancelled() else getattr(future, "_exception", None)
+    if error is None:
+        return
+    context: dict[str, Any] = {
+        "message": f"{type(error).__name__}{SHIELDED}",
+        "exception": error,
+        "future": future,
+    }
+    frames = getattr(future, "_source_traceback", None)
+    if frames:
+        context["source_traceback"] = frames
+    future.get_loop().call_exception_handler(context)
+
+
+# How the message of ``shield`` ends that tells of an exception. Checked on CPython 3.14 and 3.15.
+SHIELDED = " exception in shielded future"

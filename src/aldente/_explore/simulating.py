@@ -165,7 +165,12 @@ def simulate(
     result = error = waiting = None
     if watch is not None:
         watch.begin(loop)
-    with no_collection(), seeded_randomness(rules.seed), _asyncio_compat.sets_in_order():
+    with (
+        no_collection(),
+        seeded_randomness(rules.seed),
+        _asyncio_compat.sets_in_order(),
+        _asyncio_compat.shield_leaves_exceptions(),
+    ):
         try:
             loop.main_task = loop.create_task(main())
             result = loop.run_until_complete(loop.main_task)

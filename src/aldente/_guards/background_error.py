@@ -55,13 +55,21 @@ def handle_as_asyncio(loop: asyncio.BaseEventLoop, context: Context) -> None:
 def tell_of_failed(loop: asyncio.AbstractEventLoop) -> None:
     """Have a loop that is closed tell of the failed tasks of which asyncio would tell later.
 
-    Nobody can ask for their exceptions any more, but a variable may keep them alive.
+    Nothing asks for their exceptions any more, but a variable may keep them alive.
     """
     for task in _asyncio_compat.tasks_with_unseen_exceptions(loop):
-        # Asking for it keeps asyncio from telling of it when the task is freed.
-        message = "Task exception was never retrieved"
-        context = {"message": message, "exception": task.exception(), "future": task}
-        loop.call_exception_handler(context)
+        tell_of_task(task)
+
+
+def tell_of_task(task: asyncio.Task[Any]) -> None:
+    """Have the loop of a failed task tell of it now, and not once more when the task is freed."""
+    context = {
+        "message": f"{type(task).__name__} exception was never retrieved",
+        # Asking for it keeps asyncio from telling of it.
+        "exception": task.exception(),
+        "future": task,
+    }
+    task.get_loop().call_exception_handler(context)
 
 
 class Watch:
@@ -98,7 +106,8 @@ class Watch:
             default_exception_handler
         )
         try:
-            yield
+            with _asyncio_compat.recording_tasks(), _asyncio_compat.shield_leaves_exceptions():
+                yield
         finally:
             asyncio.BaseEventLoop.default_exception_handler = original  # type: ignore[method-assign]
 
@@ -123,6 +132,9 @@ def find(context: Context) -> Finding | None:
     # Some have gone through the loop and ended its run; others are aldente's own.
     is_told = isinstance(error, (KeyboardInterrupt, SystemExit, PhaseTimeout, BlockedEnd))
     if error is None or is_told or isinstance(error, asyncio.CancelledError):
+        return None
+    if str(context.get("message")).endswith(_asyncio_compat.SHIELDED):
+        # Whether the task is awaited all the same is not known yet.
         return None
     return Finding(
         RULE.name,

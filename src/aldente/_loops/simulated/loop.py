@@ -153,6 +153,8 @@ class SimulatedLoop(NoOutside, SettlingLoop, ExploredLoop):
             task = SimulatedTask(coro, loop=self, name=name, **kwargs)
             if self._is_debugging:
                 _asyncio_compat.forget_innermost_frame(task)
+        if _asyncio_compat.IS_RECORDING_TASKS and isinstance(task, asyncio.Task):
+            _asyncio_compat.record_task(task)
         if self.jumps:
             # An eager one has taken its first step already.
             self._last_steps[id(task)] = self._now

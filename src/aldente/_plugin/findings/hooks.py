@@ -40,6 +40,7 @@ class FindingsHooks:
         collector: takes the findings.
         never_awaited: sees coroutines that are dropped; None when that rule is off.
         at_tear_down: what is called when a test has been torn down, before it is charged.
+        at_session_end: what is called after the last test, before late findings are taken.
         current_item: the test that has begun last.
         bystanders: identifiers of threads of pytest's plugins, which have to do with no test.
         marked_in_vain: what to warn of with tests, given by node id, whose marks do nothing.
@@ -52,6 +53,7 @@ class FindingsHooks:
         self._installed = contextlib.ExitStack()
         self._summary: Summary | None = None
         self.at_tear_down: list[Callable[[], None]] = []
+        self.at_session_end: list[Callable[[], None]] = []
         self.has_failed = False
         self.interrupted_in: str | None = None
         self.marked_in_vain: dict[str, str] = {}
@@ -136,6 +138,8 @@ class FindingsHooks:
         if is_waiting or _are_tasks_left():
             # Once a run, and only when there is something to find.
             gc.collect()
+        for act in self.at_session_end:
+            act()
         self._installed.close()
         late = self.collector.take_late(session)
         if late or self._summary is not None or rule_options.wants_files(self._config):

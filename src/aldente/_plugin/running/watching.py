@@ -72,6 +72,7 @@ class LoopWatch:
             enter(self._background_errors.installed())
         if self._is_on("background-error"):
             self._hooks.at_tear_down.append(self._report_failed)
+            self._hooks.at_session_end.append(self._report_lost)
         if self._is_on("nested-loop"):
             self._hooks.at_tear_down.append(enter(nested_loop.watch(self._report)))
         if self._is_on("blocking-call"):
@@ -94,6 +95,7 @@ class LoopWatch:
         loop = runner.loop
         if not isinstance(loop, asyncio.BaseEventLoop) and self._is_on("background-error"):
             loop.set_exception_handler(self._background_errors.handle)
+            _asyncio_compat.record_tasks_of(loop)
 
     def uninstall(self) -> None:
         """Undo what `install` has done."""
@@ -166,13 +168,18 @@ class LoopWatch:
         failed, self._failed = self._failed, []
         for task in filter(None, [reference() for reference in failed]):
             if _asyncio_compat.has_unseen_exception(task):
-                # Asking for it keeps asyncio from telling once more.
-                context = {
-                    "message": f"{type(task).__name__} exception was never retrieved",
-                    "exception": task.exception(),
-                    "future": task,
-                }
-                task.get_loop().call_exception_handler(context)
+                background_error.tell_of_task(task)
+
+    def _report_lost(self) -> None:
+        """Report the failed tasks of tests that something keeps alive to the end of the session.
+
+        asyncio would tell of them, if at all, when the interpreter ends, and its exit status would
+        not.
+        """
+        for task in _asyncio_compat.tasks_with_unseen_exceptions():
+            # Those of other tools belong to no test.
+            if self.makers.maker_of(task) is not None:
+                background_error.tell_of_task(task)
 
     def report_closed_loop(self) -> None:
         """Report that somebody has closed a loop that is aldente's to close."""
