@@ -7,6 +7,8 @@ A map of the code, from the bottom up; imports go downward only:
 ``_records``, ``_schedules``, ``_settings``
     Plain values: the scope of an event loop, rules and findings; what determines the run of a
     simulated loop, and what happened in it; all settings, their defaults and their validation.
+``_checked_pythons``
+    What is relied on that no Python promises, and on which Pythons it was checked.
 ``_doubles``
     Stand-ins for async collaborators, and patching them in. Knows nothing of the loops below, nor
     of pytest.
@@ -98,6 +100,7 @@ if TYPE_CHECKING:
         StuckShutdown,
         StuckTasks,
         SyncDouble,
+        UnsupportedPython,
     )
 
 # Where the names are for which pytest or asyncio has to be imported, so when they are first used.
@@ -131,6 +134,7 @@ _HOMES = {
     "StuckShutdown": "aldente.errors",
     "StuckTasks": "aldente.errors",
     "SyncDouble": "aldente.errors",
+    "UnsupportedPython": "aldente.errors",
     "allow": "aldente._plugin.findings.allowing",
     "assert_order": "aldente._doubles.ordering",
     "assert_overlap": "aldente._doubles.ordering",
@@ -200,6 +204,7 @@ __all__ = [
     "StuckShutdown",
     "StuckTasks",
     "SyncDouble",
+    "UnsupportedPython",
     "__version__",
     "allow",
     "assert_order",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import random
 import sys
 import warnings
 import weakref
@@ -11,6 +12,9 @@ from typing import Any
 
 import pytest
 
+from aldente import _checked_pythons
+from aldente._guards import coroutine_makers
+from aldente._guards.coroutine_makers import kind_of_collector
 from aldente._guards.never_awaited import Watch
 from aldente._records import Finding
 
@@ -37,9 +41,26 @@ def found() -> list[Finding]:
     return []
 
 
-@pytest.fixture
-def watch(found: list[Finding]) -> Iterator[Watch]:
+class OtherCollector:
+    """A garbage collector that gives new objects in any order, as the incremental one may."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(gc, name)
+
+    def get_objects(self, generation: int | None = None) -> list[Any]:
+        found = gc.get_objects(generation=generation)
+        random.Random(len(found)).shuffle(found)
+        return found
+
+
+@pytest.fixture(params=["in order", "without order"])
+def watch(
+    request: pytest.FixtureRequest, found: list[Finding], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Watch]:
     """A watch that is installed, with no collection going on but those that tests ask for."""
+    monkeypatch.setattr(coroutine_makers, "kind_of_collector", lambda: request.param)
+    if request.param == "without order":
+        monkeypatch.setattr(coroutine_makers, "gc", OtherCollector())
     gc.collect()
     gc.disable()
     watch = Watch(found.append)
@@ -214,3 +235,36 @@ def test_a_tuple_in_the_making(watch: Watch, monkeypatch: pytest.MonkeyPatch) ->
     assert tuple(values()) == tuple(range(30))
     assert seen
     coroutine.close()
+
+
+def test_where_new_objects_are_not_found_a_coroutine_belongs_to_no_test(
+    found: list[Finding], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a collector of which nothing is known, a dropped coroutine is charged to no test."""
+    monkeypatch.setattr(coroutine_makers, "kind_of_collector", lambda: "unknown")
+    watch = Watch(found.append)
+    with watch.installed():
+        watch.begin("test_it.py::test_it")
+        held = work()
+        watch.begin("test_it.py::test_next")
+        assert watch.has_waiting()
+        del held
+    assert makers(found) == [""]
+
+
+def test_the_kind_of_collector_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The order of new objects is relied on only where it was checked and is seen."""
+
+    def seen(*order: int) -> list[Any]:
+        new = gc.get_objects(generation=0)
+        made = [value for value in new if type(value) is coroutine_makers.Maker][-3:]
+        return [made[index] for index in order]
+
+    assert kind_of_collector((3, 14, 4)) == "without order"
+    assert kind_of_collector((3, 14, 5)) == kind_of_collector() == "in order"
+    assert kind_of_collector(get_new=lambda: seen(0, 1, 2)) == "in order"
+    assert kind_of_collector(get_new=lambda: seen(1, 0, 2)) == "without order"
+    assert kind_of_collector(get_new=lambda: seen(0, 1)) == "unknown"
+    assert kind_of_collector(get_new=list) == "unknown"
+    monkeypatch.setattr(_checked_pythons, "running", (3, 99))
+    assert kind_of_collector() == "without order"

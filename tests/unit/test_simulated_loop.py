@@ -402,7 +402,7 @@ def test_numbers_of_futures_do_not_depend_on_other_tasks() -> None:
                 numbers.append(hash(loop.create_future()))
             return numbers
 
-        return await asyncio.gather(work(), work(), work())
+        return list(await asyncio.gather(work(), work(), work()))
 
     chooser = Random(1)
     results = [run(main, chooser) for _ in range(50)]
@@ -438,7 +438,7 @@ def test_gather_on_another_loop_is_left_alone() -> None:
         async def both() -> list[int]:
             together = asyncio.gather(asyncio.sleep(0, 1), asyncio.sleep(0, 2))
             done, _ = await asyncio.wait({together})
-            return done.pop().result()
+            return list(done.pop().result())
 
         return asyncio.run(both())
 

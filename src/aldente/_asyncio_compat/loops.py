@@ -9,6 +9,8 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from types import CodeType
 from typing import Any
 
+from aldente._checked_pythons import private
+
 
 def is_loop_running_here() -> bool:
     """Whether an event loop is running in this thread.
@@ -151,7 +153,7 @@ RUN_CHECK = "_check_running"
 
 # What runs each callback of a loop: a step of the loop is one run of this code. Checked on CPython
 # 3.11, 3.12 and 3.13.
-STEP_CODE: CodeType = asyncio.Handle._run.__code__
+STEP_CODE: CodeType | None = getattr(private(asyncio.Handle, "_run"), "__code__", None)
 
 
 _NEW_EVENT_LOOP = asyncio.events.new_event_loop

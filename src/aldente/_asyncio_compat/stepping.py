@@ -18,6 +18,8 @@ from contextvars import Context
 from types import BuiltinMethodType, MethodType
 from typing import Any
 
+from aldente._checked_pythons import private
+
 
 class StepHandle(asyncio.Handle):
     """A handle that is cheap to make, and shows what it calls.
@@ -27,11 +29,11 @@ class StepHandle(asyncio.Handle):
 
     __slots__ = ()
 
-    callback = asyncio.Handle._callback  # type: ignore[attr-defined]
-    args = asyncio.Handle._args  # type: ignore[misc]
-    context = asyncio.Handle._context  # type: ignore[attr-defined]
-    is_cancelled = asyncio.Handle._cancelled  # type: ignore[misc]
-    run = asyncio.Handle._run
+    callback = private(asyncio.Handle, "_callback")
+    args = private(asyncio.Handle, "_args")
+    context = private(asyncio.Handle, "_context")
+    is_cancelled = private(asyncio.Handle, "_cancelled")
+    run = private(asyncio.Handle, "_run")
 
     def __init__(
         self,
@@ -55,13 +57,13 @@ class StepTimer(asyncio.TimerHandle):
 
     __slots__ = ()
 
-    callback = asyncio.Handle._callback  # type: ignore[attr-defined]
-    args = asyncio.Handle._args  # type: ignore[misc]
-    context = asyncio.Handle._context  # type: ignore[attr-defined]
-    is_cancelled = asyncio.Handle._cancelled  # type: ignore[misc]
-    run = asyncio.Handle._run
+    callback = private(asyncio.Handle, "_callback")
+    args = private(asyncio.Handle, "_args")
+    context = private(asyncio.Handle, "_context")
+    is_cancelled = private(asyncio.Handle, "_cancelled")
+    run = private(asyncio.Handle, "_run")
     # Whether it is still among the timers; asyncio's own mark.
-    is_scheduled = asyncio.TimerHandle._scheduled  # type: ignore[attr-defined]
+    is_scheduled = private(asyncio.TimerHandle, "_scheduled")
 
     def __init__(
         self,
@@ -114,7 +116,7 @@ def note_maker(handle: asyncio.Handle) -> None:
 
 
 # What a timer behind `asyncio.sleep` calls, and no other timer of asyncio's.
-WAKE_SLEEPER: Callable[..., object] = asyncio.futures._set_result_unless_cancelled  # type: ignore[attr-defined]
+WAKE_SLEEPER: Callable[..., object] = private(asyncio.futures, "_set_result_unless_cancelled")
 
 
 class SteppingLoop(asyncio.BaseEventLoop):
@@ -247,7 +249,7 @@ STEP_TYPE: Any = _step_type()
 WAKE_UP_TYPE = BuiltinMethodType
 WAKE_UP_NAME = "task_wakeup"
 
-_PYTHON_TASK: Any = getattr(asyncio.tasks, "_PyTask", None)
+_PYTHON_TASK: Any = private(asyncio.tasks, "_PyTask")
 _PYTHON_STEPS = tuple(
     getattr(_PYTHON_TASK, name)
     for name in ("_Task__step", "_Task__wakeup")
@@ -314,7 +316,7 @@ def default_executor_of(loop: asyncio.BaseEventLoop) -> Any:
     return loop._default_executor  # type: ignore[attr-defined]
 
 
-_GATHERING: Any = getattr(asyncio.tasks, "_GatheringFuture", asyncio.Future)
+_GATHERING: Any = private(asyncio.tasks, "_GatheringFuture") or asyncio.Future
 
 
 class NumberedGathering(_GATHERING):  # type: ignore[misc]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from time import monotonic
 from typing import NamedTuple
 
+from aldente._checked_pythons import is_checked, unproved
 from aldente._explore import tokens
 from aldente._explore.entropy import likely_cause
 from aldente._explore.failures import Exploration, Failure, Known
@@ -14,6 +15,7 @@ from aldente._explore.found import besides
 from aldente._explore.leading import Leading
 from aldente._explore.programs import Program
 from aldente._explore.sameness import kind_of
+from aldente._explore.self_check import check_python
 from aldente._explore.shrinking import Shrinker
 from aldente._explore.simulating import Run
 from aldente._explore.watching import Watched
@@ -89,6 +91,7 @@ class Explorer:
         Returns:
             What the runs have shown, without a failure; and the run that failed, or None.
         """
+        check_python()
         seen: set[int] = set()
         number = 0
         escaped = coverage = ""
@@ -111,7 +114,7 @@ class Explorer:
             begins_so = getattr(chooser, "begins_in_stock_order", False)
             who = Fifo() if number == first and not begins_so else chooser
             if not who.start():
-                is_exhausted = getattr(chooser, "is_exhaustive", True)
+                is_exhausted = getattr(chooser, "is_exhaustive", True) and is_checked()
                 break
             if remaining is not None and not number:
                 remaining = max(remaining, _FIRST_RUN)
@@ -205,7 +208,7 @@ class Explorer:
             runs += 1
             if run.error is not None and kind_of(run.error) == kind:
                 return f'With order="io" it is found too, in run {runs:,}.'
-        if strategy.is_exhaustive:
+        if strategy.is_exhaustive and is_checked():
             others = "its only schedule passes" if runs == 1 else f"all its {runs:,} schedules pass"
             return f'With order="io" it does not happen: {others}.'
         return f'With order="io" it was not found in {runs:,} runs.' if runs else ""
@@ -213,4 +216,6 @@ class Explorer:
 
 def _covered(chooser: Chooser) -> tuple[bool, str]:
     """Whether a strategy has tried all schedules, and what it has, in words."""
+    if not is_checked():
+        return False, unproved()
     return getattr(chooser, "is_exhaustive", False), getattr(chooser, "coverage", "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from aldente._explore import tokens
 from aldente._explore.entropy import likely_cause
 from aldente._explore.programs import Program
+from aldente._explore.self_check import check_python
 from aldente._explore.simulating import Run
 from aldente._explore.watching import Watched
 from aldente._schedules import Schedule
@@ -22,6 +23,7 @@ def run_again(program: Program, schedule: Schedule) -> tuple[Run, ReplayMismatch
     Returns:
         The run, and where it met other options than those recorded; None if it did not.
     """
+    check_python()
     chooser = Replay(schedule)
     chooser.start()
     watched = Watched(chooser)

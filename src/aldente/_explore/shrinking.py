@@ -11,6 +11,7 @@ from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from time import monotonic
 
+from aldente._checked_pythons import is_checked
 from aldente._explore.leading import Leading
 from aldente._explore.programs import Program
 from aldente._explore.sameness import kind_of
@@ -84,7 +85,7 @@ class Shrinker:
             other = self._with_fewer(len(best.switches) - 1)
             if other is not None:
                 best, outcome = other, "least"
-            elif not self._is_over:
+            elif not self._is_over and is_checked():
                 outcome = "least"
         return best.run, Shrinking(self._runs, before, len(best.switches), outcome)
 

@@ -172,7 +172,7 @@ def simulate(
         _asyncio_compat.shield_leaves_exceptions(),
     ):
         try:
-            loop.main_task = loop.create_task(main())
+            loop.main_task = _start(loop, main)
             result = loop.run_until_complete(loop.main_task)
         except BaseException as raised:
             error, waiting = _explained(loop, raised, quiet)
@@ -213,6 +213,16 @@ def no_collection() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
+
+
+def _start(loop: SimulatedLoop, main: Main) -> asyncio.Task[Any]:
+    coroutine = main()
+    try:
+        return loop.create_task(coroutine)
+    except BaseException:
+        # On a Python for which the loop is not made; what fails is to be told, and no coroutine.
+        coroutine.close()
+        raise
 
 
 def _end(

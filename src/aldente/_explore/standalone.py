@@ -14,6 +14,7 @@ from aldente._explore.arguments import check_program, parse_rules
 from aldente._explore.found import note_besides
 from aldente._explore.interrupting import noting_interrupts
 from aldente._explore.rule_watch import RuleWatch, parse_levels_in_runs
+from aldente._explore.self_check import check_python
 from aldente._explore.simulating import Rules, simulate
 from aldente._loops.simulated.randomness import kept_randomness
 from aldente._loops.virtual.loop import START, VirtualTimeLoop
@@ -92,6 +93,7 @@ def run(
 
 
 def _run_simulated(main: Callable[[], Coroutine[Any, Any, T]], rules: Rules) -> T:
+    check_python()
     chooser = Random(rules.seed)
     chooser.start()
     with kept_randomness(), noting_interrupts() as is_interrupted:

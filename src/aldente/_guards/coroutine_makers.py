@@ -4,6 +4,11 @@ Python's garbage collector keeps new objects in the order of their making until 
 the first time. A marker is made with each test, so the coroutines between two markers are those of
 one test. They are looked up whenever the collector is about to run, which it does often and which
 comes before any of them can move on. Nothing is collected for this.
+
+That is how the collector of CPython 3.11 to 3.15 works. Early releases of 3.14 had another one, and
+later Pythons may have: there nothing is told by the order of objects. The new ones are looked up at
+the end of every test as well, so that all that were not there before are the test's; and where even
+new objects are not found, a coroutine belongs to no test.
 """
 
 from __future__ import annotations
@@ -14,9 +19,11 @@ import itertools
 import operator
 import sys
 import warnings
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from aldente._checked_pythons import is_checked
 
 if TYPE_CHECKING:
     Coroutine = CoroutineType[Any, Any, Any]
@@ -48,6 +55,47 @@ class _Made(NamedTuple):
     maker: Maker
 
 
+# How objects are found that were made of late: in the order of their making, without an order, or
+# not at all.
+CollectorKind = Literal["in order", "without order", "unknown"]
+
+# The releases of CPython 3.14 before this one had an incremental collector.
+_FIRST_RELEASE_OF_3_14_IN_ORDER = (3, 14, 5)
+
+
+def _new_objects() -> list[Any]:
+    return gc.get_objects(generation=0)
+
+
+def kind_of_collector(
+    version: tuple[int, ...] = sys.version_info[:3],
+    get_new: Callable[[], list[Any]] = _new_objects,
+) -> CollectorKind:
+    """What is known of the garbage collector of the running Python.
+
+    Args:
+        version: its version.
+        get_new: gives the objects that were made since the collector came last.
+
+    >>> kind_of_collector((3, 14, 0))
+    'without order'
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        made = [Maker(str(number)) for number in range(3)]
+        found = [id(value) for value in get_new() if type(value) is Maker]
+    finally:
+        if was_enabled:
+            gc.enable()
+    wanted = [id(maker) for maker in made]
+    if not set(wanted) <= set(found):
+        return "unknown"
+    is_early = (3, 14) <= version < _FIRST_RELEASE_OF_3_14_IN_ORDER
+    in_order = [identity for identity in found if identity in wanted] == wanted
+    return "in order" if in_order and is_checked() and not is_early else "without order"
+
+
 # What is counted for an origin when nobody else refers to it.
 _SAMPLE = _Made(object(), Maker(""))
 _REFERENCES_TO_LAST = sys.getrefcount(_SAMPLE.origin)
@@ -63,7 +111,8 @@ class CoroutineMakers:
     are known by their origins.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, collector: CollectorKind | None = None) -> None:
+        self._collector = collector or kind_of_collector()
         # The tests since the last look, in their order.
         self._markers: list[Maker] = []
         self._made: dict[int, _Made] = {}
@@ -72,8 +121,16 @@ class CoroutineMakers:
         # being made; it does so on CPython 3.11.
         self._unfinished: list[tuple[Coroutine, Maker]] = []
 
+    @property
+    def knows_tests(self) -> bool:
+        """Whether coroutines can be told from those of other tests."""
+        return self._collector != "unknown"
+
     def begin(self, test: str) -> None:
         """What is made from now on is made by a test, given by its node id."""
+        if self._collector != "in order":
+            self.look()
+            self._markers.clear()
         self._markers.append(Maker(test))
 
     @property
@@ -82,7 +139,9 @@ class CoroutineMakers:
         return self._markers[-1] if self._markers else None
 
     def are_waiting(self) -> bool:
-        """Whether coroutines that have not started are known to be alive; takes a while."""
+        """Whether coroutines that have not started may be alive; takes a while."""
+        if self._collector == "unknown":
+            return True
         self.look()
         self._forget_gone()
         if not self._made:
@@ -99,7 +158,7 @@ class CoroutineMakers:
 
     def look(self) -> None:
         """Note the coroutines among the new objects that have not started, by their test."""
-        if not self._markers:
+        if not self._markers or self._collector == "unknown":
             return
         if len(self._made) >= self._next_cleaning:
             self._forget_gone()
@@ -178,6 +237,8 @@ class CoroutineMakers:
         made = self._made.pop(id(origin), None) if origin is not None else None
         if made is not None:
             return made.maker
+        if self._collector == "unknown":
+            return Maker("")
         if origin is not None and len(self._markers) > 1:
             # No collector has come by since it was made.
             for _, maker in self._makers({id(origin)}, gc.get_objects(generation=0)):

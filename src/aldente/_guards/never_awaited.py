@@ -72,6 +72,11 @@ class Watch:
         self._is_collecting = False
         self._original: Callable[[Coroutine], None] = lambda coroutine: None
 
+    @property
+    def knows_makers(self) -> bool:
+        """Whether it is known which test has made a coroutine, with this garbage collector."""
+        return self._makers.knows_tests
+
     def begin(self, test: str) -> None:
         """Charge what is made from now on to a test, given by its node id."""
         self._makers.begin(test)

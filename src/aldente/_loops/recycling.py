@@ -18,6 +18,7 @@ from collections.abc import Callable, Sized
 from typing import NamedTuple
 
 from aldente import _asyncio_compat
+from aldente._checked_pythons import is_checked
 
 Loop = asyncio.AbstractEventLoop
 
@@ -44,7 +45,8 @@ class LoopPool:
 
     def __call__(self) -> Loop:
         """An event loop that is new or like new; of another kind when a policy makes it."""
-        if sys.platform == "win32" or not _asyncio_compat.is_policy_untouched():
+        is_known = sys.platform != "win32" and is_checked()
+        if not is_known or not _asyncio_compat.is_policy_untouched():
             return asyncio.new_event_loop()
         spares = self._spares.get(os.getpid())
         if spares:

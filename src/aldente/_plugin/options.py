@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from aldente._checked_pythons import doubts, is_checked
 from aldente._plugin import explore_options, pytest_compat, rule_options, time_options
 from aldente._settings import (
     Settings,
@@ -185,4 +186,7 @@ def header_line(config: pytest.Config, stood_down: str | None) -> str | None:
             f"in place of pytest-asyncio {stood_down}, which is installed too "
             "(-p no:aldente gives the tests back to it)"
         )
-    return f"aldente: {', '.join(parts)}" if parts else None
+    lines = [f"aldente: {', '.join(parts)}"] if parts else []
+    if not is_checked():
+        lines.append(f"aldente: {doubts()}")
+    return "\n".join(lines) or None

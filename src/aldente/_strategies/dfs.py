@@ -17,6 +17,7 @@ import heapq
 from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
+from aldente._checked_pythons import is_checked
 from aldente._loops.simulated.choosing import Options
 from aldente._loops.simulated.loop import SimulatedLoop
 from aldente._strategies.accesses import AccessRecorder
@@ -83,7 +84,8 @@ class Dfs:
         self._branches: list[_Branch] = [_Branch(0, 0, _Tried(), 0, 0, None)]
         # What was left out, and needs to be tried if there is a doubt.
         self._left_out: list[_Branch] = []
-        self._is_reducing = skips_equivalent and switches is None
+        # Which steps are independent is told by what each Python's bytecode and asyncio do.
+        self._is_reducing = skips_equivalent and switches is None and is_checked()
         self._recorder = AccessRecorder()
         self._number = 0
         self._runs = 0

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         NotSimulated,
         OutsideSimulation,
         ReplayMismatch,
+        UnsupportedPython,
     )
     from aldente.errors._of_time import (
         EndlessTimeError,
@@ -70,6 +71,7 @@ __all__ = [
     "StuckShutdown",
     "StuckTasks",
     "SyncDouble",
+    "UnsupportedPython",
 ]
 
 
@@ -355,6 +357,7 @@ _LATER = {
     "RealTimeError": "_of_time",
     "ReplayMismatch": "_of_simulation",
     "SyncDouble": "_of_doubles",
+    "UnsupportedPython": "_of_simulation",
 }
 
 

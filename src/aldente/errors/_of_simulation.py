@@ -92,6 +92,32 @@ class ReplayMismatch(AldenteError):
         )
 
 
+class UnsupportedPython(AldenteError):
+    """Schedules can't be chosen on the running Python, on which that was never checked.
+
+    Args:
+        version: the version of Python.
+        what: what came out wrong, in words.
+
+    >>> UnsupportedPython((3, 99), "a run ended with AttributeError()").version
+    (3, 99)
+    """
+
+    def __init__(self, version: tuple[int, int], what: str) -> None:
+        self.version = version
+        self.what = what
+        super().__init__(version, what)
+
+    def __str__(self) -> str:
+        return (
+            f"aldente can't choose schedules on Python {self.version[0]}.{self.version[1]}: in a "
+            f"trial, {self.what}.\n"
+            "Exploring tests there would pass over the bugs that a schedule decides.\n"
+            "Mend: take a newer aldente, or a Python that this one was checked on. Tests that are "
+            "not explored, and virtual time, need none of this."
+        )
+
+
 class InvalidToken(AldenteError, ValueError):
     """A token does not stand for a schedule.
 

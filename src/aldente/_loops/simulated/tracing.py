@@ -95,8 +95,7 @@ class Tracer:
         if awaited is None or awaited.done():
             return True
         parts = _asyncio_compat.gathered_futures(awaited) or [awaited]
-        # Futures get their numbers when they are hashed first, which must not be here: what is
-        # traced would go another way.
+        # Only tasks, as a future may have the number of a task.
         return any(
             part.cancelled()
             or (isinstance(part, asyncio.Task) and hash(part) in self._cancelled_by)

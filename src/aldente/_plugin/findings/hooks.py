@@ -76,6 +76,14 @@ class FindingsHooks:
             self._summary = Summary(self._config)
         return self._summary
 
+    def pytest_report_header(self) -> str | None:
+        if self.never_awaited is None or self.never_awaited.knows_makers:
+            return None
+        return (
+            "aldente: the garbage collector of this Python does not tell which test has made a "
+            "coroutine: never-awaited fails the run, but no test"
+        )
+
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         self.bystanders = _threads_of_tools()
         receivers.append(self.collector.report)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from aldente import _asyncio_compat
+from aldente._checked_pythons import is_checked
 from aldente._guards import (
     background_error,
     blocking_call,
@@ -106,7 +107,8 @@ class LoopWatch:
         never_awaited = self._hooks.never_awaited
         if never_awaited is not None:
             yield busy_loop.Watch(never_awaited.pause, never_awaited.resume)
-        if self._is_on("deadlock"):
+        if self._is_on("deadlock") and is_checked():
+            # What else could wake a loop is told by its private attributes.
             yield deadlock.Watch(self._on_deadlock, self._hooks.bystanders)
         if self._is_on("slow-step"):
             self._slow_steps = slow_step.Watch(

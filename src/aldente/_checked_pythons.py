@@ -1,0 +1,204 @@
+"""What aldente relies on that no Python promises, and on which Pythons that was checked.
+
+This is the one table of it: each private name, with what uses it. A test looks at every row on
+every supported Python, and refuses a private name in the code that has no row. On a Python that is
+newer than the newest checked, what could say something false asks `is_checked` and is switched off,
+and `doubts` says so in one line.
+
+Opcodes have a table of their own, ``aldente._strategies.bytecode``, for each version. pytest's
+private names are those of ``aldente._plugin.pytest_compat``.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Literal, NamedTuple
+
+# To support a Python, see "A new Python" in CONTRIBUTING.md.
+NEWEST_CHECKED = (3, 15)
+
+# Tests put another one in its place.
+running: tuple[int, int] = sys.version_info[:2]
+
+Use = Literal["simulation", "diagnosis", "rules", "runner", "doubles"]
+
+
+class Reliance(NamedTuple):
+    """Something that aldente relies on.
+
+    Attributes:
+        name: its place, for example ``"asyncio.tasks._GatheringFuture"``. After a class with
+            ``()`` it is an attribute of an object of that class; after ``->`` a name inside of a
+            function.
+        use: what can't be had without it.
+        since: the first version that has it.
+        before: the first version that has it no more; None if none is known.
+    """
+
+    name: str
+    use: Use
+    since: tuple[int, int] = (3, 11)
+    before: tuple[int, int] | None = None
+
+    @property
+    def is_expected(self) -> bool:
+        """Whether the running Python has it."""
+        return self.since <= running and (self.before is None or running < self.before)
+
+
+def _rows(use: Use, names: str) -> tuple[Reliance, ...]:
+    return tuple(Reliance(name, use) for name in names.split())
+
+
+RELIANCES: tuple[Reliance, ...] = (
+    # How a loop takes its next step, and what makes a step of a task.
+    *_rows(
+        "simulation",
+        """
+        asyncio.Handle._run
+        asyncio.Handle._callback
+        asyncio.Handle._args
+        asyncio.Handle._context
+        asyncio.Handle._cancelled
+        asyncio.Handle._loop
+        asyncio.Handle._repr
+        asyncio.Handle._source_traceback
+        asyncio.TimerHandle._when
+        asyncio.TimerHandle._scheduled
+        asyncio.BaseEventLoop._run_once
+        asyncio.BaseEventLoop._timer_handle_cancelled
+        asyncio.BaseEventLoop._check_thread
+        asyncio.BaseEventLoop._check_default_executor
+        asyncio.BaseEventLoop()._thread_id
+        asyncio.BaseEventLoop()._executor_shutdown_called
+        asyncio.BaseEventLoop()._default_executor
+        asyncio.BaseEventLoop()._clock_resolution
+        asyncio.futures._set_result_unless_cancelled
+        asyncio.tasks._PyTask
+        asyncio.tasks._PyTask._Task__step
+        asyncio.tasks._PyTask._Task__wakeup
+        asyncio.tasks._GatheringFuture
+        asyncio.tasks._unregister_task
+        asyncio.tasks._register_task
+        asyncio.Task()._log_destroy_pending
+        asyncio.Task()._source_traceback
+        asyncio.base_events._run_until_complete_cb
+        asyncio.gather->_done_callback
+        asyncio.TaskGroup._on_task_done
+        asyncio.TaskGroup()._tasks
+        asyncio.Timeout._on_timeout
+        asyncio.Future()._exception
+        sys._getframe
+        random._urandom
+        concurrent.futures.ThreadPoolExecutor()._max_workers
+        concurrent.futures.ThreadPoolExecutor()._shutdown
+        threading._active
+        """,
+    ),
+    # Who waits for whom.
+    *_rows(
+        "diagnosis",
+        """
+        asyncio.Task()._fut_waiter
+        asyncio.Task()._must_cancel
+        asyncio.Future()._callbacks
+        asyncio.tasks._GatheringFuture()._children
+        asyncio.Condition()._lock
+        asyncio.Queue()._unfinished_tasks
+        asyncio.shield->_outer_done_callback
+        asyncio.futures._chain_future
+        asyncio.futures._chain_future->_call_check_cancel
+        asyncio.timeouts.Timeout()._task
+        """,
+    ),
+    Reliance("asyncio.tasks._AsCompletedIterator()._todo", "diagnosis", since=(3, 13)),
+    Reliance("asyncio.as_completed->_on_completion", "diagnosis", before=(3, 13)),
+    # What the rules look at.
+    *_rows(
+        "rules",
+        """
+        asyncio.Task()._log_traceback
+        asyncio.BaseEventLoop._asyncgen_firstiter_hook
+        asyncio.BaseEventLoop._check_running
+        asyncio.BaseEventLoop()._asyncgens
+        asyncio.SelectorEventLoop()._selector
+        asyncio.SelectorEventLoop()._transports
+        asyncio.SelectorEventLoop()._signal_handlers
+        asyncio.selector_events._SelectorTransport()._loop
+        asyncio.selector_events._SelectorTransport()._server
+        sys._current_frames
+        multiprocessing.forkserver._forkserver
+        multiprocessing.forkserver._forkserver._forkserver_pid
+        multiprocessing.resource_tracker._resource_tracker
+        multiprocessing.resource_tracker._resource_tracker._pid
+        warnings._showwarnmsg_impl
+        warnings._warn_unawaited_coroutine
+        """,
+    ),
+    Reliance("asyncio.tasks._log_on_exception", "rules", since=(3, 14)),
+    Reliance("asyncio.tasks._all_tasks", "rules", before=(3, 12)),
+    Reliance("asyncio.tasks._scheduled_tasks", "rules", since=(3, 12)),
+    Reliance("asyncio.tasks._eager_tasks", "rules", since=(3, 12)),
+    # How tests are run.
+    *_rows(
+        "runner",
+        """
+        asyncio._get_running_loop
+        asyncio._set_running_loop
+        asyncio.BaseEventLoop()._ready
+        asyncio.BaseEventLoop()._scheduled
+        asyncio.events._event_loop_policy
+        asyncio.DefaultEventLoopPolicy()._local
+        """,
+    ),
+)
+
+# What is switched off where nothing was checked, in words for the user.
+_SWITCHED_OFF = (
+    "no schedule is skipped as equivalent or called the last one, no loop is used for two tests, "
+    "no deadlock is looked for on loops of real time"
+)
+
+
+def private(owner: object, name: str) -> Any:
+    """A private name that is needed to import a module of aldente's; None where Python lacks it.
+
+    What then does without it is found out by trying: see `aldente._explore.self_check`.
+    """
+    return getattr(owner, name, None)
+
+
+def is_checked() -> bool:
+    """Whether aldente was checked on the running Python.
+
+    >>> is_checked() == (sys.version_info[:2] <= NEWEST_CHECKED)
+    True
+    """
+    return running <= NEWEST_CHECKED
+
+
+def doubts() -> str:
+    """What is switched off because the running Python was not checked; empty if nothing is."""
+    if is_checked():
+        return ""
+    newest = ".".join(map(str, NEWEST_CHECKED))
+    return (
+        f"{_version(running)} is newer than {newest}, the newest on which this aldente was "
+        f"checked: {_SWITCHED_OFF}."
+    )
+
+
+def unproved() -> str:
+    """Why a search proves nothing on a Python that was not checked, as a sentence.
+
+    >>> unproved().endswith("whether there are other schedules.")
+    True
+    """
+    return (
+        f"aldente was not checked on {_version(running)}, so it is not known whether there are "
+        "other schedules."
+    )
+
+
+def _version(version: tuple[int, int]) -> str:
+    return f"Python {version[0]}.{version[1]}"
