@@ -176,6 +176,90 @@ runner.close()
     run_in_a_process(code)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells of its threads")
+def test_it_has_ended_for_the_system_too() -> None:
+    """When it has stopped, the system counts as many threads as before, every time."""
+    number = len(os.listdir("/proc/self/task"))
+    watchdog = Watchdog([])
+    for _ in range(200):
+        watchdog.start()
+        watchdog.stop()
+        assert len(os.listdir("/proc/self/task")) == number
+
+
+# CPython 3.13.0 to 3.13.9 and 3.14.0 count threads that are started again after the fork.
+COUNTS_TOO_LATE = (3, 13) <= sys.version_info < (3, 13, 10) or sys.version_info[:3] == (3, 14, 0)
+
+FORKS = """
+import contextvars, os, warnings
+from aldente._guards.watchdog import Watchdog
+from aldente._loops.runner import LoopRunner
+from tests.unit.test_watchdog import COUNTS_TOO_LATE, Recorder
+
+recorder = Recorder()
+runner = LoopRunner()
+
+def fork():
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    os.waitpid(child, 0)
+
+async def run(then):
+    recorder.has_looked.clear()
+    assert recorder.has_looked.wait(30)
+    then()
+
+def start(then):
+    runner.run(run(then), context=contextvars.copy_context(), name="run")
+
+# Not as errors, which Python keeps to itself before 3.15.
+with warnings.catch_warnings(record=True) as found, Watchdog([recorder]).installed():
+    warnings.simplefilter("always")
+    for _ in range(20):
+        {forks}
+runner.close()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_forks_between_runs() -> None:
+    """Python warns of no other thread when the process forks after a run that was looked at."""
+    run_in_a_process(FORKS.format(forks="start(lambda: None); fork()") + "assert found == []")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.skipif(COUNTS_TOO_LATE, reason="this Python counts what is started after the fork")
+def test_forks_in_runs() -> None:
+    """Python warns of no other thread when the process forks in a run that was looked at."""
+    run_in_a_process(FORKS.format(forks="start(fork)") + "assert found == []")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_signal_handler_that_forks_while_it_stops() -> None:
+    """A fork that interrupts the beginning of another one does not wait for it, for ever."""
+    code = """
+import os, signal
+from aldente._guards.watchdog import Watchdog
+from tests.unit.test_watchdog import Recorder
+
+def fork(*arguments):
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    os.waitpid(child, 0)
+
+signal.signal(signal.SIGALRM, fork)
+watchdog = Watchdog([Recorder()])
+with watchdog.installed():
+    for _ in range(50):
+        signal.setitimer(signal.ITIMER_REAL, 0.0005)
+        with watchdog._changing:
+            signal.pause()
+"""
+    run_in_a_process(code)
+
+
 class MadeUpAlarm:
     """An alarm that rings when the test says so, and notes what it is asked for."""
 
@@ -309,6 +393,24 @@ def test_nobody_hears_that_it_stops(alarm: MadeUpAlarm, monkeypatch: pytest.Monk
     watchdog.start()
     watchdog.stop()
     alarm.is_deaf = False
+    alarm.stop()
+    wait_for_number_of_threads(number)
+
+
+def test_an_alarm_that_is_lost_unnoticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that does not hear that it is to end is waited for only so long."""
+    alarm = MadeUpAlarm()
+    number = number_of_threads()
+    with monkeypatch.context() as patch:
+        patch.setattr("aldente._guards.watchdog.make_alarm", lambda: alarm)
+        patch.setattr("aldente._guards.watchdog.END_LIMIT", 0.01)
+        patch.setattr(alarm, "stop", lambda: True)
+        watchdog = Watchdog([])
+        watchdog.start()
+        stopping = threading.Thread(target=watchdog.stop, daemon=True)
+        stopping.start()
+        stopping.join(60)
+        assert not stopping.is_alive()
     alarm.stop()
     wait_for_number_of_threads(number)
 

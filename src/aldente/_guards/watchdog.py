@@ -24,6 +24,10 @@ from aldente._guards.alarms import Alarm, make_alarm
 from aldente._loops import running
 from aldente._loops.runner import LoopRunner
 
+# How long the end of the thread is waited for, in seconds. It ends at once, unless its alarm was
+# lost unnoticed: others have closed it, and its number was given to another timer.
+END_LIMIT = 10.0
+
 
 class Look(NamedTuple):
     """What is seen of a running loop at one moment.
@@ -64,9 +68,11 @@ class Watchdog:
         self._watchers = list(watchers)
         self._is_looked_at = is_looked_at
         self._alarm: Alarm | None = None
-        self._ended = _thread.allocate_lock()
-        # Held while the thread is started or stopped: several threads may fork at once.
-        self._changing = _thread.allocate_lock()
+        self._thread: _python_compat.HiddenThread | None = None
+        self._is_to_start = False
+        # Held while the thread is started or stopped: several threads may fork at once, and so may
+        # a signal handler that interrupts one of them.
+        self._changing = _thread.RLock()
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[None]:
@@ -85,30 +91,46 @@ class Watchdog:
     def start(self) -> None:
         """Start the thread, unless it is running."""
         with self._changing:
+            self._is_to_start = False
             if self._alarm is not None:
                 return
-            alarm, ended = make_alarm(), _thread.allocate_lock()
-            ended.acquire()
+            alarm = make_alarm()
             # There may be a run already: that of a test which has forked.
             alarm.repeat()
-            self._alarm, self._ended = alarm, ended
-            _thread.start_new_thread(self._watch, (alarm, ended))
+            self._alarm = alarm
+            self._thread = _python_compat.HiddenThread(functools.partial(self._watch, alarm))
 
     def stop(self) -> None:
         """End the thread, and wait for its end."""
         with self._changing:
             alarm, self._alarm = self._alarm, None
+            thread, self._thread = self._thread, None
             # Otherwise it may sleep for ever, and nobody minds.
-            if alarm is not None and alarm.stop():
-                self._ended.acquire()
+            if alarm is not None and thread is not None and alarm.stop():
+                thread.join(END_LIMIT)
+
+    def start_when_needed(self) -> None:
+        """Start the thread now if there is a run, or else with the next one.
+
+        CPython 3.13.0 to 3.13.9 and 3.14.0 count the threads of a process that forks after those
+        that were stopped for it have been started again, and warn then. So a test without a loop
+        may fork in silence there too.
+        """
+        # First of all, as another thread may begin a run just now.
+        self._is_to_start = True
+        if running.number():
+            self.start()
 
     def forget(self) -> None:
         """Know that the thread is gone, as it is in a forked child."""
-        self._alarm = None
-        self._changing = _thread.allocate_lock()
+        self._alarm = self._thread = None
+        self._is_to_start = False
+        self._changing = _thread.RLock()
 
     def _expect(self, run: LoopRunner) -> None:
         """A run begins: take a look when it has gone on for a moment."""
+        if self._is_to_start:
+            self.start()
         alarm = self._alarm
         # Whether it is one to be looked at is asked when the alarm rings, as it seldom does. While
         # there is another run, looks must not be put off.
@@ -121,7 +143,7 @@ class Watchdog:
             self._alarm = None
             self.start()
 
-    def _watch(self, alarm: Alarm, ended: _thread.LockType) -> None:
+    def _watch(self, alarm: Alarm) -> None:
         try:
             while True:
                 alarm.wait()
@@ -133,7 +155,6 @@ class Watchdog:
                     alarm.repeat()
         finally:
             alarm.close()
-            ended.release()
 
     def _look(self, runs: Sequence[tuple[asyncio.AbstractEventLoop, LoopRunner]]) -> None:
         frames = _python_compat.frames_of_threads()
@@ -167,7 +188,7 @@ def _register_fork_hooks() -> None:
     _fork_hooks.append(True)
     os.register_at_fork(
         before=functools.partial(_for_each, Watchdog.stop),
-        after_in_parent=functools.partial(_for_each, Watchdog.start),
+        after_in_parent=functools.partial(_for_each, Watchdog.start_when_needed),
         after_in_child=functools.partial(_for_each, Watchdog.forget),
     )
 

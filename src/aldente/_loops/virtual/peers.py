@@ -20,6 +20,8 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
+from aldente._loops.virtual import children
+
 
 class Peer(enum.Enum):
     """Who is at the other end of a descriptor."""
@@ -89,7 +91,7 @@ class Peers:
         """
         if Peer.LISTENING not in self._watched.values():
             return False
-        return _has_children() or bool(selector.select(patience))
+        return children.may_act() or bool(selector.select(patience))
 
     def _classify(self) -> None:
         own = None
@@ -234,13 +236,3 @@ def _peer_by_address(descriptor: int, own: _Connections) -> Peer:
         if opened.type == socket.SOCK_DGRAM:
             return Peer.THIS_PROCESS if is_to_here and peer[1] in own.unconnected else Peer.OTHER
         return Peer.NOT_ACCEPTED if is_to_here and peer[1] in own.listening else Peer.OTHER
-
-
-def _has_children() -> bool:
-    if not hasattr(os, "waitid"):
-        return False
-    try:
-        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:
-        return False
-    return True

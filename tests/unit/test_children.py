@@ -1,0 +1,128 @@
+"""Which processes that a program has started keep its virtual-time loop waiting, and which do not."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from aldente._loops.virtual import children
+
+needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells of children")
+
+# Two ends of a connection that wait for each other, beside a socket that listens.
+DEADLOCK = """
+import asyncio, multiprocessing, os, sys, warnings
+from aldente._loops.virtual import children
+from aldente._loops.virtual.loop import VirtualTimeLoop
+from aldente.errors import DeadlockError
+
+async def wait_for_each_other():
+    async def serve(reader, writer):
+        try:
+            await reader.read()
+        finally:
+            writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        try:
+            await reader.read()
+        finally:
+            writer.close()
+
+def run():
+    try:
+        with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+            runner.run(wait_for_each_other())
+    except DeadlockError:
+        print("deadlock")
+"""
+
+
+def output_of(code: str) -> str:
+    """What a program prints that ends well."""
+    return subprocess.run(
+        [sys.executable, "-c", DEADLOCK + code],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    ).stdout
+
+
+@needs_linux
+def test_a_child_that_has_ended() -> None:
+    """A deadlock is told beside a child that has ended, though nobody has waited for it."""
+    code = """
+child = os.fork()
+if child == 0:
+    os._exit(0)
+os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+run()
+"""
+    assert output_of(code) == "deadlock\n"
+
+
+HELPERS = """
+from concurrent.futures import ProcessPoolExecutor
+
+if __name__ == "__main__":
+    context = multiprocessing.get_context("forkserver")
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        assert pool.submit(abs, -1).result() == 1
+"""
+
+
+@needs_linux
+def test_helpers_of_multiprocessing() -> None:
+    """A deadlock is told beside the processes that multiprocessing leaves for the next ones."""
+    code = f"""{HELPERS}
+    assert multiprocessing.active_children() == []
+    run()
+"""
+    assert output_of(code) == "deadlock\n"
+
+
+@needs_linux
+def test_a_child_of_a_helper() -> None:
+    """A process that multiprocessing's helper has started may act, as one of this process's own."""
+    code = f"""{HELPERS}
+    print(children.may_act())
+    ending = context.Event()
+    child = context.Process(target=ending.wait, args=(60,))
+    child.start()
+    print(children.may_act())
+    ending.set()
+    child.join()
+    print(children.may_act())
+"""
+    assert output_of(code).split() == ["False", "True", "False"]
+
+
+@needs_linux
+def test_a_child_that_lives() -> None:
+    """A child may act until it has ended."""
+    code = """
+import subprocess
+print(children.may_act())
+with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+    print(children.may_act())
+print(children.may_act())
+"""
+    assert output_of(code).split() == ["False", "True", "False"]
+
+
+@pytest.mark.skipif(not hasattr(os, "waitid"), reason="children can't be asked for")
+def test_a_system_that_does_not_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it isn't told which children there are, any child may act."""
+
+    def refuse(path: str) -> list[str]:
+        raise FileNotFoundError(path)
+
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        monkeypatch.setattr(os, "listdir", refuse)
+        assert children.may_act()
+        child.communicate()
