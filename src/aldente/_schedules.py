@@ -26,6 +26,7 @@ class Schedule:
         seed: what the randomness of the program began with.
         digest: a sum over all counts of the run, by which other options are noticed; None when it
             is not known.
+        python: the version of Python that the run was made on; None when it is not known.
     """
 
     choices: tuple[int, ...]
@@ -34,6 +35,7 @@ class Schedule:
     slack: float = 1.0
     seed: int = 0
     digest: int | None = None
+    python: tuple[int, int] | None = None
 
 
 class Choice(NamedTuple):

@@ -13,6 +13,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -158,6 +159,25 @@ def test_a_replay_that_can_not_be_exact_says_so() -> None:
         aldente.replay(in_one_order, encode(Schedule((5,))))
     with pytest.raises(aldente.ReplayMismatch, match="other options at one of the choices before"):
         aldente.replay(in_one_order, encode(Schedule((1,), (3, 5))))
+
+
+def test_a_token_of_another_python_that_can_not_be_exact_says_so() -> None:
+    """Where asyncio takes other steps, the cause names both Pythons; else the token replays."""
+    token = encode(Schedule((1,), (3, 5), python=(3, 99)))
+    here = ".".join(map(str, sys.version_info[:2]))
+    with pytest.raises(aldente.ReplayMismatch) as caught:
+        aldente.replay(in_one_order, token)
+    assert caught.value.cause == (
+        f"the schedule was recorded on Python 3.99 and this is Python {here}, where asyncio takes other steps in this "
+        "program; run it again on Python 3.99, or search anew on this one"
+    )
+    failure = aldente.search(in_one_order).failure
+    assert failure is not None
+    assert failure.schedule.python == sys.version_info[:2]
+    other = encode(replace(failure.schedule, python=(3, 99)))
+    with pytest.raises(AssertionError) as raised:
+        aldente.replay(in_one_order, other)
+    assert not hasattr(raised.value, "__notes__")
 
 
 def test_a_schedule_tells_the_first_difference_exactly() -> None:

@@ -24,6 +24,7 @@ schedules = st.builds(
     slack=st.sampled_from([1.0, 0.0, 0.25, 7.5]),
     seed=st.integers(0, 2**64 - 1),
     digest=st.none() | st.integers(0, 0xFFFF),
+    python=st.none() | st.tuples(st.integers(0, 9), st.integers(0, 999)),
 )
 
 
@@ -41,7 +42,7 @@ def test_a_token_stands_for_its_schedule(schedule: Schedule) -> None:
     found = decode(encode(schedule))
     assert found.choices == trimmed(schedule.choices)
     assert (found.order, found.slack, found.seed) == (schedule.order, schedule.slack, schedule.seed)
-    assert found.digest == schedule.digest
+    assert (found.digest, found.python) == (schedule.digest, schedule.python)
 
 
 def test_a_minimal_failure_is_short() -> None:

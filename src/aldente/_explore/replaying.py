@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from aldente import _checked_pythons
 from aldente._explore import tokens
 from aldente._explore.entropy import likely_cause
 from aldente._explore.programs import Program
@@ -31,13 +32,25 @@ def run_again(program: Program, schedule: Schedule) -> tuple[Run, ReplayMismatch
     error = run.error
     mismatch = error if isinstance(error, ReplayMismatch) else _mismatch(schedule, chooser, run)
     if mismatch is not None:
-        cause = likely_cause(program, run.schedule(program.rules))
+        cause = likely_cause(program, run.schedule(program.rules)) or _other_python(schedule)
         if cause:
             facts = mismatch.choice, mismatch.recorded, mismatch.met
             mismatch = ReplayMismatch(*facts, cause)
     if error is not None and mismatch is not None and error is not mismatch:
         error.add_note(f"The replay was not exact. {mismatch}")
     return run, mismatch
+
+
+def _other_python(schedule: Schedule) -> str:
+    """That a schedule was recorded on another Python than this, as a cause; empty if it was not."""
+    made, here = schedule.python, _checked_pythons.running
+    if made is None or made == here:
+        return ""
+    return (
+        f"the schedule was recorded on Python {made[0]}.{made[1]} and this is Python "
+        f"{here[0]}.{here[1]}, where asyncio takes other steps in this program; run it again on "
+        f"Python {made[0]}.{made[1]}, or search anew on this one"
+    )
 
 
 def _mismatch(schedule: Schedule, chooser: Replay, run: Run) -> ReplayMismatch | None:

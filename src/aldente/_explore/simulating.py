@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from aldente import _asyncio_compat
+from aldente import _asyncio_compat, _checked_pythons
 from aldente._diagnosis import await_graph
 from aldente._diagnosis import deadlock as diagnosis
 from aldente._diagnosis.stuck import stuck_tasks
@@ -111,7 +111,12 @@ class Run(NamedTuple):
     def schedule(self, rules: Rules) -> Schedule:
         """The schedule of the run."""
         return Schedule(
-            tuple(self.choices), tuple(self.counts), rules.order, rules.slack, rules.seed
+            tuple(self.choices),
+            tuple(self.counts),
+            rules.order,
+            rules.slack,
+            rules.seed,
+            python=_checked_pythons.running,
         )
 
 

@@ -1,7 +1,7 @@
 """Tokens: schedules in a printable form.
 
-A token is the version and, in URL-safe base 64 without padding: flags; slack, seed and digest where
-they are there; each choice that is not 0, with how many choices were 0 before it; a checksum of all
+A token is the version and, in URL-safe base 64 without padding: flags; slack, seed, digest
+and the version of Python where they are there; each choice that is not 0, with how many choices were 0 before it; a checksum of all
 that. Nothing in it depends on the machine, and reading it only ever computes numbers.
 """
 
@@ -18,8 +18,8 @@ from aldente._schedules import Schedule
 from aldente.errors import InvalidToken
 
 _VERSION = "1"
-_IS_IO, _HAS_SLACK, _HAS_SEED, _HAS_DIGEST = 1, 2, 4, 8
-_FLAGS = _IS_IO | _HAS_SLACK | _HAS_SEED | _HAS_DIGEST
+_IS_IO, _HAS_SLACK, _HAS_SEED, _HAS_DIGEST, _HAS_PYTHON = 1, 2, 4, 8, 16
+_FLAGS = _IS_IO | _HAS_SLACK | _HAS_SEED | _HAS_DIGEST | _HAS_PYTHON
 
 # No run has more choices, so that a token can't ask for all memory.
 _MOST_CHOICES = 50_000_000
@@ -52,6 +52,9 @@ def encode(schedule: Schedule) -> str:
     if digest is not None:
         flags |= _HAS_DIGEST
         parts.append(struct.pack(">H", digest))
+    if schedule.python is not None:
+        flags |= _HAS_PYTHON
+        parts += map(_number, schedule.python)
     zeros = 0
     for choice in schedule.choices:
         if choice == 0:
@@ -84,13 +87,15 @@ def decode(token: str) -> Schedule:
         slack = struct.unpack(">d", _take(rest, 8))[0] if flags & _HAS_SLACK else 1.0
         seed = _read_number(rest) if flags & _HAS_SEED else 0
         digest = struct.unpack(">H", _take(rest, 2))[0] if flags & _HAS_DIGEST else None
+        has_python = flags & _HAS_PYTHON
+        python = (_read_number(rest), _read_number(rest)) if has_python else None
         choices = _read_choices(rest)
     except (StopIteration, OverflowError):
         raise InvalidToken(token, "It ends in the middle, or its numbers are too great.") from None
     if not (math.isfinite(slack) and slack >= 0):
         raise InvalidToken(token, "Its slack is no number of at least 0.")
     order = "io" if flags & _IS_IO else "any"
-    return Schedule(choices, (), order, slack, seed, digest)  # type: ignore[arg-type]
+    return Schedule(choices, (), order, slack, seed, digest, python)  # type: ignore[arg-type]
 
 
 def _payload_of(token: object) -> bytes:
