@@ -27,12 +27,10 @@ COVERAGE := build/coverage
 # wheel for all that test it.
 IN_PARALLEL := -n $(JOBS) --dist loadfile
 
-# What the other Pythons need to show: no documentation, and not all tests.
-ON_OTHERS := tests
-NEWEST_ONLY := tests/packaging tests/plugin/coexistence tests/conformance/test_interpreters_own.py \
-    tests/conformance/test_interpreters_own_simulated.py
+# What the Pythons between the oldest and the newest need to show.
+ON_MIDDLE := tests/unit tests/plugin
 # What both the newest and the oldest show.
-NOT_MIDDLE := tests/plugin tests/known_bugs tests/conformance
+NOT_MIDDLE := tests/plugin/coexistence
 
 # Looking for Pythons takes a second, which help and clean need not wait for.
 ifneq ($(filter-out help clean,$(or $(MAKECMDGOALS),help)),)
@@ -50,7 +48,8 @@ ifeq ($(VERSIONS),)
 $(error No Python to work with)
 endif
 NEWEST := $(lastword $(VERSIONS))
-MIDDLE := $(filter-out $(NEWEST) $(firstword $(VERSIONS)),$(VERSIONS))
+OLDEST := $(firstword $(VERSIONS))
+MIDDLE := $(filter-out $(NEWEST) $(OLDEST),$(VERSIONS))
 endif
 
 # The interpreter of a version, and the one inside its environment.
@@ -70,11 +69,10 @@ demo: .venv/demo/.installed
 	cd $(EXAMPLE) && ../../.venv/demo/bin/python -m pytest -v
 	.venv/demo/bin/python tools/run_demo.py
 
-##   make test          lint; run all tests on the newest and the oldest Python found, the unit tests on those between,
-##                      and the example's on all; documentation, packaging, the interpreter's own tests and those
-##                      beside other plugins on the newest only ("make compat" runs the latter two on all)
+##   make test          lint; run all tests on the newest and the oldest Python found, the unit and plugin tests on those
+##                      between, and the example's on all; replay the tokens that each makes on all others
 .PHONY: test
-test: environments lint $(VERSIONS:%=test-%) $(VERSIONS:%=example-%)
+test: environments lint $(VERSIONS:%=test-%) $(VERSIONS:%=example-%) tokens
 	@echo "Tested on Python $(VERSIONS).$(if $(MISSING), No Python $(MISSING) was found here.)"
 
 .PHONY: environments
@@ -85,14 +83,18 @@ environments:
 .PHONY: $(VERSIONS:%=test-%)
 $(VERSIONS:%=test-%): test-%: .venv/%/.installed
 	$(call python,$*) -m pytest $(IN_PARALLEL) \
-	    $(if $(filter $(NEWEST),$*),,$(ON_OTHERS) $(NEWEST_ONLY:%=--ignore=%)) \
-	    $(if $(filter $(MIDDLE),$*),$(NOT_MIDDLE:%=--ignore=%))
+	    $(if $(filter $(MIDDLE),$*),$(ON_MIDDLE) $(NOT_MIDDLE:%=--ignore=%))
 
 ##   make example-3.12  run the worked example's tests on one Python
 .PHONY: $(VERSIONS:%=example-%)
 $(VERSIONS:%=example-%): example-%: .venv/%/.installed
 	cd $(EXAMPLE) && ../../$(call python,$*) -m pytest -q \
-	    $(if $(filter $(NEWEST),$*),,--ignore=tests/test_planted_races.py)
+	    $(if $(filter $(MIDDLE),$*),--ignore=tests/test_planted_races.py)
+
+##   make tokens        replay the tokens that each Python found makes on all others
+.PHONY: tokens
+tokens: environments
+	$(STARTER) tests/compat/tokens.py $(foreach version,$(VERSIONS),$(call python,$(version)))
 
 ##   make coverage      run all tests on the newest Python, and report what they cover; takes twice as long
 .PHONY: coverage
