@@ -17,6 +17,8 @@
 ``running``
     Everything that imports asyncio, hence imported with the first async test or fixture: the
     runners of a session, async tests and async fixtures made synchronous.
+``first_loop``
+    Has the rules look at the loops of sync tests, from the first one on.
 ``findings``
     What the rules have found: collected while tests run, charged to them, and shown.
 ``fixture_places``

@@ -12,7 +12,8 @@ from aldente._plugin.exploring import explored
 from aldente._plugin.findings.hooks import hooks_of
 from aldente._plugin.options import settings_of
 
-_ASYNC_CALLS = "aldente-async-calls"
+# The plugin that runs async tests, registered where there are any.
+ASYNC_CALLS = "aldente-async-calls"
 
 
 def prepare(tests: Sequence[pytest.Item], config: pytest.Config) -> None:
@@ -49,10 +50,10 @@ def prepare(tests: Sequence[pytest.Item], config: pytest.Config) -> None:
             looptime.request_runner_first(test)
     hooks_of(config).watch_also(tests)
     time_checks.register_if_needed(config)
-    if has_async_tests and not config.pluginmanager.has_plugin(_ASYNC_CALLS):
+    if has_async_tests and not config.pluginmanager.has_plugin(ASYNC_CALLS):
         from aldente._plugin import async_calls
         from aldente._plugin.running.watching import watch_of
 
-        config.pluginmanager.register(async_calls, _ASYNC_CALLS)
+        config.pluginmanager.register(async_calls, ASYNC_CALLS)
         # Now, as a wrong setting ends the run.
         watch_of(config)
