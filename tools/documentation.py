@@ -11,6 +11,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+# What Python 3.13 and older say; the documentation has the words of the newest.
+_NOT_AWAITABLE = re.compile(r"object (\w+) can't be used in 'await' expression")
+
 # The title of a section, which pytest centres between characters of one kind.
 _TITLE = re.compile(r"([=_-])\1{2,} (?P<title>.+) \1{2,}")
 
@@ -69,7 +72,8 @@ def _run_pytest(folder: str, options: list[str]) -> list[str]:
         text=True,
         check=False,
     )
-    lines = [line.rstrip() for line in result.stdout.splitlines() if line.strip()]
+    printed = _NOT_AWAITABLE.sub(r"'\1' object can't be awaited", result.stdout)
+    lines = [line.rstrip() for line in printed.splitlines() if line.strip()]
     return [_TITLE.sub(r"\1\1\1 \g<title> \1\1\1", line) for line in lines]
 
 

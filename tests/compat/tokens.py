@@ -50,7 +50,7 @@ async def waited_for() -> None:
 async def as_completed() -> None:
     """What as_completed gives first."""
 
-    async def work(number: int) -> int:
+    async def work(number: float) -> float:
         await asyncio.sleep(number)
         return number
 
