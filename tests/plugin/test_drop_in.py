@@ -8,7 +8,7 @@ import pytest
 
 from tests.plugin.conftest import RunProject
 
-NEEDS_POLICIES = pytest.mark.skipif(sys.version_info >= (3, 14), reason="policies are deprecated")
+NEEDS_POLICIES = pytest.mark.skipif(sys.version_info >= (3, 16), reason="there are no policies")
 
 
 def test_the_names_can_be_imported(run_project: RunProject) -> None:
@@ -282,12 +282,12 @@ def test_a_sync_fixture_of_pytest_asyncio_finds_a_loop(run_project: RunProject) 
 
         @pytest_asyncio.fixture
         def plain():
-            return asyncio.get_event_loop_policy().get_event_loop()
+            return asyncio.get_event_loop()
 
         @pytest_asyncio.fixture
         def generator():
-            yield asyncio.get_event_loop_policy().get_event_loop()
-            loops.append(asyncio.get_event_loop_policy().get_event_loop())
+            yield asyncio.get_event_loop()
+            loops.append(asyncio.get_event_loop())
 
         async def test_async(plain, generator):
             assert plain is generator is asyncio.get_running_loop()
@@ -382,7 +382,7 @@ def test_no_loop_is_current_after_a_test(run_project: RunProject) -> None:
 
         def test_none_is_set():
             with pytest.raises(RuntimeError, match="no current event loop"):
-                asyncio.get_event_loop_policy().get_event_loop()
+                asyncio.get_event_loop()
         """,
         subprocess=True,
     ).assert_outcomes(passed=2)
@@ -396,7 +396,7 @@ def test_a_wide_loop_is_current_for_sync_fixtures(run_project: RunProject) -> No
         import pytest
 
         def current():
-            return asyncio.get_event_loop_policy().get_event_loop()
+            return asyncio.get_event_loop()
 
         @pytest.fixture(scope="session", autouse=True)
         async def database():

@@ -180,7 +180,7 @@ def test_a_task_that_refuses_to_end_is_given_up_by_name(
 
 
 def test_no_residue_is_left_for_the_next_test(run_project: RunProject) -> None:
-    """No current loop, running loop, policy, signal handler or open descriptor stays behind."""
+    """No current loop, running loop, signal handler or open descriptor stays behind."""
     result = run_project(
         test_it="""
         import asyncio
@@ -193,13 +193,11 @@ def test_no_residue_is_left_for_the_next_test(run_project: RunProject) -> None:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 try:
-                    current = asyncio.get_event_loop_policy().get_event_loop()
+                    current = asyncio.get_event_loop()
                 except RuntimeError:
                     current = None
-                policy = asyncio.get_event_loop_policy()
             return (
                 current,
-                policy,
                 asyncio._get_running_loop(),
                 signal.getsignal(signal.SIGINT),
                 signal.getsignal(signal.SIGTERM),
@@ -220,7 +218,7 @@ def test_no_residue_is_left_for_the_next_test(run_project: RunProject) -> None:
             await asyncio.to_thread(lambda: None)
 
         def test_sync():
-            current, policy, running, interrupt, terminate = residue()
+            current, running, interrupt, terminate = residue()
             assert current is None and running is None
             assert interrupt is signal.default_int_handler
             assert terminate is signal.SIG_DFL
