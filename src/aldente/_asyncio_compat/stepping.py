@@ -8,7 +8,6 @@ are recognised by what they are. Checked on CPython 3.11, 3.12 and 3.13.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import contextvars
 import inspect
 import sys
@@ -343,21 +342,24 @@ class NumberedGathering(_GATHERING):  # type: ignore[misc]
 NumberedGathering.__name__ = NumberedGathering.__qualname__ = "_GatheringFuture"
 
 
-@contextlib.contextmanager
-def sets_in_order() -> Iterator[None]:
+class SetsInOrder:
     """While entered, no set that asyncio goes through has the order of addresses.
 
     ``asyncio.as_completed`` begins its coroutines in the order they were given: it goes through a
     set of them, which it makes by the name ``set``. That is another function in its module
     meanwhile; sets of futures, which ``asyncio.wait`` makes by the same name, stay sets. And
     ``asyncio.gather`` makes futures that hash by number. Checked on CPython 3.11 to 3.15.
+
+    A class, because a generator takes longer to enter and every run does.
     """
-    module: Any = asyncio.tasks
-    module.set = _set_in_order
-    module._GatheringFuture = NumberedGathering
-    try:
-        yield
-    finally:
+
+    def __enter__(self) -> None:
+        module: Any = asyncio.tasks
+        module.set = _set_in_order
+        module._GatheringFuture = NumberedGathering
+
+    def __exit__(self, *exception: object) -> None:
+        module: Any = asyncio.tasks
         module._GatheringFuture = _GATHERING
         vars(module).pop("set", None)
 

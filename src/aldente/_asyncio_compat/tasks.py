@@ -8,7 +8,7 @@ import functools
 import inspect
 import sys
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 
@@ -189,15 +189,43 @@ def pending_tasks(loop: asyncio.AbstractEventLoop) -> set[asyncio.Task[Any]]:
     return {task for task in _living_tasks() if task.get_loop() is loop and not task.done()}
 
 
-# From Python 3.14 on asyncio shows only tasks that are not done, so that those that have failed are
-# noted here when they are made. A set adds and discards in one step, whatever other threads do.
-_RECORDED: set[weakref.ref[asyncio.Task[Any]]] = set()
+# From Python 3.14 on asyncio shows only tasks that are not done, so that those that may have failed
+# are recorded when they are made.
 IS_RECORDING_TASKS = not _TASK_SETS
 
 
-def record_task(task: asyncio.Task[Any]) -> None:
-    """Have a task be among those of `tasks_with_unseen_exceptions` while it is alive."""
-    _RECORDED.add(weakref.ref(task, _RECORDED.discard))
+class TaskRecord:
+    """The tasks that were made, as far as they are alive."""
+
+    __slots__ = ("_limit", "_references")
+
+    def __init__(self) -> None:
+        self._references: list[weakref.ref[Any]] = []
+        self._limit = _FIRST_LIMIT
+
+    def add(self, task: Any) -> None:
+        """Have a task be among those of `tasks_with_unseen_exceptions` while it is alive."""
+        self._references.append(weakref.ref(task))
+        if len(self._references) > self._limit:
+            self._forget_freed()
+
+    def _forget_freed(self) -> None:
+        # Another thread may add one meanwhile, which is behind these.
+        count = len(self._references)
+        self._references[:count] = [each for each in self._references[:count] if each() is not None]
+        self._limit = max(_FIRST_LIMIT, 2 * len(self._references))
+
+    def living(self) -> list[asyncio.Task[Any]]:
+        """Those that are alive; what a task factory has given that is no task is left out."""
+        found = [reference() for reference in tuple(self._references)]
+        return [task for task in found if isinstance(task, asyncio.Task)]
+
+
+# How many tasks are recorded at least, until those that are gone are looked for.
+_FIRST_LIMIT = 200
+
+# The tasks of loops that have no record of their own.
+_RECORD = TaskRecord()
 
 
 @contextlib.contextmanager
@@ -245,17 +273,19 @@ def _recording(original: Callable[..., asyncio.Task[Any]]) -> Callable[..., asyn
             frames[:] = [frame for frame in frames if frame.filename != __file__]
         # A task factory may give anything.
         if isinstance(task, asyncio.Task):
-            record_task(task)
+            _RECORD.add(task)
         return task
 
     return create_task
 
 
-def _living_tasks() -> list[asyncio.Task[Any]]:
-    """The tasks of all loops, done or not."""
+def _living_tasks(loop: asyncio.AbstractEventLoop | None = None) -> list[asyncio.Task[Any]]:
+    """The tasks of all loops, done or not; at least those of a loop, if one is given."""
+    if IS_RECORDING_TASKS:
+        record: TaskRecord = getattr(loop, "tasks_made", _RECORD)
+        return record.living()
     # A tuple is made of a set at once, whatever other threads do.
-    sets: Iterable[Any] = (_RECORDED,) if IS_RECORDING_TASKS else _TASK_SETS
-    found = [_task_of(item) for tasks in sets for item in tuple(tasks)]
+    found = [_task_of(item) for tasks in _TASK_SETS for item in tuple(tasks)]
     return [task for task in found if task is not None]
 
 
@@ -277,7 +307,7 @@ def tasks_with_unseen_exceptions(
     """
     failed = [
         task
-        for task in _living_tasks()
+        for task in _living_tasks(loop)
         if task.done()
         and not task.cancelled()
         and (loop is None or task.get_loop() is loop)
@@ -286,8 +316,7 @@ def tasks_with_unseen_exceptions(
     return sorted(failed, key=asyncio.Task.get_name)
 
 
-@contextlib.contextmanager
-def shield_leaves_exceptions() -> Iterator[None]:
+class ShieldLeavesExceptions:
     """While entered, ``asyncio.shield`` does not count as having asked for an exception.
 
     From Python 3.14 on, when what waits for a shielded task was cancelled and the task fails later,
@@ -297,16 +326,18 @@ def shield_leaves_exceptions() -> Iterator[None]:
     has asked for its exception. ``_log_on_exception`` is the callback by which ``shield`` does it,
     and ``_exception`` has the exception without asking for it. Checked on CPython 3.14 and 3.15.
     """
-    module: Any = asyncio.tasks
-    original = getattr(module, "_log_on_exception", None)
-    if original is None:
-        yield
-        return
-    module._log_on_exception = _tell_of_shielded
-    try:
-        yield
-    finally:
-        module._log_on_exception = original
+
+    def __init__(self) -> None:
+        self._original: Any = None
+
+    def __enter__(self) -> None:
+        self._original = vars(asyncio.tasks).get("_log_on_exception")
+        if self._original is not None:
+            vars(asyncio.tasks)["_log_on_exception"] = _tell_of_shielded
+
+    def __exit__(self, *exception: object) -> None:
+        if self._original is not None:
+            vars(asyncio.tasks)["_log_on_exception"] = self._original
 
 
 def _tell_of_shielded(future: asyncio.Future[Any]) -> None:

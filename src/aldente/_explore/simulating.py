@@ -173,8 +173,8 @@ def simulate(
     with (
         no_collection(),
         seeded_randomness(rules.seed),
-        _asyncio_compat.sets_in_order(),
-        _asyncio_compat.shield_leaves_exceptions(),
+        _asyncio_compat.SetsInOrder(),
+        _asyncio_compat.ShieldLeavesExceptions(),
     ):
         try:
             loop.main_task = _start(loop, main)

@@ -106,7 +106,7 @@ class Watch:
             default_exception_handler
         )
         try:
-            with _asyncio_compat.recording_tasks(), _asyncio_compat.shield_leaves_exceptions():
+            with _asyncio_compat.recording_tasks(), _asyncio_compat.ShieldLeavesExceptions():
                 yield
         finally:
             asyncio.BaseEventLoop.default_exception_handler = original  # type: ignore[method-assign]

@@ -102,6 +102,8 @@ class SimulatedLoop(NoOutside, SettlingLoop, ExploredLoop):
         self._busy: Busy | None = None
         self._factory: Callable[..., Any] | None = None
         self._simulated_factory: Callable[..., Any] | None = None
+        # Where asyncio keeps no record of those that are done.
+        self.tasks_made = _asyncio_compat.TaskRecord()
         self._foreign = ForeignThreads(self)
         self._workers = Workers(self)
 
@@ -124,7 +126,8 @@ class SimulatedLoop(NoOutside, SettlingLoop, ExploredLoop):
             return self.next_number()
         task.futures_made = made = task.futures_made + 1
         # So that futures of one task, and the first ones of several, have other places in a set.
-        return hash(task) * 33 + made
+        number: int = task.number * 33 + made
+        return number
 
     def create_future(self) -> asyncio.Future[Any]:
         """As asyncio's."""
@@ -153,8 +156,8 @@ class SimulatedLoop(NoOutside, SettlingLoop, ExploredLoop):
             task = SimulatedTask(coro, loop=self, name=name, **kwargs)
             if self._is_debugging:
                 _asyncio_compat.forget_innermost_frame(task)
-        if _asyncio_compat.IS_RECORDING_TASKS and isinstance(task, asyncio.Task):
-            _asyncio_compat.record_task(task)
+        if _asyncio_compat.IS_RECORDING_TASKS:
+            self.tasks_made.add(task)
         if self.jumps:
             # An eager one has taken its first step already.
             self._last_steps[id(task)] = self._now

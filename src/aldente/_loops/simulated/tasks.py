@@ -17,27 +17,32 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+# Looked up once, as they are called for all that is made.
+_new_task: Any = asyncio.Task.__new__
+_new_future: Any = asyncio.Future.__new__
+
 
 class SimulatedTask(asyncio.Task[T]):
     """A task that hashes by its number in the run, and tells the loop when it is cancelled.
 
     Attributes:
+        number: its number.
         futures_made: how many futures it has made so far, by which those are numbered.
     """
 
-    __slots__ = ("_number", "futures_made")
-    _number: int
+    __slots__ = ("futures_made", "number")
+    number: int
     futures_made: int
 
     def __new__(cls, *args: Any, loop: Any = None, **kwargs: Any) -> SimulatedTask[T]:
         """Number a new task by its loop."""
-        task = super().__new__(cls)
-        task._number = _loop_of(loop).next_number()
+        task: SimulatedTask[T] = _new_task(cls)
+        task.number = (loop or asyncio.get_event_loop()).next_number()
         task.futures_made = 0
         return task
 
     def __hash__(self) -> int:
-        return self._number
+        return self.number
 
     def cancel(self, msg: Any | None = None) -> bool:
         """As asyncio's; it is told who does so."""
@@ -55,8 +60,8 @@ class SimulatedFuture(asyncio.Future[T]):
 
     def __new__(cls, *, loop: Any = None) -> SimulatedFuture[T]:
         """Number a new future by the task that makes it."""
-        future = super().__new__(cls)
-        future._number = _loop_of(loop).next_future_number()
+        future: SimulatedFuture[T] = _new_future(cls)
+        future._number = (loop or asyncio.get_event_loop()).next_future_number()
         return future
 
     def __hash__(self) -> int:
@@ -67,8 +72,3 @@ class SimulatedFuture(asyncio.Future[T]):
 SimulatedTask.__name__ = SimulatedTask.__qualname__ = "Task"
 SimulatedTask.cancel.__qualname__ = "Task.cancel"
 SimulatedFuture.__name__ = SimulatedFuture.__qualname__ = "Future"
-
-
-def _loop_of(loop: Any) -> Any:
-    """The loop of a task or future that is made, as asyncio finds it."""
-    return asyncio.get_event_loop() if loop is None else loop
