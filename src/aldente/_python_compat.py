@@ -11,7 +11,7 @@ import random
 import sys
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import monotonic
 from types import CoroutineType, FrameType
 from typing import TYPE_CHECKING, Any
@@ -26,9 +26,29 @@ def receiver() -> object:
     """What receives warnings now; another one while somebody records them.
 
     ``catch_warnings(record=True)``, and so ``pytest.warns``, put the list that they fill in its
-    place. Checked on CPython 3.11, 3.12 and 3.13.
+    place; or into a context variable where Python's option ``context_aware_warnings`` is on (from
+    CPython 3.14 on, by default without the GIL). Checked on CPython 3.11 to 3.15.
     """
+    context = _warnings_context()
+    if context is not None and context.log is not None:
+        return context.log
     return warnings._showwarnmsg_impl  # type: ignore[attr-defined]
+
+
+def warning_filters() -> Sequence[tuple[Any, ...]]:
+    """The warning filters that hold now.
+
+    They are public as ``warnings.filters``, but for those in a context variable; see `receiver`.
+    """
+    context = _warnings_context()
+    return warnings.filters if context is None else context._filters
+
+
+def _warnings_context() -> Any:
+    if not getattr(sys.flags, "context_aware_warnings", False):
+        return None
+    get_context = private(warnings, "_get_context")
+    return None if get_context is None else get_context()
 
 
 def replace_on_unawaited(function: OnUnawaited) -> OnUnawaited:

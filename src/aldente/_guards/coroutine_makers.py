@@ -18,11 +18,11 @@ import gc
 import itertools
 import operator
 import sys
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from aldente import _python_compat
 from aldente._checked_pythons import is_checked
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Maker:
 
     def __init__(self, test: str) -> None:
         self.test = test
-        self.filters: Filters = warnings.filters
+        self.filters: Filters = _python_compat.warning_filters()
 
 
 class _Made(NamedTuple):
