@@ -139,32 +139,37 @@ def test_the_running_python_is_checked() -> None:
     assert _checked_pythons.doubts() == ""
 
 
-# What these modules call their own.
-OWN = {
-    *("_asyncio_compat", "_python_compat", "_checked_pythons", "_references", "_number", "_run"),
-    *("_function", "_identifier", "_ended", "_handle", "_is_counted"),
-}
+def own_names(tree: ast.Module) -> set[str]:
+    """What a module defines itself: functions, classes, variables, and attributes of its objects."""
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            names.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            if isinstance(node.value, ast.Name) and node.value.id == "self":
+                names.add(node.attr)
+        elif isinstance(node, ast.ImportFrom):
+            names.update(alias.name for alias in node.names)
+            names.update((node.module or "").split("."))
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)) and "__slots__" in ast.unparse(node):
+            names.update(re.findall(r"'(\w+)'", ast.unparse(node)))
+    return names
 
 
 def private_names(path: Path) -> set[str]:
-    """The private names of others that a module uses, as attributes or by a string."""
+    """The private names of others that a module uses, as attributes or in a string."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    defined = {
-        node.name for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.ClassDef))
-    }
     names = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute):
             names.add(node.attr)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            names.update(
-                (
-                    re.fullmatch(r"[\w.<>]*?(_[a-zA-Z]\w+)", node.value.strip())
-                    and [node.value.rpartition(".")[2]]
-                )
-                or ()
-            )
-    return {name for name in names if re.fullmatch(r"_[a-zA-Z]\w*", name)} - defined - OWN
+        elif isinstance(node, ast.Constant) and re.fullmatch(r"[\w.<>]+", str(node.value)):
+            # A name, or a dotted one; no text.
+            names.add(str(node.value).rpartition(".")[2])
+    # Not the names with two underlines, which are Python's own.
+    return {name for name in names if re.match("_[a-zA-Z]", name)} - own_names(tree)
 
 
 @pytest.mark.parametrize("path", USERS, ids=lambda path: path.name)
