@@ -40,6 +40,7 @@ class Exclusion(NamedTuple):
 IS_SLOW = "takes real time: a second for each, to make a hundred objects and collect them"
 
 _ALL = ("virtual", "simulated", "random")
+_SIMULATED = ("simulated", "random")
 
 # What a schedule may change, as asyncio does not promise it.
 ORDER = (
@@ -47,70 +48,138 @@ ORDER = (
     "to go on in that order, or two sleeps of which one is up to twice as long to end in that order"
 )
 
+# Simulated tasks are tasks of the class that asyncio has when aldente is imported.
+IN_PYTHON = (
+    "it puts asyncio's functions and classes in Python in the place of those in C, to which the tasks "
+    "of the loop belong"
+)
+
+_STOCK = (
+    Exclusion("test_futures", "*.test_future_del_collect", IS_SLOW, kinds=_ALL),
+    Exclusion("test_tasks", "*.test_task_del_collect", IS_SLOW, kinds=_ALL),
+    Exclusion(
+        "test_tasks",
+        "*.test_stop_while_run_in_complete",
+        "its script moves time on to a timer for which nothing waits, as the loop was stopped",
+        kinds=_ALL,
+    ),
+    Exclusion(
+        "test_runners",
+        "RunnerTests.test_interrupt_call_soon",
+        "it has a timer end a loop on which something is always ready, so that time never moves",
+        kinds=_ALL,
+    ),
+    Exclusion(
+        "test_runners",
+        "RunTests.test_asyncio_run_without_uncancel",
+        "its class of tasks has no set_name(), which those of task factories need since Python 3.13",
+        before=(3, 13),
+        kinds=_SIMULATED,
+    ),
+    Exclusion(
+        "test_base_events",
+        "BaseEventLoopWithSelectorTests.test_log_slow_callbacks",
+        "it needs debug mode to see how long a callback takes, in which no loop time passes",
+        kinds=("simulated",),
+    ),
+    Exclusion(
+        "test_base_events",
+        "BaseEventLoopWithSelectorTests.test_accept_connection_*",
+        "it calls a private method of loops with sockets",
+        kinds=("simulated",),
+    ),
+    Exclusion(
+        "test_selector_events",
+        "BaseSelectorEventLoopTests.test_*_reader*",
+        "it replaces the methods of a mock that it takes for the loop's own selector",
+    ),
+    Exclusion(
+        "test_selector_events",
+        "BaseSelectorEventLoopTests.test_*_writer*",
+        "it replaces the methods of a mock that it takes for the loop's own selector",
+    ),
+    Exclusion(
+        "test_events",
+        "*.test_timeout_rounding",
+        "it asks the selector for how long the loop has waited",
+        since=(3, 14),
+        kinds=("simulated",),
+    ),
+    *(
+        Exclusion(
+            "test_events",
+            tests,
+            "it has another thread cancel what that has called in, by a private class of handles",
+            since=(3, 14),
+            kinds=("simulated",),
+        )
+        for tests in (
+            "*.test_call_soon_threadsafe_handle_block_*",
+            "*.test_call_soon_threadsafe_handle_cancel_other_thread",
+        )
+    ),
+    Exclusion(
+        "test_events",
+        "HandleTests.test_handle_source_traceback",
+        "in debug mode, what is called in on the loop's own thread is placed at the loop's line",
+        since=(3, 14),
+        kinds=("simulated",),
+    ),
+    Exclusion(
+        "test_events", "TestPyGetEventLoop.*", IN_PYTHON, since=(3, 14), kinds=("simulated",)
+    ),
+    Exclusion("test_graph", "TestCallStackPy.*", IN_PYTHON, since=(3, 14), kinds=_SIMULATED),
+    Exclusion(
+        "test_free_threading",
+        "Test*Py*.test_all_tasks_from_other_thread_includes_eager_tasks",
+        IN_PYTHON,
+        since=(3, 14),
+        kinds=_SIMULATED,
+    ),
+)
+
+# Those that fail by an order that asyncio does not promise, with the first version that has them.
+_BY_ORDER = (
+    ("test_tasks", "*.test_wait_really_done", (3, 11)),
+    ("test_tasks", "*.test_wait_concurrent_complete", (3, 11)),
+    ("test_locks", "BarrierTests.test_filling_tasks_cancel_one", (3, 11)),
+    ("test_locks", "BarrierTests.test_repr", (3, 11)),
+    ("test_locks", "ConditionTests.test_notify", (3, 11)),
+    ("test_locks", "ConditionTests.test_notify_all", (3, 11)),
+    ("test_locks", "ConditionTests.test_wait", (3, 11)),
+    ("test_locks", "ConditionTests.test_wait_for", (3, 11)),
+    ("test_locks", "ConditionTests.test_wait_cancel_after_notify", (3, 11)),
+    ("test_locks", "EventTests.test_clear_with_waiters", (3, 11)),
+    ("test_locks", "EventTests.test_wait", (3, 11)),
+    ("test_locks", "LockTests.test_acquire", (3, 11)),
+    ("test_locks", "LockTests.test_cancel_race", (3, 11)),
+    ("test_locks", "LockTests.test_cancel_release_race", (3, 11)),
+    ("test_locks", "LockTests.test_finished_waiter_cancelled", (3, 11)),
+    ("test_locks", "SemaphoreTests.test_acquire", (3, 11)),
+    ("test_locks", "SemaphoreTests.test_acquire_cancel_before_awoken", (3, 11)),
+    ("test_locks", "SemaphoreTests.test_acquire_fifo_order_[234]", (3, 11)),
+    ("test_locks", "SemaphoreTests.test_acquire_hang", (3, 11)),
+    ("test_queues", "QueueBasicTests.test_maxsize", (3, 11)),
+    ("test_queues", "QueueGetTests.test_get_cancelled_race", (3, 11)),
+    ("test_queues", "QueuePutTests.test_put_cancelled_race", (3, 11)),
+    ("test_queues", "*ShutdownTests.test_shutdown_empty", (3, 13)),
+    ("test_queues", "*ShutdownTests.test_shutdown_nonempty", (3, 13)),
+    ("test_queues", "*ShutdownTests.test_shutdown_immediate_with_unfinished", (3, 13)),
+    ("test_staggered", "StaggeredTests.test_cancelled", (3, 14)),
+    ("test_staggered", "StaggeredTests.test_multiple_winners", (3, 14)),
+    ("test_taskgroups", "*.test_taskgroup_15", (3, 11)),
+    ("test_taskgroups", "*.test_taskgroup_16", (3, 11)),
+    ("test_taskgroups", "*.test_taskgroup_cancel_keeps_outer_cancellation", (3, 15)),
+    ("test_taskgroups", "*.test_taskgroup_cancel_one_winner", (3, 15)),
+)
+
 EXCLUSIONS = tuple(
     exclusion
     for exclusion in (
-        Exclusion("test_futures", "*.test_future_del_collect", IS_SLOW, kinds=_ALL),
-        Exclusion("test_tasks", "*.test_task_del_collect", IS_SLOW, kinds=_ALL),
-        Exclusion(
-            "test_tasks",
-            "*.test_stop_while_run_in_complete",
-            "its script moves time on to a timer for which nothing waits, as the loop was stopped",
-            kinds=_ALL,
-        ),
-        Exclusion(
-            "test_base_events",
-            "BaseEventLoopWithSelectorTests.test_log_slow_callbacks",
-            "it needs debug mode to see how long a callback takes, in which no loop time passes",
-            kinds=("simulated",),
-        ),
-        Exclusion(
-            "test_base_events",
-            "BaseEventLoopWithSelectorTests.test_accept_connection_*",
-            "it calls a private method of loops with sockets",
-            kinds=("simulated",),
-        ),
+        *_STOCK,
         *(
             Exclusion(module, tests, ORDER, since=since, kinds=("random",))
-            for module, tests, since in (
-                ("test_tasks", "*.test_wait_really_done", (3, 11)),
-                ("test_tasks", "*.test_wait_concurrent_complete", (3, 11)),
-                ("test_locks", "BarrierTests.test_filling_tasks_cancel_one", (3, 11)),
-                ("test_locks", "BarrierTests.test_repr", (3, 11)),
-                ("test_locks", "ConditionTests.test_notify", (3, 11)),
-                ("test_locks", "ConditionTests.test_notify_all", (3, 11)),
-                ("test_locks", "ConditionTests.test_wait", (3, 11)),
-                ("test_locks", "ConditionTests.test_wait_for", (3, 11)),
-                ("test_locks", "ConditionTests.test_wait_cancel_after_notify", (3, 11)),
-                ("test_locks", "EventTests.test_clear_with_waiters", (3, 11)),
-                ("test_locks", "EventTests.test_wait", (3, 11)),
-                ("test_locks", "LockTests.test_acquire", (3, 11)),
-                ("test_locks", "LockTests.test_cancel_race", (3, 11)),
-                ("test_locks", "LockTests.test_cancel_release_race", (3, 11)),
-                ("test_locks", "LockTests.test_finished_waiter_cancelled", (3, 11)),
-                ("test_locks", "SemaphoreTests.test_acquire", (3, 11)),
-                ("test_locks", "SemaphoreTests.test_acquire_cancel_before_awoken", (3, 11)),
-                ("test_locks", "SemaphoreTests.test_acquire_fifo_order_[234]", (3, 11)),
-                ("test_locks", "SemaphoreTests.test_acquire_hang", (3, 11)),
-                ("test_queues", "QueueBasicTests.test_maxsize", (3, 11)),
-                ("test_queues", "QueueGetTests.test_get_cancelled_race", (3, 11)),
-                ("test_queues", "QueuePutTests.test_put_cancelled_race", (3, 11)),
-                ("test_queues", "*ShutdownTests.test_shutdown_empty", (3, 13)),
-                ("test_queues", "*ShutdownTests.test_shutdown_nonempty", (3, 13)),
-                ("test_queues", "*ShutdownTests.test_shutdown_immediate_with_unfinished", (3, 13)),
-                ("test_taskgroups", "TestTaskGroup.test_taskgroup_15", (3, 11)),
-                ("test_taskgroups", "TestTaskGroup.test_taskgroup_16", (3, 11)),
-            )
-        ),
-        Exclusion(
-            "test_selector_events",
-            "BaseSelectorEventLoopTests.test_*_reader*",
-            "it replaces the methods of a mock that it takes for the loop's own selector",
-        ),
-        Exclusion(
-            "test_selector_events",
-            "BaseSelectorEventLoopTests.test_*_writer*",
-            "it replaces the methods of a mock that it takes for the loop's own selector",
+            for module, tests, since in _BY_ORDER
         ),
     )
     if exclusion.is_for_this_python

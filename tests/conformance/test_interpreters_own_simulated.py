@@ -2,51 +2,31 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from tests.conformance.exclusions import EXCLUSIONS, IS_SLOW, Exclusion
-from tests.conformance.interpreter_runs import NEEDS_THE_INTERPRETERS_TESTS, Run, run_module
+from tests.conformance.exclusions import EXCLUSIONS, IS_SLOW, ORDER, Exclusion
+from tests.conformance.interpreter_runs import (
+    NEEDS_THE_INTERPRETERS_TESTS,
+    Run,
+    passed_although_excluded,
+    run_module,
+)
+from tests.conformance.modules import modules_for
 
 pytestmark = NEEDS_THE_INTERPRETERS_TESTS
 
-# The modules, the slowest first, with how many of their tests at least make a simulated loop and pass.
-STOCK = {
-    "test_tasks": 800,
-    "test_futures": 140,
-    "test_base_events": 5,
-    "test_eager_task_factory": 35,
-    "test_futures2": 3,
-    "test_locks": 65,
-    "test_queues": 40,
-    "test_staggered": 4,
-    "test_streams": 40,
-    "test_taskgroups": 30,
-    "test_threads": 5,
-    "test_timeouts": 28,
-    "test_waitfor": 13,
-}
-# Those whose tests are to hold in any order, but for the excluded; and by which seeds.
-RANDOM = {
-    "test_eager_task_factory": 35,
-    "test_futures2": 3,
-    "test_locks": 25,
-    "test_queues": 30,
-    "test_staggered": 4,
-    "test_taskgroups": 28,
-    "test_threads": 5,
-    "test_timeouts": 28,
-    "test_waitfor": 13,
-}
+STOCK = modules_for("simulated")
+RANDOM = modules_for("random")
 SEEDS = (1, 2)
-SINCE = {"test_eager_task_factory": (3, 12), "test_staggered": (3, 13)}
+# By one of these, each test fails that relies on an order.
+MORE_SEEDS = range(1, 16)
 
 # Of these modules, many tests are about sockets; they have to end with this.
 REFUSAL = "OutsideSimulation"
-WITH_SOCKETS = ("test_base_events", "test_streams")
+WITH_SOCKETS = ("test_base_events", "test_events", "test_streams")
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +39,6 @@ def runs() -> Iterator[dict[tuple[str, int | None], Future[Run]]]:
                 run_module, "simulated" if seed is None else "random", name, seed=seed
             )
             for name, seed in wanted
-            if sys.version_info >= SINCE.get(name, (3, 11))
         }
         pool.shutdown(cancel_futures=True)
 
@@ -79,8 +58,6 @@ def test_a_module_passes_in_stock_order(
     name: str, runs: dict[tuple[str, int | None], Future[Run]]
 ) -> None:
     """All tests that come with the interpreter pass in stock order, but those excluded by name."""
-    if (name, None) not in runs:
-        pytest.skip("this Python has no such tests")
     check(runs[name, None].result(), name, STOCK[name])
 
 
@@ -90,8 +67,6 @@ def test_a_module_passes_in_random_order(
     name: str, seed: int, runs: dict[tuple[str, int | None], Future[Run]]
 ) -> None:
     """Those that rely only on what asyncio promises pass in any order."""
-    if (name, seed) not in runs:
-        pytest.skip("this Python has no such tests")
     check(runs[name, seed].result(), name, RANDOM[name])
 
 
@@ -111,7 +86,7 @@ def test_no_test_is_excluded_that_passes(
     run = runs[exclusion.module, None].result()
     excluded = [name for name in run.names("excluded") if exclusion.covers(name)]
     assert excluded
-    assert run_module("simulated", exclusion.module, *excluded).names("passed") == []
+    assert passed_although_excluded("simulated", exclusion.module, excluded) == []
 
 
 def test_tests_excluded_in_random_order_pass_in_stock_order(
@@ -119,7 +94,33 @@ def test_tests_excluded_in_random_order_pass_in_stock_order(
 ) -> None:
     """Each test that is excluded for relying on an order is there, and passes in that order."""
     for exclusion in EXCLUSIONS:
-        if exclusion.kinds != ("random",):
+        if exclusion.reason != ORDER:
             continue
         passed = runs[exclusion.module, None].result().names("passed")
         assert any(map(exclusion.covers, passed)), exclusion.tests
+
+
+@pytest.mark.parametrize(
+    "name", sorted({exclusion.module for exclusion in EXCLUSIONS if exclusion.reason == ORDER})
+)
+def test_tests_excluded_in_random_order_fail_in_some(
+    name: str, runs: dict[tuple[str, int | None], Future[Run]]
+) -> None:
+    """Each test that is excluded for relying on an order fails in another one."""
+    by_order = [
+        exclusion
+        for exclusion in EXCLUSIONS
+        if exclusion.module == name and exclusion.reason == ORDER
+    ]
+    left = [
+        test
+        for test in runs[name, SEEDS[0]].result().names("excluded")
+        if any(exclusion.covers(test) for exclusion in by_order)
+    ]
+    assert left
+    for seed in MORE_SEEDS:
+        failed = run_module("random", name, *left, seed=seed).names("failed")
+        left = [test for test in left if test not in failed]
+        if not left:
+            break
+    assert left == []

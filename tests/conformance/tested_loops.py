@@ -116,21 +116,55 @@ class SimulatedScripted(Scripted, SimulatedTested):  # type: ignore[misc]
         return self.call_at(self.time() + delay, callback, *args, context=context)
 
 
+# Where tests put mocks into a `BaseEventLoop`, which has nothing to wait with.
+_MOCKED = ("_selector", "_process_events", "_write_to_self")
+
+
+class Completed:
+    """Takes the place of `BaseEventLoop`, beside a loop that lacks nothing.
+
+    Mocks that take the place of what that loop has let it do its work.
+    """
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        own = getattr(self, name, None) if name in _MOCKED else None
+        if own is not None and isinstance(value, mock.Mock):
+            if callable(own):
+                value = mock.Mock(side_effect=own)
+            else:
+                value = mock.Mock(wraps=own)
+                # A return value that is set does not replace it.
+                value.select.side_effect = own.select
+        super().__setattr__(name, value)
+
+
+class VirtualCompleted(Completed, VirtualTested):
+    """A virtual-time loop in the place of `BaseEventLoop`."""
+
+
+class SimulatedCompleted(Completed, SimulatedTested):
+    """A simulated loop in the place of `BaseEventLoop`."""
+
+
 class Kind(NamedTuple):
     """A kind of loop.
 
     Attributes:
         tested: the loop itself.
         scripted: the one for tests that move time by hand.
+        completed: the one for tests that make a `BaseEventLoop` and complete it with mocks.
     """
 
     tested: Any
     scripted: Any
+    completed: Any
 
+
+_SIMULATED = Kind(SimulatedTested, SimulatedScripted, SimulatedCompleted)
 
 KINDS = {
-    "virtual": Kind(VirtualTested, VirtualScripted),
-    "simulated": Kind(SimulatedTested, SimulatedScripted),
+    "virtual": Kind(VirtualTested, VirtualScripted, VirtualCompleted),
+    "simulated": _SIMULATED,
     # By the seed in the environment.
-    "random": Kind(SimulatedTested, SimulatedScripted),
+    "random": _SIMULATED,
 }
