@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import pkgutil
 import subprocess
 import sys
 from pathlib import Path
@@ -37,6 +38,10 @@ MODULES = {
     "testsealable": 15,
     "testwith": 22,
 }
+NOT_RUN = {
+    "testsentinel": "makes no mock",
+    "testthreadingmock": "tests ThreadingMock, for which there is no double",
+}
 
 
 def run_module(name: str, *options: str) -> list[dict[str, str]]:
@@ -52,6 +57,15 @@ def run_module(name: str, *options: str) -> list[dict[str, str]]:
     )
     assert run.returncode == 0, run.stderr[-4000:]
     return [json.loads(line) for line in run.stdout.splitlines() if line.startswith('{"name": ')]
+
+
+def test_every_module_of_the_interpreters_tests_is_known() -> None:
+    """Each module is run or left out by name, so that one that is new is looked at."""
+    package = importlib.import_module(PACKAGE)
+    found = {module.name for module in pkgutil.iter_modules(package.__path__)}
+    tests = {name for name in found if name.startswith("test")}
+    assert sorted(tests - {*MODULES, *NOT_RUN}) == []
+    assert sorted(set(MODULES) - found) == []
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -84,11 +84,12 @@ def take_spec(double: Any, spec: Any, *, is_bound: bool, own_names: frozenset[st
             double.__dict__["__code__"] = spec.__code__
         return
     owner = spec if isinstance(spec, type) else type(spec)
-    mock_compat.add_members(double, annotated_names(owner))
+    is_for_class = isinstance(spec, type) and not state.stands_for_instance
+    mock_compat.add_members(double, annotated_names(owner, of_class=is_for_class))
     for name in own_names.intersection(mock_compat.members_of(double) or ()):
         # The code that is tested asks for it; tests still have ``Double.hold(double)``.
         setattr(type(double), name, SpecsOwn(name))
-    if isinstance(spec, type) and not state.stands_for_instance:
+    if is_for_class:
         _take_signature(double, signature_of(spec))
         return
     call = _call_of(owner)

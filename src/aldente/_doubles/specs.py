@@ -11,7 +11,8 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import InitVar
+from typing import Any, ClassVar
 
 
 class Kind(enum.Enum):
@@ -226,9 +227,30 @@ def _as_class(hint: Any) -> type | None:
     return None
 
 
-def annotated_names(owner: type) -> list[str]:
-    """The attributes that a class and its bases declare by annotations only."""
-    return [name for base in owner.__mro__ for name in annotations_of(base)]
+def annotated_names(owner: type, *, of_class: bool) -> list[str]:
+    """The attributes that a class and its bases declare by annotations only.
+
+    Args:
+        owner: the class.
+        of_class: those that the class itself has, not its instances.
+    """
+    declared = [item for base in owner.__mro__ for item in annotations_of(base).items()]
+    if of_class:
+        return [name for name, annotation in declared if _is_marked_as(ClassVar, annotation)]
+    # An argument of a dataclass that is not kept.
+    return [name for name, annotation in declared if not _is_marked_as(InitVar, annotation)]
+
+
+def _is_marked_as(marker: Any, annotation: Any) -> bool:
+    """Whether an annotation is one of ``ClassVar`` or ``InitVar``, alone or of something."""
+    if isinstance(annotation, InitVar):
+        return marker is InitVar
+    # Since Python 3.14 what can't be resolved is an object that knows its text.
+    text = getattr(annotation, "__forward_arg__", annotation)
+    if isinstance(text, str):
+        name: str = marker.__name__
+        return text.partition("[")[0].rpartition(".")[2].strip() == name
+    return annotation is marker or typing.get_origin(annotation) is marker
 
 
 def signature_of(function: Any, *, skip_first: bool = False) -> inspect.Signature | None:
