@@ -1,7 +1,8 @@
 """The private names of `unittest.mock` that are used, each with its reason.
 
-Checked on CPython 3.11.7, 3.12.1 and 3.13.0, and by reading the main branch of 3.14. `AsyncMock` is
-made to be subclassed only as far as `_get_child_mock` goes, which its documentation names.
+Checked on CPython 3.11.7, 3.12.1, 3.13.0, 3.14.8 and 3.15.0; on others by
+``tests/unit/doubles/test_mock_names.py``, which looks for each of them. `AsyncMock` is made to be
+subclassed only as far as `_get_child_mock` goes, which its documentation names.
 """
 
 from __future__ import annotations
@@ -165,7 +166,7 @@ def be_no_coroutine_function(double: Any, *, is_generator: bool) -> None:
     """
     if not is_awaited(double):
         return
-    # The mark that asyncio itself no longer looks for since Python 3.14.
+    # What asyncio.iscoroutinefunction looks for, which is deprecated since Python 3.14.
     double.__dict__.pop("_is_coroutine", None)
     flags = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS
     double.__dict__["__code__"].co_flags = flags | (
