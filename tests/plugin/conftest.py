@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import unittest.mock  # noqa: F401
 from collections.abc import Callable, Sequence
 
 import pytest
 
 # Imported here because a run in this process forgets what it has imported itself: every run would
-# import asyncio again, and what a test patches would not be what the run uses.
+# import asyncio again, and what a test patches would not be what the run uses. Of unittest.mock
+# the package unittest would know a module that is none of sys.modules, where pytest looks.
 import aldente._plugin.exploring.hooks
 import aldente._plugin.exploring.marks
 import aldente._plugin.exploring.refusals
