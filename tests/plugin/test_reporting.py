@@ -274,6 +274,8 @@ def test_junit_xml_is_as_for_sync_tests(run_project: RunProject, pytester: pytes
     assert reports[0][1:] == (1, True)
 
 
+# Plugins of the run that these tests are in have threads, of which Python warns in a fork.
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 def test_the_debugger_stops_in_the_users_frame(pytester: pytest.Pytester) -> None:
     """``--pdb`` after a failure, and ``breakpoint()`` inside a test, are in the test's own frame."""
     pytest.importorskip("pexpect")
