@@ -22,7 +22,7 @@
 ``findings``
     What the rules have found: collected while tests run, charged to them, and shown.
 ``fixture_places``
-    Where a fixture is defined.
+    Where a fixture or test is defined, and warnings with that place.
 ``outcomes``, ``tracebacks``, ``refusals``, ``strict_mode``
     What the user sees when a test fails, skips or can't be run.
 ``pytest_asyncio``, ``drop_in``, ``decorated_fixtures``, ``policy_fixture``, ``looptime``
@@ -134,7 +134,7 @@ def pytest_fixture_setup(
 ) -> Generator[None, object, object]:
     __tracebackhide__ = True
     if fixturedef.argname == policy_fixture.NAME and policy_fixture.is_override(fixturedef):
-        policy_fixture.warn_of_override()
+        policy_fixture.warn_of_override(fixturedef)
     item = item_involving_loops(request)
     if item is None and not is_own_async_fixture(fixturedef, request):
         return (yield)

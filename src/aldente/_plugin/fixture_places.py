@@ -1,10 +1,12 @@
-"""Where a fixture is defined."""
+"""Where a fixture or test is defined."""
 
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 from aldente._records import SourcePlace
@@ -12,5 +14,24 @@ from aldente._records import SourcePlace
 
 def place_of_function(function: Callable[..., Any], folder: Path) -> SourcePlace:
     """The file and line of the function of a fixture; within a folder it is given from there."""
-    code = inspect.unwrap(getattr(function, "__func__", function)).__code__
+    code = _code_of(function)
     return SourcePlace.relative_to(code.co_filename, code.co_firstlineno, folder)
+
+
+def warn_at(function: Callable[..., Any], warning: Warning) -> None:
+    """Warn with the place of the user's function that a warning is about.
+
+    Where warnings are errors, it is told in a note: such an error has no line but aldente's.
+    """
+    __tracebackhide__ = True
+    code = _code_of(function)
+    try:
+        warnings.warn_explicit(warning, None, code.co_filename, code.co_firstlineno)  # type: ignore[call-overload]
+    except Warning as error:
+        error.add_note(f"It is about {code.co_name}() at {code.co_filename}:{code.co_firstlineno}.")
+        raise
+
+
+def _code_of(function: Callable[..., Any]) -> CodeType:
+    code: CodeType = inspect.unwrap(getattr(function, "__func__", function)).__code__
+    return code

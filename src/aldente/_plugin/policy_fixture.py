@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 import weakref
 from typing import Any
 
@@ -55,9 +54,12 @@ def value_for(item: pytest.Item) -> Any:
     return pytest_compat.fixture_value(item, NAME)
 
 
-def warn_of_override() -> None:
+def warn_of_override(fixturedef: pytest.FixtureDef[Any]) -> None:
     """Say that the override is deprecated."""
-    warnings.warn(pytest.PytestDeprecationWarning(_DEPRECATED), stacklevel=2)
+    __tracebackhide__ = True
+    from aldente._plugin.fixture_places import warn_at
+
+    warn_at(fixturedef.func, pytest.PytestDeprecationWarning(_DEPRECATED))
 
 
 def request_for(metafunc: pytest.Metafunc) -> None:

@@ -6,8 +6,10 @@ Each use says why there is no public way and on which versions it was checked.
 from __future__ import annotations
 
 import contextlib
+import inspect
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from _pytest.fixtures import get_scope_node, get_scope_package, resolve_fixture_function
@@ -155,9 +157,23 @@ def is_unittest(item: pytest.Item) -> bool:
 def bound_function(fixturedef: FixtureDef, request: pytest.FixtureRequest) -> Callable[..., Any]:
     """The function of a fixture, bound to the test's instance when it is a method.
 
-    Checked on pytest 8.4 and 9.2.
+    pytest 9.2 deprecates that for wide fixtures. It warns at the line that calls its own function,
+    which is this module's here; the warning is given with the place of the fixture instead. Checked
+    on pytest 8.4 and 9.2.
     """
-    return resolve_fixture_function(fixturedef, request)
+    __tracebackhide__ = True
+    function = fixturedef.func
+    if fixturedef.scope == "function" or not inspect.ismethod(function):
+        return resolve_fixture_function(fixturedef, request)
+    from aldente._plugin.fixture_places import warn_at
+
+    with warnings.catch_warnings(record=True) as given:
+        warnings.simplefilter("always")
+        bound = resolve_fixture_function(fixturedef, request)
+    for warning in given:
+        # It is one, as nothing else is recorded.
+        warn_at(function, cast(Warning, warning.message))
+    return bound
 
 
 def finisher(fixturedef: FixtureDef, request: pytest.FixtureRequest) -> Callable[[], None]:

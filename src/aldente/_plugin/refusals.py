@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import warnings
 from typing import NoReturn
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from aldente._guards import never_awaited
 from aldente._plugin import items, pytest_compat
 from aldente._plugin.findings.hooks import hooks_of
+from aldente._plugin.fixture_places import warn_at
 from aldente._plugin.options import settings_of
 from aldente._plugin.pytest_compat import Failure
 from aldente._records import Finding, SourcePlace
@@ -59,12 +59,12 @@ def refuse_result(item: pytest.Function, result: object) -> None:
     if hasattr(result, "__await__") or hasattr(result, "__aiter__"):
         _report(item, result, is_async=True)
         return
-    warnings.warn(
+    warn_at(
+        item.obj,
         _ReturnedValueWarning(
             f"Test functions should return None, but {item.nodeid} returned {type(result)!r}.\n"
             "Did you mean to use `assert` instead of `return`?"
         ),
-        stacklevel=2,
     )
 
 

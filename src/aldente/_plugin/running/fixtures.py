@@ -39,6 +39,7 @@ def prepare(fixturedef: FixtureDef, request: pytest.FixtureRequest) -> Callable[
     Returns:
         A function to be called when pytest has set it up.
     """
+    __tracebackhide__ = True
     registry = registry_of(request.session)
     is_own = items.is_own_async_fixture(fixturedef, request)
     if request.scope == "function":
@@ -54,12 +55,12 @@ def prepare(fixturedef: FixtureDef, request: pytest.FixtureRequest) -> Callable[
         if registry.isolation.enter():
             pytest_compat.item_of(request).addfinalizer(registry.isolation.leave)
         return _do_nothing
-    stack = contextlib.ExitStack()
-    stack.enter_context(registry.isolation.outside())
-    if is_own:
-        refuse_if_explored(fixturedef.argname, pytest_compat.item_of(request))
-        stack.callback(_make_synchronous(fixturedef, request, registry))
-    return stack.close
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(registry.isolation.outside())
+        if is_own:
+            refuse_if_explored(fixturedef.argname, pytest_compat.item_of(request))
+            stack.callback(_make_synchronous(fixturedef, request, registry))
+        return stack.pop_all().close
 
 
 def _do_nothing() -> None:
@@ -69,6 +70,7 @@ def _do_nothing() -> None:
 def _make_synchronous(
     fixturedef: FixtureDef, request: pytest.FixtureRequest, registry: LoopRegistry
 ) -> Callable[[], object]:
+    __tracebackhide__ = True
     function = fixturedef.func
     if not items.is_async_fixture_function(function):
         return _make_loop_current(fixturedef, request, registry)
@@ -116,6 +118,7 @@ class AsyncFixture:
     def __init__(
         self, fixturedef: FixtureDef, request: pytest.FixtureRequest, registry: LoopRegistry
     ) -> None:
+        __tracebackhide__ = True
         self._fixturedef = fixturedef
         self._request = request
         self._registry = registry
