@@ -26,7 +26,7 @@ def warn_at(function: Callable[..., Any], warning: Warning) -> None:
     __tracebackhide__ = True
     code = _code_of(function)
     try:
-        warnings.warn_explicit(warning, None, code.co_filename, code.co_firstlineno)  # type: ignore[call-overload]
+        warnings.warn_explicit(warning, None, code.co_filename, code.co_firstlineno)
     except Warning as error:
         error.add_note(f"It is about {code.co_name}() at {code.co_filename}:{code.co_firstlineno}.")
         raise
