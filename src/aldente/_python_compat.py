@@ -199,6 +199,15 @@ def workers_of(executor: object) -> int:
     return getattr(executor, "_max_workers", 1)
 
 
+def has_work(executor: object) -> bool:
+    """Whether a pool of processes has anything left to do; False if it doesn't tell.
+
+    ``_pending_work_items`` has what was submitted and is not done; only the futures tell of it
+    otherwise. Checked on CPython 3.11 to 3.15.
+    """
+    return bool(getattr(executor, "_pending_work_items", None))
+
+
 def check_not_shut_down(executor: object) -> None:
     """Raise what a thread pool's ``submit`` raises once it was shut down.
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import importlib
+import multiprocessing
 import ssl
 import sys
 import threading
 import weakref
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
+from types import FrameType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -262,3 +263,36 @@ def test_a_debugger_around_the_run(watch: slow_step.Watch, found: list[Finding])
     _look_often(watch, run, debugger(lambda: in_step(lambda: frame_of("compute"))))
     watch.on_run_end(run)
     assert len(found) == 1
+
+
+@pytest.mark.parametrize(
+    ("function", "module"),
+    [
+        ("start", "multiprocessing.process"),
+        ("connect_to_new_process", "multiprocessing.forkserver"),
+        ("ensure_running", "multiprocessing.resource_tracker"),
+    ],
+)
+def test_processes_that_start(
+    watch: slow_step.Watch, found: list[Finding], function: str, module: str
+) -> None:
+    """Starting a process, and what multiprocessing needs for that, is no slow step."""
+    run: Any = MadeUpRun("task")
+    start = in_step(lambda: frame_of(function, path=multiprocessing.__file__, module=module))
+    _look_often(watch, run, start)
+    watch.on_run_end(run)
+    assert found == []
+
+
+@pytest.mark.parametrize("work", [{}, {1: "item"}, None])
+def test_a_pool_of_processes_that_ends(
+    watch: slow_step.Watch, found: list[Finding], work: dict[int, str] | None
+) -> None:
+    """It is a slow step to wait for the work of a pool, but not for its processes to end."""
+    namespace = {"__name__": "concurrent.futures.process", "sys": sys}
+    exec("def shutdown(self):\n    return sys._getframe()\n", namespace)
+    pool = SimpleNamespace(_pending_work_items=work)
+    run: Any = MadeUpRun("task")
+    _look_often(watch, run, in_step(lambda: namespace["shutdown"](pool)))  # type: ignore[operator]
+    watch.on_run_end(run)
+    assert len(found) == (1 if work else 0)

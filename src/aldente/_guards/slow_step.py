@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-from aldente import _asyncio_compat
+from aldente import _asyncio_compat, _python_compat
 from aldente._guards.alarms import INTERVAL
 from aldente._guards.blocking.frames import module_of
 from aldente._guards.debuggers import is_in_debugger
@@ -32,9 +32,10 @@ RULE = Rule(
         "than aldente_slow_step (0.1 s), be it with computing or with blocking. The stack is that "
         "seen last while it ran.\n\n"
         "Not a finding: a pause in a debugger; imports; what nobody can do in another way: reading "
-        "the certificates for an SSL context, starting a thread or a subprocess; pytest's and "
-        "Hypothesis's own work, such as drawing an example; time in which the whole process stood "
-        "still, and on Linux also time in which the thread waited for a processor, because the "
+        "the certificates for an SSL context, starting a thread or a process, be it for a pool, "
+        "ending a pool of processes that has nothing left to do; pytest's and Hypothesis's own "
+        "work, such as drawing an example; time in which the whole process stood still, and on "
+        "Linux also time in which the thread waited for a processor, because the "
         "machine is busy with other things."
     ),
     is_seen_at_once=True,
@@ -56,7 +57,14 @@ _EXEMPT = {
     # They wait until the new thread or process runs, for asyncio itself too.
     ("threading", "start"),
     ("subprocess", "_execute_child"),
+    # That of multiprocessing imports modules first, or has the server that forks do so.
+    ("multiprocessing.process", "start"),
 }
+# The processes that multiprocessing starts for itself, also with the first lock or queue.
+_EXEMPT_MODULES = {"multiprocessing.forkserver", "multiprocessing.resource_tracker"}
+# It waits for workers to end that may have just begun, in the "with" that asyncio's documentation
+# puts around run_in_executor().
+_END_OF_POOL = ("concurrent.futures.process", "shutdown")
 
 # Test tools, which work where the program under test would not: they compare values for the message
 # of a failed assertion, or draw an example.
@@ -199,6 +207,8 @@ def _is_exempt(frame: FrameType | None) -> bool:
         if (
             code.co_filename.startswith(_IMPORTS)
             or (module, code.co_name) in _EXEMPT
+            or module in _EXEMPT_MODULES
+            or ((module, code.co_name) == _END_OF_POOL and _is_idle(frame))
             # The user's code has called the tool; what hosts a fixture calls the user's code.
             or (is_in_tool and is_users(code.co_filename))
         ):
@@ -206,6 +216,11 @@ def _is_exempt(frame: FrameType | None) -> bool:
         is_in_tool = is_in_tool or module.partition(".")[0] in _TOOLS
         frame = frame.f_back
     return False
+
+
+def _is_idle(frame: FrameType) -> bool:
+    """Whether nothing is left to do for the pool of processes of which a frame is a method."""
+    return not _python_compat.has_work(frame.f_locals.get("self"))
 
 
 def _lines(frame: FrameType | None) -> Iterator[str]:

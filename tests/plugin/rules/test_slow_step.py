@@ -90,6 +90,58 @@ def test_what_is_not_found(run_project: RunProject, pytester: pytest.Pytester) -
     assert findings == []
 
 
+POOLS = (
+    START
+    + """
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from workers import begin
+
+@pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
+async def test_idle(method):
+    loop = asyncio.get_running_loop()
+    context = multiprocessing.get_context(method)
+    if method == "forkserver":
+        context.set_forkserver_preload(["slow_to_load"])
+    with ProcessPoolExecutor(2, context, begin, (context.Value("i", 0),)) as pool:
+        assert await loop.run_in_executor(pool, abs, -1) == 1
+
+async def test_busy():
+    with ProcessPoolExecutor(1) as pool:
+        pool.submit(time.sleep, 1)
+"""
+)
+
+WORKERS = """
+import time
+
+def begin(number):
+    with number:
+        number.value += 1
+        is_first = number.value == 1
+    time.sleep(0 if is_first else 1)
+"""
+
+
+def test_pools_of_processes(run_project: RunProject, pytester: pytest.Pytester) -> None:
+    """Starting and ending a pool takes what it takes, however it is done; work that is waited for counts."""
+    _, findings = run_with_findings(
+        run_project,
+        pytester,
+        "--aldente-rule=blocking-call=off",
+        "-W",
+        # There are other threads than aldente's: those of the pool.
+        "ignore:.*multi-threaded:DeprecationWarning",
+        subprocess=True,
+        test_it=POOLS,
+        workers=WORKERS,
+        slow_to_load="import time\ntime.sleep(1)\n",
+    )
+    assert in_short(findings) == [
+        f"slow-step test_busy call {line_of(POOLS, 'ProcessPoolExecutor(1)')}"
+    ]
+
+
 def test_the_limit(run_project: RunProject, pytester: pytest.Pytester) -> None:
     """aldente_slow_step says from how many seconds on a step is slow."""
     _, findings = run_with_findings(
