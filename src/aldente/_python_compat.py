@@ -55,7 +55,7 @@ def replace_on_unawaited(function: OnUnawaited) -> OnUnawaited:
     """Have Python call a function when a coroutine is freed that was never awaited.
 
     Python's own function gives a warning that names the coroutine in its text only. It is looked up
-    by its name whenever it is called. Checked on CPython 3.11, 3.12 and 3.13.
+    by its name whenever it is called. Checked on CPython 3.11 to 3.15.
 
     Returns:
         The function that was called before.
@@ -69,7 +69,7 @@ def frames_of_threads() -> dict[int, FrameType]:
     """The frame that each thread is running now, by the thread's identifier.
 
     ``sys._current_frames`` is documented; its name says that it is for debuggers. Checked on
-    CPython 3.11, 3.12 and 3.13.
+    CPython 3.11 to 3.15.
     """
     return sys._current_frames()
 
@@ -79,7 +79,7 @@ def newest_thread() -> threading.Thread | None:
 
     ``threading.enumerate`` makes a list of all under a lock, too much for what is asked whenever
     time passes. ``_active`` is where it finds them, in the order of their start. Checked on CPython
-    3.11, 3.12 and 3.13.
+    3.11 to 3.15.
     """
     for thread in reversed(_ACTIVE_THREADS.values()):
         return thread
@@ -160,7 +160,7 @@ _NEVER_RELEASED.acquire()
 def replace_random_bytes(function: Callable[[int], bytes]) -> Callable[[], None]:
     """Have a function give the random bytes of the system, for `secrets`, `uuid.uuid4` and others.
 
-    `random` has imported ``os.urandom`` by name. Checked on CPython 3.11, 3.12 and 3.13.
+    `random` has imported ``os.urandom`` by name. Checked on CPython 3.11 to 3.15.
 
     Returns:
         What puts the system's back.
@@ -194,7 +194,7 @@ def helper_processes() -> set[int]:
 def workers_of(executor: object) -> int:
     """How many threads a thread pool may have.
 
-    Only its constructor is told. Checked on CPython 3.11, 3.12 and 3.13.
+    Only its constructor is told. Checked on CPython 3.11 to 3.15.
     """
     return getattr(executor, "_max_workers", 1)
 
@@ -211,8 +211,8 @@ def has_work(executor: object) -> bool:
 def check_not_shut_down(executor: object) -> None:
     """Raise what a thread pool's ``submit`` raises once it was shut down.
 
-    ``_shutdown`` is the only sign of it before something is submitted. Checked on CPython 3.11,
-    3.12 and 3.13.
+    ``_shutdown`` is the only sign of it before something is submitted. Checked on CPython 3.11 to
+    3.15.
 
     Raises:
         RuntimeError: it was shut down.

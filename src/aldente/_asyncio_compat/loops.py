@@ -16,7 +16,7 @@ def is_loop_running_here() -> bool:
     """Whether an event loop is running in this thread.
 
     ``_get_running_loop`` is documented as the form of ``get_running_loop`` that does not raise; it
-    is several times cheaper than catching an exception. Checked on CPython 3.11, 3.12 and 3.13.
+    is several times cheaper than catching an exception. Checked on CPython 3.11 to 3.15.
     """
     return asyncio._get_running_loop() is not None
 
@@ -24,8 +24,8 @@ def is_loop_running_here() -> bool:
 def hide_running_loop() -> asyncio.AbstractEventLoop | None:
     """Have no event loop be running in this thread; gives the one that is.
 
-    ``_set_running_loop`` is documented for those who write event loops. Checked on CPython 3.11,
-    3.12 and 3.13.
+    ``_set_running_loop`` is documented for those who write event loops. Checked on CPython 3.11 to
+    3.15.
     """
     loop = asyncio._get_running_loop()
     asyncio._set_running_loop(None)
@@ -41,8 +41,8 @@ def current_event_loop() -> asyncio.AbstractEventLoop | None:
     """The loop that ``asyncio.set_event_loop`` made current in this thread, or None.
 
     The public ``get_event_loop`` makes a loop where there is none, or raises, and warns. ``_local``
-    is where asyncio's own policy keeps it; other policies answer None. Checked on CPython 3.11,
-    3.12 and 3.13.
+    is where asyncio's own policy keeps it; other policies answer None. Checked on CPython 3.11 to
+    3.15.
     """
     policy = asyncio.events._event_loop_policy  # type: ignore[attr-defined]
     return getattr(getattr(policy, "_local", None), "_loop", None)
@@ -52,7 +52,7 @@ def may_have_ready_callbacks(loop: asyncio.AbstractEventLoop) -> bool:
     """Whether callbacks may be waiting for their turn; False only if there surely are none.
 
     ``_ready`` is the queue of ``BaseEventLoop``. Loops that do not show it (uvloop) answer True,
-    and go round once more. Checked on CPython 3.11, 3.12 and 3.13.
+    and go round once more. Checked on CPython 3.11 to 3.15.
     """
     return bool(getattr(loop, "_ready", True))
 
@@ -62,7 +62,7 @@ def may_have_async_generators(loop: asyncio.AbstractEventLoop) -> bool:
 
     ``_asyncgens`` is a weak set of ``BaseEventLoop``. Loops without it (uvloop) answer True, and
     are asked to shut down whatever they have, as are those whose method somebody has replaced.
-    Checked on CPython 3.11, 3.12 and 3.13.
+    Checked on CPython 3.11 to 3.15.
     """
     return bool(getattr(loop, "_asyncgens", True)) or "shutdown_asyncgens" in getattr(
         loop, "__dict__", {}
@@ -73,7 +73,7 @@ def may_have_default_executor(loop: asyncio.AbstractEventLoop) -> bool:
     """Whether the loop may have started its default executor; False only if it surely did not.
 
     ``_default_executor`` is None on ``BaseEventLoop`` until ``run_in_executor(None, ...)`` is first
-    called. Loops without it (uvloop) answer True. Checked on CPython 3.11, 3.12 and 3.13.
+    called. Loops without it (uvloop) answer True. Checked on CPython 3.11 to 3.15.
     """
     return getattr(loop, "_default_executor", True) is not None
 
@@ -82,8 +82,8 @@ def is_policy_untouched() -> bool:
     """Whether `asyncio.new_event_loop` makes asyncio's own kind of loop, as far as is known.
 
     ``_event_loop_policy`` is None or asyncio's own policy until somebody sets another one. The
-    public ``get_event_loop_policy`` warns since CPython 3.14. Checked on CPython 3.11, 3.12 and
-    3.13.
+    public ``get_event_loop_policy`` warns since CPython 3.14. Checked on CPython 3.11 to
+    3.15.
     """
     policy = asyncio.events._event_loop_policy  # type: ignore[attr-defined]
     if asyncio.events.new_event_loop is not _NEW_EVENT_LOOP:
@@ -100,7 +100,7 @@ def on_first_iteration(notice: Callable[[AsyncGenerator[Any, Any]], object]) -> 
 
     ``_asyncgen_firstiter_hook`` is what a loop gives to ``sys.set_asyncgen_hooks`` when it starts
     to run; a hook that is set from outside would be undone by that. Loops without it (uvloop)
-    notice nothing. Checked on CPython 3.11, 3.12 and 3.13.
+    notice nothing. Checked on CPython 3.11 to 3.15.
     """
     owner: Any = asyncio.BaseEventLoop
     original = owner._asyncgen_firstiter_hook
@@ -121,7 +121,7 @@ def unfinished_async_generators(
 ) -> list[AsyncGenerator[Any, Any]]:
     """The async generators that were started on a loop and have not ended.
 
-    Loops that do not show theirs (uvloop) give none. Checked on CPython 3.11, 3.12 and 3.13.
+    Loops that do not show theirs (uvloop) give none. Checked on CPython 3.11 to 3.15.
     """
     return list(getattr(loop, "_asyncgens", ()))
 
@@ -131,7 +131,7 @@ def is_waiting_for_nothing(loop: asyncio.AbstractEventLoop) -> bool:
 
     No callback is ready, no timer is set, no signal is handled, and the selector watches nothing
     but the loop's own wake-up. Asked from another thread, hence only a first opinion. Loops that do
-    not show these (uvloop) answer False. Checked on CPython 3.11, 3.12 and 3.13.
+    not show these (uvloop) answer False. Checked on CPython 3.11 to 3.15.
     """
     selector = getattr(loop, "_selector", None)
     if selector is None or not hasattr(loop, "_scheduled"):

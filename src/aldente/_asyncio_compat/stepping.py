@@ -2,7 +2,7 @@
 
 A step of a task reaches its loop as a call of ``call_soon``: with a wrapper of asyncio's when the
 task begins or goes on by itself, with the method ``task_wakeup`` when a future has woken it. Both
-are recognised by what they are. Checked on CPython 3.11, 3.12 and 3.13.
+are recognised by what they are. Checked on CPython 3.11 to 3.15.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ def hide_task(task: asyncio.Task[Any]) -> None:
     """Take a task out of ``asyncio.all_tasks()`` until `show_task` puts it back.
 
     ``_unregister_task`` is documented under "Extending asyncio" for task implementations of third
-    parties, but not exported by the stubs. Checked on CPython 3.11, 3.12 and 3.13.
+    parties, but not exported by the stubs. Checked on CPython 3.11 to 3.15.
     """
     asyncio.tasks._unregister_task(task)
 
@@ -49,7 +49,7 @@ def silence_destroyed_task(task: asyncio.Task[Any]) -> None:
     """Keep a task that was given up from logging "Task was destroyed but it is pending!".
 
     ``_log_destroy_pending`` is the switch asyncio uses itself in ``run_until_complete`` and
-    ``gather`` for tasks it has already accounted for. Checked on CPython 3.11, 3.12 and 3.13.
+    ``gather`` for tasks it has already accounted for. Checked on CPython 3.11 to 3.15.
     """
     task._log_destroy_pending = False  # type: ignore[attr-defined]
 
@@ -59,7 +59,7 @@ def waited_future(task: asyncio.Task[Any]) -> asyncio.Future[Any] | None:
 
     No public name gives it: ``Task.get_stack`` gives the outermost frame only, and awaitables
     written in C show no frames. ``_fut_waiter`` is what ``Task.cancel`` cancels. Checked on CPython
-    3.11, 3.12 and 3.13.
+    3.11 to 3.15.
     """
     future: asyncio.Future[Any] | None = getattr(task, "_fut_waiter", None)
     return future
@@ -69,7 +69,7 @@ def is_to_be_cancelled(task: asyncio.Task[Any]) -> bool:
     """Whether a task that is ready gets a CancelledError in its next step.
 
     ``cancelling()`` counts requests, those that were dealt with included. ``_must_cancel`` is what
-    the task's own step looks at. Checked on CPython 3.11, 3.12 and 3.13.
+    the task's own step looks at. Checked on CPython 3.11 to 3.15.
     """
     return bool(getattr(task, "_must_cancel", False))
 
@@ -78,7 +78,7 @@ def gathered_futures(future: asyncio.Future[Any]) -> list[asyncio.Future[Any]] |
     """The futures that a future of ``asyncio.gather`` waits for; None for any other future.
 
     ``_GatheringFuture._children`` is the only way from the one to the others; callbacks lead the
-    other way. Checked on CPython 3.11, 3.12 and 3.13.
+    other way. Checked on CPython 3.11 to 3.15.
     """
     gathering = getattr(asyncio.tasks, "_GatheringFuture", None)
     if gathering is None or not isinstance(future, gathering):
@@ -90,7 +90,7 @@ def shielded_future(future: asyncio.Future[Any]) -> asyncio.Future[Any] | None:
     """The future that ``asyncio.shield`` shields by the given one; None when it is another's.
 
     Only the closure of the callback that ``shield`` leaves on its future knows the inner one; there
-    is no public list of callbacks. Checked on CPython 3.11, 3.12 and 3.13.
+    is no public list of callbacks. Checked on CPython 3.11 to 3.15.
     """
     inner: asyncio.Future[Any] | None = _callback_variable(
         future, "shield.<locals>._outer_done_callback", "inner"
@@ -101,8 +101,8 @@ def shielded_future(future: asyncio.Future[Any]) -> asyncio.Future[Any] | None:
 def is_executor_future(future: asyncio.Future[Any]) -> bool:
     """Whether a future stands for one of `concurrent.futures`, as ``run_in_executor`` makes it.
 
-    ``asyncio.wrap_future`` leaves no public sign but a callback. Checked on CPython 3.11, 3.12 and
-    3.13.
+    ``asyncio.wrap_future`` leaves no public sign but a callback. Checked on CPython 3.11 to
+    3.15.
     """
     function = "_chain_future.<locals>._call_check_cancel"
     return _callback_variable(future, function, "source") is not None
@@ -120,7 +120,7 @@ def task_group_tasks(group: asyncio.TaskGroup) -> list[asyncio.Task[Any]]:
     """The tasks of a task group that are not done.
 
     ``TaskGroup`` shows them in its ``repr`` only, as a count; ``_tasks`` is the set. Checked on
-    CPython 3.11, 3.12 and 3.13.
+    CPython 3.11 to 3.15.
     """
     return list(getattr(group, "_tasks", ()))
 
@@ -129,7 +129,7 @@ def lock_of_condition(condition: asyncio.Condition) -> asyncio.Lock | None:
     """The lock that a condition locks.
 
     ``Condition`` offers the lock's methods, but not the lock, which several conditions may share.
-    Checked on CPython 3.11, 3.12 and 3.13.
+    Checked on CPython 3.11 to 3.15.
     """
     lock: asyncio.Lock | None = getattr(condition, "_lock", None)
     return lock
@@ -138,7 +138,7 @@ def lock_of_condition(condition: asyncio.Condition) -> asyncio.Lock | None:
 def unfinished_count(queue: asyncio.Queue[Any]) -> int | None:
     """How many items of a queue still lack a ``task_done()``; None when it doesn't tell.
 
-    Only ``repr`` shows ``_unfinished_tasks``, as text. Checked on CPython 3.11, 3.12 and 3.13.
+    Only ``repr`` shows ``_unfinished_tasks``, as text. Checked on CPython 3.11 to 3.15.
     """
     count = getattr(queue, "_unfinished_tasks", None)
     return count if isinstance(count, int) else None
@@ -151,7 +151,7 @@ def as_completed_futures(
 
     There is no public way from what ``as_completed`` gives to the futures. From CPython 3.13 on an
     object keeps them in ``_todo``; before, only the callback of each future leads to the queue from
-    which the next one is taken. Checked on CPython 3.11, 3.12 and 3.13.
+    which the next one is taken. Checked on CPython 3.11 to 3.15.
 
     Args:
         variables: those of the coroutine that waits for the next future.
@@ -172,7 +172,7 @@ def has_unseen_exception(task: asyncio.Task[Any]) -> bool:
     """Whether a task that is done has an exception that nobody has asked for.
 
     ``exception()`` would count as asking. ``_log_traceback`` is an attribute of every future and is
-    true as long as asyncio would log the exception. Checked on CPython 3.11, 3.12 and 3.13.
+    true as long as asyncio would log the exception. Checked on CPython 3.11 to 3.15.
     """
     return bool(getattr(task, "_log_traceback", True))
 

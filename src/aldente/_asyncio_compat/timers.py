@@ -12,8 +12,8 @@ def set_clock_resolution(loop: asyncio.BaseEventLoop, seconds: float) -> None:
     """Say how much ahead of their time a loop may run its timers.
 
     ``_clock_resolution`` is read on every turn, and set from the real clock when a loop is made;
-    there is no public way to say that another clock is finer. Checked on CPython 3.11, 3.12 and
-    3.13.
+    there is no public way to say that another clock is finer. Checked on CPython 3.11 to
+    3.15.
     """
     loop._clock_resolution = seconds  # type: ignore[attr-defined]
 
@@ -23,7 +23,7 @@ def next_timer(loop: asyncio.BaseEventLoop) -> float | None:
 
     The loop tells its selector how long it may sleep, from which the time can't be had exactly.
     ``_scheduled`` is the heap of timers, without cancelled ones at its top while the selector is
-    asked. Checked on CPython 3.11, 3.12 and 3.13.
+    asked. Checked on CPython 3.11 to 3.15.
     """
     scheduled: list[asyncio.TimerHandle] = loop._scheduled  # type: ignore[attr-defined]
     return scheduled[0].when() if scheduled else None
@@ -44,7 +44,7 @@ def task_of_timer(
     """The task that a timer wakes or limits; None when it calls a callback.
 
     A sleep's future is an argument of the callback, and ``asyncio.timeout`` is the object of its
-    method, with the task as ``_task``. Checked on CPython 3.11, 3.12 and 3.13.
+    method, with the task as ``_task``. Checked on CPython 3.11 to 3.15.
 
     Args:
         handle: the timer.
@@ -61,7 +61,7 @@ def task_of_timer(
 def code_of_timer(handle: asyncio.TimerHandle) -> CodeType | None:
     """The code that a timer runs; None when it isn't Python's.
 
-    ``_callback`` is what ``call_at`` was given. Checked on CPython 3.11, 3.12 and 3.13.
+    ``_callback`` is what ``call_at`` was given. Checked on CPython 3.11 to 3.15.
     """
     callback = getattr(handle, "_callback", None)
     while isinstance(callback, functools.partial):
@@ -73,8 +73,8 @@ def code_of_timer(handle: asyncio.TimerHandle) -> CodeType | None:
 def handles_signals(loop: asyncio.AbstractEventLoop) -> bool:
     """Whether a loop handles signals, of which only its self-pipe tells.
 
-    ``_signal_handlers`` is what ``add_signal_handler`` fills. Checked on CPython 3.11, 3.12 and
-    3.13.
+    ``_signal_handlers`` is what ``add_signal_handler`` fills. Checked on CPython 3.11 to
+    3.15.
     """
     return bool(getattr(loop, "_signal_handlers", None))
 
@@ -83,7 +83,7 @@ def forget_innermost_frame(handle: asyncio.Handle | asyncio.Task[Any]) -> None:
     """Have a handle or task not tell the innermost frame of where it was made, a loop's method.
 
     ``_source_traceback`` is kept in debug mode; asyncio drops the frame of its own method from it.
-    Checked on CPython 3.11, 3.12 and 3.13.
+    Checked on CPython 3.11 to 3.15.
     """
     frames = getattr(handle, "_source_traceback", None)
     if frames:
@@ -94,6 +94,6 @@ def expire(scope: asyncio.Timeout) -> None:
     """Have the time of an ``asyncio.timeout`` be over now, in this very step.
 
     ``reschedule()`` would have the loop call the same method, ``_on_timeout``, some steps later.
-    Checked on CPython 3.11, 3.12 and 3.13.
+    Checked on CPython 3.11 to 3.15.
     """
     scope._on_timeout()  # type: ignore[attr-defined]

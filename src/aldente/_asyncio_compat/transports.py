@@ -12,7 +12,7 @@ def may_have_transports(loop: asyncio.AbstractEventLoop) -> bool:
 
     ``_selector`` is how ``BaseSelectorEventLoop`` waits; asyncio has no public list of what it
     waits for. Loops without it (uvloop, the proactor's) show nothing, so they answer False. Checked
-    on CPython 3.11, 3.12 and 3.13.
+    on CPython 3.11 to 3.15.
     """
     registrations = _registrations(loop)
     return len(registrations) > 1 or bool(getattr(loop, "_transports", None))
@@ -22,8 +22,8 @@ def transports_of(loop: asyncio.AbstractEventLoop) -> Iterator[asyncio.BaseTrans
     """The transports that a loop knows: those of its sockets, and those whose pipes it watches.
 
     ``_transports`` holds the sockets', weakly, by descriptor; what is watched is found by the
-    method that ``_selector`` will have called. There is no public list. Checked on CPython 3.11,
-    3.12 and 3.13.
+    method that ``_selector`` will have called. There is no public list. Checked on CPython 3.11 to
+    3.15.
     """
     known: Any = getattr(loop, "_transports", {})
     yield from list(known.values())
@@ -37,7 +37,7 @@ def servers_of(loop: asyncio.AbstractEventLoop) -> Iterator[asyncio.Server]:
     """The servers whose listening sockets a loop watches.
 
     They are among the arguments of the callback that accepts connections; there is no public list.
-    Checked on CPython 3.11, 3.12 and 3.13.
+    Checked on CPython 3.11 to 3.15.
     """
     for handle in _handles(loop):
         for argument in getattr(handle, "_args", None) or ():
@@ -49,7 +49,7 @@ def loop_of(transport: asyncio.BaseTransport) -> asyncio.AbstractEventLoop | Non
     """The loop of a transport; None once it is closed.
 
     ``_loop`` is an attribute of each of asyncio's transports; there is no public one. Checked on
-    CPython 3.11, 3.12 and 3.13.
+    CPython 3.11 to 3.15.
     """
     return getattr(transport, "_loop", None)
 
@@ -58,7 +58,7 @@ def acceptor_of(transport: asyncio.BaseTransport) -> asyncio.Server | None:
     """The server that has accepted a transport's connection; None for all others.
 
     ``_server`` is an attribute of asyncio's socket transports; there is no public one. Checked on
-    CPython 3.11, 3.12 and 3.13.
+    CPython 3.11 to 3.15.
     """
     return getattr(transport, "_server", None)
 
@@ -67,7 +67,7 @@ def is_part_of_subprocess(transport: asyncio.BaseTransport) -> bool:
     """Whether a transport is a pipe to or from a subprocess, which is closed with that.
 
     The protocol of such a pipe, of a class without a public name, has the subprocess's transport as
-    its ``proc``. Checked on CPython 3.11, 3.12 and 3.13.
+    its ``proc``. Checked on CPython 3.11 to 3.15.
     """
     protocol = transport.get_protocol()
     return isinstance(getattr(protocol, "proc", None), asyncio.SubprocessTransport)
