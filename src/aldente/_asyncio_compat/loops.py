@@ -146,13 +146,13 @@ def is_waiting_for_nothing(loop: asyncio.AbstractEventLoop) -> bool:
 
 # ``BaseEventLoop._check_running`` is where every way of running a loop asks whether one may run
 # now, and raises if not. The public methods would have to be replaced one by one, and run for every
-# test; this one is called as often but has one place. Checked on CPython 3.11, 3.12 and 3.13; where
+# test; this one is called as often but has one place. Checked on CPython 3.11 to 3.15; where
 # it is missing nothing is replaced.
 RUN_CHECK = "_check_running"
 
 
 # What runs each callback of a loop: a step of the loop is one run of this code. Checked on CPython
-# 3.11, 3.12 and 3.13.
+# 3.11 to 3.15.
 STEP_CODE: CodeType | None = getattr(private(asyncio.Handle, "_run"), "__code__", None)
 
 

@@ -1,8 +1,9 @@
 """Tokens: schedules in a printable form.
 
-A token is the version and, in URL-safe base 64 without padding: flags; slack, seed, digest
-and the version of Python where they are there; each choice that is not 0, with how many choices were 0 before it; a checksum of all
-that. Nothing in it depends on the machine, and reading it only ever computes numbers.
+A token is the version and, in URL-safe base 64 without padding: flags; slack, seed, digest and the
+version of Python where they are there; each choice that is not 0, with how many choices were 0
+before it; a checksum of all that. Nothing in it depends on the machine, and reading it only ever
+computes numbers.
 """
 
 from __future__ import annotations

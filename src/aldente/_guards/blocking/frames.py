@@ -94,7 +94,7 @@ _QUIET_FUNCTIONS = {
     ("concurrent.futures.thread", "shutdown"),
 }
 # asyncio's functions that run a loop; there is no public way to tell their frames apart. Checked on
-# CPython 3.11, 3.12 and 3.13.
+# CPython 3.11 to 3.15.
 _LOOP_RUNNERS = {"run_forever", "run_until_complete", "_run_once"}
 
 
