@@ -192,6 +192,47 @@ def test_a_death_is_raised_once_where_it_is_needed(runner: LoopRunner) -> None:
         run(runner, asyncio.sleep(3600), needs=[host])
 
 
+@pytest.mark.parametrize("steps", range(5))
+def test_a_death_that_the_loop_did_not_live_to_tell(runner: LoopRunner, steps: int) -> None:
+    """A generator that dies as the loop is stopped is dead for those who come next."""
+
+    async def generate() -> AsyncGenerator[asyncio.Task[Any], None]:
+        task = asyncio.current_task()
+        assert task is not None
+        yield task
+
+    async def cancel(task: asyncio.Task[Any]) -> None:
+        task.cancel()
+        for _ in range(steps):
+            await asyncio.sleep(0)
+
+    host, task = start(runner, generate())
+    run(runner, cancel(task))
+    with pytest.raises(FixtureEnded, match="was cancelled while its value was in use"):
+        run(runner, asyncio.sleep(0), needs=[host])
+    runner.finish_generator(host)
+
+
+@pytest.mark.parametrize("steps", range(5))
+def test_a_death_at_the_end_of_the_last_run(runner: LoopRunner, steps: int) -> None:
+    """A generator that has died as the loop was stopped is an error when it is finished."""
+
+    async def generate() -> AsyncGenerator[asyncio.Task[Any], None]:
+        task = asyncio.current_task()
+        assert task is not None
+        yield task
+
+    async def cancel(task: asyncio.Task[Any]) -> None:
+        task.cancel()
+        for _ in range(steps):
+            await asyncio.sleep(0)
+
+    host, task = start(runner, generate())
+    run(runner, cancel(task))
+    with pytest.raises(FixtureEnded, match="was cancelled while its value was in use"):
+        runner.finish_generator(host)
+
+
 def test_a_forgotten_host_is_drained(runner: LoopRunner) -> None:
     """Closing the runner ends a generator that nobody finished, in its own task."""
     events = []

@@ -5,6 +5,7 @@ Each use says why there is no public way and on which versions it was checked.
 
 from __future__ import annotations
 
+from aldente._asyncio_compat.cancelling import is_cancelled_by_group
 from aldente._asyncio_compat.loops import (
     RUN_CHECK,
     STEP_CODE,
@@ -95,6 +96,7 @@ __all__ = [
     "has_unseen_exception",
     "hide_running_loop",
     "hide_task",
+    "is_cancelled_by_group",
     "is_executor_future",
     "is_loop_running_here",
     "is_part_of_subprocess",

@@ -58,6 +58,7 @@ class GeneratorHost(Generic[T]):
         self._value: T
         self._has_yielded = False
         self._is_loop_run_for_it = False
+        self._is_ended_by_group = False
         self.death: BaseException | None = None
         self.death_reported = False
         self.task = loop.create_task(self._live(), context=context)
@@ -129,6 +130,8 @@ class GeneratorHost(Generic[T]):
             await self._end_requested
         except asyncio.CancelledError as cancellation:
             _asyncio_compat.show_task(self.task)
+            # Now, as the group forgets the task when it is left.
+            self._is_ended_by_group = _asyncio_compat.is_cancelled_by_group(self.task)
             await self._expect_end(self._generator.athrow(cancellation))
         else:
             _asyncio_compat.show_task(self.task)
@@ -145,18 +148,27 @@ class GeneratorHost(Generic[T]):
         await self._generator.aclose()
         raise FixtureYieldError(self.label, 2)
 
+    def see_end(self) -> None:
+        """Know of a death also when the loop was stopped before it could tell of it."""
+        if self.task.done():
+            self._note_end()
+
     def _on_done(self, task: asyncio.Task[None]) -> None:
-        if self._has_yielded and (
-            not self._end_requested.done() or self._end_requested.cancelled()
-        ):
-            self.death = self._cause_of_death(task)
-            self._on_death(self)
+        self._note_end()
         self._stop_loop()
 
+    def _note_end(self) -> None:
+        is_death = not self._end_requested.done() or self._end_requested.cancelled()
+        if self._has_yielded and is_death and self.death is None:
+            self.death = self._cause_of_death(self.task)
+            self._on_death(self)
+
     def _cause_of_death(self, task: asyncio.Task[None]) -> BaseException:
-        if task.cancelled():
-            return FixtureEnded(self.label, cancelled=True)
-        return task.exception() or FixtureEnded(self.label, cancelled=False)
+        is_cancelled = task.cancelled()
+        error = None if is_cancelled else task.exception()
+        return error or FixtureEnded(
+            self.label, cancelled=is_cancelled, by_group=self._is_ended_by_group
+        )
 
 
 def hosted_generator(coroutine: object) -> object | None:
@@ -175,6 +187,7 @@ _HOST_CODE = vars(GeneratorHost)["_live"].__code__
 def raise_death(hosts: Iterable[GeneratorHost[Any]]) -> None:
     """Raise why one of the hosts has died, if one has."""
     for host in hosts:
+        host.see_end()
         if host.death is not None:
             host.death_reported = True
             raise host.death

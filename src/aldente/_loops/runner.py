@@ -197,6 +197,7 @@ class LoopRunner:
         if not host.task.done():
             self._check_idle(host.task.get_name())
             self._drive(host.task, (), host.run_to_end)
+        host.see_end()
         self._hosts.discard(host)
         if host.death is not None and not host.death_reported:
             raise host.death

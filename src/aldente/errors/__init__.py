@@ -221,17 +221,31 @@ class FixtureEnded(AldenteError):
     Args:
         fixture: the fixture, with its file and line.
         cancelled: whether it ended by a cancellation that it let through.
+        by_group: whether ``TaskGroup.cancel()`` (Python 3.15) has ended it, the group being around
+            its ``yield``.
 
     >>> FixtureEnded("'server' (conftest.py:7)", cancelled=True).cancelled
     True
     """
 
-    def __init__(self, fixture: str, *, cancelled: bool) -> None:
+    def __init__(self, fixture: str, *, cancelled: bool, by_group: bool = False) -> None:
         self.fixture = fixture
         self.cancelled = cancelled
-        super().__init__(fixture, cancelled)
+        self.by_group = by_group
+        super().__init__(fixture, cancelled, by_group)
 
     def __str__(self) -> str:
+        if self.by_group:
+            return (
+                f"Async fixture {self.fixture} was ended by TaskGroup.cancel() while its value was "
+                "in use.\n"
+                "The task group is around the fixture's 'yield', so cancel() ends the fixture with "
+                "the group's tasks: what it would have done in the group after its 'yield' is "
+                "left out.\n"
+                "Mend: cancel the tasks themselves with task.cancel(), or call cancel() in the "
+                "fixture, after its 'yield'. For a group that the test itself is to end, use "
+                "'async with asyncio.TaskGroup()' in the test."
+            )
         how = (
             "was cancelled"
             if self.cancelled
