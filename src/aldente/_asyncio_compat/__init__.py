@@ -5,6 +5,7 @@ Each use says why there is no public way and on which versions it was checked.
 
 from __future__ import annotations
 
+from aldente._asyncio_compat.awaited_by import is_awaited_by
 from aldente._asyncio_compat.cancelling import is_cancelled_by_group
 from aldente._asyncio_compat.loops import (
     RUN_CHECK,
@@ -96,6 +97,7 @@ __all__ = [
     "has_unseen_exception",
     "hide_running_loop",
     "hide_task",
+    "is_awaited_by",
     "is_cancelled_by_group",
     "is_executor_future",
     "is_loop_running_here",

@@ -2,9 +2,9 @@
 
 ``await_graph``
     Which task waits for what, and who could end its waiting.
-``suspended``, ``waiting``, ``holders``, ``naming``
-    What it asks of each task: where it stands, what it waits for, which locks it holds, and what
-    the user's code calls them.
+``suspended``, ``waiting``, ``library_groups``, ``holders``, ``naming``
+    What it asks of each task: where it stands, what it waits for, by asyncio or by a library's task
+    group, which locks it holds, and what the user's code calls them.
 ``waits``
     Plain facts about waiting tasks.
 ``deadlock``

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gc
 import inspect
+import itertools
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType
 from typing import Any, NamedTuple
 
@@ -60,18 +61,30 @@ def links_of(coroutine: object) -> list[Link]:
     return links
 
 
-def running_links(coroutine: object) -> list[Link]:
-    """The functions that are under way in a coroutine that runs now, the outermost first."""
+def running_links(coroutine: object, others: Iterable[object] = ()) -> list[Link]:
+    """The functions that are under way in a coroutine that runs now, the outermost first.
+
+    Args:
+        coroutine: the coroutine of a task.
+        others: those of other tasks; one of them that is under way within it is left out.
+    """
     outermost, _ = _look_into(coroutine)
     if outermost is None:
         return []
+    within = [_look_into(other)[0] for other in others if is_running(other)]
     for innermost in sys._current_frames().values():  # noqa: SLF001 (documented)
         stack = list(_frames_back_to(outermost, innermost))
         if stack and stack[-1] is outermost:
-            links = [Link(None, frame) for frame in reversed(stack)]
-            links[0] = Link(coroutine, outermost)
+            own = itertools.takewhile(lambda frame: frame not in within, reversed(stack))
+            links = [Link(None, frame) for frame in own]
+            links[:1] = [Link(coroutine, outermost)]
             return links
     return [Link(coroutine, outermost)]
+
+
+def is_running(coroutine: object) -> bool:
+    """Whether a coroutine runs now, be it that another one runs within."""
+    return type(coroutine) is CoroutineType and coroutine.cr_running
 
 
 def is_not_started(coroutine: object) -> bool:

@@ -11,9 +11,11 @@ from typing import Any
 
 from aldente import _asyncio_compat
 from aldente._diagnosis import holders
+from aldente._diagnosis.library_groups import group_being_left
 from aldente._diagnosis.suspended import (
     Link,
     is_not_started,
+    is_running,
     links_of,
     running_links,
     variables_of,
@@ -58,8 +60,12 @@ class LiveTask:
 def look_at(task: AnyTask) -> LiveTask:
     """Find out what a task waits for; a task whose wait can't be told says why."""
     coroutine = task.get_coro()
-    if task is asyncio.current_task(task.get_loop()):
-        return LiveTask(task, running_links(coroutine), LiveWait(Kind.RUNNING))
+    # An eager task begins while that runs which makes it.
+    if task is asyncio.current_task(task.get_loop()) or is_running(coroutine):
+        others = [
+            each.get_coro() for each in asyncio.all_tasks(task.get_loop()) if each is not task
+        ]
+        return LiveTask(task, running_links(coroutine, others), LiveWait(Kind.RUNNING))
     links = links_of(coroutine)
     try:
         wait = _wait_of(task, coroutine, links)
@@ -76,6 +82,10 @@ def _wait_of(task: AnyTask, coroutine: object, links: Sequence[Link]) -> LiveWai
     if future is None or future.done():
         return LiveWait(Kind.READY)
     wait = _recognise(links, future)
+    if wait.kind is Kind.FUTURE:
+        group = group_being_left(task, links)
+        if group is not None:
+            wait = LiveWait(Kind.TASKS, through=group.name, futures=[*group.tasks])
     if wait.limited_by is None and holders.time_out_around(links) is not None:
         wait = replace(wait, limited_by="asyncio.timeout")
     return wait
