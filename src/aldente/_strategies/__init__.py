@@ -32,9 +32,9 @@ What they use:
     its steps and by the lines that it has reached.
 ``reducing``, ``observing``
     Tells which options lead to nothing but equivalent schedules; sees what each step does.
-``accesses``, ``bytecode``, ``calls``, ``effects``
-    Collects what code reads and writes; knows that of each line, and of each call; compares two
-    steps.
+``accesses``, ``bytecode``, ``opcodes``, ``calls``, ``effects``
+    Collects what code reads and writes; knows that of each line, of each instruction, and of each
+    call; compares two steps.
 ``naming``
     Makes strategies by their names.
 """

@@ -11,20 +11,12 @@ from threading import get_ident
 from types import CodeType
 from typing import Any
 
-from aldente._asyncio_compat import counting, stepping
-from aldente._loops.simulated import choosing, loop, ready, tasks, turns
+from aldente._asyncio_compat import stepping
 from aldente._strategies.bytecode import Accesses, analyse
-from aldente._strategies.calls import effects_of_call
+from aldente._strategies.calls import FILES_OF_LOOP, effects_of_call
 from aldente._strategies.effects import ITERATORS, Effects
 from aldente._strategies.lines import free_tool_number
 
-# What they do to the loop is seen by comparing the loop before and after a step; the first two only
-# look at it.
-_FILES_OF_LOOP = frozenset(
-    module.__file__
-    for module in (choosing, counting, stepping, loop, ready, tasks, turns)
-    if module.__file__
-)
 _FOLDER = os.path.join(os.path.dirname(__file__), "")
 # It waits for a future that nobody else knows, and calls nothing but the loop.
 _SLEEPS = {
@@ -67,10 +59,9 @@ class AccessRecorder:
             self._thread = get_ident()
             self._number = free_tool_number()
             if self._number is not None:
-                events = sys.monitoring.events
                 for event, function in self._callbacks():
                     sys.monitoring.register_callback(self._number, event, function)
-                mask = events.LINE | events.PY_RESUME | events.PY_THROW | events.CALL
+                mask = sum(event for event, _ in self._callbacks())
                 sys.monitoring.set_events(self._number, mask)
         self.take()
         return self.is_recording
@@ -96,6 +87,7 @@ class AccessRecorder:
             events = sys.monitoring.events
             return [
                 (events.LINE, self._on_line),
+                (events.PY_START, self._on_start),
                 (events.PY_RESUME, self._on_resume),
                 (events.PY_THROW, self._on_throw),
                 (events.CALL, self._on_call),
@@ -104,12 +96,21 @@ class AccessRecorder:
         def _on_line(self, code: CodeType, line: int) -> Any:
             if _is_ignored(code):
                 return sys.monitoring.DISABLE
-            if get_ident() != self._thread:
-                return None
+            if get_ident() == self._thread:
+                self._begin_line(code, line)
+            return None
+
+        def _on_start(self, code: CodeType, offset: int) -> Any:
+            if _is_ignored(code):
+                return sys.monitoring.DISABLE
             analysis = analyse(code)
-            if line in analysis.variables:
-                self._note_loops(code, analysis.variables[line])
-            self._note(code, line)
+            line = analysis.line_at(code, offset)
+            if analysis.is_harmless(line):
+                return sys.monitoring.DISABLE
+            if get_ident() == self._thread:
+                # Since Python 3.13 the line on which a function begins, such as that of a lambda,
+                # has no event of its own.
+                self._begin_line(code, line)
             return None
 
         def _on_resume(self, code: CodeType, offset: int) -> Any:
@@ -142,11 +143,14 @@ class AccessRecorder:
             if not all(known.get(offset) for offset in analysis.loops[line]):
                 self._writes.add(ITERATORS)
 
-    def _note_loops(self, code: CodeType, variables: list[tuple[int, str]]) -> None:
-        # The frame of the code that is observed.
-        values = stepping.frame_at(2).f_locals
-        for offset, name in variables:
-            self._note_loop(code, offset, type(values.get(name)) in _CONTAINERS)
+    def _begin_line(self, code: CodeType, line: int) -> None:
+        loop = analyse(code).variables.get(line)
+        if loop is not None:
+            offset, name = loop
+            # The frame of the code that is observed.
+            value = stepping.frame_at(2).f_locals.get(name)
+            self._note_loop(code, offset, type(value) in _CONTAINERS)
+        self._note(code, line)
 
     def _note_loop(self, code: CodeType, offset: int, is_private: bool) -> None:
         """A loop is about to begin, maybe through something from which nobody else takes."""
@@ -194,4 +198,4 @@ _UNKNOWN = Accesses(frozenset(), frozenset(), True)
 
 def _is_ignored(code: CodeType) -> bool:
     file = code.co_filename
-    return file in _FILES_OF_LOOP or id(code) in _SLEEPS or file.startswith(_FOLDER)
+    return file in FILES_OF_LOOP or id(code) in _SLEEPS or file.startswith(_FOLDER)

@@ -1,14 +1,13 @@
 """What each line of a function may read and write, as far as its bytecode tells.
 
-Local variables are nobody else's. Attributes, globals and variables of closures go by their names.
-What an operator, a subscript or a loop does to the objects of a library written in C is taken to be
-no more than what lists and dictionaries do; what is called is looked at while it runs, see
-`aldente._strategies.calls`. Instructions that are not listed here may do anything, so a new version
-of Python makes more steps dependent, not fewer.
+Local variables belong to one task. Attributes, globals and closure variables are known by their
+names. An operator, a subscript or a loop is assumed to do no more to the objects of a library
+written in C than it does to lists and dictionaries. Calls are examined while they run, see
+`aldente._strategies.calls`.
 
-Known gaps: who keeps the ``__dict__`` of an object and changes attributes through that without ever
-asking for it during a run is not noticed; nor that another task would call the ``__del__`` of an
-object if it dropped the last reference.
+Known gaps: a program that keeps the ``__dict__`` of an object and changes attributes through it
+without asking for it during a run is not noticed; nor is an object whose ``__del__`` another task
+would call if that dropped the last reference.
 """
 
 from __future__ import annotations
@@ -19,52 +18,17 @@ import types
 from typing import Any, NamedTuple
 
 from aldente._strategies.effects import ENDED, FUTURES, ITEMS, ITERATORS
+from aldente._strategies.opcodes import PARTS, Access, access_of, operand_of
 
+_CALLS = ("CALL", "CALL_KW")
 
-def _names(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-# They only move local values, make new objects, or jump.
-_PURE = _names(
-    """
-    RESUME NOP CACHE EXTENDED_ARG POP_TOP PUSH_NULL COPY SWAP LOAD_CONST LOAD_FAST LOAD_FAST_CHECK
-    LOAD_FAST_AND_CLEAR LOAD_FAST_LOAD_FAST STORE_FAST STORE_FAST_STORE_FAST STORE_FAST_LOAD_FAST
-    DELETE_FAST MAKE_CELL COPY_FREE_VARS LOAD_CLOSURE RETURN_VALUE RETURN_CONST RETURN_GENERATOR
-    YIELD_VALUE JUMP_FORWARD JUMP_BACKWARD JUMP_BACKWARD_NO_INTERRUPT POP_JUMP_IF_NONE
-    POP_JUMP_IF_NOT_NONE END_FOR SEND END_SEND CLEANUP_THROW RERAISE RAISE_VARARGS PUSH_EXC_INFO
-    POP_EXCEPT CHECK_EXC_MATCH LOAD_ASSERTION_ERROR BUILD_TUPLE BUILD_LIST BUILD_MAP
-    BUILD_CONST_KEY_MAP BUILD_SLICE LIST_APPEND IS_OP UNARY_NOT MAKE_FUNCTION
-    SET_FUNCTION_ATTRIBUTE CALL CALL_KW KW_NAMES
-    """
-)
-# They may ask objects, as comparing two lists does.
-_ASKING = _names(
-    """
-    POP_JUMP_IF_TRUE POP_JUMP_IF_FALSE TO_BOOL COMPARE_OP UNARY_NEGATIVE UNARY_INVERT BINARY_SLICE
-    BUILD_SET SET_ADD MAP_ADD GET_ITER GET_LEN
-    """
-)
-# They may take from an iterator.
-_TAKING = _names(
-    """
-    FOR_ITER CONTAINS_OP UNPACK_SEQUENCE UNPACK_EX LIST_EXTEND SET_UPDATE DICT_UPDATE DICT_MERGE
-    CALL_FUNCTION_EX
-    """
-)
-# A subscript may write: a defaultdict has more elements after it.
-_CHANGING = _names("BINARY_SUBSCR STORE_SUBSCR DELETE_SUBSCR STORE_SLICE")
-_PURE_INTRINSICS = _names(
-    "INTRINSIC_STOPITERATION_ERROR INTRINSIC_LIST_TO_TUPLE INTRINSIC_UNARY_POSITIVE"
-)
+# A loop that begins a line goes through what one of these pushes, if it goes through a variable; no
+# pair of variables is pushed at once there.
+_VARIABLES = ("LOAD_FAST", "LOAD_FAST_BORROW", "LOAD_FAST_CHECK", "LOAD_DEREF")
 
 
 def _hidden_names() -> frozenset[str]:
     """Attributes whose values change without being written, and those that show all others."""
-
-    async def coroutine() -> None:
-        pass
-
     kinds: tuple[type, ...] = (
         asyncio.Future,
         asyncio.Task,
@@ -80,8 +44,10 @@ def _hidden_names() -> frozenset[str]:
     found = {
         name for kind in kinds for name, value in vars(kind).items() if isinstance(value, kept)
     }
+    # Raising an exception changes these.
+    raised = {"__traceback__", "__context__", "__cause__", "__suppress_context__"}
     # Nobody changes these two.
-    return frozenset(found | {"__dict__"}) - {"_loop", "_asyncio_future_blocking"}
+    return frozenset(found | raised | {"__dict__"}) - {"_loop", "_asyncio_future_blocking"}
 
 
 _HIDDEN = _hidden_names()
@@ -102,23 +68,31 @@ class Accesses(NamedTuple):
     is_wild: bool
 
 
+_HARMLESS = Accesses(frozenset(), frozenset(), is_wild=False)
+
+
 class Analysis(NamedTuple):
     """What is known about a function.
 
     Attributes:
         lines: what each line may do.
-        awaited: where something is called whose result is awaited at once.
-        looped: where something is called through whose result a loop goes.
-        variables: the variables through which loops go, by the line where those begin, each with
-            the place of the loop.
-        loops: the places of the loops that may go on in each line.
+        awaited: the offsets of calls whose result is awaited at once.
+        looped: the offsets of calls whose result a loop goes through at once.
+        variables: by line, the variable through which the loop that begins there goes, with the
+            offset that stands for the loop.
+        loops: by line, the offsets that stand for the loops that may go on in it.
     """
 
     lines: dict[int, Accesses]
     awaited: frozenset[int]
     looped: frozenset[int]
-    variables: dict[int, list[tuple[int, str]]]
+    variables: dict[int, tuple[int, str]]
     loops: dict[int, list[int]]
+
+    def is_harmless(self, line: int) -> bool:
+        """Whether it does not matter if a line goes unnoticed."""
+        found = self.lines.get(line)
+        return found == _HARMLESS and line not in self.loops
 
     def line_at(self, code: types.CodeType, offset: int) -> int:
         """The line to which an instruction belongs."""
@@ -134,105 +108,155 @@ _MOST_ANALYSED = 10_000
 
 
 def analyse(code: types.CodeType) -> Analysis:
-    """What is known about a function; it takes a while, but only once."""
+    """What is known about a function; the first time takes longer."""
     known = _ANALYSED.get(id(code))
     if known is None:
         if len(_ANALYSED) >= _MOST_ANALYSED:
             _ANALYSED.clear()
-        known = _ANALYSED[id(code)] = (code, _analyse(code))
+        known = _ANALYSED[id(code)] = (code, _Analyser(code).analyse())
     return known[1]
 
 
-def _analyse(code: types.CodeType) -> Analysis:
-    found: dict[int, tuple[set[str], set[str], list[bool]]] = {}
-    everywhere: tuple[set[str], set[str], list[bool]] = (set(), set(), [])
-    awaited, looped = set(), set()
-    variables: dict[int, list[tuple[int, str]]] = {}
-    loops: dict[int, list[int]] = {}
-    instructions = [
-        each for each in dis.get_instructions(code) if each.opname not in ("CACHE", "EXTENDED_ARG")
-    ]
-    lines = {
-        offset: line for start, end, line in code.co_lines() for offset in range(start, end, 2)
-    }
-    for number, each in enumerate(instructions):
-        line = lines.get(each.offset)
-        reads, writes, wild = (
-            everywhere if line is None else found.setdefault(line, (set(), set(), []))
+class _Line:
+    """What was found in a line so far."""
+
+    def __init__(self) -> None:
+        self.reads: set[str] = set()
+        self.writes: set[str] = set()
+        self.is_wild = False
+
+    def add(self, each: dis.Instruction, access: Access) -> None:
+        """An instruction of the line does something."""
+        name: Any = each.argval
+        if access is Access.ASKS:
+            self.reads.add(ITEMS)
+        elif access is Access.TAKES:
+            self.reads.add(ITEMS)
+            self.writes.add(ITERATORS)
+        elif access is Access.CHANGES:
+            self.writes.add(ITEMS)
+        elif access is Access.READS_CELL:
+            self.reads.add(f"({name})")
+        elif access is Access.WRITES_CELL:
+            self.writes.add(f"({name})")
+        elif access in (Access.READS_NAME, Access.WRITES_NAME):
+            (self.reads if access is Access.READS_NAME else self.writes).add(name)
+            self.is_wild = self.is_wild or name in _HIDDEN
+        elif access is not Access.NOTHING:
+            self.is_wild = True
+
+
+class _Analyser:
+    """Goes through the instructions of a function."""
+
+    def __init__(self, code: types.CodeType) -> None:
+        self._code = code
+        self._instructions = [
+            each for each in dis.get_instructions(code) if each.opname not in PARTS
+        ]
+        self._lines = {
+            offset: line for start, end, line in code.co_lines() for offset in range(start, end, 2)
+        }
+        # Where each line begins; later parts of it may be far from there.
+        self._begins: dict[int | None, int] = {}
+        for offset, line in self._lines.items():
+            self._begins.setdefault(line, offset)
+        # The line None has the instructions of which no line is known.
+        self._found: dict[int | None, _Line] = {None: _Line()}
+        self._awaited: set[int] = set()
+        self._looped: set[int] = set()
+        self._variables: dict[int, tuple[int, str]] = {}
+        self._loops: dict[int, list[int]] = {}
+
+    def analyse(self) -> Analysis:
+        """What is known about the function."""
+        for place in range(len(self._instructions)):
+            self._note(place)
+        everywhere = self._found.pop(None)
+        found = {line: each for line, each in self._found.items() if line is not None}
+        return Analysis(
+            {
+                line: Accesses(
+                    frozenset(each.reads | everywhere.reads),
+                    frozenset(each.writes | everywhere.writes),
+                    each.is_wild or everywhere.is_wild,
+                )
+                for line, each in found.items()
+            },
+            frozenset(self._awaited),
+            frozenset(self._looped),
+            self._variables,
+            self._loops,
         )
-        before = instructions[number - 1] if number else each
-        if each.opname == "GET_AWAITABLE":
-            if code.co_filename.startswith(_ASYNCIO):
-                # What is awaited there is a future.
-                reads |= {FUTURES, ENDED}
-            elif before.opname in ("CALL", "CALL_KW"):
-                awaited.add(before.offset)
-            else:
-                wild.append(True)
-            continue
-        if each.opname == "FOR_ITER" and line is not None and before.opname == "GET_ITER":
-            source = instructions[number - 2]
-            if source.opname in ("LOAD_FAST", "LOAD_DEREF"):
-                variables.setdefault(line, []).append((source.offset, source.argval))
-            elif source.opname == "CALL":
-                looped.add(source.offset)
-            # Whether it goes through something that others may take from, turns out at its begin.
-            loops.setdefault(line, []).append(source.offset)
-            reads.add(ITEMS)
-            continue
-        more_reads, more_writes, is_wild = _accesses(each)
-        if each.opname == "BINARY_OP" and each.argrepr in ("%", "%="):
-            # A format tells the state of a task; but a number has none.
-            is_wild = not (before.opname == "LOAD_CONST" and isinstance(before.argval, int))
-        reads |= more_reads
-        writes |= more_writes
-        if is_wild:
-            wild.append(True)
-    return Analysis(
-        {
-            line: Accesses(
-                frozenset(reads | everywhere[0]),
-                frozenset(writes | everywhere[1]),
-                bool(wild or everywhere[2]),
-            )
-            for line, (reads, writes, wild) in found.items()
-        },
-        frozenset(awaited),
-        frozenset(looped),
-        variables,
-        loops,
-    )
+
+    def _note(self, place: int) -> None:
+        each = self._instructions[place]
+        line_number = self._lines.get(each.offset)
+        line = self._found.setdefault(line_number, _Line())
+        access = access_of(each)
+        if access is Access.AWAITS:
+            self._note_await(place, line)
+        elif line_number is not None and self._note_loop(place, line_number):
+            # Whether others may take from what it goes through is only known when it begins.
+            line.reads.add(ITEMS)
+        elif self._is_modulo_of_number(place):
+            line.add(each, Access.CHANGES if operand_of(each) == "%=" else Access.ASKS)
+        else:
+            line.add(each, access)
+        if _is_generator_expression(each.argval):
+            # Since Python 3.15 its code makes the iterator, before the first event of that code.
+            line.reads.add(ITEMS)
+
+    def _note_await(self, place: int, line: _Line) -> None:
+        each, before = self._instructions[place], self._instructions[place - 1]
+        if self._code.co_filename.startswith(_ASYNCIO):
+            # asyncio awaits nothing but futures.
+            line.reads |= {FUTURES, ENDED}
+        elif before.opname in _CALLS and not each.is_jump_target:
+            self._awaited.add(before.offset)
+        else:
+            line.is_wild = True
+
+    def _note_loop(self, place: int, line: int) -> bool:
+        """Note a loop that goes through what a call returns, or through a variable.
+
+        Which one it is must be certain: ``for x in a or b`` has two. And the value that a variable
+        has when its line begins is only certain to be used if nothing comes before it in the line.
+
+        Returns:
+            Whether the instruction belongs to such a loop.
+        """
+        if place < 2 or self._instructions[place].opname != "FOR_ITER":
+            return False
+        source, made = self._instructions[place - 2 : place]
+        is_made = made.opname == "GET_ITER" and access_of(made) is Access.ASKS
+        if not is_made or made.is_jump_target:
+            return False
+        if source.opname == "CALL":
+            self._looped.add(source.offset)
+        elif source.opname in _VARIABLES and self._begins.get(line) == source.offset:
+            self._variables[line] = (source.offset, source.argval)
+        else:
+            return False
+        self._loops.setdefault(line, []).append(source.offset)
+        return True
+
+    def _is_modulo_of_number(self, place: int) -> bool:
+        """Whether an instruction is ``%`` with a number, which has no state, on its right."""
+        each, before = self._instructions[place], self._instructions[place - 1]
+        return (
+            each.opname == "BINARY_OP"
+            and operand_of(each) in ("%", "%=")
+            and not each.is_jump_target
+            and _pushes_number(before)
+        )
 
 
-def _accesses(each: dis.Instruction) -> tuple[set[str], set[str], bool]:
-    """What an instruction reads and writes, and whether it may do anything else."""
-    name: str = each.opname
-    variable: Any = each.argval
-    reads: set[str] = set()
-    writes: set[str] = set()
-    is_wild = False
-    if name in _PURE:
-        pass
-    elif name in _ASKING:
-        reads.add(ITEMS)
-    elif name in _TAKING:
-        reads.add(ITEMS)
-        writes.add(ITERATORS)
-    elif name in _CHANGING:
-        writes.add(ITEMS)
-    elif name == "BINARY_OP":
-        # In place it may change a list.
-        (writes if each.argrepr.endswith("=") else reads).add(ITEMS)
-    elif name in ("LOAD_GLOBAL", "LOAD_ATTR", "LOAD_SUPER_ATTR"):
-        reads.add(variable)
-        is_wild = variable in _HIDDEN
-    elif name in ("STORE_GLOBAL", "DELETE_GLOBAL", "STORE_ATTR", "DELETE_ATTR"):
-        writes.add(variable)
-        is_wild = variable in _HIDDEN
-    elif name == "LOAD_DEREF":
-        reads.add(f"({variable})")
-    elif name in ("STORE_DEREF", "DELETE_DEREF"):
-        writes.add(f"({variable})")
-    else:
-        is_wild = not (name == "CALL_INTRINSIC_1" and each.argrepr in _PURE_INTRINSICS)
-    return reads, writes, is_wild
+def _pushes_number(each: dis.Instruction) -> bool:
+    if each.opname == "LOAD_COMMON_CONSTANT":
+        return operand_of(each) == "-1"
+    return each.opname in ("LOAD_CONST", "LOAD_SMALL_INT") and isinstance(each.argval, int)
+
+
+def _is_generator_expression(constant: object) -> bool:
+    return isinstance(constant, types.CodeType) and constant.co_name == "<genexpr>"

@@ -1,7 +1,7 @@
-"""What calling something that is written in C may read and write.
+"""What a call may read and write, apart from what is seen line by line.
 
-What is not known may do anything. Functions written in Python do nothing by being called: what they
-do is seen line by line.
+A function written in C may do anything unless it is listed here. One written in Python does nothing
+by being called, because its lines are recorded; but those of the loop are not, see `FILES_OF_LOOP`.
 """
 
 from __future__ import annotations
@@ -10,9 +10,18 @@ import asyncio
 import builtins
 import collections
 import inspect
-from types import BuiltinMethodType, FunctionType, MethodDescriptorType, MethodType, ModuleType
+from types import (
+    BuiltinMethodType,
+    CodeType,
+    FunctionType,
+    MethodDescriptorType,
+    MethodType,
+    ModuleType,
+)
 from typing import Any
 
+from aldente._asyncio_compat import counting, stepping
+from aldente._loops.simulated import choosing, loop, ready, tasks, timers, turns
 from aldente._strategies.effects import ENDED, FUTURES, ITEMS, ITERATORS, Effects
 
 _NOTHING = Effects()
@@ -21,6 +30,25 @@ _TAKES = Effects(reads=frozenset({ITEMS}), writes=frozenset({ITERATORS}))
 _CHANGES = Effects(reads=frozenset({ITEMS}), writes=frozenset({ITEMS, ITERATORS}))
 _READS_FUTURE = Effects(reads=frozenset({FUTURES, ENDED}))
 _CHANGES_FUTURE = Effects(reads=frozenset({FUTURES, ENDED}), writes=frozenset({FUTURES}))
+
+# The lines of these files are not recorded. The effects of the functions in `_COMPARED` are seen by
+# comparing the loop before and after a step; others, such as `Task.cancel`, may do anything.
+FILES_OF_LOOP = frozenset(
+    module.__file__
+    for module in (choosing, counting, stepping, loop, ready, tasks, timers, turns)
+    if module.__file__
+)
+_COMPARED = frozenset(
+    id(function.__code__)
+    for function in (
+        loop.SimulatedLoop.call_at,
+        loop.SimulatedLoop.call_later,
+        loop.SimulatedLoop.call_soon,
+        loop.SimulatedLoop.create_future,
+        loop.SimulatedLoop.create_task,
+        loop.SimulatedLoop.time,
+    )
+)
 
 # Only what calls nothing that is given to it, as a key function, nor shows what an object is by a
 # text, as those of tasks tell their state.
@@ -67,10 +95,15 @@ def effects_of_call(function: Any, first: Any) -> Effects | None:
     True
     """
     kind: Any = type(function)
-    if kind is FunctionType:
-        return _NOTHING
     if kind is MethodType:
-        return _NOTHING if type(function.__func__) is FunctionType else None
+        function = function.__func__
+        kind = type(function)
+        if kind is not FunctionType:
+            return None
+    if kind is FunctionType:
+        code: CodeType = function.__code__
+        is_recorded = code.co_filename not in FILES_OF_LOOP
+        return _NOTHING if is_recorded or id(code) in _COMPARED else None
     if id(function) in _FUNCTIONS:
         return _FUNCTIONS[id(function)]
     if kind is MethodDescriptorType:
