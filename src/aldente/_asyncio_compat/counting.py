@@ -1,9 +1,11 @@
-"""Done-callbacks of asyncio that do nothing but count, unless theirs is the last task."""
+"""Done-callbacks of asyncio that only count tasks, unless theirs is the last one."""
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
+import sys
 from collections.abc import Iterable
 from types import CodeType, FunctionType, MethodType
 from typing import Any
@@ -17,17 +19,24 @@ def _inner_code(function: Any, name: str) -> CodeType | None:
     return None
 
 
+# For a callback that does not act on the last task either.
+ALWAYS_MORE = sys.maxsize
+
 _CALLBACK_OF_GATHER = _inner_code(asyncio.gather, "_done_callback")
+# Clears the notes of which task awaits the children of a `gather`; absent before Python 3.14.
+_NOTES_OF_GATHER: Any = getattr(asyncio.tasks, "_discard_awaited_by", None)
 _CALLBACK_OF_GROUP: Any = getattr(asyncio.TaskGroup, "_on_task_done", None)
 _END_OF_RUN: Any = getattr(asyncio.base_events, "_run_until_complete_cb", None)
 
 
 def count_left(callback: object, arguments: tuple[Any, ...] | None) -> int:
-    """How many tasks a callback still counts that are not done; 0 if it does more than to count.
+    """How many tasks a callback still counts that are not done; 0 if it does more than count.
 
-    ``asyncio.gather`` and ``TaskGroup`` count the tasks that have ended well, and wake whoever
-    waits for them after the last one. Nothing public tells their callbacks from others. Checked on
-    CPython 3.11, 3.12 and 3.13.
+    ``asyncio.gather`` and ``TaskGroup`` count the tasks that have ended well; after the last one
+    they wake the task that waits for all. From CPython 3.14 on they also clear the note in each
+    task of which task awaits it, and the future of ``gather`` has a callback that does nothing
+    else. Only ``_asyncio_awaited_by`` shows those notes. Nothing public distinguishes these
+    callbacks from others. Checked on CPython 3.11 to 3.15.
 
     Args:
         callback: what is to be called.
@@ -35,6 +44,8 @@ def count_left(callback: object, arguments: tuple[Any, ...] | None) -> int:
     """
     if arguments is None or len(arguments) != 1 or not asyncio.isfuture(arguments[0]):
         return 0
+    if isinstance(callback, functools.partial) and callback.func is _NOTES_OF_GATHER:
+        return ALWAYS_MORE
     if not has_ended_well(arguments[0]):
         return 0
     if isinstance(callback, FunctionType) and callback.__code__ is _CALLBACK_OF_GATHER:
@@ -49,7 +60,7 @@ def count_left(callback: object, arguments: tuple[Any, ...] | None) -> int:
 def has_ended_well(future: asyncio.Future[Any]) -> bool:
     """Whether a future has a result; asking leaves no trace, unlike ``exception()``.
 
-    After that asyncio takes an exception for handled. Checked on CPython 3.11, 3.12 and 3.13.
+    After that asyncio takes an exception for handled. Checked on CPython 3.11 to 3.15.
     """
     is_failed = getattr(future, "_exception", None) is not None
     return future.done() and not future.cancelled() and not is_failed
@@ -62,6 +73,6 @@ def _undone(futures: Iterable[asyncio.Future[Any]]) -> int:
 def ends_run(callback: object) -> bool:
     """Whether a callback is the one with which ``run_until_complete`` ends.
 
-    Checked on CPython 3.11, 3.12 and 3.13.
+    Checked on CPython 3.11 to 3.15.
     """
     return callback is _END_OF_RUN
