@@ -18,12 +18,13 @@ import measuring
 SCHEDULES = 2_000
 PROGRAMS = 5_000
 
-# How many random programs with races, and how many schedules such a program may have at most.
+# How many random programs with races, and how many schedules such a program may have at most; they
+# are tried after all pairs of steps, or a part of those.
 RACING_PROGRAMS = 3_000
 MOST_SCHEDULES = 1_500
 
 _PROGRAM = """
-import asyncio, logging, sys, time
+import asyncio, itertools, logging, sys, time
 import aldente
 from aldente._explore.simulating import Rules, simulate
 from aldente._loops.simulated.loop import SimulatedLoop
@@ -34,9 +35,10 @@ from aldente._strategies.random import Random
 from tests.conformance.correct import programs_for_this_python
 from tests.conformance.correct.table import SLOW
 from tests.conformance.generated import random_program
-from tests.conformance.racing import racing_program
+from tests.conformance.racing import program_of, racing_program, source_of_pair
+from tests.conformance.racing_steps import STEPS
 
-schedules, programs, racing_programs, most = map(int, sys.argv[1:])
+schedules, programs, racing_programs, most, part = map(int, sys.argv[1:])
 logging.disable(logging.CRITICAL)
 broken = runs = distinct = 0
 began = time.perf_counter()
@@ -88,24 +90,31 @@ def outcomes(main, strategy):
         count += 1
     return count, found, strategy.is_exhaustive
 
-lost = tried = reduced = all_runs = reduced_runs = 0
-began = time.perf_counter()
-for seed in range(racing_programs):
-    main = racing_program(seed)
-    count, expected, is_exhaustive = outcomes(main, Dfs(skips_equivalent=False))
-    if not is_exhaustive:
-        continue
-    fewer, found, is_exhaustive = outcomes(main, Dfs())
-    tried += 1
-    reduced += fewer < count
-    all_runs += count
-    reduced_runs += fewer
-    if found != expected or fewer > count or not is_exhaustive:
-        lost += 1
-        print("OUTCOME LOST:", seed, expected ^ found)
-print(f"{tried:,} programs with races, {all_runs:,} runs, {reduced_runs:,} of them without those "
-      f"of equivalent schedules, fewer for {reduced:,} programs, "
-      f"{time.perf_counter() - began:.0f} s: {lost} have lost an outcome")
+def lost_outcomes(kind, mains):
+    lost = tried = reduced = all_runs = reduced_runs = 0
+    began = time.perf_counter()
+    for name, main in mains:
+        count, expected, is_exhaustive = outcomes(main, Dfs(skips_equivalent=False))
+        if not is_exhaustive:
+            continue
+        fewer, found, is_exhaustive = outcomes(main, Dfs())
+        tried += 1
+        reduced += fewer < count
+        all_runs += count
+        reduced_runs += fewer
+        if found != expected or fewer > count or not is_exhaustive:
+            lost += 1
+            print("OUTCOME LOST:", name, expected ^ found)
+    print(f"{tried:,} {kind}, {all_runs:,} runs, {reduced_runs:,} of them without those "
+          f"of equivalent schedules, fewer for {reduced:,} programs, "
+          f"{time.perf_counter() - began:.0f} s: {lost} have lost an outcome")
+    return lost
+
+pairs = list(itertools.combinations_with_replacement(STEPS, 2))[::part]
+lost = lost_outcomes(
+    "pairs of steps", ((pair, program_of(source_of_pair(*pair))) for pair in pairs))
+lost += lost_outcomes(
+    "programs with races", ((seed, racing_program(seed)) for seed in range(racing_programs)))
 sys.exit(bool(broken or others or again or lost))
 """
 
@@ -118,7 +127,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     measuring.install(python, ["--force-reinstall", "--no-deps", str(wheel)])
     part = 10 if options.rounds == 3 else 1
     print(f"Python {measuring.python_version(options.python)}")
-    numbers = [SCHEDULES // part, PROGRAMS // part, RACING_PROGRAMS // part, MOST_SCHEDULES]
+    counts = [SCHEDULES // part, PROGRAMS // part, RACING_PROGRAMS // part]
+    numbers = [*counts, MOST_SCHEDULES, part]
     child = subprocess.run(
         [str(python), "-c", _PROGRAM, *map(str, numbers)],
         cwd=measuring.ROOT,

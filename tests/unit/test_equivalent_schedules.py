@@ -79,6 +79,8 @@ async def independent(number: int) -> int:
     return total
 
 
+# Some of their tasks fail with nobody to await them.
+@aldente.allow("background-error")
 @pytest.mark.parametrize("seed", range(60))
 def test_the_same_outcomes_are_reached(seed: int) -> None:
     """Whatever a random program may end with, it ends with in a run that is not left out."""
@@ -97,10 +99,34 @@ def test_the_same_outcomes_are_reached(seed: int) -> None:
 @needs_monitoring
 @pytest.mark.parametrize("arrange", [gathered, grouped])
 def test_independent_tasks_take_few_runs(arrange: Callable[[Work, int], Main]) -> None:
-    """Tasks that have nothing in common are not tried in every order."""
-    everything, reduced = runs_of(arrange(independent, 3))
-    assert everything == 90
-    assert reduced <= 15
+    """Tasks that have nothing in common are not tried in every order, on any Python."""
+    assert runs_of(arrange(independent, 3)) == (90, 13)
+
+
+@needs_monitoring
+def test_tasks_that_sleep_take_fewer_runs() -> None:
+    """Setting a timer for a sleep is independent of what other tasks do, on any Python."""
+
+    async def work(number: int) -> None:
+        await asyncio.sleep(1 + number)
+        await asyncio.sleep(1)
+
+    assert runs_of(gathered(work, 3)) == (86, 65)
+
+
+@needs_monitoring
+def test_a_gather_beside_an_independent_task_takes_few_runs() -> None:
+    """What `asyncio.gather` does when its tasks have ended is independent of other tasks."""
+
+    async def main() -> None:
+        async def gather() -> None:
+            await asyncio.gather(independent(1), independent(2))
+            await asyncio.sleep(0)
+
+        await asyncio.gather(gather(), independent(3))
+
+    # Before Python 3.14 a weak set of asyncio's runs Python code when a task is freed.
+    assert runs_of(main) == (102, 14 if sys.version_info >= (3, 14) else 15)
 
 
 @needs_monitoring
@@ -120,9 +146,7 @@ def test_an_independent_task_beside_a_race_takes_few_runs() -> None:
         await asyncio.gather(add(), add(), independent(1))
         return total
 
-    everything, reduced = runs_of(main)
-    assert everything == 90
-    assert reduced <= 30
+    assert runs_of(main) == (90, 18)
 
 
 RACES: dict[str, Callable[[list[int], dict[str, int], Any], Work]] = {}
@@ -388,9 +412,7 @@ def test_other_threads_do_nothing_to_a_step() -> None:
     thread = threading.Thread(target=busy)
     thread.start()
     try:
-        everything, reduced = runs_of(gathered(independent, 3))
+        assert runs_of(gathered(independent, 3)) == (90, 13)
     finally:
         is_over.set()
         thread.join()
-    assert everything == 90
-    assert reduced <= 15
