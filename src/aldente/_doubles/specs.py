@@ -11,7 +11,7 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import InitVar
+from dataclasses import KW_ONLY, InitVar
 from typing import Any, ClassVar
 
 
@@ -143,27 +143,31 @@ def _return_annotation(function: Any) -> Any:
     return _resolved(annotations["return"], getattr(defined, "__globals__", {}))
 
 
-def _lenient(argument: str) -> dict[str, Any]:
-    """What has annotations computed, since Python 3.14, although some names are not defined."""
+def _ways(argument: str) -> list[dict[str, Any]]:
+    """How to ask for annotations, the best way first.
+
+    Since Python 3.14 they are computed when asked for: although some names are not defined, and as
+    text where that fails too, as they may be any expressions.
+    """
     if sys.version_info < (3, 14):
-        return {}
+        return [{}]
     # By its name, as older versions do not have it.
     annotationlib: Any = importlib.import_module("annotationlib")
-    return {argument: annotationlib.Format.FORWARDREF}
+    return [{argument: annotationlib.Format[name]} for name in ("FORWARDREF", "STRING")]
 
 
-_LENIENT = _lenient("format")
-_LENIENT_SIGNATURE = _lenient("annotation_format")
+_WAYS = _ways("format")
+_WAYS_TO_SIGNATURES = _ways("annotation_format")
 
 
 def annotations_of(annotated: Any) -> Mapping[str, Any]:
     """The own annotations of a function or class, as they are written."""
-    try:
-        annotations: Mapping[str, Any] = inspect.get_annotations(annotated, **_LENIENT)
-    except Exception:
-        # Since Python 3.14 they are computed when asked for, and may hold anything.
-        return {}
-    return annotations
+    for way in _WAYS:
+        # They may be any expressions, and objects may have anything in their place.
+        with contextlib.suppress(Exception):
+            annotations: Mapping[str, Any] = inspect.get_annotations(annotated, **way)
+            return annotations
+    return {}
 
 
 def _resolved(annotation: Any, names: dict[str, Any]) -> Any:
@@ -237,18 +241,22 @@ def annotated_names(owner: type, *, of_class: bool) -> list[str]:
     declared = [item for base in owner.__mro__ for item in annotations_of(base).items()]
     if of_class:
         return [name for name, annotation in declared if _is_marked_as(ClassVar, annotation)]
-    # An argument of a dataclass that is not kept.
-    return [name for name, annotation in declared if not _is_marked_as(InitVar, annotation)]
+    # An argument of a dataclass that is not kept, and what says how those that follow are given.
+    return [
+        name
+        for name, annotation in declared
+        if not _is_marked_as(InitVar, annotation) and not _is_marked_as(KW_ONLY, annotation)
+    ]
 
 
 def _is_marked_as(marker: Any, annotation: Any) -> bool:
-    """Whether an annotation is one of ``ClassVar`` or ``InitVar``, alone or of something."""
+    """Whether an annotation is one of ``ClassVar``, ``InitVar`` or ``KW_ONLY``, or of something."""
     if isinstance(annotation, InitVar):
         return marker is InitVar
     # Since Python 3.14 what can't be resolved is an object that knows its text.
     text = getattr(annotation, "__forward_arg__", annotation)
     if isinstance(text, str):
-        name: str = marker.__name__
+        name: str = "KW_ONLY" if marker is KW_ONLY else marker.__name__
         return text.partition("[")[0].rpartition(".")[2].strip() == name
     return annotation is marker or typing.get_origin(annotation) is marker
 
@@ -260,16 +268,47 @@ def signature_of(function: Any, *, skip_first: bool = False) -> inspect.Signatur
         function: what is called.
         skip_first: leave out the first parameter, which is bound to the instance.
     """
-    try:
-        signature = inspect.signature(function, **_LENIENT_SIGNATURE)
-    except (TypeError, ValueError):
-        return None
-    if not skip_first:
+    signature = _full_signature(function)
+    if signature is None or not skip_first:
         return signature
     parameters = list(signature.parameters.values())
     if parameters and parameters[0].kind in _POSITIONAL:
         return signature.replace(parameters=parameters[1:])
     return signature
+
+
+def _full_signature(function: Any) -> inspect.Signature | None:
+    for way in _WAYS_TO_SIGNATURES:
+        # A TypeError or ValueError says that nobody knows, or comes from an annotation.
+        with contextlib.suppress(Exception):
+            return inspect.signature(function, **way)
+    bare = _without_annotations_at_all(function)
+    return None if bare is None else _full_signature(bare)
+
+
+def _without_annotations_at_all(function: Any) -> Any:
+    """What is called in the same way and has no annotations; None when it has none.
+
+    As a last resort, since Python 3.14: ``"Name" | None`` for example can't be computed at all.
+    """
+    if isinstance(function, types.MethodType):
+        bare = _without_annotations_at_all(function.__func__)
+        return None if bare is None else types.MethodType(bare, function.__self__)
+    if isinstance(function, functools.partial):
+        bare = _without_annotations_at_all(function.func)
+        given, named = function.args, function.keywords
+        return None if bare is None else functools.partial(bare, *given, **named)
+    if isinstance(function, type):
+        bare = _without_annotations_at_all(inspect.getattr_static(function, "__init__", None))
+        return None if bare is None else types.MethodType(bare, function)
+    function = inspect.unwrap(function) if callable(function) else None
+    if type(function) is not types.FunctionType or not getattr(function, "__annotate__", None):
+        return None
+    bare = types.FunctionType(
+        function.__code__, {}, function.__name__, function.__defaults__, function.__closure__
+    )
+    bare.__kwdefaults__ = function.__kwdefaults__
+    return bare
 
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)

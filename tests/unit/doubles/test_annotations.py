@@ -34,6 +34,11 @@ class Radio:
 
 class Louder(Radio):
     factor: float
+
+@dataclass
+class Quieter(Radio):
+    _: dataclasses.KW_ONLY
+    factor: float = 0.5
 """
 
 # With names that are there for type checkers only.
@@ -48,6 +53,38 @@ class Hidden:
     given: InitVar[Secret]
 
     async def get(self, key: Secret) -> Secret: ...
+"""
+
+# Whatever is asked of them is computed, and fails.
+BROKEN = """
+import functools
+
+class Broken:
+    def __init__(self, size: "Size" | None): ...
+    async def get(self, key: "Key" | None) -> 1 / 0: ...
+    @classmethod
+    def make(cls, key: "Key" | None): ...
+    @staticmethod
+    def find(key, *, all: "All" | None = None): ...
+    def __call__(self, key: "Key" | None) -> 1 / 0: ...
+
+class Inheriting(Broken):
+    pass
+
+def decorated(function):
+    @functools.wraps(function)
+    async def wrapper(*args, **kwargs):
+        return await function(*args, **kwargs)
+    return wrapper
+
+async def fetch(key: "Key" | None) -> 1 / 0: ...
+
+wrapped = decorated(fetch)
+partial = functools.partial(fetch)
+method = Broken(1).get
+
+def later() -> 1 / 0:
+    return 0
 """
 
 
@@ -108,3 +145,48 @@ def test_names_for_type_checkers_only(way: str, monkeypatch: pytest.MonkeyPatch)
     assert hidden.shared is not None
     with pytest.raises(AttributeError, match="given"):
         _ = hidden.given
+
+
+def test_what_says_how_fields_are_given(radios: Any) -> None:
+    """What stands before the fields that are given by their names is no attribute."""
+    double = Double(radios.Quieter)
+    assert double.factor is not None
+    with pytest.raises(AttributeError, match="'_'"):
+        _ = double._
+
+
+@pytest.fixture
+def broken(way: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A module whose annotations fail when they are computed."""
+    if not way and sys.version_info < (3, 14):
+        pytest.skip("this Python computes annotations at once, which would fail")
+    return module_of(way + BROKEN, monkeypatch)
+
+
+def test_annotations_that_fail(broken: Any) -> None:
+    """Annotations that fail when they are computed do no harm, and calls are checked all the same."""
+    double = Double(broken.Inheriting)
+    assert asyncio.run(double.get("a")) is not None
+    functions = [broken.fetch, broken.wrapped, broken.partial, broken.method]
+    called = [double, double.get, double.make, double.find, *map(Double, functions)]
+    for call in called:
+        with pytest.raises(TypeError, match="missing a required argument: 'key'"):
+            call()
+    double.find(1, all=2)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'every'"):
+        double.find(1, every=2)
+
+
+def test_annotations_of_a_class_that_fail(broken: Any) -> None:
+    """A class is called as its ``__init__`` says, whose annotations may fail."""
+    for name in ("Broken", "Inheriting"):
+        with patch(f"radios.{name}", only_here=True) as made:
+            made(1)
+            with pytest.raises(TypeError, match="missing a required argument: 'size'"):
+                made()
+
+
+def test_an_answer_whose_annotations_fail(broken: Any) -> None:
+    """A function that says how long a call takes may have any annotations."""
+    double = Double(broken.fetch).takes(broken.later)
+    assert asyncio.run(double("a")) is not None
