@@ -12,6 +12,7 @@ import pytest
 
 import aldente
 from aldente._explore.simulating import Rules, simulate
+from aldente._strategies.auto import Auto
 from aldente._strategies.dfs import Dfs
 from aldente._strategies.lines import free_tool_number
 from tests.conformance.racing import racing_program, source_of
@@ -374,6 +375,32 @@ def test_looking_leaves_nothing_behind() -> None:
     assert strategy.start()
     simulate(gathered(independent, 2), strategy, Rules())
     assert [monitoring.get_tool(number) for number in range(6)] == before
+
+
+@needs_monitoring
+def test_what_another_strategy_does_not_look_at_is_seen() -> None:
+    """A search that looks at the lines of the program only hides none of asyncio from a later one."""
+
+    async def main() -> object:
+        event = asyncio.Event()
+
+        async def put() -> None:
+            await asyncio.sleep(0)
+            event.set()
+
+        async def get() -> bool:
+            await asyncio.sleep(0)
+            return event.is_set()
+
+        tasks = [asyncio.create_task(put()), asyncio.create_task(get())]
+        return [await task for task in tasks]
+
+    strategy = Auto(1)
+    assert strategy.start()
+    simulate(main, strategy, Rules())
+    # At once, as code is observed anew once it was run without any observer.
+    found = outcomes(Dfs(), main)[1]
+    assert found == {("[None, True]", "None"), ("[None, False]", "None")}
 
 
 def test_an_invariant_sees_steps_that_are_independent() -> None:

@@ -63,6 +63,9 @@ class AccessRecorder:
                     sys.monitoring.register_callback(self._number, event, function)
                 mask = sum(event for event, _ in self._callbacks())
                 sys.monitoring.set_events(self._number, mask)
+                # Places of which `LineCounter`, or another tool, with the same number has disabled
+                # the events would stay so.
+                sys.monitoring.restart_events()
         self.take()
         return self.is_recording
 
