@@ -217,8 +217,9 @@ class TaskRecord:
 
     def living(self) -> list[asyncio.Task[Any]]:
         """Those that are alive; what a task factory has given that is no task is left out."""
-        found = [reference() for reference in tuple(self._references)]
-        return [task for task in found if isinstance(task, asyncio.Task)]
+        # A task may be recorded twice, when one run of pytest goes on inside another.
+        found = {id(task): task for each in tuple(self._references) if (task := each()) is not None}
+        return [task for task in found.values() if isinstance(task, asyncio.Task)]
 
 
 # How many tasks are recorded at least, until those that are gone are looked for.

@@ -104,7 +104,9 @@ def pytest_collection_modifyitems(
     items: list[pytest.Item],  # the names are pytest's
 ) -> Generator[None, None, None]:
     collecting.prepare(items, config)
-    return (yield)
+    result = yield
+    collecting.note_marks(items, config)
+    return result
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
 
@@ -19,7 +19,23 @@ ASYNC_CALLS = "aldente-async-calls"
 def prepare(tests: Sequence[pytest.Item], config: pytest.Config) -> None:
     """Mark the async tests, and have tests request ahead of all else what their loop depends on.
 
-    When there are async tests, what runs them is registered.
+    This is before all other plugins, which may select tests by the mark. When there are async
+    tests, what runs them is registered.
+    """
+    has_async_tests = False
+    for test in _tests_to_look_at(tests):
+        has_async_tests = items.add_mark_in_auto_mode(test) or has_async_tests
+        loop_factories.request_factory_first(test)
+    if has_async_tests and not config.pluginmanager.has_plugin(ASYNC_CALLS):
+        from aldente._plugin import async_calls
+
+        config.pluginmanager.register(async_calls, ASYNC_CALLS)
+
+
+def note_marks(tests: Sequence[pytest.Item], config: pytest.Config) -> None:
+    """Note what the marks of the tests say.
+
+    This is after all other plugins and conftest files, which may have given tests their marks.
     """
     has_looptime = looptime.is_there(config)
     # An attribute of the package from when it is first used.
@@ -28,8 +44,26 @@ def prepare(tests: Sequence[pytest.Item], config: pytest.Config) -> None:
         from aldente._plugin.exploring import hooks as exploring
 
         exploring.register(config)
-    has_async_tests = False
-    # The last node without a mark around it that tests might have in vain; nearly all are.
+    for test in _tests_to_look_at(tests):
+        in_vain = marks.marked_in_vain(test)
+        if in_vain is not None:
+            hooks_of(config).marked_in_vain[test.nodeid] = in_vain
+        if has_explored:
+            explored.note_if_explored(test)
+        if has_looptime and explored.explored_test(test) is None:
+            looptime.request_runner_first(test)
+    hooks_of(config).watch_also(tests)
+    time_checks.register_if_needed(config)
+    if config.pluginmanager.has_plugin(ASYNC_CALLS):
+        from aldente._plugin.running.watching import watch_of
+
+        # Now, as a wrong setting ends the run, and all rules are known that are to be watched.
+        watch_of(config)
+
+
+def _tests_to_look_at(tests: Sequence[pytest.Item]) -> Iterator[pytest.Item]:
+    """The tests that are async or have a mark that sync tests have without effect."""
+    # The last node without such a mark around it; nearly all are.
     unmarked: pytest.Collector | None = None
     for test in tests:
         if items.is_plain_sync_test(test):
@@ -37,23 +71,4 @@ def prepare(tests: Sequence[pytest.Item], config: pytest.Config) -> None:
                 unmarked = test.parent
             if test.parent is unmarked:
                 continue
-        if items.add_mark_in_auto_mode(test):
-            has_async_tests = True
-        else:
-            in_vain = marks.marked_in_vain(test)
-            if in_vain is not None:
-                hooks_of(config).marked_in_vain[test.nodeid] = in_vain
-        loop_factories.request_factory_first(test)
-        if has_explored:
-            explored.note_if_explored(test)
-        if has_looptime and explored.explored_test(test) is None:
-            looptime.request_runner_first(test)
-    hooks_of(config).watch_also(tests)
-    time_checks.register_if_needed(config)
-    if has_async_tests and not config.pluginmanager.has_plugin(ASYNC_CALLS):
-        from aldente._plugin import async_calls
-        from aldente._plugin.running.watching import watch_of
-
-        config.pluginmanager.register(async_calls, ASYNC_CALLS)
-        # Now, as a wrong setting ends the run.
-        watch_of(config)
+        yield test

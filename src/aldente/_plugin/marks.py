@@ -35,7 +35,7 @@ def register(config: pytest.Config) -> None:
 
 def marked_in_vain(item: pytest.Item) -> str | None:
     """The warning for a test that is not async and has a mark for async tests, or None."""
-    if not isinstance(item, pytest.Function):
+    if not isinstance(item, pytest.Function) or items.is_async_function(item.obj):
         return None
     if items.has_asyncio_mark(item):
         return (

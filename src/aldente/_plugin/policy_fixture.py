@@ -54,6 +54,13 @@ def value_for(item: pytest.Item) -> Any:
     return pytest_compat.fixture_value(item, NAME)
 
 
+def is_set_up(item: pytest.Item) -> bool:
+    """Whether it is known which policy the test suite gives to a test; also if it gives none."""
+    if not is_overridden(item):
+        return True
+    return pytest_compat.definitions_for(item, NAME)[-1].cached_result is not None
+
+
 def warn_of_override(fixturedef: pytest.FixtureDef[Any]) -> None:
     """Say that the override is deprecated."""
     __tracebackhide__ = True

@@ -11,13 +11,16 @@ from aldente._settings import parse_flag, parse_seconds
 class RealTime(MarkLike):
     """Has a test run on real time; see `aldente.real_time`."""
 
-    @overload
+    # It decorates, or is given its own options.
+    @overload  # type: ignore[override]
     def __call__(self, marked: Marked) -> Marked: ...
 
     @overload
     def __call__(self) -> RealTime: ...
 
-    def __call__(self, marked: Marked | None = None) -> Marked | RealTime:
+    def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, marked: Marked | None = None
+    ) -> Marked | RealTime:
         """Mark a test function or class, and return it; without one, give the mark itself."""
         return self if marked is None else self.decorate(marked)
 
@@ -25,13 +28,16 @@ class RealTime(MarkLike):
 class VirtualTime(MarkLike):
     """Has a test run on virtual time; see `aldente.virtual_time`."""
 
-    @overload
+    # It decorates, or is given its own options.
+    @overload  # type: ignore[override]
     def __call__(self, marked: Marked) -> Marked: ...
 
     @overload
     def __call__(self, *, wall: bool = False, patience: float = 0.05) -> VirtualTime: ...
 
-    def __call__(self, marked: Marked | None = None, **options: Any) -> Marked | VirtualTime:
+    def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, marked: Marked | None = None, **options: Any
+    ) -> Marked | VirtualTime:
         """Mark a test function or class, or make a mark with other options.
 
         Args:

@@ -37,7 +37,8 @@ class SimulatedTask(asyncio.Task[T]):
     def __new__(cls, *args: Any, loop: Any = None, **kwargs: Any) -> SimulatedTask[T]:
         """Number a new task by its loop."""
         task: SimulatedTask[T] = _new_task(cls)
-        task.number = (loop or asyncio.get_event_loop()).next_number()
+        owner: Any = loop or asyncio.get_event_loop()
+        task.number = owner.next_number()
         task.futures_made = 0
         return task
 
@@ -61,7 +62,8 @@ class SimulatedFuture(asyncio.Future[T]):
     def __new__(cls, *, loop: Any = None) -> SimulatedFuture[T]:
         """Number a new future by the task that makes it."""
         future: SimulatedFuture[T] = _new_future(cls)
-        future._number = (loop or asyncio.get_event_loop()).next_future_number()
+        owner: Any = loop or asyncio.get_event_loop()
+        future._number = owner.next_future_number()
         return future
 
     def __hash__(self) -> int:

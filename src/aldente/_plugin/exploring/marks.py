@@ -27,7 +27,8 @@ class Explore(MarkLike):
     class or module, else by the configuration.
     """
 
-    @overload
+    # It decorates, or is given its own options.
+    @overload  # type: ignore[override]
     def __call__(self, marked: Marked) -> Marked: ...
 
     @overload
@@ -43,7 +44,9 @@ class Explore(MarkLike):
         max_seconds: float | None = None,
     ) -> Explore: ...
 
-    def __call__(self, marked: Marked | None = None, **options: Any) -> Marked | Explore:
+    def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, marked: Marked | None = None, **options: Any
+    ) -> Marked | Explore:
         """Mark a test function or class, or make a mark with other options.
 
         Args:

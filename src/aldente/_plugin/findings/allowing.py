@@ -32,7 +32,7 @@ class Allowance(MarkLike):
         self._rules = rules
         super().__init__(allow=rules)
 
-    def __call__(self, marked: Marked) -> Marked:
+    def __call__(self, marked: Marked) -> Marked:  # type: ignore[override] # it only decorates
         """Allow the rules for a test function or class, and return it."""
         return self.decorate(marked)
 

@@ -100,9 +100,9 @@ class FindingsHooks:
     def pytest_collection_finish(self) -> None:
         if "asyncio" in sys.modules:
             # Sync tests run loops too, by themselves or through unittest.
-            from aldente._plugin.running.watching import watch_of
+            from aldente._plugin.first_loop import watch_from_first_loop
 
-            watch_of(self._config)
+            watch_from_first_loop(self._config)
 
     def watch_also(self, tests: Sequence[pytest.Item]) -> None:
         """Watch the rules too that are off but for tests with a mark."""

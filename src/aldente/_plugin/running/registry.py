@@ -62,6 +62,8 @@ class LoopRegistry:
         self._wide_loops = 0
         self._wide_runners: weakref.WeakSet[LoopRunner] = weakref.WeakSet()
         self._current_for: pytest.Item | None = None
+        # The last test whose first fixture was about to be set up.
+        self._begun: pytest.Item | None = None
         self._runners: dict[_Key, LoopRunner] = {}
         # One that is closed and like new, for the next test.
         self._spare: LoopRunner | None = None
@@ -135,17 +137,18 @@ class LoopRegistry:
         return asyncio.all_tasks(runner.loop)
 
     def make_current(self, item: pytest.Item) -> None:
-        """Make the loop of a test current for its sync fixtures, if it is there before the test."""
-        if not self._wide_loops or self._current_for is item:
+        """Have the loop of a test be there, and current, before its first fixture is set up.
+
+        What fixtures do to sockets, descriptors or logging can't reach the making of the loop then,
+        and ``asyncio.get_event_loop()`` finds it in them. It is current until the last of them is
+        torn down, because finalizers run from the last to the first.
+        """
+        if self._begun is item or not policy_fixture.is_set_up(item):
+            # What makes a policy may be a fixture too, which must not be set up from here.
             return
+        self._begun = item
         home = home_of_test(item, self.homes)
-        if home.scope is LoopScope.FUNCTION:
-            return
-        for (node, _, _), runner in self._runners.items():
-            if node is home.node:
-                # First, so that the tear-down of sync fixtures finds it too.
-                self._forget_current_loop_after(item)
-                asyncio.events.set_event_loop(runner.loop)
+        asyncio.events.set_event_loop(self.runner(home, item).loop)
 
     def _forget_current_loop_after(self, item: pytest.Item) -> None:
         if self._current_for is not item:

@@ -1,0 +1,125 @@
+"""Marks that a conftest file gives to tests when they have been collected."""
+
+from __future__ import annotations
+
+import pytest
+
+import aldente
+from tests.plugin.conftest import RunProject
+
+CONFTEST = """
+import aldente
+import pytest
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        item.add_marker({mark})
+"""
+
+TESTS = {
+    "aldente.explore(runs=7)": """
+import asyncio
+
+runs = []
+
+async def test_it():
+    runs.append(1)
+    await asyncio.gather(*(asyncio.sleep(0) for _ in range(3)))
+
+def test_after():
+    # The first of them is in stock order, all orders are six.
+    assert len(runs) >= 6
+""",
+    "aldente.virtual_time": """
+import asyncio
+
+async def test_it():
+    await asyncio.sleep(1e6)
+""",
+    "aldente.virtual_time(wall=True)": """
+import asyncio, time
+
+async def test_it():
+    before = time.time()
+    await asyncio.sleep(1e6)
+    assert time.time() - before > 9e5
+""",
+    "aldente.allow('blocking-call')": """
+import time
+
+async def test_it():
+    time.sleep(0.001)
+""",
+    "aldente.rule('blocking-call', 'off')": """
+import time
+
+async def test_it():
+    time.sleep(0.001)
+""",
+    "aldente.timeout(0.05)": """
+import asyncio
+import pytest
+
+@pytest.mark.xfail(strict=True)
+async def test_it():
+    await asyncio.sleep(60)
+""",
+}
+
+
+@pytest.mark.parametrize("mark", TESTS)
+@pytest.mark.parametrize("strategy", ["conftest", "plugin"])
+def test_a_mark_that_is_given_works(run_project: RunProject, mark: str, strategy: str) -> None:
+    """Each mark does what it does as a decorator, whichever plugin gives it."""
+    if "wall" in mark:
+        pytest.importorskip("time_machine")
+    text = CONFTEST.format(mark=mark)
+    modules = {"conftest": text} if strategy == "conftest" else {"giving": text}
+    options = () if strategy == "conftest" else ("-p", "giving")
+    result = run_project(
+        *options,
+        "-W",
+        "error",
+        "-W",
+        "ignore::pytest.PytestWarning",
+        "--aldente-rule=blocking-call=error",
+        subprocess=True,
+        **modules,
+        test_it=TESTS[mark],
+    )
+    outcomes = result.parseoutcomes()
+    assert set(outcomes) <= {"passed", "xfailed", "warnings", "warning"}, outcomes
+    assert result.ret == 0
+
+
+def test_real_time_is_given(run_project: RunProject) -> None:
+    """A test of a suite on virtual time is put back on real time."""
+    result = run_project(
+        conftest=CONFTEST.format(mark="aldente.real_time"),
+        ini="aldente_clock = virtual",
+        test_it="""
+        import asyncio
+
+        async def test_it():
+            assert type(asyncio.get_running_loop()) is asyncio.SelectorEventLoop
+        """,
+    )
+    result.assert_outcomes(passed=1)
+
+
+def test_marks_are_pytests_own() -> None:
+    """Whatever takes a mark of pytest's, such as pytest.param, takes those of aldente."""
+    marks = [
+        aldente.explore,
+        aldente.explore(runs=2),
+        aldente.virtual_time,
+        aldente.virtual_time(wall=True),
+        aldente.real_time,
+        aldente.allow("blocking-call"),
+        aldente.rule("slow-step", "off"),
+        aldente.timeout(1),
+    ]
+    for mark in marks:
+        assert isinstance(mark, pytest.MarkDecorator)
+        assert mark.name == "aldente"
+        assert pytest.param(1, marks=mark).marks == (mark,)
