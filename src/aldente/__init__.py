@@ -9,6 +9,8 @@ A map of the code, from the bottom up; imports go downward only:
     simulated loop, and what happened in it; all settings, their defaults and their validation.
 ``_checked_pythons``
     What is relied on that no Python promises, and on which Pythons it was checked.
+``_lazy_imports``
+    Imports what Python leaves to its first use.
 ``_doubles``
     Stand-ins for async collaborators, and patching them in. Knows nothing of the loops below, nor
     of pytest.

@@ -5,10 +5,11 @@ from __future__ import annotations
 import builtins
 import contextlib
 from collections.abc import Callable, Iterator
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import Any, Self
 from unittest import mock
 
+from aldente import _lazy_imports
 from aldente._doubles import mock_compat, reporting
 from aldente._doubles.decorating import generator_within, is_generator_function
 from aldente._doubles.double import double_in, double_like, double_without_spec
@@ -70,6 +71,7 @@ class Patch(Patcher):
                 f"The patch of {self._named!r} is entered already: make another one for each use."
             )
         owner = self.getter()
+        self._import_lazily_named(owner)
         if not self.create:
             check_exists(self._named, owner, self.attribute)
         original, _ = self.get_original()
@@ -88,6 +90,19 @@ class Patch(Patcher):
         double = given if self.attribute_name is None else given.get(self.attribute)
         self._doubles = [double] if is_double(double) else []
         return given
+
+    def _import_lazily_named(self, owner: Any) -> None:
+        """Import what takes part in the patch and is left to its first use."""
+        try:
+            _lazy_imports.import_named(owner, self.attribute)
+        except ImportError:
+            # What replaces it need not be like it.
+            if self.new is DEFAULT:
+                raise
+        module = getattr(owner, "__name__", None) if isinstance(owner, ModuleType) else None
+        if module is not None:
+            # Names elsewhere would become the double, and stay it.
+            _lazy_imports.import_everywhere(f"{module}.{self.attribute}")
 
     def __call__(self, decorated: Decorated) -> Decorated:
         """Decorate a function, coroutine function, generator function of either kind, or class."""

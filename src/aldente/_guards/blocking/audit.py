@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from aldente import _lazy_imports
 from aldente._guards.blocking.calls import BlockingCall, Topic, written
 from aldente._guards.blocking.watching import is_watched_here, reporting, watchers
 from aldente._places import caller
@@ -19,6 +20,8 @@ _Arguments = tuple[Any, ...]
 @functools.cache
 def install_hook() -> None:
     """Have Python tell its audit events; once, as that can't be undone."""
+    # Some are told while a module is imported, and the hook must not need it for that.
+    _lazy_imports.import_own()
     sys.addaudithook(_on_event)
 
 
