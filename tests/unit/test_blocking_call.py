@@ -190,7 +190,11 @@ def system() -> None:
 
 
 def wait_for_pid() -> None:
-    pid = os.spawnl(os.P_NOWAIT, sys.executable, sys.executable, "-c", "")
+    if hasattr(os, "posix_spawn"):
+        # Nothing is forked, of which Python would warn beside other threads.
+        pid = os.posix_spawn(sys.executable, [sys.executable, "-c", ""], os.environ)
+    else:
+        pid = os.spawnl(os.P_NOWAIT, sys.executable, sys.executable, "-c", "")
     os.waitpid(pid, 0)  # HERE
 
 
