@@ -149,3 +149,26 @@ def test_last():
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stdout.fnmatch_lines(["*no_such.function*is not a valid aldente_blocking_calls*"])
     result.assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["async def test_it():\n    time.sleep(0.01)", "def test_it():\n    asyncio.run(block())"],
+)
+def test_a_run_within_a_run(run_project: RunProject, kind: str) -> None:
+    """What is found in a run of pytest within another one is told by that one."""
+    modules = {
+        "conftest": f"{IMPORTS_ASYNCIO}pytest_plugins = 'pytester'\n",
+        "test_outer": f"""
+INNER = {(BLOCKS + kind)!r}
+
+def test_outer(pytester):
+    pytester.makepyfile(test_it=INNER)
+    result = pytester.runpytest_inprocess("-p", "aldente", "-p", "no:cacheprovider")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["blocking-call ?warn?: 1"])
+""",
+    }
+    result = run_project(subprocess=True, **modules)
+    result.assert_outcomes(passed=1)
+    result.stdout.no_fnmatch_line("blocking-call*")

@@ -33,6 +33,18 @@ def watch_from_first_loop(config: pytest.Config) -> None:
     config.add_cleanup(first.uninstall)
 
 
+def stop_waiting() -> None:
+    """Have all runs of pytest in this process look at loops that have waited for the first.
+
+    A run within another one looks at its loops last, and gets what is found there.
+    """
+    for first in list(_waiting):
+        first.begin()
+
+
+_waiting: list[_FirstLoop] = []
+
+
 def _watch(config: pytest.Config) -> None:
     from aldente._plugin.running.watching import watch_of
 
@@ -61,10 +73,10 @@ class _FirstLoop:
         self._originals: dict[str, Any] = {}
         self._replacements: dict[str, Any] = {}
         self._lock = threading.Lock()
-        self._is_waiting = True
 
     def install(self) -> None:
         """Wait for a loop."""
+        _waiting.append(self)
         # Every way of making a loop comes to the one, and every way of running it to the other.
         for name in ("__init__", "run_forever"):
             self._originals[name] = vars(self._owner)[name]
@@ -73,7 +85,8 @@ class _FirstLoop:
 
     def uninstall(self) -> None:
         """Wait no longer."""
-        self._is_waiting = False
+        if self in _waiting:
+            _waiting.remove(self)
         for name, replacement in self._replacements.items():
             # Whoever has replaced it since then would be undone otherwise.
             if vars(self._owner)[name] is replacement:
@@ -86,16 +99,17 @@ class _FirstLoop:
         def method(*args: Any, **kwargs: Any) -> Any:
             __tracebackhide__ = True
             is_outermost = vars(self._owner)[name] is self._replacements[name]
-            self._begin()
+            self.begin()
             # What looks at loops from now on has replaced it too, and is to see this one.
             going_on = vars(self._owner)[name] if is_outermost else original
             return going_on(*args, **kwargs)
 
         return method
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """There is a loop."""
         with self._lock:
-            if not self._is_waiting:
+            if self not in _waiting:
                 return
             self.uninstall()
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import sys
 import weakref
 from collections.abc import Collection, Iterator
 from typing import Any
@@ -67,6 +68,8 @@ class LoopWatch:
 
     def install(self) -> None:
         """See what there is to see, until `uninstall`."""
+        if first_loop := sys.modules.get("aldente._plugin.first_loop"):
+            first_loop.stop_waiting()
         enter = self._installed.enter_context
         if self._is_on("background-error") or self._is_on("leaked-resource"):
             enter(self.makers.installed())
