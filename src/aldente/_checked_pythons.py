@@ -109,8 +109,12 @@ RELIANCES: tuple[Reliance, ...] = (
         asyncio.futures._chain_future
         asyncio.futures._chain_future->_call_check_cancel
         asyncio.timeouts.Timeout()._task
+        asyncio.TaskGroup()._parent_task
+        asyncio.TaskGroup()._parent_cancel_requested
+        asyncio.TaskGroup()._errors
         """,
     ),
+    Reliance("asyncio.Future()._asyncio_awaited_by", "diagnosis", since=(3, 14)),
     Reliance("asyncio.tasks._AsCompletedIterator()._todo", "diagnosis", since=(3, 13)),
     Reliance("asyncio.as_completed->_on_completion", "diagnosis", before=(3, 13)),
     # What the rules look at.
@@ -133,8 +137,11 @@ RELIANCES: tuple[Reliance, ...] = (
         multiprocessing.resource_tracker._resource_tracker._pid
         warnings._showwarnmsg_impl
         warnings._warn_unawaited_coroutine
+        concurrent.futures.ProcessPoolExecutor()._pending_work_items
         """,
     ),
+    Reliance("warnings._get_context", "rules", since=(3, 14)),
+    Reliance("_py_warnings._GlobalContext._filters", "rules", since=(3, 14)),
     Reliance("asyncio.tasks._log_on_exception", "rules", since=(3, 14)),
     Reliance("asyncio.tasks._all_tasks", "rules", before=(3, 12)),
     Reliance("asyncio.tasks._scheduled_tasks", "rules", since=(3, 12)),

@@ -10,7 +10,7 @@ import re
 import selectors
 import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -77,6 +77,9 @@ def samples() -> Iterator[dict[str, Callable[[], Any]]]:
             "asyncio.selector_events._SelectorTransport": transport,
             "concurrent.futures.ThreadPoolExecutor": lambda: stack.enter_context(
                 ThreadPoolExecutor(1)
+            ),
+            "concurrent.futures.ProcessPoolExecutor": lambda: stack.enter_context(
+                ProcessPoolExecutor(1)
             ),
         }
 
