@@ -185,6 +185,48 @@ def test_an_overridden_policy_makes_the_loops(run_project: RunProject, scope: st
     )
 
 
+def test_a_python_without_policies(run_project: RunProject) -> None:
+    """Async tests run there, but those whose suite says by a policy what makes their loop."""
+    modules = {
+        "conftest": """
+        import asyncio
+
+        # As in Python 3.16; asyncio itself goes on to use its own.
+        for name in ("get_event_loop_policy", "set_event_loop_policy"):
+            vars(asyncio).pop(name, None)
+        """,
+        "test_it": """
+        import asyncio
+        import pytest
+
+        async def test_without(request):
+            assert request.getfixturevalue("event_loop_policy") is None
+
+        class TestOverridden:
+            @pytest.fixture
+            def event_loop_policy(self):
+                return object()
+
+            async def test_it(self):
+                pass
+
+            def test_sync(self):
+                pass
+        """,
+    }
+    result = run_project(
+        "-W", "ignore::pytest.PytestDeprecationWarning", subprocess=True, **modules
+    )
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*'test_it' has no event loop: the fixture event_loop_policy says what makes it, but this "
+            "Python has no event loop policies any more.",
+            "*Mend: take out the fixture; *",
+        ]
+    )
+
+
 @NEEDS_POLICIES
 def test_a_parametrized_policy_parametrizes_the_tests(run_project: RunProject) -> None:
     """Each test runs once for each policy, a sync one too, as with pytest-asyncio."""
