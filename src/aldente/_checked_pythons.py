@@ -5,7 +5,7 @@ every supported Python, and refuses a private name in the code that has no row. 
 newer than the newest checked, what could say something false asks `is_checked` and is switched off,
 and `doubts` says so in one line.
 
-Opcodes have a table of their own, ``aldente._strategies.bytecode``, for each version. pytest's
+Opcodes have a table of their own, ``aldente._strategies.opcodes``, for each version. pytest's
 private names are those of ``aldente._plugin.pytest_compat``.
 """
 
@@ -95,6 +95,7 @@ RELIANCES: tuple[Reliance, ...] = (
         threading._active
         """,
     ),
+    Reliance("asyncio.tasks._discard_awaited_by", "simulation", since=(3, 14)),
     # Who waits for whom.
     *_rows(
         "diagnosis",
