@@ -16,7 +16,7 @@ import measuring
 # How many schedules of each correct program in each order, and how many random programs; and a
 # tenth of the schedules for programs with threads, which take real time.
 SCHEDULES = 2_000
-PROGRAMS = 5_000
+PROGRAMS = 20_000
 
 # How many random programs with races, and how many schedules such a program may have at most; they
 # are tried after all pairs of steps, or a part of those.

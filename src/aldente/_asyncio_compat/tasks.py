@@ -332,13 +332,15 @@ class ShieldLeavesExceptions:
         self._original: Any = None
 
     def __enter__(self) -> None:
-        self._original = vars(asyncio.tasks).get("_log_on_exception")
+        module: Any = asyncio.tasks
+        self._original = getattr(module, "_log_on_exception", None)
         if self._original is not None:
-            vars(asyncio.tasks)["_log_on_exception"] = _tell_of_shielded
+            module._log_on_exception = _tell_of_shielded
 
     def __exit__(self, *exception: object) -> None:
+        module: Any = asyncio.tasks
         if self._original is not None:
-            vars(asyncio.tasks)["_log_on_exception"] = self._original
+            module._log_on_exception = self._original
 
 
 def _tell_of_shielded(future: asyncio.Future[Any]) -> None:
