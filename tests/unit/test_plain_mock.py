@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
+import os
 import re
 from collections.abc import Callable, Coroutine
 from types import SimpleNamespace
 from typing import Any
-from unittest.mock import AsyncMock, MagicMock, Mock, NonCallableMock, create_autospec
+from unittest.mock import AsyncMock, MagicMock, Mock, NonCallableMock, create_autospec, patch
 
 import pytest
 
@@ -387,3 +388,197 @@ def test_good_mocks_are_not_explained() -> None:
             assert [row async for row in client.rows()] == []
 
     asyncio.run(main())
+
+
+# Smallest forms of common uses.
+
+
+async def fetch() -> Any:
+    """Something that tests stand in for."""
+
+
+async def use_fetch() -> Any:
+    return await fetch()
+
+
+class Keeper:
+    """Keeps its client in itself."""
+
+    def __init__(self, client: Any) -> None:
+        self.client = client
+        self.clients = {"main": client}
+
+
+CONTENT = Mock(return_value={"a": 1})
+KEEPER = Keeper(CONTENT)
+
+
+async def in_wait_for() -> None:
+    await asyncio.wait_for(CONTENT(), 1)
+
+
+async def in_gather() -> None:
+    await asyncio.gather(fetch(), CONTENT())
+
+
+async def in_gather_of_a_list() -> None:
+    await asyncio.gather(*[CONTENT() for _ in range(2)])
+
+
+async def in_gather_of_a_map() -> None:
+    await asyncio.gather(*map(CONTENT, range(2)))
+
+
+async def in_gather_of_wait_for() -> None:
+    await asyncio.gather(asyncio.shield(CONTENT()))
+
+
+async def in_create_task() -> None:
+    await asyncio.create_task(CONTENT())
+
+
+async def in_a_group() -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(CONTENT())
+
+
+async def in_two_steps() -> None:
+    response = CONTENT()
+    await response
+
+
+async def in_two_steps_with_a_walrus() -> None:
+    if (response := CONTENT()) is not None:
+        await response
+
+
+async def by_one_branch() -> None:
+    await (CONTENT() if KEEPER.clients else fetch())
+
+
+async def in_an_attribute() -> None:
+    await KEEPER.client()
+
+
+async def in_a_dictionary() -> None:
+    await KEEPER.clients["main"]()
+
+
+async def raised_from() -> None:
+    try:
+        await CONTENT()
+    except TypeError as error:
+        raise RuntimeError("could not load") from error
+
+
+async def raised_while_handling() -> None:
+    try:
+        await CONTENT()
+    except TypeError:
+        raise LookupError("not there")  # noqa: B904 - as code under test does
+
+
+async def in_a_comprehension() -> None:
+    print([await CONTENT() for _ in range(2)])
+
+
+async def by_anext() -> None:
+    await anext(CONTENT())
+
+
+USES: list[AsyncFunction] = [
+    *(in_wait_for, in_gather, in_gather_of_a_list, in_gather_of_a_map, in_gather_of_wait_for),
+    *(in_create_task, in_a_group, in_two_steps, in_two_steps_with_a_walrus, by_one_branch),
+    *(in_an_attribute, in_a_dictionary, raised_from, raised_while_handling, in_a_comprehension),
+]
+
+
+@pytest.mark.parametrize("use", USES, ids=lambda use: use.__name__)
+@pytest.mark.filterwarnings("ignore:coroutine")
+def test_a_common_use_names_the_mock_and_what_it_gave(use: AsyncFunction) -> None:
+    """However the result of a mock comes to be awaited, the mock is named, and what it gave."""
+    text = plain_mock.explain(error_of(use))
+    assert text is not None
+    assert re.search(r"is a Mock, so '.*' gave a dict, which can't be awaited", text), text
+
+
+def test_async_iteration_of_a_result_is_explained() -> None:
+    """``anext`` of what a mock gave is explained too."""
+    text = plain_mock.explain(error_of(by_anext))
+    assert text is not None
+    assert (
+        "'CONTENT' is a Mock, so 'CONTENT()' gave a dict, which can't be used with 'async for'"
+        in text
+    )
+
+
+def test_an_unhashable_key_is_no_mistake_of_a_mock() -> None:
+    """A dictionary as a key is explained only where asyncio would await it."""
+
+    async def main() -> None:
+        print({CONTENT(): 1})
+
+    assert plain_mock.explain(error_of(main)) is None
+
+
+def test_what_was_patched_is_looked_into_before_the_patch_ends() -> None:
+    """The stand-in that ``unittest.mock.patch`` puts in place is named, while it is there."""
+    target = f"{__name__}.fetch"
+
+    async def in_a_block() -> None:
+        with patch(target, new=Mock(return_value={"a": 1})):
+            await use_fetch()
+
+    @patch(target, new_callable=MagicMock)
+    async def by_decorator(stand_in: MagicMock) -> None:
+        stand_in.return_value = {"a": 1}
+        await use_fetch()
+
+    for function in (in_a_block, by_decorator):
+        with plain_mock.watch():
+            text = plain_mock.explain(error_of(function))
+        assert text is not None
+        assert re.search(r"'fetch' is a (Magic)?Mock, so 'fetch\(\)' gave a dict", text), text
+
+
+def test_what_stood_in_for_an_async_function_is_told() -> None:
+    """Where what was replaced is back when it is looked at, it is said that something stood in."""
+
+    async def main() -> None:
+        original = globals()["fetch"]
+        globals()["fetch"] = Mock(return_value={"a": 1})
+        try:
+            await use_fetch()
+        finally:
+            globals()["fetch"] = original
+
+    text = plain_mock.explain(error_of(main))
+    assert text is not None
+    assert (
+        "'fetch' is an async function, but 'fetch()' gave a dict, which can't be awaited: something "
+        "stood in for it then, as unittest.mock.patch puts it."
+    ) in text
+    assert "Mend: Make what stands in for 'fetch' an AsyncMock" in text
+
+
+def test_watching_is_undone() -> None:
+    """``patch`` has its own method again, and works as before meanwhile."""
+    before = vars(type(patch("os.sep", "x")))["__exit__"]
+    with plain_mock.watch():
+        with patch("os.sep", "x"):
+            assert os.sep == "x"
+        assert os.sep != "x"
+    assert vars(type(patch("os.sep", "x")))["__exit__"] is before
+
+
+def test_a_mock_that_gives_something_else_is_not_blamed() -> None:
+    """A plain mock beside what failed is not named when its result has another type."""
+
+    async def main() -> None:
+        number: Any = 42
+        seconds = Mock(return_value=1.0)
+        await asyncio.wait_for(number, seconds())
+
+    text = plain_mock.explain(error_of(main))
+    # Python 3.11 does not say which type failed.
+    assert text is None or "is required" in str(error_of(main))

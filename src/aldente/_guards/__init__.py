@@ -16,4 +16,6 @@ or a function that looks at what is left.
     The thread that looks at running loops, and what else it looks for.
 ``rules``
     Every rule by its name.
+``mock_uses``
+    Which mock an awaited expression comes of, for ``plain_mock``.
 """

@@ -24,6 +24,11 @@ def errors_within(error: BaseException) -> Iterator[BaseException]:
             pending.append(current.__context__)
 
 
+def has_type_error(error: BaseException) -> bool:
+    """Whether an error is, comes of or holds a TypeError."""
+    return any(type(inner) is TypeError for inner in errors_within(error))
+
+
 def is_users_code(path: str) -> bool:
     """As `is_users`, of a traceback's entry: those of Cython name sources that are not here."""
     return is_users(path) and not path.endswith((".pyx", ".pxi", ".pxd"))

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import ast
-import builtins
-import inspect
-import itertools
-import linecache
+import contextlib
 import re
-import sys
 from collections.abc import Iterator
-from types import FrameType, FunctionType, MemberDescriptorType, TracebackType
 from typing import Any, Literal, NamedTuple
-from unittest.mock import AsyncMock, NonCallableMock
+from unittest.mock import DEFAULT, NonCallableMock
 
-from aldente._guards.error_chains import errors_within, is_users_code
+from aldente._doubles.mock_compat import Patcher
+from aldente._guards.error_chains import errors_within
+from aldente._guards.mock_uses import Use, find_use, is_asyncios, tracebacks_of
 from aldente._records import Finding, Rule, SourcePlace
 
 RULE = Rule(
@@ -41,7 +38,7 @@ _AWAITABLE_STAND_IN = "an AsyncMock"
 _MESSAGES: list[tuple[re.Pattern[str], Literal["await", "async with", "async for"]]] = [
     (re.compile(r"object (?P<type>\S+) can't be used in 'await' expression"), "await"),
     (re.compile(r"'(?P<type>\S+)' object can't be awaited"), "await"),
-    (re.compile(r"a coroutine was expected, got <(?P<type>\w+)"), "await"),
+    (re.compile(r"a coroutine was expected, got (<(?P<type>\w+)|(?P<value>.+))"), "await"),
     (re.compile(r"An asyncio\.Future, a coroutine or an awaitable is required"), "await"),
     (re.compile(r"A coroutine object is required"), "await"),
     (
@@ -52,10 +49,31 @@ _MESSAGES: list[tuple[re.Pattern[str], Literal["await", "async with", "async for
         re.compile(r"'async for' requires an object with __aiter__ method, got (?P<type>\S+)"),
         "async for",
     ),
+    (re.compile(r"'(?P<type>\S+)' object is not an async (iterator|iterable)"), "async for"),
+    (
+        re.compile(
+            r"'async with' received an object from __a(enter|exit)__ that does not implement "
+            r"__await__: (?P<type>\S+)"
+        ),
+        "async with",
+    ),
+    (
+        re.compile(
+            r"'async for' received an (object from __aiter__ that does not implement __anext__|"
+            r"invalid object from __anext__): (?P<type>\S+)"
+        ),
+        "async for",
+    ),
 ]
 
+# What asyncio.gather() and asyncio.wait() say of what they would keep by its hash.
+_UNHASHABLE = re.compile(
+    r"(cannot use '\S+' as a (dict key|set element) \()?unhashable type: '(?P<type>\w+)'"
+)
+
 _MOCK_CLASSES = ("Mock", "MagicMock", "NonCallableMock", "NonCallableMagicMock")
-_UNKNOWN = object()
+# Where the finding for an error is kept, once it was looked for.
+_KEPT = "__aldente_plain_mock__"
 
 
 class _Mistake(NamedTuple):
@@ -65,33 +83,40 @@ class _Mistake(NamedTuple):
     type_name: str | None
 
 
-class _Use(NamedTuple):
-    """A mock in the expression that failed.
-
-    Attributes:
-        expression: what was awaited, as the user writes it.
-        mock_expression: the mock, as the user writes it.
-        mock: the mock.
-        is_call: whether it was called, rather than used itself.
-    """
-
-    expression: str
-    mock_expression: str
-    mock: NonCallableMock
-    is_call: bool
-
-
 def find(error: BaseException) -> Finding | None:
     """The finding for an error that comes of awaiting a plain mock; None for all others.
 
-    Looks at its causes, its context and the members of exception groups too.
+    Looks at its causes, its context and the members of exception groups too. What was found first
+    is kept with each error: when it is looked into later, frames were taken out of its traceback,
+    and what was patched is as it was before.
     """
     for inner in errors_within(error):
         if type(inner) is TypeError:
-            finding = _find(inner)
-            if finding is not None:
+            attributes: dict[str, Any] = vars(inner)
+            if attributes.get(_KEPT) is None:
+                attributes[_KEPT] = _find(inner)
+            if attributes[_KEPT] is not None:
+                finding: Finding = attributes[_KEPT]
                 return finding
     return None
+
+
+@contextlib.contextmanager
+def watch() -> Iterator[None]:
+    """While entered, errors are looked into before `unittest.mock.patch` undoes its patches."""
+    original = Patcher.__exit__
+
+    def __exit__(self: Any, *exception: Any) -> Any:  # noqa: N807
+        __tracebackhide__ = True
+        if len(exception) > 1 and isinstance(exception[1], Exception):
+            find(exception[1])
+        return original(self, *exception)
+
+    Patcher.__exit__ = __exit__  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        Patcher.__exit__ = original  # type: ignore[method-assign]
 
 
 def explain(error: BaseException) -> str | None:
@@ -111,11 +136,14 @@ def note(error: BaseException) -> None:
 
 
 def _find(error: TypeError) -> Finding | None:
+    users, innermost = tracebacks_of(error)
     mistake = _mistake_of(str(error))
+    unhashable = _UNHASHABLE.match(str(error))
+    if unhashable is not None and innermost is not None and is_asyncios(innermost.tb_frame):
+        mistake = _Mistake("await", unhashable["type"])
     if mistake is None:
         return None
-    users, innermost = _tracebacks_of(error)
-    use = _find_use(users, innermost, mistake.how)
+    use = find_use(users, innermost, mistake.how, mistake.type_name)
     if use is None and mistake.type_name not in _MOCK_CLASSES:
         return None
     place = None
@@ -128,154 +156,22 @@ def _mistake_of(message: str) -> _Mistake | None:
     for pattern, how in _MESSAGES:
         match = pattern.match(message)
         if match is not None:
-            name = match.groupdict().get("type")
+            groups = match.groupdict()
+            name = groups.get("type") or _type_of_literal(groups.get("value"))
             # contextlib says the module too.
             return _Mistake(how, None if name is None else name.rpartition(".")[2])
     return None
 
 
-def _tracebacks_of(error: BaseException) -> tuple[TracebackType | None, TracebackType | None]:
-    """The last entry of the traceback that is the user's, and the last one."""
-    users = innermost = None
-    traceback = error.__traceback__
-    while traceback is not None:
-        innermost = traceback
-        if is_users_code(traceback.tb_frame.f_code.co_filename):
-            users = traceback
-        traceback = traceback.tb_next
-    return users, innermost
-
-
-def _find_use(
-    users: TracebackType | None, innermost: TracebackType | None, how: str
-) -> _Use | None:
-    """The plain mock that was used, by the user's own expression if possible."""
-    candidates: list[tuple[TracebackType, ast.expr]] = []
-    if users is not None:
-        operands = _operands(_node_at(users), how)
-        candidates += [(users, operand) for operand in operands]
-        if innermost is not None and _is_pythons(innermost.tb_frame):
-            candidates += [(users, handed) for handed in _arguments(operands)]
-    if innermost is not None and innermost is not users:
-        candidates += [(innermost, operand) for operand in _operands(_node_at(innermost), how)]
-    uses = (_use_in(expression, traceback.tb_frame) for traceback, expression in candidates)
-    return next((use for use in uses if use is not None), None)
-
-
-def _is_pythons(frame: FrameType) -> bool:
-    """Whether the code of a frame is a part of Python, such as asyncio's or contextlib's."""
-    module = frame.f_globals.get("__name__")
-    return isinstance(module, str) and module.partition(".")[0] in sys.stdlib_module_names
-
-
-def _arguments(operands: list[ast.expr]) -> Iterator[ast.expr]:
-    """What is handed to calls among the operands, to be awaited there."""
-    for operand in operands:
-        if isinstance(operand, ast.Call):
-            yield from operand.args
-            yield from (keyword.value for keyword in operand.keywords)
-
-
-def _operands(node: ast.AST | None, how: str) -> list[ast.expr]:
-    """What an await, async with or async for was applied to."""
-    if isinstance(node, ast.AsyncWith):
-        return [item.context_expr for item in node.items]
-    if isinstance(node, ast.AsyncFor):
-        return [node.iter]
-    if isinstance(node, (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)):
-        return [generator.iter for generator in node.generators if generator.is_async]
-    if isinstance(node, ast.Await):
-        return [node.value]
-    return [node] if isinstance(node, ast.expr) else []
-
-
-def _node_at(traceback: TracebackType) -> ast.AST | None:
-    """The statement or expression that a traceback's entry was busy with."""
-    code = traceback.tb_frame.f_code
-    position = next(
-        itertools.islice(code.co_positions(), traceback.tb_lasti // 2, None), (None,) * 4
-    )
-    source = "".join(linecache.getlines(code.co_filename, traceback.tb_frame.f_globals))
+def _type_of_literal(shown: str | None) -> str | None:
+    """The type of what a message shows, if it shows a literal."""
     try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError):
-        # The file is gone, has changed or is no Python.
+        return None if shown is None else type(ast.literal_eval(shown)).__name__
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
         return None
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Expr):
-            # Its expression stands at the same place.
-            continue
-        place = tuple(
-            getattr(node, name, None)
-            for name in ("lineno", "end_lineno", "col_offset", "end_col_offset")
-        )
-        if None not in place and place == position:
-            return node
-    return None
 
 
-def _use_in(expression: ast.expr, frame: FrameType) -> _Use | None:
-    is_call = isinstance(expression, ast.Call)
-    mock_expression = expression.func if isinstance(expression, ast.Call) else expression
-    mock = _plain_mock(_look_up(mock_expression, frame))
-    if mock is None:
-        return None
-    return _Use(ast.unparse(expression), ast.unparse(mock_expression), mock, is_call)
-
-
-def _plain_mock(value: object) -> NonCallableMock | None:
-    """The mock that an object is, or is a front for, unless its calls can be awaited."""
-    if isinstance(value, FunctionType):
-        # create_autospec() makes a function of a function.
-        value = vars(value).get("mock")
-    kind = type(value)
-    if not issubclass(kind, NonCallableMock) or issubclass(kind, AsyncMock):
-        return None
-    mock: Any = value
-    return mock  # type: ignore[no-any-return]
-
-
-def _look_up(expression: ast.expr, frame: FrameType) -> object:
-    """What an expression stands for, as far as that can be told without running any code."""
-    if isinstance(expression, ast.Name):
-        for names in (frame.f_locals, frame.f_globals, vars(builtins)):
-            if expression.id in names:
-                return names[expression.id]
-    if isinstance(expression, ast.Attribute):
-        return _attribute(_look_up(expression.value, frame), expression.attr)
-    if isinstance(expression, ast.Call):
-        mock = _plain_mock(_look_up(expression.func, frame))
-        if mock is not None:
-            return vars(mock).get("_mock_return_value", _UNKNOWN)
-    if isinstance(expression, ast.Await):
-        awaited = expression.value
-        if isinstance(awaited, ast.Call):
-            function = _look_up(awaited.func, frame)
-            if issubclass(type(function), AsyncMock):
-                return vars(function).get("_mock_return_value", _UNKNOWN)
-    return _UNKNOWN
-
-
-def _attribute(owner: object, name: str) -> object:
-    """An attribute as it is stored, so that no property runs and no mock counts a call."""
-    if owner is _UNKNOWN:
-        return _UNKNOWN
-    if issubclass(type(owner), NonCallableMock):
-        stored = vars(owner)
-        children: dict[str, object] = stored.get("_mock_children", {})
-        if name == "return_value":
-            return stored.get("_mock_return_value", _UNKNOWN)
-        return stored.get(name, children.get(name, _UNKNOWN))
-    found = inspect.getattr_static(owner, name, _UNKNOWN)
-    if isinstance(found, (staticmethod, classmethod)):
-        return found.__func__
-    if isinstance(found, MemberDescriptorType):
-        # A slot; reading it runs nothing.
-        return getattr(owner, name, _UNKNOWN)
-    return found
-
-
-def _what_happened(mistake: _Mistake, use: _Use | None) -> str:
+def _what_happened(mistake: _Mistake, use: Use | None) -> str:
     verb = {
         "await": "be awaited",
         "async with": "be used with 'async with'",
@@ -283,19 +179,36 @@ def _what_happened(mistake: _Mistake, use: _Use | None) -> str:
     }[mistake.how]
     if use is None:
         return f"a {mistake.type_name} can't {verb}."
+    gave = _an(mistake.type_name or _type_given(use) or "object")
+    if use.mock is None:
+        return (
+            f"'{use.mock_expression}' is an async function, but '{use.expression}' gave {gave}, "
+            f"which can't {verb}: something stood in for it then, as unittest.mock.patch puts it."
+        )
     kind = type(use.mock).__name__
     if not use.is_call:
         return f"'{use.expression}' is a {kind}{_named(use)}, which can't {verb}."
-    gave = _an(mistake.type_name or "object")
     return (
         f"'{use.mock_expression}' is a {kind}{_named(use)}, so '{use.expression}' gave {gave}, "
         f"which can't {verb}."
     )
 
 
-def _mend(mistake: _Mistake, use: _Use | None) -> str:
+def _type_given(use: Use) -> str | None:
+    """The type of what a mock gives, where no message says it."""
+    if use.mock is None:
+        return None
+    stored = vars(use.mock)
+    given = stored.get("_mock_return_value", DEFAULT)
+    is_other = stored.get("_mock_side_effect") is not None or given is DEFAULT
+    return None if is_other else type(given).__name__
+
+
+def _mend(mistake: _Mistake, use: Use | None) -> str:
     if use is None:
         subject = "the mock that it comes from"
+    elif use.mock is None:
+        subject = f"what stands in for '{use.mock_expression}'"
     elif not use.is_call and _name_of(use.mock).endswith("()"):
         subject = "the mock that returned it"
     else:
@@ -312,9 +225,9 @@ def _mend(mistake: _Mistake, use: _Use | None) -> str:
     )
 
 
-def _named(use: _Use) -> str:
+def _named(use: Use) -> str:
     """The mock's own name, where it says more than the expression does."""
-    name = _name_of(use.mock)
+    name = "" if use.mock is None else _name_of(use.mock)
     says_more = name and name != use.mock_expression and (not use.is_call or "mock" not in name)
     return f" named '{name}'" if says_more else ""
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from aldente._diagnosis.findings import describe, shorten
+from aldente._guards.error_chains import has_type_error
 from aldente._guards.rules import rule_named
 from aldente._places import source_line
 from aldente._plugin import pytest_compat, refusals
@@ -114,7 +115,7 @@ def _look_into_failure(
     error = excinfo.value
     if isinstance(error, PhaseTimeout):
         _shorten_paths_in_notes(error, item)
-    if level_in(item, "plain-mock") != "off" and isinstance(error, (TypeError, BaseExceptionGroup)):
+    if level_in(item, "plain-mock") != "off" and has_type_error(error):
         from aldente._guards import plain_mock
 
         mock_finding = plain_mock.find(error)

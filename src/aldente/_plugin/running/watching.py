@@ -91,6 +91,10 @@ class LoopWatch:
             enter(leaked_resource.watch(self._current_test))
         if self._generators is not None:
             enter(self._generators.installed())
+        if self._is_on("plain-mock") and "unittest.mock" in sys.modules:
+            from aldente._guards import plain_mock
+
+            enter(plain_mock.watch())
         enter(Watchdog(list(self._watchers()), self._runners.__contains__).installed())
 
     def prepare(self, runner: LoopRunner) -> None:
