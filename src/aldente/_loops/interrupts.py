@@ -25,8 +25,10 @@ class InterruptGuard:
 
     Without a task, the first does so too.
 
-    It does the same as `asyncio.Runner`, and does nothing off the main thread or when somebody else
-    has installed a handler of SIGINT. What it installs is removed on exit.
+    It does the same as `asyncio.Runner`, and does nothing off the main thread or when something
+    else has installed a handler of SIGINT. Where the parent process has SIGINT ignored (``nohup``,
+    or a shell's background job), Ctrl-C stays ignored, but `break_in` works. What it installs is
+    removed on exit.
 
     Args:
         task: the task to cancel, or None.
@@ -37,7 +39,15 @@ class InterruptGuard:
         interrupted: whether Ctrl-C was pressed.
     """
 
-    __slots__ = ("_before_cancelling", "_handler", "_loop", "_reason", "_task", "interrupted")
+    __slots__ = (
+        "_before",
+        "_before_cancelling",
+        "_handler",
+        "_loop",
+        "_reason",
+        "_task",
+        "interrupted",
+    )
 
     _handler: Callable[[int, FrameType | None], None] | None
 
@@ -52,10 +62,13 @@ class InterruptGuard:
         self._before_cancelling = before_cancelling
         self.interrupted = False
         self._handler = None
+        # What handled SIGINT before.
+        self._before: object = None
         self._reason: BaseException | None = None
 
     def __enter__(self) -> InterruptGuard:
-        if _get_handler(signal.SIGINT) is signal.default_int_handler:
+        before = _get_handler(signal.SIGINT)
+        if before is signal.default_int_handler or before == signal.SIG_IGN:
             # Kept because each access makes a new bound method, and exit compares identity.
             handler = self._on_interrupt
             try:
@@ -63,7 +76,7 @@ class InterruptGuard:
             except ValueError:
                 # Off the main thread, where Ctrl-C does not arrive.
                 return self
-            self._handler = handler
+            self._handler, self._before = handler, before
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -71,7 +84,7 @@ class InterruptGuard:
         handler, self._handler = self._handler, None
         if handler is not None and _get_handler(signal.SIGINT) is handler:
             with _breaking_in:
-                _set_handler(signal.SIGINT, signal.default_int_handler)
+                _set_handler(signal.SIGINT, self._before)
 
     def break_in(self, reason: BaseException) -> bool:
         """Raise an exception in the code that blocks the loop's thread; called from another thread.
@@ -92,6 +105,8 @@ class InterruptGuard:
         reason, self._reason = self._reason, None
         if reason is not None:
             raise reason
+        if self._before == signal.SIG_IGN:
+            return
         first = not self.interrupted
         self.interrupted = True
         if first and (self._task is None or not self._task.done()):
