@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import importlib
 import linecache
 import sys
 from collections.abc import Callable, Coroutine, Sequence
@@ -694,3 +695,15 @@ def test_origins_in_debug_mode_are_those_of_asyncio() -> None:
         return [[frame.name for frame in each._source_traceback[-2:]] for each in made]
 
     assert run(main, debug=True).result == asyncio.run(main(), debug=True)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="there are no pools of interpreters")
+def test_jobs_of_other_interpreters_are_waited_for() -> None:
+    """A pool of interpreters, which is one of threads too, does its jobs as a pool of processes does."""
+
+    async def main() -> int:
+        executor: Any = vars(importlib.import_module("concurrent.futures.interpreter"))
+        with executor["InterpreterPoolExecutor"](1) as pool:
+            return await asyncio.get_running_loop().run_in_executor(pool, sum, (1, 2))
+
+    assert run(main).result == 3

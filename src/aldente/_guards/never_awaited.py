@@ -138,7 +138,7 @@ class Watch:
         maker = None
         # Whoever records warnings inside the test asks for this one.
         is_asked_for = self._receiver is None or _python_compat.receiver() is not self._receiver
-        filters = warnings.filters
+        filters = _python_compat.warning_filters()
         if self._is_collecting and self._makers.newest is not None:
             # The collector comes when it likes; what the code does that it interrupts says nothing.
             maker = self._makers.maker_of(coroutine)

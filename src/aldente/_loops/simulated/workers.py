@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import sys
 import threading
 from collections.abc import Callable
 from contextvars import copy_context
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from aldente import _asyncio_compat, _python_compat
 from aldente._loops.simulated.choosing import Picks
@@ -37,6 +38,21 @@ def loop_of_this_thread() -> SimulatedLoop | None:
     """
     loop = _loops.get(threading.get_ident())
     return loop if loop is not None and loop.is_waiting_for_this_thread() else None
+
+
+def _has_threads_of_this_interpreter(
+    executor: concurrent.futures.Executor,
+) -> TypeGuard[concurrent.futures.ThreadPoolExecutor]:
+    """Whether an executor does its jobs in threads that share objects with the loop.
+
+    From Python 3.14 on there is a thread pool whose jobs are run by other interpreters.
+    """
+    # Its module is not imported before somebody asks for such a pool.
+    module = sys.modules.get("concurrent.futures.interpreter")
+    elsewhere: Any = getattr(module, "InterpreterPoolExecutor", ())
+    return isinstance(executor, concurrent.futures.ThreadPoolExecutor) and not isinstance(
+        executor, elsewhere
+    )
 
 
 class Workers:
@@ -74,7 +90,7 @@ class Workers:
             executor = concurrent.futures.ThreadPoolExecutor(WORKERS, thread_name_prefix="asyncio")
             _asyncio_compat.set_default_executor_silently(loop, executor)
         job: AnyJob
-        if isinstance(executor, concurrent.futures.ThreadPoolExecutor):
+        if _has_threads_of_this_interpreter(executor):
             _python_compat.check_not_shut_down(executor)
             job = Job(self, executor, function, args)
             self._queue.append(job)
