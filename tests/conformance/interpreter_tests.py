@@ -39,14 +39,16 @@ def import_with(kind: Kind, name: str) -> ModuleType:
 
     What is private here was checked on CPython 3.11.7, 3.12.1, 3.13.0, 3.14.8 and 3.15.0:
     ``_UnixDefaultEventLoopPolicy._loop_factory`` is what makes all loops for which nobody names a
-    class; the policies that are public until 3.13 are that class, or deprecated. Once there is no
-    such policy any more, this fails.
+    class. The names of policies that are public until 3.13 mean that class too; on a Python without
+    policies it is seen whether such a loop is one of ours.
     """
     test_utils: Any = importlib.import_module("test.test_asyncio.utils")
     places: list[tuple[Any, str, Any]] = [
         (asyncio, "SelectorEventLoop", kind.tested),
-        (asyncio.unix_events._UnixDefaultEventLoopPolicy, "_loop_factory", kind.tested),
     ]
+    policy = vars(asyncio.unix_events).get("_UnixDefaultEventLoopPolicy")
+    if policy is not None:
+        places.append((policy, "_loop_factory", kind.tested))
     if sys.version_info >= (3, 13):
         places.append((asyncio, "EventLoop", kind.tested))
     if name not in WITH_SIMULATED_DESCRIPTORS:
@@ -59,6 +61,10 @@ def import_with(kind: Kind, name: str) -> ModuleType:
         if not hasattr(owner, attribute):
             raise AttributeError(f"{owner} has no {attribute} that could be replaced")
         setattr(owner, attribute, replacement)
+    loop = asyncio.new_event_loop()
+    loop.close()
+    if type(loop) is not kind.tested:
+        raise TypeError(f"asyncio.new_event_loop() still makes a {type(loop).__name__}")
     return importlib.import_module(f"test.test_asyncio.{name}")
 
 
