@@ -305,7 +305,10 @@ def test_httpx(check_silent: CheckSilent) -> None:
                     await asyncio.sleep(1)
                     writer.write(b"te")
 
+            handlers = set()
+
             async def handle_until_closed(reader, writer):
+                handlers.add(asyncio.current_task())
                 try:
                     await handle(reader, writer)
                 except asyncio.IncompleteReadError:
@@ -314,6 +317,8 @@ def test_httpx(check_silent: CheckSilent) -> None:
             server = await asyncio.start_server(handle_until_closed, "127.0.0.1", 0)
             async with server:
                 yield "http://127.0.0.1:%d" % server.sockets[0].getsockname()[1]
+            # On Python 3.11 a server that is closed does not wait for its connections.
+            await asyncio.wait(handlers)
 
         async def test_delay(url, clock):
             began = time.perf_counter()

@@ -90,7 +90,10 @@ def test_streams(check_virtual: CheckSilent) -> None:
         import time
         import pytest
 
+        handlers = set()
+
         async def serve(reader, writer):
+            handlers.add(asyncio.current_task())
             while question := await reader.readline():
                 await asyncio.sleep(float(question))
                 writer.write(b"answer\\n")
@@ -142,6 +145,9 @@ def test_streams(check_virtual: CheckSilent) -> None:
                 yield ask
                 writer.close()
                 await writer.wait_closed()
+            # On Python 3.11 a server that is closed does not wait for its connections.
+            await asyncio.wait(handlers)
+            handlers.clear()
 
         async def test_at_once(ask, clock):
             began = time.perf_counter()
