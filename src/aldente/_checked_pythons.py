@@ -153,6 +153,8 @@ RELIANCES: tuple[Reliance, ...] = (
         """
         asyncio._get_running_loop
         asyncio._set_running_loop
+        asyncio.tasks._enter_task
+        asyncio.tasks._leave_task
         asyncio.BaseEventLoop()._ready
         asyncio.BaseEventLoop()._scheduled
         asyncio.events._event_loop_policy

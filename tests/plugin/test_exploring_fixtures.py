@@ -256,3 +256,38 @@ def test_async_fixtures_that_are_not_marked_in_strict_mode(run_project: RunProje
     )
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*requested an async fixture 'plain'*"])
+
+
+def test_a_sync_fixture_may_run_a_loop_of_its_own(run_project: RunProject) -> None:
+    """``asyncio.run`` in the set-up and tear-down of a sync fixture of an explored test ends."""
+    result = run_project(
+        "--aldente-rule=nested-loop=off",
+        subprocess=True,
+        test_it="""
+        import asyncio
+        import aldente
+        import pytest
+
+        ran = []
+
+        @pytest.fixture
+        def prepared():
+            async def work():
+                left = asyncio.create_task(asyncio.sleep(60))
+                await asyncio.sleep(0)
+                ran.append(asyncio.current_task() is not left)
+            asyncio.run(work())
+            yield
+            asyncio.run(work())
+
+        @aldente.explore(runs=3)
+        async def test_it(prepared):
+            task = asyncio.current_task()
+            await asyncio.gather(asyncio.sleep(0), asyncio.sleep(0))
+            assert asyncio.current_task() is task
+
+        def test_after():
+            assert len(ran) > 3 and all(ran)
+        """,
+    )
+    result.assert_outcomes(passed=2)

@@ -21,20 +21,27 @@ def is_loop_running_here() -> bool:
     return asyncio._get_running_loop() is not None
 
 
-def hide_running_loop() -> asyncio.AbstractEventLoop | None:
-    """Have no event loop be running in this thread; gives the one that is.
+@contextlib.contextmanager
+def no_running_loop() -> Iterator[None]:
+    """While entered, no event loop is running in this thread, and no task is the current one.
 
-    ``_set_running_loop`` is documented for those who write event loops. Checked on CPython 3.11 to
-    3.15.
+    ``_set_running_loop`` is documented for those who write event loops, ``_leave_task`` and
+    ``_enter_task`` for those who write tasks. From CPython 3.14 on a thread has one current task
+    for all loops, so that the first task of another loop could not begin. Checked on CPython 3.11
+    to 3.15.
     """
+    tasks: Any = asyncio.tasks
     loop = asyncio._get_running_loop()
+    task = None if loop is None else asyncio.current_task(loop)
+    if task is not None:
+        tasks._leave_task(loop, task)
     asyncio._set_running_loop(None)
-    return loop
-
-
-def show_running_loop(loop: asyncio.AbstractEventLoop | None) -> None:
-    """Undo `hide_running_loop`."""
-    asyncio._set_running_loop(loop)
+    try:
+        yield
+    finally:
+        asyncio._set_running_loop(loop)
+        if task is not None:
+            tasks._enter_task(loop, task)
 
 
 def current_event_loop() -> asyncio.AbstractEventLoop | None:

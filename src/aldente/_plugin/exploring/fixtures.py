@@ -267,7 +267,7 @@ class FixturesOfRuns:
             end = self._ends.pop()
             try:
                 if end.act is not None:
-                    with _outside_of_loop():
+                    with _asyncio_compat.no_running_loop():
                         end.act()
                 elif end.generator is not None and end.stand_in is not None:
                     with _noting_canceller(end.stand_in, troubles):
@@ -294,7 +294,7 @@ class FixturesOfRuns:
 
 def _begin(stand_in: StandIn) -> Any:
     """Set up a sync fixture as if no loop were running."""
-    with _outside_of_loop():
+    with _asyncio_compat.no_running_loop():
         made = stand_in.call()
         if not inspect.isgenerator(made):
             return made
@@ -361,13 +361,3 @@ async def _finish_generator(generator: AsyncGenerator[Any, Any], stand_in: Stand
         return
     await generator.aclose()
     raise stand_in.yield_error(2)
-
-
-@contextlib.contextmanager
-def _outside_of_loop() -> Iterator[None]:
-    """While entered, no loop is running in this thread, as for the sync fixtures of other tests."""
-    loop = _asyncio_compat.hide_running_loop()
-    try:
-        yield
-    finally:
-        _asyncio_compat.show_running_loop(loop)
