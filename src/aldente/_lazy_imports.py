@@ -59,7 +59,7 @@ def import_everywhere(path: str) -> None:
     Args:
         path: what they stand for: ``"package.module.name"``.
     """
-    # What nobody has imported yet.
+    # What is not imported yet.
     if path not in getattr(sys, "lazy_modules", ()):
         return
     for module in list(sys.modules.values()):

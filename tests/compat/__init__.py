@@ -1,1 +1,1 @@
-"""Compares aldente with pytest-asyncio on the tests of public packages; README.md tells how."""
+"""Compares aldente with pytest-asyncio on the tests of public packages, and tries it beside other tools."""

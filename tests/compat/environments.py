@@ -99,7 +99,7 @@ def build_wheel(python: str) -> Path:
     """Build aldente's wheel from the sources as they are now."""
     folder = ENVIRONMENTS / "wheel"
     shutil.rmtree(folder, ignore_errors=True)
-    _output_of([*_pip(python), "wheel", "-qq", "--no-deps", "--wheel-dir", str(folder), str(ROOT)])
+    output_of([*pip(python), "wheel", "-qq", "--no-deps", "--wheel-dir", str(folder), str(ROOT)])
     (wheel,) = folder.glob("*.whl")
     return wheel
 
@@ -110,8 +110,8 @@ def download(suite: Suite, python: str) -> Path:
     if archive is None:
         # Not ":all:", with which pip would build the archive's build tools from source, too.
         only_source = ["--no-deps", "--no-binary", suite.package]
-        _output_of(
-            [*_pip(python), "download", "-qq", *only_source, "-d", str(DOWNLOADS), suite.pinned]
+        output_of(
+            [*pip(python), "download", "-qq", *only_source, "-d", str(DOWNLOADS), suite.pinned]
         )
         archive = _downloaded(suite)
     if archive is None:
@@ -176,7 +176,7 @@ def make_pair(suite: Suite, python: str, wheel: Path) -> Pair:
         _make_peer(pair.peer, suite, python)
         _make_copy(pair, suite, python)
         made_for.write_text(wanted, encoding="utf-8")
-    _install(pair.subject, python, ["--no-deps", "--force-reinstall", str(wheel)])
+    install(pair.subject, python, ["--no-deps", "--force-reinstall", str(wheel)])
     return pair
 
 
@@ -186,7 +186,7 @@ def remove_pair(suite: Suite, python: str) -> None:
 
 
 def _pair_folder(suite: Suite, python: str) -> Path:
-    return ENVIRONMENTS / f"{suite.name}-{_python_version(python)}"
+    return ENVIRONMENTS / f"{suite.name}-{python_version(python)}"
 
 
 def _requirements(suite: Suite) -> list[str]:
@@ -195,37 +195,45 @@ def _requirements(suite: Suite) -> list[str]:
 
 
 def _make_peer(folder: Path, suite: Suite, python: str) -> None:
-    _output_of([python, "-m", "venv", "--without-pip", str(folder)])
-    _install(folder, python, _requirements(suite))
+    make_empty(folder, python)
+    install(folder, python, _requirements(suite))
 
 
 def _make_copy(pair: Pair, suite: Suite, python: str) -> None:
     """Make the other environment: the packages that pip chose for the peer's, but for the peer."""
-    frozen = _output_of([*_pip(python), "--python", str(pair.peer), "freeze", "--all"])
+    frozen = output_of([*pip(python), "--python", str(pair.peer), "freeze", "--all"])
     others = [
         line
         for line in frozen.splitlines()
         if suite.beside_peer or not line.startswith(f"{PEER}==")
     ]
-    _output_of([python, "-m", "venv", "--without-pip", str(pair.subject)])
-    _install(pair.subject, python, ["--no-deps", *others])
+    make_empty(pair.subject, python)
+    install(pair.subject, python, ["--no-deps", *others])
 
 
-def _install(folder: Path, python: str, arguments: Sequence[str]) -> None:
-    pip = [*_pip(python), "--python", str(folder)]
-    _output_of([*pip, "install", "-qq", "--disable-pip-version-check", *arguments])
+def make_empty(folder: Path, python: str) -> None:
+    """Make an environment without any package."""
+    output_of([python, "-m", "venv", "--without-pip", str(folder)])
 
 
-def _pip(python: str) -> list[str]:
+def install(folder: Path, python: str, arguments: Sequence[str]) -> None:
+    """Install packages in an environment, by the pip of the Python that it was made with."""
+    command = [*pip(python), "--python", str(folder)]
+    output_of([*command, "install", "-qq", "--disable-pip-version-check", *arguments])
+
+
+def pip(python: str) -> list[str]:
+    """How the pip of a Python is run."""
     return [python, "-m", "pip"]
 
 
-def _python_version(python: str) -> str:
+def python_version(python: str) -> str:
+    """The version of a Python: ``3.14.8``."""
     script = "import platform; print(platform.python_version())"
-    return _output_of([python, "-I", "-c", script]).strip()
+    return output_of([python, "-I", "-c", script]).strip()
 
 
-def _output_of(command: Sequence[str]) -> str:
+def output_of(command: Sequence[str]) -> str:
     """What a program prints.
 
     Raises:

@@ -7,10 +7,10 @@ from typing import Any
 
 
 def is_awaited_by(future: asyncio.Future[Any], task: asyncio.Task[Any]) -> bool:
-    """Whether it was told of a future that a task awaits it, or is going to.
+    """Whether a future is recorded as awaited by a task, now or from its next step on.
 
     asyncio and libraries tell it by ``future_add_to_awaited_by``. The public way to ask,
-    ``capture_call_graph``, goes on to whoever awaits the task in turn: it fails with a
+    ``capture_call_graph``, goes on to what awaits the task in turn: it fails with a
     RecursionError where tasks await each other in a circle. Before CPython 3.14 nothing is told.
     Checked on CPython 3.14 and 3.15.
     """

@@ -17,7 +17,7 @@ def is_cancelled_by_group(task: asyncio.Task[Any]) -> bool:
     """
     if not hasattr(asyncio.TaskGroup, "cancel"):
         return False
-    # An object whose attributes somebody has looked at as a dictionary refers by that.
+    # An object refers by its dictionary once that was asked for.
     return any(
         isinstance(referrer, dict | asyncio.TaskGroup) and _has_cancelled(referrer, task)
         for referrer in gc.get_referrers(task)

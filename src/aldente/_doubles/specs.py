@@ -279,7 +279,7 @@ def signature_of(function: Any, *, skip_first: bool = False) -> inspect.Signatur
 
 def _full_signature(function: Any) -> inspect.Signature | None:
     for way in _WAYS_TO_SIGNATURES:
-        # A TypeError or ValueError says that nobody knows, or comes from an annotation.
+        # A TypeError or ValueError: it has none, or an annotation raised it.
         with contextlib.suppress(Exception):
             return inspect.signature(function, **way)
     bare = _without_annotations_at_all(function)

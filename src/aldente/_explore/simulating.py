@@ -142,30 +142,7 @@ def simulate(
         real_seconds: how long it may take, in real seconds; None for no limit.
     """
     quiet: list[AwaitGraph] = []
-
-    def on_quiet(loop: SimulatedLoop) -> AldenteError | None:
-        graph = _graph_if_stuck(loop)
-        if graph is None:
-            return None
-        quiet.append(graph)
-        return DeadlockError(_name_of(main), 0.0)
-
-    loop = SimulatedLoop(
-        chooser,
-        order=rules.order,
-        slack=rules.slack,
-        max_steps=rules.max_steps,
-        max_seconds=rules.max_virtual_time,
-        real_seconds=real_seconds,
-        wall=FollowingWall(START, _DATE) if rules.wall else NO_WALL,
-        on_quiet=on_quiet,
-    )
-    loop.name = _name_of(main)
-    if rules.debug is not None:
-        loop.set_debug(rules.debug)
-    attach = getattr(chooser, "attach", None)
-    if attach is not None:
-        attach(loop)
+    loop = _make_loop(main, chooser, rules, real_seconds, quiet)
     tracer = Tracer(loop, choices) if is_traced else None
     result = error = waiting = None
     if watch is not None:
@@ -202,6 +179,49 @@ def simulate(
         loop.depends_on_threads,
         findings,
     )
+
+
+def _make_loop(
+    main: Main,
+    chooser: Chooser,
+    rules: Rules,
+    real_seconds: float | None,
+    quiet: list[AwaitGraph],
+) -> SimulatedLoop:
+    """The loop of a run.
+
+    Args:
+        main: the program.
+        chooser: decides its schedule.
+        rules: what holds for it.
+        real_seconds: how long it may take, in real seconds; None for no limit.
+        quiet: gets who waited for whom, when that is found out while timers go on.
+    """
+
+    def on_quiet(loop: SimulatedLoop) -> AldenteError | None:
+        graph = _graph_if_stuck(loop)
+        if graph is None:
+            return None
+        quiet.append(graph)
+        return DeadlockError(_name_of(main), 0.0)
+
+    loop = SimulatedLoop(
+        chooser,
+        order=rules.order,
+        slack=rules.slack,
+        max_steps=rules.max_steps,
+        max_seconds=rules.max_virtual_time,
+        real_seconds=real_seconds,
+        wall=FollowingWall(START, _DATE) if rules.wall else NO_WALL,
+        on_quiet=on_quiet,
+    )
+    loop.name = _name_of(main)
+    if rules.debug is not None:
+        loop.set_debug(rules.debug)
+    attach = getattr(chooser, "attach", None)
+    if attach is not None:
+        attach(loop)
+    return loop
 
 
 @contextlib.contextmanager

@@ -74,7 +74,7 @@ def watch(current_test: Callable[[], str | None] = lambda: None) -> Iterator[Non
         yield
     finally:
         for owner, original, replacement in patches:
-            # Whoever has replaced it since then would be undone otherwise.
+            # A later replacement by something else must stay.
             if owner.__init__ is replacement:
                 owner.__init__ = original
 

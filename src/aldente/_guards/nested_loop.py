@@ -363,7 +363,7 @@ def _patch(
     setattr(owner, name, replacement)
 
     def undo() -> None:
-        # Whoever has replaced it since then would be undone otherwise.
+        # A later replacement by something else must stay.
         if vars(owner).get(name) is replacement:
             setattr(owner, name, original)
 

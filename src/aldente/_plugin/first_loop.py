@@ -88,7 +88,7 @@ class _FirstLoop:
         if self in _waiting:
             _waiting.remove(self)
         for name, replacement in self._replacements.items():
-            # Whoever has replaced it since then would be undone otherwise.
+            # A later replacement by something else must stay.
             if vars(self._owner)[name] is replacement:
                 setattr(self._owner, name, self._originals[name])
 

@@ -55,7 +55,7 @@ def patch(patches: contextlib.ExitStack, owner: Any, name: str, replacement: obj
     setattr(owner, name, replacement)
 
     def undo() -> None:
-        # Whoever has replaced it since then would be undone otherwise.
+        # A later replacement by something else must stay.
         if vars(owner).get(name) is replacement:
             if is_own:
                 setattr(owner, name, original)

@@ -47,7 +47,7 @@ def _has_threads_of_this_interpreter(
 
     From Python 3.14 on there is a thread pool whose jobs are run by other interpreters.
     """
-    # Its module is not imported before somebody asks for such a pool.
+    # Its module is imported with the first such pool.
     module = sys.modules.get("concurrent.futures.interpreter")
     elsewhere: Any = getattr(module, "InterpreterPoolExecutor", ())
     return isinstance(executor, concurrent.futures.ThreadPoolExecutor) and not isinstance(

@@ -12,7 +12,7 @@ from aldente import _python_compat
 def may_act() -> bool:
     """Whether a child process may do something that is heard here, such as to connect.
 
-    One that has ended does not, though nobody has waited for it. Nor do the helpers that
+    One that has ended does not, also before this process has waited for it. Nor do the helpers that
     `multiprocessing` keeps until this process ends, other than by the processes that they start.
     Only Linux tells which children there are; elsewhere each of them counts.
     """
@@ -45,5 +45,5 @@ def _is_living(process: str) -> bool:
             state = re.search(r".*\) (.)", file.read(), re.DOTALL)
     except FileNotFoundError:
         return False
-    # What has ended is a zombie until somebody waits for it.
+    # What has ended is a zombie until its parent waits for it.
     return state is None or state[1] not in "ZX"
