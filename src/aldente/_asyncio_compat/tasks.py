@@ -168,7 +168,7 @@ def as_completed_futures(
     ]
 
 
-def has_unseen_exception(task: asyncio.Task[Any]) -> bool:
+def has_unseen_exception(task: asyncio.Future[Any]) -> bool:
     """Whether a task that is done has an exception that nobody has asked for.
 
     ``exception()`` would count as asking. ``_log_traceback`` is an attribute of every future and is
@@ -195,7 +195,7 @@ IS_RECORDING_TASKS = not _TASK_SETS
 
 
 class TaskRecord:
-    """The tasks that were made, as far as they are alive."""
+    """The tasks that were made, and the futures that `shield` has told of, while they are alive."""
 
     __slots__ = ("_limit", "_references")
 
@@ -204,7 +204,7 @@ class TaskRecord:
         self._limit = _FIRST_LIMIT
 
     def add(self, task: Any) -> None:
-        """Have a task be among those of `tasks_with_unseen_exceptions` while it is alive."""
+        """Have a task or future be among those that `living` gives, while it is alive."""
         self._references.append(weakref.ref(task))
         if len(self._references) > self._limit:
             self._forget_freed()
@@ -215,11 +215,11 @@ class TaskRecord:
         self._references[:count] = [each for each in self._references[:count] if each() is not None]
         self._limit = max(_FIRST_LIMIT, 2 * len(self._references))
 
-    def living(self) -> list[asyncio.Task[Any]]:
-        """Those that are alive; what a task factory has given that is no task is left out."""
+    def living(self) -> list[asyncio.Future[Any]]:
+        """Those that are alive; what a task factory has given that is no future is left out."""
         # A task may be recorded twice, when one run of pytest goes on inside another.
         found = {id(task): task for each in tuple(self._references) if (task := each()) is not None}
-        return [task for task in found.values() if isinstance(task, asyncio.Task)]
+        return [each for each in found.values() if isinstance(each, asyncio.Future)]
 
 
 # How many tasks are recorded at least, until those that are gone are looked for.
@@ -280,11 +280,15 @@ def _recording(original: Callable[..., asyncio.Task[Any]]) -> Callable[..., asyn
     return create_task
 
 
-def _living_tasks(loop: asyncio.AbstractEventLoop | None = None) -> list[asyncio.Task[Any]]:
+def _record_of(loop: asyncio.AbstractEventLoop | None) -> TaskRecord:
+    record: TaskRecord = getattr(loop, "tasks_made", _RECORD)
+    return record
+
+
+def _living_tasks(loop: asyncio.AbstractEventLoop | None = None) -> list[Any]:
     """The tasks of all loops, done or not; at least those of a loop, if one is given."""
     if IS_RECORDING_TASKS:
-        record: TaskRecord = getattr(loop, "tasks_made", _RECORD)
-        return record.living()
+        return list(_record_of(loop).living())
     # A tuple is made of a set at once, whatever other threads do.
     found = [_task_of(item) for tasks in _TASK_SETS for item in tuple(tasks)]
     return [task for task in found if task is not None]
@@ -294,10 +298,12 @@ def _task_of(item: Any) -> asyncio.Task[Any] | None:
     return item() if type(item) is weakref.ref else item
 
 
-def tasks_with_unseen_exceptions(
+def failed_and_unseen(
     loop: asyncio.AbstractEventLoop | None = None,
-) -> list[asyncio.Task[Any]]:
-    """The failed tasks of a loop, as far as they are alive, whose exception nobody has asked for.
+) -> list[asyncio.Future[Any]]:
+    """The failed tasks of a loop, as far as they are alive, whose exception nothing has asked for.
+
+    Futures that are no tasks are among them when ``asyncio.shield`` has told of them.
 
     ``all_tasks`` leaves out tasks that are done. The sets of `may_have_tasks` have them until they
     are freed, those apart that were eager and never waited. Checked on CPython 3.11, 3.12 and 3.13;
@@ -314,7 +320,7 @@ def tasks_with_unseen_exceptions(
         and (loop is None or task.get_loop() is loop)
         and has_unseen_exception(task)
     ]
-    return sorted(failed, key=asyncio.Task.get_name)
+    return sorted(failed, key=lambda each: getattr(each, "get_name", str)())
 
 
 class ShieldLeavesExceptions:
@@ -324,7 +330,8 @@ class ShieldLeavesExceptions:
     ``shield`` tells the loop's exception handler at once, and asks for the exception, so that
     asyncio tells nothing more. But the task may be awaited all the same, after the cancellation.
     Meanwhile the loop logs as asyncio does, and it is left to the end of the task whether anything
-    has asked for its exception. ``_log_on_exception`` is the callback by which ``shield`` does it,
+    has asked for its exception; an exception handler of the program's own is told once, as by
+    asyncio. ``_log_on_exception`` is the callback by which ``shield`` does it,
     and ``_exception`` has the exception without asking for it. Checked on CPython 3.14 and 3.15.
     """
 
@@ -348,16 +355,41 @@ def _tell_of_shielded(future: asyncio.Future[Any]) -> None:
     error = None if future.cancelled() else getattr(future, "_exception", None)
     if error is None:
         return
+    loop = future.get_loop()
     context: dict[str, Any] = {
-        "message": f"{type(error).__name__}{SHIELDED}",
+        "message": f"{type(error).__name__} exception in shielded future",
         "exception": error,
         "future": future,
     }
     frames = getattr(future, "_source_traceback", None)
     if frames:
         context["source_traceback"] = frames
-    future.get_loop().call_exception_handler(context)
+    handler = loop.get_exception_handler()
+    if handler is not None and not str(getattr(handler, "__module__", "")).startswith("aldente."):
+        # As asyncio asks for it.
+        future.exception()
+        loop.call_exception_handler(context)
+        return
+    _record_of(loop).add(future)
+    _told_by_shield.append(context)
+    try:
+        loop.call_exception_handler(context)
+    finally:
+        _told_by_shield.pop()
+        setattr(future, _WAS_TOLD, True)
 
 
-# How the message of ``shield`` ends that tells of an exception. Checked on CPython 3.14 and 3.15.
-SHIELDED = " exception in shielded future"
+# What an exception handler is told by ``shield`` right now.
+_told_by_shield: list[dict[str, Any]] = []
+# The attribute of a future that was logged already.
+_WAS_TOLD = "aldente_was_told"
+
+
+def is_told_by_shield(context: dict[str, Any]) -> bool:
+    """Whether ``shield`` tells a handler of a future that may be awaited all the same."""
+    return any(context is told for told in _told_by_shield)
+
+
+def was_told_by_shield(context: dict[str, Any]) -> bool:
+    """Whether a loop has logged the exception of a future before, as ``shield`` told of it."""
+    return hasattr(context.get("future"), _WAS_TOLD)

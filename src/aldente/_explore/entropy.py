@@ -116,7 +116,7 @@ def _sources_of(program: Program, schedule: Schedule) -> list[str]:
         if event != "c_call":
             return
         name = _source_called(called)
-        if name is None or name in found:
+        if name is None or name in found or _is_of_loop(frame):
             return
         caller: FrameType | None = frame
         # Libraries may be between, but neither asyncio nor aldente asks for the program.
@@ -135,6 +135,12 @@ def _sources_of(program: Program, schedule: Schedule) -> list[str]:
     finally:
         sys.setprofile(before)
     return list(found.values())
+
+
+def _is_of_loop(frame: FrameType) -> bool:
+    """Whether the code of a frame is asyncio's or aldente's, which ask for nothing themselves."""
+    module = str(frame.f_globals.get("__name__")).partition(".")[0]
+    return module in ("asyncio", "aldente")
 
 
 def _source_called(called: Any) -> str | None:

@@ -57,12 +57,12 @@ def tell_of_failed(loop: asyncio.AbstractEventLoop) -> None:
 
     Nothing asks for their exceptions any more, but a variable may keep them alive.
     """
-    for task in _asyncio_compat.tasks_with_unseen_exceptions(loop):
+    for task in _asyncio_compat.failed_and_unseen(loop):
         tell_of_task(task)
 
 
-def tell_of_task(task: asyncio.Task[Any]) -> None:
-    """Have the loop of a failed task tell of it now, and not once more when the task is freed."""
+def tell_of_task(task: asyncio.Future[Any]) -> None:
+    """Have the loop of a failed task or future tell of it now, and not once more in the end."""
     context = {
         "message": f"{type(task).__name__} exception was never retrieved",
         # Asking for it keeps asyncio from telling of it.
@@ -98,7 +98,8 @@ class Watch:
 
         def default_exception_handler(self: asyncio.BaseEventLoop, context: Context) -> None:
             receive(self, context)
-            original(self, context)
+            if not _asyncio_compat.was_told_by_shield(context):
+                original(self, context)
 
         receive = self.receive
         vars(default_exception_handler)["__wrapped__"] = original
@@ -114,7 +115,8 @@ class Watch:
     def handle(self, loop: asyncio.AbstractEventLoop, context: Context) -> None:
         """An exception handler for loops of other kinds, whose default can't be replaced."""
         self.receive(loop, context)
-        loop.default_exception_handler(context)
+        if not _asyncio_compat.was_told_by_shield(context):
+            loop.default_exception_handler(context)
 
     def receive(self, loop: asyncio.AbstractEventLoop, context: Context) -> None:
         """Report what the exception handler of a loop has received, if it is a finding."""
@@ -133,8 +135,8 @@ def find(context: Context) -> Finding | None:
     is_told = isinstance(error, (KeyboardInterrupt, SystemExit, PhaseTimeout, BlockedEnd))
     if error is None or is_told or isinstance(error, asyncio.CancelledError):
         return None
-    if str(context.get("message")).endswith(_asyncio_compat.SHIELDED):
-        # Whether the task is awaited all the same is not known yet.
+    if _asyncio_compat.is_told_by_shield(context):
+        # Whether it is awaited all the same is not known yet.
         return None
     return Finding(
         RULE.name,

@@ -78,6 +78,8 @@ class LoopMakers:
                 return known.test
         loop = future.get_loop() if isinstance(future, asyncio.Future) else future
         try:
+            if isinstance(future, asyncio.Future) and future in self._makers:
+                return self._makers[future]
             return self._makers.get(loop)
         except TypeError:
             # It is not weakly referable, so it is not noted.

@@ -132,6 +132,44 @@ def test_a_handler_of_the_program_sees_what_shield_tells(run_project: RunProject
     run_project(test_it=project).assert_outcomes(passed=1)
 
 
+@pytest.mark.skipif(
+    sys.version_info < (3, 14), reason="before, asyncio.shield asks for the exception itself"
+)
+def test_a_shielded_future_that_is_no_task(
+    run_project: RunProject, pytester: pytest.Pytester
+) -> None:
+    """A future that shield was to wait for, and that a module keeps, is found as a task is."""
+    project = (
+        f"{START}async def test_it():\n    future = asyncio.get_running_loop().create_future()\n"
+        "    await shielded(future)\n    future.set_exception(LookupError())\n    kept.append(future)\n"
+        "    del future\n"
+        f"{TURNS}\ndef test_next():\n    pass\n"
+    )
+    result, findings = run_with_findings(run_project, pytester, test_it=project)
+    assert [(finding["rule"], finding["test"]) for finding in findings] == [
+        ("background-error", "test_it.py::test_it")
+    ]
+    assert result.ret == 1
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="before, asyncio.shield told of nothing")
+@pytest.mark.parametrize("handler", ["", "own"])
+def test_what_shield_tells_is_told_once(run_project: RunProject, handler: str) -> None:
+    """The log, or a handler of the program's own, has the error of a shielded task once, as with asyncio."""
+    of_own = (
+        "    loop.set_exception_handler(lambda loop, context: told.append(context['message']))\n"
+    )
+    project = (
+        f"{START}async def test_it(caplog):\n    told = []\n    loop = asyncio.get_running_loop()\n"
+        f"{of_own if handler else ''}"
+        "    await shielded(asyncio.create_task(fail()))\n"
+        f"{TURNS}    told += [record.message.splitlines()[0] for record in caplog.records if record.name == 'asyncio']\n"
+        "    assert told == ['ValueError exception in shielded future']\n"
+    )
+    result = run_project("--aldente-rule=background-error=warn", test_it=project)
+    result.assert_outcomes(passed=1)
+
+
 LOST = {
     "a loop of a sync test's own": (
         "async def main():\n    kept.append(asyncio.create_task(fail()))\n"
@@ -230,7 +268,7 @@ def test_a_record_keeps_no_task_alive() -> None:
     async def main() -> int:
         task = asyncio.create_task(fail())
         await asyncio.wait([task])
-        assert [each.get_name() for each in unseen(asyncio.get_running_loop())] == [task.get_name()]
+        assert unseen(asyncio.get_running_loop()) == [task]
         task.exception()
         assert unseen(asyncio.get_running_loop()) == []
         return id(task)
@@ -238,7 +276,7 @@ def test_a_record_keeps_no_task_alive() -> None:
     async def fail() -> None:
         raise ValueError
 
-    unseen = _asyncio_compat.tasks_with_unseen_exceptions
+    unseen = _asyncio_compat.failed_and_unseen
     with _asyncio_compat.recording_tasks():
         asyncio.run(main())
     assert unseen() == []

@@ -63,7 +63,7 @@ class LoopWatch:
         )
         # A test may run pytest in its own process, whose loops are that run's to look at.
         self._runners: weakref.WeakSet[LoopRunner] = weakref.WeakSet()
-        self._failed: list[weakref.ref[AnyTask]] = []
+        self._failed: list[weakref.ref[asyncio.Future[Any]]] = []
         self._installed = contextlib.ExitStack()
 
     def install(self) -> None:
@@ -160,7 +160,7 @@ class LoopWatch:
     def on_drained(self, runner: LoopRunner) -> None:
         """Report the connections that are left open when nothing is left that could close them."""
         if self._is_on("background-error"):
-            for task in _asyncio_compat.tasks_with_unseen_exceptions(runner.loop):
+            for task in _asyncio_compat.failed_and_unseen(runner.loop):
                 if self.makers.maker_of(task) is None:
                     # It failed between the tests of a wide loop.
                     self.makers.note(task, "")
@@ -185,7 +185,7 @@ class LoopWatch:
         asyncio would tell of them, if at all, when the interpreter ends, and its exit status would
         not.
         """
-        for task in _asyncio_compat.tasks_with_unseen_exceptions():
+        for task in _asyncio_compat.failed_and_unseen():
             # Those of other tools belong to no test.
             if self.makers.maker_of(task) is not None:
                 background_error.tell_of_task(task)
@@ -224,9 +224,9 @@ class LoopWatch:
                 self.makers.note(task, test)
         if self._is_on("background-error") and _asyncio_compat.may_have_tasks(runner.loop):
             # Others may still ask for their exceptions.
-            for task in _asyncio_compat.tasks_with_unseen_exceptions(runner.loop):
-                if not self.makers.is_noted(task):
-                    self.makers.note(task, test)
+            for failed in _asyncio_compat.failed_and_unseen(runner.loop):
+                if not self.makers.is_noted(failed):
+                    self.makers.note(failed, test)
 
     def report_tasks(self, tasks: Collection[AnyTask], *, users_only: bool = False) -> None:
         """Report tasks that are left pending."""
