@@ -118,6 +118,31 @@ async def wide():
 async def test_it(loop, wide):
     assert asyncio.get_running_loop() is loop is wide
 """,
+    "after another loop of a fixture's": """
+@pytest.fixture
+def prepared():
+    asyncio.run(asyncio.sleep(0))
+
+@pytest.fixture
+def loop(prepared):
+    return asyncio.get_event_loop()
+
+async def test_it(loop):
+    assert asyncio.get_running_loop() is loop
+""",
+    "an explored test": """
+import aldente
+
+@pytest.fixture
+def future():
+    yield asyncio.get_event_loop().create_future()
+    assert asyncio.get_event_loop() is not None
+
+@aldente.explore(runs=3)
+async def test_it(future):
+    asyncio.get_running_loop().call_soon(future.set_result, 5)
+    assert await future == 5
+""",
     "virtual time": """
 import aldente
 

@@ -267,7 +267,7 @@ class FixturesOfRuns:
             end = self._ends.pop()
             try:
                 if end.act is not None:
-                    with _asyncio_compat.no_running_loop():
+                    with _outside_of_loop():
                         end.act()
                 elif end.generator is not None and end.stand_in is not None:
                     with _noting_canceller(end.stand_in, troubles):
@@ -294,7 +294,7 @@ class FixturesOfRuns:
 
 def _begin(stand_in: StandIn) -> Any:
     """Set up a sync fixture as if no loop were running."""
-    with _asyncio_compat.no_running_loop():
+    with _outside_of_loop():
         made = stand_in.call()
         if not inspect.isgenerator(made):
             return made
@@ -361,3 +361,16 @@ async def _finish_generator(generator: AsyncGenerator[Any, Any], stand_in: Stand
         return
     await generator.aclose()
     raise stand_in.yield_error(2)
+
+
+@contextlib.contextmanager
+def _outside_of_loop() -> Iterator[None]:
+    """While entered, the loop of the run is current and none is running, as in other tests."""
+    is_running = _asyncio_compat.is_loop_running_here()
+    loop = asyncio.get_running_loop() if is_running else None
+    with _asyncio_compat.no_running_loop():
+        asyncio.events.set_event_loop(loop)
+        try:
+            yield
+        finally:
+            asyncio.events.set_event_loop(None)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from aldente import _asyncio_compat
 from aldente._loops.contexts import IsolatedContext
 from aldente._loops.generator_host import GeneratorHost
 from aldente._loops.recycling import LoopPool
@@ -64,6 +65,7 @@ class LoopRegistry:
         self._current_for: pytest.Item | None = None
         # The last test whose first fixture was about to be set up.
         self._begun: pytest.Item | None = None
+        self._begun_runner: LoopRunner | None = None
         self._runners: dict[_Key, LoopRunner] = {}
         # One that is closed and like new, for the next test.
         self._spare: LoopRunner | None = None
@@ -143,12 +145,18 @@ class LoopRegistry:
         and ``asyncio.get_event_loop()`` finds it in them. It is current until the last of them is
         torn down, because finalizers run from the last to the first.
         """
-        if self._begun is item or not policy_fixture.is_set_up(item):
+        if self._begun is item:
+            if self._begun_runner is not None and _asyncio_compat.current_event_loop() is None:
+                # A fixture has run a loop of its own, as asyncio.run() does.
+                asyncio.events.set_event_loop(self._begun_runner.loop)
+            return
+        if not policy_fixture.is_set_up(item):
             # What makes a policy may be a fixture too, which must not be set up from here.
             return
-        self._begun = item
+        self._begun, self._begun_runner = item, None
         home = home_of_test(item, self.homes)
-        asyncio.events.set_event_loop(self.runner(home, item).loop)
+        runner = self._begun_runner = self.runner(home, item)
+        asyncio.events.set_event_loop(runner.loop)
 
     def _forget_current_loop_after(self, item: pytest.Item) -> None:
         if self._current_for is not item:
