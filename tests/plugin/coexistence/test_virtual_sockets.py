@@ -468,7 +468,10 @@ def test_a_loop_in_a_thread(check_virtual: CheckSilent) -> None:
         import threading
         import pytest
 
+        answering = []
+
         async def answer(reader, writer):
+            answering.append(asyncio.current_task())
             while question := await reader.readline():
                 await asyncio.sleep(float(question))
                 writer.write(b"answer\\n")
@@ -487,6 +490,8 @@ def test_a_loop_in_a_thread(check_virtual: CheckSilent) -> None:
                     port = server.sockets[0].getsockname()[1]
                     started.set()
                     await end.wait()
+                # On Python 3.11 a server that is closed does not wait for its connections.
+                await asyncio.wait(answering)
 
             loop = end = port = None
             thread = threading.Thread(target=lambda: asyncio.run(main()))
