@@ -27,10 +27,11 @@ COVERAGE := build/coverage
 # wheel for all that test it.
 IN_PARALLEL := -n $(JOBS) --dist loadfile
 
-# What the Pythons between the oldest and the newest need to show.
-ON_MIDDLE := tests/unit tests/plugin
-# What both the newest and the oldest show.
-NOT_MIDDLE := tests/plugin/coexistence
+# What the Pythons between the oldest and the newest need to show, within the time that a whole run may
+# take: the newest of them more, as most users have it. "make whole-3.12" runs all on one of them.
+ON_MIDDLE := tests/unit
+ON_SECOND_NEWEST := tests/unit tests/plugin --ignore=tests/plugin/coexistence --ignore=tests/plugin/rules \
+    --ignore-glob=tests/plugin/test_exploring*
 
 # Looking for Pythons takes a second, which help and clean need not wait for.
 ifneq ($(filter-out help clean,$(or $(MAKECMDGOALS),help)),)
@@ -50,6 +51,7 @@ endif
 NEWEST := $(lastword $(VERSIONS))
 OLDEST := $(firstword $(VERSIONS))
 MIDDLE := $(filter-out $(NEWEST) $(OLDEST),$(VERSIONS))
+SECOND_NEWEST := $(lastword $(MIDDLE))
 endif
 
 # The interpreter of a version, and the one inside its environment.
@@ -69,8 +71,9 @@ demo: .venv/demo/.installed
 	cd $(EXAMPLE) && ../../.venv/demo/bin/python -m pytest -v
 	.venv/demo/bin/python tools/run_demo.py
 
-##   make test          lint; run all tests on the newest and the oldest Python found, the unit and plugin tests on those
-##                      between, and the example's on all; replay the tokens that each makes on all others
+##   make test          lint; run all tests on the newest and the oldest Python found, the unit tests on those between,
+##                      most plugin tests on the newest of these, and the example's on all; replay the tokens that each
+##                      makes on all others
 .PHONY: test
 test: environments lint $(VERSIONS:%=test-%) $(VERSIONS:%=example-%) tokens
 	@echo "Tested on Python $(VERSIONS).$(if $(MISSING), No Python $(MISSING) was found here.)"
@@ -83,7 +86,12 @@ environments:
 .PHONY: $(VERSIONS:%=test-%)
 $(VERSIONS:%=test-%): test-%: .venv/%/.installed
 	$(call python,$*) -m pytest $(IN_PARALLEL) \
-	    $(if $(filter $(MIDDLE),$*),$(ON_MIDDLE) $(NOT_MIDDLE:%=--ignore=%))
+	    $(if $(filter $(MIDDLE),$*),$(if $(filter $(SECOND_NEWEST),$*),$(ON_SECOND_NEWEST),$(ON_MIDDLE)))
+
+##   make whole-3.12    run all tests on one Python
+.PHONY: $(VERSIONS:%=whole-%)
+$(VERSIONS:%=whole-%): whole-%: .venv/%/.installed
+	$(call python,$*) -m pytest $(IN_PARALLEL)
 
 ##   make example-3.12  run the worked example's tests on one Python
 .PHONY: $(VERSIONS:%=example-%)
