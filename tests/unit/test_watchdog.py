@@ -239,23 +239,28 @@ def test_forks_in_runs() -> None:
 def test_a_signal_handler_that_forks_while_it_stops() -> None:
     """A fork that interrupts the beginning of another one does not wait for it, for ever."""
     code = """
-import os, signal
+import os, signal, time
 from aldente._guards.watchdog import Watchdog
 from tests.unit.test_watchdog import Recorder
+
+forks = []
 
 def fork(*arguments):
     child = os.fork()
     if child == 0:
         os._exit(0)
     os.waitpid(child, 0)
+    forks.append(child)
 
 signal.signal(signal.SIGALRM, fork)
 watchdog = Watchdog([Recorder()])
 with watchdog.installed():
-    for _ in range(50):
-        signal.setitimer(signal.ITIMER_REAL, 0.0005)
+    for number in range(50):
         with watchdog._changing:
-            signal.pause()
+            signal.setitimer(signal.ITIMER_REAL, 0.0005)
+            # Not signal.pause(), which the signal may come before.
+            while len(forks) == number:
+                time.sleep(0.0001)
 """
     run_in_a_process(code)
 
