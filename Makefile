@@ -140,6 +140,11 @@ compat: $(VERSIONS:%=oldest-%) with-pytest-asyncio
 $(VERSIONS:%=oldest-%): oldest-%: .venv/oldest-%/.installed
 	.venv/oldest-$*/bin/python -m pytest $(IN_PARALLEL) tests/unit tests/plugin tests/conformance
 
+##   make pairs         run the tests beside the oldest and the newest of what users pair aldente with, on the newest Python
+.PHONY: pairs
+pairs:
+	$(call interpreter,$(NEWEST)) tests/compat/pairings.py
+
 .PHONY: with-pytest-asyncio
 with-pytest-asyncio: .venv/with-pytest-asyncio/.installed
 	.venv/with-pytest-asyncio/bin/python -m pytest $(IN_PARALLEL) tests/plugin/coexistence/test_aiohttp_plugin.py
