@@ -86,7 +86,7 @@ PAIRED = (
     ),
     Paired(
         "uvloop",
-        {(3, 11): "0.21.0", (3, 14): "0.22.1", (3, 15): "0.23.0"},
+        {(3, 11): "0.21.0", (3, 14): "0.23.0"},
         (
             f"{COEXISTENCE}/test_runners.py",
             f"{COEXISTENCE}/test_silent_concurrency.py",
