@@ -7,6 +7,7 @@ pytest-asyncio, and the other one aldente in its place.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import re
 import shutil
@@ -222,9 +223,15 @@ def install(folder: Path, python: str, arguments: Sequence[str]) -> None:
     output_of([*command, "install", "-qq", "--disable-pip-version-check", *arguments])
 
 
-def pip(python: str) -> list[str]:
-    """How the pip of a Python is run."""
-    return [python, "-m", "pip"]
+@functools.cache
+def pip(python: str) -> tuple[str, ...]:
+    """How the pip of a Python is run: its own, or that of an environment, where it comes without."""
+    look = [python, "-I", "-c", "import pip"]
+    if subprocess.run(look, capture_output=True, check=False).returncode == 0:
+        return (python, "-m", "pip")
+    folder = ENVIRONMENTS / f"pip-{python_version(python)}"
+    output_of([python, "-m", "venv", "--clear", str(folder)])
+    return (str(folder / "bin" / "python"), "-m", "pip")
 
 
 def python_version(python: str) -> str:
