@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 
@@ -15,7 +15,7 @@ def may_have_transports(loop: asyncio.AbstractEventLoop) -> bool:
     on CPython 3.11 to 3.15.
     """
     registrations = _registrations(loop)
-    return len(registrations) > 1 or bool(getattr(loop, "_transports", None))
+    return len(registrations) > 1 or bool(_transports(loop))
 
 
 def transports_of(loop: asyncio.AbstractEventLoop) -> Iterator[asyncio.BaseTransport]:
@@ -25,12 +25,16 @@ def transports_of(loop: asyncio.AbstractEventLoop) -> Iterator[asyncio.BaseTrans
     method that ``_selector`` will have called. There is no public list. Checked on CPython 3.11 to
     3.15.
     """
-    known: Any = getattr(loop, "_transports", {})
-    yield from list(known.values())
+    yield from list(_transports(loop).values())
     for handle in _handles(loop):
         owner = getattr(getattr(handle, "_callback", None), "__self__", None)
         if isinstance(owner, asyncio.BaseTransport):
             yield owner
+
+
+def _transports(loop: asyncio.AbstractEventLoop) -> Mapping[Any, Any]:
+    known = getattr(loop, "_transports", None)
+    return known if isinstance(known, Mapping) else {}
 
 
 def servers_of(loop: asyncio.AbstractEventLoop) -> Iterator[asyncio.Server]:
@@ -73,10 +77,11 @@ def is_part_of_subprocess(transport: asyncio.BaseTransport) -> bool:
     return isinstance(getattr(protocol, "proc", None), asyncio.SubprocessTransport)
 
 
-def _registrations(loop: asyncio.AbstractEventLoop) -> Any:
+def _registrations(loop: asyncio.AbstractEventLoop) -> Mapping[Any, Any]:
     get_map = getattr(getattr(loop, "_selector", None), "get_map", None)
-    # None once the selector is closed.
-    return (get_map() if get_map is not None else None) or {}
+    # None once the selector is closed. Selectors of others, or a mock, may give anything.
+    found = get_map() if callable(get_map) else None
+    return found if isinstance(found, Mapping) else {}
 
 
 def _handles(loop: asyncio.AbstractEventLoop) -> Iterator[object]:

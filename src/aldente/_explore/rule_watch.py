@@ -13,6 +13,7 @@ from typing import Any
 from aldente import _asyncio_compat
 from aldente._guards import background_error, leaked_asyncgen, leaked_task, never_awaited
 from aldente._loops.simulated.loop import SimulatedLoop
+from aldente._own_errors import contained
 from aldente._records import Finding, Level, SourcePlace
 from aldente._settings import DEFAULT_LEVELS, parse_level
 from aldente.errors import InvalidSetting
@@ -56,12 +57,14 @@ class RuleWatch:
         """See the tasks and async generators that are left."""
         left = _asyncio_compat.pending_tasks(loop)
         if left:
-            for finding in leaked_task.find(left):
-                self._report(finding)
+            with contained("looking for tasks that are left pending"):
+                for finding in leaked_task.find(left):
+                    self._report(finding)
         if _asyncio_compat.may_have_async_generators(loop):
-            generators = _asyncio_compat.unfinished_async_generators(loop)
-            for finding in self._generators.find(generators):
-                self._report(finding)
+            with contained("looking for async generators that are left"):
+                generators = _asyncio_compat.unfinished_async_generators(loop)
+                for finding in self._generators.find(generators):
+                    self._report(finding)
 
     def take(self) -> Sequence[Finding]:
         """The findings that fail the run."""

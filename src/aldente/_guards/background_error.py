@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any
 
 from aldente import _asyncio_compat
+from aldente._own_errors import containing
 from aldente._places import is_users
 from aldente._records import Finding, Rule, SourcePlace
 from aldente.errors import BlockedEnd, PhaseTimeout
@@ -118,6 +119,7 @@ class Watch:
         if not _asyncio_compat.was_told_by_shield(context):
             loop.default_exception_handler(context)
 
+    @containing("looking at what an exception handler was told", None)
     def receive(self, loop: asyncio.AbstractEventLoop, context: Context) -> None:
         """Report what the exception handler of a loop has received, if it is a finding."""
         finding = find(context) or (self._find_other(context) if _is_other(context) else None)

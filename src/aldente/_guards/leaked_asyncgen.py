@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Iterable, Iterator
 from typing import Any
 
 from aldente import _asyncio_compat
+from aldente._own_errors import containing
 from aldente._places import is_users, place_of, users_frame
 from aldente._records import Finding, Rule, SourcePlace
 
@@ -48,6 +49,7 @@ class Watch:
         with _asyncio_compat.on_first_iteration(self._note):
             yield
 
+    @containing("noting where an async generator is iterated", None)
     def _note(self, generator: AsyncGenerator[Any, Any]) -> None:
         frame = users_frame(inspect.currentframe())
         if frame is not None:

@@ -16,6 +16,7 @@ from types import FrameType
 from typing import Any, NamedTuple
 
 from aldente import _asyncio_compat
+from aldente._own_errors import containing
 from aldente._places import is_users, place_of
 from aldente._records import Finding, Rule, SourcePlace
 
@@ -152,9 +153,13 @@ def _recording(
         original(self, *args, **kwargs)
         # Others' classes may not be hashable, and have no loop that is known.
         if type(self).__module__.startswith("asyncio."):
-            making = _Making(_users_place(inspect.currentframe()), current_test())
-            with _lock:
-                _makings[self] = making
+            record(self)
+
+    @containing("noting where a connection is made", None)
+    def record(made: object) -> None:
+        making = _Making(_users_place(inspect.currentframe()), current_test())
+        with _lock:
+            _makings[made] = making
 
     return __init__
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from aldente import _asyncio_compat
+from aldente._own_errors import containing
 
 
 class LoopMakers:
@@ -37,9 +38,7 @@ class LoopMakers:
 
         def __init__(self: asyncio.BaseEventLoop, *args: Any, **kwargs: Any) -> None:  # noqa: N807
             original(self, *args, **kwargs)
-            test = makers._current_test()
-            if test is not None and makers.is_noting:
-                makers.note(self, test)
+            makers._note_loop(self)
 
         owner.__init__ = __init__
         try:
@@ -47,6 +46,13 @@ class LoopMakers:
         finally:
             owner.__init__ = original
 
+    @containing("noting which test makes a loop", None)
+    def _note_loop(self, loop: asyncio.BaseEventLoop) -> None:
+        test = self._current_test()
+        if test is not None and self.is_noting:
+            self.note(loop, test)
+
+    @containing("noting which test a loop or task belongs to", None)
     def note(self, loop_or_task: object, test: str) -> None:
         """Remember which test a loop or task belongs to."""
         if isinstance(loop_or_task, asyncio.Task):

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from aldente import _asyncio_compat
 from aldente._guards.error_chains import errors_within, is_users_code
+from aldente._own_errors import containing
 from aldente._places import caller, is_users, place_of
 from aldente._records import Finding, Rule, SourcePlace
 
@@ -116,6 +117,7 @@ def watch(report: Report) -> Iterator[Callable[[], None]]:
         if is_watching:
             report(finding)
 
+    @containing("looking for loops that were made by hand", None)
     def settle() -> None:
         findings = [entry.finding for entry in made]
         made.clear()
@@ -184,7 +186,7 @@ def _watch_run(report: Report, original: Callable[..., Any]) -> Callable[..., An
     @functools.wraps(original)
     def run(*args: Any, **kwargs: Any) -> Any:
         if _asyncio_compat.is_loop_running_here():
-            _report_call(report, _RUNNING_CALLS["run"])
+            _report_call(report, _RUNNING_CALLS["run"], caller())
         return original(*args, **kwargs)
 
     return run
@@ -194,7 +196,7 @@ def _watch_setting(report: Report, original: Callable[..., Any]) -> Callable[...
     @functools.wraps(original)
     def set_event_loop(loop: asyncio.AbstractEventLoop | None) -> None:
         if _asyncio_compat.is_loop_running_here() and loop is not asyncio.get_running_loop():
-            _report_call(report, _SETTING)
+            _report_call(report, _SETTING, caller())
         original(loop)
 
     return set_event_loop
@@ -205,7 +207,7 @@ def _watch_making(made: list[_MadeLoop], original: Callable[..., Any]) -> Callab
     def __init__(self: asyncio.AbstractEventLoop, *args: Any, **kwargs: Any) -> None:  # noqa: N807
         original(self, *args, **kwargs)
         if _asyncio_compat.is_loop_running_here():
-            _note_made(made, self)
+            _note_made(made, self, caller())
 
     return __init__
 
@@ -218,9 +220,7 @@ def _watch_check(
         try:
             original(self)
         except RuntimeError:
-            called, place = _users_call(caller())
-            if called is not None and called.f_code.co_name in _RUNNING_CALLS and place is not None:
-                report(_finding(_RUNNING_CALLS[called.f_code.co_name], place))
+            _report_running(report, caller())
             raise
         if made:
             _forget_made(made, self)
@@ -228,8 +228,18 @@ def _watch_check(
     return check_running
 
 
-def _note_made(made: list[_MadeLoop], loop: asyncio.AbstractEventLoop) -> None:
-    called, place = _users_call(caller(2))
+@containing("looking at the run of a loop inside another one", None)
+def _report_running(report: Report, frame: FrameType | None) -> None:
+    called, place = _users_call(frame)
+    if called is not None and called.f_code.co_name in _RUNNING_CALLS and place is not None:
+        report(_finding(_RUNNING_CALLS[called.f_code.co_name], place))
+
+
+@containing("noting where a loop is made by hand", None)
+def _note_made(
+    made: list[_MadeLoop], loop: asyncio.AbstractEventLoop, frame: FrameType | None
+) -> None:
+    called, place = _users_call(frame)
     if place is None:
         return
     name = called.f_code.co_qualname if called is not None else ""
@@ -245,6 +255,7 @@ def _note_made(made: list[_MadeLoop], loop: asyncio.AbstractEventLoop) -> None:
     made.append(entry)
 
 
+@containing("looking which thread runs a loop", None)
 def _forget_made(made: list[_MadeLoop], loop: asyncio.AbstractEventLoop) -> None:
     """A loop that another thread runs was made for that thread."""
     for entry in list(made):
@@ -252,8 +263,9 @@ def _forget_made(made: list[_MadeLoop], loop: asyncio.AbstractEventLoop) -> None
             made.remove(entry)
 
 
-def _report_call(report: Report, call: _Call) -> None:
-    _, place = _users_call(caller(2))
+@containing("looking who makes or runs a loop by hand", None)
+def _report_call(report: Report, call: _Call, frame: FrameType | None) -> None:
+    _, place = _users_call(frame)
     if place is not None:
         report(_finding(call, place))
 

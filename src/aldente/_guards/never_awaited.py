@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from aldente import _python_compat
 from aldente._guards.coroutine_makers import CoroutineMakers, Maker
+from aldente._own_errors import contained, containing
 from aldente._places import caller, is_users, place_of, users_frame
 from aldente._records import Finding, Rule, SourcePlace
 
@@ -84,6 +85,7 @@ class Watch:
         if self._is_paused:
             self.resume()
 
+    @containing("looking for coroutines that have not started", False)
     def has_waiting(self) -> bool:
         """Whether coroutines that have not started are known to be alive, after the last test."""
         self._receiver = _python_compat.receiver()
@@ -101,6 +103,7 @@ class Watch:
             self._is_paused = False
             sys.set_coroutine_origin_tracking_depth(_DEPTH)
 
+    @containing("looking for coroutines that an exception holds", None)
     def look_into(self, error: BaseException) -> None:
         """Report coroutines that only an exception's frames hold: nobody can await them now."""
         from aldente._guards.holding import look_into_frames
@@ -121,6 +124,7 @@ class Watch:
             sys.set_coroutine_origin_tracking_depth(depth)
             _python_compat.replace_on_unawaited(self._original)
 
+    @containing("looking for coroutines at a garbage collection", None)
     def _on_collection(self, phase: str, information: dict[str, int]) -> None:
         self._is_collecting = phase == "start"
         if self._is_collecting:
@@ -128,13 +132,26 @@ class Watch:
 
     def _on_dropped(self, coroutine: Coroutine) -> None:
         """Stands in for the function that Python calls to warn of a coroutine."""
+        is_asked_for = True
+        with contained("looking at a coroutine that was dropped"):
+            is_asked_for = self._look_at_dropped(coroutine, caller())
+        if is_asked_for:
+            # From here, as the line that Python gives with it is that of the caller.
+            warnings.warn(_warning_of(coroutine), RuntimeWarning, stacklevel=2, source=coroutine)
+
+    def _look_at_dropped(self, coroutine: Coroutine, dropper: FrameType | None) -> bool:
+        """Report a coroutine; return whether its warning is asked for instead.
+
+        Args:
+            coroutine: it is about to be freed.
+            dropper: the frame that was running then.
+        """
         call = _call_of_double(coroutine)
         if call is not None:
             # Whoever looks at the double in the end need not tell of it again.
             call.is_told = True
         if self._reported.pop(id(coroutine.cr_origin), self) is coroutine.cr_origin:
-            return
-        dropper = caller()
+            return False
         maker = None
         # Whoever records warnings inside the test asks for this one.
         is_asked_for = self._receiver is None or _python_compat.receiver() is not self._receiver
@@ -147,11 +164,9 @@ class Watch:
             if is_others or dropper is None or not is_users(dropper.f_code.co_filename):
                 filters = maker.filters
         message = f"coroutine '{coroutine.__qualname__}' was never awaited"
-        if is_asked_for:
-            # From here, as the line that Python gives with it is that of the caller.
-            warnings.warn(_warning_of(coroutine), RuntimeWarning, stacklevel=2, source=coroutine)
-        elif not _is_ignored(message, dropper, filters):
+        if not is_asked_for and not _is_ignored(message, dropper, filters):
             self._report_once(coroutine, dropper, maker)
+        return is_asked_for
 
     def _report_once(
         self, coroutine: Coroutine, dropper: FrameType | None, maker: Maker | None

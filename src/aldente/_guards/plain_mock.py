@@ -12,6 +12,7 @@ from unittest.mock import DEFAULT, NonCallableMock
 from aldente._doubles.mock_compat import Patcher
 from aldente._guards.error_chains import errors_within
 from aldente._guards.mock_uses import Use, find_use, is_asyncios, tracebacks_of
+from aldente._own_errors import contained
 from aldente._records import Finding, Rule, SourcePlace
 
 RULE = Rule(
@@ -109,7 +110,8 @@ def watch() -> Iterator[None]:
     def __exit__(self: Any, *exception: Any) -> Any:  # noqa: N807
         __tracebackhide__ = True
         if len(exception) > 1 and isinstance(exception[1], Exception):
-            find(exception[1])
+            with contained("looking for a plain mock that was awaited"):
+                find(exception[1])
         return original(self, *exception)
 
     Patcher.__exit__ = __exit__  # type: ignore[method-assign]

@@ -12,7 +12,6 @@ import asyncio
 import contextlib
 import functools
 import os
-import traceback
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from time import monotonic
@@ -23,6 +22,7 @@ from aldente import _python_compat
 from aldente._guards.alarms import Alarm, make_alarm
 from aldente._loops import running
 from aldente._loops.runner import LoopRunner
+from aldente._own_errors import contained, tell
 
 # How long the end of the thread is waited for, in seconds. It ends at once, unless its alarm was
 # lost unnoticed: others have closed it, and its number was given to another timer.
@@ -168,13 +168,13 @@ class Watchdog:
     def _have_look(self, watcher: Watcher, look: Look) -> None:
         try:
             watcher.look(look)
-        except Exception:
-            if look.loop.is_closed():
-                # It was closed meanwhile.
-                return
-            # The others go on; this one would fail again.
-            self._watchers.remove(watcher)
-            traceback.print_exc()
+        except Exception as error:
+            # A loop of another make may be unable to say whether it is closed.
+            with contained("asking a loop whether it is closed"):
+                if look.loop.is_closed():
+                    # It was closed meanwhile.
+                    return
+            tell("looking at a running loop", error)
 
 
 _watchdogs: weakref.WeakSet[Watchdog] = weakref.WeakSet()

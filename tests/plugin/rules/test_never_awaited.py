@@ -238,7 +238,8 @@ def test_found_when_the_test_has_ended(
             "never-awaited [[]error[]]: 1",
             "  test_it.py:*: the coroutine 'work' was never awaited.",
             "      in test_it.py::test_maker, found after it had ended",
-            "ERROR test_it.py::test_maker - never-awaited: *",
+            # pytest before 9 shows no message here of what is a text only.
+            "ERROR test_it.py::test_maker*",
         ]
     )
 

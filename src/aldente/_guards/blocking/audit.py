@@ -12,6 +12,7 @@ from typing import Any
 from aldente import _lazy_imports
 from aldente._guards.blocking.calls import BlockingCall, Topic, written
 from aldente._guards.blocking.watching import is_watched_here, reporting, watchers
+from aldente._own_errors import containing
 from aldente._places import caller
 
 _Arguments = tuple[Any, ...]
@@ -118,6 +119,13 @@ _READERS: dict[str, Callable[[_Arguments], BlockingCall | None]] = {
 }
 
 
+@containing("reading an audit event", None)
+def _read(
+    reader: Callable[[_Arguments], BlockingCall | None], arguments: _Arguments
+) -> BlockingCall | None:
+    return reader(arguments)
+
+
 def _on_event(
     event: str,
     arguments: _Arguments,
@@ -129,7 +137,7 @@ def _on_event(
     reader = reader_of(event)
     if reader is None or not watchers or not is_watched_here():
         return
-    call = reader(arguments)
+    call = _read(reader, arguments)
     if call is None:
         return
     with reporting(call, caller()):

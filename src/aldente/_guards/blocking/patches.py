@@ -21,6 +21,7 @@ from typing import Any
 
 from aldente._guards.blocking.calls import BlockingCall, Topic, written
 from aldente._guards.blocking.watching import is_watched_here, reporting
+from aldente._own_errors import containing
 
 Function = Callable[..., Any]
 
@@ -97,7 +98,7 @@ def watched(
 
     @functools.wraps(original)
     def watched_function(*args: Any, **kwargs: Any) -> Any:
-        if not is_watched_here() or (blocks is not None and not blocks(*args, **kwargs)):
+        if not is_watched_here() or (blocks is not None and not _may_block(blocks, args, kwargs)):
             return original(*args, **kwargs)
         with reporting(call, inspect.currentframe()):
             return original(*args, **kwargs)
@@ -167,6 +168,15 @@ def _functions() -> Iterator[tuple[Any, str, BlockingCall, Callable[..., bool]]]
     if hasattr(selectors, "PollSelector"):
         call = BlockingCall("selectors.PollSelector.select", Topic.DESCRIPTORS)
         yield selectors.PollSelector, "select", call, _method_may_wait
+
+
+@containing("looking at the arguments of a blocking call", False)
+def _may_block(blocks: Callable[..., bool], args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    try:
+        return blocks(*args, **kwargs)
+    except TypeError:
+        # Wrong arguments, which the function itself is to refuse.
+        return False
 
 
 # They take what the functions take, so that a call with wrong arguments fails in the function.

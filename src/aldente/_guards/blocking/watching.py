@@ -12,6 +12,7 @@ from aldente import _asyncio_compat
 from aldente._guards.blocking.calls import BlockingCall, Topic
 from aldente._guards.blocking.frames import find_caller
 from aldente._guards.blocking.wording import finding_of
+from aldente._own_errors import contained, containing
 from aldente._records import Finding
 
 Report = Callable[[Finding], object]
@@ -56,14 +57,18 @@ def reporting(call: BlockingCall, frame: FrameType | None) -> Iterator[None]:
     """
     watcher = watchers[-1]
     is_wanted = call.topic is not Topic.FILES or "files" in watcher.groups
-    caller = find_caller(frame) if is_wanted else None
+    caller = _find_caller(frame) if is_wanted else None
     if caller is None:
         yield
         return
     thread = threading.get_ident()
     _busy_threads.add(thread)
     try:
-        watcher.report(finding_of(call, caller))
+        with contained("reporting a blocking call"):
+            watcher.report(finding_of(call, caller))
         yield
     finally:
         _busy_threads.discard(thread)
+
+
+_find_caller = containing("looking for the caller of a blocking call", None)(find_caller)

@@ -10,8 +10,10 @@
     Fails a test, or adds to its report.
 ``deadlocks``
     A deadlock as a finding.
+``own_errors``
+    Errors in aldente's own watching, which change no test's outcome.
 ``summary``, ``files``
     What a whole run has found: at its end, and as files.
 
-Only the first three are imported before there is something to tell.
+Only the first three and ``own_errors`` are imported before there is something to tell.
 """

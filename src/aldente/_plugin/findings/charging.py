@@ -11,6 +11,7 @@ import pytest
 from aldente._diagnosis.findings import describe, shorten
 from aldente._guards.error_chains import has_type_error
 from aldente._guards.rules import rule_named
+from aldente._own_errors import contained, containing
 from aldente._places import source_line
 from aldente._plugin import pytest_compat, refusals
 from aldente._records import Finding, Level, SourcePlace
@@ -32,9 +33,10 @@ def report_phase(
     found besides.
     """
     if call.excinfo is not None:
-        refusals.explain(item, call)
+        with contained("explaining a refusal of pytest's"):
+            refusals.explain(item, call)
     if call.excinfo is not None:
-        _look_into_failure(hooks, item, call.excinfo)
+        _look_into_failure(hooks, item, call.excinfo.value)
     told_by_failure, hooks.collector.told = hooks.collector.told, set()
     findings = hooks.summary.without_known(item.nodeid, hooks.collector.take(item))
     if not findings:
@@ -105,32 +107,41 @@ def from_plain(plain: Mapping[str, Any]) -> Finding:
     return Finding(plain["rule"], plain["what"], plain["mend"], place, tuple(plain["details"]))
 
 
-def _look_into_failure(
-    hooks: FindingsHooks, item: pytest.Item, excinfo: pytest.ExceptionInfo[BaseException]
-) -> None:
+def _look_into_failure(hooks: FindingsHooks, item: pytest.Item, error: BaseException) -> None:
     """Find what the exception of a failed phase tells."""
     if hooks.never_awaited is not None:
-        hooks.never_awaited.look_into(excinfo.value)
-    level_in = hooks.collector.level_in
-    error = excinfo.value
+        hooks.never_awaited.look_into(error)
     if isinstance(error, PhaseTimeout):
         _shorten_paths_in_notes(error, item)
-    if level_in(item, "plain-mock") != "off" and has_type_error(error):
-        from aldente._guards import plain_mock
-
-        mock_finding = plain_mock.find(error)
-        if mock_finding is not None:
-            plain_mock.note(error)
-            _shorten_paths_in_notes(error, item)
-            hooks.collector.report(mock_finding)
+    level_in = hooks.collector.level_in
+    if level_in(item, "plain-mock") != "off":
+        _look_for_plain_mock(hooks, item, error)
     if level_in(item, "nested-loop") != "off" and isinstance(
         error, (RuntimeError, BaseExceptionGroup)
     ):
-        from aldente._guards import nested_loop
+        _look_for_nested_loop(hooks, error)
 
-        finding = nested_loop.explain_error(error)
-        if finding is not None:
-            hooks.collector.report(finding)
+
+@containing("looking for a plain mock that was awaited", None)
+def _look_for_plain_mock(hooks: FindingsHooks, item: pytest.Item, error: BaseException) -> None:
+    if not has_type_error(error):
+        return
+    from aldente._guards import plain_mock
+
+    finding = plain_mock.find(error)
+    if finding is not None:
+        plain_mock.note(error)
+        _shorten_paths_in_notes(error, item)
+        hooks.collector.report(finding)
+
+
+@containing("looking for a loop inside another one", None)
+def _look_for_nested_loop(hooks: FindingsHooks, error: BaseException) -> None:
+    from aldente._guards import nested_loop
+
+    finding = nested_loop.explain_error(error)
+    if finding is not None:
+        hooks.collector.report(finding)
 
 
 def _shorten_paths_in_notes(error: BaseException, item: pytest.Item) -> None:

@@ -18,10 +18,12 @@ import pytest
 from aldente import _python_compat
 from aldente._guards.never_awaited import Watch
 from aldente._loops.other_threads import Bystanders
+from aldente._own_errors import contained
 from aldente._places import users_frame
 from aldente._plugin import options, rule_options
 from aldente._plugin.findings.allowing import rules_raised_by_marks
 from aldente._plugin.findings.collector import Collector
+from aldente._plugin.findings.own_errors import OwnErrors
 from aldente._records import receivers
 
 if TYPE_CHECKING:
@@ -60,6 +62,7 @@ class FindingsHooks:
         self.current_item: pytest.Item | None = None
         self.bystanders: Collection[int] = ()
         self.collector = Collector(options.settings_of(config).levels)
+        self._own_errors = OwnErrors(self._config, lambda: self.current_item)
         self.never_awaited: Watch | None = None
         if self.collector.levels["never-awaited"] != "off":
             self.never_awaited = Watch(self.collector.report)
@@ -88,6 +91,7 @@ class FindingsHooks:
         self.bystanders = _threads_of_tools()
         receivers.append(self.collector.report)
         self._installed.callback(receivers.remove, self.collector.report)
+        self._installed.enter_context(self._own_errors.installed())
         if self.never_awaited is not None:
             self._installed.enter_context(self.never_awaited.installed())
         if self._config.pluginmanager.has_plugin("dsession"):
@@ -117,7 +121,8 @@ class FindingsHooks:
     def pytest_runtest_protocol(self, item: pytest.Item) -> None:
         self.current_item = item
         if self.never_awaited is not None:
-            self.never_awaited.begin(item.nodeid)
+            with contained("noting which test makes coroutines"):
+                self.never_awaited.begin(item.nodeid)
         if self.marked_in_vain and item.nodeid in self.marked_in_vain:
             item.warn(pytest.PytestWarning(self.marked_in_vain[item.nodeid]))
 
@@ -148,10 +153,11 @@ class FindingsHooks:
             gc.collect()
         for act in self.at_session_end:
             act()
-        self._installed.close()
         late = self.collector.take_late(session)
         if late or self._summary is not None or rule_options.wants_files(self._config):
             self.summary.finish(session, late)
+        self._installed.close()
+        self._own_errors.warn()
 
     def pytest_keyboard_interrupt(self) -> None:
         if self.interrupted_in is not None:

@@ -7,6 +7,7 @@ from typing import NoReturn
 import pytest
 
 from aldente._guards.error_chains import has_type_error
+from aldente._own_errors import contained
 from aldente._places import is_users
 from aldente._plugin.options import settings_of
 from aldente._plugin.outcomes import unwrapped
@@ -46,7 +47,8 @@ def reraise(error: BaseException, config: pytest.Config) -> NoReturn:
         from aldente._guards import plain_mock
 
         # While all frames are there.
-        plain_mock.find(outcome)
+        with contained("looking for a plain mock that was awaited"):
+            plain_mock.find(outcome)
     if not settings_of(config).full_trace:
         hide_frames(outcome)
         if isinstance(outcome, _OF_WHOLE_RUNS) and not _has_users_frame(outcome):

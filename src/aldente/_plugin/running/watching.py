@@ -31,6 +31,7 @@ from aldente._guards.watchdog import Watchdog, Watcher
 from aldente._loops.ending import give_turns
 from aldente._loops.runner import LoopRunner
 from aldente._loops.running import runner_of
+from aldente._own_errors import containing
 from aldente._plugin.findings.allowing import is_allowed_somewhere
 from aldente._plugin.findings.hooks import hooks_of
 from aldente._plugin.options import settings_of
@@ -97,6 +98,7 @@ class LoopWatch:
             enter(plain_mock.watch())
         enter(Watchdog(list(self._watchers()), self._runners.__contains__).installed())
 
+    @containing("preparing to look at a loop", None)
     def prepare(self, runner: LoopRunner) -> None:
         """Look at what a runner runs; see the errors of a loop that is not of asyncio's kind."""
         self._runners.add(runner)
@@ -135,16 +137,22 @@ class LoopWatch:
     def on_run_end(self, runner: LoopRunner) -> None:
         """Conclude what is about the run; on its thread."""
         if self._is_on("nested-loop"):
-            current = _asyncio_compat.current_event_loop()
-            if current is not None and current is not runner.loop:
-                self._report_unless_told(nested_loop.replaced_loop("The test or fixture", current))
+            self._look_for_replaced_loop(runner)
         if self._slow_steps is not None:
-            self._slow_steps.on_run_end(runner)
+            _conclude_slow_steps(self._slow_steps, runner)
 
+    @containing("looking whether the current loop was replaced", None)
+    def _look_for_replaced_loop(self, runner: LoopRunner) -> None:
+        current = _asyncio_compat.current_event_loop()
+        if current is not None and current is not runner.loop:
+            self._report_unless_told(nested_loop.replaced_loop("The test or fixture", current))
+
+    @containing("looking what tasks were waiting for", None)
     def on_interrupt(self, runner: LoopRunner) -> None:
         """Keep what the tasks were waiting for when Ctrl-C was pressed."""
         self._hooks.interrupted_in = self._describe_tasks(runner)
 
+    @containing("looking for what is left on a loop", None)
     def on_leftovers(self, runner: LoopRunner) -> None:
         """Report the tasks and async generators that are left on a loop."""
         left = [task for task in runner.leftover_tasks() if not runner.is_hosting(task)]
@@ -154,21 +162,36 @@ class LoopWatch:
         """Report tasks that are left on a loop, and its async generators."""
         self.report_tasks([task for task in left if not self.makers.is_noted(task)])
         if self._generators is not None:
-            for finding in self._generators.find(_asyncio_compat.unfinished_async_generators(loop)):
-                self._report(finding)
+            self._report_generators(self._generators, loop)
+
+    @containing("looking for async generators that are left", None)
+    def _report_generators(
+        self, watch: leaked_asyncgen.Watch, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        for finding in watch.find(_asyncio_compat.unfinished_async_generators(loop)):
+            self._report(finding)
 
     def on_drained(self, runner: LoopRunner) -> None:
         """Report the connections that are left open when nothing is left that could close them."""
         if self._is_on("background-error"):
-            for task in _asyncio_compat.failed_and_unseen(runner.loop):
-                if self.makers.maker_of(task) is None:
-                    # It failed between the tests of a wide loop.
-                    self.makers.note(task, "")
-                self._failed.append(weakref.ref(task))
+            self._note_failed(runner.loop)
         if self._is_on("leaked-resource"):
-            for finding in leaked_resource.find(runner.loop):
-                self._report(finding)
+            self._report_resources(runner.loop)
 
+    @containing("looking for failed tasks", None)
+    def _note_failed(self, loop: asyncio.AbstractEventLoop) -> None:
+        for task in _asyncio_compat.failed_and_unseen(loop):
+            if self.makers.maker_of(task) is None:
+                # It failed between the tests of a wide loop.
+                self.makers.note(task, "")
+            self._failed.append(weakref.ref(task))
+
+    @containing("looking for open connections", None)
+    def _report_resources(self, loop: asyncio.AbstractEventLoop) -> None:
+        for finding in leaked_resource.find(loop):
+            self._report(finding)
+
+    @containing("looking for failed tasks that are still alive", None)
     def _report_failed(self) -> None:
         """Report the failed tasks that are still alive when their test has been torn down.
 
@@ -179,6 +202,7 @@ class LoopWatch:
             if _asyncio_compat.has_unseen_exception(task):
                 background_error.tell_of_task(task)
 
+    @containing("looking for failed tasks at the end of the session", None)
     def _report_lost(self) -> None:
         """Report the failed tasks of tests that something keeps alive to the end of the session.
 
@@ -190,6 +214,7 @@ class LoopWatch:
             if self.makers.maker_of(task) is not None:
                 background_error.tell_of_task(task)
 
+    @containing("looking who has closed a loop", None)
     def report_closed_loop(self) -> None:
         """Report that somebody has closed a loop that is aldente's to close."""
         if self._is_on("nested-loop"):
@@ -200,6 +225,7 @@ class LoopWatch:
         if all(told.rule != finding.rule for told in self._hooks.collector.found):
             self._report(finding)
 
+    @containing("looking for what a test leaves on a wide loop", None)
     def report_left_by(self, test: str, runner: LoopRunner, before: Collection[AnyTask]) -> None:
         """Report the tasks that a test leaves on a loop that lives on, and remember whose they are.
 
@@ -228,6 +254,7 @@ class LoopWatch:
                 if not self.makers.is_noted(failed):
                     self.makers.note(failed, test)
 
+    @containing("looking for tasks that are left pending", None)
     def report_tasks(self, tasks: Collection[AnyTask], *, users_only: bool = False) -> None:
         """Report tasks that are left pending."""
         if self._is_on("leaked-task"):
@@ -293,6 +320,11 @@ class LoopWatch:
         error.add_note(diagnosis.explain(graph, main=name, folder=folder))
         runner.end(error)
         return True
+
+
+@containing("looking for slow steps", None)
+def _conclude_slow_steps(watch: slow_step.Watch, runner: LoopRunner) -> None:
+    watch.on_run_end(runner)
 
 
 def _tasks_of(runner: LoopRunner) -> list[AnyTask]:

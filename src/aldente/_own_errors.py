@@ -1,0 +1,123 @@
+"""Keeps errors of aldente's own watching away from the code that is watched.
+
+Rules look at objects that they have not made: loops of other libraries, mocks, attributes that a
+test has replaced. Where such a look fails, the test must go on as without it, and aldente tells of
+the error once, at the end of the run.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import traceback
+from collections.abc import Callable
+from types import TracebackType
+from typing import NamedTuple, ParamSpec, TypeVar
+
+from aldente.errors import AldenteError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Otherwise = TypeVar("Otherwise")
+
+
+class OwnError(NamedTuple):
+    """An error in code of aldente's that only watches.
+
+    Attributes:
+        doing: what it was doing: ``"looking for open connections"``.
+        summary: the error in one line.
+        path: the file whose line raised it.
+        line: the number of that line.
+        traceback: its traceback, as text: frames would keep the user's objects alive.
+    """
+
+    doing: str
+    summary: str
+    path: str
+    line: int
+    traceback: str
+
+
+# Who is told; the last one is. A test may run pytest in its own process.
+listeners: list[Callable[[OwnError], None]] = []
+
+
+class contained:  # noqa: N801
+    """While entered, an error is told to the listener instead of being raised.
+
+    What ends a test from outside goes through: Ctrl-C, time limits, and all other errors of aldente
+    that are meant for users.
+
+    Args:
+        doing: what is done meanwhile, for the message.
+
+    >>> told = []
+    >>> listeners.append(told.append)
+    >>> with contained("looking for open connections"):
+    ...     len(None)
+    >>> told[0].doing, told[0].summary
+    ('looking for open connections', "TypeError: object of type 'NoneType' has no len()")
+    >>> listeners.remove(told.append)
+    """
+
+    __slots__ = ("_doing",)
+
+    def __init__(self, doing: str) -> None:
+        self._doing = doing
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        error_traceback: TracebackType | None,
+    ) -> bool:
+        if not isinstance(error, Exception) or isinstance(error, AldenteError):
+            return False
+        tell(self._doing, error)
+        return True
+
+
+def containing(
+    doing: str, otherwise: Otherwise
+) -> Callable[[Callable[P, T]], Callable[P, T | Otherwise]]:
+    """Decorate a function so that its errors are told to the listener, as with `contained`.
+
+    Args:
+        doing: what the function does, for the message.
+        otherwise: what it returns in case of an error.
+    """
+
+    def decorate(function: Callable[P, T]) -> Callable[P, T | Otherwise]:
+        @functools.wraps(function)
+        def contains(*args: P.args, **kwargs: P.kwargs) -> T | Otherwise:
+            try:
+                return function(*args, **kwargs)
+            except AldenteError:
+                raise
+            except Exception as error:
+                tell(doing, error)
+                return otherwise
+
+        return contains
+
+    return decorate
+
+
+def tell(doing: str, error: Exception) -> None:
+    """Tell the listener of an error; without any, print it.
+
+    Args:
+        doing: what was done.
+        error: what it raised.
+    """
+    text = "".join(traceback.format_exception(error))
+    if listeners:
+        summary = traceback.format_exception_only(error)[-1].strip()
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        listeners[-1](OwnError(doing, summary, last.filename, last.lineno or 1, text))
+    else:
+        print(f"aldente: an error while {doing}:\n{text}", file=sys.stderr)

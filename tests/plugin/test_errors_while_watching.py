@@ -1,0 +1,337 @@
+"""An error in aldente's own watching changes no test's outcome, and is told once."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+# It meets every rule, mostly in what is no finding or only a warning.
+PROJECT = """
+    import asyncio
+    import contextlib
+    import threading
+    import time
+    import warnings
+
+    import pytest
+
+    kept = []
+
+    @pytest.fixture
+    async def server():
+        async with await asyncio.start_server(lambda r, w: w.close(), "127.0.0.1", 0) as server:
+            yield server.sockets[0].getsockname()
+
+    async def test_connection(server):
+        reader, writer = await asyncio.open_connection(*server[:2])
+        assert await reader.read() == b""
+        writer.close()
+
+    async def test_left_open(server):
+        kept.append(await asyncio.open_connection(*server[:2]))
+
+    async def test_blocking():
+        time.sleep(0.3)
+
+    async def numbers():
+        yield 1
+        yield 2
+
+    async def test_generator():
+        kept.append(numbers())
+        async for _ in kept[-1]:
+            break
+
+    async def test_task():
+        kept.append(asyncio.create_task(asyncio.sleep(60)))
+
+    async def test_failed_task():
+        async def fail():
+            raise LookupError("nothing there")
+        task = asyncio.create_task(fail())
+        await asyncio.sleep(0)
+        assert isinstance(task.exception(), LookupError)
+
+    async def test_dropped():
+        with pytest.warns(RuntimeWarning, match="never awaited"):
+            asyncio.sleep(0)
+
+    async def test_loop_in_thread():
+        loop = asyncio.new_event_loop()
+        thread = threading.Thread(target=loop.run_until_complete, args=(asyncio.sleep(0),))
+        thread.start()
+        await asyncio.to_thread(thread.join)
+        loop.close()
+
+    @pytest.mark.asyncio(loop_scope="module")
+    async def test_wide():
+        asyncio.create_task(asyncio.sleep(60))
+
+    @pytest.mark.xfail(raises=TypeError, strict=True)
+    async def test_refused():
+        await object()
+
+    async def test_plain_mock():
+        from unittest import mock
+        with pytest.raises(TypeError):
+            with mock.patch("asyncio.sleep", new=mock.Mock()):
+                await asyncio.sleep(1)
+
+    def test_sync():
+        asyncio.run(asyncio.sleep(0))
+"""
+PASSED, XFAILED = 11, 1
+
+
+def fail(*args: object, **kwargs: object) -> object:
+    """Stands in for a function that watches."""
+    raise LookupError("broken inside")
+
+
+BREAKING = """
+    from aldente._guards import leaked_resource, leaked_task
+
+    def fail(*args, **kwargs):
+        raise LookupError("broken inside")
+
+    def pytest_collection_finish():
+        leaked_resource.find = leaked_task.find = fail
+"""
+
+
+def lines_about(result: pytest.RunResult) -> list[str]:
+    """The lines of a run's output that tell of an error in aldente."""
+    return [line for line in result.outlines if "aldente: an error in aldente itself" in line]
+
+
+@pytest.mark.parametrize(
+    ("dotted", "doing"),
+    [
+        ("aldente._guards.leaked_resource.find", "looking for open connections"),
+        ("aldente._guards.leaked_resource._users_place", "noting where a connection is made"),
+        ("aldente._guards.leaked_task.find", "looking for tasks that are left pending"),
+        (
+            "aldente._guards.leaked_asyncgen.Watch.find",
+            "looking for async generators that are left",
+        ),
+        (
+            "aldente._guards.leaked_asyncgen.users_frame",
+            "noting where an async generator is iterated",
+        ),
+        ("aldente._guards.nested_loop._users_call", "noting where a loop is made by hand"),
+        ("aldente._guards.busy_loop.Watch.look", "looking at a running loop"),
+        ("aldente._guards.slow_step.Watch.look", "looking at a running loop"),
+        ("aldente._guards.slow_step.Watch.on_run_end", "looking for slow steps"),
+        ("aldente._guards.blocking.watching.finding_of", "reporting a blocking call"),
+        (
+            "aldente._guards.never_awaited._call_of_double",
+            "looking at a coroutine that was dropped",
+        ),
+        (
+            "aldente._guards.coroutine_makers.CoroutineMakers.look",
+            "looking for coroutines at a garbage collection",
+        ),
+        ("aldente._guards.plain_mock.find", "looking for a plain mock that was awaited"),
+        ("aldente._asyncio_compat.failed_and_unseen", "looking for failed tasks"),
+    ],
+)
+def test_broken_rule_changes_no_outcome(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, dotted: str, doing: str
+) -> None:
+    """The tests end as with the whole rule; the error is told once, with its traceback."""
+    pytester.makepyfile(PROJECT)
+    monkeypatch.setattr(dotted, fail)
+    result = pytester.runpytest_inprocess("-p", "no:randomly")
+    monkeypatch.undo()
+    counts = result.parseoutcomes()
+    assert (counts.get("passed"), counts.get("xfailed")) == (PASSED, XFAILED), result.outlines
+    assert not {"failed", "error", "errors"} & set(counts)
+    assert result.ret == 0
+    told = [line for line in lines_about(result) if re.search(f"while {doing}[,.]", line)]
+    assert len(told) == 1, result.outlines
+    result.stdout.fnmatch_lines(
+        [
+            "*It has changed no test's outcome, but what was being looked for may have been missed."
+            " Please report it with this traceback:",
+            "*Traceback (most recent call last):",
+            "*LookupError: broken inside",
+        ]
+    )
+
+
+@pytest.mark.parametrize("options", [("-W", "error::pytest.PytestWarning"), ("-n", "1")])
+def test_error_while_watching_is_a_warning_for_every_runner(
+    pytester: pytest.Pytester, options: tuple[str, ...]
+) -> None:
+    """Where warnings are errors, and where a worker runs the tests, it is told all the same."""
+    pytester.makeconftest(BREAKING)
+    pytester.makepyfile(PROJECT)
+    result = pytester.runpytest_subprocess("-p", "no:randomly", *options)
+    assert result.parseoutcomes().get("passed") == PASSED, result.outlines
+    assert result.ret == 0
+    assert len(lines_about(result)) == 2, result.outlines
+
+
+def test_error_names_its_test_and_how_often_it_came(pytester: pytest.Pytester) -> None:
+    """The first of a kind is told in full, the others are counted."""
+    pytester.makeconftest(BREAKING)
+    pytester.makepyfile(
+        """
+        import asyncio
+        import pytest
+
+        kept = []
+
+        @pytest.mark.parametrize("number", range(3))
+        async def test_leaves_task(number):
+            kept.append(asyncio.create_task(asyncio.sleep(60)))
+        """
+    )
+    result = pytester.runpytest_subprocess("-p", "no:randomly")
+    assert result.parseoutcomes()["passed"] == 3
+    (told,) = [line for line in lines_about(result) if "while looking for tasks" in line]
+    assert (
+        "in or after test_error_names_its_test_and_how_often_it_came.py::test_leaves_task[0]"
+        in (told)
+    )
+    assert told.rstrip(".").endswith("and 2 more like it")
+
+
+LOOP_OF_ANOTHER_MAKE = """
+    import asyncio
+    import selectors
+    from unittest import mock
+
+    import pytest
+
+    class Loop(asyncio.SelectorEventLoop):
+        {body}
+
+    def pytest_asyncio_loop_factories(config, item):
+        return {{"other": Loop}}
+
+    pytest_plugins = ()
+"""
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(
+            # As aiostream's suite has it: a loop that never waits, with a mock for a selector.
+            """
+        def __init__(self):
+            asyncio.BaseEventLoop.__init__(self)
+            self._selector = mock.Mock()
+            self._selector.select.return_value = []
+
+        def _process_events(self, events):
+            pass
+
+        def _write_to_self(self):
+            pass
+
+        def close(self):
+            asyncio.BaseEventLoop.close(self)
+""",
+            id="mocked-selector",
+        ),
+        pytest.param(
+            """
+        def __init__(self):
+            super().__init__()
+            self._selector.get_map = lambda: 7
+
+        def _remove_reader(self, descriptor):
+            return False
+""",
+            id="patched-map",
+        ),
+        pytest.param(
+            """
+        @property
+        def _transports(self):
+            raise OSError("not to be looked at")
+
+        @_transports.setter
+        def _transports(self, value):
+            pass
+""",
+            id="attribute-that-raises",
+        ),
+        pytest.param(
+            """
+        def __eq__(self, other):
+            raise OSError("not to be compared")
+
+        def __hash__(self):
+            return 1
+""",
+            id="not-comparable",
+        ),
+    ],
+)
+def test_loops_of_other_makes_pass(pytester: pytest.Pytester, body: str) -> None:
+    """What is odd about a loop changes no outcome."""
+    pytester.makeconftest(LOOP_OF_ANOTHER_MAKE.format(body=body))
+    pytester.makepyfile(
+        """
+        import asyncio
+
+        async def test_sleep():
+            await asyncio.sleep(0)
+
+        async def test_tasks():
+            assert await asyncio.gather(asyncio.sleep(0, 1), asyncio.sleep(0, 2)) == [1, 2]
+        """
+    )
+    result = pytester.runpytest_subprocess("-W", "error")
+    assert result.parseoutcomes().get("passed") == 2, result.outlines
+    assert result.ret == 0, result.outlines
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "loop.odd = Odd()",
+        "loop.time = lambda: 0.0",
+        "loop._coroutine_origin_tracking_saved_depth = Odd()",
+        "loop._exception_handler = Odd()",
+        "loop.close()",
+    ],
+)
+def test_loop_that_a_test_has_changed_is_only_not_used_again(
+    pytester: pytest.Pytester, change: str
+) -> None:
+    """The test passes, and so do the next ones."""
+    pytester.makepyfile(
+        f"""
+        import asyncio
+
+        class Odd:
+            def __eq__(self, other):
+                raise ValueError("the truth of this is ambiguous")
+            def __bool__(self):
+                raise ValueError("the truth of this is ambiguous")
+            __hash__ = None
+
+        def test_changes_loop_of_fixture(changed):
+            pass
+
+        import pytest
+
+        @pytest.fixture
+        async def changed():
+            yield
+
+        async def test_changes():
+            loop = asyncio.get_running_loop()
+            {"asyncio.get_running_loop().call_soon(loop.stop)" if "close" in change else change}
+
+        async def test_next():
+            assert not hasattr(asyncio.get_running_loop(), "odd")
+        """
+    )
+    result = pytester.runpytest_subprocess("-p", "no:randomly")
+    assert result.parseoutcomes().get("passed") == 3, result.outlines
