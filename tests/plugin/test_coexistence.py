@@ -77,37 +77,98 @@ def test_doctests_may_use_async_fixtures(run_project: RunProject) -> None:
     result.assert_outcomes(passed=1)
 
 
-def test_a_foreign_running_loop_is_explained(run_project: RunProject) -> None:
-    """When another tool has left its loop running, the async test says so and how to mend it."""
-    result = run_project(
+@pytest.mark.parametrize("start", ["asyncio.run(main())", "asyncio.Runner().run(main())"])
+def test_pytest_inside_async_code_is_explained(pytester: pytest.Pytester, start: str) -> None:
+    """Where pytest was called by async code, each async test says so, and nothing else."""
+    pytester.makepyfile(
         test_it="""
-        import asyncio
         import pytest
 
         @pytest.fixture
-        def leaves_a_loop_running():
-            loop = asyncio.new_event_loop()
-            asyncio._set_running_loop(loop)
+        async def connection():
             yield
-            asyncio._set_running_loop(None)
-            loop.close()
 
-        async def test_it(leaves_a_loop_running):
+        async def test_it():
             pass
 
-        async def test_next():
+        def test_fixture(connection):
             pass
-        """
+
+        def test_sync():
+            pass
+        """,
+        run_inside=f"""
+        import asyncio
+        import sys
+        import pytest
+
+        async def main():
+            return pytest.main(["test_it.py", "-p", "no:randomly"])
+
+        sys.exit({start})
+        """,
     )
-    result.assert_outcomes(failed=1, passed=1)
+    result = pytester.runpython(pytester.path / "run_inside.py")
+    result.assert_outcomes(passed=1, failed=1, errors=1)
     result.stdout.fnmatch_lines(
         [
-            "E*RunningLoopError: Cannot run test_it: an event loop that aldente did not start is already "
+            "*ERROR at setup of test_fixture*",
+            "Cannot run fixture connection: an event loop that aldente did not start is already "
             "running in this thread.",
-            "E*Mend: use that tool's async API in async tests*",
+            "A thread runs one event loop at a time, and this one waits until the run of pytest "
+            "inside it is over.",
+            "Mend: call pytest.main() from code that is not async, or in a thread: 'await "
+            "asyncio.to_thread(pytest.main, arguments)'.",
+            "*_ test_it _*",
+            "Cannot run test_it: an event loop that aldente did not start is already running in "
+            "this thread.",
         ]
     )
-    result.stdout.no_fnmatch_line("*never awaited*")
+    for line in ("*never awaited*", "*getfixturevalue*", "*.py:*: RunningLoopError"):
+        result.stdout.no_fnmatch_line(line)
+
+
+def test_the_advice_for_pytest_inside_async_code_works(pytester: pytest.Pytester) -> None:
+    """In a thread the same run passes."""
+    pytester.makepyfile(
+        test_it="async def test_it(): pass",
+        run_inside="""
+        import asyncio
+        import sys
+        import pytest
+
+        async def main():
+            return await asyncio.to_thread(pytest.main, ["test_it.py"])
+
+        sys.exit(asyncio.run(main()))
+        """,
+    )
+    result = pytester.runpython(pytester.path / "run_inside.py")
+    result.assert_outcomes(passed=1)
+
+
+def test_pytest_inside_an_async_test_is_explained(run_project: RunProject) -> None:
+    """The error of the inner run names the test around it, and speaks of no fixtures."""
+    result = run_project(
+        "-s",
+        test_outer="""
+        import pathlib
+        import pytest
+
+        async def test_outer(tmp_path):
+            (tmp_path / "test_inner.py").write_text("async def test_inner(): pass")
+            assert pytest.main(["-p", "aldente", str(tmp_path)]) == 1
+        """,
+    )
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*Cannot run test_inner: the event loop of test_outer, in another run of pytest, is "
+            "already running in this thread.",
+            "*Mend: call pytest.main() from code that is not async, or in a thread: *",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*getfixturevalue*")
 
 
 def test_pytest_runs_in_a_thread(pytester: pytest.Pytester) -> None:

@@ -185,6 +185,39 @@ def test_an_overridden_policy_makes_the_loops(run_project: RunProject, scope: st
     )
 
 
+@NEEDS_POLICIES
+def test_a_refused_policy_is_told_in_each_test(run_project: RunProject) -> None:
+    """Where warnings are errors, each test that uses the fixture fails with the warning."""
+    result = run_project(
+        test_it="""
+        import asyncio
+        import pytest
+
+        @pytest.fixture(scope="module")
+        def event_loop_policy():
+            return asyncio.DefaultEventLoopPolicy()
+
+        @pytest.fixture
+        def narrow(event_loop_policy):
+            pass
+
+        async def test_first():
+            pass
+
+        async def test_second():
+            pass
+
+        def test_sync(narrow):
+            pass
+        """
+    )
+    result.assert_outcomes(errors=3)
+    result.stdout.fnmatch_lines(
+        ['*PytestDeprecationWarning: Overriding the "event_loop_policy" fixture is deprecated*'] * 3
+    )
+    result.stdout.no_fnmatch_line("*AssertionError*")
+
+
 def test_a_python_without_policies(run_project: RunProject) -> None:
     """Async tests run there, but those whose suite says by a policy what makes their loop."""
     modules = {

@@ -181,6 +181,50 @@ def test_getfixturevalue_inside_an_async_test_is_explained(run_project: RunProje
     )
 
 
+@pytest.mark.parametrize("scope", ["function", "module"])
+def test_getfixturevalue_in_a_thread_is_explained(run_project: RunProject, scope: str) -> None:
+    """The loop waits for that thread, so it can't run the fixture: the same error, at once."""
+    result = run_project(
+        test_it=f"""
+        import asyncio
+        import pytest
+
+        @pytest.fixture(scope="{scope}")
+        async def resource():
+            return 1
+
+        @pytest.fixture(scope="{scope}")
+        async def generator():
+            yield 1
+
+        @pytest.fixture
+        def sync():
+            return asyncio.get_event_loop_policy()
+
+        @pytest.mark.asyncio(loop_scope="{scope}")
+        @pytest.mark.parametrize("name", ["resource", "generator"])
+        async def test_asks(request, name):
+            await asyncio.to_thread(request.getfixturevalue, name)
+
+        @pytest.mark.filterwarnings("ignore::DeprecationWarning")
+        async def test_asks_for_sync(request):
+            await asyncio.to_thread(request.getfixturevalue, "sync")
+
+        async def test_next():
+            pass
+        """
+    )
+    result.assert_outcomes(failed=2, passed=2)
+    result.stdout.fnmatch_lines(
+        [
+            "E   *RunningLoopError: Cannot run fixture resource from inside test_asks*, which is "
+            "running on its event loop.",
+            "E   *The loop is busy with the caller, so it can't run anything else until the caller "
+            "returns: request.getfixturevalue() can't wait.",
+        ]
+    )
+
+
 def test_set_up_and_tear_down_share_a_task(run_project: RunProject) -> None:
     """Task groups, time-outs and anyio's cancel scopes may span the ``yield`` of a fixture."""
     result = run_project(

@@ -11,6 +11,7 @@ from aldente._asyncio_compat.loops import (
     RUN_CHECK,
     STEP_CODE,
     current_event_loop,
+    is_loop_running_beneath,
     is_loop_running_here,
     is_policy_untouched,
     is_waiting_for_nothing,
@@ -20,6 +21,7 @@ from aldente._asyncio_compat.loops import (
     no_running_loop,
     on_first_iteration,
     unfinished_async_generators,
+    without_suspended_loop,
 )
 from aldente._asyncio_compat.stepping import (
     SetsInOrder,
@@ -99,6 +101,7 @@ __all__ = [
     "is_awaited_by",
     "is_cancelled_by_group",
     "is_executor_future",
+    "is_loop_running_beneath",
     "is_loop_running_here",
     "is_part_of_subprocess",
     "is_policy_untouched",
@@ -135,4 +138,5 @@ __all__ = [
     "unfinished_count",
     "waited_future",
     "was_told_by_shield",
+    "without_suspended_loop",
 ]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import inspect
+import sys
 from collections.abc import AsyncGenerator, Callable, Iterator
-from types import CodeType
+from types import CodeType, FrameType
 from typing import Any
 
 from aldente._checked_pythons import private
@@ -42,6 +44,32 @@ def no_running_loop() -> Iterator[None]:
         asyncio._set_running_loop(loop)
         if task is not None:
             tasks._enter_task(loop, task)
+
+
+def is_loop_running_beneath() -> bool:
+    """Whether a loop is running the code that asks, and not only counts as running in this thread.
+
+    Playwright's sync API leaves its loop, in the middle of a callback, in another greenlet. It
+    counts as running in the thread then, but has no frame on the stack, and neither has a task.
+    """
+    if not is_loop_running_here():
+        return False
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        module = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        if frame.f_code.co_flags & _OF_TASKS or module in ("asyncio", "uvloop"):
+            return True
+        frame = frame.f_back
+    return False
+
+
+# uvloop's own functions have no frames, but what it runs is a coroutine, or was started by one.
+_OF_TASKS = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
+
+
+def without_suspended_loop() -> contextlib.AbstractContextManager[None]:
+    """While entered, a loop that is suspended in another greenlet does not count as running."""
+    return no_running_loop() if is_loop_running_here() else contextlib.nullcontext()
 
 
 def current_event_loop() -> asyncio.AbstractEventLoop | None:

@@ -127,7 +127,7 @@ class LoopRunner:
         Raises:
             BaseException: what the coroutine raised, or why one of the needed hosts died.
             KeyboardInterrupt: the user pressed Ctrl-C; the coroutine was cancelled and has ended.
-            RunningLoopError: an event loop is running in this thread.
+            RunningLoopError: an event loop is running in this thread, or this one in another.
         """
         try:
             self._check_idle(name)
@@ -195,7 +195,7 @@ class LoopRunner:
             BaseException: what it raised, unless it died before and that has been raised already.
         """
         if not host.task.done():
-            self._check_idle(host.task.get_name())
+            self._check_idle(host.task.get_name(), is_tear_down=True)
             self._drive(host.task, (), host.run_to_end)
         host.see_end()
         self._hosts.discard(host)
@@ -221,14 +221,17 @@ class LoopRunner:
         leftover_tasks = self.leftover_tasks()
         asyncio.events.set_event_loop(self._loop)
         try:
-            if _asyncio_compat.is_loop_running_here():
-                # Another tool's; what the tasks belong to has failed for that, and has said so.
+            if _asyncio_compat.is_loop_running_beneath():
+                # What the tasks belong to has failed for that, and has said so.
                 give_up(leftover_tasks)
             elif not self._loop.is_closed():
                 real = (IN_HURRY if in_hurry else PATIENT).at_most(self.timeout)
                 # Virtual time passes at once, and jobs of the executor take real time anyway.
                 limits = PATIENT._replace(executor=real.executor) if self.is_virtual else real
-                with self._interrupting_blocks(real.tasks) as blocks:
+                with (
+                    _asyncio_compat.without_suspended_loop(),
+                    self._interrupting_blocks(real.tasks) as blocks,
+                ):
                     if not in_hurry:
                         give_turns(self._loop, self.leftover_tasks)
                         self._observer.on_leftovers(self)
@@ -271,11 +274,24 @@ class LoopRunner:
         """Whether a task is that of a generator that waits at its ``yield``."""
         return any(host.task is task and host.is_waiting for host in self._hosts)
 
-    def _check_idle(self, wanted: str) -> None:
+    def _check_idle(self, wanted: str, *, is_tear_down: bool = False) -> None:
+        """Refuse to run something while its loop, or another one in this thread, is running."""
+        beneath: LoopRunner | None = None
         if _asyncio_compat.is_loop_running_here():
-            runner = running.runner_of(asyncio.get_running_loop())
-            task = runner.main_task if runner is not None else None
-            raise RunningLoopError(wanted, task.get_name() if task is not None else None)
+            beneath = running.runner_of(asyncio.get_running_loop())
+            if beneath is None and _asyncio_compat.is_loop_running_beneath():
+                raise RunningLoopError(wanted, None)
+        elif self.main_task is not None:
+            # In another thread, which the code that runs there waits for.
+            beneath = self
+        if beneath is not None:
+            task = beneath.main_task
+            raise RunningLoopError(
+                wanted,
+                task.get_name() if task is not None else "what ends an event loop",
+                is_other_run=beneath._observer is not self._observer,
+                is_tear_down=is_tear_down,
+            )
 
     def _drive(
         self,
@@ -294,7 +310,7 @@ class LoopRunner:
         guard = self._guard = InterruptGuard(task, loop, self._on_interrupt)
         try:
             running.begin(loop, self)
-            with guard:
+            with guard, _asyncio_compat.without_suspended_loop():
                 asyncio.events.set_event_loop(loop)
                 result = run_loop()
         except BaseException as error:

@@ -36,7 +36,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -52,6 +52,7 @@ from aldente._plugin import (  # noqa: E402
     marks,
     options,
     policy_fixture,
+    pytest_compat,
     rule_options,
 )
 from aldente._plugin.findings import hooks  # noqa: E402
@@ -135,15 +136,26 @@ def pytest_fixture_setup(
     fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
 ) -> Generator[None, object, object]:
     __tracebackhide__ = True
+    try:
+        restore = _prepare_set_up(fixturedef, request)
+    except (Exception, pytest.fail.Exception) as error:
+        restore = pytest_compat.have_set_up_fail(fixturedef, error)
+    try:
+        return (yield)
+    finally:
+        if restore is not None:
+            restore()
+
+
+def _prepare_set_up(
+    fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+) -> Callable[[], object] | None:
+    __tracebackhide__ = True
     if fixturedef.argname == policy_fixture.NAME and policy_fixture.is_override(fixturedef):
         policy_fixture.warn_of_override(fixturedef)
     item = item_involving_loops(request)
     if item is None and not is_own_async_fixture(fixturedef, request):
-        return (yield)
+        return None
     from aldente._plugin.running import fixtures
 
-    restore = fixtures.prepare(fixturedef, request)
-    try:
-        return (yield)
-    finally:
-        restore()
+    return fixtures.prepare(fixturedef, request)

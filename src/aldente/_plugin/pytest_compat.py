@@ -6,10 +6,11 @@ Each use says why there is no public way and on which versions it was checked.
 from __future__ import annotations
 
 import contextlib
+import functools
 import inspect
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import pytest
 from _pytest.fixtures import get_scope_node, get_scope_package, resolve_fixture_function
@@ -194,6 +195,23 @@ def cache_failure(fixturedef: FixtureDef, error: BaseException) -> None:
     if fixturedef.cached_result is not None:
         key = fixturedef.cached_result[1]
         fixturedef.cached_result = (None, key, (error, error.__traceback__))
+
+
+def have_set_up_fail(fixturedef: FixtureDef, error: BaseException) -> Callable[[], object]:
+    """Have the function of a fixture raise an error, until what is returned is called.
+
+    pytest remembers what the function raises, for further requests and for the tear-down. What a
+    hook around it raises it does not: the next test that requests the fixture would fail with a
+    bare AssertionError. Checked on pytest 8.4 and 9.2.
+    """
+    function = fixturedef.func
+
+    def fail(**arguments: object) -> NoReturn:
+        __tracebackhide__ = True
+        raise error
+
+    fixturedef.func = fail  # type: ignore[misc]
+    return functools.partial(setattr, fixturedef, "func", function)
 
 
 def parameters_of(item: pytest.Item) -> dict[str, Any]:

@@ -110,30 +110,57 @@ class InvalidSetting(AldenteError, ValueError):
 
 
 class RunningLoopError(AldenteError, RuntimeError):
-    """An async test or fixture was to run while an event loop is running in this thread.
+    """An async test or fixture was to run while an event loop is running the caller.
 
     Args:
         wanted: what was to run, for example ``"async fixture 'database'"``.
         inside: what is running on the loop, or None when the loop is not one of aldente's.
+        is_other_run: whether another run of pytest has started the loop.
+        is_tear_down: whether it was to be torn down, and not set up or called.
 
     >>> RunningLoopError("async fixture 'database'", "test_query").inside
     'test_query'
     """
 
-    def __init__(self, wanted: str, inside: str | None) -> None:
+    def __init__(
+        self,
+        wanted: str,
+        inside: str | None,
+        is_other_run: bool = False,
+        is_tear_down: bool = False,
+    ) -> None:
         self.wanted = wanted
         self.inside = inside
-        super().__init__(wanted, inside)
+        self.is_other_run = is_other_run
+        self.is_tear_down = is_tear_down
+        super().__init__(wanted, inside, is_other_run, is_tear_down)
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether the loop is that of another tool, or of another run of pytest."""
+        return self.inside is None or self.is_other_run
 
     def __str__(self) -> str:
-        if self.inside is None:
+        if self.is_foreign:
+            loop = (
+                "an event loop that aldente did not start"
+                if self.inside is None
+                else f"the event loop of {self.inside}, in another run of pytest,"
+            )
             return (
-                f"Cannot run {self.wanted}: an event loop that aldente did not start is already "
-                "running in this thread.\n"
-                "A thread runs one event loop at a time, so the test would never get its turn. "
-                "Playwright's sync API, for example, leaves its loop running all session.\n"
-                "Mend: use that tool's async API in async tests, or run its sync tests in a pytest "
-                "run of their own."
+                f"Cannot run {self.wanted}: {loop} is already running in this thread.\n"
+                "A thread runs one event loop at a time, and this one waits until the run of "
+                "pytest inside it is over.\n"
+                "Mend: call pytest.main() from code that is not async, or in a thread: 'await "
+                "asyncio.to_thread(pytest.main, arguments)'."
+            )
+        if self.is_tear_down:
+            return (
+                f"Cannot tear down {self.wanted} from inside {self.inside}, which is running on "
+                "its event loop.\n"
+                "The loop is busy with the caller, so it can't run anything else until the caller "
+                "returns.\n"
+                "Mend: leave the tear-down of fixtures to pytest, which does it after the test."
             )
         return (
             f"Cannot run {self.wanted} from inside {self.inside}, which is running on its event "

@@ -7,6 +7,7 @@ import sys
 from types import FrameType
 from typing import NamedTuple
 
+from aldente import _asyncio_compat
 from aldente._places import is_users
 
 
@@ -120,6 +121,9 @@ def find_caller(frame: FrameType | None) -> Caller | None:
         elif not users and kind is not _Kind.OWN:
             inner.append((frame, kind))
         frame = frame.f_back
+    if frame is None and not _asyncio_compat.is_loop_running_beneath():
+        # It only counts as running, as it is suspended in another greenlet.
+        return None
     if not users and not inner:
         is_callback = frame is not None and _kind_of(frame) is _Kind.CALLBACK
         return Caller([], None, None) if is_callback else None

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from aldente import _asyncio_compat
 from aldente._diagnosis.findings import describe
 from aldente._explore.arguments import parse_rules, parse_strategy
 from aldente._explore.exploring import Explorer, Found
@@ -236,7 +237,12 @@ class _Test:
     @contextlib.contextmanager
     def _running(self, runs: RunsOfTest) -> Iterator[Program]:
         """While entered, the test is run; gives it as a program."""
-        with kept_randomness(), each_warning_once(), noting_interrupts() as is_interrupted:
+        with (
+            _asyncio_compat.without_suspended_loop(),
+            kept_randomness(),
+            each_warning_once(),
+            noting_interrupts() as is_interrupted,
+        ):
             try:
                 yield Program(
                     runs.program(),

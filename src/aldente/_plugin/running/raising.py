@@ -22,6 +22,7 @@ from aldente.errors import (
     LivelockError,
     PhaseTimeout,
     ReplayMismatch,
+    RunningLoopError,
     StuckTasks,
 )
 
@@ -51,7 +52,7 @@ def reraise(error: BaseException, config: pytest.Config) -> NoReturn:
             plain_mock.find(outcome)
     if not settings_of(config).full_trace:
         hide_frames(outcome)
-        if isinstance(outcome, _OF_WHOLE_RUNS) and not _has_users_frame(outcome):
+        if _is_of_whole_run(outcome) and not _has_users_frame(outcome):
             # It was not raised where a task waits, as when tasks await each other in a circle.
             notes = getattr(outcome, "__notes__", ())
             _fail("\n".join([str(outcome), *notes]))
@@ -63,6 +64,13 @@ def reraise(error: BaseException, config: pytest.Config) -> NoReturn:
 def _fail(text: str) -> NoReturn:
     """Fail with a text only; from a frame that is not hidden, or pytest says that all are."""
     raise Failure(text, pytrace=False) from None
+
+
+def _is_of_whole_run(error: BaseException) -> bool:
+    if isinstance(error, RunningLoopError):
+        # Else somebody has asked for a fixture, and the frames of that follow.
+        return error.is_foreign
+    return isinstance(error, _OF_WHOLE_RUNS)
 
 
 def _has_users_frame(error: BaseException) -> bool:

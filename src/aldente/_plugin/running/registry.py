@@ -146,7 +146,12 @@ class LoopRegistry:
         torn down, because finalizers run from the last to the first.
         """
         if self._begun is item:
-            if self._begun_runner is not None and _asyncio_compat.current_event_loop() is None:
+            if (
+                self._begun_runner is not None
+                # The test may ask for a fixture in another thread.
+                and self._begun_runner.main_task is None
+                and _asyncio_compat.current_event_loop() is None
+            ):
                 # A fixture has run a loop of its own, as asyncio.run() does.
                 asyncio.events.set_event_loop(self._begun_runner.loop)
             return
