@@ -171,6 +171,55 @@ def test_full_trace_shows_every_frame(run_project: RunProject) -> None:
     result.stdout.fnmatch_lines(["*taskgroups.py*"])
 
 
+@pytest.mark.skipif(pytest.version_tuple < (9,), reason="pytest has subtests from 9 on")
+@pytest.mark.parametrize("options", [(), ("--full-trace",)])
+def test_tracebacks_of_subtests_show_the_users_frames_only(
+    run_project: RunProject, options: tuple[str, ...]
+) -> None:
+    """A failure inside ``subtests.test()`` is shortened as one of the whole test is."""
+    result = run_project(
+        *options,
+        test_it="""
+        import asyncio
+
+        async def work(number):
+            await asyncio.sleep(0)
+            assert number != 1
+
+        async def test_it(subtests):
+            for number in range(3):
+                with subtests.test("work", number=number):
+                    await asyncio.wait_for(work(number), 60)
+        """,
+    )
+    result.stdout.fnmatch_lines(["*SUBFAILED*number=1*test_it.py::test_it*"])
+    frames = [line for line in result.outlines if "tasks.py:" in line or "timeouts.py:" in line]
+    assert bool(frames) == bool(options), result.outlines
+
+
+def test_explanations_of_hypothesis_name_no_lines_of_aldente(run_project: RunProject) -> None:
+    """What is run by failing examples only is the user's, not what aldente does with a failure."""
+    result = run_project(
+        subprocess=True,
+        test_it="""
+        import asyncio
+        from hypothesis import given, settings, strategies as st
+
+        async def check(first, second):
+            await asyncio.sleep(0)
+            assert first < 10 or second > 5
+
+        @settings(database=None, derandomize=True)
+        @given(st.integers(), st.integers())
+        async def test_it(first, second):
+            await check(first if first > 5 else 0, second)
+        """,
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*test_it(*"])
+    result.stdout.no_fnmatch_line("*aldente*.py:*")
+
+
 def test_set_up_is_shown_as_for_sync_fixtures(run_project: RunProject) -> None:
     """``--setup-show``, ``--setup-plan`` and ``--fixtures`` show async fixtures and nothing of ours."""
     modules = {

@@ -16,6 +16,9 @@ _set_handler: Callable[[int, Any], Any] = importlib.import_module("_signal").sig
 _get_handler: Callable[[int], Any] = importlib.import_module("_signal").getsignal
 
 
+# Those that are entered on the main thread, the innermost last.
+_entered: list[InterruptGuard] = []
+
 # Held while the signal is sent, so that it does not meet Python's own handler.
 _breaking_in = threading.Lock()
 
@@ -28,7 +31,9 @@ class InterruptGuard:
     It does the same as `asyncio.Runner`, and does nothing off the main thread or when something
     else has installed a handler of SIGINT. Where the parent process has SIGINT ignored (``nohup``,
     or a shell's background job), Ctrl-C stays ignored, but `break_in` works. What it installs is
-    removed on exit.
+    removed on exit. A server in this process, such as uvicorn, may have put its own handler in that
+    place meanwhile; when it puts back what it has found there, long after this guard, Ctrl-C goes
+    to the guard that is entered then.
 
     Args:
         task: the task to cancel, or None.
@@ -68,6 +73,10 @@ class InterruptGuard:
 
     def __enter__(self) -> InterruptGuard:
         before = _get_handler(signal.SIGINT)
+        if _is_of_past_guard(before):
+            before = signal.default_int_handler
+        if threading.get_ident() == threading.main_thread().ident:
+            _entered.append(self)
         if before is signal.default_int_handler or before == signal.SIG_IGN:
             # Kept because each access makes a new bound method, and exit compares identity.
             handler = self._on_interrupt
@@ -82,6 +91,8 @@ class InterruptGuard:
     def __exit__(self, *exception: object) -> None:
         # Forgotten because it refers to this object: a cycle would keep loop and task alive.
         handler, self._handler = self._handler, None
+        if self in _entered:
+            _entered.remove(self)
         if handler is not None and _get_handler(signal.SIGINT) is handler:
             with _breaking_in:
                 _set_handler(signal.SIGINT, self._before)
@@ -105,6 +116,15 @@ class InterruptGuard:
         reason, self._reason = self._reason, None
         if reason is not None:
             raise reason
+        if self in _entered:
+            self.interrupt()
+        elif _entered:
+            _entered[-1].interrupt()
+        else:
+            raise KeyboardInterrupt
+
+    def interrupt(self) -> None:
+        """Ctrl-C was pressed: cancel the task, or raise KeyboardInterrupt."""
         if self._before == signal.SIG_IGN:
             return
         first = not self.interrupted
@@ -117,6 +137,12 @@ class InterruptGuard:
             self._loop.call_soon_threadsafe(_wake_up)
             return
         raise KeyboardInterrupt
+
+
+def _is_of_past_guard(handler: object) -> bool:
+    """Whether a handler of SIGINT is that of a guard that was left."""
+    guard = getattr(handler, "__self__", None)
+    return isinstance(guard, InterruptGuard) and guard not in _entered
 
 
 def _wake_up() -> None:

@@ -136,6 +136,10 @@ def has_asyncio_mark(node: pytest.Item | pytest.Collector | None) -> bool:
     return False
 
 
+# Set for a test once aldente runs its function on a loop.
+IS_RUN_ON_LOOP = pytest.StashKey[bool]()
+
+
 def is_own_async_test(item: pytest.Item) -> bool:
     """Whether a test is an async function that aldente runs."""
     if not isinstance(item, pytest.Function) or not is_async_function(item.obj):

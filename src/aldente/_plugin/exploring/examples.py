@@ -1,59 +1,13 @@
-"""Examples of Hypothesis: how often each is run, and what is said of one that fails."""
+"""Examples of Hypothesis: how often each is run."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
-
-from aldente._places import is_own
 from aldente._plugin.exploring.explored import Budget
 
 # Which part of its runs a test has for each of the examples that Hypothesis gives.
 _EXAMPLES_PER_BUDGET = 10
 
-# The lines of an explanation: its title, a sentence, places, and that there are more.
-_TITLE = "Explanation:"
-_PLACE = re.compile(r"\s+\S.*:\d+")
-_MORE = "(and "
-
 
 def runs_for_example(budget: Budget) -> int:
     """How many runs there are for each example at most."""
     return max(budget.runs // _EXAMPLES_PER_BUDGET, 1)
-
-
-def forget_own_lines(error: BaseException) -> None:
-    """Leave lines of aldente's out of what Hypothesis has noted with an error or those in it."""
-    notes = getattr(error, "__notes__", None)
-    if notes:
-        error.__notes__ = without_own_lines(notes)
-    if isinstance(error, BaseExceptionGroup):
-        for each in error.exceptions:
-            forget_own_lines(each)
-
-
-def without_own_lines(notes: Iterable[str]) -> list[str]:
-    """The notes of an exception, without the lines of aldente's that only failing examples run.
-
-    What follows when a run has failed is run by failing examples only, and explains nothing.
-    """
-    lines = [line for note in notes for line in note.splitlines() or [""]]
-    kept = [line for line in lines if not is_own(line.strip())]
-    if len(kept) == len(lines):
-        return lines
-    kept = [line for line in kept if not line.strip().startswith(_MORE)]
-    return _without_empty_explanations(kept)
-
-
-def _without_empty_explanations(lines: list[str]) -> list[str]:
-    """The lines of notes, without the title and the sentence that are followed by no place."""
-    kept: list[str] = []
-    number = 0
-    while number < len(lines):
-        places = lines[number + 2 : number + 3]
-        if lines[number].strip() == _TITLE and not any(map(_PLACE.fullmatch, places)):
-            number += 2
-            continue
-        kept.append(lines[number])
-        number += 1
-    return kept

@@ -28,7 +28,7 @@ from aldente._guards.rules import rule_named
 from aldente._loops.simulated.randomness import kept_randomness
 from aldente._plugin import items
 from aldente._plugin.exploring.again import replayed
-from aldente._plugin.exploring.examples import forget_own_lines, runs_for_example
+from aldente._plugin.exploring.examples import runs_for_example
 from aldente._plugin.exploring.explored import ExploredTest
 from aldente._plugin.exploring.found import FoundInRuns
 from aldente._plugin.exploring.outcomes import Outcome
@@ -169,7 +169,6 @@ class _Test:
             if raised is self._failed[3].error:
                 failure.exception.__notes__ = getattr(raised, "__notes__", [])
                 raised = failure.exception
-            forget_own_lines(raised)
             _fit_to_pytest(raised, self._item.config.rootpath)
         self._found.report(raised)
         reraise(raised, self._item.config)

@@ -14,6 +14,9 @@ from aldente._guards.rules import rule_named
 from aldente._own_errors import contained, containing
 from aldente._places import source_line
 from aldente._plugin import pytest_compat, refusals
+from aldente._plugin.items import IS_RUN_ON_LOOP
+from aldente._plugin.options import settings_of
+from aldente._plugin.tracebacks import hide_frames
 from aldente._records import Finding, Level, SourcePlace
 from aldente.errors import DeadlockError, PhaseTimeout
 
@@ -37,6 +40,7 @@ def report_phase(
             refusals.explain(item, call)
     if call.excinfo is not None:
         _look_into_failure(hooks, item, call.excinfo.value)
+        _leave_out_own_lines(item, call)
     told_by_failure, hooks.collector.told = hooks.collector.told, set()
     findings = hooks.summary.without_known(item.nodeid, hooks.collector.take(item))
     if not findings:
@@ -142,6 +146,26 @@ def _look_for_nested_loop(hooks: FindingsHooks, error: BaseException) -> None:
     finding = nested_loop.explain_error(error)
     if finding is not None:
         hooks.collector.report(finding)
+
+
+def _leave_out_own_lines(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+    """Leave out of a failure what is asyncio's and aldente's, and not yet left out.
+
+    It may be one of a part of the test, as with pytest's ``subtests``, which no function of
+    aldente's has passed on.
+    """
+    error = call.excinfo.value if call.excinfo is not None else None
+    if error is None:
+        return
+    if hasattr(getattr(item, "obj", None), "hypothesis"):
+        from aldente._plugin.hypothesis_notes import forget_own_lines
+
+        forget_own_lines(error)
+    if item.stash.get(IS_RUN_ON_LOOP, False) and not settings_of(item.config).full_trace:
+        whole = error.__traceback__
+        hide_frames(error)
+        if error.__traceback__ is not whole:
+            call.excinfo = pytest.ExceptionInfo.from_exception(error)
 
 
 def _shorten_paths_in_notes(error: BaseException, item: pytest.Item) -> None:

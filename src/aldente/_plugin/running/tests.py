@@ -28,6 +28,7 @@ def make_synchronous(item: pytest.Function) -> Callable[[], None]:
     """
     strict_mode.warn_of_unmarked_fixtures(item)
     looptime.make_loop_current(item)
+    item.stash[items.IS_RUN_ON_LOOP] = True
     function = item.obj
     if items.is_plain_coroutine_function(function):
         item.obj = _synchronous(item, function)
