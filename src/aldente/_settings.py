@@ -172,12 +172,13 @@ def parse_flag(name: str, value: object) -> bool:
     raise InvalidSetting(name, value, "It must be True or False.")
 
 
-def parse_loop_scope(name: str, value: object) -> LoopScope:
+def parse_loop_scope(name: str, value: object, *, also: str | None = None) -> LoopScope:
     """The loop scope that a user's value stands for.
 
     Args:
         name: the name of the setting or mark argument, for the message.
         value: the name of a scope.
+        also: what else the setting allows, for the message.
 
     Raises:
         InvalidSetting: the value is not the name of a scope.
@@ -189,14 +190,15 @@ def parse_loop_scope(name: str, value: object) -> LoopScope:
         if value == scope.value:
             return scope
     valid = ", ".join(scope.value for scope in LoopScope)
-    raise InvalidSetting(name, value, f"Valid scopes are: {valid}.")
+    default = "" if also is None else f" {also!r} names the default: the scope of each fixture."
+    raise InvalidSetting(name, value, f"Valid scopes are: {valid}.{default}")
 
 
 def parse_default_fixture_loop_scope(value: str | None) -> LoopScope | None:
     """The loop scope of async fixtures that name none; None follows the fixture's caching scope."""
     if not value or value == FIXTURE_SCOPE:
         return None
-    return parse_loop_scope("asyncio_default_fixture_loop_scope", value)
+    return parse_loop_scope("asyncio_default_fixture_loop_scope", value, also=FIXTURE_SCOPE)
 
 
 def parse_default_test_loop_scope(value: str | None) -> LoopScope | None:

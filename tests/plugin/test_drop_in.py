@@ -430,6 +430,99 @@ def test_strict_mode_warns_of_fixtures_it_leaves_alone(run_project: RunProject) 
     )
 
 
+@pytest.mark.skipif(pytest.version_tuple < (9,), reason="pytest 8.4 only warns of them")
+@pytest.mark.parametrize(
+    ("arguments", "ini", "source"),
+    [
+        (("--asyncio-mode=strict",), "", "--asyncio-mode=strict"),
+        (("-o", "asyncio_mode=strict"), "", "-o asyncio_mode=strict"),
+        ((), "asyncio_mode = strict", "asyncio_mode = strict in tox.ini"),
+    ],
+)
+def test_strict_mode_explains_fixtures_it_leaves_alone(
+    run_project: RunProject, arguments: tuple[str, ...], ini: str, source: str
+) -> None:
+    """The errors name the fixture, strict mode, what sets it, and both ways out."""
+    result = run_project(
+        "-p",
+        "no:randomly",
+        *arguments,
+        ini=ini,
+        test_it="""
+        import pytest
+
+        @pytest.fixture
+        async def resource():
+            return 1
+
+        @pytest.fixture
+        async def generator():
+            yield 1
+
+        @pytest.mark.asyncio
+        async def test_it(resource):
+            pass
+
+        @pytest.mark.asyncio
+        async def test_generator(generator):
+            pass
+
+        def test_sync(resource):
+            pass
+
+        async def test_unmarked():
+            pass
+        """,
+    )
+    result.assert_outcomes(errors=3, failed=1)
+    for test, fixture in (("it", "resource"), ("generator", "generator"), ("sync", "resource")):
+        result.stdout.fnmatch_lines(
+            [
+                f"'test_{test}' requested the async fixture '{fixture}' (test_it.py:*), which strict "
+                f"mode does not run; the mode is set by {source}.",
+                "Mend: write @pytest_asyncio.fixture there, or set asyncio_mode = auto to run every "
+                "async test and fixture.",
+            ]
+        )
+    result.stdout.fnmatch_lines(
+        [
+            "test_it.py:*: async test 'test_unmarked' has no 'asyncio' mark, and asyncio_mode=strict "
+            f"runs only marked tests; the mode is set by {source}."
+        ]
+    )
+
+
+@pytest.mark.skipif(pytest.version_tuple < (9,), reason="pytest 8.4 only warns of them")
+def test_fixtures_that_pytest_refuses_are_told_in_each_test(run_project: RunProject) -> None:
+    """Without aldente's say, too: pytest 9 alone fails the second with a bare AssertionError."""
+    result = run_project(
+        "-p",
+        "no:asyncio",
+        test_it="""
+        import pytest
+
+        @pytest.fixture(scope="module")
+        def anyio_backend():
+            return "trio"
+
+        @pytest.fixture(scope="module")
+        async def resource():
+            return 1
+
+        @pytest.mark.trio
+        async def test_first(resource):
+            pass
+
+        @pytest.mark.trio
+        async def test_second(resource):
+            pass
+        """,
+        ini="markers =\n    trio\nasyncio_mode = strict",
+    )
+    result.assert_outcomes(errors=2)
+    result.stdout.no_fnmatch_line("*AssertionError*")
+
+
 def test_the_mode_may_change_while_plugins_are_configured(run_project: RunProject) -> None:
     """The mode is read when it is needed: plugins set it in their own ``pytest_configure``."""
     run_project(

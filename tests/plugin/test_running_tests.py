@@ -243,7 +243,7 @@ def test_strict_mode_refuses_unmarked_tests(run_project: RunProject) -> None:
     result.stdout.fnmatch_lines(
         [
             "test_it.py:7: async test 'test_unmarked' has no 'asyncio' mark, and asyncio_mode=strict "
-            "runs only marked tests.",
+            "runs only marked tests; the mode is set by *",
             "Mend: mark it with @pytest.mark.asyncio, or set asyncio_mode=auto to run every async test.",
         ]
     )

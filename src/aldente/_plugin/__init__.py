@@ -25,7 +25,8 @@
     Where a fixture or test is defined, and warnings with that place.
 ``outcomes``, ``tracebacks``, ``refusals``, ``strict_mode``
     What the user sees when a test fails, skips or can't be run.
-``pytest_asyncio``, ``drop_in``, ``decorated_fixtures``, ``policy_fixture``, ``looptime``
+``pytest_asyncio``, ``drop_in``, ``decorated_fixtures``, ``policy_fixture``,
+``event_loop_fixture``, ``looptime``
     The names and fixtures of pytest-asyncio that test suites and plugins use, and how they take the
     place of the real ones.
 ``own_imports``
@@ -138,13 +139,14 @@ def pytest_fixture_setup(
     __tracebackhide__ = True
     try:
         restore = _prepare_set_up(fixturedef, request)
-    except (Exception, pytest.fail.Exception) as error:
-        restore = pytest_compat.have_set_up_fail(fixturedef, error)
-    try:
-        return (yield)
-    finally:
-        if restore is not None:
-            restore()
+        try:
+            return (yield)
+        finally:
+            if restore is not None:
+                restore()
+    except BaseException as error:
+        pytest_compat.remember_failure(fixturedef, request, error)
+        raise
 
 
 def _prepare_set_up(

@@ -6,11 +6,10 @@ Each use says why there is no public way and on which versions it was checked.
 from __future__ import annotations
 
 import contextlib
-import functools
 import inspect
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NoReturn, cast
+from typing import Any, cast
 
 import pytest
 from _pytest.fixtures import get_scope_node, get_scope_package, resolve_fixture_function
@@ -197,21 +196,18 @@ def cache_failure(fixturedef: FixtureDef, error: BaseException) -> None:
         fixturedef.cached_result = (None, key, (error, error.__traceback__))
 
 
-def have_set_up_fail(fixturedef: FixtureDef, error: BaseException) -> Callable[[], object]:
-    """Have the function of a fixture raise an error, until what is returned is called.
+def remember_failure(
+    fixturedef: FixtureDef, request: pytest.FixtureRequest, error: BaseException
+) -> None:
+    """Have a fixture whose set-up has failed be torn down, whatever has raised the error.
 
-    pytest remembers what the function raises, for further requests and for the tear-down. What a
-    hook around it raises it does not: the next test that requests the fixture would fail with a
-    bare AssertionError. Checked on pytest 8.4 and 9.2.
+    pytest remembers what the function of a fixture raises, but not what the hook around it does,
+    as when pytest itself refuses an async fixture: the fixture would not be torn down, and the next
+    test that requests it would fail with a bare AssertionError. Checked on pytest 8.4 and 9.2.
     """
-    function = fixturedef.func
-
-    def fail(**arguments: object) -> NoReturn:
-        __tracebackhide__ = True
-        raise error
-
-    fixturedef.func = fail  # type: ignore[misc]
-    return functools.partial(setattr, fixturedef, "func", function)
+    if fixturedef.cached_result is None:
+        key = fixturedef.cache_key(request)  # type: ignore[arg-type]
+        fixturedef.cached_result = (None, key, (error, error.__traceback__))
 
 
 def parameters_of(item: pytest.Item) -> dict[str, Any]:
@@ -229,6 +225,14 @@ def is_async_refusal(failure: Failure) -> bool:
     pytest raises it as a plain failure. Checked on pytest 8.4 and 9.2.
     """
     return str(failure.msg).startswith(_ASYNC_REFUSAL)
+
+
+def is_async_fixture_refusal(failure: Failure) -> bool:
+    """Whether a failure is pytest's refusal to set up an async fixture.
+
+    pytest 8.4 only warns of them. Checked on pytest 9.2.
+    """
+    return " requested an async fixture " in str(failure.msg).partition("\n")[0]
 
 
 def returned_by_test(failure: Failure) -> object:

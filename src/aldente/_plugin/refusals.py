@@ -8,7 +8,7 @@ from typing import NoReturn
 import pytest
 
 from aldente._guards import never_awaited
-from aldente._plugin import items, pytest_compat
+from aldente._plugin import items, pytest_compat, strict_mode
 from aldente._plugin.findings.hooks import hooks_of
 from aldente._plugin.fixture_places import warn_at
 from aldente._plugin.options import settings_of
@@ -26,11 +26,14 @@ def explain(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
     failure stays as it is.
     """
     failure = call.excinfo.value if call.excinfo is not None else None
-    if (
-        not isinstance(item, pytest.Function)
-        or not isinstance(failure, Failure)
-        or not pytest_compat.is_async_refusal(failure)
-    ):
+    if not isinstance(item, pytest.Function) or not isinstance(failure, Failure):
+        return
+    if call.when == "setup" and pytest_compat.is_async_fixture_refusal(failure):
+        text = strict_mode.explain_refused_fixture(item)
+        if text is not None:
+            call.excinfo = pytest_compat.excinfo_of_failure(text)
+        return
+    if not pytest_compat.is_async_refusal(failure):
         return
     result = pytest_compat.returned_by_test(failure)
     if result is not None:
@@ -95,7 +98,8 @@ def _report(item: pytest.Function, result: object, *, is_async: bool) -> bool:
 def _message_for_unmarked(item: pytest.Function) -> str:
     return (
         f"{place(item)}: async test {item.originalname!r} has no 'asyncio' mark, and "
-        "asyncio_mode=strict runs only marked tests.\n"
+        "asyncio_mode=strict runs only marked tests; the mode is set by "
+        f"{strict_mode.source(item.config)}.\n"
         "Mend: mark it with @pytest.mark.asyncio, or set asyncio_mode=auto to run every async "
         "test.\n"
         "(async def functions are not natively supported by pytest.)"

@@ -13,7 +13,7 @@ from aldente._guards.error_chains import has_type_error
 from aldente._guards.rules import rule_named
 from aldente._own_errors import contained, containing
 from aldente._places import source_line
-from aldente._plugin import pytest_compat, refusals
+from aldente._plugin import event_loop_fixture, pytest_compat, refusals
 from aldente._plugin.items import IS_RUN_ON_LOOP
 from aldente._plugin.options import settings_of
 from aldente._plugin.tracebacks import hide_frames
@@ -44,7 +44,7 @@ def report_phase(
     told_by_failure, hooks.collector.told = hooks.collector.told, set()
     findings = hooks.summary.without_known(item.nodeid, hooks.collector.take(item))
     if not findings:
-        return None
+        return _with_hint(item, call)
     level_in = hooks.collector.level_in
     folder = item.config.rootpath
     errors = [finding for finding in findings if level_in(item, finding.rule) == "error"]
@@ -54,7 +54,7 @@ def report_phase(
     is_failed_already = call.excinfo is not None
     if errors and not is_failed_already:
         call.excinfo = pytest_compat.excinfo_of_failure("\n\n".join(texts))
-    report = pytest.TestReport.from_item_and_call(item, call)
+    report = _with_hint(item, call) or pytest.TestReport.from_item_and_call(item, call)
     if is_failed_already:
         besides = [
             finding
@@ -71,6 +71,15 @@ def report_phase(
     ]
     vars(report)["aldente_findings"] = told
     hooks.summary.add(told)
+    return report
+
+
+def _with_hint(item: pytest.Item, call: pytest.CallInfo[None]) -> pytest.TestReport | None:
+    """The report of a set-up that misses a fixture of older pytest-asyncios; None for others."""
+    if call.excinfo is None or not event_loop_fixture.is_missing(call.excinfo.value):
+        return None
+    report = pytest.TestReport.from_item_and_call(item, call)
+    event_loop_fixture.explain_missing(report)
     return report
 
 

@@ -199,6 +199,7 @@ class AsyncFixture:
             cancelled.__cause__ = error
             error = cancelled
         self._registry.note_deaths(self._item)
+        self._registry.note_other_loop(error, self._runner)
         reraise(error, self._item.config)
 
     def _check_home(self, home: LoopHome) -> None:

@@ -17,12 +17,14 @@ from aldente._loops.contexts import IsolatedContext
 from aldente._loops.generator_host import GeneratorHost
 from aldente._loops.recycling import LoopPool
 from aldente._loops.runner import LoopRunner
+from aldente._own_errors import contained
 from aldente._plugin import items, loop_factories, policy_fixture, pytest_compat, time_checks
 from aldente._plugin.findings.allowing import timeout_of
 from aldente._plugin.loop_factory_fixture import FACTORY_FIXTURE
 from aldente._plugin.loop_homes import LoopHome, home_of_test, home_without_fixtures
 from aldente._plugin.options import settings_of
 from aldente._plugin.running import policies
+from aldente._plugin.running.other_loops import LoopOwners, note_other_loop
 from aldente._plugin.running.watching import watch_of
 from aldente._records import LoopScope
 from aldente.errors import BlockedEnd, StuckShutdown, StuckTasks
@@ -49,6 +51,7 @@ class LoopRegistry:
         self._config = config
         self._interrupted = False
         self._pool = LoopPool()
+        self.owners = LoopOwners()
         self.watch = watch_of(config)
         self._timeout = settings_of(config).timeout
         self.minds_time = time_checks.is_registered(config)
@@ -198,6 +201,14 @@ class LoopRegistry:
                     "using it, so the test was cancelled."
                 )
 
+    def note_other_loop(self, error: BaseException, runner: LoopRunner) -> None:
+        """Add to errors about a different loop, or a closed one, what belongs to which loop."""
+        for (node, _, _), other in self._runners.items():
+            if other is not runner:
+                self.owners.note(other.loop, _owner(node))
+        with contained("looking whose loop something belongs to"):
+            note_other_loop(error, runner.loop, self.owners)
+
     def _close(self, key: _Key) -> None:
         runner = self._runners.pop(key, None)
         if runner is None:
@@ -210,6 +221,7 @@ class LoopRegistry:
         if runner.loop.is_closed():
             self.watch.report_closed_loop()
             _warn_of_failed_ending("Event loop is closed")
+        self.owners.note(runner.loop, _owner(key[0]))
         if isinstance(key[0], pytest.Item):
             # What is freed later belongs to this test.
             self.watch.makers.note(runner.loop, key[0].nodeid)
@@ -223,6 +235,15 @@ class LoopRegistry:
         else:
             # No frame of the user's is on the stack, so there is no traceback worth showing.
             pytest.fail(stuck, pytrace=False)
+
+
+def _owner(node: pytest.Item | pytest.Collector) -> str:
+    """Whose loop it is, in words."""
+    if isinstance(node, pytest.Item):
+        return node.nodeid
+    if isinstance(node, pytest.Session):
+        return "the session"
+    return f"{type(node).__name__.lower()} {node.nodeid}"
 
 
 def _close_runner(runner: LoopRunner, *, in_hurry: bool) -> str | None:

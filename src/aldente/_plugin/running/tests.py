@@ -67,6 +67,7 @@ def _synchronous(item: pytest.Function, function: Callable[..., Any]) -> Callabl
             )
         except BaseException as error:
             registry.note_deaths(item)
+            registry.note_other_loop(error, runner)
             reraise(error, item.config)
         finally:
             if before is not None and not runner.interrupted:
