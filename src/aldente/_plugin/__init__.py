@@ -21,6 +21,8 @@
     Has the rules look at the loops of sync tests, from the first one on.
 ``findings``
     What the rules have found: collected while tests run, charged to them, and shown.
+``shared_fixtures``
+    Async fixtures that tests of aldente and of another framework request.
 ``fixture_places``
     Where a fixture or test is defined, and warnings with that place.
 ``outcomes``, ``tracebacks``, ``refusals``, ``strict_mode``
@@ -55,6 +57,7 @@ from aldente._plugin import (  # noqa: E402
     policy_fixture,
     pytest_compat,
     rule_options,
+    shared_fixtures,
 )
 from aldente._plugin.findings import hooks  # noqa: E402
 from aldente._plugin.items import (  # noqa: E402
@@ -155,6 +158,8 @@ def _prepare_set_up(
     __tracebackhide__ = True
     if fixturedef.argname == policy_fixture.NAME and policy_fixture.is_override(fixturedef):
         policy_fixture.warn_of_override(fixturedef)
+    if fixturedef.scope != "function":
+        shared_fixtures.note(fixturedef, request)
     item = item_involving_loops(request)
     if item is None and not is_own_async_fixture(fixturedef, request):
         return None

@@ -1,4 +1,4 @@
-"""The hook that runs async tests; a plugin of its own, registered when a suite has any.
+"""The hooks that run async tests; a plugin of its own, registered when a suite has any.
 
 As a hook around every call it would cost sync suites something for nothing.
 """
@@ -9,6 +9,7 @@ from collections.abc import Generator
 
 import pytest
 
+from aldente._plugin import shared_fixtures
 from aldente._plugin.exploring.explored import explored_test
 from aldente._plugin.items import is_own_async_test
 from aldente._plugin.running import tests
@@ -32,3 +33,10 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
         return (yield)
     finally:
         restore()
+
+
+# When all fixtures of the test are set up.
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    __tracebackhide__ = True
+    shared_fixtures.check(item)
