@@ -18,6 +18,9 @@ from aldente._plugin.options import settings_of
 # The marks with which other frameworks claim a test.
 FOREIGN_MARKS = frozenset({"anyio", "trio", "curio", "twisted", "asyncio_cooperative"})
 
+# What claims the tests of aiohttp's own plugin (not pytest-aiohttp): its fixture.
+AIOHTTP = "the fixture 'loop' of aiohttp"
+
 # The mark that async tests are given in auto mode; it names no loop.
 PLAIN_MARK = pytest.mark.asyncio.mark
 
@@ -110,7 +113,10 @@ def find_claims(item: pytest.Item) -> tuple[str | None, pytest.Mark | None]:
 
     They are looked up on the test and the nodes around it.
     """
-    framework = "anyio_backend" if "anyio_backend" in getattr(item, "fixturenames", ()) else None
+    names = getattr(item, "fixturenames", ())
+    framework = "anyio_backend" if "anyio_backend" in names else None
+    if framework is None and "loop" in names and _is_loop_of_aiohttp(item):
+        framework = AIOHTTP
     closest = None
     node: pytest.Item | pytest.Collector | None = item
     # As iter_markers does it, in a tenth of the time.
@@ -124,6 +130,15 @@ def find_claims(item: pytest.Item) -> tuple[str | None, pytest.Mark | None]:
                     framework = framework or mark.name
         node = node.parent
     return framework, closest
+
+
+def _is_loop_of_aiohttp(item: pytest.Item) -> bool:
+    """Whether the fixture ``loop`` of a test is that of aiohttp's own plugin, which runs the test.
+
+    That of pytest-aiohttp only gives the loop of the test.
+    """
+    definitions = pytest_compat.definitions_for(item, "loop")
+    return bool(definitions) and definitions[-1].func.__module__ == "aiohttp.pytest_plugin"
 
 
 def has_asyncio_mark(node: pytest.Item | pytest.Collector | None) -> bool:

@@ -15,6 +15,7 @@ from aldente._plugin.fixture_places import place_of_function
 
 # What runs the tests that a mark or fixture claims.
 _PLUGINS = {
+    items.AIOHTTP: "aiohttp.pytest_plugin",
     "anyio": "anyio",
     "anyio_backend": "anyio",
     "trio": "pytest-trio",

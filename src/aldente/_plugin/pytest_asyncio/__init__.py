@@ -1,6 +1,9 @@
 """The names of pytest-asyncio that test suites import.
 
 ``import pytest_asyncio`` gives this package while aldente is loaded.
+
+A suite that names it in ``pytest_plugins`` would have pytest warn that it is imported already; this
+word tells pytest that there are no assertions in it to rewrite: PYTEST_DONT_REWRITE
 """
 
 from __future__ import annotations
