@@ -8,6 +8,7 @@ otherwise without a known reason, or when a suite could not be run.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,10 +24,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Compare the suites asked for, print the table, and say whether all is well."""
     options = _parser().parse_args(arguments)
     chosen = [suite for suite in SUITES if not options.only or suite.name in options.only]
+    if options.warnings_are_errors:
+        chosen = [
+            dataclasses.replace(suite, arguments=("-W", "error", *suite.arguments))
+            for suite in chosen
+        ]
     if options.list:
         print("\n".join(f"{suite.pinned}: {suite.about}" for suite in chosen))
         return 0
-    comparisons, failures = compare_all(chosen, options.python, keep=options.keep)
+    comparisons, failures = compare_all(
+        chosen, options.python, keep=options.keep, subject_first=options.aldente_first
+    )
     print(reporting.summary(comparisons))
     for comparison in comparisons:
         print("".join(f"\n{paragraph}\n" for paragraph in reporting.details(comparison)), end="")
@@ -41,12 +49,18 @@ def _parser() -> argparse.ArgumentParser:
     names = [suite.name for suite in SUITES]
     parser.add_argument("--only", nargs="+", choices=names, metavar="NAME", help="these suites")
     parser.add_argument("--keep", action="store_true", help="keep environments for the next time")
+    parser.add_argument(
+        "--warnings-are-errors", action="store_true", help="run both sides with -W error"
+    )
+    parser.add_argument(
+        "--aldente-first", action="store_true", help="install aldente before all else, not after"
+    )
     parser.add_argument("--list", action="store_true", help="list the suites, and do nothing else")
     return parser
 
 
 def compare_all(
-    suites: Sequence[Suite], python: str, *, keep: bool
+    suites: Sequence[Suite], python: str, *, keep: bool, subject_first: bool = False
 ) -> tuple[list[comparing.Comparison], dict[str, str]]:
     """Compare suites one after the other.
 
@@ -60,7 +74,7 @@ def compare_all(
         print(f"{suite.name} ...", file=sys.stderr, flush=True)
         try:
             archive = environments.download(suite, python)
-            pair = environments.make_pair(suite, python, wheel)
+            pair = environments.make_pair(suite, python, wheel, subject_first=subject_first)
             comparisons.append(comparing.compare(suite, pair, archive))
         except (environments.CommandFailed, environments.NoArchive, running.RunFailed) as problem:
             failures[suite.name] = str(problem)

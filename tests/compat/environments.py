@@ -166,17 +166,30 @@ def _is_configuration(file: Path, text: str) -> bool:
     return file.is_file() and text in file.read_text(encoding="utf-8")
 
 
-def make_pair(suite: Suite, python: str, wheel: Path) -> Pair:
-    """The environments of a suite; an existing pair is used again if it was made for the same."""
+def make_pair(suite: Suite, python: str, wheel: Path, *, subject_first: bool = False) -> Pair:
+    """The environments of a suite; an existing pair is used again if it was made for the same.
+
+    Args:
+        suite: the suite.
+        python: what they are made with.
+        wheel: aldente's.
+        subject_first: whether aldente is installed before the other packages, and not after. That
+            may decide which plugin pytest loads first.
+    """
     folder = _pair_folder(suite, python)
     pair = Pair(folder / PEER, folder / SUBJECT)
     wanted = "\n".join([*_requirements(suite), f"beside the peer: {suite.beside_peer}"])
+    wanted += "\naldente first" if subject_first else ""
     made_for = folder / "requirements.txt"
-    if not made_for.is_file() or made_for.read_text(encoding="utf-8") != wanted:
+    # What is installed once more is not the first any longer.
+    is_there = made_for.is_file() and made_for.read_text(encoding="utf-8") == wanted
+    if subject_first or not is_there:
         shutil.rmtree(folder, ignore_errors=True)
         _make_peer(pair.peer, suite, python)
-        _make_copy(pair, suite, python)
+        _make_copy(pair, suite, python, [str(wheel)] if subject_first else [])
         made_for.write_text(wanted, encoding="utf-8")
+        if subject_first:
+            return pair
     install(pair.subject, python, ["--no-deps", "--force-reinstall", str(wheel)])
     return pair
 
@@ -200,8 +213,15 @@ def _make_peer(folder: Path, suite: Suite, python: str) -> None:
     install(folder, python, _requirements(suite))
 
 
-def _make_copy(pair: Pair, suite: Suite, python: str) -> None:
-    """Make the other environment: the packages that pip chose for the peer's, but for the peer."""
+def _make_copy(pair: Pair, suite: Suite, python: str, before: Sequence[str]) -> None:
+    """Make the other environment: the packages that pip chose for the peer's, but for the peer.
+
+    Args:
+        pair: where.
+        suite: the suite.
+        python: what it is made with.
+        before: what is installed before these packages.
+    """
     frozen = output_of([*pip(python), "--python", str(pair.peer), "freeze", "--all"])
     others = [
         line
@@ -209,6 +229,8 @@ def _make_copy(pair: Pair, suite: Suite, python: str) -> None:
         if suite.beside_peer or not line.startswith(f"{PEER}==")
     ]
     make_empty(pair.subject, python)
+    if before:
+        install(pair.subject, python, ["--no-deps", *before])
     install(pair.subject, python, ["--no-deps", *others])
 
 
