@@ -107,6 +107,24 @@ def containing(
     return decorate
 
 
+def _formatted(error: Exception) -> str:
+    """The traceback of an error as text, without marks below the lines.
+
+    For those marks Python parses the lines. An error may come out of a garbage collection while
+    Python is parsing something already, which CPython 3.11 fails for, with a SystemError: "AST
+    constructor recursion depth mismatch".
+    """
+    whole = traceback.TracebackException.from_exception(error, compact=True)
+    pending: list[traceback.TracebackException | None] = [whole]
+    while pending:
+        current = pending.pop()
+        if current is not None:
+            for frame in current.stack:
+                frame.colno = frame.end_colno = None
+            pending += [current.__cause__, current.__context__]
+    return "".join(whole.format())
+
+
 def tell(doing: str, error: Exception) -> None:
     """Tell the listener of an error; without any, print it.
 
@@ -114,7 +132,7 @@ def tell(doing: str, error: Exception) -> None:
         doing: what was done.
         error: what it raised.
     """
-    text = "".join(traceback.format_exception(error))
+    text = _formatted(error)
     if listeners:
         summary = traceback.format_exception_only(error)[-1].strip()
         last = traceback.extract_tb(error.__traceback__)[-1]

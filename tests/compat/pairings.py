@@ -72,7 +72,7 @@ PAIRED = (
             f"{COEXISTENCE}/test_hypothesis.py",
             "tests/plugin/test_exploring_examples.py",
             "tests/plugin/test_exploring_hostile.py",
-            "tests/unit/test_exploring_examples.py",
+            "tests/unit/test_hypothesis_notes.py",
             "tests/unit/test_virtual_time_model.py",
         ),
     ),

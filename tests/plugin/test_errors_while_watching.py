@@ -87,7 +87,7 @@ PROJECT = """
         asyncio.run(asyncio.sleep(0))
         # Python would warn of it in some later run.
         for each in kept:
-            if isinstance(each, asyncio.DatagramTransport):
+            if isinstance(each, asyncio.BaseTransport):
                 each._sock.close()
                 each._sock = None
 """
@@ -187,6 +187,7 @@ def test_error_while_watching_is_a_warning_for_every_runner(
         "looking for open connections",
         "looking for tasks that are left pending",
         "looking for coroutines at a garbage collection",
+        "looking for coroutines that have not started",
     }
 
 

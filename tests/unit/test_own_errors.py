@@ -80,6 +80,22 @@ def test_nothing_of_the_users_is_kept_alive(told: list[OwnError]) -> None:
     assert reference() is None
 
 
+def test_nothing_is_parsed_for_the_traceback(
+    told: list[OwnError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CPython 3.11 fails where that happens in a garbage collection while it is parsing."""
+
+    def fail(*args: object, **kwargs: object) -> object:
+        raise AssertionError("parsed")
+
+    monkeypatch.setattr("ast.parse", fail)
+    with contained("looking"):
+        assert len([1, 2]) + [][0] == 3
+    (error,) = told
+    assert error.summary == "IndexError: list index out of range"
+    assert "assert len([1, 2]) + [][0] == 3" in error.traceback
+
+
 def test_without_a_listener(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
