@@ -7,6 +7,8 @@ A map of the code, from the bottom up; imports go downward only:
 ``_records``, ``_schedules``, ``_settings``
     Plain values: the scope of an event loop, rules and findings; what determines the run of a
     simulated loop, and what happened in it; all settings, their defaults and their validation.
+``_clocks``
+    The clocks of the system, taken before anybody can replace them.
 ``_checked_pythons``
     What is relied on that no Python promises, and on which Pythons it was checked.
 ``_lazy_imports``
@@ -43,6 +45,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from aldente import _clocks as _clocks
 from aldente._version import __version__
 from aldente.errors import (
     AldenteError,

@@ -12,11 +12,11 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Sequence
-from time import monotonic
 from types import CoroutineType, FrameType
 from typing import TYPE_CHECKING, Any
 
 from aldente._checked_pythons import private
+from aldente._clocks import monotonic
 
 if TYPE_CHECKING:
     OnUnawaited = Callable[[CoroutineType[Any, Any, Any]], None]

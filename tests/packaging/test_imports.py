@@ -46,6 +46,7 @@ MODULES_OF_EVERY_START = {
     "aldente._loops",
     "aldente._loops.other_threads",
     "aldente._checked_pythons",
+    "aldente._clocks",
     "aldente._places",
     "aldente._python_compat",
     "aldente._records",

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-import time
 import weakref
 from collections.abc import Iterable, Iterator
 from types import FrameType
 from typing import Any, Literal
 from unittest import mock
 
+from aldente._clocks import monotonic
 from aldente._doubles import mock_compat
 from aldente._doubles.tables import Row, table
 from aldente._records import SourcePlace
@@ -181,7 +181,7 @@ def _now() -> float:
     try:
         return asyncio.get_running_loop().time()
     except RuntimeError:
-        return time.monotonic()
+        return monotonic()
 
 
 def rows_of(calls: Iterable[Call]) -> Iterator[Row]:

@@ -10,11 +10,11 @@ from __future__ import annotations
 import os
 import random
 import sys
-import time
 from collections.abc import Sequence
 from types import FrameType
 from typing import Any
 
+from aldente import _clocks
 from aldente._explore.programs import Program
 from aldente._explore.sameness import name_of_type
 from aldente._explore.simulating import Run
@@ -34,11 +34,7 @@ _LEFT_BEHIND = (
 
 # Functions of the world outside, by what is called.
 _SOURCES: dict[Any, str] = {
-    getattr(time, name): f"time.{name}()"
-    for name in (
-        *("time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns"),
-        *("process_time", "thread_time", "localtime", "gmtime"),
-    )
+    function: f"time.{name}()" for name, function in _clocks.ORIGINALS.items()
 } | {os.urandom: "os.urandom()", os.getpid: "os.getpid()", id: "id()"}
 _NAMES = {
     "now": "datetime.now()",

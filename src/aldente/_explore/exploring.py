@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from time import monotonic
 from typing import NamedTuple
 
 from aldente._checked_pythons import is_checked, unproved
+from aldente._clocks import monotonic
 from aldente._explore import tokens
 from aldente._explore.entropy import likely_cause
 from aldente._explore.failures import Exploration, Failure, Known

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
-from time import monotonic
+from datetime import datetime
 from typing import Any, TypeVar
 
+from aldente._clocks import monotonic
 from aldente._explore import tokens
 from aldente._explore.arguments import (
     check_program,
@@ -43,7 +44,7 @@ def search(
     seed: int | None = None,
     max_steps: int = 100_000,
     max_seconds: float | None = None,
-    wall: bool = False,
+    wall: bool | str | datetime = False,
     shrink: bool = True,
     rules: Mapping[str, Level] | None = None,
 ) -> Exploration:
@@ -66,7 +67,8 @@ def search(
         max_steps: how many steps a run may take.
         max_seconds: how long the search may take, in real seconds, shrinking included; None for no
             limit.
-        wall: whether ``time.time()`` and its like follow virtual time, from 1 January 2030.
+        wall: whether ``time.time()`` and its like follow virtual time, from 1 January 2030 on; or
+            the moment from which on they do, as a `datetime` or its text.
         shrink: whether a failure is made smaller: to fewer context switches away from stock order.
         rules: other levels for rules: ``"error"`` to have what one finds fail the run, ``"warn"``
             to have it told in `Exploration.findings`, or ``"off"``; for ``"never-awaited"`` and

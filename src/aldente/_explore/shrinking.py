@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from time import monotonic
 
 from aldente._checked_pythons import is_checked
+from aldente._clocks import monotonic
 from aldente._explore.leading import Leading
 from aldente._explore.programs import Program
 from aldente._explore.sameness import kind_of

@@ -16,6 +16,8 @@ import sys
 import time
 from typing import Protocol
 
+from aldente import _clocks
+
 # How long after a look, or after the beginning of a run, it rings, in seconds.
 INTERVAL = 0.02
 
@@ -104,7 +106,7 @@ if sys.platform == "linux" and sys.version_info >= (3, 13) and hasattr(os, "time
         _status = staticmethod(os.fstat)
         _set_timer = staticmethod(os.timerfd_settime)
         _time_left = staticmethod(os.timerfd_gettime)
-        _sleep = staticmethod(time.sleep)
+        _sleep = staticmethod(_clocks.sleep)
 
         def __init__(self) -> None:
             # None once somebody has closed it: the next file that is opened gets the number.

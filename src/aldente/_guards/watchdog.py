@@ -14,11 +14,11 @@ import functools
 import os
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from time import monotonic
 from types import FrameType
 from typing import NamedTuple, Protocol
 
 from aldente import _python_compat
+from aldente._clocks import monotonic
 from aldente._guards.alarms import Alarm, make_alarm
 from aldente._loops import running
 from aldente._loops.runner import LoopRunner

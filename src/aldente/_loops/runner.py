@@ -8,10 +8,10 @@ import functools
 import threading
 from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Iterator, Sequence
 from contextvars import Context
-from time import monotonic
 from typing import Any, TypeVar
 
 from aldente import _asyncio_compat
+from aldente._clocks import monotonic
 from aldente._loops import running
 from aldente._loops.draining import AnyTask, describe_task, drain_tasks, give_up, try_cancel
 from aldente._loops.driving import run_task

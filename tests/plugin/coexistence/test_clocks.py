@@ -104,6 +104,111 @@ def test_a_frozen_loop_is_closed_all_the_same(run_project: RunProject) -> None:
     result.assert_outcomes(passed=2)
 
 
+_FROZEN_TESTS = """
+    import asyncio
+    import sys
+    import threading
+    import aldente
+    import pytest
+    from freezegun import freeze_time
+
+    @aldente.virtual_time
+    class TestVirtual:
+        async def test_sleep(self, clock):
+            with freeze_time("2012-01-14"):
+                await asyncio.sleep(3600)
+            assert clock.elapsed == 3600
+
+        async def test_connection(self, clock):
+            async def answer(reader, writer):
+                await reader.readline()
+                await asyncio.sleep(30)
+                writer.write(b"soup")
+                await writer.drain()
+                writer.close()
+
+            with freeze_time("2012-01-14"):
+                async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+                    address = server.sockets[0].getsockname()
+                    reader, writer = await asyncio.open_connection(*address)
+                    writer.write(b"please\\n")
+                    assert await reader.read() == b"soup"
+                    writer.close()
+            assert clock.elapsed == 30
+
+        async def test_job(self):
+            with freeze_time("2012-01-14"), pytest.raises(TimeoutError):
+                over = threading.Event()
+                try:
+                    async with asyncio.timeout(0.1):
+                        await asyncio.to_thread(over.wait, 300)
+                finally:
+                    over.set()
+
+        async def test_process(self, clock):
+            with freeze_time("2012-01-14"):
+                process = await asyncio.create_subprocess_exec(sys.executable, "-c", "input()", stdin=-1)
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(0.1):
+                        await process.wait()
+                process.kill()
+                await process.wait()
+
+        async def test_deadlock(self):
+            with freeze_time("2012-01-14"):
+                await asyncio.Event().wait()
+
+        @aldente.timeout(0.3)
+        async def test_endless(self):
+            with freeze_time("2012-01-14"):
+                while True:
+                    await asyncio.sleep(0)
+
+    @aldente.explore(runs=5)
+    async def test_explored():
+        with freeze_time("2012-01-14"):
+            await asyncio.gather(*map(asyncio.sleep, [1, 2, 3]))
+
+    @aldente.timeout(0.3)
+    async def test_frozen_loop():
+        with freeze_time("2012-01-14"):
+            await asyncio.sleep(0.01)
+
+    @aldente.timeout(0.3)
+    async def test_endless_step():
+        with freeze_time("2012-01-14"):
+            while True:
+                pass
+
+    async def test_deadlock():
+        with freeze_time("2012-01-14"):
+            await asyncio.Event().wait()
+    """
+
+
+@pytest.mark.parametrize("before", ["", "freeze_time('2013-01-01').start()"])
+def test_freezegun_stops_no_clock_of_ours(run_project: RunProject, before: str) -> None:
+    """Under freezegun virtual time goes on, and time-outs and deadlocks end a test on either time."""
+    pytest.importorskip("freezegun")
+    result = run_project(
+        "-rA",
+        "--tb=no",
+        subprocess=True,
+        conftest=f"from freezegun import freeze_time\n{before}",
+        test_it=_FROZEN_TESTS,
+    )
+    result.assert_outcomes(passed=5, failed=5)
+    result.stdout.fnmatch_lines_random(
+        [
+            "FAILED test_it.py::TestVirtual::test_deadlock - aldente.errors.Deadlock*",
+            "FAILED test_it.py::TestVirtual::test_endless - aldente.errors.PhaseTimeout*",
+            "FAILED test_it.py::test_frozen_loop - aldente.errors.PhaseTimeout*",
+            "FAILED test_it.py::test_endless_step - aldente.errors.PhaseTimeout*",
+            "FAILED test_it.py::test_deadlock - aldente.errors.Deadlock*",
+        ]
+    )
+
+
 @pytest.mark.parametrize("tick", [False, True])
 def test_time_machine_moves_the_code_and_not_the_loop(run_project: RunProject, tick: bool) -> None:
     """Under time-machine async code sees the time travelled to, ticking or not; sleeps still end."""

@@ -11,9 +11,9 @@ import asyncio
 import collections
 import threading
 from collections.abc import Callable
-from time import monotonic
 
 from aldente import _python_compat
+from aldente._clocks import monotonic
 from aldente._loops.other_threads import Bystanders
 from aldente._loops.virtual.threads import Threads
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from time import monotonic
+from aldente._clocks import monotonic
 
 # After how many steps at most it is looked again whether real time is over, and who has called in;
 # and how long that should take at most, in seconds, as some steps take long.

@@ -8,10 +8,10 @@ import sys
 import threading
 from collections.abc import Callable
 from contextvars import copy_context
-from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from aldente import _asyncio_compat, _python_compat
+from aldente._clocks import monotonic
 from aldente._loops.simulated.choosing import Picks
 from aldente._loops.simulated.jobs import AnyJob, Job, RemoteJob
 

@@ -10,10 +10,10 @@ import math
 import selectors
 import signal
 from collections.abc import Collection, Mapping
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from aldente import _asyncio_compat
+from aldente._clocks import monotonic
 from aldente._loops.virtual.peers import Peers
 from aldente._loops.virtual.threads import Threads
 from aldente._loops.virtual.timers import pending_timers

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from time import monotonic
-
 import pytest
 
+from aldente._clocks import monotonic
 from aldente._plugin import pytest_compat
 
 # When it is told first, and how often then, in seconds.
