@@ -107,13 +107,14 @@ class TestTime(NamedTuple):
 
     Attributes:
         is_virtual: whether its loop's time is virtual.
-        wall: whether the clocks of the process follow loop time.
+        wall: what the clocks of the process show at first where they follow loop time, in
+            nanoseconds since 1970; None where they don't follow it.
         patience: how long other processes and threads are listened to before time jumps, in real
             seconds.
         max_seconds: how far virtual time may run, in seconds of loop time.
     """
 
     is_virtual: bool
-    wall: bool
+    wall: int | None
     patience: float
     max_seconds: float

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
@@ -43,6 +44,16 @@ DEFAULT_LEVELS: Mapping[str, Level] = MappingProxyType(
 # What the rule blocking-call looks at only when it is asked to.
 BLOCKING_GROUPS = ("files",)
 
+# What clocks show at first that follow virtual time: 1 January 2030, 00:00 UTC, in nanoseconds. The
+# same in every run, and whole seconds, so that what a test computes from it comes out the same.
+WALL_START = 1_893_456_000 * 1_000_000_000
+
+# What pytest takes for yes and no in its configuration.
+_WORDS = {
+    **dict.fromkeys(("y", "yes", "t", "true", "on", "1"), True),
+    **dict.fromkeys(("n", "no", "f", "false", "off", "0", ""), False),
+}
+
 # The value of asyncio_default_fixture_loop_scope that asks for the default behaviour by name.
 FIXTURE_SCOPE = "fixture-scope"
 
@@ -66,7 +77,8 @@ class Settings(NamedTuple):
         blocking_groups: what the rule blocking-call looks at in addition.
         known_tasks: patterns of names of coroutines that libraries leave running.
         clock: ``"virtual"`` when loop time is virtual in tests that have no mark, else ``"real"``.
-        wall: whether the clocks of the process follow virtual time.
+        wall: what the clocks of the process show at first where they follow virtual time, in
+            nanoseconds since 1970; None where they don't follow it.
         patience: how long other processes and threads are listened to before virtual time jumps,
             in real seconds.
         max_virtual_time: how far virtual time may run in a test, in seconds of loop time.
@@ -91,7 +103,7 @@ class Settings(NamedTuple):
     blocking_groups: tuple[str, ...] = ()
     known_tasks: tuple[str, ...] = ()
     clock: ClockKind = "real"
-    wall: bool = False
+    wall: int | None = None
     patience: float = 0.05
     max_virtual_time: float = 10 * 365.25 * 86_400
     runs: int = 200
@@ -116,8 +128,8 @@ class Settings(NamedTuple):
             )
         if self.clock != "real":
             differing.append(f"clock={self.clock}")
-        if self.wall:
-            differing.append("wall=True")
+        if self.wall is not None:
+            differing.append(f"wall={_wall_in_words(self.wall)}")
         if self.forced_runs or self.runs != Settings().runs:
             differing.append(f"runs={self.forced_runs or self.runs:,}")
         if self.forced_seed is not None:
@@ -170,6 +182,65 @@ def parse_flag(name: str, value: object) -> bool:
     if isinstance(value, bool):
         return value
     raise InvalidSetting(name, value, "It must be True or False.")
+
+
+def parse_wall(name: str, value: object) -> int | None:
+    """What clocks show at first that follow virtual time, in nanoseconds since 1970.
+
+    Args:
+        name: the name of the setting or argument, for the message.
+        value: what the user has written: a moment, True for the usual one, or False.
+
+    Returns:
+        The moment; None if the clocks are left alone.
+
+    Raises:
+        InvalidSetting: it is none of these.
+
+    >>> parse_wall("wall", "2030-01-01T00:00Z") == WALL_START
+    True
+    """
+    if isinstance(value, bool):
+        return WALL_START if value else None
+    # Not at the top, as every start of pytest imports this module.
+    import datetime
+
+    moment = value
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            moment = datetime.datetime.fromisoformat(value)
+    if not isinstance(moment, datetime.datetime):
+        raise InvalidSetting(name, value, _WALLS)
+    # What has no time zone is local time, as everywhere in Python.
+    passed = moment.astimezone(datetime.UTC) - datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+    if passed < datetime.timedelta():
+        raise InvalidSetting(name, value, _WALLS)
+    return passed // datetime.timedelta(microseconds=1) * 1_000
+
+
+_WALLS = (
+    "It must be True, False, a datetime or the text of one, as '2030-01-01T00:00Z', from 1970 on."
+)
+
+
+def parse_configured_wall(name: str, value: object) -> int | None:
+    """As `parse_wall`, for a configuration file, where yes and no are words.
+
+    Raises:
+        InvalidSetting: it is no moment, and neither yes nor no.
+
+    >>> parse_configured_wall("aldente_wall", "no")
+    """
+    return parse_wall(name, _WORDS.get(value.lower(), value) if isinstance(value, str) else value)
+
+
+def _wall_in_words(start: int) -> str:
+    if start == WALL_START:
+        return "True"
+    import datetime
+
+    moment = datetime.datetime.fromtimestamp(start // 10**9, datetime.UTC)
+    return moment.isoformat().replace("+00:00", "Z")
 
 
 def parse_loop_scope(name: str, value: object, *, also: str | None = None) -> LoopScope:

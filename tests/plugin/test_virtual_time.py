@@ -137,6 +137,11 @@ def test_the_configuration(
             [],
             "'never' is not a valid aldente_max_virtual_time. It must be a number of seconds *",
         ),
+        (
+            "aldente_wall = tomorrow",
+            [],
+            "'tomorrow' is not a valid aldente_wall. It must be True, False, a datetime *",
+        ),
     ],
 )
 def test_wrong_configuration(
@@ -165,7 +170,7 @@ def test_wrong_configuration(
         ),
         (
             "aldente.virtual_time(wall='yes')",
-            "aldente.errors.InvalidSetting: 'yes' is not a valid wall. It must be True or False.",
+            "aldente.errors.InvalidSetting: 'yes' is not a valid wall. It must be True, False, a datetime *",
         ),
     ],
 )
@@ -392,6 +397,94 @@ def test_wall(run_project: RunProject) -> None:
             assert abs(time.time() - began - 86_400) < 0.001
         """,
     ).assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize(
+    ("wall", "year"),
+    [
+        ("True", 2030),
+        ("'2031-02-03T04:05Z'", 2031),
+        ("datetime.datetime(2032, 2, 3, tzinfo=datetime.UTC)", 2032),
+    ],
+)
+@pytest.mark.parametrize("mark", ["", "@aldente.explore(runs=3)"])
+def test_wall_begins_at_a_given_moment(
+    run_project: RunProject, mark: str, wall: str, year: int
+) -> None:
+    """A mark says which date it is at first, the same in every test, fixtures and runs included."""
+    run_project(
+        test_it=f"""
+        import asyncio
+        import datetime
+        import time
+        import aldente
+        import pytest
+
+        @pytest.fixture
+        async def began():
+            began = datetime.datetime.now(datetime.UTC), time.monotonic()
+            await asyncio.sleep(0.1)
+            return began
+
+        {mark}
+        @aldente.virtual_time(wall={wall})
+        @pytest.mark.parametrize("again", [1, 2])
+        async def test_it(began, again):
+            assert (began[0].year, began[0].second, began[0].microsecond) == ({year}, 0, 0)
+            assert began[1] == 100_000
+            assert time.monotonic() - began[1] >= 0.1
+            assert time.time() - began[0].timestamp() >= 0.1
+        """
+    ).assert_outcomes(passed=2)
+
+
+@pytest.mark.parametrize(
+    ("written", "year", "header"),
+    [
+        ("true", 2030, "aldente: clock=virtual, wall=True"),
+        ("On", 2030, "aldente: clock=virtual, wall=True"),
+        ("2031-02-03T04:05Z", 2031, "aldente: clock=virtual, wall=2031-02-03T04:05:00Z"),
+        ("off", 0, "aldente: clock=virtual"),
+    ],
+)
+def test_configured_wall(run_project: RunProject, written: str, year: int, header: str) -> None:
+    """The configuration says yes, no, or which date it is at first; the header names it."""
+    result = run_project(
+        ini=f"aldente_clock = virtual\naldente_wall = {written}",
+        test_it=f"""
+        import datetime
+        import time
+
+        async def test_it():
+            if {year}:
+                assert datetime.datetime.now(datetime.UTC).year == {year}
+            else:
+                assert abs(time.time() - time.clock_gettime(time.CLOCK_REALTIME)) < 3600
+        """,
+    )
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines([header])
+
+
+@pytest.mark.parametrize(
+    ("written", "year"), [("true", 2030), ('"2031-02-03T04:05Z"', 2031), ('"yes"', 2030)]
+)
+def test_wall_in_a_native_toml_table(pytester: pytest.Pytester, written: str, year: int) -> None:
+    """In a TOML table of pytest 9 it is a boolean or a text."""
+    if pytest.version_tuple < (9, 0):
+        pytest.skip("pytest has no such table")
+    pytester.makefile(
+        ".toml", pytest=f"[pytest]\naldente_wall = {written}\naldente_clock = 'virtual'"
+    )
+    pytester.makepyfile(
+        f"""
+        import datetime
+
+        async def test_it():
+            assert datetime.datetime.now(datetime.UTC).year == {year}
+        """
+    )
+    pytester.runpytest_inprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)
 
 
 def test_deadlock_at_once(run_project: RunProject) -> None:

@@ -14,8 +14,8 @@ from aldente._loops.simulated.choosing import Chooser, Option
 from aldente._schedules import ORDERS, Order
 from aldente._settings import (
     Settings,
-    parse_flag,
     parse_seconds,
+    parse_wall,
 )
 from aldente._strategies.naming import GROUP, STRATEGIES, is_strategy, make_strategy
 from aldente.errors import InvalidSetting
@@ -70,7 +70,7 @@ def parse_rules(
         slack=_parse_slack(slack),
         seed=0 if seed is None else parse_seed("seed", seed),
         max_steps=parse_whole("max_steps", max_steps, 1, 10**9),
-        wall=parse_flag("wall", wall),
+        wall=parse_wall("wall", wall),
         max_virtual_time=max_virtual_time,
         debug=debug,
     )

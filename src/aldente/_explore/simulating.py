@@ -25,7 +25,7 @@ from aldente._loops.simulated.loop import SimulatedLoop
 from aldente._loops.simulated.randomness import seeded_randomness
 from aldente._loops.simulated.timers import START
 from aldente._loops.simulated.tracing import Tracer, Watch
-from aldente._loops.virtual.wall import NO_WALL, FollowingWall
+from aldente._loops.virtual.wall import follow_wall
 from aldente._records import Finding
 from aldente._schedules import Order, Schedule, Step
 from aldente._strategies.fifo import Fifo
@@ -33,8 +33,6 @@ from aldente.errors import AldenteError, DeadlockError, InvalidSetting, PhaseTim
 
 Main = Callable[[], Coroutine[Any, Any, Any]]
 
-# What the clocks of the process show when a run begins that they follow: 1 January 2030, 00:00 UTC.
-_DATE = 1_893_456_000 * 1_000_000_000
 
 # What is left when the main task has ended: how many steps it may take, and how much loop time.
 _STEPS_OF_END = 20_000
@@ -51,7 +49,8 @@ class Rules(NamedTuple):
         seed: what the randomness of the program begins with.
         max_steps: how many steps a run may take.
         max_virtual_time: how far time may run, in seconds of loop time.
-        wall: whether the clocks of the process follow loop time.
+        wall: what the clocks of the process show at first where they follow loop time, in
+            nanoseconds since 1970; None where they don't follow it.
         debug: whether the loop is in asyncio's debug mode; None leaves it to asyncio.
     """
 
@@ -60,7 +59,7 @@ class Rules(NamedTuple):
     seed: int = 0
     max_steps: int = 100_000
     max_virtual_time: float = 10 * 365.25 * 86_400
-    wall: bool = False
+    wall: int | None = None
     debug: bool | None = None
 
 
@@ -212,7 +211,7 @@ def _make_loop(
         max_steps=rules.max_steps,
         max_seconds=rules.max_virtual_time,
         real_seconds=real_seconds,
-        wall=FollowingWall(START, _DATE) if rules.wall else NO_WALL,
+        wall=follow_wall(START, rules.wall),
         on_quiet=on_quiet,
     )
     loop.name = _name_of(main)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Callable, Coroutine
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,8 +19,8 @@ from aldente._explore.self_check import check_python
 from aldente._explore.simulating import Rules, simulate
 from aldente._loops.simulated.randomness import kept_randomness
 from aldente._loops.virtual.loop import START, VirtualTimeLoop
-from aldente._loops.virtual.wall import NO_WALL, FollowingWall
-from aldente._settings import Settings, parse_clock, parse_flag, parse_seconds
+from aldente._loops.virtual.wall import follow_wall
+from aldente._settings import Settings, parse_clock, parse_seconds, parse_wall
 from aldente._strategies.random import Random
 from aldente.errors import AldenteError, DeadlockError, InvalidSetting
 
@@ -30,7 +31,7 @@ def run(
     main: Callable[[], Coroutine[Any, Any, T]],
     *,
     clock: str = "real",
-    wall: bool = False,
+    wall: bool | str | datetime = False,
     patience: float = Settings().patience,
     max_virtual_time: float = Settings().max_virtual_time,
     debug: bool | None = None,
@@ -45,7 +46,8 @@ def run(
         main: a coroutine function without arguments.
         clock: ``"virtual"`` to have loop time jump to the next timer when nothing else can happen;
             ``"real"`` does the same as `asyncio.run`.
-        wall: whether ``time.time()`` and its like follow virtual time.
+        wall: whether ``time.time()`` and its like follow virtual time, from 1 January 2030 on; or
+            the moment from which on they do, as a `datetime` or its text.
         patience: how long other processes and threads are listened to before virtual time jumps,
             in real seconds.
         max_virtual_time: how far virtual time may run, in seconds of loop time.
@@ -78,14 +80,14 @@ def run(
         rules = parse_rules(seed=seed, wall=wall, max_virtual_time=limit, debug=debug)
         return _run_simulated(main, rules)
     is_virtual = parse_clock("clock", clock) == "virtual"
-    follows = parse_flag("wall", wall)
-    if follows and not is_virtual:
+    wall_start = parse_wall("wall", wall)
+    if wall_start is not None and not is_virtual:
         raise InvalidSetting("wall", wall, "It needs clock='virtual' or a seed.")
     make_loop = functools.partial(
         VirtualTimeLoop,
         patience=parse_seconds("patience", patience),
         max_seconds=parse_seconds("max_virtual_time", max_virtual_time),
-        wall=FollowingWall(START) if follows else NO_WALL,
+        wall=follow_wall(START, wall_start),
         on_stuck=functools.partial(_fail, getattr(main, "__qualname__", repr(main))),
     )
     with asyncio.Runner(debug=debug, loop_factory=make_loop if is_virtual else None) as runner:

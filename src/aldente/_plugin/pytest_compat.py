@@ -272,6 +272,19 @@ def configuration_keys(config: pytest.Config) -> list[str]:
     return list(configuration)
 
 
+def flag_or_text(config: pytest.Config, name: str) -> object:
+    """The value of an ini key that is a text, or in a native TOML table true or false as well.
+
+    pytest 9.0 has no type for that, and refuses what is not of the type by one error or another, so
+    what is written there is looked at as it is. Checked on pytest 8.4 and 9.2.
+    """
+    try:
+        return config.getini(name)
+    except (TypeError, pytest.UsageError):
+        given = config._inicfg[name]
+        return getattr(given, "value", given)
+
+
 def known_configuration_keys(config: pytest.Config) -> list[str]:
     """The ini keys that pytest and all plugins have registered. Checked on pytest 8.4 and 9.2."""
     return list(config._parser._inidict)

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from aldente._settings import Settings, parse_clock, parse_seconds
+from aldente._plugin import pytest_compat
+from aldente._settings import Settings, parse_clock, parse_configured_wall, parse_seconds
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -22,9 +23,9 @@ def add_options(parser: pytest.Parser) -> None:
     parser.addini("aldente_clock", "default of --aldente-clock", default=None)
     parser.addini(
         "aldente_wall",
-        "whether time.time() and its like follow virtual time (needs the extra aldente[wall])",
-        "bool",
-        False,
+        "whether time.time() and its like follow virtual time (needs the extra aldente[wall]): "
+        "true, or the moment from which on, as 2030-01-01T00:00Z (default: false)",
+        default=None,
     )
     parser.addini(
         "aldente_max_virtual_time",
@@ -42,10 +43,11 @@ def read(config: pytest.Config) -> dict[str, Any]:
     given = config.getoption("aldente_clock")
     clock = config.getini("aldente_clock") if given is None else given
     name = "aldente_clock" if given is None else "--aldente-clock"
+    wall = pytest_compat.flag_or_text(config, "aldente_wall")
     limit = config.getini("aldente_max_virtual_time")
     return {
         "clock": parse_clock(name, clock) if clock else Settings().clock,
-        "wall": bool(config.getini("aldente_wall")),
+        "wall": parse_configured_wall("aldente_wall", wall or False),
         "max_virtual_time": (
             parse_seconds("aldente_max_virtual_time", limit)
             if limit

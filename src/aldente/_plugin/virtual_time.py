@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any, overload
 
 from aldente._plugin.mark_like import Marked, MarkLike
-from aldente._settings import parse_flag, parse_seconds
+from aldente._settings import parse_seconds, parse_wall
 
 
 class RealTime(MarkLike):
@@ -33,7 +34,9 @@ class VirtualTime(MarkLike):
     def __call__(self, marked: Marked) -> Marked: ...
 
     @overload
-    def __call__(self, *, wall: bool = False, patience: float = 0.05) -> VirtualTime: ...
+    def __call__(
+        self, *, wall: bool | str | datetime.datetime = False, patience: float = 0.05
+    ) -> VirtualTime: ...
 
     def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, marked: Marked | None = None, **options: Any
@@ -42,8 +45,9 @@ class VirtualTime(MarkLike):
 
         Args:
             marked: the function or class.
-            options: ``wall``, whether the clocks of the process follow loop time; ``patience``, how
-                long other processes and threads are listened to before each jump, in real seconds.
+            options: ``wall``, whether the clocks of the process follow loop time, or the moment
+                from which on they do; ``patience``, how long other processes and threads are
+                listened to before each jump, in real seconds.
 
         Raises:
             InvalidSetting: an option has a wrong value.
@@ -64,7 +68,7 @@ def _checked(_marked: object = None, /, **options: Any) -> dict[str, Any]:
         )
     checked: dict[str, Any] = {}
     if "wall" in options:
-        checked["wall"] = parse_flag("wall", options["wall"])
+        checked["wall"] = parse_wall("wall", options["wall"])
     if "patience" in options:
         checked["patience"] = parse_seconds("patience", options["patience"])
     return checked

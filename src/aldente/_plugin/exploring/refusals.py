@@ -6,15 +6,16 @@ from typing import NamedTuple
 
 import pytest
 
-from aldente._loops.virtual.loop import START
-from aldente._loops.virtual.wall import FollowingWall
 from aldente._plugin import policy_fixture, pytest_compat
 from aldente._plugin.loop_homes import home_of_test
 from aldente._plugin.mark_like import MARK
-from aldente._plugin.running.virtual import maker_of_other_loop, wide_async_fixtures
+from aldente._plugin.running.virtual import (
+    maker_of_other_loop,
+    reason_against_wall,
+    wide_async_fixtures,
+)
 from aldente._plugin.time_checks import time_of
 from aldente._records import LoopScope
-from aldente.errors import MissingExtra
 
 
 class _MeantForOneRun(NamedTuple):
@@ -86,12 +87,7 @@ def reason_against(item: pytest.Item) -> str | None:
             "it is marked with aldente.real_time too, and the time of simulated runs is virtual.",
             "remove one of the two marks.",
         )
-    if time_of(item).wall:
-        try:
-            FollowingWall(START)
-        except MissingExtra as error:
-            return str(error)
-    return None
+    return reason_against_wall(time_of(item))
 
 
 def _refusal(item: pytest.Item, reason: str, mend: str) -> str:

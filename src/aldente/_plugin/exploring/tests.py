@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 import pytest
 
 from aldente import _asyncio_compat
+from aldente._clocks import monotonic
 from aldente._diagnosis.findings import describe
 from aldente._explore.arguments import parse_rules, parse_strategy
 from aldente._explore.exploring import Explorer, Found
@@ -327,10 +327,9 @@ def _rules(item: pytest.Item, explored: ExploredTest) -> Rules:
     rules = parse_rules(
         **budget.rules,
         seed=budget.seed,
-        wall=time_of(item).wall,
         max_virtual_time=settings.max_virtual_time,
         debug=True if settings.debug else None,
-    )
+    )._replace(wall=time_of(item).wall)
     replay = budget.replay
     if replay is not None:
         rules = rules._replace(order=replay.order, slack=replay.slack, seed=replay.seed)

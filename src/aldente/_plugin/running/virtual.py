@@ -11,7 +11,7 @@ import pytest
 from aldente import _asyncio_compat
 from aldente._loops.virtual.clock import Clock
 from aldente._loops.virtual.loop import START, VirtualTimeLoop
-from aldente._loops.virtual.wall import NO_WALL, FollowingWall
+from aldente._loops.virtual.wall import follow_wall
 from aldente._plugin import items, policy_fixture, pytest_compat
 from aldente._plugin.exploring.explored import explored_test
 from aldente._plugin.fixture_places import place_of_function
@@ -41,7 +41,7 @@ def loop_factory(item: pytest.Item, watch: LoopWatch) -> Callable[[], VirtualTim
             patience=time.patience,
             max_seconds=time.max_seconds,
             bystanders=watch.bystanders,
-            wall=FollowingWall(START) if time.wall else NO_WALL,
+            wall=follow_wall(START, time.wall),
             on_stuck=watch.on_stuck,
         )
 
@@ -99,11 +99,15 @@ def reason_against(item: pytest.Item, time: TestTime) -> str | None:
             "loop_scope='function'), so that they stay on their loop in real time; or mark it with "
             "@aldente.real_time.",
         )
-    if time.wall:
-        try:
-            FollowingWall(START)
-        except MissingExtra as error:
-            return str(error)
+    return reason_against_wall(time)
+
+
+def reason_against_wall(time: TestTime) -> str | None:
+    """Why the clocks of the process can't follow the time of a test; None if they can."""
+    try:
+        follow_wall(START, time.wall)
+    except MissingExtra as error:
+        return str(error)
     return None
 
 
