@@ -288,18 +288,238 @@ def test_sync(pool):
 
 
 def test_wide_fixtures(run_project: RunProject) -> None:
-    """A test on a wider loop can't have virtual time, and the error says why and what to do."""
+    """On a loop that a test of real time uses too, time is real, and the error says what to do."""
     result = run_project(test_it=WIDE)
-    result.assert_outcomes(passed=3, errors=2)
+    result.assert_outcomes(passed=4, errors=1)
     result.stdout.fnmatch_lines(
         [
-            "'test_mixed' can't have virtual time: it runs on a loop of module scope, that of the async fixture 'pool' (test_it.py:5), and virtual time begins anew with each test.",
-            "Mend: make these fixtures function-scoped, or give the test @pytest.mark.asyncio(loop_scope='function'), so that they stay on their loop in real time; or mark it with @aldente.real_time.",
+            "'test_mixed' can't have virtual time: it runs on a loop of module scope, that of the async fixture 'pool' (test_it.py:5), and a loop has one time. It is real, because that of test_it.py::test_real is.",
+            "Mend: have virtual time in all tests that use the loop, by @aldente.virtual_time or aldente_clock = virtual; or make what they share function-scoped; or mark this test with @aldente.real_time.",
         ]
     )
+
+
+def test_selecting_tests_changes_no_time(run_project: RunProject) -> None:
+    """A test that is not selected counts as well, so that a test has the same outcome by itself."""
+    run_project("-k", "mixed", test_it=WIDE).assert_outcomes(errors=1, deselected=4)
+
+
+WIDE_AND_VIRTUAL = """
+import asyncio
+import time
+import aldente
+import pytest
+
+pytestmark = aldente.virtual_time
+
+@pytest.fixture(scope="{scope}")
+async def server():
+    async def answer(reader, writer):
+        await asyncio.sleep(float(await reader.readline()))
+        writer.write(b"done")
+        writer.close()
+
+    await asyncio.sleep(3600)
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        yield asyncio.get_running_loop(), server.sockets[0].getsockname()
+    await asyncio.sleep(3600)
+
+@pytest.fixture
+async def client(server):
+    loop, address = server
+    assert loop is asyncio.get_running_loop()
+    await asyncio.sleep(60)
+
+    async def ask(seconds):
+        reader, writer = await asyncio.open_connection(*address)
+        try:
+            writer.write(b"%f\\n" % seconds)
+            return await reader.read()
+        finally:
+            writer.close()
+
+    yield ask
+    await asyncio.sleep(60)
+
+class TestServer:
+    @pytest.mark.parametrize("seconds", [30, 60.5])
+    async def test_answers(self, client, clock, seconds):
+        assert clock.time() >= 103_600
+        assert await client(seconds) == b"done"
+        assert clock.elapsed == seconds
+
+    async def test_too_slow(self, client, clock):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(30):
+                await client(31)
+        assert clock.elapsed == 30
+
+    async def test_clock(self, server, clock):
+        await clock.advance(0.5)
+        await aldente.settle()
+        assert clock.elapsed == 0.5
+
+    def test_sync(self, server):
+        pass
+
+"""
+
+
+@pytest.mark.parametrize("scope", ["class", "module", "package", "session"])
+@pytest.mark.parametrize("configured", [True, False])
+def test_wide_fixtures_of_virtual_tests(
+    run_project: RunProject, scope: str, configured: bool
+) -> None:
+    """A loop that tests share has virtual time when all of them have: its fixtures and servers too."""
+    module = WIDE_AND_VIRTUAL.replace("{scope}", scope)
+    if configured:
+        module = module.replace("pytestmark = aldente.virtual_time\n", "")
+    result = run_project(
+        ini="aldente_clock = virtual" if configured else "",
+        test_it=module,
+    )
+    result.assert_outcomes(passed=5)
+
+
+def test_wide_fixtures_in_workers(run_project: RunProject) -> None:
+    """With pytest-xdist each worker has a virtual loop for the fixture, whichever tests it runs."""
+    pytest.importorskip("xdist")
+    result = run_project(
+        "-n2",
+        plugins=["xdist"],
+        subprocess=True,
+        test_it=WIDE_AND_VIRTUAL.replace("{scope}", "session"),
+    )
+    result.assert_outcomes(passed=5)
+
+
+@pytest.mark.parametrize(
+    "project",
+    [
+        {"ini": "aldente_clock = virtual\nasyncio_default_test_loop_scope = session"},
+        {"mark": "@pytest.mark.asyncio(loop_scope='module')", "ini": "aldente_clock = virtual"},
+        {"mark": "@pytest.mark.asyncio(loop_scope='class')\n@aldente.virtual_time"},
+    ],
+)
+def test_wide_loops_by_name(run_project: RunProject, project: dict[str, str]) -> None:
+    """A loop that marks or the configuration share among tests has virtual time as well."""
+    result = run_project(
+        ini=project.get("ini", ""),
+        test_it=f"""
+        import asyncio
+        import aldente
+        import pytest
+
+        {project.get("mark", "").replace(chr(10), chr(10) + " " * 8)}
+        class TestLoop:
+            loops = set()
+
+            @pytest.mark.parametrize("again", [1, 2])
+            async def test_it(self, clock, again):
+                self.loops.add(asyncio.get_running_loop())
+                await asyncio.sleep(3600)
+                assert clock.elapsed == 3600
+                assert clock.time() == 100_000 + again * 3600
+                assert len(self.loops) == 1
+        """,
+    )
+    result.assert_outcomes(passed=2)
+
+
+def test_each_test_on_a_wide_loop_may_run_as_far(run_project: RunProject) -> None:
+    """The limit of virtual time is that of a test, not of all that share a loop."""
+    run_project(
+        ini="aldente_clock = virtual\naldente_max_virtual_time = 100",
+        test_it="""
+        import asyncio
+        import pytest
+
+        @pytest.fixture(scope="module")
+        async def pool():
+            pass
+
+        @pytest.mark.parametrize("again", range(5))
+        async def test_it(pool, again):
+            await asyncio.sleep(90)
+        """,
+    ).assert_outcomes(passed=5)
+
+
+def test_wall_on_wide_loops(run_project: RunProject) -> None:
+    """Tests that share a loop share its clocks: one date goes on, and two are refused."""
+    project = """
+    import asyncio
+    import datetime
+    import aldente
+    import pytest
+
+    @pytest.fixture(scope="module")
+    async def pool():
+        return datetime.datetime.now(datetime.UTC)
+
+    @aldente.virtual_time(wall=True)
+    @pytest.mark.parametrize("again", [1, 2])
+    async def test_it(pool, again):
+        assert pool == datetime.datetime(2030, 1, 1, tzinfo=datetime.UTC)
+        await asyncio.sleep(86_400)
+        assert datetime.datetime.now(datetime.UTC) == pool + datetime.timedelta(days=again)
+    """
+    run_project(test_it=project).assert_outcomes(passed=2)
+    result = run_project(
+        test_it=f"""{project}
+    @aldente.virtual_time
+    async def test_without(pool):
+        pass
+    """
+    )
+    result.assert_outcomes(errors=3)
     result.stdout.fnmatch_lines(
         [
-            "'test_session' can't have virtual time: it runs on a loop of session scope, as its mark or the configuration says, and virtual time begins anew with each test."
+            "'test_it[[]1]' can't have virtual time: it runs on a loop of module scope, that of the async fixture 'pool' (test_it.py:6), whose clocks begin at one moment or are left alone, and test_it.py::test_without has another wall=... than this test.",
+            "Mend: give all tests that use the loop the same wall=..., or make what they share function-scoped.",
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("mark", "others", "wanted", "found"),
+    [
+        ("@aldente.virtual_time", "@aldente.real_time", "virtual", "real"),
+        ("@aldente.virtual_time", "", "virtual", "real"),
+        ("@aldente.real_time", "@aldente.virtual_time", "real", "virtual"),
+    ],
+)
+def test_wide_fixtures_that_are_requested_late(
+    run_project: RunProject, mark: str, others: str, wanted: str, found: str
+) -> None:
+    """A test that comes to a loop of the other time while it is set up does not run on it."""
+    result = run_project(
+        test_it=f"""
+        import aldente
+        import pytest
+
+        @pytest.fixture(scope="module")
+        async def pool():
+            pass
+
+        @pytest.fixture
+        def late(request):
+            return request.getfixturevalue("pool")
+
+        {others}
+        async def test_first(pool):
+            pass
+
+        {mark}
+        async def test_late(late):
+            pass
+        """
+    )
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            f"'test_late' can't have {wanted} time: it runs on a loop of a wider scope, that of the async fixture 'pool' (test_it.py:4), whose time is {found} for all tests that name what is on it. *",
+            "Mend: name the fixture as an argument of the test, or give the test @pytest.mark.usefixtures(...).",
         ]
     )
 

@@ -22,6 +22,7 @@ def prepare(tests: Sequence[pytest.Item], config: pytest.Config) -> None:
     This is before all other plugins, which may select tests by the mark. When there are async
     tests, what runs them is registered.
     """
+    time_checks.note_collected(tests, config)
     has_async_tests = False
     for test in _tests_to_look_at(tests):
         has_async_tests = items.add_mark_in_auto_mode(test) or has_async_tests

@@ -57,6 +57,18 @@ def home_of_test(item: pytest.Item, active: dict[FixtureDef, LoopHome]) -> LoopH
     return widest
 
 
+def wide_homes(item: pytest.Item) -> set[LoopHome]:
+    """The loops that outlive a test and that it uses, itself or by its async fixtures."""
+    homes = {
+        home_of_wider_fixture(fixturedef, item, {})
+        for fixturedef in pytest_compat.closure(item)
+        if _is_placed_by_itself(fixturedef, item)
+    }
+    if items.is_own_async_test(item):
+        homes.add(home_of_test(item, {}))
+    return {home for home in homes if home.node is not item}
+
+
 def home_without_fixtures(item: pytest.Item) -> LoopHome:
     """The loop on which a test runs for which no async fixture is set up."""
     scope = _scope_named_for_test(item)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -26,6 +27,19 @@ def register_if_needed(config: pytest.Config) -> None:
     has_marks = "virtual_time" in vars(aldente)
     if (has_marks or settings_of(config).clock == "virtual") and not is_registered(config):
         config.pluginmanager.register(sys.modules[__name__], _NAME)
+
+
+def note_collected(tests: Sequence[pytest.Item], config: pytest.Config) -> None:
+    """Remember the tests that were collected, before any are deselected."""
+    config.stash[_collected_key] = tuple(tests)
+
+
+def collected_tests(session: pytest.Session) -> Sequence[pytest.Item]:
+    """The tests that were collected, also those that are not selected."""
+    return session.config.stash.get(_collected_key, None) or session.items
+
+
+_collected_key = pytest.StashKey[tuple[pytest.Item, ...]]()
 
 
 def is_registered(config: pytest.Config) -> bool:

@@ -60,10 +60,17 @@ class VirtualSelector(selectors.BaseSelector):
         self._jumps = 0
         self._end: float | None = None
 
-    def start_anew(self) -> None:
-        """Forget how far time has run."""
+    def start_anew(self, patience: float | None = None) -> None:
+        """Forget how far time has run.
+
+        Args:
+            patience: how long nothing must be heard before time jumps from now on; None for as long
+                as before.
+        """
         self._jumps = 0
         self._end = None
+        if patience is not None:
+            self._patience = patience
 
     # Nearly everything is the platform's.
 

@@ -112,10 +112,10 @@ class LoopRegistry:
         self, home: LoopHome, item: pytest.Item, factory: LoopFactory | None
     ) -> LoopRunner:
         is_virtual = False
-        if self.minds_time and home.node is item:
+        if self.minds_time:
             from aldente._plugin.running import virtual
 
-            virtual_factory = virtual.loop_factory(item, self.watch)
+            virtual_factory = virtual.loop_factory(home, item, self.watch)
             if virtual_factory is not None:
                 factory, is_virtual = virtual_factory, True
         if factory is not None:
@@ -131,9 +131,13 @@ class LoopRegistry:
 
     def begin_time(self, item: pytest.Item, runner: LoopRunner) -> None:
         """A test function is about to be called; only if the registry minds time."""
+        __tracebackhide__ = True
         from aldente._plugin.running import virtual
 
-        virtual.begin(item, runner.loop)
+        if runner in self._wide_runners:
+            virtual.begin_on_wide_loop(item, runner.loop)
+        else:
+            virtual.begin(item, runner.loop)
 
     def tasks_before(self, runner: LoopRunner) -> Collection[asyncio.Task[Any]] | None:
         """The tasks that are on a loop before a test; None if the loop is the test's own."""

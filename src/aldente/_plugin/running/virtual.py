@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,6 +17,7 @@ from aldente._plugin.exploring.explored import explored_test
 from aldente._plugin.fixture_places import place_of_function
 from aldente._plugin.loop_factory_fixture import FACTORY_FIXTURE
 from aldente._plugin.loop_homes import LoopHome, home_of_test
+from aldente._plugin.running import wide_time
 from aldente._plugin.running.watching import LoopWatch
 from aldente._plugin.time_checks import time_of
 from aldente._records import LoopScope, TestTime
@@ -30,10 +31,18 @@ _clock_key = pytest.StashKey[Clock]()
 _began_key = pytest.StashKey[float]()
 
 
-def loop_factory(item: pytest.Item, watch: LoopWatch) -> Callable[[], VirtualTimeLoop] | None:
-    """What makes the loop of a test whose time is virtual; None if it is real."""
-    time = time_of(item)
-    if not time.is_virtual:
+def loop_factory(
+    home: LoopHome, item: pytest.Item, watch: LoopWatch
+) -> Callable[[], VirtualTimeLoop] | None:
+    """What makes a loop whose time is virtual; None if it is real.
+
+    Args:
+        home: where the loop lives.
+        item: the test that uses it, or that first does so.
+        watch: looks at it.
+    """
+    time = time_of(item) if home.node is item else wide_time.users_of(home, item).time
+    if time is None or not time.is_virtual:
         return None
 
     def make() -> VirtualTimeLoop:
@@ -69,9 +78,39 @@ def begin(item: pytest.Item, loop: asyncio.AbstractEventLoop) -> None:
         began = item.stash.setdefault(_began_key, loop.time())
         if loop.time() > began and not _asyncio_compat.timers_of(loop):
             loop.start_anew(began)
+    _begin_clock(item)
+
+
+def begin_on_wide_loop(item: pytest.Item, loop: asyncio.AbstractEventLoop) -> None:
+    """As `begin`, on a loop that outlives the test, so that its time never goes back."""
+    __tracebackhide__ = True
+    time = time_of(item)
+    if time.is_virtual is not isinstance(loop, VirtualTimeLoop):
+        pytest.fail(_other_time(item, time), pytrace=False)
+    if isinstance(loop, VirtualTimeLoop):
+        # Each test may run as far as if it were the only one.
+        loop.waiting.start_anew(time.patience)
+    _begin_clock(item)
+
+
+def _begin_clock(item: pytest.Item) -> None:
     clock = item.stash.get(_clock_key, None)
     if clock is not None:
         clock.begin()
+
+
+def _other_time(item: pytest.Item, time: TestTime) -> str:
+    """Says why a test can't run on the loop that it has come to while it was being set up."""
+    home = home_of_test(item, {})
+    wanted, other = ("virtual", "real") if time.is_virtual else ("real", "virtual")
+    cause = _cause(item, home) or ", that of an async fixture"
+    return (
+        f"{item.name!r} can't have {wanted} time: it runs on a loop of a wider scope{cause}, whose "
+        f"time is {other} for all tests that name what is on it. This one has requested it by "
+        "request.getfixturevalue(), which nobody could know when the loop was made.\n"
+        "Mend: name the fixture as an argument of the test, or give the test "
+        "@pytest.mark.usefixtures(...)."
+    )
 
 
 def reason_against(item: pytest.Item, time: TestTime) -> str | None:
@@ -91,15 +130,44 @@ def reason_against(item: pytest.Item, time: TestTime) -> str | None:
         )
     home = home_of_test(item, {})
     if home.scope is not LoopScope.FUNCTION:
+        reason = _reason_against_wide_loop(item, time, home)
+        if reason is not None:
+            return reason
+    return reason_against_wall(time)
+
+
+def _reason_against_wide_loop(item: pytest.Item, time: TestTime, home: LoopHome) -> str | None:
+    """Why a loop that others use too can't have the virtual time that a test wants."""
+    users = wide_time.users_of(home, item)
+    where = f"it runs on a loop of {home.scope.value} scope{_cause(item, home)}"
+    if users.real:
+        others = _named(users.real)
         return _refusal(
             item,
-            f"it runs on a loop of {home.scope.value} scope{_cause(item, home)}, and virtual time "
-            "begins anew with each test.",
-            "make these fixtures function-scoped, or give the test @pytest.mark.asyncio("
-            "loop_scope='function'), so that they stay on their loop in real time; or mark it with "
-            "@aldente.real_time.",
+            f"{where}, and a loop has one time. It is real, because that of {others} is.",
+            "have virtual time in all tests that use the loop, by @aldente.virtual_time or "
+            "aldente_clock = virtual; or make what they share function-scoped; or mark this test "
+            "with @aldente.real_time.",
         )
-    return reason_against_wall(time)
+    other = users.with_other_wall(time)
+    if other is not None:
+        return _refusal(
+            item,
+            f"{where}, whose clocks begin at one moment or are left alone, and {_named([other])} "
+            "has another wall=... than this test.",
+            "give all tests that use the loop the same wall=..., or make what they share "
+            "function-scoped.",
+        )
+    return None
+
+
+def _named(tests: Sequence[pytest.Item]) -> str:
+    """Some tests in words.
+
+    The first are enough to find the others.
+    """
+    shown = ", ".join(test.nodeid for test in tests[:3])
+    return shown if len(tests) <= 3 else f"{shown} and {len(tests) - 3} more"
 
 
 def reason_against_wall(time: TestTime) -> str | None:
