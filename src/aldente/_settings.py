@@ -219,7 +219,8 @@ def parse_wall(name: str, value: object) -> int | None:
 
 
 _WALLS = (
-    "It must be True, False, a datetime or the text of one, as '2030-01-01T00:00Z', from 1970 on."
+    "It must be True or False, or the moment to begin with: a datetime or the text of one, as "
+    "'2030-01-01T00:00Z', from 1970 on."
 )
 
 

@@ -140,7 +140,7 @@ def test_the_configuration(
         (
             "aldente_wall = tomorrow",
             [],
-            "'tomorrow' is not a valid aldente_wall. It must be True, False, a datetime *",
+            "'tomorrow' is not a valid aldente_wall. It must be True or False, or the moment to begin with: *",
         ),
     ],
 )
@@ -170,7 +170,7 @@ def test_wrong_configuration(
         ),
         (
             "aldente.virtual_time(wall='yes')",
-            "aldente.errors.InvalidSetting: 'yes' is not a valid wall. It must be True, False, a datetime *",
+            "aldente.errors.InvalidSetting: 'yes' is not a valid wall. It must be True or False, or the moment to begin with: *",
         ),
     ],
 )
