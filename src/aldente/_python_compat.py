@@ -89,6 +89,41 @@ def newest_thread() -> threading.Thread | None:
 _ACTIVE_THREADS: dict[int, threading.Thread] = private(threading, "_active") or {}
 
 
+def call_of_thread(frame: FrameType) -> tuple[Any, tuple[Any, ...], dict[str, Any]] | None:
+    """What a thread's ``run`` calls now, or that of a job of an executor, with its arguments.
+
+    A function in C has no frame of its own. ``Thread`` keeps what it calls as ``_target``,
+    ``_args`` and ``_kwargs``; a job, whose class has no public name, as ``fn``, ``args`` and
+    ``kwargs``, from CPython 3.14 on in variables of these names. Checked on CPython 3.11 to 3.15.
+
+    Args:
+        frame: the innermost frame of the thread.
+
+    Returns:
+        The function, its positional arguments and those by name; None in any other frame.
+    """
+    code = frame.f_code
+    if code.co_name != "run":
+        return None
+    owner = frame.f_locals.get("self")
+    if code.co_filename == threading.__file__:
+        names = ("_target", "_args", "_kwargs")
+        function, args, keywords = (getattr(owner, name, None) for name in names)
+    elif code.co_filename.endswith(_THREAD_POOLS):
+        variables = frame.f_locals
+        names = ("fn", "args", "kwargs")
+        function, args, keywords = (
+            variables.get(name, getattr(owner, name, None)) for name in names
+        )
+    else:
+        return None
+    return function, tuple(args or ()), dict(keywords or {})
+
+
+# Not imported for this, as few tests need it.
+_THREAD_POOLS = os.path.join("concurrent", "futures", "thread.py")
+
+
 class HiddenThread:
     """A thread that `threading` does not know, with an end that can be waited for.
 

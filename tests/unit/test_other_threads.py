@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import functools
+import queue
 import sys
 import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from typing import Any
 
 import pytest
 
-from aldente._loops.other_threads import Bystanders, can_only_wait
+from aldente._loops.other_threads import Bystanders
 from aldente._loops.virtual import threads as threads_of_loops
+from aldente._loops.waiting_threads import can_only_wait
 
 
 def test_a_bystander_is_one_while_it_lives() -> None:
@@ -49,6 +56,147 @@ def test_threads_that_can_only_wait() -> None:
         thread.join()
     assert seen == [True, False, False]
     assert not can_only_wait(None)
+
+
+class Waits:
+    """Ways to wait for another thread, or not only for one, and what ends them.
+
+    Attributes:
+        queue: it is empty.
+        lock: it is taken.
+    """
+
+    def __init__(self) -> None:
+        self.queue: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self.lock = threading.Lock()
+        self.lock.acquire()
+
+    def get(self) -> None:
+        self.queue.get()
+
+    def get_of_variable(self) -> None:
+        waited = self.queue
+        while waited.get():
+            pass
+
+    def enter(self) -> None:
+        with self.lock:
+            self.lock.acquire(blocking=False)
+
+    def acquire(self) -> None:
+        self.lock.acquire()
+
+    def get_with_time_out(self) -> None:
+        self.queue.get(timeout=60)
+
+    def acquire_with_time_out(self) -> None:
+        self.lock.acquire(timeout=60)
+
+    def compute(self) -> None:
+        while self.queue.empty():
+            pass
+        self.queue.get()
+
+    def end(self) -> None:
+        """Have all who wait go on."""
+        self.queue.put(0)
+        self.lock.release()
+
+
+FOR_EVER = [
+    lambda waits: waits.get,
+    lambda waits: waits.get_of_variable,
+    lambda waits: waits.enter,
+    lambda waits: waits.acquire,
+    lambda waits: waits.queue.get,
+    lambda waits: waits.lock.acquire,
+    lambda waits: functools.partial(waits.queue.get),
+]
+NOT_FOR_EVER = [
+    lambda waits: waits.get_with_time_out,
+    lambda waits: waits.acquire_with_time_out,
+    lambda waits: waits.compute,
+    lambda waits: functools.partial(waits.queue.get, timeout=60),
+    lambda waits: functools.partial(waits.lock.acquire, True, 60),
+]
+
+
+def frame_when(thread: threading.Thread, is_there: Callable[[Any], bool]) -> Any:
+    """The frame of a thread once it has come to where it stays; the one after a while else."""
+    end = time.monotonic() + 60
+    while True:
+        frame = sys._current_frames().get(thread.ident or 0)
+        if is_there(frame) or time.monotonic() > end:
+            return frame
+
+
+@pytest.mark.parametrize("in_job", [False, True], ids=["thread", "job"])
+@pytest.mark.parametrize("way", FOR_EVER)
+def test_waits_in_c(way: Callable[[Waits], Callable[[], object]], in_job: bool) -> None:
+    """A thread that waits in C, where it has no frame, can only wait too; also as asyncio's job."""
+    waits = Waits()
+    with ThreadPoolExecutor(1) as executor:
+        thread = threading.Thread(target=way(waits))
+        if in_job:
+            executor.submit(functools.partial(copy_context().run, way(waits)))
+            (thread,) = executor._threads
+        else:
+            thread.start()
+        try:
+            assert can_only_wait(frame_when(thread, can_only_wait))
+        finally:
+            waits.end()
+            if not in_job:
+                thread.join()
+
+
+@pytest.mark.parametrize("in_job", [False, True], ids=["thread", "job"])
+@pytest.mark.parametrize("way", NOT_FOR_EVER)
+def test_what_goes_on_by_itself(way: Callable[[Waits], Callable[[], object]], in_job: bool) -> None:
+    """A thread with a time-out, or with work to do, is never taken for one that can only wait."""
+    waits = Waits()
+    with ThreadPoolExecutor(1) as executor:
+        thread = threading.Thread(target=way(waits))
+        if in_job:
+            executor.submit(functools.partial(copy_context().run, way(waits)))
+            (thread,) = executor._threads
+        else:
+            thread.start()
+        try:
+            for _ in range(50):
+                frame = sys._current_frames().get(thread.ident or 0)
+                # Until it has begun, an executor's thread has no job.
+                if frame is not None and frame.f_code.co_name != "_worker":
+                    assert not can_only_wait(frame) or frame.f_code.co_name == "wait"
+                time.sleep(0)
+        finally:
+            waits.end()
+            if not in_job:
+                thread.join()
+
+
+def test_a_thread_that_waits_for_the_end_of_another() -> None:
+    """Waiting for a thread to end is waiting; with a time-out it is not."""
+    waits = Waits()
+    awaited = threading.Thread(target=waits.get)
+    awaited.start()
+    joins = threading.Thread(target=awaited.join)
+    joins_for_a_while = threading.Thread(target=awaited.join, args=(60,))
+    joins.start()
+    joins_for_a_while.start()
+    try:
+        assert can_only_wait(frame_when(joins, can_only_wait))
+        there = frame_when(
+            joins_for_a_while,
+            lambda frame: (
+                frame is not None and frame.f_code.co_name in ("join", "_wait_for_tstate_lock")
+            ),
+        )
+        assert not can_only_wait(there)
+    finally:
+        waits.end()
+        for thread in (joins, joins_for_a_while, awaited):
+            thread.join()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="no files of threads")

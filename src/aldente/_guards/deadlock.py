@@ -15,8 +15,8 @@ from typing import Any
 
 from aldente import _asyncio_compat
 from aldente._guards.watchdog import Look
-from aldente._loops.other_threads import can_only_wait
 from aldente._loops.runner import LoopRunner
+from aldente._loops.waiting_threads import can_only_wait
 from aldente._records import Rule
 
 RULE = Rule(

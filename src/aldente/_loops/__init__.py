@@ -14,8 +14,8 @@
     `Observer`: is told of the runs of loops.
 ``interrupts``
     Turns Ctrl-C into a cancellation while a loop runs.
-``other_threads``
-    What is known of the threads beside that of a loop.
+``other_threads``, ``waiting_threads``
+    Which threads beside that of a loop have to do with no loop, and which can only wait.
 ``settling``, ``settled``
     Waits for what code under test does by itself, on loops that know when nothing more happens.
 ``virtual``

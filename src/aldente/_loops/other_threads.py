@@ -1,11 +1,10 @@
-"""What is known of the threads beside that of a loop."""
+"""Which threads beside that of a loop have to do with no loop."""
 
 from __future__ import annotations
 
 import threading
 import weakref
 from collections.abc import Iterable, Iterator
-from types import FrameType
 
 
 class Bystanders:
@@ -42,23 +41,3 @@ class Bystanders:
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
-
-
-def can_only_wait(frame: FrameType | None) -> bool:
-    """Whether a thread waits, without a time-out, for another thread to hand it something."""
-    if frame is None:
-        return False
-    if is_worker(frame):
-        # It has no job.
-        return True
-    code = frame.f_code
-    return (
-        code.co_name == "wait"
-        and code.co_filename.endswith("threading.py")
-        and frame.f_locals.get("timeout", 0) is None
-    )
-
-
-def is_worker(frame: FrameType) -> bool:
-    """Whether a frame is that in which a thread of an executor waits for jobs and does them."""
-    return frame.f_code.co_name == "_worker" and frame.f_code.co_filename.endswith("thread.py")

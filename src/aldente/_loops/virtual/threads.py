@@ -17,7 +17,7 @@ from types import FrameType
 from typing import NamedTuple
 
 from aldente import _python_compat
-from aldente._loops.other_threads import can_only_wait, is_worker
+from aldente._loops.waiting_threads import can_only_wait, is_worker
 
 
 class _State(NamedTuple):

@@ -1,0 +1,128 @@
+"""Whether a thread waits for another one, and can do nothing until that hands it something."""
+
+from __future__ import annotations
+
+import dis
+import functools
+import gc
+import queue
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextvars import Context
+from types import CodeType, FrameType
+from typing import Any
+
+from aldente import _python_compat
+
+
+def can_only_wait(frame: FrameType | None) -> bool:
+    """Whether a thread waits, without a time-out, for another thread to hand it something."""
+    if frame is None:
+        return False
+    if is_worker(frame):
+        # It has no job.
+        return True
+    code = frame.f_code
+    if code.co_filename == threading.__file__:
+        if code.co_name == "wait":
+            return frame.f_locals.get("timeout", 0) is None
+        if code.co_name in ("join", "_wait_for_tstate_lock"):
+            return frame.f_locals.get("timeout", 0) in (None, -1)
+    call = _python_compat.call_of_thread(frame)
+    return _waits_in_c(frame) if call is None else _is_wait(*call)
+
+
+def is_worker(frame: FrameType) -> bool:
+    """Whether a frame is that in which a thread of an executor waits for jobs and does them."""
+    return frame.f_code.co_name == "_worker" and frame.f_code.co_filename.endswith("thread.py")
+
+
+# What waits in C, hence without a frame of its own: by its class, the method that does, and what
+# says that it has reason to.
+_LOCK = type(threading.Lock())
+_WAITING: dict[tuple[type, str], Callable[[Any], bool]] = {
+    (queue.SimpleQueue, "get"): queue.SimpleQueue.empty,
+    (_LOCK, "acquire"): _LOCK.locked,
+    (_LOCK, "__enter__"): _LOCK.locked,
+}
+# How many things are looked at to find what a frame waits for.
+_MOST_LOOKED_AT = 500
+
+
+def _waits_in_c(frame: FrameType) -> bool:
+    """Whether a function waits, without a time-out, in ``SimpleQueue.get()`` or for a lock."""
+    method = _method_called(frame.f_code, frame.f_lasti)
+    if method not in ("get", "acquire", "__enter__"):
+        return False
+    variables = frame.f_locals
+    things = [
+        *variables.values(),
+        *(frame.f_globals[name] for name in frame.f_code.co_names if name in frame.f_globals),
+    ]
+    return any(_has_reason(thing, method) for thing in _with_parts(things, 2))
+
+
+@functools.lru_cache(maxsize=256)
+def _method_called(code: CodeType, offset: int) -> str | None:
+    """The method that is called at an instruction, if without arguments; None for all else."""
+    before: dis.Instruction | None = None
+    for instruction in dis.get_instructions(code):
+        if instruction.offset >= offset:
+            break
+        if instruction.opname not in _NO_CALLS:
+            before = instruction
+    else:
+        return None
+    if instruction.offset != offset:
+        return None
+    if instruction.opname == "BEFORE_WITH":
+        return "__enter__"
+    if instruction.opname != "CALL" or instruction.arg != 0 or before is None:
+        return None
+    if before.opname == "LOAD_SPECIAL":
+        return "__enter__"
+    return before.argval if before.opname in ("LOAD_ATTR", "LOAD_METHOD") else None
+
+
+# What may stand between a method and its call.
+_NO_CALLS = frozenset({"PRECALL", "CACHE", "PUSH_NULL", "SWAP", "NOP"})
+
+
+def _is_wait(function: Any, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> bool:
+    """Whether what a thread, or a job of an executor, has to call is a method that waits."""
+    while True:
+        if isinstance(function, functools.partial):
+            args, keywords = (*function.args, *args), {**function.keywords, **keywords}
+            function = function.func
+        elif args and isinstance(getattr(function, "__self__", None), Context):
+            # As asyncio.to_thread() calls it.
+            function, *others = args
+            args = tuple(others)
+        else:
+            break
+    if args or keywords:
+        # Maybe a time-out.
+        return False
+    return _has_reason(getattr(function, "__self__", None), getattr(function, "__name__", ""))
+
+
+def _has_reason(thing: object, method: str) -> bool:
+    says = _WAITING.get((type(thing), method))
+    return says is not None and says(thing)
+
+
+def _with_parts(things: Iterable[Any], depth: int) -> Iterator[Any]:
+    """Things, what they refer to, and so on; never more than some hundred."""
+    level, seen = list(things), set[int]()
+    for _ in range(depth):
+        following: list[Any] = []
+        for thing in level:
+            if id(thing) in seen:
+                continue
+            seen.add(id(thing))
+            yield thing
+            if len(seen) > _MOST_LOOKED_AT:
+                return
+            if gc.is_tracked(thing) and not isinstance(thing, type):
+                following += gc.get_referents(thing)
+        level = following
