@@ -54,6 +54,7 @@ class MadeUpRun:
         self.timeout: float | None = 0.1
         self.deadline: float | None = None
         self.end_limit = 0.0
+        self.is_virtual = False
         self.broken_in: list[BaseException] = []
 
     def break_in(self, reason: BaseException) -> bool:

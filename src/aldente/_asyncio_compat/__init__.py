@@ -70,11 +70,14 @@ from aldente._asyncio_compat.timers import (
 )
 from aldente._asyncio_compat.transports import (
     acceptor_of,
+    arguments_of,
     is_part_of_subprocess,
+    is_waited_for,
     loop_of,
     may_have_transports,
     servers_of,
     transports_of,
+    watched_by,
 )
 
 __all__ = [
@@ -85,6 +88,7 @@ __all__ = [
     "ShieldLeavesExceptions",
     "TaskRecord",
     "acceptor_of",
+    "arguments_of",
     "as_completed_futures",
     "check_callback",
     "code_of_timer",
@@ -107,6 +111,7 @@ __all__ = [
     "is_policy_untouched",
     "is_to_be_cancelled",
     "is_told_by_shield",
+    "is_waited_for",
     "is_waiting_for_nothing",
     "lock_of_condition",
     "loop_of",
@@ -138,5 +143,6 @@ __all__ = [
     "unfinished_count",
     "waited_future",
     "was_told_by_shield",
+    "watched_by",
     "without_suspended_loop",
 ]

@@ -54,8 +54,8 @@ def silence_destroyed_task(task: asyncio.Task[Any]) -> None:
     task._log_destroy_pending = False  # type: ignore[attr-defined]
 
 
-def waited_future(task: asyncio.Task[Any]) -> asyncio.Future[Any] | None:
-    """The future that a suspended task waits for; None when it is to run, or runs.
+def waited_future(task: asyncio.Task[Any] | None) -> asyncio.Future[Any] | None:
+    """The future that a suspended task waits for; None when it is to run, or runs, or is none.
 
     No public name gives it: ``Task.get_stack`` gives the outermost frame only, and awaitables
     written in C show no frames. ``_fut_waiter`` is what ``Task.cancel`` cancels. Checked on CPython

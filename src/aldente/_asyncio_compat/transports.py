@@ -49,6 +49,30 @@ def servers_of(loop: asyncio.AbstractEventLoop) -> Iterator[asyncio.Server]:
                 yield argument
 
 
+def watched_by(loop: asyncio.AbstractEventLoop) -> dict[int, tuple[object, ...]]:
+    """The descriptors that a loop watches, each with what is called then, but its own wake-up.
+
+    ``_ssock`` is the end of the wake-up at which the loop reads; what is called is the data of the
+    selector. Loops without a selector (uvloop, the proactor's) give none. Checked on CPython 3.11
+    to 3.15.
+    """
+    wake_up = getattr(loop, "_ssock", None)
+    number = None if wake_up is None else wake_up.fileno()
+    return {
+        key.fd: tuple(key.data) if isinstance(key.data, tuple) else (key.data,)
+        for key in list(_registrations(loop).values())
+        if key.fd != number
+    }
+
+
+def arguments_of(handle: object) -> tuple[object, ...]:
+    """What a loop's callback is called with; nothing if it is none.
+
+    ``_args`` is what ``call_soon`` and its like were given. Checked on CPython 3.11 to 3.15.
+    """
+    return tuple(getattr(handle, "_args", None) or ()) if isinstance(handle, asyncio.Handle) else ()
+
+
 def loop_of(transport: asyncio.BaseTransport) -> asyncio.AbstractEventLoop | None:
     """The loop of a transport; None once it is closed.
 
@@ -65,6 +89,14 @@ def acceptor_of(transport: asyncio.BaseTransport) -> asyncio.Server | None:
     CPython 3.11 to 3.15.
     """
     return getattr(transport, "_server", None)
+
+
+def is_waited_for(server: asyncio.Server | None) -> bool:
+    """Whether somebody waits in ``Server.wait_closed()`` for the end of a server's connections.
+
+    ``_waiters`` has those who wait; None once it is closed. Checked on CPython 3.11 to 3.15.
+    """
+    return bool(getattr(server, "_waiters", None))
 
 
 def is_part_of_subprocess(transport: asyncio.BaseTransport) -> bool:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 
-from aldente._diagnosis.waits import AwaitGraph, Kind, Wait
+from aldente._diagnosis.waits import FREE_KINDS, AwaitGraph, Kind, Wait
 
 
-def stuck_tasks(graph: AwaitGraph) -> frozenset[int]:
+def stuck_tasks(graph: AwaitGraph, free: Container[Kind] = FREE_KINDS) -> frozenset[int]:
     """Indices of the tasks whose waiting nothing in the graph is seen to end.
 
     A task goes on if it runs or waits for the world outside; if all tasks that it waits for go on,
     or one where one is enough; or if a task goes on that has the awaited thing in a variable.
+
+    Args:
+        graph: the tasks.
+        free: what goes on, or is ended from outside, in addition to what has a time-out.
     """
     missing: dict[object, int] = {}
     followers: dict[object, list[object]] = {}
@@ -28,7 +32,11 @@ def stuck_tasks(graph: AwaitGraph) -> frozenset[int]:
         missing[index] = 1 if wait.is_any or not needs else len(needs)
         for need in needs:
             followers.setdefault(need, []).append(index)
-    going: list[object] = [i for i, task in enumerate(graph.tasks) if task.wait.is_free]
+    going: list[object] = [
+        index
+        for index, task in enumerate(graph.tasks)
+        if task.wait.kind in free or task.wait.limited_by is not None
+    ]
     goes = set(going)
     while going:
         for follower in followers.get(going.pop(), ()):

@@ -1,7 +1,9 @@
 """Every task waits for something that can never happen.
 
-On a loop of real time that can't be known at once: it is concluded when nothing is ready, no timer
-is set, and no descriptor, signal or other thread could wake the loop, for a whole second.
+On a loop of real time that can't be known at once: it is looked into when the main task has waited
+for the same for a whole second while every other thread waits for somebody. It is concluded when
+nothing is ready, no signal is handled, nothing outside of this process could make something happen,
+and no timer is set; or none that could ever have the main task go on.
 """
 
 from __future__ import annotations
@@ -9,12 +11,13 @@ from __future__ import annotations
 import asyncio
 import functools
 import selectors
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from types import FrameType
 from typing import Any
 
-from aldente import _asyncio_compat
-from aldente._guards.watchdog import Look
+from aldente import _asyncio_compat, _python_compat
+from aldente._guards.watchdog import Look, watching_threads
+from aldente._loops import outside, running
 from aldente._loops.runner import LoopRunner
 from aldente._loops.waiting_threads import can_only_wait
 from aldente._records import Rule
@@ -26,18 +29,23 @@ RULE = Rule(
     why="The test would hang for ever, and so would the program.",
     explanation=(
         "Found when, for one second, no callback of the loop is ready, no timer is set, and no "
-        "descriptor, signal handler, executor job, child process or other living thread could wake "
-        "it. The test is cancelled and fails; the report says which task waits where, for what, "
-        "who holds it, and the cycle if there is one.\n\n"
-        "Not a finding: a wait that a timer, a connection, a listening server or a thread could "
-        "end, even if it never does; aldente.timeout ends those. Loops that do not show what they "
-        "wait for (uvloop) are not looked at."
+        "other process, signal handler, executor job or other living thread could wake it. "
+        "Connections and servers of which both ends are in this process are no way out. Where "
+        "timers go on, as those of a scheduler, it is found when nothing that they run can get "
+        "hold of what the test waits for. The test is cancelled and fails; the report says which "
+        "task waits where, for what, who holds it, and the cycle if there is one.\n\n"
+        "Not a finding: a wait that a timer, a connection to another process, a server that "
+        "others may know or a thread could end, even if it never does; aldente.timeout ends "
+        "those. Loops that do not show what they wait for (uvloop) are not looked at."
     ),
     is_seen_at_once=True,
 )
 
 # How long nothing must be able to happen, in seconds.
 LIMIT = 1.0
+# Looking into what timers may do takes a while, so it is done again after twice the time, up to so
+# many seconds.
+LONGEST = 60.0
 
 
 class Watch:
@@ -46,54 +54,108 @@ class Watch:
     Args:
         on_deadlock: called on the loop, once for each second that the deadlock lasts.
         bystanders: identifiers of threads that have to do with no loop.
+        is_out_of_reach: whether nothing that goes on in this process, by timers or connections, can
+            ever have the main task of a run go on; called on the loop, with the frames of the
+            threads that wait.
     """
 
     def __init__(
-        self, on_deadlock: Callable[[LoopRunner], object], bystanders: Collection[int] = ()
+        self,
+        on_deadlock: Callable[[LoopRunner], object],
+        bystanders: Collection[int] = (),
+        is_out_of_reach: Callable[[LoopRunner, Iterable[FrameType]], bool] = (
+            lambda run, threads: False
+        ),
     ) -> None:
         self._on_deadlock = on_deadlock
         self._bystanders = bystanders
-        # Which run it is of which runner.
-        self._run: tuple[LoopRunner, int] | None = None
+        self._is_out_of_reach = is_out_of_reach
+        # Which run it is of which runner, what its main task waits for, since when, and for how
+        # long it must.
+        self._wait: tuple[LoopRunner, int, int] | None = None
         self._since = 0.0
+        self._limit = LIMIT
 
     def look(self, look: Look) -> None:
         """See whether nothing can happen on the loop any more, and since when."""
-        run = (look.run, look.run.runs)
-        if not self._is_stuck(look):
-            if self._run == run:
-                self._run = None
-        elif self._run != run:
-            self._run, self._since = run, look.now
-        elif look.now - self._since >= LIMIT:
-            self._run = None
+        run = look.run
+        future = _asyncio_compat.waited_future(run.main_task)
+        wait = (run, run.runs, id(future))
+        is_quiet = self._is_quiet(look)
+        if not self._may_be_stuck(look, is_quiet):
+            if self._wait is not None and self._wait[:2] == wait[:2]:
+                self._wait = None
+        elif self._wait != wait:
+            self._wait, self._since, self._limit = wait, look.now, LIMIT
+        elif is_quiet and look.now - self._since >= self._limit:
+            self._since = look.now
             # On the turn after the next: the loop reads its own wake-up in between.
-            confirm = functools.partial(self._confirm, look.loop, look.run, look.run.main_task)
+            confirm = functools.partial(self._confirm, look.loop, run, run.main_task)
             look.loop.call_soon_threadsafe(look.loop.call_soon, confirm)
 
     def _confirm(
         self, loop: asyncio.AbstractEventLoop, run: LoopRunner, task: asyncio.Task[Any] | None
     ) -> None:
         """See on the loop itself whether it is so, and still the same run."""
-        if (
-            task is not None
-            and run.main_task is task
-            and not task.done()
-            and _asyncio_compat.is_waiting_for_nothing(loop)
-        ):
+        if task is None or run.main_task is not task or task.done() or outside.is_alarm_set():
+            return
+        if _asyncio_compat.is_waiting_for_nothing(loop) or self._is_hopeless(loop, run):
             self._on_deadlock(run)
+        else:
+            self._limit = min(2 * self._limit, LONGEST)
 
-    def _is_stuck(self, look: Look) -> bool:
+    def _is_hopeless(self, loop: asyncio.AbstractEventLoop, run: LoopRunner) -> bool:
+        """Whether nothing outside can wake a loop, and nothing that goes on can help."""
+        if (
+            run.is_virtual
+            or _asyncio_compat.may_have_ready_callbacks(loop)
+            or _asyncio_compat.handles_signals(loop)
+            or outside.may_come_by(_asyncio_compat.watched_by(loop))
+        ):
+            return False
+        frames = _python_compat.frames_of_threads()
+        others = [
+            frame
+            for thread, frame in frames.items()
+            if thread != run.thread
+            and thread not in watching_threads
+            and thread not in self._bystanders
+        ]
+        if not all(map(can_only_wait, others)):
+            return False
+        return not _asyncio_compat.timers_of(loop) or self._is_out_of_reach(run, others)
+
+    def _may_be_stuck(self, look: Look, is_quiet: bool) -> bool:
+        """Whether the main task may be stuck, as far as is seen from outside of the loop."""
+        loop = look.loop
+        return (
+            (is_quiet or bool(_asyncio_compat.timers_of(loop)))
+            and not _asyncio_compat.handles_signals(loop)
+            and all(
+                thread == look.run.thread
+                or thread in self._bystanders
+                or can_only_wait(other)
+                or _is_at_rest(thread, other)
+                for thread, other in look.frames.items()
+            )
+        )
+
+    def _is_quiet(self, look: Look) -> bool:
+        """Whether a loop waits in its selector, and has nothing to do."""
         frame = look.frames.get(look.run.thread)
         return (
             frame is not None
             and is_selecting(frame)
-            and _asyncio_compat.is_waiting_for_nothing(look.loop)
-            and all(
-                thread == look.run.thread or thread in self._bystanders or can_only_wait(other)
-                for thread, other in look.frames.items()
-            )
+            and not _asyncio_compat.may_have_ready_callbacks(look.loop)
         )
+
+
+def _is_at_rest(thread: int, frame: FrameType) -> bool:
+    """Whether a thread runs another loop, on which nothing can happen but by other threads."""
+    return is_selecting(frame) and any(
+        run.thread == thread and _asyncio_compat.is_waiting_for_nothing(loop)
+        for loop, run in running.running()
+    )
 
 
 def is_selecting(frame: FrameType) -> bool:

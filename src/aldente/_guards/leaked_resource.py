@@ -12,12 +12,13 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
 
 from aldente import _asyncio_compat
 from aldente._own_errors import containing
-from aldente._places import is_users, place_of
+from aldente._places import is_users, place_of, source_line
 from aldente._records import Finding, Rule, SourcePlace
 
 RULE = Rule(
@@ -100,6 +101,48 @@ def find(loop: asyncio.AbstractEventLoop) -> list[Finding]:
         for made in set(known).difference(opened):
             _makings.pop(made, None)
     return findings
+
+
+class WaitedClient(NamedTuple):
+    """A connection that was left open, for whose end a server waits that is being closed.
+
+    Attributes:
+        what: what it is and why it matters, in words.
+        place: where the end was made that is not the server's; None if that isn't known.
+    """
+
+    what: str
+    place: SourcePlace | None
+
+    def told(self, folder: Path) -> str:
+        """A paragraph for a report, with paths in a folder given from it."""
+        if self.place is None:
+            return self.what
+        line = source_line(self.place)
+        place = SourcePlace.relative_to(self.place.path, self.place.line, folder)
+        return f"{self.what}\n    {place}: {line}\n    {MEND_OF_CONNECTIONS}"
+
+
+def clients_waited_for(loop: asyncio.AbstractEventLoop) -> list[WaitedClient]:
+    """The connections for which ``Server.wait_closed()`` waits now; it does from Python 3.12.1 on.
+
+    Args:
+        loop: the loop.
+    """
+    made = [made for made in _made_on(loop) if not isinstance(made, asyncio.Server)]
+    clients = {_address(client, "sockname"): client for client in made if not _is_accepted(client)}
+    return [
+        WaitedClient(
+            f"Server.wait_closed() waits until all clients of the server are gone, and the "
+            f"connection{_of_addresses(accepted)} is open at both ends.",
+            making.place if making is not None else None,
+        )
+        for accepted in made
+        if _is_accepted(accepted)
+        and _is_open(accepted)
+        and _asyncio_compat.is_waited_for(_asyncio_compat.acceptor_of(accepted))
+        for making in [_makings.get(clients.get(_address(accepted, "peername"), loop))]
+    ]
 
 
 def from_context(context: dict[str, Any]) -> Finding | None:
@@ -262,10 +305,13 @@ def _describe(made: Any) -> tuple[str, str]:
             "Close it in the server's handler, by writer.close() in a 'finally'; and close the "
             "other end."
         )
-    return f"A connection{_of_addresses(made)} was still open", (
-        "Close it by writer.close() and 'await writer.wait_closed()', or transport.close(); the "
-        "session, client or pool of a library by 'async with' or its own close()."
-    )
+    return f"A connection{_of_addresses(made)} was still open", MEND_OF_CONNECTIONS
+
+
+MEND_OF_CONNECTIONS = (
+    "Close it by writer.close() and 'await writer.wait_closed()', or transport.close(); the "
+    "session, client or pool of a library by 'async with' or its own close()."
+)
 
 
 def _listening_on(server: asyncio.Server) -> str:

@@ -29,13 +29,17 @@ from aldente._own_errors import contained, tell
 END_LIMIT = 10.0
 
 
+# The threads of all watchdogs, by their identifiers; none of them touches a loop by itself.
+watching_threads: set[int] = set()
+
+
 class Look(NamedTuple):
     """What is seen of a running loop at one moment.
 
     Attributes:
         loop: the loop.
         run: its runner.
-        frames: the frame that each thread of the process is running, the watchdog's left out.
+        frames: the frame that each thread of the process is running, watchdogs' left out.
         now: the time, by `time.monotonic`.
     """
 
@@ -126,6 +130,7 @@ class Watchdog:
         self._alarm = self._thread = None
         self._is_to_start = False
         self._changing = _thread.RLock()
+        watching_threads.clear()
 
     def _expect(self, run: LoopRunner) -> None:
         """A run begins: take a look when it has gone on for a moment."""
@@ -144,6 +149,7 @@ class Watchdog:
             self.start()
 
     def _watch(self, alarm: Alarm) -> None:
+        watching_threads.add(_thread.get_ident())
         try:
             while True:
                 alarm.wait()
@@ -154,11 +160,13 @@ class Watchdog:
                     self._look(runs)
                     alarm.repeat()
         finally:
+            watching_threads.discard(_thread.get_ident())
             alarm.close()
 
     def _look(self, runs: Sequence[tuple[asyncio.AbstractEventLoop, LoopRunner]]) -> None:
         frames = _python_compat.frames_of_threads()
-        frames.pop(_thread.get_ident(), None)
+        for thread in list(watching_threads):
+            frames.pop(thread, None)
         now = monotonic()
         for loop, run in runs:
             look = Look(loop, run, frames, now)

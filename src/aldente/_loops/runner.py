@@ -357,6 +357,11 @@ class LoopRunner:
                 blocks.append(self._end_reason)
             self.main_task, self._guard, self._end_reason, self.deadline = before
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether the run that goes on was told to end, which its task does not mind so far."""
+        return self._end_reason is not None
+
     def end(self, reason: BaseException) -> None:
         """Have the run that goes on end with an exception; called on the loop.
 

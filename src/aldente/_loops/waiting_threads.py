@@ -59,7 +59,7 @@ def _waits_in_c(frame: FrameType) -> bool:
         *variables.values(),
         *(frame.f_globals[name] for name in frame.f_code.co_names if name in frame.f_globals),
     ]
-    return any(_has_reason(thing, method) for thing in _with_parts(things, 2))
+    return any(_has_reason(thing, method) for thing in parts_of(things, 2))
 
 
 @functools.lru_cache(maxsize=256)
@@ -111,7 +111,7 @@ def _has_reason(thing: object, method: str) -> bool:
     return says is not None and says(thing)
 
 
-def _with_parts(things: Iterable[Any], depth: int) -> Iterator[Any]:
+def parts_of(things: Iterable[Any], depth: int) -> Iterator[Any]:
     """Things, what they refer to, and so on; never more than some hundred."""
     level, seen = list(things), set[int]()
     for _ in range(depth):

@@ -17,7 +17,7 @@ import selectors
 import socket
 import stat
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from aldente._loops.virtual import children
@@ -78,7 +78,7 @@ class Peers:
         if self._unknown:
             self._classify()
         for descriptor in self._holding_back:
-            with contextlib.suppress(OSError), _as_socket(descriptor) as opened:
+            with contextlib.suppress(OSError), opened_socket(descriptor) as opened:
                 # Sends an acknowledgement that is put off, which lets the other end go on.
                 opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
         return bool(self._holding_back)
@@ -113,7 +113,7 @@ _CAN_HURRY = hasattr(socket, "TCP_QUICKACK")
 
 
 @contextlib.contextmanager
-def _as_socket(descriptor: int) -> Iterator[socket.socket]:
+def opened_socket(descriptor: int) -> Iterator[socket.socket]:
     """A descriptor as a socket, of which only the copy is closed."""
     copy = os.dup(descriptor)
     try:
@@ -136,7 +136,7 @@ def _peer_without_addresses(descriptor: int) -> Peer | None:
         return Peer.THIS_PROCESS if _is_pipe_within(descriptor, status) else Peer.OTHER
     if not stat.S_ISSOCK(status.st_mode):
         return Peer.OTHER
-    with _as_socket(descriptor) as opened:
+    with opened_socket(descriptor) as opened:
         if _is_listening(opened):
             return Peer.LISTENING
         if opened.family == getattr(socket, "AF_UNIX", None):
@@ -216,19 +216,19 @@ def _own_connections() -> _Connections:
         with contextlib.suppress(OSError):
             if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
                 continue
-            with _as_socket(descriptor) as opened:
+            with opened_socket(descriptor) as opened:
                 if opened.family in (socket.AF_INET, socket.AF_INET6):
                     connections.add(opened)
     return connections
 
 
 def _peer_by_address(descriptor: int, own: _Connections) -> Peer:
-    with _as_socket(descriptor) as opened:
+    with opened_socket(descriptor) as opened:
         try:
             name, peer = opened.getsockname(), opened.getpeername()
         except OSError:
-            # Not connected: a datagram socket, or one that connects right now.
-            return Peer.OTHER if opened.type == socket.SOCK_DGRAM else Peer.NOT_ACCEPTED
+            # Not connected: a datagram or raw socket, or one that connects right now.
+            return Peer.NOT_ACCEPTED if opened.type == socket.SOCK_STREAM else Peer.OTHER
         may_hold_back = own.pairs.get((peer[:2], name[:2]))
         if may_hold_back is not None:
             return Peer.HOLDING_BACK if may_hold_back else Peer.THIS_PROCESS
@@ -236,3 +236,46 @@ def _peer_by_address(descriptor: int, own: _Connections) -> Peer:
         if opened.type == socket.SOCK_DGRAM:
             return Peer.THIS_PROCESS if is_to_here and peer[1] in own.unconnected else Peer.OTHER
         return Peer.NOT_ACCEPTED if is_to_here and peer[1] in own.listening else Peer.OTHER
+
+
+def kinds_of(descriptors: Iterable[int]) -> dict[int, Peer]:
+    """Who is at the other end of descriptors."""
+    own = None
+    kinds = {}
+    for descriptor in descriptors:
+        kind = _peer_without_addresses(descriptor)
+        if kind is None:
+            own = own if own is not None else _own_connections()
+            kind = _peer_by_address(descriptor, own)
+        kinds[descriptor] = kind
+    return kinds
+
+
+def other_ends(descriptors: Iterable[int]) -> dict[int, list[int]]:
+    """By the descriptors of this process's connections, those at whose other end they are.
+
+    Args:
+        descriptors: those whose other ends are looked for; of a pipe, or where it isn't told, none
+            is found.
+    """
+    wanted: dict[tuple[Any, Any], list[int]] = {}
+    for descriptor in descriptors:
+        addresses = _addresses(descriptor)
+        if addresses is not None:
+            wanted.setdefault(addresses[::-1], []).append(descriptor)
+    found = {}
+    for descriptor in _own_descriptors() if wanted else ():
+        addresses = _addresses(descriptor)
+        if addresses in wanted:
+            found[descriptor] = wanted[addresses]
+    return found
+
+
+def _addresses(descriptor: int) -> tuple[Any, Any] | None:
+    """The addresses of both ends of a connection by TCP or UDP; None for all else."""
+    with contextlib.suppress(OSError):
+        if stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+            with opened_socket(descriptor) as opened:
+                if opened.family in (socket.AF_INET, socket.AF_INET6):
+                    return opened.getsockname()[:2], opened.getpeername()[:2]
+    return None

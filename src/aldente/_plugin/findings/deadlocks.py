@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from aldente._diagnosis import deadlock as diagnosis
 from aldente._diagnosis.waits import AwaitGraph
-from aldente._guards import deadlock
+from aldente._guards import deadlock, leaked_resource
 from aldente._records import Finding
 
 
-def deadlock_finding(graph: AwaitGraph, main: str) -> Finding:
+def deadlock_finding(
+    graph: AwaitGraph, main: str, clients: Sequence[leaked_resource.WaitedClient] = ()
+) -> Finding:
     """The finding for tasks that wait for what can never happen.
 
     Args:
         graph: what they wait for.
         main: the name of the test's own task.
+        clients: the connections for whose end a server waits that is being closed.
     """
+    for client in clients:
+        if client.place is not None:
+            return Finding(
+                deadlock.RULE.name,
+                f"{diagnosis.summary(graph, main=main)} {client.what}",
+                leaked_resource.MEND_OF_CONNECTIONS,
+                client.place,
+            )
     return Finding(
         deadlock.RULE.name,
         diagnosis.summary(graph, main=main),

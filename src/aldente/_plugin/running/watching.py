@@ -7,7 +7,8 @@ import contextlib
 import os
 import sys
 import weakref
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -118,7 +119,7 @@ class LoopWatch:
             yield busy_loop.Watch(never_awaited.pause, never_awaited.resume)
         if self._is_on("deadlock") and is_checked():
             # What else could wake a loop is told by its private attributes.
-            yield deadlock.Watch(self._on_deadlock, self._hooks.bystanders)
+            yield deadlock.Watch(self._on_deadlock, self._hooks.bystanders, self._is_out_of_reach)
         if self._is_on("slow-step"):
             self._slow_steps = slow_step.Watch(
                 self._report,
@@ -270,9 +271,24 @@ class LoopWatch:
         from aldente._diagnosis import deadlock as diagnosis
 
         main = runner.main_task
+        folder = self._config.rootpath
         graph = await_graph.snapshot(_tasks_of(runner))
-        return diagnosis.explain(
-            graph, main=main.get_name() if main is not None else None, folder=self._config.rootpath
+        told = diagnosis.explain(
+            graph, main=main.get_name() if main is not None else None, folder=folder
+        )
+        clients = leaked_resource.clients_waited_for(runner.loop)
+        return "\n\n".join([told, *(client.told(folder) for client in clients)])
+
+    def _is_out_of_reach(self, runner: LoopRunner, threads: Iterable[FrameType]) -> bool:
+        """Whether nothing that goes on can have a run go on, and whether it is worth a look."""
+        from aldente._diagnosis import heartbeats
+
+        main = runner.main_task
+        if main is None or self._is_deadlock_allowed():
+            return False
+        hosts = [task for task in runner.leftover_tasks() if runner.is_hosting(task)]
+        return heartbeats.is_out_of_reach(
+            runner.loop, main, _tasks_of(runner), fixtures=hosts, threads=threads
         )
 
     def _is_deadlock_allowed(self) -> bool:
@@ -312,12 +328,19 @@ class LoopWatch:
         if main is None or main.done() or self._is_deadlock_allowed():
             return False
         name, folder = main.get_name(), self._config.rootpath
+        error = DeadlockError(name, seconds)
+        if runner.is_ending:
+            # It hangs once more in what it does at its end, for which it is not to be told again.
+            runner.end(error)
+            return True
         graph = await_graph.snapshot(_tasks_of(runner))
-        self._report(deadlock_finding(graph, name))
+        clients = leaked_resource.clients_waited_for(runner.loop)
+        self._report(deadlock_finding(graph, name, clients))
         if self._level_of("deadlock") != "error":
             return False
-        error = DeadlockError(name, seconds)
         error.add_note(diagnosis.explain(graph, main=name, folder=folder))
+        for client in clients:
+            error.add_note(f"\n{client.told(folder)}")
         runner.end(error)
         return True
 

@@ -1,0 +1,299 @@
+"""Deadlocks beside what goes on: connections of which both ends are here, servers, timers, threads."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.plugin.conftest import RunProject
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="sockets and signals of POSIX")
+
+STUCK = """
+import asyncio
+import socket
+import threading
+import pytest
+
+async def beat(seconds):
+    while True:
+        await asyncio.sleep(seconds)
+
+async def answer_nothing(reader, writer):
+    await reader.readline()
+    await reader.read()
+    writer.close()
+
+async def ask(reader, writer):
+    writer.write(b"x\\n")
+    try:
+        await reader.readline()
+    finally:
+        writer.close()
+
+async def test_tcp():
+    async with await asyncio.start_server(answer_nothing, "127.0.0.1", 0) as server:
+        await ask(*await asyncio.open_connection(*server.sockets[0].getsockname()[:2]))
+
+async def test_tcp_beside_timers():
+    beating = asyncio.create_task(beat(30))
+    async with await asyncio.start_server(answer_nothing, "127.0.0.1", 0) as server:
+        await ask(*await asyncio.open_connection(*server.sockets[0].getsockname()[:2]))
+
+async def test_unix(tmp_path):
+    async with await asyncio.start_unix_server(answer_nothing, tmp_path / "s") as server:
+        await ask(*await asyncio.open_unix_connection(tmp_path / "s"))
+
+async def test_pair():
+    left, right = socket.socketpair()
+    with left, right:
+        left.setblocking(False)
+        await asyncio.get_running_loop().sock_recv(left, 1)
+
+async def test_server():
+    async with await asyncio.start_server(answer_nothing, "127.0.0.1", 0) as server:
+        await server.serve_forever()
+
+async def test_quick_timers():
+    beating = asyncio.create_task(beat(0.01))
+    await asyncio.Event().wait()
+
+async def test_slow_timers():
+    beating = asyncio.create_task(beat(30))
+    queue = asyncio.Queue()
+    queue.put_nowait("item")
+    await queue.join()
+
+async def test_job_beside_timers():
+    beating = asyncio.create_task(beat(0.01))
+    event = threading.Event()
+    try:
+        await asyncio.to_thread(event.wait)
+    finally:
+        event.set()
+
+async def test_next():
+    pass
+"""
+
+
+def test_deadlocks_beside_what_goes_on(run_project: RunProject) -> None:
+    """Connections within the process, servers, idle threads and heartbeats hide no deadlock."""
+    result = run_project("-p", "no:randomly", "-q", subprocess=True, test_it=STUCK)
+    result.assert_outcomes(failed=8, passed=1)
+    text = result.stdout.str()
+    for name, found in {
+        "test_tcp": "waits for input or output: StreamReader.readline.",
+        "test_tcp_beside_timers": "waits for input or output: StreamReader.readline.",
+        "test_unix": "waits for input or output: StreamReader.readline.",
+        "test_server": "waits for input or output: Server.serve_forever.",
+        "test_quick_timers": "waits for an Event to be set.",
+        "test_slow_timers": "waits for all items of queue (a Queue) to be finished",
+        "test_job_beside_timers": "waits for a job in another thread or process: Event.wait",
+    }.items():
+        assert f"Deadlock: for 1 s nothing could happen any more while '{name}' was" in text
+        assert f"'{name}' ({name}) {found}" in text
+
+
+# Each could hang, as far as is seen at first, and goes on by itself after longer than a second.
+GOES_ON = """
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import weakref
+import pytest
+
+LONG = 1.3
+
+class Box:
+    def __init__(self, thing):
+        self.thing = thing
+
+async def test_weak_reference():
+    box = Box(asyncio.Event())
+
+    async def later(reference):
+        await asyncio.sleep(LONG)
+        reference().thing.set()
+
+    task = asyncio.create_task(later(weakref.ref(box)))
+    await box.thing.wait()
+
+async def test_callback():
+    future = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_later(LONG, future.set_result, None)
+    await future
+
+async def fail():
+    await asyncio.sleep(LONG)
+    raise ValueError("late")
+
+async def test_group():
+    with pytest.raises(ExceptionGroup):
+        async with asyncio.TaskGroup() as group:
+            group.create_task(fail())
+            await asyncio.Event().wait()
+
+async def test_gather():
+    with pytest.raises(ValueError):
+        await asyncio.gather(fail(), asyncio.Event().wait())
+
+@pytest.fixture
+async def group():
+    async with asyncio.TaskGroup() as group:
+        group.create_task(fail())
+        yield
+
+@pytest.mark.xfail(raises=ExceptionGroup, strict=True)
+async def test_group_of_fixture(group):
+    await asyncio.Event().wait()
+
+async def test_answer_after_a_while():
+    async def serve(reader, writer):
+        await asyncio.sleep(LONG)
+        writer.write(b"x\\n")
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname()[:2])
+        assert await reader.readline() == b"x\\n"
+        writer.close()
+
+async def test_connection_after_a_while():
+    connected = asyncio.Event()
+
+    async def serve(reader, writer):
+        connected.set()
+        writer.close()
+
+    async def connect(port):
+        await asyncio.sleep(LONG)
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        task = asyncio.create_task(connect(server.sockets[0].getsockname()[1]))
+        await connected.wait()
+        await task
+
+async def test_datagram_after_a_while():
+    received = asyncio.Event()
+
+    class Receiver(asyncio.DatagramProtocol):
+        def datagram_received(self, data, address):
+            received.set()
+
+    async def send(address):
+        await asyncio.sleep(LONG)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.sendto(b"x", address)
+
+    transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(Receiver, ("127.0.0.1", 0))
+    task = asyncio.create_task(send(transport.get_extra_info("sockname")))
+    await received.wait()
+    transport.close()
+
+async def test_child_that_connects():
+    connected = asyncio.Event()
+
+    async def serve(reader, writer):
+        connected.set()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        address = server.sockets[0].getsockname()[:2]
+        code = f"import socket, time; time.sleep({LONG}); socket.create_connection({address})"
+        child = subprocess.Popen([sys.executable, "-c", code])
+        await connected.wait()
+        await asyncio.to_thread(child.wait)
+
+async def test_child_that_has_the_other_end():
+    left, right = socket.socketpair()
+    child = subprocess.Popen(["sh", "-c", f"sleep {LONG}; echo x"], stdout=right)
+    right.close()
+    reader, writer = await asyncio.open_connection(sock=left)
+    assert await reader.readline() == b"x\\n"
+    writer.close()
+    await asyncio.to_thread(child.wait)
+
+async def test_alarm():
+    loop, event = asyncio.get_running_loop(), asyncio.Event()
+    before = signal.signal(signal.SIGALRM, lambda *args: loop.call_soon_threadsafe(event.set))
+    signal.setitimer(signal.ITIMER_REAL, LONG)
+    await event.wait()
+    signal.signal(signal.SIGALRM, before)
+
+async def test_pipe_of_a_thread():
+    reading, writing = os.pipe()
+    timer = threading.Timer(LONG, os.write, (writing, b"x"))
+    timer.start()
+    loop, future = asyncio.get_running_loop(), asyncio.get_running_loop().create_future()
+    loop.add_reader(reading, future.set_result, None)
+    await future
+    loop.remove_reader(reading)
+    timer.join()
+    os.close(reading)
+    os.close(writing)
+
+async def test_job_that_is_woken():
+    box = Box([threading.Event()])
+
+    async def later():
+        await asyncio.sleep(LONG)
+        box.thing[0].set()
+
+    task = asyncio.create_task(later())
+    await asyncio.to_thread(box.thing[0].wait)
+"""
+
+
+def test_what_goes_on_may_help(run_project: RunProject) -> None:
+    """Whatever way a timer, thread, child or signal has to what is waited for: it is no deadlock."""
+    result = run_project("-p", "no:randomly", "-q", subprocess=True, test_it=GOES_ON)
+    result.assert_outcomes(passed=12, xfailed=1)
+
+
+LEFT_OPEN = """
+import asyncio
+import pytest
+
+class Client:
+    pass
+
+@pytest.fixture
+async def server():
+    kept = []
+    async with await asyncio.start_server(lambda _, writer: kept.append(writer), "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[:2]
+
+async def test_client_left_open(server):
+    Client.reader, Client.writer = await asyncio.open_connection(*server)
+
+async def test_next():
+    pass
+"""
+
+
+def test_a_server_that_waits_for_a_client(run_project: RunProject) -> None:
+    """Where Server.wait_closed() waits for a client that was left open, its line is told."""
+    result = run_project("-p", "no:randomly", subprocess=True, test_it=LEFT_OPEN)
+    if result.parseoutcomes().get("errors") is None:
+        # Up to Python 3.12.0 it waits for nobody.
+        result.assert_outcomes(passed=2)
+        return
+    result.assert_outcomes(passed=2, errors=1)
+    result.stdout.fnmatch_lines(
+        [
+            "E * aldente.errors.DeadlockError: Deadlock: for 1 s nothing could happen any more while 'fixture server' was running, so it was cancelled.",
+            "E *'fixture server' (server) waits for input or output: Server.wait_closed.",
+            "E *Server.wait_closed() waits until all clients of the server are gone, and the connection from 127.0.0.1:* is open at both ends.",
+            "E * test_it.py:14: Client.reader, Client.writer = await asyncio.open_connection([*]server)",
+            "E * Close it by writer.close() and 'await writer.wait_closed()', or transport.close()*",
+        ]
+    )
+    result.stdout.fnmatch_lines(["deadlock [[]error[]]: 1", "  test_it.py:14: *"])
