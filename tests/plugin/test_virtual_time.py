@@ -748,13 +748,14 @@ def test_time_without_end(run_project: RunProject) -> None:
         test_it="""
         import asyncio
 
-        async def beat():
+        async def beat(event):
             while True:
                 await asyncio.sleep(1)
 
         async def test_it():
-            task = asyncio.create_task(beat(), name="heart")
-            await asyncio.Event().wait()
+            event = asyncio.Event()
+            task = asyncio.create_task(beat(event), name="heart")
+            await event.wait()
 
         async def test_next():
             await asyncio.sleep(3599)
@@ -763,7 +764,7 @@ def test_time_without_end(run_project: RunProject) -> None:
     result.assert_outcomes(failed=1, passed=1)
     result.stdout.fnmatch_lines(
         [
-            ">       await asyncio.Event().wait()",
+            ">       await event.wait()",
             "E * aldente.errors.EndlessTimeError: Virtual time ran on for more than 3,600 s of loop time, and was stopped: *",
             "E *   at 103*: 'heart' at test_it.py:5: await asyncio.sleep(1)",
         ]

@@ -8,14 +8,14 @@ import sys
 
 import pytest
 
-from aldente._loops.virtual import children
+from aldente._loops import children
 
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells of children")
 
 # Two ends of a connection that wait for each other, beside a socket that listens.
 DEADLOCK = """
 import asyncio, multiprocessing, os, sys, warnings
-from aldente._loops.virtual import children
+from aldente._loops import children
 from aldente._loops.virtual.loop import VirtualTimeLoop
 from aldente.errors import DeadlockError
 

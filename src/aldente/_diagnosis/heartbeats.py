@@ -27,7 +27,7 @@ from aldente import _asyncio_compat
 from aldente._diagnosis.await_graph import snapshot
 from aldente._diagnosis.stuck import stuck_tasks
 from aldente._diagnosis.waits import Kind
-from aldente._loops.virtual import peers
+from aldente._loops import peers
 from aldente._loops.waiting_threads import parts_of
 
 AnyTask = asyncio.Task[Any]

@@ -29,7 +29,15 @@ from aldente._loops.virtual.wall import follow_wall
 from aldente._records import Finding
 from aldente._schedules import Order, Schedule, Step
 from aldente._strategies.fifo import Fifo
-from aldente.errors import AldenteError, DeadlockError, InvalidSetting, PhaseTimeout, ReplayMismatch
+from aldente.errors import (
+    AldenteError,
+    DeadlockError,
+    EndlessTimeError,
+    InvalidSetting,
+    LivelockError,
+    PhaseTimeout,
+    ReplayMismatch,
+)
 
 Main = Callable[[], Coroutine[Any, Any, Any]]
 
@@ -202,7 +210,7 @@ def _make_loop(
         if graph is None:
             return None
         quiet.append(graph)
-        return DeadlockError(_name_of(main), 0.0)
+        return DeadlockError(_name_of(main), 0.0, beside_timers=True)
 
     loop = SimulatedLoop(
         chooser,
@@ -322,13 +330,13 @@ def _explained(
     if isinstance(error, (ReplayMismatch, InvalidSetting)):
         # Whoever chose can't say how to go on.
         loop.choose_by(Fifo())
-    if not isinstance(error, (DeadlockError, PhaseTimeout)):
+    if not isinstance(error, (DeadlockError, EndlessTimeError, LivelockError, PhaseTimeout)):
         return error, None
     graph = quiet[0] if quiet else await_graph.snapshot(asyncio.all_tasks(loop))
     told: BaseException = error
     if isinstance(error, DeadlockError):
         # Without the frames of the loop.
-        told = DeadlockError(loop.name, 0.0)
+        told = DeadlockError(loop.name, 0.0, error.beside_timers)
     told.add_note(diagnosis.explain(graph, main=None, folder=Path.cwd()))
     return told, graph if isinstance(error, DeadlockError) else None
 

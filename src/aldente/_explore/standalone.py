@@ -112,6 +112,6 @@ def _run_simulated(main: Callable[[], Coroutine[Any, Any, T]], rules: Rules) -> 
 def _fail(name: str, loop: asyncio.AbstractEventLoop, error: AldenteError) -> bool:
     if isinstance(error, DeadlockError):
         graph = await_graph.snapshot(list(asyncio.all_tasks(loop)))
-        error = DeadlockError(name, 0.0)
+        error = DeadlockError(name, 0.0, error.beside_timers)
         error.add_note(diagnosis.explain(graph, main=None, folder=Path.cwd()))
     raise error

@@ -7,13 +7,12 @@ sure, something may come.
 
 from __future__ import annotations
 
-import ipaddress
 import signal
 import socket
 from collections.abc import Collection
 
-from aldente._loops.virtual import children
-from aldente._loops.virtual.peers import Peer, kinds_of, opened_socket
+from aldente._loops import children
+from aldente._loops.peers import Peer, kinds_of, opened_socket
 
 
 def may_come_by(descriptors: Collection[int]) -> bool:
@@ -78,7 +77,10 @@ def _is_open_to_others(descriptor: int) -> bool:
     except OSError:
         return False
     first, last = _chosen_ports()
-    return not first <= port <= last and not ipaddress.ip_address(host.split("%")[0]).is_loopback
+    return not first <= port <= last and not host.startswith(_LOOPBACK)
+
+
+_LOOPBACK = ("127.", "::1", "::ffff:127.")
 
 
 def _chosen_ports() -> tuple[int, int]:

@@ -318,17 +318,24 @@ class DeadlockError(AldenteError):
     Args:
         running: the name of what was running.
         seconds: how long nothing could happen, in seconds.
+        beside_timers: whether timers go on, that can't get hold of what is waited for.
 
     >>> DeadlockError("test_it", 1.0).seconds
     1.0
     """
 
-    def __init__(self, running: str, seconds: float) -> None:
+    def __init__(self, running: str, seconds: float, beside_timers: bool = False) -> None:
         self.running = running
         self.seconds = seconds
-        super().__init__(running, seconds)
+        self.beside_timers = beside_timers
+        super().__init__(running, seconds, beside_timers)
 
     def __str__(self) -> str:
+        if self.beside_timers:
+            return (
+                f"Deadlock: {self.running!r} waits for what nothing that goes on, such as the "
+                "timers that are set, can get hold of, so it was ended."
+            )
         if not self.seconds:
             return (
                 f"Deadlock: nothing could happen any more while {self.running!r} was running, so "

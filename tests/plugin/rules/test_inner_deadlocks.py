@@ -297,3 +297,101 @@ def test_a_server_that_waits_for_a_client(run_project: RunProject) -> None:
         ]
     )
     result.stdout.fnmatch_lines(["deadlock [[]error[]]: 1", "  test_it.py:14: *"])
+
+
+VIRTUAL = """
+import asyncio
+import aldente
+import pytest
+
+pytestmark = aldente.virtual_time
+
+async def beat():
+    while True:
+        await asyncio.sleep(30)
+
+async def test_scheduler():
+    beating = asyncio.create_task(beat(), name="beat")
+    await asyncio.Event().wait()
+
+async def test_connection():
+    beating = asyncio.create_task(beat(), name="beat")
+
+    async def answer_nothing(reader, writer):
+        await reader.readline()
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(answer_nothing, "127.0.0.1", 0) as server:
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname()[:2])
+        try:
+            writer.write(b"x\\n")
+            await reader.readline()
+        finally:
+            writer.close()
+
+async def test_much_later():
+    events = [asyncio.Event()]
+
+    async def later():
+        for _ in range(5_000):
+            await asyncio.sleep(30)
+        events[0].set()
+
+    task = asyncio.create_task(later())
+    await events[0].wait()
+"""
+
+
+def test_heartbeats_on_virtual_time(run_project: RunProject) -> None:
+    """On virtual time too a heartbeat hides no deadlock, and is no deadlock if it helps at last."""
+    result = run_project("-p", "no:randomly", "-q", test_it=VIRTUAL)
+    result.assert_outcomes(failed=2, passed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "E * aldente.errors.DeadlockError: Deadlock: 'test_scheduler' waits for what nothing that goes on, such as the timers that are set, can get hold of, so it was ended.",
+            "E *'test_scheduler' (test_scheduler) waits for an Event to be set. *",
+            "E *'beat' (beat) waits for a timer: asyncio.sleep(30).",
+            "E *'test_connection' (test_connection) waits for input or output: StreamReader.readline.",
+        ]
+    )
+
+
+NO_END = """
+import asyncio
+import aldente
+
+class Service:
+    def __init__(self):
+        self.queue = asyncio.Queue()
+        self.queue.put_nowait("item")
+
+    async def schedule(self):
+        while True:
+            await asyncio.sleep(100_000)
+
+async def use(service):
+    task = asyncio.create_task(service.schedule(), name="scheduler")
+    await service.queue.join()
+
+@aldente.virtual_time
+async def test_virtual():
+    await use(Service())
+
+@aldente.explore(runs=1, max_steps=2_000)
+async def test_explored():
+    await use(Service())
+"""
+
+
+def test_what_has_no_end_tells_who_waits(run_project: RunProject) -> None:
+    """Where a heartbeat might help, but does not, the report at the limit names the stuck line too."""
+    result = run_project("-p", "no:randomly", "-q", test_it=NO_END)
+    result.assert_outcomes(failed=2)
+    text = result.stdout.str()
+    assert "EndlessTimeError: Virtual time ran on for more than" in text
+    assert "Livelock: the run had not ended after 2,000 steps." in text
+    for name in ("test_virtual", "test_explored"):
+        assert f"{name!r} ({name}" in text or f"'{name}' (" in text
+    assert text.count("waits for all items of service.queue (a Queue) to be finished") >= 2
+    assert "test_it.py:15: await service.queue.join()" in text

@@ -4,8 +4,8 @@
     The event loop: asyncio's own selector loop with another clock.
 ``waiting``
     What the loop does instead of sleeping, in the place of its selector.
-``peers``, ``threads``
-    What could still make something happen: connections to other processes, and other threads.
+``threads``
+    Other threads, which could still make something happen.
 ``clock``, ``timers``
     What tests see of the time, and of what is to happen.
 ``wall``

@@ -68,11 +68,14 @@ class VirtualTimeLoop(SettlingLoop, asyncio.SelectorEventLoop):
             or an `EndlessTimeError`; it has the run end with that and returns True, or returns
             False to have the loop go on: wait for what can't happen, or run on. Without it the loop
             raises them.
+        is_stuck_beside_timers: called with the loop, seldom: whether nothing that its timers run
+            can have its run go on, while nothing comes from outside.
 
     Attributes:
         jobs: how many jobs of executors nobody has given up yet.
         limits: how far time may run, in seconds of loop time, and in how many jumps.
         on_stuck: as the argument.
+        is_stuck_beside_timers: as the argument.
         waiting: what the loop has for its selector.
 
     >>> with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
@@ -88,6 +91,7 @@ class VirtualTimeLoop(SettlingLoop, asyncio.SelectorEventLoop):
         bystanders: Collection[int] = (),
         wall: Wall = NO_WALL,
         on_stuck: Callable[[VirtualTimeLoop, AldenteError], bool] | None = None,
+        is_stuck_beside_timers: Callable[[VirtualTimeLoop], bool] = lambda loop: False,
     ) -> None:
         self._now = START
         self._timers = 0
@@ -99,6 +103,7 @@ class VirtualTimeLoop(SettlingLoop, asyncio.SelectorEventLoop):
         self._wall = wall
         self.limits = (max_seconds, MAX_JUMPS)
         self.on_stuck = on_stuck
+        self.is_stuck_beside_timers = is_stuck_beside_timers
         self.waiting = VirtualSelector(
             selectors.DefaultSelector(), self, patience=patience, bystanders=bystanders
         )

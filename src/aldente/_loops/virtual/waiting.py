@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from aldente import _asyncio_compat
 from aldente._clocks import monotonic
-from aldente._loops.virtual.peers import Peers
+from aldente._loops import children
+from aldente._loops.peers import Peers
 from aldente._loops.virtual.threads import Threads
 from aldente._loops.virtual.timers import pending_timers
 from aldente.errors import DeadlockError, EndlessTimeError
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 # threads sleep again and again, as SQLite does until another connection's lock is gone: it gives up
 # after five seconds, when time should long have jumped to where that lock is released.
 NAPS = 2.0
+
+# After how many jumps it is looked whether timers alone go on; then after twice as many, and so on.
+JUMPS_UNTIL_LOOK = 1_000
 
 # How long a selector can wait, in seconds; asyncio does not ask for more either.
 LONGEST = 86_400.0
@@ -58,6 +62,7 @@ class VirtualSelector(selectors.BaseSelector):
         self._threads = Threads(loop, bystanders)
         self._naps = NAPS
         self._jumps = 0
+        self._next_look = JUMPS_UNTIL_LOOK
         self._end: float | None = None
 
     def start_anew(self, patience: float | None = None) -> None:
@@ -68,6 +73,7 @@ class VirtualSelector(selectors.BaseSelector):
                 as before.
         """
         self._jumps = 0
+        self._next_look = JUMPS_UNTIL_LOOK
         self._end = None
         if patience is not None:
             self._patience = patience
@@ -221,6 +227,11 @@ class VirtualSelector(selectors.BaseSelector):
         if self._end is None:
             self._end = self._loop.time() + seconds
         self._jumps += 1
+        if self._jumps >= self._next_look:
+            # Less and less often, as looking takes a while.
+            self._next_look = 2 * self._jumps
+            if self._is_stuck() and self._ends(DeadlockError("the program", 0.0, True)):
+                return
         if when > self._end or self._jumps > jumps:
             is_too_long = when > self._end
             # What is ended now may need some time for that.
@@ -229,6 +240,16 @@ class VirtualSelector(selectors.BaseSelector):
             if self._ends(EndlessTimeError(seconds if is_too_long else None, jumps, timers)):
                 return
         self._loop.move_to(when)
+
+    def _is_stuck(self) -> bool:
+        """Whether nothing can ever come of the timers, or from outside."""
+        return not (
+            self._peers.may_be_heard()
+            or _asyncio_compat.handles_signals(self._loop)
+            or self._threads.may_ever_call_in()
+            or self._are_jobs_running()
+            or children.may_act()
+        ) and self._loop.is_stuck_beside_timers(self._loop)
 
     def _give_up(self) -> Events:
         """Nothing can happen any more."""

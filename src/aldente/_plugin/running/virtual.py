@@ -52,6 +52,7 @@ def loop_factory(
             bystanders=watch.bystanders,
             wall=follow_wall(START, time.wall),
             on_stuck=watch.on_stuck,
+            is_stuck_beside_timers=watch.is_stuck_beside_timers,
         )
 
     return make

@@ -291,6 +291,11 @@ class LoopWatch:
             runner.loop, main, _tasks_of(runner), fixtures=hosts, threads=threads
         )
 
+    def is_stuck_beside_timers(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Whether nothing that goes on on a virtual-time loop can have its run go on."""
+        runner = runner_of(loop)
+        return runner is not None and self._is_on("deadlock") and self._is_out_of_reach(runner, ())
+
     def _is_deadlock_allowed(self) -> bool:
         return is_allowed_somewhere("deadlock") or self._level_of("deadlock") == "off"
 
@@ -316,6 +321,7 @@ class LoopWatch:
         if isinstance(error, EndlessTimeError):
             inside = f"{self._config.rootpath}{os.sep}"
             error.timers = [timer.replace(inside, "") for timer in error.timers]
+            error.add_note(self._describe_tasks(runner))
         runner.end(error)
         return True
 
@@ -328,7 +334,8 @@ class LoopWatch:
         if main is None or main.done() or self._is_deadlock_allowed():
             return False
         name, folder = main.get_name(), self._config.rootpath
-        error = DeadlockError(name, seconds)
+        is_beside_timers = bool(_asyncio_compat.timers_of(runner.loop))
+        error = DeadlockError(name, seconds, beside_timers=is_beside_timers)
         if runner.is_ending:
             # It hangs once more in what it does at its end, for which it is not to be told again.
             runner.end(error)

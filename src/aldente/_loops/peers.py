@@ -20,7 +20,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from aldente._loops.virtual import children
+from aldente._loops import children
 
 
 class Peer(enum.Enum):
