@@ -71,6 +71,7 @@ from aldente._asyncio_compat.timers import (
 from aldente._asyncio_compat.transports import (
     acceptor_of,
     arguments_of,
+    has_selector,
     is_part_of_subprocess,
     is_waited_for,
     loop_of,
@@ -100,6 +101,7 @@ __all__ = [
     "forget_innermost_frame",
     "gathered_futures",
     "handles_signals",
+    "has_selector",
     "has_unseen_exception",
     "hide_task",
     "is_awaited_by",

@@ -49,6 +49,11 @@ def servers_of(loop: asyncio.AbstractEventLoop) -> Iterator[asyncio.Server]:
                 yield argument
 
 
+def has_selector(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether a loop shows what it waits for; see `may_have_transports`."""
+    return getattr(loop, "_selector", None) is not None
+
+
 def watched_by(loop: asyncio.AbstractEventLoop) -> dict[int, tuple[object, ...]]:
     """The descriptors that a loop watches, each with what is called then, but its own wake-up.
 

@@ -11,7 +11,9 @@ from __future__ import annotations
 import asyncio
 import functools
 import selectors
+import weakref
 from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
@@ -48,6 +50,21 @@ LIMIT = 1.0
 LONGEST = 60.0
 
 
+@dataclass(slots=True)
+class _Wait:
+    """What is known of a run whose main task may be stuck.
+
+    Attributes:
+        future: the number of the run, and what its main task waits for, by its identity.
+        since: since when it has waited for that, or when it was last looked into.
+        limit: after how long it is looked into.
+    """
+
+    future: tuple[int, int]
+    since: float
+    limit: float = LIMIT
+
+
 class Watch:
     """Sees deadlocks; a watcher of the watchdog's.
 
@@ -70,39 +87,34 @@ class Watch:
         self._on_deadlock = on_deadlock
         self._bystanders = bystanders
         self._is_out_of_reach = is_out_of_reach
-        # Which run it is of which runner, what its main task waits for, since when, and for how
-        # long it must.
-        self._wait: tuple[LoopRunner, int, int] | None = None
-        self._since = 0.0
-        self._limit = LIMIT
+        self._waits: weakref.WeakKeyDictionary[LoopRunner, _Wait] = weakref.WeakKeyDictionary()
 
     def look(self, look: Look) -> None:
         """See whether nothing can happen on the loop any more, and since when."""
-        run = look.run
-        future = _asyncio_compat.waited_future(run.main_task)
-        wait = (run, run.runs, id(future))
+        run, main = look.run, look.run.main_task
+        future = (run.runs, id(_asyncio_compat.waited_future(main)))
         is_quiet = self._is_quiet(look)
+        wait = self._waits.get(run)
         if not self._may_be_stuck(look, is_quiet):
-            if self._wait is not None and self._wait[:2] == wait[:2]:
-                self._wait = None
-        elif self._wait != wait:
-            self._wait, self._since, self._limit = wait, look.now, LIMIT
-        elif is_quiet and look.now - self._since >= self._limit:
-            self._since = look.now
+            self._waits.pop(run, None)
+        elif wait is None or wait.future != future:
+            self._waits[run] = _Wait(future, look.now)
+        elif is_quiet and look.now - wait.since >= wait.limit:
+            wait.since = look.now
             # On the turn after the next: the loop reads its own wake-up in between.
-            confirm = functools.partial(self._confirm, look.loop, run, run.main_task)
+            confirm = functools.partial(self._confirm, look.loop, run, main)
             look.loop.call_soon_threadsafe(look.loop.call_soon, confirm)
 
     def _confirm(
-        self, loop: asyncio.AbstractEventLoop, run: LoopRunner, task: asyncio.Task[Any] | None
+        self, loop: asyncio.AbstractEventLoop, run: LoopRunner, task: asyncio.Future[Any] | None
     ) -> None:
         """See on the loop itself whether it is so, and still the same run."""
-        if task is None or run.main_task is not task or task.done() or outside.is_alarm_set():
+        if task is None or task.done() or run.main_task is not task or outside.is_alarm_set():
             return
         if _asyncio_compat.is_waiting_for_nothing(loop) or self._is_hopeless(loop, run):
             self._on_deadlock(run)
-        else:
-            self._limit = min(2 * self._limit, LONGEST)
+        elif (wait := self._waits.get(run)) is not None:
+            wait.limit = min(2 * wait.limit, LONGEST)
 
     def _is_hopeless(self, loop: asyncio.AbstractEventLoop, run: LoopRunner) -> bool:
         """Whether nothing outside can wake a loop, and nothing that goes on can help."""
@@ -114,16 +126,19 @@ class Watch:
         ):
             return False
         frames = _python_compat.frames_of_threads()
-        others = [
-            frame
+        others = {
+            thread: frame
             for thread, frame in frames.items()
             if thread != run.thread
             and thread not in watching_threads
             and thread not in self._bystanders
-        ]
-        if not all(map(can_only_wait, others)):
+        }
+        if not all(
+            can_only_wait(frame) or _is_at_rest(thread, frame, run)
+            for thread, frame in others.items()
+        ):
             return False
-        return not _asyncio_compat.timers_of(loop) or self._is_out_of_reach(run, others)
+        return not _asyncio_compat.timers_of(loop) or self._is_out_of_reach(run, others.values())
 
     def _may_be_stuck(self, look: Look, is_quiet: bool) -> bool:
         """Whether the main task may be stuck, as far as is seen from outside of the loop."""
@@ -135,7 +150,7 @@ class Watch:
                 thread == look.run.thread
                 or thread in self._bystanders
                 or can_only_wait(other)
-                or _is_at_rest(thread, other)
+                or _is_at_rest(thread, other, look.run)
                 for thread, other in look.frames.items()
             )
         )
@@ -150,12 +165,22 @@ class Watch:
         )
 
 
-def _is_at_rest(thread: int, frame: FrameType) -> bool:
-    """Whether a thread runs another loop, on which nothing can happen but by other threads."""
-    return is_selecting(frame) and any(
-        run.thread == thread and _asyncio_compat.is_waiting_for_nothing(loop)
-        for loop, run in running.running()
-    )
+def _is_at_rest(thread: int, frame: FrameType, run: LoopRunner) -> bool:
+    """Whether a thread runs another loop, on which nothing can happen but by other threads.
+
+    Of two that wait for each other the one that has begun last is to be told of, so that only the
+    others are said to be at rest.
+    """
+    if not is_selecting(frame):
+        return False
+    # In the order in which they have begun; a sync test that runs a loop has no runner.
+    in_order: list[tuple[asyncio.AbstractEventLoop, Any]] = [*running.running(), *running.others()]
+    for loop, other in in_order:
+        if other is run:
+            return False
+        if other.thread == thread and _asyncio_compat.is_waiting_for_nothing(loop):
+            return True
+    return False
 
 
 def is_selecting(frame: FrameType) -> bool:

@@ -15,7 +15,7 @@ import os
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from aldente import _python_compat
 from aldente._clocks import monotonic
@@ -38,7 +38,7 @@ class Look(NamedTuple):
 
     Attributes:
         loop: the loop.
-        run: its runner.
+        run: its runner; to watchers of other runs an `OtherRun`, which has less to it.
         frames: the frame that each thread of the process is running, watchdogs' left out.
         now: the time, by `time.monotonic`.
     """
@@ -62,14 +62,17 @@ class Watchdog:
     Args:
         watchers: what it looks for.
         is_looked_at: which runners' loops it looks at; other watchdogs may look at others.
+        of_others: what looks at the runs of loops that no runner drives.
     """
 
     def __init__(
         self,
         watchers: Sequence[Watcher],
         is_looked_at: Callable[[LoopRunner], bool] = lambda run: True,
+        of_others: Sequence[Watcher] = (),
     ) -> None:
         self._watchers = list(watchers)
+        self._of_others = list(of_others)
         self._is_looked_at = is_looked_at
         self._alarm: Alarm | None = None
         self._thread: _python_compat.HiddenThread | None = None
@@ -156,22 +159,28 @@ class Watchdog:
                 if self._alarm is not alarm:
                     return
                 runs = [found for found in running.running() if self._is_looked_at(found[1])]
-                if runs:
-                    self._look(runs)
+                others = running.others() if self._of_others else []
+                if runs or others:
+                    self._look(runs, others)
                     alarm.repeat()
         finally:
             watching_threads.discard(_thread.get_ident())
             alarm.close()
 
-    def _look(self, runs: Sequence[tuple[asyncio.AbstractEventLoop, LoopRunner]]) -> None:
+    def _look(
+        self,
+        runs: Sequence[tuple[asyncio.AbstractEventLoop, LoopRunner]],
+        others: Sequence[tuple[asyncio.AbstractEventLoop, Any]] = (),
+    ) -> None:
         frames = _python_compat.frames_of_threads()
         for thread in list(watching_threads):
             frames.pop(thread, None)
         now = monotonic()
-        for loop, run in runs:
-            look = Look(loop, run, frames, now)
-            for watcher in list(self._watchers):
-                self._have_look(watcher, look)
+        for found, watchers in ((runs, self._watchers), (others, self._of_others)):
+            for loop, run in found:
+                look = Look(loop, run, frames, now)
+                for watcher in list(watchers):
+                    self._have_look(watcher, look)
 
     def _have_look(self, watcher: Watcher, look: Look) -> None:
         try:

@@ -4,6 +4,8 @@
     `LoopRunner`: one event loop, driven from outside, closed in order.
 ``recycling``
     `LoopPool`: makes event loops cheaply.
+``other_runs``
+    Makes known which loops are run in another way.
 ``driving``
     Runs a loop until a task is done.
 ``generator_host``

@@ -29,6 +29,7 @@ from aldente._guards import (
 )
 from aldente._guards.loop_makers import LoopMakers
 from aldente._guards.watchdog import Watchdog, Watcher
+from aldente._loops import other_runs
 from aldente._loops.ending import give_turns
 from aldente._loops.runner import LoopRunner
 from aldente._loops.running import runner_of
@@ -97,7 +98,11 @@ class LoopWatch:
             from aldente._guards import plain_mock
 
             enter(plain_mock.watch())
-        enter(Watchdog(list(self._watchers()), self._runners.__contains__).installed())
+        others = list(self._watchers_of_others())
+        if others:
+            enter(other_runs.watched())
+        watchdog = Watchdog(list(self._watchers()), self._runners.__contains__, others)
+        enter(watchdog.installed())
 
     @containing("preparing to look at a loop", None)
     def prepare(self, runner: LoopRunner) -> None:
@@ -127,6 +132,12 @@ class LoopWatch:
                 lambda: is_allowed_somewhere("slow-step"),
             )
             yield self._slow_steps
+
+    def _watchers_of_others(self) -> Iterator[Watcher]:
+        """What looks at the loops of sync tests and of threads too."""
+        if self._is_on("deadlock") and is_checked():
+            # What else could wake a loop is told by its private attributes.
+            yield deadlock.Watch(self._on_deadlock, self._hooks.bystanders, self._is_out_of_reach)
 
     def _current_test(self) -> str | None:
         item = self._hooks.current_item
@@ -283,8 +294,8 @@ class LoopWatch:
         """Whether nothing that goes on can have a run go on, and whether it is worth a look."""
         from aldente._diagnosis import heartbeats
 
-        main = runner.main_task
-        if main is None or self._is_deadlock_allowed():
+        main: object = runner.main_task
+        if not isinstance(main, asyncio.Task) or self._is_deadlock_allowed():
             return False
         hosts = [task for task in runner.leftover_tasks() if runner.is_hosting(task)]
         return heartbeats.is_out_of_reach(
@@ -333,9 +344,11 @@ class LoopWatch:
         main = runner.main_task
         if main is None or main.done() or self._is_deadlock_allowed():
             return False
-        name, folder = main.get_name(), self._config.rootpath
+        name, folder = _name_of(main), self._config.rootpath
         is_beside_timers = bool(_asyncio_compat.timers_of(runner.loop))
-        error = DeadlockError(name, seconds, beside_timers=is_beside_timers)
+        error = DeadlockError(
+            self._running_in(runner) or name, seconds, beside_timers=is_beside_timers
+        )
         if runner.is_ending:
             # It hangs once more in what it does at its end, for which it is not to be told again.
             runner.end(error)
@@ -350,6 +363,16 @@ class LoopWatch:
             error.add_note(f"\n{client.told(folder)}")
         runner.end(error)
         return True
+
+    def _running_in(self, runner: object) -> str | None:
+        """The test that is under way, if it is not what names the main task of a run."""
+        item = self._hooks.current_item
+        is_unnamed = isinstance(runner, other_runs.OtherRun)
+        return item.name if is_unnamed and item is not None else None
+
+
+def _name_of(main: asyncio.Future[Any]) -> str:
+    return main.get_name() if isinstance(main, asyncio.Task) else repr(main)
 
 
 @containing("looking for slow steps", None)

@@ -1,0 +1,172 @@
+"""Deadlocks on loops that aldente does not run: those of sync tests, of unittest, and of threads."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.plugin.conftest import RunProject
+
+STUCK = """
+import asyncio
+import threading
+import unittest
+import pytest
+
+async def stuck():
+    await asyncio.Queue().get()
+
+def test_run():
+    asyncio.run(stuck())
+
+def test_runner():
+    with asyncio.Runner() as runner:
+        runner.run(stuck())
+
+def test_run_until_complete():
+    loop = asyncio.new_event_loop()
+    try:
+        loop.run_until_complete(stuck())
+    finally:
+        loop.close()
+
+def test_future():
+    loop = asyncio.new_event_loop()
+    try:
+        loop.run_until_complete(loop.create_future())
+    finally:
+        loop.close()
+
+class Test(unittest.IsolatedAsyncioTestCase):
+    async def test_method(self):
+        await stuck()
+
+async def test_thread():
+    await asyncio.to_thread(asyncio.run, stuck())
+
+def test_that_ignores_its_end():
+    async def main():
+        for _ in range(2):
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                pass
+
+    asyncio.run(main())
+
+def test_next():
+    asyncio.run(asyncio.sleep(0))
+"""
+
+
+def test_deadlocks_of_other_runs(run_project: RunProject) -> None:
+    """A sync test whose asyncio.run hangs ends as an async one does, however the loop is run."""
+    result = run_project("-p", "no:randomly", "-q", subprocess=True, test_it=STUCK)
+    # A test method of unittest ends on the loop of its class, and is told of once more.
+    result.assert_outcomes(failed=7, passed=1, errors=1)
+    text = result.stdout.str()
+    for name in (
+        "test_run",
+        "test_runner",
+        "test_run_until_complete",
+        "test_future",
+        "test_method",
+        "test_thread",
+        "test_that_ignores_its_end",
+    ):
+        assert f"Deadlock: for 1 s nothing could happen any more while '{name}' was" in text
+    assert text.count("test_it.py:7: await asyncio.Queue().get()") >= 5
+    # aldente's own frame between the test and asyncio is not shown.
+    assert "other_runs.py" not in text
+
+
+FIXTURE = """
+import asyncio
+import pytest
+
+@pytest.fixture
+def value():
+    return asyncio.run(asyncio.Event().wait())
+
+def test_it(value):
+    pass
+
+def test_next():
+    pass
+"""
+
+
+def test_a_sync_fixture(run_project: RunProject) -> None:
+    """A sync fixture whose loop hangs is ended too, and its test has an error at set-up."""
+    result = run_project("-p", "no:randomly", subprocess=True, test_it=FIXTURE)
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["E * aldente.errors.DeadlockError: *while 'test_it' was *"])
+
+
+GOES_ON = """
+import asyncio
+import threading
+
+LONG = 1.3
+
+def test_timer():
+    asyncio.run(asyncio.sleep(LONG))
+
+def test_thread_that_calls_in():
+    async def main():
+        loop, event = asyncio.get_running_loop(), asyncio.Event()
+        threading.Timer(LONG, loop.call_soon_threadsafe, [event.set]).start()
+        await event.wait()
+
+    asyncio.run(main())
+
+async def test_loop_in_a_thread():
+    thread = threading.Thread(target=lambda: asyncio.run(asyncio.sleep(LONG)))
+    thread.start()
+    await asyncio.to_thread(thread.join)
+
+def test_loop_that_serves_threads():
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    asyncio.run_coroutine_threadsafe(asyncio.sleep(LONG), loop).result()
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+"""
+
+
+def test_other_runs_that_go_on(run_project: RunProject) -> None:
+    """A sync test that waits for a timer or for another thread's loop is left alone."""
+    result = run_project("-p", "no:randomly", subprocess=True, test_it=GOES_ON)
+    result.assert_outcomes(passed=4)
+
+
+@pytest.mark.parametrize("level", ["warn", "off"])
+def test_where_it_is_no_error(run_project: RunProject, level: str) -> None:
+    """Where the rule does not fail tests, such a run is not ended by it."""
+    result = run_project(
+        f"--aldente-rule=deadlock={level}",
+        subprocess=True,
+        test_it="""
+        import asyncio
+        import signal
+
+        def stop(*args):
+            raise RuntimeError("stopped")
+
+        def test_it():
+            # Not an alarm, which might wake the loop.
+            signal.signal(signal.SIGTERM, stop)
+            import os, subprocess, sys
+            child = subprocess.Popen(
+                [sys.executable, "-c", f"import time, os; time.sleep(2.5); os.kill({os.getpid()}, 15)"]
+            )
+            try:
+                asyncio.run(asyncio.Event().wait())
+            finally:
+                child.wait()
+        """,
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["E * RuntimeError: stopped"])
+    assert ("deadlock [warn]: 1" in result.stdout.str()) == (level == "warn")
