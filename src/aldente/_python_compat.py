@@ -65,13 +65,11 @@ def replace_on_unawaited(function: OnUnawaited) -> OnUnawaited:
     return before
 
 
-def frames_of_threads() -> dict[int, FrameType]:
-    """The frame that each thread is running now, by the thread's identifier.
-
-    ``sys._current_frames`` is documented; its name says that it is for debuggers. Checked on
-    CPython 3.11 to 3.15.
-    """
-    return sys._current_frames()
+# The frame that each thread is running now, by the thread's identifier.
+#
+# ``sys._current_frames`` is documented; its name says that it is for debuggers. Itself, as it is to
+# be called by functions written in C. Checked on CPython 3.11 to 3.15.
+frames_of_threads: Callable[[], dict[int, FrameType]] = private(sys, "_current_frames") or dict
 
 
 def newest_thread() -> threading.Thread | None:
@@ -234,13 +232,9 @@ def workers_of(executor: object) -> int:
     return getattr(executor, "_max_workers", 1)
 
 
-def has_work(executor: object) -> bool:
-    """Whether a pool of processes has anything left to do; False if it doesn't tell.
-
-    ``_pending_work_items`` has what was submitted and is not done; only the futures tell of it
-    otherwise. Checked on CPython 3.11 to 3.15.
-    """
-    return bool(getattr(executor, "_pending_work_items", None))
+# The attribute in which a pool of processes has what was submitted and is not done; otherwise only
+# the futures tell of it. Checked on CPython 3.11 to 3.15.
+WORK_OF_POOL = "_pending_work_items"
 
 
 def check_not_shut_down(executor: object) -> None:

@@ -134,7 +134,6 @@ def lines_about(result: pytest.RunResult) -> list[str]:
             "noting where an async generator is iterated",
         ),
         ("aldente._guards.nested_loop._users_call", "noting where a loop is made by hand"),
-        ("aldente._guards.busy_loop.Watch.look", "looking at a running loop"),
         ("aldente._guards.slow_step.Watch.look", "looking at a running loop"),
         ("aldente._guards.slow_step.Watch.on_run_end", "looking for slow steps"),
         ("aldente._guards.blocking.watching.finding_of", "reporting a blocking call"),

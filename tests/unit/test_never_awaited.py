@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import random
 import sys
+import threading
 import warnings
 import weakref
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from aldente import _checked_pythons
-from aldente._guards import coroutine_makers
+from aldente._guards import coroutine_makers, new_objects
 from aldente._guards.coroutine_makers import kind_of_collector
 from aldente._guards.never_awaited import Watch
 from aldente._records import Finding
@@ -41,16 +42,11 @@ def found() -> list[Finding]:
     return []
 
 
-class OtherCollector:
-    """A garbage collector that gives new objects in any order, as the incremental one may."""
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(gc, name)
-
-    def get_objects(self, generation: int | None = None) -> list[Any]:
-        found = gc.get_objects(generation=generation)
-        random.Random(len(found)).shuffle(found)
-        return found
+def shuffled(generation: int | None = None) -> list[Any]:
+    """The objects of the collector in any order, as the incremental one may give them."""
+    found = gc.get_objects(generation=generation)
+    random.Random(len(found)).shuffle(found)
+    return found
 
 
 @pytest.fixture(params=["in order", "without order"])
@@ -60,7 +56,7 @@ def watch(
     """A watch that is installed, with no collection going on but those that tests ask for."""
     monkeypatch.setattr(coroutine_makers, "kind_of_collector", lambda: request.param)
     if request.param == "without order":
-        monkeypatch.setattr(coroutine_makers, "gc", OtherCollector())
+        monkeypatch.setattr(new_objects, "_get_objects", shuffled)
     gc.collect()
     gc.disable()
     watch = Watch(found.append)
@@ -161,18 +157,6 @@ def test_what_the_end_of_a_run_asks(watch: Watch, found: list[Finding]) -> None:
     assert not watch.has_waiting()
 
 
-def test_paused(watch: Watch, found: list[Finding]) -> None:
-    """While tracking is paused a coroutine is the current test's; the next test resumes it."""
-    watch.begin("one")
-    depth = sys.get_coroutine_origin_tracking_depth()
-    watch.pause()
-    assert sys.get_coroutine_origin_tracking_depth() == 0
-    drop(work())
-    watch.begin("two")
-    assert sys.get_coroutine_origin_tracking_depth() == depth
-    assert makers(found) == ["one"]
-
-
 def test_everything_is_undone(found: list[Finding]) -> None:
     """When it is left, tracking, the collector's callbacks and Python's warning are as before."""
 
@@ -211,30 +195,56 @@ def test_the_origin_that_debug_mode_tracks(watch: Watch) -> None:
     assert text.endswith("    drop(work())")
 
 
-def test_a_tuple_in_the_making(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A tuple that is being made when the collector comes is made whole, whoever looks at frames then."""
-    seen = []
-    original = gc.get_objects
+class Made:
+    """Something that tells when it is freed."""
 
-    def get_objects(generation: int | None = None) -> list[object]:
-        # As another thread's look does, this keeps the frame with its variables.
-        seen.append(sys._getframe(1))
-        return original(generation=generation)
+    def __init__(self, freed: list[int]) -> None:
+        self._freed = freed
 
-    monkeypatch.setattr(gc, "get_objects", get_objects)
-    watch.begin("one")
+    def __del__(self) -> None:
+        self._freed.append(threading.get_ident())
 
-    def values() -> Iterator[int]:
-        for number in range(30):
-            if number == 5:
-                gc.collect(0)
-            # The tuple grows on the way.
-            yield number
 
-    coroutine = work()
-    assert tuple(values()) == tuple(range(30))
-    assert seen
-    coroutine.close()
+@pytest.fixture
+def eager_threads() -> Iterator[None]:
+    """Threads that lose the GIL all the time."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(interval)
+
+
+@pytest.mark.usefixtures("eager_threads")
+def test_what_other_threads_make_while_the_collector_comes(found: list[Finding]) -> None:
+    """A tuple that another thread is making can grow, and what it lets go of is freed there."""
+    freed: list[int] = []
+    failed: list[Exception] = []
+
+    def make() -> None:
+        try:
+            for _ in range(400):
+                # It grows on the way, which fails when anybody else has it.
+                tuple(Made(freed) for _ in range(30))
+        except Exception as error:
+            failed.append(error)
+
+    watch = Watch(found.append)
+    with watch.installed():
+        watch.begin("one")
+        watch.begin("two")
+        waiting = [work() for _ in range(10)]
+        thread = threading.Thread(target=make)
+        thread.start()
+        while thread.is_alive():
+            gc.collect(0)
+            coroutine = work()
+            drop(coroutine)
+            del coroutine
+            watch.begin("three")
+        for each in waiting:
+            each.close()
+    assert failed == []
+    assert set(freed) == {thread.ident}
 
 
 def test_where_new_objects_are_not_found_a_coroutine_belongs_to_no_test(
@@ -255,16 +265,15 @@ def test_where_new_objects_are_not_found_a_coroutine_belongs_to_no_test(
 def test_the_kind_of_collector_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """The order of new objects is relied on only where it was checked and is seen."""
 
-    def seen(*order: int) -> list[Any]:
-        new = gc.get_objects(generation=0)
-        made = [value for value in new if type(value) is coroutine_makers.Maker][-3:]
+    def seen(*order: int) -> list[int]:
+        made = new_objects.new_identities(coroutine_makers.Maker)[-3:]
         return [made[index] for index in order]
 
     assert kind_of_collector((3, 14, 4)) == "without order"
     assert kind_of_collector((3, 14, 5)) == kind_of_collector() == "in order"
-    assert kind_of_collector(get_new=lambda: seen(0, 1, 2)) == "in order"
-    assert kind_of_collector(get_new=lambda: seen(1, 0, 2)) == "without order"
-    assert kind_of_collector(get_new=lambda: seen(0, 1)) == "unknown"
-    assert kind_of_collector(get_new=list) == "unknown"
+    assert kind_of_collector(new_makers=lambda: seen(0, 1, 2)) == "in order"
+    assert kind_of_collector(new_makers=lambda: seen(1, 0, 2)) == "without order"
+    assert kind_of_collector(new_makers=lambda: seen(0, 1)) == "unknown"
+    assert kind_of_collector(new_makers=list) == "unknown"
     monkeypatch.setattr(_checked_pythons, "running", (3, 99))
     assert kind_of_collector() == "without order"

@@ -38,7 +38,7 @@ def _watched(step: Callable[[LookAfter], None]) -> list[Finding]:
         nonlocal now
         now += seconds
         frames = {threading.get_ident(): sys._getframe(1)}
-        watch.look(Look(runner.loop, runner, frames, now))
+        watch.look(Look(runner.loop, runner, frames.copy, now))
 
     async def take_step() -> None:
         step(look_after)

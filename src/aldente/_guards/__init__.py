@@ -12,8 +12,10 @@ or a function that looks at what is left.
     Seen at the end of a scope.
 ``loop_makers``
     Which test a loop or task belongs to that outlives it.
-``watchdog``, ``busy_loop``, ``time_limit``
+``watchdog``, ``time_limit``
     The thread that looks at running loops, and what else it looks for.
+``new_objects``
+    What the garbage collector has that is new, for ``never_awaited``.
 ``rules``
     Every rule by its name.
 ``mock_uses``

@@ -13,10 +13,8 @@ new objects are not found, a coroutine belongs to no test.
 
 from __future__ import annotations
 
-import functools
+import contextlib
 import gc
-import itertools
-import operator
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from types import CoroutineType
@@ -24,6 +22,13 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from aldente import _python_compat
 from aldente._checked_pythons import is_checked
+from aldente._guards.new_objects import (
+    FoundCoroutine,
+    identity_of,
+    new_coroutines,
+    new_identities,
+    waiting_coroutines,
+)
 
 if TYPE_CHECKING:
     Coroutine = CoroutineType[Any, Any, Any]
@@ -63,32 +68,28 @@ CollectorKind = Literal["in order", "without order", "unknown"]
 _FIRST_RELEASE_OF_3_14_IN_ORDER = (3, 14, 5)
 
 
-def _new_objects() -> list[Any]:
-    return gc.get_objects(generation=0)
+def _new_makers() -> list[int]:
+    return new_identities(Maker)
 
 
 def kind_of_collector(
     version: tuple[int, ...] = sys.version_info[:3],
-    get_new: Callable[[], list[Any]] = _new_objects,
+    new_makers: Callable[[], list[int]] = _new_makers,
 ) -> CollectorKind:
     """What is known of the garbage collector of the running Python.
 
     Args:
         version: its version.
-        get_new: gives the objects that were made since the collector came last.
+        new_makers: gives the identities of the markers among the objects that were made since the
+            collector came last.
 
     >>> kind_of_collector((3, 14, 0))
     'without order'
     """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
+    with _not_collecting():
         made = [Maker(str(number)) for number in range(3)]
-        found = [id(value) for value in get_new() if type(value) is Maker]
-    finally:
-        if was_enabled:
-            gc.enable()
-    wanted = [id(maker) for maker in made]
+        found = new_makers()
+    wanted = [identity_of(maker) for maker in made]
     if not set(wanted) <= set(found):
         return "unknown"
     is_early = (3, 14) <= version < _FIRST_RELEASE_OF_3_14_IN_ORDER
@@ -108,7 +109,7 @@ class CoroutineMakers:
     """Tells which test has made a coroutine that has not started.
 
     Where coroutines are made has to be tracked (`sys.set_coroutine_origin_tracking_depth`): they
-    are known by their origins.
+    are known by their origins, so that none is kept alive.
     """
 
     def __init__(self, collector: CollectorKind | None = None) -> None:
@@ -117,9 +118,9 @@ class CoroutineMakers:
         self._markers: list[Maker] = []
         self._made: dict[int, _Made] = {}
         self._next_cleaning = _MANY_MADE
-        # Coroutines that had no origin yet at the last look, as the collector came while they were
-        # being made; it does so on CPython 3.11.
-        self._unfinished: list[tuple[Coroutine, Maker]] = []
+        # Coroutines that had no origin yet when they were seen, as the collector came while they
+        # were being made, by their identities; it does so on CPython 3.11.
+        self._unfinished: dict[int, Maker] = {}
 
     @property
     def knows_tests(self) -> bool:
@@ -144,11 +145,14 @@ class CoroutineMakers:
             return True
         self.look()
         self._forget_gone()
-        if not self._made:
+        if not self._made and not self._unfinished:
             return False
-        everything = gc.get_objects()
-        alive = itertools.compress(everything, _are(CoroutineType, everything))
-        return any(_is_new(value) and id(value.cr_origin) in self._made for value in alive)
+        with _not_collecting():
+            waiting = waiting_coroutines()
+        return any(
+            identity_of(each.origin) in self._made or each.identity in self._unfinished
+            for each in waiting
+        )
 
     def _forget_gone(self) -> None:
         # Other threads drop coroutines meanwhile.
@@ -162,50 +166,43 @@ class CoroutineMakers:
             return
         if len(self._made) >= self._next_cleaning:
             self._forget_gone()
-        unfinished, self._unfinished = self._unfinished, []
-        for coroutine, maker in unfinished:
-            origin = coroutine.cr_origin
-            if origin is not None and _is_new(coroutine):
-                self._made.setdefault(id(origin), _Made(origin, maker))
-        new = gc.get_objects(generation=0)
         # Nearly always there are none, or only that of the test that is about to run; and there are
         # so many other objects that each is passed by without a step of the interpreter.
-        coroutines: list[Any] = list(itertools.compress(new, _are(CoroutineType, new)))
-        coroutines = list(filter(_is_new, coroutines))
-        if coroutines:
-            self._note(coroutines, new)
-        new.clear()
+        found = new_coroutines()
+        if found:
+            self._note(found)
         del self._markers[:-1]
 
-    def _note(self, coroutines: list[Coroutine], objects: list[object]) -> None:
-        """Note coroutines that have not started; the list of new objects is emptied."""
-        found = {id(value.cr_origin): value for value in coroutines if value.cr_origin is not None}
+    def _note(self, found: list[FoundCoroutine]) -> None:
+        """Note coroutines that have not started."""
+        origins = {
+            identity_of(each.origin): each.origin for each in found if each.origin is not None
+        }
         if sys.version_info < (3, 12) and sys.get_coroutine_origin_tracking_depth():
-            self._unfinished += [
-                (value, self._markers[-1]) for value in coroutines if value.cr_origin is None
-            ]
-        for identity, maker in self._makers(found.keys(), objects):
+            self._note_unfinished(found)
+        for identity, maker in self._makers(origins.keys()):
             # Not for one that is known: the markers before the last look are gone.
-            self._made.setdefault(identity, _Made(found[identity].cr_origin, maker))
+            self._made.setdefault(identity, _Made(origins[identity], maker))
 
-    def _makers(self, origins: Set[int], objects: list[object]) -> Iterable[tuple[int, Maker]]:
+    def _note_unfinished(self, found: list[FoundCoroutine]) -> None:
+        for each in found:
+            if each.origin is None:
+                self._unfinished[each.identity] = self._markers[-1]
+        # Most of them begin and end, which nobody tells.
+        for identity in list(self._unfinished)[:-_MANY_MADE]:
+            del self._unfinished[identity]
+
+    def _makers(self, origins: Set[int]) -> Iterable[tuple[int, Maker]]:
         """The tests that have made some coroutines of late, by their origins.
 
         A coroutine that is being freed is put behind all others, but its origin is where it was.
 
         Args:
             origins: the identities of the origins.
-            objects: the new objects, in the order of their making; emptied.
         """
-        newest = self._markers[-1]
-        is_older = functools.partial(operator.is_not, newest)
-        if len(self._markers) == 1 or origins <= {
-            *map(id, itertools.takewhile(is_older, reversed(objects)))
-        }:
-            # Nearly always: they are those of the test that runs now.
-            objects.clear()
-            return [(identity, newest) for identity in origins]
-        return self._makers_in_order(origins, _identities_in_order(objects))
+        if len(self._markers) == 1 or not origins:
+            return [(identity, self._markers[-1]) for identity in origins]
+        return self._makers_in_order(origins, new_identities(tuple, Maker))
 
     def _makers_in_order(
         self, origins: Set[int], objects: list[int]
@@ -215,7 +212,7 @@ class CoroutineMakers:
         # The first marker may be older than these objects.
         following = next(markers, None)
         for identity in objects:
-            if following is not None and identity == id(following):
+            if following is not None and identity == identity_of(following):
                 maker = following
                 following = next(markers, None)
             elif identity in origins:
@@ -224,54 +221,37 @@ class CoroutineMakers:
     def maker_of(self, coroutine: Coroutine) -> Maker:
         """The test that has made a coroutine; the newest when nothing tells."""
         # First of all, as a collection would take the new objects away.
-        was_enabled = gc.isenabled()
-        gc.disable()
-        try:
+        with _not_collecting():
             return self._find_maker(coroutine)
-        finally:
-            if was_enabled:
-                gc.enable()
 
     def _find_maker(self, coroutine: Coroutine) -> Maker:
         origin = coroutine.cr_origin
-        made = self._made.pop(id(origin), None) if origin is not None else None
+        made = self._made.pop(identity_of(origin), None) if origin is not None else None
         if made is not None:
             return made.maker
         if self._collector == "unknown":
             return Maker("")
         if origin is not None and len(self._markers) > 1:
             # No collector has come by since it was made.
-            for _, maker in self._makers({id(origin)}, gc.get_objects(generation=0)):
+            for _, maker in self._makers({identity_of(origin)}):
                 return maker
+        unfinished = self._unfinished.pop(identity_of(coroutine), None)
+        # Another coroutine may have come to its place in memory.
+        if unfinished is not None and identity_of(origin) not in new_identities(tuple):
+            return unfinished
         return self._markers[-1]
 
 
-def _identities_in_order(objects: list[object]) -> list[int]:
-    """The identities of what may be an origin or a marker among objects, whose list is emptied.
-
-    The collector may come while a tuple is being made, which fails if anybody refers to it by then.
-    A list would live on with the frame of its function when another thread looks at that.
-    """
-    are_chosen = map(operator.or_, _are(tuple, objects), _are(Maker, objects))
-    chosen = list(itertools.compress(objects, are_chosen))
-    objects.clear()
-    identities = list(map(id, chosen))
-    chosen.clear()
-    return identities
-
-
-def _are(wanted: type, objects: list[object]) -> Iterator[bool]:
-    """Which objects are of exactly a type.
-
-    Types are compared by identity, as a metaclass of the user's may say what it likes of equality.
-    """
-    return map(operator.is_, map(type, objects), itertools.repeat(wanted))
-
-
-def _is_new(coroutine: Any) -> bool:
-    return (
-        not coroutine.cr_running and not coroutine.cr_suspended and coroutine.cr_frame is not None
-    )
+@contextlib.contextmanager
+def _not_collecting() -> Iterator[None]:
+    """While entered, the collector does not come by itself."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _is_gone(made: _Made) -> bool:

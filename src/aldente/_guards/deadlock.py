@@ -93,13 +93,17 @@ class Watch:
         """See whether nothing can happen on the loop any more, and since when."""
         run, main = look.run, look.run.main_task
         future = (run.runs, id(_asyncio_compat.waited_future(main)))
-        is_quiet = self._is_quiet(look)
         wait = self._waits.get(run)
-        if not self._may_be_stuck(look, is_quiet):
+        if not self._is_quiet(look):
+            # At work, maybe at what goes on beside what is stuck. The frames of threads are looked
+            # at only while the loop waits, as its work may free what they hold.
+            if wait is not None and not _asyncio_compat.timers_of(look.loop):
+                self._waits.pop(run, None)
+        elif not self._may_be_stuck(look):
             self._waits.pop(run, None)
         elif wait is None or wait.future != future:
             self._waits[run] = _Wait(future, look.now)
-        elif is_quiet and look.now - wait.since >= wait.limit:
+        elif look.now - wait.since >= wait.limit:
             wait.since = look.now
             # On the turn after the next: the loop reads its own wake-up in between.
             confirm = functools.partial(self._confirm, look.loop, run, main)
@@ -140,13 +144,10 @@ class Watch:
             return False
         return not _asyncio_compat.timers_of(loop) or self._is_out_of_reach(run, others.values())
 
-    def _may_be_stuck(self, look: Look, is_quiet: bool) -> bool:
+    def _may_be_stuck(self, look: Look) -> bool:
         """Whether the main task may be stuck, as far as is seen from outside of the loop."""
-        loop = look.loop
-        return (
-            (is_quiet or bool(_asyncio_compat.timers_of(loop)))
-            and not _asyncio_compat.handles_signals(loop)
-            and all(
+        return not _asyncio_compat.handles_signals(look.loop) and (
+            all(
                 thread == look.run.thread
                 or thread in self._bystanders
                 or can_only_wait(other)
@@ -157,10 +158,10 @@ class Watch:
 
     def _is_quiet(self, look: Look) -> bool:
         """Whether a loop waits in its selector, and has nothing to do."""
-        frame = look.frames.get(look.run.thread)
+        entry = look.stack.innermost()
         return (
-            frame is not None
-            and is_selecting(frame)
+            entry is not None
+            and (entry.function, entry.path) == _SELECTING
             and not _asyncio_compat.may_have_ready_callbacks(look.loop)
         )
 
@@ -171,7 +172,7 @@ def _is_at_rest(thread: int, frame: FrameType, run: LoopRunner) -> bool:
     Of two that wait for each other the one that has begun last is to be told of, so that only the
     others are said to be at rest.
     """
-    if not is_selecting(frame):
+    if (frame.f_code.co_name, frame.f_code.co_filename) != _SELECTING:
         return False
     # In the order in which they have begun; a sync test that runs a loop has no runner.
     in_order: list[tuple[asyncio.AbstractEventLoop, Any]] = [*running.running(), *running.others()]
@@ -183,6 +184,5 @@ def _is_at_rest(thread: int, frame: FrameType, run: LoopRunner) -> bool:
     return False
 
 
-def is_selecting(frame: FrameType) -> bool:
-    """Whether a thread is in the selector of an event loop."""
-    return frame.f_code.co_name == "select" and frame.f_code.co_filename == selectors.__file__
+# The function in which an event loop waits for its selector, and its file.
+_SELECTING = ("select", selectors.__file__)

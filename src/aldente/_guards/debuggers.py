@@ -17,7 +17,16 @@ def is_in_debugger(frame: FrameType | None) -> bool:
         frame: the innermost frame of the loop's thread.
     """
     while frame is not None and frame.f_code is not _asyncio_compat.STEP_CODE:
-        if module_of(frame).partition(".")[0] in DEBUGGERS:
+        if is_debugger(module_of(frame)):
             return True
         frame = frame.f_back
     return False
+
+
+def is_debugger(module: str) -> bool:
+    """Whether a module belongs to a debugger, by its name.
+
+    >>> is_debugger("pdb"), is_debugger("test_pdb")
+    (True, False)
+    """
+    return module.partition(".")[0] in DEBUGGERS

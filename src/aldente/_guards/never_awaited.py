@@ -44,9 +44,7 @@ RULE = Rule(
         "Not a finding: a coroutine that was closed with close(); one whose warning the test asks "
         "for, with pytest.warns or warnings.catch_warnings(record=True); one whose warning is "
         "ignored by filterwarnings.\n\n"
-        "The place is that where the coroutine was made. While a loop has been busy without a "
-        "pause for some time, places are not tracked, to keep it fast; the finding then gives the "
-        "line that dropped the coroutine, or that of its function."
+        "The place is where the coroutine was made."
     ),
     is_seen_at_once=True,
 )
@@ -69,7 +67,6 @@ class Watch:
         self._makers = CoroutineMakers()
         self._reported: dict[int, object] = {}
         self._receiver: object = None
-        self._is_paused = False
         self._is_collecting = False
         self._original: Callable[[Coroutine], None] = lambda coroutine: None
 
@@ -82,26 +79,12 @@ class Watch:
         """Charge what is made from now on to a test, given by its node id."""
         self._makers.begin(test)
         self._receiver = _python_compat.receiver()
-        if self._is_paused:
-            self.resume()
 
     @containing("looking for coroutines that have not started", False)
     def has_waiting(self) -> bool:
         """Whether coroutines that have not started are known to be alive, after the last test."""
         self._receiver = _python_compat.receiver()
         return self._makers.are_waiting()
-
-    def pause(self) -> None:
-        """Stop tracking where coroutines are made, on this thread."""
-        if not self._is_paused and self._receiver is not None:
-            self._is_paused = True
-            sys.set_coroutine_origin_tracking_depth(0)
-
-    def resume(self) -> None:
-        """Track where coroutines are made again, on this thread."""
-        if self._is_paused:
-            self._is_paused = False
-            sys.set_coroutine_origin_tracking_depth(_DEPTH)
 
     @containing("looking for coroutines that an exception holds", None)
     def look_into(self, error: BaseException) -> None:

@@ -1,23 +1,22 @@
 """A step that held the loop for long, with the stack seen while it did.
 
-No step is timed. The watchdog sees the frame of asyncio's that runs a step; when it sees the same
-frame again, the step has gone on in between.
+No step is timed. The watchdog sees the step that a loop is in; when it sees the same one again, it
+has gone on in between.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from types import FrameType
+from collections.abc import Callable, Iterator, Sequence
 
-from aldente import _asyncio_compat, _python_compat
+from aldente import _python_compat
 from aldente._guards.alarms import INTERVAL
-from aldente._guards.blocking.frames import module_of
-from aldente._guards.debuggers import is_in_debugger
+from aldente._guards.debuggers import is_debugger
 from aldente._guards.watchdog import Look
 from aldente._loops.runner import LoopRunner
-from aldente._places import is_users, place_of, users_frame
+from aldente._places import is_own, is_users
 from aldente._records import Finding, Rule, SourcePlace
+from aldente._stacks import Entry, Stack
 
 RULE = Rule(
     "slow-step",
@@ -73,6 +72,9 @@ _TOOLS = {"_pytest", "aldente", "hypothesis"}
 # How many frames of the user's code are told.
 _FRAMES = 6
 
+# How much between two looks counts at most, in seconds, of what was no wait for a processor.
+_MOST = 5 * INTERVAL
+
 
 class Watch:
     """Sees slow steps; a watcher of the watchdog's.
@@ -97,8 +99,10 @@ class Watch:
 
     def look(self, look: Look) -> None:
         """See whether the loop is still in the step that it was in before."""
-        frame = look.frames.get(look.run.thread)
-        step = _step_frame(frame)
+        stack = look.stack
+        step, entries = stack.step(), stack.entries()
+        if step is not None and (stack.step() != step or _is_exempt(entries, stack)):
+            step = None
         with self._lock:
             candidate = self._candidate
             if candidate is not None and not candidate.is_of(look.run):
@@ -106,13 +110,13 @@ class Watch:
                     # Another thread runs that loop.
                     return
                 self._candidate = candidate = None
-            if step is None or frame is None or self._is_allowed() or _is_exempt(frame):
+            if step is None or self._is_allowed():
                 self._conclude()
-            elif candidate is None or not candidate.is_it(step):
+            elif candidate is None or candidate.number != step:
                 self._conclude()
                 self._candidate = _Step(look.run, step, look.now)
             else:
-                candidate.goes_on(step, frame, look.now)
+                candidate.goes_on(entries, look.now)
 
     def on_run_end(self, run: LoopRunner) -> None:
         """Conclude before the phase of the test ends; called on the loop's thread."""
@@ -125,55 +129,76 @@ class Watch:
 
     def _conclude(self) -> None:
         step, self._candidate = self._candidate, None
-        if step is None or step.seconds < self._limit or step.place is None:
+        if step is None or step.place is None:
+            return
+        seconds = step.seconds()
+        if seconds < self._limit:
             return
         self._report(
             Finding(
                 RULE.name,
-                f"a step held the event loop for {step.seconds:.2f} s or longer.",
+                f"a step held the event loop for {seconds:.2f} s or longer.",
                 _MEND,
                 step.place,
-                details=step.stack,
+                details=step.lines,
             )
         )
 
 
 class _Step:
-    """A step that has been seen, and how long it has gone on."""
+    """A step that has been seen, and how long it has gone on.
 
-    def __init__(self, run: LoopRunner, frame: FrameType, now: float) -> None:
+    Args:
+        run: the runner whose loop takes it.
+        number: its number.
+        now: when it was seen first.
+    """
+
+    def __init__(self, run: LoopRunner, number: int, now: float) -> None:
         self.run = run
         self._runs = run.runs
-        # At first only by its number, because whoever holds a frame keeps its variables alive.
-        # Most steps are over when it is looked for again.
-        self._number = id(frame)
-        self._frame: FrameType | None = None
+        self.number = number
         self._seen = now
         self._schedule = _schedule_of(run.thread)
         self._starved = _starved(self._schedule)
-        self.seconds = 0.0
+        # How long it has been seen to go on; how much of that its thread had no processor; and how
+        # much else is left out, as the whole process may have stood still.
+        self._passed = self._waited = self._left_out = 0.0
         self.place: SourcePlace | None = None
-        self.stack: tuple[str, ...] = ()
+        self.lines: tuple[str, ...] = ()
 
     def is_of(self, run: LoopRunner) -> bool:
         """Whether it is one of a runner's present run."""
         return run is self.run and run.runs == self._runs
 
-    def is_it(self, frame: FrameType) -> bool:
-        return frame is self._frame if self._frame is not None else id(frame) == self._number
+    def goes_on(self, entries: Sequence[Entry], now: float) -> None:
+        """It is seen again."""
+        passed, self._seen = now - self._seen, now
+        waited = self._newly_waited()
+        self._passed += passed
+        self._waited += waited
+        # When the whole process stood still, the watchdog did so too. But a wait for a processor is
+        # told of only when it is over: what looked like standing still may prove to have been one.
+        surplus = passed - waited
+        if surplus > _MOST:
+            self._left_out += surplus - _MOST
+        elif surplus < 0:
+            self._left_out = max(self._left_out + surplus, 0.0)
+        others = [entry for entry in entries if not is_own(entry.path)]
+        users = [entry for entry in others if is_users(entry.path)]
+        self.place = (users or others)[0].place if others else None
+        self.lines = tuple(_lines(others))
 
-    def goes_on(self, step: FrameType, innermost: FrameType, now: float) -> None:
-        # When the whole process stood still, the watchdog did so too. And what is known by its
-        # number only may be another step's frame, at the same place in memory.
-        most = 5 * INTERVAL if self._frame is not None else 1.5 * INTERVAL
-        self._frame = step
-        starved = _starved(self._schedule)
-        self.seconds += max(min(now - self._seen, most) - (starved - self._starved), 0)
-        self._seen = now
-        self._starved = starved
-        users = users_frame(innermost) or innermost
-        self.place = place_of(users)
-        self.stack = tuple(_lines(innermost))
+    def seconds(self) -> float:
+        """How long it has held its loop, now that it is over."""
+        # A wait for a processor that was not told of when it was seen last.
+        self._waited += self._newly_waited()
+        return max(self._passed - self._waited - self._left_out, 0.0)
+
+    def _newly_waited(self) -> float:
+        before, self._starved = self._starved, _starved(self._schedule)
+        # Nothing is told of a thread that has ended.
+        return max(self._starved - before, 0.0)
 
 
 def _schedule_of(thread: int) -> str:
@@ -191,45 +216,37 @@ def _starved(schedule: str) -> float:
         return 0.0
 
 
-def _step_frame(frame: FrameType | None) -> FrameType | None:
-    while frame is not None and frame.f_code is not _asyncio_compat.STEP_CODE:
-        frame = frame.f_back
-    return frame
-
-
-def _is_exempt(frame: FrameType | None) -> bool:
+def _is_exempt(entries: Sequence[Entry], stack: Stack) -> bool:
     """Whether what goes on takes its time, whatever the user's code does."""
-    if is_in_debugger(frame):
+    if any(is_debugger(entry.module) for entry in entries):
         return True
     is_in_tool = False
-    while frame is not None and frame.f_code is not _asyncio_compat.STEP_CODE:
-        code, module = frame.f_code, module_of(frame)
+    for index, (path, _, function, module) in enumerate(entries):
         if (
-            code.co_filename.startswith(_IMPORTS)
-            or (module, code.co_name) in _EXEMPT
+            path.startswith(_IMPORTS)
+            or (module, function) in _EXEMPT
             or module in _EXEMPT_MODULES
-            or ((module, code.co_name) == _END_OF_POOL and _is_idle(frame))
+            or ((module, function) == _END_OF_POOL and not _has_work(stack, index))
             # The user's code has called the tool; what hosts a fixture calls the user's code.
-            or (is_in_tool and is_users(code.co_filename))
+            or (is_in_tool and is_users(path))
         ):
             return True
         is_in_tool = is_in_tool or module.partition(".")[0] in _TOOLS
-        frame = frame.f_back
     return False
 
 
-def _is_idle(frame: FrameType) -> bool:
-    """Whether nothing is left to do for the pool of processes of which a frame is a method."""
-    return not _python_compat.has_work(frame.f_locals.get("self"))
+def _has_work(stack: Stack, index: int) -> bool:
+    """Whether anything is left to do for the pool of processes of which a frame is a method."""
+    return stack.has_in(index, "self", _python_compat.WORK_OF_POOL)
 
 
-def _lines(frame: FrameType | None) -> Iterator[str]:
-    """The user's frames in a step, from the innermost outwards, if there are several."""
-    found = []
-    innermost = frame
-    while frame is not None and frame.f_code is not _asyncio_compat.STEP_CODE:
-        if is_users(frame.f_code.co_filename) or frame is innermost:
-            found.append(f"in {frame.f_code.co_qualname} at {place_of(frame)}")
-        frame = frame.f_back
-    if len(found) > 1:
-        yield from found[:_FRAMES]
+def _lines(entries: Sequence[Entry]) -> Iterator[str]:
+    """The user's frames in a step, from the innermost outwards, if there are several.
+
+    Args:
+        entries: all frames but aldente's; the innermost is told, whosever it is.
+    """
+    shown = [entry for entry in entries if is_users(entry.path) or entry is entries[0]]
+    if len(shown) > 1:
+        for entry in shown[:_FRAMES]:
+            yield f"in {entry.function} at {entry.place}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
+import weakref
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
@@ -32,7 +33,7 @@ class Watch:
 
     def __init__(self, describe_tasks: Callable[[LoopRunner], str]) -> None:
         self._describe_tasks = describe_tasks
-        # The task of the run that is past its deadline, or the runner whose loop is at its end.
+        # The run that is past its deadline, and whether its loop is at its end.
         self._late: object = None
         self._next = 0.0
         self._has_answered = False
@@ -41,9 +42,9 @@ class Watch:
         """See whether a run is past its deadline, and do the next thing about it."""
         run = look.run
         deadline, task = run.deadline, run.main_task
-        late = task or run
+        late = _late(run)
         if deadline is None or look.now < deadline:
-            if self._late is late:
+            if self._late == late:
                 self._late = None
             return
         frame = look.frames.get(run.thread)
@@ -51,7 +52,7 @@ class Watch:
             # From here on the user has the time that it takes.
             run.deadline = None
             return
-        if self._late is not late:
+        if self._late != late:
             self._late, self._has_answered = late, False
             self._next = look.now + ANSWER_LIMIT
         elif look.now < self._next:
@@ -70,7 +71,7 @@ class Watch:
     def _end(self, run: LoopRunner, task: asyncio.Task[Any]) -> None:
         if run.main_task is not task:
             return
-        if self._late is task and not self._has_answered:
+        if self._late == _late(run) and not self._has_answered:
             self._has_answered = True
             self._next += END_LIMIT - ANSWER_LIMIT
         state = "still running" if _has_started(task) else "never scheduled"
@@ -84,6 +85,11 @@ class Watch:
             if run.is_virtual:
                 # Its own limits may never come: no time passes while something spins.
                 run.end_no_later()
+
+
+def _late(run: LoopRunner) -> object:
+    """Which run of a runner it is, and whether its loop is at its end; keeps neither alive."""
+    return weakref.ref(run), run.runs, run.main_task is None
 
 
 def _has_started(task: asyncio.Task[Any]) -> bool:

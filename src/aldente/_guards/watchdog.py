@@ -23,6 +23,7 @@ from aldente._guards.alarms import Alarm, make_alarm
 from aldente._loops import running
 from aldente._loops.runner import LoopRunner
 from aldente._own_errors import contained, tell
+from aldente._stacks import GetFrames, Stack
 
 # How long the end of the thread is waited for, in seconds. It ends at once, unless its alarm was
 # lost unnoticed: others have closed it, and its number was given to another timer.
@@ -39,14 +40,30 @@ class Look(NamedTuple):
     Attributes:
         loop: the loop.
         run: its runner; to watchers of other runs an `OtherRun`, which has less to it.
-        frames: the frame that each thread of the process is running, watchdogs' left out.
+        get_frames: gives the frame that each thread of the process is running.
         now: the time, by `time.monotonic`.
     """
 
     loop: asyncio.AbstractEventLoop
     run: LoopRunner
-    frames: dict[int, FrameType]
+    get_frames: GetFrames
     now: float
+
+    @property
+    def stack(self) -> Stack:
+        """What the loop's thread does, of which nothing is kept alive."""
+        return Stack(self.run.thread, self.get_frames)
+
+    @property
+    def frames(self) -> dict[int, FrameType]:
+        """The frame that each thread is running now, those of watchdogs left out.
+
+        For what ends the run; a watcher that only watches uses `stack`.
+        """
+        frames = self.get_frames()
+        for thread in list(watching_threads):
+            frames.pop(thread, None)
+        return frames
 
 
 class Watcher(Protocol):
@@ -158,27 +175,32 @@ class Watchdog:
                 alarm.wait()
                 if self._alarm is not alarm:
                     return
-                runs = [found for found in running.running() if self._is_looked_at(found[1])]
-                others = running.others() if self._of_others else []
-                if runs or others:
-                    self._look(runs, others)
+                if self._look_at_all():
                     alarm.repeat()
         finally:
             watching_threads.discard(_thread.get_ident())
             alarm.close()
+
+    def _look_at_all(self) -> bool:
+        """Take a look at all loops that are to be looked at; say whether there are any.
+
+        Nothing of a look is left in variables of the thread's while it sleeps.
+        """
+        runs = [found for found in running.running() if self._is_looked_at(found[1])]
+        others = running.others() if self._of_others else []
+        if runs or others:
+            self._look(runs, others)
+        return bool(runs or others)
 
     def _look(
         self,
         runs: Sequence[tuple[asyncio.AbstractEventLoop, LoopRunner]],
         others: Sequence[tuple[asyncio.AbstractEventLoop, Any]] = (),
     ) -> None:
-        frames = _python_compat.frames_of_threads()
-        for thread in list(watching_threads):
-            frames.pop(thread, None)
         now = monotonic()
         for found, watchers in ((runs, self._watchers), (others, self._of_others)):
             for loop, run in found:
-                look = Look(loop, run, frames, now)
+                look = Look(loop, run, _python_compat.frames_of_threads, now)
                 for watcher in list(watchers):
                     self._have_look(watcher, look)
 

@@ -18,7 +18,6 @@ from aldente._checked_pythons import is_checked
 from aldente._guards import (
     background_error,
     blocking_call,
-    busy_loop,
     deadlock,
     leaked_asyncgen,
     leaked_resource,
@@ -119,9 +118,6 @@ class LoopWatch:
 
     def _watchers(self) -> Iterator[Watcher]:
         yield time_limit.Watch(self._describe_tasks)
-        never_awaited = self._hooks.never_awaited
-        if never_awaited is not None:
-            yield busy_loop.Watch(never_awaited.pause, never_awaited.resume)
         if self._is_on("deadlock") and is_checked():
             # What else could wake a loop is told by its private attributes.
             yield deadlock.Watch(self._on_deadlock, self._hooks.bystanders, self._is_out_of_reach)
