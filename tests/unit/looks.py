@@ -68,7 +68,7 @@ def look(run: Any, frame: FrameType | None, now: float, *, loop: Any = None, **o
     frames = {int(name.removeprefix("thread")): other for name, other in others.items()}
     if frame is not None:
         frames[run.thread] = frame
-    return Look(loop, run, frames.copy, now)
+    return Look(loop, run, frames.copy, now, lambda: now)
 
 
 def frame_of(function: str, *, path: str = __file__, module: str = __name__) -> FrameType:

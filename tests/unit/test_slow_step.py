@@ -20,8 +20,8 @@ import pytest
 from aldente._guards import slow_step
 from aldente._guards.watchdog import Look
 from aldente._loops.runner import LoopRunner
-from aldente._records import Finding
-from tests.unit.looks import MadeUpRun, frame_of, in_step, look
+from aldente._records import Finding, SourcePlace
+from tests.unit.looks import MadeUpLoop, MadeUpRun, frame_of, in_step, look
 
 # What is called inside the step: takes a look after so many seconds.
 LookAfter = Callable[[float], None]
@@ -38,7 +38,7 @@ def _watched(step: Callable[[LookAfter], None]) -> list[Finding]:
         nonlocal now
         now += seconds
         frames = {threading.get_ident(): sys._getframe(1)}
-        watch.look(Look(runner.loop, runner, frames.copy, now))
+        watch.look(Look(runner.loop, runner, frames.copy, now, lambda: now))
 
     async def take_step() -> None:
         step(look_after)
@@ -51,7 +51,7 @@ def _watched(step: Callable[[LookAfter], None]) -> list[Finding]:
 
 def test_a_step_that_goes_on_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """A step that is seen again and again for longer than the limit is told with its length."""
-    monkeypatch.setattr(slow_step, "_starved", lambda schedule: 0.0)
+    monkeypatch.setattr(slow_step, "_times_of", lambda schedule: slow_step._Times(0.0, 0.0))
 
     def step(look_after: LookAfter) -> None:
         for _ in range(7):
@@ -108,8 +108,104 @@ def test_waiting_for_a_processor_does_not_count(monkeypatch: pytest.MonkeyPatch)
             starved += 0.015
             look_after(0.02)
 
-    monkeypatch.setattr(slow_step, "_starved", lambda schedule: starved)
+    monkeypatch.setattr(slow_step, "_times_of", lambda schedule: slow_step._Times(0.0, starved))
     assert _watched(step) == []
+
+
+@pytest.mark.parametrize("told", ["at once", "late"])
+def test_waits_are_summed(told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step that mostly waits for a processor counts as long as it has run, whatever a look sees."""
+    starved = 0.0
+
+    def step(look_after: LookAfter) -> None:
+        nonlocal starved
+        look_after(0.02)
+        # It has run for 0.06 of 4 s. Of a wait the system tells when it is over, maybe after a look.
+        for number in range(20):
+            waits = 0.197
+            if told == "at once":
+                starved += waits
+            look_after(0.2)
+            if told == "late":
+                starved += waits
+        look_after(0.02)
+
+    monkeypatch.setattr(slow_step, "_times_of", lambda schedule: slow_step._Times(0.0, starved))
+    assert _watched(step) == []
+
+
+def test_a_slow_step_on_a_busy_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step that has run for longer than the limit counts so, though it has waited longer."""
+    starved = 0.0
+
+    def step(look_after: LookAfter) -> None:
+        nonlocal starved
+        for _ in range(21):
+            look_after(0.2)
+            starved += 0.18
+
+    monkeypatch.setattr(slow_step, "_times_of", lambda schedule: slow_step._Times(0.0, starved))
+    (finding,) = _watched(step)
+    # It has waited for 0.18 s at the end too, of which it is told later.
+    assert "0.22 s" in finding.what
+
+
+@pytest.mark.parametrize(("ran", "seconds"), [(0.015, "0.12"), (0.0, "0.80")])
+def test_waits_for_the_watchdog(ran: float, seconds: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What runs sleeps until the watchdog has looked, which does not count; a call that blocks does."""
+    passed = 0.0
+
+    def times_of(schedule: str) -> slow_step._Times:
+        of_watchdog = slow_step._Times(0.0, passed * 0.85)
+        is_watchdogs = schedule == slow_step._OWN_SCHEDULE
+        return of_watchdog if is_watchdogs else slow_step._Times(passed * 10 * ran, 0.0)
+
+    monkeypatch.setattr(slow_step, "_times_of", times_of)
+    step = slow_step._Step(MadeUpRun("task"), 1, lambda: 0.0)  # type: ignore[arg-type]
+    for number in range(1, 9):
+        passed = number * 0.1
+        step.goes_on([], passed)
+    assert f"{step.seconds():.2f}" == seconds
+
+
+def test_a_process_that_stood_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time in which the whole process stood still does not count, as no look was taken in it."""
+    monkeypatch.setattr(slow_step, "_times_of", lambda schedule: slow_step._Times(0.0, 0.0))
+
+    def step(look_after: LookAfter) -> None:
+        look_after(0.02)
+        look_after(50.0)
+        look_after(0.02)
+
+    (finding,) = _watched(step)
+    assert "0.12 s" in finding.what
+
+
+def test_a_wait_of_the_watchdog_itself() -> None:
+    """The time of a step begins once it is known how long its thread has waited before."""
+    times = iter([100.0, 200.0])
+    step = slow_step._Step(MadeUpRun("task"), 1, lambda: next(times))  # type: ignore[arg-type]
+    step.goes_on([], 100.05)
+    assert step.seconds() <= 0.05
+
+
+@pytest.mark.parametrize("is_ours_alone", [False, True])
+def test_a_place_is_never_ours(
+    watch: slow_step.Watch, found: list[Finding], is_ours_alone: bool
+) -> None:
+    """A step of a library's is told with the library's line, not with ours that it has called."""
+    frames: list[FrameType] = []
+    namespace: dict[str, Any] = {"__name__": "library", "frames": frames, "sys": sys}
+    ours = "def ours():\n    frames.append(sys._getframe())\n"
+    exec(compile(ours, slow_step.__file__, "exec"), namespace)
+    exec(compile("def work():\n    ours()\n", pytest.__file__, "exec"), namespace)
+    loop: Any = MadeUpLoop()
+    asyncio.Handle(namespace["ours" if is_ours_alone else "work"], (), loop)._run()
+    run: Any = MadeUpRun("task")
+    _look_often(watch, run, frames[0])
+    watch.on_run_end(run)
+    places = [finding.place for finding in found]
+    assert places == ([] if is_ours_alone else [SourcePlace(pytest.__file__, 2)])
 
 
 @pytest.mark.skipif(
@@ -119,8 +215,11 @@ def test_the_system_tells_who_waits_for_a_processor() -> None:
     """For a thread there is the time that it has waited; for one that is gone there is none."""
     schedule = slow_step._schedule_of(threading.get_ident())
     assert Path(schedule).exists()
-    assert slow_step._starved(schedule) >= 0
-    assert slow_step._starved(slow_step._schedule_of(1)) == 0
+    times = slow_step._times_of(schedule)
+    assert times.ran > 0
+    assert times.waited >= 0
+    assert slow_step._times_of(slow_step._schedule_of(1)) == (0, 0)
+    assert slow_step._times_of(slow_step._OWN_SCHEDULE) >= times
 
 
 def _look_often(watch: slow_step.Watch, run: Any, frame: FrameType, start: float = 0.0) -> None:
@@ -138,7 +237,7 @@ def found() -> list[Finding]:
 @pytest.fixture
 def watch(found: list[Finding], monkeypatch: pytest.MonkeyPatch) -> slow_step.Watch:
     """A watch with a limit of 0.1 s."""
-    monkeypatch.setattr(slow_step, "_starved", lambda schedule: 0.0)
+    monkeypatch.setattr(slow_step, "_times_of", lambda schedule: slow_step._Times(0.0, 0.0))
     return slow_step.Watch(found.append, 0.1, lambda: False)
 
 
@@ -184,7 +283,7 @@ def test_the_end_of_a_run_during_a_look(
     found: list[Finding], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The end of a run waits for the look that goes on, so that nothing of the run is seen later."""
-    monkeypatch.setattr(slow_step, "_starved", lambda schedule: 0.0)
+    monkeypatch.setattr(slow_step, "_times_of", lambda schedule: slow_step._Times(0.0, 0.0))
     is_looking, is_ending = threading.Event(), threading.Event()
     order = []
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 from aldente import _python_compat
 from aldente._guards.alarms import INTERVAL
@@ -114,7 +115,7 @@ class Watch:
                 self._conclude()
             elif candidate is None or candidate.number != step:
                 self._conclude()
-                self._candidate = _Step(look.run, step, look.now)
+                self._candidate = _Step(look.run, step, look.clock)
             else:
                 candidate.goes_on(entries, look.now)
 
@@ -151,19 +152,22 @@ class _Step:
     Args:
         run: the runner whose loop takes it.
         number: its number.
-        now: when it was seen first.
+        clock: gives the time.
     """
 
-    def __init__(self, run: LoopRunner, number: int, now: float) -> None:
+    def __init__(self, run: LoopRunner, number: int, clock: Callable[[], float]) -> None:
         self.run = run
         self._runs = run.runs
         self.number = number
-        self._seen = now
         self._schedule = _schedule_of(run.thread)
-        self._starved = _starved(self._schedule)
-        # How long it has been seen to go on; how much of that its thread had no processor; and how
-        # much else is left out, as the whole process may have stood still.
-        self._passed = self._waited = self._left_out = 0.0
+        self._times, self._own_times = _times_of(self._schedule), _times_of(_OWN_SCHEDULE)
+        # Not before: the watchdog too may have waited for a processor just now.
+        self._seen = clock()
+        # How long it has been seen to go on; how long its thread has run, and waited for a
+        # processor; how much else is left out.
+        self._passed = self._ran = self._waited = self._left_out = 0.0
+        # How long the watchdog has waited for a processor while the thread was at work.
+        self._waited_by_others = 0.0
         self.place: SourcePlace | None = None
         self.lines: tuple[str, ...] = ()
 
@@ -174,9 +178,16 @@ class _Step:
     def goes_on(self, entries: Sequence[Entry], now: float) -> None:
         """It is seen again."""
         passed, self._seen = now - self._seen, now
-        waited = self._newly_waited()
+        ran, waited = self._newly_told()
         self._passed += passed
+        self._ran += ran
         self._waited += waited
+        own_times = _times_of(_OWN_SCHEDULE)
+        if ran > _AT_REST:
+            # It has to hand the GIL to the watchdog now and then, and sleeps until that has both
+            # the GIL and a processor. In a call that blocks it has no GIL to hand on.
+            self._waited_by_others += max(own_times.waited - self._own_times.waited, 0.0)
+        self._own_times = own_times
         # When the whole process stood still, the watchdog did so too. But a wait for a processor is
         # told of only when it is over: what looked like standing still may prove to have been one.
         surplus = passed - waited
@@ -192,13 +203,29 @@ class _Step:
     def seconds(self) -> float:
         """How long it has held its loop, now that it is over."""
         # A wait for a processor that was not told of when it was seen last.
-        self._waited += self._newly_waited()
-        return max(self._passed - self._waited - self._left_out, 0.0)
+        self._waited += self._newly_told().waited
+        slept = self._passed - self._ran - self._waited - self._left_out
+        return max(self._ran + min(slept, max(slept - self._waited_by_others, 0.0)), 0.0)
 
-    def _newly_waited(self) -> float:
-        before, self._starved = self._starved, _starved(self._schedule)
+    def _newly_told(self) -> _Times:
+        before, self._times = self._times, _times_of(self._schedule)
         # Nothing is told of a thread that has ended.
-        return max(self._starved - before, 0.0)
+        return _Times(
+            max(self._times.ran - before.ran, 0.0), max(self._times.waited - before.waited, 0.0)
+        )
+
+
+class _Times(NamedTuple):
+    """How long a thread has run, and waited for a processor, in seconds; 0 if that isn't told."""
+
+    ran: float
+    waited: float
+
+
+# The file in which Linux tells that of the thread that reads it.
+_OWN_SCHEDULE = "/proc/thread-self/schedstat"
+# How long a thread may run between two looks, in seconds, and count as having been asleep.
+_AT_REST = 0.0001
 
 
 def _schedule_of(thread: int) -> str:
@@ -207,13 +234,13 @@ def _schedule_of(thread: int) -> str:
     return f"/proc/self/task/{native}/schedstat"
 
 
-def _starved(schedule: str) -> float:
-    """How many seconds a thread was ready to run and had no processor; 0 if that isn't told."""
+def _times_of(schedule: str) -> _Times:
     try:
         with open(schedule, "rb") as file:
-            return int(file.read().split()[1]) / 1e9
-    except (OSError, ValueError, IndexError):
-        return 0.0
+            ran, waited, _ = file.read().split()
+            return _Times(int(ran) / 1e9, int(waited) / 1e9)
+    except (OSError, ValueError):
+        return _Times(0.0, 0.0)
 
 
 def _is_exempt(entries: Sequence[Entry], stack: Stack) -> bool:

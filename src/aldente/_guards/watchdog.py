@@ -41,13 +41,15 @@ class Look(NamedTuple):
         loop: the loop.
         run: its runner; to watchers of other runs an `OtherRun`, which has less to it.
         get_frames: gives the frame that each thread of the process is running.
-        now: the time, by `time.monotonic`.
+        now: the time at which it was begun, by `clock`.
+        clock: gives the time.
     """
 
     loop: asyncio.AbstractEventLoop
     run: LoopRunner
     get_frames: GetFrames
     now: float
+    clock: Callable[[], float] = monotonic
 
     @property
     def stack(self) -> Stack:
