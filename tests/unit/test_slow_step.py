@@ -121,7 +121,7 @@ def test_waits_are_summed(told: str, monkeypatch: pytest.MonkeyPatch) -> None:
         nonlocal starved
         look_after(0.02)
         # It has run for 0.06 of 4 s. Of a wait the system tells when it is over, maybe after a look.
-        for number in range(20):
+        for _ in range(20):
             waits = 0.197
             if told == "at once":
                 starved += waits
