@@ -298,7 +298,8 @@ def _module_of(frame: FrameType) -> str:
 
 
 def _is_asyncios(frame: FrameType) -> bool:
-    return _module_of(frame).startswith("asyncio.")
+    # And what stands in for its functions.
+    return _module_of(frame).startswith(("asyncio.", "aldente._loops."))
 
 
 def _explain(error: RuntimeError) -> Finding | None:
