@@ -23,6 +23,7 @@ _RULES = (
     "leaked-task",
     "leaked-asyncgen",
     "leaked-resource",
+    "leaked-thread",
     "nested-loop",
 )
 

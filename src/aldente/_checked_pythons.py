@@ -131,7 +131,16 @@ RELIANCES: tuple[Reliance, ...] = (
         asyncio.SelectorEventLoop()._signal_handlers
         asyncio.selector_events._SelectorTransport()._loop
         asyncio.selector_events._SelectorTransport()._server
+        asyncio.SelectorEventLoop()._ssock
+        asyncio.Handle()._args
+        asyncio.Server()._waiters
+        atexit._run_exitfuncs
+        os._exit
         sys._current_frames
+        threading.Thread()._target
+        threading.Thread()._args
+        threading.Thread()._kwargs
+        concurrent.futures.thread._threads_queues
         multiprocessing.forkserver._forkserver
         multiprocessing.forkserver._forkserver._forkserver_pid
         multiprocessing.resource_tracker._resource_tracker
@@ -141,6 +150,9 @@ RELIANCES: tuple[Reliance, ...] = (
         concurrent.futures.ProcessPoolExecutor()._pending_work_items
         """,
     ),
+    Reliance("threading._shutdown_locks", "rules", before=(3, 13)),
+    Reliance("threading.Thread()._tstate_lock", "rules", before=(3, 13)),
+    Reliance("threading._thread_shutdown", "rules", since=(3, 13)),
     Reliance("warnings._get_context", "rules", since=(3, 14)),
     Reliance("_py_warnings._GlobalContext._filters", "rules", since=(3, 14)),
     Reliance("asyncio.tasks._log_on_exception", "rules", since=(3, 14)),

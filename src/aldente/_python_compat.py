@@ -6,6 +6,8 @@ Each use says why there is no public way and on which versions it was checked.
 from __future__ import annotations
 
 import _thread
+import atexit
+import contextlib
 import os
 import random
 import sys
@@ -72,6 +74,14 @@ def replace_on_unawaited(function: OnUnawaited) -> OnUnawaited:
 frames_of_threads: Callable[[], dict[int, FrameType]] = private(sys, "_current_frames") or dict
 
 
+def thread_with(identifier: int) -> threading.Thread | None:
+    """The thread that runs and has an identifier; None if it is none of threading's.
+
+    See `newest_thread`.
+    """
+    return _ACTIVE_THREADS.get(identifier)
+
+
 def newest_thread() -> threading.Thread | None:
     """The thread that was started last, of those that run.
 
@@ -120,6 +130,69 @@ def call_of_thread(frame: FrameType) -> tuple[Any, tuple[Any, ...], dict[str, An
 
 # Not imported for this, as few tests need it.
 _THREAD_POOLS = os.path.join("concurrent", "futures", "thread.py")
+
+
+def let_process_end_without(threads: Sequence[threading.Thread], status: int | None) -> None:
+    """Have Python not wait for threads when the process ends, as if they had been daemons.
+
+    That can't be said of a thread that runs. Up to CPython 3.12 ``_shutdown_locks`` has what is
+    waited for; from 3.13 on ``_thread_shutdown`` waits, for all that there are. The threads of
+    executors are waited for by their module too, in ``_threads_queues``. From 3.15 on the
+    interpreter itself waits besides, after what was registered with `atexit`; so the process is
+    ended right before that, with ``_run_exitfuncs`` for what is still registered. Checked on
+    CPython 3.11 to 3.15.
+
+    Args:
+        threads: the threads.
+        status: the exit status of the process; None if it isn't known, and then Python 3.15 waits.
+    """
+    pools = sys.modules.get("concurrent.futures.thread")
+    queues = getattr(pools, "_threads_queues", None)
+    locks = private(threading, "_shutdown_locks")
+    for thread in threads:
+        if queues is not None:
+            queues.pop(thread, None)
+        if locks is not None:
+            locks.discard(getattr(thread, "_tstate_lock", None))
+    if threads and private(threading, "_thread_shutdown") is not None:
+        _not_waited_for.extend(threads)
+        threading._thread_shutdown = _wait_for_others  # type: ignore[attr-defined]
+    if threads and status is not None and sys.version_info >= (3, 15):
+        atexit.register(_end_process, status, os.getpid())
+
+
+def _end_process(status: int, process: int) -> None:
+    """End the process, after all that is to be done at its end."""
+    atexit.unregister(_end_process)
+    if os.getpid() != process:
+        # A fork of it, which has no such threads.
+        return
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, OSError, ValueError):
+            # None, broken or closed.
+            stream.flush()
+    os._exit(status)
+
+
+_not_waited_for: list[threading.Thread] = []
+
+
+def _wait_for_others() -> None:
+    """Wait at the end of the process for the threads that are no daemons, but for some."""
+    here = threading.current_thread()
+    while left := [
+        thread
+        for thread in threading.enumerate()
+        if not (
+            thread.daemon
+            or thread is here
+            or thread is threading.main_thread()
+            or thread in _not_waited_for
+        )
+    ]:
+        for thread in left:
+            thread.join()
 
 
 class HiddenThread:

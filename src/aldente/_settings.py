@@ -37,6 +37,7 @@ DEFAULT_LEVELS: Mapping[str, Level] = MappingProxyType(
         "leaked-task": "warn",
         "leaked-asyncgen": "warn",
         "leaked-resource": "warn",
+        "leaked-thread": "warn",
         "nested-loop": "warn",
     }
 )

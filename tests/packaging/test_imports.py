@@ -42,6 +42,7 @@ MODULES_OF_EVERY_START = {
     "aldente._plugin.time_options",
     "aldente._guards",
     "aldente._guards.coroutine_makers",
+    "aldente._guards.leaked_thread",
     "aldente._guards.new_objects",
     "aldente._guards.never_awaited",
     "aldente._loops",

@@ -9,6 +9,7 @@ import inspect
 import re
 import selectors
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import ExitStack
@@ -67,6 +68,11 @@ def samples() -> Iterator[dict[str, Callable[[], Any]]]:
             "asyncio.TaskGroup": asyncio.TaskGroup,
             "asyncio.Condition": asyncio.Condition,
             "asyncio.Queue": asyncio.Queue,
+            "asyncio.Handle": lambda: asyncio.Handle(print, (), loop),
+            "asyncio.Server": lambda: vars(asyncio.base_events)["Server"](
+                loop, [], None, None, 1, None
+            ),
+            "threading.Thread": threading.Thread,
             "asyncio.timeouts.Timeout": lambda: asyncio.Timeout(None),
             "asyncio.tasks._GatheringFuture": lambda: vars(asyncio.tasks)["_GatheringFuture"](
                 [], loop=loop

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
+from aldente._loops import waiting_threads
 from aldente._loops.other_threads import Bystanders
-from aldente._loops.virtual import threads as threads_of_loops
 from aldente._loops.waiting_threads import can_only_wait
 
 
@@ -215,6 +215,6 @@ def test_what_a_thread_waits_for(
     monkeypatch: pytest.MonkeyPatch, arguments: str, waits: bool
 ) -> None:
     """A lock of the C library is one that is had in a moment, by a thread that has been woken."""
-    call = [threads_of_loops._FUTEX, *arguments.split()]
-    monkeypatch.setattr(threads_of_loops, "_system_call", lambda thread: call)
-    assert threads_of_loops.waits_for_a_lock(threading.current_thread()) is waits
+    call = [waiting_threads.FUTEX, *arguments.split()]
+    monkeypatch.setattr(waiting_threads, "system_call", lambda thread: call)
+    assert waiting_threads.waits_for_a_lock(threading.current_thread()) is waits

@@ -8,7 +8,7 @@ or a function that looks at what is left.
     Seen as they happen.
 ``deadlock``, ``slow_step``
     Seen by the watchdog.
-``leaked_task``, ``leaked_asyncgen``, ``leaked_resource``
+``leaked_task``, ``leaked_asyncgen``, ``leaked_resource``, ``leaked_thread``
     Seen at the end of a scope.
 ``loop_makers``
     Which test a loop or task belongs to that outlives it.

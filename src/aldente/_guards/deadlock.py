@@ -21,7 +21,7 @@ from aldente import _asyncio_compat, _python_compat
 from aldente._guards.watchdog import Look, watching_threads
 from aldente._loops import outside, running
 from aldente._loops.runner import LoopRunner
-from aldente._loops.waiting_threads import can_only_wait
+from aldente._loops.waiting_threads import can_only_wait, only_wait
 from aldente._records import Rule
 
 RULE = Rule(
@@ -129,16 +129,9 @@ class Watch:
             or outside.may_come_by(_asyncio_compat.watched_by(loop))
         ):
             return False
-        frames = _python_compat.frames_of_threads()
-        others = {
-            thread: frame
-            for thread, frame in frames.items()
-            if thread != run.thread
-            and thread not in watching_threads
-            and thread not in self._bystanders
-        }
+        others = frames_of_others(run.thread, self._bystanders)
         if not all(
-            can_only_wait(frame) or _is_at_rest(thread, frame, run)
+            only_wait(thread, frame) or _is_at_rest(thread, frame, run)
             for thread, frame in others.items()
         ):
             return False
@@ -164,6 +157,15 @@ class Watch:
             and (entry.function, entry.path) == _SELECTING
             and not _asyncio_compat.may_have_ready_callbacks(look.loop)
         )
+
+
+def frames_of_others(thread: int, bystanders: Collection[int]) -> dict[int, FrameType]:
+    """The frames of all threads but one, watchdogs', and those that have to do with no loop."""
+    return {
+        other: frame
+        for other, frame in _python_compat.frames_of_threads().items()
+        if other != thread and other not in watching_threads and other not in bystanders
+    }
 
 
 def _is_at_rest(thread: int, frame: FrameType, run: LoopRunner) -> bool:

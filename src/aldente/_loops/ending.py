@@ -61,6 +61,7 @@ def end_loop(
     find_tasks: FindTasks,
     limits: Limits,
     is_over: Callable[[], bool],
+    are_jobs_stuck: Callable[[], bool] = lambda: False,
 ) -> None:
     """End everything on a loop that is about to be closed; every step is taken.
 
@@ -69,6 +70,7 @@ def end_loop(
         find_tasks: gives the tasks that are left.
         limits: how long it may take, by loop time.
         is_over: whether the loop was stopped because real time is over.
+        are_jobs_stuck: whether jobs of executors wait for ever.
 
     Raises:
         StuckTasks: tasks did not end although they were cancelled.
@@ -85,8 +87,37 @@ def end_loop(
                 _shut_down(loop, generators_end, what, limits.generators, is_over)
         finally:
             if _asyncio_compat.may_have_default_executor(loop):
-                executor_end = loop.shutdown_default_executor()
-                _shut_down(loop, executor_end, "an executor job", limits.executor, is_over)
+                _shut_down_executor(loop, limits.executor, is_over, are_jobs_stuck)
+
+
+# How long no job may have a way to go on, and how often that is looked at, in seconds.
+LIMIT_OF_STUCK_JOBS = 1.0
+_LOOK = 0.05
+
+
+def _shut_down_executor(
+    loop: asyncio.AbstractEventLoop,
+    limit: float,
+    is_over: Callable[[], bool],
+    are_jobs_stuck: Callable[[], bool],
+) -> None:
+    """Wait for the jobs of the executor; not for those that can only wait for ever."""
+    what = "an executor job"
+    task = loop.create_task(loop.shutdown_default_executor())
+    began = now = loop.time()
+    stuck_since: float | None = None
+    while not task.done() and now < began + limit:
+        if not wait_for(loop, [task], _LOOK, is_over):
+            break
+        now = loop.time()
+        if not are_jobs_stuck():
+            stuck_since = None
+        elif stuck_since is None:
+            stuck_since = now
+        elif now > stuck_since + LIMIT_OF_STUCK_JOBS:
+            limit = LIMIT_OF_STUCK_JOBS
+            break
+    _see_end(task, what, limit)
 
 
 def _shut_down(
@@ -98,6 +129,10 @@ def _shut_down(
 ) -> None:
     task = loop.create_task(coroutine)
     wait_for(loop, [task], limit, is_over)
+    _see_end(task, what, limit)
+
+
+def _see_end(task: asyncio.Task[None], what: str, limit: float) -> None:
     if not task.done():
         _asyncio_compat.silence_destroyed_task(task)
         raise StuckShutdown(what, limit)

@@ -14,6 +14,13 @@ class Observer(Protocol):
     def on_run_end(self, runner: LoopRunner) -> None:
         """A run has ended; called on its thread."""
 
+    def are_jobs_stuck(self) -> bool:
+        """Whether jobs of executors wait for what no other thread can do.
+
+        Asked on the thread of a loop that is about to be closed.
+        """
+        ...
+
     def on_interrupt(self, runner: LoopRunner) -> None:
         """Ctrl-C was pressed; called before anything is cancelled."""
 
@@ -29,6 +36,10 @@ class NoObserver:
 
     def on_run_end(self, runner: LoopRunner) -> None:
         """Do nothing."""
+
+    def are_jobs_stuck(self) -> bool:
+        """Nobody knows."""
+        return False
 
     def on_interrupt(self, runner: LoopRunner) -> None:
         """Do nothing."""

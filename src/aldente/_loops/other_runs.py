@@ -84,18 +84,57 @@ class OtherRun:
 
 
 @contextmanager
-def watched() -> Iterator[None]:
-    """While entered, runs of other loops are known to `aldente._loops.running`."""
+def watched(are_jobs_stuck: Callable[[], bool] = lambda: False) -> Iterator[None]:
+    """While entered, runs of other loops are known to `aldente._loops.running`.
+
+    Args:
+        are_jobs_stuck: whether jobs of executors wait for ever. The end of such a loop does not
+            wait for them then, as asyncio would, for minutes at least.
+    """
     owner: Any = asyncio.BaseEventLoop
-    original = owner.run_until_complete
-    replacement = _watching(original)
-    owner.run_until_complete = replacement
+    originals = {name: vars(owner)[name] for name in ("run_until_complete", _SHUT_DOWN)}
+    replacements = {
+        "run_until_complete": _watching(originals["run_until_complete"]),
+        _SHUT_DOWN: _shutting_down(originals[_SHUT_DOWN], are_jobs_stuck),
+    }
+    for name, replacement in replacements.items():
+        setattr(owner, name, replacement)
     try:
         yield
     finally:
-        # A later replacement by something else must stay.
-        if owner.run_until_complete is replacement:
-            owner.run_until_complete = original
+        for name, replacement in replacements.items():
+            # A later replacement by something else must stay.
+            if vars(owner)[name] is replacement:
+                setattr(owner, name, originals[name])
+
+
+_SHUT_DOWN = "shutdown_default_executor"
+
+# How long no job may have a way to go on, and how often that is looked at, in seconds.
+_LIMIT_OF_STUCK_JOBS = 1.0
+_LOOK = 0.05
+
+
+def _shutting_down(
+    original: Callable[..., Any], are_jobs_stuck: Callable[[], bool]
+) -> Callable[..., Any]:
+    @functools.wraps(original)
+    async def shutdown_default_executor(
+        self: asyncio.BaseEventLoop, *args: Any, **kwargs: Any
+    ) -> None:
+        # An aldente runner looks at them itself.
+        if running.runner_of(self) is None and are_jobs_stuck():
+            end = self.time() + _LIMIT_OF_STUCK_JOBS
+            while are_jobs_stuck():
+                if self.time() > end:
+                    executor = _asyncio_compat.forbid_default_executor(self)
+                    if executor is not None:
+                        executor.shutdown(wait=False)
+                    return
+                await asyncio.sleep(_LOOK)
+        await original(self, *args, **kwargs)
+
+    return shutdown_default_executor
 
 
 def _watching(original: Callable[..., Any]) -> Callable[..., Any]:

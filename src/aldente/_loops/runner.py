@@ -235,7 +235,13 @@ class LoopRunner:
                     if not in_hurry:
                         give_turns(self._loop, self.leftover_tasks)
                         self._observer.on_leftovers(self)
-                    end_loop(self._loop, self.leftover_tasks, limits, lambda: self._is_end_over)
+                    end_loop(
+                        self._loop,
+                        self.leftover_tasks,
+                        limits,
+                        lambda: self._is_end_over,
+                        self._observer.are_jobs_stuck,
+                    )
                     if not in_hurry:
                         self._observer.on_drained(self)
                 if blocks:

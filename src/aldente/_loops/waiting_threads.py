@@ -5,7 +5,9 @@ from __future__ import annotations
 import dis
 import functools
 import gc
+import os
 import queue
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import Context
@@ -35,6 +37,16 @@ def can_only_wait(frame: FrameType | None) -> bool:
 def is_worker(frame: FrameType) -> bool:
     """Whether a frame is that in which a thread of an executor waits for jobs and does them."""
     return frame.f_code.co_name == "_worker" and frame.f_code.co_filename.endswith("thread.py")
+
+
+def does_job(frame: FrameType) -> bool:
+    """Whether a thread does a job of an executor."""
+    caller = frame.f_back
+    while caller is not None:
+        if is_worker(caller):
+            return True
+        caller = caller.f_back
+    return False
 
 
 # What waits in C, hence without a frame of its own: by its class, the method that does, and what
@@ -126,3 +138,67 @@ def parts_of(things: Iterable[Any], depth: int) -> Iterator[Any]:
             if gc.is_tracked(thing) and not isinstance(thing, type):
                 following += gc.get_referents(thing)
         level = following
+
+
+# What Linux tells of threads.
+
+
+def waits_for_a_lock(thread: threading.Thread) -> bool | None:
+    """Whether only another thread can wake a thread, which waits without a time-out; None where
+    the system does not tell."""
+    return is_in_futex(thread) if FUTEX and system_call(thread) else None
+
+
+def only_wait(identifier: int, frame: FrameType) -> bool:
+    """Whether a thread can only wait, and has not been woken from that right now, as far as is
+    known.
+
+    One that is woken shows the same frame until it has its turn.
+    """
+    if not can_only_wait(frame):
+        return False
+    thread = _python_compat.thread_with(identifier)
+    return thread is None or waits_for_a_lock(thread) is not False
+
+
+def is_in_futex(thread: threading.Thread) -> bool:
+    """Whether a thread waits, without a time-out, for another to release a lock, on Linux.
+
+    This is how threads wait for their next job in C too, as in `queue.SimpleQueue`.
+    """
+    call = system_call(thread)
+    if call[:1] != [FUTEX]:
+        return False
+    _, operation, value, time_out = (int(argument, 16) for argument in call[1:5])
+    # The C library's own locks, as that around Python's global one, are held for a moment only: a
+    # thread that has been woken, and waits for such a lock, goes on by itself.
+    is_for_a_moment = operation & _OPERATION == _WAIT and value == _CONTENDED
+    return time_out == 0 and not is_for_a_moment
+
+
+def system_call(thread: threading.Thread) -> list[str]:
+    """The number and the arguments of the system call a thread is in; ``running``, or nothing."""
+    if sys.platform != "linux":
+        return []
+    try:
+        with open(f"/proc/self/task/{thread.native_id}/syscall", encoding="ascii") as file:
+            return file.read().split()
+    except OSError:
+        return []
+
+
+# The numbers of the system call with which threads wait for one another, and of that of
+# ``time.sleep()``, by machine.
+_NUMBERS = {
+    "x86_64": ("202", "230"),
+    "aarch64": ("98", "115"),
+    "riscv64": ("98", "115"),
+    "ppc64le": ("221", "248"),
+    "s390x": ("238", "262"),
+}
+# How glibc waits for its own locks (``lll_lock_wait``): the operation without its flags, and the
+# value of a lock for which somebody waits. It waits for semaphores with another operation.
+_OPERATION, _WAIT, _CONTENDED = 0x7F, 0, 2
+
+FUTEX, _NAP = _NUMBERS.get(os.uname().machine if sys.platform == "linux" else "", ("", ""))
+NAPS = [[_NAP]] if _NAP else []

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from aldente import _python_compat
 from aldente._loops.simulated.choosing import Kind
-from aldente._loops.virtual.threads import waits_for_a_lock
+from aldente._loops.waiting_threads import waits_for_a_lock
 
 if TYPE_CHECKING:
     from aldente._loops.simulated.workers import Workers

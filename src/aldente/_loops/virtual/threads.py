@@ -8,8 +8,6 @@ while.
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 import threading
 import weakref
 from collections.abc import Collection, Iterator, Mapping
@@ -17,7 +15,14 @@ from types import FrameType
 from typing import NamedTuple
 
 from aldente import _python_compat
-from aldente._loops.waiting_threads import can_only_wait, is_worker
+from aldente._loops.waiting_threads import (
+    FUTEX,
+    NAPS,
+    can_only_wait,
+    is_in_futex,
+    is_worker,
+    system_call,
+)
 
 
 class _State(NamedTuple):
@@ -73,7 +78,7 @@ class Threads:
             (frame := frames.get(thread.ident or 0)) is not None
             and not is_worker(frame)
             and can_only_wait(frame)
-            and _waits_for_a_lock(thread)
+            and is_in_futex(thread)
             and any(map(is_worker, _callers(frame)))
             for thread, frames in self._others()
         )
@@ -91,7 +96,7 @@ class Threads:
         It may be asleep in the middle of a job, for longer than any silence.
         """
         return any(
-            not _is_idle(thread, frames) and not _waits_for_a_lock(thread)
+            not _is_idle(thread, frames) and not is_in_futex(thread)
             for thread, frames in self._others()
         )
 
@@ -122,7 +127,7 @@ class Threads:
         It goes on by itself in a while, as one does that stands in for something slow.
         """
         return any(
-            thread not in self._old and _system_call(thread)[:1] in _NAPS
+            thread not in self._old and system_call(thread)[:1] in NAPS
             for thread, _ in self._others()
         )
 
@@ -165,20 +170,14 @@ class Threads:
         return [(thread, frames) for thread in others]
 
 
-def waits_for_a_lock(thread: threading.Thread) -> bool | None:
-    """Whether only another thread can wake a thread, which waits without a time-out; None where
-    the system does not tell."""
-    return _waits_for_a_lock(thread) if _FUTEX and _system_call(thread) else None
-
-
 def _is_idle(thread: threading.Thread, frames: Mapping[int, FrameType]) -> bool:
     """Whether a thread waits for another one, and has not been woken from that right now.
 
     One that is woken shows the same frame until it has its turn.
     """
-    call = _system_call(thread)
+    call = system_call(thread)
     return can_only_wait(frames.get(thread.ident or 0)) and (
-        not call or not _FUTEX or _waits_for_a_lock(thread)
+        not call or not FUTEX or is_in_futex(thread)
     )
 
 
@@ -187,49 +186,6 @@ def _callers(frame: FrameType) -> Iterator[FrameType]:
     while caller is not None:
         yield caller
         caller = caller.f_back
-
-
-def _waits_for_a_lock(thread: threading.Thread) -> bool:
-    """Whether a thread waits, without a time-out, for another to release a lock, on Linux.
-
-    This is how threads wait for their next job in C too, as in `queue.SimpleQueue`.
-    """
-    call = _system_call(thread)
-    if call[:1] != [_FUTEX]:
-        return False
-    _, operation, value, time_out = (int(argument, 16) for argument in call[1:5])
-    # The C library's own locks, as that around Python's global one, are held for a moment only: a
-    # thread that has been woken, and waits for such a lock, goes on by itself.
-    is_for_a_moment = operation & _OPERATION == _WAIT and value == _CONTENDED
-    return time_out == 0 and not is_for_a_moment
-
-
-def _system_call(thread: threading.Thread) -> list[str]:
-    """The number and the arguments of the system call a thread is in; ``running``, or nothing."""
-    if sys.platform != "linux":
-        return []
-    try:
-        with open(f"/proc/self/task/{thread.native_id}/syscall", encoding="ascii") as file:
-            return file.read().split()
-    except OSError:
-        return []
-
-
-# The numbers of the system call with which threads wait for one another, and of that of
-# ``time.sleep()``, by machine.
-_NUMBERS = {
-    "x86_64": ("202", "230"),
-    "aarch64": ("98", "115"),
-    "riscv64": ("98", "115"),
-    "ppc64le": ("221", "248"),
-    "s390x": ("238", "262"),
-}
-# How glibc waits for its own locks (``lll_lock_wait``): the operation without its flags, and the
-# value of a lock for which somebody waits. It waits for semaphores with another operation.
-_OPERATION, _WAIT, _CONTENDED = 0x7F, 0, 2
-
-_FUTEX, _NAP = _NUMBERS.get(os.uname().machine if sys.platform == "linux" else "", ("", ""))
-_NAPS = [[_NAP]] if _NAP else []
 
 
 def _state_of(thread: threading.Thread) -> _State | None:

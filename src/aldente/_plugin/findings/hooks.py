@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import os
 import sys
 import threading
 from collections.abc import Callable, Collection, Sequence
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from aldente import _python_compat
+from aldente._guards import leaked_thread
 from aldente._guards.never_awaited import Watch
 from aldente._loops.other_threads import Bystanders
 from aldente._own_errors import contained
 from aldente._places import users_frame
-from aldente._plugin import options, rule_options
+from aldente._plugin import options, pytest_compat, rule_options
 from aldente._plugin.findings.allowing import rules_raised_by_marks
 from aldente._plugin.findings.collector import Collector
 from aldente._plugin.findings.own_errors import OwnErrors
@@ -54,6 +57,9 @@ class FindingsHooks:
         self._config = config
         self._installed = contextlib.ExitStack()
         self._summary: Summary | None = None
+        # That of the process, if pytest is its program.
+        self._exit_status: int | None = None
+        self._session: pytest.Session | None = None
         self.at_tear_down: list[Callable[[], None]] = []
         self.at_session_end: list[Callable[[], None]] = []
         self.has_failed = False
@@ -66,6 +72,9 @@ class FindingsHooks:
         self.never_awaited: Watch | None = None
         if self.collector.levels["never-awaited"] != "off":
             self.never_awaited = Watch(self.collector.report)
+        self._threads = leaked_thread.Watch(
+            self.collector.report, self._current_test, _is_in_wide_fixture
+        )
         if rule_options.wants_files(config):
             # Now, as a file that can't be read ends the run.
             self.summary  # noqa: B018
@@ -88,12 +97,18 @@ class FindingsHooks:
         )
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
+        self._session = session
         self.bystanders = _threads_of_tools()
         receivers.append(self.collector.report)
         self._installed.callback(receivers.remove, self.collector.report)
         self._installed.enter_context(self._own_errors.installed())
         if self.never_awaited is not None:
             self._installed.enter_context(self.never_awaited.installed())
+        # Whatever the level: the process is to end all the same.
+        self._installed.enter_context(self._threads.installed())
+        self.at_tear_down.append(self._end_threads)
+        self.at_session_end.append(self._threads.end_session)
+        self._config.add_cleanup(self._let_threads_go)
         if self._config.pluginmanager.has_plugin("dsession"):
             # pytest-xdist's controller, which runs no test itself.
             self._config.pluginmanager.register(_FindingsOfWorkers(self), f"{NAME}-of-workers")
@@ -145,6 +160,11 @@ class FindingsHooks:
 
         return charging.report_phase(self, item, call)
 
+    def pytest_unconfigure(self) -> None:
+        session = self._session
+        if session is not None and _is_program(self._config):
+            self._exit_status = int(session.exitstatus)
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         is_waiting = self.never_awaited is not None and self.never_awaited.has_waiting()
@@ -158,6 +178,23 @@ class FindingsHooks:
             self.summary.finish(session, late)
         self._installed.close()
         self._own_errors.warn()
+
+    def _current_test(self) -> str | None:
+        return None if self.current_item is None else self.current_item.nodeid
+
+    def _end_threads(self) -> None:
+        if self.current_item is not None:
+            self._threads.end_test(self.current_item.nodeid)
+
+    def _let_threads_go(self) -> None:
+        """The process is about to end: it does not wait for threads that tests have left."""
+        lines = self._threads.let_go(self._exit_status)
+        if lines and self._config.pluginmanager.has_plugin("terminalreporter"):
+            inside = f"{self._config.rootpath}{os.sep}"
+            writer = self._config.get_terminal_writer()
+            writer.line("aldente: threads that tests have left running are not waited for:")
+            for line in lines:
+                writer.line(f"  {line.replace(inside, '')}")
 
     def pytest_keyboard_interrupt(self) -> None:
         if self.interrupted_in is not None:
@@ -203,6 +240,22 @@ def _threads_of_tools() -> Bystanders:
         for thread, frame in _python_compat.frames_of_threads().items()
         if thread != here and users_frame(frame) is None
     )
+
+
+def _is_program(config: pytest.Config) -> bool:
+    """Whether the process ends with the run, and with its status."""
+    if hasattr(config, "workerinput"):
+        # A worker of pytest-xdist, whose status nobody looks at.
+        return True
+    main = sys.modules["__main__"]
+    started = getattr(getattr(main, "__spec__", None), "name", None)
+    name = os.path.basename(getattr(main, "__file__", None) or "")
+    return started == "pytest.__main__" or name in ("pytest", "py.test")
+
+
+def _is_in_wide_fixture(frame: FrameType | None) -> bool:
+    fixturedef = pytest_compat.fixture_around(frame)
+    return fixturedef is not None and fixturedef.scope != "function"
 
 
 def _are_tasks_left() -> bool:

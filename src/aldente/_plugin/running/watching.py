@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import sys
+import threading
 import weakref
 from collections.abc import Collection, Iterable, Iterator
 from types import FrameType
@@ -33,6 +34,7 @@ from aldente._loops.ending import give_turns
 from aldente._loops.runner import LoopRunner
 from aldente._loops.running import runner_of
 from aldente._own_errors import containing
+from aldente._loops.waiting_threads import does_job, only_wait
 from aldente._plugin.findings.allowing import is_allowed_somewhere
 from aldente._plugin.findings.hooks import hooks_of
 from aldente._plugin.options import settings_of
@@ -99,7 +101,7 @@ class LoopWatch:
             enter(plain_mock.watch())
         others = list(self._watchers_of_others())
         if others:
-            enter(other_runs.watched())
+            enter(other_runs.watched(self.are_jobs_stuck))
         watchdog = Watchdog(list(self._watchers()), self._runners.__contains__, others)
         enter(watchdog.installed())
 
@@ -154,6 +156,14 @@ class LoopWatch:
         current = _asyncio_compat.current_event_loop()
         if current is not None and current is not runner.loop:
             self._report_unless_told(nested_loop.replaced_loop("The test or fixture", current))
+
+    @containing("looking whether jobs of executors wait for ever", False)
+    def are_jobs_stuck(self) -> bool:
+        """Whether jobs of executors wait for ever: as all threads but this one can only wait."""
+        others = deadlock.frames_of_others(threading.get_ident(), self.bystanders)
+        return any(map(does_job, others.values())) and all(
+            only_wait(thread, frame) for thread, frame in others.items()
+        )
 
     @containing("looking what tasks were waiting for", None)
     def on_interrupt(self, runner: LoopRunner) -> None:

@@ -1,0 +1,280 @@
+"""The rule ``leaked-thread``, and that a process ends in spite of the threads that tests leave."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.plugin.conftest import RunProject
+
+WAITS = """
+import asyncio
+import queue
+import threading
+import time
+import pytest
+
+box = queue.SimpleQueue()
+ends = threading.Event()
+
+class Client:
+    def __init__(self):
+        self.thread = threading.Thread(target=self.work, name="client")
+        self.thread.start()
+
+    def work(self):
+        box.get()
+
+async def test_async():
+    Client()
+
+def test_sync():
+    Client()
+
+async def test_of_another_thread():
+    def start():
+        threading.Thread(target=box.get, name="inner").start()
+
+    await asyncio.to_thread(start)
+
+@pytest.fixture
+def client():
+    return Client()
+
+def test_of_fixture(client):
+    pass
+"""
+
+QUIET = """
+import asyncio
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+import pytest
+
+release = threading.Event()
+
+@pytest.fixture(scope="module")
+def server():
+    thread = threading.Thread(target=release.wait)
+    thread.start()
+    yield
+    release.set()
+    thread.join()
+
+@pytest.fixture(scope="module")
+async def executor():
+    with ThreadPoolExecutor() as executor:
+        await asyncio.get_running_loop().run_in_executor(executor, int)
+        yield executor
+
+async def test_wide_fixtures(server, executor):
+    pass
+
+async def test_jobs(executor):
+    await asyncio.to_thread(int)
+    await asyncio.get_running_loop().run_in_executor(executor, int)
+
+def test_joined():
+    thread = threading.Thread(target=time.sleep, args=(0.05,))
+    thread.start()
+    thread.join()
+
+def test_about_to_end():
+    threading.Thread(target=time.sleep, args=(0.1,)).start()
+
+def test_told_to_end():
+    event = threading.Event()
+    threading.Thread(target=event.wait).start()
+    event.set()
+
+def test_daemon():
+    threading.Thread(target=threading.Event().wait, daemon=True).start()
+
+kept = []
+
+def test_executor_that_is_kept():
+    kept.append(ThreadPoolExecutor(1))
+    kept[0].submit(int).result()
+"""
+
+
+def test_threads_that_are_left(run_project: RunProject) -> None:
+    """Each is told of with the line that has started it; and the process ends."""
+    result = run_project("-p", "no:randomly", subprocess=True, test_it=WAITS)
+    result.assert_outcomes(passed=4)
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(
+        [
+            "leaked-thread [[]warn[]]: 4",
+            "  test_it.py:13: the thread 'client' was left running.",
+            "      in test_it.py::test_async",
+            "    Close what has started it (a connection, a client, a pool), best by 'async with'; or tell it to stop and join() it.*",
+            "  test_it.py:13: the thread 'client' was left running.",
+            "      in test_it.py::test_sync",
+            "  test_it.py:26: the thread 'inner' was left running.",
+            "      in test_it.py::test_of_another_thread",
+            "  test_it.py:13: the thread 'client' was left running.",
+            "      in test_it.py::test_of_fixture",
+            "aldente: threads that tests have left running are not waited for:",
+            "  'client', started at test_it.py:13",
+            "  'client', started at test_it.py:13",
+            "  'inner', started at test_it.py:26",
+            "  'client', started at test_it.py:13",
+        ]
+    )
+
+
+def test_threads_that_are_not_left(run_project: RunProject) -> None:
+    """Threads of wide fixtures, of executors and of daemons are none, nor those about to end."""
+    result = run_project("-p", "no:randomly", subprocess=True, test_it=QUIET)
+    result.assert_outcomes(passed=7)
+    assert "leaked-thread" not in result.stdout.str()
+    assert "not waited for" not in result.stdout.str()
+
+
+@pytest.mark.parametrize("how", ["option", "mark", "off"])
+def test_levels(run_project: RunProject, how: str) -> None:
+    """It fails the test at level error, and is silent where it is allowed; the process ends always."""
+    arguments = {
+        "option": ["--aldente-rule=leaked-thread=error"],
+        "mark": ["--aldente-rule=leaked-thread=error"],
+        "off": ["--aldente-rule=leaked-thread=off"],
+    }[how]
+    mark = "@aldente.allow('leaked-thread')" if how == "mark" else ""
+    result = run_project(
+        *arguments,
+        subprocess=True,
+        test_it=f"""
+        import threading
+        import aldente
+
+        {mark}
+        def test_it():
+            threading.Thread(target=threading.Lock().acquire).start()
+            lock = threading.Lock()
+            lock.acquire()
+
+            def wait():
+                lock.acquire()
+
+            threading.Thread(target=wait, name="waits").start()
+        """,
+    )
+    if how == "option":
+        result.assert_outcomes(passed=1, errors=1)
+        result.stdout.fnmatch_lines(
+            [
+                "leaked-thread: the thread 'waits' was left running.",
+                "  test_it.py:13",
+                "  it is in *test_it.py:11, wait",
+            ]
+        )
+    else:
+        result.assert_outcomes(passed=1)
+        assert "was left running" not in result.stdout.str()
+    result.stdout.fnmatch_lines(["  'waits', started at test_it.py:13"])
+
+
+def test_a_wide_fixture_that_leaves_one(run_project: RunProject) -> None:
+    """A thread that a fixture of a wider scope leaves is told of at the end, and not waited for."""
+    result = run_project(
+        subprocess=True,
+        test_it="""
+        import threading
+        import pytest
+
+        @pytest.fixture(scope="session")
+        def server():
+            threading.Thread(target=threading.Event().wait, name="server").start()
+
+        def test_first(server):
+            pass
+
+        def test_next(server):
+            pass
+        """,
+    )
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(
+        [
+            "leaked-thread [[]warn[]]: 1",
+            "  test_it.py:6: the thread 'server' was left running.",
+            "      in test_it.py::test_first, found after it had ended",
+        ]
+    )
+
+
+def test_under_xdist(run_project: RunProject) -> None:
+    """A worker of pytest-xdist ends in spite of such threads, and their findings are told."""
+    result = run_project("-n1", plugins=["xdist"], subprocess=True, test_it=WAITS)
+    result.assert_outcomes(passed=4)
+    result.stdout.fnmatch_lines(["leaked-thread [[]warn[]]: 4"])
+
+
+STUCK_JOB = """
+import asyncio
+import queue
+import threading
+import pytest
+
+{job}
+
+async def test_async():
+    await asyncio.to_thread(job)
+
+async def test_next():
+    pass
+"""
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        "job = threading.Event().wait",
+        "job = queue.SimpleQueue().get",
+        "def job():\n    lock = threading.Lock()\n    with lock:\n        lock.acquire()",
+    ],
+    ids=["event", "queue", "lock"],
+)
+def test_a_job_that_never_ends(run_project: RunProject, job: str) -> None:
+    """A job that waits for ever fails its test at once, and holds up neither loop nor process."""
+    result = run_project("-p", "no:randomly", subprocess=True, test_it=STUCK_JOB.format(job=job))
+    result.assert_outcomes(passed=1, failed=1, errors=1)
+    result.stdout.fnmatch_lines(
+        [
+            "An executor job that was started on the event loop did not end within 1 s of its scope's end, and was given up.",
+            "E * aldente.errors.DeadlockError: Deadlock: for 1 s nothing could happen any more while 'test_async' was running, so it was cancelled.",
+            "aldente: threads that tests have left running are not waited for:",
+            "  'asyncio_0', started at test_it.py:*",
+        ]
+    )
+
+
+def test_a_job_of_a_sync_test(run_project: RunProject) -> None:
+    """The same job on a loop that a sync test runs: neither asyncio.run nor the process waits for it."""
+    result = run_project(
+        "-p",
+        "no:randomly",
+        subprocess=True,
+        test_it="""
+        import asyncio
+        import threading
+
+        async def main():
+            await asyncio.to_thread(threading.Event().wait)
+
+        def test_sync():
+            asyncio.run(main())
+
+        def test_next():
+            asyncio.run(asyncio.to_thread(int))
+        """,
+    )
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "E * aldente.errors.DeadlockError: *while 'test_sync' was running, so it was cancelled.",
+            "  test_it.py:5: the thread 'asyncio_0' was left running.",
+            "aldente: threads that tests have left running are not waited for:",
+        ]
+    )
