@@ -33,8 +33,8 @@ from aldente._loops import other_runs
 from aldente._loops.ending import give_turns
 from aldente._loops.runner import LoopRunner
 from aldente._loops.running import runner_of
-from aldente._own_errors import containing
 from aldente._loops.waiting_threads import does_job, only_wait
+from aldente._own_errors import containing
 from aldente._plugin.findings.allowing import is_allowed_somewhere
 from aldente._plugin.findings.hooks import hooks_of
 from aldente._plugin.options import settings_of
