@@ -57,7 +57,6 @@ from aldente._plugin import (  # noqa: E402
     policy_fixture,
     pytest_compat,
     rule_options,
-    shared_fixtures,
 )
 from aldente._plugin.findings import hooks  # noqa: E402
 from aldente._plugin.items import (  # noqa: E402
@@ -159,6 +158,9 @@ def _prepare_set_up(
     if fixturedef.argname == policy_fixture.NAME and policy_fixture.is_override(fixturedef):
         policy_fixture.warn_of_override(fixturedef)
     if fixturedef.scope != "function":
+        # Most suites have none.
+        from aldente._plugin import shared_fixtures
+
         shared_fixtures.note(fixturedef, request)
     item = item_involving_loops(request)
     if item is None and not is_own_async_fixture(fixturedef, request):

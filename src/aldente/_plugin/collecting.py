@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 import aldente
-from aldente._plugin import event_loop_fixture, items, loop_factories, looptime, marks, time_checks
+from aldente._plugin import items, loop_factories, looptime, marks, time_checks
 from aldente._plugin.exploring import explored
 from aldente._plugin.findings.hooks import hooks_of
 from aldente._plugin.options import settings_of
@@ -61,6 +61,8 @@ def note_marks(tests: Sequence[pytest.Item], config: pytest.Config) -> None:
         # Now, as a wrong setting ends the run, and all rules are known that are to be watched.
         watch_of(config)
         if tests:
+            from aldente._plugin import event_loop_fixture
+
             event_loop_fixture.warn_of_overrides(tests[0].session)
 
 
