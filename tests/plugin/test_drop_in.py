@@ -188,13 +188,18 @@ def test_an_overridden_policy_makes_the_loops(run_project: RunProject, scope: st
 @pytest.mark.parametrize("name", ["pytest_asyncio", "pytest_asyncio.plugin"])
 @pytest.mark.parametrize("where", ["conftest", "test module"])
 def test_suites_may_name_pytest_asyncio_as_a_plugin(
-    pytester: pytest.Pytester, name: str, where: str
+    run_project: RunProject, name: str, where: str
 ) -> None:
     """Where warnings are errors, too: pytest does not warn that it is imported already."""
     line = f'pytest_plugins = "{name}"\n'
-    pytester.makeconftest(line if where == "conftest" else "")
-    pytester.makepyfile((line if where == "test module" else "") + "async def test_it(): pass")
-    result = pytester.runpytest_subprocess("-W", "error", "-p", "no:randomly")
+    result = run_project(
+        # Later ones win: the configuration of these tests leaves this warning out.
+        "-W",
+        "error::pytest.PytestAssertRewriteWarning",
+        subprocess=True,
+        conftest=line if where == "conftest" else "",
+        test_it=(line if where == "test module" else "") + "async def test_it(): pass",
+    )
     result.assert_outcomes(passed=1)
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import pytest
+
+from tests.plugin.conftest import RunProject
 
 # What uvicorn's Server.serve() does about signals: it puts back what it has found in its place when
 # it ends, and sends the signal once more.
@@ -78,35 +82,46 @@ _TESTS = {
 }
 
 
-@pytest.mark.parametrize("scope", ["function", "module", "session"])
-@pytest.mark.parametrize("which", _TESTS)
-def test_ctrl_c_ends_the_run(pytester: pytest.Pytester, which: str, scope: str) -> None:
+@pytest.mark.parametrize(
+    ("which", "scope"),
+    [
+        ("fixture", "function"),
+        ("fixture", "session"),
+        ("spinning", "module"),
+        ("task", "function"),
+        ("test itself", "function"),
+    ],
+)
+def test_ctrl_c_ends_the_run(run_project: RunProject, which: str, scope: str) -> None:
     """It ends with status 2, and no test after it is run."""
-    pytester.makeconftest(
-        _SERVER.format(scope=scope) + "\n    import builtins\n    builtins.Server = Server\n"
-        "    builtins.press = press\n"
+    result = run_project(
+        "-p",
+        "no:randomly",
+        subprocess=True,
+        conftest=_conftest(scope),
+        test_it="import asyncio\n" + textwrap.dedent(_TESTS[which]) + "\ndef test_next(): pass\n",
     )
-    pytester.makepyfile(
-        "import asyncio\n"
-        + "\n".join(line[8:] for line in _TESTS[which].splitlines())
-        + "\ndef test_next():\n    pass\n"
-    )
-    result = pytester.runpytest_subprocess("-p", "no:randomly", timeout=60)
     assert result.ret == pytest.ExitCode.INTERRUPTED, result.outlines
     result.stdout.fnmatch_lines(["*!!! KeyboardInterrupt !!!*"])
     result.stdout.no_fnmatch_line("*FixtureEnded*")
     assert not result.parseoutcomes().get("passed")
 
 
-def test_servers_that_end_by_themselves_leave_ctrl_c_as_it_was(pytester: pytest.Pytester) -> None:
+def _conftest(scope: str) -> str:
+    """A conftest file whose names the tests have too."""
+    shared = "import builtins\nbuiltins.Server, builtins.press = Server, press\n"
+    return textwrap.dedent(_SERVER.format(scope=scope)) + shared
+
+
+def test_servers_that_end_by_themselves_leave_ctrl_c_as_it_was(run_project: RunProject) -> None:
     """After them, Ctrl-C ends the next async test, and a sync one."""
-    pytester.makeconftest(
-        _SERVER.format(scope="function") + "\n    import builtins\n    builtins.press = press\n"
-    )
-    pytester.makepyfile(
-        """
+    result = run_project(
+        "-p",
+        "no:randomly",
+        subprocess=True,
+        conftest=_conftest("function"),
+        test_it="""
         import asyncio
-        import signal
         import pytest
 
         async def test_serves(server):
@@ -121,8 +136,7 @@ def test_servers_that_end_by_themselves_leave_ctrl_c_as_it_was(pytester: pytest.
             with pytest.raises(asyncio.CancelledError):
                 await asyncio.Event().wait()
             raise asyncio.CancelledError
-        """
+        """,
     )
-    result = pytester.runpytest_subprocess("-p", "no:randomly", timeout=60)
     assert result.ret == pytest.ExitCode.INTERRUPTED, result.outlines
     assert result.parseoutcomes()["passed"] == 2
