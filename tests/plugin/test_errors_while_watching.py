@@ -168,7 +168,7 @@ def test_broken_rule_changes_no_outcome(
     )
 
 
-@pytest.mark.parametrize("plugins", [(), ("xdist",)])
+@pytest.mark.parametrize("plugins", [(), ("xdist",)], ids=["alone", "xdist"])
 def test_error_while_watching_is_a_warning_for_every_runner(
     run_project: RunProject, plugins: tuple[str, ...]
 ) -> None:
