@@ -143,6 +143,8 @@ class ByArgument(Answering):
         return self._text == other._text and bool(self.wanted == other.wanted)
 
     def _double_answer(self, side_effect: Any, value: Any) -> None:
+        __tracebackhide__ = True
+        self._double._double_check(side_effect, value)  # noqa: SLF001 - of another class of this family
         self.source = Source(side_effect, value)
 
     def _double_name(self) -> str:

@@ -9,10 +9,18 @@ from unittest import mock
 
 from aldente._doubles import mock_compat
 from aldente._doubles.answering import add_answer, answered_now, awaited, is_stream
-from aldente._doubles.answers import Timing, never
+from aldente._doubles.answers import Calls, Timing, never
 from aldente._doubles.assertions import with_tables
 from aldente._doubles.calls import Timeline
 from aldente._doubles.controls import Answering, AwaitedAnswering, ByArgument, ByArgumentAwaited
+from aldente._doubles.keeping import (
+    check_answer,
+    check_is_asked,
+    is_iterated_itself,
+    refuse_uncalled,
+    why_not_awaited,
+    why_not_called,
+)
 from aldente._doubles.recording import (
     Recorded,
     State,
@@ -23,7 +31,7 @@ from aldente._doubles.recording import (
     set_answer,
     state_of,
 )
-from aldente._doubles.results import Entered, Stream
+from aldente._doubles.results import Entered, NextItems, Stream
 from aldente._doubles.shaping import (
     Child,
     child_of,
@@ -65,6 +73,7 @@ class Specced(Recorded, Answering):
         add: Any = super()._mock_add_spec  # type: ignore[misc]
         mock_compat.forget_check(self)
         state_of(self).spec = None
+        state_of(self).is_called = True
         origin = get_origin(spec)
         if isinstance(origin, type):
             # ``Repository[int]`` has what ``Repository`` has.
@@ -89,7 +98,13 @@ class Specced(Recorded, Answering):
         return double
 
     def _double_answer(self, side_effect: Any, value: Any) -> None:
+        __tracebackhide__ = True
+        self._double_check(side_effect, value)
         set_answer(self, side_effect, value)
+
+    def _double_check(self, side_effect: Any, value: Any) -> None:
+        __tracebackhide__ = True
+        check_answer(self, side_effect, value)
 
     def _double_name(self) -> str:
         return name_of(self)
@@ -137,6 +152,10 @@ class Specced(Recorded, Answering):
             state_of(self).forget_answers()
 
 
+# What is told where the answer is awaited.
+_AWAITED_ONLY = ("streams", "takes", "never_returns", "hold")
+
+
 class _Plain(Specced):
     """A stand-in for something with nothing to await."""
 
@@ -147,17 +166,25 @@ class _Plain(Specced):
         )
         super().__init__(*args, **kwargs)
 
+    def __getattr__(self, name: str) -> Any:
+        if name in _AWAITED_ONLY and name not in (mock_compat.members_of(self) or ()):
+            # A mock without a spec would take it for an attribute, and what is told would be lost.
+            raise AttributeError(self._double_why_not(name), name=name, obj=self)
+        return super().__getattr__(name)  # type: ignore[misc]
+
+    def _double_why_not(self, method: str) -> str:
+        return why_not_awaited(self, method)
+
 
 class PlainObject(_Plain, mock.NonCallableMagicMock):
     """A stand-in for an object with nothing to await, and that is not called itself."""
 
     def _double_answer(self, side_effect: Any, value: Any) -> None:
-        raise InvalidSetting(
-            "answer",
-            value if side_effect is None else side_effect,
-            f"{name_of(self)} is not called, so it answers nothing; set its attributes, or patch "
-            "it with another value.",
-        )
+        __tracebackhide__ = True
+        refuse_uncalled(self, value if side_effect is None else side_effect)
+
+    def _double_why_not(self, method: str) -> str:
+        return why_not_called(self)
 
 
 @with_tables
@@ -248,9 +275,13 @@ class Double(Specced, AwaitedAnswering, mock.AsyncMock, Generic[P, Given, Answer
         >>> asyncio.run(main())
         ['a', 'b']
         """
+        __tracebackhide__ = True
         super().streams(*items)
         if hasattr(self, "__aiter__"):
             self.__aiter__.side_effect = lambda: Stream(self, record_iteration(self))
+        if state_of(self).spec is not None and hasattr(self, "__anext__"):
+            # An iterator is asked for its next item, too.
+            self.__anext__.side_effect = Calls(NextItems(self))
         return self
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Given:
@@ -314,17 +345,21 @@ class Double(Specced, AwaitedAnswering, mock.AsyncMock, Generic[P, Given, Answer
         return given
 
     def _double_answer(self, side_effect: Any, value: Any) -> None:
+        __tracebackhide__ = True
         if side_effect is never:
             # Or it would answer with a coroutine.
             self._double_timing()
-        set_answer(self, side_effect, value)
+        super()._double_answer(side_effect, value)
 
     def _double_timing(self) -> Timing:
+        __tracebackhide__ = True
         state = state_of(self)
         if state.kind is Kind.PLAIN:
             raise InvalidSetting(
                 "double", self, f"{name_of(self)} is called, not awaited: it answers at once."
             )
+        if not is_iterated_itself(self):
+            check_is_asked(self, self)
         return state.timing
 
     @property
@@ -374,7 +409,9 @@ def _made(shape: Child, spec_argument: str, kind: type | None = None) -> Any:
     if "spec" in arguments:
         arguments[spec_argument] = arguments.pop("spec")
     if shape.is_awaited:
-        return Double(**arguments)
+        double: Any = Double(**arguments)
+        state_of(double).result = shape.result
+        return double
     if not shape.is_called:
         return PlainObject(**arguments)
     # The attributes of a subclass are made by it, as those of mocks are.

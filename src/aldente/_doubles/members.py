@@ -5,13 +5,16 @@ from __future__ import annotations
 import functools
 import inspect
 import types
+from collections.abc import AsyncGenerator
 from typing import Any, NamedTuple
 
+from aldente._doubles.annotated import Described, describe, described_coroutine
 from aldente._doubles.specs import (
     Kind,
-    class_of_attribute,
-    class_of_result,
+    annotation_of_attribute,
+    annotation_of_result,
     kind_of,
+    return_annotation,
     signature_of,
 )
 
@@ -27,6 +30,9 @@ _FUNCTIONS = (
 )
 
 
+_ASYNC_METHODS = ("__aenter__", "__aiter__", "__anext__")
+
+
 class Member(NamedTuple):
     """What a spec says of one of its attributes.
 
@@ -36,6 +42,8 @@ class Member(NamedTuple):
         signature: how it is called; None when nobody knows, or when it is not called.
         is_instance: whether ``value`` is a class of which the attribute is an instance.
         is_bound: whether the first parameter of ``value`` is left out.
+        result: the class of what the attribute gives when it is awaited, entered or iterated
+            itself; None when nobody says.
     """
 
     value: Any
@@ -43,6 +51,37 @@ class Member(NamedTuple):
     signature: inspect.Signature | None = None
     is_instance: bool = False
     is_bound: bool = False
+    result: type | None = None
+
+
+def described(annotation: Any, name: str) -> Member | None:
+    """What an annotation says of a value; None when that is nothing that matters.
+
+    Args:
+        annotation: the annotation; a text when it can't be resolved, None if there is none.
+        name: the name of the value.
+    """
+    description = None if annotation is None else describe(annotation, name)
+    return None if description is None else _of_description(description)
+
+
+def _of_description(description: Described) -> Member:
+    value, result = description
+    if isinstance(value, type):
+        return Member(value, is_instance=True, result=result)
+    return _of_function(value, is_bound=False)
+
+
+def _of_property(function: Any, name: str) -> Member:
+    """What reading a property gives."""
+    if function is None:
+        return Member(None)
+    annotation = annotation_of_result(function)
+    if inspect.iscoroutinefunction(function):
+        return _of_description(described_coroutine(annotation))
+    if inspect.isasyncgenfunction(function):
+        return Member(AsyncGenerator, is_instance=True)
+    return described(return_annotation(function), name) or Member(None)
 
 
 def member_of(spec: Any, name: str) -> Member | None:
@@ -50,14 +89,11 @@ def member_of(spec: Any, name: str) -> Member | None:
     static = inspect.getattr_static(spec, name, _MISSING)
     owner = spec if isinstance(spec, type) else type(spec)
     if static is _MISSING:
-        known = class_of_attribute(owner, name)
-        return None if known is None else Member(known, is_instance=True)
+        return described(annotation_of_attribute(owner, name), name)
     if isinstance(static, property):
-        known = class_of_result(static.fget) if static.fget is not None else None
-        return Member(known, is_instance=known is not None)
+        return _of_property(static.fget, name)
     if isinstance(static, functools.cached_property):
-        known = class_of_result(static.func)
-        return Member(known, is_instance=known is not None)
+        return _of_property(static.func, name)
     if isinstance(static, functools.partialmethod):
         return Member(None, kind_of(static.func))
     if isinstance(static, staticmethod):
@@ -87,16 +123,15 @@ def _of_function(function: Any, *, is_bound: bool) -> Member:
 
 
 def _of_object(owner: type, name: str, value: Any) -> Member:
-    known = class_of_attribute(owner, name)
     if value is None or hasattr(type(value), "__get__"):
         # None until something is set, or computed by code that is not to run.
-        return Member(known, is_instance=known is not None)
+        return described(annotation_of_attribute(owner, name), name) or Member(None)
     return Member(value, kind_of(value) if callable(value) else Kind.PLAIN)
 
 
 def has_async_members(owner: type) -> bool:
-    """Whether any method of a class is awaited, iterated with ``async for`` or entered so."""
-    if any(hasattr(owner, name) for name in ("__aenter__", "__aiter__", "__anext__")):
+    """Whether instances of a class, or what a method gives, is awaited, iterated or entered."""
+    if any(hasattr(owner, name) for name in ("__await__", *_ASYNC_METHODS)):
         return True
     members = (
         member_of(owner, name)

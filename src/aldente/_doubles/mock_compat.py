@@ -96,8 +96,8 @@ def set_check(
 
 
 def forget_check(double: Any) -> None:
-    """Have the arguments of a mock's calls checked no more, as its spec changes."""
-    for name in ("_mock_check_sig", "__signature__"):
+    """Have a mock's calls checked, and itself be awaited, no more, as its spec changes."""
+    for name in ("_mock_check_sig", "__signature__", "__await__"):
         if name in vars(type(double)):
             delattr(type(double), name)
 

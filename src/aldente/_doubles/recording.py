@@ -27,6 +27,9 @@ class State:
         is_made_here: whether it was made as the attribute or result of another double. A `Double`
             that a test makes of a class can be called, whatever the class says: `AsyncMock` can.
         kind: what a call of the double gives.
+        is_called: whether it can be called.
+        result: the class of what it gives when it is awaited, entered or iterated itself, or when
+            it is called; None when its spec says it, or nobody.
         hint: the name of the real thing, for messages.
         name: the name of the double, once it was needed.
         log: the calls.
@@ -37,10 +40,12 @@ class State:
     __slots__ = (
         "answers",
         "hint",
+        "is_called",
         "is_made_here",
         "kind",
         "log",
         "name",
+        "result",
         "spec",
         "stands_for_instance",
         "timing",
@@ -51,6 +56,8 @@ class State:
         self.stands_for_instance = stands_for_instance
         self.is_made_here = is_made_here
         self.kind = kind
+        self.is_called = True
+        self.result: type | None = None
         self.hint: str | None = None
         self.name: str | None = None
         self.log = CallLog()
@@ -101,7 +108,7 @@ def record(double: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
 
 
 def record_iteration(double: Any) -> Call:
-    """Note that a double itself is iterated, which is no call of it."""
+    """Note that a double itself is iterated or awaited, which is no call of it."""
     call = Call(name_of(double), (), {}, users_frame(inspect.currentframe()))
     call.entry = mock_compat.call_of((), {})
     state_of(double).log.calls.append(call)

@@ -10,7 +10,7 @@ from typing import Any, Self
 from aldente._doubles.answering import Chosen, answered, awaited, begin, choose, give, wait_before
 from aldente._doubles.answers import Items
 from aldente._doubles.calls import Call, Outcome
-from aldente._doubles.recording import state_of
+from aldente._doubles.recording import record_iteration, state_of
 
 
 class Stream:
@@ -93,6 +93,23 @@ class Stream:
 
     def __repr__(self) -> str:
         return f"<Stream of {self._call}>"
+
+
+class NextItems:
+    """A function that gives the items of one stream, one for each call.
+
+    Args:
+        double: the double that is iterated itself.
+    """
+
+    def __init__(self, double: Any) -> None:
+        self._double = double
+        self._stream: Stream | None = None
+
+    async def __call__(self) -> Any:
+        if self._stream is None:
+            self._stream = Stream(self._double, record_iteration(self._double))
+        return await anext(self._stream)
 
 
 class Entered:

@@ -9,14 +9,15 @@ import types
 from typing import Any, NamedTuple
 
 from aldente._doubles import mock_compat
-from aldente._doubles.members import Member, has_async_members, member_of
+from aldente._doubles.awaiting import be_awaited
+from aldente._doubles.members import Member, described, has_async_members, member_of
 from aldente._doubles.recording import state_of
 from aldente._doubles.specs import (
     Kind,
     annotated_names,
+    annotation_of_result,
     annotations_of,
     check_of,
-    class_of_result,
     is_function,
     kind_of,
     refuse_calls,
@@ -32,12 +33,15 @@ class Child(NamedTuple):
         arguments: what it is made with.
         is_same: whether its answer is the double whose attribute it is.
         is_called: whether it can be called.
+        result: the class of what it gives when it is awaited, entered or iterated itself; None when
+            nobody says.
     """
 
     is_awaited: bool
     arguments: dict[str, Any]
     is_same: bool = False
     is_called: bool = True
+    result: type | None = None
 
 
 class SpecsOwn:
@@ -92,6 +96,8 @@ def take_spec(double: Any, spec: Any, *, is_bound: bool, own_names: frozenset[st
     if is_for_class:
         _take_signature(double, signature_of(spec))
         return
+    if mock_compat.is_awaited(double) and hasattr(owner, "__await__"):
+        be_awaited(double)
     call = _call_of(owner)
     if call is not None:
         state.kind = kind_of(call)
@@ -99,6 +105,7 @@ def take_spec(double: Any, spec: Any, *, is_bound: bool, own_names: frozenset[st
         return
     mock_compat.set_signature(double, None)
     if state.is_made_here and mock_compat.is_awaited(double):
+        state.is_called = False
         mock_compat.set_check(double, refuse_calls(owner.__name__))
 
 
@@ -137,7 +144,10 @@ def child_of(double: Any, arguments: dict[str, Any]) -> Child:
         return _result_of(double, arguments)
     state = state_of(double)
     if mock_compat.is_async_magic(name):
-        return Child(True, arguments, name == "__aenter__" and _enters_itself(state.spec))
+        is_entered = name == "__aenter__"
+        if is_entered and state.result is not None:
+            return Child(True, arguments, result=state.result)
+        return Child(True, arguments, is_entered and _enters_itself(state.spec))
     if state.spec is None or mock_compat.is_sync_magic(name):
         return _unknown(double, name, arguments)
     member = member_of(state.spec, name or "")
@@ -156,9 +166,15 @@ def _result_of(double: Any, arguments: dict[str, Any]) -> Child:
     spec = state.spec
     if isinstance(spec, type) and not state.stands_for_instance:
         return _instance_of(spec, arguments)
-    known = class_of_result(spec) if spec is not None and is_function(spec) else None
-    if known is not None and state.kind is not Kind.STREAM:
-        return _instance_of(known, arguments)
+    if state.result is not None:
+        return _instance_of(state.result, arguments)
+    function = spec
+    if spec is not None and not is_function(spec):
+        function = _call_of(spec if isinstance(spec, type) else type(spec))
+    if function is not None and state.kind is not Kind.STREAM:
+        known = described(annotation_of_result(function), f"result of {state.hint}")
+        if known is not None:
+            return _of_member(known, arguments)
     return _unknown(double, None, arguments)
 
 
@@ -194,7 +210,7 @@ def _of_member(member: Member, arguments: dict[str, Any]) -> Child:
     if value is None:
         return Child(member.kind is not Kind.PLAIN, arguments)
     if member.is_instance:
-        return _instance_of(value, arguments)
+        return _instance_of(value, arguments)._replace(result=member.result)
     if mock_compat.is_mock(value):
         return Child(mock_compat.is_awaited(value), arguments)
     if isinstance(value, type):

@@ -116,24 +116,38 @@ def _is_made_by_asynccontextmanager(function: Any) -> bool:
 
 
 def _kind_by_annotation(function: Any) -> Kind:
-    result = _return_annotation(function)
+    result = return_annotation(function)
     if isinstance(result, str):
-        # "collections.abc.AsyncIterator[int]" is no other than "AsyncIterator".
-        path = result.partition("[")[0].strip()
-        return _KINDS.get(path) or _KINDS.get(path.rpartition(".")[2]) or Kind.PLAIN
+        name = async_type(result.partition("[")[0].strip())
+        return Kind.PLAIN if name is None else _KINDS[name]
     kind = typing.get_origin(result) or result
     if not isinstance(kind, type):
         return Kind.PLAIN
-    if kind.__module__ in _HOMES:
-        name = kind.__name__
-        return _KINDS.get(name) or _KINDS.get(f"asyncio.{name}") or Kind.PLAIN
+    name = async_type(kind)
+    if name is not None:
+        return _KINDS[name]
     if hasattr(kind, "__aenter__") and hasattr(kind, "__await__"):
         # As clients give for a request: it is awaited, or entered.
         return Kind.CONTEXT
     return Kind.PLAIN
 
 
-def _return_annotation(function: Any) -> Any:
+def async_type(head: Any) -> str | None:
+    """The name of a type that tells what a call gives; None for all others.
+
+    Args:
+        head: the type without its arguments, or how it is written where it can't be resolved.
+    """
+    if isinstance(head, str):
+        # "collections.abc.AsyncIterator" is no other than "AsyncIterator".
+        return next((name for name in (head, head.rpartition(".")[2]) if name in _KINDS), None)
+    if not isinstance(head, type) or head.__module__ not in _HOMES:
+        return None
+    names = (head.__name__, f"asyncio.{head.__name__}")
+    return next((name for name in names if name in _KINDS), None)
+
+
+def return_annotation(function: Any) -> Any:
     """The return annotation of a function; text when it can't be resolved, None when absent."""
     annotations = annotations_of(function)
     if "return" not in annotations:
@@ -177,7 +191,9 @@ def _resolved(annotation: Any, names: dict[str, Any]) -> Any:
     """
     if not isinstance(annotation, str):
         return annotation
-    holder = types.SimpleNamespace(__annotations__={"it": annotation})
+    # A class, as ``ClassVar`` is allowed in no other.
+    holder = type("Holder", (), {})
+    holder.__annotations__ = {"it": annotation}
     try:
         return typing.get_type_hints(holder, globalns=names)["it"]
     except Exception:
@@ -185,17 +201,15 @@ def _resolved(annotation: Any, names: dict[str, Any]) -> Any:
         return annotation
 
 
-def class_of_result(function: Any) -> type | None:
-    """The class of which a call gives an instance, or gives it when awaited or entered.
+def annotation_of_result(function: Any) -> Any:
+    """The annotation of what a call gives, or gives when awaited or entered; None if there is none.
 
-    None when nobody says.
-
-    >>> def open_path() -> functools.partial: ...
-    >>> class_of_result(open_path)
-    <class 'functools.partial'>
+    >>> async def read() -> bytes: ...
+    >>> annotation_of_result(read)
+    <class 'bytes'>
     """
     run = _function_of(function)
-    result = _return_annotation(run)
+    result = return_annotation(run)
     is_wrapped = not inspect.iscoroutinefunction(run) and (
         _kind_by_annotation(run) is not Kind.PLAIN or _is_made_by_asynccontextmanager(run)
     )
@@ -206,20 +220,21 @@ def class_of_result(function: Any) -> type | None:
             return None
         name = getattr(typing.get_origin(result), "__name__", "")
         result = arguments[0 if name == "AsyncGenerator" else -1]
-    return _as_class(result)
+    return result
 
 
-def class_of_attribute(owner: type, name: str) -> type | None:
-    """The class of an attribute by its annotation; None when nobody says."""
+def annotation_of_attribute(owner: type, name: str) -> Any:
+    """The annotation of an attribute; a text when it can't be resolved, None when absent."""
     for base in owner.__mro__:
         annotations = annotations_of(base)
         if name in annotations:
             module = sys.modules.get(base.__module__)
-            return _as_class(_resolved(annotations[name], vars(module) if module else {}))
+            return _resolved(annotations[name], vars(module) if module else {})
     return None
 
 
-def _as_class(hint: Any) -> type | None:
+def as_class(hint: Any) -> type | None:
+    """The class that an annotation means, if it is one that says something of its instances."""
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         others = [argument for argument in typing.get_args(hint) if argument is not type(None)]
         hint = others[0] if len(others) == 1 else None

@@ -138,7 +138,8 @@ def note(text: str) -> None:
     >>> note("the cache is empty")
     """
     if not isinstance(text, str):
-        raise InvalidSetting("text", text, "It must be a text.")
+        allowed = "aldente.note() tells a str, as in note(f'{x=}'). It must be a text."
+        raise InvalidSetting("text", text, allowed)
     loop = _loop_here()
     if loop is not None:
         loop.tell(f"note: {text}")

@@ -1,0 +1,143 @@
+"""Refuses answers that a double can't give, where the test says them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterable, Iterable
+from typing import Any, NoReturn
+
+from aldente._doubles import mock_compat
+from aldente._doubles.annotated import may_be_iterated
+from aldente._doubles.answers import Each, Streams
+from aldente._doubles.awaiting import is_awaited_itself
+from aldente._doubles.mock_compat import DEFAULT
+from aldente._doubles.recording import name_of, state_of
+from aldente._doubles.specs import Kind, annotation_of_result, is_function
+from aldente.errors import InvalidSetting
+
+
+def check_answer(double: Any, side_effect: Any, value: Any) -> None:
+    """Refuse an answer that no use of a double can give.
+
+    Args:
+        double: the double.
+        side_effect: what answers, as that of a mock.
+        value: what is answered when there is no side effect.
+
+    Raises:
+        InvalidSetting: it is never asked, or what it answers is used in another way.
+    """
+    is_stream = isinstance(side_effect, Streams)
+    if is_stream and is_iterated_itself(double):
+        return
+    given = side_effect.items if isinstance(side_effect, Streams) else _given(side_effect, value)
+    check_is_asked(double, given)
+    if is_stream:
+        _check_stream(double, given)
+    elif state_of(double).kind is Kind.STREAM:
+        _check_items(double, side_effect, value)
+
+
+def _given(side_effect: Any, value: Any) -> Any:
+    return value if side_effect is None else side_effect
+
+
+def check_is_asked(double: Any, given: Any) -> None:
+    """Refuse to have a double answer that is neither called nor awaited.
+
+    Args:
+        double: the double.
+        given: what it was to answer.
+
+    Raises:
+        InvalidSetting: it is neither.
+    """
+    if state_of(double).is_called or is_awaited_itself(double):
+        return
+    refuse_uncalled(double, given)
+
+
+def refuse_uncalled(double: Any, given: Any) -> NoReturn:
+    """Say that a double is not called.
+
+    Raises:
+        InvalidSetting: always.
+    """
+    raise InvalidSetting("answer", given, why_not_called(double))
+
+
+def why_not_called(double: Any) -> str:
+    """Why a double answers nothing, and how to have it do what it is used for."""
+    name = name_of(double)
+    ways = []
+    if is_iterated_itself(double):
+        ways.append(f"say {name}.streams(...) for 'async for'")
+    if hasattr(double, "__aenter__"):
+        ways.append(f"say {name}.__aenter__.returns(...) for 'async with'")
+    ways += ["set its attributes", "patch it with another value"]
+    return f"{name} is not called, so it answers nothing; {', or '.join(ways)}."
+
+
+def is_iterated_itself(double: Any) -> bool:
+    """Whether ``async for`` can go over a double that is not called."""
+    return mock_compat.is_awaited(double) and hasattr(double, "__aiter__")
+
+
+def _check_stream(double: Any, items: Any) -> None:
+    state = state_of(double)
+    if state.kind is Kind.STREAM or state.spec is None:
+        return
+    annotation = annotation_of_result(state.spec) if is_function(state.spec) else None
+    if state.kind is Kind.COROUTINE and annotation is None and is_function(state.spec):
+        what = "gives something to await, and nobody says that 'async for' can go over its result"
+    elif annotation is None or may_be_iterated(annotation):
+        return
+    else:
+        shown = inspect.formatannotation(annotation)
+        what = f"gives {shown}, as it is annotated, over which no 'async for' can go"
+    name = name_of(double)
+    raise InvalidSetting(
+        "streams",
+        items,
+        f"{name} can't give items one by one: the real thing {what}. Say {name}.returns(...), or "
+        "annotate the real thing as AsyncIterator[...] if it gives one.",
+    )
+
+
+def _check_items(double: Any, side_effect: Any, value: Any) -> None:
+    """Refuse answers to an async generator function that nobody can iterate."""
+    values = side_effect.values if isinstance(side_effect, Each) else (value,)
+    if side_effect is not None and not isinstance(side_effect, Each):
+        return
+    for one in values:
+        if one is DEFAULT or mock_compat.is_exception(one) or mock_compat.is_mock(one):
+            continue
+        if not isinstance(one, AsyncIterable | Iterable):
+            name = name_of(double)
+            raise InvalidSetting(
+                "answer",
+                one,
+                f"Something to iterate, as 'async for' goes over what {name} gives: "
+                f"{name}.streams({one!r}), or {name}.returns([{one!r}]).",
+            )
+
+
+def why_not_awaited(double: Any, method: str) -> str:
+    """Why a double that is called can't be told what is for one that is awaited.
+
+    Args:
+        double: the double.
+        method: what it was to be told by.
+    """
+    name = name_of(double)
+    has_spec = state_of(double).spec is not None
+    own = (
+        ""
+        if has_spec
+        else f" If the real thing has a {method!r}, give the double a spec that has it."
+    )
+    return (
+        f"{name} has no {method!r}, as it is called, not awaited: it answers at once, with one "
+        f"value. Say {name}.returns(...); or annotate the real thing with what it gives, "
+        f"Awaitable[...] or AsyncIterator[...], if that is awaited or iterated.{own}"
+    )
