@@ -707,6 +707,152 @@ def test_wall_in_a_native_toml_table(pytester: pytest.Pytester, written: str, ye
     pytester.runpytest_inprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)
 
 
+POLLING = """
+import asyncio
+import datetime
+import time
+import aldente
+
+pytestmark = aldente.virtual_time
+LATER = 100_000_000
+
+def is_late():
+    return time.monotonic() > LATER
+
+async def test_standing_still():
+    for _ in range(1_100):
+        if time.monotonic() > LATER:
+            break
+        await asyncio.sleep(0)
+
+async def test_in_a_task():
+    async def poll():
+        for _ in range(1_100):
+            datetime.datetime.now()
+            await asyncio.sleep(0)
+
+    await asyncio.create_task(poll())
+
+async def test_waiting_in_between():
+    for _ in range(12_000):
+        if is_late():
+            break
+        await asyncio.sleep(1)
+
+async def test_fails():
+    for _ in range(1_100):
+        time.time()
+        await asyncio.sleep(0)
+    assert time.time() > LATER * LATER
+"""
+
+NO_POLLING = """
+import asyncio
+import logging
+import time
+import aldente
+
+pytestmark = aldente.virtual_time
+
+async def test_rounds():
+    for _ in range(5_000):
+        await asyncio.sleep(0)
+
+async def test_logs():
+    for _ in range(2_000):
+        logging.getLogger().error("now")
+        await asyncio.sleep(0)
+
+async def test_measures_some_waits():
+    for _ in range(1_000):
+        began = time.time()
+        await asyncio.sleep(1)
+        time.time() - began
+
+async def test_others_look_at_the_time():
+    async def tick():
+        while True:
+            time.time()
+            await asyncio.sleep(1)
+
+    ticking = asyncio.create_task(tick())
+    await asyncio.sleep(10_000)
+    ticking.cancel()
+
+async def test_real_durations_and_loop_time():
+    for _ in range(5_000):
+        time.perf_counter()
+        asyncio.get_running_loop().time()
+        await asyncio.sleep(0)
+
+@aldente.virtual_time(wall=True)
+async def test_follows():
+    for _ in range(5_000):
+        time.monotonic()
+        await asyncio.sleep(0)
+"""
+
+
+def test_polling_a_real_clock(run_project: RunProject) -> None:
+    """A test that waits for a clock that does not follow is told so, and what makes it follow."""
+    result = run_project("-Wdefault", test_it=POLLING)
+    result.assert_outcomes(passed=3, failed=1, warnings=3)
+    hint = (
+        "'{}' asks {} again and again on virtual time (test_it.py:{}). That clock goes on with real "
+        "time, so what waits for it spins until as many real seconds are over."
+    )
+    mend = (
+        "Mend: @aldente.virtual_time(wall=True), or aldente_wall = true, has time.time(), "
+        "time.monotonic() and datetime.now() follow; or wait by the time of the loop."
+    )
+    standing = ("test_standing_still", "time.monotonic()", "14: if time.monotonic() > LATER:")
+    waiting = ("test_waiting_in_between", "time.monotonic()", "10: return time.monotonic() > LATER")
+    result.stdout.fnmatch_lines(
+        [
+            "E * " + hint.format("test_fails", "time.time()", "34: time.time()"),
+            f"E * {mend}",
+            "*test_it.py:12: PytestWarning: " + hint.format(*standing),
+            f"*{mend}",
+            "*" + hint.format("test_in_a_task", "datetime.now()", "21: datetime.datetime.now()"),
+            "*" + hint.format(*waiting),
+        ]
+    )
+
+
+def test_no_polling(run_project: RunProject) -> None:
+    """Who looks at the time but does not wait for it is told nothing."""
+    result = run_project(test_it=NO_POLLING)
+    result.assert_outcomes(passed=6)
+    assert "again and again" not in result.stdout.str()
+
+
+def test_profilers_are_left_alone(run_project: RunProject) -> None:
+    """Where another tool looks at all calls nobody looks for polling, and it goes on."""
+    result = run_project(
+        test_it="""
+        import asyncio
+        import sys
+        import time
+        import aldente
+
+        @aldente.virtual_time
+        async def test_it():
+            def look(*arguments):
+                pass
+
+            sys.setprofile(look)
+            try:
+                for _ in range(5_000):
+                    time.monotonic()
+                    await asyncio.sleep(0)
+                assert sys.getprofile() is look
+            finally:
+                sys.setprofile(None)
+        """
+    )
+    result.assert_outcomes(passed=1)
+
+
 def test_deadlock_at_once(run_project: RunProject) -> None:
     """What can't happen fails the test at once, with who waits for whom; its level counts."""
     project = """

@@ -6,6 +6,8 @@
     What the loop does instead of sleeping, in the place of its selector.
 ``threads``
     Other threads, which could still make something happen.
+``polling``
+    Notices code that asks a real clock again and again.
 ``clock``, ``timers``
     What tests see of the time, and of what is to happen.
 ``wall``

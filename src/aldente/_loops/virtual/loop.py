@@ -13,6 +13,7 @@ from typing import Any, TypeVar, TypeVarTuple
 
 from aldente import _asyncio_compat
 from aldente._loops.settled import SettlingLoop
+from aldente._loops.virtual.polling import watch_for
 from aldente._loops.virtual.waiting import VirtualSelector
 from aldente._loops.virtual.wall import NO_WALL, Wall
 from aldente._settings import Settings
@@ -105,7 +106,11 @@ class VirtualTimeLoop(SettlingLoop, asyncio.SelectorEventLoop):
         self.on_stuck = on_stuck
         self.is_stuck_beside_timers = is_stuck_beside_timers
         self.waiting = VirtualSelector(
-            selectors.DefaultSelector(), self, patience=patience, bystanders=bystanders
+            selectors.DefaultSelector(),
+            self,
+            patience=patience,
+            bystanders=bystanders,
+            polling=watch_for(self, follows=wall is not NO_WALL),
         )
         super().__init__(self.waiting)
         self._set_resolution()
@@ -157,7 +162,10 @@ class VirtualTimeLoop(SettlingLoop, asyncio.SelectorEventLoop):
     def run_forever(self) -> None:
         """As asyncio's; the other clocks follow meanwhile."""
         with self._wall:
-            super().run_forever()
+            try:
+                super().run_forever()
+            finally:
+                self.waiting.polling.stop()
 
     # What goes on outside of the loop, and wakes it when it is done.
 

@@ -16,6 +16,7 @@ from aldente import _asyncio_compat
 from aldente._clocks import monotonic
 from aldente._loops import children
 from aldente._loops.peers import Peers
+from aldente._loops.virtual.polling import PollingWatch
 from aldente._loops.virtual.threads import Threads
 from aldente._loops.virtual.timers import pending_timers
 from aldente.errors import DeadlockError, EndlessTimeError
@@ -45,6 +46,7 @@ class VirtualSelector(selectors.BaseSelector):
         loop: the loop that has this selector.
         patience: how long nothing must be heard before time jumps, in real seconds.
         bystanders: identifiers of threads that have to do with no loop.
+        polling: is told of each round; an attribute too.
     """
 
     def __init__(
@@ -54,7 +56,10 @@ class VirtualSelector(selectors.BaseSelector):
         *,
         patience: float,
         bystanders: Collection[int],
+        polling: PollingWatch,
     ) -> None:
+        self.polling = polling
+        self._count_round = polling.count_round
         self._real = real
         self._loop = loop
         self._patience = patience
@@ -66,17 +71,21 @@ class VirtualSelector(selectors.BaseSelector):
         self._end: float | None = None
 
     def start_anew(self, patience: float | None = None) -> None:
-        """Forget how far time has run.
+        """Forget how far time has run, and who has asked for it.
 
         Args:
             patience: how long nothing must be heard before time jumps from now on; None for as long
                 as before.
         """
+        self._forget_jumps()
+        self.polling.start_anew()
+        if patience is not None:
+            self._patience = patience
+
+    def _forget_jumps(self) -> None:
         self._jumps = 0
         self._next_look = JUMPS_UNTIL_LOOK
         self._end = None
-        if patience is not None:
-            self._patience = patience
 
     # Nearly everything is the platform's.
 
@@ -110,6 +119,7 @@ class VirtualSelector(selectors.BaseSelector):
 
     def select(self, timeout: float | None = None) -> Events:
         """The events that there are; when there are none, let time pass in their place."""
+        self._count_round()
         if timeout is not None and timeout <= 0:
             return self._real.select(timeout)
         if self._is_alone():
@@ -235,7 +245,7 @@ class VirtualSelector(selectors.BaseSelector):
         if when > self._end or self._jumps > jumps:
             is_too_long = when > self._end
             # What is ended now may need some time for that.
-            self.start_anew()
+            self._forget_jumps()
             timers = [str(timer) for timer in pending_timers(self._loop)]
             if self._ends(EndlessTimeError(seconds if is_too_long else None, jumps, timers)):
                 return

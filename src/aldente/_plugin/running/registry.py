@@ -139,6 +139,14 @@ class LoopRegistry:
         else:
             virtual.begin(item, runner.loop)
 
+    def hint_at_polling(self, item: pytest.Item, runner: LoopRunner) -> str | None:
+        """What to say of a test that has waited for a clock that does not follow virtual time."""
+        if not runner.is_virtual:
+            return None
+        from aldente._plugin.running import virtual
+
+        return virtual.hint_at_polling(item, runner.loop)
+
     def tasks_before(self, runner: LoopRunner) -> Collection[asyncio.Task[Any]] | None:
         """The tasks that are on a loop before a test; None if the loop is the test's own."""
         if not self._wide_loops or runner not in self._wide_runners:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from aldente._plugin import items, looptime, strict_mode
+from aldente._plugin.fixture_places import warn_at
 from aldente._plugin.refusals import refuse_async_generator, refuse_result
 from aldente._plugin.running.raising import reraise
 from aldente._plugin.running.registry import registry_of
@@ -68,10 +69,16 @@ def _synchronous(item: pytest.Function, function: Callable[..., Any]) -> Callabl
         except BaseException as error:
             registry.note_deaths(item)
             registry.note_other_loop(error, runner)
+            hint = registry.hint_at_polling(item, runner)
+            if hint is not None:
+                error.add_note(hint)
             reraise(error, item.config)
         finally:
             if before is not None and not runner.interrupted:
                 registry.watch.report_left_by(item.nodeid, runner, before)
+        hint = registry.hint_at_polling(item, runner)
+        if hint is not None:
+            warn_at(function, pytest.PytestWarning(hint))
         if result is not None:
             refuse_result(item, result)
 

@@ -12,6 +12,7 @@ from aldente import _asyncio_compat
 from aldente._loops.virtual.clock import Clock
 from aldente._loops.virtual.loop import START, VirtualTimeLoop
 from aldente._loops.virtual.wall import follow_wall
+from aldente._places import source_line
 from aldente._plugin import items, policy_fixture, pytest_compat
 from aldente._plugin.exploring.explored import explored_test
 from aldente._plugin.fixture_places import place_of_function
@@ -20,7 +21,7 @@ from aldente._plugin.loop_homes import LoopHome, home_of_test
 from aldente._plugin.running import wide_time
 from aldente._plugin.running.watching import LoopWatch
 from aldente._plugin.time_checks import time_of
-from aldente._records import LoopScope, TestTime
+from aldente._records import LoopScope, SourcePlace, TestTime
 from aldente.errors import MissingExtra
 
 if TYPE_CHECKING:
@@ -92,6 +93,35 @@ def begin_on_wide_loop(item: pytest.Item, loop: asyncio.AbstractEventLoop) -> No
         # Each test may run as far as if it were the only one.
         loop.waiting.start_anew(time.patience)
     _begin_clock(item)
+
+
+def hint_at_polling(item: pytest.Item, loop: asyncio.AbstractEventLoop) -> str | None:
+    """What to say of a test that has waited for a clock which does not follow virtual time.
+
+    None if it has not, as far as is known.
+    """
+    if not isinstance(loop, VirtualTimeLoop):
+        return None
+    polling = loop.waiting.polling
+    poll = polling.found
+    if poll is None or (poll.has_moved and poll.task != item.name):
+        # Others may look at the time as often as they like while it goes on.
+        return None
+    if poll.has_moved and polling.rounds < _MANY_ROUNDS:
+        return None
+    place = SourcePlace.relative_to(poll.place.path, poll.place.line, item.config.rootpath)
+    return (
+        f"{item.name!r} asks {poll.clock} again and again on virtual time ({place}: "
+        f"{source_line(poll.place)}). That clock goes on with real time, so what waits for it "
+        "spins until as many real seconds are over.\n"
+        "Mend: @aldente.virtual_time(wall=True), or aldente_wall = true, has time.time(), "
+        "time.monotonic() and datetime.now() follow; or wait by the time of the loop."
+    )
+
+
+# How often the loop of a test that looks at a clock between its waits goes round before it is taken
+# to wait for that clock. One that measures a few hundred waits does not.
+_MANY_ROUNDS = 10_000
 
 
 def _begin_clock(item: pytest.Item) -> None:
