@@ -16,7 +16,7 @@
     `Observer`: is told of the runs of loops.
 ``interrupts``
     Turns Ctrl-C into a cancellation while a loop runs.
-``peers``, ``children``, ``outside``
+``peers``, ``connecting``, ``children``, ``outside``
     What could still make something happen: connections to other processes, and these themselves.
 ``other_threads``, ``waiting_threads``
     Which threads beside that of a loop have to do with no loop, and which can only wait.

@@ -27,7 +27,7 @@ def may_come_by(descriptors: Collection[int]) -> bool:
     if children.may_act():
         return True
     return any(
-        kind is Peer.OTHER
+        kind in (Peer.OTHER, Peer.TRIED_AGAIN)
         or (kind is Peer.NOT_ACCEPTED and not _is_connected(descriptor))
         or (kind is Peer.LISTENING and _is_open_to_others(descriptor))
         for descriptor, kind in kinds_of(descriptors).items()

@@ -21,6 +21,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from aldente._loops import children
+from aldente._loops.connecting import Attempts, takes_more
 
 
 class Peer(enum.Enum):
@@ -33,6 +34,8 @@ class Peer(enum.Enum):
     OTHER = enum.auto()
     # A connection to this process that it has not accepted yet.
     NOT_ACCEPTED = enum.auto()
+    # One that the kernel is going to try again, as there were too many that waited to be accepted.
+    TRIED_AGAIN = enum.auto()
 
 
 class Peers:
@@ -83,6 +86,12 @@ class Peers:
                 opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
         return bool(self._holding_back)
 
+    def are_tried_again(self) -> bool:
+        """Whether the kernel is going to make a connection within this process, in real time."""
+        if self._unknown:
+            self._classify()
+        return Peer.TRIED_AGAIN in self._watched.values()
+
     def may_be_called(self, patience: float, selector: selectors.BaseSelector) -> bool:
         """Whether another process may connect to a listening socket, or does.
 
@@ -105,7 +114,7 @@ class Peers:
             self._watched[descriptor] = peer
             if peer is Peer.OTHER or (peer is Peer.HOLDING_BACK and not _CAN_HURRY):
                 self._others.add(descriptor)
-            if peer is not Peer.NOT_ACCEPTED:
+            if peer not in (Peer.NOT_ACCEPTED, Peer.TRIED_AGAIN):
                 self._unknown.discard(descriptor)
 
 
@@ -190,13 +199,16 @@ class _Connections:
     def __init__(self) -> None:
         # By both addresses, whether it may hold back what is sent.
         self.pairs: dict[tuple[Any, Any], bool] = {}
-        self.listening: set[int] = set()
+        # By its port, whether a socket takes another connection.
+        self.listening: dict[int, bool] = {}
         self.unconnected: set[int] = set()
+        self.attempts = Attempts()
 
     def add(self, opened: socket.socket) -> None:
         name = opened.getsockname()
         if _is_listening(opened):
-            self.listening.add(name[1])
+            is_open = self.listening.get(name[1], False) or takes_more(opened)
+            self.listening[name[1]] = is_open
             return
         try:
             self.pairs[name[:2], opened.getpeername()[:2]] = _may_hold_back(opened)
@@ -222,20 +234,35 @@ def _own_connections() -> _Connections:
     return connections
 
 
+def _peer_of_attempt(opened: socket.socket, own: _Connections) -> Peer:
+    """Who is at the other end of a connection that is not made yet."""
+    attempt = own.attempts.of(opened)
+    if attempt is None:
+        return Peer.NOT_ACCEPTED
+    if not attempt.is_to_here or attempt.port not in own.listening:
+        return Peer.OTHER
+    # As long as no more are taken, trying again comes to nothing.
+    return Peer.TRIED_AGAIN if own.listening[attempt.port] else Peer.NOT_ACCEPTED
+
+
 def _peer_by_address(descriptor: int, own: _Connections) -> Peer:
     with opened_socket(descriptor) as opened:
         try:
             name, peer = opened.getsockname(), opened.getpeername()
         except OSError:
             # Not connected: a datagram or raw socket, or one that connects right now.
-            return Peer.NOT_ACCEPTED if opened.type == socket.SOCK_STREAM else Peer.OTHER
+            if opened.type == socket.SOCK_STREAM:
+                return _peer_of_attempt(opened, own)
+            return Peer.OTHER
         may_hold_back = own.pairs.get((peer[:2], name[:2]))
         if may_hold_back is not None:
             return Peer.HOLDING_BACK if may_hold_back else Peer.THIS_PROCESS
         is_to_here = peer[0] == name[0]
         if opened.type == socket.SOCK_DGRAM:
             return Peer.THIS_PROCESS if is_to_here and peer[1] in own.unconnected else Peer.OTHER
-        return Peer.NOT_ACCEPTED if is_to_here and peer[1] in own.listening else Peer.OTHER
+        if is_to_here and peer[1] in own.listening:
+            return _peer_of_attempt(opened, own)
+        return Peer.OTHER
 
 
 def kinds_of(descriptors: Iterable[int]) -> dict[int, Peer]:

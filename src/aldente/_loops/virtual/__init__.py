@@ -10,6 +10,6 @@
     Notices code that asks a real clock again and again.
 ``clock``, ``timers``
     What tests see of the time, and of what is to happen.
-``wall``
-    Has ``time.time()`` and its like follow the clock of the loop.
+``wall``, ``readings``
+    Has ``time.time()`` and its like follow the clock of the loop, and never show too little.
 """

@@ -158,7 +158,7 @@ class VirtualSelector(selectors.BaseSelector):
                 return events
         if loop.is_held or (_asyncio_compat.handles_signals(loop) and _is_alarm_set()):
             return self._follow_real_time(when)
-        if self._threads.are_at_work() or self._are_jobs_running():
+        if self._threads.are_at_work() or self._are_jobs_running() or self._peers.are_tried_again():
             # Not for longer, as a job may begin to wait for something on this very loop.
             return self._follow_real_time(when, at_most=self._patience)
         if self._has_to_await_naps():
