@@ -2,11 +2,11 @@
 
 ``double``, ``plain``
     The doubles: `Double`, which is awaited, and `PlainDouble`, which is called.
-``specs``, ``members``, ``shaping``
+``specs``, ``annotated``, ``members``, ``shaping``
     What the real thing says of its stand-in: how it is called, what it gives, what it has.
-``controls``, ``answers``, ``gates``, ``results``, ``answer_time``
-    What a double answers, when it does, and what a call of it gives.
-``answering``, ``waiting``, ``recording``
+``controls``, ``keeping``, ``answers``, ``gates``, ``results``, ``answer_time``
+    What a double answers, whether it can, when it does, and what a call of it gives.
+``answering``, ``awaiting``, ``waiting``, ``recording``
     The way of a call to its answer, what it waits for there, and what doubles know.
 ``calls``, ``tables``, ``assertions``, ``ordering``
     What was asked of doubles, told as a table, and in which order.

@@ -209,6 +209,45 @@ def test_freezegun_stops_no_clock_of_ours(run_project: RunProject, before: str) 
     )
 
 
+def test_freezegun_beats_wall(run_project: RunProject) -> None:
+    """What freezegun shows is shown with ``wall=True`` too, whoever has begun first."""
+    pytest.importorskip("freezegun")
+    pytest.importorskip("time_machine")
+    result = run_project(
+        subprocess=True,
+        test_it="""
+        import asyncio
+        import datetime
+        import time
+        import aldente
+        import pytest
+        from freezegun import freeze_time
+
+        pytestmark = aldente.virtual_time(wall=True)
+
+        @pytest.fixture
+        def frozen():
+            with freeze_time("2012-01-14"):
+                yield
+
+        async def test_before(frozen, clock):
+            await asyncio.sleep(3600)
+            assert datetime.datetime.now() == datetime.datetime(2012, 1, 14)
+            assert clock.elapsed == 3600
+
+        async def test_meanwhile(clock):
+            with freeze_time("2012-01-14"):
+                await asyncio.sleep(3600)
+                assert datetime.datetime.now() == datetime.datetime(2012, 1, 14)
+            assert time.time() == 1_893_456_000 + 3600
+
+        async def test_after():
+            assert time.time() == 1_893_456_000
+        """,
+    )
+    result.assert_outcomes(passed=3)
+
+
 @pytest.mark.parametrize("tick", [False, True])
 def test_time_machine_moves_the_code_and_not_the_loop(run_project: RunProject, tick: bool) -> None:
     """Under time-machine async code sees the time travelled to, ticking or not; sleeps still end."""

@@ -11,6 +11,7 @@ They begin at a fixed moment, so that what a test computes from them is the same
 
 from __future__ import annotations
 
+import datetime
 import functools
 import importlib
 import time
@@ -103,6 +104,9 @@ class FollowingWall(Wall):
             _shift(self._traveller, self._shown - before)
 
     def __enter__(self) -> None:
+        if datetime.datetime.__name__ == "FakeDatetime":
+            # freezegun has stopped the clocks before, and time-machine does not move them then.
+            return
         self._travel = self._time_machine.travel(0, tick=False)
         self._traveller = self._travel.start()
         _shift(self._traveller, self._shown)
@@ -117,11 +121,13 @@ class FollowingWall(Wall):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if self._travel is None:
+            return
         _entered.remove(self)
         for name, original in self._originals.items():
             setattr(time, name, original)
         self._travel.stop()
-        self._traveller = None
+        self._travel = self._traveller = None
 
     def read(self, name: str) -> float:
         """What a function of the module `time` shows.
