@@ -12,8 +12,10 @@ or a function that looks at what is left.
     Seen at the end of a scope.
 ``loop_makers``
     Which test a loop or task belongs to that outlives it.
-``watchdog``, ``time_limit``
+``watchdog``, ``time_limit``, ``no_progress``
     The thread that looks at running loops, and what else it looks for.
+``frozen``
+    What has stopped the clocks, for reports of what does not end.
 ``new_objects``
     What the garbage collector has that is new, for ``never_awaited``.
 ``rules``

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+from aldente._guards import frozen
 from aldente._guards.debuggers import is_in_debugger
 from aldente._guards.watchdog import Look
 from aldente._loops.runner import LoopRunner
@@ -106,10 +107,17 @@ def _blocked(run: LoopRunner, frame: FrameType | None) -> PhaseTimeout | Blocked
     else:
         state = "blocked the loop" if _has_started(task) else "never scheduled"
         error = PhaseTimeout(task.get_name(), run.timeout or 0.0, state)
+    error.add_note(told_stack(frame))
+    for note in frozen.note():
+        error.add_note(note)
+    return error
+
+
+def told_stack(frame: FrameType | None) -> str:
+    """The stack of a thread that blocks its loop, as far as it tells the user something."""
     stack = [entry for entry in traceback.extract_stack(frame) if not is_own(entry.filename)]
     shown = [entry for entry in stack if is_users(entry.filename) or entry is stack[-1]]
     lines = [
         f"  {entry.filename}:{entry.lineno} in {entry.name}\n    {entry.line}" for entry in shown
     ]
-    error.add_note("The stack of the loop's thread, innermost last:\n" + "\n".join(lines))
-    return error
+    return "The stack of the loop's thread, innermost last:\n" + "\n".join(lines)

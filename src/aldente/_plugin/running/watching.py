@@ -20,16 +20,18 @@ from aldente._guards import (
     background_error,
     blocking_call,
     deadlock,
+    frozen,
     leaked_asyncgen,
     leaked_resource,
     leaked_task,
     nested_loop,
+    no_progress,
     slow_step,
     time_limit,
 )
 from aldente._guards.loop_makers import LoopMakers
 from aldente._guards.watchdog import Watchdog, Watcher
-from aldente._loops import other_runs
+from aldente._loops import other_runs, running
 from aldente._loops.ending import give_turns
 from aldente._loops.runner import LoopRunner
 from aldente._loops.running import runner_of
@@ -38,6 +40,7 @@ from aldente._own_errors import containing
 from aldente._plugin.findings.allowing import is_allowed_somewhere
 from aldente._plugin.findings.hooks import hooks_of
 from aldente._plugin.options import settings_of
+from aldente._plugin.running import telling
 from aldente._records import Finding, Level
 from aldente.errors import AldenteError, DeadlockError, EndlessTimeError, InvalidSetting
 
@@ -99,8 +102,9 @@ class LoopWatch:
             from aldente._guards import plain_mock
 
             enter(plain_mock.watch())
+        enter(telling.telling_at_end(self._tell_at_end))
         others = list(self._watchers_of_others())
-        if others:
+        if is_checked():
             enter(other_runs.watched(self.are_jobs_stuck))
         watchdog = Watchdog(list(self._watchers()), self._runners.__contains__, others)
         enter(watchdog.installed())
@@ -123,6 +127,7 @@ class LoopWatch:
         if self._is_on("deadlock") and is_checked():
             # What else could wake a loop is told by its private attributes.
             yield deadlock.Watch(self._on_deadlock, self._hooks.bystanders, self._is_out_of_reach)
+        yield no_progress.Watch(self._on_no_progress)
         if self._is_on("slow-step"):
             self._slow_steps = slow_step.Watch(
                 self._report,
@@ -136,6 +141,7 @@ class LoopWatch:
         if self._is_on("deadlock") and is_checked():
             # What else could wake a loop is told by its private attributes.
             yield deadlock.Watch(self._on_deadlock, self._hooks.bystanders, self._is_out_of_reach)
+        yield no_progress.Watch(self._on_no_progress)
 
     def _current_test(self) -> str | None:
         item = self._hooks.current_item
@@ -283,18 +289,39 @@ class LoopWatch:
     def _other_finding(self, context: dict[str, Any]) -> Finding | None:
         return leaked_resource.from_context(context) if self._is_on("leaked-resource") else None
 
-    def _describe_tasks(self, runner: LoopRunner) -> str:
+    def _describe_tasks(self, runner: LoopRunner | other_runs.OtherRun) -> str:
         from aldente._diagnosis import await_graph
         from aldente._diagnosis import deadlock as diagnosis
 
-        main = runner.main_task
+        main: Any = runner.main_task
         folder = self._config.rootpath
         graph = await_graph.snapshot(_tasks_of(runner))
         told = diagnosis.explain(
-            graph, main=main.get_name() if main is not None else None, folder=folder
+            graph, main=None if main is None else _name_of(main), folder=folder
         )
         clients = leaked_resource.clients_waited_for(runner.loop)
-        return "\n\n".join([told, *(client.told(folder) for client in clients)])
+        notes = [client.told(folder) for client in clients]
+        return "\n\n".join([told, *notes, *frozen.note()])
+
+    def _on_no_progress(self, runner: LoopRunner, seconds: float, frame: FrameType | None) -> None:
+        """Say of a run without a time limit that it has been where it is for long."""
+        test = self._current_test() or "a run"
+        where = self._describe_tasks(runner) if frame is None else time_limit.told_stack(frame)
+        telling.say(
+            self._config,
+            f"aldente: {test} has made no progress for {seconds:g} s, and no time limit ends it "
+            f"(@aldente.timeout, aldente_timeout):\n{where}",
+        )
+
+    def _tell_at_end(self) -> None:
+        """Say what all tasks were waiting for when SIGTERM ended the process."""
+        here = threading.get_ident()
+        runs: list[tuple[object, Any]] = [*running.running(), *running.others()]
+        told = [self._describe_tasks(run) for _, run in runs if run.thread == here]
+        if told:
+            test = self._current_test() or "a run"
+            text = "\n\n".join(told)
+            telling.say(self._config, f"aldente: when SIGTERM came, in {test}:\n{text}")
 
     def _is_out_of_reach(self, runner: LoopRunner, threads: Iterable[FrameType]) -> bool:
         """Whether nothing that goes on can have a run go on, and whether it is worth a look."""
@@ -386,7 +413,7 @@ def _conclude_slow_steps(watch: slow_step.Watch, runner: LoopRunner) -> None:
     watch.on_run_end(runner)
 
 
-def _tasks_of(runner: LoopRunner) -> list[AnyTask]:
+def _tasks_of(runner: LoopRunner | other_runs.OtherRun) -> list[AnyTask]:
     """The tasks that are pending on a loop, without those that only host a fixture."""
     return [task for task in runner.leftover_tasks() if not runner.is_hosting(task)]
 

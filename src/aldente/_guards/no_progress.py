@@ -1,0 +1,85 @@
+"""Says once of a run that nobody limits that it has made no progress for a while."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+from aldente._guards.deadlock import is_selecting
+from aldente._guards.debuggers import is_in_debugger
+from aldente._guards.watchdog import Look
+from aldente._loops.runner import LoopRunner
+
+# After how long, in seconds.
+LIMIT = 60.0
+
+# Where a coroutine stands: the code and line of each function that is under way in it.
+_Position = tuple[tuple[object, int], ...]
+
+
+@dataclass(slots=True)
+class _Stay:
+    """How long a run has been where it is.
+
+    Attributes:
+        run: the number of the run.
+        position: where its main task was when the loop was last seen to wait.
+        since: since when it has been there.
+        is_told: whether that was told.
+    """
+
+    run: int
+    position: _Position
+    since: float
+    is_told: bool = False
+
+
+class Watch:
+    """Sees runs without progress; a watcher of the watchdog's.
+
+    The main task makes progress when it comes to another line. One that asks again and again at the
+    same line whether something is so makes none, nor does one that has the loop blocked.
+
+    Args:
+        on_no_progress: called with the run and how long it has made none, in seconds; on the loop,
+            or on the watchdog's thread with the frame that blocks the loop.
+    """
+
+    def __init__(
+        self, on_no_progress: Callable[[LoopRunner, float, FrameType | None], object]
+    ) -> None:
+        self._on_no_progress = on_no_progress
+        self._stays: weakref.WeakKeyDictionary[LoopRunner, _Stay] = weakref.WeakKeyDictionary()
+
+    def look(self, look: Look) -> None:
+        """See where a run is, and since when."""
+        run, frame = look.run, look.frames.get(look.run.thread)
+        if run.deadline is not None or run.main_task is None or is_in_debugger(frame):
+            self._stays.pop(run, None)
+            return
+        is_waiting = frame is not None and is_selecting(frame)
+        position = tuple(_position(run.main_task)) if is_waiting else ()
+        stay = self._stays.get(run)
+        if stay is None or stay.run != run.runs or (is_waiting and stay.position != position):
+            is_told = stay is not None and stay.run == run.runs and stay.is_told
+            self._stays[run] = _Stay(run.runs, position, look.now, is_told)
+        elif not stay.is_told and look.now - stay.since >= LIMIT:
+            stay.is_told = True
+            if is_waiting:
+                look.loop.call_soon_threadsafe(self._on_no_progress, run, LIMIT, None)
+            else:
+                self._on_no_progress(run, LIMIT, frame)
+
+
+def _position(main: Any) -> Iterator[tuple[object, int]]:
+    """Where a task stands that another thread looks at."""
+    get_coro = getattr(main, "get_coro", None)
+    coroutine = get_coro() if get_coro is not None else None
+    while coroutine is not None:
+        frame = getattr(coroutine, "cr_frame", None)
+        if frame is not None:
+            yield frame.f_code, frame.f_lineno
+        coroutine = getattr(coroutine, "cr_await", None)

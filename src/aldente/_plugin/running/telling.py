@@ -1,0 +1,80 @@
+"""Says something on the terminal while a test runs: that it does not go on, or is ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from types import FrameType
+from typing import Any
+
+import pytest
+
+
+def say(config: pytest.Config, text: str) -> None:
+    """Print a text on the terminal, whatever of the test's output is captured; on any thread."""
+    capturing: Any = config.pluginmanager.get_plugin("capturemanager")
+    reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+    with capturing.global_and_fixture_disabled() if capturing is not None else nullcontext():
+        if reporter is not None:
+            reporter.ensure_newline()
+            reporter.write_line(text)
+            reporter.flush()
+        elif sys.__stderr__ is not None:
+            # A worker of pytest-xdist.
+            print(text, file=sys.__stderr__, flush=True)
+
+
+@contextmanager
+def telling_at_end(tell: Callable[[], object]) -> Iterator[None]:
+    """While entered, a function is called when the process is ended by SIGTERM.
+
+    Only on the main thread, and where SIGTERM is as Python has it. It is not inherited by forks.
+
+    Args:
+        tell: the function; called on the main thread, wherever that is.
+    """
+    before = signal.getsignal(signal.SIGTERM) if _is_main() else None
+    if before is not signal.SIG_DFL:
+        yield
+        return
+    _register_fork_hook()
+
+    def on_term(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        try:
+            tell()
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    signal.signal(signal.SIGTERM, on_term)
+    _ours.add(on_term)
+    try:
+        yield
+    finally:
+        _ours.discard(on_term)
+        if _is_main() and signal.getsignal(signal.SIGTERM) is on_term:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+_ours: set[object] = set()
+_fork_hooks: list[bool] = []
+
+
+def _is_main() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
+def _register_fork_hook() -> None:
+    """Have forks end at once by SIGTERM, also where they run no Python; once for all."""
+    if not _fork_hooks and hasattr(os, "register_at_fork"):
+        _fork_hooks.append(True)
+        os.register_at_fork(after_in_child=_forget_in_fork)
+
+
+def _forget_in_fork() -> None:
+    if _is_main() and signal.getsignal(signal.SIGTERM) in _ours:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
