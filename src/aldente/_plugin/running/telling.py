@@ -72,9 +72,29 @@ def _register_fork_hook() -> None:
     """Have forks end at once by SIGTERM, also where they run no Python; once for all."""
     if not _fork_hooks and hasattr(os, "register_at_fork"):
         _fork_hooks.append(True)
-        os.register_at_fork(after_in_child=_forget_in_fork)
+        os.register_at_fork(
+            before=_hold_back, after_in_parent=_let_come, after_in_child=_forget_in_fork
+        )
+
+
+# The signals that were held back before each fork that is going on, by thread.
+_masks: dict[int, set[signal.Signals | int]] = {}
+
+
+def _hold_back() -> None:
+    # One that came to a fork before it has forgotten the handler would be lost.
+    if _ours:
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+        _masks[threading.get_ident()] = mask
+
+
+def _let_come() -> None:
+    mask = _masks.pop(threading.get_ident(), None)
+    if mask is not None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _forget_in_fork() -> None:
     if _is_main() and signal.getsignal(signal.SIGTERM) in _ours:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _let_come()
