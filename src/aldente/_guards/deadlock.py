@@ -23,6 +23,7 @@ from aldente._loops import outside, running
 from aldente._loops.runner import LoopRunner
 from aldente._loops.waiting_threads import can_only_wait, only_wait
 from aldente._records import Rule
+from aldente._stacks import Entry
 
 RULE = Rule(
     "deadlock",
@@ -151,12 +152,9 @@ class Watch:
 
     def _is_quiet(self, look: Look) -> bool:
         """Whether a loop waits in its selector, and has nothing to do."""
-        entry = look.stack.innermost()
-        return (
-            entry is not None
-            and (entry.function, entry.path) == _SELECTING
-            and not _asyncio_compat.may_have_ready_callbacks(look.loop)
-        )
+        return is_selecting(
+            look.stack.innermost()
+        ) and not _asyncio_compat.may_have_ready_callbacks(look.loop)
 
 
 def frames_of_others(thread: int, bystanders: Collection[int]) -> dict[int, FrameType]:
@@ -184,6 +182,11 @@ def _is_at_rest(thread: int, frame: FrameType, run: LoopRunner) -> bool:
         if other.thread == thread and _asyncio_compat.is_waiting_for_nothing(loop):
             return True
     return False
+
+
+def is_selecting(entry: Entry | None) -> bool:
+    """Whether what a thread runs is that in which an event loop waits for its selector."""
+    return entry is not None and (entry.function, entry.path) == _SELECTING
 
 
 # The function in which an event loop waits for its selector, and its file.

@@ -9,12 +9,16 @@ from types import FrameType
 from typing import Any
 
 from aldente._guards.deadlock import is_selecting
-from aldente._guards.debuggers import is_in_debugger
+from aldente._guards.debuggers import is_debugger
 from aldente._guards.watchdog import Look
 from aldente._loops.runner import LoopRunner
 
 # After how long, in seconds.
 LIMIT = 60.0
+
+# How long it is until a run is looked at, and looked at again, in seconds. Such a look goes through
+# the coroutines of its main task, and what others look at must not be kept alive.
+INTERVAL = 5.0
 
 # Where a coroutine stands: the code and line of each function that is under way in it.
 _Position = tuple[tuple[object, int], ...]
@@ -28,12 +32,14 @@ class _Stay:
         run: the number of the run.
         position: where its main task was when the loop was last seen to wait.
         since: since when it has been there.
+        next_look: when it is looked at again.
         is_told: whether that was told.
     """
 
     run: int
     position: _Position
     since: float
+    next_look: float
     is_told: bool = False
 
 
@@ -56,22 +62,29 @@ class Watch:
 
     def look(self, look: Look) -> None:
         """See where a run is, and since when."""
-        run, frame = look.run, look.frames.get(look.run.thread)
-        if run.deadline is not None or run.main_task is None or is_in_debugger(frame):
+        run = look.run
+        if run.deadline is not None or run.main_task is None:
             self._stays.pop(run, None)
             return
-        is_waiting = frame is not None and is_selecting(frame)
-        position = tuple(_position(run.main_task)) if is_waiting else ()
         stay = self._stays.get(run)
-        if stay is None or stay.run != run.runs or (is_waiting and stay.position != position):
-            is_told = stay is not None and stay.run == run.runs and stay.is_told
-            self._stays[run] = _Stay(run.runs, position, look.now, is_told)
-        elif not stay.is_told and look.now - stay.since >= LIMIT:
+        if stay is None or stay.run != run.runs:
+            self._stays[run] = _Stay(run.runs, (), look.now, look.now + INTERVAL)
+        elif look.now >= stay.next_look and not stay.is_told:
+            stay.next_look = look.now + INTERVAL
+            self._look_at(run, stay, look)
+
+    def _look_at(self, run: LoopRunner, stay: _Stay, look: Look) -> None:
+        entries = look.stack.entries()
+        is_waiting = bool(entries) and is_selecting(entries[0])
+        position = tuple(_position(run.main_task)) if is_waiting else stay.position
+        if stay.position != position or any(is_debugger(entry.module) for entry in entries):
+            stay.position, stay.since = position, look.now
+        elif look.now - stay.since >= LIMIT:
             stay.is_told = True
             if is_waiting:
                 look.loop.call_soon_threadsafe(self._on_no_progress, run, LIMIT, None)
             else:
-                self._on_no_progress(run, LIMIT, frame)
+                self._on_no_progress(run, LIMIT, look.frames.get(run.thread))
 
 
 def _position(main: Any) -> Iterator[tuple[object, int]]:
