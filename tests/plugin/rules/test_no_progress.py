@@ -16,6 +16,7 @@ SOON = """
 import aldente._guards.no_progress
 
 aldente._guards.no_progress.LIMIT = 0.3
+aldente._guards.no_progress.INTERVAL = 0.1
 """
 
 SLOW = """

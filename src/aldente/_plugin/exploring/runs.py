@@ -64,6 +64,9 @@ class RunsOfTest:
         self._loops = registry_of(item.session).watch
         self._properties = len(item.user_properties)
         self._stash = dict(pytest_compat.stashed(item))
+        # How many runs have begun, and whether the first one has failed.
+        self._runs = 0
+        self._has_first_failed = False
         self.notes: list[str] = []
 
     def program(self) -> Main:
@@ -95,7 +98,9 @@ class RunsOfTest:
             self._hooks.has_failed = True
             await self._fixtures.tear_down(troubles)
             cause = self._cause_of(error, troubles)
-            _note_other_loop(cause)
+            # What fails the first run does so again when that is made again to be shown.
+            self._has_first_failed = self._has_first_failed or self._runs == 1
+            _note_other_loop(cause, is_older=self._has_first_failed)
             for name, trouble in troubles:
                 if trouble is not cause:
                     cause.add_note(f"{_where(name)} raised {trouble!r} besides.")
@@ -141,6 +146,7 @@ class RunsOfTest:
 
     def begin(self, loop: SimulatedLoop) -> None:
         """A run begins: nothing is left of the one before."""
+        self._runs += 1
         del self._item.user_properties[self._properties :]
         self.notes.clear()
         stash = pytest_compat.stashed(self._item)
@@ -173,15 +179,21 @@ class RunsOfTest:
         return self._found.take()
 
 
-def _note_other_loop(error: BaseException) -> None:
-    """Tell why something belongs to another loop: asyncio's message says only that it does."""
+def _note_other_loop(error: BaseException, *, is_older: bool) -> None:
+    """Tell why something belongs to another loop: asyncio's message says only that it does.
+
+    Args:
+        error: the error, or a group that has it.
+        is_older: whether no run before can have made that thing.
+    """
     if isinstance(error, BaseExceptionGroup):
         for each in error.exceptions:
-            _note_other_loop(each)
+            _note_other_loop(each, is_older=is_older)
     elif isinstance(error, RuntimeError) and str(error).endswith(_OTHER_LOOP):
+        when = "on another one, before the first run or in it" if is_older else "in a run before"
         error.add_note(
             "Every run of an explored test has an event loop of its own, and this was made, or "
-            "used first, in a run before.\n"
+            f"used first, {when}.\n"
             "Mend: make it anew for every run, in the test or in a function-scoped fixture."
         )
 

@@ -41,6 +41,9 @@ def report_phase(
     if call.excinfo is not None:
         _look_into_failure(hooks, item, call.excinfo.value)
         _leave_out_own_lines(item, call)
+        # What has failed an explored test may be findings of one of its runs.
+        if not hooks.collector.told and not isinstance(call.excinfo.value, pytest.skip.Exception):
+            hooks.collector.note_failure(item.nodeid)
     told_by_failure, hooks.collector.told = hooks.collector.told, set()
     findings = hooks.summary.without_known(item.nodeid, hooks.collector.take(item))
     if not findings:

@@ -29,6 +29,9 @@ class Collector:
         self.found: list[Finding] = []
         self.late: list[Finding] = []
         self.told: set[Finding] = set()
+        # Tests that have failed, and of which findings other ones may be consequences.
+        self._failed: set[str] = set()
+        self._explaining: set[tuple[str, str, object]] = set()
 
     def report(self, finding: Finding) -> None:
         """Take a finding, on any thread, unless the code that runs now allows it."""
@@ -51,6 +54,14 @@ class Collector:
         if is_told:
             self.told.update(finding._replace(made_by=None) for finding in taken)
 
+    def begin(self, test: str) -> None:
+        """A test has been set up, given by its node id; it may have failed before."""
+        self._failed.discard(test)
+
+    def note_failure(self, test: str) -> None:
+        """A test has failed by itself: what it leaves behind is no finding of its own."""
+        self._failed.add(test)
+
     def stop(self) -> None:
         """Take nothing more: the session is over."""
         self.watched = set()
@@ -72,7 +83,25 @@ class Collector:
                 self.late.append(finding)
             elif self.level_in(item, finding.rule) != "off":
                 taken[finding._replace(made_by=None)] = None
-        return _without_consequences(_without_repeats(taken))
+        return self._without_consequences(item.nodeid, _without_repeats(taken))
+
+    def _without_consequences(self, test: str, findings: list[Finding]) -> list[Finding]:
+        """Leave out findings that another one at the same place explains, or the test's failure.
+
+        A step is slow because of a blocking call, and a coroutine is never awaited because the loop
+        that was to run it could not run.
+        """
+        self._explaining.update(
+            (test, finding.rule, finding.place)
+            for finding in findings
+            if finding.rule in _EXPLAINED_BY.values()
+        )
+        return [finding for finding in findings if not self._is_consequence(test, finding)]
+
+    def _is_consequence(self, test: str, finding: Finding) -> bool:
+        if finding.rule in _LEFT_BEHIND and test in self._failed:
+            return True
+        return (test, _EXPLAINED_BY.get(finding.rule, ""), finding.place) in self._explaining
 
     def level_in(self, item: pytest.Item | None, rule: str) -> Level:
         """The level of a rule in a test, or where no test is known."""
@@ -81,7 +110,11 @@ class Collector:
 
     def take_late(self, session: pytest.Session) -> list[tuple[Finding, Level]]:
         """The findings of tests that had ended with their levels, without those that are off."""
-        late = [*self.late, *self.found]
+        late = [
+            finding
+            for finding in dict.fromkeys([*self.late, *self.found])
+            if not self._is_consequence(finding.made_by or "", finding)
+        ]
         makers = {finding.made_by for finding in late}
         items = {
             item.nodeid: item
@@ -98,6 +131,12 @@ class Collector:
 # Rules whose findings at one place differ in what was measured, or in the arguments of a call.
 _MEASURING = ("blocking-call", "slow-step")
 
+# What a test that fails has not come to close, cancel or end.
+_LEFT_BEHIND = ("leaked-task", "leaked-asyncgen", "leaked-resource", "leaked-thread")
+
+# The rules whose findings explain those of others at the same place.
+_EXPLAINED_BY = {"slow-step": "blocking-call", "never-awaited": "nested-loop"}
+
 
 def _without_repeats(findings: Iterable[Finding]) -> list[Finding]:
     """Keep one finding a place, the last, of the rules that measure."""
@@ -106,18 +145,3 @@ def _without_repeats(findings: Iterable[Finding]) -> list[Finding]:
         is_one_a_place = finding.rule in _MEASURING and finding.place is not None
         kept[(finding.rule, finding.place) if is_one_a_place else finding] = finding
     return list(kept.values())
-
-
-def _without_consequences(findings: list[Finding]) -> list[Finding]:
-    """Leave out findings that another one at the same place explains.
-
-    A step is slow because of a blocking call, and a coroutine is never awaited because the loop
-    that was to run it could not run.
-    """
-    explained = {"slow-step": "blocking-call", "never-awaited": "nested-loop"}
-    places = {(finding.rule, finding.place) for finding in findings}
-    return [
-        finding
-        for finding in findings
-        if (explained.get(finding.rule, ""), finding.place) not in places
-    ]

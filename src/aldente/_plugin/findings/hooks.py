@@ -147,8 +147,11 @@ class FindingsHooks:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> pytest.TestReport | None:
         self.has_failed = call.excinfo is not None
-        if self._summary is not None and call.when == "setup":
-            self._summary.baseline.begin(item.nodeid)
+        if call.when == "setup":
+            # Maybe once more: plugins run tests again that have failed.
+            self.collector.begin(item.nodeid)
+            if self._summary is not None:
+                self._summary.baseline.begin(item.nodeid)
         if self.at_tear_down and call.when == "teardown":
             for act in self.at_tear_down:
                 act()
