@@ -490,6 +490,171 @@ def test_a_call_through_an_installed_package_is_found_at_the_users_line() -> Non
     )
 
 
+SDK = """\
+import contextlib, functools, time
+
+def _init(*args):
+    time.sleep(0.001)
+
+init = _init
+
+def retry(function):
+    def wrapper(*args):
+        return function(*args)
+    return wrapper
+
+@retry
+def query(*args):
+    time.sleep(0.001)
+
+class Session:
+    def __enter__(self):
+        time.sleep(0.001)
+        return self
+
+    def __exit__(self, *error):
+        time.sleep(0.001)
+
+    @retry
+    def get(self):
+        time.sleep(0.001)
+
+    def __call__(self):
+        time.sleep(0.001)
+
+async def fetch():
+    time.sleep(0.001)
+
+async def generate():
+    time.sleep(0.001)
+    yield 1
+"""
+
+
+def findings_in(package_name: str, *lines: str) -> list[Finding]:
+    """What is found in a module of the user's with such lines in a coroutine function."""
+    body = "".join(f"    {line}\n" for line in lines)
+    source = (
+        f"import {package_name} as sdk\nfrom {package_name} import *\n\nasync def main():\n{body}"
+    )
+    path = os.path.join(os.path.dirname(__file__), "written_by_user.py")
+    linecache.cache[path] = (len(source), None, source.splitlines(keepends=True), path)
+    namespace: dict[str, Any] = {"__name__": "written_by_user"}
+    exec(compile(source, path, "exec"), namespace)
+    try:
+        return findings_of(namespace["main"])
+    finally:
+        del linecache.cache[path]
+
+
+@pytest.mark.parametrize(
+    ("line", "shown", "handed_on"),
+    [
+        ("sdk.init('dsn')", "the_sdk.init()", "the_sdk.init, ..."),
+        ("init('dsn')", "the_sdk.init()", "the_sdk.init, ..."),
+        ("sdk.query(1)", "the_sdk.query()", "the_sdk.query, ..."),
+        ("print(sdk.query(\n        1,\n    ), 'é')", "the_sdk.query()", "the_sdk.query, ..."),
+        ("session = Session(); session.get()", "session.get()", "session.get, ..."),
+        ("session = Session(); session()", "session()", "session, ..."),
+        ("[Session()][0].get()", "the_sdk.retry()", "the_sdk.retry, ..."),
+    ],
+)
+def test_the_call_that_the_user_has_written(line: str, shown: str, handed_on: str) -> None:
+    """Not a private function is named, nor a decorator, but what stands in the user's code."""
+    with package("the_sdk", SDK):
+        [finding] = findings_in("the_sdk", line)
+    assert finding.what.startswith(f"{shown} blocks the event loop")
+    assert finding.mend == (
+        "Use the async interface of the_sdk if it has one; or run it in a thread: 'await "
+        f"asyncio.to_thread({handed_on})'."
+    )
+
+
+def test_a_block_that_blocks() -> None:
+    """A 'with' that blocks at its beginning or end is named as it stands there."""
+    with package("the_sdk", SDK):
+        findings = findings_in(
+            "the_sdk", "with sdk.Session() as session: pass", "with session: pass"
+        )
+    assert [finding.what.partition(" blocks")[0] for finding in findings] == [
+        "'with sdk.Session()'",
+        "'with sdk.Session()'",
+        "'with session'",
+        "'with session'",
+    ]
+    assert {finding.mend for finding in findings} == {
+        "Use the async interface of the_sdk if it has one ('async with'); or have the block, and "
+        "what it needs, in a function that runs in a thread: 'await asyncio.to_thread(function)'."
+    }
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("await sdk.fetch()", "the_sdk.fetch"),
+        ("async for _ in generate(): pass", "the_sdk.generate"),
+    ],
+)
+def test_a_coroutine_function_that_blocks(line: str, name: str) -> None:
+    """Neither a thread nor an async interface is advised for what is awaited already."""
+    with package("the_sdk", SDK):
+        [finding] = findings_in("the_sdk", line)
+    assert finding.what.startswith(f"{name}() blocks the event loop")
+    assert finding.mend == (
+        f"{name}() is a coroutine function and blocks all the same, in time.sleep(): look for a "
+        "setting of the_sdk that avoids it, have it done before the loop runs, or report it to "
+        "the_sdk."
+    )
+
+
+TEST_CLIENT = """\
+import time
+
+class TestClient:
+    __test__ = False
+
+    def __init__(self, app):
+        self.app = app
+
+    def __enter__(self):
+        time.sleep(0.001)
+        return self
+
+    def __exit__(self, *error):
+        pass
+
+    def get(self, path):
+        time.sleep(0.001)
+"""
+
+
+def test_the_test_client_of_starlette(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the client of sync tests that one is advised which calls the app on the running loop."""
+    monkeypatch.delitem(sys.modules, "starlette.testclient", raising=False)
+    with package("starlette.testclient", TEST_CLIENT):
+        findings = findings_in(
+            "starlette.testclient", "with TestClient('app') as client:", "    client.get('/')"
+        )
+    assert [finding.what.partition(" blocks")[0] for finding in findings] == [
+        "'with TestClient('app')'",
+        "starlette.testclient.TestClient.get()",
+    ]
+    assert {finding.mend for finding in findings} == {
+        "Call the app on the loop that runs: 'async with httpx.AsyncClient(transport="
+        'httpx.ASGITransport(app), base_url="http://test") as client:\'; or make the test sync.'
+    }
+
+
+def test_a_source_that_is_not_there() -> None:
+    """Without the source the function is named."""
+    with package("the_sdk", SDK):
+        code = compile("async def main():\n    sdk.init()\n", "/no/such/file.py", "exec")
+        namespace: dict[str, Any] = {"sdk": sys.modules["the_sdk"], "__name__": "nowhere"}
+        exec(code, namespace)
+        [finding] = findings_of(namespace["main"])
+    assert finding.what.startswith("the_sdk._init() blocks the event loop")
+
+
 def test_a_function_that_a_package_decorates_is_the_users() -> None:
     """The place is the innermost line of the user's, however the package comes in between."""
     with package("blocking_client", CLIENT) as client:

@@ -9,6 +9,7 @@ from typing import Any
 
 from aldente._guards.blocking.calls import BlockingCall, Topic
 from aldente._guards.blocking.frames import Caller, is_standard, module_of
+from aldente._guards.blocking.written import WrittenCall, call_in, is_awaited
 from aldente._places import place_of, source_line
 from aldente._records import Finding
 
@@ -71,6 +72,21 @@ _OF_NETWORK_PACKAGE = (
     "Use the async interface of {package} if it has one, or an async client such as "
     "httpx.AsyncClient; or run it in a thread: {to_thread}."
 )
+# The client that Starlette and FastAPI have for sync tests runs the app on a loop of its own.
+_TEST_CLIENTS = ("starlette.testclient", "fastapi.testclient")
+_OF_TEST_CLIENT = (
+    "Call the app on the loop that runs: 'async with httpx.AsyncClient(transport="
+    'httpx.ASGITransport(app), base_url="http://test") as client:\'; or make the test sync.'
+)
+# Neither a thread nor an async counterpart helps.
+_OF_COROUTINE = (
+    "{name}() is a coroutine function and blocks all the same, in {call}(): look for a setting of "
+    "{package} that avoids it, have it done before the loop runs, or report it to {package}."
+)
+_OF_BLOCK = (
+    "Use the async interface of {package} if it has one ('async with'); or have the block, and "
+    "what it needs, in a function that runs in a thread: 'await asyncio.to_thread(function)'."
+)
 
 
 def finding_of(call: BlockingCall, caller: Caller) -> Finding:
@@ -82,10 +98,13 @@ def finding_of(call: BlockingCall, caller: Caller) -> Finding:
     """
     name = call.name if caller.called is None else function_name(caller.called)
     shown = f"{name}({call.arguments if name == call.name else ''})"
+    written = _written(caller)
+    if written is not None:
+        name, shown = written.function, written.shown
     return Finding(
         rule=RULE_NAME,
         what=f"{shown} blocks the event loop: nothing else on it runs until the call returns.",
-        mend=_mend_of(call, caller, name),
+        mend=_mend_of(call, caller, name, written),
         place=place_of(caller.users[0]) if caller.users else None,
         details=tuple(_stack(caller)),
     )
@@ -107,11 +126,30 @@ def function_name(frame: FrameType) -> str:
     return f"{public}.{name}" if public else name
 
 
-def _mend_of(call: BlockingCall, caller: Caller, name: str) -> str:
-    more = "" if name == "threading.Thread.join" else ", ..."
-    to_thread = f"'await asyncio.to_thread({_callable(call, name)}{more})'"
+def _written(caller: Caller) -> WrittenCall | None:
+    """The call as the user has written it, where the name of what was called says less."""
+    called = caller.called
+    if called is None or not caller.users or is_standard(module_of(called)):
+        return None
+    parts = called.f_code.co_qualname.removesuffix(".__init__").split(".")
+    # What a decorator puts in a function's place, or what a package exports by another name.
+    if all(part != "<locals>" and not part.startswith("_") for part in parts):
+        return None
+    return call_in(caller.users[0], called)
+
+
+def _mend_of(call: BlockingCall, caller: Caller, name: str, written: WrittenCall | None) -> str:
     module = "" if caller.called is None else module_of(caller.called)
     package = module.partition(".")[0]
+    if module in _TEST_CLIENTS:
+        return _OF_TEST_CLIENT
+    if caller.called is not None and is_awaited(caller.called):
+        return _OF_COROUTINE.format(name=name, package=package, call=call.name)
+    if written is not None and written.is_block:
+        return _OF_BLOCK.format(package=package)
+    more = "" if name == "threading.Thread.join" else ", ..."
+    function = _callable(call, name) if written is None else name
+    to_thread = f"'await asyncio.to_thread({function}{more})'"
     if package and not is_standard(package):
         is_network = call.topic in (Topic.NETWORK, Topic.NAMES)
         text = _OF_NETWORK_PACKAGE if is_network else _OF_PACKAGE
