@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import textwrap
+from collections.abc import Iterable, Sized
 from pathlib import Path
 
 from aldente._places import source_line
 from aldente._records import Finding, Level, Rule, SourcePlace
 
 WIDTH = 100
+
+# How many findings of one kind are told; of the others only the number.
+FOLDED = 5
 
 
 def describe(finding: Finding, rule: Rule, folder: Path, *, allow: str | None = None) -> str:
@@ -30,6 +34,35 @@ def describe(finding: Finding, rule: Rule, folder: Path, *, allow: str | None = 
         allow = f'@aldente.allow("{rule.name}") on the test' + around * rule.is_seen_at_once
     lines.append(f"Allow: {allow}.")
     return "\n".join(lines)
+
+
+def fold(texts: Iterable[tuple[str, str]]) -> list[str]:
+    """Texts of findings, each told once; of each rule the first five, and how many more there are.
+
+    Args:
+        texts: the name of the rule and the text of each finding.
+
+    >>> fold([("slow-step", f"step {number}") for number in range(51)])[-2:]
+    ['step 4', 'slow-step: and 46 more like it.']
+    """
+    by_rule: dict[str, list[str]] = {}
+    for rule, text in dict.fromkeys(texts):
+        by_rule.setdefault(rule, []).append(text)
+    folded = []
+    for rule, found in by_rule.items():
+        folded += found[:FOLDED]
+        if len(found) > FOLDED:
+            folded.append(f"{rule}: {more(found)}.")
+    return folded
+
+
+def more(found: Sized) -> str:
+    """How many of some findings are not told, in words.
+
+    >>> more("abcdef")
+    'and 1 more like it'
+    """
+    return f"and {len(found) - FOLDED} more like it"
 
 
 def shorten(finding: Finding, folder: Path) -> str:

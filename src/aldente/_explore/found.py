@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from aldente._diagnosis.findings import describe
+from aldente._diagnosis.findings import describe, fold
 from aldente._guards.rules import rule_named
 from aldente._records import Finding
 from aldente.errors import FoundInRun
@@ -17,12 +17,12 @@ def found_in_run(findings: Sequence[Finding]) -> FoundInRun:
 
 
 def texts_of(findings: Iterable[Finding]) -> list[str]:
-    """All that a user is told of each finding, those that are the same told once.
+    """All that a user is told of findings, those that are the same told once, and many folded.
 
     >>> texts_of([Finding("leaked-task", "a task was left.", "-")] * 2)[0].splitlines()[0]
     'leaked-task: a task was left.'
     """
-    return list(dict.fromkeys(map(_text_of, findings)))
+    return fold((finding.rule, _text_of(finding)) for finding in findings)
 
 
 def _text_of(finding: Finding) -> str:

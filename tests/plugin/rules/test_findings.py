@@ -302,27 +302,23 @@ def test_last_failed(run_project: RunProject) -> None:
 
 
 def test_the_summary(run_project: RunProject) -> None:
-    """The end of a run lists its findings by rule, worst first, ten of each at most."""
+    """The end of a run lists its findings by rule, worst first, those of one place as one."""
     result = run_project(
         "-q",
+        *("-p", "no:randomly"),
         test_it=START
         + "async def test_leaves():\n    await leave()\n\n"
-        + "@pytest.mark.parametrize('n', range(12))\ndef test_it(n):\n    drop()\n",
+        + "@pytest.mark.parametrize('n', range(12))\ndef test_it(n):\n    drop()\n\n"
+        + "def test_other():\n    work()\n",
     )
-    result.assert_outcomes(failed=12, passed=1)
+    result.assert_outcomes(failed=13, passed=1)
     expected = [
-        "never-awaited [error]: 12",
+        "never-awaited [error]: 13, of 2 causes",
         "  test_it.py:12: the coroutine 'work' was never awaited.",
-        "      in test_it.py::test_it[0]",
+        "      in test_it.py::test_it[0], and in 11 more tests",
         "    Await it, or hand it to asyncio.create_task() and await the task.",
-    ]
-    for number in range(1, 10):
-        expected += [
-            "  test_it.py:12: the coroutine 'work' was never awaited.",
-            f"      in test_it.py::test_it[{number}]",
-        ]
-    expected += [
-        "  ... and 2 more; --aldente-findings=FILE writes all",
+        "  test_it.py:32: the coroutine 'work' was never awaited.",
+        "      in test_it.py::test_other",
         "leaked-task [warn]: 1",
     ]
     text = part_of(result, "aldente findings").splitlines()
@@ -331,6 +327,31 @@ def test_the_summary(run_project: RunProject) -> None:
         text[-1]
         == "pytest --aldente-explain RULE says what a rule is about and how to mend or allow it."
     )
+
+
+MANY = (
+    START
+    + "async def test_it():\n"
+    + "".join(f"    work()  # {number}\n" for number in range(46))
+    + "".join(
+        f"    kept.append(asyncio.create_task(asyncio.sleep(60), name='{number:02}'))\n"
+        for number in range(6)
+    )
+)
+
+
+@pytest.mark.parametrize("is_explored", [False, True])
+def test_many_findings_of_one_kind(run_project: RunProject, is_explored: bool) -> None:
+    """Of many findings of a rule five are told, in a test's report and at the end of the run."""
+    project = MANY.replace("async def test_it", "@aldente.explore(runs=2)\nasync def test_it")
+    result = run_project("-q", subprocess=True, test_it=project if is_explored else MANY)
+    report = part_of(result, "test_it")
+    assert report.count("Mend: Await it, or hand it to") == 5
+    assert "\nnever-awaited: and 41 more like it.\n" in f"{report}\n"
+    summary = part_of(result, "aldente findings").splitlines()
+    assert summary[0] == "never-awaited [error]: 46"
+    assert summary.count("  and 41 more like it; --aldente-findings=FILE writes all") == 1
+    assert summary.count("  and 1 more like it; --aldente-findings=FILE writes all") == 1
 
 
 def test_no_findings(run_project: RunProject) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from aldente import _asyncio_compat
 from aldente._clocks import monotonic
-from aldente._diagnosis.findings import describe
+from aldente._diagnosis.findings import describe, fold
 from aldente._explore.arguments import parse_rules, parse_strategy
 from aldente._explore.exploring import Explorer, Found
 from aldente._explore.failures import Exploration, Failure
@@ -315,8 +315,8 @@ def _fit_to_pytest(error: BaseException, folder: Path) -> None:
     elif isinstance(error, StuckTasks):
         error.tasks = [task.replace(inside, "") for task in error.tasks]
     elif isinstance(error, FoundInRun):
-        texts = (describe(one, rule_named(one.rule), folder) for one in error.findings)
-        error.texts = tuple(dict.fromkeys(texts))
+        texts = ((one.rule, describe(one, rule_named(one.rule), folder)) for one in error.findings)
+        error.texts = tuple(fold(texts))
     elif isinstance(error, BaseExceptionGroup):
         for each in error.exceptions:
             _fit_to_pytest(each, folder)

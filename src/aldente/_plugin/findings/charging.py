@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from aldente._diagnosis.findings import describe, shorten
+from aldente._diagnosis.findings import describe, fold, shorten
 from aldente._guards.error_chains import has_type_error
 from aldente._guards.rules import rule_named
 from aldente._own_errors import contained, containing
@@ -51,12 +52,11 @@ def report_phase(
     level_in = hooks.collector.level_in
     folder = item.config.rootpath
     errors = [finding for finding in findings if level_in(item, finding.rule) == "error"]
-    texts = [describe(finding, rule_named(finding.rule), folder) for finding in errors]
     for finding in findings:
         item.user_properties.append((f"aldente.{finding.rule}", shorten(finding, folder)))
     is_failed_already = call.excinfo is not None
     if errors and not is_failed_already:
-        call.excinfo = pytest_compat.excinfo_of_failure("\n\n".join(texts))
+        call.excinfo = pytest_compat.excinfo_of_failure(_text_of(errors, folder))
     report = _with_hint(item, call) or pytest.TestReport.from_item_and_call(item, call)
     if is_failed_already:
         besides = [
@@ -65,8 +65,7 @@ def report_phase(
             if finding not in told_by_failure and _is_told_besides(finding, call, errors)
         ]
         if besides:
-            texts = [describe(finding, rule_named(finding.rule), folder) for finding in besides]
-            report.sections.append((SECTION, "\n\n".join(texts)))
+            report.sections.append((SECTION, _text_of(besides, folder)))
     # Reports are sent between pytest-xdist's processes with all their attributes.
     told = [
         as_plain(finding, level_in(item, finding.rule), item.nodeid, report.when)
@@ -84,6 +83,14 @@ def _with_hint(item: pytest.Item, call: pytest.CallInfo[None]) -> pytest.TestRep
     report = pytest.TestReport.from_item_and_call(item, call)
     event_loop_fixture.explain_missing(report)
     return report
+
+
+def _text_of(findings: Sequence[Finding], folder: Path) -> str:
+    """All that is told of findings in the report of a test."""
+    texts = fold(
+        (finding.rule, describe(finding, rule_named(finding.rule), folder)) for finding in findings
+    )
+    return "\n\n".join(texts)
 
 
 def _is_told_besides(

@@ -139,9 +139,11 @@ _EXPLAINED_BY = {"slow-step": "blocking-call", "never-awaited": "nested-loop"}
 
 
 def _without_repeats(findings: Iterable[Finding]) -> list[Finding]:
-    """Keep one finding a place, the last, of the rules that measure."""
+    """Keep one finding a place, the last, of the rules that measure; without a place one a call."""
     kept: dict[object, Finding] = {}
     for finding in findings:
-        is_one_a_place = finding.rule in _MEASURING and finding.place is not None
-        kept[(finding.rule, finding.place) if is_one_a_place else finding] = finding
+        cause: object = finding
+        if finding.rule in _MEASURING:
+            cause = finding.rule, finding.place or finding.what.partition("(")[0]
+        kept[cause] = finding
     return list(kept.values())

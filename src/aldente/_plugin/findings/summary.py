@@ -9,15 +9,12 @@ from typing import Any
 
 import pytest
 
-from aldente._diagnosis.findings import describe
+from aldente._diagnosis.findings import FOLDED, describe, more
 from aldente._guards.rules import rule_named
 from aldente._plugin.findings import files
 from aldente._plugin.findings.charging import as_plain, from_plain
 from aldente._records import Finding, Level
 from aldente._settings import DEFAULT_LEVELS
-
-# How many findings of a rule are listed.
-_LISTED = 10
 
 
 class Summary:
@@ -100,18 +97,18 @@ class Summary:
             ordered, key=lambda finding: (finding["level"], finding["rule"])
         ):
             found = list(group)
-            terminalreporter.write_line(f"{rule} [{level}]: {len(found)}", bold=True)
+            causes = _by_cause(found)
+            number = f"{len(found)}{_of_causes(len(causes)) if len(causes) < len(found) else ''}"
+            terminalreporter.write_line(f"{rule} [{level}]: {number}", bold=True)
             mend = None
-            for finding in found[:_LISTED]:
-                for line in _lines(finding, self._config.rootpath):
+            for same in causes[:FOLDED]:
+                for line in _lines(same, self._config.rootpath):
                     terminalreporter.write_line(f"  {line}")
-                if finding["mend"] != mend:
-                    mend = finding["mend"]
+                if same[0]["mend"] != mend:
+                    mend = same[0]["mend"]
                     terminalreporter.write_line(f"    {mend}")
-            if len(found) > _LISTED:
-                terminalreporter.write_line(
-                    f"  ... and {len(found) - _LISTED} more; --aldente-findings=FILE writes all"
-                )
+            if len(causes) > FOLDED:
+                terminalreporter.write_line(f"  {more(causes)}; --aldente-findings=FILE writes all")
         self.baseline.print(terminalreporter)
         terminalreporter.write_line(
             "pytest --aldente-explain RULE says what a rule is about and how to mend or allow it."
@@ -133,7 +130,24 @@ def _is_late_error(finding: Mapping[str, Any]) -> bool:
     return finding["phase"] is None and finding["level"] == "error"
 
 
-def _lines(finding: Mapping[str, Any], folder: Path) -> Iterable[str]:
+def _by_cause(findings: Iterable[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
+    """Findings of one rule, those together that come from one place, in whatever test."""
+    by_cause: dict[object, list[Mapping[str, Any]]] = {}
+    for finding in findings:
+        place = finding["path"], finding["line"]
+        # Without a place nothing else tells that two are the same.
+        cause = place if finding["path"] is not None else finding["what"]
+        by_cause.setdefault(cause, []).append(finding)
+    return list(by_cause.values())
+
+
+def _of_causes(number: int) -> str:
+    return ", of one cause" if number == 1 else f", of {number} causes"
+
+
+def _lines(same: Sequence[Mapping[str, Any]], folder: Path) -> Iterable[str]:
+    """What is told of findings of one cause: the first of them, and in how many tests it is."""
+    finding = same[0]
     what: str = finding["what"]
     if finding["path"] is None:
         yield what
@@ -142,4 +156,6 @@ def _lines(finding: Mapping[str, Any], folder: Path) -> Iterable[str]:
         shown = path.relative_to(folder) if path.is_relative_to(folder) else path
         yield f"{shown}:{finding['line']}: {what}"
     found_late = ", found after it had ended" if finding["phase"] is None else ""
-    yield f"    in {finding['test'] or 'a test that is not known'}{found_late}"
+    others = len({each["test"] for each in same}) - 1
+    tests = f", and in {others} more test{'s' if others > 1 else ''}" if others else ""
+    yield f"    in {finding['test'] or 'a test that is not known'}{found_late}{tests}"
