@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.plugin.conftest import RunProject
+from tests.plugin.rules import line_of, read_findings
 
 # Every test of it drops a coroutine.
 PROJECT = """
@@ -127,3 +128,70 @@ def test_names_are_not_imported_for_nothing(run_project: RunProject) -> None:
         test_it="def test_it(): pass",
     )
     result.assert_outcomes(passed=1)
+
+
+SLOW = """
+import time
+
+async def test_it():
+    {lines}
+"""
+
+
+def test_a_slow_step_in_the_baseline(run_project: RunProject) -> None:
+    """A slow step is known by its test, whatever line is seen of it, and however many are seen."""
+    lines = ["end = time.monotonic() + 1", "while time.monotonic() < end:", "    pass"]
+    arguments = ("--aldente-baseline=known.json", "--aldente-rule=slow-step=error")
+    result = run_project(
+        *arguments, subprocess=True, test_it=SLOW.format(lines="\n    ".join(lines))
+    )
+    result.assert_outcomes(failed=1)
+    # Another line takes as long, in two steps.
+    lines = ["start = time.monotonic()", "while time.monotonic() - start < 1.0: len(str(start))"]
+    project = SLOW.format(
+        lines="\n    ".join([*lines, "await asyncio.sleep(0)", *lines, "list(lines)"])
+    )
+    project = project.replace("import time", "import asyncio, time\nlines = []")
+    result = run_project(*arguments, subprocess=True, test_it=project)
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["*in the baseline known.json; there is nothing new."])
+
+
+BUSY = """
+import asyncio
+import aldente
+import pytest
+
+kept = []
+
+async def wait():
+    await asyncio.Event().wait()
+
+async def be_busy(turns):
+    for _ in range(turns):
+        await asyncio.sleep(0)
+
+@pytest.fixture(params=[1, 30_000])
+async def busy(request):
+    await be_busy(request.param)
+
+class TestWide:
+    @pytest.mark.asyncio(loop_scope="class")
+    async def test_wide(self, busy):
+        await be_busy(10_000)
+        kept.append(asyncio.create_task(wait()))  # wide
+
+async def test_it(busy):
+    await be_busy(10_000)
+    coroutine = wait()  # here
+    kept.append(asyncio.create_task(coroutine))
+"""
+
+
+def test_places_at_any_load(run_project: RunProject, pytester: pytest.Pytester) -> None:
+    """A task that is left is found where its coroutine was made, however busy its loop has been."""
+    file = pytester.path / "findings.json"
+    run_project(f"--aldente-findings={file}", "-p", "no:randomly", subprocess=True, test_it=BUSY)
+    lines = {finding["line"] for finding in read_findings(file)}
+    assert len(read_findings(file)) == 4
+    assert lines == {line_of(BUSY, "# wide"), line_of(BUSY, "# here")}
