@@ -136,6 +136,7 @@ RELIANCES: tuple[Reliance, ...] = (
         asyncio.Server()._waiters
         atexit._run_exitfuncs
         os._exit
+        asyncio.StreamReaderProtocol()._task
         sys._current_frames
         threading.Thread()._target
         threading.Thread()._args

@@ -123,7 +123,10 @@ def lines_about(result: pytest.RunResult) -> list[str]:
     ("dotted", "doing"),
     [
         ("aldente._guards.leaked_resource.find", "looking for open connections"),
-        ("aldente._guards.leaked_resource._users_place", "noting where a connection is made"),
+        (
+            "aldente._guards.resource_watching.users_place_in_step",
+            "noting where a connection is made",
+        ),
         ("aldente._guards.leaked_task.find", "looking for tasks that are left pending"),
         (
             "aldente._guards.leaked_asyncgen.Watch.find",

@@ -81,6 +81,9 @@ def samples() -> Iterator[dict[str, Callable[[], Any]]]:
                 "_AsCompletedIterator"
             ]([], None),
             "asyncio.selector_events._SelectorTransport": transport,
+            "asyncio.StreamReaderProtocol": lambda: asyncio.StreamReaderProtocol(
+                asyncio.StreamReader(loop=loop), loop=loop
+            ),
             "concurrent.futures.ThreadPoolExecutor": lambda: stack.enter_context(
                 ThreadPoolExecutor(1)
             ),

@@ -19,7 +19,8 @@ import anyio
 import httpx
 import pytest
 
-from aldente._guards import leaked_resource
+from aldente._guards import leaked_resource, resource_watching
+from aldente._guards.resource_makings import Makings
 from aldente._places import source_line
 from aldente._records import Finding, SourcePlace
 
@@ -37,6 +38,8 @@ pytestmark = [
 @pytest.fixture(autouse=True)
 def watching() -> Iterator[None]:
     """The rule is watching; what a test has leaked is collected before the next."""
+    # The run of these tests looks at resources too, from the first loop on.
+    asyncio.new_event_loop().close()
     with leaked_resource.watch(lambda: "test_app.py::test"):
         yield
     gc.collect()
@@ -69,8 +72,10 @@ def close(loop: asyncio.AbstractEventLoop, result: Any) -> None:
             with contextlib.suppress(ProcessLookupError):
                 leaked.kill()
             leaked._transport.close()  # type: ignore[attr-defined]
-        elif isinstance(leaked, aiohttp.BaseConnector):
+        elif isinstance(leaked, (aiohttp.BaseConnector, aiohttp.ClientSession)):
             loop.run_until_complete(leaked.close())
+        elif isinstance(leaked, httpx.AsyncClient):
+            loop.run_until_complete(leaked.aclose())
         elif hasattr(leaked, "close"):
             leaked.close()
 
@@ -275,34 +280,249 @@ def test_a_subprocess_is_found(streams: dict[str, Any]) -> None:
 
 
 def test_a_session_of_aiohttp_is_found() -> None:
-    """The connection that a client library keeps is found at the user's line that asked for it."""
-
+    """A session is found once, with its connection, at the line that made it."""
     with answering() as url:
 
         async def main() -> Any:
             session = aiohttp.ClientSession()
             async with session.get(url) as response:
                 await response.text()
-            return session._connector
+            return session
 
         finding = only(leaks_of(main))
-    assert seen(finding)[1] == "async with session.get(url) as response:"
+    assert seen(finding) == (
+        "The aiohttp.ClientSession, with a connection to 127.0.0.1:PORT, was still open when its event loop ended.",
+        "session = aiohttp.ClientSession()",
+    )
+    assert finding.mend == (
+        "Use 'async with aiohttp.ClientSession() as session:', or 'await session.close()' in the tear-down."
+    )
+
+
+def test_an_unused_session_of_aiohttp_is_found() -> None:
+    """A session that has made no connection is found too, as aiohttp complains of it."""
+
+    async def main() -> Any:
+        return aiohttp.ClientSession()
+
+    assert seen(only(leaks_of(main))) == (
+        "The aiohttp.ClientSession was still open when its event loop ended.",
+        "return aiohttp.ClientSession()",
+    )
+
+
+def test_a_connector_of_aiohttp_is_found() -> None:
+    """A connector that outlives its sessions is found where it was made."""
+    with answering() as url:
+
+        async def main() -> Any:
+            connector = aiohttp.TCPConnector()
+            session = aiohttp.ClientSession(connector=connector, connector_owner=False)
+            async with session, session.get(url) as response:
+                await response.text()
+            return connector
+
+        finding = only(leaks_of(main))
+    assert seen(finding) == (
+        "The aiohttp.BaseConnector, with a connection to 127.0.0.1:PORT, was still open when its event loop ended.",
+        "connector = aiohttp.TCPConnector()",
+    )
+    assert finding.mend == "Close the session that uses it, or 'await connector.close()'."
 
 
 def test_a_client_of_httpx_is_found() -> None:
-    """A connection that was made in a task of a library's own is found with its peer and its test."""
-
+    """A client is found at its line, though its connection was made in a task of a library."""
     with answering() as url:
 
         async def main() -> Any:
             client = httpx.AsyncClient(trust_env=False)
             assert (await client.get(url)).text == "hello"
-            pool: Any = client._transport
-            return pool._pool._connections[0]._connection._network_stream._stream._transport
+            return client
 
         finding = only(leaks_of(main))
-    assert finding.what.startswith("A connection to 127.0.0.1:")
-    assert (finding.place, finding.made_by) == (None, "test_app.py::test")
+    assert seen(finding) == (
+        "The httpx.AsyncClient, with a connection to 127.0.0.1:PORT, was still open when its event loop ended.",
+        "client = httpx.AsyncClient(trust_env=False)",
+    )
+    assert finding.mend == (
+        "Use 'async with httpx.AsyncClient() as client:', or 'await client.aclose()' in the tear-down."
+    )
+
+
+def test_a_client_of_httpx_without_connections_is_not_found() -> None:
+    """A client that has no connection keeps nothing."""
+
+    async def main() -> Any:
+        client = httpx.AsyncClient(
+            transport=httpx.MockTransport(lambda request: httpx.Response(204))
+        )
+        assert (await client.get("http://example.org")).status_code == 204
+        return client
+
+    assert leaks_of(main) == []
+
+
+def test_a_session_that_is_told_is_not_told_again() -> None:
+    """What aiohttp says of a session when it is freed is no second finding."""
+    found: list[Finding | None] = []
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(
+            lambda loop, context: found.append(leaked_resource.from_context(context))
+        )
+        session = aiohttp.ClientSession()
+        vars(session)["itself"] = session
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(main())
+    assert seen(only(leaked_resource.find(loop)))[1] == "session = aiohttp.ClientSession()"
+    gc.collect()
+    loop.close()
+    assert found == [None]
+
+
+def test_a_session_in_a_cycle_has_its_line() -> None:
+    """A session that the collector frees, after its weak references have died, has its line and its test."""
+    found: list[Finding | None] = []
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(
+            lambda loop, context: found.append(leaked_resource.from_context(context))
+        )
+        session = aiohttp.ClientSession()
+        vars(session)["itself"] = session
+        del session
+        gc.collect()
+
+    asyncio.run(main())
+    assert found[0] is not None
+    assert seen(found[0]) == (
+        "Unclosed client session (aiohttp).",
+        "session = aiohttp.ClientSession()",
+    )
+
+
+def test_dropped_streams_are_found() -> None:
+    """Streams that nobody refers to any more are found, although asyncio closes them then."""
+    found: list[Finding] = []
+
+    async def main() -> None:
+        await asyncio.open_connection("127.0.0.1", port)
+
+    with listening() as port, leaked_resource.watch(lambda: "test_app.py::test", found.append):
+        asyncio.run(main())
+    finding = only(found)
+    assert seen(finding) == (
+        "A connection to 127.0.0.1:PORT was dropped and not closed: nobody refers to it any more.",
+        'await asyncio.open_connection("127.0.0.1", port)',
+    )
+    assert finding.mend.startswith("Close it by writer.close() and 'await writer.wait_closed()'")
+
+
+def test_streams_that_are_closed_may_be_dropped() -> None:
+    """Streams that are closed, those of a subprocess and those of a server's handler are not found."""
+    found: list[Finding] = []
+
+    async def main() -> None:
+        await use_streams()
+        await begin_to_close()
+        await use_subprocesses()
+        process = await asyncio.create_subprocess_exec("cat", stdin=asyncio.subprocess.PIPE)
+        await process.communicate(b"")
+
+    with leaked_resource.watch(lambda: "test_app.py::test", found.append):
+        asyncio.run(main())
+        gc.collect()
+    assert found == []
+
+
+def leaks_beside_tasks(function: AsyncFunction) -> list[Finding]:
+    """As `leaks_of`, with a look at what is open before tasks are cancelled."""
+    with asyncio.Runner() as runner:
+        loop = runner.get_loop()
+        kept = runner.run(function())
+        unended = leaked_resource.Unended(loop)
+        tasks = asyncio.all_tasks(loop)
+        for task in tasks:
+            task.cancel()
+        runner.run(asyncio.sleep(0.05))
+        found = leaked_resource.find(loop, unended)
+        close(loop, kept)
+        runner.run(asyncio.sleep(0.01))
+    return found
+
+
+async def connect_to_handler() -> Any:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        served.set()
+        await reader.read()
+        writer.close()
+
+    served = asyncio.Event()
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    address = server.sockets[0].getsockname()
+    client, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, *address)
+    await served.wait()
+    server.close()
+    return client
+
+
+def test_a_client_is_found_though_its_server_ends_it() -> None:
+    """A connection that ends because the server's handler is cancelled is found: nobody has closed it."""
+    assert seen(only(leaks_beside_tasks(connect_to_handler))) == (
+        "A connection to 127.0.0.1:PORT was still open when its event loop ended.",
+        "client, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, *address)",
+    )
+
+
+def test_a_client_that_its_task_closes_is_not_found() -> None:
+    """A connection that a task closes when it is cancelled is no leak."""
+    assert leaks_beside_tasks(leave_task_that_closes) == []
+
+
+def test_the_handler_of_an_open_client_is_named() -> None:
+    """The task of a server's handler whose client is open is told from other tasks."""
+
+    async def main() -> tuple[Any, set[object], set[object]]:
+        client = await connect_to_handler()
+        loop = asyncio.get_running_loop()
+        before = leaked_resource.handlers_of_clients(loop)
+        client.close()
+        after = leaked_resource.handlers_of_clients(loop)
+        await asyncio.sleep(0.01)
+        return client, before, after
+
+    _, before, after = asyncio.run(main())
+    assert [type(task) for task in before] == [asyncio.Task]
+    assert after == set()
+
+
+class Minding(asyncio.Protocol):
+    """Does something about the end of its connection."""
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Nothing, in this test."""
+
+
+@pytest.mark.skipif("sys.version_info < (3, 13)", reason="close_clients is new in 3.13")
+@pytest.mark.parametrize(("protocol", "count"), [(asyncio.Protocol, 1), (Minding, 0)])
+def test_a_client_that_its_server_has_to_close(
+    protocol: type[asyncio.Protocol], count: int
+) -> None:
+    """A client that ends only because of close_clients() is found, unless it minds its end."""
+
+    async def main() -> None:
+        async with await asyncio.start_server(echo, "127.0.0.1", 0) as server:
+            address = server.sockets[0].getsockname()
+            await asyncio.get_running_loop().create_connection(protocol, *address)
+            await asyncio.sleep(0.01)
+            server.close()
+            server.close_clients()  # type: ignore[attr-defined,unused-ignore]
+
+    findings = leaks_beside_tasks(main)
+    assert len(findings) == count
+    for finding in findings:
+        assert seen(finding)[1].endswith(".create_connection(protocol, *address)")
 
 
 @contextlib.contextmanager
@@ -470,7 +690,7 @@ def test_what_is_older_than_the_watch_is_found() -> None:
             pass
         made = []
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(leaked_resource, "_makings", {})
+            patch.setattr(resource_watching, "makings", Makings())
             server = loop.run_until_complete(asyncio.start_server(echo, "127.0.0.1", 0))
             made = [
                 server,
@@ -504,7 +724,7 @@ def test_places_are_remembered_weakly() -> None:
     """Watching keeps nothing alive."""
     assert leaks_of(use_streams, use_subprocesses) == []
     gc.collect()
-    assert len(leaked_resource._makings) == 0
+    assert len(resource_watching.makings) == 0
 
 
 def test_patches_are_undone() -> None:

@@ -71,6 +71,7 @@ from aldente._asyncio_compat.timers import (
 from aldente._asyncio_compat.transports import (
     acceptor_of,
     arguments_of,
+    handler_task_of,
     has_selector,
     is_part_of_subprocess,
     is_waited_for,
@@ -100,6 +101,7 @@ __all__ = [
     "forbid_default_executor",
     "forget_innermost_frame",
     "gathered_futures",
+    "handler_task_of",
     "handles_signals",
     "has_selector",
     "has_unseen_exception",

@@ -104,6 +104,20 @@ def is_waited_for(server: asyncio.Server | None) -> bool:
     return bool(getattr(server, "_waiters", None))
 
 
+def handler_task_of(transport: asyncio.BaseTransport) -> asyncio.Task[Any] | None:
+    """The task with which a server of streams serves a connection that it has accepted.
+
+    ``_task`` is an attribute of ``StreamReaderProtocol``; there is no public one. Checked on
+    CPython 3.11 to 3.15.
+    """
+    protocol = transport.get_protocol()
+    return (
+        getattr(protocol, "_task", None)
+        if isinstance(protocol, asyncio.StreamReaderProtocol)
+        else None
+    )
+
+
 def is_part_of_subprocess(transport: asyncio.BaseTransport) -> bool:
     """Whether a transport is a pipe to or from a subprocess, which is closed with that.
 

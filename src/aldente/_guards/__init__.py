@@ -10,6 +10,10 @@ or a function that looks at what is left.
     Seen by the watchdog.
 ``leaked_task``, ``leaked_asyncgen``, ``leaked_resource``, ``leaked_thread``
     Seen at the end of a scope.
+``resource_makings``, ``resource_watching``, ``open_resources``, ``library_clients``,
+``waited_clients``
+    What ``leaked_resource`` knows: where and by which test something was made, who closes it, what
+    is open on a loop, and what the clients of libraries hold.
 ``loop_makers``
     Which test a loop or task belongs to that outlives it.
 ``watchdog``, ``time_limit``, ``no_progress``

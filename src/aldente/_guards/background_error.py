@@ -86,7 +86,9 @@ class Watch:
         self,
         report: Callable[[Finding], None],
         find_maker: FindMaker = lambda future: None,
-        find_other: Callable[[Context], Finding | None] = lambda context: None,
+        find_other: Callable[
+            [asyncio.AbstractEventLoop, Context], Finding | None
+        ] = lambda loop, context: None,
     ) -> None:
         self._report = report
         self._find_maker = find_maker
@@ -122,12 +124,14 @@ class Watch:
     @containing("looking at what an exception handler was told", None)
     def receive(self, loop: asyncio.AbstractEventLoop, context: Context) -> None:
         """Report what the exception handler of a loop has received, if it is a finding."""
-        finding = find(context) or (self._find_other(context) if _is_other(context) else None)
+        finding = find(context) or (self._find_other(loop, context) if _is_other(context) else None)
         if finding is not None:
             future = context.get("future") or context.get("task")
             # Libraries tell of objects of their own, which know their loop.
-            made_by = self._find_maker(loop if future is None else future)
-            self._report(finding._replace(made_by=made_by))
+            if finding.made_by is None:
+                made_by = self._find_maker(loop if future is None else future)
+                finding = finding._replace(made_by=made_by)
+            self._report(finding)
 
 
 def find(context: Context) -> Finding | None:

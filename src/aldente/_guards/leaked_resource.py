@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import functools
-import inspect
-import select
-import socket
 import sys
-import threading
-import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from types import FrameType
-from typing import Any, NamedTuple
+from typing import Any
 
 from aldente import _asyncio_compat
-from aldente._own_errors import containing
-from aldente._places import is_users, place_of, source_line
+from aldente._guards import library_clients, open_resources, resource_watching
+from aldente._guards.resource_makings import Making
+from aldente._places import is_users
 from aldente._records import Finding, Rule, SourcePlace
 
 RULE = Rule(
@@ -34,8 +27,10 @@ When an event loop ends, whatever is open on it stays open without anybody to lo
 until the garbage collector finds them, subprocesses until they end by themselves.
 
 Reported are the transports and listening servers of asyncio that nobody has closed by the time
-their loop ends, each with the place where it was made, and what libraries themselves report as
-unclosed.
+their loop ends; the writers of streams that nobody refers to any more and nobody has closed, which
+asyncio then closes in their place; sessions of aiohttp, and clients of httpx that keep a
+connection; and what libraries themselves report as unclosed. Each comes with the place where it was
+made, and is charged to the test that made it, whenever that is found.
 
 Not reported: what is closing already; connections that a server has accepted and whose other end is
 closed or reported itself; the pipes of a subprocess, which go with it; resources of loops that do
@@ -45,104 +40,118 @@ ends.
 Mend: close it where it was made, best by `async with`; in a fixture after the `yield`.""",
 )
 
-
-class _Making(NamedTuple):
-    """Where, and by which test, something was made."""
-
-    place: SourcePlace | None
-    test: str | None
-
-
-# What was made while `watch` was entered. It outlives that, because a wide loop outlives the tests
-# in which its connections are made. Closed ones go when they are next looked at.
-_makings: weakref.WeakKeyDictionary[Any, _Making] = weakref.WeakKeyDictionary()
-_lock = threading.RLock()
+_makings = resource_watching.makings
 
 
 @contextmanager
-def watch(current_test: Callable[[], str | None] = lambda: None) -> Iterator[None]:
-    """Record where transports and servers are made, for `find`.
+def watch(
+    current_test: Callable[[], str | None] = lambda: None,
+    report: Callable[[Finding], None] = lambda finding: None,
+) -> Iterator[resource_watching.Watching]:
+    """Record where resources are made, for `find`.
 
     Args:
         current_test: gives the node id of the test that is running.
+        report: called with the finding for a stream that is dropped, on whatever thread drops it.
+
+    Yields:
+        What watches, which the functions that look at all that it has recorded ask for.
     """
-    classes: list[Any] = [asyncio.BaseTransport, asyncio.Server]
-    patches = [
-        (owner, owner.__init__, _recording(owner.__init__, current_test)) for owner in classes
-    ]
-    for owner, _, replacement in patches:
-        owner.__init__ = replacement
-    try:
-        yield
-    finally:
-        for owner, original, replacement in patches:
-            # A later replacement by something else must stay.
-            if owner.__init__ is replacement:
-                owner.__init__ = original
+    watching = resource_watching.Watching(
+        current_test, lambda made: _on_dropped(made, report), _finding
+    )
+    with watching.installed():
+        yield watching
 
 
-def find(loop: asyncio.AbstractEventLoop) -> list[Finding]:
+class Unended:
+    """The connections of a loop that were open before its tasks were cancelled.
+
+    A server's handler closes its end when it is cancelled; that ends the connections to it, which
+    nobody has closed all the same.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._findings: list[tuple[Making, Finding]] = []
+        if not _makings:
+            return
+        opened = [made for made in made_on(loop) if open_resources.is_open(made)]
+        owned = _owners(loop)
+        for made in opened:
+            making = _makings.of(made)
+            if making is not None and open_resources.is_client(made) and id(made) not in owned:
+                self._findings.append((making, _finding(made)))
+
+    def ended(self) -> Iterator[tuple[Making, Finding]]:
+        """The findings for those that only their other end has closed since."""
+        for making, finding in self._findings:
+            if not making.is_closed_by_code and not making.is_told:
+                yield making, finding
+
+
+def find(loop: asyncio.AbstractEventLoop, unended: Unended | None = None) -> list[Finding]:
     """What is still open on a loop that is about to end.
 
     Args:
         loop: the loop; not running. What was to be cancelled and drained has been, so that tasks
             have had the chance to close what they use.
+        unended: what was open before that.
     """
     if not _makings and not _asyncio_compat.may_have_transports(loop):
         return []
     if loop.is_closed():
         return []
-    known = _made_on(loop)
-    opened = [made for made in known if _is_open(made)]
-    clients = {_address(found, "peername") for found in opened if not _is_accepted(found)} - {None}
-    findings = [_finding(found) for found in opened if not _ends_with_other_end(found, clients)]
-    with _lock:
-        # Others than these are not looked at, as another thread may be about to make them.
-        for made in set(known).difference(opened):
-            _makings.pop(made, None)
-    return findings
+    return _find(loop, unended)
 
 
-class WaitedClient(NamedTuple):
-    """A connection that was left open, for whose end a server waits that is being closed.
-
-    Attributes:
-        what: what it is and why it matters, in words.
-        place: where the end was made that is not the server's; None if that isn't known.
-    """
-
-    what: str
-    place: SourcePlace | None
-
-    def told(self, folder: Path) -> str:
-        """A paragraph for a report, with paths in a folder given from it."""
-        if self.place is None:
-            return self.what
-        line = source_line(self.place)
-        place = SourcePlace.relative_to(self.place.path, self.place.line, folder)
-        return f"{self.what}\n    {place}: {line}\n    {MEND_OF_CONNECTIONS}"
-
-
-def clients_waited_for(loop: asyncio.AbstractEventLoop) -> list[WaitedClient]:
-    """The connections for which ``Server.wait_closed()`` waits now; it does from Python 3.12.1 on.
+def left_on_closed_loops(watching: object) -> Iterator[Finding]:
+    """What was made of late on loops that somebody else has closed since, and is still open.
 
     Args:
-        loop: the loop.
+        watching: whose watching it was that has recorded it.
     """
-    made = [made for made in _made_on(loop) if not isinstance(made, asyncio.Server)]
-    clients = {_address(client, "sockname"): client for client in made if not _is_accepted(client)}
-    return [
-        WaitedClient(
-            f"Server.wait_closed() waits until all clients of the server are gone, and the "
-            f"connection{_of_addresses(accepted)} is open at both ends.",
-            making.place if making is not None else None,
-        )
-        for accepted in made
-        if _is_accepted(accepted)
-        and _is_open(accepted)
-        and _asyncio_compat.is_waited_for(_asyncio_compat.acceptor_of(accepted))
-        for making in [_makings.get(clients.get(_address(accepted, "peername"), loop))]
-    ]
+    if not _makings.recent:
+        return
+    recent, _makings.recent = _makings.recent, []
+    for making in recent:
+        loop = making.loop() if making.loop is not None else None
+        if making.watcher is watching and loop is not None and loop.is_closed():
+            yield from _finding_if_open(making, "when its event loop ended")
+
+
+def left_in_the_end(watching: object) -> Iterator[Finding]:
+    """What is alive and open when the session is over, and has not been told.
+
+    What the running loops of other threads have is theirs still.
+
+    Args:
+        watching: whose watching it was that has recorded it.
+    """
+    for making in _makings.all():
+        loop = making.loop() if making.loop is not None else None
+        if making.watcher is watching and (loop is None or not loop.is_running()):
+            yield from _finding_if_open(making, "when the run ended")
+
+
+def handlers_of_clients(loop: asyncio.AbstractEventLoop) -> set[object]:
+    """The tasks with which servers serve connections whose other end is open on the same loop.
+
+    They wait for what the other end does, and end with it; so that is what is to be mended.
+    """
+    if not _makings:
+        return set()
+    opened = [made for made in made_on(loop) if open_resources.is_open(made)]
+    clients = _addresses_of_clients(opened)
+    return {
+        _asyncio_compat.handler_task_of(made)
+        for made in opened
+        if open_resources.is_accepted(made) and open_resources.address(made, "sockname") in clients
+    }
+
+
+def is_collecting() -> bool:
+    """Whether the garbage collector is at work, which comes in any test."""
+    return _makings.is_collecting
 
 
 def from_context(context: dict[str, Any]) -> Finding | None:
@@ -156,6 +165,12 @@ def from_context(context: dict[str, Any]) -> Finding | None:
         return None
     if not message.startswith("Unclosed "):
         return None
+    making = next(filter(None, map(_makings.of, context.values())), None)
+    if making is not None and making.is_told:
+        return None
+    for value in context.values():
+        if _makings.of(value) is not None:
+            _tell(value)
     made = context.get("source_traceback") or ()
     users = [entry for entry in made if is_users(entry.filename)]
     place = SourcePlace(users[-1].filename, users[-1].lineno) if users else None
@@ -163,7 +178,8 @@ def from_context(context: dict[str, Any]) -> Finding | None:
         RULE.name,
         f"{message}{_library_in(context)}.",
         _MENDS_OF_LIBRARIES.get(message, _MEND),
-        place,
+        place if making is None else making.place or place,
+        made_by=None if making is None else making.test,
     )
 
 
@@ -176,11 +192,8 @@ def _library_in(context: dict[str, Any]) -> str:
 
 _MEND = "Close it where it was made, best by 'async with'; in a fixture after the 'yield'."
 _MENDS_OF_LIBRARIES = {
-    "Unclosed client session": (
-        "Use 'async with aiohttp.ClientSession() as session:', or 'await session.close()' in the "
-        "tear-down."
-    ),
-    "Unclosed connector": "Close the session that uses it, or 'await connector.close()'.",
+    "Unclosed client session": library_clients.KINDS[0].mend,
+    "Unclosed connector": library_clients.KINDS[1].mend,
     "Unclosed connection": (
         "Use 'async with session.get(...) as response:', which gives the connection back, or "
         "'response.release()'."
@@ -188,91 +201,154 @@ _MENDS_OF_LIBRARIES = {
 }
 
 
-def _recording(
-    original: Callable[..., None], current_test: Callable[[], str | None]
-) -> Callable[..., None]:
-    @functools.wraps(original)
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807
-        original(self, *args, **kwargs)
-        # Others' classes may not be hashable, and have no loop that is known.
-        if type(self).__module__.startswith("asyncio."):
-            record(self)
-
-    @containing("noting where a connection is made", None)
-    def record(made: object) -> None:
-        making = _Making(_users_place(inspect.currentframe()), current_test())
-        with _lock:
-            _makings[made] = making
-
-    return __init__
-
-
-def _users_place(frame: FrameType | None) -> SourcePlace | None:
-    """Where the user's code stands that the loop has called back, directly or by others."""
-    while frame is not None and frame.f_code is not _asyncio_compat.STEP_CODE:
-        if is_users(frame.f_code.co_filename):
-            return place_of(frame)
-        frame = frame.f_back
-    return None
+def _find(loop: asyncio.AbstractEventLoop, unended: Unended | None) -> list[Finding]:
+    known = made_on(loop)
+    opened = [made for made in known if open_resources.is_open(made)]
+    clients = _addresses_of_clients(opened)
+    owners = _owners(loop)
+    findings = list(_findings_of_owners(loop, owners))
+    for made in opened:
+        if id(made) in owners or open_resources.ends_with_other_end(made, clients):
+            continue
+        making = _makings.of(made)
+        if making is None or not making.is_told:
+            findings.append(_finding(made))
+            _tell(made)
+    findings += _ended_by_other_end(loop, unended)
+    # Others than these are not looked at, as another thread may be about to make them.
+    for making in map(_makings.of, set(known).difference(opened)):
+        if making is not None:
+            _makings.forget(making)
+    return findings
 
 
-def _made_on(loop: asyncio.AbstractEventLoop) -> list[Any]:
+def _ended_by_other_end(
+    loop: asyncio.AbstractEventLoop, unended: Unended | None
+) -> Iterator[Finding]:
+    """The findings for connections that nobody has closed, though they have ended."""
+    for making, finding in unended.ended() if unended is not None else ():
+        making.is_told = True
+        yield finding
+    for making in _makings.all():
+        if making.if_left is not None and making.loop is not None and making.loop() is loop:
+            if not making.is_closed_by_code and not making.is_told:
+                making.is_told = True
+                yield making.if_left
+            _makings.forget(making)
+
+
+def made_on(loop: asyncio.AbstractEventLoop) -> list[Any]:
     """The transports and servers of a loop, in the order in which they were made."""
-    with _lock:
-        known = [made for made in _makings if _loop_of(made) is loop]
+    known = [
+        made
+        for made, making in _makings.alive()
+        if issubclass(making.kind, (asyncio.BaseTransport, asyncio.Server))
+        and open_resources.loop_of(made) is loop
+    ]
     known.extend(_asyncio_compat.servers_of(loop))
     known.extend(_asyncio_compat.transports_of(loop))
     return list(dict.fromkeys(known))
 
 
-def _loop_of(made: Any) -> asyncio.AbstractEventLoop | None:
-    return made.get_loop() if isinstance(made, asyncio.Server) else _asyncio_compat.loop_of(made)
+def _addresses_of_clients(opened: Iterable[Any]) -> set[object]:
+    peers = {
+        open_resources.address(made, "peername")
+        for made in opened
+        if not open_resources.is_accepted(made)
+    }
+    return peers - {None}
 
 
-def _is_open(made: Any) -> bool:
-    if isinstance(made, asyncio.Server):
-        return bool(made.sockets)
-    if made.is_closing() or made.get_protocol() is None:
-        # Without a protocol is what has failed while it was being made.
-        return False
-    if isinstance(made, asyncio.SubprocessTransport):
-        # The transport closes itself once its pipes have ended, too.
-        return made.get_returncode() is None
-    return not _asyncio_compat.is_part_of_subprocess(made)
+def _owners(loop: asyncio.AbstractEventLoop) -> dict[int, Any]:
+    """The client of a library that holds a transport, by the identity of the transport."""
+    owners: dict[int, Any] = {}
+    for client, _ in _makings.alive():
+        kind = library_clients.kind_of(client)
+        if kind is None or kind.is_closed(client):
+            continue
+        for held in library_clients.held_by(client):
+            if (
+                isinstance(held, asyncio.BaseTransport)
+                and _asyncio_compat.loop_of(held) is loop
+                and open_resources.is_open(held)
+            ):
+                # A session is noted after the connector that it makes for itself.
+                owners[id(held)] = client
+    return owners
 
 
-def _is_accepted(made: Any) -> bool:
-    return not isinstance(made, asyncio.Server) and _asyncio_compat.acceptor_of(made) is not None
+def _findings_of_owners(
+    loop: asyncio.AbstractEventLoop, owners: dict[int, Any]
+) -> Iterator[Finding]:
+    with_connections = {id(client) for client in owners.values()}
+    for client, making in _makings.alive():
+        kind = library_clients.kind_of(client)
+        if kind is None or making.is_told or kind.is_closed(client):
+            continue
+        is_on_loop = making.loop is not None and making.loop() is loop
+        if id(client) in with_connections or (kind.is_leak_by_itself and is_on_loop):
+            _tell(client)
+            yield _finding_of_client(kind, client, making, "when its event loop ended")
 
 
-def _ends_with_other_end(made: Any, clients: set[object]) -> bool:
-    """Whether an accepted connection ends by itself, now or once the other end is mended."""
-    if not _is_accepted(made):
-        return False
-    return _address(made, "sockname") in clients or _has_other_end_left(made)
+def _finding_of_client(
+    kind: library_clients.ClientKind, client: object, making: Making, when: str
+) -> Finding:
+    connections = [
+        open_resources.of_addresses(held).strip()
+        for held in library_clients.held_by(client)
+        if isinstance(held, asyncio.BaseTransport) and open_resources.is_open(held)
+    ]
+    peers = " and ".join(dict.fromkeys(filter(None, connections)))
+    has = f", with a connection {peers}," if peers else ""
+    return Finding(
+        RULE.name,
+        f"The {kind.package}.{kind.name}{has} was still open {when}.",
+        kind.mend,
+        making.place,
+        made_by=making.test,
+    )
 
 
-def _has_other_end_left(transport: asyncio.BaseTransport) -> bool:
-    """Whether the peer of a connection has closed it, which the loop has not come to notice yet."""
-    sock = transport.get_extra_info("socket")
-    if sock is None or sock.fileno() < 0 or not hasattr(select, "poll"):
-        return False
-    poll = select.poll()
-    poll.register(sock.fileno(), getattr(select, "POLLRDHUP", 0) | select.POLLHUP)
-    return bool(poll.poll(0))
+def _finding_if_open(making: Making, when: str) -> Iterator[Finding]:
+    """The finding for something that may be alive, on a loop that nobody here ends."""
+    made = making.made()
+    if made is None or making.is_told:
+        return
+    kind = library_clients.kind_of(made)
+    if kind is not None:
+        if kind.is_leak_by_itself and not kind.is_closed(made):
+            _tell(made)
+            yield _finding_of_client(kind, made, making, when)
+    elif (
+        isinstance(made, (asyncio.BaseTransport, asyncio.Server))
+        and open_resources.is_open(made)
+        and not open_resources.is_accepted(made)
+    ):
+        _tell(made)
+        yield _finding(made, when)
 
 
-def _finding(made: Any) -> Finding:
-    what, mend = _describe(made)
-    making = _makings.get(made)
+def _tell(made: object) -> None:
+    """Note that something is told, with what it holds."""
+    is_client = library_clients.kind_of(made) is not None
+    for held in library_clients.held_by(made) if is_client else (made,):
+        making = _makings.of(held)
+        if making is not None:
+            making.is_told = True
+
+
+def _finding(made: Any, when: str = "when its event loop ended") -> Finding:
+    what, mend = open_resources.describe(made)
+    making = _makings.of(made)
     details: tuple[str, ...] = ()
-    if _is_accepted(made):
-        making = _makings.get(_asyncio_compat.acceptor_of(made), making)
+    if open_resources.is_accepted(made):
+        making = _makings.of(_asyncio_compat.acceptor_of(made)) or making
         details = ("That is where the server was made that has accepted it.",)
     place = making.place if making is not None else None
     return Finding(
         RULE.name,
-        f"{what} when its event loop ended.",
+        f"{what} {when}.",
         mend,
         place,
         details if place is not None else (),
@@ -280,78 +356,31 @@ def _finding(made: Any) -> Finding:
     )
 
 
-def _describe(made: Any) -> tuple[str, str]:
-    """What something is and was when its loop ended, and how to mend that."""
-    if isinstance(made, asyncio.Server):
-        return f"A server on {_listening_on(made)} was still open", (
-            "Use 'async with server:', or server.close() and 'await server.wait_closed()' in the "
-            "tear-down."
+def _on_dropped(
+    made: asyncio.StreamWriter | asyncio.Transport, report: Callable[[Finding], None]
+) -> None:
+    """Report a connection that is about to be closed because nobody refers to it any more."""
+    transport = made.transport if isinstance(made, asyncio.StreamWriter) else made
+    of_transport = _makings.of(transport)
+    making = _makings.of(made)
+    if (
+        making is None
+        or transport.is_closing()
+        or transport.get_protocol() is None
+        or open_resources.is_accepted(transport)
+        or _asyncio_compat.is_part_of_subprocess(transport)
+        or (of_transport is not None and of_transport.is_told)
+    ):
+        return
+    _tell(transport)
+    place = making.place or (of_transport.place if of_transport is not None else None)
+    report(
+        Finding(
+            RULE.name,
+            f"A connection{open_resources.of_addresses(transport)} was dropped and not closed: "
+            "nobody refers to it any more.",
+            open_resources.MEND_OF_CONNECTION,
+            place or _makings.place_of_dropped_client(making.test),
+            made_by=making.test,
         )
-    if isinstance(made, asyncio.SubprocessTransport):
-        return f"The subprocess {_command_of(made)} had not been waited for", (
-            "'await process.wait()' or 'await process.communicate()', after process.terminate() "
-            "if it does not end by itself."
-        )
-    if made.get_extra_info("pipe") is not None:
-        # Those for writing are both, as they notice when the other end is closed.
-        end = "writing" if isinstance(made, asyncio.WriteTransport) else "reading"
-        return f"A transport for {end} a pipe was still open", "Close it by transport.close()."
-    if getattr(made.get_extra_info("socket"), "type", None) == socket.SOCK_DGRAM:
-        return f"A datagram socket{_of_addresses(made)} was still open", (
-            "Close it by transport.close() in a 'finally' or the tear-down."
-        )
-    if _is_accepted(made):
-        return f"A connection{_of_addresses(made)}, accepted by a server, was still open", (
-            "Close it in the server's handler, by writer.close() in a 'finally'; and close the "
-            "other end."
-        )
-    return f"A connection{_of_addresses(made)} was still open", MEND_OF_CONNECTIONS
-
-
-MEND_OF_CONNECTIONS = (
-    "Close it by writer.close() and 'await writer.wait_closed()', or transport.close(); the "
-    "session, client or pool of a library by 'async with' or its own close()."
-)
-
-
-def _listening_on(server: asyncio.Server) -> str:
-    addresses = [_as_text(sock.family, sock.getsockname()) for sock in server.sockets]
-    return " and ".join(addresses)
-
-
-def _command_of(transport: asyncio.SubprocessTransport) -> str:
-    process = transport.get_extra_info("subprocess")
-    arguments = getattr(process, "args", "")
-    command = arguments if isinstance(arguments, str) else " ".join(map(str, arguments))
-    if len(command) > 60:
-        command = f"{command[:57]}..."
-    return f"'{command}' (pid {transport.get_pid()})"
-
-
-def _of_addresses(transport: asyncio.BaseTransport) -> str:
-    sock = transport.get_extra_info("socket")
-    peer = transport.get_extra_info("peername")
-    own = transport.get_extra_info("sockname")
-    if sock is None:
-        return ""
-    if peer:
-        word = "from" if _is_accepted(transport) else "to"
-        return f" {word} {_as_text(sock.family, peer)}"
-    return f" on {_as_text(sock.family, own)}" if own else ""
-
-
-def _address(made: Any, name: str) -> object:
-    return None if isinstance(made, asyncio.Server) else made.get_extra_info(name)
-
-
-def _as_text(family: int, address: Any) -> str:
-    """An address as users write it.
-
-    >>> _as_text(socket.AF_INET6, ("::1", 80, 0, 0))
-    '[::1]:80'
-    """
-    if family == socket.AF_INET6:
-        return f"[{address[0]}]:{address[1]}"
-    if family == socket.AF_INET:
-        return f"{address[0]}:{address[1]}"
-    return address.decode(errors="replace") if isinstance(address, bytes) else str(address)
+    )

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from aldente._diagnosis import deadlock as diagnosis
 from aldente._diagnosis.waits import AwaitGraph
-from aldente._guards import deadlock, leaked_resource
+from aldente._guards import deadlock, open_resources, waited_clients
 from aldente._records import Finding
 
 
 def deadlock_finding(
-    graph: AwaitGraph, main: str, clients: Sequence[leaked_resource.WaitedClient] = ()
+    graph: AwaitGraph, main: str, clients: Sequence[waited_clients.WaitedClient] = ()
 ) -> Finding:
     """The finding for tasks that wait for what can never happen.
 
@@ -25,7 +25,7 @@ def deadlock_finding(
             return Finding(
                 deadlock.RULE.name,
                 f"{diagnosis.summary(graph, main=main)} {client.what}",
-                leaked_resource.MEND_OF_CONNECTIONS,
+                open_resources.MEND_OF_CONNECTION,
                 client.place,
             )
     return Finding(

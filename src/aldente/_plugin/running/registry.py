@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import os
 import warnings
@@ -102,6 +103,9 @@ class LoopRegistry:
             if home.scope is not LoopScope.FUNCTION:
                 self._wide_loops += 1
                 self._wide_runners.add(runner)
+                with contextlib.suppress(TypeError):
+                    # Loops of other kinds may not be weakly referable.
+                    self.watch.wide_loops.add(runner.loop)
         if home.scope is not LoopScope.FUNCTION:
             # Running on it makes it current, which must not be left behind for the next test.
             self._forget_current_loop_after(item)

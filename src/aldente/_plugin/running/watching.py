@@ -26,8 +26,10 @@ from aldente._guards import (
     leaked_task,
     nested_loop,
     no_progress,
+    resource_watching,
     slow_step,
     time_limit,
+    waited_clients,
 )
 from aldente._guards.loop_makers import LoopMakers
 from aldente._guards.watchdog import Watchdog, Watcher
@@ -70,6 +72,10 @@ class LoopWatch:
         )
         # A test may run pytest in its own process, whose loops are that run's to look at.
         self._runners: weakref.WeakSet[LoopRunner] = weakref.WeakSet()
+        # Loops that outlive a test, on which the objects of many tests may be.
+        self.wide_loops: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
+        self._resources: resource_watching.Watching | None = None
+        self._unended: dict[LoopRunner, leaked_resource.Unended] = {}
         self._failed: list[weakref.ref[asyncio.Future[Any]]] = []
         self._installed = contextlib.ExitStack()
 
@@ -95,7 +101,9 @@ class LoopWatch:
                 )
             )
         if self._is_on("leaked-resource"):
-            enter(leaked_resource.watch(self._current_test))
+            self._resources = enter(leaked_resource.watch(self._current_test, self._report))
+            self._hooks.at_tear_down.append(self._report_left_on_closed_loops)
+            self._hooks.at_session_end.append(self._report_left_in_the_end)
         if self._generators is not None:
             enter(self._generators.installed())
         if self._is_on("plain-mock") and "unittest.mock" in sys.modules:
@@ -180,6 +188,10 @@ class LoopWatch:
     def on_leftovers(self, runner: LoopRunner) -> None:
         """Report the tasks and async generators that are left on a loop."""
         left = [task for task in runner.leftover_tasks() if not runner.is_hosting(task)]
+        if self._resources is not None and _asyncio_compat.may_have_transports(runner.loop):
+            self._unended[runner] = leaked_resource.Unended(runner.loop)
+            handlers = leaked_resource.handlers_of_clients(runner.loop)
+            left = [task for task in left if task not in handlers]
         self.report_left_on(runner.loop, left)
 
     def report_left_on(self, loop: asyncio.AbstractEventLoop, left: Collection[AnyTask]) -> None:
@@ -200,7 +212,7 @@ class LoopWatch:
         if self._is_on("background-error"):
             self._note_failed(runner.loop)
         if self._is_on("leaked-resource"):
-            self._report_resources(runner.loop)
+            self._report_resources(runner)
 
     @containing("looking for failed tasks", None)
     def _note_failed(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -211,8 +223,8 @@ class LoopWatch:
             self._failed.append(weakref.ref(task))
 
     @containing("looking for open connections", None)
-    def _report_resources(self, loop: asyncio.AbstractEventLoop) -> None:
-        for finding in leaked_resource.find(loop):
+    def _report_resources(self, runner: LoopRunner) -> None:
+        for finding in leaked_resource.find(runner.loop, self._unended.pop(runner, None)):
             self._report(finding)
 
     @containing("looking for failed tasks that are still alive", None)
@@ -269,7 +281,12 @@ class LoopWatch:
         if _asyncio_compat.may_have_tasks(runner.loop) and new_tasks():
             give_turns(runner.loop, new_tasks)
             left = new_tasks()
-            self.report_tasks(left, users_only=True)
+            handlers: Collection[object] = (
+                leaked_resource.handlers_of_clients(runner.loop)
+                if left and self._resources is not None
+                else ()
+            )
+            self.report_tasks([task for task in left if task not in handlers], users_only=True)
             for task in left:
                 self.makers.note(task, test)
         if self._is_on("background-error") and _asyncio_compat.may_have_tasks(runner.loop):
@@ -286,8 +303,33 @@ class LoopWatch:
             for finding in leaked_task.find(tasks, known=known, users_only=users_only):
                 self._report(finding)
 
-    def _other_finding(self, context: dict[str, Any]) -> Finding | None:
-        return leaked_resource.from_context(context) if self._is_on("leaked-resource") else None
+    def _other_finding(
+        self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]
+    ) -> Finding | None:
+        """The finding for what a library says without an exception, if it is one."""
+        finding = leaked_resource.from_context(context) if self._is_on("leaked-resource") else None
+        if (
+            finding is not None
+            and finding.made_by is None
+            and leaked_resource.is_collecting()
+            and loop in self.wide_loops
+        ):
+            # The collector comes in any test.
+            return finding._replace(made_by="")
+        return finding
+
+    @containing("looking for open connections of closed loops", None)
+    def _report_left_on_closed_loops(self) -> None:
+        assert self._resources is not None
+        self._resources.watch_libraries()
+        for finding in leaked_resource.left_on_closed_loops(self._resources):
+            self._report(finding)
+
+    @containing("looking for open connections at the end of the session", None)
+    def _report_left_in_the_end(self) -> None:
+        assert self._resources is not None
+        for finding in leaked_resource.left_in_the_end(self._resources):
+            self._report(finding)
 
     def _describe_tasks(self, runner: LoopRunner | other_runs.OtherRun) -> str:
         from aldente._diagnosis import await_graph
@@ -299,7 +341,7 @@ class LoopWatch:
         told = diagnosis.explain(
             graph, main=None if main is None else _name_of(main), folder=folder
         )
-        clients = leaked_resource.clients_waited_for(runner.loop)
+        clients = waited_clients.clients_waited_for(runner.loop)
         notes = [client.told(folder) for client in clients]
         return "\n\n".join([told, *notes, *frozen.note()])
 
@@ -387,7 +429,7 @@ class LoopWatch:
             runner.end(error)
             return True
         graph = await_graph.snapshot(_tasks_of(runner))
-        clients = leaked_resource.clients_waited_for(runner.loop)
+        clients = waited_clients.clients_waited_for(runner.loop)
         self._report(deadlock_finding(graph, name, clients))
         if self._level_of("deadlock") != "error":
             return False
