@@ -165,16 +165,37 @@ def test_what_is_open_on_a_wide_loop(run_project: RunProject, pytester: pytest.P
     assert in_short(findings) == [f"leaked-resource test_it None {line_of(project, '# server')}"]
 
 
+POOL = """
+class Pool:
+    def __init__(self):
+        self.loop = asyncio.get_running_loop()
+    def __del__(self):
+        self.loop.call_exception_handler({"message": "Unclosed pool", "pool": self})
+
+"""
+
+
 def test_what_a_library_says_later(run_project: RunProject, pytester: pytest.Pytester) -> None:
     """What a library says of an unclosed object when that is freed is charged to its loop's test."""
-    project = (
-        START
-        + "import aiohttp\n\nasync def test_it():\n    kept.append(aiohttp.ClientSession())\n"
-        + NEXT.replace("async def", "@pytest.mark.filterwarnings('ignore:Unclosed')\nasync def")
-    )
+    project = START + POOL + "async def test_it():\n    kept.append(Pool())\n" + NEXT
     result, findings = run_with_findings(run_project, pytester, test_it=project)
     assert in_short(findings) == ["leaked-resource test_it None None"]
     result.assert_outcomes(passed=2)
+
+
+def test_what_the_collector_finds_on_a_wide_loop(
+    run_project: RunProject, pytester: pytest.Pytester
+) -> None:
+    """What a library says when the collector comes is charged to no test if its maker is not known."""
+    project = (
+        START
+        + POOL
+        + WIDE
+        + "gc.disable()\n\nasync def test_it():\n    pool = Pool()\n    pool.itself = pool\n\n"
+        + "async def test_innocent():\n    gc.collect()\n"
+    )
+    _, findings = run_with_findings(run_project, pytester, subprocess=True, test_it=project)
+    assert in_short(findings) == ["leaked-resource  None None"]
 
 
 LOOPS = {

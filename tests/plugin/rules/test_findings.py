@@ -11,7 +11,7 @@ import pytest
 import aldente
 from aldente._settings import DEFAULT_LEVELS
 from tests.plugin.conftest import RunProject
-from tests.plugin.rules import in_short, part_of, read_findings, run_with_findings
+from tests.plugin.rules import in_short, line_of, part_of, read_findings, run_with_findings
 
 # What happens in a run in this process is seen by aldente in this run as well.
 pytestmark = aldente.allow("background-error")
@@ -475,6 +475,97 @@ def test_junit_xml(run_project: RunProject, pytester: pytest.Pytester) -> None:
             "test_it.py:15: the task 'left' running 'sleep' was left pending.",
         ),
     ]
+
+
+LATE = START + (
+    "def test_it():\n    hold(work())\n    hold(asyncio.sleep(1))\n\n"
+    "def test_fails():\n    hold(work())\n    assert 0\n\ndef test_next():\n    gc.collect()\n"
+)
+
+
+@pytest.mark.parametrize("workers", [[], ["-n2", "--dist=loadfile"]], ids=["alone", "xdist"])
+@pytest.mark.parametrize("family", ["xunit1", "xunit2"])
+def test_late_errors_in_junit_xml(
+    run_project: RunProject, pytester: pytest.Pytester, workers: list[str], family: str
+) -> None:
+    """Each error that is found late is a testcase of its own at the end, and counted; the terminal has it once."""
+    result = run_project(
+        "--junitxml=junit.xml",
+        *workers,
+        ini=f"junit_family = {family}",
+        plugins=["xdist"],
+        subprocess=True,
+        test_it=LATE,
+    )
+    assert result.ret == 1
+    result.assert_outcomes(passed=2, failed=1, errors=3)
+    (suite,) = ET.parse(pytester.path / "junit.xml").iter("testsuite")
+    assert (suite.get("failures"), suite.get("errors")) == ("1", "3")
+    cases = [
+        (case.get("classname"), case.get("name"), [part.tag for part in case])
+        for case in suite.iter("testcase")
+    ]
+    late = ["properties", "error"]
+    assert sorted(cases[:3]) == [
+        ("test_it", "test_fails", ["failure"]),
+        ("test_it", "test_it", []),
+        ("test_it", "test_next", []),
+    ]
+    assert sorted(cases[3:]) == [
+        ("test_it", "test_fails", late),
+        ("test_it", "test_it", late),
+        ("test_it", "test_it", late),
+    ]
+    error = next(error.text or "" for error in suite.iter("error") if "'sleep'" in str(error.text))
+    line = line_of(LATE, "hold(asyncio.sleep(1))")
+    assert error.startswith(
+        f"never-awaited: the coroutine 'sleep' was never awaited.\n  test_it.py:{line}\n"
+    )
+    assert error.endswith("It was found after the test had ended.")
+    # Once in the head of the error, once in its text, once in the summary of findings.
+    assert result.stdout.str().count("the coroutine 'sleep' was never aw") == 3
+
+
+def test_late_errors_in_other_reports(run_project: RunProject, pytester: pytest.Pytester) -> None:
+    """Whoever listens to pytest_runtest_logreport gets late errors."""
+    run_project(
+        test_it=LATE,
+        conftest="""
+            def pytest_runtest_logreport(report):
+                if report.when == "teardown" and report.failed:
+                    with open("late.txt", "a") as file:
+                        print(report.nodeid, report.user_properties, file=file)
+        """,
+        subprocess=True,
+    )
+    lines = (pytester.path / "late.txt").read_text(encoding="utf-8").splitlines()
+    assert sorted(lines)[1:] == [
+        f"test_it.py::test_it [('aldente.never-awaited', \"test_it.py:{line_of(LATE, code)}: the coroutine '{name}' was never awaited.\")]"
+        for code, name in (("    hold(work())", "work"), ("hold(asyncio.sleep(1))", "sleep"))
+    ]
+
+
+def test_a_late_error_of_no_known_test(run_project: RunProject, pytester: pytest.Pytester) -> None:
+    """An error of which nobody knows the test is a testcase in JUnit XML too."""
+    run_project(
+        "--junitxml=junit.xml",
+        test_it=START + "def test_it():\n    pass\n",
+        conftest="""
+            import pytest
+            from aldente._records import Finding, receivers
+
+            @pytest.hookimpl(wrapper=True, tryfirst=True)
+            def pytest_sessionfinish():
+                receivers[-1](Finding("background-error", "It broke.", "Mend it.", made_by=""))
+                return (yield)
+        """,
+        subprocess=True,
+    )
+    cases = [
+        (case.get("name"), [part.tag for part in case])
+        for case in ET.parse(pytester.path / "junit.xml").iter("testcase")
+    ]
+    assert cases == [("test_it", []), ("?", ["properties", "error"])]
 
 
 def test_explaining_all_rules(run_project: RunProject) -> None:

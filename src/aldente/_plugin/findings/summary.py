@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from aldente._diagnosis.findings import FOLDED, describe, more
+from aldente._diagnosis.findings import FOLDED, describe, more, shorten
 from aldente._guards.rules import rule_named
 from aldente._plugin.findings import files
 from aldente._plugin.findings.charging import as_plain, from_plain
@@ -63,15 +63,32 @@ class Summary:
         if errors and session.exitstatus == 0:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         reporter = self._config.pluginmanager.get_plugin("terminalreporter")
-        if reporter is not None and errors:
+        reports = [self._late_report(finding) for finding in errors]
+        if reporter is not None and reports:
             # The tests have been reported already; so they are told, and counted, as errors.
-            reporter.stats.setdefault("error", []).extend(map(self._late_report, errors))
+            reporter.stats.setdefault("error", []).extend(reports)
         files.write_findings(self._config, self._findings)
         if _is_whole(session):
             self.baseline.write(self._findings)
+        self._send(reports, (reporter, session))
+
+    def _send(self, reports: Iterable[pytest.TestReport], besides: Iterable[object]) -> None:
+        """Have all who listen to reports get late ones too, such as the writer of JUnit XML.
+
+        Args:
+            reports: what is sent.
+            besides: who gets none: the terminal has them already, and the session counts no more.
+        """
+        hook = self._config.pluginmanager.subset_hook_caller(
+            "pytest_runtest_logreport", [each for each in besides if each is not None]
+        )
+        for report in reports:
+            hook(report=report)
 
     def _late_report(self, finding: Mapping[str, Any]) -> pytest.TestReport:
-        text = describe(from_plain(finding), rule_named(finding["rule"]), self._config.rootpath)
+        folder = self._config.rootpath
+        found = from_plain(finding)
+        text = describe(found, rule_named(finding["rule"]), folder)
         test = finding["test"] or "?"
         return pytest.TestReport(
             nodeid=test,
@@ -80,6 +97,7 @@ class Summary:
             outcome="failed",
             longrepr=f"{text}\nIt was found after the test had ended.",
             when="teardown",
+            user_properties=[(f"aldente.{found.rule}", shorten(found, folder))],
         )
 
     def print(self, terminalreporter: pytest.TerminalReporter) -> None:
