@@ -60,6 +60,7 @@ from aldente._asyncio_compat.tasks import (
 )
 from aldente._asyncio_compat.timers import (
     code_of_timer,
+    context_of_callback,
     expire,
     forget_innermost_frame,
     handles_signals,
@@ -94,6 +95,7 @@ __all__ = [
     "as_completed_futures",
     "check_callback",
     "code_of_timer",
+    "context_of_callback",
     "current_event_loop",
     "default_executor_of",
     "expire",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import functools
 from types import CodeType
 from typing import Any
@@ -68,6 +69,16 @@ def code_of_timer(handle: asyncio.TimerHandle) -> CodeType | None:
         callback = callback.func
     code: CodeType | None = getattr(callback, "__code__", None)
     return code
+
+
+def context_of_callback(handle: asyncio.Handle) -> contextvars.Context:
+    """The context in which a callback runs: a copy of that in which it was handed to the loop.
+
+    ``_context`` is public only from CPython 3.12 on, by ``get_context()``. Checked on CPython 3.11
+    to 3.15.
+    """
+    context: contextvars.Context = handle._context  # type: ignore[attr-defined]
+    return context
 
 
 def handles_signals(loop: asyncio.AbstractEventLoop) -> bool:

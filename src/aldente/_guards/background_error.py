@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
+import re
 import traceback
 from collections.abc import Callable, Iterator
 from types import TracebackType
@@ -127,10 +128,13 @@ class Watch:
         finding = find(context) or (self._find_other(loop, context) if _is_other(context) else None)
         if finding is not None:
             future = context.get("future") or context.get("task")
-            # Libraries tell of objects of their own, which know their loop.
-            if finding.made_by is None:
+            made_by = finding.made_by
+            if made_by is None and future is None and "handle" in context:
+                made_by = self._find_maker(context["handle"])
+            if made_by is None:
+                # Libraries tell of objects of their own, which know their loop.
                 made_by = self._find_maker(loop if future is None else future)
-                finding = finding._replace(made_by=made_by)
+            finding = finding._replace(made_by=made_by)
             self._report(finding)
 
 
@@ -148,8 +152,8 @@ def find(context: Context) -> Finding | None:
         RULE.name,
         f"{_summary(error)}, {_origin(context)}.",
         _MEND,
-        _place_of(error.__traceback__),
-        details=tuple(_users_lines(error)),
+        _place_of(error.__traceback__) or _place_where_made(context),
+        details=(*_users_lines(error), *_definition_of_callback(context)),
     )
 
 
@@ -179,9 +183,40 @@ def _origin(context: Context) -> str:
         name = getattr(context["asyncgen"], "__qualname__", "?")
         return f"in the async generator {name!r} while it was closed"
     if "handle" in context:
-        return "in a callback of the event loop"
+        return f"in {_callback_in(context)} of the event loop"
     message: str = context.get("message") or "told to the event loop's exception handler"
     return f"with the message {message!r}"
+
+
+# What asyncio's handles tell of a callback: its name, its arguments, and where it is defined.
+_TOLD_OF_CALLBACK = re.compile(
+    r"Exception in callback (?P<name><.*?>|[^(]*)\(.*?(?: at (?P<path>[^\n]+):(?P<line>\d+))?$",
+    re.DOTALL,
+)
+
+
+def _callback_in(context: Context) -> str:
+    """The callback, by the name that asyncio's own log gives it."""
+    told = _TOLD_OF_CALLBACK.match(str(context.get("message")))
+    # Loops of other kinds say other things.
+    return "a callback" if told is None else f"the callback {_ADDRESS.sub('', told['name'])!r}"
+
+
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+
+
+def _definition_of_callback(context: Context) -> Iterator[str]:
+    """Where the callback is defined that has failed, as asyncio's own log tells."""
+    told = _TOLD_OF_CALLBACK.match(str(context.get("message"))) if "handle" in context else None
+    if told is not None and told["path"] and is_users(told["path"]):
+        yield f"the callback is defined at {told['path']}:{told['line']}"
+
+
+def _place_where_made(context: Context) -> SourcePlace | None:
+    """Where a callback was handed to the loop, which asyncio knows in debug mode."""
+    made = context.get("source_traceback") or ()
+    users = [entry for entry in made if is_users(entry.filename)]
+    return SourcePlace(users[-1].filename, users[-1].lineno) if users else None
 
 
 def _place_of(error_traceback: TracebackType | None) -> SourcePlace | None:

@@ -6,10 +6,16 @@ import asyncio
 import contextlib
 import weakref
 from collections.abc import Callable, Iterator
+from contextvars import Context, ContextVar
 from typing import Any, NamedTuple
 
 from aldente import _asyncio_compat
 from aldente._own_errors import containing
+
+# The test that runs on a loop that outlives it. Its callbacks inherit it, and its tasks.
+_test_on_wide_loop: ContextVar[tuple[LoopMakers, str] | None] = ContextVar(
+    "aldente_test", default=None
+)
 
 
 class LoopMakers:
@@ -64,6 +70,10 @@ class LoopMakers:
             # Loops of other kinds may not be weakly referable.
             self._makers[loop_or_task] = test
 
+    def enter(self, test: str, context: Context) -> None:
+        """Have a test on a loop that outlives it own the callbacks that are set in its context."""
+        context.run(_test_on_wide_loop.set, (self, test))
+
     def is_noted(self, loop_or_task: object) -> bool:
         """Whether it is known which test a loop or task belongs to."""
         if isinstance(loop_or_task, asyncio.Task):
@@ -72,7 +82,12 @@ class LoopMakers:
         return loop_or_task in self._makers
 
     def maker_of(self, future: object) -> str | None:
-        """The node id of the test that a loop, future or task belongs to, maybe by its loop."""
+        """The node id of the test that a future, task, callback or loop belongs to.
+
+        Maybe by its loop, which a callback does not tell.
+        """
+        if isinstance(future, asyncio.Handle):
+            return self._test_in(_asyncio_compat.context_of_callback(future))
         if isinstance(future, asyncio.Task):
             known = self._tasks.get(id(future))
             # Weak references are gone when the garbage collector ends a task, which is when asyncio
@@ -82,6 +97,11 @@ class LoopMakers:
                 or (known.reference() is None and known.name == future.get_name())
             ):
                 return known.test
+            # Public from Python 3.12 on.
+            get_context = getattr(future, "get_context", None)
+            test = self._test_in(get_context()) if get_context is not None else None
+            if test is not None:
+                return test
         loop = future.get_loop() if isinstance(future, asyncio.Future) else future
         try:
             if isinstance(future, asyncio.Future) and future in self._makers:
@@ -90,6 +110,11 @@ class LoopMakers:
         except TypeError:
             # It is not weakly referable, so it is not noted.
             return None
+
+    def _test_in(self, context: Context) -> str | None:
+        makers, test = context.get(_test_on_wide_loop) or (None, None)
+        # A test may run pytest in its own process.
+        return test if makers is self else None
 
     def _forget_if_well(self, task: asyncio.Task[Any]) -> None:
         # From its own attributes, as asking for the exception would count as having seen to it.

@@ -17,6 +17,7 @@ pytestmark = aldente.allow("background-error")
 # Begins every project here.
 FAIL = """
 import asyncio
+import functools
 import gc
 import pytest
 
@@ -24,6 +25,13 @@ kept = []
 
 async def fail():
     raise ValueError("broken")  # here
+
+def fail_at_once(*arguments):
+    raise ValueError("broken")  # at once
+
+class Failing:
+    def __call__(self):
+        raise ValueError("broken")  # in object
 
 async def generate():
     try:
@@ -62,6 +70,7 @@ def test_the_report(run_project: RunProject) -> None:
 
 
 TURNS = "\n    for _ in range(6):\n        await asyncio.sleep(0)"
+LAMBDA = "IndexError: list index out of range, in the callback 'test_it.<locals>.<lambda>' of the event loop."
 FOUND = {
     "task": (
         "asyncio.create_task(fail(), name='worker')" + TURNS,
@@ -72,21 +81,39 @@ FOUND = {
     "callback": (
         "asyncio.get_running_loop().call_soon(lambda: [][1])  # call" + TURNS,
         "call",
-        "IndexError: list index out of range, in a callback of the event loop.",
+        LAMBDA,
         "# call",
     ),
     "timer": (
         "asyncio.get_running_loop().call_later(0, lambda: [][1])  # call\n    await asyncio.sleep(0.01)",
         "call",
-        "IndexError: list index out of range, in a callback of the event loop.",
+        LAMBDA,
         "# call",
     ),
     "done callback": (
         "task = asyncio.create_task(asyncio.sleep(0))\n    task.add_done_callback(lambda task: [][1])  # call\n    await task"
         + TURNS,
         "call",
-        "IndexError: list index out of range, in a callback of the event loop.",
+        LAMBDA,
         "# call",
+    ),
+    "callback of C": (
+        "asyncio.get_running_loop().call_soon([].pop)" + TURNS,
+        "call",
+        "IndexError: pop from empty list, in the callback 'list.pop' of the event loop.",
+        None,
+    ),
+    "partial": (
+        "asyncio.get_running_loop().call_soon(functools.partial(fail_at_once, 1))" + TURNS,
+        "call",
+        "ValueError: broken, in the callback 'fail_at_once' of the event loop.",
+        "# at once",
+    ),
+    "callable object": (
+        "asyncio.get_running_loop().call_later(0, Failing())\n    await asyncio.sleep(0.01)",
+        "call",
+        "ValueError: broken, in the callback '<test_it.Failing object>' of the event loop.",
+        "# in object",
     ),
     "future": (
         "asyncio.get_running_loop().create_future().set_exception(ValueError('set'))",
@@ -216,6 +243,50 @@ def test_the_lines_that_led_there(run_project: RunProject) -> None:
             "Why: *",
         ]
     )
+
+
+SET_BY = {
+    "call_later": "asyncio.get_running_loop().call_later(0.01, [].pop)",
+    "call_soon": "asyncio.get_running_loop().call_soon(asyncio.get_running_loop().call_later, 0.01, [].pop)",
+    "task": "kept.append(asyncio.create_task(set_it()))",
+}
+
+
+@pytest.mark.parametrize("step", SET_BY.values(), ids=SET_BY)
+def test_timers_of_a_wide_loop(
+    run_project: RunProject, pytester: pytest.Pytester, step: str
+) -> None:
+    """A callback that fails on a module's loop during a later test is its that has set it."""
+    project = FAIL + (
+        "pytestmark = pytest.mark.asyncio(loop_scope='module')\n\n"
+        "async def set_it():\n    asyncio.get_running_loop().call_later(0.01, [].pop)\n\n"
+        f"async def test_maker():\n    {step}\n\n"
+        "async def test_neighbour():\n    await asyncio.sleep(0.1)\n"
+    )
+    result, findings = run_with_findings(run_project, pytester, subprocess=True, test_it=project)
+    result.assert_outcomes(passed=2, errors=1)
+    assert result.ret == 1
+    assert in_short(findings) == ["background-error test_maker None None"]
+    assert findings[0]["what"] == (
+        "IndexError: pop from empty list, in the callback 'list.pop' of the event loop."
+    )
+
+
+def test_where_a_callback_comes_from(run_project: RunProject, pytester: pytest.Pytester) -> None:
+    """A finding says where the callback is defined; in debug mode, where it was set if it is of C."""
+    project = FAIL + (
+        "async def test_it():\n    loop = asyncio.get_running_loop()\n    loop.call_soon(fail_at_once)\n"
+        "    loop.call_soon([].pop)  # set" + TURNS + "\n"
+    )
+    _, findings = run_with_findings(run_project, pytester, "--asyncio-debug", test_it=project)
+    assert in_short(findings) == [
+        f"background-error test_it call {line_of(project, code)}" for code in ("# at once", "# set")
+    ]
+    line = line_of(project, "def fail_at_once")
+    assert findings[0]["details"] == [
+        f"the callback is defined at {pytester.path / 'test_it.py'}:{line}"
+    ]
+    assert findings[1]["details"] == []
 
 
 def test_tasks_of_a_wide_loop(run_project: RunProject, pytester: pytest.Pytester) -> None:

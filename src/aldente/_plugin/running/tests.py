@@ -59,10 +59,13 @@ def _synchronous(item: pytest.Function, function: Callable[..., Any]) -> Callabl
         awaitable = function(*args, **kwargs)
         coroutine = awaitable if asyncio.iscoroutine(awaitable) else _await(awaitable)
         before = registry.tasks_before(runner)
+        context = copy_context()
+        if before is not None:
+            registry.watch.makers.enter(item.nodeid, context)
         try:
             result = runner.run(
                 coroutine,
-                context=copy_context(),
+                context=context,
                 name=item.name,
                 needs=registry.hosts_used_by(item),
             )
