@@ -88,6 +88,7 @@ class Finding(NamedTuple):
         place: the place in the user's code, with its full path; None when none is known.
         details: lines that follow the place, such as a stack.
         made_by: the node id of the test that did it; None for the current one.
+        is_mild: whether it is a warning where the user has not said that its rule is an error.
     """
 
     rule: str
@@ -96,6 +97,7 @@ class Finding(NamedTuple):
     place: SourcePlace | None = None
     details: tuple[str, ...] = ()
     made_by: str | None = None
+    is_mild: bool = False
 
 
 # Who is told of findings that are made below the test runner; the last one is.

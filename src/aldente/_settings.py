@@ -71,6 +71,7 @@ class Settings(NamedTuple):
             the async fixtures that the test uses.
         full_trace: whether tracebacks keep the frames of asyncio and aldente.
         levels: what happens with the findings of each rule.
+        set_rules: the rules whose level the user has set.
         timeout: how long an async test, and each set-up and tear-down of an async fixture, may
             take, in seconds; None for no limit.
         slow_step: how long a step of the loop may take, in seconds.
@@ -98,6 +99,7 @@ class Settings(NamedTuple):
     default_test_loop_scope: LoopScope | None = None
     full_trace: bool = False
     levels: Mapping[str, Level] = DEFAULT_LEVELS
+    set_rules: frozenset[str] = frozenset()
     timeout: float | None = None
     slow_step: float = 0.1
     blocking_functions: tuple[str, ...] = ()
@@ -306,6 +308,17 @@ def parse_levels(
         parse_rule(name, rule)
         levels[rule] = parse_level(name, line, level)
     return MappingProxyType(levels)
+
+
+def rules_set_by(lines: Iterable[str], *, strict: bool) -> frozenset[str]:
+    """The rules whose level the lines that `parse_levels` takes set.
+
+    >>> rules_set_by(["slow-step = off"], strict=False)
+    frozenset({'slow-step'})
+    """
+    return frozenset(
+        DEFAULT_LEVELS if strict else (line.partition("=")[0].strip() for line in lines)
+    )
 
 
 def parse_rule(name: str, value: object) -> str:

@@ -7,7 +7,9 @@ subclassed only as far as `_get_child_mock` goes, which its documentation names.
 
 from __future__ import annotations
 
+import functools
 import inspect
+import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 from unittest import mock
@@ -263,3 +265,58 @@ def is_exception(value: object) -> bool:
     return isinstance(value, BaseException) or (
         isinstance(value, type) and issubclass(value, BaseException)
     )
+
+
+def is_mocks_own(path: str) -> bool:
+    """Whether a source file is that of `unittest.mock`."""
+    return path == mock.__file__
+
+
+def real_of(double: Any) -> tuple[Any, str]:
+    """What a mock stands in for, and its name, as far as its spec or that of its parent tells.
+
+    A mock that is set as an attribute of another becomes its child, with that name.
+    """
+    stored = vars(double)
+    name = stored.get("_mock_new_name") or ""
+    wrapped = stored.get("_mock_wraps")
+    if wrapped is not None:
+        return wrapped, getattr(wrapped, "__qualname__", name)
+    parent = stored.get("_mock_new_parent")
+    owner = vars(parent).get("_spec_class") if parent is not None else None
+    if owner is None or not name.isidentifier():
+        return None, name
+    return inspect.getattr_static(owner, name, None), f"{owner.__name__}.{name}"
+
+
+def track_calls_of_async_mocks(frames: int) -> Callable[[], None]:
+    """Have the coroutines of every AsyncMock know who has called it, not only `unittest.mock`.
+
+    ``_execute_mock_call`` is the coroutine function behind each call; the frames between it and the
+    caller are those of the module.
+
+    Args:
+        frames: how many frames are tracked.
+
+    Returns:
+        What undoes it.
+    """
+    owner: Any = next(kind for kind in mock.AsyncMock.__mro__ if "_execute_mock_call" in vars(kind))
+    original = vars(owner)["_execute_mock_call"]
+
+    @functools.wraps(original)
+    def _execute_mock_call(*args: Any, **kwargs: Any) -> Any:
+        depth = sys.get_coroutine_origin_tracking_depth()
+        sys.set_coroutine_origin_tracking_depth(max(depth, frames))
+        try:
+            return original(*args, **kwargs)
+        finally:
+            sys.set_coroutine_origin_tracking_depth(depth)
+
+    def undo() -> None:
+        # A later replacement by something else must stay.
+        if vars(owner)["_execute_mock_call"] is _execute_mock_call:
+            owner._execute_mock_call = original
+
+    owner._execute_mock_call = _execute_mock_call
+    return undo

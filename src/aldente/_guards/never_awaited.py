@@ -21,6 +21,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from aldente import _python_compat
+from aldente._guards import dropped_mocks
 from aldente._guards.coroutine_makers import CoroutineMakers, Maker
 from aldente._own_errors import contained, containing
 from aldente._places import caller, is_users, place_of, users_frame
@@ -41,6 +42,9 @@ RULE = Rule(
         "Found in sync and async tests and fixtures: results of coroutine functions and methods, "
         "of AsyncMock and of anything else that makes a coroutine. The finding is charged to the "
         "test that made the coroutine, also when it is freed only during a later one.\n\n"
+        "A mock's coroutine that the code under test drops, rather than the test itself, is a "
+        "warning unless you set the level: mostly the real method is a plain one, and "
+        "the mock is not.\n\n"
         "Not a finding: a coroutine that was closed with close(); one whose warning the test asks "
         "for, with pytest.warns or warnings.catch_warnings(record=True); one whose warning is "
         "ignored by filterwarnings.\n\n"
@@ -53,6 +57,10 @@ _MEND = "Await it, or hand it to asyncio.create_task() and await the task."
 
 # One frame: see above.
 _DEPTH = 1
+
+# How many there are between the coroutine function of an AsyncMock and whoever calls the mock, at
+# most; calls of mocks cost so much more than a step of the loop that more frames do not matter.
+_DEPTH_IN_MOCKS = 8
 
 
 class Watch:
@@ -68,6 +76,7 @@ class Watch:
         self._reported: dict[int, object] = {}
         self._receiver: object = None
         self._is_collecting = False
+        self._undo_mocks: Callable[[], None] | None = None
         self._original: Callable[[Coroutine], None] = lambda coroutine: None
 
     @property
@@ -79,6 +88,10 @@ class Watch:
         """Charge what is made from now on to a test, given by its node id."""
         self._makers.begin(test)
         self._receiver = _python_compat.receiver()
+        if self._undo_mocks is None and "unittest.mock" in sys.modules:
+            from aldente._doubles import mock_compat
+
+            self._undo_mocks = mock_compat.track_calls_of_async_mocks(_DEPTH_IN_MOCKS)
 
     @containing("looking for coroutines that have not started", False)
     def has_waiting(self) -> bool:
@@ -103,6 +116,8 @@ class Watch:
         try:
             yield
         finally:
+            if self._undo_mocks is not None:
+                self._undo_mocks()
             gc.callbacks.remove(self._on_collection)
             sys.set_coroutine_origin_tracking_depth(depth)
             _python_compat.replace_on_unawaited(self._original)
@@ -158,13 +173,18 @@ class Watch:
         maker = maker or self._makers.maker_of(coroutine)
         if origin is not None:
             self._reported[id(origin)] = origin
+        mock, mend, is_mild = dropped_mocks.mock_of(coroutine), _MEND, False
+        if mock is not None:
+            is_mild = dropped_mocks.is_callers_choice(coroutine, maker.test)
+            mend = dropped_mocks.mend_of(mock, is_callers_choice=is_mild, mend=mend)
         self._report(
             Finding(
                 RULE.name,
                 f"the coroutine {_name_of(coroutine)} was never awaited.",
-                _MEND,
+                mend,
                 _place_of(coroutine, dropper),
                 made_by=maker.test,
+                is_mild=is_mild,
             )
         )
 
@@ -187,7 +207,7 @@ def _warning_of(coroutine: Coroutine) -> str:
     """The text of Python's own warning."""
     text = f"coroutine '{coroutine.__qualname__}' was never awaited"
     origin = coroutine.cr_origin
-    if origin is None or len(origin) <= _DEPTH:
+    if origin is None or sys.get_coroutine_origin_tracking_depth() <= _DEPTH:
         return text
     # Somebody else tracks more of it, asyncio's debug mode for example.
     stack = [(path, line, name, None) for path, line, name in reversed(origin)]
@@ -208,11 +228,9 @@ def _name_of(coroutine: Coroutine) -> str:
     call = _call_of_double(coroutine)
     if call is not None:
         return f"of the double {call}"
-    if coroutine.__qualname__.endswith("AsyncMockMixin._execute_mock_call"):
-        # The function of every AsyncMock; its argument is the mock.
-        mock = coroutine.cr_frame.f_locals.get("self") if coroutine.cr_frame else None
-        name = getattr(mock, "_extract_mock_name", lambda: "mock")()
-        return f"of the AsyncMock {name!r}"
+    mock = dropped_mocks.mock_of(coroutine)
+    if mock is not None:
+        return f"of the AsyncMock {dropped_mocks.name_of(mock)!r}"
     return repr(coroutine.__qualname__)
 
 
@@ -226,6 +244,9 @@ def _place_of(coroutine: Coroutine, dropper: FrameType | None) -> SourcePlace | 
     made = SourcePlace(origin[0][0], origin[0][1]) if origin else None
     if made is not None and is_users(made.path):
         return made
+    by_mock = dropped_mocks.users_line(coroutine)
+    if by_mock is not None:
+        return by_mock
     frame = users_frame(dropper)
     if frame is not None:
         return place_of(frame)

@@ -15,6 +15,7 @@ from aldente._settings import (
     parse_limit,
     parse_names,
     parse_seconds,
+    rules_set_by,
 )
 from aldente.errors import InvalidSetting
 
@@ -117,18 +118,21 @@ def read(config: pytest.Config) -> dict[str, Any]:
     if timeout is None:
         timeout = config.getini("aldente_timeout")
     slow_step = config.getini("aldente_slow_step")
+    given, strict = config.getoption("aldente_rule") or (), bool(config.getoption("aldente_strict"))
+    in_file, strict_in_file = (
+        config.getini("aldente_rules") or (),
+        bool(config.getini("aldente_strict")),
+    )
     return {
         "levels": parse_levels(
-            config.getoption("aldente_rule") or (),
+            given,
             name="--aldente-rule",
-            strict=bool(config.getoption("aldente_strict")),
+            strict=strict,
             defaults=parse_levels(
-                config.getini("aldente_rules") or (),
-                name="aldente_rules",
-                strict=bool(config.getini("aldente_strict")),
-                defaults=DEFAULT_LEVELS,
+                in_file, name="aldente_rules", strict=strict_in_file, defaults=DEFAULT_LEVELS
             ),
         ),
+        "set_rules": rules_set_by([*given, *in_file], strict=strict or strict_in_file),
         "timeout": parse_limit("aldente_timeout", timeout),
         "slow_step": (
             parse_seconds("aldente_slow_step", slow_step) if slow_step else Settings().slow_step

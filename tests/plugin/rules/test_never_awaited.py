@@ -194,6 +194,140 @@ def test_coroutines_that_a_library_makes(
     ]
 
 
+APP = """
+import asyncio
+
+def release(semaphore):
+    semaphore.release()  # in app
+
+def keep(semaphore, kept):
+    kept.append(semaphore.release())  # kept in app
+"""
+
+PLAIN = (
+    "The code under test does not await it. If the real 'release' is a plain function, put a Mock in its place, not an "
+    "AsyncMock (unittest.mock.create_autospec() tells by itself which methods are async). If it is a coroutine function, "
+    "the code under test has to await it."
+)
+REAL = (
+    "'{}' is a plain function, which nobody awaits: put a Mock in its place, not an AsyncMock "
+    "(unittest.mock.create_autospec() tells by itself which methods are async)."
+)
+AWAIT = "Await it, or hand it to asyncio.create_task() and await the task."
+SEMAPHORE = (
+    "semaphore = mock.MagicMock(asyncio.Semaphore)\n    semaphore.release = mock.AsyncMock()\n    "
+)
+
+# What the test does, the level of the finding, the file and the comment of its line, and its mend.
+DROPPED_MOCKS = {
+    "by code under test": ("app.release(mock.AsyncMock())", "warn", "app.py", "# in app", PLAIN),
+    "by code under test, in a cycle": (
+        "hold(mock.AsyncMock().release)\n    app.keep(mock.AsyncMock(), kept)\n    holder = Holder()\n"
+        "    holder.itself, holder.kept = holder, kept.pop()\n    del holder\n    gc.collect()",
+        "warn",
+        "app.py",
+        "# kept in app",
+        PLAIN,
+    ),
+    "by code under test, of a known class": (
+        SEMAPHORE + "app.release(semaphore)",
+        "warn",
+        "app.py",
+        "# in app",
+        REAL.format("Semaphore.release"),
+    ),
+    "by code under test, of a known object": (
+        "app.release(mock.MagicMock(release=mock.AsyncMock(wraps=asyncio.Semaphore().release)))",
+        "warn",
+        "app.py",
+        "# in app",
+        REAL.format("Semaphore.release"),
+    ),
+    "by the test": ("mock.AsyncMock().release()  # here", "error", "test_it.py", "# here", AWAIT),
+    "by the test, of a known class": (
+        SEMAPHORE + "semaphore.release()  # here",
+        "error",
+        "test_it.py",
+        "# here",
+        REAL.format("Semaphore.release"),
+    ),
+    "by the test, later": (
+        "coroutine = mock.AsyncMock().release()  # here\n    coroutine = None",
+        "error",
+        "test_it.py",
+        "# here",
+        AWAIT,
+    ),
+    "by the test, with a spec": (
+        "mock.create_autospec(work)()  # here",
+        "error",
+        "test_it.py",
+        "# here",
+        AWAIT,
+    ),
+    "by a fixture's helper": ("helper()", "error", "conftest.py", "# in conftest", AWAIT),
+    "by a library": (
+        "thread = threading.Thread(target=mock.AsyncMock().release)\n    thread.start()\n    thread.join()",
+        "warn",
+        None,
+        None,
+        PLAIN,
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("body", "level", "file", "code", "mend"), DROPPED_MOCKS.values(), ids=DROPPED_MOCKS
+)
+def test_coroutines_of_mocks(
+    run_project: RunProject,
+    pytester: pytest.Pytester,
+    body: str,
+    level: str,
+    file: str | None,
+    code: str | None,
+    mend: str,
+) -> None:
+    """A mock's coroutine has its caller's line; only what the test drops is an error by default."""
+    modules = {
+        "app": APP,
+        "conftest": "from unittest import mock\n\ndef helper():\n    mock.AsyncMock().release()  # in conftest\n",
+        "test_it": WORK
+        + f"import app\nfrom conftest import helper\n\ndef test_it():\n    {body}\n",
+    }
+    result, findings = run_with_findings(run_project, pytester, subprocess=True, **modules)
+    assert [(finding["level"], finding["mend"]) for finding in findings] == [(level, mend)]
+    if file is not None and code is not None:
+        line = line_of(modules[file.removesuffix(".py")], code)
+        assert (findings[0]["path"], findings[0]["line"]) == (str(pytester.path / file), line)
+    assert result.ret == (level == "error")
+
+
+SETTING = {
+    "command line": ("", ["--aldente-rule=never-awaited=error"], ""),
+    "ini": ("aldente_rules = never-awaited = error", [], ""),
+    "strict": ("aldente_strict = true", [], ""),
+    "mark": ("", [], "@aldente.rule('never-awaited', 'error')\n"),
+}
+
+
+@pytest.mark.parametrize(("ini", "options", "mark"), SETTING.values(), ids=SETTING)
+def test_a_level_that_is_set_holds_for_mocks(
+    run_project: RunProject, pytester: pytest.Pytester, ini: str, options: list[str], mark: str
+) -> None:
+    """Where the user has said that never-awaited is an error, a mock's coroutine is one too."""
+    _, findings = run_with_findings(
+        run_project,
+        pytester,
+        *options,
+        ini=ini,
+        app=APP,
+        test_it=WORK
+        + f"import aldente\nimport app\n\n{mark}def test_it():\n    app.release(mock.AsyncMock())\n",
+    )
+    assert [finding["level"] for finding in findings] == ["error"]
+
+
 LATE = {
     "cycle": (
         "def test_maker():\n    hold(work())  # here\n\n"

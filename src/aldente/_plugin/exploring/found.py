@@ -60,7 +60,7 @@ class FoundInRuns:
         known: _ByPlace = {}
         failing: list[Finding] = []
         for finding in collector.take(self._item):
-            is_error = collector.level_in(self._item, finding.rule) == "error"
+            is_error = collector.level_of(self._item, finding) == "error"
             is_known = self._hooks.summary.baseline.names(self._item.nodeid, finding)
             if is_error and not is_known and not self._is_for_baseline:
                 failing.append(finding)

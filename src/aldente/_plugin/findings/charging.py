@@ -49,9 +49,9 @@ def report_phase(
     findings = hooks.summary.without_known(item.nodeid, hooks.collector.take(item))
     if not findings:
         return _with_hint(item, call)
-    level_in = hooks.collector.level_in
+    level_of = hooks.collector.level_of
     folder = item.config.rootpath
-    errors = [finding for finding in findings if level_in(item, finding.rule) == "error"]
+    errors = [finding for finding in findings if level_of(item, finding) == "error"]
     for finding in findings:
         item.user_properties.append((f"aldente.{finding.rule}", shorten(finding, folder)))
     is_failed_already = call.excinfo is not None
@@ -68,8 +68,7 @@ def report_phase(
             report.sections.append((SECTION, _text_of(besides, folder)))
     # Reports are sent between pytest-xdist's processes with all their attributes.
     told = [
-        as_plain(finding, level_in(item, finding.rule), item.nodeid, report.when)
-        for finding in findings
+        as_plain(finding, level_of(item, finding), item.nodeid, report.when) for finding in findings
     ]
     vars(report)["aldente_findings"] = told
     hooks.summary.add(told)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 
 import pytest
 
@@ -15,6 +15,7 @@ class Collector:
 
     Args:
         levels: what happens with the findings of each rule.
+        set_rules: the rules whose level the user has set.
 
     Attributes:
         watched: the rules that are on, in some test at least.
@@ -23,8 +24,9 @@ class Collector:
         told: findings that the failure of the phase tells by itself.
     """
 
-    def __init__(self, levels: Mapping[str, Level]) -> None:
+    def __init__(self, levels: Mapping[str, Level], set_rules: Set[str] = frozenset()) -> None:
         self.levels = levels
+        self._set_rules = set_rules
         self.watched = {rule for rule, level in levels.items() if level != "off"}
         self.found: list[Finding] = []
         self.late: list[Finding] = []
@@ -108,6 +110,14 @@ class Collector:
         level = self.levels[rule]
         return level if item is None else level_in(item, rule, level)
 
+    def level_of(self, item: pytest.Item | None, finding: Finding) -> Level:
+        """The level of a finding in a test, or where no test is known."""
+        level = self.level_in(item, finding.rule)
+        if level != "error" or not finding.is_mild or finding.rule in self._set_rules:
+            return level
+        is_marked = item is not None and level_in(item, finding.rule, "off") == "error"
+        return level if is_marked else "warn"
+
     def take_late(self, session: pytest.Session) -> list[tuple[Finding, Level]]:
         """The findings of tests that had ended with their levels, without those that are off."""
         late = [
@@ -122,8 +132,7 @@ class Collector:
             if item.nodeid in makers
         }
         leveled: list[tuple[Finding, Level]] = [
-            (finding, self.level_in(items.get(finding.made_by or ""), finding.rule))
-            for finding in late
+            (finding, self.level_of(items.get(finding.made_by or ""), finding)) for finding in late
         ]
         return [(finding, level) for finding, level in leveled if level != "off"]
 

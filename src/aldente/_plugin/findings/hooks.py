@@ -67,7 +67,8 @@ class FindingsHooks:
         self.marked_in_vain: dict[str, str] = {}
         self.current_item: pytest.Item | None = None
         self.bystanders: Collection[int] = ()
-        self.collector = Collector(options.settings_of(config).levels)
+        settings = options.settings_of(config)
+        self.collector = Collector(settings.levels, settings.set_rules)
         self._own_errors = OwnErrors(self._config, lambda: self.current_item)
         self.never_awaited: Watch | None = None
         if self.collector.levels["never-awaited"] != "off":

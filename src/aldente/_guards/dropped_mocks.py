@@ -1,0 +1,110 @@
+"""Coroutines of an `unittest.mock.AsyncMock` that nobody awaits: who called it, and what to do.
+
+A test that forgets to await a mock is wrong. Code under test that does not await what a mock stands
+in for mostly is right: the real method is a plain one, and the mock is not.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+from typing import TYPE_CHECKING, Any
+
+from aldente._places import is_own, is_users
+from aldente._records import SourcePlace
+
+if TYPE_CHECKING:
+    from aldente._guards.coroutine_makers import Coroutine
+
+
+def mock_of(coroutine: Coroutine) -> Any:
+    """The AsyncMock whose call has made a coroutine that has not started; None for all others."""
+    if not coroutine.__qualname__.endswith("AsyncMockMixin._execute_mock_call"):
+        return None
+    # The function of every AsyncMock; its argument is the mock.
+    return coroutine.cr_frame.f_locals.get("self") if coroutine.cr_frame is not None else None
+
+
+def name_of(mock: Any) -> str:
+    """The name of a mock in its tree: ``client.get``."""
+    name: str = getattr(mock, "_extract_mock_name", lambda: "mock")()
+    return name
+
+
+def caller_of(coroutine: Coroutine) -> SourcePlace | None:
+    """The line that has called the mock, be it the user's or not; None if that was not tracked."""
+    from aldente._doubles.mock_compat import is_mocks_own
+
+    for path, line, _ in coroutine.cr_origin or ():
+        if not is_mocks_own(path) and not is_own(path) and path != "<string>":
+            return SourcePlace(path, line)
+    return None
+
+
+def is_test_code(path: str, test: str) -> bool:
+    """Whether a file belongs to the tests, not to what they test.
+
+    Args:
+        path: the file.
+        test: the node id of the test that runs.
+
+    >>> is_test_code("/project/tests/test_client.py", ""), is_test_code("/project/client.py", "")
+    (True, False)
+    """
+    name = os.path.basename(path)
+    file = test.partition("::")[0]
+    return (
+        name.startswith(("test_", "conftest.", "<doctest"))
+        or name.endswith("_test.py")
+        or (bool(file) and path.replace(os.sep, "/").endswith(f"/{file}"))
+    )
+
+
+def is_callers_choice(coroutine: Coroutine, test: str) -> bool:
+    """Whether it was code under test, or a library, that has called a mock and not awaited it."""
+    caller = caller_of(coroutine)
+    return caller is not None and not is_test_code(caller.path, test)
+
+
+def mend_of(mock: Any, *, is_callers_choice: bool, mend: str) -> str:
+    """What to do about a mock's coroutine that nobody awaits.
+
+    Args:
+        mock: the mock.
+        is_callers_choice: whether code under test has called it.
+        mend: what to do where the mock is right.
+    """
+    real = _real_name_if_plain(mock)
+    short = name_of(mock).removesuffix("()").rpartition(".")[2]
+    if real is not None:
+        return (
+            f"{real} is a plain function, which nobody awaits: put a Mock in its place, not an "
+            f"AsyncMock ({_HOW})."
+        )
+    if not is_callers_choice:
+        return mend
+    return (
+        f"The code under test does not await it. If the real {short!r} is a plain function, put a "
+        f"Mock in its place, not an AsyncMock ({_HOW}). If it is a coroutine function, the code "
+        "under test has to await it."
+    )
+
+
+_HOW = "unittest.mock.create_autospec() tells by itself which methods are async"
+
+
+def _real_name_if_plain(mock: Any) -> str | None:
+    """The name of what a mock stands in for, if that is known and no coroutine function."""
+    from aldente._doubles.mock_compat import real_of
+
+    real, name = real_of(mock)
+    if real is None or not callable(real) or isinstance(real, type):
+        return None
+    is_async = inspect.iscoroutinefunction(real) or inspect.isasyncgenfunction(real)
+    return None if is_async else repr(name)
+
+
+def users_line(coroutine: Coroutine) -> SourcePlace | None:
+    """The user's line that has called a mock; None for other coroutines, and for other callers."""
+    caller = caller_of(coroutine) if mock_of(coroutine) is not None else None
+    return caller if caller is not None and is_users(caller.path) else None
