@@ -141,7 +141,7 @@ ERRORS: dict[Main, str] = {
     forgets_to_await: "never-awaited: the coroutine 'fetch' was never awaited.",
     forgets_a_task: "background-error: ValueError: nobody sees this, in the task 'unseen' running",
     keeps_a_failed_task: "background-error: ValueError: nobody sees this, in the task 'unseen'",
-    fails_in_a_callback: "background-error: ValueError: nobody sees this, in a callback",
+    fails_in_a_callback: "background-error: ValueError: nobody sees this, in the callback 'fails_in_a_callback.<locals>.fail' of the event loop",
 }
 
 

@@ -10,19 +10,11 @@ import inspect
 import os
 from typing import TYPE_CHECKING, Any
 
-from aldente._places import is_own, is_users
+from aldente._places import is_own
 from aldente._records import SourcePlace
 
 if TYPE_CHECKING:
     from aldente._guards.coroutine_makers import Coroutine
-
-
-def mock_of(coroutine: Coroutine) -> Any:
-    """The AsyncMock whose call has made a coroutine that has not started; None for all others."""
-    if not coroutine.__qualname__.endswith("AsyncMockMixin._execute_mock_call"):
-        return None
-    # The function of every AsyncMock; its argument is the mock.
-    return coroutine.cr_frame.f_locals.get("self") if coroutine.cr_frame is not None else None
 
 
 def name_of(mock: Any) -> str:
@@ -102,9 +94,3 @@ def _real_name_if_plain(mock: Any) -> str | None:
         return None
     is_async = inspect.iscoroutinefunction(real) or inspect.isasyncgenfunction(real)
     return None if is_async else repr(name)
-
-
-def users_line(coroutine: Coroutine) -> SourcePlace | None:
-    """The user's line that has called a mock; None for other coroutines, and for other callers."""
-    caller = caller_of(coroutine) if mock_of(coroutine) is not None else None
-    return caller if caller is not None and is_users(caller.path) else None

@@ -21,7 +21,6 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from aldente import _python_compat
-from aldente._guards import dropped_mocks
 from aldente._guards.coroutine_makers import CoroutineMakers, Maker
 from aldente._own_errors import contained, containing
 from aldente._places import caller, is_users, place_of, users_frame
@@ -90,6 +89,7 @@ class Watch:
         self._receiver = _python_compat.receiver()
         if self._undo_mocks is None and "unittest.mock" in sys.modules:
             from aldente._doubles import mock_compat
+            from aldente._guards import dropped_mocks  # noqa: F401 # no import when one is dropped
 
             self._undo_mocks = mock_compat.track_calls_of_async_mocks(_DEPTH_IN_MOCKS)
 
@@ -173,8 +173,10 @@ class Watch:
         maker = maker or self._makers.maker_of(coroutine)
         if origin is not None:
             self._reported[id(origin)] = origin
-        mock, mend, is_mild = dropped_mocks.mock_of(coroutine), _MEND, False
+        mock, mend, is_mild = _mock_of(coroutine), _MEND, False
         if mock is not None:
+            from aldente._guards import dropped_mocks
+
             is_mild = dropped_mocks.is_callers_choice(coroutine, maker.test)
             mend = dropped_mocks.mend_of(mock, is_callers_choice=is_mild, mend=mend)
         self._report(
@@ -224,12 +226,22 @@ def _call_of_double(coroutine: Coroutine) -> Any:
     return call if type(call).__module__ == "aldente._doubles.calls" else None
 
 
+def _mock_of(coroutine: Coroutine) -> Any:
+    """The AsyncMock whose call has made a coroutine that has not started; None for all others."""
+    if not coroutine.__qualname__.endswith("AsyncMockMixin._execute_mock_call"):
+        return None
+    # The function of every AsyncMock; its argument is the mock.
+    return coroutine.cr_frame.f_locals.get("self") if coroutine.cr_frame is not None else None
+
+
 def _name_of(coroutine: Coroutine) -> str:
     call = _call_of_double(coroutine)
     if call is not None:
         return f"of the double {call}"
-    mock = dropped_mocks.mock_of(coroutine)
+    mock = _mock_of(coroutine)
     if mock is not None:
+        from aldente._guards import dropped_mocks
+
         return f"of the AsyncMock {dropped_mocks.name_of(mock)!r}"
     return repr(coroutine.__qualname__)
 
@@ -244,9 +256,12 @@ def _place_of(coroutine: Coroutine, dropper: FrameType | None) -> SourcePlace | 
     made = SourcePlace(origin[0][0], origin[0][1]) if origin else None
     if made is not None and is_users(made.path):
         return made
-    by_mock = dropped_mocks.users_line(coroutine)
-    if by_mock is not None:
-        return by_mock
+    if _mock_of(coroutine) is not None:
+        from aldente._guards import dropped_mocks
+
+        caller = dropped_mocks.caller_of(coroutine)
+        if caller is not None and is_users(caller.path):
+            return caller
     frame = users_frame(dropper)
     if frame is not None:
         return place_of(frame)
