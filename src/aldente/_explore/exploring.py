@@ -122,7 +122,7 @@ class Explorer:
                 # What it knows before a run that may be cut off.
                 covered = _covered(chooser)
             run = self.program.run(who, real_seconds=remaining)
-            if isinstance(run.error, PhaseTimeout) and self._is_over and number:
+            if self._was_cut_off(run.error) and number:
                 is_late = True
                 is_exhausted, coverage = covered
                 break
@@ -185,6 +185,15 @@ class Explorer:
             reach,
             run.waiting,
             tuple(besides(error, last.findings)),
+        )
+
+    def _was_cut_off(self, error: BaseException | None) -> bool:
+        """Whether a run was ended only because the time for all runs is over.
+
+        One that was in the middle of a step, and had to be interrupted, might never have ended.
+        """
+        return (
+            isinstance(error, PhaseTimeout) and error.state != "blocked the loop" and self._is_over
         )
 
     @property

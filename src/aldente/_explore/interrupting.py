@@ -1,12 +1,24 @@
-"""Tells Ctrl-C of the user from a KeyboardInterrupt that a program raises itself."""
+"""Interrupts runs: tells Ctrl-C of the user apart, and ends steps that never do by themselves."""
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from time import monotonic
 from types import FrameType
+
+from aldente import _python_compat
+from aldente._guards.debuggers import is_in_debugger
+from aldente._guards.time_limit import told_stack
+from aldente._loops.simulated.loop import SimulatedLoop
+from aldente.errors import PhaseTimeout
+
+# How long after its end a run may take to notice that, and how often it is looked at, in seconds.
+_ANSWER_LIMIT = 2.0
+_LOOK = 0.1
 
 
 @contextlib.contextmanager
@@ -33,3 +45,104 @@ def noting_interrupts() -> Iterator[Callable[[], bool]]:
     finally:
         if is_ours:
             signal.signal(signal.SIGINT, before)
+
+
+# The loops whose runs go on, the innermost last: a program may explore another one.
+_current: list[SimulatedLoop] = []
+
+
+@contextlib.contextmanager
+def running(loop: SimulatedLoop) -> Iterator[None]:
+    """While entered, a run goes on whose steps may have to be ended."""
+    _current.append(loop)
+    try:
+        yield
+    finally:
+        _current.pop()
+
+
+@contextlib.contextmanager
+def ending_steps() -> Iterator[None]:
+    """While entered, a step is interrupted that goes on for long after the end of its run.
+
+    The run ends with `PhaseTimeout` then, whose notes have the stack. Only on the main thread, and
+    where SIGINT comes to Python code or nowhere: by that signal, as it ends system calls too.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not (
+        callable(before) or before == signal.SIG_IGN
+    ):
+        yield
+        return
+    ender = _Ender(before)
+    signal.signal(signal.SIGINT, ender.on_signal)
+    thread = _python_compat.HiddenThread(ender.watch)
+    try:
+        yield
+    finally:
+        ender.stop()
+        thread.join(_ANSWER_LIMIT)
+        if signal.getsignal(signal.SIGINT) == ender.on_signal:
+            signal.signal(signal.SIGINT, before)
+
+
+class _Ender:
+    """Looks from a thread of its own whether a step of the main thread should have ended.
+
+    Args:
+        before: what handles SIGINT otherwise.
+    """
+
+    def __init__(self, before: Callable[[int, FrameType | None], object] | int) -> None:
+        self._before = before
+        self._stopped = _thread.allocate_lock()
+        self._stopped.acquire()
+        # Held while the signal is sent, so that it does not come after all has ended.
+        self._sending = _thread.allocate_lock()
+        # What to raise, of which run.
+        self._reason: tuple[SimulatedLoop, PhaseTimeout] | None = None
+
+    def stop(self) -> None:
+        """Look no more."""
+        with self._sending:
+            self._stopped.release()
+
+    def watch(self) -> None:
+        """Look until `stop` is called."""
+        late: SimulatedLoop | None = None
+        next_time = 0.0
+        while not self._stopped.acquire(timeout=_LOOK):
+            loop = _current[-1] if _current else None
+            end = None if loop is None else loop.real_time.end
+            if loop is None or end is None or monotonic() < end:
+                late = None
+            elif late is not loop:
+                late, next_time = loop, end + _ANSWER_LIMIT
+            elif monotonic() >= next_time:
+                next_time = monotonic() + _ANSWER_LIMIT
+                self._end(loop)
+        self._stopped.release()
+
+    def _end(self, loop: SimulatedLoop) -> None:
+        frame = _python_compat.frames_of_threads().get(threading.main_thread().ident or 0)
+        if is_in_debugger(frame):
+            return
+        error = PhaseTimeout(loop.name, loop.real_time.seconds or 0.0, "blocked the loop")
+        error.add_note(told_stack(frame))
+        # Whatever becomes of it where it is raised.
+        loop.fail(error)
+        self._reason = loop, error
+        with self._sending:
+            if self._stopped.locked():
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    def on_signal(self, number: int, frame: FrameType | None) -> None:
+        """Interrupt the step, or else do what is done otherwise."""
+        reason, self._reason = self._reason, None
+        if reason is not None:
+            loop, error = reason
+            # The step may have ended just now.
+            if _current and _current[-1] is loop and not loop.is_closed():
+                raise error
+        elif callable(self._before):
+            self._before(number, frame)

@@ -16,6 +16,7 @@ from aldente._diagnosis import await_graph
 from aldente._diagnosis import deadlock as diagnosis
 from aldente._diagnosis.stuck import stuck_tasks
 from aldente._diagnosis.waits import AwaitGraph
+from aldente._explore import interrupting
 from aldente._explore.found import found_in_run
 from aldente._explore.reaching import can_reach
 from aldente._loops.draining import give_up
@@ -160,13 +161,14 @@ def simulate(
         _asyncio_compat.SetsInOrder(),
         _asyncio_compat.ShieldLeavesExceptions(),
     ):
-        try:
-            loop.main_task = _start(loop, main)
-            result = loop.run_until_complete(loop.main_task)
-        except BaseException as raised:
-            error, waiting = _explained(loop, raised, quiet)
-        steps_until_end = len(tracer.steps) if tracer is not None else 0
-        error = _end(loop, error, watch)
+        with interrupting.running(loop):
+            try:
+                loop.main_task = _start(loop, main)
+                result = loop.run_until_complete(loop.main_task)
+            except BaseException as raised:
+                error, waiting = _explained(loop, raised, quiet)
+            steps_until_end = len(tracer.steps) if tracer is not None else 0
+            error = _end(loop, error, watch)
         if tracer is not None:
             tracer.stop()
         findings = tuple(watch.take()) if watch is not None else ()
@@ -337,7 +339,9 @@ def _explained(
     if isinstance(error, DeadlockError):
         # Without the frames of the loop.
         told = DeadlockError(loop.name, 0.0, error.beside_timers)
-    told.add_note(diagnosis.explain(graph, main=None, folder=Path.cwd()))
+    if graph.tasks:
+        # Else the task that was interrupted was the only one, and its stack is told.
+        told.add_note(diagnosis.explain(graph, main=None, folder=Path.cwd()))
     return told, graph if isinstance(error, DeadlockError) else None
 
 

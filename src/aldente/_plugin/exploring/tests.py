@@ -21,7 +21,7 @@ from aldente._diagnosis.findings import describe, fold
 from aldente._explore.arguments import parse_rules, parse_strategy
 from aldente._explore.exploring import Explorer, Found
 from aldente._explore.failures import Exploration, Failure
-from aldente._explore.interrupting import noting_interrupts
+from aldente._explore.interrupting import ending_steps, noting_interrupts
 from aldente._explore.programs import Program
 from aldente._explore.simulating import Rules
 from aldente._guards.rules import rule_named
@@ -241,6 +241,7 @@ class _Test:
             kept_randomness(),
             each_warning_once(),
             noting_interrupts() as is_interrupted,
+            ending_steps(),
         ):
             try:
                 yield Program(

@@ -1,0 +1,132 @@
+"""Explored tests with a step that never ends."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.plugin.conftest import RunProject
+
+STEPS = """
+import asyncio
+import time
+import aldente
+import pytest
+
+@aldente.timeout(0.3)
+@aldente.explore(max_seconds=60)
+async def test_timeout():
+    while True:
+        pass
+
+@aldente.explore(max_seconds=1)
+async def test_max_seconds():
+    await asyncio.sleep(3600)
+    time.sleep(600)
+
+async def swallow():
+    await asyncio.sleep(0)
+    while True:
+        try:
+            while True:
+                pass
+        except Exception:
+            break
+
+@aldente.timeout(0.3)
+@aldente.explore
+async def test_task_that_swallows_its_end():
+    await asyncio.create_task(swallow())
+    await asyncio.sleep(0)
+
+@pytest.fixture
+async def kitchen():
+    yield
+    while True:
+        pass
+
+@aldente.timeout(0.3)
+@aldente.explore
+async def test_tear_down(kitchen):
+    pass
+
+async def test_next():
+    pass
+"""
+
+
+def test_a_step_that_never_ends(run_project: RunProject) -> None:
+    """It is interrupted after the limit of the test, whichever that is; stack and token are shown."""
+    result = run_project("-p", "no:randomly", subprocess=True, test_it=STEPS)
+    result.assert_outcomes(failed=4, passed=1)
+    text = result.stdout.str()
+    for name, seconds, line in [
+        ("test_timeout", "0.3", "in test_timeout"),
+        ("test_max_seconds", "1", "test_it.py:15 in test_max_seconds"),
+        ("test_task_that_swallows_its_end", "0.3", "in swallow"),
+        ("test_tear_down", "0.3", "in kitchen"),
+    ]:
+        told = f"PhaseTimeout: '{name}' blocked the loop and had not ended after {seconds} s, so it was interrupted."
+        assert told in text
+        stack = text.partition(told)[2].partition("aldente: what happened")[0]
+        assert "The stack of the loop's thread, innermost last:" in stack
+        assert line in stack
+        assert re.search(
+            rf"Run it again: pytest test_it.py::{name} --aldente-replay=[0-9A-Za-z]", text
+        )
+
+
+@pytest.mark.parametrize("how", ["option", "ini"])
+def test_the_limit_of_all_tests(run_project: RunProject, how: str) -> None:
+    """The limit of the configuration interrupts it too; a token of it is run again likewise."""
+    options = ["--aldente-timeout=0.3"] if how == "option" else []
+    ini = "aldente_timeout = 0.3" if how == "ini" else ""
+    project = """
+        import asyncio
+        import aldente
+
+        async def spin():
+            while True:
+                pass
+
+        @aldente.explore(runs=3)
+        async def test_it():
+            await asyncio.gather(asyncio.sleep(1), spin())
+        """
+    result = run_project(*options, ini=ini, subprocess=True, test_it=project)
+    result.assert_outcomes(failed=1)
+    token = re.search(r"--aldente-replay=(\S+)", result.stdout.str())
+    assert token is not None
+    again = run_project(
+        *options, f"--aldente-replay={token[1]}", "test_it.py::test_it", ini=ini, subprocess=True
+    )
+    again.assert_outcomes(failed=1)
+    again.stdout.fnmatch_lines(
+        ["*PhaseTimeout: 'test_it' blocked the loop*", "*test_it.py:* in spin"]
+    )
+
+
+def test_slow_steps_within_the_limit(run_project: RunProject) -> None:
+    """A search whose time ends in the middle of a run that goes on by itself passes as before."""
+    result = run_project(
+        subprocess=True,
+        test_it="""
+        import asyncio
+        import aldente
+
+        def work():
+            for _ in range(1_000):
+                pass
+
+        async def some():
+            for _ in range(20):
+                work()
+                await asyncio.sleep(0)
+
+        @aldente.explore(max_seconds=0.5, runs=1_000_000)
+        async def test_it():
+            await asyncio.gather(some(), some())
+        """,
+    )
+    result.assert_outcomes(passed=1)
