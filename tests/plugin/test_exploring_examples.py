@@ -247,3 +247,35 @@ async def test_orders(count):
     )
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["1 test explored in * runs"])
+
+
+WITHOUT_A_PLACE = {
+    "deadlock": "        await asyncio.Event().wait()",
+    "livelock": "        while True:\n            await asyncio.sleep(0)",
+}
+
+
+@pytest.mark.parametrize("ends", WITHOUT_A_PLACE)
+def test_an_example_whose_failure_has_no_place(run_project: RunProject, ends: str) -> None:
+    """What aldente ends fails again in the same way, though Hypothesis has raised it in between."""
+    module = (
+        ORDERS
+        + f"""
+@aldente.explore(runs=20, max_steps=500)
+@settings(max_examples=20, database=None)
+@given(count=st.integers(0, 10))
+async def test_it(count):
+    if count > 3:
+{WITHOUT_A_PLACE[ends]}
+"""
+    )
+    result = run_project(*_OPTIONS, plugins=["hypothesispytest"], test_it=module)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*count=4,*",
+            "Run 1 of at most 2 for each example failed, *",
+            "It fails in stock order, so its schedule says nothing.",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*did not fail again*")

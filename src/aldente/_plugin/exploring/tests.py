@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import pytest
@@ -119,6 +120,8 @@ class _Test:
         # The example that has failed last.
         self._enter_example: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext
         self._failed: tuple[RunsOfTest, Explorer, Exploration, Found] | None = None
+        # Where its error came from, before Hypothesis has raised it once more.
+        self._traceback: TracebackType | None = None
 
     def explore(self, function: Function, /, *args: Any, **kwargs: Any) -> None:
         """Run the test under many schedules, or under one again, and raise what has failed."""
@@ -221,6 +224,7 @@ class _Test:
             return found.error
         self._has_failed = True
         self._failed = runs, explorer, exploration, found
+        self._traceback = found.error.__traceback__
         return found.error
 
     def _look_into_example(
@@ -229,6 +233,8 @@ class _Test:
         with self._enter_example(), self._running(runs) as program:
             found.program.is_interrupted = program.is_interrupted
             explorer.end = self._end
+            # Failures are the same by where they came from.
+            found.error.__traceback__ = self._traceback
             failure = explorer.conclude(found)
             self._conclude(exploration, failure)
         return failure
