@@ -52,10 +52,19 @@ def is_test_code(path: str, test: str) -> bool:
     )
 
 
-def is_callers_choice(coroutine: Coroutine, test: str) -> bool:
-    """Whether it was code under test, or a library, that has called a mock and not awaited it."""
+def is_callers_choice(coroutine: Coroutine, handed_over: SourcePlace | None, test: str) -> bool:
+    """Whether it was code under test, or a library, that has called a mock and not awaited it.
+
+    Args:
+        coroutine: the mock's coroutine.
+        handed_over: where the mock was handed to whoever has called it, if that is known.
+        test: the node id of the test.
+    """
     caller = caller_of(coroutine)
-    return caller is not None and not is_test_code(caller.path, test)
+    if caller is None:
+        return False
+    chosen_in = caller.path if handed_over is None else handed_over.path
+    return not is_test_code(chosen_in, test)
 
 
 def mend_of(mock: Any, *, is_callers_choice: bool, mend: str) -> str:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import os
 import sys
 import traceback
 import warnings
@@ -53,6 +54,12 @@ RULE = Rule(
 )
 
 _MEND = "Await it, or hand it to asyncio.create_task() and await the task."
+
+_MEND_OF_CALLBACK = (
+    "Whoever was given the function calls it, and does not await what it returns. Give it a plain "
+    "function that starts a task, 'lambda: asyncio.create_task(...)' on the loop's thread, and "
+    "await the task."
+)
 
 # One frame: see above.
 _DEPTH = 1
@@ -173,18 +180,22 @@ class Watch:
         maker = maker or self._makers.maker_of(coroutine)
         if origin is not None:
             self._reported[id(origin)] = origin
-        mock, mend, is_mild = _mock_of(coroutine), _MEND, False
+        mock, is_mild = _mock_of(coroutine), False
+        mend = _MEND_OF_CALLBACK if _is_of_callback(coroutine, dropper) else _MEND
+        place = _place_of(coroutine, dropper)
         if mock is not None:
             from aldente._guards import dropped_mocks
 
-            is_mild = dropped_mocks.is_callers_choice(coroutine, maker.test)
+            is_mild = dropped_mocks.is_callers_choice(
+                coroutine, _place_of_handing_over(coroutine, dropper), maker.test
+            )
             mend = dropped_mocks.mend_of(mock, is_callers_choice=is_mild, mend=mend)
         self._report(
             Finding(
                 RULE.name,
                 f"the coroutine {_name_of(coroutine)} was never awaited.",
                 mend,
-                _place_of(coroutine, dropper),
+                place,
                 made_by=maker.test,
                 is_mild=is_mild,
             )
@@ -226,6 +237,48 @@ def _call_of_double(coroutine: Coroutine) -> Any:
     return call if type(call).__module__ == "aldente._doubles.calls" else None
 
 
+def _is_of_callback(coroutine: Coroutine, dropper: FrameType | None) -> bool:
+    """Whether a loop or thread has made a coroutine, of a function that was handed over to it."""
+    caller = _caller_of(coroutine)
+    if caller is None and dropper is not None:
+        # Who has made it is tracked only on the thread that runs tests.
+        caller = place_of(dropper)
+    return caller is not None and _is_of_callers(caller.path)
+
+
+# Where functions are called that were handed over: those of loops, and of threads and their pools.
+_CALLERS = ("asyncio/events.py", "threading.py", "concurrent/futures/thread.py")
+
+
+def _is_of_callers(path: str) -> bool:
+    return not is_users(path) and path.replace(os.sep, "/").endswith(_CALLERS)
+
+
+def _caller_of(coroutine: Coroutine) -> SourcePlace | None:
+    """The line that has called a coroutine function, be it the user's or not; None if not known."""
+    if _mock_of(coroutine) is not None:
+        from aldente._guards import dropped_mocks
+
+        return dropped_mocks.caller_of(coroutine)
+    origin = coroutine.cr_origin
+    return SourcePlace(origin[0][0], origin[0][1]) if origin else None
+
+
+def _place_of_handing_over(coroutine: Coroutine, dropper: FrameType | None) -> SourcePlace | None:
+    """Where a function was handed over whose coroutine its caller has dropped."""
+    if not _is_of_callback(coroutine, dropper):
+        return None
+    from aldente._guards.handed_over import place_of_handing_over
+
+    mock = _mock_of(coroutine)
+    name = coroutine.__name__
+    if mock is not None:
+        from aldente._guards import dropped_mocks
+
+        name = dropped_mocks.name_of(mock).removesuffix("()").rpartition(".")[2]
+    return place_of_handing_over(name)
+
+
 def _mock_of(coroutine: Coroutine) -> Any:
     """The AsyncMock whose call has made a coroutine that has not started; None for all others."""
     if not coroutine.__qualname__.endswith("AsyncMockMixin._execute_mock_call"):
@@ -254,14 +307,12 @@ def _place_of(coroutine: Coroutine, dropper: FrameType | None) -> SourcePlace | 
         return place
     origin = coroutine.cr_origin
     made = SourcePlace(origin[0][0], origin[0][1]) if origin else None
-    if made is not None and is_users(made.path):
-        return made
-    if _mock_of(coroutine) is not None:
-        from aldente._guards import dropped_mocks
-
-        caller = dropped_mocks.caller_of(coroutine)
-        if caller is not None and is_users(caller.path):
-            return caller
+    caller = _caller_of(coroutine)
+    if caller is not None and is_users(caller.path):
+        return caller
+    handed_over = _place_of_handing_over(coroutine, dropper)
+    if handed_over is not None:
+        return handed_over
     frame = users_frame(dropper)
     if frame is not None:
         return place_of(frame)

@@ -173,25 +173,56 @@ def test_unittest(run_project: RunProject, pytester: pytest.Pytester, base: str)
     ]
 
 
-@pytest.mark.parametrize(
-    "drop",
-    [
-        "thread = threading.Thread(target=work)\n    thread.start()\n    thread.join()",
-        "asyncio.get_running_loop().call_soon(work)\n    await asyncio.sleep(0)",
-    ],
-    ids=["thread", "callback"],
+CALLED = {
+    "thread": "thread = threading.Thread(target=work)  # here\n    thread.start()\n    thread.join()",
+    "callback": "asyncio.get_running_loop().call_soon(work)  # here\n    await asyncio.sleep(0)",
+    "partial": "asyncio.get_running_loop().call_soon(functools.partial(work))  # here\n    await asyncio.sleep(0)",
+    "timer": "asyncio.get_running_loop().call_later(0, work)  # here\n    await asyncio.sleep(0.01)",
+    "method": "asyncio.get_running_loop().call_soon(Service().save)  # here\n    await asyncio.sleep(0)",
+    "done callback": (
+        "task = asyncio.create_task(asyncio.sleep(0))\n    task.add_done_callback(report)  # here\n"
+        "    await task\n    await asyncio.sleep(0)"
+    ),
+    "mock": (
+        "save = mock.AsyncMock(name='save')\n    asyncio.get_running_loop().call_soon(save)  # here\n"
+        "    await asyncio.sleep(0)"
+    ),
+    "mock's method": (
+        "service = mock.AsyncMock()\n    asyncio.get_running_loop().call_soon(service.save)  # here\n"
+        "    await asyncio.sleep(0)"
+    ),
+}
+CALLBACK = (
+    "Whoever was given the function calls it, and does not await what it returns. Give it a plain function that starts "
+    "a task, 'lambda: asyncio.create_task(...)' on the loop's thread, and await the task."
 )
-def test_coroutines_that_a_library_makes(
-    run_project: RunProject, pytester: pytest.Pytester, drop: str
+
+
+@pytest.mark.parametrize("body", CALLED.values(), ids=CALLED)
+def test_functions_that_are_handed_over(
+    run_project: RunProject, pytester: pytest.Pytester, body: str
 ) -> None:
-    """A coroutine that a library makes and drops is found; the place is that of its function."""
-    project = WORK + f"async def test_it():\n    {drop}\n"
-    # In this process, this file would be the user's nearest code that is running.
-    result, findings = run_with_findings(run_project, pytester, subprocess=True, test_it=project)
-    result.assert_outcomes(failed=1)
-    assert in_short(findings) == [
-        f"never-awaited test_it call {line_of(project, 'async def work')}"
-    ]
+    """Of a coroutine function that the loop or a thread calls, the line is told that handed it over."""
+    project = WORK + (
+        "import functools\n\nclass Service:\n    async def save(self):\n        pass\n\n"
+        f"async def report(task):\n    pass\n\nasync def test_it():\n    {body}\n"
+    )
+    _, findings = run_with_findings(
+        run_project, pytester, "--aldente-rule=blocking-call=off", subprocess=True, test_it=project
+    )
+    assert in_short(findings) == [f"never-awaited test_it call {line_of(project, '# here')}"]
+    if "mock." not in body:
+        assert findings[0]["mend"] == CALLBACK
+
+
+def test_functions_that_are_handed_over_twice(
+    run_project: RunProject, pytester: pytest.Pytester
+) -> None:
+    """Where nothing tells which line has handed a function over, its definition is told."""
+    line = "    asyncio.get_running_loop().call_soon(work)\n"
+    project = WORK + f"async def test_it():\n{line}{line}    await asyncio.sleep(0)\n"
+    _, findings = run_with_findings(run_project, pytester, subprocess=True, test_it=project)
+    assert {finding["line"] for finding in findings} == {line_of(project, "async def work")}
 
 
 APP = """
@@ -267,11 +298,19 @@ DROPPED_MOCKS = {
     ),
     "by a fixture's helper": ("helper()", "error", "conftest.py", "# in conftest", AWAIT),
     "by a library": (
-        "thread = threading.Thread(target=mock.AsyncMock().release)\n    thread.start()\n    thread.join()",
+        "import argparse\n    parser = argparse.ArgumentParser()\n    parser.add_argument('it', type=mock.AsyncMock(name='release'))\n"
+        "    parser.parse_args(['x']).it = None",
         "warn",
         None,
         None,
         PLAIN,
+    ),
+    "by a library that the test hands it to": (
+        "thread = threading.Thread(target=mock.AsyncMock().release)  # here\n    thread.start()\n    thread.join()",
+        "error",
+        "test_it.py",
+        "# here",
+        CALLBACK,
     ),
 }
 

@@ -1,0 +1,88 @@
+"""Where the user's code hands a function to somebody who calls it: to the loop, to a thread.
+
+Who hands it over is not on the stack any more when it is called, so the line is looked for in the
+sources. It is told only where there is exactly one.
+"""
+
+from __future__ import annotations
+
+import ast
+import linecache
+import sys
+from collections.abc import Iterator
+
+from aldente._places import is_users
+from aldente._records import SourcePlace
+
+# Functions and methods that take a function to be called, and a class of timers and threads each.
+_TAKERS = {
+    "Thread",
+    "Timer",
+    "add_done_callback",
+    "add_reader",
+    "add_signal_handler",
+    "add_writer",
+    "call_at",
+    "call_later",
+    "call_soon",
+    "call_soon_threadsafe",
+    "map",
+    "run_in_executor",
+    "submit",
+    "to_thread",
+}
+
+
+def place_of_handing_over(function: str) -> SourcePlace | None:
+    """The only line of the user's that hands over a function; None if there is none, or more.
+
+    Args:
+        function: its name, without those of what it is in.
+    """
+    places = {
+        SourcePlace(path, call.lineno)
+        for path in _users_files()
+        for call in _calls_in(path, function)
+        if any(_is_named(value, function) for value in _values_of(call))
+    }
+    return places.pop() if len(places) == 1 else None
+
+
+def _users_files() -> set[str]:
+    files = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
+    return {file for file in files if isinstance(file, str) and is_users(file)}
+
+
+def _calls_in(path: str, function: str) -> Iterator[ast.Call]:
+    """The calls of a taker in a source file that has the name of the function at all."""
+    source = "".join(linecache.getlines(path))
+    if function not in source or not any(taker in source for taker in _TAKERS):
+        return
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:
+        # It has been changed since it was imported, or is no source of Python's.
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and _name_of(node.func) in _TAKERS:
+            yield node
+
+
+def _values_of(call: ast.Call) -> Iterator[ast.expr]:
+    """What a call is given, and what a partial of a function that it is given is made of."""
+    values = [*call.args, *(keyword.value for keyword in call.keywords)]
+    for value in values:
+        yield value
+        if isinstance(value, ast.Call) and _name_of(value.func) == "partial":
+            yield from value.args[:1]
+
+
+def _is_named(value: ast.expr, function: str) -> bool:
+    return _name_of(value) == function
+
+
+def _name_of(expression: ast.expr) -> str | None:
+    """The last part of a dotted name."""
+    if isinstance(expression, ast.Attribute):
+        return expression.attr
+    return expression.id if isinstance(expression, ast.Name) else None
