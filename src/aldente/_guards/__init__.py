@@ -14,8 +14,10 @@ or a function that looks at what is left.
 ``waited_clients``
     What ``leaked_resource`` knows: where and by which test something was made, who closes it, what
     is open on a loop, and what the clients of libraries hold.
-``dropped_mocks``
-    What ``never_awaited`` says of coroutines of an AsyncMock.
+``dropped_mocks``, ``handed_over``
+    What ``never_awaited`` says of coroutines of an AsyncMock, and of functions that a loop calls.
+``dropped_managers``
+    Async context managers that nobody enters, which are findings of ``never_awaited``.
 ``loop_makers``
     Which test a loop or task belongs to that outlives it.
 ``watchdog``, ``time_limit``, ``no_progress``

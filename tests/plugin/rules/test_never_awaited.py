@@ -225,6 +225,43 @@ def test_functions_that_are_handed_over_twice(
     assert {finding["line"] for finding in findings} == {line_of(project, "async def work")}
 
 
+MANAGERS = {
+    "dropped": "async def test_it():\n    manage()  # here\n",
+    "kept": "async def test_it():\n    kept.append(manage())  # here\n    kept.clear()\n",
+    "in a cycle": "async def test_it():\n    hold(manage())  # here\n\nasync def test_next():\n    gc.collect()\n",
+    "of a wide loop": (
+        "pytestmark = pytest.mark.asyncio(loop_scope='module')\n\n"
+        "async def test_it():\n    hold(manage())  # here\n\nasync def test_next():\n    gc.collect()\n"
+    ),
+    "in a sync test": (
+        "async def test_first():\n    pass\n\ndef test_it():\n    with contextlib.suppress(TypeError):\n"
+        "        with manage():  # here\n            pass\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("tests", MANAGERS.values(), ids=MANAGERS)
+def test_context_managers_that_nobody_enters(
+    run_project: RunProject, pytester: pytest.Pytester, tests: str
+) -> None:
+    """What @asynccontextmanager makes and nobody enters is a warning for the test that made it."""
+    project = WORK + "@contextlib.asynccontextmanager\nasync def manage():\n    yield\n\n" + tests
+    result, findings = run_with_findings(run_project, pytester, subprocess=True, test_it=project)
+    assert result.ret == 0
+    assert [
+        (finding["level"], finding["test"], finding["line"], finding["what"], finding["mend"])
+        for finding in findings
+    ] == [
+        (
+            "warn",
+            "test_it.py::test_it",
+            line_of(project, "# here"),
+            "the context manager that 'manage' made was never entered.",
+            "Enter it: 'async with manage(...):'. Nothing of the function runs before that.",
+        )
+    ]
+
+
 APP = """
 import asyncio
 
@@ -486,7 +523,11 @@ NOT_FOUND = {
     "ignored for a module": "@pytest.mark.filterwarnings('ignore::RuntimeWarning:test_it')\ndef test_it():\n    work()",
     "mock": "async def test_it():\n    get = mock.AsyncMock()\n    await get()\n    get.assert_awaited_once()",
     "async context manager": (
-        "@contextlib.asynccontextmanager\nasync def manage():\n    yield\n\nasync def test_it():\n    manage()"
+        "@contextlib.asynccontextmanager\nasync def manage():\n    yield\n\n"
+        "@manage()\nasync def decorated():\n    pass\n\n"
+        "async def test_it():\n    async with manage():\n        pass\n    async with contextlib.AsyncExitStack() as stack:\n"
+        "        await stack.enter_async_context(manage())\n    await decorated()\n    await manage()(work)()\n"
+        "    manager = manage()\n    await manager.__aenter__()\n    await manager.__aexit__(None, None, None)\n"
     ),
     "async generator": "async def generate():\n    yield\n\nasync def test_it():\n    generate()",
 }

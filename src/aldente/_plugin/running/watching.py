@@ -20,6 +20,7 @@ from aldente._guards import (
     background_error,
     blocking_call,
     deadlock,
+    dropped_managers,
     frozen,
     leaked_asyncgen,
     leaked_resource,
@@ -90,6 +91,8 @@ class LoopWatch:
         if self._is_on("background-error"):
             self._hooks.at_tear_down.append(self._report_failed)
             self._hooks.at_session_end.append(self._report_lost)
+        if self._is_on("never-awaited"):
+            enter(dropped_managers.watch(self._report, self._current_test))
         if self._is_on("nested-loop"):
             self._hooks.at_tear_down.append(enter(nested_loop.watch(self._report)))
         if self._is_on("blocking-call"):
