@@ -115,7 +115,7 @@ class LoopWatch:
             enter(plain_mock.watch())
         enter(telling.telling_at_end(self._tell_at_end))
         others = list(self._watchers_of_others())
-        if is_checked():
+        if self._is_on("deadlock") and is_checked():
             enter(other_runs.watched(self.are_jobs_stuck))
         watchdog = Watchdog(list(self._watchers()), self._runners.__contains__, others)
         enter(watchdog.installed())
