@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from aldente import _asyncio_compat
 from aldente._guards.error_chains import errors_within, is_users_code
+from aldente._loops import other_runs
 from aldente._own_errors import containing
 from aldente._places import caller, is_users, place_of
 from aldente._records import Finding, Rule, SourcePlace
@@ -298,8 +299,8 @@ def _module_of(frame: FrameType) -> str:
 
 
 def _is_asyncios(frame: FrameType) -> bool:
-    # And what stands in for its functions.
-    return _module_of(frame).startswith(("asyncio.", "aldente._loops."))
+    # What stands for a method of asyncio's is taken for it.
+    return _module_of(frame).startswith("asyncio.") or _module_of(frame) == other_runs.__name__
 
 
 def _explain(error: RuntimeError) -> Finding | None:
