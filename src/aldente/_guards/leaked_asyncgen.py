@@ -25,7 +25,8 @@ RULE = Rule(
         "Found when an event loop ends: async generators that were iterated, not to their end, and "
         "are still referred to.\n\n"
         "Not a finding: one that ran to its end or was closed with aclose(); one that nobody "
-        "refers to any more, which the event loop has closed by itself; generator fixtures."
+        "refers to any more, which the event loop has closed by itself; generator fixtures; what a "
+        "test that has failed left behind."
     ),
 )
 

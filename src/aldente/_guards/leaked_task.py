@@ -24,7 +24,8 @@ RULE = Rule(
         "pending after the loop has had some turns to end what was about to end.\n\n"
         "Not a finding: tasks of fixtures while these live; tasks that libraries, or a server for "
         "its connections, start on a loop that is wider than the test; tasks whose coroutine's "
-        "name matches a line of aldente_known_tasks (for example 'mylib.*')."
+        "name matches a line of aldente_known_tasks (for example 'mylib.*'); what a test that has "
+        "failed left behind."
     ),
 )
 
