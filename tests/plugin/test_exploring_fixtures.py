@@ -255,7 +255,7 @@ def test_async_fixtures_that_are_not_marked_in_strict_mode(run_project: RunProje
         """,
     )
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*requested an async fixture 'plain'*"])
+    result.stdout.fnmatch_lines(["*requested the async fixture 'plain'*"])
 
 
 def test_a_sync_fixture_may_run_a_loop_of_its_own(run_project: RunProject) -> None:

@@ -172,3 +172,25 @@ def test_a_task_whose_exception_is_seen(
     makers.note(task, "test_it.py::test_it")
     turn(loop)
     assert not makers.is_noted(task)
+
+
+def test_a_loop_in_a_reference_cycle(makers: LoopMakers) -> None:
+    """Its test is known while its finalizers run, and forgotten when the next loop is noted."""
+    told: list[str | None] = []
+
+    class Client:
+        def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+            self.itself, self.loop = self, loop
+
+        def __del__(self) -> None:
+            told.append(makers.maker_of(self.loop))
+
+    loop = asyncio.new_event_loop()
+    makers.note(loop, "test_it.py::test_maker")
+    client = Client(loop)
+    loop.close()
+    del loop, client
+    gc.collect()
+    assert told == ["test_it.py::test_maker"]
+    makers.forget_gone()
+    assert not makers._others

@@ -7,10 +7,10 @@ import contextlib
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from time import monotonic
 from types import FrameType
 
 from aldente import _python_compat
+from aldente._clocks import monotonic
 from aldente._guards.debuggers import is_in_debugger
 from aldente._guards.time_limit import told_stack
 from aldente._loops.simulated.loop import SimulatedLoop

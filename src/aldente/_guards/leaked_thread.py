@@ -8,11 +8,11 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from time import monotonic
 from types import FrameType
 from typing import Any, NamedTuple
 
 from aldente import _python_compat
+from aldente._clocks import monotonic
 from aldente._places import caller, is_users, place_of
 from aldente._records import Finding, Rule, SourcePlace
 

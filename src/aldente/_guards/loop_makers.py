@@ -31,7 +31,10 @@ class LoopMakers:
 
     def __init__(self, current_test: Callable[[], str | None]) -> None:
         self._current_test = current_test
-        self._makers: weakref.WeakKeyDictionary[object, str] = weakref.WeakKeyDictionary()
+        # By identity: weak references to what a reference cycle holds are cleared before finalizers
+        # run, which is when libraries and asyncio tell what was left open.
+        self._others: dict[int, _Noted] = {}
+        self._gone: list[int] = []
         self._tasks: dict[int, _Task] = {}
         self.is_noting = True
 
@@ -50,7 +53,9 @@ class LoopMakers:
         try:
             yield
         finally:
-            owner.__init__ = original
+            # A later replacement by something else must stay.
+            if owner.__init__ is __init__:
+                owner.__init__ = original
 
     @containing("noting which test makes a loop", None)
     def _note_loop(self, loop: asyncio.BaseEventLoop) -> None:
@@ -66,9 +71,20 @@ class LoopMakers:
             self._tasks[id(task)] = _Task(weakref.ref(task), task.get_name(), test)
             task.add_done_callback(self._forget_if_well)
             return
+        self.forget_gone()
+        key = id(loop_or_task)
         with contextlib.suppress(TypeError):
             # Loops of other kinds may not be weakly referable.
-            self._makers[loop_or_task] = test
+            reference = weakref.ref(loop_or_task, lambda _: self._gone.append(key))
+            self._others[key] = _Noted(reference, type(loop_or_task), test)
+
+    def forget_gone(self) -> None:
+        """Forget what was freed; others may be made where that was."""
+        while self._gone:
+            key = self._gone.pop()
+            noted = self._others.get(key)
+            if noted is not None and noted.reference() is None:
+                del self._others[key]
 
     def enter(self, test: str, context: Context) -> None:
         """Have a test on a loop that outlives it own the callbacks that are set in its context."""
@@ -79,7 +95,8 @@ class LoopMakers:
         if isinstance(loop_or_task, asyncio.Task):
             known = self._tasks.get(id(loop_or_task))
             return known is not None and known.reference() is loop_or_task
-        return loop_or_task in self._makers
+        noted = self._others.get(id(loop_or_task))
+        return noted is not None and noted.reference() is loop_or_task
 
     def maker_of(self, future: object) -> str | None:
         """The node id of the test that a future, task, callback or loop belongs to.
@@ -102,14 +119,19 @@ class LoopMakers:
             test = self._test_in(get_context()) if get_context is not None else None
             if test is not None:
                 return test
-        loop = future.get_loop() if isinstance(future, asyncio.Future) else future
-        try:
-            if isinstance(future, asyncio.Future) and future in self._makers:
-                return self._makers[future]
-            return self._makers.get(loop)
-        except TypeError:
-            # It is not weakly referable, so it is not noted.
+        own = self._test_of(future)
+        if own is not None or not isinstance(future, asyncio.Future):
+            return own
+        return self._test_of(future.get_loop())
+
+    def _test_of(self, thing: object) -> str | None:
+        noted = self._others.get(id(thing))
+        if noted is None:
             return None
+        alive = noted.reference()
+        return (
+            noted.test if alive is thing or (alive is None and noted.kind is type(thing)) else None
+        )
 
     def _test_in(self, context: Context) -> str | None:
         makers, test = context.get(_test_on_wide_loop) or (None, None)
@@ -120,6 +142,14 @@ class LoopMakers:
         # From its own attributes, as asking for the exception would count as having seen to it.
         if task.cancelled() or not _asyncio_compat.has_unseen_exception(task):
             self._tasks.pop(id(task), None)
+
+
+class _Noted(NamedTuple):
+    """A loop, or a future that is no task, that belongs to a test."""
+
+    reference: weakref.ref[object]
+    kind: type
+    test: str
 
 
 class _Task(NamedTuple):

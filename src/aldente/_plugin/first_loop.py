@@ -100,9 +100,11 @@ class _FirstLoop:
             __tracebackhide__ = True
             is_outermost = vars(self._owner)[name] is self._replacements[name]
             self.begin()
-            # What looks at loops from now on has replaced it too, and is to see this one.
-            going_on = vars(self._owner)[name] if is_outermost else original
-            return going_on(*args, **kwargs)
+            # What looks at loops from now on has replaced it too, and is to see this one; unless
+            # somebody has put back what was there before.
+            outermost = vars(self._owner)[name]
+            is_replaced = is_outermost and outermost is not self._replacements[name]
+            return (outermost if is_replaced else original)(*args, **kwargs)
 
         return method
 

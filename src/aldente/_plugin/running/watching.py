@@ -124,6 +124,7 @@ class LoopWatch:
     def prepare(self, runner: LoopRunner) -> None:
         """Look at what a runner runs; see the errors of a loop that is not of asyncio's kind."""
         self._runners.add(runner)
+        self.makers.forget_gone()
         loop = runner.loop
         if not isinstance(loop, asyncio.BaseEventLoop) and self._is_on("background-error"):
             loop.set_exception_handler(self._background_errors.handle)
