@@ -383,7 +383,7 @@ def test_after_a_run_of_pytester_in_the_same_process(run_project: RunProject) ->
                     pass
                 """
             )
-            pytester.runpytest_inprocess("-p", "aldente").assert_outcomes(passed=1)
+            pytester.runpytest_inprocess("-p", "aldente", "-p", "no:rerunfailures").assert_outcomes(passed=1)
 
         @aldente.explore(runs=5)
         async def test_it(box):

@@ -297,8 +297,12 @@ def test_last_failed_runs_async_tests_again(
     modules = {"test_it": "async def test_good(): pass\nasync def test_bad(): assert False"}
     pytester.makepyfile(**modules)
     options = ("-p", "aldente", "-p", "cacheprovider")
-    pytester.runpytest_inprocess(*options).assert_outcomes(passed=1, failed=1)
-    pytester.runpytest_inprocess(*options, "--lf").assert_outcomes(failed=1, deselected=0)
+    pytester.runpytest_inprocess(*options, "-p", "no:rerunfailures").assert_outcomes(
+        passed=1, failed=1
+    )
+    pytester.runpytest_inprocess(*options, "-p", "no:rerunfailures", "--lf").assert_outcomes(
+        failed=1, deselected=0
+    )
 
 
 def test_junit_xml_is_as_for_sync_tests(run_project: RunProject, pytester: pytest.Pytester) -> None:

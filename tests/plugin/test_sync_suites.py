@@ -164,7 +164,7 @@ INNER = {(BLOCKS + kind)!r}
 
 def test_outer(pytester):
     pytester.makepyfile(test_it=INNER)
-    result = pytester.runpytest_inprocess("-p", "aldente", "-p", "no:cacheprovider")
+    result = pytester.runpytest_inprocess("-p", "aldente", "-p", "no:cacheprovider", "-p", "no:rerunfailures")
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["blocking-call ?warn?: 1"])
 """,

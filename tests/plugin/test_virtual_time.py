@@ -704,7 +704,9 @@ def test_wall_in_a_native_toml_table(pytester: pytest.Pytester, written: str, ye
             assert datetime.datetime.now(datetime.UTC).year == {year}
         """
     )
-    pytester.runpytest_inprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)
+    pytester.runpytest_inprocess(
+        "-p", "no:cacheprovider", "-p", "no:rerunfailures"
+    ).assert_outcomes(passed=1)
 
 
 POLLING = """
