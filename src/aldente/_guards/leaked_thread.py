@@ -154,7 +154,7 @@ class Watch:
     def _recording(self, original: Callable[[threading.Thread], None]) -> Callable[..., None]:
         @functools.wraps(original)
         def start(thread: threading.Thread) -> None:
-            if not thread.daemon:
+            if not thread.daemon and not type(thread).__module__.startswith(_ENDING_THEIR_OWN):
                 self._note(thread, caller())
             original(thread)
 
@@ -175,6 +175,10 @@ class Watch:
     def _start_of_this_thread(self) -> _Start | None:
         here = threading.current_thread()
         return next((start for start in self._starts if start.thread() is here), None)
+
+
+# Their worker threads end with the first task of the event loop that they work for.
+_ENDING_THEIR_OWN = ("anyio.",)
 
 
 def _users_place(frame: FrameType | None) -> SourcePlace | None:

@@ -275,3 +275,36 @@ def test_a_job_of_a_sync_test(run_project: RunProject) -> None:
     )
     # What a test has left that has failed already is no finding of its own.
     result.stdout.no_fnmatch_line("*leaked-thread*")
+
+
+def test_worker_threads_of_anyio(run_project: RunProject) -> None:
+    """They serve a loop that outlives the test, and end with what runs on it first."""
+    result = run_project(
+        "--aldente-strict",
+        subprocess=True,
+        test_it="""
+        import asyncio
+        import anyio.to_thread
+        import pytest
+
+        @pytest.fixture(scope="session")
+        async def service():
+            requests = asyncio.Queue()
+
+            async def serve():
+                while True:
+                    done = await requests.get()
+                    done.set_result(await anyio.to_thread.run_sync(len, "abc"))
+
+            task = asyncio.create_task(serve())
+            yield requests
+            task.cancel()
+
+        async def test_it(service):
+            done = asyncio.get_running_loop().create_future()
+            service.put_nowait(done)
+            assert await done == 3
+        """,
+    )
+    result.assert_outcomes(passed=1)
+    result.stdout.no_fnmatch_line("*leaked-thread*")
