@@ -29,12 +29,11 @@ COVERAGE := build/coverage
 IN_PARALLEL := -n $(JOBS) --dist loadfile
 
 # What the Pythons between the oldest and the newest need to show, within the time that a whole run may
-# take: the newest of them more, as most users have it. "make whole-3.12" runs all on one of them.
+# take. "make whole-3.12" runs all on one of them.
 ON_MIDDLE := tests/unit
-ON_SECOND_NEWEST := tests/unit tests/plugin --ignore=tests/plugin/coexistence --ignore=tests/plugin/rules \
-    --ignore-glob=tests/plugin/test_exploring*
-# What the oldest need not show once more: how soon the search finds bugs does not depend on the Python.
-NOT_ON_OLDEST := --ignore=tests/known_bugs
+# What the oldest need not show once more: how soon the search finds bugs does not depend on the Python,
+# and other tools and the documentation are tried with the newest.
+ON_OLDEST := tests --ignore=tests/known_bugs --ignore=tests/plugin/coexistence
 
 # Looking for Pythons takes a second, which help and clean need not wait for.
 ifneq ($(filter-out help clean,$(or $(MAKECMDGOALS),help)),)
@@ -54,7 +53,6 @@ endif
 NEWEST := $(lastword $(VERSIONS))
 OLDEST := $(firstword $(VERSIONS))
 MIDDLE := $(filter-out $(NEWEST) $(OLDEST),$(VERSIONS))
-SECOND_NEWEST := $(lastword $(MIDDLE))
 endif
 
 # The interpreter of a version, and the one inside its environment.
@@ -74,9 +72,8 @@ demo: .venv/demo/.installed
 	cd $(EXAMPLE) && ../../.venv/demo/bin/python -m pytest -v
 	.venv/demo/bin/python tools/run_demo.py
 
-##   make test          lint; run all tests on the newest and nearly all on the oldest Python found, the unit tests on those between,
-##                      most plugin tests on the newest of these, and the example's on all; replay the tokens that each
-##                      makes on all others
+##   make test          lint; run all tests on the newest Python found, most on the oldest, the unit tests on those
+##                      between, and the example's on all; replay the tokens that each makes on all others
 .PHONY: test
 test: environments lint $(VERSIONS:%=test-%) $(VERSIONS:%=example-%) tokens
 	@echo "Tested on Python $(VERSIONS).$(if $(MISSING), No Python $(MISSING) was found here.)"
@@ -89,8 +86,7 @@ environments:
 .PHONY: $(VERSIONS:%=test-%)
 $(VERSIONS:%=test-%): test-%: .venv/%/.installed
 	$(call python,$*) -m pytest $(IN_PARALLEL) \
-	    $(if $(filter $(MIDDLE),$*),$(if $(filter $(SECOND_NEWEST),$*),$(ON_SECOND_NEWEST),$(ON_MIDDLE))) \
-	    $(if $(filter $(NEWEST),$*),,$(if $(filter $(OLDEST),$*),$(NOT_ON_OLDEST)))
+	    $(if $(filter $(NEWEST),$*),,$(if $(filter $(OLDEST),$*),$(ON_OLDEST),$(ON_MIDDLE)))
 
 ##   make whole-3.12    run all tests on one Python
 .PHONY: $(VERSIONS:%=whole-%)
