@@ -16,8 +16,8 @@ ifndef SIDE_BY_SIDE
 .NOTPARALLEL:
 endif
 
-# One more than the cores of a small machine: many tests wait for something most of the time.
-JOBS ?= 3
+
+JOBS ?= 2
 PYTHONS ?=
 
 EXAMPLE := examples/fetcher

@@ -22,8 +22,15 @@ from aldente._loops.virtual.loop import START, VirtualTimeLoop
 from aldente._loops.virtual.threads import Threads
 from aldente.errors import AldenteError, DeadlockError, EndlessTimeError
 
-# Threads of pytest's plugins.
-TOOLS = Bystanders(thread.ident for thread in threading.enumerate() if thread.ident is not None)
+# Threads of pytest's plugins, and what tests before have left.
+TOOLS: list[int] = []
+
+
+@pytest.fixture(autouse=True)
+def note_threads() -> None:
+    """Note the threads that are there before a test."""
+    TOOLS[:] = [thread.ident for thread in threading.enumerate() if thread.ident is not None]
+
 
 T = TypeVar("T")
 Body = Callable[[Clock], Coroutine[Any, Any, T]]
