@@ -8,7 +8,7 @@ A map of the code, from the bottom up; imports go downward only:
     Plain values: the scope of an event loop, rules and findings; what determines the run of a
     simulated loop, and what happened in it; all settings, their defaults and their validation.
 ``_clocks``
-    The clocks of the system, taken before anybody can replace them.
+    The clocks of the system, taken before a library or a test can replace them.
 ``_checked_pythons``
     What is relied on that no Python promises, and on which Pythons it was checked.
 ``_lazy_imports``

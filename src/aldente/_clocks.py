@@ -1,4 +1,4 @@
-"""The clocks of the system, taken before anybody can replace them.
+"""The clocks of the system, taken before a library or a test can replace them.
 
 Libraries that stop or move the time (freezegun, time-machine, a `unittest.mock.patch` of
 ``time.monotonic``) put others in the place of those in the module `time`, and of every module that

@@ -1,8 +1,8 @@
 """Runs the tests beside the oldest and the newest releases of what users pair aldente with.
 
 Usage: ``python tests/compat/pairings.py [--python PATH] [--end oldest|newest|beside] [--only PACKAGE]
-[--jobs N] [--keep]``. README.md beside this file has the results. The exit status is 1 when a test
-fails, or when an environment could not be made.
+[--jobs N] [--keep]``. The exit status is 1 when a test fails, or when an environment could not be
+made.
 """
 
 from __future__ import annotations

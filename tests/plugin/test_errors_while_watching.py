@@ -36,6 +36,14 @@ PROJECT = """
         )
         kept.append(transport)
 
+    @contextlib.asynccontextmanager
+    async def opened():
+        yield
+
+    async def test_context_manager():
+        async with opened():
+            pass
+
     async def test_blocking():
         time.sleep(0.3)
 
@@ -91,7 +99,7 @@ PROJECT = """
                 each._sock.close()
                 each._sock = None
 """
-PASSED, XFAILED = 11, 1
+PASSED, XFAILED = 12, 1
 
 
 def fail(*args: object, **kwargs: object) -> object:
@@ -144,6 +152,9 @@ def lines_about(result: pytest.RunResult) -> list[str]:
             "aldente._guards.never_awaited._call_of_double",
             "looking at a coroutine that was dropped",
         ),
+        ("aldente._guards.leaked_thread._users_place", "noting where a thread is started"),
+        ("aldente._guards.leaked_thread.Watch.end_test", "looking at what a test has left"),
+        ("aldente._guards.dropped_managers._maker", "noting where a context manager is made"),
         ("aldente._guards.plain_mock.find", "looking for a plain mock that was awaited"),
         ("aldente._asyncio_compat.failed_and_unseen", "looking for failed tasks"),
     ],

@@ -97,7 +97,7 @@ def acceptor_of(transport: asyncio.BaseTransport) -> asyncio.Server | None:
 
 
 def is_waited_for(server: asyncio.Server | None) -> bool:
-    """Whether somebody waits in ``Server.wait_closed()`` for the end of a server's connections.
+    """Whether a task waits in ``Server.wait_closed()`` for the end of a server's connections.
 
     ``_waiters`` has those who wait; None once it is closed. Checked on CPython 3.11 to 3.15.
     """

@@ -1,9 +1,9 @@
 """Whether what a loop goes on doing could ever end what a task waits for.
 
 A scheduler that looks every 30 seconds whether there is something to do keeps a loop going for
-ever, also when the test waits for what nobody will do. It is known that nobody will when nothing
-that goes on, timers, tasks and connections, can get hold of what is waited for: what a task waits
-for can be completed, and the task itself cancelled, only by code that has a reference to it.
+ever, also when the test waits for what never comes. It never comes when nothing that goes on
+(timers, tasks, connections) can get hold of what the test waits for: only code that has a reference
+to a future can complete it, and only code that has one to a task can cancel it.
 
 References are followed as the garbage collector follows them, and besides: to what a weak
 reference refers; from a connection of this process to whoever hears what is written to it; and

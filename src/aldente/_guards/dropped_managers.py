@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from types import FrameType
 from typing import Any, NamedTuple
 
+from aldente._own_errors import containing
 from aldente._places import is_users, place_of
 from aldente._records import Finding, SourcePlace
 
@@ -86,14 +87,18 @@ class _Watching:
         @functools.wraps(original)
         def __init__(manager: Any, function: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807
             original(manager, function, *args, **kwargs)
-            test = self._current_test()
-            frame = _maker(inspect.currentframe()) if test is not None else None
-            # What a library makes for itself is its own to enter.
-            if test is not None and frame is not None and is_users(frame.f_code.co_filename):
-                name = getattr(function, "__qualname__", repr(function))
-                self._made[id(manager)] = _Made(name, place_of(frame), test)
+            self._note(manager, function, inspect.currentframe())
 
         return __init__
+
+    @containing("noting where a context manager is made", None)
+    def _note(self, manager: object, function: Any, frame: FrameType | None) -> None:
+        test = self._current_test()
+        made_in = _maker(frame) if test is not None else None
+        # What a library makes for itself is its own to enter.
+        if test is not None and made_in is not None and is_users(made_in.f_code.co_filename):
+            name = getattr(function, "__qualname__", repr(function))
+            self._made[id(manager)] = _Made(name, place_of(made_in), test)
 
     def forgetting(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """In the place of a method that uses one."""

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from aldente import _python_compat
 from aldente._clocks import monotonic
+from aldente._own_errors import containing
 from aldente._places import caller, is_users, place_of
 from aldente._records import Finding, Rule, SourcePlace
 
@@ -160,6 +161,7 @@ class Watch:
 
         return start
 
+    @containing("noting where a thread is started", None)
     def _note(self, thread: threading.Thread, frame: FrameType | None) -> None:
         test = self._current_test()
         if test is None:

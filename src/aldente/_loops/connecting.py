@@ -34,7 +34,7 @@ class _Line(NamedTuple):
     queues: str
 
     @property
-    def has_sent_in_vain(self) -> bool:
+    def has_unacknowledged(self) -> bool:
         """Whether it has sent what the other end has not acknowledged yet."""
         return int(self.queues.partition(":")[0], 16) > 0
 
@@ -61,7 +61,7 @@ class Attempts:
             return None
         other_state = self._states.get((line.remote, line.local))
         # The other end may have forgotten that it is asked, until it hears what is sent again.
-        is_forgotten = other_state is None and line.has_sent_in_vain
+        is_forgotten = other_state is None and line.has_unacknowledged
         if not (line.state == _SYN_SENT or other_state == _SYN_RECEIVED or is_forgotten):
             return None
         local, _, _ = line.local.partition(":")

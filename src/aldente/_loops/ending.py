@@ -92,7 +92,7 @@ def end_loop(
 
 # How long no job may have a way to go on, and how often that is looked at, in seconds.
 LIMIT_OF_STUCK_JOBS = 1.0
-_LOOK = 0.05
+LOOK_AT_JOBS = 0.05
 
 
 def _shut_down_executor(
@@ -107,7 +107,7 @@ def _shut_down_executor(
     began = now = loop.time()
     stuck_since: float | None = None
     while not task.done() and now < began + limit:
-        if not wait_for(loop, [task], _LOOK, is_over):
+        if not wait_for(loop, [task], LOOK_AT_JOBS, is_over):
             break
         now = loop.time()
         if not are_jobs_stuck():

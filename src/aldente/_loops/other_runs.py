@@ -16,6 +16,7 @@ from typing import Any
 from aldente import _asyncio_compat
 from aldente._loops import running
 from aldente._loops.draining import AnyTask, try_cancel
+from aldente._loops.ending import LIMIT_OF_STUCK_JOBS, LOOK_AT_JOBS
 
 
 class OtherRun:
@@ -110,10 +111,6 @@ def watched(are_jobs_stuck: Callable[[], bool] = lambda: False) -> Iterator[None
 
 _SHUT_DOWN = "shutdown_default_executor"
 
-# How long no job may have a way to go on, and how often that is looked at, in seconds.
-_LIMIT_OF_STUCK_JOBS = 1.0
-_LOOK = 0.05
-
 
 def _shutting_down(
     original: Callable[..., Any], are_jobs_stuck: Callable[[], bool]
@@ -124,14 +121,14 @@ def _shutting_down(
     ) -> None:
         # An aldente runner looks at them itself.
         if running.runner_of(self) is None and are_jobs_stuck():
-            end = self.time() + _LIMIT_OF_STUCK_JOBS
+            end = self.time() + LIMIT_OF_STUCK_JOBS
             while are_jobs_stuck():
                 if self.time() > end:
                     executor = _asyncio_compat.forbid_default_executor(self)
                     if executor is not None:
                         executor.shutdown(wait=False)
                     return
-                await asyncio.sleep(_LOOK)
+                await asyncio.sleep(LOOK_AT_JOBS)
         await original(self, *args, **kwargs)
 
     return shutdown_default_executor

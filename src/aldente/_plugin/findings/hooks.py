@@ -155,7 +155,8 @@ class FindingsHooks:
                 self._summary.baseline.begin(item.nodeid)
         if self.at_tear_down and call.when == "teardown":
             for act in self.at_tear_down:
-                act()
+                with contained("looking at what a test has left"):
+                    act()
         if not self.collector.found and (
             call.excinfo is None or isinstance(call.excinfo.value, pytest.skip.Exception)
         ):
@@ -176,7 +177,8 @@ class FindingsHooks:
             # Once a run, and only when there is something to find.
             gc.collect()
         for act in self.at_session_end:
-            act()
+            with contained("looking at what the tests have left"):
+                act()
         late = self.collector.take_late(session)
         if late or self._summary is not None or rule_options.wants_files(self._config):
             self.summary.finish(session, late)

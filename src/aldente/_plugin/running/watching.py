@@ -76,7 +76,9 @@ class LoopWatch:
         # Loops that outlive a test, on which the objects of many tests may be.
         self.wide_loops: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
         self._resources: resource_watching.Watching | None = None
-        self._unended: dict[LoopRunner, leaked_resource.Unended] = {}
+        self._unended: weakref.WeakKeyDictionary[LoopRunner, leaked_resource.Unended] = (
+            weakref.WeakKeyDictionary()
+        )
         self._failed: list[weakref.ref[asyncio.Future[Any]]] = []
         self._installed = contextlib.ExitStack()
 
@@ -335,6 +337,7 @@ class LoopWatch:
         for finding in leaked_resource.left_in_the_end(self._resources):
             self._report(finding)
 
+    @containing("describing what tasks wait for", "")
     def _describe_tasks(self, runner: LoopRunner | other_runs.OtherRun) -> str:
         from aldente._diagnosis import await_graph
         from aldente._diagnosis import deadlock as diagnosis
@@ -349,6 +352,7 @@ class LoopWatch:
         notes = [client.told(folder) for client in clients]
         return "\n\n".join([told, *notes, *frozen.note()])
 
+    @containing("telling of a run without progress", None)
     def _on_no_progress(self, runner: LoopRunner, seconds: float, frame: FrameType | None) -> None:
         """Say of a run without a time limit that it has been where it is for long."""
         test = self._current_test() or "a run"
@@ -359,6 +363,7 @@ class LoopWatch:
             f"(@aldente.timeout, aldente_timeout):\n{where}",
         )
 
+    @containing("telling what tasks were waiting for at SIGTERM", None)
     def _tell_at_end(self) -> None:
         """Say what all tasks were waiting for when SIGTERM ended the process."""
         here = threading.get_ident()
@@ -369,6 +374,7 @@ class LoopWatch:
             text = "\n\n".join(told)
             telling.say(self._config, f"aldente: when SIGTERM came, in {test}:\n{text}")
 
+    @containing("looking whether timers can help what is stuck", False)
     def _is_out_of_reach(self, runner: LoopRunner, threads: Iterable[FrameType]) -> bool:
         """Whether nothing that goes on can have a run go on, and whether it is worth a look."""
         from aldente._diagnosis import heartbeats
@@ -415,6 +421,7 @@ class LoopWatch:
         runner.end(error)
         return True
 
+    @containing("telling of a deadlock", False)
     def _on_deadlock(self, runner: LoopRunner, seconds: float = deadlock.LIMIT) -> bool:
         from aldente._diagnosis import await_graph
         from aldente._diagnosis import deadlock as diagnosis
