@@ -13,8 +13,8 @@ A map of the code, from the bottom up; imports go downward only:
     What is relied on that no Python promises, and on which Pythons it was checked.
 ``_lazy_imports``
     Imports what Python leaves to its first use.
-``_stacks``
-    What a thread does right now, seen without keeping anything of it alive.
+``_atomic``, ``_stacks``
+    What a thread does right now, seen while it stands still.
 ``_doubles``
     Stand-ins for async collaborators, and patching them in. Knows nothing of the loops below, nor
     of pytest.

@@ -13,8 +13,8 @@ import random
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Sequence
-from types import CoroutineType, FrameType
+from collections.abc import Callable, Mapping, Sequence
+from types import CodeType, CoroutineType, FrameType
 from typing import TYPE_CHECKING, Any
 
 from aldente._checked_pythons import private
@@ -67,11 +67,11 @@ def replace_on_unawaited(function: OnUnawaited) -> OnUnawaited:
     return before
 
 
-# The frame that each thread is running now, by the thread's identifier.
+# Gives the frame that each thread is running now, by the thread's identifier.
 #
-# ``sys._current_frames`` is documented; its name says that it is for debuggers. Itself, as it is to
-# be called by functions written in C. Checked on CPython 3.11 to 3.15.
-frames_of_threads: Callable[[], dict[int, FrameType]] = private(sys, "_current_frames") or dict
+# ``sys._current_frames`` is documented; its name says that it is for debuggers. It is given
+# itself, as `atomic_list` is to call it. Checked on CPython 3.11 to 3.15.
+get_frames_of_threads: Callable[[], dict[int, FrameType]] = private(sys, "_current_frames") or dict
 
 
 def thread_with(identifier: int) -> threading.Thread | None:
@@ -97,7 +97,9 @@ def newest_thread() -> threading.Thread | None:
 _ACTIVE_THREADS: dict[int, threading.Thread] = private(threading, "_active") or {}
 
 
-def call_of_thread(frame: FrameType) -> tuple[Any, tuple[Any, ...], dict[str, Any]] | None:
+def call_of_thread(
+    code: CodeType, variables: Mapping[str, Any]
+) -> tuple[Any, tuple[Any, ...], dict[str, Any]] | None:
     """What a thread's ``run`` calls now, or that of a job of an executor, with its arguments.
 
     A function in C has no frame of its own. ``Thread`` keeps what it calls as ``_target``,
@@ -105,20 +107,19 @@ def call_of_thread(frame: FrameType) -> tuple[Any, tuple[Any, ...], dict[str, An
     ``kwargs``, from CPython 3.14 on in variables of these names. Checked on CPython 3.11 to 3.15.
 
     Args:
-        frame: the innermost frame of the thread.
+        code: that of the innermost frame of the thread.
+        variables: those of that frame.
 
     Returns:
         The function, its positional arguments and those by name; None in any other frame.
     """
-    code = frame.f_code
     if code.co_name != "run":
         return None
-    owner = frame.f_locals.get("self")
+    owner = variables.get("self")
     if code.co_filename == threading.__file__:
         names = ("_target", "_args", "_kwargs")
         function, args, keywords = (getattr(owner, name, None) for name in names)
     elif code.co_filename.endswith(_THREAD_POOLS):
-        variables = frame.f_locals
         names = ("fn", "args", "kwargs")
         function, args, keywords = (
             variables.get(name, getattr(owner, name, None)) for name in names

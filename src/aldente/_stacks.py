@@ -1,10 +1,12 @@
-"""What a thread does right now, seen without keeping anything of it alive.
+"""What a thread does right now, seen while it stands still.
 
-A frame in a variable keeps alive all that its function has in its own, and that of its callers.
-Whoever looks at the frames of another thread and loses the GIL meanwhile, as anybody may who runs
-Python code, has that thread meet objects that should be gone. So frames are walked by functions
-written in C, which are put together and called once. Nothing else runs before that call ends, and
-what it gives are code objects, numbers and names.
+A frame in a variable keeps alive all that its function has in its own, and that of its callers. If
+a thread looks at the frames of another one and loses the GIL meanwhile, the other one meets objects
+that should be gone. So a `Stack` walks them by `atomic_list`, and what it gives are numbers and
+names.
+
+The functions here do the same one step at a time, for what looks at a thread that has stopped, and
+may keep its frames for a moment.
 """
 
 from __future__ import annotations
@@ -12,19 +14,67 @@ from __future__ import annotations
 import ast
 import asyncio
 import functools
+import inspect
 import itertools
 import operator
 import re
+import sys
 from collections.abc import Callable, Iterator
 from itertools import accumulate, chain, compress, islice, repeat, takewhile, tee
 from types import FrameType
 from typing import Any, NamedTuple
 
 from aldente import _python_compat
+from aldente._atomic import atomic_list
 from aldente._records import SourcePlace
 
 # Gives the frame that each thread is running, by the thread's identifier.
 GetFrames = Callable[[], dict[int, FrameType]]
+
+
+def frames_of_threads(
+    get_frames: GetFrames = _python_compat.get_frames_of_threads,
+) -> dict[int, FrameType]:
+    """The frame that each thread is running now, by the thread's identifier."""
+    [frames] = atomic_list(lambda: map(operator.call, (get_frames,)))
+    return frames
+
+
+def with_callers(frame: FrameType | None) -> list[FrameType]:
+    """A frame and its callers, from it outwards; any thread may be running them."""
+    return [] if frame is None else atomic_list(lambda: _frames_from(iter((frame,))))
+
+
+def frame_of(awaitable: object, attribute: str = "cr_frame") -> FrameType | None:
+    """The frame of a coroutine or a generator, be it that another thread is running it.
+
+    Args:
+        awaitable: anything; None is returned for what has no frame.
+        attribute: the name under which it has its frame.
+    """
+    [frame] = atomic_list(lambda: map(getattr, (awaitable,), (attribute,), (None,)))
+    return frame if isinstance(frame, FrameType) else None
+
+
+def variables_of(frame: FrameType) -> dict[str, Any]:
+    """The variables of a function that is under way; empty when they can't be read.
+
+    Before Python 3.13 reading them leaves a copy in the frame, which would keep the values alive
+    for as long as the function is under way; it is emptied, unless the function uses it itself.
+    """
+    try:
+        [shown] = atomic_list(lambda: map(_variables_of, (frame,)))
+        variables = dict(shown)
+        is_a_copy = sys.version_info < (3, 13) and frame.f_code.co_flags & inspect.CO_OPTIMIZED
+        if is_a_copy and sys.getrefcount(shown) == _REFERENCES_TO_COPY:
+            shown.clear()
+    except Exception:  # a variable with a broken hash or a frame that another thread clears
+        return {}
+    return variables
+
+
+# The frame's, that of the variable, and that of `sys.getrefcount`.
+_REFERENCES_TO_COPY = 3
 
 
 class Entry(NamedTuple):
@@ -57,22 +107,21 @@ class Stack:
     """
 
     def __init__(
-        self, thread: int, get_frames: GetFrames = _python_compat.frames_of_threads
+        self, thread: int, get_frames: GetFrames = _python_compat.get_frames_of_threads
     ) -> None:
         self._thread = thread
         self._get_frames = get_frames
 
     def innermost(self) -> Entry | None:
         """What the thread runs; None when there is no such thread."""
-        walks = self._walks(2)
-        shown = list(islice(zip(map(repr, walks.pop()), _modules(walks.pop()), strict=False), 1))
-        return _entry(*shown[0]) if shown else None
+        for shown, module in atomic_list(lambda: _shown(islice(self._frames(), 1))):
+            return _entry(shown, module)
+        return None
 
     def entries(self) -> list[Entry]:
         """Its frames, innermost first, as far as they belong to the present step of its loop."""
-        walks = self._walks(2)
-        shown = list(zip(map(repr, walks.pop()), _modules(walks.pop()), strict=True))
-        return list(itertools.takewhile(_is_in_step, itertools.starmap(_entry, shown)))
+        found = atomic_list(lambda: _shown(self._frames()))
+        return list(takewhile(_is_in_step, itertools.starmap(_entry, found)))
 
     def step(self) -> int | None:
         """The number of the step that its loop is in; None when it is in none.
@@ -81,15 +130,9 @@ class Stack:
         variables of the function of asyncio's that runs it, and so goes with it.
         """
         number = operator.methodcaller("setdefault", _NUMBER_OF_STEP, next(_numbers))
-        walks = self._walks(4)
-        shown = map(repr, _asyncios(walks))
-        numbers = map(number, map(_variables_of, _asyncios(walks)))
-        pairs = [zip(shown, numbers, strict=True)]
-        del shown, numbers
-        for text, value in list(pairs.pop()):
-            if text.endswith(_STEP):
-                found: int = value
-                return found
+        for shown, value in atomic_list(lambda: _numbered(_asyncios(self._frames()), number)):
+            if shown.endswith(_STEP):
+                return value
         return None
 
     def has_in(self, index: int, variable: str, attribute: str) -> bool:
@@ -101,34 +144,45 @@ class Stack:
             attribute: the name of the attribute.
         """
         get = operator.methodcaller("get", variable)
-        walks = self._walks(1)
         return any(
-            list(map(bool, _attributes(islice(walks.pop(), index, index + 1), get, attribute)))
+            atomic_list(
+                lambda: map(
+                    bool, _attributes(islice(self._frames(), index, index + 1), get, attribute)
+                )
+            )
         )
 
-    def _walks(self, number: int) -> list[Iterator[FrameType]]:
-        """Iterators that give its frames, innermost first, which they find when first asked.
-
-        To leave nothing behind they are popped, and given to the call that goes through them.
-        """
-        innermost = map(dict.get, map(operator.call, (self._get_frames,)), (self._thread,))
-        return list(map(_frames_from, tee(innermost, number)))
+    def _frames(self) -> Iterator[FrameType]:
+        """An iterator that gives its frames, innermost first, and finds them when first asked."""
+        return _frames_from(map(dict.get, map(operator.call, (self._get_frames,)), (self._thread,)))
 
 
 def _frames_from(innermost: Iterator[FrameType | None]) -> Iterator[FrameType]:
     values: Iterator[Any] = chain(innermost, repeat("f_back"))
-    callers = accumulate(values, getattr)
-    return takewhile(_is_there, callers)
+    return takewhile(_is_there, accumulate(values, getattr))
 
 
-def _asyncios(walks: list[Iterator[FrameType]]) -> Iterator[FrameType]:
+def _asyncios(frames: Iterator[FrameType]) -> Iterator[FrameType]:
     """The frames of the module of asyncio in which a step is taken."""
-    are_there = map(operator.is_, map(_globals_of, walks.pop()), repeat(vars(asyncio.events)))
-    return compress(walks.pop(), are_there)
+    frames, looked_at = tee(frames)
+    return compress(
+        frames, map(operator.is_, map(_globals_of, looked_at), repeat(vars(asyncio.events)))
+    )
 
 
-def _modules(frames: Iterator[FrameType]) -> Iterator[object]:
-    return map(dict.get, map(_globals_of, frames), repeat("__name__"))
+def _shown(frames: Iterator[FrameType]) -> Iterator[tuple[str, object]]:
+    """How frames show themselves, and the names of their modules."""
+    frames, others = tee(frames)
+    modules = map(dict.get, map(_globals_of, others), repeat("__name__"))
+    return zip(map(repr, frames), modules, strict=True)
+
+
+def _numbered(
+    frames: Iterator[FrameType], number: Callable[[object], int]
+) -> Iterator[tuple[str, int]]:
+    """How frames show themselves, and what a function makes of their variables."""
+    frames, others = tee(frames)
+    return zip(map(repr, frames), map(number, map(_variables_of, others)), strict=True)
 
 
 def _attributes(

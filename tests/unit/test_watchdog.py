@@ -33,7 +33,7 @@ class Recorder:
 
 
 def number_of_threads() -> int:
-    return len(_python_compat.frames_of_threads())
+    return len(_python_compat.get_frames_of_threads())
 
 
 def run_in_a_process(code: str) -> None:

@@ -29,6 +29,7 @@ from aldente._diagnosis.stuck import stuck_tasks
 from aldente._diagnosis.waits import Kind
 from aldente._loops import peers
 from aldente._loops.waiting_threads import parts_of
+from aldente._stacks import variables_of, with_callers
 
 AnyTask = asyncio.Task[Any]
 
@@ -137,8 +138,8 @@ class _Search:
     def note_threads(self, frames: Iterable[FrameType]) -> None:
         """Threads wait, each until something that goes on comes to what it waits for."""
         for innermost in frames:
-            for frame in _with_callers(innermost):
-                for thing in parts_of(frame.f_locals.values(), 2):
+            for frame in with_callers(innermost):
+                for thing in parts_of(variables_of(frame).values(), 2):
                     if type(thing).__module__ in _OF_THREADS:
                         self._threads[id(thing)] = innermost
 
@@ -156,8 +157,8 @@ class _Search:
                     return True
                 self.follow_task(task)
             if number in self._threads:
-                for frame in _with_callers(self._threads[number]):
-                    left += frame.f_locals.values()
+                for frame in with_callers(self._threads[number]):
+                    left += variables_of(frame).values()
             if issubclass(type(thing), weakref.ref):
                 left.append(thing())
                 continue
@@ -186,12 +187,6 @@ class _Search:
 
 # Where the classes are by which threads wait for one another.
 _OF_THREADS = frozenset({"_thread", "threading", "queue", "_queue"})
-
-
-def _with_callers(frame: FrameType | None) -> Iterator[FrameType]:
-    while frame is not None:
-        yield frame
-        frame = frame.f_back
 
 
 def _used_by(callbacks: Iterable[object]) -> Iterator[object]:

@@ -14,7 +14,8 @@ from types import AsyncGeneratorType, FunctionType, MethodType
 from typing import Any
 
 from aldente import _asyncio_compat
-from aldente._diagnosis.suspended import Link, variables_of
+from aldente._diagnosis.suspended import Link
+from aldente._stacks import variables_of
 
 _HELD = (asyncio.Lock, asyncio.Semaphore, asyncio.Condition)
 

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from aldente import _asyncio_compat
-from aldente._diagnosis.suspended import Link, variables_of
+from aldente._diagnosis.suspended import Link
 from aldente._places import is_users
+from aldente._stacks import variables_of
 
 _CONTAINERS = (dict, list, set, frozenset, tuple, deque)
 

@@ -16,7 +16,7 @@ from types import (
 from typing import Any
 
 from aldente import _asyncio_compat
-from aldente._diagnosis.suspended import variables_of
+from aldente._stacks import variables_of
 
 # How many attributes and items lead from a variable to a thing at most: self.pool.queue has two.
 _LONGEST_EXPRESSION = 2

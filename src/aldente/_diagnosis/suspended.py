@@ -5,10 +5,11 @@ from __future__ import annotations
 import gc
 import inspect
 import itertools
-import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType
 from typing import Any, NamedTuple
+
+from aldente._stacks import frame_of, frames_of_threads, with_callers
 
 # The names of the attributes that give the frame of a coroutine, generator or async generator, and
 # what it awaits. Coroutines that are compiled to C may have them too.
@@ -72,9 +73,8 @@ def running_links(coroutine: object, others: Iterable[object] = ()) -> list[Link
     if outermost is None:
         return []
     within = [_look_into(other)[0] for other in others if is_running(other)]
-    for innermost in sys._current_frames().values():  # noqa: SLF001 (documented)
-        stack = list(_frames_back_to(outermost, innermost))
-        if stack and stack[-1] is outermost:
+    for innermost in frames_of_threads().values():
+        if stack := _frames_back_to(outermost, innermost):
             own = itertools.takewhile(lambda frame: frame not in within, reversed(stack))
             links = [Link(None, frame) for frame in own]
             links[:1] = [Link(coroutine, outermost)]
@@ -95,43 +95,24 @@ def is_not_started(coroutine: object) -> bool:
     )
 
 
-def variables_of(frame: FrameType) -> dict[str, Any]:
-    """The variables of a function that is under way; empty when they can't be read.
-
-    Before Python 3.13 reading them leaves a copy in the frame, which would keep the values alive
-    for as long as the function is under way; the copy is emptied.
-    """
-    try:
-        shown = frame.f_locals
-        variables = dict(shown)
-        if sys.version_info < (3, 13) and frame.f_code.co_flags & inspect.CO_OPTIMIZED:
-            shown.clear()
-    except Exception:  # a variable with a broken hash or a frame that another thread clears
-        return {}
-    return variables
-
-
-def _frames_back_to(outermost: FrameType, frame: FrameType | None) -> Iterator[FrameType]:
-    while frame is not None:
-        yield frame
-        if frame is outermost:
-            return
-        frame = frame.f_back
+def _frames_back_to(outermost: FrameType, innermost: FrameType) -> list[FrameType]:
+    frames = with_callers(innermost)
+    return frames[: frames.index(outermost) + 1] if outermost in frames else []
 
 
 def _look_into(awaitable: object) -> tuple[FrameType | None, Any]:
     """The frame of an awaitable and what it awaits."""
     for frame_attribute, awaited_attribute in _ATTRIBUTES:
-        frame = _attribute(awaitable, frame_attribute)
-        if isinstance(frame, FrameType):
-            return frame, _attribute(awaitable, awaited_attribute)
+        frame = _if_readable(frame_of, awaitable, frame_attribute)
+        if frame is not None:
+            return frame, _if_readable(getattr, awaitable, awaited_attribute)
     return None, None
 
 
-def _attribute(thing: object, name: str) -> Any:
+def _if_readable(read: Callable[[object, str], Any], thing: object, name: str) -> Any:
     try:
-        return getattr(thing, name, None)
-    except Exception:  # a property of somebody's awaitable that fails
+        return read(thing, name)
+    except Exception:  # not there, or a property of somebody's awaitable that fails
         return None
 
 

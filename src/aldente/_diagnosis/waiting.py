@@ -18,9 +18,9 @@ from aldente._diagnosis.suspended import (
     is_running,
     links_of,
     running_links,
-    variables_of,
 )
 from aldente._diagnosis.waits import Kind
+from aldente._stacks import variables_of
 
 AnyTask = asyncio.Task[Any]
 AnyFuture = asyncio.Future[Any]

@@ -14,6 +14,7 @@ from aldente._clocks import monotonic
 from aldente._guards.debuggers import is_in_debugger
 from aldente._guards.time_limit import told_stack
 from aldente._loops.simulated.loop import SimulatedLoop
+from aldente._stacks import frames_of_threads
 from aldente.errors import PhaseTimeout
 
 # How long after its end a run may take to notice that, and how often it is looked at, in seconds.
@@ -124,7 +125,7 @@ class _Ender:
         self._stopped.release()
 
     def _end(self, loop: SimulatedLoop) -> None:
-        frame = _python_compat.frames_of_threads().get(threading.main_thread().ident or 0)
+        frame = frames_of_threads().get(threading.main_thread().ident or 0)
         if is_in_debugger(frame):
             return
         error = PhaseTimeout(loop.name, loop.real_time.seconds or 0.0, "blocked the loop")

@@ -17,13 +17,13 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
-from aldente import _asyncio_compat, _python_compat
+from aldente import _asyncio_compat
 from aldente._guards.watchdog import Look, watching_threads
 from aldente._loops import outside, running
 from aldente._loops.runner import LoopRunner
 from aldente._loops.waiting_threads import can_only_wait, only_wait
 from aldente._records import Rule
-from aldente._stacks import Entry
+from aldente._stacks import Entry, frames_of_threads
 
 RULE = Rule(
     "deadlock",
@@ -161,7 +161,7 @@ def frames_of_others(thread: int, bystanders: Collection[int]) -> dict[int, Fram
     """The frames of all threads but one, watchdogs', and those that have to do with no loop."""
     return {
         other: frame
-        for other, frame in _python_compat.frames_of_threads().items()
+        for other, frame in frames_of_threads().items()
         if other != thread and other not in watching_threads and other not in bystanders
     }
 

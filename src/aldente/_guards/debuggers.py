@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from types import FrameType
 
 from aldente import _asyncio_compat
 from aldente._guards.blocking.frames import DEBUGGERS, module_of
+from aldente._stacks import with_callers
 
 
 def is_in_debugger(frame: FrameType | None) -> bool:
@@ -16,11 +18,8 @@ def is_in_debugger(frame: FrameType | None) -> bool:
     Args:
         frame: the innermost frame of the loop's thread.
     """
-    while frame is not None and frame.f_code is not _asyncio_compat.STEP_CODE:
-        if is_debugger(module_of(frame)):
-            return True
-        frame = frame.f_back
-    return False
+    step = takewhile(lambda each: each.f_code is not _asyncio_compat.STEP_CODE, with_callers(frame))
+    return any(is_debugger(module_of(each)) for each in step)
 
 
 def is_debugger(module: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import sys
 import threading
 import weakref
@@ -16,6 +17,7 @@ from aldente._clocks import monotonic
 from aldente._own_errors import containing
 from aldente._places import caller, is_users, place_of
 from aldente._records import Finding, Rule, SourcePlace
+from aldente._stacks import frames_of_threads, variables_of, with_callers
 
 RULE = Rule(
     name="leaked-thread",
@@ -201,7 +203,7 @@ def _living(start: _Start) -> Iterator[threading.Thread]:
 
 
 def _frame_of(thread: threading.Thread) -> FrameType | None:
-    return _python_compat.frames_of_threads().get(thread.ident or 0)
+    return frames_of_threads().get(thread.ident or 0)
 
 
 def _is_idle(thread: threading.Thread) -> bool:
@@ -226,24 +228,20 @@ def _wait_for_end(thread: threading.Thread, seconds: float) -> None:
 
 def _waiting_for(threads: list[threading.Thread]) -> list[threading.Thread]:
     """The threads that are in ``join()`` of one of some threads."""
-    frames = _python_compat.frames_of_threads()
+    frames = frames_of_threads()
     return [
         thread
         for thread in threading.enumerate()
         if thread is not threading.main_thread()
         and (frame := frames.get(thread.ident or 0)) is not None
         and frame.f_code.co_filename == threading.__file__
-        and frame.f_locals.get("self") in threads
+        and variables_of(frame).get("self") in threads
         and thread not in threads
     ]
 
 
 def _finding(start: _Start, thread: threading.Thread) -> Finding:
-    frame = _frame_of(thread)
-    users = frame
-    while users is not None and not is_users(users.f_code.co_filename):
-        users = users.f_back
-    shown = users or _outside_of_threading(frame)
+    shown = _shown_frame(with_callers(_frame_of(thread)))
     details = () if shown is None else (f"it is in {place_of(shown)}, {shown.f_code.co_name}",)
     return Finding(
         RULE.name,
@@ -255,9 +253,9 @@ def _finding(start: _Start, thread: threading.Thread) -> Finding:
     )
 
 
-def _outside_of_threading(frame: FrameType | None) -> FrameType | None:
-    """The innermost frame that is not of the modules of threads and queues; None if none is."""
-    own = {threading.__file__, getattr(sys.modules.get("queue"), "__file__", None)}
-    while frame is not None and frame.f_code.co_filename in own:
-        frame = frame.f_back
-    return frame
+def _shown_frame(stack: list[FrameType]) -> FrameType | None:
+    """The innermost frame of the user's code, or else that outside of what threads wait with."""
+    waiting = {threading.__file__, getattr(sys.modules.get("queue"), "__file__", None)}
+    users = (frame for frame in stack if is_users(frame.f_code.co_filename))
+    others = (frame for frame in stack if frame.f_code.co_filename not in waiting)
+    return next(itertools.chain(users, others), None)

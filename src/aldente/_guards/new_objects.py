@@ -1,10 +1,9 @@
 """Looks through the garbage collector's objects without holding any of them.
 
-Whoever has a list of all new objects, if only for a moment, may lose the GIL in that moment: what
-others let go of meanwhile lives on, a collection of theirs finds it in use, and a tuple that is
-being made can't grow. So what there is to know is worked out by functions written in C, which are
-put together and called once. Nothing else runs before that call ends, and what it gives are numbers
-and the origins of coroutines.
+A thread that has a list of all new objects, if only for a moment, may lose the GIL in that moment:
+what others let go of meanwhile lives on, a collection of theirs finds it in use, and a tuple that
+is being made can't grow. So what there is to know is worked out by `atomic_list`, and what it gives
+are numbers and the origins of coroutines.
 """
 
 from __future__ import annotations
@@ -16,6 +15,8 @@ from collections.abc import Iterator
 from itertools import chain, compress, repeat, tee
 from types import CoroutineType
 from typing import Any, NamedTuple
+
+from aldente._atomic import atomic_list
 
 
 class FoundCoroutine(NamedTuple):
@@ -110,7 +111,7 @@ def _get(values: Iterator[Any], lists: _Lists) -> list[Any]:
     The list is emptied at once. It has the iterator too that goes through it, so that neither would
     be freed before the collector comes.
     """
-    return list(chain(values, map(list.clear, lists.pop())))[:-1]
+    return atomic_list(lambda: chain(values, map(list.clear, lists.pop())))[:-1]
 
 
 def _objects(lists: _Lists) -> Iterator[Any]:

@@ -12,6 +12,7 @@ from aldente._guards.deadlock import is_selecting
 from aldente._guards.debuggers import is_debugger
 from aldente._guards.watchdog import Look
 from aldente._loops.runner import LoopRunner
+from aldente._stacks import frame_of
 
 # After how long, in seconds.
 LIMIT = 60.0
@@ -92,7 +93,7 @@ def _position(main: Any) -> Iterator[tuple[object, int]]:
     get_coro = getattr(main, "get_coro", None)
     coroutine = get_coro() if get_coro is not None else None
     while coroutine is not None:
-        frame = getattr(coroutine, "cr_frame", None)
+        frame = frame_of(coroutine)
         if frame is not None:
             yield frame.f_code, frame.f_lineno
         coroutine = getattr(coroutine, "cr_await", None)

@@ -14,6 +14,7 @@ from aldente._guards.debuggers import is_in_debugger
 from aldente._guards.watchdog import Look
 from aldente._loops.runner import LoopRunner
 from aldente._places import is_own, is_users
+from aldente._stacks import with_callers
 from aldente.errors import BlockedEnd, PhaseTimeout
 
 # How long a loop may take to answer before it counts as blocked, and how long a cancelled task may
@@ -115,7 +116,9 @@ def _blocked(run: LoopRunner, frame: FrameType | None) -> PhaseTimeout | Blocked
 
 def told_stack(frame: FrameType | None) -> str:
     """The stack of a thread that blocks its loop, as far as it tells the user something."""
-    stack = [entry for entry in traceback.extract_stack(frame) if not is_own(entry.filename)]
+    frames = [(each, each.f_lineno) for each in reversed(with_callers(frame))]
+    summary = traceback.StackSummary.extract(iter(frames))
+    stack = [entry for entry in summary if not is_own(entry.filename)]
     shown = [entry for entry in stack if is_users(entry.filename) or entry is stack[-1]]
     lines = [
         f"  {entry.filename}:{entry.lineno} in {entry.name}\n    {entry.line}" for entry in shown

@@ -23,7 +23,7 @@ from aldente._guards.alarms import Alarm, make_alarm
 from aldente._loops import running
 from aldente._loops.runner import LoopRunner
 from aldente._own_errors import contained, tell
-from aldente._stacks import GetFrames, Stack
+from aldente._stacks import GetFrames, Stack, frames_of_threads
 
 # How long the end of the thread is waited for, in seconds. It ends at once, unless its alarm was
 # lost unnoticed: others have closed it, and its number was given to another timer.
@@ -62,7 +62,7 @@ class Look(NamedTuple):
 
         For what ends the run; a watcher that only watches uses `stack`.
         """
-        frames = self.get_frames()
+        frames = frames_of_threads(self.get_frames)
         for thread in list(watching_threads):
             frames.pop(thread, None)
         return frames
@@ -202,7 +202,7 @@ class Watchdog:
         now = monotonic()
         for found, watchers in ((runs, self._watchers), (others, self._of_others)):
             for loop, run in found:
-                look = Look(loop, run, _python_compat.frames_of_threads, now)
+                look = Look(loop, run, _python_compat.get_frames_of_threads, now)
                 for watcher in list(watchers):
                     self._have_look(watcher, look)
 

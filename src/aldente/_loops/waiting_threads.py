@@ -15,6 +15,7 @@ from types import CodeType, FrameType
 from typing import Any
 
 from aldente import _python_compat
+from aldente._stacks import variables_of, with_callers
 
 
 def can_only_wait(frame: FrameType | None) -> bool:
@@ -27,10 +28,12 @@ def can_only_wait(frame: FrameType | None) -> bool:
     code = frame.f_code
     if code.co_filename == threading.__file__:
         if code.co_name == "wait":
-            return frame.f_locals.get("timeout", 0) is None
+            return variables_of(frame).get("timeout", 0) is None
         if code.co_name in ("join", "_wait_for_tstate_lock"):
-            return frame.f_locals.get("timeout", 0) in (None, -1)
-    call = _python_compat.call_of_thread(frame)
+            return variables_of(frame).get("timeout", 0) in (None, -1)
+    call = (
+        _python_compat.call_of_thread(code, variables_of(frame)) if code.co_name == "run" else None
+    )
     return _waits_in_c(frame) if call is None else _is_wait(*call)
 
 
@@ -41,12 +44,7 @@ def is_worker(frame: FrameType) -> bool:
 
 def does_job(frame: FrameType) -> bool:
     """Whether a thread does a job of an executor."""
-    caller = frame.f_back
-    while caller is not None:
-        if is_worker(caller):
-            return True
-        caller = caller.f_back
-    return False
+    return any(map(is_worker, with_callers(frame)[1:]))
 
 
 # What waits in C, hence without a frame of its own: by its class, the method that does, and what
@@ -66,9 +64,8 @@ def _waits_in_c(frame: FrameType) -> bool:
     method = _method_called(frame.f_code, frame.f_lasti)
     if method not in ("get", "acquire", "__enter__"):
         return False
-    variables = frame.f_locals
     things = [
-        *variables.values(),
+        *variables_of(frame).values(),
         *(frame.f_globals[name] for name in frame.f_code.co_names if name in frame.f_globals),
     ]
     return any(_has_reason(thing, method) for thing in parts_of(things, 2))

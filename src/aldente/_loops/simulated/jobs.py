@@ -12,9 +12,9 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from aldente import _python_compat
 from aldente._loops.simulated.choosing import Kind
 from aldente._loops.waiting_threads import waits_for_a_lock
+from aldente._stacks import frames_of_threads, variables_of
 
 if TYPE_CHECKING:
     from aldente._loops.simulated.workers import Workers
@@ -126,14 +126,14 @@ class Job:
         is_known = waits_for_a_lock(thread)
         if is_known:
             return _FEW
-        frame = _python_compat.frames_of_threads().get(thread.ident or 0)
+        frame = frames_of_threads().get(thread.ident or 0)
         if (
             frame is None
             or frame.f_code.co_name != "wait"
             or not frame.f_code.co_filename.endswith("threading.py")
         ):
             return 0
-        if frame.f_locals.get("timeout") is None and is_known is not None:
+        if variables_of(frame).get("timeout") is None and is_known is not None:
             # It was woken, and is about to go on.
             return 0
         return _MORE

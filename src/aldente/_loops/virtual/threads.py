@@ -10,19 +10,20 @@ from __future__ import annotations
 import asyncio
 import threading
 import weakref
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from types import FrameType
 from typing import NamedTuple
 
-from aldente import _python_compat
 from aldente._loops.waiting_threads import (
     FUTEX,
     NAPS,
     can_only_wait,
+    does_job,
     is_in_futex,
     is_worker,
     system_call,
 )
+from aldente._stacks import frames_of_threads
 
 
 class _State(NamedTuple):
@@ -79,7 +80,7 @@ class Threads:
             and not is_worker(frame)
             and can_only_wait(frame)
             and is_in_futex(thread)
-            and any(map(is_worker, _callers(frame)))
+            and does_job(frame)
             for thread, frames in self._others()
         )
 
@@ -166,7 +167,7 @@ class Threads:
         others = self._threads()
         if not others:
             return []
-        frames = _python_compat.frames_of_threads()
+        frames = frames_of_threads()
         return [(thread, frames) for thread in others]
 
 
@@ -179,13 +180,6 @@ def _is_idle(thread: threading.Thread, frames: Mapping[int, FrameType]) -> bool:
     return can_only_wait(frames.get(thread.ident or 0)) and (
         not call or not FUTEX or is_in_futex(thread)
     )
-
-
-def _callers(frame: FrameType) -> Iterator[FrameType]:
-    caller = frame.f_back
-    while caller is not None:
-        yield caller
-        caller = caller.f_back
 
 
 def _state_of(thread: threading.Thread) -> _State | None:

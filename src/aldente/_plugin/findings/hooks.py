@@ -17,17 +17,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from aldente import _python_compat
 from aldente._guards import leaked_thread
 from aldente._guards.never_awaited import Watch
 from aldente._loops.other_threads import Bystanders
 from aldente._own_errors import contained
-from aldente._places import users_frame
+from aldente._places import is_users
 from aldente._plugin import options, pytest_compat, rule_options
 from aldente._plugin.findings.allowing import rules_raised_by_marks
 from aldente._plugin.findings.collector import Collector
 from aldente._plugin.findings.own_errors import OwnErrors
 from aldente._records import receivers
+from aldente._stacks import frames_of_threads, with_callers
 
 if TYPE_CHECKING:
     from aldente._plugin.findings.summary import Summary
@@ -243,8 +243,9 @@ def _threads_of_tools() -> Bystanders:
     here = threading.get_ident()
     return Bystanders(
         thread
-        for thread, frame in _python_compat.frames_of_threads().items()
-        if thread != here and users_frame(frame) is None
+        for thread, frame in frames_of_threads().items()
+        if thread != here
+        and not any(is_users(each.f_code.co_filename) for each in with_callers(frame))
     )
 
 
