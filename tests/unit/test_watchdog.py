@@ -20,6 +20,11 @@ from aldente._loops.runner import LoopRunner
 from aldente._own_errors import OwnError
 
 
+@pytest.fixture(scope="module", autouse=True)
+async def plugins_watchdog() -> None:
+    """The plugin's own watchdog, which begins with the first loop of the process, has begun."""
+
+
 class Recorder:
     """A watcher that keeps what it is shown."""
 
