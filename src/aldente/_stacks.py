@@ -12,7 +12,6 @@ may keep its frames for a moment.
 from __future__ import annotations
 
 import ast
-import asyncio
 import functools
 import inspect
 import itertools
@@ -164,10 +163,13 @@ def _frames_from(innermost: Iterator[FrameType | None]) -> Iterator[FrameType]:
 
 def _asyncios(frames: Iterator[FrameType]) -> Iterator[FrameType]:
     """The frames of the module of asyncio in which a step is taken."""
+    # A run without async tests has not imported it.
+    module = sys.modules.get(_STEPPING)
     frames, looked_at = tee(frames)
-    return compress(
-        frames, map(operator.is_, map(_globals_of, looked_at), repeat(vars(asyncio.events)))
+    are_there = map(
+        operator.is_, map(_globals_of, looked_at), repeat(getattr(module, "__dict__", None))
     )
+    return compress(frames, are_there)
 
 
 def _shown(frames: Iterator[FrameType]) -> Iterator[tuple[str, object]]:
@@ -200,7 +202,7 @@ def _entry(shown: str, module: object) -> Entry:
 
 
 def _is_in_step(entry: Entry) -> bool:
-    return entry.function != "_run" or entry.module != asyncio.events.__name__
+    return entry.function != "_run" or entry.module != _STEPPING
 
 
 @functools.lru_cache(maxsize=4096)
@@ -213,6 +215,7 @@ def _unquoted(path: str) -> str:
 # run Python code. What a frame shows of itself was checked on CPython 3.11 to 3.15.
 _SHOWN = re.compile(r"<frame at \w+, file (.+), line (-?\d+), code (.+)>", re.DOTALL)
 _STEP = ", code _run>"
+_STEPPING = "asyncio.events"
 
 _globals_of = operator.attrgetter("f_globals")
 _variables_of = operator.attrgetter("f_locals")

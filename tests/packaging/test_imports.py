@@ -48,6 +48,7 @@ MODULES_OF_EVERY_START = {
     "aldente._guards.never_awaited",
     "aldente._loops",
     "aldente._loops.other_threads",
+    "aldente._atomic",
     "aldente._checked_pythons",
     "aldente._clocks",
     "aldente._own_errors",
@@ -55,6 +56,7 @@ MODULES_OF_EVERY_START = {
     "aldente._python_compat",
     "aldente._records",
     "aldente._settings",
+    "aldente._stacks",
     "aldente._version",
     "aldente.errors",
 }
