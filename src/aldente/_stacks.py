@@ -11,7 +11,6 @@ may keep its frames for a moment.
 
 from __future__ import annotations
 
-import ast
 import functools
 import inspect
 import itertools
@@ -206,9 +205,12 @@ def _is_in_step(entry: Entry) -> bool:
 
 
 @functools.lru_cache(maxsize=4096)
-def _unquoted(path: str) -> str:
-    unquoted: str = ast.literal_eval(path)
-    return unquoted
+def _unquoted(text: str) -> str:
+    """The string that is shown as a literal.
+
+    Not by `ast`: on CPython 3.11 the parser fails in one thread when another one uses it meanwhile.
+    """
+    return text[1:-1].encode("latin-1", "backslashreplace").decode("unicode_escape")
 
 
 # Frames have their code in ``f_code``. But that, as `id`, tells audit hooks of each use, and these

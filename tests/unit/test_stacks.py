@@ -32,7 +32,15 @@ def test_what_a_frame_tells() -> None:
     assert entries[own + 1].function == "test_what_a_frame_tells"
 
 
-@pytest.mark.parametrize("path", ['/a, line 3, code x>/it\'s "a".py', "<string>", "C:\\new\\é.py"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        '/a, line 3, code x>/it\'s "a".py',
+        "<string>",
+        "C:\\new\\é.py",
+        "/it's/日本/\U0001f35d/\x80\udcff\n\\'.py",
+    ],
+)
 def test_odd_names_of_files(path: str) -> None:
     """A file is told as it is called, whatever its name has in it."""
     frame = frame_of("compute", path=path, module="test_it")
