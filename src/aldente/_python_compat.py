@@ -133,7 +133,7 @@ def call_of_thread(
 _THREAD_POOLS = os.path.join("concurrent", "futures", "thread.py")
 
 
-def let_process_end_without(threads: Sequence[threading.Thread], status: int | None) -> None:
+def let_process_end_without(threads: Sequence[threading.Thread], status: int | None) -> bool:
     """Have Python not wait for threads when the process ends, as if they had been daemons.
 
     That can't be said of a thread that runs. Up to CPython 3.12 ``_shutdown_locks`` has what is
@@ -146,6 +146,9 @@ def let_process_end_without(threads: Sequence[threading.Thread], status: int | N
     Args:
         threads: the threads.
         status: the exit status of the process; None if it isn't known, and then Python 3.15 waits.
+
+    Returns:
+        Whether the process ends without them.
     """
     pools = sys.modules.get("concurrent.futures.thread")
     queues = getattr(pools, "_threads_queues", None)
@@ -158,15 +161,20 @@ def let_process_end_without(threads: Sequence[threading.Thread], status: int | N
     if threads and private(threading, "_thread_shutdown") is not None:
         _not_waited_for.extend(threads)
         threading._thread_shutdown = _wait_for_others  # type: ignore[attr-defined]
-    if threads and status is not None and sys.version_info >= (3, 15):
+    if sys.version_info < (3, 15):
+        return True
+    if threads and status is not None:
+        # Another run in this process may have registered it with its own status.
+        atexit.unregister(_end_process)
         atexit.register(_end_process, status, os.getpid())
+    return status is not None
 
 
 def _end_process(status: int, process: int) -> None:
     """End the process, after all that is to be done at its end."""
     atexit.unregister(_end_process)
-    if os.getpid() != process:
-        # A fork of it, which has no such threads.
+    # A fork of the process has no such threads.
+    if os.getpid() != process or not any(thread.is_alive() for thread in _not_waited_for):
         return
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):

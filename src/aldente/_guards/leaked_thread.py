@@ -128,7 +128,7 @@ class Watch:
             status: the exit status of the process; None if it isn't known.
 
         Returns:
-            A line for each of them.
+            A line for each of them; none where Python waits for them all the same.
         """
         left, self._left = self._left, []
         living = [(start, thread) for start in left for thread in _living(start)]
@@ -140,8 +140,8 @@ class Watch:
                 gone.append(thread)
                 lines.append(f"{thread.name!r}, started at {start.place}")
         # Those that wait for their end, as asyncio does for the jobs of a loop that is closed.
-        _python_compat.let_process_end_without([*(gone and _waiting_for(gone)), *gone], status)
-        return lines
+        threads = [*(gone and _waiting_for(gone)), *gone]
+        return lines if _python_compat.let_process_end_without(threads, status) else []
 
     def _conclude(self, starts: list[_Start]) -> None:
         end = monotonic() + _GRACE

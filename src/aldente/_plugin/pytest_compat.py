@@ -20,6 +20,7 @@ from _pytest.fixtures import (
     resolve_fixture_function,
 )
 from _pytest.logging import caplog_handler_key
+from _pytest.main import wrap_session
 from _pytest.outcomes import Failed
 from _pytest.scope import Scope
 
@@ -117,11 +118,24 @@ def add_fixture(metafunc: pytest.Metafunc, name: str) -> None:
     metafunc._arg2fixturedefs[name] = definitions_for(metafunc.definition, name)
 
 
+def is_inside_another_run() -> bool:
+    """Whether the run of pytest that calls this was started by code of another run.
+
+    A run knows nothing of others. The function of pytest that is around all of a run is on the
+    stack once for each. Checked on pytest 8.4 to 9.2.
+    """
+    runs, frame = 0, inspect.currentframe()
+    while frame is not None:
+        runs += frame.f_code is wrap_session.__code__
+        frame = frame.f_back
+    return runs > 1
+
+
 def fixture_around(frame: FrameType | None) -> FixtureDef | None:
     """The innermost fixture whose set-up or tear-down is around a frame; None if there is none.
 
     Only hooks are told of that, one for each fixture of each test. The functions of pytest that do
-    it have the fixture in a variable. Checked on pytest 8.4 to 9.1.
+    it have the fixture in a variable. Checked on pytest 8.4 to 9.2.
     """
     while frame is not None:
         name = _FIXTURE_CODES.get(frame.f_code)

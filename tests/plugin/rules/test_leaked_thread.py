@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from tests.plugin.conftest import RunProject
@@ -205,6 +207,77 @@ def test_under_xdist(run_project: RunProject) -> None:
     result = run_project("-n1", plugins=["xdist"], subprocess=True, test_it=WAITS)
     result.assert_outcomes(passed=4)
     result.stdout.fnmatch_lines(["leaked-thread [[]warn[]]: 4, of 2 causes"])
+
+
+RUN_INSIDE = """
+import threading
+import time
+import pytest
+
+pytest_plugins = "pytester"
+
+INNER = '''
+import threading
+import time
+
+def test_inner():
+    threading.Thread(target=time.sleep, args=({seconds},), name="inner").start()
+'''
+
+def test_outer(pytester, monkeypatch):
+    pytester.makepyfile(INNER)
+    result = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "aldente")
+    assert result.ret == 0
+
+def test_failing():
+    for thread in threading.enumerate():
+        if thread.name == "inner" and {is_ended}:
+            thread.join()
+    raise ValueError
+"""
+
+
+@pytest.mark.parametrize("is_ended", [True, False])
+def test_a_run_inside_a_test(run_project: RunProject, is_ended: bool) -> None:
+    """The process ends with the status of the run that it was started for, not of one in a test."""
+    inside = RUN_INSIDE.format(seconds=5 if is_ended else 3600, is_ended=is_ended)
+    result = run_project("-p", "no:randomly", subprocess=True, test_it=inside)
+    result.assert_outcomes(passed=1, failed=1)
+    assert result.ret == 1
+
+
+PROGRAM = """
+import sys
+import pytest
+
+if __name__ == "__main__":
+    status = pytest.main(["-p", "aldente", "-p", "no:cacheprovider", "test_it.py"])
+    print("the status is", int(status))
+    sys.exit(3)
+"""
+
+
+def test_a_program_that_calls_pytest(
+    run_project: RunProject, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes on after the run, and is not told that Python does not wait where it does."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    pytester.makeini("[pytest]")
+    pytester.makepyfile(
+        program=PROGRAM,
+        test_it="""
+        import threading
+        import time
+
+        def test_it():
+            threading.Thread(target=time.sleep, args=(6,), name="left").start()
+        """,
+    )
+    result = pytester.runpython(pytester.path / "program.py")
+    assert result.ret == 3
+    result.stdout.fnmatch_lines(["* the thread 'left' was left running.", "the status is 0"])
+    is_told = "are not waited for" in result.stdout.str()
+    assert is_told == (sys.version_info < (3, 15))
 
 
 STUCK_JOB = """

@@ -57,7 +57,7 @@ class FindingsHooks:
         self._config = config
         self._installed = contextlib.ExitStack()
         self._summary: Summary | None = None
-        # That of the process, if pytest is its program.
+        # That of the process, if it ends with this run.
         self._exit_status: int | None = None
         self._session: pytest.Session | None = None
         self.at_tear_down: list[Callable[[], None]] = []
@@ -250,10 +250,18 @@ def _threads_of_tools() -> Bystanders:
 
 
 def _is_program(config: pytest.Config) -> bool:
-    """Whether the process ends with the run, and with its status."""
+    """Whether the process ends with a run, and with its status.
+
+    It does not with a run that a test has started.
+    """
     if hasattr(config, "workerinput"):
         # A worker of pytest-xdist, whose status nobody looks at.
         return True
+    if (
+        threading.current_thread() is not threading.main_thread()
+        or pytest_compat.is_inside_another_run()
+    ):
+        return False
     main = sys.modules["__main__"]
     started = getattr(getattr(main, "__spec__", None), "name", None)
     name = os.path.basename(getattr(main, "__file__", None) or "")
