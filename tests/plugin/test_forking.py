@@ -106,3 +106,89 @@ def test_python_warns_of_no_threads_in_sync_tests(run_project: RunProject) -> No
     for action in ("always", "error"):
         result = run_project("-W", action, subprocess=True, **modules)
         result.assert_outcomes(passed=10, warnings=0)
+
+
+RUNNING_IN_CHILDREN = """
+import os
+import pytest
+from _pytest.runner import runtestprotocol
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item, nextitem):
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        reports = runtestprotocol(item, log=False, nextitem=nextitem)
+        failed = [report.longreprtext for report in reports if report.failed]
+        os.write(writer, "\\n".join(failed).encode())
+        os._exit(0)
+    os.close(writer)
+    os.waitpid(child, 0)
+    with open(reader, errors="replace") as file:
+        print(f"{item.name}: {file.read()}")
+    return True
+"""
+
+
+def test_tests_that_run_in_forked_children(run_project: RunProject) -> None:
+    """Time limits and rules hold for them too, as with pytest-forked."""
+    result = run_project(
+        "-s",
+        "-p",
+        "no:randomly",
+        subprocess=True,
+        conftest=RUNNING_IN_CHILDREN,
+        test_it="""
+        import asyncio
+        import aldente
+        import pytest
+
+        async def test_in_time():
+            await asyncio.sleep(0.05)
+
+        @aldente.timeout(0.5)
+        @pytest.mark.parametrize("number", range(2))
+        async def test_limit(number):
+            await asyncio.sleep(60)
+
+        async def test_deadlock():
+            await asyncio.Event().wait()
+        """,
+    )
+    result.stdout.fnmatch_lines(
+        [
+            "*test_in_time: ",
+            "*test_limit[[]0[]]: *",
+            "*PhaseTimeout: *",
+            "*test_limit[[]1[]]: *",
+            "*PhaseTimeout: *",
+            "*test_deadlock: *",
+            "*DeadlockError: *",
+        ]
+    )
+
+
+def test_loops_of_other_children(run_project: RunProject) -> None:
+    """A child that a test forks may wait for being ended by its parent."""
+    result = run_project(
+        subprocess=True,
+        test_it="""
+        import asyncio
+        import os
+        import signal
+        import time
+
+        def test_it():
+            asyncio.run(asyncio.sleep(0.05))
+            child = os.fork()
+            if child == 0:
+                try:
+                    asyncio.run(asyncio.Event().wait())
+                finally:
+                    os._exit(3)
+            time.sleep(2)
+            os.kill(child, signal.SIGTERM)
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGTERM
+        """,
+    )
+    result.assert_outcomes(passed=1)

@@ -96,6 +96,7 @@ class Watchdog:
         self._alarm: Alarm | None = None
         self._thread: _python_compat.HiddenThread | None = None
         self._is_to_start = False
+        self._is_in_child = False
         # Held while the thread is started or stopped: several threads may fork at once, and so may
         # a signal handler that interrupts one of them.
         self._changing = _thread.RLock()
@@ -117,7 +118,7 @@ class Watchdog:
     def start(self) -> None:
         """Start the thread, unless it is running."""
         with self._changing:
-            self._is_to_start = False
+            self._is_to_start = self._is_in_child = False
             if self._alarm is not None:
                 return
             alarm = make_alarm()
@@ -148,15 +149,21 @@ class Watchdog:
             self.start()
 
     def forget(self) -> None:
-        """Know that the thread is gone, as it is in a forked child."""
+        """Know that the thread is gone, as it is in a forked child.
+
+        It starts there with the first run of a runner: the child runs tests then, as those of
+        pytest-forked do. Loops of any other child are not looked at: its parent may end it when it
+        likes, and is what they wait for.
+        """
         self._alarm = self._thread = None
         self._is_to_start = False
+        self._is_in_child = True
         self._changing = _thread.RLock()
         watching_threads.clear()
 
     def _expect(self, run: LoopRunner) -> None:
         """A run begins: take a look when it has gone on for a moment."""
-        if self._is_to_start:
+        if self._is_to_start or (self._is_in_child and isinstance(run, LoopRunner)):
             self.start()
         alarm = self._alarm
         # Whether it is one to be looked at is asked when the alarm rings, as it seldom does. While
