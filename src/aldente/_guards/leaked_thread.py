@@ -35,7 +35,8 @@ is given a second for that.
 When the last test is over, the process does not wait for such threads: it says so and ends.
 
 Not a finding: daemon threads; threads that an executor keeps for its next job; threads that a
-fixture of a wider scope has started, as long as the session lasts; threads of plugins.
+fixture of a wider scope has started, and those that these start, as long as the session lasts;
+threads of plugins.
 
 Mend: close what has started it (a connection, a client, a pool), best by `async with`; or tell the
 thread to stop and `join()` it.""",
@@ -93,6 +94,10 @@ class Watch:
         self._starts: list[_Start] = []
         # Those that were told of, or end with their executor.
         self._left: list[_Start] = []
+        # Of all threads, as one of them may start others.
+        self._origins: weakref.WeakKeyDictionary[threading.Thread, _Start] = (
+            weakref.WeakKeyDictionary()
+        )
 
     @contextmanager
     def installed(self) -> Iterator[None]:
@@ -157,7 +162,7 @@ class Watch:
     def _recording(self, original: Callable[[threading.Thread], None]) -> Callable[..., None]:
         @functools.wraps(original)
         def start(thread: threading.Thread) -> None:
-            if not thread.daemon and not type(thread).__module__.startswith(_ENDING_THEIR_OWN):
+            if not type(thread).__module__.startswith(_ENDING_THEIR_OWN):
                 self._note(thread, caller())
             original(thread)
 
@@ -169,20 +174,44 @@ class Watch:
         if test is None:
             return
         place = _users_place(frame)
-        parent = self._start_of_this_thread() if place is None else None
+        parent = self._origin_of_this_thread(frame)
         if parent is not None:
-            self._starts.append(parent._replace(thread=weakref.ref(thread)))
+            start = parent._replace(thread=weakref.ref(thread), place=place or parent.place)
         elif place is not None:
-            is_wide = self._is_in_wide_fixture(frame)
-            self._starts.append(_Start(weakref.ref(thread), place, test, is_wide))
+            start = _Start(weakref.ref(thread), place, test, self._is_in_wide_fixture(frame))
+        else:
+            return
+        self._origins[thread] = start
+        if not thread.daemon:
+            self._starts.append(start)
 
-    def _start_of_this_thread(self) -> _Start | None:
+    def _origin_of_this_thread(self, frame: FrameType | None) -> _Start | None:
+        """How the thread was started that starts another one; None if that says nothing.
+
+        A job of the user's belongs to the test that is under way, however old the pool is.
+        """
         here = threading.current_thread()
-        return next((start for start in self._starts if start.thread() is here), None)
+        if here is threading.main_thread() or here not in self._origins:
+            return None
+        origin = self._origins[here]
+        is_same = not origin.is_wide and origin.test == self._current_test()
+        return origin if is_same or _users_place(frame) is None or not _is_pools(frame) else None
 
 
 # Their worker threads end with the first task of the event loop that they work for.
 _ENDING_THEIR_OWN = ("anyio.",)
+
+
+# Threads whose functions call those that others hand over.
+_POOLS = ("concurrent.futures.", "multiprocessing.pool", *_ENDING_THEIR_OWN)
+
+
+def _is_pools(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if str(frame.f_globals.get("__name__", "")).startswith(_POOLS):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _users_place(frame: FrameType | None) -> SourcePlace | None:

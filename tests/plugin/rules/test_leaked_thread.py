@@ -209,6 +209,86 @@ def test_under_xdist(run_project: RunProject) -> None:
     result.stdout.fnmatch_lines(["leaked-thread [[]warn[]]: 4, of 2 causes"])
 
 
+OF_OTHERS = """
+import threading
+from concurrent.futures import ThreadPoolExecutor
+import pytest
+
+class Server:
+    def __init__(self, daemon):
+        self.called, self.begun = threading.Event(), threading.Event()
+        self.end = threading.Event()
+        self.handlers = []
+        self.thread = threading.Thread(target=self.serve, name="server", daemon=daemon)
+        self.thread.start()
+
+    def serve(self):
+        while self.called.wait() and not self.end.is_set():
+            self.called.clear()
+            self.handlers.append(threading.Thread(target=self.end.wait, name="handler"))
+            self.handlers[-1].start()
+            self.begun.set()
+
+    def call(self):
+        self.begun.clear()
+        self.called.set()
+        self.begun.wait()
+
+    def close(self):
+        self.end.set()
+        self.called.set()
+        for thread in (self.thread, *self.handlers):
+            thread.join()
+
+@pytest.fixture(scope="session", params=[False, True])
+def server(request):
+    server = Server(request.param)
+    yield server
+    server.close()
+
+@pytest.fixture(scope="session")
+def pool():
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(int).result()
+        yield pool
+
+left = []
+
+def test_first(server, pool):
+    server.call()
+    if not left:
+        left.append(Server(False))
+
+def test_next(server):
+    server.call()
+    left[0].call()
+
+def test_job(pool):
+    ends = threading.Event()
+
+    def start():
+        threading.Thread(target=ends.wait, name="of a job").start()
+
+    pool.submit(start).result()
+"""
+
+
+def test_threads_that_other_threads_start(run_project: RunProject) -> None:
+    """They belong to the fixture or test that has started those; but for jobs of pools."""
+    result = run_project("-p", "no:randomly", subprocess=True, test_it=OF_OTHERS)
+    result.assert_outcomes(passed=5)
+    told = result.outlines[result.outlines.index("leaked-thread [warn]: 3") :]
+    about = [line.strip() for line in told if line.startswith(("  test_it", "      in "))]
+    assert about == [
+        "test_it.py:11: the thread 'server' was left running.",
+        "in test_it.py::test_first[False]",
+        "test_it.py:58: the thread 'of a job' was left running.",
+        "in test_it.py::test_job",
+        "test_it.py:17: the thread 'handler' was left running.",
+        "in test_it.py::test_first[False], found after it had ended",
+    ]
+
+
 RUN_INSIDE = """
 import threading
 import time
