@@ -114,7 +114,10 @@ class Watch:
             with _asyncio_compat.recording_tasks(), _asyncio_compat.ShieldLeavesExceptions():
                 yield
         finally:
-            asyncio.BaseEventLoop.default_exception_handler = original  # type: ignore[method-assign]
+            owner: Any = asyncio.BaseEventLoop
+            # A later replacement by something else must stay.
+            if owner.default_exception_handler is default_exception_handler:
+                owner.default_exception_handler = original
 
     def handle(self, loop: asyncio.AbstractEventLoop, context: Context) -> None:
         """An exception handler for loops of other kinds, whose default can't be replaced."""

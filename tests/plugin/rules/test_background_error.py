@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 from collections.abc import Iterator
 
@@ -397,3 +398,25 @@ def test_levels(run_project: RunProject, pytester: pytest.Pytester) -> None:
     )
     result.assert_outcomes(passed=1)
     assert [finding["level"] for finding in findings] == ["warn"]
+
+
+def test_a_later_replacement_stays(run_project: RunProject) -> None:
+    """What others have put in the place of asyncio's handler is left there after the run."""
+    original = asyncio.BaseEventLoop.default_exception_handler
+    try:
+        result = run_project(
+            test_it="""
+            import asyncio
+
+            def handle(loop, context):
+                pass
+
+            async def test_it():
+                asyncio.BaseEventLoop.default_exception_handler = handle
+            """
+        )
+        left = asyncio.BaseEventLoop.default_exception_handler
+    finally:
+        asyncio.BaseEventLoop.default_exception_handler = original  # type: ignore[method-assign]
+    result.assert_outcomes(passed=1)
+    assert left.__name__ == "handle"
