@@ -20,7 +20,7 @@ import httpx
 import pytest
 
 from aldente._guards import leaked_resource, resource_watching
-from aldente._guards.resource_makings import Makings
+from aldente._guards.resource_makings import Making, Makings
 from aldente._places import source_line
 from aldente._records import Finding, SourcePlace
 
@@ -725,6 +725,30 @@ def test_places_are_remembered_weakly() -> None:
     assert leaks_of(use_streams, use_subprocesses) == []
     gc.collect()
     assert len(resource_watching.makings) == 0
+
+
+class Made:
+    """Something that is made."""
+
+
+def test_a_collection_while_makings_are_looked_at() -> None:
+    """What was dropped before may be forgotten in the middle, on the same thread."""
+    makings = Makings()
+    made = [Made() for _ in range(4)]
+    for each in made:
+        makings.note(each, Making(each, None, None, None))
+    makings.on_collection("start", {})
+    del each, made[1]
+    first = makings.all()[0]
+    reference = first.made
+
+    def is_asked() -> Any:
+        makings.on_collection("stop", {})
+        return reference()
+
+    first.made = is_asked  # type: ignore[assignment]
+    assert [each for each, _ in makings.alive()] == made
+    assert len(makings) == 3
 
 
 def test_patches_are_undone() -> None:

@@ -112,10 +112,9 @@ def left_on_closed_loops(watching: object) -> Iterator[Finding]:
     """
     if not _makings.recent:
         return
-    recent, _makings.recent = _makings.recent, []
-    for making in recent:
+    for making in _makings.take_recent(watching):
         loop = making.loop() if making.loop is not None else None
-        if making.watcher is watching and loop is not None and loop.is_closed():
+        if loop is not None and loop.is_closed():
             yield from _finding_if_open(making, "when its event loop ended")
 
 

@@ -23,6 +23,7 @@ class Making:
 
     Attributes:
         made: gives it while it is alive, and not about to be finalized.
+        key: its identity.
         kind: its type.
         place: the user's line; None when no code of the user's has led to it directly.
         test: the node id of the test that made it.
@@ -39,6 +40,7 @@ class Making:
         "is_client",
         "is_closed_by_code",
         "is_told",
+        "key",
         "kind",
         "loop",
         "made",
@@ -51,6 +53,7 @@ class Making:
         self, made: Any, place: SourcePlace | None, test: str | None, watcher: object
     ) -> None:
         self.made: weakref.ref[Any] = weakref.ref(made)
+        self.key = id(made)
         self.kind = type(made)
         self.place = place
         self.test = test
@@ -71,7 +74,7 @@ class Makings:
     """Remembers makings while what was made is alive; keeps nothing alive.
 
     Attributes:
-        recent: those that were noted since somebody has emptied the list.
+        recent: those that were noted of late; see `take_recent`.
     """
 
     def __init__(self) -> None:
@@ -80,7 +83,7 @@ class Makings:
         self._known: dict[int, Making] = {}
         self._is_collecting = False
         # What the collector is about to finalize.
-        self._going: list[tuple[int, Making]] = []
+        self._going: list[Making] = []
         self._last_client: Making | None = None
         self.recent: list[Making] = []
 
@@ -97,12 +100,12 @@ class Makings:
         self._is_collecting = phase == "start"
         if not self._is_collecting and self._going:
             going, self._going = self._going, []
-            for key, making in going:
-                self._drop(key, making)
+            for making in going:
+                self._drop(making)
 
     def note(self, made: Any, making: Making) -> None:
         """Remember how something was made."""
-        key = id(made)
+        key = making.key
         making.made = weakref.ref(made, functools.partial(self._on_gone, key))
         with self._lock:
             # The last, so that the order is that of the making.
@@ -115,10 +118,25 @@ class Makings:
         making = self._known.get(id(made))
         return making if making is not None and making.is_of(made) else None
 
+    def take_recent(self, watcher: object) -> list[Making]:
+        """What was noted by a watcher since it has asked last, and is alive.
+
+        Those of others stay: a test may run pytest in its own process. What both runs have noted is
+        the inner one's.
+        """
+        with self._lock:
+            recent, self.recent = self.recent, []
+            self.recent += [making for making in recent if making.watcher is not watcher]
+        return [
+            making
+            for making in recent
+            if making.watcher is watcher and self._known.get(making.key) is making
+        ]
+
     def alive(self) -> list[tuple[Any, Making]]:
         """What is alive of all that was made, in the order of the making."""
-        with self._lock:
-            known = [(making.made(), making) for making in self._known.values()]
+        # The lock keeps out other threads, but no garbage collection on this one.
+        known = [(making.made(), making) for making in self.all()]
         return [(made, making) for made, making in known if made is not None]
 
     def all(self) -> list[Making]:
@@ -129,8 +147,8 @@ class Makings:
     def forget(self, making: Making) -> None:
         """Remember no longer how something was made."""
         with self._lock:
-            for key in [key for key, known in self._known.items() if known is making]:
-                del self._known[key]
+            if self._known.get(making.key) is making:
+                del self._known[making.key]
 
     def place_of_dropped_client(self, test: str | None) -> SourcePlace | None:
         """Where the client was made with which a connection is being freed; None if not sure.
@@ -138,7 +156,7 @@ class Makings:
         Args:
             test: the test that has made both.
         """
-        clients = [making for _, making in self._going if making.is_client]
+        clients = [making for making in self._going if making.is_client]
         if not clients and self._last_client is not None:
             clients = [self._last_client]
         places = {making.place for making in clients if making.test == test}
@@ -152,14 +170,13 @@ class Makings:
             self._last_client = making
         if self._is_collecting:
             # Its finalizer is yet to run.
-            self._going.append((key, making))
+            self._going.append(making)
         else:
-            self._drop(key, making)
+            self._drop(making)
 
-    def _drop(self, key: int, making: Making) -> None:
-        with self._lock:
-            if self._known.get(key) is making and making.if_left is None:
-                del self._known[key]
+    def _drop(self, making: Making) -> None:
+        if making.if_left is None:
+            self.forget(making)
 
 
 def _reference_to_running_loop() -> weakref.ref[asyncio.AbstractEventLoop] | None:

@@ -194,3 +194,34 @@ def test_a_library_that_a_test_imports(run_project: RunProject, pytester: pytest
         run_project, pytester, "-Wignore", subprocess=True, test_it=project
     )
     assert [finding["test"] for finding in findings] == ["test_it.py::test_it"]
+
+
+def test_a_run_inside_a_test(run_project: RunProject) -> None:
+    """A test that leaves something on a closed loop is told of it, though it ran pytest since."""
+    result = run_project(
+        subprocess=True,
+        test_it="""
+        import asyncio
+
+        pytest_plugins = "pytester"
+        kept = []
+
+        def test_it(pytester, monkeypatch):
+            loop = asyncio.new_event_loop()
+            kept.append(
+                loop.run_until_complete(asyncio.start_server(lambda r, w: None, "127.0.0.1", 0))
+            )
+            loop.close()
+            pytester.makepyfile(test_inner="async def test_inner():\\n    pass")
+            result = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "aldente")
+            assert result.ret == 0
+        """,
+    )
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "leaked-resource [[]warn[]]: 1",
+            "  A server on * was still open when its event loop ended.",
+            "      in test_it.py::test_it",
+        ]
+    )
