@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import re
+import sys
+import warnings
 
 import pytest
 
@@ -224,6 +227,39 @@ def test_error_names_its_test_and_how_often_it_came(run_project: RunProject) -> 
     (told,) = [line for line in lines_about(result) if "while looking for tasks" in line]
     assert "in or after test_it.py::test_leaves_task[0]" in told
     assert told.rstrip(".").endswith("and 2 more like it")
+
+
+def test_what_tests_take_away(run_project: RunProject) -> None:
+    """A test may empty the list of what hears of garbage collections: all the rest is undone."""
+    before, depth = gc.callbacks[:], sys.get_coroutine_origin_tracking_depth()
+    on_unawaited = warnings._warn_unawaited_coroutine  # type: ignore[attr-defined]
+    try:
+        result = run_project(
+            test_it="""
+            import gc
+
+            async def test_it():
+                gc.callbacks.clear()
+            """
+        )
+    finally:
+        gc.callbacks[:] = before
+    result.assert_outcomes(passed=1)
+    assert result.ret == 0
+    assert lines_about(result) == []
+    assert sys.get_coroutine_origin_tracking_depth() == depth
+    assert warnings._warn_unawaited_coroutine is on_unawaited  # type: ignore[attr-defined]
+
+
+def test_an_error_while_undoing(run_project: RunProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told as any other, and the run ends as it would have."""
+    with monkeypatch.context() as patches:
+        patches.setattr("aldente._guards.never_awaited.Watch._forget_mocks", fail)
+        result = run_project(test_it="async def test_it():\n    pass")
+    result.assert_outcomes(passed=1, warnings=1)
+    assert result.ret == 0
+    assert len(lines_about(result)) == 1
+    assert "while undoing what has watched the tests" in lines_about(result)[0]
 
 
 LOOP_OF_ANOTHER_MAKE = """

@@ -117,17 +117,24 @@ class Watch:
     def installed(self) -> Iterator[None]:
         """While entered, coroutines are seen; the loop's own warning is given only for others."""
         depth = sys.get_coroutine_origin_tracking_depth()
-        self._original = _python_compat.replace_on_unawaited(self._on_dropped)
-        sys.set_coroutine_origin_tracking_depth(max(depth, _DEPTH))
-        gc.callbacks.append(self._on_collection)
-        try:
+        with contextlib.ExitStack() as undo:
+            self._original = _python_compat.replace_on_unawaited(self._on_dropped)
+            undo.callback(_python_compat.replace_on_unawaited, self._original)
+            undo.callback(sys.set_coroutine_origin_tracking_depth, depth)
+            sys.set_coroutine_origin_tracking_depth(max(depth, _DEPTH))
+            undo.callback(self._forget_collections)
+            gc.callbacks.append(self._on_collection)
+            undo.callback(self._forget_mocks)
             yield
-        finally:
-            if self._undo_mocks is not None:
-                self._undo_mocks()
+
+    def _forget_collections(self) -> None:
+        # A test may have emptied the list.
+        with contextlib.suppress(ValueError):
             gc.callbacks.remove(self._on_collection)
-            sys.set_coroutine_origin_tracking_depth(depth)
-            _python_compat.replace_on_unawaited(self._original)
+
+    def _forget_mocks(self) -> None:
+        if self._undo_mocks is not None:
+            self._undo_mocks()
 
     @containing("looking for coroutines at a garbage collection", None)
     def _on_collection(self, phase: str, information: dict[str, int]) -> None:

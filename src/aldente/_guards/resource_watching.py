@@ -52,7 +52,8 @@ class Watching:
             self._replace(owner, "__init__", self._recording)
         self._replace(asyncio.StreamWriter, "__del__", self._looking_at_dropped)
         gc.callbacks.append(makings.on_collection)
-        self._undo.callback(gc.callbacks.remove, makings.on_collection)
+        self._undo.callback(_forget_collections)
+        self._undo.callback(makings.take_recent, self)
         self.watch_libraries()
         with self._undo:
             yield
@@ -157,6 +158,12 @@ class Watching:
                 and not _minds_end(made)
             ):
                 making.if_left = self._describe(made)
+
+
+def _forget_collections() -> None:
+    # A test may have emptied the list.
+    with contextlib.suppress(ValueError):
+        gc.callbacks.remove(makings.on_collection)
 
 
 # The methods of a server that close what it has accepted; Python has them since 3.13.

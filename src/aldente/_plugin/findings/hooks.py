@@ -56,6 +56,8 @@ class FindingsHooks:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._installed = contextlib.ExitStack()
+        # Closed last: it hears of errors in what the other undoes.
+        self._listening = contextlib.ExitStack()
         self._summary: Summary | None = None
         # That of the process, if it ends with this run.
         self._exit_status: int | None = None
@@ -102,7 +104,7 @@ class FindingsHooks:
         self.bystanders = _threads_of_tools()
         receivers.append(self.collector.report)
         self._installed.callback(receivers.remove, self.collector.report)
-        self._installed.enter_context(self._own_errors.installed())
+        self._listening.enter_context(self._own_errors.installed())
         if self.never_awaited is not None:
             self._installed.enter_context(self.never_awaited.installed())
         # Whatever the level: the process is to end all the same.
@@ -182,7 +184,9 @@ class FindingsHooks:
         late = self.collector.take_late(session)
         if late or self._summary is not None or rule_options.wants_files(self._config):
             self.summary.finish(session, late)
-        self._installed.close()
+        with contained("undoing what has watched the tests"):
+            self._installed.close()
+        self._listening.close()
         self._own_errors.warn()
 
     def _current_test(self) -> str | None:

@@ -132,6 +132,7 @@ class LoopWatch:
             loop.set_exception_handler(self._background_errors.handle)
             _asyncio_compat.record_tasks_of(loop)
 
+    @containing("undoing what has watched event loops", None)
     def uninstall(self) -> None:
         """Undo what `install` has done."""
         self._installed.close()
