@@ -47,6 +47,9 @@ PROJECT = """
         async with opened():
             pass
 
+    async def test_context_manager_that_is_dropped():
+        opened()
+
     async def test_blocking():
         time.sleep(0.3)
 
@@ -102,7 +105,7 @@ PROJECT = """
                 each._sock.close()
                 each._sock = None
 """
-PASSED, XFAILED = 12, 1
+PASSED, XFAILED = 13, 1
 
 
 def fail(*args: object, **kwargs: object) -> object:
@@ -158,6 +161,10 @@ def lines_about(result: pytest.RunResult) -> list[str]:
         ("aldente._guards.leaked_thread._users_place", "noting where a thread is started"),
         ("aldente._guards.leaked_thread.Watch.end_test", "looking at what a test has left"),
         ("aldente._guards.dropped_managers._maker", "noting where a context manager is made"),
+        (
+            "aldente._guards.dropped_managers._finding",
+            "reporting a context manager that nobody has entered",
+        ),
         ("aldente._guards.plain_mock.find", "looking for a plain mock that was awaited"),
         ("aldente._asyncio_compat.failed_and_unseen", "looking for failed tasks"),
     ],
@@ -260,6 +267,26 @@ def test_an_error_while_undoing(run_project: RunProject, monkeypatch: pytest.Mon
     assert result.ret == 0
     assert len(lines_about(result)) == 1
     assert "while undoing what has watched the tests" in lines_about(result)[0]
+
+
+def test_notes_that_are_no_text(run_project: RunProject) -> None:
+    """An error may have them, as Python shows them all the same."""
+    result = run_project(
+        subprocess=True,
+        test_it="""
+        from unittest.mock import Mock
+
+        async def test_it():
+            try:
+                await Mock()
+            except TypeError as error:
+                error.__notes__ = [7]
+                raise
+        """,
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["E * 7", "plain-mock [[]*[]]: 1"])
+    assert lines_about(result) == []
 
 
 LOOP_OF_ANOTHER_MAKE = """

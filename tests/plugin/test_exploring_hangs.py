@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 
 import pytest
 
 from tests.plugin.conftest import RunProject
+
+# CPython 3.13.0 to 3.13.9 and 3.14.0 count threads that are started again after the fork.
+COUNTS_TOO_LATE = (3, 13) <= sys.version_info < (3, 13, 10) or sys.version_info[:3] == (3, 14, 0)
 
 STEPS = """
 import asyncio
@@ -130,3 +135,68 @@ def test_slow_steps_within_the_limit(run_project: RunProject) -> None:
         """,
     )
     result.assert_outcomes(passed=1)
+
+
+def test_a_stack_that_cannot_be_told(run_project: RunProject) -> None:
+    """A step that never ends is interrupted all the same."""
+    result = run_project(
+        subprocess=True,
+        conftest="""
+        from aldente._explore import interrupting
+
+        def fail(frame):
+            raise LookupError("broken inside")
+
+        interrupting.told_stack = fail
+        """,
+        test_it="""
+        import aldente
+
+        @aldente.timeout(0.3)
+        @aldente.explore
+        async def test_it():
+            while True:
+                pass
+        """,
+    )
+    assert result.parseoutcomes()["failed"] == 1
+    result.stdout.fnmatch_lines(
+        [
+            "*PhaseTimeout: 'test_it' blocked the loop*",
+            "*aldente: an error in aldente itself, *while telling the stack of a step *",
+        ]
+    )
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.skipif(COUNTS_TOO_LATE, reason="this Python counts what is started after the fork")
+def test_programs_that_fork(run_project: RunProject) -> None:
+    """Python warns of no thread of aldente's, and steps are ended after the fork too."""
+    result = run_project(
+        "-W",
+        "always",
+        subprocess=True,
+        test_it="""
+        import os
+        import aldente
+
+        def fork():
+            child = os.fork()
+            if child == 0:
+                os._exit(0)
+            os.waitpid(child, 0)
+
+        @aldente.explore
+        async def test_it():
+            fork()
+
+        @aldente.timeout(0.3)
+        @aldente.explore
+        async def test_hang():
+            fork()
+            while True:
+                pass
+        """,
+    )
+    result.assert_outcomes(passed=1, failed=1, warnings=0)
+    result.stdout.fnmatch_lines(["*PhaseTimeout: 'test_hang' blocked the loop*"])

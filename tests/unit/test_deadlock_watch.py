@@ -10,8 +10,10 @@ from types import FrameType
 
 import pytest
 
+from aldente import _own_errors
 from aldente._guards import deadlock
 from aldente._loops.runner import LoopRunner
+from aldente._own_errors import OwnError
 from tests.unit.looks import MadeUpLoop, MadeUpRun, frame_of, look, selecting
 
 
@@ -167,6 +169,27 @@ def test_a_run_that_ends_before_it_is_confirmed(hang: Hang) -> None:
     run(hang, suspected)
     run(hang, innocent)
     assert hang.found == []
+
+
+def test_an_error_while_it_is_confirmed(hang: Hang, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told, and not to the exception handler of the loop."""
+    told: list[OwnError] = []
+    monkeypatch.setattr(_own_errors, "listeners", [told.append])
+    received = []
+    hang.runner.loop.set_exception_handler(lambda loop, context: received.append(context))
+
+    def fail(loop: asyncio.AbstractEventLoop) -> bool:
+        raise LookupError("broken inside")
+
+    async def main() -> None:
+        await hang.suspect()
+        for _ in range(3):
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr("aldente._asyncio_compat.is_waiting_for_nothing", fail)
+    run(hang, main)
+    assert (received, hang.found) == ([], [])
+    assert [each.doing for each in told] == ["looking whether a loop is stuck"]
 
 
 def test_the_next_task_of_a_runner(hang: Hang) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from aldente._places import _OWN_FOLDER
-from aldente._plugin.hypothesis_notes import without_own_lines
+from aldente._plugin.hypothesis_notes import forget_own_lines, without_own_lines
 
 _EXAMPLE = ["Failing test case: test_it(", "    count=3,", ")"]
 _EXPLANATION = ["Explanation:", "    These lines were always and only run by failing test cases:"]
@@ -34,3 +34,11 @@ def test_lines_of_aldente_explain_nothing(places: list[str], left: list[str]) ->
             ["\n".join(_EXAMPLE), "\n".join([*_EXPLANATION, *places, *after])],
         ):
             assert without_own_lines(notes) == [*_EXAMPLE, *left, *after]
+
+
+def test_notes_that_are_no_text() -> None:
+    """They are told as Python tells them."""
+    error = ValueError("broken")
+    error.__notes__ = [7, "eight"]  # type: ignore[list-item]
+    forget_own_lines(error)
+    assert error.__notes__ == ["7", "eight"]

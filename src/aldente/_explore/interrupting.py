@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import contextlib
+import functools
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -13,7 +14,9 @@ from aldente import _python_compat
 from aldente._clocks import monotonic
 from aldente._guards.debuggers import is_in_debugger
 from aldente._guards.time_limit import told_stack
+from aldente._guards.watchdog import gone_while_forking
 from aldente._loops.simulated.loop import SimulatedLoop
+from aldente._own_errors import contained, containing
 from aldente._stacks import frames_of_threads
 from aldente.errors import PhaseTimeout
 
@@ -77,12 +80,12 @@ def ending_steps() -> Iterator[None]:
         return
     ender = _Ender(before)
     signal.signal(signal.SIGINT, ender.on_signal)
-    thread = _python_compat.HiddenThread(ender.watch)
     try:
-        yield
+        with gone_while_forking(ender):
+            ender.start_when_needed()
+            yield
     finally:
         ender.stop()
-        thread.join(_ANSWER_LIMIT)
         if signal.getsignal(signal.SIGINT) == ender.on_signal:
             signal.signal(signal.SIGINT, before)
 
@@ -96,23 +99,38 @@ class _Ender:
 
     def __init__(self, before: Callable[[int, FrameType | None], object] | int) -> None:
         self._before = before
-        self._stopped = _thread.allocate_lock()
-        self._stopped.acquire()
+        # Its thread, and what is held until that is to end; None where there is none.
+        self._thread: tuple[_python_compat.HiddenThread, _thread.LockType] | None = None
         # Held while the signal is sent, so that it does not come after all has ended.
         self._sending = _thread.allocate_lock()
         # What to raise, of which run.
         self._reason: tuple[SimulatedLoop, PhaseTimeout] | None = None
 
+    def start_when_needed(self) -> None:
+        """Begin to look."""
+        stopped = _thread.allocate_lock()
+        stopped.acquire()
+        watch = functools.partial(self._watch, stopped)
+        self._thread = _python_compat.HiddenThread(watch), stopped
+
     def stop(self) -> None:
         """Look no more."""
+        if self._thread is None:
+            return
+        (thread, stopped), self._thread = self._thread, None
         with self._sending:
-            self._stopped.release()
+            stopped.release()
+        thread.join(_ANSWER_LIMIT)
 
-    def watch(self) -> None:
-        """Look until `stop` is called."""
+    def forget(self) -> None:
+        """Look no more in a forked child, which leaves the test by itself."""
+        self._thread = None
+
+    def _watch(self, stopped: _thread.LockType) -> None:
+        """Look until it is stopped."""
         late: SimulatedLoop | None = None
         next_time = 0.0
-        while not self._stopped.acquire(timeout=_LOOK):
+        while not stopped.acquire(timeout=_LOOK):
             loop = _current[-1] if _current else None
             end = None if loop is None else loop.real_time.end
             if loop is None or end is None or monotonic() < end:
@@ -121,20 +139,22 @@ class _Ender:
                 late, next_time = loop, end + _ANSWER_LIMIT
             elif monotonic() >= next_time:
                 next_time = monotonic() + _ANSWER_LIMIT
-                self._end(loop)
-        self._stopped.release()
+                self._end(loop, stopped)
+        stopped.release()
 
-    def _end(self, loop: SimulatedLoop) -> None:
+    @containing("ending a step that does not end by itself", None)
+    def _end(self, loop: SimulatedLoop, stopped: _thread.LockType) -> None:
         frame = frames_of_threads().get(threading.main_thread().ident or 0)
         if is_in_debugger(frame):
             return
         error = PhaseTimeout(loop.name, loop.real_time.seconds or 0.0, "blocked the loop")
-        error.add_note(told_stack(frame))
+        with contained("telling the stack of a step that does not end"):
+            error.add_note(told_stack(frame))
         # Whatever becomes of it where it is raised.
         loop.fail(error)
         self._reason = loop, error
         with self._sending:
-            if self._stopped.locked():
+            if stopped.locked():
                 signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
     def on_signal(self, number: int, frame: FrameType | None) -> None:

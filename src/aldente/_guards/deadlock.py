@@ -22,6 +22,7 @@ from aldente._guards.watchdog import Look, watching_threads
 from aldente._loops import outside, running
 from aldente._loops.runner import LoopRunner
 from aldente._loops.waiting_threads import can_only_wait, only_wait
+from aldente._own_errors import containing
 from aldente._records import Rule
 from aldente._stacks import Entry, frames_of_threads
 
@@ -110,6 +111,7 @@ class Watch:
             confirm = functools.partial(self._confirm, look.loop, run, main)
             look.loop.call_soon_threadsafe(look.loop.call_soon, confirm)
 
+    @containing("looking whether a loop is stuck", None)
     def _confirm(
         self, loop: asyncio.AbstractEventLoop, run: LoopRunner, task: asyncio.Future[Any] | None
     ) -> None:

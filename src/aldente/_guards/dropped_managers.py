@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from types import FrameType
 from typing import Any, NamedTuple
 
-from aldente._own_errors import containing
+from aldente._own_errors import contained, containing
 from aldente._places import is_users, place_of
 from aldente._records import Finding, SourcePlace
 
@@ -116,7 +116,8 @@ class _Watching:
             self.finalize_before(manager)
             made = self._made.pop(id(manager), None)
             if made is not None:
-                self._report(_finding(made))
+                with contained("reporting a context manager that nobody has entered"):
+                    self._report(_finding(made))
 
         return __del__
 

@@ -11,6 +11,7 @@ import _thread
 import asyncio
 import contextlib
 import functools
+import operator
 import os
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -104,16 +105,13 @@ class Watchdog:
     @contextlib.contextmanager
     def installed(self) -> Iterator[None]:
         """While entered, loops are looked at."""
-        _watchdogs.add(self)
-        _register_fork_hooks()
-        self.start()
-        running.listeners.append(self._expect)
-        try:
+        with contextlib.ExitStack() as undo:
+            undo.callback(self.stop)
+            undo.enter_context(gone_while_forking(self))
+            self.start()
+            running.listeners.append(self._expect)
+            undo.callback(running.listeners.remove, self._expect)
             yield
-        finally:
-            running.listeners.remove(self._expect)
-            _watchdogs.discard(self)
-            self.stop()
 
     def start(self) -> None:
         """Start the thread, unless it is running."""
@@ -225,7 +223,31 @@ class Watchdog:
             tell("looking at a running loop", error)
 
 
-_watchdogs: weakref.WeakSet[Watchdog] = weakref.WeakSet()
+class Forked(Protocol):
+    """What has a thread that is not to be there while the process forks."""
+
+    def stop(self) -> None:
+        """The process is about to fork: end the thread, and wait for its end."""
+
+    def start_when_needed(self) -> None:
+        """The process has forked: start the thread again."""
+
+    def forget(self) -> None:
+        """This is the child, in which there is no such thread."""
+
+
+@contextlib.contextmanager
+def gone_while_forking(owner: Forked) -> Iterator[None]:
+    """While entered, the thread of something is not there while the process forks."""
+    _owners.add(owner)
+    _register_fork_hooks()
+    try:
+        yield
+    finally:
+        _owners.discard(owner)
+
+
+_owners: weakref.WeakSet[Forked] = weakref.WeakSet()
 _fork_hooks: list[bool] = []
 
 
@@ -235,12 +257,12 @@ def _register_fork_hooks() -> None:
         return
     _fork_hooks.append(True)
     os.register_at_fork(
-        before=functools.partial(_for_each, Watchdog.stop),
-        after_in_parent=functools.partial(_for_each, Watchdog.start_when_needed),
-        after_in_child=functools.partial(_for_each, Watchdog.forget),
+        before=functools.partial(_for_each, operator.methodcaller("stop")),
+        after_in_parent=functools.partial(_for_each, operator.methodcaller("start_when_needed")),
+        after_in_child=functools.partial(_for_each, operator.methodcaller("forget")),
     )
 
 
-def _for_each(act: Callable[[Watchdog], None]) -> None:
-    for watchdog in list(_watchdogs):
-        act(watchdog)
+def _for_each(act: Callable[[Forked], object]) -> None:
+    for owner in list(_owners):
+        act(owner)

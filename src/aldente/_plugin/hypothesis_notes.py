@@ -17,7 +17,8 @@ def forget_own_lines(error: BaseException) -> None:
     """Leave lines of aldente's out of what Hypothesis has noted with an error or those in it."""
     notes = getattr(error, "__notes__", None)
     if notes:
-        error.__notes__ = without_own_lines(notes)
+        # Python shows notes of any type.
+        error.__notes__ = without_own_lines(map(str, notes))
     if isinstance(error, BaseExceptionGroup):
         for each in error.exceptions:
             forget_own_lines(each)

@@ -26,7 +26,7 @@ def be_looked_at(times=3):
     '''Have the watchdog look, from a thread as it does, while this one is where it is.'''
     def look():
         for _ in range(times):
-            for each in list(watchdog._watchdogs):
+            for each in list(watchdog._owners):
                 each._look_at_all()
     thread = threading.Thread(target=look)
     with aldente.allow("blocking-call"):

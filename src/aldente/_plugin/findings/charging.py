@@ -166,6 +166,7 @@ def _look_for_nested_loop(hooks: FindingsHooks, error: BaseException) -> None:
         hooks.collector.report(finding)
 
 
+@containing("leaving aldente's own lines out of a failure", None)
 def _leave_out_own_lines(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
     """Leave out of a failure what is asyncio's and aldente's, and not yet left out.
 
@@ -186,6 +187,12 @@ def _leave_out_own_lines(item: pytest.Item, call: pytest.CallInfo[None]) -> None
             call.excinfo = pytest.ExceptionInfo.from_exception(error)
 
 
+@containing("shortening paths in the notes of a failure", None)
 def _shorten_paths_in_notes(error: BaseException, item: pytest.Item) -> None:
     inside = f"{item.config.rootpath}{os.sep}"
-    error.__notes__ = [note.replace(inside, "") for note in getattr(error, "__notes__", ())]
+    # Python shows notes of any type.
+    notes: Sequence[object] = getattr(error, "__notes__", ())
+    error.__notes__ = [
+        note.replace(inside, "") if isinstance(note, str) else note  # type: ignore[misc]
+        for note in notes
+    ]
