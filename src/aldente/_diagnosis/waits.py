@@ -108,11 +108,6 @@ class Wait:
     limited_by: str | None = None
 
     @property
-    def is_free(self) -> bool:
-        """Whether the task goes on by itself, or by something outside the program."""
-        return self.kind in FREE_KINDS or self.limited_by is not None
-
-    @property
     def blockers(self) -> tuple[int, ...]:
         """Indices of the tasks that are known to stand in the way, in order."""
         return tuple(dict.fromkeys((*self.tasks, *(holder.task for holder in self.holders))))

@@ -230,8 +230,8 @@ _AT_REST = 0.0001
 
 def _schedule_of(thread: int) -> str:
     """The file in which Linux tells how long a thread has run, and waited to."""
-    native = next((found.native_id for found in threading.enumerate() if found.ident == thread), 0)
-    return f"/proc/self/task/{native}/schedstat"
+    found = _python_compat.thread_with(thread)
+    return f"/proc/self/task/{found.native_id if found is not None else 0}/schedstat"
 
 
 def _times_of(schedule: str) -> _Times:

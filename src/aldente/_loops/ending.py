@@ -110,7 +110,7 @@ def _shut_down_executor(
         if not wait_for(loop, [task], LOOK_AT_JOBS, is_over):
             break
         now = loop.time()
-        if not are_jobs_stuck():
+        if task.done() or not are_jobs_stuck():
             stuck_since = None
         elif stuck_since is None:
             stuck_since = now

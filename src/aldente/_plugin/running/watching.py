@@ -139,10 +139,7 @@ class LoopWatch:
 
     def _watchers(self) -> Iterator[Watcher]:
         yield time_limit.Watch(self._describe_tasks)
-        if self._is_on("deadlock") and is_checked():
-            # What else could wake a loop is told by its private attributes.
-            yield deadlock.Watch(self._on_deadlock, self._hooks.bystanders, self._is_out_of_reach)
-        yield no_progress.Watch(self._on_no_progress)
+        yield from self._watchers_of_others()
         if self._is_on("slow-step"):
             self._slow_steps = slow_step.Watch(
                 self._report,
