@@ -1,10 +1,10 @@
 """Wakes the watchdog when a run has gone on for a moment.
 
-To find out whether there is anything to do, a thread that has slept needs Python's global lock.
-While another thread is busy it gets that only after a fight: whenever the busy one lets go of the
-lock for a system call, the sleeper is woken in vain. Where the system has timers that can be set
-anew while somebody waits for them, the thread therefore sleeps on while runs are short, as those of
-most tests are.
+To find out whether there is anything to do, a thread that has slept needs the GIL. While another
+thread is busy it gets that only after a fight: whenever the busy one lets go of it for a system
+call, the sleeper is woken for nothing. Where the system has timers that can be set anew while a
+thread waits for them, the thread therefore sleeps on while runs are short, as those of most tests
+are.
 """
 
 from __future__ import annotations

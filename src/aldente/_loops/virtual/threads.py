@@ -108,7 +108,7 @@ class Threads:
     def are_running(self, seconds: float) -> bool:
         """Whether a thread is running, or has for the most part of the time of listening.
 
-        One that computes waits for the interpreter's lock when it is looked at.
+        One that computes waits for the GIL when it is looked at.
 
         Args:
             seconds: how long the loop has listened.
