@@ -14,6 +14,7 @@ from aldente import _own_errors
 from aldente._guards import deadlock
 from aldente._loops.runner import LoopRunner
 from aldente._own_errors import OwnError
+from aldente._stacks import frames_of_threads
 from tests.unit.looks import MadeUpLoop, MadeUpRun, frame_of, look, selecting
 
 
@@ -91,7 +92,9 @@ class Hang:
         self.found: list[LoopRunner] = []
         self.runner = LoopRunner()
         self.end: Callable[[], object] = lambda: None
-        self._watch = deadlock.Watch(self._on_deadlock)
+        # Those of the test run; `wait` adds its own, which only ends the test.
+        self.bystanders = set(frames_of_threads())
+        self._watch = deadlock.Watch(self._on_deadlock, self.bystanders)
 
     def _on_deadlock(self, run: LoopRunner) -> None:
         self.found.append(run)
@@ -113,6 +116,7 @@ class Hang:
         limit = threading.Timer(10, self.runner.loop.call_soon_threadsafe, [future.cancel])
         limit.daemon = True
         limit.start()
+        self.bystanders.add(limit.ident or 0)
         try:
             await self.suspect()
             await future

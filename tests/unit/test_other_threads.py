@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import multiprocessing
 import queue
 import sys
 import threading
@@ -58,18 +59,31 @@ def test_threads_that_can_only_wait() -> None:
     assert not can_only_wait(None)
 
 
+class Slots:
+    """An object without a dict."""
+
+    __slots__ = ("lock",)
+
+    def __init__(self, lock: threading.Lock) -> None:
+        self.lock = lock
+
+
 class Waits:
     """Ways to wait for another thread, or not only for one, and what ends them.
 
     Attributes:
         queue: it is empty.
         lock: it is taken.
+        slots: has the lock too.
+        semaphore: other processes may have it too; it is taken.
     """
 
     def __init__(self) -> None:
         self.queue: queue.SimpleQueue[int] = queue.SimpleQueue()
         self.lock = threading.Lock()
         self.lock.acquire()
+        self.semaphore = multiprocessing.get_context("spawn").Semaphore(0)
+        self.slots = Slots(self.lock)
 
     def get(self) -> None:
         self.queue.get()
@@ -86,6 +100,20 @@ class Waits:
     def acquire(self) -> None:
         self.lock.acquire()
 
+    def enter_slot(self) -> None:
+        with self.slots.lock:
+            self.lock.acquire(blocking=False)
+
+    def acquire_while_holding(self) -> None:
+        """Another process may release what it waits for."""
+        lock = threading.Lock()
+        with lock:
+            self.semaphore.acquire()
+
+    def acquire_either(self) -> None:
+        lock = self.lock
+        (self.semaphore if lock.locked() else lock).acquire()
+
     def get_with_time_out(self) -> None:
         self.queue.get(timeout=60)
 
@@ -101,12 +129,14 @@ class Waits:
         """Have all who wait go on."""
         self.queue.put(0)
         self.lock.release()
+        self.semaphore.release()
 
 
 FOR_EVER = [
     lambda waits: waits.get,
     lambda waits: waits.get_of_variable,
     lambda waits: waits.enter,
+    lambda waits: waits.enter_slot,
     lambda waits: waits.acquire,
     lambda waits: waits.queue.get,
     lambda waits: waits.lock.acquire,
@@ -116,6 +146,8 @@ NOT_FOR_EVER = [
     lambda waits: waits.get_with_time_out,
     lambda waits: waits.acquire_with_time_out,
     lambda waits: waits.compute,
+    lambda waits: waits.acquire_while_holding,
+    lambda waits: waits.acquire_either,
     lambda waits: functools.partial(waits.queue.get, timeout=60),
     lambda waits: functools.partial(waits.lock.acquire, True, 60),
 ]
@@ -197,6 +229,20 @@ def test_a_thread_that_waits_for_the_end_of_another() -> None:
         waits.end()
         for thread in (joins, joins_for_a_while, awaited):
             thread.join()
+
+
+def test_a_worker_of_the_programs() -> None:
+    """A function that has the name of that of executors' threads is none of theirs."""
+    namespace: dict[str, Any] = {"sys": sys}
+    exec(
+        compile("def _worker(): return sys._getframe()", "/tests/test_my_thread.py", "exec"),
+        namespace,
+    )
+    assert not can_only_wait(namespace["_worker"]())
+    with ThreadPoolExecutor(1) as executor:
+        executor.submit(int).result()
+        (thread,) = executor._threads
+        assert can_only_wait(frame_when(thread, can_only_wait))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="no files of threads")

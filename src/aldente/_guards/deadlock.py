@@ -19,7 +19,7 @@ from typing import Any
 
 from aldente import _asyncio_compat
 from aldente._guards.watchdog import Look, watching_threads
-from aldente._loops import outside, running
+from aldente._loops import children, outside, running
 from aldente._loops.runner import LoopRunner
 from aldente._loops.waiting_threads import can_only_wait, only_wait
 from aldente._own_errors import containing
@@ -116,16 +116,17 @@ class Watch:
         self, loop: asyncio.AbstractEventLoop, run: LoopRunner, task: asyncio.Future[Any] | None
     ) -> None:
         """See on the loop itself whether it is so, and still the same run."""
-        if task is None or task.done() or run.main_task is not task or outside.is_alarm_set():
+        if task is None or task.done() or run.main_task is not task or outside.handles_signals():
             return
-        if _asyncio_compat.is_waiting_for_nothing(loop) or self._is_hopeless(loop, run):
+        if self._is_hopeless(loop, run):
             self._on_deadlock(run)
         elif (wait := self._waits.get(run)) is not None:
             wait.limit = min(2 * wait.limit, LONGEST)
 
     def _is_hopeless(self, loop: asyncio.AbstractEventLoop, run: LoopRunner) -> bool:
         """Whether nothing outside can wake a loop, and nothing that goes on can help."""
-        if (
+        waits_for_nothing = _asyncio_compat.is_waiting_for_nothing(loop)
+        if not waits_for_nothing and (
             run.is_virtual
             or _asyncio_compat.may_have_ready_callbacks(loop)
             or _asyncio_compat.handles_signals(loop)
@@ -133,12 +134,19 @@ class Watch:
         ):
             return False
         others = frames_of_others(run.thread, self._bystanders)
+        if others and children.may_act():
+            # It may hand a thread what that waits for, by means that are not known here.
+            return False
         if not all(
             only_wait(thread, frame) or _is_at_rest(thread, frame, run)
             for thread, frame in others.items()
         ):
             return False
-        return not _asyncio_compat.timers_of(loop) or self._is_out_of_reach(run, others.values())
+        return (
+            waits_for_nothing
+            or not _asyncio_compat.timers_of(loop)
+            or self._is_out_of_reach(run, others.values())
+        )
 
     def _may_be_stuck(self, look: Look) -> bool:
         """Whether the main task may be stuck, as far as is seen from outside of the loop."""

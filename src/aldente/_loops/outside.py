@@ -7,9 +7,12 @@ sure, something may come.
 
 from __future__ import annotations
 
+import functools
+import importlib
 import signal
 import socket
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from typing import Any
 
 from aldente._loops import children
 from aldente._loops.peers import Peer, kinds_of, opened_socket
@@ -34,23 +37,58 @@ def may_come_by(descriptors: Collection[int]) -> bool:
     )
 
 
-def is_alarm_set() -> bool:
-    """Whether the system is to send a signal at some time to a handler of the program's.
+def handles_signals() -> bool:
+    """Whether the program has a handler of a signal, which another process may send.
 
-    The alarms of pytest-timeout end the test, and wake nothing.
+    Those of loops are not counted, of which `aldente._asyncio_compat.handles_signals` tells.
     """
-    if not hasattr(signal, "getitimer"):
-        return False
-    return any(
-        signal.getitimer(timer)[0] > 0
-        and callable(handler := signal.getsignal(number))
-        and getattr(handler, "__module__", None) != "pytest_timeout"
-        for timer, number in (
-            (signal.ITIMER_REAL, signal.SIGALRM),
-            (signal.ITIMER_VIRTUAL, signal.SIGVTALRM),
-            (signal.ITIMER_PROF, signal.SIGPROF),
-        )
+    return any(_is_programs(_get_handler(int(number))) for number in signal.valid_signals())
+
+
+def is_alarm_set() -> bool:
+    """Whether the system is to send a signal at some time to a handler of the program's."""
+    # No generator expression, as a loop of virtual time asks before each jump.
+    for number, timer in _ALARMS:
+        handler = _get_handler(number)
+        if callable(handler) and _wakes(handler) and _get_timer(timer)[0] > 0:
+            return True
+    return False
+
+
+def _is_programs(handler: Any) -> bool:
+    return _wakes(handler) and _module_of(handler) != "asyncio"
+
+
+def _wakes(handler: Any) -> bool:
+    """Whether a handler may have a loop go on: the alarms of pytest-timeout only end the test."""
+    return callable(handler) and _module_of(handler) not in _TOOLS
+
+
+def _module_of(handler: Any) -> str:
+    while isinstance(handler, functools.partial):
+        handler = handler.func
+    return str(getattr(handler, "__module__", "")).partition(".")[0]
+
+
+# What installs handlers that wake no loop.
+_TOOLS = frozenset(
+    {"_signal", "aldente", "coverage", "execnet", "pytest_cov", "pytest_timeout", "xdist"}
+)
+
+# signal.getsignal itself, without the conversions to and from enums around it.
+_get_handler: Callable[[int], Any] = importlib.import_module("_signal").getsignal
+
+# Where there is none (Windows), there are no alarms to ask it for.
+_get_timer: Callable[[int], tuple[float, float]] = getattr(signal, "getitimer", None)  # type: ignore[assignment]
+_ALARMS = [
+    (int(getattr(signal, number)), int(getattr(signal, timer)))
+    for timer, number in (
+        ("ITIMER_REAL", "SIGALRM"),
+        ("ITIMER_VIRTUAL", "SIGVTALRM"),
+        ("ITIMER_PROF", "SIGPROF"),
     )
+    if hasattr(signal, timer)
+]
 
 
 def _is_connected(descriptor: int) -> bool:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import dis
 import functools
 import gc
+import inspect
 import os
 import queue
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import Context
-from types import CodeType, FrameType
-from typing import Any
+from types import CodeType, FrameType, MemberDescriptorType
+from typing import Any, NamedTuple
 
 from aldente import _python_compat
 from aldente._stacks import variables_of, with_callers
@@ -39,7 +41,7 @@ def can_only_wait(frame: FrameType | None) -> bool:
 
 def is_worker(frame: FrameType) -> bool:
     """Whether a frame is that in which a thread of an executor waits for jobs and does them."""
-    return frame.f_code.co_name == "_worker" and frame.f_code.co_filename.endswith("thread.py")
+    return _python_compat.is_worker(frame.f_code)
 
 
 def does_job(frame: FrameType) -> bool:
@@ -55,46 +57,90 @@ _WAITING: dict[tuple[type, str], Callable[[Any], bool]] = {
     (_LOCK, "acquire"): _LOCK.locked,
     (_LOCK, "__enter__"): _LOCK.locked,
 }
-# How many things are looked at to find what a frame waits for.
-_MOST_LOOKED_AT = 500
 
 
 def _waits_in_c(frame: FrameType) -> bool:
     """Whether a function waits, without a time-out, in ``SimpleQueue.get()`` or for a lock."""
-    method = _method_called(frame.f_code, frame.f_lasti)
-    if method not in ("get", "acquire", "__enter__"):
+    call = _call_at(frame.f_code, frame.f_lasti)
+    if call is None or call.method not in ("get", "acquire", "__enter__"):
         return False
-    things = [
-        *variables_of(frame).values(),
-        *(frame.f_globals[name] for name in frame.f_code.co_names if name in frame.f_globals),
-    ]
-    return any(_has_reason(thing, method) for thing in parts_of(things, 2))
+    variables = variables_of(frame)
+    thing = variables.get(call.variable, frame.f_globals.get(call.variable))
+    for name in call.attributes:
+        thing = _attribute(thing, name)
+    return _has_reason(thing, call.method)
+
+
+def _attribute(thing: object, name: str) -> object:
+    """An attribute of an object, found without running code of its class; None if it needs that."""
+    found = inspect.getattr_static(thing, name, None)
+    if isinstance(found, MemberDescriptorType) and not isinstance(thing, type):
+        # That of a class with slots.
+        with contextlib.suppress(AttributeError):
+            return found.__get__(thing)
+        return None
+    return found
+
+
+class _Call(NamedTuple):
+    """A call of a method without arguments.
+
+    Attributes:
+        method: the name of the method.
+        variable: the name of the variable from which its object is reached.
+        attributes: the names of the attributes that lead there.
+    """
+
+    method: str
+    variable: str
+    attributes: tuple[str, ...]
 
 
 @functools.lru_cache(maxsize=256)
-def _method_called(code: CodeType, offset: int) -> str | None:
-    """The method that is called at an instruction, if without arguments; None for all else."""
-    before: dis.Instruction | None = None
+def _call_at(code: CodeType, offset: int) -> _Call | None:
+    """The call of a method that stands at an instruction; None for all else."""
+    before: list[dis.Instruction] = []
     for instruction in dis.get_instructions(code):
         if instruction.offset >= offset:
             break
         if instruction.opname not in _NO_CALLS:
-            before = instruction
+            before.append(instruction)
     else:
         return None
     if instruction.offset != offset:
         return None
     if instruction.opname == "BEFORE_WITH":
-        return "__enter__"
-    if instruction.opname != "CALL" or instruction.arg != 0 or before is None:
+        return _called("__enter__", before)
+    if instruction.opname != "CALL" or instruction.arg != 0 or not before:
         return None
-    if before.opname == "LOAD_SPECIAL":
-        return "__enter__"
-    return before.argval if before.opname in ("LOAD_ATTR", "LOAD_METHOD") else None
+    last = before.pop()
+    if last.opname == "LOAD_SPECIAL":
+        # That of __exit__ comes first, and has a copy.
+        return _called("__enter__", before[:-2])
+    if last.opname in ("LOAD_ATTR", "LOAD_METHOD") and not last.is_jump_target:
+        return _called(last.argval, before)
+    return None
+
+
+def _called(method: str, before: list[dis.Instruction]) -> _Call | None:
+    """The call of a method of what the last of some instructions load."""
+    attributes: list[str] = []
+    for instruction in reversed(before):
+        if instruction.opname == "LOAD_ATTR" and not instruction.is_jump_target:
+            attributes.insert(0, instruction.argval)
+        elif instruction.opname.startswith(_LOADS):
+            # Of two variables at once the last.
+            names = instruction.argval
+            variable = names[-1] if isinstance(names, tuple) else names
+            return _Call(method, variable, tuple(attributes))
+        else:
+            break
+    return None
 
 
 # What may stand between a method and its call.
-_NO_CALLS = frozenset({"PRECALL", "CACHE", "PUSH_NULL", "SWAP", "NOP"})
+_NO_CALLS = frozenset({"PRECALL", "CACHE", "PUSH_NULL", "SWAP", "NOP", "EXTENDED_ARG"})
+_LOADS = ("LOAD_FAST", "LOAD_DEREF", "LOAD_GLOBAL", "LOAD_NAME")
 
 
 def _is_wait(function: Any, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> bool:
@@ -120,6 +166,10 @@ def _has_reason(thing: object, method: str) -> bool:
     return says is not None and says(thing)
 
 
+# How many things `parts_of` gives.
+_MOST_PARTS = 500
+
+
 def parts_of(things: Iterable[Any], depth: int) -> Iterator[Any]:
     """Things, what they refer to, and so on; never more than some hundred."""
     level, seen = list(things), set[int]()
@@ -130,7 +180,7 @@ def parts_of(things: Iterable[Any], depth: int) -> Iterator[Any]:
                 continue
             seen.add(id(thing))
             yield thing
-            if len(seen) > _MOST_LOOKED_AT:
+            if len(seen) > _MOST_PARTS:
                 return
             if gc.is_tracked(thing) and not isinstance(thing, type):
                 following += gc.get_referents(thing)
@@ -167,7 +217,7 @@ def is_in_futex(thread: threading.Thread) -> bool:
     if call[:1] != [FUTEX]:
         return False
     _, operation, value, time_out = (int(argument, 16) for argument in call[1:5])
-    # The C library's own locks, as that around Python's global one, are held for a moment only: a
+    # The C library's own locks, as that around the GIL, are held for a moment only: a
     # thread that has been woken, and waits for such a lock, goes on by itself.
     is_for_a_moment = operation & _OPERATION == _WAIT and value == _CONTENDED
     return time_out == 0 and not is_for_a_moment

@@ -143,12 +143,91 @@ async def test_timer():
     await asyncio.sleep(LONG)
 """
 
+# Code of the program's that looks like Python's own.
+MY_THREAD = """
+import time
+
+def _worker(loop, event):
+    time.sleep(1.4)
+    loop.call_soon_threadsafe(event.set)
+"""
+
+WAKEABLE_ON_BOTH_CLOCKS = """
+import asyncio
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import aldente
+import my_thread
+
+pytestmark = [aldente.virtual_time] if VIRTUAL else []
+LONG = 1.4
+
+async def test_signal_of_another_process():
+    loop, event = asyncio.get_running_loop(), asyncio.Event()
+    before = signal.signal(signal.SIGUSR1, lambda *_: loop.call_soon_threadsafe(event.set))
+    code = f"import os, time; time.sleep({LONG}); os.kill(os.getppid(), {int(signal.SIGUSR1)})"
+    with subprocess.Popen([sys.executable, "-c", code]):
+        await event.wait()
+    signal.signal(signal.SIGUSR1, before)
+
+async def test_alarm():
+    loop, event = asyncio.get_running_loop(), asyncio.Event()
+    before = signal.signal(signal.SIGALRM, lambda *_: loop.call_soon_threadsafe(event.set))
+    signal.setitimer(signal.ITIMER_REAL, LONG)
+    async with asyncio.timeout(60):
+        await event.wait()
+    signal.signal(signal.SIGALRM, before)
+
+async def test_semaphore_of_another_process():
+    context = multiprocessing.get_context("fork")
+    semaphore, lock = context.Semaphore(0), threading.Lock()
+
+    def wait():
+        with lock:
+            semaphore.acquire()
+
+    def release():
+        time.sleep(LONG)
+        semaphore.release()
+
+    child = context.Process(target=release)
+    child.start()
+    await asyncio.to_thread(wait)
+    child.join()
+
+async def test_worker_of_its_own():
+    loop, event = asyncio.get_running_loop(), asyncio.Event()
+    thread = threading.Thread(target=my_thread._worker, args=(loop, event))
+    thread.start()
+    await event.wait()
+    thread.join()
+"""
+
 
 @pytest.mark.skipif(os.name == "nt", reason="signals and socket pairs of POSIX")
 def test_what_could_still_wake_the_loop(run_project: RunProject) -> None:
     """No deadlock is reported while a thread, job, child, connection, signal or timer may come."""
     result = run_project("-q", subprocess=True, test_it=WAKEABLE)
     result.assert_outcomes(passed=6)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals and forks of POSIX")
+@pytest.mark.parametrize("is_virtual", [False, True], ids=["real", "virtual"])
+def test_what_could_still_wake_the_loop_on_both_clocks(
+    run_project: RunProject, is_virtual: bool
+) -> None:
+    """No deadlock is reported while another process or any thread of the program's may end a wait."""
+    # Python warns of forks with threads.
+    project = WAKEABLE_ON_BOTH_CLOCKS.replace("VIRTUAL", str(is_virtual))
+    result = run_project(
+        "-q", "-Wignore::DeprecationWarning", subprocess=True, my_thread=MY_THREAD, test_it=project
+    )
+    result.assert_outcomes(passed=4)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals and socket pairs of POSIX")

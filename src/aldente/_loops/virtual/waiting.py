@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import math
 import selectors
-import signal
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from aldente import _asyncio_compat
 from aldente._clocks import monotonic
-from aldente._loops import children
+from aldente._loops import children, outside
 from aldente._loops.peers import Peers
 from aldente._loops.virtual.polling import PollingWatch
 from aldente._loops.virtual.threads import Threads
@@ -141,6 +140,7 @@ class VirtualSelector(selectors.BaseSelector):
             and self._threads.is_alone()
             and not _asyncio_compat.may_have_ready_callbacks(self._loop)
             and not _asyncio_compat.handles_signals(self._loop)
+            and not outside.is_alarm_set()
         )
 
     def _next_timer(self) -> float | None:
@@ -156,7 +156,7 @@ class VirtualSelector(selectors.BaseSelector):
             events = self._real.select(0)
             if events:
                 return events
-        if loop.is_held or (_asyncio_compat.handles_signals(loop) and _is_alarm_set()):
+        if loop.is_held or outside.is_alarm_set():
             return self._follow_real_time(when)
         if self._threads.are_at_work() or self._are_jobs_running() or self._peers.are_tried_again():
             # Not for longer, as a job may begin to wait for something on this very loop.
@@ -192,7 +192,7 @@ class VirtualSelector(selectors.BaseSelector):
             self._jump(when)
         elif (
             self._peers.may_be_heard()
-            or _asyncio_compat.handles_signals(loop)
+            or self._handles_signals()
             or self._peers.may_be_called(self._patience, self._real)
         ):
             return self._real.select(None)
@@ -203,6 +203,9 @@ class VirtualSelector(selectors.BaseSelector):
             # Looked at once more, as one may have called in and ended in the meantime.
             return self._real.select(0) or self._give_up()
         return []
+
+    def _handles_signals(self) -> bool:
+        return _asyncio_compat.handles_signals(self._loop) or outside.handles_signals()
 
     def _has_to_await_naps(self) -> bool:
         return self._naps > 0 and self._threads.are_napping()
@@ -255,7 +258,7 @@ class VirtualSelector(selectors.BaseSelector):
         """Whether nothing can ever come of the timers, or from outside."""
         return not (
             self._peers.may_be_heard()
-            or _asyncio_compat.handles_signals(self._loop)
+            or self._handles_signals()
             or self._threads.may_ever_call_in()
             or self._are_jobs_running()
             or children.may_act()
@@ -273,9 +276,3 @@ class VirtualSelector(selectors.BaseSelector):
         if self._loop.on_stuck is None:
             raise error
         return self._loop.on_stuck(self._loop, error)
-
-
-def _is_alarm_set() -> bool:
-    """Whether the system is to send this process SIGALRM at some real time."""
-    getitimer = getattr(signal, "getitimer", None)
-    return getitimer is not None and getitimer(signal.ITIMER_REAL)[0] > 0
