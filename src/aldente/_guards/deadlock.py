@@ -72,7 +72,7 @@ class Watch:
 
     Args:
         on_deadlock: called on the loop, once for each second that the deadlock lasts.
-        bystanders: identifiers of threads that have to do with no loop.
+        bystanders: identifiers of threads that are taken to wake no loop.
         is_out_of_reach: whether nothing that goes on in this process, by timers or connections, can
             ever have the main task of a run go on; called on the loop, with the frames of the
             threads that wait.

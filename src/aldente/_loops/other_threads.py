@@ -1,4 +1,4 @@
-"""Which threads beside that of a loop have to do with no loop."""
+"""Which threads beside that of a loop are left out when it is asked what could wake the loop."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from collections.abc import Iterable, Iterator
 
 
 class Bystanders:
-    """Threads that have to do with no loop, by their identifiers, as long as they live.
+    """Threads that are taken to wake no loop, by their identifiers, as long as they live.
 
-    The system gives the identifier of a thread that has ended to the next one.
+    Who makes them knows why: they run tools' own code, or were there before the loop. The system
+    gives the identifier of a thread that has ended to the next one.
 
     Args:
         identifiers: those of threads that are alive now.

@@ -63,7 +63,7 @@ class VirtualTimeLoop(SettlingLoop, asyncio.SelectorEventLoop):
         patience: how long nothing must be heard of other processes and threads before time jumps,
             in real seconds.
         max_seconds: how far time may run, in seconds of loop time; more raises `EndlessTimeError`.
-        bystanders: identifiers of threads that have to do with no loop.
+        bystanders: identifiers of threads that are taken to wake no loop.
         wall: makes other clocks follow.
         on_stuck: called with the loop, and with a `DeadlockError` when nothing can happen any more,
             or an `EndlessTimeError`; it has the run end with that and returns True, or returns

@@ -45,7 +45,7 @@ class Threads:
 
     Args:
         loop: the loop.
-        bystanders: identifiers of threads that have to do with no loop.
+        bystanders: identifiers of threads that are taken to wake no loop.
         old: the threads that were there before the loop; None for those that are there now.
     """
 

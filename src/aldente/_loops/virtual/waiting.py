@@ -44,7 +44,7 @@ class VirtualSelector(selectors.BaseSelector):
         real: the selector of the platform.
         loop: the loop that has this selector.
         patience: how long nothing must be heard before time jumps, in real seconds.
-        bystanders: identifiers of threads that have to do with no loop.
+        bystanders: identifiers of threads that are taken to wake no loop.
         polling: is told of each round; an attribute too.
     """
 

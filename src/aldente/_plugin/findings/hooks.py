@@ -12,7 +12,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Collection, Sequence
-from types import FrameType
+from types import FrameType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,11 +21,11 @@ from aldente._guards import leaked_thread
 from aldente._guards.never_awaited import Watch
 from aldente._loops.other_threads import Bystanders
 from aldente._own_errors import contained
-from aldente._places import is_users
 from aldente._plugin import options, pytest_compat, rule_options
 from aldente._plugin.findings.allowing import rules_raised_by_marks
 from aldente._plugin.findings.collector import Collector
 from aldente._plugin.findings.own_errors import OwnErrors
+from aldente._python_compat import is_worker
 from aldente._records import receivers
 from aldente._stacks import frames_of_threads, with_callers
 
@@ -47,7 +47,7 @@ class FindingsHooks:
         at_tear_down: what is called when a test has been torn down, before it is charged.
         at_session_end: what is called after the last test, before late findings are taken.
         current_item: the test that has begun last.
-        bystanders: identifiers of threads of pytest's plugins, which have to do with no test.
+        bystanders: identifiers of threads of pytest's plugins and of debuggers, which wake no test.
         marked_in_vain: what to warn of with tests, given by node id, whose marks do nothing.
         has_failed: whether the last phase of a test that was run has failed.
         interrupted_in: what the tasks of a loop were waiting for when Ctrl-C was pressed, in words.
@@ -101,7 +101,7 @@ class FindingsHooks:
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         self._session = session
-        self.bystanders = _threads_of_tools()
+        self.bystanders = _threads_of_tools(session.config)
         receivers.append(self.collector.report)
         self._installed.callback(receivers.remove, self.collector.report)
         self._listening.enter_context(self._own_errors.installed())
@@ -239,18 +239,35 @@ class _FindingsOfWorkers:
             self._hooks.summary.baseline.pass_over(passed_over)
 
 
-def _threads_of_tools() -> Bystanders:
-    """The threads that are there before tests are imported and run nothing of the user's.
+def _threads_of_tools(config: pytest.Config) -> Bystanders:
+    """The threads that run code of a plugin of pytest's, or of a debugger, and wake no test.
 
-    pytest-xdist and pytest-rerunfailures have some, for example.
+    pytest-xdist and pytest-rerunfailures have some, for example. Others may wake one, such as a
+    scheduler or the threads of an executor, which a conftest has started.
     """
+    plugins = {
+        plugin.__name__
+        for plugin, _ in config.pluginmanager.list_plugin_distinfo()
+        if isinstance(plugin, ModuleType)
+    }
+
+    def is_tools(frame: FrameType) -> bool:
+        module = str(frame.f_globals.get("__name__", ""))
+        # By their names also those of a run around this one, in the same process.
+        return module in plugins or module.startswith("pytest_") or module.split(".")[0] in _TOOLS
+
     here = threading.get_ident()
     return Bystanders(
         thread
         for thread, frame in frames_of_threads().items()
         if thread != here
-        and not any(is_users(each.f_code.co_filename) for each in with_callers(frame))
+        and any(map(is_tools, frames := with_callers(frame)))
+        and not any(is_worker(each.f_code) for each in frames)
     )
+
+
+# Packages that have threads of their own, beside the modules that pytest knows as plugins.
+_TOOLS = frozenset({"debugpy", "execnet", "pydevd", "_pydevd_bundle", "xdist"})
 
 
 def _is_program(config: pytest.Config) -> bool:
