@@ -19,7 +19,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from itertools import accumulate, chain, compress, islice, repeat, takewhile, tee
-from types import FrameType
+from types import FrameType, GetSetDescriptorType, MemberDescriptorType
 from typing import Any, NamedTuple
 
 from aldente import _python_compat
@@ -44,14 +44,24 @@ def with_callers(frame: FrameType | None) -> list[FrameType]:
 
 
 def frame_of(awaitable: object, attribute: str = "cr_frame") -> FrameType | None:
-    """The frame of a coroutine or a generator, be it that another thread is running it.
+    """The frame of a coroutine or a generator, which any thread may be running.
+
+    Attributes that are written in Python are not asked: that would run the user's code here.
 
     Args:
         awaitable: anything; None is returned for what has no frame.
         attribute: the name under which it has its frame.
     """
+    mro = _mro_of(type(awaitable))
+    found = next((vars(kind)[attribute] for kind in mro if attribute in vars(kind)), None)
+    if not isinstance(found, (GetSetDescriptorType, MemberDescriptorType)):
+        return None
     [frame] = atomic_list(lambda: map(getattr, (awaitable,), (attribute,), (None,)))
     return frame if isinstance(frame, FrameType) else None
+
+
+# The classes that a class is made of, without asking its metaclass.
+_mro_of: Callable[[type], tuple[type, ...]] = vars(type)["__mro__"].__get__
 
 
 def variables_of(frame: FrameType) -> dict[str, Any]:

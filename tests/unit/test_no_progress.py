@@ -94,6 +94,36 @@ def test_who_comes_to_another_line() -> None:
         assert looks.told == []
 
 
+class AnswersAll:
+    """A proxy: each of its attributes is another one."""
+
+    def __getattr__(self, name: str) -> AnswersAll:
+        if name in ("close", "throw"):
+            # Called as the coroutine is closed.
+            raise AttributeError(name)
+        return AnswersAll()
+
+    def __await__(self) -> AnswersAll:
+        return self
+
+    def __iter__(self) -> AnswersAll:
+        return self
+
+    def __next__(self) -> None:
+        return None
+
+
+async def awaits_a_proxy() -> None:
+    await AnswersAll()  # type: ignore[misc]
+
+
+def test_who_awaits_what_answers_all() -> None:
+    """An awaitable that has whatever attribute it is asked for is not followed without end."""
+    looks = Looks(awaits_a_proxy())
+    looks.take(100)
+    assert looks.told == [(60.0, False)]
+
+
 def test_a_blocked_loop() -> None:
     """A step without end is told of with its frame; steps in between change nothing."""
     looks = Looks(stays())

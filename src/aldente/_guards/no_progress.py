@@ -92,8 +92,7 @@ def _position(main: Any) -> Iterator[tuple[object, int]]:
     """Where a task stands that another thread looks at."""
     get_coro = getattr(main, "get_coro", None)
     coroutine = get_coro() if get_coro is not None else None
-    while coroutine is not None:
-        frame = frame_of(coroutine)
-        if frame is not None:
-            yield frame.f_code, frame.f_lineno
+    # What it awaits in the end has no frame; it may answer whatever it is asked.
+    while (frame := frame_of(coroutine)) is not None:
+        yield frame.f_code, frame.f_lineno
         coroutine = getattr(coroutine, "cr_await", None)
