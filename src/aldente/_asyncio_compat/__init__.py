@@ -10,6 +10,7 @@ from aldente._asyncio_compat.cancelling import is_cancelled_by_group
 from aldente._asyncio_compat.loops import (
     RUN_CHECK,
     STEP_CODE,
+    attributes_of_program,
     current_event_loop,
     is_loop_running_beneath,
     is_loop_running_here,
@@ -93,6 +94,7 @@ __all__ = [
     "acceptor_of",
     "arguments_of",
     "as_completed_futures",
+    "attributes_of_program",
     "check_callback",
     "code_of_timer",
     "context_of_callback",

@@ -7,9 +7,10 @@ to a future can complete it, and only code that has one to a task can cancel it.
 
 References are followed as the garbage collector follows them, and besides: to what a weak
 reference refers; from a connection of this process to whoever hears what is written to it; and
-from a task that may go on to whoever waits for its end. Not followed are the loop, and the modules
-of the standard library, of pytest and of aldente, which know all that there is: a program that
-looks for tasks there, to end those of others, is not reckoned with.
+from a task that may go on to whoever waits for its end. Not followed are the loop, but for
+attributes that asyncio does not give it, and the modules of the standard library, of pytest and of
+aldente, which know all that there is: a program that looks for tasks there, to end those of others,
+is not reckoned with.
 """
 
 from __future__ import annotations
@@ -105,7 +106,8 @@ class _Search:
             future = _asyncio_compat.waited_future(task)
             if future is not None:
                 self._waiting[id(future)] = task
-        self._left: list[Any] = []
+        # All that runs can get hold of the loop, and of what the program keeps there.
+        self._left: list[Any] = _asyncio_compat.attributes_of_program(loop)
         # Never gone through in its order.
         self._seen = {id(loop), id(self), id(vars(self)), id(sys.modules)}
         self._seen.update(id(value) for value in vars(self).values())

@@ -120,6 +120,18 @@ class Box:
     def __init__(self, thing):
         self.thing = thing
 
+async def test_attribute_of_the_loop():
+    asyncio.get_running_loop().custom = event = asyncio.Event()
+
+    async def set_it():
+        for _ in range(25):
+            await asyncio.sleep(0.1)
+        asyncio.get_running_loop().custom.set()
+
+    setting = asyncio.create_task(set_it())
+    await event.wait()
+    await setting
+
 async def test_weak_reference():
     box = Box(asyncio.Event())
 
@@ -261,7 +273,7 @@ async def test_job_that_is_woken():
 def test_what_goes_on_may_help(run_project: RunProject) -> None:
     """Whatever way a timer, thread, child or signal has to what is waited for: it is no deadlock."""
     result = run_project("-p", "no:randomly", "-q", subprocess=True, test_it=GOES_ON)
-    result.assert_outcomes(passed=12, xfailed=1)
+    result.assert_outcomes(passed=13, xfailed=1)
 
 
 LEFT_OPEN = """
