@@ -151,7 +151,11 @@ def _watching(original: Callable[..., Any]) -> Callable[..., Any]:
         except (asyncio.CancelledError, RuntimeError) as error:
             if run.end_reason is None:
                 raise
-            raise run.end_reason.with_traceback(error.__traceback__) from None
+            main = run.main_task
+            is_own = isinstance(error, RuntimeError) and main is not None and main.done()
+            # Otherwise the loop has raised it, as it was stopped.
+            cause = error if is_own else None
+            raise run.end_reason.with_traceback(error.__traceback__) from cause
         finally:
             running.end_other(self)
         if run.end_reason is not None:

@@ -79,6 +79,29 @@ def test_deadlocks_of_other_runs(run_project: RunProject) -> None:
     assert "other_runs.py" not in text
 
 
+def test_an_error_of_its_own(run_project: RunProject) -> None:
+    """An error that is raised as such a run is ended is told beside the deadlock."""
+    result = run_project(
+        subprocess=True,
+        test_it="""
+        import asyncio
+
+        async def main():
+            try:
+                await asyncio.Event().wait()
+            finally:
+                raise RuntimeError("own clean-up failed")
+
+        def test_it():
+            asyncio.run(main())
+        """,
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["E * RuntimeError: own clean-up failed", "E * aldente.errors.DeadlockError: Deadlock: *"]
+    )
+
+
 FIXTURE = """
 import asyncio
 import pytest
@@ -149,20 +172,19 @@ def test_where_it_is_no_error(run_project: RunProject, level: str) -> None:
         subprocess=True,
         test_it="""
         import asyncio
-        import signal
-
-        def stop(*args):
-            raise RuntimeError("stopped")
+        import os
+        import subprocess
+        import sys
 
         def test_it():
-            # Not an alarm, which might wake the loop.
-            signal.signal(signal.SIGTERM, stop)
-            import os, subprocess, sys
+            # Ctrl-C, as all else that could end the wait might wake the loop.
             child = subprocess.Popen(
-                [sys.executable, "-c", f"import time, os; time.sleep(2.5); os.kill({os.getpid()}, 15)"]
+                [sys.executable, "-c", f"import time, os; time.sleep(2.5); os.kill({os.getpid()}, 2)"]
             )
             try:
                 asyncio.run(asyncio.Event().wait())
+            except KeyboardInterrupt:
+                raise RuntimeError("stopped") from None
             finally:
                 child.wait()
         """,
