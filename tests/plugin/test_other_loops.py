@@ -155,3 +155,24 @@ def test_explored_tests_say_it_once(run_project: RunProject) -> None:
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*Every run of an explored test has an event loop of its own*"])
     result.stdout.no_fnmatch_line("*It is about*")
+
+
+def test_what_only_looks_like_a_future(run_project: RunProject) -> None:
+    """A mock, and a container with a broken length, are not taken for what the error is about."""
+    result = run_project(
+        test_it="""
+        import asyncio
+        from unittest.mock import Mock
+
+        class Broken(list):
+            def __len__(self):
+                raise ValueError("no length")
+
+        async def test_it():
+            future, broken = Mock(spec=asyncio.Future), Broken()
+            raise RuntimeError("Event loop is closed")
+        """
+    )
+    result.assert_outcomes(failed=1)
+    assert "It is about" not in result.stdout.str()
+    assert "ValueError: no length" not in result.stdout.str()

@@ -10,7 +10,7 @@ import inspect
 import weakref
 from collections.abc import Iterator
 from types import FrameType, TracebackType
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 from aldente._guards.error_chains import errors_within
 from aldente._places import is_users
@@ -130,9 +130,15 @@ def _variables(frame: FrameType) -> Iterator[tuple[str, object]]:
         named += [pair for pair in attributes if pair[1] is not None]
     yield from named
     for name, value in named:
-        if isinstance(value, (list, tuple, set, dict)) and len(value) <= _MOST_ITEMS:
-            items = value.values() if isinstance(value, dict) else value
-            yield from ((f"an item of {name}", item) for item in list(items))
+        yield from ((f"an item of {name}", item) for item in _items_of(value))
+
+
+def _items_of(container: Any) -> list[Any]:
+    """What is in a container of Python's own, whatever its class says of itself."""
+    for kind in (list, tuple, set, dict):
+        if issubclass(type(container), kind) and kind.__len__(container) <= _MOST_ITEMS:
+            return list(dict.values(container) if kind is dict else kind.__iter__(container))
+    return []
 
 
 # Containers with more items are not looked into.
@@ -141,12 +147,13 @@ _MOST_ITEMS = 100
 
 def _loop_of(value: object) -> Loop | None:
     """The loop of a future, lock, stream, or of a library's connection that keeps it likewise."""
-    if isinstance(value, (asyncio.Future, asyncio.Server)):
-        return value.get_loop()
-    if isinstance(value, (Loop, type)):
+    # By true types: mocks say that they are of another one.
+    if issubclass(type(value), (asyncio.Future, asyncio.Server)):
+        return cast("asyncio.Future[Any] | asyncio.Server", value).get_loop()
+    if issubclass(type(value), (Loop, type)):
         return None
-    loop = inspect.getattr_static(value, "_loop", None)
-    if loop is None or not isinstance(loop, Loop):
+    loop: Any = inspect.getattr_static(value, "_loop", None)
+    if not issubclass(type(loop), Loop):
         # An attribute of a class with slots, or of one that computes it.
         loop = vars(value).get("_loop") if hasattr(value, "__dict__") else None
-    return loop if isinstance(loop, Loop) else None
+    return cast("Loop", loop) if issubclass(type(loop), Loop) else None
