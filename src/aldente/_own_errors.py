@@ -125,6 +125,13 @@ def _formatted(error: Exception) -> str:
     return "".join(whole.format())
 
 
+def _summary_of(error: Exception) -> str:
+    """The type of an error and its message, without its notes."""
+    whole = traceback.TracebackException.from_exception(error, compact=True)
+    whole.__notes__ = None
+    return list(whole.format_exception_only())[-1].strip()
+
+
 def tell(doing: str, error: Exception) -> None:
     """Tell the listener of an error; without any, print it.
 
@@ -134,7 +141,7 @@ def tell(doing: str, error: Exception) -> None:
     """
     text = _formatted(error)
     if listeners:
-        summary = traceback.format_exception_only(error)[-1].strip()
+        summary = _summary_of(error)
         last = traceback.extract_tb(error.__traceback__)[-1]
         listeners[-1](OwnError(doing, summary, last.filename, last.lineno or 1, text))
     else:

@@ -43,6 +43,16 @@ def test_decorated_function(told: list[OwnError]) -> None:
     assert "return number / by" in error.traceback
 
 
+def test_an_error_with_notes(told: list[OwnError]) -> None:
+    """The summary is of the error itself; its notes are in the traceback."""
+    error = ValueError("real message")
+    error.add_note("see the docs")
+    with contained("looking"):
+        raise error
+    assert told[0].summary == "ValueError: real message"
+    assert "see the docs" in told[0].traceback
+
+
 @pytest.mark.parametrize(
     "error", [KeyboardInterrupt(), PhaseTimeout("test_it", 1.0, ""), SystemExit()]
 )
