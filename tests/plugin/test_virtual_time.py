@@ -619,6 +619,52 @@ def test_wall(run_project: RunProject) -> None:
     ).assert_outcomes(passed=1)
 
 
+def test_clocks_that_are_replaced(run_project: RunProject) -> None:
+    """A function of the module time that a fixture or test has replaced is left, and put back."""
+    result = run_project(
+        "-p",
+        "no:randomly",
+        test_it="""
+        import asyncio
+        import time
+        import pytest
+        import aldente
+
+        ORIGINALS = time.time, time.monotonic
+
+        @pytest.fixture
+        async def replaced(monkeypatch):
+            monkeypatch.setattr(time, "time", lambda: 42.0)
+
+        @pytest.fixture
+        def replaced_before(monkeypatch):
+            monkeypatch.setattr(time, "monotonic", lambda: 43.0)
+
+        @aldente.virtual_time(wall=True)
+        async def test_fixtures(replaced_before, replaced):
+            await asyncio.sleep(10)
+            assert (time.time(), time.monotonic()) == (42.0, 43.0)
+
+        def test_after_fixtures():
+            assert (time.time, time.monotonic) == ORIGINALS
+
+        @aldente.virtual_time(wall=True)
+        async def test_itself(monkeypatch):
+            monkeypatch.setattr(time, "time_ns", lambda: 44)
+            before = time.time()
+            await asyncio.sleep(10)
+            assert (time.time_ns(), time.time() - before) == (44, pytest.approx(10))
+            monkeypatch.setattr(time, "monotonic", lambda: 45.0)
+            await asyncio.sleep(10)
+            assert time.monotonic() == 45.0
+
+        def test_after_it():
+            assert (time.time, time.monotonic) == ORIGINALS
+        """,
+    )
+    result.assert_outcomes(passed=4)
+
+
 @pytest.mark.parametrize(
     ("wall", "year"),
     [

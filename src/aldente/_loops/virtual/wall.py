@@ -51,7 +51,8 @@ NO_WALL = Wall()
 class FollowingWall(Wall):
     """While entered, the clocks of the process follow loop time.
 
-    ``time.monotonic()`` shows loop time itself.
+    ``time.monotonic()`` shows loop time itself. A function of the module `time` that the program
+    has replaced stays as it is.
 
     Args:
         start: loop time at the beginning.
@@ -70,7 +71,6 @@ class FollowingWall(Wall):
         self._start = start
         self._travel: Any = None
         self._traveller: Any = None
-        self._originals: dict[str, Any] = {}
         self._begin()
 
     def _begin(self) -> None:
@@ -110,9 +110,9 @@ class FollowingWall(Wall):
         self._travel = self._time_machine.travel(0, tick=False)
         self._traveller = self._travel.start()
         _shift(self._traveller, self._shown)
-        self._originals = {name: getattr(time, name) for name in _REPLACEMENTS}
         for name, replacement in _REPLACEMENTS.items():
-            setattr(time, name, replacement)
+            if getattr(time, name) is _clocks.ORIGINALS[name]:
+                setattr(time, name, replacement)
         _entered.append(self)
 
     def __exit__(
@@ -124,8 +124,7 @@ class FollowingWall(Wall):
         if self._travel is None:
             return
         _entered.remove(self)
-        for name, original in self._originals.items():
-            setattr(time, name, original)
+        restore()
         self._travel.stop()
         self._travel = self._traveller = None
 
@@ -140,9 +139,9 @@ class FollowingWall(Wall):
         if name == "monotonic":
             now = readings.from_loop_time(self._now) + self._lost
             return self._monotonic_readings.at(now) / SECOND
-        if self._originals["time_ns"]() != self._shown:
+        if _clocks.ORIGINALS["time_ns"]() != self._shown:
             # The user has time-machine show something else at present.
-            shown: float = self._originals[name]()
+            shown: float = _clocks.ORIGINALS[name]()
             return shown
         now = self._date + self._passed
         if name == "time_ns":
@@ -161,6 +160,18 @@ def follow_wall(start: float, date: int | None) -> Wall:
         MissingExtra: time-machine is not installed.
     """
     return NO_WALL if date is None else FollowingWall(start, date)
+
+
+def restore() -> None:
+    """Put back the functions of the module `time`, unless a wall is entered.
+
+    What replaces one during a test, such as ``monkeypatch``, may put it back after the loop's run.
+    """
+    if _entered:
+        return
+    for name, replacement in _REPLACEMENTS.items():
+        if getattr(time, name) is replacement:
+            setattr(time, name, _clocks.ORIGINALS[name])
 
 
 # Those that are entered, the innermost last.

@@ -11,10 +11,11 @@ import pytest
 from aldente import _asyncio_compat
 from aldente._loops.virtual.clock import Clock
 from aldente._loops.virtual.loop import START, VirtualTimeLoop
-from aldente._loops.virtual.wall import follow_wall
+from aldente._loops.virtual.wall import follow_wall, restore
 from aldente._places import source_line
 from aldente._plugin import items, policy_fixture, pytest_compat
 from aldente._plugin.exploring.explored import explored_test
+from aldente._plugin.findings.hooks import hooks_of
 from aldente._plugin.fixture_places import place_of_function
 from aldente._plugin.loop_factory_fixture import FACTORY_FIXTURE
 from aldente._plugin.loop_homes import LoopHome, home_of_test
@@ -45,6 +46,10 @@ def loop_factory(
     time = time_of(item) if home.node is item else wide_time.users_of(home, item).time
     if time is None or not time.is_virtual:
         return None
+
+    at_tear_down = hooks_of(item.config).at_tear_down
+    if time.wall is not None and restore not in at_tear_down:
+        at_tear_down.append(restore)
 
     def make() -> VirtualTimeLoop:
         return VirtualTimeLoop(
