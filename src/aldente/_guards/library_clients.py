@@ -77,7 +77,7 @@ _CONTAINERS = (
     collections.defaultdict,
     collections.deque,
 )
-_MOST_LOOKED_AT = 20_000
+_MOST_HELD = 20_000
 
 
 def held_by(client: object) -> Iterator[object]:
@@ -87,7 +87,7 @@ def held_by(client: object) -> Iterator[object]:
     """
     seen: set[int] = set()
     pending = [client]
-    while pending and len(seen) < _MOST_LOOKED_AT:
+    while pending and len(seen) < _MOST_HELD:
         found = pending.pop()
         if id(found) in seen:
             continue
