@@ -6,10 +6,12 @@ Nothing of the function runs then, as with a coroutine that nobody awaits; Pytho
 from __future__ import annotations
 
 import contextlib
+import dis
 import functools
 import inspect
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from types import FrameType
+from types import AsyncGeneratorType, FrameType
 from typing import Any, NamedTuple
 
 from aldente._own_errors import contained, containing
@@ -115,11 +117,34 @@ class _Watching:
         def __del__(manager: Any) -> None:  # noqa: N807
             self.finalize_before(manager)
             made = self._made.pop(id(manager), None)
-            if made is not None:
+            if made is not None and not _has_begun(manager):
                 with contained("reporting a context manager that nobody has entered"):
                     self._report(_finding(made))
 
         return __del__
+
+
+@containing("looking whether a context manager's function has begun", True)
+def _has_begun(manager: Any) -> bool:
+    """Whether the function runs, was closed or may run yet, by the generator that a manager has."""
+    if type(vars(manager).get("gen")) is not AsyncGeneratorType:
+        return False
+    if _references_to_generator(manager) > _ITS_OWN_REFERENCES:
+        return True
+    frame: FrameType | None = manager.gen.ag_frame
+    if frame is None:
+        return True
+    instructions = dis.get_instructions(frame.f_code)
+    begin = next(each.offset for each in instructions if each.opname == "RESUME")
+    return frame.f_lasti >= begin
+
+
+def _references_to_generator(manager: Any) -> int:
+    return sys.getrefcount(vars(manager)["gen"])
+
+
+# Those that the manager and the call itself have. The program has more if it uses the generator.
+_ITS_OWN_REFERENCES = _references_to_generator(_sample())
 
 
 def _maker(frame: FrameType | None) -> FrameType | None:

@@ -529,6 +529,11 @@ NOT_FOUND = {
         "        await stack.enter_async_context(manage())\n    await decorated()\n    await manage()(work)()\n"
         "    manager = manage()\n    await manager.__aenter__()\n    await manager.__aexit__(None, None, None)\n"
     ),
+    "generator of a context manager": (
+        "@contextlib.asynccontextmanager\nasync def manage():\n    yield\n\n"
+        "async def test_it():\n    async for _ in manage().gen:\n        pass\n"
+        "    manager = manage()\n    await anext(manager.gen)\n"
+    ),
     "async generator": "async def generate():\n    yield\n\nasync def test_it():\n    generate()",
 }
 
