@@ -142,6 +142,7 @@ RELIANCES: tuple[Reliance, ...] = (
         threading.Thread()._args
         threading.Thread()._kwargs
         concurrent.futures.thread._threads_queues
+        concurrent.futures.thread._worker
         multiprocessing.forkserver._forkserver
         multiprocessing.forkserver._forkserver._forkserver_pid
         multiprocessing.resource_tracker._resource_tracker
