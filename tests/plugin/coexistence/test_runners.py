@@ -302,6 +302,56 @@ def test_rerun_fixture_starts_afresh(run_project: RunProject, scope: str) -> Non
     result.stdout.fnmatch_lines(["*2 passed, 2 rerun*"])
 
 
+@pytest.mark.parametrize(
+    "fixture",
+    [
+        "def fixture(): fail_twice()",
+        "async def fixture(): fail_twice()",
+        "async def fixture(): tries.append(1) or len(tries) > 2 or forget()",
+    ],
+)
+@pytest.mark.parametrize("scope", ["function", "module"])
+def test_rerun_after_failed_set_up_starts_afresh(
+    run_project: RunProject, fixture: str, scope: str
+) -> None:
+    """A test whose set-up fails is run again as if it were new, whatever has failed it."""
+    pytest.importorskip("pytest_rerunfailures")
+    result = run_project(
+        "--reruns",
+        "3",
+        plugins=["rerunfailures"],
+        subprocess=True,
+        test_it=f"""
+        import asyncio
+        import pytest
+
+        tries = []
+
+        async def forget():
+            pass
+
+        def fail_twice():
+            assert asyncio.get_event_loop() is not None
+            tries.append(1)
+            if len(tries) < 3:
+                raise ValueError("flaky")
+
+        @pytest.fixture
+        {fixture}
+
+        @pytest.mark.asyncio(loop_scope="{scope}")
+        async def test_flaky(fixture):
+            assert len(tries) == 3
+
+        def test_afterwards():
+            with pytest.raises(RuntimeError):
+                asyncio.get_running_loop()
+        """,
+    )
+    result.stdout.fnmatch_lines(["*2 passed, 2 rerun*"])
+    result.stdout.no_fnmatch_line("*AttributeError*")
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 def test_shuffled_tests_keep_their_loops(run_project: RunProject, seed: int) -> None:
     """In whatever order pytest-randomly runs them, tests share the loop of their scope."""

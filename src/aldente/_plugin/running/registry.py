@@ -177,9 +177,13 @@ class LoopRegistry:
         if not policy_fixture.is_set_up(item):
             # What makes a policy may be a fixture too, which must not be set up from here.
             return
+        # What makes the loop may be a fixture, which comes here again.
         self._begun, self._begun_runner = item, None
-        home = home_of_test(item, self.homes)
-        runner = self._begun_runner = self.runner(home, item)
+        try:
+            runner = self._begun_runner = self.runner(home_of_test(item, self.homes), item)
+        except BaseException:
+            self._begun = None
+            raise
         asyncio.events.set_event_loop(runner.loop)
 
     def _forget_current_loop_after(self, item: pytest.Item) -> None:
@@ -188,7 +192,8 @@ class LoopRegistry:
             item.addfinalizer(self._forget_current_loop)
 
     def _forget_current_loop(self) -> None:
-        self._current_for = None
+        # The next test may be the same once more: plugins run tests again that have failed.
+        self._current_for = self._begun = self._begun_runner = None
         asyncio.events.set_event_loop(None)
 
     def end_with_factory(self, item: pytest.Item, end: Callable[[], object]) -> None:
@@ -229,6 +234,9 @@ class LoopRegistry:
         runner = self._runners.pop(key, None)
         if runner is None:
             return
+        if runner is self._begun_runner:
+            # The next test may be the same once more: plugins run tests again that have failed.
+            self._begun = self._begun_runner = None
         self._interrupted = self._interrupted or runner.interrupted
         if runner.close_if_unused():
             if runner.can_open_again and runner not in self._wide_runners:
