@@ -89,6 +89,7 @@ class Finding(NamedTuple):
         details: lines that follow the place, such as a stack.
         made_by: the node id of the test that did it; None for the current one.
         is_mild: whether it is a warning where the user has not said that its rule is an error.
+        is_grave: whether it is an error where the user has not set the level of its rule.
     """
 
     rule: str
@@ -98,6 +99,7 @@ class Finding(NamedTuple):
     details: tuple[str, ...] = ()
     made_by: str | None = None
     is_mild: bool = False
+    is_grave: bool = False
 
 
 # Who is told of findings that are made below the test runner; the last one is.

@@ -10,6 +10,7 @@ from typing import Any
 
 from aldente import _asyncio_compat
 from aldente._guards import library_clients, open_resources, resource_watching
+from aldente._guards.late_warnings import LateWarnings
 from aldente._guards.resource_makings import Making
 from aldente._places import is_users
 from aldente._records import Finding, Rule, SourcePlace
@@ -47,20 +48,23 @@ _makings = resource_watching.makings
 def watch(
     current_test: Callable[[], str | None] = lambda: None,
     report: Callable[[Finding], None] = lambda finding: None,
+    maker_of_loop: Callable[[object], str | None] = lambda loop: None,
 ) -> Iterator[resource_watching.Watching]:
     """Record where resources are made, for `find`.
 
     Args:
         current_test: gives the node id of the test that is running.
         report: called with the finding for a stream that is dropped, on whatever thread drops it.
+        maker_of_loop: gives the node id of the test that made an event loop, if one did.
 
     Yields:
         What watches, which the functions that look at all that it has recorded ask for.
     """
+    late_warnings = LateWarnings(_makings, current_test, maker_of_loop, report)
     watching = resource_watching.Watching(
-        current_test, lambda made: _on_dropped(made, report), _finding
+        current_test, lambda made: _on_dropped(made, report), _finding, late_warnings.finalize
     )
-    with watching.installed():
+    with late_warnings.installed(), watching.installed():
         yield watching
 
 
@@ -206,6 +210,8 @@ def _find(loop: asyncio.AbstractEventLoop, unended: Unended | None) -> list[Find
     clients = _addresses_of_clients(opened)
     owners = _owners(loop)
     findings = list(_findings_of_owners(loop, owners))
+    for made in known:
+        resource_watching.note_parts(made)
     for made in opened:
         if id(made) in owners or open_resources.ends_with_other_end(made, clients):
             continue
@@ -215,8 +221,10 @@ def _find(loop: asyncio.AbstractEventLoop, unended: Unended | None) -> list[Find
             _tell(made)
     findings += _ended_by_other_end(loop, unended)
     # Others than these are not looked at, as another thread may be about to make them.
-    for making in map(_makings.of, set(known).difference(opened)):
-        if making is not None:
+    for made in set(known).difference(opened):
+        making = _makings.of(made)
+        # The pipes of a subprocess are open as long as that.
+        if making is not None and not open_resources.is_pipe_of_subprocess(made):
             _makings.forget(making)
     return findings
 
@@ -325,6 +333,7 @@ def _finding_if_open(making: Making, when: str) -> Iterator[Finding]:
         and not open_resources.is_accepted(made)
     ):
         _tell(made)
+        resource_watching.note_parts(made)
         yield _finding(made, when)
 
 

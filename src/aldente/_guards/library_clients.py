@@ -54,7 +54,24 @@ KINDS = (
         "tear-down.",
         lambda client: bool(client.is_closed),
     ),
+    ClientKind(
+        "aiosqlite",
+        "Connection",
+        "Use 'async with aiosqlite.connect(...) as connection:', or 'await connection.close()' in "
+        "the tear-down.",
+        lambda connection: _is_closed_database(connection),
+        is_leak_by_itself=True,
+    ),
 )
+
+
+def _is_closed_database(connection: Any) -> bool:
+    """Whether a connection of aiosqlite is closed, or was never opened."""
+    try:
+        connection.in_transaction  # noqa: B018
+    except ValueError:
+        return True
+    return False
 
 
 def kind_of(client: object) -> ClientKind | None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import select
 import socket
+from collections.abc import Iterator
 from typing import Any
 
 from aldente import _asyncio_compat
@@ -26,6 +28,32 @@ def is_open(made: Any) -> bool:
         # The transport closes itself once its pipes have ended, too.
         return made.get_returncode() is None
     return not _asyncio_compat.is_part_of_subprocess(made)
+
+
+def is_pipe_of_subprocess(made: Any) -> bool:
+    """Whether a transport is a pipe to or from a subprocess, which is closed with that."""
+    return isinstance(made, asyncio.BaseTransport) and _asyncio_compat.is_part_of_subprocess(made)
+
+
+def parts_of(made: Any) -> Iterator[object]:
+    """The sockets, pipe or process of a transport or server, which warn themselves if unclosed.
+
+    asyncio gives stand-ins for sockets; the collector knows what those refer to.
+    """
+    is_server = isinstance(made, asyncio.Server)
+    for stand_in in made.sockets if is_server else [made.get_extra_info("socket")]:
+        yield from (part for part in gc.get_referents(stand_in) if isinstance(part, socket.socket))
+    if not is_server:
+        yield from filter(None, map(made.get_extra_info, ("subprocess", "pipe")))
+
+
+def descriptor_of(part: Any) -> int | None:
+    """The descriptor of a socket or file that is open; None for all else."""
+    try:
+        descriptor: int = part.fileno()
+    except (AttributeError, OSError, ValueError):
+        return None
+    return descriptor if descriptor >= 0 else None
 
 
 def is_accepted(made: Any) -> bool:

@@ -33,9 +33,11 @@ class Making:
         is_closed_by_code: whether somebody has closed it, not only its other end.
         is_client: whether it is a client of a library, which holds what is made for it.
         if_left: what is found in the end if nobody closes it, although its other end has ended it.
+        descriptor: that of a socket or file; None for all else.
     """
 
     __slots__ = (
+        "descriptor",
         "if_left",
         "is_client",
         "is_closed_by_code",
@@ -63,6 +65,7 @@ class Making:
         self.is_told = False
         self.is_closed_by_code = False
         self.if_left: Finding | None = None
+        self.descriptor: int | None = None
 
     def is_of(self, made: object) -> bool:
         """Whether it is about an object of the same identity."""
@@ -132,6 +135,15 @@ class Makings:
             for making in recent
             if making.watcher is watcher and self._known.get(making.key) is making
         ]
+
+    def of_descriptor(self, descriptor: int) -> Making | None:
+        """How the socket or file was made that has a descriptor, and may be about to be freed."""
+        for making in reversed(self.all()):
+            if making.descriptor == descriptor:
+                alive = making.made()
+                if alive is None or alive.fileno() == descriptor:
+                    return making
+        return None
 
     def alive(self) -> list[tuple[Any, Making]]:
         """What is alive of all that was made, in the order of the making."""

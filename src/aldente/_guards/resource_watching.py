@@ -31,6 +31,7 @@ class Watching:
         on_dropped: called with a `asyncio.StreamWriter` or `asyncio.Transport` that is about to be
             freed.
         describe: gives the finding for a connection that nobody closes.
+        finalize: calls a ``__del__`` with what is about to be freed, and further arguments.
     """
 
     def __init__(
@@ -38,10 +39,12 @@ class Watching:
         current_test: Callable[[], str | None],
         on_dropped: Callable[[Any], None],
         describe: Callable[[Any], Finding],
+        finalize: Callable[..., None],
     ) -> None:
         self._current_test = current_test
         self._on_dropped = on_dropped
         self._describe = describe
+        self._finalize = finalize
         self._undo = contextlib.ExitStack()
         self._replaced: set[tuple[type, str]] = set()
 
@@ -51,6 +54,7 @@ class Watching:
         for owner in (asyncio.BaseTransport, asyncio.Server, asyncio.StreamWriter):
             self._replace(owner, "__init__", self._recording)
         self._replace(asyncio.StreamWriter, "__del__", self._looking_at_dropped)
+        self._replace(asyncio.BaseEventLoop, "__del__", self._finalizing)
         gc.callbacks.append(makings.on_collection)
         self._undo.callback(_forget_collections)
         self._undo.callback(makings.take_recent, self)
@@ -66,6 +70,7 @@ class Watching:
                 loaded = kind.loaded()
                 if isinstance(loaded, type):
                     self._replace(loaded, "__init__", self._recording)
+                    self._replace(loaded, "__del__", self._finalizing)
 
     def _replace(self, owner: type, name: str, replacing: Callable[[Any], Any]) -> None:
         if (owner, name) in self._replaced or name not in vars(owner):
@@ -99,9 +104,18 @@ class Watching:
                 return
             if isinstance(made, asyncio.Transport):
                 self._watch_transports_like(made)
+            self._watch_finalizers_of(type(made))
         making = Making(made, users_place_in_step(frame), self._current_test(), self)
         making.is_client = library_clients.kind_of(made) is not None
         makings.note(made, making)
+        if isinstance(made, asyncio.Server):
+            # It has no finalizer; its sockets warn.
+            note_parts(made)
+
+    def _watch_finalizers_of(self, kind: type) -> None:
+        for owner in kind.__mro__:
+            if "__del__" in vars(owner) and owner.__module__.startswith("asyncio."):
+                self._replace(owner, "__del__", self._finalizing)
 
     def _watch_transports_like(self, made: asyncio.Transport) -> None:
         wanted = (
@@ -116,12 +130,19 @@ class Watching:
 
     def _looking_at_dropped(self, original: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(original)
-        def __del__(made: Any) -> None:  # noqa: N807
+        def __del__(made: Any, **stand_ins: object) -> None:  # noqa: N807
             # A writer whose making has failed has no transport.
             if isinstance(made, asyncio.Transport) or "_transport" in vars(made):
                 with contained("looking at a connection that is dropped"):
                     self._on_dropped(made)
-            original(made)
+            self._finalize(original, made, **stand_ins)
+
+        return __del__
+
+    def _finalizing(self, original: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(original)
+        def __del__(made: Any, **stand_ins: object) -> None:  # noqa: N807
+            self._finalize(original, made, **stand_ins)
 
         return __del__
 
@@ -164,6 +185,16 @@ def _forget_collections() -> None:
     # A test may have emptied the list.
     with contextlib.suppress(ValueError):
         gc.callbacks.remove(makings.on_collection)
+
+
+def note_parts(made: asyncio.BaseTransport | asyncio.Server) -> None:
+    """Note what a transport or server consists of, which the collector may finalize before it."""
+    making = makings.of(made)
+    if making is not None:
+        for part in open_resources.parts_of(made):
+            of_part = Making(part, making.place, making.test, making.watcher)
+            of_part.descriptor = open_resources.descriptor_of(part)
+            makings.note(part, of_part)
 
 
 # The methods of a server that close what it has accepted; Python has them since 3.13.

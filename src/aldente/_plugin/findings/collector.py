@@ -113,7 +113,12 @@ class Collector:
     def level_of(self, item: pytest.Item | None, finding: Finding) -> Level:
         """The level of a finding in a test, or where no test is known."""
         level = self.level_in(item, finding.rule)
-        if level != "error" or not finding.is_mild or finding.rule in self._set_rules:
+        if finding.rule in self._set_rules:
+            return level
+        if finding.is_grave and level == "warn":
+            is_marked = item is not None and level_in(item, finding.rule, "off") == "warn"
+            return level if is_marked else "error"
+        if level != "error" or not finding.is_mild:
             return level
         is_marked = item is not None and level_in(item, finding.rule, "off") == "error"
         return level if is_marked else "warn"

@@ -106,7 +106,9 @@ class LoopWatch:
                 )
             )
         if self._is_on("leaked-resource"):
-            self._resources = enter(leaked_resource.watch(self._current_test, self._report))
+            self._resources = enter(
+                leaked_resource.watch(self._current_test, self._report, self.makers.maker_of)
+            )
             self._hooks.at_tear_down.append(self._report_left_on_closed_loops)
             self._hooks.at_session_end.append(self._report_left_in_the_end)
         if self._generators is not None:

@@ -1,0 +1,134 @@
+"""Under ``-W error``, Python's warnings of unclosed resources fail the tests that left them."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from tests.plugin.conftest import RunProject
+
+pytestmark = pytest.mark.skipif("sys.platform == 'win32'")
+
+# What leaves something in a reference cycle, by the warnings that Python gives of it.
+LEAKS = {
+    "Unclosed client session": """
+async def test_leaks():
+    import aiohttp
+    keep(aiohttp.ClientSession())
+""",
+    "unclosed transport <_SelectorSocketTransport": """
+async def test_leaks():
+    async with await asyncio.start_server(lambda r, w: w.close(), "127.0.0.1") as server:
+        keep(await asyncio.open_connection(*server.sockets[0].getsockname()))
+""",
+    "unclosed <socket.socket": """
+async def test_leaks():
+    keep(await asyncio.start_server(lambda r, w: None, "127.0.0.1"))
+""",
+    "unclosed transport <_UnixSubprocessTransport": """
+async def test_leaks():
+    program = "import time; time.sleep(60)"
+    keep(await asyncio.create_subprocess_exec(sys.executable, "-c", program, stdout=-1))
+""",
+    "unclosed event loop": """
+def test_leaks():
+    keep(asyncio.new_event_loop())
+""",
+}
+
+_PROJECT = """
+import asyncio
+import gc
+import sys
+{imports}
+
+def keep(resource):
+    cycle = [resource]
+    cycle.append(cycle)
+
+gc.disable()
+
+async def test_first():
+    pass
+{leak}
+def test_innocent():
+    gc.collect()
+"""
+
+
+def _project(warning: str) -> str:
+    leak = LEAKS[warning]
+    if "Subprocess" in warning and sys.version_info < (3, 12):
+        pytest.skip("a thread that waits for the process keeps the transport alive")
+    libraries = [line.strip() for line in leak.splitlines() if line.startswith("    import ")]
+    for library in libraries:
+        pytest.importorskip(library.removeprefix("import "))
+    return _PROJECT.format(leak=leak, imports="\n".join(libraries))
+
+
+@pytest.mark.parametrize("warning", LEAKS)
+def test_unclosed_resource_fails_its_test(run_project: RunProject, warning: str) -> None:
+    """What a test leaves unclosed fails it, and not the test in which the collector finds it."""
+    result = run_project("-v", subprocess=True, test_it=_project(warning))
+    result.stdout.fnmatch_lines(
+        [
+            "*::test_innocent PASSED*",
+            f"leaked-resource: It was freed unclosed, and warnings are errors: *{warning}*",
+            "It was found after the test had ended.",
+            "ERROR test_it.py::test_leaks*",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*::test_innocent *ERROR*")
+    result.assert_outcomes(passed=3, errors=result.parseoutcomes()["errors"])
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.mark.parametrize("level", ["warn", "off"])
+def test_level_that_is_set_holds(run_project: RunProject, level: str) -> None:
+    """A level that the user has set for the rule holds for such warnings; off leaves them alone."""
+    result = run_project(
+        "-v",
+        subprocess=True,
+        ini=f"aldente_rules = leaked-resource = {level}",
+        test_it=_project("unclosed transport <_SelectorSocketTransport"),
+    )
+    if level == "warn":
+        result.assert_outcomes(passed=3)
+        assert result.ret == pytest.ExitCode.OK
+    else:
+        result.assert_outcomes(passed=2, failed=1)
+        result.stdout.fnmatch_lines(["*::test_innocent FAILED*"])
+
+
+def test_allowed_leak_fails_no_test(run_project: RunProject) -> None:
+    """What the mark of a test allows fails neither that test nor another."""
+    project = _project("unclosed transport <_SelectorSocketTransport")
+    marked = '@aldente.allow("leaked-resource")\nasync def test_leaks'
+    result = run_project(
+        subprocess=True,
+        test_it="import aldente\n" + project.replace("async def test_leaks", marked),
+    )
+    result.assert_outcomes(passed=3)
+    assert result.ret == pytest.ExitCode.OK
+
+
+def test_unclosed_resource_of_the_test_itself(run_project: RunProject) -> None:
+    """A resource that is freed in the test that made it fails that test, as without aldente."""
+    project = _project("unclosed event loop")
+    own = "def test_own():\n    keep(asyncio.new_event_loop())\n    gc.collect()\n"
+    result = run_project(
+        subprocess=True, test_it=project.replace("def test_leaks", "def leaks") + own
+    )
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines(["FAILED test_it.py::test_own - *"])
+
+
+def test_asked_for_warning_is_given(run_project: RunProject) -> None:
+    """A test that asks for ResourceWarnings gets those of what another one has left."""
+    project = _project("unclosed event loop").replace(
+        "    gc.collect()",
+        "    import pytest\n    with pytest.warns(ResourceWarning):\n        gc.collect()",
+    )
+    result = run_project(subprocess=True, test_it=project)
+    result.assert_outcomes(passed=3)
