@@ -175,6 +175,9 @@ RELIANCES: tuple[Reliance, ...] = (
         asyncio.DefaultEventLoopPolicy()._local
         """,
     ),
+    Reliance(
+        "asyncio.events.BaseDefaultEventLoopPolicy._Local._set_called", "runner", before=(3, 14)
+    ),
 )
 
 # What is switched off where nothing was checked, in words for the user.

@@ -186,18 +186,13 @@ def test_no_residue_is_left_for_the_next_test(run_project: RunProject) -> None:
         import asyncio
         import os
         import signal
-        import warnings
         import pytest
+        from aldente._asyncio_compat import current_event_loop
 
         def residue():
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                try:
-                    current = asyncio.get_event_loop()
-                except RuntimeError:
-                    current = None
             return (
-                current,
+                # Not get_event_loop(), which makes a loop up to Python 3.13 if none was ever set.
+                current_event_loop(),
                 asyncio._get_running_loop(),
                 signal.getsignal(signal.SIGINT),
                 signal.getsignal(signal.SIGTERM),

@@ -242,3 +242,68 @@ def test_nothing_is_current_after_the_test(run_project: RunProject) -> None:
         """,
     )
     result.assert_outcomes(passed=2)
+
+
+@pytest.mark.parametrize(
+    "marks",
+    ["", "@pytest.mark.asyncio(loop_scope='module')", "@aldente.explore", "@aldente.virtual_time"],
+)
+def test_sync_test_finds_the_current_loop_of_before(run_project: RunProject, marks: str) -> None:
+    """After async tests ``asyncio.get_event_loop()`` does in a sync test what it did before them."""
+    result = run_project(
+        subprocess=True,
+        test_it=f"""
+        import asyncio
+        import sys
+        import warnings
+
+        import aldente
+        import pytest
+
+        def current():
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)
+                try:
+                    return asyncio.get_event_loop()
+                except RuntimeError as error:
+                    return str(error)
+
+        @pytest.fixture
+        async def connection():
+            yield asyncio.get_running_loop()
+
+        {marks}
+        async def test_first(connection):
+            pass
+
+        def test_sync():
+            # Up to Python 3.13 a loop is made where none was ever made current.
+            assert isinstance(current(), str) == (sys.version_info >= (3, 14))
+
+        made = []
+
+        def test_sets_loop():
+            if not isinstance(current(), str):
+                current().close()
+            made.append(asyncio.new_event_loop())
+            asyncio.set_event_loop(made[0])
+
+        {marks}
+        async def test_second(connection):
+            assert current() is not made[0]
+
+        def test_finds_loop():
+            assert current() is made[0]
+            current().run_until_complete(asyncio.sleep(0))
+            asyncio.set_event_loop(None)
+
+        {marks}
+        async def test_third(connection):
+            pass
+
+        def test_finds_none():
+            made[0].close()
+            assert isinstance(current(), str)
+        """,
+    )
+    result.assert_outcomes(passed=7)

@@ -80,8 +80,54 @@ def current_event_loop() -> asyncio.AbstractEventLoop | None:
     is where asyncio's own policy keeps it; other policies answer None. Checked on CPython 3.11 to
     3.15.
     """
+    loop, _ = _state_of_current_loop()
+    return loop
+
+
+def make_current(loop: asyncio.AbstractEventLoop | None) -> None:
+    """Make a loop current in this thread, or none, until `forget_current_loop`."""
+    before = _state_of_current_loop()
+    asyncio.events.set_event_loop(loop)
+    local = _local_of_policy()
+    if local is not None and not hasattr(local, _BEFORE):
+        setattr(local, _BEFORE, before)
+
+
+def forget_current_loop() -> None:
+    """Put back what was current before `make_current` was first called, a loop or none.
+
+    Up to CPython 3.13 ``get_event_loop`` makes a loop as long as none has ever been made current,
+    which ``_set_called`` tells; so that is put back as well. Other policies than asyncio's own are
+    left without a current loop. Checked on CPython 3.11 to 3.15.
+    """
+    local = _local_of_policy()
+    if local is None:
+        asyncio.events.set_event_loop(None)
+        return
+    before: tuple[asyncio.AbstractEventLoop | None, bool] | None = getattr(local, _BEFORE, None)
+    if before is None:
+        # It was put back already.
+        return
+    delattr(local, _BEFORE)
+    loop, is_set = before
+    asyncio.events.set_event_loop(loop)
+    if not is_set and hasattr(local, "_set_called"):
+        local._set_called = False
+
+
+# An attribute of the policy's own thread-local data: each policy has its own current loops.
+_BEFORE = "aldente_before"
+
+
+def _state_of_current_loop() -> tuple[asyncio.AbstractEventLoop | None, bool]:
+    """The current loop of this thread, and whether any was ever made current."""
+    local = _local_of_policy()
+    return getattr(local, "_loop", None), getattr(local, "_set_called", False)
+
+
+def _local_of_policy() -> Any:
     policy = asyncio.events._event_loop_policy  # type: ignore[attr-defined]
-    return getattr(getattr(policy, "_local", None), "_loop", None)
+    return getattr(policy, "_local", None)
 
 
 def may_have_ready_callbacks(loop: asyncio.AbstractEventLoop) -> bool:

@@ -219,7 +219,7 @@ class LoopRunner:
             return
         self._is_closed = True
         leftover_tasks = self.leftover_tasks()
-        asyncio.events.set_event_loop(self._loop)
+        _asyncio_compat.make_current(self._loop)
         try:
             if _asyncio_compat.is_loop_running_beneath():
                 # What the tasks belong to has failed for that, and has said so.
@@ -248,7 +248,7 @@ class LoopRunner:
                     raise blocks[0]
         finally:
             self._loop.close()
-            asyncio.events.set_event_loop(None)
+            _asyncio_compat.forget_current_loop()
 
     def close_if_unused(self) -> bool:
         """Close it without further ado, if its loop is like new and there is a use for such a loop.
@@ -260,7 +260,7 @@ class LoopRunner:
             return True
         if self.leftover_tasks():
             return False
-        asyncio.events.set_event_loop(None)
+        _asyncio_compat.forget_current_loop()
         box = [self._loop]
         del self._loop
         self._is_closed = self._keep(box)
@@ -317,7 +317,7 @@ class LoopRunner:
         try:
             running.begin(loop, self)
             with guard, _asyncio_compat.without_suspended_loop():
-                asyncio.events.set_event_loop(loop)
+                _asyncio_compat.make_current(loop)
                 result = run_loop()
         except BaseException as error:
             if not task.done() and not isinstance(error, asyncio.CancelledError):

@@ -15,14 +15,13 @@ def make_loop_current(item: pytest.Function) -> None:
     """Make the loop of a test that requests the policy the one that the policy gives."""
     if policy_fixture.NAME not in item.funcargs:
         return
-    import asyncio
-
+    from aldente import _asyncio_compat
     from aldente._plugin import loop_homes
     from aldente._plugin.running.registry import registry_of
 
     registry = registry_of(item.session)
     home = loop_homes.home_of_test(item, registry.homes)
-    asyncio.events.set_event_loop(registry.runner(home, item).loop)
+    _asyncio_compat.make_current(registry.runner(home, item).loop)
 
 
 def is_there(config: pytest.Config) -> bool:

@@ -369,8 +369,8 @@ def _outside_of_loop() -> Iterator[None]:
     is_running = _asyncio_compat.is_loop_running_here()
     loop = asyncio.get_running_loop() if is_running else None
     with _asyncio_compat.no_running_loop():
-        asyncio.events.set_event_loop(loop)
+        _asyncio_compat.make_current(loop)
         try:
             yield
         finally:
-            asyncio.events.set_event_loop(None)
+            _asyncio_compat.make_current(None)

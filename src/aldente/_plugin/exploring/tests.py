@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import functools
 import inspect
@@ -56,7 +55,8 @@ def make_synchronous(item: pytest.Function, explored: ExploredTest) -> Callable[
         A function that undoes it.
     """
     # Whoever asks for a current loop is told that there is none.
-    asyncio.events.set_event_loop(None)
+    _asyncio_compat.make_current(None)
+    item.addfinalizer(_asyncio_compat.forget_current_loop)
     function = item.obj
     explored.instance = getattr(item, "instance", None)
     undo = functools.partial(setattr, item, "obj", function)

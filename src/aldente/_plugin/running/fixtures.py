@@ -96,12 +96,15 @@ def _make_loop_current(
     loop = registry.runner(home, item).loop
     before = _asyncio_compat.current_event_loop()
     # Finalizers run from the last to the first: this one after the tear-down of the fixture.
-    request.addfinalizer(lambda: asyncio.events.set_event_loop(None))
-    asyncio.events.set_event_loop(loop)
+    request.addfinalizer(_asyncio_compat.forget_current_loop)
+    _asyncio_compat.make_current(loop)
 
     def restore() -> None:
-        asyncio.events.set_event_loop(before)
-        request.addfinalizer(lambda: asyncio.events.set_event_loop(loop))
+        if before is None:
+            _asyncio_compat.forget_current_loop()
+        else:
+            _asyncio_compat.make_current(before)
+        request.addfinalizer(lambda: _asyncio_compat.make_current(loop))
 
     return restore
 
@@ -183,7 +186,7 @@ class AsyncFixture:
                     self._undo_context()
                 if self._is_wide:
                     # The finalizers of the test, which forget the current loop, have run before.
-                    asyncio.events.set_event_loop(None)
+                    _asyncio_compat.forget_current_loop()
 
     def _spread_death(self, host: GeneratorHost[Any]) -> None:
         """Have further tests that request the fixture fail with the error it died of."""

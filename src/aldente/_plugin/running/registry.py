@@ -172,7 +172,7 @@ class LoopRegistry:
                 and _asyncio_compat.current_event_loop() is None
             ):
                 # A fixture has run a loop of its own, as asyncio.run() does.
-                asyncio.events.set_event_loop(self._begun_runner.loop)
+                _asyncio_compat.make_current(self._begun_runner.loop)
             return
         if not policy_fixture.is_set_up(item):
             # What makes a policy may be a fixture too, which must not be set up from here.
@@ -184,7 +184,7 @@ class LoopRegistry:
         except BaseException:
             self._begun = None
             raise
-        asyncio.events.set_event_loop(runner.loop)
+        _asyncio_compat.make_current(runner.loop)
 
     def _forget_current_loop_after(self, item: pytest.Item) -> None:
         if self._current_for is not item:
@@ -194,7 +194,7 @@ class LoopRegistry:
     def _forget_current_loop(self) -> None:
         # The next test may be the same once more: plugins run tests again that have failed.
         self._current_for = self._begun = self._begun_runner = None
-        asyncio.events.set_event_loop(None)
+        _asyncio_compat.forget_current_loop()
 
     def end_with_factory(self, item: pytest.Item, end: Callable[[], object]) -> None:
         """Have something end when pytest goes on to the next loop factory or policy of the test.

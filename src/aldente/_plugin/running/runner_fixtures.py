@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from aldente import _asyncio_compat
 from aldente._plugin import pytest_compat
 from aldente._plugin.loop_homes import LoopHome, node_of_scope
 from aldente._plugin.options import settings_of
@@ -27,6 +28,6 @@ def provide(request: pytest.FixtureRequest, scope: str) -> Iterator[asyncio.Runn
     loop = registry_of(request.session).runner(home, item).loop
     debug = True if settings_of(request.config).debug else None
     runner = asyncio.Runner(loop_factory=lambda: loop, debug=debug)
-    asyncio.events.set_event_loop(runner.get_loop())
+    _asyncio_compat.make_current(runner.get_loop())
     yield runner
-    asyncio.events.set_event_loop(None)
+    _asyncio_compat.forget_current_loop()
