@@ -61,8 +61,7 @@ def test_next():
 def test_deadlocks_of_other_runs(run_project: RunProject) -> None:
     """A sync test whose asyncio.run hangs ends as an async one does, however the loop is run."""
     result = run_project("-p", "no:randomly", "-q", subprocess=True, test_it=STUCK)
-    # A test method of unittest ends on the loop of its class, and is told of once more.
-    result.assert_outcomes(failed=7, passed=1, errors=1)
+    result.assert_outcomes(failed=7, passed=1)
     text = result.stdout.str()
     for name in (
         "test_run",
@@ -192,3 +191,60 @@ def test_where_it_is_no_error(run_project: RunProject, level: str) -> None:
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["E * RuntimeError: stopped"])
     assert ("deadlock [warn]: 1" in result.stdout.str()) == (level == "warn")
+
+
+@pytest.mark.parametrize("hanging", ["test_method", "asyncSetUp", "asyncTearDown"])
+def test_unittest_fails_once(run_project: RunProject, hanging: str) -> None:
+    """A deadlock in an async test case of unittest fails the call, once, with what it waits for."""
+    result = run_project(
+        "-p",
+        "no:randomly",
+        subprocess=True,
+        test_it=f"""
+        import asyncio
+        import unittest
+
+        class Test(unittest.IsolatedAsyncioTestCase):
+            async def {hanging}(self):
+                await asyncio.Event().wait()
+
+            async def test_it(self):
+                pass
+
+        class TestNext(unittest.TestCase):
+            def test_next(self):
+                pass
+        """,
+    )
+    result.assert_outcomes(failed=1, passed=2 if hanging == "test_method" else 1)
+    result.stdout.fnmatch_lines(["*DeadlockError*", "*asyncio.Event().wait()*"])
+    result.stdout.no_fnmatch_line("*ERROR at teardown*")
+
+
+def test_failure_and_finding_in_unittest(run_project: RunProject) -> None:
+    """A test of unittest that fails and has a finding fails once, and a skipped one is skipped."""
+    result = run_project(
+        subprocess=True,
+        test_it="""
+        import unittest
+
+        async def forgotten():
+            pass
+
+        class Test(unittest.TestCase):
+            def test_fails(self):
+                forgotten()
+                assert 1 == 2
+
+            def test_fails_twice(self):
+                self.addCleanup(lambda: 1 / 0)
+                forgotten()
+                assert 1 == 2
+
+            def test_skips(self):
+                forgotten()
+                self.skipTest("not today")
+        """,
+    )
+    result.stdout.fnmatch_lines(["*assert 1 == 2*", "*aldente: found in this test*"])
+    result.assert_outcomes(failed=2, errors=1, skipped=1)

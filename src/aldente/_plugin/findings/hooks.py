@@ -149,6 +149,9 @@ class FindingsHooks:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> pytest.TestReport | None:
+        caught = pytest_compat.failures_of_unittest(item)
+        if caught:
+            call.excinfo = caught[0]
         self.has_failed = call.excinfo is not None
         if call.when == "setup":
             # Maybe once more: plugins run tests again that have failed.
@@ -165,7 +168,11 @@ class FindingsHooks:
             return None
         from aldente._plugin.findings import charging
 
-        return charging.report_phase(self, item, call)
+        report = charging.report_phase(self, item, call)
+        if report is not None and caught:
+            # Else it is left to pytest, which takes it for this phase.
+            del caught[0]
+        return report
 
     def pytest_unconfigure(self) -> None:
         session = self._session
