@@ -7,7 +7,7 @@ import itertools
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, NamedTuple
@@ -80,6 +80,8 @@ class Watch:
         report: takes the findings.
         current_test: gives the node id of the test that is under way; None between tests.
         is_in_wide_fixture: whether a frame is within the set-up of a fixture that outlives a test.
+        on_start: what is called with each thread that is about to be started, but those of
+            executors, which do the jobs of many tests.
     """
 
     def __init__(
@@ -87,10 +89,12 @@ class Watch:
         report: Callable[[Finding], object],
         current_test: Callable[[], str | None],
         is_in_wide_fixture: Callable[[FrameType | None], bool],
+        on_start: Sequence[Callable[[threading.Thread], None]] = (),
     ) -> None:
         self._report = report
         self._current_test = current_test
         self._is_in_wide_fixture = is_in_wide_fixture
+        self._on_start = on_start
         self._starts: list[_Start] = []
         # Those that were told of, or end with their executor.
         self._left: list[_Start] = []
@@ -164,6 +168,10 @@ class Watch:
         def start(thread: threading.Thread) -> None:
             if not type(thread).__module__.startswith(_ENDING_THEIR_OWN):
                 self._note(thread, caller())
+            starter = caller() if self._on_start else None
+            if starter is not None and starter.f_globals.get("__name__") != _EXECUTORS:
+                for act in self._on_start:
+                    act(thread)
             original(thread)
 
         return start
@@ -200,6 +208,8 @@ class Watch:
 
 # Their worker threads end with the first task of the event loop that they work for.
 _ENDING_THEIR_OWN = ("anyio.",)
+
+_EXECUTORS = "concurrent.futures.thread"
 
 
 # Threads whose functions call those that others hand over.

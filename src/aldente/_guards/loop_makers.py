@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
+import threading
 import weakref
 from collections.abc import Callable, Iterator
-from contextvars import Context, ContextVar
+from contextvars import Context, ContextVar, copy_context
 from typing import Any, NamedTuple
 
-from aldente import _asyncio_compat
+from aldente import _asyncio_compat, _python_compat
 from aldente._own_errors import containing
 
 # The test that runs on a loop that outlives it. Its callbacks inherit it, and its tasks.
@@ -36,6 +38,10 @@ class LoopMakers:
         self._others: dict[int, _Noted] = {}
         self._gone: list[int] = []
         self._tasks: dict[int, _Task] = {}
+        # Threads begin with a context of their own, which does not tell the test.
+        self._threads: weakref.WeakKeyDictionary[threading.Thread, str] = (
+            weakref.WeakKeyDictionary()
+        )
         self.is_noting = True
 
     @contextlib.contextmanager
@@ -43,19 +49,56 @@ class LoopMakers:
         """While entered, loops are noted as they are made."""
         owner: Any = asyncio.BaseEventLoop
         original = owner.__init__
+        send = owner.call_soon_threadsafe
         makers = self
 
         def __init__(self: asyncio.BaseEventLoop, *args: Any, **kwargs: Any) -> None:  # noqa: N807
             original(self, *args, **kwargs)
             makers._note_loop(self)
 
+        @functools.wraps(send)
+        def call_soon_threadsafe(
+            self: asyncio.BaseEventLoop,
+            callback: Callable[..., object],
+            *args: Any,
+            context: Context | None = None,
+        ) -> asyncio.Handle:
+            if context is None and makers._threads:
+                context = makers._context_of_this_thread()
+            handle: asyncio.Handle = send(self, callback, *args, context=context)
+            return handle
+
         owner.__init__ = __init__
+        owner.call_soon_threadsafe = call_soon_threadsafe
         try:
             yield
         finally:
             # A later replacement by something else must stay.
             if owner.__init__ is __init__:
                 owner.__init__ = original
+            if owner.call_soon_threadsafe is call_soon_threadsafe:
+                owner.call_soon_threadsafe = send
+
+    @containing("noting which test starts a thread", None)
+    def note_thread(self, thread: threading.Thread) -> None:
+        """A thread is about to be started: what it hands to a wide loop belongs to its test."""
+        makers, test = _test_on_wide_loop.get() or (None, None)
+        if makers is not self:
+            starter = _python_compat.thread_with(threading.get_ident())
+            test = None if starter is None else self._threads.get(starter)
+        if test is not None:
+            self._threads[thread] = test
+
+    @containing("looking which test has started a thread", None)
+    def _context_of_this_thread(self) -> Context | None:
+        """The context of a callback that a test's thread hands over; None for all others."""
+        thread = _python_compat.thread_with(threading.get_ident())
+        test = None if thread is None else self._threads.get(thread)
+        if test is None or _test_on_wide_loop.get() is not None:
+            return None
+        context = copy_context()
+        self.enter(test, context)
+        return context
 
     @containing("noting which test makes a loop", None)
     def _note_loop(self, loop: asyncio.BaseEventLoop) -> None:

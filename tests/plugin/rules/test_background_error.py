@@ -250,6 +250,10 @@ SET_BY = {
     "call_later": "asyncio.get_running_loop().call_later(0.01, [].pop)",
     "call_soon": "asyncio.get_running_loop().call_soon(asyncio.get_running_loop().call_later, 0.01, [].pop)",
     "task": "kept.append(asyncio.create_task(set_it()))",
+    "thread": "send = asyncio.get_running_loop().call_soon_threadsafe; "
+    "threading.Timer(0.01, send, [[].pop]).start()",
+    "thread of a thread": "send = asyncio.get_running_loop().call_soon_threadsafe; "
+    "threading.Timer(0.01, lambda: threading.Timer(0.01, send, [[].pop]).start()).start()",
 }
 
 
@@ -259,6 +263,7 @@ def test_timers_of_a_wide_loop(
 ) -> None:
     """A callback that fails on a module's loop during a later test is its that has set it."""
     project = FAIL + (
+        "import threading\n\n"
         "pytestmark = pytest.mark.asyncio(loop_scope='module')\n\n"
         "async def set_it():\n    asyncio.get_running_loop().call_later(0.01, [].pop)\n\n"
         f"async def test_maker():\n    {step}\n\n"

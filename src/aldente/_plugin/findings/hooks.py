@@ -46,6 +46,7 @@ class FindingsHooks:
         never_awaited: sees coroutines that are dropped; None when that rule is off.
         at_tear_down: what is called when a test has been torn down, before it is charged.
         at_session_end: what is called after the last test, before late findings are taken.
+        at_thread_start: what is called with each thread before it is started.
         current_item: the test that has begun last.
         bystanders: identifiers of threads of pytest's plugins and of debuggers, which wake no test.
         marked_in_vain: what to warn of with tests, given by node id, whose marks do nothing.
@@ -64,6 +65,7 @@ class FindingsHooks:
         self._session: pytest.Session | None = None
         self.at_tear_down: list[Callable[[], None]] = []
         self.at_session_end: list[Callable[[], None]] = []
+        self.at_thread_start: list[Callable[[threading.Thread], None]] = []
         self.has_failed = False
         self.interrupted_in: str | None = None
         self.marked_in_vain: dict[str, str] = {}
@@ -76,7 +78,10 @@ class FindingsHooks:
         if self.collector.levels["never-awaited"] != "off":
             self.never_awaited = Watch(self.collector.report)
         self._threads = leaked_thread.Watch(
-            self.collector.report, self._current_test, _is_in_wide_fixture
+            self.collector.report,
+            self._current_test,
+            _is_in_wide_fixture,
+            self.at_thread_start,
         )
         if rule_options.wants_files(config):
             # Now, as a file that can't be read ends the run.

@@ -89,6 +89,7 @@ class LoopWatch:
         enter = self._installed.enter_context
         if self._is_on("background-error") or self._is_on("leaked-resource"):
             enter(self.makers.installed())
+            self._hooks.at_thread_start.append(self.makers.note_thread)
             enter(self._background_errors.installed())
         if self._is_on("background-error"):
             self._hooks.at_tear_down.append(self._report_failed)
