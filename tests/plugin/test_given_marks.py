@@ -56,6 +56,17 @@ import time
 async def test_it():
     time.sleep(0.001)
 """,
+    "pytest.mark.asyncio(loop_scope='session')": """
+import asyncio
+
+loops = []
+
+async def test_it():
+    loops.append(asyncio.get_running_loop())
+
+async def test_again():
+    assert loops == [asyncio.get_running_loop()]
+""",
     "aldente.timeout(0.05)": """
 import asyncio
 import pytest
@@ -123,3 +134,63 @@ def test_marks_are_pytests_own() -> None:
         assert isinstance(mark, pytest.MarkDecorator)
         assert mark.name == "aldente"
         assert pytest.param(1, marks=mark).marks == (mark,)
+
+
+@pytest.mark.parametrize(
+    "mark",
+    [
+        "aldente.virtual_time",
+        "aldente.real_time",
+        "aldente.explore(runs=7)",
+        "pytest.mark.asyncio(loop_scope='session')",
+    ],
+)
+def test_a_mark_that_comes_late_is_refused(run_project: RunProject, mark: str) -> None:
+    """A mark about the loop that a fixture gives fails the test, and says where to put it."""
+    result = run_project(
+        test_it=f"""
+        import asyncio
+        import aldente
+        import pytest
+
+        @pytest.fixture
+        def giving(request):
+            request.applymarker({mark})
+
+        async def test_it(giving):
+            await asyncio.sleep(0)
+
+        async def test_next():
+            pass
+        """
+    )
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "'test_it' was given the mark * by a fixture, which comes too late: *",
+            "Mend: mark the test where it is written, or in the hook pytest_collection_modifyitems.",
+        ]
+    )
+
+
+def test_other_marks_may_come_late(run_project: RunProject) -> None:
+    """A fixture may give a test the marks of pytest, and those that are about findings."""
+    result = run_project(
+        test_it="""
+        import asyncio
+        import time
+        import aldente
+        import pytest
+
+        @pytest.fixture
+        def giving(request):
+            request.applymarker(pytest.mark.asyncio)
+            request.applymarker(aldente.allow("blocking-call"))
+            request.applymarker(pytest.mark.xfail(strict=True))
+
+        async def test_it(giving):
+            time.sleep(0.001)
+            assert False
+        """
+    )
+    result.assert_outcomes(xfailed=1)

@@ -125,7 +125,8 @@ def find_claims(item: pytest.Item) -> tuple[str | None, pytest.Mark | None]:
         if markers:
             for mark in markers:
                 if mark.name == "asyncio":
-                    closest = closest or mark
+                    # What aldente has added gives way to what a plugin or conftest adds later.
+                    closest = mark if closest is None or closest is PLAIN_MARK else closest
                 elif mark.name in FOREIGN_MARKS:
                     framework = framework or mark.name
         node = node.parent

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ import pytest
 from aldente._plugin import items
 from aldente._plugin.exploring.explored import is_marked_itself
 from aldente._plugin.findings.allowing import has_timeout
+from aldente._plugin.mark_like import MARK
 from aldente._records import LoopScope
 from aldente._settings import parse_loop_scope
 from aldente.errors import InvalidSetting
@@ -101,6 +102,36 @@ def check(mark: pytest.Mark, nodeid: str) -> None:
         )
 
 
+def refuse_late(item: pytest.Item, before: Collection[pytest.Mark]) -> None:
+    """Fail a test that was given a mark in its set-up that says on which loop, or how, it runs.
+
+    Args:
+        item: the test, which is set up.
+        before: the marks of its own that it had before that.
+    """
+    if len(item.own_markers) == len(before):
+        return
+    for mark in item.own_markers:
+        if mark not in before and _is_about_loop(mark):
+            pytest.fail(
+                f"{item.name!r} was given the mark {_written(mark)} by a fixture, which comes too "
+                "late: the event loop of a test is chosen before its first fixture is set up.\n"
+                "Mend: mark the test where it is written, or in the hook "
+                "pytest_collection_modifyitems.",
+                pytrace=False,
+            )
+
+
+# What the mark of aldente says that decides how a test runs, rather than what is made of findings.
+_ABOUT_LOOP = {"explore", "clock"}
+
+
+def _is_about_loop(mark: pytest.Mark) -> bool:
+    if mark.name == "asyncio":
+        return bool(_ARGUMENTS & set(mark.kwargs))
+    return mark.name == MARK and bool(_ABOUT_LOOP & set(mark.kwargs))
+
+
 def _wrong_loop_scope(mark: pytest.Mark) -> InvalidSetting | None:
     try:
         loop_scope_of(mark)
@@ -131,4 +162,4 @@ def _are_names(value: Any) -> bool:
 def _written(mark: pytest.Mark) -> str:
     arguments = [repr(value) for value in mark.args]
     arguments += [f"{name}={value!r}" for name, value in mark.kwargs.items()]
-    return f"asyncio({', '.join(arguments)})"
+    return f"{mark.name}({', '.join(arguments)})"

@@ -48,6 +48,7 @@ class FindingsHooks:
         at_session_end: what is called after the last test, before late findings are taken.
         at_thread_start: what is called with each thread before it is started.
         current_item: the test that has begun last.
+        marks_before: the marks of its own that it had then.
         bystanders: identifiers of threads of pytest's plugins and of debuggers, which wake no test.
         marked_in_vain: what to warn of with tests, given by node id, whose marks do nothing.
         has_failed: whether the last phase of a test that was run has failed.
@@ -70,6 +71,7 @@ class FindingsHooks:
         self.interrupted_in: str | None = None
         self.marked_in_vain: dict[str, str] = {}
         self.current_item: pytest.Item | None = None
+        self.marks_before: Collection[pytest.Mark] = ()
         self.bystanders: Collection[int] = ()
         settings = options.settings_of(config)
         self.collector = Collector(settings.levels, settings.set_rules)
@@ -143,6 +145,7 @@ class FindingsHooks:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> None:
         self.current_item = item
+        self.marks_before = tuple(item.own_markers)
         if self.never_awaited is not None:
             with contained("noting which test makes coroutines"):
                 self.never_awaited.begin(item.nodeid)

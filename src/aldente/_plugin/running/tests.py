@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from aldente._plugin import items, looptime, strict_mode
+from aldente._plugin import items, looptime, marks, strict_mode
+from aldente._plugin.findings.hooks import hooks_of
 from aldente._plugin.fixture_places import warn_at
 from aldente._plugin.refusals import refuse_async_generator, refuse_result
 from aldente._plugin.running.raising import reraise
@@ -27,6 +28,7 @@ def make_synchronous(item: pytest.Function) -> Callable[[], None]:
     Returns:
         A function that undoes it.
     """
+    marks.refuse_late(item, hooks_of(item.config).marks_before)
     strict_mode.warn_of_unmarked_fixtures(item)
     looptime.make_loop_current(item)
     item.stash[items.IS_RUN_ON_LOOP] = True
