@@ -81,6 +81,10 @@ class Watch:
         report: called with each finding.
         find_maker: tells which test a task, future or loop belongs to.
         find_other: gives the finding for what libraries say without an exception, if it is one.
+        find_fixture: gives the fixture, in words, that a task or callback belongs to rather than to
+            a test.
+        hold: takes the finding of a fixture that is set up, and reports it when that is torn down;
+            False if it does not.
     """
 
     def __init__(
@@ -90,10 +94,14 @@ class Watch:
         find_other: Callable[
             [asyncio.AbstractEventLoop, Context], Finding | None
         ] = lambda loop, context: None,
+        find_fixture: FindMaker = lambda future: None,
+        hold: Callable[[str, Finding], bool] = lambda fixture, finding: False,
     ) -> None:
         self._report = report
         self._find_maker = find_maker
         self._find_other = find_other
+        self._find_fixture = find_fixture
+        self._hold = hold
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[None]:
@@ -137,7 +145,14 @@ class Watch:
             if made_by is None:
                 # Libraries tell of objects of their own, which know their loop.
                 made_by = self._find_maker(loop if future is None else future)
+            fixture = self._find_fixture(context.get("handle") if future is None else future)
             finding = finding._replace(made_by=made_by)
+            if fixture is not None:
+                # The test that ran when it failed has not started it.
+                details = (*finding.details, _told_of(fixture))
+                finding = finding._replace(made_by=None, details=details)
+                if self._hold(fixture, finding):
+                    return
             self._report(finding)
 
 
@@ -157,6 +172,13 @@ def find(context: Context) -> Finding | None:
         _MEND,
         _place_of(error.__traceback__) or _place_where_made(context),
         details=(*_users_lines(error), *_definition_of_callback(context)),
+    )
+
+
+def _told_of(fixture: str) -> str:
+    return (
+        f"it was started by the set-up of the fixture {fixture}, which outlives a test, so it is "
+        "told of at the fixture's tear-down"
     )
 
 

@@ -13,10 +13,16 @@ from typing import Any, NamedTuple
 
 from aldente import _asyncio_compat, _python_compat
 from aldente._own_errors import containing
+from aldente._records import Finding
 
 # The test that runs on a loop that outlives it. Its callbacks inherit it, and its tasks.
 _test_on_wide_loop: ContextVar[tuple[LoopMakers, str] | None] = ContextVar(
     "aldente_test", default=None
+)
+
+# The wider fixture that is being set up: its tasks and callbacks belong to none of the tests.
+_wide_fixture: ContextVar[tuple[LoopMakers, str] | None] = ContextVar(
+    "aldente_fixture", default=None
 )
 
 
@@ -38,6 +44,7 @@ class LoopMakers:
         self._others: dict[int, _Noted] = {}
         self._gone: list[int] = []
         self._tasks: dict[int, _Task] = {}
+        self._held: dict[str, list[Finding]] = {}
         # Threads begin with a context of their own, which does not tell the test.
         self._threads: weakref.WeakKeyDictionary[threading.Thread, str] = (
             weakref.WeakKeyDictionary()
@@ -132,6 +139,41 @@ class LoopMakers:
     def enter(self, test: str, context: Context) -> None:
         """Have a test on a loop that outlives it own the callbacks that are set in its context."""
         context.run(_test_on_wide_loop.set, (self, test))
+
+    @contextlib.contextmanager
+    def setting_up(self, fixture: str, context: Context) -> Iterator[None]:
+        """While entered, what is started in a context belongs to a fixture that outlives a test."""
+        context.run(_wide_fixture.set, (self, fixture))
+        try:
+            yield
+            self._held[fixture] = []
+        finally:
+            # Tests may see the variables of the fixtures that they use.
+            context.run(_wide_fixture.set, None)
+
+    def hold(self, fixture: str, finding: Finding) -> bool:
+        """Keep what a fixture is found to have done until it is torn down; False if it has been."""
+        held = self._held.get(fixture)
+        if held is not None:
+            held.append(finding)
+        return held is not None
+
+    def end_fixture(self, fixture: str) -> list[Finding]:
+        """A fixture is being torn down: what was kept until now."""
+        return self._held.pop(fixture, [])
+
+    def fixture_of(self, task_or_handle: object) -> str | None:
+        """The wider fixture that has started a task or set a callback; None if it is not known."""
+        if isinstance(task_or_handle, asyncio.Handle):
+            context: Context | None = _asyncio_compat.context_of_callback(task_or_handle)
+        else:
+            # Public from Python 3.12 on.
+            get_context = getattr(task_or_handle, "get_context", None)
+            context = get_context() if get_context is not None else None
+        if context is None or _test_on_wide_loop in context:
+            return None
+        makers, fixture = context.get(_wide_fixture) or (None, None)
+        return fixture if makers is self else None
 
     def is_noted(self, loop_or_task: object) -> bool:
         """Whether it is known which test a loop or task belongs to."""

@@ -278,6 +278,81 @@ def test_timers_of_a_wide_loop(
     )
 
 
+@pytest.mark.skipif("sys.version_info < (3, 12)", reason="a task does not tell its context")
+@pytest.mark.parametrize(
+    "start",
+    [
+        "tasks.append(asyncio.create_task(fail()))",
+        "asyncio.get_running_loop().call_later(0.01, [].pop)",
+    ],
+)
+def test_what_a_wide_fixture_has_started(run_project: RunProject, start: str) -> None:
+    """An error in what a module's fixture has started is told at its tear-down, and names it."""
+    result = run_project(
+        test_it=f"""
+        import asyncio
+        import pytest
+
+        tasks = []
+
+        async def fail():
+            await asyncio.sleep(0.01)
+            raise ValueError("broken")
+
+        @pytest.fixture(scope="module")
+        async def connection():
+            {start}
+            yield
+
+        @pytest.fixture
+        async def own():
+            yield
+
+        async def test_first(connection, own):
+            pass
+
+        async def test_second(connection):
+            await asyncio.sleep(0.1)
+            tasks.clear()
+
+        async def test_last(connection):
+            pass
+        """
+    )
+    result.assert_outcomes(passed=3, errors=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*ERROR at teardown of test_last*",
+            "  it was started by the set-up of the fixture 'connection' (test_it.py:10), which *",
+        ]
+    )
+
+
+def test_tasks_of_tests_beside_wide_fixtures(run_project: RunProject) -> None:
+    """The tasks of a test that uses a wide fixture are its own."""
+    result = run_project(
+        test_it="""
+        import asyncio
+        import contextvars
+        import pytest
+
+        variable = contextvars.ContextVar("variable")
+
+        @pytest.fixture(scope="module")
+        async def connection():
+            variable.set(1)
+            yield
+
+        @pytest.mark.parametrize("n", [1, 2])
+        async def test_it(connection, n):
+            asyncio.get_running_loop().call_soon([].pop)
+            await asyncio.sleep(0.01)
+        """
+    )
+    result.assert_outcomes(failed=2)
+    result.stdout.no_fnmatch_line("*it was started by*")
+
+
 def test_where_a_callback_comes_from(run_project: RunProject, pytester: pytest.Pytester) -> None:
     """A finding says where the callback is defined; in debug mode, where it was set if it is of C."""
     project = FAIL + (

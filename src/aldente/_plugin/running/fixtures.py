@@ -7,7 +7,7 @@ import contextlib
 import functools
 import inspect
 from collections.abc import Callable
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from typing import Any, NoReturn
 
 import pytest
@@ -19,6 +19,7 @@ from aldente._loops.runner import LoopRunner
 from aldente._plugin import items, pytest_compat
 from aldente._plugin.decorated_fixtures import pass_on_loop_scope
 from aldente._plugin.exploring.explored import explored_test, refuse_if_explored
+from aldente._plugin.findings.hooks import hooks_of
 from aldente._plugin.fixture_places import place_of_function
 from aldente._plugin.loop_homes import LoopHome, describe_choice, home_of_fixture
 from aldente._plugin.running.raising import reraise
@@ -146,6 +147,20 @@ class AsyncFixture:
         self._request.addfinalizer(self._tear_down)
         registry.end_with_factory(self._item, pytest_compat.finisher(fixturedef, self._request))
         context = copy_context()
+        is_watched = (
+            registry.watch.makers.setting_up(self._describe(), context)
+            if self._is_wide
+            else contextlib.nullcontext()
+        )
+        with is_watched:
+            value = self._run_set_up(arguments, context)
+        self._undo_context = carry_over(context)
+        return value
+
+    def _run_set_up(self, arguments: dict[str, Any], context: Context) -> Any:
+        """Run the fixture to its value on its loop."""
+        __tracebackhide__ = True
+        registry, fixturedef = self._registry, self._fixturedef
         name = f"fixture {fixturedef.argname}"
         needs = registry.hosts_used_by(self._item)
         try:
@@ -167,7 +182,6 @@ class AsyncFixture:
                 )
         except BaseException as error:
             self._fail(error, "set-up")
-        self._undo_context = carry_over(context)
         return value
 
     def _tear_down(self) -> None:
@@ -184,6 +198,8 @@ class AsyncFixture:
             finally:
                 if self._undo_context is not None:
                     self._undo_context()
+                for finding in self._registry.watch.makers.end_fixture(self._describe()):
+                    hooks_of(self._item.config).collector.report(finding)
                 if self._is_wide:
                     # The finalizers of the test, which forget the current loop, have run before.
                     _asyncio_compat.forget_current_loop()

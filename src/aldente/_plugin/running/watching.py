@@ -69,7 +69,11 @@ class LoopWatch:
         self._slow_steps: slow_step.Watch | None = None
         self.makers = LoopMakers(self._current_test)
         self._background_errors = background_error.Watch(
-            self._report, self.makers.maker_of, self._other_finding
+            self._report,
+            self.makers.maker_of,
+            self._other_finding,
+            self.makers.fixture_of,
+            self.makers.hold,
         )
         # A test may run pytest in its own process, whose loops are that run's to look at.
         self._runners: weakref.WeakSet[LoopRunner] = weakref.WeakSet()
