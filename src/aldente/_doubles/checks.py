@@ -9,10 +9,10 @@ from aldente._doubles.mock_compat import is_exception
 from aldente.errors import InvalidSetting
 
 
-def checked_count(name: str, value: Any) -> int:
-    """A whole number of at least 1."""
+def checked_count(name: str, value: Any, *, or_else: str = "") -> int:
+    """A whole number of at least 1; ``or_else`` says what else the caller takes."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InvalidSetting(name, value, "A whole number of at least 1.")
+        raise InvalidSetting(name, value, f"A whole number of at least 1{or_else}.")
     return value
 
 

@@ -132,7 +132,7 @@ class Gate:
             if not chosen:
                 raise NotHeld(self._double, str(which), [str(call) for call in self.waiting])
             return chosen
-        checked_count("which", which)
+        checked_count("which", which, or_else=", or a call that waits")
         if which > len(self._waiting()):
             wanted = f"{which} calls" if which > 1 else "1 call"
             raise NotHeld(self._double, wanted, [str(call) for call in self.waiting])

@@ -286,3 +286,11 @@ def test_on_uvloop() -> None:
     assert (double.peak_concurrency, first.outcome, second.outcome) == (2, "returned", "raised")
     # Its clock counts milliseconds.
     assert (first.end or 0) - (first.start or 0) >= 0.005
+
+
+def test_what_release_takes() -> None:
+    """The message about a wrong argument of ``release`` names a call too, which it takes."""
+    gate = Double().hold()
+    wrong: Any = "x"
+    with pytest.raises(aldente.InvalidSetting, match="at least 1, or a call that waits"):
+        gate.release(wrong)
