@@ -27,8 +27,8 @@ _PROGRAM = """
 import asyncio, itertools, logging, sys, time
 import aldente
 from aldente._explore.simulating import Rules, simulate
-from aldente._loops.simulated.loop import SimulatedLoop
-from aldente._loops.virtual.loop import VirtualTimeLoop
+from aldente._simulation.loop import SimulatedLoop
+from aldente._virtual_time.loop import VirtualTimeLoop
 from aldente._strategies.dfs import Dfs
 from aldente._strategies.fifo import Fifo
 from aldente._strategies.random import Random

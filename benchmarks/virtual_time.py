@@ -27,7 +27,7 @@ SLEEP_LIMIT = 0.001
 _PROGRAM = """
 import asyncio, json, sys, time
 import looptime
-from aldente._loops.virtual.loop import VirtualTimeLoop
+from aldente._virtual_time.loop import VirtualTimeLoop
 
 async def nap(number):
     for _ in range(100):

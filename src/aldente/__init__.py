@@ -71,19 +71,13 @@ if TYPE_CHECKING:
     from aldente._explore.failures import Exploration, Failure
     from aldente._explore.searching import replay, search
     from aldente._explore.standalone import run
-    from aldente._loops.settling import eventually, settle
-    from aldente._loops.simulated.inside import (
-        choose,
-        invariant,
-        may_be_cancelled,
-        maybe_timeout,
-        note,
-    )
-    from aldente._loops.simulated.streams import stream_pair
-    from aldente._loops.virtual.clock import Clock
     from aldente._plugin.exploring.marks import explore
     from aldente._plugin.findings.allowing import allow, rule, timeout
     from aldente._plugin.virtual_time import real_time, virtual_time
+    from aldente._runner.settle import eventually, settle
+    from aldente._simulation.api import choose, invariant, may_be_cancelled, maybe_timeout, note
+    from aldente._simulation.streams import stream_pair
+    from aldente._virtual_time.clock import Clock
     from aldente.errors import (
         BlockedEnd,
         DoubleMisused,
@@ -114,7 +108,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "BlockedEnd": "aldente.errors",
     "Call": "aldente._doubles.calls",
-    "Clock": "aldente._loops.virtual.clock",
+    "Clock": "aldente._virtual_time.clock",
     "Double": "aldente._doubles.double",
     "DoubleMisused": "aldente.errors",
     "Doubles": "aldente._doubles.collection",
@@ -145,21 +139,21 @@ _HOMES = {
     "allow": "aldente._plugin.findings.allowing",
     "assert_order": "aldente._doubles.ordering",
     "assert_overlap": "aldente._doubles.ordering",
-    "choose": "aldente._loops.simulated.inside",
-    "eventually": "aldente._loops.settling",
+    "choose": "aldente._simulation.api",
+    "eventually": "aldente._runner.settle",
     "explore": "aldente._plugin.exploring.marks",
-    "invariant": "aldente._loops.simulated.inside",
-    "may_be_cancelled": "aldente._loops.simulated.inside",
-    "maybe_timeout": "aldente._loops.simulated.inside",
-    "note": "aldente._loops.simulated.inside",
+    "invariant": "aldente._simulation.api",
+    "may_be_cancelled": "aldente._simulation.api",
+    "maybe_timeout": "aldente._simulation.api",
+    "note": "aldente._simulation.api",
     "patch": "aldente._doubles.patching",
     "real_time": "aldente._plugin.virtual_time",
     "replay": "aldente._explore.searching",
     "rule": "aldente._plugin.findings.allowing",
     "run": "aldente._explore.standalone",
     "search": "aldente._explore.searching",
-    "settle": "aldente._loops.settling",
-    "stream_pair": "aldente._loops.simulated.streams",
+    "settle": "aldente._runner.settle",
+    "stream_pair": "aldente._simulation.streams",
     "timeout": "aldente._plugin.findings.allowing",
     "virtual_time": "aldente._plugin.virtual_time",
 }

@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 
 from aldente._explore.simulating import Rules, Run, simulate
-from aldente._loops.other_threads import Bystanders
-from aldente._loops.simulated.loop import SimulatedLoop
-from aldente._loops.virtual.loop import VirtualTimeLoop
+from aldente._runner.bystanders import Bystanders
 from aldente._schedules import Schedule
+from aldente._simulation.loop import SimulatedLoop
 from aldente._strategies.fifo import Fifo
 from aldente._strategies.random import Random
 from aldente._strategies.replay import Replay
+from aldente._virtual_time.loop import VirtualTimeLoop
 from tests.conformance.generated import Main, random_program
 
 # benchmarks/simulation_proofs.py tries more.

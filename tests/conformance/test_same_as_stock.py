@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 import aldente
-from aldente._loops.virtual.loop import VirtualTimeLoop
+from aldente._virtual_time.loop import VirtualTimeLoop
 from tests.conformance.bodies import BODIES, Body
 from tests.conformance.bodies.with_connections import certificate
 

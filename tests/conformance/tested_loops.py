@@ -10,10 +10,10 @@ from contextvars import Context
 from typing import Any, NamedTuple
 from unittest import mock
 
-from aldente._loops.simulated.loop import SimulatedLoop
-from aldente._loops.virtual.loop import VirtualTimeLoop
+from aldente._simulation.loop import SimulatedLoop
 from aldente._strategies.fifo import Fifo
 from aldente._strategies.random import Random
+from aldente._virtual_time.loop import VirtualTimeLoop
 
 # How many loops were made in this process.
 made: list[str] = []

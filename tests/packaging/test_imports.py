@@ -46,13 +46,13 @@ MODULES_OF_EVERY_START = {
     "aldente._guards.leaked_thread",
     "aldente._guards.new_objects",
     "aldente._guards.never_awaited",
-    "aldente._loops",
-    "aldente._loops.other_threads",
+    "aldente._runner",
+    "aldente._runner.bystanders",
     "aldente._atomic",
     "aldente._checked_pythons",
     "aldente._clocks",
     "aldente._own_errors",
-    "aldente._places",
+    "aldente._source",
     "aldente._python_compat",
     "aldente._records",
     "aldente._settings",
@@ -152,4 +152,4 @@ def test_async_test_imports_the_loops(tmp_path: Path) -> None:
     """An async test does import asyncio, so that the tests above can see it."""
     modules = _imported_by(tmp_path, _ASYNC_SUITE, "-p", "aldente._plugin")
     assert "asyncio" in modules
-    assert "aldente._loops.runner" in modules
+    assert "aldente._runner.runner" in modules

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aldente._loops import contexts
+from aldente._runner import context
 from tests.plugin.conftest import RunProject
 
 MODULE = """
@@ -203,7 +203,7 @@ def test_without_the_c_api_nothing_breaks(
     run_project: RunProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where contexts can't be entered, fixtures and tests still see each other's variables."""
-    monkeypatch.setattr(contexts, "_find_switch", lambda: None)
+    monkeypatch.setattr(context, "_find_switch", lambda: None)
     result = run_project(
         test_it=MODULE
         + """

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from aldente._loops.ending import Limits
+from aldente._runner.shutdown import Limits
 from tests.plugin.conftest import RunProject
 
 
@@ -145,7 +145,7 @@ def test_a_task_that_refuses_to_end_is_given_up_by_name(
     run_project: RunProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A task that swallows its cancellation is an error of tear-down, not a hang."""
-    monkeypatch.setattr("aldente._loops.runner.PATIENT", Limits(0.05, 60, 60))
+    monkeypatch.setattr("aldente._runner.runner.PATIENT", Limits(0.05, 60, 60))
     result = run_project(
         test_it="""
         import asyncio
@@ -327,7 +327,7 @@ def test_what_cannot_be_cancelled_is_given_up(
     run_project: RunProject, monkeypatch: pytest.MonkeyPatch, leftover: str
 ) -> None:
     """An executor job or async generator that does not end is an error of tear-down, not a hang."""
-    monkeypatch.setattr("aldente._loops.runner.PATIENT", Limits(30, 0.05, 0.05))
+    monkeypatch.setattr("aldente._runner.runner.PATIENT", Limits(30, 0.05, 0.05))
     result = run_project(
         "-W",
         "ignore",

@@ -23,8 +23,8 @@ import aldente._plugin.items
 import fractions
 
 async def test_it():
-    import aldente._loops.runner
-    for name in ("aldente._plugin.items", "aldente._loops.runner"):
+    import aldente._runner.runner
+    for name in ("aldente._plugin.items", "aldente._runner.runner"):
         assert type(sys.modules[name].__loader__).__name__ == "SourceFileLoader"
     assert type(sys.modules[__name__].__loader__).__name__ == "AssertionRewritingHook"
     assert fractions.__file__

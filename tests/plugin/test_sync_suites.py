@@ -36,7 +36,7 @@ def test_nothing_is_installed_without_a_loop(run_project: RunProject) -> None:
 
         def test_nothing_is_watched():
             assert "aldente._guards.blocking_call" not in sys.modules
-            assert "aldente._loops.runner" not in sys.modules
+            assert "aldente._runner.runner" not in sys.modules
             assert len(sys._current_frames()) == 1
         """,
     }

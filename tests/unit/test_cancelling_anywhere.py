@@ -14,7 +14,7 @@ import pytest
 
 import aldente
 from aldente._explore.simulating import Rules, Run, simulate
-from aldente._loops.simulated.choosing import Chooser, Kind, Options, Seldom
+from aldente._simulation.choices import Chooser, Kind, Options, Seldom
 from aldente._strategies.climbing import Climbing
 from aldente._strategies.dfs import Dfs
 from aldente._strategies.fifo import Fifo

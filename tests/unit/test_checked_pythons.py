@@ -22,8 +22,8 @@ import aldente
 from aldente import _checked_pythons
 from aldente._checked_pythons import NEWEST_CHECKED, RELIANCES, Reliance
 from aldente._explore import self_check
-from aldente._loops.recycling import LoopPool
-from aldente._loops.simulated import ready
+from aldente._runner.pool import LoopPool
+from aldente._simulation import ready
 
 SOURCE = Path(aldente.__file__).parent
 # Where private names of Python's library may be used. Those of unittest.mock have their own page.

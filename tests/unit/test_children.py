@@ -8,15 +8,15 @@ import sys
 
 import pytest
 
-from aldente._loops import children
+from aldente._runner import peers
 
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells of children")
 
 # Two ends of a connection that wait for each other, beside a socket that listens.
 DEADLOCK = """
 import asyncio, multiprocessing, os, sys, warnings
-from aldente._loops import children
-from aldente._loops.virtual.loop import VirtualTimeLoop
+from aldente._runner import peers
+from aldente._virtual_time.loop import VirtualTimeLoop
 from aldente.errors import DeadlockError
 
 async def wait_for_each_other():
@@ -90,14 +90,14 @@ def test_helpers_of_multiprocessing() -> None:
 def test_a_child_of_a_helper() -> None:
     """A process that multiprocessing's helper has started may act, as one of this process's own."""
     code = f"""{HELPERS}
-    print(children.may_act())
+    print(peers.may_act())
     ending = context.Event()
     child = context.Process(target=ending.wait, args=(60,))
     child.start()
-    print(children.may_act())
+    print(peers.may_act())
     ending.set()
     child.join()
-    print(children.may_act())
+    print(peers.may_act())
 """
     assert output_of(code).split() == ["False", "True", "False"]
 
@@ -107,10 +107,10 @@ def test_a_child_that_lives() -> None:
     """A child may act until it has ended."""
     code = """
 import subprocess
-print(children.may_act())
+print(peers.may_act())
 with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
-    print(children.may_act())
-print(children.may_act())
+    print(peers.may_act())
+print(peers.may_act())
 """
     assert output_of(code).split() == ["False", "True", "False"]
 
@@ -124,5 +124,5 @@ def test_a_system_that_does_not_tell(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
         monkeypatch.setattr(os, "listdir", refuse)
-        assert children.may_act()
+        assert peers.may_act()
         child.communicate()

@@ -16,8 +16,8 @@ import pytest
 
 import aldente
 from aldente import Clock
-from aldente._loops.other_threads import Bystanders
-from aldente._loops.virtual.loop import START, VirtualTimeLoop
+from aldente._runner.bystanders import Bystanders
+from aldente._virtual_time.loop import START, VirtualTimeLoop
 
 T = TypeVar("T")
 Body = Callable[[Clock], Coroutine[Any, Any, T]]

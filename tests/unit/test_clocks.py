@@ -76,7 +76,7 @@ def test_clocks_are_taken_when_aldente_is_imported() -> None:
     """A clock that is replaced after the import of aldente, and before that of its parts, is not used."""
     program = (
         "import time, aldente; real = time.monotonic; time.monotonic = lambda: 0.0;"
-        "import aldente._loops.virtual.waiting as waiting; time.monotonic = real;"
+        "import aldente._virtual_time.waiting as waiting; time.monotonic = real;"
         "assert waiting.monotonic() > 0"
     )
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import aldente
-from aldente._loops.connecting import Attempts, takes_more
+from aldente._runner.peers import Attempts, takes_more
 
 pytestmark = pytest.mark.skipif(
     not os.path.exists("/proc/self/net/tcp"), reason="needs Linux's account of connections"

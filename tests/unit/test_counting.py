@@ -10,7 +10,7 @@ import pytest
 
 from aldente import _asyncio_compat
 from aldente._asyncio_compat.counting import count_left, ends_run
-from aldente._loops.simulated.loop import SimulatedLoop
+from aldente._simulation.loop import SimulatedLoop
 from aldente._strategies.fifo import Fifo
 
 Main = Callable[[], Coroutine[Any, Any, object]]

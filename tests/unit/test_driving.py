@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from aldente._loops.driving import run_task
+from aldente._runner.generator_task import run_task
 
 
 @pytest.fixture

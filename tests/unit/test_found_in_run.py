@@ -16,8 +16,8 @@ import aldente
 from aldente._explore.programs import Program
 from aldente._explore.simulating import Rules
 from aldente._guards import never_awaited
-from aldente._loops.simulated.loop import SimulatedLoop
 from aldente._records import Finding, SourcePlace
+from aldente._simulation.loop import SimulatedLoop
 from aldente._strategies.fifo import Fifo
 from aldente.errors import FoundInRun, InvalidSetting
 from tests.unit.test_never_awaited import Holder, drop

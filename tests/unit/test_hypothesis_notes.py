@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from aldente._places import _OWN_FOLDER
 from aldente._plugin.hypothesis_notes import forget_own_lines, without_own_lines
+from aldente._source import _OWN_FOLDER
 
 _EXAMPLE = ["Failing test case: test_it(", "    count=3,", ")"]
 _EXPLANATION = ["Explanation:", "    These lines were always and only run by failing test cases:"]

@@ -21,8 +21,8 @@ import pytest
 
 from aldente._guards import leaked_resource, resource_watching
 from aldente._guards.resource_makings import Making, Makings
-from aldente._places import source_line
 from aldente._records import Finding, SourcePlace
+from aldente._source import source_line
 
 AsyncFunction = Callable[..., Coroutine[Any, Any, Any]]
 

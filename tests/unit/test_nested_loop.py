@@ -19,8 +19,8 @@ import pytest
 
 from aldente import _asyncio_compat
 from aldente._guards import nested_loop
-from aldente._places import source_line
 from aldente._records import Finding, SourcePlace
+from aldente._source import source_line
 
 AsyncFunction = Callable[[], Coroutine[Any, Any, Any]]
 

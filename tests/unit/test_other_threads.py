@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from aldente._loops import waiting_threads
-from aldente._loops.other_threads import Bystanders
-from aldente._loops.waiting_threads import can_only_wait
+from aldente._runner import threads
+from aldente._runner.bystanders import Bystanders
+from aldente._runner.threads import can_only_wait
 
 
 def test_a_bystander_is_one_while_it_lives() -> None:
@@ -261,6 +261,6 @@ def test_what_a_thread_waits_for(
     monkeypatch: pytest.MonkeyPatch, arguments: str, waits: bool
 ) -> None:
     """A lock of the C library is one that is had in a moment, by a thread that has been woken."""
-    call = [waiting_threads.FUTEX, *arguments.split()]
-    monkeypatch.setattr(waiting_threads, "system_call", lambda thread: call)
-    assert waiting_threads.waits_for_a_lock(threading.current_thread()) is waits
+    call = [threads.FUTEX, *arguments.split()]
+    monkeypatch.setattr(threads, "system_call", lambda thread: call)
+    assert threads.waits_for_a_lock(threading.current_thread()) is waits

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from aldente._loops.recycling import LoopPool
+from aldente._runner.pool import LoopPool
 
 
 @pytest.fixture(autouse=True)

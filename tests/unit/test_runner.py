@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from aldente._loops.runner import LoopRunner
+from aldente._runner.runner import LoopRunner
 from aldente.errors import FixtureEnded, FixtureYieldError, RunningLoopError
 
 

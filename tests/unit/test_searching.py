@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 
 import aldente
-from aldente._explore.tokens import encode
 from aldente._schedules import Schedule
+from aldente._simulation.tokens import encode
 
 Main = Callable[[], Coroutine[Any, Any, object]]
 

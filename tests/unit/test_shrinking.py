@@ -11,7 +11,7 @@ import pytest
 import aldente
 from aldente._explore import exploring, shrinking
 from aldente._explore.sameness import kind_of
-from aldente._loops.simulated.choosing import Options
+from aldente._simulation.choices import Options
 from aldente._strategies.dfs import Dfs
 from aldente._strategies.switches import SwitchCounter
 

@@ -16,8 +16,8 @@ import pytest
 import aldente
 from aldente._asyncio_compat.stepping import WAKE_SLEEPER
 from aldente._explore.simulating import Rules, Run, simulate
-from aldente._loops.simulated.choosing import Kind, Option
-from aldente._loops.simulated.loop import SimulatedLoop
+from aldente._simulation.choices import Kind, Option
+from aldente._simulation.loop import SimulatedLoop
 from aldente._strategies.fifo import Fifo
 from aldente._strategies.random import Random
 

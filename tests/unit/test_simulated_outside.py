@@ -20,7 +20,7 @@ import pytest
 
 import aldente
 from aldente._explore.simulating import Rules, Run, simulate
-from aldente._loops.simulated.loop import SimulatedLoop
+from aldente._simulation.loop import SimulatedLoop
 from aldente._strategies.fifo import Fifo
 from aldente._strategies.random import Random
 

@@ -19,8 +19,8 @@ import pytest
 
 from aldente._guards import slow_step
 from aldente._guards.watchdog import Look
-from aldente._loops.runner import LoopRunner
 from aldente._records import Finding, SourcePlace
+from aldente._runner.runner import LoopRunner
 from tests.unit.looks import MadeUpLoop, MadeUpRun, frame_of, in_step, look
 
 # What is called inside the step: takes a look after so many seconds.

@@ -14,7 +14,7 @@ import pytest
 
 import aldente
 from aldente._explore.simulating import Rules, Run, simulate
-from aldente._loops.simulated.choosing import Chooser, Kind, Picks
+from aldente._simulation.choices import Chooser, Kind, Picks
 from aldente._strategies.auto import Auto
 from aldente._strategies.dfs import Dfs
 from aldente._strategies.lines import LineCounter

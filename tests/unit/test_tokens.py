@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import aldente
-from aldente._explore.tokens import decode, digest_of, encode
 from aldente._schedules import ORDERS, Schedule
+from aldente._simulation.tokens import decode, digest_of, encode
 
 schedules = st.builds(
     Schedule,
@@ -107,7 +107,7 @@ def test_a_malformed_token_is_explained(token: object, reason: str) -> None:
 def test_a_token_does_not_depend_on_the_process() -> None:
     """Another process with another hash seed makes the same token."""
     script = (
-        "from aldente._explore.tokens import encode; from aldente._schedules import Schedule;"
+        "from aldente._simulation.tokens import encode; from aldente._schedules import Schedule;"
         "print(encode(Schedule((0, 3, 0, 1), (2, 4, 2, 2), 'io', 0.5, 9)))"
     )
     tokens = {

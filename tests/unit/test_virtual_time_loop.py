@@ -16,10 +16,10 @@ from typing import Any, TypeVar
 
 import pytest
 
-from aldente._loops.other_threads import Bystanders
-from aldente._loops.virtual.clock import Clock
-from aldente._loops.virtual.loop import START, VirtualTimeLoop
-from aldente._loops.virtual.threads import Threads
+from aldente._runner.bystanders import Bystanders
+from aldente._runner.threads import Threads
+from aldente._virtual_time.clock import Clock
+from aldente._virtual_time.loop import START, VirtualTimeLoop
 from aldente.errors import AldenteError, DeadlockError, EndlessTimeError
 
 # Threads of pytest's plugins, and what tests before have left.

@@ -16,8 +16,8 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 import aldente
-from aldente._loops.other_threads import Bystanders
-from aldente._loops.virtual.loop import START, VirtualTimeLoop
+from aldente._runner.bystanders import Bystanders
+from aldente._virtual_time.loop import START, VirtualTimeLoop
 
 WORKERS = 4
 EVENTS = 3

@@ -16,8 +16,8 @@ import pytest
 
 from aldente import _own_errors, _python_compat
 from aldente._guards.watchdog import Look, Watchdog, watching_threads
-from aldente._loops.runner import LoopRunner
 from aldente._own_errors import OwnError
+from aldente._runner.runner import LoopRunner
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -128,7 +128,7 @@ def test_it_is_gone_while_the_process_forks() -> None:
 import contextvars, os, threading, warnings
 warnings.simplefilter("error")
 from aldente._guards.watchdog import Watchdog, watching_threads
-from aldente._loops.runner import LoopRunner
+from aldente._runner.runner import LoopRunner
 from tests.unit.test_watchdog import Recorder, number_of_threads
 
 def is_watched(recorder):
@@ -162,7 +162,7 @@ def test_a_run_that_forks_is_looked_at_on() -> None:
     code = """
 import contextvars, os
 from aldente._guards.watchdog import Watchdog, watching_threads
-from aldente._loops.runner import LoopRunner
+from aldente._runner.runner import LoopRunner
 from tests.unit.test_watchdog import Recorder
 
 recorder = Recorder()
@@ -200,7 +200,7 @@ COUNTS_TOO_LATE = (3, 13) <= sys.version_info < (3, 13, 10) or sys.version_info[
 FORKS = """
 import contextvars, os, warnings
 from aldente._guards.watchdog import Watchdog, watching_threads
-from aldente._loops.runner import LoopRunner
+from aldente._runner.runner import LoopRunner
 from tests.unit.test_watchdog import COUNTS_TOO_LATE, Recorder
 
 recorder = Recorder()

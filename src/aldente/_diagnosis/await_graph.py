@@ -18,8 +18,8 @@ from aldente._diagnosis.waits import (
     Wait,
     WaitingTask,
 )
-from aldente._loops.generator_host import hosted_generator
-from aldente._places import is_users, place_of
+from aldente._runner.generator_task import hosted_generator
+from aldente._source import is_users, place_of
 
 
 def snapshot(tasks: Iterable[AnyTask]) -> AwaitGraph:

@@ -7,8 +7,8 @@ import textwrap
 from collections.abc import Iterable, Sized
 from pathlib import Path
 
-from aldente._places import source_line
 from aldente._records import Finding, Level, Rule, SourcePlace
+from aldente._source import source_line
 
 WIDTH = 100
 

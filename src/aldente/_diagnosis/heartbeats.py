@@ -28,8 +28,8 @@ from aldente import _asyncio_compat
 from aldente._diagnosis.await_graph import snapshot
 from aldente._diagnosis.stuck import stuck_tasks
 from aldente._diagnosis.waits import Kind
-from aldente._loops import peers
-from aldente._loops.waiting_threads import parts_of
+from aldente._runner import peers
+from aldente._runner.threads import parts_of
 from aldente._stacks import variables_of, with_callers
 
 AnyTask = asyncio.Task[Any]
@@ -45,7 +45,7 @@ _GOING_ON = frozenset({Kind.RUNNING, Kind.READY, Kind.NOT_STARTED, Kind.TIMER})
 _FOLLOWED = frozenset({"logging", "__main__"})
 _TOOLS = ("pytest", "_pytest", "pluggy", "aldente")
 # Of aldente's own objects those are followed that programs have.
-_OWN = ("aldente._guards", "aldente._loops", "aldente._plugin", "aldente._explore")
+_OWN = ("aldente._guards", "aldente._runner", "aldente._plugin", "aldente._explore")
 
 
 def is_out_of_reach(

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from aldente import _asyncio_compat
 from aldente._diagnosis.suspended import Link
-from aldente._places import is_users
+from aldente._source import is_users
 from aldente._stacks import variables_of
 
 _CONTAINERS = (dict, list, set, frozenset, tuple, deque)

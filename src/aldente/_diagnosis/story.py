@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from aldente._places import source_line
 from aldente._records import SourcePlace
 from aldente._schedules import EXPLORER, Step
+from aldente._source import source_line
 
 # If they are no more than this, all steps of the tasks are told that have to do with a switch.
 _FEW = 16

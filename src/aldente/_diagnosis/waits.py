@@ -5,8 +5,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from aldente._places import source_line
 from aldente._records import SourcePlace
+from aldente._source import source_line
 
 
 class Kind(enum.Enum):

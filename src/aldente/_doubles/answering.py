@@ -13,7 +13,7 @@ from aldente._doubles.calls import Call
 from aldente._doubles.controls import ByArgument
 from aldente._doubles.mock_compat import DEFAULT
 from aldente._doubles.recording import name_of, state_of
-from aldente._places import users_frame
+from aldente._source import users_frame
 from aldente.errors import NoAnswer
 
 

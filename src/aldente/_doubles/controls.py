@@ -10,8 +10,8 @@ from aldente._doubles.calls import Call
 from aldente._doubles.checks import checked_callable, checked_exception, checked_seconds
 from aldente._doubles.gates import Gate
 from aldente._doubles.mock_compat import DEFAULT
-from aldente._places import place_of_caller
 from aldente._records import SourcePlace
+from aldente._source import place_of_caller
 
 
 class Answering:

@@ -22,7 +22,7 @@ from aldente._doubles.targets import (
     check_used_here,
     find_owner,
 )
-from aldente._places import place_of_caller
+from aldente._source import place_of_caller
 from aldente.errors import DoubleMisused
 
 

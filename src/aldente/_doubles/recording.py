@@ -15,7 +15,7 @@ from aldente._doubles.calls import Call, CallLog
 from aldente._doubles.controls import ByArgument
 from aldente._doubles.mock_compat import DEFAULT
 from aldente._doubles.specs import Kind
-from aldente._places import users_frame
+from aldente._source import users_frame
 
 
 class State:

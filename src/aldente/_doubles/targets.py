@@ -19,7 +19,7 @@ from typing import Any
 from aldente._doubles import mock_compat
 from aldente._doubles.mock_compat import DEFAULT
 from aldente._doubles.specs import Kind, is_function, kind_of
-from aldente._places import is_users
+from aldente._source import is_users
 from aldente.errors import NoSuchModule, NoSuchTarget, PatchedElsewhere, SyncDouble
 
 

@@ -10,13 +10,13 @@ from typing import Any
 from aldente import _asyncio_compat
 from aldente._explore.numbers import parse_seed, parse_whole
 from aldente._explore.simulating import Rules
-from aldente._loops.simulated.choosing import Chooser, Option
 from aldente._schedules import ORDERS, Order
 from aldente._settings import (
     Settings,
     parse_seconds,
     parse_wall,
 )
+from aldente._simulation.choices import Chooser, Option
 from aldente._strategies.naming import GROUP, STRATEGIES, is_strategy, make_strategy
 from aldente.errors import InvalidSetting
 

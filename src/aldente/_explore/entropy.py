@@ -18,8 +18,8 @@ from aldente import _clocks
 from aldente._explore.programs import Program
 from aldente._explore.sameness import name_of_type
 from aldente._explore.simulating import Run
-from aldente._places import is_programs, place_of
 from aldente._schedules import Schedule, Step
+from aldente._source import is_programs, place_of
 from aldente._strategies.replay import Replay
 from aldente.errors import ReplayMismatch
 

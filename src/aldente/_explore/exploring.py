@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from aldente._checked_pythons import is_checked, unproved
 from aldente._clocks import monotonic
-from aldente._explore import tokens
 from aldente._explore.entropy import likely_cause
 from aldente._explore.failures import Exploration, Failure, Known
 from aldente._explore.found import besides
@@ -19,8 +18,9 @@ from aldente._explore.self_check import check_python
 from aldente._explore.shrinking import Shrinker
 from aldente._explore.simulating import Run
 from aldente._explore.watching import Watched
-from aldente._loops.simulated.choosing import Chooser
 from aldente._schedules import Schedule, Shrinking
+from aldente._simulation import tokens
+from aldente._simulation.choices import Chooser
 from aldente._strategies.auto import Auto
 from aldente._strategies.fifo import Fifo
 from aldente._strategies.replay import Replay

@@ -9,8 +9,8 @@ from typing import Literal
 
 from aldente._diagnosis.story import tell
 from aldente._diagnosis.waits import AwaitGraph
-from aldente._places import is_programs
 from aldente._schedules import Schedule, Shrinking, Step
+from aldente._source import is_programs
 
 # What came of a schedule that had failed before.
 Known = Literal["failed", "passed"]

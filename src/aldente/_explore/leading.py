@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 
-from aldente._loops.simulated.choosing import Options
+from aldente._simulation.choices import Options
 
 
 class Leading:

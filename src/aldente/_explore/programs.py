@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from aldente._explore.simulating import Main, Rules, Run, RunWatch, simulate
-from aldente._loops.simulated.choosing import Chooser
-from aldente._loops.simulated.tracing import Watch
+from aldente._simulation.choices import Chooser
+from aldente._simulation.trace import Watch
 
 
 @dataclass(slots=True, eq=False)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from aldente import _checked_pythons
-from aldente._explore import tokens
 from aldente._explore.entropy import likely_cause
 from aldente._explore.programs import Program
 from aldente._explore.self_check import check_python
 from aldente._explore.simulating import Run
 from aldente._explore.watching import Watched
 from aldente._schedules import Schedule
+from aldente._simulation import tokens
 from aldente._strategies.replay import Replay
 from aldente.errors import ReplayMismatch
 

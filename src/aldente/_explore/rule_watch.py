@@ -12,10 +12,10 @@ from typing import Any
 
 from aldente import _asyncio_compat
 from aldente._guards import background_error, leaked_asyncgen, leaked_task, never_awaited
-from aldente._loops.simulated.loop import SimulatedLoop
 from aldente._own_errors import contained
 from aldente._records import Finding, Level, SourcePlace
 from aldente._settings import DEFAULT_LEVELS, parse_level
+from aldente._simulation.loop import SimulatedLoop
 from aldente.errors import InvalidSetting
 
 # The rules that are looked at, in runs that are not a test's.

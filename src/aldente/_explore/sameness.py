@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from aldente._places import is_own, is_programs
+from aldente._source import is_own, is_programs
 from aldente.errors import FoundInRun, InvariantBroken
 
 # Comparable; a group of exceptions is as its members are.

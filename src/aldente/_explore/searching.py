@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from aldente._clocks import monotonic
-from aldente._explore import tokens
 from aldente._explore.arguments import (
     check_program,
     parse_end,
@@ -24,11 +23,12 @@ from aldente._explore.programs import Program
 from aldente._explore.replaying import run_again
 from aldente._explore.rule_watch import RuleWatch, parse_levels_in_runs
 from aldente._explore.simulating import Rules
-from aldente._loops.simulated.choosing import Chooser
-from aldente._loops.simulated.randomness import kept_randomness
 from aldente._records import Level
 from aldente._schedules import Schedule
 from aldente._settings import parse_flag
+from aldente._simulation import tokens
+from aldente._simulation.choices import Chooser
+from aldente._simulation.determinism import kept_randomness
 from aldente.errors import ReplayMismatch
 
 T = TypeVar("T")

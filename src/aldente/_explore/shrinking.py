@@ -17,8 +17,8 @@ from aldente._explore.programs import Program
 from aldente._explore.sameness import kind_of
 from aldente._explore.simulating import Run
 from aldente._explore.watching import Watched
-from aldente._loops.simulated.choosing import Chooser
 from aldente._schedules import Shrinking, Smallness
+from aldente._simulation.choices import Chooser
 from aldente._strategies.dfs import Dfs
 
 # How many runs are tried to leave something out, and how many to find something with fewer

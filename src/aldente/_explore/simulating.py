@@ -19,17 +19,16 @@ from aldente._diagnosis.waits import AwaitGraph
 from aldente._explore import interrupting
 from aldente._explore.found import found_in_run
 from aldente._explore.reaching import can_reach
-from aldente._loops.draining import give_up
-from aldente._loops.ending import Limits, end_loop, give_turns
-from aldente._loops.simulated.choosing import Chooser
-from aldente._loops.simulated.loop import SimulatedLoop
-from aldente._loops.simulated.randomness import seeded_randomness
-from aldente._loops.simulated.timers import START
-from aldente._loops.simulated.tracing import Tracer, Watch
-from aldente._loops.virtual.wall import follow_wall
 from aldente._records import Finding
+from aldente._runner.shutdown import Limits, end_loop, give_turns, give_up
 from aldente._schedules import Order, Schedule, Step
+from aldente._simulation.choices import Chooser
+from aldente._simulation.determinism import seeded_randomness
+from aldente._simulation.loop import SimulatedLoop
+from aldente._simulation.timers import START
+from aldente._simulation.trace import Tracer, Watch
 from aldente._strategies.fifo import Fifo
+from aldente._virtual_time.wall_clock import follow_wall
 from aldente.errors import (
     AldenteError,
     DeadlockError,

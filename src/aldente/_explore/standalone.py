@@ -17,11 +17,11 @@ from aldente._explore.interrupting import noting_interrupts
 from aldente._explore.rule_watch import RuleWatch, parse_levels_in_runs
 from aldente._explore.self_check import check_python
 from aldente._explore.simulating import Rules, simulate
-from aldente._loops.simulated.randomness import kept_randomness
-from aldente._loops.virtual.loop import START, VirtualTimeLoop
-from aldente._loops.virtual.wall import follow_wall
 from aldente._settings import Settings, parse_clock, parse_seconds, parse_wall
+from aldente._simulation.determinism import kept_randomness
 from aldente._strategies.random import Random
+from aldente._virtual_time.loop import START, VirtualTimeLoop
+from aldente._virtual_time.wall_clock import follow_wall
 from aldente.errors import AldenteError, DeadlockError, InvalidSetting
 
 T = TypeVar("T")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable
 
 from aldente._asyncio_compat.stepping import WAKE_SLEEPER
-from aldente._loops.simulated.choosing import Chooser, Options
 from aldente._schedules import Choice
+from aldente._simulation.choices import Chooser, Options
 from aldente._strategies.switches import SwitchCounter
 
 

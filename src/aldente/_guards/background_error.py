@@ -17,8 +17,8 @@ from typing import Any
 
 from aldente import _asyncio_compat
 from aldente._own_errors import containing
-from aldente._places import is_users
 from aldente._records import Finding, Rule, SourcePlace
+from aldente._source import is_users
 from aldente.errors import BlockedEnd, PhaseTimeout
 
 RULE = Rule(

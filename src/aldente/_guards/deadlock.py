@@ -19,11 +19,11 @@ from typing import Any
 
 from aldente import _asyncio_compat
 from aldente._guards.watchdog import Look, watching_threads
-from aldente._loops import children, outside, running
-from aldente._loops.runner import LoopRunner
-from aldente._loops.waiting_threads import can_only_wait, only_wait
 from aldente._own_errors import containing
 from aldente._records import Rule
+from aldente._runner import outside, peers, running
+from aldente._runner.runner import LoopRunner
+from aldente._runner.threads import can_only_wait, only_wait
 from aldente._stacks import Entry, frames_of_threads
 
 RULE = Rule(
@@ -134,7 +134,7 @@ class Watch:
         ):
             return False
         others = frames_of_others(run.thread, self._bystanders)
-        if others and children.may_act():
+        if others and peers.may_act():
             # It may hand a thread what that waits for, by means that are not known here.
             return False
         if not all(

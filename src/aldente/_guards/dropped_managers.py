@@ -15,8 +15,8 @@ from types import AsyncGeneratorType, FrameType
 from typing import Any, NamedTuple
 
 from aldente._own_errors import contained, containing
-from aldente._places import is_users, place_of
 from aldente._records import Finding, SourcePlace
+from aldente._source import is_users, place_of
 
 
 class _Made(NamedTuple):

@@ -10,8 +10,8 @@ import inspect
 import os
 from typing import TYPE_CHECKING, Any
 
-from aldente._places import is_own
 from aldente._records import SourcePlace
+from aldente._source import is_own
 
 if TYPE_CHECKING:
     from aldente._guards.coroutine_makers import Coroutine

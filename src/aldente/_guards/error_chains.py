@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from aldente._places import is_users
+from aldente._source import is_users
 
 
 def errors_within(error: BaseException) -> Iterator[BaseException]:

@@ -11,8 +11,8 @@ import linecache
 import sys
 from collections.abc import Iterator
 
-from aldente._places import is_users
 from aldente._records import SourcePlace
+from aldente._source import is_users
 
 # Functions and methods that take a function to be called, and a class of timers and threads each.
 _TAKERS = {

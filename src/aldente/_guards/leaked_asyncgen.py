@@ -10,8 +10,8 @@ from typing import Any
 
 from aldente import _asyncio_compat
 from aldente._own_errors import containing
-from aldente._places import is_users, place_of, users_frame
 from aldente._records import Finding, Rule, SourcePlace
+from aldente._source import is_users, place_of, users_frame
 
 RULE = Rule(
     "leaked-asyncgen",

@@ -12,8 +12,8 @@ from aldente import _asyncio_compat
 from aldente._guards import library_clients, open_resources, resource_watching
 from aldente._guards.late_warnings import LateWarnings
 from aldente._guards.resource_makings import Making
-from aldente._places import is_users
 from aldente._records import Finding, Rule, SourcePlace
+from aldente._source import is_users
 
 RULE = Rule(
     name="leaked-resource",

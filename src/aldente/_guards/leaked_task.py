@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from aldente import _asyncio_compat
-from aldente._places import is_users
 from aldente._records import Finding, Rule, SourcePlace
+from aldente._source import is_users
 
 RULE = Rule(
     "leaked-task",

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 from aldente import _python_compat
 from aldente._clocks import monotonic
 from aldente._own_errors import containing
-from aldente._places import caller, is_users, place_of
 from aldente._records import Finding, Rule, SourcePlace
+from aldente._source import caller, is_users, place_of
 from aldente._stacks import frames_of_threads, variables_of, with_callers
 
 RULE = Rule(
@@ -248,7 +248,7 @@ def _frame_of(thread: threading.Thread) -> FrameType | None:
 def _is_idle(thread: threading.Thread) -> bool:
     """Whether it is an executor's, without a job: it ends with that, or with the process."""
     # With dis and more, which few test runs need.
-    from aldente._loops.waiting_threads import is_worker
+    from aldente._runner.threads import is_worker
 
     frame = _frame_of(thread)
     return frame is not None and is_worker(frame)
@@ -256,7 +256,7 @@ def _is_idle(thread: threading.Thread) -> bool:
 
 def _wait_for_end(thread: threading.Thread, seconds: float) -> None:
     """Wait until a thread has ended, or is seen to wait for what nobody has brought so far."""
-    from aldente._loops.waiting_threads import only_wait
+    from aldente._runner.threads import only_wait
 
     end, waits = monotonic() + seconds, 0
     while thread.is_alive() and monotonic() < end and waits < 2:

@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 
 from aldente import _asyncio_compat
 from aldente._guards.error_chains import errors_within, is_users_code
-from aldente._loops import other_runs
 from aldente._own_errors import containing
-from aldente._places import caller, is_users, place_of
 from aldente._records import Finding, Rule, SourcePlace
+from aldente._runner import running
+from aldente._source import caller, is_users, place_of
 
 RULE = Rule(
     name="nested-loop",
@@ -300,7 +300,7 @@ def _module_of(frame: FrameType) -> str:
 
 def _is_asyncios(frame: FrameType) -> bool:
     # What stands for a method of asyncio's is taken for it.
-    return _module_of(frame).startswith("asyncio.") or _module_of(frame) == other_runs.__name__
+    return _module_of(frame).startswith("asyncio.") or _module_of(frame) == running.__name__
 
 
 def _explain(error: RuntimeError) -> Finding | None:

@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any
 from aldente import _python_compat
 from aldente._guards.coroutine_makers import CoroutineMakers, Maker
 from aldente._own_errors import contained, containing
-from aldente._places import caller, is_users, place_of, users_frame
 from aldente._records import Finding, Rule, SourcePlace
+from aldente._source import caller, is_users, place_of, users_frame
 
 if TYPE_CHECKING:
     from aldente._guards.coroutine_makers import Coroutine, Filters

@@ -11,7 +11,7 @@ from typing import Any
 from aldente._guards.deadlock import is_selecting
 from aldente._guards.debuggers import is_debugger
 from aldente._guards.watchdog import Look
-from aldente._loops.runner import LoopRunner
+from aldente._runner.runner import LoopRunner
 from aldente._stacks import frame_of
 
 # After how long, in seconds.

@@ -14,8 +14,8 @@ from types import FrameType
 from typing import Any
 
 from aldente import _asyncio_compat
-from aldente._places import is_users, place_of
 from aldente._records import Finding, SourcePlace
+from aldente._source import is_users, place_of
 
 
 class Making:

@@ -14,9 +14,9 @@ from aldente import _python_compat
 from aldente._guards.alarms import INTERVAL
 from aldente._guards.debuggers import is_debugger
 from aldente._guards.watchdog import Look
-from aldente._loops.runner import LoopRunner
-from aldente._places import is_own, is_users
 from aldente._records import Finding, Rule, SourcePlace
+from aldente._runner.runner import LoopRunner
+from aldente._source import is_own, is_users
 from aldente._stacks import Entry, Stack
 
 RULE = Rule(

@@ -12,8 +12,8 @@ from typing import Any
 from aldente._guards import frozen
 from aldente._guards.debuggers import is_in_debugger
 from aldente._guards.watchdog import Look
-from aldente._loops.runner import LoopRunner
-from aldente._places import is_own, is_users
+from aldente._runner.runner import LoopRunner
+from aldente._source import is_own, is_users
 from aldente._stacks import with_callers
 from aldente.errors import BlockedEnd, PhaseTimeout
 

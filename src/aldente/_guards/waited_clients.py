@@ -10,8 +10,8 @@ from aldente import _asyncio_compat
 from aldente._guards import open_resources
 from aldente._guards.leaked_resource import made_on
 from aldente._guards.resource_watching import makings
-from aldente._places import source_line
 from aldente._records import SourcePlace
+from aldente._source import source_line
 
 
 class WaitedClient(NamedTuple):

@@ -21,9 +21,9 @@ from typing import Any, NamedTuple, Protocol
 from aldente import _python_compat
 from aldente._clocks import monotonic
 from aldente._guards.alarms import Alarm, make_alarm
-from aldente._loops import running
-from aldente._loops.runner import LoopRunner
 from aldente._own_errors import contained, tell
+from aldente._runner import running
+from aldente._runner.runner import LoopRunner
 from aldente._stacks import GetFrames, Stack, frames_of_threads
 
 # How long the end of the thread is waited for, in seconds. It ends at once, unless its alarm was

@@ -67,7 +67,7 @@ from aldente._plugin.items import (  # noqa: E402
 
 if TYPE_CHECKING:
     from aldente._doubles.collection import Doubles
-    from aldente._loops.virtual.clock import Clock
+    from aldente._virtual_time.clock import Clock
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:

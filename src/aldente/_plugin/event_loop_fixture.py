@@ -9,9 +9,9 @@ import warnings
 
 import pytest
 
-from aldente._places import is_users
 from aldente._plugin import pytest_compat
 from aldente._plugin.fixture_places import place_of_function
+from aldente._source import is_users
 
 NAME = "event_loop"
 

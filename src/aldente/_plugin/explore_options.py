@@ -70,7 +70,7 @@ def read(config: pytest.Config) -> dict[str, Any]:
 def _schedule(token: str | None) -> Schedule | None:
     if token is None:
         return None
-    from aldente._explore import tokens
+    from aldente._simulation import tokens
     from aldente.errors import InvalidToken
 
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from aldente._places import is_own
+from aldente._source import is_own
 
 # The lines of an explanation: its title, a sentence, places, and that there are more.
 _TITLE = "Explanation:"

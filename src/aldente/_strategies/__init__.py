@@ -1,6 +1,6 @@
 """Strategies: each decides the choices of runs in another way, by three methods.
 
-They are those of `aldente._loops.simulated.choosing.Chooser`: ``start`` a run, ``choose`` one of
+They are those of `aldente._simulation.choices.Chooser`: ``start`` a run, ``choose`` one of
 the options, ``end`` the run. It may have
 three attributes more: ``begins_in_stock_order`` if its first run is that of stock asyncio,
 ``is_exhaustive`` once no schedule is left, and ``coverage``, a sentence on what was tried. One that

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 
-from aldente._loops.simulated.choosing import Options
+from aldente._simulation.choices import Options
 from aldente._strategies.climbing import Climbing
 from aldente._strategies.lines import LineCounter
 from aldente._strategies.novelty import Novelty

@@ -21,7 +21,7 @@ from types import (
 from typing import Any
 
 from aldente._asyncio_compat import counting, stepping
-from aldente._loops.simulated import choosing, loop, ready, tasks, timers, turns
+from aldente._simulation import choices, determinism, loop, ready, scheduler, timers
 from aldente._strategies.effects import ENDED, FUTURES, ITEMS, ITERATORS, Effects
 
 _NOTHING = Effects()
@@ -35,7 +35,7 @@ _CHANGES_FUTURE = Effects(reads=frozenset({FUTURES, ENDED}), writes=frozenset({F
 # comparing the loop before and after a step; others, such as `Task.cancel`, may do anything.
 FILES_OF_LOOP = frozenset(
     module.__file__
-    for module in (choosing, counting, stepping, loop, ready, tasks, timers, turns)
+    for module in (choices, counting, stepping, loop, ready, determinism, timers, scheduler)
     if module.__file__
 )
 _COMPARED = frozenset(

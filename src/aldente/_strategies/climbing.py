@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from aldente._loops.simulated.choosing import Options
+from aldente._simulation.choices import Options
 from aldente._strategies.seldom import SeldomChoices
 
 # How many schedules are kept of those that hold a record, and of the others.

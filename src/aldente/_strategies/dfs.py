@@ -18,8 +18,8 @@ from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
 from aldente._checked_pythons import is_checked
-from aldente._loops.simulated.choosing import Options
-from aldente._loops.simulated.loop import SimulatedLoop
+from aldente._simulation.choices import Options
+from aldente._simulation.loop import SimulatedLoop
 from aldente._strategies.accesses import AccessRecorder
 from aldente._strategies.reducing import Place, Reduction
 from aldente._strategies.switches import SwitchCounter

@@ -6,7 +6,7 @@ import sys
 from types import CodeType, FrameType
 from typing import Any
 
-from aldente._places import is_programs
+from aldente._source import is_programs
 
 # A line: the identity of its function, and its number.
 Line = tuple[int, int]

@@ -6,7 +6,7 @@ import importlib.metadata
 from collections.abc import Callable
 from typing import Any, TypeGuard
 
-from aldente._loops.simulated.choosing import Chooser
+from aldente._simulation.choices import Chooser
 from aldente._strategies.auto import Auto
 from aldente._strategies.dfs import Dfs
 from aldente._strategies.fifo import Fifo

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from typing import NamedTuple
 
-from aldente._loops.simulated.choosing import Options, Place
+from aldente._simulation.choices import Options, Place
 from aldente._strategies.lines import Line
 
 # Up to so many, each further time that a line is reached is something new; then each doubling.

@@ -23,10 +23,10 @@ from typing import Any, NamedTuple
 from aldente import _asyncio_compat
 from aldente._asyncio_compat import counting
 from aldente._asyncio_compat.stepping import WAKE_SLEEPER
-from aldente._loops.simulated.choosing import TIME_KEY, Options
-from aldente._loops.simulated.loop import SimulatedLoop
-from aldente._loops.simulated.ready import Facts
-from aldente._loops.simulated.timers import Sleep
+from aldente._simulation.choices import TIME_KEY, Options
+from aldente._simulation.loop import SimulatedLoop
+from aldente._simulation.ready import Facts
+from aldente._simulation.timers import Sleep
 from aldente._strategies.accesses import AccessRecorder
 from aldente._strategies.effects import ANYTHING, ENDED, PATIENCE, Effects
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import random
 from collections.abc import Hashable
 
-from aldente._loops.simulated.choosing import Options
+from aldente._simulation.choices import Options
 from aldente._strategies.seldom import SeldomChoices
 
 _DEPTHS = 5

@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 from collections.abc import Hashable
 
-from aldente._loops.simulated.choosing import Options, Place
+from aldente._simulation.choices import Options, Place
 from aldente._strategies.seldom import SeldomChoices
 
 

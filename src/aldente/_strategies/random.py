@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from aldente._loops.simulated.choosing import Options
+from aldente._simulation.choices import Options
 from aldente._strategies.seldom import SeldomChoices
 
 
@@ -14,7 +14,7 @@ class Random:
     Args:
         seed: what the choices of all runs depend on.
 
-    >>> from aldente._loops.simulated.choosing import Picks
+    >>> from aldente._simulation.choices import Picks
     >>> strategy, options = Random(1), Picks(1000, "somebody")
     >>> strategy.start(), strategy.choose(1000, options), strategy.choose(1000, options)
     (True, 134, 847)

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 
-from aldente._loops.simulated.choosing import Options
-from aldente._loops.simulated.loop import SimulatedLoop
+from aldente._simulation.choices import Options
+from aldente._simulation.loop import SimulatedLoop
 from aldente._strategies.accesses import AccessRecorder
 from aldente._strategies.effects import ANYTHING, Effects, Sleep, pass_step
 from aldente._strategies.observing import StepObserver

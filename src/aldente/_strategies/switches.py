@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
-from aldente._loops.simulated.choosing import Options, Place
+from aldente._simulation.choices import Options, Place
 
 # Of very many that are held back at once only the oldest are known to be, which bounds the time it
 # takes; to go ahead of the others counts again.

@@ -13,7 +13,7 @@ from aldente import _lazy_imports
 from aldente._guards.blocking.calls import BlockingCall, Topic, written
 from aldente._guards.blocking.watching import is_watched_here, reporting, watchers
 from aldente._own_errors import containing
-from aldente._places import caller
+from aldente._source import caller
 
 _Arguments = tuple[Any, ...]
 

@@ -8,7 +8,7 @@ from types import FrameType
 from typing import NamedTuple
 
 from aldente import _asyncio_compat
-from aldente._places import is_users
+from aldente._source import is_users
 
 
 class Caller(NamedTuple):
@@ -190,6 +190,6 @@ def _kind_of_loop(module: str, function: str) -> _Kind:
         return _Kind.OWN
     if module == "asyncio.events" and function == "_run":
         return _Kind.CALLBACK
-    if module == "asyncio.runners" or module.startswith(("aldente._loops", "uvloop")):
+    if module == "asyncio.runners" or module.startswith(("aldente._runner", "uvloop")):
         return _Kind.OUTSIDE
     return _Kind.OUTSIDE if function in _LOOP_RUNNERS else _Kind.QUIET

@@ -10,8 +10,8 @@ from typing import Any
 from aldente._guards.blocking.calls import BlockingCall, Topic
 from aldente._guards.blocking.frames import Caller, is_standard, module_of
 from aldente._guards.blocking.written import WrittenCall, call_in, is_awaited
-from aldente._places import place_of, source_line
 from aldente._records import Finding
+from aldente._source import place_of, source_line
 
 RULE_NAME = "blocking-call"
 

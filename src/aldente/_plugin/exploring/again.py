@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from aldente._explore import tokens
 from aldente._explore.failures import Failure
 from aldente._explore.programs import Program
 from aldente._explore.replaying import run_again
 from aldente._schedules import Schedule
+from aldente._simulation import tokens
 from aldente.errors import ReplayMismatch
 
 

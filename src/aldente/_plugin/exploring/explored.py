@@ -13,11 +13,11 @@ from aldente._plugin.mark_like import MARK
 from aldente._plugin.options import settings_of
 
 if TYPE_CHECKING:
-    from aldente._loops.simulated.loop import SimulatedLoop
-    from aldente._loops.virtual.clock import Clock
     from aldente._plugin.exploring.fixtures import FixturesOfRuns
     from aldente._plugin.exploring.outcomes import Outcome
     from aldente._schedules import Schedule
+    from aldente._simulation.loop import SimulatedLoop
+    from aldente._virtual_time.clock import Clock
 
 
 class Budget(NamedTuple):
@@ -66,7 +66,7 @@ class ExploredTest:
 
     def make_clock(self) -> Clock:
         """The clock of the run that goes on, for its fixture."""
-        from aldente._loops.virtual.clock import Clock
+        from aldente._virtual_time.clock import Clock
 
         loop = self.loop
         assert loop is not None

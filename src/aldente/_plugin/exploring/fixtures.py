@@ -17,11 +17,11 @@ from typing import Any, NamedTuple, NoReturn
 import pytest
 
 from aldente import _asyncio_compat
-from aldente._places import users_frame
 from aldente._plugin import pytest_compat
 from aldente._plugin.fixture_places import place_of_function
 from aldente._plugin.items import is_async_fixture_function
 from aldente._records import SourcePlace
+from aldente._source import users_frame
 from aldente.errors import FixtureYieldError
 
 FixtureDef = pytest.FixtureDef[Any]

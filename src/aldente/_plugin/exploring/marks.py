@@ -8,8 +8,8 @@ from typing import Any, overload
 
 from aldente._explore.arguments import parse_end, parse_rules, parse_strategy
 from aldente._explore.numbers import parse_runs
-from aldente._loops.simulated.choosing import Chooser
 from aldente._plugin.mark_like import Marked, MarkLike
+from aldente._simulation.choices import Chooser
 from aldente._strategies.naming import is_strategy
 from aldente.errors import InvalidSetting
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from aldente._explore import tokens
 from aldente._schedules import Schedule
+from aldente._simulation import tokens
 
 _FOLDER = "aldente"
 

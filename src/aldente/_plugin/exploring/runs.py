@@ -13,7 +13,6 @@ from aldente import _asyncio_compat
 from aldente._explore.rule_watch import look_into_main
 from aldente._explore.simulating import Main
 from aldente._guards.background_error import find, tell_of_failed
-from aldente._loops.simulated.loop import SimulatedLoop
 from aldente._plugin import pytest_compat
 from aldente._plugin.exploring.explored import ExploredTest
 from aldente._plugin.exploring.fixtures import FixturesOfRuns, Troubles, resolved
@@ -23,6 +22,7 @@ from aldente._plugin.outcomes import is_no_failure
 from aldente._plugin.refusals import refuse_result
 from aldente._plugin.running.registry import registry_of
 from aldente._records import Finding
+from aldente._simulation.loop import SimulatedLoop
 from aldente.errors import FixtureYieldError
 
 # How asyncio's messages end of what belongs to another loop than the running one.

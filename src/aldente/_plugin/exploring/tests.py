@@ -25,7 +25,6 @@ from aldente._explore.interrupting import ending_steps, noting_interrupts
 from aldente._explore.programs import Program
 from aldente._explore.simulating import Rules
 from aldente._guards.rules import rule_named
-from aldente._loops.simulated.randomness import kept_randomness
 from aldente._plugin import items
 from aldente._plugin.exploring.again import replayed
 from aldente._plugin.exploring.examples import runs_for_example
@@ -43,6 +42,7 @@ from aldente._plugin.outcomes import is_no_failure
 from aldente._plugin.refusals import refuse_async_generator
 from aldente._plugin.running.raising import reraise
 from aldente._plugin.time_checks import time_of
+from aldente._simulation.determinism import kept_randomness
 from aldente.errors import EndlessTimeError, FoundInRun, PhaseTimeout, StuckTasks
 
 Function = Callable[..., Any]

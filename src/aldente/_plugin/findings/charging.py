@@ -13,12 +13,12 @@ from aldente._diagnosis.findings import describe, fold, shorten
 from aldente._guards.error_chains import has_type_error
 from aldente._guards.rules import rule_named
 from aldente._own_errors import contained, containing
-from aldente._places import source_line
 from aldente._plugin import event_loop_fixture, pytest_compat, refusals
 from aldente._plugin.items import IS_RUN_ON_LOOP
 from aldente._plugin.options import settings_of
 from aldente._plugin.tracebacks import hide_frames
 from aldente._records import Finding, Level, SourcePlace
+from aldente._source import source_line
 from aldente.errors import DeadlockError, PhaseTimeout
 
 if TYPE_CHECKING:

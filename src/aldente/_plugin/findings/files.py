@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from aldente._places import source_line
 from aldente._records import Finding
+from aldente._source import source_line
 
 # A finding without what changes when code above it does: its line numbers.
 Fingerprint = tuple[str, str, str, str]

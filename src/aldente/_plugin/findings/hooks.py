@@ -19,7 +19,6 @@ import pytest
 
 from aldente._guards import leaked_thread
 from aldente._guards.never_awaited import Watch
-from aldente._loops.other_threads import Bystanders
 from aldente._own_errors import contained
 from aldente._plugin import options, pytest_compat, rule_options
 from aldente._plugin.findings.allowing import rules_raised_by_marks
@@ -27,6 +26,7 @@ from aldente._plugin.findings.collector import Collector
 from aldente._plugin.findings.own_errors import OwnErrors
 from aldente._python_compat import is_worker
 from aldente._records import receivers
+from aldente._runner.bystanders import Bystanders
 from aldente._stacks import frames_of_threads, with_callers
 
 if TYPE_CHECKING:

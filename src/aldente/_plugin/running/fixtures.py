@@ -13,9 +13,6 @@ from typing import Any, NoReturn
 import pytest
 
 from aldente import _asyncio_compat
-from aldente._loops.contexts import carry_over
-from aldente._loops.generator_host import GeneratorHost
-from aldente._loops.runner import LoopRunner
 from aldente._plugin import items, pytest_compat
 from aldente._plugin.decorated_fixtures import pass_on_loop_scope
 from aldente._plugin.exploring.explored import explored_test, refuse_if_explored
@@ -25,6 +22,9 @@ from aldente._plugin.loop_homes import LoopHome, describe_choice, home_of_fixtur
 from aldente._plugin.running.raising import reraise
 from aldente._plugin.running.registry import LoopRegistry, registry_of
 from aldente._records import LoopScope
+from aldente._runner.context import carry_over
+from aldente._runner.generator_task import GeneratorHost
+from aldente._runner.runner import LoopRunner
 from aldente.errors import FixtureCancelled, ImpossibleLoopScope
 
 FixtureDef = pytest.FixtureDef[Any]

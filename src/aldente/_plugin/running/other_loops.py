@@ -13,7 +13,7 @@ from types import FrameType, TracebackType
 from typing import Any, NamedTuple, cast
 
 from aldente._guards.error_chains import errors_within
-from aldente._places import is_users
+from aldente._source import is_users
 
 Loop = asyncio.AbstractEventLoop
 

@@ -8,11 +8,11 @@ import pytest
 
 from aldente._guards.error_chains import has_type_error
 from aldente._own_errors import contained
-from aldente._places import is_users
 from aldente._plugin.options import settings_of
 from aldente._plugin.outcomes import unwrapped
 from aldente._plugin.pytest_compat import Failure
 from aldente._plugin.tracebacks import hide_frames
+from aldente._source import is_users
 from aldente.errors import (
     DeadlockError,
     EndlessTimeError,

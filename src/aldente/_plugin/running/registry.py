@@ -14,10 +14,6 @@ from typing import Any
 import pytest
 
 from aldente import _asyncio_compat
-from aldente._loops.contexts import IsolatedContext
-from aldente._loops.generator_host import GeneratorHost
-from aldente._loops.recycling import LoopPool
-from aldente._loops.runner import LoopRunner
 from aldente._own_errors import contained
 from aldente._plugin import items, loop_factories, policy_fixture, pytest_compat, time_checks
 from aldente._plugin.findings.allowing import timeout_of
@@ -28,6 +24,10 @@ from aldente._plugin.running import policies
 from aldente._plugin.running.other_loops import LoopOwners, note_other_loop
 from aldente._plugin.running.watching import watch_of
 from aldente._records import LoopScope
+from aldente._runner.context import IsolatedContext
+from aldente._runner.generator_task import GeneratorHost
+from aldente._runner.pool import LoopPool
+from aldente._runner.runner import LoopRunner
 from aldente.errors import BlockedEnd, StuckShutdown, StuckTasks
 
 FixtureDef = pytest.FixtureDef[Any]

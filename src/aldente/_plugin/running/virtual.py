@@ -9,10 +9,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from aldente import _asyncio_compat
-from aldente._loops.virtual.clock import Clock
-from aldente._loops.virtual.loop import START, VirtualTimeLoop
-from aldente._loops.virtual.wall import follow_wall, restore
-from aldente._places import source_line
 from aldente._plugin import items, policy_fixture, pytest_compat
 from aldente._plugin.exploring.explored import explored_test
 from aldente._plugin.findings.hooks import hooks_of
@@ -23,6 +19,10 @@ from aldente._plugin.running import wide_time
 from aldente._plugin.running.watching import LoopWatch
 from aldente._plugin.time_checks import time_of
 from aldente._records import LoopScope, SourcePlace, TestTime
+from aldente._source import source_line
+from aldente._virtual_time.clock import Clock
+from aldente._virtual_time.loop import START, VirtualTimeLoop
+from aldente._virtual_time.wall_clock import follow_wall, restore
 from aldente.errors import MissingExtra
 
 if TYPE_CHECKING:

@@ -34,17 +34,17 @@ from aldente._guards import (
 )
 from aldente._guards.loop_makers import LoopMakers
 from aldente._guards.watchdog import Watchdog, Watcher
-from aldente._loops import other_runs, running
-from aldente._loops.ending import give_turns
-from aldente._loops.runner import LoopRunner
-from aldente._loops.running import runner_of
-from aldente._loops.waiting_threads import does_job, only_wait
 from aldente._own_errors import containing
 from aldente._plugin.findings.allowing import is_allowed_somewhere
 from aldente._plugin.findings.hooks import hooks_of
 from aldente._plugin.options import settings_of
 from aldente._plugin.running import telling
 from aldente._records import Finding, Level
+from aldente._runner import running
+from aldente._runner.runner import LoopRunner
+from aldente._runner.running import runner_of
+from aldente._runner.shutdown import give_turns
+from aldente._runner.threads import does_job, only_wait
 from aldente.errors import AldenteError, DeadlockError, EndlessTimeError, InvalidSetting
 
 AnyTask = asyncio.Task[Any]
@@ -125,7 +125,7 @@ class LoopWatch:
         enter(telling.telling_at_end(self._tell_at_end))
         others = list(self._watchers_of_others())
         if self._is_on("deadlock") and is_checked():
-            enter(other_runs.watched(self.are_jobs_stuck))
+            enter(running.watched(self.are_jobs_stuck))
         watchdog = Watchdog(list(self._watchers()), self._runners.__contains__, others)
         enter(watchdog.installed())
 
@@ -343,7 +343,7 @@ class LoopWatch:
             self._report(finding)
 
     @containing("describing what tasks wait for", "")
-    def _describe_tasks(self, runner: LoopRunner | other_runs.OtherRun) -> str:
+    def _describe_tasks(self, runner: LoopRunner | running.OtherRun) -> str:
         from aldente._diagnosis import await_graph
         from aldente._diagnosis import deadlock as diagnosis
 
@@ -458,7 +458,7 @@ class LoopWatch:
     def _running_in(self, runner: object) -> str | None:
         """The test that is under way, if it is not what names the main task of a run."""
         item = self._hooks.current_item
-        is_unnamed = isinstance(runner, other_runs.OtherRun)
+        is_unnamed = isinstance(runner, running.OtherRun)
         return item.name if is_unnamed and item is not None else None
 
 
@@ -471,7 +471,7 @@ def _conclude_slow_steps(watch: slow_step.Watch, runner: LoopRunner) -> None:
     watch.on_run_end(runner)
 
 
-def _tasks_of(runner: LoopRunner | other_runs.OtherRun) -> list[AnyTask]:
+def _tasks_of(runner: LoopRunner | running.OtherRun) -> list[AnyTask]:
     """The tasks that are pending on a loop, without those that only host a fixture."""
     return [task for task in runner.leftover_tasks() if not runner.is_hosting(task)]
 

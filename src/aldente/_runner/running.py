@@ -1,0 +1,265 @@
+"""Which event loops run now, and who runs them.
+
+A `LoopRunner` says when its runs begin and end, and tells an `Observer` what happens on the way. An
+`OtherRun` stands for the run of a loop that no runner drives: that of a sync test, or of a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import threading
+from collections.abc import Awaitable, Callable, Collection, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
+
+from aldente import _asyncio_compat
+from aldente._runner.shutdown import LIMIT_OF_STUCK_JOBS, LOOK_AT_JOBS, AnyTask, try_cancel
+
+if TYPE_CHECKING:
+    from aldente._runner.runner import LoopRunner
+
+if TYPE_CHECKING:
+    pass
+    from aldente._runner.runner import LoopRunner
+
+# The runners whose loops are running in this process, and the runs of other loops.
+_running: dict[asyncio.AbstractEventLoop, LoopRunner] = {}
+_others: dict[asyncio.AbstractEventLoop, OtherRun] = {}
+
+# Called on the thread of each loop that is about to run, with who runs it.
+listeners: list[Callable[[Any], object]] = []
+
+
+def begin(loop: asyncio.AbstractEventLoop, runner: LoopRunner) -> None:
+    """A runner is about to run its loop."""
+    _running[loop] = runner
+    for tell in listeners:
+        tell(runner)
+
+
+def end(loop: asyncio.AbstractEventLoop) -> None:
+    """The loop has stopped, or has not begun to run."""
+    _running.pop(loop, None)
+
+
+def begin_other(loop: asyncio.AbstractEventLoop, run: OtherRun) -> None:
+    """A loop is about to run that no runner drives."""
+    _others[loop] = run
+    for tell in listeners:
+        tell(run)
+
+
+def end_other(loop: asyncio.AbstractEventLoop) -> None:
+    """The run of a loop that no runner drives has ended."""
+    _others.pop(loop, None)
+
+
+def runner_of(loop: asyncio.AbstractEventLoop) -> LoopRunner | None:
+    """The runner that runs a loop now; None when none does, or it is another tool's."""
+    return _running.get(loop)
+
+
+def running() -> list[tuple[asyncio.AbstractEventLoop, LoopRunner]]:
+    """The loops that runners run now, on whatever thread, with their runners."""
+    # In one step, as other threads begin and end runs meanwhile.
+    return list(_running.items())
+
+
+def others() -> list[tuple[asyncio.AbstractEventLoop, OtherRun]]:
+    """The loops that run now without a runner, on whatever thread, with their runs."""
+    return list(_others.items())
+
+
+def number() -> int:
+    """How many loops are running now."""
+    return len(_running) + len(_others)
+
+
+class Observer(Protocol):
+    """Is told of the runs of loops."""
+
+    def on_run_end(self, runner: LoopRunner) -> None:
+        """A run has ended; called on its thread."""
+
+    def are_jobs_stuck(self) -> bool:
+        """Whether jobs of executors wait for what no other thread can do.
+
+        Asked on the thread of a loop that is about to be closed.
+        """
+        ...
+
+    def on_interrupt(self, runner: LoopRunner) -> None:
+        """Ctrl-C was pressed; called before anything is cancelled."""
+
+    def on_leftovers(self, runner: LoopRunner) -> None:
+        """The loop is about to be drained, and something may be left on it."""
+
+    def on_drained(self, runner: LoopRunner) -> None:
+        """The loop is drained, and is about to be closed."""
+
+
+class NoObserver:
+    """Minds nothing."""
+
+    def on_run_end(self, runner: LoopRunner) -> None:
+        """Do nothing."""
+
+    def are_jobs_stuck(self) -> bool:
+        """Nobody knows."""
+        return False
+
+    def on_interrupt(self, runner: LoopRunner) -> None:
+        """Do nothing."""
+
+    def on_leftovers(self, runner: LoopRunner) -> None:
+        """Do nothing."""
+
+    def on_drained(self, runner: LoopRunner) -> None:
+        """Do nothing."""
+
+
+class OtherRun:
+    """A run of a loop until something is done; what watchers ask of it is as with a `LoopRunner`.
+
+    Args:
+        loop: the loop.
+        awaited: what it runs for: a coroutine, a task or another future.
+
+    Attributes:
+        loop: as the argument.
+        runs: always 1.
+        thread: the identifier of the thread that runs it.
+        deadline: always None: nobody has set a limit.
+        is_virtual: always False.
+        end_reason: what it is to end with; None if nobody has asked for its end.
+    """
+
+    runs = 1
+    deadline = None
+    is_virtual = False
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, awaited: Awaitable[Any]) -> None:
+        self.loop = loop
+        self.thread = threading.get_ident()
+        self.end_reason: BaseException | None = None
+        self._awaited = awaited
+        self._main: asyncio.Future[Any] | None = (
+            awaited if isinstance(awaited, asyncio.Future) else None
+        )
+
+    @property
+    def main_task(self) -> asyncio.Future[Any] | None:
+        """The task, or future, that it runs for; None before there is one."""
+        if self._main is None:
+            for task in asyncio.all_tasks(self.loop):
+                if task.get_coro() is self._awaited:
+                    self._main = task
+        return self._main
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether it was told to end, which its task does not mind so far."""
+        return self.end_reason is not None
+
+    def leftover_tasks(self) -> Collection[AnyTask]:
+        """The tasks that are pending on the loop."""
+        return asyncio.all_tasks(self.loop)
+
+    def is_hosting(self, task: AnyTask) -> bool:
+        """Never: it has no generators of fixtures."""
+        return False
+
+    def end(self, reason: BaseException) -> None:
+        """Have it end with an exception; called on the loop, once more if that does not help."""
+        if self.is_ending:
+            self.loop.stop()
+            return
+        self.end_reason = reason
+        main = self.main_task
+        if isinstance(main, asyncio.Task):
+            if not try_cancel(main):
+                self.loop.stop()
+        elif main is None or not main.cancel():
+            self.loop.stop()
+
+
+@contextmanager
+def watched(are_jobs_stuck: Callable[[], bool] = lambda: False) -> Iterator[None]:
+    """While entered, runs of other loops are known to `aldente._runner.running`.
+
+    Args:
+        are_jobs_stuck: whether jobs of executors wait for ever. The end of such a loop does not
+            wait for them then, as asyncio would, for minutes at least.
+    """
+    owner: Any = asyncio.BaseEventLoop
+    originals = {name: vars(owner)[name] for name in ("run_until_complete", _SHUT_DOWN)}
+    replacements = {
+        "run_until_complete": _watching(originals["run_until_complete"]),
+        _SHUT_DOWN: _shutting_down(originals[_SHUT_DOWN], are_jobs_stuck),
+    }
+    for name, replacement in replacements.items():
+        setattr(owner, name, replacement)
+    try:
+        yield
+    finally:
+        for name, replacement in replacements.items():
+            # A later replacement by something else must stay.
+            if vars(owner)[name] is replacement:
+                setattr(owner, name, originals[name])
+
+
+_SHUT_DOWN = "shutdown_default_executor"
+
+
+def _shutting_down(
+    original: Callable[..., Any], are_jobs_stuck: Callable[[], bool]
+) -> Callable[..., Any]:
+    @functools.wraps(original)
+    async def shutdown_default_executor(
+        self: asyncio.BaseEventLoop, *args: Any, **kwargs: Any
+    ) -> None:
+        # An aldente runner looks at them itself.
+        if runner_of(self) is None and are_jobs_stuck():
+            end = self.time() + LIMIT_OF_STUCK_JOBS
+            while are_jobs_stuck():
+                if self.time() > end:
+                    executor = _asyncio_compat.forbid_default_executor(self)
+                    if executor is not None:
+                        executor.shutdown(wait=False)
+                    return
+                await asyncio.sleep(LOOK_AT_JOBS)
+        await original(self, *args, **kwargs)
+
+    return shutdown_default_executor
+
+
+def _watching(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def run_until_complete(self: asyncio.AbstractEventLoop, future: Any) -> Any:
+        __tracebackhide__ = True
+        if (
+            runner_of(self) is not None
+            or _asyncio_compat.is_loop_running_here()
+            or not _asyncio_compat.has_selector(self)
+        ):
+            return original(self, future)
+        run = OtherRun(self, future)
+        begin_other(self, run)
+        try:
+            result = original(self, future)
+        except (asyncio.CancelledError, RuntimeError) as error:
+            if run.end_reason is None:
+                raise
+            main = run.main_task
+            is_own = isinstance(error, RuntimeError) and main is not None and main.done()
+            # Otherwise the loop has raised it, as it was stopped.
+            cause = error if is_own else None
+            raise run.end_reason.with_traceback(error.__traceback__) from cause
+        finally:
+            end_other(self)
+        if run.end_reason is not None:
+            raise run.end_reason
+        return result
+
+    return run_until_complete

@@ -1,0 +1,423 @@
+"""Other threads: which of them may call in on a loop, and which only wait for another thread."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dis
+import functools
+import gc
+import inspect
+import os
+import queue
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextvars import Context
+from types import CodeType, FrameType, MemberDescriptorType
+from typing import Any, NamedTuple
+
+from aldente import _python_compat
+from aldente._stacks import frames_of_threads, variables_of, with_callers
+
+
+def can_only_wait(frame: FrameType | None) -> bool:
+    """Whether a thread waits, without a time-out, for another thread to hand it something."""
+    if frame is None:
+        return False
+    if is_worker(frame):
+        # It has no job.
+        return True
+    code = frame.f_code
+    if code.co_filename == threading.__file__:
+        if code.co_name == "wait":
+            return variables_of(frame).get("timeout", 0) is None
+        if code.co_name in ("join", "_wait_for_tstate_lock"):
+            return variables_of(frame).get("timeout", 0) in (None, -1)
+    call = (
+        _python_compat.call_of_thread(code, variables_of(frame)) if code.co_name == "run" else None
+    )
+    return _waits_in_c(frame) if call is None else _is_wait(*call)
+
+
+def is_worker(frame: FrameType) -> bool:
+    """Whether a frame is that in which a thread of an executor waits for jobs and does them."""
+    return _python_compat.is_worker(frame.f_code)
+
+
+def does_job(frame: FrameType) -> bool:
+    """Whether a thread does a job of an executor."""
+    return any(map(is_worker, with_callers(frame)[1:]))
+
+
+# What waits in C, hence without a frame of its own: by its class, the method that does, and what
+# says that it has reason to.
+_LOCK = type(threading.Lock())
+_WAITING: dict[tuple[type, str], Callable[[Any], bool]] = {
+    (queue.SimpleQueue, "get"): queue.SimpleQueue.empty,
+    (_LOCK, "acquire"): _LOCK.locked,
+    (_LOCK, "__enter__"): _LOCK.locked,
+}
+
+
+def _waits_in_c(frame: FrameType) -> bool:
+    """Whether a function waits, without a time-out, in ``SimpleQueue.get()`` or for a lock."""
+    call = _call_at(frame.f_code, frame.f_lasti)
+    if call is None or call.method not in ("get", "acquire", "__enter__"):
+        return False
+    variables = variables_of(frame)
+    thing = variables.get(call.variable, frame.f_globals.get(call.variable))
+    for name in call.attributes:
+        thing = _attribute(thing, name)
+    return _has_reason(thing, call.method)
+
+
+def _attribute(thing: object, name: str) -> object:
+    """An attribute of an object, found without running code of its class; None if it needs that."""
+    found = inspect.getattr_static(thing, name, None)
+    if isinstance(found, MemberDescriptorType) and not isinstance(thing, type):
+        # That of a class with slots.
+        with contextlib.suppress(AttributeError):
+            return found.__get__(thing)
+        return None
+    return found
+
+
+class _Call(NamedTuple):
+    """A call of a method without arguments.
+
+    Attributes:
+        method: the name of the method.
+        variable: the name of the variable from which its object is reached.
+        attributes: the names of the attributes that lead there.
+    """
+
+    method: str
+    variable: str
+    attributes: tuple[str, ...]
+
+
+@functools.lru_cache(maxsize=256)
+def _call_at(code: CodeType, offset: int) -> _Call | None:
+    """The call of a method that stands at an instruction; None for all else."""
+    before: list[dis.Instruction] = []
+    for instruction in dis.get_instructions(code):
+        if instruction.offset >= offset:
+            break
+        if instruction.opname not in _NO_CALLS:
+            before.append(instruction)
+    else:
+        return None
+    if instruction.offset != offset:
+        return None
+    if instruction.opname == "BEFORE_WITH":
+        return _called("__enter__", before)
+    if instruction.opname != "CALL" or instruction.arg != 0 or not before:
+        return None
+    last = before.pop()
+    if last.opname == "LOAD_SPECIAL":
+        # That of __exit__ comes first, and has a copy.
+        return _called("__enter__", before[:-2])
+    if last.opname in ("LOAD_ATTR", "LOAD_METHOD") and not last.is_jump_target:
+        return _called(last.argval, before)
+    return None
+
+
+def _called(method: str, before: list[dis.Instruction]) -> _Call | None:
+    """The call of a method of what the last of some instructions load."""
+    attributes: list[str] = []
+    for instruction in reversed(before):
+        if instruction.opname == "LOAD_ATTR" and not instruction.is_jump_target:
+            attributes.insert(0, instruction.argval)
+        elif instruction.opname.startswith(_LOADS):
+            # Of two variables at once the last.
+            names = instruction.argval
+            variable = names[-1] if isinstance(names, tuple) else names
+            return _Call(method, variable, tuple(attributes))
+        else:
+            break
+    return None
+
+
+# What may stand between a method and its call.
+_NO_CALLS = frozenset({"PRECALL", "CACHE", "PUSH_NULL", "SWAP", "NOP", "EXTENDED_ARG"})
+_LOADS = ("LOAD_FAST", "LOAD_DEREF", "LOAD_GLOBAL", "LOAD_NAME")
+
+
+def _is_wait(function: Any, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> bool:
+    """Whether what a thread, or a job of an executor, has to call is a method that waits."""
+    while True:
+        if isinstance(function, functools.partial):
+            args, keywords = (*function.args, *args), {**function.keywords, **keywords}
+            function = function.func
+        elif args and isinstance(getattr(function, "__self__", None), Context):
+            # As asyncio.to_thread() calls it.
+            function, *others = args
+            args = tuple(others)
+        else:
+            break
+    if args or keywords:
+        # Maybe a time-out.
+        return False
+    return _has_reason(getattr(function, "__self__", None), getattr(function, "__name__", ""))
+
+
+def _has_reason(thing: object, method: str) -> bool:
+    says = _WAITING.get((type(thing), method))
+    return says is not None and says(thing)
+
+
+# How many things `parts_of` gives.
+_MOST_PARTS = 500
+
+
+def parts_of(things: Iterable[Any], depth: int) -> Iterator[Any]:
+    """Things, what they refer to, and so on; never more than some hundred."""
+    level, seen = list(things), set[int]()
+    for _ in range(depth):
+        following: list[Any] = []
+        for thing in level:
+            if id(thing) in seen:
+                continue
+            seen.add(id(thing))
+            yield thing
+            if len(seen) > _MOST_PARTS:
+                return
+            if gc.is_tracked(thing) and not isinstance(thing, type):
+                following += gc.get_referents(thing)
+        level = following
+
+
+# What Linux tells of threads.
+
+
+def waits_for_a_lock(thread: threading.Thread) -> bool | None:
+    """Whether only another thread can wake a thread, which waits without a time-out; None where
+    the system does not tell."""
+    return is_in_futex(thread) if FUTEX and system_call(thread) else None
+
+
+def only_wait(identifier: int, frame: FrameType) -> bool:
+    """Whether a thread can only wait, and has not been woken from that right now, as far as is
+    known.
+
+    One that is woken shows the same frame until it has its turn.
+    """
+    if not can_only_wait(frame):
+        return False
+    thread = _python_compat.thread_with(identifier)
+    return thread is None or waits_for_a_lock(thread) is not False
+
+
+def is_in_futex(thread: threading.Thread) -> bool:
+    """Whether a thread waits, without a time-out, for another to release a lock, on Linux.
+
+    This is how threads wait for their next job in C too, as in `queue.SimpleQueue`.
+    """
+    call = system_call(thread)
+    if call[:1] != [FUTEX]:
+        return False
+    _, operation, value, time_out = (int(argument, 16) for argument in call[1:5])
+    # The C library's own locks, as that around the GIL, are held for a moment only: a
+    # thread that has been woken, and waits for such a lock, goes on by itself.
+    is_for_a_moment = operation & _OPERATION == _WAIT and value == _CONTENDED
+    return time_out == 0 and not is_for_a_moment
+
+
+def system_call(thread: threading.Thread) -> list[str]:
+    """The number and the arguments of the system call a thread is in; ``running``, or nothing."""
+    if sys.platform != "linux":
+        return []
+    try:
+        with open(f"/proc/self/task/{thread.native_id}/syscall", encoding="ascii") as file:
+            return file.read().split()
+    except OSError:
+        return []
+
+
+# The numbers of the system call with which threads wait for one another, and of that of
+# ``time.sleep()``, by machine.
+_NUMBERS = {
+    "x86_64": ("202", "230"),
+    "aarch64": ("98", "115"),
+    "riscv64": ("98", "115"),
+    "ppc64le": ("221", "248"),
+    "s390x": ("238", "262"),
+}
+# How glibc waits for its own locks (``lll_lock_wait``): the operation without its flags, and the
+# value of a lock for which somebody waits. It waits for semaphores with another operation.
+_OPERATION, _WAIT, _CONTENDED = 0x7F, 0, 2
+
+FUTEX, _NAP = _NUMBERS.get(os.uname().machine if sys.platform == "linux" else "", ("", ""))
+NAPS = [[_NAP]] if _NAP else []
+
+
+class _State(NamedTuple):
+    """What Linux tells of a thread.
+
+    Attributes:
+        is_running: whether it runs, or could.
+        switches: how often it has gone to sleep.
+        seconds: how long it has run, or waited for a processor.
+    """
+
+    is_running: bool
+    switches: int
+    seconds: float
+
+
+class Threads:
+    """The threads of the process but the loop's own.
+
+    Args:
+        loop: the loop.
+        bystanders: identifiers of threads that are taken to wake no loop.
+        old: the threads that were there before the loop; None for those that are there now.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        bystanders: Collection[int],
+        old: Collection[threading.Thread] | None = None,
+    ) -> None:
+        self._loop = loop
+        self._bystanders = bystanders
+        self._old = weakref.WeakSet(threading.enumerate() if old is None else old)
+        # The states at the end of the last silence, and at the beginning of this one.
+        self._silent: dict[int, _State] = {}
+        self._before: dict[int, _State] = {}
+
+    def is_alone(self) -> bool:
+        """Whether there is no other thread but bystanders."""
+        return threading.active_count() == 1 or not self._threads()
+
+    def are_at_work(self) -> bool:
+        """Whether a thread does a job for the loop, as those of anyio do."""
+        return any(
+            getattr(thread, "loop", None) is self._loop and not _is_idle(thread, frames)
+            for thread, frames in self._others()
+        )
+
+    def waiting_in_jobs(self) -> int:
+        """How many threads of executors do a job, and can only wait for another thread in it."""
+        return sum(
+            (frame := frames.get(thread.ident or 0)) is not None
+            and not is_worker(frame)
+            and can_only_wait(frame)
+            and is_in_futex(thread)
+            and does_job(frame)
+            for thread, frames in self._others()
+        )
+
+    def may_call_in(self) -> bool:
+        """Whether there are threads of which nobody knows that they sleep."""
+        return any(
+            not _is_idle(thread, frames) and not self._has_slept(thread)
+            for thread, frames in self._others()
+        )
+
+    def may_ever_call_in(self) -> bool:
+        """Whether a thread does anything but wait for another one to hand it something.
+
+        It may be asleep in the middle of a job, for longer than any silence.
+        """
+        return any(
+            not _is_idle(thread, frames) and not is_in_futex(thread)
+            for thread, frames in self._others()
+        )
+
+    def note_before(self) -> None:
+        """The loop is about to listen to them."""
+        self._before = self._states()
+
+    def are_running(self, seconds: float) -> bool:
+        """Whether a thread is running, or has for the most part of the time of listening.
+
+        One that computes waits for the GIL when it is looked at.
+
+        Args:
+            seconds: how long the loop has listened.
+        """
+        return any(
+            state.is_running
+            or (
+                number in self._before
+                and state.seconds - self._before[number].seconds > seconds / 3
+            )
+            for number, state in self._states().items()
+        )
+
+    def are_napping(self) -> bool:
+        """Whether a thread that is younger than the loop is in ``time.sleep()``, on Linux.
+
+        It goes on by itself in a while, as one does that stands in for something slow.
+        """
+        return any(
+            thread not in self._old and system_call(thread)[:1] in NAPS
+            for thread, _ in self._others()
+        )
+
+    def note_silence(self) -> None:
+        """Nothing has been heard for a while: threads that sleep now have done so all the time."""
+        self._silent = self._states()
+
+    def _has_slept(self, thread: threading.Thread) -> bool:
+        """Whether a thread has slept ever since the last silence.
+
+        Whoever hands it something wakes it: it is running then, or has gone to sleep once more.
+        """
+        state = _state_of(thread)
+        return (
+            state is not None
+            and not state.is_running
+            and self._silent.get(thread.native_id or 0) == state
+        )
+
+    def _states(self) -> dict[int, _State]:
+        return {
+            thread.native_id: state
+            for thread in self._threads()
+            if thread.native_id is not None and (state := _state_of(thread)) is not None
+        }
+
+    def _threads(self) -> list[threading.Thread]:
+        here = threading.get_ident()
+        return [
+            thread
+            for thread in threading.enumerate()
+            if thread.ident != here and thread.ident not in self._bystanders
+        ]
+
+    def _others(self) -> list[tuple[threading.Thread, dict[int, FrameType]]]:
+        others = self._threads()
+        if not others:
+            return []
+        frames = frames_of_threads()
+        return [(thread, frames) for thread in others]
+
+
+def _is_idle(thread: threading.Thread, frames: Mapping[int, FrameType]) -> bool:
+    """Whether a thread waits for another one, and has not been woken from that right now.
+
+    One that is woken shows the same frame until it has its turn.
+    """
+    call = system_call(thread)
+    return can_only_wait(frames.get(thread.ident or 0)) and (
+        not call or not FUTEX or is_in_futex(thread)
+    )
+
+
+def _state_of(thread: threading.Thread) -> _State | None:
+    """What the system tells of a thread; None where it tells nothing."""
+    folder = f"/proc/self/task/{thread.native_id}"
+    try:
+        with open(f"{folder}/status", encoding="ascii") as file:
+            lines = dict(line.split(":", 1) for line in file)
+        with open(f"{folder}/schedstat", encoding="ascii") as file:
+            ran, waited, _ = map(int, file.read().split())
+    except (OSError, ValueError):
+        return None
+    is_running = lines["State"].strip()[0] in "RD"
+    return _State(is_running, int(lines["voluntary_ctxt_switches"]), (ran + waited) / 1e9)

@@ -1,0 +1,154 @@
+"""What a program says to whoever explores it; on any other loop it means next to nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+from aldente._simulation.choices import Values
+from aldente._simulation.executors import loop_of_this_thread
+from aldente._simulation.explored import Invariant, check_is_sync
+from aldente._simulation.injection import cancel_task, end_time
+from aldente._simulation.loop import SimulatedLoop
+from aldente.errors import InvalidSetting, NotSimulated
+
+T = TypeVar("T")
+AnyTask = TypeVar("AnyTask", bound="asyncio.Task[Any]")
+
+
+def choose(options: Sequence[T]) -> T:
+    """One of several values: in a simulated run whichever the schedule says, else the first.
+
+    For what the world outside decides: an answer, an error, how many bytes come at once.
+
+    Args:
+        options: the values; the first is what happens usually.
+
+    Raises:
+        InvalidSetting: there is none, or they have no order.
+
+    >>> choose(["answer", "no answer"])
+    'answer'
+    """
+    given: object = options
+    if not isinstance(given, Sequence) or not given:
+        allowed = "It must be a sequence, such as a list, with at least one value."
+        raise InvalidSetting("options", options, allowed)
+    loop = _loop_here()
+    count = len(options)
+    if loop is None or count == 1:
+        return options[0]
+    index = loop.pick(Values(count, f"the choice of {loop.who_runs() or 'the program'}"))
+    loop.tell(f"aldente.choose gives option {index} of 0 to {count - 1}", is_choice=index != 0)
+    return options[index]
+
+
+async def maybe_timeout(awaitable: Awaitable[T]) -> T:
+    """Await something that, in a simulated run, may time out at any await inside.
+
+    It means the same as ``async with asyncio.timeout(...)`` with a time that nobody knows: the code
+    inside is cancelled where it waits, and a TimeoutError comes out. On any other loop it is only
+    awaited.
+
+    Args:
+        awaitable: what is awaited.
+
+    Raises:
+        TimeoutError: the explorer has let it time out.
+
+    >>> asyncio.run(maybe_timeout(asyncio.sleep(0, "done")))
+    'done'
+    """
+    loop = _loop_here()
+    task = asyncio.current_task() if loop is not None else None
+    if loop is None or task is None:
+        return await awaitable
+    async with asyncio.timeout(None) as scope:
+        words = f"lets {task.get_name()!r} time out"
+        cancellation = loop.cancelling.allow(task, words, lambda: end_time(loop, scope))
+        try:
+            return await awaitable
+        finally:
+            loop.cancelling.forbid(cancellation)
+
+
+def may_be_cancelled(task: AnyTask) -> AnyTask:
+    """Let the explorer cancel a task at any of its awaits, once; on any other loop do nothing.
+
+    Args:
+        task: the task.
+
+    Returns:
+        The task.
+
+    Raises:
+        InvalidSetting: it is no task.
+
+    >>> async def main():
+    ...     return await may_be_cancelled(asyncio.create_task(asyncio.sleep(0, "done")))
+    >>> asyncio.run(main())
+    'done'
+    """
+    if not isinstance(task, asyncio.Task):
+        allowed = "It must be a task, as asyncio.create_task() gives it."
+        raise InvalidSetting("task", task, allowed)
+    loop = task.get_loop()
+    if isinstance(loop, SimulatedLoop) and not task.done():
+        words = f"cancels {task.get_name()!r}"
+        loop.cancelling.allow(task, words, lambda: cancel_task(loop, task))
+    return task
+
+
+def invariant(check: Callable[[], object]) -> Invariant:
+    """Have something checked after every step of a simulated run, until the program ends.
+
+    The run ends at once when the check raises, or returns False. As a context manager it is checked
+    until the block is left: ``with aldente.invariant(check): ...``.
+
+    Args:
+        check: a function without arguments, not async.
+
+    Raises:
+        NotSimulated: the code does not run in a simulated run.
+        InvalidSetting: the check is no such function.
+
+    >>> invariant(lambda: True)
+    Traceback (most recent call last):
+        ...
+    aldente.errors.NotSimulated: aldente.invariant() was called outside of a simulated run. ...
+    """
+    check_is_sync(check)
+    loop = _loop_here()
+    if loop is None:
+        needs = "It checks after every step, and only a simulated loop shows its steps."
+        raise NotSimulated("invariant", needs)
+    return loop.check(check)
+
+
+def note(text: str) -> None:
+    """Have the story of a failed run tell something at this moment; elsewhere do nothing.
+
+    Args:
+        text: what is told, with the task and the line that call this.
+
+    Raises:
+        InvalidSetting: it is no text.
+
+    >>> note("the cache is empty")
+    """
+    if not isinstance(text, str):
+        allowed = "aldente.note() tells a str, as in note(f'{x=}'). It must be a text."
+        raise InvalidSetting("text", text, allowed)
+    loop = _loop_here()
+    if loop is not None:
+        loop.tell(f"note: {text}")
+
+
+def _loop_here() -> SimulatedLoop | None:
+    """The simulated loop on which the caller runs, or for which its thread does a job."""
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return loop_of_this_thread()
+    return loop if isinstance(loop, SimulatedLoop) else None

@@ -1,0 +1,205 @@
+"""`ExploredLoop`: what a program says of itself while it is explored, such as its invariants."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from aldente import _asyncio_compat
+from aldente._records import SourcePlace
+from aldente._simulation.injection import Cancelling
+from aldente._simulation.scheduler import ChoosingLoop
+from aldente.errors import InvalidSetting, InvariantBroken
+
+if TYPE_CHECKING:
+    pass
+
+_ALLOWED = (
+    "It must be a function without arguments that is not async: no step must come between its "
+    "beginning and its end."
+)
+
+
+class Invariant:
+    """A check that is made after every step, until the program ends or the block is left.
+
+    Args:
+        loop: the loop.
+        check: raises, or returns False, when something is wrong.
+
+    Attributes:
+        is_over: whether it is checked no more.
+    """
+
+    def __init__(self, loop: ExploredLoop, check: Callable[[], object]) -> None:
+        self._loop = loop
+        self._check = check
+        self.is_over = False
+        loop.add_after_hook(self._after_step)
+
+    def __enter__(self) -> Invariant:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Check no more."""
+        self.is_over = True
+        self._loop.remove_after_hook(self._after_step)
+
+    def _after_step(self, callback: Any) -> None:
+        self.check(_who(callback))
+
+    def check(self, who: str) -> None:
+        """Check once, after a step of somebody, or of so much of it as there was.
+
+        Raises:
+            BaseException: what the check raises.
+        """
+        try:
+            result = self._check()
+            if result is False:
+                raise InvariantBroken(_name_of(self._check), _place_of(self._check), who)
+            if inspect.isawaitable(result):
+                _drop(result)
+                raise InvalidSetting("check", self._check, _ALLOWED)
+        except BaseException:
+            self.end()
+            self._loop.tell(f"the invariant {_name_of(self._check)} is broken", is_place_told=False)
+            raise
+
+
+def _who(callback: Any) -> str:
+    task = _asyncio_compat.task_of_step(callback)
+    if task is not None:
+        return who_is(task)
+    return f"the callback {getattr(callback, '__qualname__', type(callback).__name__)}"
+
+
+def who_is(task: asyncio.Task[Any]) -> str:
+    """What a task is called in messages."""
+    return f"the task {task.get_name()!r}"
+
+
+def check_is_sync(check: object) -> None:
+    """Refuse what can't be an invariant.
+
+    Raises:
+        InvalidSetting: it is no function, or an async one.
+    """
+    if inspect.isawaitable(check):
+        _drop(check)
+    elif callable(check) and not inspect.iscoroutinefunction(check):
+        return
+    raise InvalidSetting("check", check, _ALLOWED)
+
+
+def _drop(awaitable: object) -> None:
+    # Not awaited, and told of by the exception.
+    close: Callable[[], object] = getattr(awaitable, "close", bool)
+    close()
+
+
+def _name_of(check: Callable[[], object]) -> str:
+    return repr(getattr(check, "__qualname__", type(check).__qualname__))
+
+
+def _place_of(check: Callable[[], object]) -> str:
+    code = getattr(inspect.unwrap(check), "__code__", None)
+    return str(SourcePlace(code.co_filename, code.co_firstlineno)) if code is not None else ""
+
+
+class Event(NamedTuple):
+    """Something that is told of a run, and is no step.
+
+    Attributes:
+        who: the task, or the function that an executor's thread runs; empty if it is neither.
+        text: what is told.
+        is_choice: whether the explorer has chosen so, away from stock order.
+        is_place_told: whether it has happened at the line that the program is at.
+    """
+
+    who: str
+    text: str
+    is_choice: bool
+    is_place_told: bool
+
+
+class ExploredLoop(ChoosingLoop):
+    """The part of the simulated loop that programs talk to.
+
+    Args and attributes as for `ChoosingLoop`, and:
+
+    Attributes:
+        on_event: told of what is to be told; None if nobody wants to know.
+        on_cancel: told of each task that somebody is about to cancel; None if nobody wants to know.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.on_event: Callable[[Event], object] | None = None
+        self.on_cancel: Callable[[asyncio.Task[Any]], object] | None = None
+        self._cancelling: Cancelling | None = None
+        self._invariants: list[Invariant] | None = None
+
+    @property
+    def cancelling(self) -> Cancelling:
+        """What may be cancelled at any await."""
+        if self._cancelling is None:
+            self._cancelling = Cancelling(self)
+        return self._cancelling
+
+    def check(self, check: Callable[[], object]) -> Invariant:
+        """Have something checked after every step."""
+        invariant = Invariant(self, check)
+        self._invariants = [*(self._invariants or ()), invariant]
+        return invariant
+
+    def tell(self, text: str, *, is_choice: bool = False, is_place_told: bool = True) -> None:
+        """Have the story of the run tell something, if it is recorded.
+
+        Args:
+            text: what is told.
+            is_choice: whether the explorer has chosen so, away from stock order.
+            is_place_told: whether it has happened at the line that the program is at.
+        """
+        if self.on_event is not None:
+            self.on_event(Event(self.who_runs(), text, is_choice, is_place_told))
+
+    def who_runs(self) -> str:
+        """The task that runs now, or the function that an executor's thread runs; else empty."""
+        task = asyncio.current_task(self)
+        return self.job_here() or ("" if task is None else task.get_name())
+
+    def job_here(self) -> str:
+        """The function that this thread runs, if it is one of an executor's; else empty."""
+        raise NotImplementedError
+
+    def end_program(self, *, in_step: bool = False) -> None:
+        """The program is over: cancel nothing more of what is left, and check nothing more.
+
+        Args:
+            in_step: whether that is so in the middle of a step, so that all is checked once more.
+
+        Raises:
+            BaseException: what a check raises.
+        """
+        if self._cancelling is not None:
+            self._cancelling.clear()
+        left = [invariant for invariant in self._invariants or () if not invariant.is_over]
+        self._invariants = None
+        for invariant in left:
+            invariant.end()
+        task = asyncio.current_task(self)
+        if in_step and task is not None:
+            for invariant in left:
+                invariant.check(who_is(task))

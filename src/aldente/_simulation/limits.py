@@ -1,0 +1,91 @@
+"""Limits of a simulated run: how long it takes in real time, what keeps it busy for ever."""
+
+from __future__ import annotations
+
+import collections
+from pathlib import Path
+from typing import Any
+
+from aldente import _asyncio_compat
+from aldente._clocks import monotonic
+from aldente._records import SourcePlace
+from aldente._virtual_time.clock import place_in
+
+# After how many steps at most it is looked again whether real time is over, and who has called in;
+# and how long that should take at most, in seconds, as some steps take long.
+STEPS_UNTIL_LOOK = 1_000
+_SECONDS_UNTIL_LOOK = 0.02
+
+
+class RealTime:
+    """The real time of a run, looked at seldom enough to cost nothing.
+
+    Args:
+        seconds: how long the run may take, in real seconds; None for no limit.
+
+    Attributes:
+        seconds: as the argument.
+        end: when it is over, by `time.monotonic`; None for no limit.
+
+    >>> RealTime(None).is_over, RealTime(-1.0).is_over
+    (False, True)
+    """
+
+    def __init__(self, seconds: float | None) -> None:
+        self.seconds = seconds
+        self._looked = monotonic()
+        self.end = None if seconds is None else self._looked + seconds
+        self._stride = 1
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it is over."""
+        return self.end is not None and monotonic() > self.end
+
+    def steps_until_look(self) -> int:
+        """After how many steps to look again: fewer when the last ones have taken long."""
+        if self.end is None:
+            return STEPS_UNTIL_LOOK
+        looked, self._looked = self._looked, monotonic()
+        is_slow = self._looked - looked > _SECONDS_UNTIL_LOOK
+        self._stride = self._stride // 2 if is_slow else self._stride * 2
+        self._stride = min(max(self._stride, 1), STEPS_UNTIL_LOOK)
+        return self._stride
+
+
+# How many steps are looked at.
+_STEPS = 1_000
+
+
+class Busy:
+    """Counts for a while who takes the steps."""
+
+    def __init__(self) -> None:
+        self._folder = Path.cwd()
+        self._counts: collections.Counter[tuple[str, str]] = collections.Counter()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it has seen enough."""
+        return self._counts.total() >= _STEPS
+
+    def note(self, callback: Any, args: tuple[Any, ...]) -> None:
+        """A step is about to be taken."""
+        task = _asyncio_compat.task_of_step(callback)
+        if task is None:
+            self._counts["a callback", getattr(callback, "__qualname__", repr(callback))] += 1
+        else:
+            place = place_in(task)
+            if place is not None:
+                place = SourcePlace.relative_to(place.path, place.line, self._folder)
+            self._counts[repr(task.get_name()), str(place or "")] += 1
+
+    def lines(self) -> list[str]:
+        """A line for each that took steps, those with the most first."""
+        total = self._counts.total()
+        return [
+            f"{who}{' at ' if place else ''}{place}: {count:,} of the last {total:,} steps"
+            for (who, place), count in sorted(
+                self._counts.items(), key=lambda item: (-item[1], item[0])
+            )
+        ]

@@ -1,0 +1,407 @@
+"""`SimulatedLoop`: an event loop whose every timing is a recorded choice."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import sys
+import threading
+import warnings
+from asyncio import Future, current_task
+from collections.abc import Callable
+from contextvars import Context
+from typing import Any
+
+from aldente import _asyncio_compat
+from aldente._asyncio_compat.stepping import SLEEP_CODE, WAKE_SLEEPER, frame_at
+from aldente._python_compat import newest_thread
+from aldente._runner.settle import SettlingLoop
+from aldente._schedules import Order
+from aldente._simulation.choices import Chooser
+from aldente._simulation.determinism import SimulatedFuture, SimulatedTask
+from aldente._simulation.executors import Workers
+from aldente._simulation.explored import ExploredLoop
+from aldente._simulation.foreign_threads import ForeignThreads
+from aldente._simulation.limits import Busy, RealTime
+from aldente._simulation.ready import OutsideHandle
+from aldente._simulation.timers import START
+from aldente._simulation.unsupported import NoOutside
+from aldente._virtual_time.clock import pending_timers
+from aldente._virtual_time.wall_clock import NO_WALL, Wall
+from aldente.errors import (
+    AldenteError,
+    DeadlockError,
+    EndlessTimeError,
+    LivelockError,
+    PhaseTimeout,
+)
+
+# How many jumps of time without a step of the main task make one look for what it waits for.
+QUIET_JUMPS = 1_000
+
+
+class SimulatedLoop(NoOutside, SettlingLoop, ExploredLoop):
+    """An event loop without a world outside, whose schedule somebody chooses.
+
+    What a schedule may do is what asyncio could do if awaits took other times: only resumptions of
+    tasks are held back, each for as long as it has waited at most. Nothing of it depends on
+    addresses, hash seeds, real time or the machine.
+
+    Args:
+        chooser: is asked whenever there is more than one way to go on.
+        order: ``"any"`` to hold back all resumptions, ``"io"`` only those that something outside of
+            the loop's own memory has caused: a sleep, a job of an executor, simulated I/O.
+        slack: by which part of the time it has waited a resumption may be held back longer.
+        max_steps: how many steps a run may take.
+        max_seconds: how far time may run, in seconds of loop time.
+        real_seconds: how long the run may take, in real seconds; None for no limit.
+        wall: makes other clocks follow.
+        on_quiet: asked with the loop, when for a while nothing but timers has kept it going,
+            whether it is stuck.
+
+    Attributes:
+        real_time: how long the run may take by the clock on the wall.
+        main_task: the task for which it runs, once somebody has said so.
+        name: what its run is called.
+        error: why it was ended before its time; None if it was not.
+
+    >>> from aldente._strategies.fifo import Fifo
+    >>> with asyncio.Runner(loop_factory=lambda: SimulatedLoop(Fifo())) as runner:
+    ...     runner.run(asyncio.sleep(3600, "an hour later"))
+    'an hour later'
+    """
+
+    def __init__(
+        self,
+        chooser: Chooser,
+        *,
+        order: Order = "any",
+        slack: float = 1.0,
+        max_steps: int = 100_000,
+        max_seconds: float = 10 * 365.25 * 86_400,
+        real_seconds: float | None = None,
+        wall: Wall = NO_WALL,
+        on_quiet: Callable[[SimulatedLoop], AldenteError | None] | None = None,
+    ) -> None:
+        super().__init__(chooser, holds_all=order == "any", slack=slack)
+        self.real_time = RealTime(real_seconds)
+        self.main_task: asyncio.Task[Any] | None = None
+        self.name = "the simulated run"
+        self.error: AldenteError | None = None
+        self._max_steps = max_steps
+        self._max_seconds = max_seconds
+        self._last_step = max_steps
+        self._end = START + max_seconds
+        self._wall = wall
+        self._has_wall = wall is not NO_WALL
+        self._on_quiet = on_quiet
+        self._next_quiet = QUIET_JUMPS
+        self._quiet_since = START
+        self._limit_time()
+        self._busy: Busy | None = None
+        self._factory: Callable[..., Any] | None = None
+        self._simulated_factory: Callable[..., Any] | None = None
+        # Where asyncio keeps no record of those that are done.
+        self.tasks_made = _asyncio_compat.TaskRecord()
+        self._foreign = ForeignThreads(self)
+        self._workers = Workers(self)
+
+    # Tasks and futures, and what they are called.
+
+    def next_number(self) -> int:
+        """A number for a task, which no other task of this run has."""
+        self._numbers += 1
+        return self._numbers
+
+    def next_future_number(self) -> int:
+        """A number for a future.
+
+        It follows from the task that makes the future and from how many that has made, so that it
+        is the same whatever other tasks do meanwhile: a step that makes a future stays independent
+        of others, whose futures may be in one set with it. Two futures may have the same number.
+        """
+        task: Any = current_task(self)
+        if type(task) is not SimulatedTask:
+            return self.next_number()
+        task.futures_made = made = task.futures_made + 1
+        # So that futures of one task, and the first ones of several, have other places in a set.
+        number: int = task.number * 33 + made
+        return number
+
+    def create_future(self) -> asyncio.Future[Any]:
+        """As asyncio's."""
+        if frame_at(1).f_code is SLEEP_CODE:
+            # Nobody can put it into a set, and tasks await asyncio's own kind in less time. It is
+            # one of the running loop, which is this one; saying so would take time as well.
+            return Future()
+        return SimulatedFuture(loop=self)
+
+    def create_task(self, coro: Any, **kwargs: Any) -> asyncio.Task[Any]:
+        """As asyncio's; without a name it is called by its number in this run."""
+        name = kwargs.pop("name", None)
+        if name is None:
+            self._names += 1
+            name = f"Task-{self._names}"
+        self._check_open()
+        factory = self._simulated_factory
+        if factory is not None:
+            # Not an argument: a custom factory may not take it.
+            if factory is not self._factory:
+                task: asyncio.Task[Any] = factory(self, coro, name=name, **kwargs)
+            else:
+                task = factory(self, coro, **kwargs) if kwargs else factory(self, coro)
+                task.set_name(name)
+        else:
+            task = SimulatedTask(coro, loop=self, name=name, **kwargs)
+            if self._is_debugging:
+                _asyncio_compat.forget_innermost_frame(task)
+        if _asyncio_compat.IS_RECORDING_TASKS:
+            self.tasks_made.add(task)
+        if self.jumps:
+            # An eager one has taken its first step already.
+            self._last_steps[id(task)] = self._now
+        return task
+
+    def set_task_factory(self, factory: Any) -> None:
+        """As asyncio's."""
+        super().set_task_factory(factory)
+        self._factory = self._simulated_factory = factory
+        if sys.version_info >= (3, 12) and factory is asyncio.eager_task_factory:
+            self._simulated_factory = asyncio.create_eager_task_factory(SimulatedTask)
+
+    def _check_open(self) -> None:
+        if self._is_over:
+            raise RuntimeError("Event loop is closed")
+
+    # Time.
+
+    def begin_settling(self, future: asyncio.Future[None]) -> None:
+        """Have a future set when the loop is durably blocked; time stands still from now on."""
+        super().begin_settling(future)
+        self._guests += 1
+
+    def end_settling(self, future: asyncio.Future[None]) -> None:
+        """Whoever waited for the future has gone on: let time pass again."""
+        before = len(self._settling)
+        super().end_settling(future)
+        self._guests -= before - len(self._settling)
+
+    def run_forever(self) -> None:
+        """As asyncio's; the other clocks follow meanwhile."""
+        with self._wall:
+            super().run_forever()
+
+    def on_time_limit(self) -> None:
+        """Time has moved: have other clocks follow, and look whether it is too much."""
+        if self._has_wall:
+            self._wall.move_to(self._now)
+        if self._now > self._end:
+            timers = [str(timer) for timer in pending_timers(self)]
+            self.fail(EndlessTimeError(self._max_seconds, 0, timers))
+        elif self.jumps >= self._next_quiet:
+            self._look_whether_stuck()
+        self._limit_time()
+
+    def _limit_time(self) -> None:
+        """Be told of time when it has to be looked at."""
+        self._jumps_limit = 0 if self._has_wall else self._next_quiet
+        self._time_limit = self._end
+
+    # Budgets.
+
+    def allow_more(self, steps: int, seconds: float, real_seconds: float) -> None:
+        """Give what is left on the loop a budget of its own to end in.
+
+        Args:
+            steps: how many steps it may take.
+            seconds: how far time may run, in seconds of loop time.
+            real_seconds: how long it may take, in real seconds.
+        """
+        self._max_steps = steps
+        self._last_step = self.steps + steps
+        self._max_seconds = seconds
+        self._end = self._now + seconds
+        self.real_time = RealTime(real_seconds)
+        self.error = None
+        self._limit = -1
+        self._next_quiet = self.jumps + QUIET_JUMPS
+        self._limit_time()
+        if self._busy is not None:
+            self.remove_hook(self._busy.note)
+            self._busy = None
+
+    def choose_by(self, chooser: Chooser) -> None:
+        """Have somebody else choose from now on."""
+        self._chooser = chooser
+
+    def on_limit(self) -> None:
+        """Look whether the run may go on, and until when it is not looked again."""
+        if self.steps > self._last_step:
+            self._end_of_steps()
+        if self._foreign.is_due(self.steps):
+            self._take_called_in()
+        if not self.is_real_time_over():
+            # At every turn once steps are counted by whom.
+            next_look = self.steps + (
+                self.real_time.steps_until_look() if self._busy is None else 0
+            )
+            self._limit = min(next_look, max(self._last_step, self.steps))
+        if self.error is not None:
+            # Once: what follows is the end of what is left.
+            error, self.error = self.error, None
+            raise error
+
+    def fail(self, error: AldenteError) -> None:
+        """Have the run end with an error, unless it already does."""
+        self.error = self.error or error
+        self._limit = -1
+
+    def is_real_time_over(self) -> bool:
+        """Whether its real time is over; it ends with that then."""
+        if not self.real_time.is_over:
+            return False
+        self.fail(PhaseTimeout(self.name, self.real_time.seconds or 0.0, "still running"))
+        return True
+
+    def _end_of_steps(self) -> None:
+        """Look for a while at what keeps the loop going, and then end it."""
+        if self._busy is None:
+            self._busy = Busy()
+            self.add_hook(self._busy.note)
+        elif self._busy.is_complete:
+            self.fail(LivelockError(self._max_steps, self._busy.lines()))
+
+    def _look_whether_stuck(self) -> None:
+        """Look whether nothing but timers goes on while the main task waits for ever."""
+        # Less and less often, as looking takes a while.
+        self._next_quiet = 2 * self.jumps
+        main = self.main_task
+        if main is None or self._on_quiet is None or self.has_alarms or self._workers.jobs:
+            return
+        if self._foreign.have_called_in or newest_thread() is not self._foreign.newest_before:
+            return
+        if self._last_steps.get(id(main), START) < self._quiet_since:
+            error = self._on_quiet(self)
+            if error is not None:
+                self.fail(error)
+        self._quiet_since = self._now
+
+    def give_up(self) -> None:
+        """Nothing can happen any more."""
+        self.fail(DeadlockError("the program", 0.0))
+
+    # Threads.
+
+    def call_outside(self, function: Callable[[], object]) -> None:
+        """Call a function that stands for something outside of the loop's own memory."""
+        before, self._is_outside = self._is_outside, True
+        try:
+            function()
+        finally:
+            self._is_outside = before
+
+    async def wait_for_answer(self, seconds: float | None) -> None:
+        """Wait until the answer of a double is due, which comes from outside as others do.
+
+        Args:
+            seconds: how long it takes, in seconds of loop time; None when nothing was said.
+        """
+        if seconds is not None:
+            await asyncio.sleep(seconds)
+            return
+        answer = self.create_future()
+        # Whoever asked may have been cancelled by then.
+        self.call_soon_outside(WAKE_SLEEPER, answer, None)
+        await answer
+
+    def call_soon_threadsafe(  # type: ignore[override]
+        self, callback: Any, *args: Any, context: Context | None = None
+    ) -> asyncio.Handle | None:
+        """As asyncio's; a job of an executor hands its turn over."""
+        self._check_open()
+        if self.identifier_of_thread in (None, threading.get_ident()):
+            return self.call_soon(callback, *args, context=context)
+        if self.get_debug():
+            _asyncio_compat.check_callback(callback)
+        handle = OutsideHandle(callback, args, self, context)
+        job = self._workers.job_of_this_thread()
+        if job is not None and job.has_turn:
+            self._plain.append(handle)
+            self._added += 1
+            job.call_in()
+        else:
+            self._foreign.call_in(handle, self.steps)
+        return handle
+
+    def run_in_executor(  # type: ignore[override]
+        self,
+        executor: concurrent.futures.Executor | None,
+        func: Callable[..., Any],
+        *args: Any,
+    ) -> asyncio.Future[Any]:
+        """As asyncio's; the thread and the loop take turns."""
+        self._check_open()
+        if self.get_debug():
+            _asyncio_compat.check_callback(func)
+        return self._workers.submit(executor, func, args)
+
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+        """As asyncio's."""
+        executor = _asyncio_compat.forbid_default_executor(self)
+        if executor is None:
+            return
+        try:
+            async with asyncio.timeout(timeout):
+                await self._workers.when_idle(executor)
+        except TimeoutError:
+            warnings.warn(
+                f"The executor did not finishing joining its threads within {timeout} seconds.",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+            executor.shutdown(wait=False)
+        else:
+            executor.shutdown(wait=True)
+
+    def job_here(self) -> str:
+        """The function that this thread runs, if it is one of an executor's; else empty."""
+        job = self._workers.job_of_this_thread()
+        return "" if job is None else job.who
+
+    def is_waiting_for_this_thread(self) -> bool:
+        """Whether the current thread does a job of an executor, and the loop waits for it."""
+        job = self._workers.job_of_this_thread()
+        return job is not None and job.has_turn
+
+    @property
+    def depends_on_threads(self) -> bool:
+        """Whether threads have called in that the schedule knows nothing of."""
+        return self._foreign.have_called_in
+
+    @property
+    def has_nothing_but_threads(self) -> bool:
+        """Whether nothing is ready, and no timer is set."""
+        return self.is_idle and not self._sleeps and not self._alarms
+
+    def _take_called_in(self) -> None:
+        for handle in self._foreign.take():
+            self._plain.append(handle)
+            self._added += 1
+
+    def wait(self) -> None:
+        """Nothing is ready: wait for threads, or else let time pass."""
+        if self._workers.jobs and self._workers.wait():
+            return
+        foreign = self._foreign
+        is_alone = newest_thread() is foreign.newest_before and not foreign.have_called_in
+        if not is_alone and foreign.wait(self.has_nothing_but_threads, self.is_real_time_over):
+            self._take_called_in()
+        elif self._guests and self.is_awaited_to_settle:
+            self.tell_settled()
+        elif self.error is None:
+            self.let_time_pass()
+
+    def close(self) -> None:
+        """As asyncio's."""
+        super().close()
+        self._workers.abandon()

@@ -1,0 +1,232 @@
+"""Records the steps of a run: which task, where, what has woken it, and when."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from types import FrameType
+from typing import Any, Protocol
+
+from aldente import _asyncio_compat
+from aldente._records import SourcePlace
+from aldente._schedules import EXPLORER, Choice, Step
+from aldente._simulation.determinism import SimulatedTask
+from aldente._simulation.executors import AnyJob
+from aldente._simulation.explored import Event
+from aldente._simulation.injection import Cancellation
+from aldente._simulation.loop import SimulatedLoop
+from aldente._simulation.timers import START
+from aldente._source import is_programs, place_of
+from aldente._virtual_time.clock import place_in
+
+# Awaits what somebody else is said to await.
+_MAYBE_TIMEOUT = "maybe_timeout"
+
+
+class Watch(Protocol):
+    """Knows the choices of a run.
+
+    Attributes:
+        choice: the last one.
+    """
+
+    choice: Choice | None
+
+    def has_led_to(self, callback: object) -> bool:
+        """Whether the last choice was that something is called; true once for each choice."""
+        ...
+
+
+class Tracer:
+    """Records the steps of a loop from now on.
+
+    Nothing of it costs a loop anything that is not traced.
+
+    Args:
+        loop: the loop, which is not running.
+        watch: tells which step was chosen; None if nobody knows.
+
+    Attributes:
+        steps: what was recorded so far.
+    """
+
+    def __init__(self, loop: SimulatedLoop, watch: Watch | None = None) -> None:
+        self.steps: list[Step] = []
+        self._loop = loop
+        self._watch = watch
+        # Who has caused what is ready, by the identity of what is to be called. Whoever is ready
+        # is alive, so identities are not used again meanwhile.
+        self._causes: dict[int, str] = {}
+        # Who has cancelled the tasks that have not gone on since, by their numbers: a task that
+        # ends in the step in which it cancels itself leaves its identity to another one.
+        self._cancelled_by: dict[int, str] = {}
+        self._current = ""
+        self._call_soon: Any = loop.call_soon
+        vars(loop)["call_soon"] = self._note_cause
+        loop.add_hook(self._note_step)
+        loop.on_event = self._note_event
+        loop.on_cancel = self._note_cancel
+
+    def stop(self) -> None:
+        """Record no more."""
+        self._loop.remove_hook(self._note_step)
+        self._loop.on_event = None
+        self._loop.on_cancel = None
+        del vars(self._loop)["call_soon"]
+        self._causes.clear()
+        self._cancelled_by.clear()
+
+    def _note_cause(self, callback: Any, *args: Any, context: Any = None) -> Any:
+        self._causes[id(callback)] = self._current
+        return self._call_soon(callback, *args, context=context)
+
+    def _note_cancel(self, task: asyncio.Task[Any]) -> None:
+        # Eager tasks begin in the step of another one.
+        running = asyncio.current_task(self._loop)
+        who = self._current if running is None else running.get_name()
+        if self._is_cancellation_underway(task):
+            self._cancelled_by.setdefault(hash(task), who)
+        else:
+            self._cancelled_by[hash(task)] = who
+
+    def _is_cancellation_underway(self, task: asyncio.Task[Any]) -> bool:
+        """Whether an earlier cancellation is on its way still; what is awaited may suppress it."""
+        awaited = _asyncio_compat.waited_future(task)
+        if awaited is None or awaited.done():
+            return True
+        parts = _asyncio_compat.gathered_futures(awaited) or [awaited]
+        # Only tasks, as a future may have the number of a task.
+        return any(
+            part.cancelled()
+            or (isinstance(part, asyncio.Task) and hash(part) in self._cancelled_by)
+            for part in parts
+        )
+
+    def _note_event(self, event: Event) -> None:
+        at = _place_of_program() if event.is_place_told else None
+        self.steps.append(
+            Step(
+                event.who,
+                str(at or ""),
+                "",
+                self._time(),
+                at,
+                event=event.text,
+                is_explorers=event.is_choice,
+            )
+        )
+
+    def _note_cancellation(self, cancellation: Cancellation) -> None:
+        task = cancellation.task
+        at, waited_for = place_in(task), _waited_for(task, _awaited(task))
+        text = f"{cancellation.words} in {waited_for}" if waited_for else cancellation.words
+        self.steps.append(
+            Step("", str(at or ""), "", self._time(), at, event=text, is_explorers=True)
+        )
+        self._current = EXPLORER
+
+    def _time(self) -> float:
+        return round(self._loop.time() - START, 9)
+
+    def _note_step(self, callback: Any, args: tuple[Any, ...]) -> None:
+        owner = getattr(callback, "__self__", None)
+        if isinstance(owner, Cancellation):
+            if owner.is_due:
+                self._note_cancellation(owner)
+            return
+        task = _asyncio_compat.task_of_step(callback)
+        cause = self._causes.pop(id(callback), "")
+        at = place_in(task) if task is not None else None
+        waited_for, is_cancelled, cancelled_by = "", False, ""
+        if task is None:
+            name, place = "", _name_of(callback)
+            self._current = place
+        else:
+            name, place = task.get_name(), str(at) if at is not None else _coroutine_of(task)
+            self._current = name
+            waited_for = _waited_for(task, args)
+            is_cancelled = _is_cancelled(task, args)
+            canceller = self._cancelled_by.pop(hash(task), "")
+            if is_cancelled:
+                is_told = isinstance(task, SimulatedTask)
+                # Of others it is known only if that has woken them.
+                is_woken_so = not is_told and not _asyncio_compat.is_to_be_cancelled(task)
+                cancelled_by = cause if is_woken_so else canceller
+        choice = self._choice_of(callback)
+        self.steps.append(
+            Step(
+                name, place, cause, self._time(), at, waited_for, is_cancelled, choice, cancelled_by
+            )
+        )
+
+    def _choice_of(self, callback: Any) -> Choice | None:
+        """The choice that has led to a step; plain callbacks may come in between."""
+        if self._watch is None or not self._watch.has_led_to(callback):
+            return None
+        return self._watch.choice
+
+
+def _coroutine_of(task: asyncio.Task[Any]) -> str:
+    coroutine = task.get_coro()
+    return getattr(coroutine, "__qualname__", type(coroutine).__name__)
+
+
+def _awaited(task: asyncio.Task[Any]) -> tuple[Any, ...]:
+    future = _asyncio_compat.waited_future(task)
+    return () if future is None else (future,)
+
+
+def _place_of_program() -> SourcePlace | None:
+    frame = inspect.currentframe()
+    while frame is not None and not is_programs(frame.f_code.co_filename):
+        frame = frame.f_back
+    return None if frame is None else place_of(frame)
+
+
+def _waited_for(task: asyncio.Task[Any], args: tuple[Any, ...]) -> str:
+    """The function that awaits in a task, below the user's code; or what kind of thing it is."""
+    current: Any = task.get_coro()
+    if not inspect.iscoroutine(current) or inspect.getcoroutinestate(current) == "CORO_CREATED":
+        return ""
+    name = ""
+    while current is not None:
+        frame = getattr(current, "cr_frame", None) or getattr(current, "gi_frame", None)
+        if frame is not None:
+            if is_programs(frame.f_code.co_filename):
+                name = ""
+            elif not name and frame.f_code.co_qualname != _MAYBE_TIMEOUT:
+                name = _method_of(frame) or getattr(current, "__qualname__", "")
+        current = getattr(current, "cr_await", None) or getattr(current, "gi_yieldfrom", None)
+    if name == "__sleep0":
+        return "sleep"
+    if not name and args and isinstance(args[0], asyncio.Task):
+        return f"task {args[0].get_name()!r}"
+    if not name and args:
+        kind = type(args[0]).__name__
+        return "gather" if kind == "_GatheringFuture" else "a future"
+    return name
+
+
+def _method_of(frame: FrameType) -> str:
+    """A method by the class of its object, if it is inherited from one that is not public."""
+    owner, _, method = frame.f_code.co_qualname.rpartition(".")
+    if not owner.startswith("_") or "self" not in frame.f_locals:
+        return ""
+    return f"{type(frame.f_locals['self']).__name__}.{method}"
+
+
+def _is_cancelled(task: asyncio.Task[Any], args: tuple[Any, ...]) -> bool:
+    """Whether a task is about to get a CancelledError because somebody has cancelled it."""
+    if _asyncio_compat.is_to_be_cancelled(task):
+        return True
+    # Whatever it waits for may be cancelled for other reasons.
+    return bool(task.cancelling() and args and asyncio.isfuture(args[0]) and args[0].cancelled())
+
+
+def _name_of(callback: Any) -> str:
+    # Never what a repr shows, in which there are addresses.
+    owner = getattr(callback, "__self__", None)
+    if isinstance(owner, AnyJob):
+        return f"{owner.who} in a thread"
+    inner = getattr(callback, "func", callback)
+    return getattr(inner, "__qualname__", type(inner).__name__)

@@ -1,0 +1,74 @@
+"""What a simulated loop refuses, because only the world outside could answer."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+from aldente._source import caller, is_own, place_of, users_frame
+from aldente.errors import OutsideSimulation
+
+_STREAMS = (
+    "connect both ends in memory: aldente.stream_pair() gives two connected pairs of a "
+    "StreamReader and a StreamWriter; or put a double in the place of the client"
+)
+_PROCESS = "put a double in the place of what starts the process"
+_SIGNAL = "call the handler itself, or have a task cancelled as the handler would"
+_NAMES = "give the address as it would be found, or put a double in the place of the look-up"
+
+# By the methods of event loops that need it: what they would touch, and what to do instead.
+_REFUSED = {
+    "a real socket": (
+        _STREAMS,
+        "create_connection create_server create_unix_connection create_unix_server "
+        "create_datagram_endpoint connect_accepted_socket sendfile start_tls sock_recv "
+        "sock_recv_into sock_recvfrom sock_recvfrom_into sock_sendall sock_sendto sock_connect "
+        "sock_accept sock_sendfile add_reader remove_reader add_writer remove_writer",
+    ),
+    "a real pipe": (_STREAMS, "connect_read_pipe connect_write_pipe"),
+    "the name service": (_NAMES, "getaddrinfo getnameinfo"),
+    "another process": (_PROCESS, "subprocess_exec subprocess_shell"),
+    "a signal": (_SIGNAL, "add_signal_handler remove_signal_handler"),
+}
+
+# What is called when everything ends, so that it must not fail.
+_HARMLESS = {"remove_reader", "remove_writer", "remove_signal_handler"}
+
+
+class NoOutside:
+    """The methods of event loops that touch the world outside; each raises `OutsideSimulation`."""
+
+
+def _library_frame(frame: FrameType | None) -> FrameType | None:
+    """Who has called, if not the user: a library does in a task of its own."""
+    while frame is not None and is_own(frame.f_code.co_filename):
+        frame = frame.f_back
+    return frame
+
+
+def _refusal(method: str, touched: str, mend: str) -> Callable[..., Any]:
+    def refuse(self: object, *args: object, **kwargs: object) -> Any:
+        # Looked for in the frames that wait for this one: the line is where the user awaits.
+        frame = caller()
+        frame = users_frame(frame) or _library_frame(frame)
+        place = "" if frame is None else str(place_of(frame))
+        raise OutsideSimulation(f"loop.{method}()", touched, place, mend)
+
+    async def refuse_when_awaited(self: object, *args: object, **kwargs: object) -> Any:
+        return refuse(self, *args, **kwargs)
+
+    def ignore(self: object, *args: object, **kwargs: object) -> bool:
+        return False
+
+    original = getattr(asyncio.AbstractEventLoop, method, None)
+    if method in _HARMLESS:
+        return ignore
+    return refuse_when_awaited if inspect.iscoroutinefunction(original) else refuse
+
+
+for _touched, (_mend, _methods) in _REFUSED.items():
+    for _method in _methods.split():
+        setattr(NoOutside, _method, _refusal(_method, _touched, _mend))

@@ -1,0 +1,231 @@
+"""`VirtualTimeLoop`: asyncio's selector event loop on a clock that jumps."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import selectors
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import Executor
+from contextvars import Context
+from typing import Any, TypeVar, TypeVarTuple
+
+from aldente import _asyncio_compat
+from aldente._runner.settle import SettlingLoop
+from aldente._settings import Settings
+from aldente._virtual_time.polling import watch_for
+from aldente._virtual_time.waiting import VirtualSelector
+from aldente._virtual_time.wall_clock import NO_WALL, Wall
+from aldente.errors import AldenteError
+
+T = TypeVar("T")
+_Ts = TypeVarTuple("_Ts")
+
+# Where time starts. Not 0, which programs take for "never" (``last = 0.0``), and small, so that
+# floats tell a hundredth of a nanosecond apart.
+START = 100_000.0
+
+# A test that jumps more often does not come to an end.
+MAX_JUMPS = 1_000_000
+
+# How many timers may be set for a time that has come, until time moves. Code that sets its timer
+# again until its time is over (as aiohttp's keep-alive does) relies on time to move by itself; what
+# is set later fires at the next moment that a float can tell.
+OVERDUE = 1_000
+
+
+class _When(float):
+    """The time of a timer. Of two that are equal the one that was set first is the lesser.
+
+    A heap does not keep the order of what is equal, and stock asyncio has nothing but the heap.
+    """
+
+    __slots__ = ("number",)
+    number: int
+
+    def __lt__(self, other: float) -> bool:
+        if isinstance(other, _When) and float.__eq__(self, other):
+            return self.number < other.number
+        return float.__lt__(self, other)
+
+
+class VirtualTimeLoop(SettlingLoop, asyncio.SelectorEventLoop):
+    """An event loop with real I/O, whose time stands still but for jumps to the next timer.
+
+    Time jumps when the loop is durably blocked: nothing is ready, an immediate poll finds no I/O,
+    and no executor job or child process is running. While one is, loop time follows real time.
+    While there is a connection to another process, or a thread that may call in, the loop listens
+    for ``patience`` before each jump. The semantics are those of Go's ``testing/synctest`` and
+    trio's ``MockClock`` with ``autojump_threshold=0``, extended to real I/O.
+
+    Args:
+        patience: how long nothing must be heard of other processes and threads before time jumps,
+            in real seconds.
+        max_seconds: how far time may run, in seconds of loop time; more raises `EndlessTimeError`.
+        bystanders: identifiers of threads that are taken to wake no loop.
+        wall: makes other clocks follow.
+        on_stuck: called with the loop, and with a `DeadlockError` when nothing can happen any more,
+            or an `EndlessTimeError`; it has the run end with that and returns True, or returns
+            False to have the loop go on: wait for what can't happen, or run on. Without it the loop
+            raises them.
+        is_stuck_beside_timers: called with the loop, seldom: whether nothing that its timers run
+            can have its run go on, while nothing comes from outside.
+
+    Attributes:
+        jobs: how many jobs of executors nobody has given up yet.
+        limits: how far time may run, in seconds of loop time, and in how many jumps.
+        on_stuck: as the argument.
+        is_stuck_beside_timers: as the argument.
+        waiting: what the loop has for its selector.
+
+    >>> with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+    ...     runner.run(asyncio.sleep(3600, "an hour later"))
+    'an hour later'
+    """
+
+    def __init__(
+        self,
+        *,
+        patience: float = Settings().patience,
+        max_seconds: float = Settings().max_virtual_time,
+        bystanders: Collection[int] = (),
+        wall: Wall = NO_WALL,
+        on_stuck: Callable[[VirtualTimeLoop, AldenteError], bool] | None = None,
+        is_stuck_beside_timers: Callable[[VirtualTimeLoop], bool] = lambda loop: False,
+    ) -> None:
+        self._now = START
+        self._timers = 0
+        self._overdue = 0
+        self._held = 0
+        self.jobs = 0
+        self._children: set[asyncio.SubprocessTransport] = set()
+        self._settling = []
+        self._wall = wall
+        self.limits = (max_seconds, MAX_JUMPS)
+        self.on_stuck = on_stuck
+        self.is_stuck_beside_timers = is_stuck_beside_timers
+        self.waiting = VirtualSelector(
+            selectors.DefaultSelector(),
+            self,
+            patience=patience,
+            bystanders=bystanders,
+            polling=watch_for(self, follows=wall is not NO_WALL),
+        )
+        super().__init__(self.waiting)
+        self._set_resolution()
+
+    def time(self) -> float:
+        """Loop time, in seconds; it starts at 100,000."""
+        return self._now
+
+    def move_to(self, when: float) -> None:
+        """Let time pass, up to a moment that is no later than the next timer."""
+        if when > self._now:
+            self._overdue = 0
+            self._now = float(when)
+            self._set_resolution()
+            self._wall.move_to(self._now)
+
+    def _set_resolution(self) -> None:
+        # Exactly the timers whose time has come are run: none before, and none left behind that is
+        # set for this very moment.
+        _asyncio_compat.set_clock_resolution(self, math.ulp(self._now))
+
+    def start_anew(self, when: float = START) -> None:
+        """Have time start again; for a loop on which nothing is going on."""
+        self._now = when
+        self._set_resolution()
+        self._wall.move_to(self._now)
+        self.waiting.start_anew()
+
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[*_Ts], object],
+        *args: *_Ts,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        """As asyncio's; timers that are set for the same time run in the order they were set."""
+        if when is not None:
+            if when <= self._now:
+                self._overdue += 1
+                if self._overdue > OVERDUE:
+                    when = math.nextafter(self._now, math.inf)
+            numbered = when = _When(when)
+            self._timers = numbered.number = self._timers + 1
+        timer = super().call_at(when, callback, *args, context=context)
+        if self.get_debug():
+            _asyncio_compat.forget_innermost_frame(timer)
+        return timer
+
+    def run_forever(self) -> None:
+        """As asyncio's; the other clocks follow meanwhile."""
+        with self._wall:
+            try:
+                super().run_forever()
+            finally:
+                self.waiting.polling.stop()
+
+    # What goes on outside of the loop, and wakes it when it is done.
+
+    @property
+    def is_held(self) -> bool:
+        """Whether a child process is running, or the executor ends, so that time is real."""
+        if self._children:
+            self._children = {child for child in self._children if _is_running(child)}
+        return self._held > 0 or bool(self._children)
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether surely nothing goes on outside, and nobody waits for the loop to settle."""
+        return not (self._held or self.jobs or self._children or self._settling)
+
+    @contextlib.contextmanager
+    def _holding(self) -> Iterator[None]:
+        self._held += 1
+        try:
+            yield
+        finally:
+            self._held -= 1
+
+    def _end_job(self, future: object) -> None:
+        self.jobs -= 1
+
+    def run_in_executor(
+        self,
+        executor: Executor | None,
+        func: Callable[[*_Ts], T],
+        *args: *_Ts,
+    ) -> asyncio.Future[T]:
+        """As asyncio's; loop time follows real time until the job is done or given up."""
+        future = super().run_in_executor(executor, func, *args)
+        self.jobs += 1
+        future.add_done_callback(self._end_job)
+        return future
+
+    async def shutdown_default_executor(self, *args: Any, **kwargs: Any) -> None:
+        """As asyncio's; loop time follows real time meanwhile."""
+        with self._holding():
+            await super().shutdown_default_executor(*args, **kwargs)
+
+    async def subprocess_exec(self, *args: Any, **kwargs: Any) -> Any:
+        """As asyncio's; loop time follows real time until the process has ended."""
+        with self._holding():
+            transport, protocol = await super().subprocess_exec(*args, **kwargs)
+        self._note_child(transport)
+        return transport, protocol
+
+    async def subprocess_shell(self, *args: Any, **kwargs: Any) -> Any:
+        """As asyncio's; loop time follows real time until the process has ended."""
+        with self._holding():
+            transport, protocol = await super().subprocess_shell(*args, **kwargs)
+        self._note_child(transport)
+        return transport, protocol
+
+    def _note_child(self, transport: asyncio.SubprocessTransport) -> None:
+        self._children.add(transport)
+
+
+def _is_running(transport: asyncio.SubprocessTransport) -> bool:
+    return transport.get_returncode() is None and not transport.is_closing()

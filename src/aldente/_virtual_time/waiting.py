@@ -1,0 +1,278 @@
+"""What a virtual-time loop does instead of sleeping, in the place of its selector.
+
+A loop asks its selector to wait when nothing is ready. Here it is decided whether anything outside
+of the loop can still make something ready; if nothing can, time jumps.
+"""
+
+from __future__ import annotations
+
+import math
+import selectors
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
+
+from aldente import _asyncio_compat
+from aldente._clocks import monotonic
+from aldente._runner import outside, peers
+from aldente._runner.peers import Peers
+from aldente._runner.threads import Threads
+from aldente._virtual_time.clock import pending_timers
+from aldente._virtual_time.polling import PollingWatch
+from aldente.errors import DeadlockError, EndlessTimeError
+
+if TYPE_CHECKING:
+    from aldente._virtual_time.loop import VirtualTimeLoop
+
+# How long threads that are in time.sleep() are waited for in a loop's life, in real seconds. Some
+# threads sleep again and again, as SQLite does until another connection's lock is gone: it gives up
+# after five seconds, when time should long have jumped to where that lock is released.
+NAPS = 2.0
+
+# After how many jumps it is looked whether timers alone go on; then after twice as many, and so on.
+JUMPS_UNTIL_LOOK = 1_000
+
+# How long a selector can wait, in seconds; asyncio does not ask for more either.
+LONGEST = 86_400.0
+
+Events = list[tuple[selectors.SelectorKey, int]]
+
+
+class VirtualSelector(selectors.BaseSelector):
+    """A selector that lets loop time pass where another would sleep.
+
+    Args:
+        real: the selector of the platform.
+        loop: the loop that has this selector.
+        patience: how long nothing must be heard before time jumps, in real seconds.
+        bystanders: identifiers of threads that are taken to wake no loop.
+        polling: is told of each round; an attribute too.
+    """
+
+    def __init__(
+        self,
+        real: selectors.BaseSelector,
+        loop: VirtualTimeLoop,
+        *,
+        patience: float,
+        bystanders: Collection[int],
+        polling: PollingWatch,
+    ) -> None:
+        self.polling = polling
+        self._count_round = polling.count_round
+        self._real = real
+        self._loop = loop
+        self._patience = patience
+        self._peers = Peers()
+        self._threads = Threads(loop, bystanders)
+        self._naps = NAPS
+        self._jumps = 0
+        self._next_look = JUMPS_UNTIL_LOOK
+        self._end: float | None = None
+
+    def start_anew(self, patience: float | None = None) -> None:
+        """Forget how far time has run, and who has asked for it.
+
+        Args:
+            patience: how long nothing must be heard before time jumps from now on; None for as long
+                as before.
+        """
+        self._forget_jumps()
+        self.polling.start_anew()
+        if patience is not None:
+            self._patience = patience
+
+    def _forget_jumps(self) -> None:
+        self._jumps = 0
+        self._next_look = JUMPS_UNTIL_LOOK
+        self._end = None
+
+    # Nearly everything is the platform's.
+
+    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        """As the selector of the platform."""
+        key = self._real.register(fileobj, events, data)
+        self._peers.add(key.fd)
+        return key
+
+    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
+        """As the selector of the platform."""
+        key = self._real.unregister(fileobj)
+        self._peers.remove(key.fd)
+        return key
+
+    def modify(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        """As the selector of the platform."""
+        return self._real.modify(fileobj, events, data)
+
+    def close(self) -> None:
+        """As the selector of the platform."""
+        self._real.close()
+
+    def get_key(self, fileobj: Any) -> selectors.SelectorKey:
+        """As the selector of the platform."""
+        return self._real.get_key(fileobj)
+
+    def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
+        """As the selector of the platform."""
+        return self._real.get_map()
+
+    def select(self, timeout: float | None = None) -> Events:
+        """The events that there are; when there are none, let time pass in their place."""
+        self._count_round()
+        if timeout is not None and timeout <= 0:
+            return self._real.select(timeout)
+        if self._is_alone():
+            when = self._next_timer()
+            if when is not None:
+                self._jump(when)
+                return []
+        events = self._real.select(0)
+        if events or _asyncio_compat.may_have_ready_callbacks(self._loop):
+            # The latter when another thread has called in since the loop looked.
+            return events
+        return self._wait()
+
+    def _is_alone(self) -> bool:
+        """Whether, as for most programs of sleeps and time-outs, surely nothing else can happen."""
+        return (
+            self._peers.is_only_wake_up
+            and self._loop.is_alone
+            and self._threads.is_alone()
+            and not _asyncio_compat.may_have_ready_callbacks(self._loop)
+            and not _asyncio_compat.handles_signals(self._loop)
+            and not outside.is_alarm_set()
+        )
+
+    def _next_timer(self) -> float | None:
+        """The time of the next timer; one that never comes is none."""
+        when = _asyncio_compat.next_timer(self._loop)
+        return None if when == math.inf else when
+
+    def _wait(self) -> Events:
+        """Wait for what is outside, or else let time jump."""
+        loop = self._loop
+        when = self._next_timer()
+        if self._peers.hurry():
+            events = self._real.select(0)
+            if events:
+                return events
+        if loop.is_held or outside.is_alarm_set():
+            return self._follow_real_time(when)
+        if self._threads.are_at_work() or self._are_jobs_running() or self._peers.are_tried_again():
+            # Not for longer, as a job may begin to wait for something on this very loop.
+            return self._follow_real_time(when, at_most=self._patience)
+        if self._has_to_await_naps():
+            began = monotonic()
+            events = self._follow_real_time(when, at_most=self._patience)
+            self._naps -= monotonic() - began
+            return events
+        may_hear = self._peers.may_be_heard() or self._threads.may_call_in()
+        if may_hear:
+            began = monotonic()
+            events = self._listen()
+            if events or _asyncio_compat.may_have_ready_callbacks(loop):
+                return events
+            listened = monotonic() - began
+            if self._threads.are_running(listened):
+                # All the time, as far as is known.
+                passed = loop.time() + listened
+                loop.move_to(passed if when is None else min(passed, when))
+                return []
+            if self._has_to_await_naps():
+                # One that had not begun before.
+                return []
+        events = self._real.select(0)
+        if events or _asyncio_compat.may_have_ready_callbacks(loop):
+            # Looked at after the threads: one may have called in and ended just before it was
+            # looked for.
+            return events
+        if loop.is_awaited_to_settle:
+            loop.tell_settled()
+        elif when is not None:
+            self._jump(when)
+        elif (
+            self._peers.may_be_heard()
+            or self._handles_signals()
+            or self._peers.may_be_called(self._patience, self._real)
+        ):
+            return self._real.select(None)
+        elif self._threads.may_ever_call_in():
+            # Until one does, or all of them wait for somebody themselves.
+            return self._real.select(self._patience)
+        else:
+            # Looked at once more, as one may have called in and ended in the meantime.
+            return self._real.select(0) or self._give_up()
+        return []
+
+    def _handles_signals(self) -> bool:
+        return _asyncio_compat.handles_signals(self._loop) or outside.handles_signals()
+
+    def _has_to_await_naps(self) -> bool:
+        return self._naps > 0 and self._threads.are_napping()
+
+    def _are_jobs_running(self) -> bool:
+        """Whether a job of an executor does anything but wait, maybe for this very loop."""
+        jobs = self._loop.jobs
+        return jobs > 0 and jobs > self._threads.waiting_in_jobs()
+
+    def _listen(self) -> Events:
+        """Wait for what other processes and threads may do, while loop time stands still."""
+        self._threads.note_before()
+        events = self._real.select(self._patience)
+        if not events:
+            self._threads.note_silence()
+        return events
+
+    def _follow_real_time(self, when: float | None, at_most: float = LONGEST) -> Events:
+        """Wait as any loop would, and let as much loop time pass."""
+        now = self._loop.time()
+        remaining = math.inf if when is None else when - now
+        began = monotonic()
+        events = self._real.select(min(remaining, at_most))
+        # Not a moment earlier or later than the timer, whenever this thread is woken.
+        is_over = not events and remaining <= at_most
+        passed = remaining if is_over else min(monotonic() - began, remaining)
+        self._loop.move_to(now + passed if passed < remaining or when is None else when)
+        return events
+
+    def _jump(self, when: float) -> None:
+        seconds, jumps = self._loop.limits
+        if self._end is None:
+            self._end = self._loop.time() + seconds
+        self._jumps += 1
+        if self._jumps >= self._next_look:
+            # Less and less often, as looking takes a while.
+            self._next_look = 2 * self._jumps
+            if self._is_stuck() and self._ends(DeadlockError("the program", 0.0, True)):
+                return
+        if when > self._end or self._jumps > jumps:
+            is_too_long = when > self._end
+            # What is ended now may need some time for that.
+            self._forget_jumps()
+            timers = [str(timer) for timer in pending_timers(self._loop)]
+            if self._ends(EndlessTimeError(seconds if is_too_long else None, jumps, timers)):
+                return
+        self._loop.move_to(when)
+
+    def _is_stuck(self) -> bool:
+        """Whether nothing can ever come of the timers, or from outside."""
+        return not (
+            self._peers.may_be_heard()
+            or self._handles_signals()
+            or self._threads.may_ever_call_in()
+            or self._are_jobs_running()
+            or peers.may_act()
+        ) and self._loop.is_stuck_beside_timers(self._loop)
+
+    def _give_up(self) -> Events:
+        """Nothing can happen any more."""
+        if self._ends(DeadlockError("the program", 0.0)):
+            return []
+        # It is allowed.
+        return self._real.select(None)
+
+    def _ends(self, error: EndlessTimeError | DeadlockError) -> bool:
+        """Have the run end with an error; whether it does."""
+        if self._loop.on_stuck is None:
+            raise error
+        return self._loop.on_stuck(self._loop, error)
