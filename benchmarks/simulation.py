@@ -54,7 +54,7 @@ def least(run, main, times):
     return min(found)
 
 def aldente_run(slack=1.0):
-    from aldente._explore.simulating import Rules, simulate
+    from aldente._explore.simulate import Rules, simulate
     from aldente._strategies.random import Random
     chooser = Random(1)
     def run(main):

@@ -26,7 +26,7 @@ MOST_SCHEDULES = 1_500
 _PROGRAM = """
 import asyncio, itertools, logging, sys, time
 import aldente
-from aldente._explore.simulating import Rules, simulate
+from aldente._explore.simulate import Rules, simulate
 from aldente._simulation.loop import SimulatedLoop
 from aldente._virtual_time.loop import VirtualTimeLoop
 from aldente._strategies.dfs import Dfs

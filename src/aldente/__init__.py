@@ -67,13 +67,11 @@ if TYPE_CHECKING:
     from aldente._doubles.double import Double
     from aldente._doubles.gates import Gate
     from aldente._doubles.ordering import assert_order, assert_overlap
-    from aldente._doubles.patching import patch
-    from aldente._explore.failures import Exploration, Failure
-    from aldente._explore.searching import replay, search
-    from aldente._explore.standalone import run
-    from aldente._plugin.exploring.marks import explore
-    from aldente._plugin.findings.allowing import allow, rule, timeout
-    from aldente._plugin.virtual_time import real_time, virtual_time
+    from aldente._doubles.patch import patch
+    from aldente._explore.api import replay, run, search
+    from aldente._explore.result import Exploration, Failure
+    from aldente._plugin.explore.mark import explore
+    from aldente._plugin.marks import allow, real_time, rule, timeout, virtual_time
     from aldente._runner.settle import eventually, settle
     from aldente._simulation.api import choose, invariant, may_be_cancelled, maybe_timeout, note
     from aldente._simulation.streams import stream_pair
@@ -113,8 +111,8 @@ _HOMES = {
     "DoubleMisused": "aldente.errors",
     "Doubles": "aldente._doubles.collection",
     "EndlessTimeError": "aldente.errors",
-    "Exploration": "aldente._explore.failures",
-    "Failure": "aldente._explore.failures",
+    "Exploration": "aldente._explore.result",
+    "Failure": "aldente._explore.result",
     "FoundInRun": "aldente.errors",
     "Gate": "aldente._doubles.gates",
     "InvalidToken": "aldente.errors",
@@ -136,26 +134,26 @@ _HOMES = {
     "StuckTasks": "aldente.errors",
     "SyncDouble": "aldente.errors",
     "UnsupportedPython": "aldente.errors",
-    "allow": "aldente._plugin.findings.allowing",
+    "allow": "aldente._plugin.marks",
     "assert_order": "aldente._doubles.ordering",
     "assert_overlap": "aldente._doubles.ordering",
     "choose": "aldente._simulation.api",
     "eventually": "aldente._runner.settle",
-    "explore": "aldente._plugin.exploring.marks",
+    "explore": "aldente._plugin.explore.mark",
     "invariant": "aldente._simulation.api",
     "may_be_cancelled": "aldente._simulation.api",
     "maybe_timeout": "aldente._simulation.api",
     "note": "aldente._simulation.api",
-    "patch": "aldente._doubles.patching",
-    "real_time": "aldente._plugin.virtual_time",
-    "replay": "aldente._explore.searching",
-    "rule": "aldente._plugin.findings.allowing",
-    "run": "aldente._explore.standalone",
-    "search": "aldente._explore.searching",
+    "patch": "aldente._doubles.patch",
+    "real_time": "aldente._plugin.marks",
+    "replay": "aldente._explore.api",
+    "rule": "aldente._plugin.marks",
+    "run": "aldente._explore.api",
+    "search": "aldente._explore.api",
     "settle": "aldente._runner.settle",
     "stream_pair": "aldente._simulation.streams",
-    "timeout": "aldente._plugin.findings.allowing",
-    "virtual_time": "aldente._plugin.virtual_time",
+    "timeout": "aldente._plugin.marks",
+    "virtual_time": "aldente._plugin.marks",
 }
 
 

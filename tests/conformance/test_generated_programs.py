@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from aldente._explore.simulating import Rules, Run, simulate
+from aldente._explore.simulate import Rules, Run, simulate
 from aldente._runner.bystanders import Bystanders
 from aldente._schedules import Schedule
 from aldente._simulation.loop import SimulatedLoop

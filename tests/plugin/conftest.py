@@ -10,15 +10,6 @@ import pytest
 # Imported here because a run in this process forgets what it has imported itself: every run would
 # import asyncio again, and what a test patches would not be what the run uses. Of unittest.mock
 # the package unittest would know a module that is none of sys.modules, where pytest looks.
-import aldente._plugin.exploring.hooks
-import aldente._plugin.exploring.marks
-import aldente._plugin.exploring.refusals
-import aldente._plugin.exploring.tests
-import aldente._plugin.findings.deadlocks
-import aldente._plugin.running.fixtures
-import aldente._plugin.running.tests
-import aldente._plugin.running.virtual
-import aldente._plugin.virtual_time  # noqa: F401
 
 RunProject = Callable[..., pytest.RunResult]
 

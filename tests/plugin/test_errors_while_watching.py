@@ -115,7 +115,7 @@ def fail(*args: object, **kwargs: object) -> object:
 
 
 BREAKING = """
-    from aldente._guards import coroutine_makers, leaked_resource, leaked_task
+    from aldente._rules import coroutine_origins, leaked_resource, leaked_task
 
     def fail(*args, **kwargs):
         raise LookupError("broken inside")
@@ -123,7 +123,7 @@ BREAKING = """
     def pytest_collection_finish():
         leaked_resource.find = leaked_task.find = fail
         # By hand, as no collection is due in a short run.
-        coroutine_makers.CoroutineMakers.look = fail
+        coroutine_origins.CoroutineMakers.look = fail
         import gc
         gc.collect()
 """
@@ -139,36 +139,36 @@ def lines_about(result: pytest.RunResult) -> list[str]:
 @pytest.mark.parametrize(
     ("dotted", "doing"),
     [
-        ("aldente._guards.leaked_resource.find", "looking for open connections"),
+        ("aldente._rules.leaked_resource.find", "looking for open connections"),
         (
-            "aldente._guards.resource_watching.users_place_in_step",
+            "aldente._rules.resource_origins.users_place_in_step",
             "noting where a connection is made",
         ),
-        ("aldente._guards.leaked_task.find", "looking for tasks that are left pending"),
+        ("aldente._rules.leaked_task.find", "looking for tasks that are left pending"),
         (
-            "aldente._guards.leaked_asyncgen.Watch.find",
+            "aldente._rules.leaked_asyncgen.Watch.find",
             "looking for async generators that are left",
         ),
         (
-            "aldente._guards.leaked_asyncgen.users_frame",
+            "aldente._rules.leaked_asyncgen.users_frame",
             "noting where an async generator is iterated",
         ),
-        ("aldente._guards.nested_loop._users_call", "noting where a loop is made by hand"),
-        ("aldente._guards.slow_step.Watch.look", "looking at a running loop"),
-        ("aldente._guards.slow_step.Watch.on_run_end", "looking for slow steps"),
-        ("aldente._guards.blocking.watching.finding_of", "reporting a blocking call"),
+        ("aldente._rules.nested_loop._users_call", "noting where a loop is made by hand"),
+        ("aldente._rules.slow_step.Watch.look", "looking at a running loop"),
+        ("aldente._rules.slow_step.Watch.on_run_end", "looking for slow steps"),
+        ("aldente._rules.blocking_call.report.finding_of", "reporting a blocking call"),
         (
-            "aldente._guards.never_awaited._call_of_double",
+            "aldente._rules.never_awaited._call_of_double",
             "looking at a coroutine that was dropped",
         ),
-        ("aldente._guards.leaked_thread._users_place", "noting where a thread is started"),
-        ("aldente._guards.leaked_thread.Watch.end_test", "looking at what a test has left"),
-        ("aldente._guards.dropped_managers._maker", "noting where a context manager is made"),
+        ("aldente._rules.leaked_thread._users_place", "noting where a thread is started"),
+        ("aldente._rules.leaked_thread.Watch.end_test", "looking at what a test has left"),
+        ("aldente._rules.dropped_managers._maker", "noting where a context manager is made"),
         (
-            "aldente._guards.dropped_managers._finding",
+            "aldente._rules.dropped_managers._finding",
             "reporting a context manager that nobody has entered",
         ),
-        ("aldente._guards.plain_mock.find", "looking for a plain mock that was awaited"),
+        ("aldente._rules.plain_mock.find", "looking for a plain mock that was awaited"),
         ("aldente._asyncio_compat.failed_and_unseen", "looking for failed tasks"),
     ],
 )
@@ -264,7 +264,7 @@ def test_what_tests_take_away(run_project: RunProject) -> None:
 def test_an_error_while_undoing(run_project: RunProject, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is told as any other, and the run ends as it would have."""
     with monkeypatch.context() as patches:
-        patches.setattr("aldente._guards.never_awaited.Watch._forget_mocks", fail)
+        patches.setattr("aldente._rules.never_awaited.Watch._forget_mocks", fail)
         result = run_project(test_it="async def test_it():\n    pass")
     result.assert_outcomes(passed=1, warnings=1)
     assert result.ret == 0

@@ -343,7 +343,7 @@ def test_a_long_exploration_without_a_terminal(run_project: RunProject) -> None:
         *("-p", "no:terminal"),
         subprocess=True,
         conftest="""
-        import aldente._plugin.exploring.progress as progress
+        import aldente._plugin.explore.output as progress
 
         progress._FIRST = 0
         """,

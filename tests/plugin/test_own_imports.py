@@ -19,12 +19,12 @@ def test_own_modules_are_not_rewritten(run_project: RunProject) -> None:
 import sys
 
 import pytest
-import aldente._plugin.items
+import aldente._plugin.ownership
 import fractions
 
 async def test_it():
     import aldente._runner.runner
-    for name in ("aldente._plugin.items", "aldente._runner.runner"):
+    for name in ("aldente._plugin.ownership", "aldente._runner.runner"):
         assert type(sys.modules[name].__loader__).__name__ == "SourceFileLoader"
     assert type(sys.modules[__name__].__loader__).__name__ == "AssertionRewritingHook"
     assert fractions.__file__

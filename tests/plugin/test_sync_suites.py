@@ -35,7 +35,7 @@ def test_nothing_is_installed_without_a_loop(run_project: RunProject) -> None:
                 pass
 
         def test_nothing_is_watched():
-            assert "aldente._guards.blocking_call" not in sys.modules
+            assert "aldente._rules.blocking_call" not in sys.modules
             assert "aldente._runner.runner" not in sys.modules
             assert len(sys._current_frames()) == 1
         """,

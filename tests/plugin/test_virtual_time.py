@@ -1097,6 +1097,6 @@ def test_without_marks_nothing_is_imported(run_project: RunProject) -> None:
 
         async def test_it():
             assert not [name for name in sys.modules if name.startswith("aldente._virtual_time")]
-            assert "aldente._plugin.virtual_time" not in sys.modules
+            assert "aldente._plugin.marks" not in sys.modules
         """,
     ).assert_outcomes(passed=1)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from types import FrameType, SimpleNamespace
 from typing import Any
 
-from aldente._guards.watchdog import Look
+from aldente._rules.watchdog import Look
 
 
 class MadeUpLoop:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from aldente._guards import alarms
+from aldente._rules import watchdog
 
 has_timers = pytest.mark.skipif(
     sys.platform != "linux" or sys.version_info < (3, 13), reason="no timers in this Python"
@@ -19,32 +19,32 @@ has_timers = pytest.mark.skipif(
 @pytest.fixture(
     params=["RegularAlarm", pytest.param("TimerAlarm", marks=has_timers)],
 )
-def alarm(request: pytest.FixtureRequest) -> Iterator[alarms.Alarm]:
+def alarm(request: pytest.FixtureRequest) -> Iterator[watchdog.Alarm]:
     """An alarm of each kind; nobody waits for it yet."""
-    kind = getattr(alarms, request.param)
-    alarm: alarms.Alarm = kind()
+    kind = getattr(watchdog, request.param)
+    alarm: watchdog.Alarm = kind()
     yield alarm
     alarm.close()
 
 
-def test_it_rings_when_a_run_has_gone_on(alarm: alarms.Alarm) -> None:
+def test_it_rings_when_a_run_has_gone_on(alarm: watchdog.Alarm) -> None:
     """Not before the interval is over."""
     before = time.monotonic()
     assert alarm.expect(is_only=True)
     alarm.wait()
-    assert time.monotonic() - before >= alarms.INTERVAL
+    assert time.monotonic() - before >= watchdog.INTERVAL
 
 
-def test_it_rings_again(alarm: alarms.Alarm) -> None:
+def test_it_rings_again(alarm: watchdog.Alarm) -> None:
     """After another interval, as often as it is asked to."""
     for _ in range(3):
         before = time.monotonic()
         alarm.repeat()
         alarm.wait()
-        assert time.monotonic() - before >= alarms.INTERVAL
+        assert time.monotonic() - before >= watchdog.INTERVAL
 
 
-def test_it_rings_when_it_is_stopped(alarm: alarms.Alarm) -> None:
+def test_it_rings_when_it_is_stopped(alarm: watchdog.Alarm) -> None:
     """Although nothing has been expected."""
     assert alarm.stop()
     alarm.wait()
@@ -52,7 +52,7 @@ def test_it_rings_when_it_is_stopped(alarm: alarms.Alarm) -> None:
 
 def test_the_best_there_is() -> None:
     """Timers where there are any."""
-    alarm = alarms.make_alarm()
+    alarm = watchdog.make_alarm()
     is_best = sys.platform == "linux" and sys.version_info >= (3, 13)
     assert type(alarm).__name__ == ("TimerAlarm" if is_best else "RegularAlarm")
     alarm.close()
@@ -61,21 +61,21 @@ def test_the_best_there_is() -> None:
 if sys.platform == "linux" and sys.version_info >= (3, 13):
 
     @pytest.fixture
-    def timer() -> Iterator[alarms.TimerAlarm]:
+    def timer() -> Iterator[watchdog.TimerAlarm]:
         """A timer."""
-        timer = alarms.TimerAlarm()
+        timer = watchdog.TimerAlarm()
         yield timer
         timer.close()
 
-    def time_left(timer: alarms.TimerAlarm) -> float:
+    def time_left(timer: watchdog.TimerAlarm) -> float:
         assert timer._descriptor is not None
         return os.timerfd_gettime(timer._descriptor)[0]
 
     def test_a_run_beside_others_puts_off_no_ring(
-        timer: alarms.TimerAlarm, monkeypatch: pytest.MonkeyPatch
+        timer: watchdog.TimerAlarm, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A run that is the only one does, and any run has the timer set when it is not."""
-        monkeypatch.setattr(alarms, "INTERVAL", 60)
+        monkeypatch.setattr(watchdog, "INTERVAL", 60)
         assert timer.expect(is_only=False)
         before = time_left(timer)
         assert before > 0
@@ -88,7 +88,7 @@ if sys.platform == "linux" and sys.version_info >= (3, 13):
         assert time_left(timer) > left
 
     def test_tests_that_replace_functions(
-        timer: alarms.TimerAlarm, monkeypatch: pytest.MonkeyPatch
+        timer: watchdog.TimerAlarm, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """What stands in for them is not for the alarm."""
         with monkeypatch.context() as patch:
@@ -100,7 +100,7 @@ if sys.platform == "linux" and sys.version_info >= (3, 13):
             timer.wait()
             timer.close()
 
-    def test_somebody_closes_all_descriptors(timer: alarms.TimerAlarm) -> None:
+    def test_somebody_closes_all_descriptors(timer: watchdog.TimerAlarm) -> None:
         """It says that it is not going to ring, and touches nothing that has got the number since."""
         descriptor = timer._descriptor
         assert descriptor is not None
@@ -131,4 +131,4 @@ if sys.platform == "linux" and sys.version_info >= (3, 13):
             monkeypatch.delattr(os, "timerfd_create")
         else:
             monkeypatch.setattr(os, "timerfd_create", refuse)
-        assert type(alarms.make_alarm()) is alarms.RegularAlarm
+        assert type(watchdog.make_alarm()) is watchdog.RegularAlarm

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from aldente._diagnosis.await_graph import snapshot
-from aldente._diagnosis.holders import exits_among
+from aldente._diagnosis.inspection import exits_among
 from aldente._diagnosis.waits import AwaitGraph, Kind, WaitingTask
 
 Program = Callable[[], Coroutine[Any, Any, Any]]

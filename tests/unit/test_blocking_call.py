@@ -38,9 +38,9 @@ from typing import Any
 
 import pytest
 
-from aldente._guards import blocking_call
-from aldente._guards.blocking.audit import _on_event
 from aldente._records import Finding
+from aldente._rules import blocking_call
+from aldente._rules.blocking_call.detect import _on_event
 from aldente.errors import InvalidSetting
 
 fcntl = pytest.importorskip("fcntl")

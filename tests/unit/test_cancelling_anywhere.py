@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 import aldente
-from aldente._explore.simulating import Rules, Run, simulate
+from aldente._explore.simulate import Rules, Run, simulate
 from aldente._simulation.choices import Chooser, Kind, Options, Seldom
-from aldente._strategies.climbing import Climbing
+from aldente._strategies.coverage_guided import Climbing
 from aldente._strategies.dfs import Dfs
 from aldente._strategies.fifo import Fifo
 from aldente._strategies.pct import Pct

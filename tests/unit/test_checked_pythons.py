@@ -360,8 +360,8 @@ def test_the_header_says_so(pytester: pytest.Pytester) -> None:
 def test_the_header_says_that_the_collector_tells_nothing(pytester: pytest.Pytester) -> None:
     """Where no test can be charged with a dropped coroutine, the header says so, and the run fails."""
     pytester.makeconftest(
-        "from aldente._guards import coroutine_makers\n"
-        "coroutine_makers.kind_of_collector.__defaults__ = ((3, 99, 0), list)\n"
+        "from aldente._rules import coroutine_origins\n"
+        "coroutine_origins.kind_of_collector.__defaults__ = ((3, 99, 0), list)\n"
     )
     pytester.makepyfile(test_it="async def work():\n    pass\n\ndef test_it():\n    work()\n")
     # An entry in pytest's command line comes before the plugin is configured.

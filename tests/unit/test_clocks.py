@@ -22,7 +22,7 @@ _CLOCKS = {
 }
 _DATES = {"now", "utcnow", "today"}
 # Where a function is looked up in order to be replaced, with the module below aldente.
-_REPLACED = {("_guards/blocking/patches.py", "time.sleep")}
+_REPLACED = {("_rules/blocking_call/detect.py", "time.sleep")}
 
 
 def _clocks_taken(module: Path) -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from aldente import _asyncio_compat
-from aldente._asyncio_compat.counting import count_left, ends_run
+from aldente._asyncio_compat.stepping import count_left, ends_run
 from aldente._simulation.loop import SimulatedLoop
 from aldente._strategies.fifo import Fifo
 

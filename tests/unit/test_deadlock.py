@@ -12,7 +12,7 @@ import pytest
 
 from aldente._diagnosis import deadlock
 from aldente._diagnosis.await_graph import snapshot
-from aldente._diagnosis.findings import place_in
+from aldente._diagnosis.finding_text import place_in
 from aldente._diagnosis.waits import AwaitGraph, Kind, Wait, WaitingTask
 from tests.unit.test_await_graph import Program, look_at, spawn
 

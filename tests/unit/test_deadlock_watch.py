@@ -11,8 +11,8 @@ from types import FrameType
 import pytest
 
 from aldente import _own_errors
-from aldente._guards import deadlock
 from aldente._own_errors import OwnError
+from aldente._rules import deadlock
 from aldente._runner.runner import LoopRunner
 from aldente._stacks import frames_of_threads
 from tests.unit.looks import MadeUpLoop, MadeUpRun, frame_of, look, selecting

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from aldente._explore.simulating import Rules, simulate
+from aldente._explore.simulate import Rules, simulate
 from aldente._strategies.dfs import Dfs
 from tests.conformance.racing import Main, program_of, source_of_pair
 

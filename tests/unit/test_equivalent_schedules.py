@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 import aldente
-from aldente._explore.simulating import Rules, simulate
+from aldente._explore.simulate import Rules, simulate
 from aldente._strategies.auto import Auto
+from aldente._strategies.coverage_guided import free_tool_number
 from aldente._strategies.dfs import Dfs
-from aldente._strategies.lines import free_tool_number
 from tests.conformance.racing import racing_program, source_of
 
 Main = Callable[[], Coroutine[Any, Any, object]]

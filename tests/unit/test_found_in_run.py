@@ -13,10 +13,9 @@ from typing import Any
 import pytest
 
 import aldente
-from aldente._explore.programs import Program
-from aldente._explore.simulating import Rules
-from aldente._guards import never_awaited
+from aldente._explore.simulate import Program, Rules
 from aldente._records import Finding, SourcePlace
+from aldente._rules import never_awaited
 from aldente._simulation.loop import SimulatedLoop
 from aldente._strategies.fifo import Fifo
 from aldente.errors import FoundInRun, InvalidSetting

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from aldente._guards.holding import look_into_frames
+from aldente._rules.coroutine_origins import look_into_frames
 
 kept: list[Any] = []
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aldente._plugin.hypothesis_notes import forget_own_lines, without_own_lines
+from aldente._plugin.explore.hypothesis import forget_own_lines, without_own_lines
 from aldente._source import _OWN_FOLDER
 
 _EXAMPLE = ["Failing test case: test_it(", "    count=3,", ")"]

@@ -10,7 +10,7 @@ from typing import Any, assert_type
 import pytest
 
 import aldente
-from aldente._explore.simulating import Rules, simulate
+from aldente._explore.simulate import Rules, simulate
 from aldente._strategies.auto import Auto
 from aldente._strategies.dfs import Dfs
 from aldente._strategies.fifo import Fifo

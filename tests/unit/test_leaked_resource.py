@@ -19,9 +19,9 @@ import anyio
 import httpx
 import pytest
 
-from aldente._guards import leaked_resource, resource_watching
-from aldente._guards.resource_makings import Making, Makings
 from aldente._records import Finding, SourcePlace
+from aldente._rules import leaked_resource, resource_origins
+from aldente._rules.resource_origins import Making, Makings
 from aldente._source import source_line
 
 AsyncFunction = Callable[..., Coroutine[Any, Any, Any]]
@@ -690,7 +690,7 @@ def test_what_is_older_than_the_watch_is_found() -> None:
             pass
         made = []
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(resource_watching, "makings", Makings())
+            patch.setattr(resource_origins, "makings", Makings())
             server = loop.run_until_complete(asyncio.start_server(echo, "127.0.0.1", 0))
             made = [
                 server,
@@ -724,7 +724,7 @@ def test_places_are_remembered_weakly() -> None:
     """Watching keeps nothing alive."""
     assert leaks_of(use_streams, use_subprocesses) == []
     gc.collect()
-    assert len(resource_watching.makings) == 0
+    assert len(resource_origins.makings) == 0
 
 
 class Made:

@@ -18,8 +18,8 @@ import httpx
 import pytest
 
 from aldente import _asyncio_compat
-from aldente._guards import nested_loop
 from aldente._records import Finding, SourcePlace
+from aldente._rules import nested_loop
 from aldente._source import source_line
 
 AsyncFunction = Callable[[], Coroutine[Any, Any, Any]]

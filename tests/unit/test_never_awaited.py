@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from aldente import _checked_pythons
-from aldente._guards import coroutine_makers, new_objects
-from aldente._guards.coroutine_makers import kind_of_collector
-from aldente._guards.never_awaited import Watch
 from aldente._records import Finding
+from aldente._rules import coroutine_origins, new_objects
+from aldente._rules.coroutine_origins import kind_of_collector
+from aldente._rules.never_awaited import Watch
 
 
 async def work() -> None:
@@ -54,7 +54,7 @@ def watch(
     request: pytest.FixtureRequest, found: list[Finding], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Watch]:
     """A watch that is installed, with no collection going on but those that tests ask for."""
-    monkeypatch.setattr(coroutine_makers, "kind_of_collector", lambda: request.param)
+    monkeypatch.setattr(coroutine_origins, "kind_of_collector", lambda: request.param)
     if request.param == "without order":
         monkeypatch.setattr(new_objects, "_get_objects", shuffled)
     gc.collect()
@@ -251,7 +251,7 @@ def test_where_new_objects_are_not_found_a_coroutine_belongs_to_no_test(
     found: list[Finding], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With a collector of which nothing is known, a dropped coroutine is charged to no test."""
-    monkeypatch.setattr(coroutine_makers, "kind_of_collector", lambda: "unknown")
+    monkeypatch.setattr(coroutine_origins, "kind_of_collector", lambda: "unknown")
     watch = Watch(found.append)
     with watch.installed():
         watch.begin("test_it.py::test_it")
@@ -266,7 +266,7 @@ def test_the_kind_of_collector_is_found_out(monkeypatch: pytest.MonkeyPatch) -> 
     """The order of new objects is relied on only where it was checked and is seen."""
 
     def seen(*order: int) -> list[int]:
-        made = new_objects.new_identities(coroutine_makers.Maker)[-3:]
+        made = new_objects.new_identities(coroutine_origins.Maker)[-3:]
         return [made[index] for index in order]
 
     assert kind_of_collector((3, 14, 4)) == "without order"

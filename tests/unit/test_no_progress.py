@@ -6,7 +6,7 @@ import types
 from collections.abc import Coroutine, Generator
 from typing import Any
 
-from aldente._guards import no_progress
+from aldente._rules import no_progress
 from tests.unit.looks import MadeUpLoop, MadeUpRun, frame_of, look, selecting
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from aldente._strategies.accesses import AccessRecorder
+from aldente._strategies.footprints import AccessRecorder
 from aldente._strategies.opcodes import (
     FIRST_PSEUDO_OPCODE,
     INSTRUCTIONS,

@@ -14,8 +14,8 @@ from unittest.mock import AsyncMock, MagicMock, Mock, NonCallableMock, create_au
 
 import pytest
 
-from aldente._guards import plain_mock
 from aldente._records import SourcePlace
+from aldente._rules import plain_mock
 from aldente._source import source_line
 
 AsyncFunction = Callable[[], Coroutine[Any, Any, Any]]

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 import aldente
-from aldente._explore import exploring, shrinking
-from aldente._explore.sameness import kind_of
+from aldente._explore import explorer, shrink
+from aldente._explore.shrink import kind_of
 from aldente._simulation.choices import Options
+from aldente._strategies.context_switches import SwitchCounter
 from aldente._strategies.dfs import Dfs
-from aldente._strategies.switches import SwitchCounter
 
 Main = Callable[[], Coroutine[Any, Any, object]]
 
@@ -206,14 +206,14 @@ def test_a_failure_in_stock_order_needs_no_schedule() -> None:
 
 def test_shrinking_has_a_budget(monkeypatch: pytest.MonkeyPatch) -> None:
     """When runs or time are over shrinking ends, and the report says that it was not completed."""
-    monkeypatch.setattr(shrinking, "_MOST_RUNS", 4)
+    monkeypatch.setattr(shrink, "_MOST_RUNS", 4)
     failure = failure_of(last_is_first, strategy=Youngest())
     assert failure.shrinking is not None
     assert failure.shrinking.runs == 4
     assert failure.shrinking.outcome == "budget"
     assert "the budget of 4 more runs ended before it was known" in failure.report()
     monkeypatch.undo()
-    monkeypatch.setattr(exploring, "_SECONDS_OF_SHRINKING", 0.0)
+    monkeypatch.setattr(explorer, "_SECONDS_OF_SHRINKING", 0.0)
     failure = failure_of(last_is_first, strategy=Youngest())
     assert failure.shrinking is not None
     assert failure.shrinking.runs <= 1

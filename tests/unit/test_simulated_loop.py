@@ -15,7 +15,7 @@ import pytest
 
 import aldente
 from aldente._asyncio_compat.stepping import WAKE_SLEEPER
-from aldente._explore.simulating import Rules, Run, simulate
+from aldente._explore.simulate import Rules, Run, simulate
 from aldente._simulation.choices import Kind, Option
 from aldente._simulation.loop import SimulatedLoop
 from aldente._strategies.fifo import Fifo

@@ -19,7 +19,7 @@ import anyio.to_thread
 import pytest
 
 import aldente
-from aldente._explore.simulating import Rules, Run, simulate
+from aldente._explore.simulate import Rules, Run, simulate
 from aldente._simulation.loop import SimulatedLoop
 from aldente._strategies.fifo import Fifo
 from aldente._strategies.random import Random

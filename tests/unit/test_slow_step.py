@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
-from aldente._guards import slow_step
-from aldente._guards.watchdog import Look
 from aldente._records import Finding, SourcePlace
+from aldente._rules import slow_step
+from aldente._rules.watchdog import Look
 from aldente._runner.runner import LoopRunner
 from tests.unit.looks import MadeUpLoop, MadeUpRun, frame_of, in_step, look
 

@@ -11,9 +11,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from aldente._guards import slow_step
-from aldente._guards.watchdog import Look
 from aldente._records import Finding, SourcePlace
+from aldente._rules import slow_step
+from aldente._rules.watchdog import Look
 from aldente._stacks import Entry, Stack
 from tests.unit.looks import MadeUpRun, frame_of, in_step
 

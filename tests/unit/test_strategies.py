@@ -13,15 +13,13 @@ from typing import Any
 import pytest
 
 import aldente
-from aldente._explore.simulating import Rules, Run, simulate
+from aldente._explore.simulate import Rules, Run, simulate
 from aldente._simulation.choices import Chooser, Kind, Picks
 from aldente._strategies.auto import Auto
+from aldente._strategies.coverage_guided import LineCounter, Novelty, Unseen
 from aldente._strategies.dfs import Dfs
-from aldente._strategies.lines import LineCounter
-from aldente._strategies.naming import STRATEGIES, make_strategy
-from aldente._strategies.novelty import Novelty
 from aldente._strategies.pct import Pct
-from aldente._strategies.unseen import Unseen
+from aldente._strategies.registry import STRATEGIES, make_strategy
 
 Main = Callable[[], Coroutine[Any, Any, object]]
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from aldente._guards import time_limit
+from aldente._rules import time_limit
 from aldente._runner.runner import LoopRunner
 from aldente.errors import PhaseTimeout
 from tests.unit.looks import MadeUpLoop, MadeUpRun, frame_of, in_step, look

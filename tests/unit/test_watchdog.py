@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from aldente import _own_errors, _python_compat
-from aldente._guards.watchdog import Look, Watchdog, watching_threads
 from aldente._own_errors import OwnError
+from aldente._rules.watchdog import Look, Watchdog, watching_threads
 from aldente._runner.runner import LoopRunner
 
 
@@ -127,7 +127,7 @@ def test_it_is_gone_while_the_process_forks() -> None:
     code = """
 import contextvars, os, threading, warnings
 warnings.simplefilter("error")
-from aldente._guards.watchdog import Watchdog, watching_threads
+from aldente._rules.watchdog import Watchdog, watching_threads
 from aldente._runner.runner import LoopRunner
 from tests.unit.test_watchdog import Recorder, number_of_threads
 
@@ -161,7 +161,7 @@ def test_a_run_that_forks_is_looked_at_on() -> None:
     """The thread that is started anew after the fork looks at the run that goes on."""
     code = """
 import contextvars, os
-from aldente._guards.watchdog import Watchdog, watching_threads
+from aldente._rules.watchdog import Watchdog, watching_threads
 from aldente._runner.runner import LoopRunner
 from tests.unit.test_watchdog import Recorder
 
@@ -199,7 +199,7 @@ COUNTS_TOO_LATE = (3, 13) <= sys.version_info < (3, 13, 10) or sys.version_info[
 
 FORKS = """
 import contextvars, os, warnings
-from aldente._guards.watchdog import Watchdog, watching_threads
+from aldente._rules.watchdog import Watchdog, watching_threads
 from aldente._runner.runner import LoopRunner
 from tests.unit.test_watchdog import COUNTS_TOO_LATE, Recorder
 
@@ -247,7 +247,7 @@ def test_a_signal_handler_that_forks_while_it_stops() -> None:
     """A fork that interrupts the beginning of another one does not wait for it, for ever."""
     code = """
 import os, signal, time
-from aldente._guards.watchdog import Watchdog, watching_threads
+from aldente._rules.watchdog import Watchdog, watching_threads
 from tests.unit.test_watchdog import Recorder
 
 forks = []
@@ -320,7 +320,7 @@ class MadeUpAlarm:
 def alarm(monkeypatch: pytest.MonkeyPatch) -> MadeUpAlarm:
     """The alarm of the next watchdog."""
     alarm = MadeUpAlarm()
-    monkeypatch.setattr("aldente._guards.watchdog.make_alarm", lambda: alarm)
+    monkeypatch.setattr("aldente._rules.watchdog.make_alarm", lambda: alarm)
     return alarm
 
 
@@ -401,7 +401,7 @@ def test_nobody_hears_that_it_stops(alarm: MadeUpAlarm, monkeypatch: pytest.Monk
     stopping.join(60)
     assert not stopping.is_alive()
     wait_for_number_of_threads(number + 1)
-    monkeypatch.setattr("aldente._guards.watchdog.make_alarm", MadeUpAlarm)
+    monkeypatch.setattr("aldente._rules.watchdog.make_alarm", MadeUpAlarm)
     watchdog.start()
     watchdog.stop()
     alarm.is_deaf = False
@@ -414,8 +414,8 @@ def test_an_alarm_that_is_lost_unnoticed(monkeypatch: pytest.MonkeyPatch) -> Non
     alarm = MadeUpAlarm()
     number = number_of_threads()
     with monkeypatch.context() as patch:
-        patch.setattr("aldente._guards.watchdog.make_alarm", lambda: alarm)
-        patch.setattr("aldente._guards.watchdog.END_LIMIT", 0.01)
+        patch.setattr("aldente._rules.watchdog.make_alarm", lambda: alarm)
+        patch.setattr("aldente._rules.watchdog.END_LIMIT", 0.01)
         patch.setattr(alarm, "stop", lambda: True)
         watchdog = Watchdog([])
         watchdog.start()

@@ -5,8 +5,6 @@ Each use says why there is no public way and on which versions it was checked.
 
 from __future__ import annotations
 
-from aldente._asyncio_compat.awaited_by import is_awaited_by
-from aldente._asyncio_compat.cancelling import is_cancelled_by_group
 from aldente._asyncio_compat.loops import (
     RUN_CHECK,
     STEP_CODE,
@@ -45,6 +43,8 @@ from aldente._asyncio_compat.tasks import (
     gathered_futures,
     has_unseen_exception,
     hide_task,
+    is_awaited_by,
+    is_cancelled_by_group,
     is_executor_future,
     is_to_be_cancelled,
     is_told_by_shield,

@@ -17,7 +17,7 @@ import typing
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from aldente._doubles.specs import as_class, async_type
+from aldente._doubles.spec import as_class, async_type
 
 # What says something of an annotation's first argument, which is what is meant.
 _WRAPPERS = ("Annotated", "ClassVar", "Final", "Optional", "Required", "NotRequired", "ReadOnly")

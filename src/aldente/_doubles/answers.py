@@ -11,7 +11,7 @@ from aldente._doubles.calls import Call
 from aldente._doubles.checks import checked_seconds
 from aldente._doubles.gates import Gate
 from aldente._doubles.mock_compat import DEFAULT
-from aldente._doubles.specs import signature_of
+from aldente._doubles.spec import signature_of
 from aldente._doubles.waiting import telling_future
 from aldente._records import SourcePlace
 from aldente.errors import InvalidSetting, NoMoreAnswers

@@ -7,9 +7,8 @@ import itertools
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from aldente._doubles.calls import Call, rows_of
-from aldente._doubles.recording import name_of, state_of
-from aldente._doubles.tables import Row, table
+from aldente._doubles.calls import Call, Row, rows_of, table
+from aldente._doubles.state import name_of, state_of
 
 _NAMES = (
     "assert_called",

@@ -6,10 +6,10 @@ import contextlib
 from types import TracebackType
 from typing import Any, Self
 
-from aldente._doubles import reporting
+from aldente._doubles import leftovers
 from aldente._doubles.double import Double
-from aldente._doubles.ending import findings_of
-from aldente._doubles.patching import Patch, Patching
+from aldente._doubles.leftovers import findings_of
+from aldente._doubles.patch import Patch, Patching
 from aldente._records import Finding
 from aldente.errors import DoubleMisused
 
@@ -117,4 +117,4 @@ class Doubles:
             error = misuse
             raise
         finally:
-            reporting.tell(findings, error)
+            leftovers.tell(findings, error)

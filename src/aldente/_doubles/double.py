@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Generic, Self, get_origin, overload
 from unittest import mock
 
 from aldente._doubles import mock_compat
-from aldente._doubles.answering import add_answer, answered_now, awaited, is_stream
 from aldente._doubles.answers import Calls, Timing, never
 from aldente._doubles.assertions import with_tables
 from aldente._doubles.calls import Timeline
 from aldente._doubles.controls import Answering, AwaitedAnswering, ByArgument, ByArgumentAwaited
+from aldente._doubles.delivery import add_answer, answered_now, awaited, is_stream
 from aldente._doubles.keeping import (
     check_answer,
     check_is_asked,
@@ -21,7 +21,10 @@ from aldente._doubles.keeping import (
     why_not_awaited,
     why_not_called,
 )
-from aldente._doubles.recording import (
+from aldente._doubles.results import Entered, NextItems, Stream
+from aldente._doubles.shape import Child, child_of, shape_in, shape_like, take_looks, take_spec
+from aldente._doubles.spec import Kind, kind_of
+from aldente._doubles.state import (
     Recorded,
     State,
     is_double,
@@ -31,16 +34,6 @@ from aldente._doubles.recording import (
     set_answer,
     state_of,
 )
-from aldente._doubles.results import Entered, NextItems, Stream
-from aldente._doubles.shaping import (
-    Child,
-    child_of,
-    shape_in,
-    shape_like,
-    take_looks,
-    take_spec,
-)
-from aldente._doubles.specs import Kind, kind_of
 from aldente.errors import InvalidSetting
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from typing import Any, NoReturn
 from aldente._doubles import mock_compat
 from aldente._doubles.annotated import may_be_iterated
 from aldente._doubles.answers import Each, Streams
-from aldente._doubles.awaiting import is_awaited_itself
+from aldente._doubles.delivery import is_awaited_itself
 from aldente._doubles.mock_compat import DEFAULT
-from aldente._doubles.recording import name_of, state_of
-from aldente._doubles.specs import Kind, annotation_of_result, is_function
+from aldente._doubles.spec import Kind, annotation_of_result, is_function
+from aldente._doubles.state import name_of, state_of
 from aldente.errors import InvalidSetting
 
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator
 from typing import Any, NamedTuple
 
 from aldente._doubles.annotated import Described, describe, described_coroutine
-from aldente._doubles.specs import (
+from aldente._doubles.spec import (
     Kind,
     annotation_of_attribute,
     annotation_of_result,

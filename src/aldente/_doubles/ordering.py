@@ -6,9 +6,8 @@ import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from aldente._doubles.calls import Call, rows_of
-from aldente._doubles.recording import is_double, name_of, state_of
-from aldente._doubles.tables import table
+from aldente._doubles.calls import Call, rows_of, table
+from aldente._doubles.state import is_double, name_of, state_of
 from aldente.errors import InvalidSetting
 
 

@@ -7,10 +7,10 @@ from collections.abc import Generator
 from types import TracebackType
 from typing import Any, Self
 
-from aldente._doubles.answering import Chosen, answered, awaited, begin, choose, give, wait_before
 from aldente._doubles.answers import Items
 from aldente._doubles.calls import Call, Outcome
-from aldente._doubles.recording import record_iteration, state_of
+from aldente._doubles.delivery import Chosen, answered, awaited, begin, choose, give, wait_before
+from aldente._doubles.state import record_iteration, state_of
 
 
 class Stream:

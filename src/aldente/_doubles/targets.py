@@ -18,7 +18,7 @@ from typing import Any
 
 from aldente._doubles import mock_compat
 from aldente._doubles.mock_compat import DEFAULT
-from aldente._doubles.specs import Kind, is_function, kind_of
+from aldente._doubles.spec import Kind, is_function, kind_of
 from aldente._source import is_users
 from aldente.errors import NoSuchModule, NoSuchTarget, PatchedElsewhere, SyncDouble
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from aldente import _asyncio_compat
 from aldente._explore.numbers import parse_seed, parse_whole
-from aldente._explore.simulating import Rules
+from aldente._explore.simulate import Rules
 from aldente._schedules import ORDERS, Order
 from aldente._settings import (
     Settings,
@@ -17,7 +17,7 @@ from aldente._settings import (
     parse_wall,
 )
 from aldente._simulation.choices import Chooser, Option
-from aldente._strategies.naming import GROUP, STRATEGIES, is_strategy, make_strategy
+from aldente._strategies.registry import GROUP, STRATEGIES, is_strategy, make_strategy
 from aldente.errors import InvalidSetting
 
 

@@ -12,10 +12,10 @@ from types import FrameType
 
 from aldente import _python_compat
 from aldente._clocks import monotonic
-from aldente._guards.debuggers import is_in_debugger
-from aldente._guards.time_limit import told_stack
-from aldente._guards.watchdog import gone_while_forking
 from aldente._own_errors import contained, containing
+from aldente._rules.blocking_call.caller import is_in_debugger
+from aldente._rules.time_limit import told_stack
+from aldente._rules.watchdog import gone_while_forking
 from aldente._simulation.loop import SimulatedLoop
 from aldente._stacks import frames_of_threads
 from aldente.errors import PhaseTimeout

@@ -13,7 +13,7 @@ import functools
 from collections.abc import Sequence
 
 from aldente import _checked_pythons
-from aldente._explore.simulating import Rules, simulate
+from aldente._explore.simulate import Rules, simulate
 from aldente.errors import UnsupportedPython
 
 

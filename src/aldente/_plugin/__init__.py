@@ -49,21 +49,20 @@ from aldente._plugin import own_imports
 own_imports.find_first()
 
 from aldente._plugin import (  # noqa: E402
-    collecting,
-    drop_in,
+    asyncio_mark,
+    collection,
     loop_factories,
-    marks,
     options,
-    policy_fixture,
     pytest_compat,
     rule_options,
 )
 from aldente._plugin.findings import hooks  # noqa: E402
-from aldente._plugin.items import (  # noqa: E402
+from aldente._plugin.ownership import (  # noqa: E402
     is_async_function,
     is_own_async_fixture,
     item_involving_loops,
 )
+from aldente._plugin.pytest_asyncio import policy_fixture, replace  # noqa: E402
 
 if TYPE_CHECKING:
     from aldente._doubles.collection import Doubles
@@ -72,16 +71,16 @@ if TYPE_CHECKING:
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     # Here already, because conftest files are imported before pytest_configure.
-    drop_in.take_place(pluginmanager)
+    replace.take_place(pluginmanager)
     options.add_options(parser)
     loop_factories.add_hook(pluginmanager)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     options.check_configuration(config)
-    marks.register(config)
+    asyncio_mark.register(config)
     config.pluginmanager.register(hooks.FindingsHooks(config), hooks.NAME)
-    config.add_cleanup(lambda: drop_in.give_back_names(config.pluginmanager))
+    config.add_cleanup(lambda: replace.give_back_names(config.pluginmanager))
 
 
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
@@ -89,7 +88,7 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
-    return options.header_line(config, drop_in.real_version())
+    return options.header_line(config, replace.real_version())
 
 
 # Ahead of pytest's own, which parametrizes tests by the parameters of their fixtures.
@@ -107,17 +106,17 @@ def pytest_collection_modifyitems(
     config: pytest.Config,
     items: list[pytest.Item],  # the names are pytest's
 ) -> Generator[None, None, None]:
-    collecting.prepare(items, config)
+    collection.prepare(items, config)
     result = yield
-    collecting.note_marks(items, config)
+    collection.note_marks(items, config)
     return result
 
 
 @pytest.fixture
 def clock(request: pytest.FixtureRequest) -> Clock:
     """The time of the event loop that the test runs on: read it, and move it if it is virtual."""
-    from aldente._plugin.running.registry import registry_of
-    from aldente._plugin.running.virtual import make_clock
+    from aldente._plugin.run.loops import registry_of
+    from aldente._plugin.run.virtual import make_clock
 
     return make_clock(request.node, registry_of(request.session))
 
@@ -165,6 +164,6 @@ def _prepare_set_up(
     item = item_involving_loops(request)
     if item is None and not is_own_async_fixture(fixturedef, request):
         return None
-    from aldente._plugin.running import fixtures
+    from aldente._plugin.run import fixtures
 
     return fixtures.prepare(fixturedef, request)

@@ -10,9 +10,9 @@ from collections.abc import Generator
 import pytest
 
 from aldente._plugin import shared_fixtures
-from aldente._plugin.exploring.explored import explored_test
-from aldente._plugin.items import is_own_async_test
-from aldente._plugin.running import tests
+from aldente._plugin.explore.state import explored_test
+from aldente._plugin.ownership import is_own_async_test
+from aldente._plugin.run import tests
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -24,7 +24,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
     if explored is not None:
         # Not the module as an attribute of its package: that outlives its being forgotten, as by a
         # run of pytester in this process.
-        from aldente._plugin.exploring.tests import make_synchronous
+        from aldente._plugin.explore.test import make_synchronous
 
         restore = make_synchronous(pyfuncitem, explored)
     else:

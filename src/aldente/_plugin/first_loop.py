@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from aldente._plugin.collecting import ASYNC_CALLS
+from aldente._plugin.collection import ASYNC_CALLS
 
 
 def watch_from_first_loop(config: pytest.Config) -> None:
@@ -46,7 +46,7 @@ _waiting: list[_FirstLoop] = []
 
 
 def _watch(config: pytest.Config) -> None:
-    from aldente._plugin.running.watching import watch_of
+    from aldente._plugin.run.rules import watch_of
 
     watch_of(config)
 

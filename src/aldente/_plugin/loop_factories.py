@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from aldente._plugin import items, loop_factory_fixture, marks, policy_fixture, pytest_compat
+from aldente._plugin import asyncio_mark, loop_factory_fixture, ownership, pytest_compat
 from aldente._plugin.loop_factory_fixture import FACTORY_FIXTURE
+from aldente._plugin.pytest_asyncio import policy_fixture
 
 if TYPE_CHECKING:
     import asyncio
@@ -52,13 +53,13 @@ def add_hook(pluginmanager: pytest.PytestPluginManager) -> None:
 def parametrize(metafunc: pytest.Metafunc) -> None:
     """Run an async test once with each of its loop factories, if it has any."""
     definition = metafunc.definition
-    framework, mark = items.find_claims(definition)
+    framework, mark = ownership.find_claims(definition)
     if mark is None and not metafunc.config.hook.pytest_asyncio_loop_factories.get_hookimpls():
         return
     if framework is not None:
         return
     if mark is not None:
-        marks.check(mark, definition.nodeid)
+        asyncio_mark.check(mark, definition.nodeid)
     picked = mark.kwargs.get("loop_factories") if mark is not None else None
     available = _available(metafunc, picked)
     if available is None:
@@ -67,7 +68,7 @@ def parametrize(metafunc: pytest.Metafunc) -> None:
     if not metafunc.config.pluginmanager.is_registered(loop_factory_fixture):
         metafunc.config.pluginmanager.register(loop_factory_fixture)
     metafunc.fixturenames.append(FACTORY_FIXTURE)
-    scope = marks.loop_scope_of(mark) if mark is not None else None
+    scope = asyncio_mark.loop_scope_of(mark) if mark is not None else None
     metafunc.parametrize(
         FACTORY_FIXTURE,
         [_parameter(name, available) for name in names],

@@ -1,165 +1,263 @@
-"""The ``asyncio`` mark, with the meaning that pytest-asyncio gives it."""
+"""The marks of the rules, of the time limit and of virtual time, and what they mean for a test."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Collection, Sequence
-from typing import Any
+import collections
+import datetime
+import threading
+from collections.abc import Iterable
+from contextvars import ContextVar
+from typing import Any, TypeVar, overload
 
 import pytest
 
-from aldente._plugin import items
-from aldente._plugin.exploring.explored import is_marked_itself
-from aldente._plugin.findings.allowing import has_timeout
-from aldente._plugin.mark_like import MARK
-from aldente._records import LoopScope
-from aldente._settings import parse_loop_scope
-from aldente.errors import InvalidSetting
+from aldente._records import Level
+from aldente._settings import parse_level, parse_limit, parse_rule, parse_seconds, parse_wall
 
-_ARGUMENTS = {"loop_scope", "scope", "loop_factories"}
+# The one mark of aldente, whose keys its functions set.
+MARK = "aldente"
+
+Marked = TypeVar("Marked")
 
 
-def register(config: pytest.Config) -> None:
-    """Make the mark known to ``--strict-markers`` and ``pytest --markers``."""
-    config.addinivalue_line(
-        "markers",
-        "asyncio(loop_scope=None, loop_factories=None): run the async test on the event loop of a "
-        "scope (function, class, module, package or session), once for each named loop factory.",
-    )
-    config.addinivalue_line(
-        "markers",
-        "aldente(...): made by aldente.allow(rule, ...), aldente.rule(name, level) and "
-        "aldente.timeout(seconds), aldente.virtual_time, aldente.real_time and "
-        "aldente.explore(...).",
-    )
-
-
-def marked_in_vain(item: pytest.Item) -> str | None:
-    """The warning for a test that is not async and has a mark for async tests, or None."""
-    if not isinstance(item, pytest.Function) or items.is_async_function(item.obj):
-        return None
-    if items.has_asyncio_mark(item):
-        return (
-            f"The test {item} is marked with '@pytest.mark.asyncio' but it is not an async "
-            "function. Please remove the asyncio mark. If the test is not marked explicitly, check "
-            "for global marks applied via 'pytestmark'."
-        )
-    if is_marked_itself(item):
-        return (
-            f"The test {item} is marked with aldente.explore() but it is not an async function, so "
-            "it has no schedules, and is run once. Mend: make it async, or remove the mark."
-        )
-    if has_timeout(item):
-        return (
-            f"The test {item} is marked with aldente.timeout() but it is not an async function, so "
-            "nothing ends it. Mend: make it async, or use a plugin for time-outs of sync tests."
-        )
-    return None
-
-
-def check(mark: pytest.Mark, nodeid: str) -> None:
-    """Fail the test when the mark has wrong arguments.
+class MarkLike(pytest.MarkDecorator):
+    """A mark with some keys, for wherever pytest takes one, which is called in its own way.
 
     Args:
-        mark: an ``asyncio`` mark.
-        nodeid: the test's node id, which begins the message.
+        values: the keys of the mark.
+
+    Attributes:
+        mark: the mark.
     """
-    keywords = mark.kwargs
-    if mark.args or set(keywords) - _ARGUMENTS:
-        pytest.fail(
-            f"{nodeid}: mark.asyncio accepts only keyword arguments 'loop_scope' and "
-            f"'loop_factories'. It got {_written(mark)}.",
-            pytrace=False,
-        )
-    if "scope" in keywords:
-        if "loop_scope" in keywords:
-            pytest.fail(
-                f'{nodeid}: An asyncio pytest marker defines both "scope" and "loop_scope", but it '
-                'should only use "loop_scope".',
-                pytrace=False,
-            )
-        warnings.warn(
-            pytest.PytestDeprecationWarning(
-                f'{nodeid}: The "scope" keyword argument to the asyncio marker has been '
-                'deprecated. Please use the "loop_scope" argument instead.'
-            ),
-            stacklevel=2,
-        )
-    wrong = _wrong_loop_scope(mark)
-    if wrong is not None:
-        pytest.fail(
-            f"{nodeid}: mark.asyncio got an unexpected loop scope value {wrong.value!r}. "
-            f"{wrong.allowed}\n"
-            f"It was given as loop_scope={wrong.value!r} ({type(wrong.value).__name__}).",
-            pytrace=False,
-        )
-    factories = keywords.get("loop_factories")
-    if factories is not None and not _are_names(factories):
-        pytest.fail(
-            f"{nodeid}: mark.asyncio 'loop_factories' must be a non-empty sequence of strings. "
-            f"It got {factories!r} ({type(factories).__name__}).",
-            pytrace=False,
-        )
+
+    def __init__(self, **values: Any) -> None:
+        # Not the base's, whose call is for pytest alone.
+        self.mark = getattr(pytest.mark, MARK)(**values).mark
+
+    def decorate(self, marked: Marked) -> Marked:
+        """Mark a test function or class, and return it."""
+        decorated: Marked = getattr(pytest.mark, MARK)(**self.mark.kwargs)(marked)
+        return decorated
 
 
-def refuse_late(item: pytest.Item, before: Collection[pytest.Mark]) -> None:
-    """Fail a test that was given a mark in its set-up that says on which loop, or how, it runs.
+class RealTime(MarkLike):
+    """Has a test run on real time; see `aldente.real_time`."""
+
+    # It decorates, or is given its own options.
+    @overload  # type: ignore[override]
+    def __call__(self, marked: Marked) -> Marked: ...
+
+    @overload
+    def __call__(self) -> RealTime: ...
+
+    def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, marked: Marked | None = None
+    ) -> Marked | RealTime:
+        """Mark a test function or class, and return it; without one, give the mark itself."""
+        return self if marked is None else self.decorate(marked)
+
+
+class VirtualTime(MarkLike):
+    """Has a test run on virtual time; see `aldente.virtual_time`."""
+
+    # It decorates, or is given its own options.
+    @overload  # type: ignore[override]
+    def __call__(self, marked: Marked) -> Marked: ...
+
+    @overload
+    def __call__(
+        self, *, wall: bool | str | datetime.datetime = False, patience: float = 0.05
+    ) -> VirtualTime: ...
+
+    def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, marked: Marked | None = None, **options: Any
+    ) -> Marked | VirtualTime:
+        """Mark a test function or class, or make a mark with other options.
+
+        Args:
+            marked: the function or class.
+            options: ``wall``, whether the clocks of the process follow loop time, or the moment
+                from which on they do; ``patience``, how long other processes and threads are
+                listened to before each jump, in real seconds.
+
+        Raises:
+            InvalidSetting: an option has a wrong value.
+            TypeError: there is no such option.
+        """
+        if marked is not None and not options and callable(marked):
+            return self.decorate(marked)
+        return VirtualTime(**{**self.mark.kwargs, **_checked(marked, **options)})
+
+
+def _checked(_marked: object = None, /, **options: Any) -> dict[str, Any]:
+    if _marked is not None or set(options) - {"wall", "patience"}:
+        given = [repr(_marked)] * (_marked is not None)
+        given += [f"{name}={value!r}" for name, value in options.items()]
+        raise TypeError(
+            "aldente.virtual_time takes the options wall=... and patience=... only. It got "
+            f"{', '.join(given)}."
+        )
+    checked: dict[str, Any] = {}
+    if "wall" in options:
+        checked["wall"] = parse_wall("wall", options["wall"])
+    if "patience" in options:
+        checked["patience"] = parse_seconds("patience", options["patience"])
+    return checked
+
+
+virtual_time = VirtualTime(clock="virtual")
+real_time = RealTime(clock="real")
+
+
+# What the blocks around the code allow, from the outermost inwards.
+_allowed: ContextVar[tuple[tuple[str, ...], ...]] = ContextVar("aldente_allowed", default=())
+
+# How many blocks allow a rule right now, for what is seen from another thread.
+_active: collections.Counter[str] = collections.Counter()
+_counting = threading.Lock()
+
+
+class Allowance(MarkLike):
+    """Allows rules: as a decorator, in ``pytestmark``, or as a context manager.
 
     Args:
-        item: the test, which is set up.
-        before: the marks of its own that it had before that.
+        rules: the names of the rules.
     """
-    if len(item.own_markers) == len(before):
-        return
-    for mark in item.own_markers:
-        if mark not in before and _is_about_loop(mark):
-            pytest.fail(
-                f"{item.name!r} was given the mark {_written(mark)} by a fixture, which comes too "
-                "late: the event loop of a test is chosen before its first fixture is set up.\n"
-                "Mend: mark the test where it is written, or in the hook "
-                "pytest_collection_modifyitems.",
-                pytrace=False,
-            )
+
+    def __init__(self, rules: tuple[str, ...]) -> None:
+        self._rules = rules
+        super().__init__(allow=rules)
+
+    def __call__(self, marked: Marked) -> Marked:  # type: ignore[override] # it only decorates
+        """Allow the rules for a test function or class, and return it."""
+        return self.decorate(marked)
+
+    def __enter__(self) -> None:
+        _allowed.set((*_allowed.get(), self._rules))
+        with _counting:
+            _active.update(self._rules)
+
+    def __exit__(self, *exception: object) -> None:
+        with _counting:
+            _active.subtract(self._rules)
+        # Not always the last: a generator may leave a block that is around its consumer's.
+        blocks = list(_allowed.get())
+        for number in reversed(range(len(blocks))):
+            if blocks[number] is self._rules:
+                del blocks[number]
+                break
+        _allowed.set(tuple(blocks))
 
 
-# What the mark of aldente says that decides how a test runs, rather than what is made of findings.
-_ABOUT_LOOP = {"explore", "clock"}
+def allow(*rules: str) -> Allowance:
+    """Allow what rules would report, on a test, a class, a module, or for a block of code.
 
-
-def _is_about_loop(mark: pytest.Mark) -> bool:
-    if mark.name == "asyncio":
-        return bool(_ARGUMENTS & set(mark.kwargs))
-    return mark.name == MARK and bool(_ABOUT_LOOP & set(mark.kwargs))
-
-
-def _wrong_loop_scope(mark: pytest.Mark) -> InvalidSetting | None:
-    try:
-        loop_scope_of(mark)
-    except InvalidSetting as error:
-        return error
-    return None
-
-
-def loop_scope_of(mark: pytest.Mark) -> LoopScope | None:
-    """The loop scope that an ``asyncio`` mark asks for; None when it asks for none.
+    Args:
+        rules: names of rules, for example ``"blocking-call"``.
 
     Raises:
-        InvalidSetting: it is not the name of a scope.
+        InvalidSetting: there is no such rule, or none is named.
+
+    >>> with allow("blocking-call"):
+    ...     pass
     """
-    value = mark.kwargs.get("loop_scope", mark.kwargs.get("scope"))
-    return None if value is None else parse_loop_scope("loop_scope", value)
+    if not rules:
+        parse_rule("allow", None)
+    return Allowance(tuple(parse_rule("allow", rule) for rule in rules))
 
 
-def _are_names(value: Any) -> bool:
-    return (
-        isinstance(value, Sequence)
-        and not isinstance(value, str)
-        and len(value) > 0
-        and all(isinstance(name, str) and name for name in value)
+class _Seldom:
+    """Whether marks have been made that nearly no suite has; looking at each test is not free."""
+
+    timeouts = False
+    rules = False
+
+
+def rule(name: str, level: str) -> pytest.MarkDecorator:
+    """Set what happens with the findings of a rule, on a test, a class or a module.
+
+    Args:
+        name: the name of the rule, for example ``"slow-step"``.
+        level: ``"error"``, ``"warn"`` or ``"off"``.
+
+    Raises:
+        InvalidSetting: there is no such rule or level.
+
+    >>> rule("slow-step", "error").kwargs
+    {'rule': ('slow-step', 'error')}
+    """
+    _Seldom.rules = True
+    value = (parse_rule("rule", name), parse_level("level", level, level))
+    mark: pytest.MarkDecorator = getattr(pytest.mark, MARK)(rule=value)
+    return mark
+
+
+def rules_raised_by_marks(items: Iterable[pytest.Item]) -> set[str]:
+    """The rules that are on in some test because a mark says so."""
+    if not _Seldom.rules:
+        return set()
+    values = {
+        mark.kwargs["rule"]
+        for item in items
+        for mark in item.iter_markers(MARK)
+        if "rule" in mark.kwargs
+    }
+    return {name for name, level in values if level != "off"}
+
+
+def level_in(item: pytest.Item, rule: str, default: Level) -> Level:
+    """The level of a rule in a test: what the closest mark says that names it, else the default."""
+    for mark in item.iter_markers(MARK):
+        allowed = mark.kwargs.get("allow", ())
+        if rule == allowed or rule in tuple(allowed):
+            return "off"
+        name, level = mark.kwargs.get("rule", (None, None))
+        if name == rule:
+            return parse_level("rule", level, level)
+    return default
+
+
+def timeout(seconds: float | None) -> pytest.MarkDecorator:
+    """Limit how long an async test, and each set-up and tear-down of its fixtures, may take.
+
+    It is cancelled then, and fails with what each of its tasks was waiting for; its tear-down runs.
+
+    Args:
+        seconds: the limit, in real seconds; None or 0 for no limit.
+
+    Raises:
+        InvalidSetting: it is not a positive number.
+
+    >>> timeout(2.5).kwargs
+    {'timeout': 2.5}
+    """
+    _Seldom.timeouts = True
+    mark: pytest.MarkDecorator = getattr(pytest.mark, MARK)(timeout=parse_limit("timeout", seconds))
+    return mark
+
+
+def timeout_of(item: pytest.Item, default: float | None) -> float | None:
+    """The limit of a test, in seconds: the closest mark's, else the default."""
+    if _Seldom.timeouts:
+        for mark in item.iter_markers(MARK):
+            if "timeout" in mark.kwargs:
+                seconds: float | None = mark.kwargs["timeout"]
+                return seconds
+    return default
+
+
+def has_timeout(item: pytest.Item) -> bool:
+    """Whether a test has a limit of its own, not one of its class or module."""
+    return _Seldom.timeouts and any(
+        mark.name == MARK and "timeout" in mark.kwargs for mark in item.own_markers
     )
 
 
-def _written(mark: pytest.Mark) -> str:
-    arguments = [repr(value) for value in mark.args]
-    arguments += [f"{name}={value!r}" for name, value in mark.kwargs.items()]
-    return f"{mark.name}({', '.join(arguments)})"
+def is_allowed_here(rule: str) -> bool:
+    """Whether the code that runs now is in a block that allows a rule."""
+    return any(rule in rules for rules in _allowed.get())
+
+
+def is_allowed_somewhere(rule: str) -> bool:
+    """Whether any code is in a block that allows a rule, on whatever task or thread."""
+    return _active[rule] > 0

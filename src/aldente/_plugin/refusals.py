@@ -1,19 +1,21 @@
-"""Says why a test was not run, where pytest itself can only say that no plugin did."""
+"""Says why a test was not run: where pytest can only say that no plugin did, and in strict mode."""
 
 from __future__ import annotations
 
 import inspect
-from typing import NoReturn
+from collections.abc import Iterator
+from typing import Any, NoReturn
 
 import pytest
 
-from aldente._guards import never_awaited
-from aldente._plugin import items, pytest_compat, strict_mode
+from aldente._plugin import ownership, pytest_compat
+from aldente._plugin.definitions import place_of_function, warn_at
 from aldente._plugin.findings.hooks import hooks_of
-from aldente._plugin.fixture_places import warn_at
 from aldente._plugin.options import settings_of
+from aldente._plugin.ownership import is_decorated
 from aldente._plugin.pytest_compat import Failure
 from aldente._records import Finding, SourcePlace
+from aldente._rules import never_awaited
 
 # 8.4.0 does not have the special one, which came back with 8.4.1.
 _ReturnedValueWarning = getattr(pytest, "PytestReturnNotNoneWarning", pytest.PytestWarning)
@@ -29,7 +31,7 @@ def explain(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
     if not isinstance(item, pytest.Function) or not isinstance(failure, Failure):
         return
     if call.when == "setup" and pytest_compat.is_async_fixture_refusal(failure):
-        text = strict_mode.explain_refused_fixture(item)
+        text = explain_refused_fixture(item)
         if text is not None:
             call.excinfo = pytest_compat.excinfo_of_failure(text)
         return
@@ -39,7 +41,7 @@ def explain(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
     if result is not None:
         if _report(item, result, is_async=False):
             call.excinfo = None
-    elif settings_of(item.config).mode == "strict" and not items.is_claimed_elsewhere(item):
+    elif settings_of(item.config).mode == "strict" and not ownership.is_claimed_elsewhere(item):
         call.excinfo = pytest_compat.excinfo_of_failure(_message_for_unmarked(item))
 
 
@@ -99,7 +101,7 @@ def _message_for_unmarked(item: pytest.Function) -> str:
     return (
         f"{place(item)}: async test {item.originalname!r} has no 'asyncio' mark, and "
         "asyncio_mode=strict runs only marked tests; the mode is set by "
-        f"{strict_mode.source(item.config)}.\n"
+        f"{source(item.config)}.\n"
         "Mend: mark it with @pytest.mark.asyncio, or set asyncio_mode=auto to run every async "
         "test.\n"
         "(async def functions are not natively supported by pytest.)"
@@ -119,3 +121,62 @@ def place(item: pytest.Function) -> str:
     """The file and line of a test."""
     path, line, _ = item.location
     return path if line is None else f"{path}:{line + 1}"
+
+
+def warn_of_unmarked_fixtures(item: pytest.Function) -> None:
+    """Warn of async fixtures that a test requests and strict mode does not run.
+
+    The test gets the coroutine or async generator itself.
+    """
+    for fixturedef in left_alone(item):
+        warn_at(
+            fixturedef.func,
+            pytest.PytestDeprecationWarning(
+                f"asyncio test {item.name!r} requested async @pytest.fixture "
+                f"{fixturedef.argname!r} in strict mode. You might want to use "
+                "@pytest_asyncio.fixture or switch to auto mode. This will become an error in "
+                "future versions of pytest-asyncio. (The mode is set by "
+                f"{source(item.config)}.)"
+            ),
+        )
+
+
+def left_alone(item: pytest.Item) -> Iterator[pytest.FixtureDef[Any]]:
+    """The async fixtures that a test requests and strict mode does not run."""
+    if settings_of(item.config).mode != "strict":
+        return
+    for fixturedef in pytest_compat.closure(item):
+        function = fixturedef.func
+        if ownership.is_async_fixture_function(function) and not is_decorated(function):
+            yield fixturedef
+
+
+def source(config: pytest.Config) -> str:
+    """Where the mode comes from, as the user wrote it."""
+    if config.getoption("asyncio_mode", None):
+        return f"--asyncio-mode={config.getoption('asyncio_mode')}"
+    overridden = config.getoption("override_ini", None) or ()
+    if any(str(setting).startswith("asyncio_mode=") for setting in overridden):
+        return "-o asyncio_mode=strict"
+    if config.inipath is None:
+        return "asyncio_mode = strict"
+    path = config.inipath
+    folder = config.invocation_params.dir
+    shown = path.relative_to(folder) if path.is_relative_to(folder) else path
+    return f"asyncio_mode = strict in {shown}"
+
+
+def explain_refused_fixture(item: pytest.Item) -> str | None:
+    """What to say when pytest has refused an async fixture that strict mode leaves alone."""
+    for fixturedef in left_alone(item):
+        place = place_of_function(fixturedef.func, item.config.rootpath)
+        return (
+            f"{item.name!r} requested the async fixture {fixturedef.argname!r} ({place}), which "
+            f"strict mode does not run; the mode is set by {source(item.config)}.\n"
+            "Strict mode runs only async fixtures that are made by @pytest_asyncio.fixture.\n"
+            "Mend: write @pytest_asyncio.fixture there, or set asyncio_mode = auto to run every "
+            "async test and fixture.\n"
+            f"(pytest itself does not support async fixtures: {fixturedef.argname!r} was requested "
+            "with no plugin or hook that handled it.)"
+        )
+    return None

@@ -186,18 +186,20 @@ def explain(config: pytest.Config) -> int | None:
     one = config.getoption("aldente_explain")
     if not one and not config.getoption("aldente_rules"):
         return None
-    from aldente._diagnosis import findings
-    from aldente._guards import rules
+    from aldente._diagnosis import finding_text
     from aldente._plugin.options import settings_of
+    from aldente._rules import registry
     from aldente._settings import parse_rule
 
     levels = settings_of(config).levels
     try:
         chosen = (
-            [rules.rule_named(parse_rule("--aldente-explain", one))] if one else rules.all_rules()
+            [registry.rule_named(parse_rule("--aldente-explain", one))]
+            if one
+            else registry.all_rules()
         )
     except ValueError as error:
         raise pytest.UsageError(str(error)) from None
     # pytest has no terminal writer yet.
-    print("\n\n".join(findings.explain(rule, levels[rule.name]) for rule in chosen))
+    print("\n\n".join(finding_text.explain(rule, levels[rule.name]) for rule in chosen))
     return 0

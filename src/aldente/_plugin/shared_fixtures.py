@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 import pytest
 
-from aldente._plugin import items, pytest_compat
-from aldente._plugin.fixture_places import place_of_function
+from aldente._plugin import ownership, pytest_compat
+from aldente._plugin.definitions import place_of_function
 
 # What runs the tests that a mark or fixture claims.
 _PLUGINS = {
-    items.AIOHTTP: "aiohttp.pytest_plugin",
+    ownership.AIOHTTP: "aiohttp.pytest_plugin",
     "anyio": "anyio",
     "anyio_backend": "anyio",
     "trio": "pytest-trio",
@@ -51,7 +51,7 @@ def check(item: pytest.Item) -> None:
     set_up = item.config.stash.get(_set_up_key, None)
     if not set_up or not isinstance(item, pytest.Function):
         return
-    if not items.is_async_function(item.obj):
+    if not ownership.is_async_function(item.obj):
         return
     plugin = _plugin_of(item)
     for fixturedef in pytest_compat.closure(item):
@@ -60,13 +60,13 @@ def check(item: pytest.Item) -> None:
             found is not None
             and found.plugin != plugin
             and fixturedef.cached_result is not None
-            and items.is_async_fixture_function(fixturedef.func)
+            and ownership.is_async_fixture_function(fixturedef.func)
         ):
             pytest.fail(_refusal(item, plugin, fixturedef, found), pytrace=False)
 
 
 def _plugin_of(item: pytest.Item) -> str:
-    framework = items.claim_of(item).framework
+    framework = ownership.claim_of(item).framework
     return _OWN if framework is None else _PLUGINS.get(framework, framework)
 
 

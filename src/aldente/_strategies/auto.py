@@ -10,13 +10,10 @@ from __future__ import annotations
 import random
 
 from aldente._simulation.choices import Options
-from aldente._strategies.climbing import Climbing
-from aldente._strategies.lines import LineCounter
-from aldente._strategies.novelty import Novelty
+from aldente._strategies.coverage_guided import Climbing, LineCounter, Novelty, Unseen
 from aldente._strategies.pct import Pct
 from aldente._strategies.pos import Pos
 from aldente._strategies.random import Random
-from aldente._strategies.unseen import Unseen
 
 # With more options than these a strategy that looks at all of them at each choice is left out.
 _MOST_FOR_POS = 60

@@ -3,7 +3,7 @@
 Local variables belong to one task. Attributes, globals and closure variables are known by their
 names. An operator, a subscript or a loop is assumed to do no more to the objects of a library
 written in C than it does to lists and dictionaries. Calls are examined while they run, see
-`aldente._strategies.calls`.
+`aldente._strategies.footprints`.
 
 Known gaps: a program that keeps the ``__dict__`` of an object and changes attributes through it
 without asking for it during a run is not noticed; nor is an object whose ``__del__`` another task

@@ -2,13 +2,13 @@
 
 Bounding by context switches is due to Madanlal Musuvathi and Shaz Qadeer: Iterative Context
 Bounding for Systematic Testing of Multithreaded Programs. PLDI 2007. Here they are counted away
-from the order of stock asyncio; see `aldente._strategies.switches`.
+from the order of stock asyncio; see `aldente._strategies.context_switches`.
 
-Schedules that are equivalent to others are left out; see `aldente._strategies.reducing`. With a
-bound none is: the equivalent one may have more switches, so that neither would be tried (Katherine
-Coons, Madan Musuvathi, Kathryn McKinley: Bounded Partial-Order Reduction. OOPSLA 2013). For the
-same reason a search without a bound that was ended claims to have tried all schedules with so many
-switches only if none of them was left out.
+Schedules that are equivalent to others are left out; see `aldente._strategies.partial_order`. With
+a bound none is: the equivalent one may have more switches, so that neither would be tried
+(Katherine Coons, Madan Musuvathi, Kathryn McKinley: Bounded Partial-Order Reduction. OOPSLA 2013).
+For the same reason a search without a bound that was ended claims to have tried all schedules with
+so many switches only if none of them was left out.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from typing import NamedTuple
 from aldente._checked_pythons import is_checked
 from aldente._simulation.choices import Options
 from aldente._simulation.loop import SimulatedLoop
-from aldente._strategies.accesses import AccessRecorder
-from aldente._strategies.reducing import Place, Reduction
-from aldente._strategies.switches import SwitchCounter
+from aldente._strategies.context_switches import SwitchCounter
+from aldente._strategies.footprints import AccessRecorder
+from aldente._strategies.partial_order import Place, Reduction
 
 # How many schedules may be known that were not tried yet, which bounds the memory.
 _MOST_KNOWN = 500_000

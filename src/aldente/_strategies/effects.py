@@ -63,10 +63,10 @@ ANYTHING = Effects(is_wild=True)
 
 # Steps that need not be taken next, by who takes them: they were taken before, at a place from
 # which only independent steps have led here.
-Sleep = dict[Hashable, Effects]
+SleepSet = dict[Hashable, Effects]
 
 
-def pass_step(sleep: Sleep, step: Effects) -> Sleep:
+def pass_step(sleep: SleepSet, step: Effects) -> SleepSet:
     """What still sleeps after a step."""
     return {
         key: effects.after(step)

@@ -13,7 +13,7 @@ import random
 from collections.abc import Hashable
 
 from aldente._simulation.choices import Options
-from aldente._strategies.seldom import SeldomChoices
+from aldente._strategies.rare_events import SeldomChoices
 
 _DEPTHS = 5
 

@@ -12,7 +12,7 @@ import random
 from collections.abc import Hashable
 
 from aldente._simulation.choices import Options, Place
-from aldente._strategies.seldom import SeldomChoices
+from aldente._strategies.rare_events import SeldomChoices
 
 
 class Pos:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from aldente._simulation.choices import Options
-from aldente._strategies.seldom import SeldomChoices
+from aldente._strategies.rare_events import SeldomChoices
 
 
 class Random:

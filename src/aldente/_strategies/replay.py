@@ -1,11 +1,67 @@
-"""`Replay`: the choices of a recorded schedule."""
+"""`Replay`: the choices of a recorded schedule; `Leading`: one that tolerates another course.
+
+`Watched` stands for another strategy, and shows its choices.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
-from aldente._schedules import Schedule
+from aldente._asyncio_compat.stepping import WAKE_SLEEPER
+from aldente._schedules import Choice, Schedule
+from aldente._simulation.choices import Chooser, Options
+from aldente._strategies.context_switches import SwitchCounter
 from aldente.errors import ReplayMismatch
+
+
+class Watched:
+    """Chooses as another strategy does, and keeps who was chosen.
+
+    Args:
+        chooser: the other one.
+
+    Attributes:
+        choice: the last choice.
+        keys: who was chosen, each time.
+        switches: which of the choices are context switches away from stock order.
+    """
+
+    def __init__(self, chooser: Chooser) -> None:
+        self.choice: Choice | None = None
+        self.keys: list[Hashable] = []
+        self.switches: list[int] = []
+        self._chooser = chooser
+        self._counter = SwitchCounter()
+        self._callback = 0
+
+    def start(self) -> bool:
+        """As the other one."""
+        return self._chooser.start()
+
+    def choose(self, count: int, options: Options) -> int:
+        """As the other one."""
+        option = self._chooser.choose(count, options)
+        is_switch = self._counter.note(option, options)
+        number = len(self.keys)
+        if is_switch:
+            self.switches.append(number)
+        self.keys.append(options.key(option))
+        # By identity, so that no task lives longer because it is looked at. It is called next.
+        self._callback = id(options.callback(option) or WAKE_SLEEPER)
+        self.choice = Choice(number, option, options[0].who if option else "", is_switch)
+        return option
+
+    def end(self) -> None:
+        """As the other one."""
+        self._chooser.end()
+
+    def has_led_to(self, callback: object) -> bool:
+        """Whether the last choice was that something is called; true once for each choice."""
+        if id(callback) != self._callback:
+            return False
+        self._callback = 0
+        return True
+
 
 # Without knowing more; whoever replays may find out.
 CAUSE = "the program has changed since, or does not depend on its schedule alone"
@@ -60,3 +116,46 @@ class Replay:
     def is_complete(self) -> bool:
         """Whether all choices of the schedule were asked for."""
         return self._position >= max(len(self._counts), len(self._choices))
+
+
+class Leading:
+    """Chooses as a schedule says as far as there is such an option, and then in stock order.
+
+    Args:
+        choices: the options.
+        keys: who is to go on at the choices from a place on, whatever number the option has then;
+            empty to go by numbers alone.
+        start: that place.
+    """
+
+    def __init__(
+        self, choices: Sequence[int], keys: Sequence[Hashable] = (), start: int = 0
+    ) -> None:
+        self._choices = choices
+        self._keys = keys
+        self._start = start
+        self._next = start
+        self._position = 0
+
+    def start(self) -> bool:
+        return True
+
+    def choose(self, count: int, options: Options) -> int:
+        position = self._position
+        self._position = position + 1
+        if self._keys and position >= self._start:
+            return self._wanted(options)
+        choice = self._choices[position] if position < len(self._choices) else 0
+        return choice if choice < count else 0
+
+    def _wanted(self, options: Options) -> int:
+        keys = options.keys()
+        # Whoever was next and is ready; who isn't ready was before, or will be later.
+        for number in range(self._next, min(self._next + len(keys) + 1, len(self._keys))):
+            if self._keys[number] in keys:
+                self._next = number + 1
+                return keys.index(self._keys[number])
+        return 0
+
+    def end(self) -> None:
+        pass

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 import aldente
-from aldente._plugin.findings.allowing import is_allowed_here, is_allowed_somewhere
+from aldente._plugin.marks import is_allowed_here, is_allowed_somewhere
 from tests.plugin.conftest import RunProject
 from tests.plugin.rules import in_short, line_of, run_with_findings
 

@@ -10,7 +10,7 @@ from time import monotonic
 import pytest
 
 import aldente
-import aldente._plugin.exploring.tests
+import aldente._plugin.explore.test
 from tests.plugin.conftest import RunProject
 from tests.plugin.rules import in_short, line_of, part_of, read_findings, run_with_findings
 
@@ -482,7 +482,7 @@ def test_an_example_that_is_rejected_is_no_failure(
     """After it the time for all runs ends the search still, as it does not after a failure."""
     over = pytester.path / "over"
     monkeypatch.setattr(
-        aldente._plugin.exploring.tests, "monotonic", lambda: monotonic() + 1_000 * over.exists()
+        aldente._plugin.explore.test, "monotonic", lambda: monotonic() + 1_000 * over.exists()
     )
     result = run_project(
         *("-p", "no:randomly"),

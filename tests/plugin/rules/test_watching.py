@@ -16,7 +16,7 @@ from unittest import mock
 
 import pytest
 import aldente
-from aldente._guards import watchdog
+from aldente._rules import watchdog
 
 class Thing:
     def method(self):

@@ -415,7 +415,7 @@ def test_a_call_that_is_cancelled_does_not_use_up_a_release() -> None:
 def test_doubles_in_answers_are_looked_at_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """A double that is given as an answer is looked at with the one that gives it."""
     told: list[Any] = []
-    monkeypatch.setattr("aldente._doubles.reporting.receivers", [told.append])
+    monkeypatch.setattr("aldente._doubles.leftovers.receivers", [told.append])
     inner: Any = Double()
     inner.when("never").returns(1)
     with patch.object(sys.modules[__name__], "traced") as double:
@@ -426,7 +426,7 @@ def test_doubles_in_answers_are_looked_at_too(monkeypatch: pytest.MonkeyPatch) -
 
 def test_all_patches_are_stopped_whatever_they_find(monkeypatch: pytest.MonkeyPatch) -> None:
     """stopall() ends every patch, and then tells of all that was left undone."""
-    monkeypatch.setattr("aldente._doubles.reporting.receivers", [])
+    monkeypatch.setattr("aldente._doubles.leftovers.receivers", [])
     module, real = sys.modules[__name__], traced
     patch.object(module, "traced").start().when(1).returns(2)
     patch.object(Shop, "price").start().when("a").returns(1)
@@ -554,7 +554,7 @@ def test_the_end_of_a_stream_is_no_item() -> None:
 
 def test_all_doubles_of_a_test_tell_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """An error goes on, with what was left undone; a finding is told once, and a lenient double's never."""
-    monkeypatch.setattr("aldente._doubles.reporting.receivers", [])
+    monkeypatch.setattr("aldente._doubles.leftovers.receivers", [])
 
     def fail() -> None:
         with aldente.Doubles() as doubles:
@@ -581,7 +581,7 @@ def test_all_doubles_of_a_test_tell_once(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_several_patches_at_once_all_tell(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was left undone with each of patch.multiple is told."""
     told: list[Any] = []
-    monkeypatch.setattr("aldente._doubles.reporting.receivers", [told.append])
+    monkeypatch.setattr("aldente._doubles.leftovers.receivers", [told.append])
     with patch.multiple(Shop, price=mock.DEFAULT, name=mock.DEFAULT) as doubles:
         doubles["price"].when("a").returns(1)
         doubles["name"].when("b").returns(1)

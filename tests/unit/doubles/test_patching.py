@@ -98,7 +98,7 @@ def modules(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Iterator[None]:
 def alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """As without a test runner that takes findings."""
     monkeypatch.setattr("aldente._records.receivers", [])
-    monkeypatch.setattr("aldente._doubles.reporting.receivers", [])
+    monkeypatch.setattr("aldente._doubles.leftovers.receivers", [])
 
 
 def client() -> Any:

@@ -17,7 +17,7 @@ import pytest
 
 import aldente
 from aldente import Double
-from aldente._doubles.specs import Kind, kind_of
+from aldente._doubles.spec import Kind, kind_of
 
 if TYPE_CHECKING:
     from somewhere import Unknown  # type: ignore[import-not-found]

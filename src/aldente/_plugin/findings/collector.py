@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Set
 
 import pytest
 
-from aldente._plugin.findings.allowing import is_allowed_here, level_in
+from aldente._plugin.marks import is_allowed_here, level_in
 from aldente._records import Finding, Level
 
 

@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from aldente._guards import leaked_thread
-from aldente._guards.never_awaited import Watch
 from aldente._own_errors import contained
 from aldente._plugin import options, pytest_compat, rule_options
-from aldente._plugin.findings.allowing import rules_raised_by_marks
 from aldente._plugin.findings.collector import Collector
 from aldente._plugin.findings.own_errors import OwnErrors
+from aldente._plugin.marks import rules_raised_by_marks
 from aldente._python_compat import is_worker
 from aldente._records import receivers
+from aldente._rules import leaked_thread
+from aldente._rules.never_awaited import Watch
 from aldente._runner.bystanders import Bystanders
 from aldente._stacks import frames_of_threads, with_callers
 
@@ -122,9 +122,9 @@ class FindingsHooks:
         if self._config.pluginmanager.has_plugin("dsession"):
             # pytest-xdist's controller, which runs no test itself.
             self._config.pluginmanager.register(_FindingsOfWorkers(self), f"{NAME}-of-workers")
-            from aldente._plugin.exploring import summary
+            from aldente._plugin.explore import report
 
-            summary.register(self._config)
+            report.register(self._config)
 
     def pytest_collection_finish(self) -> None:
         if "asyncio" in sys.modules:
@@ -174,9 +174,9 @@ class FindingsHooks:
             call.excinfo is None or isinstance(call.excinfo.value, pytest.skip.Exception)
         ):
             return None
-        from aldente._plugin.findings import charging
+        from aldente._plugin.findings import phase
 
-        report = charging.report_phase(self, item, call)
+        report = phase.report_phase(self, item, call)
         if report is not None and caught:
             # Else it is left to pytest, which takes it for this phase.
             del caught[0]

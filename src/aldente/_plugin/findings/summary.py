@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from aldente._diagnosis.findings import FOLDED, describe, more, shorten
-from aldente._guards.rules import rule_named
-from aldente._plugin.findings import files
-from aldente._plugin.findings.charging import as_plain, from_plain
+from aldente._diagnosis.finding_text import FOLDED, describe, more, shorten
+from aldente._plugin.findings import baseline
+from aldente._plugin.findings.phase import as_plain, from_plain
 from aldente._records import Finding, Level
+from aldente._rules.registry import rule_named
 from aldente._settings import DEFAULT_LEVELS
 
 
@@ -30,8 +30,8 @@ class Summary:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._findings: list[dict[str, Any]] = []
-        self.baseline = files.Baseline.of(config)
-        files.check_findings_file(config)
+        self.baseline = baseline.Baseline.of(config)
+        baseline.check_findings_file(config)
 
     def without_known(self, test: str, findings: Sequence[Finding]) -> list[Finding]:
         """The findings of a test that the project's baseline does not name."""
@@ -67,7 +67,7 @@ class Summary:
         if reporter is not None and reports:
             # The tests have been reported already; so they are told, and counted, as errors.
             reporter.stats.setdefault("error", []).extend(reports)
-        files.write_findings(self._config, self._findings)
+        baseline.write_findings(self._config, self._findings)
         if _is_whole(session):
             self.baseline.write(self._findings)
         self._send(reports, (reporter, session))

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar, overload
 
 import pytest
 
-from aldente._plugin import decorated_fixtures, items
+from aldente._plugin import ownership
 
 __all__ = ["fixture", "is_async_test"]
 
@@ -75,10 +75,10 @@ def fixture(
     """
     if fixture_function is None:
         return lambda function: fixture(function, loop_scope=loop_scope, **kwargs)
-    decorated_fixtures.decorate(fixture_function, loop_scope)
+    ownership.decorate(fixture_function, loop_scope)
     return pytest.fixture(fixture_function, **kwargs)
 
 
 def is_async_test(item: pytest.Item) -> bool:
     """Whether a test is an async function that aldente runs."""
-    return items.is_own_async_test(item)
+    return ownership.is_own_async_test(item)

@@ -32,7 +32,7 @@ def __getattr__(name: str) -> Any:
 @pytest.fixture(scope="session")
 def event_loop_policy() -> Any:
     """The policy that makes event loops; a fixture of this name in a test suite replaces it."""
-    from aldente._plugin.running import policies
+    from aldente._plugin.run import policies
 
     return policies.current()
 
@@ -95,9 +95,9 @@ def _port_factory(socket_type: int) -> Callable[[], int]:
 def _runner_fixture(scope: _ScopeName) -> Any:
     @pytest.fixture(scope=scope, name=f"_{scope}_scoped_runner")
     def scoped_runner(request: pytest.FixtureRequest) -> Iterator[asyncio.Runner]:
-        from aldente._plugin.running import runner_fixtures
+        from aldente._plugin.pytest_asyncio import runners
 
-        yield from runner_fixtures.provide(request, scope)
+        yield from runners.provide(request, scope)
 
     return scoped_runner
 

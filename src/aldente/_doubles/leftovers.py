@@ -1,0 +1,174 @@
+"""What tests set out to do with doubles, and did not; and who receives what is found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from aldente._doubles import mock_compat
+from aldente._doubles.answers import Each
+from aldente._doubles.calls import Call, shown
+from aldente._doubles.controls import ByArgument
+from aldente._doubles.spec import Kind
+from aldente._doubles.state import is_double, name_of, state_of
+from aldente._records import Finding, receivers
+from aldente.errors import DoubleMisused
+
+
+def has_receiver() -> bool:
+    """Whether there is a test runner that is told of findings."""
+    return bool(receivers)
+
+
+def tell(findings: Sequence[Finding], error: BaseException | None) -> None:
+    """Hand over findings; or raise them, unless an error is on its way, which takes them along.
+
+    Raises:
+        DoubleMisused: there is something to tell, and no receiver.
+    """
+    if not findings:
+        return
+    if receivers:
+        for finding in findings:
+            receivers[-1](finding)
+        return
+    misuse = DoubleMisused([_in_words(finding) for finding in findings])
+    if error is None:
+        raise misuse
+    error.add_note(str(misuse))
+
+
+def _in_words(finding: Finding) -> str:
+    place = f" ({finding.place})" if finding.place is not None else ""
+    lines = [f"{finding.rule}: {finding.what}{place}", *finding.details, f"Mend: {finding.mend}"]
+    return "\n".join(lines)
+
+
+# What a call gives, what should have been done with it, and how.
+_UNDONE = {
+    Kind.COROUTINE: (
+        "coroutine",
+        "awaited",
+        "Await it, or hand it to asyncio.create_task() and await the task.",
+    ),
+    Kind.STREAM: ("stream", "iterated", "Iterate it with 'async for'."),
+    Kind.CONTEXT: ("context manager", "entered", "Enter it with 'async with'."),
+}
+
+# How many lines of a double's calls a finding shows.
+_LINES = 8
+
+
+def findings_of(
+    doubles: Iterable[Any], *, strict: bool, seen: set[int] | None = None
+) -> list[Finding]:
+    """What was left undone with doubles, and with what they have made.
+
+    Args:
+        doubles: the doubles.
+        strict: whether answers count that were never used.
+        seen: the identities of doubles that have been looked at, to which these are added.
+    """
+    found: list[Finding] = []
+    for double in _with_their_own(doubles, set() if seen is None else seen):
+        kind = state_of(double).kind
+        found += [_never_awaited(call, kind) for call in _forgotten(double)]
+        if strict:
+            found += _unused_answers(double)
+    return found
+
+
+def _with_their_own(doubles: Iterable[Any], seen: set[int]) -> Iterator[Any]:
+    """Doubles, and those that are their attributes and results."""
+    waiting = list(doubles)
+    while waiting:
+        double = waiting.pop()
+        if id(double) in seen:
+            continue
+        seen.add(id(double))
+        if is_double(double):
+            yield double
+            waiting += _given_by(double)
+        waiting += mock_compat.related(double)
+
+
+def _given_by(double: Any) -> Iterator[Any]:
+    """The mocks among what a double was told to answer."""
+    sources = [answer.source for answer in state_of(double).answers]
+    effects = [mock_compat.side_effect_of(double), *(source.side_effect for source in sources)]
+    values = [source.value for source in sources]
+    for effect in effects:
+        if isinstance(effect, Each):
+            values += effect.values
+    return filter(mock_compat.is_mock, values)
+
+
+def _forgotten(double: Any) -> Iterator[Call]:
+    """The calls that nobody has awaited, and that nobody will.
+
+    A coroutine that somebody still holds may be awaited yet. When it is dropped, the test runner is
+    told by the rule never-awaited, or Python warns.
+    """
+    for call in state_of(double).log.calls:
+        if call.outcome != "never awaited" or call.is_told:
+            continue
+        if call.is_coroutine and (call.given is not None or has_receiver()):
+            continue
+        call.is_told = True
+        yield call
+
+
+def _never_awaited(call: Call, kind: Kind) -> Finding:
+    given, done, mend = _UNDONE[kind]
+    what = f"the {given} of the double {call} was never {done}."
+    return Finding("never-awaited", what, mend, call.place)
+
+
+def _unused_answers(double: Any) -> Iterator[Finding]:
+    name = name_of(double)
+    calls = _shown(state_of(double).log.calls)
+    yield from _left_of(name, mock_compat.side_effect_of(double), calls)
+    for answer in state_of(double).answers:
+        if answer.uses:
+            yield from _left_of(answer.asked, answer.source.side_effect, calls)
+        else:
+            yield _no_use_of(answer, calls)
+
+
+def _shown(calls: Sequence[Call]) -> tuple[str, ...]:
+    """The calls of a double as lines, those in the middle left out if there are many."""
+    lines = ["The calls were:" if calls else "There were no calls."]
+    lines += [f"  {call}" for call in calls]
+    if len(lines) > _LINES:
+        hidden = len(lines) - _LINES + 1
+        lines[_LINES // 2 : _LINES // 2 + hidden] = [f"  ... {hidden} more ..."]
+    return tuple(lines)
+
+
+def _left_of(name: str, side_effect: Any, calls: tuple[str, ...]) -> Iterator[Finding]:
+    if isinstance(side_effect, Each) and (unused := side_effect.unused):
+        count = len(unused)
+        answers = f"the last {count} answers" if count > 1 else "the last answer"
+        were = "were" if count > 1 else "was"
+        yield Finding(
+            "unused-answer",
+            f"{answers} of {name} {were} never used: {', '.join(map(_short, unused))}.",
+            "Give returns_each() as many answers as there are calls, or say strict=False.",
+            side_effect.place,
+            calls,
+        )
+
+
+def _short(value: Any) -> str:
+    text = shown(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _no_use_of(answer: ByArgument, calls: tuple[str, ...]) -> Finding:
+    return Finding(
+        "unused-answer",
+        f"the answer to {answer.asked} was never used.",
+        "Mend its arguments, take it away, or say strict=False.",
+        answer.place,
+        calls,
+    )

@@ -1,0 +1,455 @@
+"""Doubles in the place of the real thing, for as long as a test needs them."""
+
+from __future__ import annotations
+
+import builtins
+import contextlib
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from types import ModuleType, TracebackType
+from typing import Any, Self
+from unittest import mock
+
+from aldente import _lazy_imports
+from aldente._doubles import leftovers, mock_compat
+from aldente._doubles.double import double_in, double_like, double_without_spec
+from aldente._doubles.leftovers import findings_of
+from aldente._doubles.mock_compat import DEFAULT, Decorated, DictPatcher, Patcher
+from aldente._doubles.state import is_double
+from aldente._doubles.targets import (
+    check_exists,
+    check_replacement,
+    check_used_here,
+    find_owner,
+)
+from aldente._source import place_of_caller
+from aldente.errors import DoubleMisused
+
+# Patches, given the decorated function and its arguments; gives the arguments it is called with.
+Enter = Callable[
+    [Any, tuple[Any, ...], dict[str, Any]],
+    AbstractContextManager[tuple[tuple[Any, ...], dict[str, Any]]],
+]
+
+
+def is_generator_function(decorated: object) -> bool:
+    """Whether a function is a generator function, asynchronous or not."""
+    return inspect.isgeneratorfunction(decorated) or inspect.isasyncgenfunction(decorated)
+
+
+def generator_within(enter: Enter, decorated: Any) -> Any:
+    """A generator function within which something is patched, until it ends.
+
+    Args:
+        enter: patches.
+        decorated: the generator function, asynchronous or not.
+    """
+    if inspect.isgeneratorfunction(decorated):
+
+        @functools.wraps(decorated)
+        def patched(*args: Any, **kwargs: Any) -> Any:
+            with enter(patched, args, kwargs) as (given, named):
+                return (yield from decorated(*given, **named))
+
+        return patched
+
+    @functools.wraps(decorated)
+    async def patched_async(*args: Any, **kwargs: Any) -> Any:
+        with enter(patched_async, args, kwargs) as (given, named):
+            async with contextlib.aclosing(decorated(*given, **named)) as items:
+                following = items.asend(None)
+                while True:
+                    try:
+                        item = await following
+                    except StopAsyncIteration:
+                        return
+                    try:
+                        following = items.asend((yield item))
+                    except GeneratorExit:
+                        raise
+                    except BaseException as error:
+                        # It was thrown in for the decorated one, which may go on.
+                        following = items.athrow(error)
+
+    return patched_async
+
+
+class Patch(Patcher):
+    """One patch: a context manager with ``with`` and ``async with``, and a decorator.
+
+    `patch` makes them.
+    """
+
+    def __init__(
+        self, target: str, *args: Any, strict: bool = True, only_here: bool = False, **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self._named = target
+        self.strict = strict
+        self._only_here = only_here
+        # The file of the test.
+        place = place_of_caller(2)
+        self._made_in = place.path if place is not None else ""
+        self._doubles: list[Any] = []
+
+    def copy(self) -> Self:
+        """Another one, for another function that is decorated."""
+        patcher = type(self)(
+            self._named,
+            self.getter,
+            self.attribute,
+            self.new,
+            self.spec,
+            self.create,
+            self.spec_set,
+            self.autospec,
+            self.new_callable,
+            self.kwargs,
+            strict=self.strict,
+            only_here=self._only_here,
+        )
+        patcher.attribute_name = self.attribute_name
+        patcher.additional_patchers = [other.copy() for other in self.additional_patchers]
+        return patcher
+
+    def __enter__(self) -> Any:
+        __tracebackhide__ = True
+        if hasattr(self, "is_local"):
+            raise RuntimeError(
+                f"The patch of {self._named!r} is entered already: make another one for each use."
+            )
+        owner = self.getter()
+        self._import_lazily_named(owner)
+        if not self.create:
+            check_exists(self._named, owner, self.attribute)
+        original, _ = self.get_original()
+        if original is DEFAULT:
+            # Python's own names can be replaced where they are used.
+            original = getattr(builtins, self.attribute, DEFAULT)
+        check_replacement(self._named, original, self.new, self.new_callable)
+        if not self._only_here:
+            check_used_here(self._named, owner, self.attribute, original, self._made_in)
+        said = self.spec, self.spec_set, self.autospec, self.new_callable
+        self._say_shape(owner, original)
+        try:
+            given = super().__enter__()
+        finally:
+            self.spec, self.spec_set, self.autospec, self.new_callable = said
+        double = given if self.attribute_name is None else given.get(self.attribute)
+        self._doubles = [double] if is_double(double) else []
+        return given
+
+    def _import_lazily_named(self, owner: Any) -> None:
+        """Import what takes part in the patch and is left to its first use."""
+        try:
+            _lazy_imports.import_named(owner, self.attribute)
+        except ImportError:
+            # What replaces it need not be like it.
+            if self.new is DEFAULT:
+                raise
+        module = getattr(owner, "__name__", None) if isinstance(owner, ModuleType) else None
+        if module is not None:
+            # Names elsewhere would become the double, and stay it.
+            _lazy_imports.import_everywhere(f"{module}.{self.attribute}")
+
+    def __call__(self, decorated: Decorated) -> Decorated:
+        """Decorate a function, coroutine function, generator function of either kind, or class."""
+        if not is_generator_function(decorated):
+            return super().__call__(decorated)
+        patchings = getattr(decorated, "patchings", None)
+        made: Any = decorated
+        if patchings is None:
+            made = generator_within(self.decoration_helper, decorated)
+            patchings = made.patchings = []
+        patchings.append(self)
+        result: Decorated = made
+        return result
+
+    def _say_shape(self, owner: Any, original: Any) -> None:
+        """Have the double made with the shape of what it replaces, unless the test says which."""
+        wanted = [said for said in (self.spec, self.spec_set, self.autospec) if said is not None]
+        if (
+            self.new is not DEFAULT
+            or self.new_callable is not None
+            or len(wanted) > 1
+            or any(isinstance(said, list | tuple) for said in wanted)
+            or (original is DEFAULT and True in wanted)
+            or any(map(mock_compat.is_mock, wanted))
+        ):
+            # Said otherwise, or not to be had, which is told by whoever is asked.
+            return
+        argument = "spec" if self.spec_set is None else "spec_set"
+        spec = wanted[0] if wanted else True
+        name = self.attribute
+
+        def make(**kwargs: Any) -> Any:
+            arguments = {"name": name, **kwargs}
+            if spec is False or original is DEFAULT:
+                return double_without_spec(original, arguments=arguments)
+            if spec is True:
+                return double_in(owner, name, original, spec_argument=argument, arguments=arguments)
+            return double_like(spec, spec_argument=argument, arguments=arguments)
+
+        self.spec = self.spec_set = self.autospec = None
+        self.new_callable = make
+
+    def __exit__(self, *exc_info: Any) -> Any:
+        __tracebackhide__ = True
+        doubles, self._doubles = self._doubles, []
+        error: BaseException | None = exc_info[1] if exc_info else None
+        # A test that fails on its way has not come to use all of its answers.
+        is_strict = self.strict and error is None
+        try:
+            return super().__exit__(*exc_info)
+        except DoubleMisused as misuse:
+            # Of another one of `patch.multiple`.
+            error = misuse
+            raise
+        finally:
+            leftovers.tell(findings_of(doubles, strict=is_strict), error)
+
+    async def __aenter__(self) -> Any:
+        return self.__enter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> Any:
+        __tracebackhide__ = True
+        return self.__exit__(kind, error, traceback)
+
+
+class DictPatch(DictPatcher):
+    """One patch of a dictionary: a context manager of both kinds, and a decorator."""
+
+    def __call__(self, decorated: Decorated) -> Decorated:
+        """Decorate a function, coroutine function, generator function of either kind, or class."""
+        if not is_generator_function(decorated):
+            return super().__call__(decorated)
+
+        @contextlib.contextmanager
+        def enter(patched: Any, args: Any, kwargs: Any) -> Iterator[Any]:
+            with self:
+                yield args, kwargs
+
+        made: Decorated = generator_within(enter, decorated)
+        return made
+
+    def _patch_dict(self) -> None:
+        if isinstance(self.in_dict, str):
+            self.in_dict = find_owner(self.in_dict, self.in_dict)
+        super()._patch_dict()
+
+    async def __aenter__(self) -> Any:
+        return self.__enter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> Any:
+        return self.__exit__(kind, error, traceback)
+
+
+class Patching:
+    """What `aldente.patch` is: a function, with others as its attributes."""
+
+    def __call__(
+        self,
+        target: str,
+        new: Any = DEFAULT,
+        spec: Any = None,
+        create: bool = False,
+        spec_set: Any = None,
+        autospec: Any = None,
+        new_callable: Callable[..., Any] | None = None,
+        *,
+        unsafe: bool = False,
+        strict: bool = True,
+        only_here: bool = False,
+        **kwargs: Any,
+    ) -> Patch:
+        """Put a double in the place of something for a while.
+
+        The double has the shape of what it replaces: a `aldente.Double` for what is awaited, a
+        specced `MagicMock` for all else. At the end, calls that were never awaited and answers that
+        were never used are findings.
+
+        Args:
+            target: where it is looked up: ``"package.module.name"``.
+            new: what to put there, in the place of a double.
+            spec: another shape: an object, a class, or a list of names.
+            create: patch also what does not exist.
+            spec_set: as ``spec``, and other attributes can't be set either.
+            autospec: as ``spec``; True is what is done anyway.
+            new_callable: what makes the double.
+            unsafe: as for `unittest.mock.patch`.
+            strict: whether answers that were never used are findings.
+            only_here: replace it here although it is imported by name elsewhere.
+            **kwargs: attributes of the double.
+
+        Raises:
+            NoSuchTarget: the target does not exist.
+            PatchedElsewhere: it is defined here, and used by a name of its own elsewhere.
+            SyncDouble: ``new`` can't be awaited, and what it replaces is.
+            DoubleMisused: at the end, unless pytest is told: something was left undone.
+
+        >>> import asyncio, aldente
+        >>> async def main():
+        ...     async with aldente.patch("asyncio.sleep") as sleep:
+        ...         await asyncio.sleep(3600)
+        ...         sleep.assert_awaited_once_with(3600)
+        >>> asyncio.run(main())
+        """
+        owner, attribute = _parted(target)
+        return Patch(
+            target,
+            lambda: find_owner(target, owner),
+            attribute,
+            new,
+            spec,
+            create,
+            spec_set,
+            autospec,
+            new_callable,
+            kwargs,
+            unsafe=unsafe,
+            strict=strict,
+            only_here=only_here,
+        )
+
+    def object(
+        self,
+        target: Any,
+        attribute: str,
+        new: Any = DEFAULT,
+        spec: Any = None,
+        create: bool = False,
+        spec_set: Any = None,
+        autospec: Any = None,
+        new_callable: Callable[..., Any] | None = None,
+        *,
+        unsafe: bool = False,
+        strict: bool = True,
+        only_here: bool = False,
+        **kwargs: Any,
+    ) -> Patch:
+        """Put a double in the place of an attribute of an object; the rest is as for `patch`."""
+        if type(target) is str:
+            raise TypeError(
+                f"{target!r} must be the actual object to be patched, not a str; "
+                f'aldente.patch("{target}.{attribute}") takes its path'
+            )
+        return Patch(
+            f"{_name_of(target)}.{attribute}",
+            lambda: target,
+            attribute,
+            new,
+            spec,
+            create,
+            spec_set,
+            autospec,
+            new_callable,
+            kwargs,
+            unsafe=unsafe,
+            strict=strict,
+            only_here=only_here,
+        )
+
+    def multiple(
+        self,
+        target: Any,
+        spec: Any = None,
+        create: bool = False,
+        spec_set: Any = None,
+        autospec: Any = None,
+        new_callable: Callable[..., Any] | None = None,
+        *,
+        strict: bool = True,
+        only_here: bool = False,
+        **kwargs: Any,
+    ) -> Patch:
+        """Patch several attributes of an object, or of what a path says: ``name=replacement``.
+
+        `unittest.mock.DEFAULT` as the replacement is a double, given by its name.
+        """
+        if not kwargs:
+            raise ValueError("Must supply at least one keyword argument with patch.multiple")
+        path = target if type(target) is str else _name_of(target)
+        patches = [
+            Patch(
+                f"{path}.{attribute}",
+                (lambda: find_owner(path, path)) if type(target) is str else (lambda: target),
+                attribute,
+                new,
+                spec,
+                create,
+                spec_set,
+                autospec,
+                new_callable,
+                {},
+                strict=strict,
+                only_here=only_here,
+            )
+            for attribute, new in kwargs.items()
+        ]
+        for one in patches:
+            one.attribute_name = one.attribute
+        patches[0].additional_patchers = patches[1:]
+        return patches[0]
+
+    def dict(self, in_dict: Any, values: Any = (), clear: bool = False, **kwargs: Any) -> DictPatch:
+        """Set entries of a dictionary for a while, as `unittest.mock.patch.dict` does.
+
+        Args:
+            in_dict: the dictionary, or where it is: ``"package.module.name"``.
+            values: the entries.
+            clear: take all others away.
+            **kwargs: further entries.
+
+        Raises:
+            NoSuchTarget: there is no such dictionary.
+        """
+        return DictPatch(in_dict, values, clear, **kwargs)
+
+    @staticmethod
+    def stopall() -> None:
+        """Undo all patches that were begun with ``start()``, the last one first.
+
+        Raises:
+            DoubleMisused: something was left undone, unless pytest is told.
+        """
+        found: list[str] = []
+        for one in reversed(mock_compat.active_patches()):
+            try:
+                one.stop()
+            except DoubleMisused as misuse:
+                found += misuse.findings
+        if found:
+            raise DoubleMisused(found)
+
+    @property
+    def TEST_PREFIX(self) -> str:  # noqa: N802
+        """How the methods begin that a decorator of a class patches: that of `unittest.mock`."""
+        prefix: str = mock.patch.TEST_PREFIX
+        return prefix
+
+
+def _parted(target: Any) -> tuple[str, str]:
+    owner, _, attribute = target.rpartition(".") if isinstance(target, str) else ("", "", "")
+    if not owner or not attribute:
+        raise TypeError(f"Need a valid target to patch. You supplied: {target!r}")
+    return owner, attribute
+
+
+def _name_of(target: Any) -> str:
+    name = getattr(target, "__name__", None)
+    return name if isinstance(name, str) else type(target).__name__
+
+
+patch = Patching()

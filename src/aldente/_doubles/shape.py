@@ -1,0 +1,273 @@
+"""How a double takes the shape of the real thing, and which shape its attributes have."""
+
+from __future__ import annotations
+
+import dis
+import inspect
+import itertools
+import types
+from typing import Any, NamedTuple
+
+from aldente._doubles import mock_compat
+from aldente._doubles.delivery import be_awaited
+from aldente._doubles.members import Member, described, has_async_members, member_of
+from aldente._doubles.spec import (
+    Kind,
+    annotated_names,
+    annotation_of_result,
+    annotations_of,
+    check_of,
+    is_function,
+    kind_of,
+    refuse_calls,
+    signature_of,
+)
+from aldente._doubles.state import state_of
+
+
+class Child(NamedTuple):
+    """A double that is to be made, for an attribute or a result of another one.
+
+    Attributes:
+        is_awaited: whether it is to be a `Double`.
+        arguments: what it is made with.
+        is_same: whether its answer is the double whose attribute it is.
+        is_called: whether it can be called.
+        result: the class of what it gives when it is awaited, entered or iterated itself; None when
+            nobody says.
+    """
+
+    is_awaited: bool
+    arguments: dict[str, Any]
+    is_same: bool = False
+    is_called: bool = True
+    result: type | None = None
+
+
+class SpecsOwn:
+    """An attribute of the real thing, in the place of one of the double with the same name."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, double: Any, owner: type) -> Any:
+        if double is None:
+            return self
+        if self._name in double.__dict__:
+            return double.__dict__[self._name]
+        return double.__getattr__(self._name)
+
+    def __set__(self, double: Any, value: Any) -> None:
+        double.__dict__[self._name] = value
+
+    def __delete__(self, double: Any) -> None:
+        double.__dict__.pop(self._name, None)
+
+
+def take_spec(double: Any, spec: Any, *, is_bound: bool, own_names: frozenset[str]) -> None:
+    """Have a double be called as the real thing is, and have its attributes.
+
+    Args:
+        double: the double.
+        spec: the real thing: a function, a class or any other object.
+        is_bound: whether the first parameter of a function is left out.
+        own_names: the attributes of doubles that mocks do not have.
+    """
+    state = state_of(double)
+    state.spec = spec
+    state.hint = _hint_of(spec)
+    if is_function(spec):
+        kind = kind_of(spec)
+        if kind is not Kind.PLAIN:
+            state.kind = kind
+        # What is bound already, or can't be, has no first parameter to leave out.
+        skips = is_bound and not inspect.ismethod(spec) and hasattr(spec, "__get__")
+        _take_signature(double, signature_of(spec, skip_first=skips))
+        if kind is Kind.PLAIN and isinstance(getattr(spec, "__code__", None), types.CodeType):
+            # Or a mock of it would tell `inspect` that it has every flag.
+            double.__dict__["__code__"] = spec.__code__
+        return
+    owner = spec if isinstance(spec, type) else type(spec)
+    is_for_class = isinstance(spec, type) and not state.stands_for_instance
+    mock_compat.add_members(double, annotated_names(owner, of_class=is_for_class))
+    for name in own_names.intersection(mock_compat.members_of(double) or ()):
+        # The code that is tested asks for it; tests still have ``Double.hold(double)``.
+        setattr(type(double), name, SpecsOwn(name))
+    if is_for_class:
+        _take_signature(double, signature_of(spec))
+        return
+    if mock_compat.is_awaited(double) and hasattr(owner, "__await__"):
+        be_awaited(double)
+    call = _call_of(owner)
+    if call is not None:
+        state.kind = kind_of(call)
+        _take_signature(double, signature_of(call, skip_first=True))
+        return
+    mock_compat.set_signature(double, None)
+    if state.is_made_here and mock_compat.is_awaited(double):
+        state.is_called = False
+        mock_compat.set_check(double, refuse_calls(owner.__name__))
+
+
+def _hint_of(spec: Any) -> str:
+    """The name of the real thing; an object without one is called by its class."""
+    is_plain = is_function(spec) or isinstance(spec, type) or inspect.ismodule(spec)
+    # Not of any other, which may compute its attributes.
+    name = getattr(spec, "__name__", None) if is_plain else None
+    return name if isinstance(name, str) else type(spec).__name__
+
+
+def _call_of(owner: type) -> Any:
+    """What is run when an instance of a class is called; None when it can't be."""
+    # getattr_static would find that of the class of classes too.
+    return next(
+        (vars(base)["__call__"] for base in owner.__mro__ if "__call__" in vars(base)), None
+    )
+
+
+def _take_signature(double: Any, signature: inspect.Signature | None) -> None:
+    mock_compat.set_signature(double, signature)
+    if signature is not None:
+        check = check_of(state_of(double).hint or "", signature)
+        mock_compat.set_check(double, check, signature)
+
+
+def child_of(double: Any, arguments: dict[str, Any]) -> Child:
+    """The shape of an attribute of a double, or of the result of its call.
+
+    Args:
+        double: the double.
+        arguments: what a mock gives to the mocks it makes.
+    """
+    name = arguments.get("_new_name")
+    if name == "()":
+        return _result_of(double, arguments)
+    state = state_of(double)
+    if mock_compat.is_async_magic(name):
+        is_entered = name == "__aenter__"
+        if is_entered and state.result is not None:
+            return Child(True, arguments, result=state.result)
+        return Child(True, arguments, is_entered and _enters_itself(state.spec))
+    if state.spec is None or mock_compat.is_sync_magic(name):
+        return _unknown(double, name, arguments)
+    member = member_of(state.spec, name or "")
+    return _unknown(double, name, arguments) if member is None else _of_member(member, arguments)
+
+
+def _unknown(double: Any, name: str | None, arguments: dict[str, Any]) -> Child:
+    """As mocks do: what an `AsyncMock` has is awaited, but for what its spec says is not."""
+    is_plain = mock_compat.is_sync_magic(name) or name in (mock_compat.members_of(double) or ())
+    return Child(mock_compat.is_awaited(double) and not is_plain, arguments)
+
+
+def _result_of(double: Any, arguments: dict[str, Any]) -> Child:
+    """What a call gives when the test says nothing."""
+    state = state_of(double)
+    spec = state.spec
+    if isinstance(spec, type) and not state.stands_for_instance:
+        return _instance_of(spec, arguments)
+    if state.result is not None:
+        return _instance_of(state.result, arguments)
+    function = spec
+    if spec is not None and not is_function(spec):
+        function = _call_of(spec if isinstance(spec, type) else type(spec))
+    if function is not None and state.kind is not Kind.STREAM:
+        known = described(annotation_of_result(function), f"result of {state.hint}")
+        if known is not None:
+            return _of_member(known, arguments)
+    return _unknown(double, None, arguments)
+
+
+def shape_in(owner: Any, name: str, value: Any, arguments: dict[str, Any]) -> Child:
+    """The shape of what takes the place of an attribute.
+
+    Args:
+        owner: the module, class or object whose attribute it is.
+        name: its name.
+        value: what it is.
+        arguments: what the double is made with.
+    """
+    if mock_compat.is_mock(value):
+        return Child(mock_compat.is_awaited(value), arguments)
+    member = member_of(owner, name)
+    # A module may compute its attributes.
+    return shape_like(value, arguments) if member is None else _of_member(member, arguments)
+
+
+def shape_like(value: Any, arguments: dict[str, Any]) -> Child:
+    """The shape of something else.
+
+    Args:
+        value: what it is.
+        arguments: what the double is made with.
+    """
+    kind = kind_of(value) if callable(value) else Kind.PLAIN
+    return _of_member(Member(value, kind), arguments)
+
+
+def _of_member(member: Member, arguments: dict[str, Any]) -> Child:
+    value = member.value
+    if value is None:
+        return Child(member.kind is not Kind.PLAIN, arguments)
+    if member.is_instance:
+        return _instance_of(value, arguments)._replace(result=member.result)
+    if mock_compat.is_mock(value):
+        return Child(mock_compat.is_awaited(value), arguments)
+    if isinstance(value, type):
+        return Child(False, {**arguments, "spec": value})
+    if is_function(value) or member.signature is not None:
+        is_awaited = member.kind is not Kind.PLAIN
+        return Child(is_awaited, {**arguments, "spec": value, "_eat_self": member.is_bound})
+    if isinstance(value, list | tuple):
+        # As the spec, it would be taken for a list of names.
+        return _instance_of(type(value), arguments)
+    is_awaited = not inspect.ismodule(value) and has_async_members(type(value))
+    shape = {"spec": value, "_eat_self": False}
+    return Child(is_awaited, {**arguments, **shape}, is_called=callable(value))
+
+
+def _instance_of(owner: type, arguments: dict[str, Any]) -> Child:
+    shape = {"spec": owner, "_spec_as_instance": True, "_eat_self": False}
+    is_called = _call_of(owner) is not None
+    return Child(has_async_members(owner), {**arguments, **shape}, is_called=is_called)
+
+
+def _enters_itself(spec: Any) -> bool:
+    """Whether ``async with`` on the real thing gives that, by its annotation or by its code."""
+    if spec is None or is_function(spec):
+        return False
+    owner = spec if isinstance(spec, type) else type(spec)
+    function = inspect.getattr_static(owner, "__aenter__", None)
+    if _returns_first(getattr(function, "__code__", None)):
+        return True
+    annotations = annotations_of(function) if callable(function) else {}
+    annotation = annotations.get("return")
+    if annotation is None:
+        return False
+    if annotation in [value for name, value in annotations.items() if name != "return"]:
+        # ``async def __aenter__(self: T) -> T``
+        return True
+    name = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", "")
+    return name.rpartition(".")[2] in ("Self", *(base.__name__ for base in owner.__mro__[:-1]))
+
+
+def _returns_first(code: types.CodeType | None) -> bool:
+    """Whether code returns its first argument."""
+    if code is None or not code.co_argcount:
+        return False
+    steps = list(dis.get_instructions(code))
+    return any(
+        step.opname.startswith("LOAD_FAST")
+        and step.argval == code.co_varnames[0]
+        and following.opname == "RETURN_VALUE"
+        for step, following in itertools.pairwise(steps)
+    )
+
+
+def take_looks(double: Any) -> None:
+    """Have `inspect` see of a double what it sees of the real thing."""
+    state = state_of(double)
+    if state.hint is not None and is_function(state.spec):
+        double.__dict__["__name__"] = state.hint
+    if state.kind is not Kind.COROUTINE:
+        mock_compat.be_no_coroutine_function(double, is_generator=state.kind is Kind.STREAM)

@@ -1,0 +1,226 @@
+"""`Explorer`: runs a program under many schedules, and makes what fails small."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from aldente._checked_pythons import is_checked, unproved
+from aldente._clocks import monotonic
+from aldente._explore.nondeterminism import likely_cause
+from aldente._explore.result import Exploration, Failure, Known
+from aldente._explore.rules_in_runs import besides
+from aldente._explore.self_check import check_python
+from aldente._explore.shrink import Shrinker, kind_of
+from aldente._explore.simulate import Program, Run
+from aldente._schedules import Schedule, Shrinking
+from aldente._simulation import tokens
+from aldente._simulation.choices import Chooser
+from aldente._strategies.auto import Auto
+from aldente._strategies.fifo import Fifo
+from aldente._strategies.replay import Leading, Replay, Watched
+from aldente.errors import LivelockError, PhaseTimeout
+
+# What follows when a run has failed: how long it may take to make its schedule smaller, in real
+# seconds, and how many runs with the other order are tried.
+_SECONDS_OF_SHRINKING = 5.0
+_RUNS_IN_OTHER_ORDER = 200
+_SECONDS_IN_OTHER_ORDER = 2.0
+
+
+class Found(NamedTuple):
+    """A run that failed.
+
+    Attributes:
+        program: the program, with the rules that held for the run.
+        run: the run.
+        error: what it raised.
+        number: the number of the run, from 1.
+    """
+
+    program: Program
+    run: Run
+    error: BaseException
+    number: int
+
+
+# How long the first run may take at least, in seconds: without it nothing is known of the program.
+_FIRST_RUN = 1.0
+
+
+@dataclass(slots=True)
+class Explorer:
+    """Runs a program under many schedules, until one fails.
+
+    Attributes:
+        program: the program.
+        end: when it has to end, by `time.monotonic`; None for no limit.
+        is_shrinking: whether a failure is made smaller.
+        known: a schedule that is tried first, as it has failed before; None if there is none.
+        on_replay: called before the run that is shown of a failure, which is the last one.
+    """
+
+    program: Program
+    end: float | None = None
+    is_shrinking: bool = True
+    known: Schedule | None = None
+    on_replay: Callable[[], object] = lambda: None
+
+    def explore(self, chooser: Chooser, limit: int) -> Exploration:
+        """Run the program until it fails, or the budget ends.
+
+        Args:
+            chooser: the strategy.
+            limit: how many runs there are at most; that of the known schedule is one of them.
+        """
+        exploration, found = self.search(chooser, limit)
+        if found is None:
+            return exploration
+        failure = self.conclude(found)
+        escaped = failure.inexact or exploration.escaped
+        return replace(exploration, failure=failure, escaped=escaped)
+
+    def search(self, chooser: Chooser, limit: int) -> tuple[Exploration, Found | None]:
+        """As `explore`, but what has failed is not looked into.
+
+        Returns:
+            What the runs have shown, without a failure; and the run that failed, or None.
+        """
+        check_python()
+        seen: set[int] = set()
+        number = 0
+        escaped = coverage = ""
+        known: Known | None = None
+        found: Found | None = None
+        is_exhausted = is_late = False
+        covered = False, ""
+        if self.known is not None:
+            number = 1
+            found = self._try_known(self.known)
+            known = "failed" if found is not None else "passed"
+        first = number
+        while number < limit and found is None:
+            remaining = None if self.end is None else self.end - monotonic()
+            if remaining is not None and remaining <= 0 and number:
+                is_late = True
+                is_exhausted, coverage = _covered(chooser)
+                break
+            # The order of stock asyncio first: what fails there is no matter of schedules.
+            begins_so = getattr(chooser, "begins_in_stock_order", False)
+            who = Fifo() if number == first and not begins_so else chooser
+            if not who.start():
+                is_exhausted = getattr(chooser, "is_exhaustive", True) and is_checked()
+                break
+            if remaining is not None and not number:
+                remaining = max(remaining, _FIRST_RUN)
+            if remaining is not None:
+                # What it knows before a run that may be cut off.
+                covered = _covered(chooser)
+            run = self.program.run(who, real_seconds=remaining)
+            if self._was_cut_off(run.error) and number:
+                is_late = True
+                is_exhausted, coverage = covered
+                break
+            number += 1
+            seen.add(hash(tuple(run.choices)))
+            if run.error is not None:
+                found = Found(self.program, run, run.error, number)
+            elif number == first + 1:
+                escaped = likely_cause(self.program, run.schedule(self.program.rules), run)
+        if found is None and not is_late:
+            is_complete, coverage = _covered(chooser)
+            is_exhausted = is_exhausted or is_complete
+        return (
+            Exploration(number, len(seen), is_exhausted, None, escaped, coverage, known, is_late),
+            found,
+        )
+
+    def _try_known(self, schedule: Schedule) -> Found | None:
+        """The run of the schedule that is known to have failed before, if it fails still."""
+        rules = self.program.rules._replace(
+            order=schedule.order, slack=schedule.slack, seed=schedule.seed
+        )
+        program = replace(self.program, rules=rules)
+        run = program.run(Leading(schedule.choices))
+        return None if run.error is None else Found(program, run, run.error, 1)
+
+    def conclude(self, found: Found) -> Failure:
+        """A failed run: as small as it gets, and what may keep it from failing so once more."""
+        program, run, error, number = found
+        schedule = run.schedule(program.rules)
+        if isinstance(error, PhaseTimeout):
+            token = tokens.encode(schedule)
+            return Failure(error, schedule, token, number, waiting=run.waiting)
+        # A run without end is long enough to be made only as often as is needed.
+        inexact = "" if isinstance(error, LivelockError) else likely_cause(program, schedule)
+        if not inexact and run.depends_on_threads:
+            inexact = "threads that the program has started itself called in on the loop"
+        shrinking: Shrinking | None = None
+        if self.is_shrinking:
+            end = self._end_within(_SECONDS_OF_SHRINKING)
+            run, shrinking = Shrinker(program, end).shrink(run, error)
+            error = run.error or error
+        schedule = run.schedule(program.rules)
+        # What fails in stock order has nothing to do with the order in which tasks go on.
+        has_switches = shrinking is not None and shrinking.after > 0
+        reach = self._reach(program, error) if has_switches else ""
+        watched = Watched(Replay(Schedule(schedule.choices)))
+        self.on_replay()
+        last = program.run(watched, is_traced=True, choices=watched)
+        if last.error is not None and kind_of(last.error) == kind_of(error):
+            error = last.error
+        return Failure(
+            error,
+            schedule,
+            tokens.encode(schedule),
+            number,
+            inexact,
+            shrinking,
+            tuple(last.steps[: last.steps_until_end]),
+            reach,
+            run.waiting,
+            tuple(besides(error, last.findings)),
+        )
+
+    def _was_cut_off(self, error: BaseException | None) -> bool:
+        """Whether a run was ended only because the time for all runs is over.
+
+        One that was in the middle of a step, and had to be interrupted, might never have ended.
+        """
+        return (
+            isinstance(error, PhaseTimeout) and error.state != "blocked the loop" and self._is_over
+        )
+
+    @property
+    def _is_over(self) -> bool:
+        return self.end is not None and monotonic() >= self.end
+
+    def _end_within(self, seconds: float) -> float:
+        end = monotonic() + seconds
+        return end if self.end is None else min(self.end, end)
+
+    def _reach(self, program: Program, error: BaseException) -> str:
+        """Whether the failure is found when only what comes from outside is held back."""
+        if program.rules.order == "io":
+            return ""
+        kind, end = kind_of(error), self._end_within(_SECONDS_IN_OTHER_ORDER)
+        rules = program.rules._replace(order="io")
+        strategy = Auto(rules.seed)
+        runs = 0
+        while runs < _RUNS_IN_OTHER_ORDER and monotonic() < end and strategy.start():
+            run = program.run(strategy, rules=rules, real_seconds=end - monotonic())
+            runs += 1
+            if run.error is not None and kind_of(run.error) == kind:
+                return f'With order="io" it is found too, in run {runs:,}.'
+        if strategy.is_exhaustive and is_checked():
+            others = "its only schedule passes" if runs == 1 else f"all its {runs:,} schedules pass"
+            return f'With order="io" it does not happen: {others}.'
+        return f'With order="io" it was not found in {runs:,} runs.' if runs else ""
+
+
+def _covered(chooser: Chooser) -> tuple[bool, str]:
+    """Whether a strategy has tried all schedules, and what it has, in words."""
+    if not is_checked():
+        return False, unproved()
+    return getattr(chooser, "is_exhaustive", False), getattr(chooser, "coverage", "")

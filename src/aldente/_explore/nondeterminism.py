@@ -1,0 +1,207 @@
+"""Whether a run went as recorded, or the program depends on more than its schedule, and on what.
+
+The same schedule is run twice more, and the steps are compared. If they differ, something has
+escaped: what the program asked the world outside is looked for in a third run, in which each call
+of a function written in C is looked at.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import Any
+
+from aldente import _checked_pythons, _clocks
+from aldente._explore.self_check import check_python
+from aldente._explore.shrink import name_of_type
+from aldente._explore.simulate import Program, Run
+from aldente._schedules import Schedule, Step
+from aldente._simulation import tokens
+from aldente._source import is_programs, place_of
+from aldente._strategies.replay import Replay, Watched
+from aldente.errors import ReplayMismatch
+
+
+def run_again(program: Program, schedule: Schedule) -> tuple[Run, ReplayMismatch | None]:
+    """Run a program under a schedule, and record its steps.
+
+    Args:
+        program: the program, for whose runs holds what the schedule says.
+        schedule: the schedule.
+
+    Returns:
+        The run, and where it met other options than those recorded; None if it did not.
+    """
+    check_python()
+    chooser = Replay(schedule)
+    chooser.start()
+    watched = Watched(chooser)
+    run = program.run(watched, is_traced=True, choices=watched)
+    error = run.error
+    mismatch = error if isinstance(error, ReplayMismatch) else _mismatch(schedule, chooser, run)
+    if mismatch is not None:
+        cause = likely_cause(program, run.schedule(program.rules)) or _other_python(schedule)
+        if cause:
+            facts = mismatch.choice, mismatch.recorded, mismatch.met
+            mismatch = ReplayMismatch(*facts, cause)
+    if error is not None and mismatch is not None and error is not mismatch:
+        error.add_note(f"The replay was not exact. {mismatch}")
+    return run, mismatch
+
+
+def _other_python(schedule: Schedule) -> str:
+    """That a schedule was recorded on another Python than this, as a cause; empty if it was not."""
+    made, here = schedule.python, _checked_pythons.running
+    if made is None or made == here:
+        return ""
+    return (
+        f"the schedule was recorded on Python {made[0]}.{made[1]} and this is Python "
+        f"{here[0]}.{here[1]}, where asyncio takes other steps in this program; run it again on "
+        f"Python {made[0]}.{made[1]}, or search anew on this one"
+    )
+
+
+def _mismatch(schedule: Schedule, chooser: Replay, run: Run) -> ReplayMismatch | None:
+    """What shows at the end of a run only: that its choices were others than those recorded."""
+    cause = "the program has changed since, or does not depend on its schedule alone"
+    if not chooser.is_complete:
+        position = len(run.counts)
+        wanted = "at least 2 options"
+        return ReplayMismatch(position, wanted, "no more choices", cause)
+    if schedule.digest is not None and tokens.digest_of(run.counts) != schedule.digest:
+        return ReplayMismatch(
+            len(run.counts), "other options at one of the choices before", "no more choices", cause
+        )
+    return None
+
+
+_HASHES = (
+    "the order of a set or of a dictionary of sets, which follows from addresses in memory or "
+    "from PYTHONHASHSEED"
+)
+
+_LEFT_BEHIND = (
+    "a run may leave something behind for the next, in a module's variable or a wider fixture"
+)
+
+# Functions of the world outside, by what is called.
+_SOURCES: dict[Any, str] = {
+    function: f"time.{name}()" for name, function in _clocks.ORIGINALS.items()
+} | {os.urandom: "os.urandom()", os.getpid: "os.getpid()", id: "id()"}
+_NAMES = {
+    "now": "datetime.now()",
+    "utcnow": "datetime.utcnow()",
+    "today": "date.today()",
+    "generate_time_safe": "uuid.uuid1()",
+}
+
+
+def likely_cause(program: Program, schedule: Schedule, before: Run | None = None) -> str:
+    """What a program seems to depend on beside its schedule; empty when it runs the same again.
+
+    Args:
+        program: the program.
+        schedule: the schedule of a run that has been.
+        before: that run, if it is to be compared as well.
+    """
+    first = _again(program, schedule)
+    second = _again(program, schedule)
+    difference = _difference(first, second)
+    if difference is None:
+        kept = None if before is None else _difference_of_ends(before, first)
+        return "" if kept is None else f"two runs of one schedule differed {kept}; {_LEFT_BEHIND}"
+    sources = _sources_of(program, schedule)
+    cause = f"the program calls {', '.join(sources)}" if sources else f"it may be {_HASHES}"
+    return f"two runs of one schedule differed {difference}; {cause}"
+
+
+def _again(program: Program, schedule: Schedule) -> Run:
+    # Without the counts, so that it goes on where the options differ.
+    chooser = _Lenient(Schedule(schedule.choices))
+    return program.run(chooser, is_traced=True)
+
+
+class _Lenient(Replay):
+    """Replays as far as that is possible, and then goes on as stock asyncio does."""
+
+    def choose(self, count: int, options: Sequence[object]) -> int:
+        try:
+            return super().choose(count, options)
+        except ReplayMismatch:
+            return 0
+
+
+def _difference(first: Run, second: Run) -> str | None:
+    """Where two runs differ at first, in words; None if they are the same."""
+    for number, (one, other) in enumerate(zip(first.steps, second.steps, strict=False)):
+        if one != other:
+            return f"at step {number} ({_words(one)}, then {_words(other)})"
+    if len(first.steps) != len(second.steps):
+        return f"in their numbers of steps ({len(first.steps):,} and {len(second.steps):,})"
+    if (first.choices, first.counts) != (second.choices, second.counts):
+        return "in their options"
+    return _difference_of_ends(first, second)
+
+
+def _difference_of_ends(first: Run, second: Run) -> str | None:
+    names = [error and name_of_type(error) for error in (first.error, second.error)]
+    if names[0] != names[1]:
+        ends = ["well" if one.error is None else repr(one.error) for one in (first, second)]
+        return f"in how they ended ({ends[0]}, then {ends[1]})"
+    return None
+
+
+def _words(step: Step) -> str:
+    who = f"{step.task} at {step.place}" if step.task else step.place
+    return f"{who}, {step.time:g} s"
+
+
+def _sources_of(program: Program, schedule: Schedule) -> list[str]:
+    """What the program calls of the world outside, each with a line of the user's."""
+    found: dict[str, str] = {}
+
+    def look(frame: FrameType, event: str, called: Any) -> None:
+        if event != "c_call":
+            return
+        name = _source_called(called)
+        if name is None or name in found or _is_of_loop(frame):
+            return
+        caller: FrameType | None = frame
+        # Libraries may be between, but neither asyncio nor aldente asks for the program.
+        for _ in range(4):
+            if caller is None:
+                return
+            if is_programs(caller.f_code.co_filename):
+                found[name] = f"{name} at {place_of(caller)}"
+                return
+            caller = caller.f_back
+
+    before = sys.getprofile()
+    sys.setprofile(look)
+    try:
+        _again(program, schedule)
+    finally:
+        sys.setprofile(before)
+    return list(found.values())
+
+
+def _is_of_loop(frame: FrameType) -> bool:
+    """Whether the code of a frame is asyncio's or aldente's, which ask for nothing themselves."""
+    module = str(frame.f_globals.get("__name__")).partition(".")[0]
+    return module in ("asyncio", "aldente")
+
+
+def _source_called(called: Any) -> str | None:
+    try:
+        if called in _SOURCES:
+            return _SOURCES[called]
+    except TypeError:
+        return None
+    name = getattr(called, "__name__", "")
+    owner = getattr(called, "__self__", None)
+    if name in ("random", "getrandbits") and isinstance(owner, random.SystemRandom):
+        return "random.SystemRandom"
+    return _NAMES.get(name)

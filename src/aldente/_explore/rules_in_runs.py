@@ -1,0 +1,168 @@
+"""What the rules find in simulated runs, without pytest, and the exception with which a run fails.
+
+Whatever is found in a run is the run's own: neither asyncio's log nor a test that the search is a
+part of hears of it.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from aldente import _asyncio_compat
+from aldente._diagnosis.finding_text import describe, fold
+from aldente._own_errors import contained
+from aldente._records import Finding, Level, SourcePlace
+from aldente._rules import background_error, leaked_asyncgen, leaked_task, never_awaited
+from aldente._rules.registry import rule_named
+from aldente._settings import DEFAULT_LEVELS, parse_level
+from aldente._simulation.loop import SimulatedLoop
+from aldente.errors import FoundInRun, InvalidSetting
+
+
+def found_in_run(findings: Sequence[Finding]) -> FoundInRun:
+    """The exception of a run that fails by nothing but what was found in it."""
+    return FoundInRun(findings, texts_of(findings))
+
+
+def texts_of(findings: Iterable[Finding]) -> list[str]:
+    """All that a user is told of findings, those that are the same told once, and many folded.
+
+    >>> texts_of([Finding("leaked-task", "a task was left.", "-")] * 2)[0].splitlines()[0]
+    'leaked-task: a task was left.'
+    """
+    return fold((finding.rule, _text_of(finding)) for finding in findings)
+
+
+def _text_of(finding: Finding) -> str:
+    rule = finding.rule
+    allow = (
+        f'rules={{"{rule}": "off"}} in aldente.search; @aldente.allow("{rule}") on an explored test'
+    )
+    return describe(finding, rule_named(rule), Path.cwd(), allow=allow)
+
+
+def besides(error: BaseException, findings: Sequence[Finding]) -> list[str]:
+    """What is told of findings beside an exception that the program has raised itself."""
+    return [] if isinstance(error, FoundInRun) else texts_of(findings)
+
+
+def note_besides(error: BaseException, findings: Sequence[Finding]) -> None:
+    """Have an exception tell what was found in its run besides."""
+    for text in besides(error, findings):
+        error.add_note(f"Found in the same run:\n{text}")
+
+
+# The rules that are looked at, in runs that are not a test's.
+RULES = tuple(
+    module.RULE.name for module in (never_awaited, background_error, leaked_task, leaked_asyncgen)
+)
+
+
+class RuleWatch:
+    """Looks at runs, one after the other.
+
+    Args:
+        levels: what happens with the findings of each rule.
+    """
+
+    def __init__(self, levels: Mapping[str, Level]) -> None:
+        self._levels = levels
+        self._failing: list[Finding] = []
+        self._warnings: dict[tuple[str, SourcePlace | None], Finding] = {}
+        self._never_awaited = never_awaited.Watch(self._report)
+        self._never_awaited.begin("")
+        self._generators = leaked_asyncgen.Watch()
+        self._loop: SimulatedLoop | None = None
+        self._undo = self._never_awaited.installed()
+
+    @property
+    def warnings(self) -> Sequence[Finding]:
+        """What was found that fails no run; once for each rule and place."""
+        return tuple(self._warnings.values())
+
+    def begin(self, loop: SimulatedLoop) -> None:
+        """A run begins: see coroutines that are dropped, and errors that the loop is told of."""
+        self._loop = loop
+        loop.on_exception = functools.partial(self._receive, loop)
+        self._undo = self._never_awaited.installed()
+        self._undo.__enter__()
+
+    def main_ended(self, loop: SimulatedLoop) -> None:
+        """See the tasks and async generators that are left."""
+        left = _asyncio_compat.pending_tasks(loop)
+        if left:
+            with contained("looking for tasks that are left pending"):
+                for finding in leaked_task.find(left):
+                    self._report(finding)
+        if _asyncio_compat.may_have_async_generators(loop):
+            with contained("looking for async generators that are left"):
+                generators = _asyncio_compat.unfinished_async_generators(loop)
+                for finding in self._generators.find(generators):
+                    self._report(finding)
+
+    def take(self) -> Sequence[Finding]:
+        """The findings that fail the run."""
+        if self._loop is not None:
+            background_error.tell_of_failed(self._loop)
+            look_into_main(self._loop, self._never_awaited)
+            self._undo.__exit__(None, None, None)
+            self._loop.on_exception = None
+            self._loop = None
+        taken, self._failing = self._failing, []
+        return tuple(dict.fromkeys(taken))
+
+    def _receive(self, loop: SimulatedLoop, context: dict[str, Any]) -> None:
+        """Stands in for the loop's default exception handler."""
+        finding = background_error.find(context)
+        if finding is None or self._levels[finding.rule] == "off":
+            background_error.handle_as_asyncio(loop, context)
+        else:
+            self._report(finding)
+
+    def _report(self, finding: Finding) -> None:
+        level = self._levels[finding.rule]
+        finding = finding._replace(made_by=None)
+        if level == "error":
+            self._failing.append(finding)
+        elif level == "warn":
+            self._warnings.setdefault((finding.rule, finding.place), finding)
+
+
+def look_into_main(loop: SimulatedLoop, watch: never_awaited.Watch) -> None:
+    """Tell of coroutines that only the exception of a program holds, while they are its run's.
+
+    Args:
+        loop: the loop of the run, which is over.
+        watch: is told of them.
+    """
+    main = loop.main_task
+    if main is not None and main.done() and not main.cancelled():
+        error = main.exception()
+        if error is not None:
+            watch.look_into(error)
+
+
+def parse_levels_in_runs(value: object) -> Mapping[str, Level]:
+    """The levels of the rules that are looked at in runs, after a user's changes.
+
+    Raises:
+        InvalidSetting: they are no mapping of such rules to levels.
+
+    >>> parse_levels_in_runs({"leaked-task": "error"})["leaked-task"]
+    'error'
+    """
+    levels: dict[str, Level] = {rule: DEFAULT_LEVELS[rule] for rule in RULES}
+    if value is None:
+        return levels
+    if not isinstance(value, Mapping):
+        allowed = "It must be a mapping of rules to levels, such as {'leaked-task': 'error'}."
+        raise InvalidSetting("rules", value, allowed)
+    for rule, level in value.items():
+        if rule not in levels:
+            allowed = f"The rules that are looked at in simulated runs are: {', '.join(levels)}."
+            raise InvalidSetting("rules", rule, allowed)
+        levels[rule] = parse_level("rules", value, level)
+    return levels

@@ -1,0 +1,80 @@
+"""What is done with the tests once all of them are collected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+import aldente
+from aldente._plugin import asyncio_mark, loop_factories, ownership, test_time
+from aldente._plugin.explore import state
+from aldente._plugin.findings.hooks import hooks_of
+from aldente._plugin.options import settings_of
+from aldente._plugin.pytest_asyncio import looptime
+
+# The plugin that runs async tests, registered where there are any.
+ASYNC_CALLS = "aldente-async-calls"
+
+
+def prepare(tests: Sequence[pytest.Item], config: pytest.Config) -> None:
+    """Mark the async tests, and have tests request ahead of all else what their loop depends on.
+
+    This is before all other plugins, which may select tests by the mark. When there are async
+    tests, what runs them is registered.
+    """
+    test_time.note_collected(tests, config)
+    has_async_tests = False
+    for test in _tests_to_look_at(tests):
+        has_async_tests = ownership.add_mark_in_auto_mode(test) or has_async_tests
+        loop_factories.request_factory_first(test)
+    if has_async_tests and not config.pluginmanager.has_plugin(ASYNC_CALLS):
+        from aldente._plugin import async_calls
+
+        config.pluginmanager.register(async_calls, ASYNC_CALLS)
+
+
+def note_marks(tests: Sequence[pytest.Item], config: pytest.Config) -> None:
+    """Note what the marks of the tests say.
+
+    This is after all other plugins and conftest files, which may have given tests their marks.
+    """
+    has_looptime = looptime.is_there(config)
+    # An attribute of the package from when it is first used.
+    has_explored = "explore" in vars(aldente) or settings_of(config).replay is not None
+    if has_explored:
+        from aldente._plugin.explore import hooks as exploring
+
+        exploring.register(config)
+    for test in _tests_to_look_at(tests):
+        in_vain = asyncio_mark.marked_in_vain(test)
+        if in_vain is not None:
+            hooks_of(config).marked_in_vain[test.nodeid] = in_vain
+        if has_explored:
+            state.note_if_explored(test)
+        if has_looptime and state.explored_test(test) is None:
+            looptime.request_runner_first(test)
+    hooks_of(config).watch_also(tests)
+    test_time.register_if_needed(config)
+    if config.pluginmanager.has_plugin(ASYNC_CALLS):
+        from aldente._plugin.run.rules import watch_of
+
+        # Now, as a wrong setting ends the run, and all rules are known that are to be watched.
+        watch_of(config)
+        if tests:
+            from aldente._plugin.pytest_asyncio import event_loop
+
+            event_loop.warn_of_overrides(tests[0].session)
+
+
+def _tests_to_look_at(tests: Sequence[pytest.Item]) -> Iterator[pytest.Item]:
+    """The tests that are async or have a mark that sync tests have without effect."""
+    # The last node without such a mark around it; nearly all are.
+    unmarked: pytest.Collector | None = None
+    for test in tests:
+        if ownership.is_plain_sync_test(test):
+            if test.parent is not unmarked and not ownership.has_asyncio_mark(test.parent):
+                unmarked = test.parent
+            if test.parent is unmarked:
+                continue
+        yield test

@@ -1,0 +1,130 @@
+"""What an explored test prints and warns of: that of one run; and how far a long one has come."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import warnings
+from collections.abc import Iterator
+from typing import Any, TextIO
+
+import pytest
+
+from aldente._clocks import monotonic
+from aldente._plugin import pytest_compat
+
+# How many different texts a warning of one line may have; there may be an address in them, or a
+# number that every run has for itself.
+_MOST_TEXTS = 10
+
+
+class Output:
+    """Keeps what one run has printed: the failed one that is shown, else the first.
+
+    Args:
+        config: pytest's configuration.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._first: tuple[str, str] | None = None
+        self._is_last_begun = False
+
+    def end_run(self) -> None:
+        """A run has ended."""
+        if self._first is None:
+            self._first = pytest_compat.take_output(self._config)
+
+    def begin_last(self) -> None:
+        """The run begins that is shown of a failure: forget what was printed so far."""
+        pytest_compat.take_output(self._config)
+        self._is_last_begun = True
+
+    def end(self) -> None:
+        """All runs have ended: if none is shown, leave what the first one has printed."""
+        if self._is_last_begun or self._first is None:
+            return
+        pytest_compat.take_output(self._config)
+        output, errors = self._first
+        sys.stdout.write(output)
+        sys.stderr.write(errors)
+
+
+@contextlib.contextmanager
+def each_warning_once() -> Iterator[None]:
+    """While entered, a warning that was given is not given again by another run.
+
+    Whoever records warnings replaces what is called by ``warnings.showwarning``; so this leaves to
+    it what is new, and is not taken for recording itself.
+    """
+    before: Any = warnings.showwarning
+    told: dict[object, set[str]] = {}
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        texts = told.setdefault((category, filename, lineno), set())
+        text = str(message)
+        if text not in texts and len(texts) < _MOST_TEXTS:
+            texts.add(text)
+            before(message, category, filename, lineno, file, line)
+
+    warnings.showwarning = show
+    try:
+        yield
+    finally:
+        if warnings.showwarning is show:
+            warnings.showwarning = before
+
+
+# When it is told first, and how often then, in seconds.
+_FIRST = 1.0
+_EVERY = 0.2
+
+_LEAST_ROOM = 12
+
+
+class Progress:
+    """Writes how many runs there were to the end of the line, over what it wrote before.
+
+    Args:
+        config: pytest's configuration.
+        limit: how many runs there are at most.
+    """
+
+    def __init__(self, config: pytest.Config, limit: int) -> None:
+        self._config = config
+        self._limit = limit
+        self._runs = 0
+        self._began = monotonic()
+        self._next = self._began + _FIRST
+        self._written = 0
+
+    def end_run(self) -> None:
+        """A run has ended."""
+        self._runs += 1
+        now = monotonic()
+        if now < self._next:
+            return
+        self._next = now + _EVERY
+        room = pytest_compat.room_in_line(self._config)
+        if room < _LEAST_ROOM:
+            return
+        of = f"/{self._limit:,}" if self._runs <= self._limit else ""
+        self._write(f" {self._runs:,}{of} runs, {now - self._began:.0f} s "[:room])
+
+    def end(self) -> None:
+        """All runs have ended: leave nothing behind."""
+        if self._written:
+            self._write("")
+
+    def _write(self, text: str) -> None:
+        back = "\b" * self._written
+        over = " " * self._written
+        pytest_compat.write_raw(self._config, f"{back}{over}{back}{text}")
+        self._written = len(text)

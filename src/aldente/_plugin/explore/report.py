@@ -1,0 +1,191 @@
+"""What came of an explored test, in its own report and at the end of the whole test run."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from aldente._explore.result import Exploration, Failure
+from aldente._plugin.explore.state import Budget
+
+_TITLE = "aldente: what happened"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of an explored test.
+
+    Attributes:
+        exploration: what its runs have shown; None when one schedule was run again.
+        failure: the failure; None if there was none.
+        budget: how it was explored.
+        seconds: how long that took, in real seconds.
+        runs: how many runs there were, all told.
+        share: how many runs there were at most for each example of Hypothesis; None without.
+        is_spared: whether runs have passed in which there is what a baseline takes for known.
+    """
+
+    exploration: Exploration | None
+    failure: Failure | None
+    budget: Budget
+    seconds: float
+    runs: int
+    share: int | None = None
+    is_spared: bool = False
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether the schedule that had failed before passes, as all others do."""
+        return (
+            self.exploration is not None
+            and self.failure is None
+            and not self.is_spared
+            and self.exploration.known == "passed"
+        )
+
+
+def add_to_report(item: pytest.Item, report: pytest.TestReport, outcome: Outcome) -> None:
+    """Tell in the report of a failed test what happened in the run that failed."""
+    failure = outcome.failure
+    if failure is None:
+        return
+    text = "\n\n".join(_paragraphs(item, outcome, failure))
+    add_section = getattr(report.longrepr, "addsection", None)
+    if add_section is not None:
+        add_section(_TITLE, text)
+    else:
+        # A failure without a traceback is told in a text.
+        report.longrepr = f"{report.longrepr}\n\n{text}"
+
+
+def _paragraphs(item: pytest.Item, outcome: Outcome, failure: Failure) -> list[str]:
+    found = [*failure.story(item.config.rootpath)]
+    found.append("\n".join([_how(outcome, failure), *failure.remarks()]))
+    found.append(f"Run it again: pytest {_argument(item)} --aldente-replay={failure.token}")
+    return found
+
+
+def _argument(item: pytest.Item) -> str:
+    """A test as an argument of pytest, where it was started."""
+    path, separator, name = item.nodeid.partition("::")
+    folder = item.config.invocation_params.dir
+    with contextlib.suppress(ValueError):
+        # Another drive, on Windows.
+        path = os.path.relpath(item.config.rootpath / path, folder)
+    return shlex.quote(f"{path}{separator}{name}")
+
+
+def _how(outcome: Outcome, failure: Failure) -> str:
+    """Which run failed, and what was tried."""
+    exploration, budget = outcome.exploration, outcome.budget
+    if exploration is None:
+        return "This is the schedule of --aldente-replay."
+    used = f"strategy {strategy_name(budget)}, seed {failure.schedule.seed}"
+    if exploration.known == "failed":
+        return f"The schedule that failed last time fails still ({used})."
+    limit = f" of at most {budget.runs:,}"
+    if outcome.share is not None:
+        limit = f" of at most {outcome.share:,} for each example"
+    if budget.max_seconds is not None:
+        limit += f" in {budget.max_seconds:g} s"
+    return f"Run {failure.run:,}{limit} failed, after {outcome.seconds:.2g} s in all ({used})."
+
+
+def strategy_name(budget: Budget) -> str:
+    """What the strategy is called."""
+    strategy = budget.strategy
+    name: str = (
+        strategy if isinstance(strategy, str) else getattr(strategy, "__qualname__", repr(strategy))
+    )
+    return name
+
+
+if TYPE_CHECKING:
+    pass
+
+_NAME = "aldente-exploration-summary"
+_ATTRIBUTE = "aldente_explored"
+
+
+def note_in_report(report: pytest.TestReport, outcome: Outcome) -> None:
+    """Tell in the report of a test, which is sent between processes, what came of it."""
+    exploration = outcome.exploration
+    if exploration is None:
+        return
+    vars(report)[_ATTRIBUTE] = {
+        "runs": outcome.runs,
+        # What depends on more than its schedule may fail under one that has passed.
+        "is_exhausted": exploration.exhausted and not exploration.escaped,
+        "coverage": "" if exploration.escaped else exploration.coverage,
+        "is_late": exploration.is_late,
+        "is_fixed": outcome.is_fixed,
+        "escaped": exploration.escaped if outcome.failure is None else "",
+        "seconds": outcome.budget.max_seconds,
+        # Examples of Hypothesis have a limit each, and nobody knows how many there are.
+        "limit": outcome.budget.runs if outcome.share is None else 0,
+    }
+    report.user_properties.append(("aldente.runs", outcome.runs))
+
+
+def register(config: pytest.Config) -> None:
+    """Have the summary be printed, if it is not yet."""
+    if not config.pluginmanager.has_plugin(_NAME):
+        config.pluginmanager.register(ExplorationSummary(config), _NAME)
+
+
+class ExplorationSummary:
+    """Collects what came of explored tests, on whatever process they ran, and prints it.
+
+    Args:
+        config: pytest's configuration.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._told: dict[str, dict[str, Any]] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        told = vars(report).get(_ATTRIBUTE)
+        if told is not None:
+            self._told[report.nodeid] = told
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if not self._told:
+            return
+        is_verbose = self._config.get_verbosity() > 0
+        inside = f"{self._config.rootpath}{os.sep}"
+        lines = [line.replace(inside, "") for line in _lines(self._told, is_verbose=is_verbose)]
+        if self._config.get_verbosity() < 0 and len(lines) == 1:
+            # Quiet, and nothing but the numbers is to be said.
+            return
+        terminalreporter.section("aldente: exploration", sep="-")
+        for line in lines:
+            terminalreporter.write_line(line)
+
+
+def _lines(told: dict[str, dict[str, Any]], *, is_verbose: bool) -> Iterable[str]:
+    runs = sum(each["runs"] for each in told.values())
+    exhausted = sum(bool(each["is_exhausted"]) for each in told.values())
+    tests = f"{len(told):,} test{'s' * (len(told) != 1)}"
+    complete = f"; {exhausted:,} under all schedules there are" if exhausted else ""
+    yield f"{tests} explored in {runs:,} run{'s' * (runs != 1)}{complete}"
+    for name, each in told.items():
+        if each["is_fixed"]:
+            yield f"fixed: {name} passes under the schedule that failed before, which is forgotten"
+        if each["escaped"]:
+            yield f"not exact: {name}: {each['escaped']}"
+        if each["is_late"]:
+            limit = f" of {each['limit']:,}" if each["limit"] else ""
+            yield (
+                f"cut short: {name}: {each['runs']:,}{limit} runs in "
+                f"max_seconds={each['seconds']:g}"
+            )
+        if is_verbose:
+            coverage = f" {each['coverage']}" if each["coverage"] else ""
+            yield f"{name}: {each['runs']:,} run{'s' * (each['runs'] != 1)}.{coverage}"

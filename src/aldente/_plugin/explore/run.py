@@ -1,0 +1,329 @@
+"""What is done in each run of an explored test, and what rules find in it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
+from types import MethodType
+from typing import Any
+
+import pytest
+
+from aldente import _asyncio_compat
+from aldente._explore.result import Failure
+from aldente._explore.rules_in_runs import look_into_main
+from aldente._explore.simulate import Main
+from aldente._plugin import pytest_compat
+from aldente._plugin.explore.fixtures import FixturesOfRuns, Troubles, resolved
+from aldente._plugin.explore.state import ExploredTest
+from aldente._plugin.findings.deadlock import deadlock_finding
+from aldente._plugin.findings.hooks import hooks_of
+from aldente._plugin.refusals import refuse_result
+from aldente._plugin.run.loops import registry_of
+from aldente._plugin.run.outcomes import is_no_failure
+from aldente._records import Finding, SourcePlace
+from aldente._rules.background_error import find, tell_of_failed
+from aldente._simulation.loop import SimulatedLoop
+from aldente.errors import FixtureYieldError, FoundInRun
+
+# Under other schedules the same is found with other names of tasks, and more or less often.
+_ByPlace = dict[tuple[str, SourcePlace | None], list[Finding]]
+
+
+class FoundInRuns:
+    """Takes what rules find in each run, and gives it to the test in the end, each place once.
+
+    Args:
+        item: the test.
+        is_search: whether there are many runs; else one schedule is run again.
+
+    Attributes:
+        has_spared: whether a baseline has kept an error from failing its run.
+    """
+
+    def __init__(self, item: pytest.Item, *, is_search: bool) -> None:
+        self._item = item
+        self._hooks = hooks_of(item.config)
+        self._is_search = is_search
+        # Both as they were found by the first run that has found something at a place.
+        self._kept: _ByPlace = {}
+        self._known: _ByPlace = {}
+        # The deadlocks that runs have failed with, which their exceptions tell.
+        self._deadlocks: _ByPlace = {}
+        # Told only when the test fails with the last run.
+        self._of_last_run: Sequence[Finding] = ()
+        self._has_main_ended = False
+        self.has_spared = False
+
+    def begin(self) -> None:
+        """A run begins."""
+        self._of_last_run = ()
+        self._has_main_ended = False
+
+    def main_ended(self) -> None:
+        """The test itself has ended in the run, which was not cut off before."""
+        self._has_main_ended = True
+
+    def take(self) -> Sequence[Finding]:
+        """The run is over; gives the findings that fail it."""
+        collector = self._hooks.collector
+        if not collector.found:
+            return ()
+        kept: _ByPlace = {}
+        known: _ByPlace = {}
+        failing: list[Finding] = []
+        for finding in collector.take(self._item):
+            is_error = collector.level_of(self._item, finding) == "error"
+            is_known = self._hooks.summary.baseline.names(self._item.nodeid, finding)
+            if is_error and not is_known and not self._is_for_baseline:
+                failing.append(finding)
+                continue
+            self.has_spared = self.has_spared or is_error
+            into = known if is_known else kept
+            into.setdefault((finding.rule, finding.place), []).append(finding)
+        self._of_last_run = failing
+        if self._has_main_ended:
+            _add(kept, self._kept)
+            _add(known, self._known)
+        else:
+            # What is left when a run is cut off may be nothing but the consequence of that.
+            self._of_last_run = [*failing, *chain(*kept.values())]
+        return failing
+
+    @property
+    def _is_for_baseline(self) -> bool:
+        """Whether all that there is has to be found, as it is going to be taken for known."""
+        return self._is_search and self._hooks.summary.baseline.is_new
+
+    def keep_last_run(self) -> None:
+        """The last run has ended as no run of a test that passes does, but by a skip for one."""
+        found: _ByPlace = {}
+        for finding in self._of_last_run:
+            found.setdefault((finding.rule, finding.place), []).append(finding)
+        _add(found, self._kept)
+        self._of_last_run = ()
+
+    def conclude(self, failure: Failure) -> None:
+        """The last run has failed, and is the one that is told of."""
+        if not isinstance(failure.exception, FoundInRun):
+            # Beside the exception that it has raised.
+            self.keep_last_run()
+        if failure.waiting is not None:
+            finding = deadlock_finding(failure.waiting, self._item.name)
+            self._deadlocks.setdefault((finding.rule, finding.place), [finding])
+
+    def report(self, error: BaseException | None = None) -> None:
+        """All runs are over: charge what was found in them to the test.
+
+        Args:
+            error: what the test fails with; None if it does not.
+        """
+        collector, test = self._hooks.collector, self._item.nodeid
+        collector.report_of_runs(test, chain(*self._kept.values()))
+        told = chain(_told_by(error), *self._deadlocks.values())
+        collector.report_of_runs(test, told, is_told=True)
+        if self._known:
+            self._hooks.summary.baseline.pass_over(sum(map(len, self._known.values())))
+
+
+def _add(found: _ByPlace, into: _ByPlace) -> None:
+    for place, findings in found.items():
+        into.setdefault(place, findings)
+
+
+def _told_by(error: BaseException | None) -> Iterator[Finding]:
+    """The findings that an exception, or one in a group of them, tells by itself."""
+    if isinstance(error, FoundInRun):
+        yield from error.findings
+    elif isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            yield from _told_by(each)
+
+
+# How asyncio's messages end of what belongs to another loop than the running one.
+_OTHER_LOOP = ("is bound to a different event loop", "attached to a different loop")
+
+
+class RunsOfTest:
+    """A test as a program that can be run many times; also sees what the rules find in each run.
+
+    Args:
+        item: the test.
+        explored: what is kept of it.
+        function: its function.
+        args: what that is called with.
+        kwargs: likewise, with stand-ins for the fixtures that are made anew.
+        found: takes what the rules find.
+
+    Attributes:
+        notes: what the last run has told Hypothesis of itself.
+    """
+
+    def __init__(
+        self,
+        item: pytest.Function,
+        explored: ExploredTest,
+        function: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        found: FoundInRuns,
+    ) -> None:
+        self._item = item
+        self._explored = explored
+        self._fixtures = explored.fixtures or FixturesOfRuns(item)
+        self._function = function
+        self._args = args
+        self._kwargs = kwargs
+        self._found = found
+        self._hooks = hooks_of(item.config)
+        self._loops = registry_of(item.session).watch
+        self._properties = len(item.user_properties)
+        self._stash = dict(pytest_compat.stashed(item))
+        # How many runs have begun, and whether the first one has failed.
+        self._runs = 0
+        self._has_first_failed = False
+        self.notes: list[str] = []
+
+    def program(self) -> Main:
+        """The test as a coroutine function without arguments, called as the test is."""
+
+        async def main() -> None:
+            await self._run()
+
+        main.__qualname__ = self._item.name
+        return main
+
+    async def _run(self) -> None:
+        """Set the fixtures up, call the test, and tear them down."""
+        task = asyncio.current_task()
+        assert task is not None
+        task.set_name(self._item.name)
+        troubles = Troubles()
+        try:
+            await self._fixtures.set_up()
+            if self._explored.clock is not None:
+                self._explored.clock.begin()
+            result = await self._called()
+            if result is not None:
+                refuse_result(self._item, result)
+            # The tear-down of fixtures may break what is to hold in the test.
+            self._end_test(in_step=True)
+        except BaseException as error:
+            self._end_test()
+            self._hooks.has_failed = True
+            await self._fixtures.tear_down(troubles)
+            cause = self._cause_of(error, troubles)
+            # What fails the first run does so again when that is made again to be shown.
+            self._has_first_failed = self._has_first_failed or self._runs == 1
+            _note_other_loop(cause, is_older=self._has_first_failed)
+            for name, trouble in troubles:
+                if trouble is not cause:
+                    cause.add_note(f"{_where(name)} raised {trouble!r} besides.")
+            if cause is not error:
+                raise cause from None
+            raise
+        self._hooks.has_failed = False
+        await self._fixtures.tear_down(troubles)
+        if troubles:
+            raise _together(troubles)
+
+    def _end_test(self, *, in_step: bool = False) -> None:
+        if self._explored.loop is not None:
+            self._explored.loop.end_program(in_step=in_step)
+
+    def _cause_of(self, error: BaseException, troubles: Troubles) -> BaseException:
+        """Why the fixture that has cancelled the run did so; else the error itself."""
+        if troubles.canceller is None or not isinstance(error, asyncio.CancelledError):
+            return error
+        stand_in, cause = troubles.canceller
+        if cause.__traceback__ is None:
+            # Raised where the test was cancelled.
+            cause.__traceback__ = error.__traceback__
+        cause.add_note(
+            f"Async fixture {stand_in.label} ended with this error while {self._item.name!r} was "
+            "using it, so the test was cancelled."
+        )
+        return cause
+
+    async def _called(self) -> Any:
+        function, args, kwargs = self._function, self._args, resolved(self._kwargs)
+        first = self._explored.instance
+        if first is not None:
+            # The method of this run's instance; Hypothesis calls the function with the first one.
+            instance = getattr(self._item, "instance", first)
+            if isinstance(function, MethodType) and function.__self__ is first:
+                function = MethodType(function.__func__, instance)
+            args = tuple(instance if value is first else value for value in args)
+            kwargs = {name: instance if value is first else value for name, value in kwargs.items()}
+        return await function(*args, **kwargs)
+
+    # What is seen of each run.
+
+    def begin(self, loop: SimulatedLoop) -> None:
+        """A run begins: nothing is left of the one before."""
+        self._runs += 1
+        del self._item.user_properties[self._properties :]
+        self.notes.clear()
+        stash = pytest_compat.stashed(self._item)
+        if stash != self._stash:
+            stash.clear()
+            stash.update(self._stash)
+        self._explored.loop, self._explored.clock = loop, None
+        pytest_compat.renew_instance(self._item)
+        pytest_compat.forget_logs(self._item)
+        self._fixtures.begin()
+        self._found.begin()
+
+    def main_ended(self, loop: SimulatedLoop) -> None:
+        """Look at the tasks and generators that are left."""
+        self._found.main_ended()
+        self._loops.report_left_on(loop, _asyncio_compat.pending_tasks(loop))
+
+    def take(self) -> Sequence[Finding]:
+        """The run is over; gives the findings that fail it."""
+        troubles = Troubles()
+        self._fixtures.end(troubles)
+        if self._explored.loop is not None:
+            tell_of_failed(self._explored.loop)
+            if self._hooks.never_awaited is not None:
+                look_into_main(self._explored.loop, self._hooks.never_awaited)
+        for name, error in troubles:
+            finding = find({"exception": error, "message": f"{_where(name)} raised it"})
+            if finding is not None:
+                self._hooks.collector.report(finding)
+        return self._found.take()
+
+
+def _note_other_loop(error: BaseException, *, is_older: bool) -> None:
+    """Tell why something belongs to another loop: asyncio's message says only that it does.
+
+    Args:
+        error: the error, or a group that has it.
+        is_older: whether no run before can have made that thing.
+    """
+    if isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            _note_other_loop(each, is_older=is_older)
+    elif isinstance(error, RuntimeError) and str(error).endswith(_OTHER_LOOP):
+        when = "on another one, before the first run or in it" if is_older else "in a run before"
+        error.add_note(
+            "Every run of an explored test has an event loop of its own, and this was made, or "
+            f"used first, {when}.\n"
+            "Mend: make it anew for every run, in the test or in a function-scoped fixture."
+        )
+
+
+def _where(name: str) -> str:
+    return f"the tear-down of the fixture {name!r}" if name else "a finalizer of the test"
+
+
+def _together(troubles: Troubles) -> BaseException:
+    """The first error, which tells of the others."""
+    (name, first), *others = troubles
+    # What sets the outcome, such as a skip, has a reason of one line; what names its fixture, does.
+    if not is_no_failure(first) and not isinstance(first, FixtureYieldError):
+        first.add_note(f"It was raised in {_where(name)}.")
+    for name, other in others:
+        first.add_note(f"{_where(name)} raised {other!r} besides.")
+    return first

@@ -1,0 +1,138 @@
+"""Which tests are explored, and what is kept of each while it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+
+from aldente._plugin import pytest_compat
+from aldente._plugin.marks import MARK
+from aldente._plugin.options import settings_of
+from aldente._plugin.ownership import is_own_async_test
+
+if TYPE_CHECKING:
+    from aldente._plugin.explore.fixtures import FixturesOfRuns
+    from aldente._plugin.explore.report import Outcome
+    from aldente._schedules import Schedule
+    from aldente._simulation.loop import SimulatedLoop
+    from aldente._virtual_time.clock import Clock
+
+
+class Budget(NamedTuple):
+    """How a test is explored.
+
+    Attributes:
+        runs: how many runs there are at most.
+        strategy: who chooses the schedules: a name, or a function that makes it for a seed.
+        seed: what the schedules and the randomness of the test follow from.
+        max_seconds: how long all runs may take, in real seconds; None for no limit.
+        rules: what else the marks say of the runs: ``order``, ``slack``, ``max_steps``.
+        replay: the one schedule to be run instead; None to explore.
+    """
+
+    runs: int
+    strategy: Any
+    seed: int
+    max_seconds: float | None
+    rules: dict[str, Any]
+    replay: Schedule | None
+
+
+class ExploredTest:
+    """A test that is run under many schedules.
+
+    Args:
+        budget: how it is explored.
+
+    Attributes:
+        budget: as the argument.
+        fixtures: its function-scoped fixtures; None before the first is set up.
+        outcome: what came of it; None as long as it is not known.
+        instance: the instance of its class that it belonged to before it was run; None if it is no
+            method.
+        loop: the loop of its run.
+        clock: the clock that its run has asked for; None if it has not.
+    """
+
+    def __init__(self, budget: Budget) -> None:
+        self.budget = budget
+        self.fixtures: FixturesOfRuns | None = None
+        self.outcome: Outcome | None = None
+        self.instance: object = None
+        self.loop: SimulatedLoop | None = None
+        self.clock: Clock | None = None
+
+    def make_clock(self) -> Clock:
+        """The clock of the run that goes on, for its fixture."""
+        from aldente._virtual_time.clock import Clock
+
+        loop = self.loop
+        assert loop is not None
+        self.clock = Clock(lambda: loop)
+        return self.clock
+
+    def stand_in(
+        self, definition: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+    ) -> Callable[[], object]:
+        """Have a function-scoped fixture that pytest sets up be made anew for every run."""
+        if self.fixtures is None:
+            from aldente._plugin.explore.fixtures import FixturesOfRuns
+
+            self.fixtures = FixturesOfRuns(pytest_compat.item_of(request))
+        return self.fixtures.stand_in(definition, request)
+
+
+_key = pytest.StashKey[ExploredTest]()
+
+
+def explored_test(item: pytest.Item) -> ExploredTest | None:
+    """What is kept of a test that is explored; None for all others."""
+    return item.stash.get(_key, None)
+
+
+def refuse_if_explored(fixture: str, item: pytest.Item) -> None:
+    """Fail an explored test that asks for an async fixture by its name that outlives the test."""
+    if explored_test(item) is not None:
+        pytest.fail(
+            f"{item.name!r} can't be explored with the async fixture {fixture!r}: it outlives the "
+            "test, and every run has an event loop of its own.\n"
+            f"Mend: make {fixture!r} function-scoped.",
+            pytrace=False,
+        )
+
+
+def note_if_explored(item: pytest.Item) -> None:
+    """Have an async test be explored if its marks say so."""
+    marked = _marked(item)
+    if marked is not None and is_own_async_test(item):
+        item.stash[_key] = ExploredTest(_budget_of(item, marked))
+
+
+def is_marked_itself(item: pytest.Item) -> bool:
+    """Whether a test has the mark, not only its class or module."""
+    return any(mark.name == MARK and "explore" in mark.kwargs for mark in item.own_markers)
+
+
+def _marked(item: pytest.Item) -> dict[str, Any] | None:
+    """What the marks of a test say, the closest first, key by key; None if they say nothing."""
+    found: dict[str, Any] | None = None
+    for mark in item.iter_markers(MARK):
+        options = mark.kwargs.get("explore")
+        if options is not None:
+            found = {**options, **(found or {})}
+    return found
+
+
+def _budget_of(item: pytest.Item, marked: dict[str, Any]) -> Budget:
+    settings = settings_of(item.config)
+    seed = marked.get("seed") if settings.forced_seed is None else settings.forced_seed
+    return Budget(
+        runs=settings.forced_runs or marked.get("runs", settings.runs),
+        strategy=marked.get("strategy", "auto"),
+        seed=seed or 0,
+        max_seconds=marked.get("max_seconds"),
+        rules={name: marked[name] for name in ("order", "slack", "max_steps") if name in marked},
+        replay=settings.replay,
+    )

@@ -1,0 +1,369 @@
+"""Makes an explored test into a function that pytest can call."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import pytest
+
+from aldente import _asyncio_compat
+from aldente._clocks import monotonic
+from aldente._diagnosis.finding_text import describe, fold
+from aldente._explore.arguments import parse_rules, parse_strategy
+from aldente._explore.explorer import Explorer, Found
+from aldente._explore.interrupting import ending_steps, noting_interrupts
+from aldente._explore.nondeterminism import run_again
+from aldente._explore.result import Exploration, Failure
+from aldente._explore.simulate import Program, Rules
+from aldente._plugin import ownership
+from aldente._plugin.explore.failure_cache import Remembered
+from aldente._plugin.explore.hypothesis import runs_for_example
+from aldente._plugin.explore.output import Output, Progress, each_warning_once
+from aldente._plugin.explore.report import Outcome
+from aldente._plugin.explore.run import FoundInRuns, RunsOfTest
+from aldente._plugin.explore.state import ExploredTest
+from aldente._plugin.findings.hooks import hooks_of
+from aldente._plugin.marks import timeout_of
+from aldente._plugin.options import settings_of
+from aldente._plugin.refusals import refuse_async_generator
+from aldente._plugin.run.outcomes import is_no_failure, reraise
+from aldente._plugin.test_time import time_of
+from aldente._rules.registry import rule_named
+from aldente._schedules import Schedule
+from aldente._simulation import tokens
+from aldente._simulation.determinism import kept_randomness
+from aldente.errors import EndlessTimeError, FoundInRun, PhaseTimeout, ReplayMismatch, StuckTasks
+
+
+def replayed(program: Program, schedule: Schedule, *, is_lenient: bool = False) -> Failure | None:
+    """The failure of a schedule that is run again; None if it passes.
+
+    Args:
+        program: the test.
+        schedule: the schedule.
+        is_lenient: whether it is meant for only one of the examples with which the test is called,
+            so that it may not fit the others.
+    """
+    run, mismatch = run_again(program, schedule)
+    error = run.error
+    if mismatch is not None and (error is None or isinstance(error, ReplayMismatch)):
+        if is_lenient:
+            return None
+        error = mismatch
+    if error is None:
+        return None
+    return Failure(
+        error,
+        schedule,
+        tokens.encode(schedule),
+        1,
+        steps=tuple(run.steps[: run.steps_until_end]),
+        waiting=run.waiting,
+    )
+
+
+Function = Callable[..., Any]
+
+
+def make_synchronous(item: pytest.Function, explored: ExploredTest) -> Callable[[], None]:
+    """Put a synchronous function in the place of an explored test.
+
+    Returns:
+        A function that undoes it.
+    """
+    # Whoever asks for a current loop is told that there is none.
+    _asyncio_compat.make_current(None)
+    item.addfinalizer(_asyncio_compat.forget_current_loop)
+    function = item.obj
+    explored.instance = getattr(item, "instance", None)
+    undo = functools.partial(setattr, item, "obj", function)
+    test = _Test(item, explored)
+    if not ownership.is_async_hypothesis_test(function):
+        if inspect.isasyncgenfunction(function):
+            refuse_async_generator(item)
+        item.obj = _like(function, functools.partial(test.explore, function))
+        return undo
+    hypothesis = function.hypothesis
+    inner = hypothesis.inner_test
+    if inspect.isasyncgenfunction(inner):
+        refuse_async_generator(item)
+    hypothesis.inner_test = _like(inner, functools.partial(test.explore_example, inner))
+    item.obj = _like(function, functools.partial(test.call_with_examples, function))
+
+    def undo_both() -> None:
+        hypothesis.inner_test = inner
+        undo()
+
+    return undo_both
+
+
+def _like(function: Function, call: Callable[..., None]) -> Callable[..., None]:
+    def run_test(*args: Any, **kwargs: Any) -> None:
+        __tracebackhide__ = True
+        call(*args, **kwargs)
+
+    # Not functools.wraps: it would copy the mark that makes a function a coroutine function.
+    run_test.__name__ = getattr(function, "__name__", "run_test")
+    run_test.__wrapped__ = function  # type: ignore[attr-defined]
+    return run_test
+
+
+class _Test:
+    """A test while it is explored: once, or once for each example that Hypothesis gives.
+
+    Args:
+        item: the test.
+        explored: what is kept of it.
+    """
+
+    def __init__(self, item: pytest.Function, explored: ExploredTest) -> None:
+        self._item = item
+        self._explored = explored
+        self._budget = explored.budget
+        self._found = FoundInRuns(item, is_search=explored.budget.replay is None)
+        self._output = Output(item.config)
+        self._progress = Progress(item.config, explored.budget.runs)
+        self._began = monotonic()
+        self._end = (
+            None if self._budget.max_seconds is None else (self._began + self._budget.max_seconds)
+        )
+        self._known = Remembered(item).schedule() if self._budget.replay is None else None
+        self._runs = 0
+        self._share: int | None = None
+        # Of the examples so far: what they have shown, whether there was one, and one that failed.
+        self._so_far: Exploration | None = None
+        self._is_begun = False
+        self._has_failed = False
+        # The example that has failed last.
+        self._enter_example: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext
+        self._failed: tuple[RunsOfTest, Explorer, Exploration, Found] | None = None
+        # Where its error came from, before Hypothesis has raised it once more.
+        self._traceback: TracebackType | None = None
+
+    def explore(self, function: Function, /, *args: Any, **kwargs: Any) -> None:
+        """Run the test under many schedules, or under one again, and raise what has failed."""
+        __tracebackhide__ = True
+        try:
+            failure = self._explore(function, args, kwargs)
+        except BaseException as error:
+            self._found.report()
+            reraise(error, self._item.config)
+        raised = None if failure is None else failure.exception
+        self._found.report(raised)
+        if raised is not None:
+            reraise(raised, self._item.config)
+
+    def _explore(
+        self, function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Failure | None:
+        failure: Failure | None = None
+        exploration: Exploration | None = None
+        runs = RunsOfTest(self._item, self._explored, function, args, kwargs, self._found)
+        with self._running(runs) as program:
+            if self._budget.replay is not None:
+                failure = replayed(program, self._budget.replay)
+            else:
+                chooser = parse_strategy(self._budget.strategy, self._budget.seed)
+                exploration = self._explorer(program).explore(chooser, self._budget.runs)
+                failure = exploration.failure
+            self._conclude(exploration, failure)
+        return failure
+
+    # With examples of Hypothesis.
+
+    def call_with_examples(self, function: Function, /, *args: Any, **kwargs: Any) -> None:
+        """Have Hypothesis call the test, and look into the example that fails."""
+        __tracebackhide__ = True
+        raised: BaseException | None = None
+        try:
+            function(*args, **kwargs)
+        except BaseException as error:
+            raised = error
+        # Not in the handler, or what is raised of a run would be told as a consequence.
+        if raised is None:
+            self._found.report()
+            return
+        if self._failed is not None and not is_no_failure(raised):
+            failure = self._look_into_example(*self._failed)
+            # Else it stands for several examples, or for something else that Hypothesis has found.
+            if raised is self._failed[3].error:
+                failure.exception.__notes__ = getattr(raised, "__notes__", [])
+                raised = failure.exception
+            _fit_to_pytest(raised, self._item.config.rootpath)
+        self._found.report(raised)
+        reraise(raised, self._item.config)
+
+    def explore_example(self, function: Function, /, *args: Any, **kwargs: Any) -> None:
+        """Run the test with an example under some schedules; Hypothesis may try many more."""
+        __tracebackhide__ = True
+        from aldente._plugin.explore import hypothesis
+
+        runs = RunsOfTest(self._item, self._explored, function, args, kwargs, self._found)
+        error: BaseException | None = None
+        self._failed = None
+        self._enter_example = hypothesis.keep_context()
+        with hypothesis.hold_back_reports(runs.notes), self._running(runs) as program:
+            if self._budget.replay is not None:
+                failure = replayed(program, self._budget.replay, is_lenient=True)
+                self._conclude(None, failure)
+                error = None if failure is None else failure.exception
+            else:
+                error = self._search_with_example(runs, program)
+        if error is not None:
+            # Only those of the run that has failed.
+            hypothesis.report(runs.notes)
+            raise error
+
+    def _search_with_example(self, runs: RunsOfTest, program: Program) -> BaseException | None:
+        from aldente._plugin.explore import hypothesis
+
+        is_first, self._is_begun = not self._is_begun, True
+        if self._is_over and not is_first and not self._has_failed:
+            self._conclude(Exploration(0, 0, exhausted=False, is_late=True), None)
+            return None
+        explorer = self._explorer(program)
+        if self._has_failed:
+            # What has failed has to fail again, however long Hypothesis looks for less.
+            explorer.end = None
+        # Each example as if it were the only one, so that it fails again when it has failed.
+        share = self._share = runs_for_example(self._budget)
+        chooser = parse_strategy(self._budget.strategy, self._budget.seed)
+        exploration, found = explorer.search(chooser, share)
+        is_cut_off = found is not None and isinstance(found.error, PhaseTimeout) and self._is_over
+        if is_cut_off and not is_first and not self._has_failed:
+            # In its first run, of which the time for all runs tells nothing.
+            exploration, found = replace(exploration, is_late=True), None
+        if found is None:
+            self._conclude(exploration, None)
+            return None
+        if hypothesis.is_rejection(found.error):
+            self._found.keep_last_run()
+            return found.error
+        self._has_failed = True
+        self._failed = runs, explorer, exploration, found
+        self._traceback = found.error.__traceback__
+        return found.error
+
+    def _look_into_example(
+        self, runs: RunsOfTest, explorer: Explorer, exploration: Exploration, found: Found
+    ) -> Failure:
+        with self._enter_example(), self._running(runs) as program:
+            found.program.is_interrupted = program.is_interrupted
+            explorer.end = self._end
+            # Failures are the same by where they came from.
+            found.error.__traceback__ = self._traceback
+            failure = explorer.conclude(found)
+            self._conclude(exploration, failure)
+        return failure
+
+    @contextlib.contextmanager
+    def _running(self, runs: RunsOfTest) -> Iterator[Program]:
+        """While entered, the test is run; gives it as a program."""
+        with (
+            _asyncio_compat.without_suspended_loop(),
+            kept_randomness(),
+            each_warning_once(),
+            noting_interrupts() as is_interrupted,
+            ending_steps(),
+        ):
+            try:
+                yield Program(
+                    runs.program(),
+                    _rules(self._item, self._explored),
+                    is_interrupted,
+                    is_outcome=is_no_failure,
+                    on_run=self._end_run,
+                    watch=runs,
+                    real_seconds=timeout_of(self._item, settings_of(self._item.config).timeout),
+                )
+            except KeyboardInterrupt:
+                # It came between any two lines, and what that has left means nothing.
+                hooks_of(self._item.config).collector.stop()
+                raise
+            except BaseException as error:
+                if is_no_failure(error):
+                    self._found.keep_last_run()
+                raise
+            finally:
+                self._progress.end()
+                self._output.end()
+
+    def _end_run(self) -> None:
+        self._output.end_run()
+        self._progress.end_run()
+
+    @property
+    def _is_over(self) -> bool:
+        """Whether the time for all runs is over."""
+        return self._end is not None and monotonic() >= self._end
+
+    def _explorer(self, program: Program) -> Explorer:
+        return Explorer(program, self._end, known=self._known, on_replay=self._output.begin_last)
+
+    def _conclude(self, exploration: Exploration | None, failure: Failure | None) -> None:
+        """Keep what came of the test, or of one example."""
+        if failure is not None:
+            self._found.conclude(failure)
+            _fit_to_pytest(failure.exception, self._item.config.rootpath)
+        self._runs += exploration.runs if exploration is not None else 1
+        if exploration is not None:
+            exploration = self._so_far = _of_all(self._so_far, exploration)
+        self._explored.outcome = Outcome(
+            exploration,
+            failure,
+            self._budget,
+            monotonic() - self._began,
+            self._runs,
+            self._share,
+            self._found.has_spared,
+        )
+
+
+def _of_all(before: Exploration | None, last: Exploration) -> Exploration:
+    """What the last example has shown, and what holds only if it does for those before."""
+    if before is None:
+        return last
+    return replace(
+        last,
+        exhausted=before.exhausted and last.exhausted,
+        escaped=last.escaped or before.escaped,
+        is_late=before.is_late or last.is_late,
+    )
+
+
+def _fit_to_pytest(error: BaseException, folder: Path) -> None:
+    """Have an error name places from a folder, and say how a finding is allowed in a test."""
+    inside = f"{folder}{os.sep}"
+    if isinstance(error, EndlessTimeError):
+        error.timers = [timer.replace(inside, "") for timer in error.timers]
+    elif isinstance(error, StuckTasks):
+        error.tasks = [task.replace(inside, "") for task in error.tasks]
+    elif isinstance(error, FoundInRun):
+        texts = ((one.rule, describe(one, rule_named(one.rule), folder)) for one in error.findings)
+        error.texts = tuple(fold(texts))
+    elif isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            _fit_to_pytest(each, folder)
+
+
+def _rules(item: pytest.Item, explored: ExploredTest) -> Rules:
+    settings, budget = settings_of(item.config), explored.budget
+    rules = parse_rules(
+        **budget.rules,
+        seed=budget.seed,
+        max_virtual_time=settings.max_virtual_time,
+        debug=True if settings.debug else None,
+    )._replace(wall=time_of(item).wall)
+    replay = budget.replay
+    if replay is not None:
+        rules = rules._replace(order=replay.order, slack=replay.slack, seed=replay.seed)
+    return rules

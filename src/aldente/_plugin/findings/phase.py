@@ -1,0 +1,199 @@
+"""Fails a test for what was found in it, or adds that to its report."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from aldente._diagnosis.finding_text import describe, fold, shorten
+from aldente._own_errors import contained, containing
+from aldente._plugin import pytest_compat, refusals
+from aldente._plugin.options import settings_of
+from aldente._plugin.ownership import IS_RUN_ON_LOOP
+from aldente._plugin.pytest_asyncio import event_loop
+from aldente._plugin.run.outcomes import hide_frames
+from aldente._records import Finding, Level, SourcePlace
+from aldente._rules.background_error import has_type_error
+from aldente._rules.registry import rule_named
+from aldente._source import source_line
+from aldente.errors import DeadlockError, PhaseTimeout
+
+if TYPE_CHECKING:
+    from aldente._plugin.findings.hooks import FindingsHooks
+
+# The title of what a report says of a test that has failed for another reason.
+SECTION = "aldente: found in this test"
+
+
+def report_phase(
+    hooks: FindingsHooks, item: pytest.Item, call: pytest.CallInfo[None]
+) -> pytest.TestReport | None:
+    """The report of a phase of a test in which something was found; None leaves it to pytest.
+
+    An error fails the phase. When it has failed by itself, or was skipped, its report says what was
+    found besides.
+    """
+    if call.excinfo is not None:
+        with contained("explaining a refusal of pytest's"):
+            refusals.explain(item, call)
+    if call.excinfo is not None:
+        _look_into_failure(hooks, item, call.excinfo.value)
+        _leave_out_own_lines(item, call)
+        # What has failed an explored test may be findings of one of its runs.
+        if not hooks.collector.told and not isinstance(call.excinfo.value, pytest.skip.Exception):
+            hooks.collector.note_failure(item.nodeid)
+    told_by_failure, hooks.collector.told = hooks.collector.told, set()
+    findings = hooks.summary.without_known(item.nodeid, hooks.collector.take(item))
+    if not findings:
+        return _with_hint(item, call)
+    level_of = hooks.collector.level_of
+    folder = item.config.rootpath
+    errors = [finding for finding in findings if level_of(item, finding) == "error"]
+    for finding in findings:
+        item.user_properties.append((f"aldente.{finding.rule}", shorten(finding, folder)))
+    is_failed_already = call.excinfo is not None
+    if errors and not is_failed_already:
+        call.excinfo = pytest_compat.excinfo_of_failure(_text_of(errors, folder))
+    report = _with_hint(item, call) or pytest.TestReport.from_item_and_call(item, call)
+    if is_failed_already:
+        besides = [
+            finding
+            for finding in findings
+            if finding not in told_by_failure and _is_told_besides(finding, call, errors)
+        ]
+        if besides:
+            report.sections.append((SECTION, _text_of(besides, folder)))
+    # Reports are sent between pytest-xdist's processes with all their attributes.
+    told = [
+        as_plain(finding, level_of(item, finding), item.nodeid, report.when) for finding in findings
+    ]
+    vars(report)["aldente_findings"] = told
+    hooks.summary.add(told)
+    return report
+
+
+def _with_hint(item: pytest.Item, call: pytest.CallInfo[None]) -> pytest.TestReport | None:
+    """The report of a set-up that misses a fixture of older pytest-asyncios; None for others."""
+    if call.excinfo is None or not event_loop.is_missing(call.excinfo.value):
+        return None
+    report = pytest.TestReport.from_item_and_call(item, call)
+    event_loop.explain_missing(report)
+    return report
+
+
+def _text_of(findings: Sequence[Finding], folder: Path) -> str:
+    """All that is told of findings in the report of a test."""
+    texts = fold(
+        (finding.rule, describe(finding, rule_named(finding.rule), folder)) for finding in findings
+    )
+    return "\n\n".join(texts)
+
+
+def _is_told_besides(
+    finding: Finding, call: pytest.CallInfo[None], errors: Sequence[Finding]
+) -> bool:
+    """Whether the report of a phase that has failed by itself tells a finding too.
+
+    Errors are told that the exception does not tell itself, and why a loop could not run.
+    """
+    error = call.excinfo.value if call.excinfo is not None else None
+    if finding.rule == "plain-mock" or (
+        finding.rule == "deadlock" and isinstance(error, DeadlockError)
+    ):
+        return False
+    return finding in errors or finding.rule == "nested-loop"
+
+
+def as_plain(finding: Finding, level: Level, test: str, phase: str | None) -> dict[str, Any]:
+    """A finding in types that can be sent to another process, or be written as JSON."""
+    return {
+        "rule": finding.rule,
+        "level": level,
+        "test": test,
+        "phase": phase,
+        "what": finding.what,
+        "mend": finding.mend,
+        "path": finding.place.path if finding.place else None,
+        "line": finding.place.line if finding.place else None,
+        "source": source_line(finding.place) if finding.place else None,
+        "details": list(finding.details),
+    }
+
+
+def from_plain(plain: Mapping[str, Any]) -> Finding:
+    """The finding that `as_plain` has written."""
+    place = SourcePlace(plain["path"], plain["line"]) if plain["path"] is not None else None
+    return Finding(plain["rule"], plain["what"], plain["mend"], place, tuple(plain["details"]))
+
+
+def _look_into_failure(hooks: FindingsHooks, item: pytest.Item, error: BaseException) -> None:
+    """Find what the exception of a failed phase tells."""
+    if hooks.never_awaited is not None:
+        hooks.never_awaited.look_into(error)
+    if isinstance(error, PhaseTimeout):
+        _shorten_paths_in_notes(error, item)
+    level_in = hooks.collector.level_in
+    if level_in(item, "plain-mock") != "off":
+        _look_for_plain_mock(hooks, item, error)
+    if level_in(item, "nested-loop") != "off" and isinstance(
+        error, (RuntimeError, BaseExceptionGroup)
+    ):
+        _look_for_nested_loop(hooks, error)
+
+
+@containing("looking for a plain mock that was awaited", None)
+def _look_for_plain_mock(hooks: FindingsHooks, item: pytest.Item, error: BaseException) -> None:
+    if not has_type_error(error):
+        return
+    from aldente._rules import plain_mock
+
+    finding = plain_mock.find(error)
+    if finding is not None:
+        plain_mock.note(error)
+        _shorten_paths_in_notes(error, item)
+        hooks.collector.report(finding)
+
+
+@containing("looking for a loop inside another one", None)
+def _look_for_nested_loop(hooks: FindingsHooks, error: BaseException) -> None:
+    from aldente._rules import nested_loop
+
+    finding = nested_loop.explain_error(error)
+    if finding is not None:
+        hooks.collector.report(finding)
+
+
+@containing("leaving aldente's own lines out of a failure", None)
+def _leave_out_own_lines(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+    """Leave out of a failure what is asyncio's and aldente's, and not yet left out.
+
+    It may be one of a part of the test, as with pytest's ``subtests``, which no function of
+    aldente's has passed on.
+    """
+    error = call.excinfo.value if call.excinfo is not None else None
+    if error is None:
+        return
+    if hasattr(getattr(item, "obj", None), "hypothesis"):
+        from aldente._plugin.explore.hypothesis import forget_own_lines
+
+        forget_own_lines(error)
+    if item.stash.get(IS_RUN_ON_LOOP, False) and not settings_of(item.config).full_trace:
+        whole = error.__traceback__
+        hide_frames(error)
+        if error.__traceback__ is not whole:
+            call.excinfo = pytest.ExceptionInfo.from_exception(error)
+
+
+@containing("shortening paths in the notes of a failure", None)
+def _shorten_paths_in_notes(error: BaseException, item: pytest.Item) -> None:
+    inside = f"{item.config.rootpath}{os.sep}"
+    # Python shows notes of any type.
+    notes: Sequence[object] = getattr(error, "__notes__", ())
+    error.__notes__ = [
+        note.replace(inside, "") if isinstance(note, str) else note  # type: ignore[misc]
+        for note in notes
+    ]

@@ -1,0 +1,78 @@
+"""The fixture ``event_loop_policy``, which test suites written for pytest-asyncio override."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+import pytest
+
+from aldente._plugin import pytest_compat
+from aldente._plugin.pytest_asyncio import plugin
+
+NAME = "event_loop_policy"
+
+_DEPRECATED = (
+    'Overriding the "event_loop_policy" fixture is deprecated and will be removed in a future '
+    'version of pytest-asyncio. Use the "pytest_asyncio_loop_factories" hook to customize event '
+    "loop creation."
+)
+
+
+def is_override(fixturedef: pytest.FixtureDef[Any]) -> bool:
+    """Whether a fixture is a test suite's own ``event_loop_policy``."""
+    return fixturedef.argname == NAME and fixturedef.func.__module__ != plugin.__name__
+
+
+class _Latest:
+    """The last class or module whose tests see no override, as none was known when it was asked.
+
+    Its fixtures, and those of all around it, are known before its tests are.
+    """
+
+    without: weakref.ref[pytest.Collector] | None = None
+
+
+def is_overridden(item: pytest.Item) -> bool:
+    """Whether the test suite overrides the fixture for a test."""
+    parent = item.parent
+    if _Latest.without is not None and _Latest.without() is parent and parent is not None:
+        return False
+    # Nearly no suite has one, and finding out which of them a test sees costs as much as the test.
+    for fixturedef in pytest_compat.all_definitions(item.session, NAME):
+        if fixturedef.func.__module__ != plugin.__name__:
+            break
+    else:
+        _Latest.without = None if parent is None else weakref.ref(parent)
+        return False
+    definitions = pytest_compat.definitions_for(item, NAME)
+    return bool(definitions) and is_override(definitions[-1])
+
+
+def value_for(item: pytest.Item) -> Any:
+    """The policy that the fixture gives a test."""
+    return pytest_compat.fixture_value(item, NAME)
+
+
+def is_set_up(item: pytest.Item) -> bool:
+    """Whether it is known which policy the test suite gives to a test; also if it gives none."""
+    if not is_overridden(item):
+        return True
+    return pytest_compat.definitions_for(item, NAME)[-1].cached_result is not None
+
+
+def warn_of_override(fixturedef: pytest.FixtureDef[Any]) -> None:
+    """Say that the override is deprecated."""
+    __tracebackhide__ = True
+    from aldente._plugin.definitions import warn_at
+
+    warn_at(fixturedef.func, pytest.PytestDeprecationWarning(_DEPRECATED))
+
+
+def request_for(metafunc: pytest.Metafunc) -> None:
+    """Have a test request an overridden policy, so that its parameters reach the test.
+
+    A sync test too, as the fixture is one of all tests with pytest-asyncio.
+    """
+    if NAME not in metafunc.fixturenames and is_overridden(metafunc.definition):
+        pytest_compat.add_fixture(metafunc, NAME)

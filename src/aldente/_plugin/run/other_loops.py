@@ -1,0 +1,159 @@
+"""Says whose loop something belongs to that was used on another one.
+
+asyncio says only that a future or lock belongs to a different loop, or that the loop is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import weakref
+from collections.abc import Iterator
+from types import FrameType, TracebackType
+from typing import Any, NamedTuple, cast
+
+from aldente._rules.background_error import errors_within
+from aldente._source import is_users
+
+Loop = asyncio.AbstractEventLoop
+
+_OTHER_LOOP = (
+    "attached to a different loop",
+    "is bound to a different event loop",
+    # Said of a future of another loop that was awaited before.
+    "await wasn't used with future",
+)
+_CLOSED = "Event loop is closed"
+
+_BEGINNING = "It is about "
+# How notes begin that tell it already; that of an explored test comes of its runs.
+_TOLD = (_BEGINNING, "Every run of an explored test has an event loop of its own")
+
+
+class LoopOwners:
+    """Which test, or which wider part of a suite, loops belonged to that have ended.
+
+    Only loops that something still refers to are kept in mind; all others are used again.
+    """
+
+    def __init__(self) -> None:
+        self._owners: weakref.WeakKeyDictionary[Loop, str] = weakref.WeakKeyDictionary()
+
+    def note(self, loop: Loop, owner: str) -> None:
+        """Note what a loop belongs to: a node id, or ``the module test_it.py``."""
+        try:
+            self._owners[loop] = owner
+        except TypeError:
+            # A loop of another make may not be weakly referable.
+            return
+
+    def of(self, loop: Loop) -> str | None:
+        """What a loop belonged to, if that is known."""
+        try:
+            return self._owners.get(loop)
+        except TypeError:
+            return None
+
+
+class _Found(NamedTuple):
+    """Something that belongs to another loop.
+
+    Attributes:
+        what: what it is, in words.
+        loop: the loop.
+    """
+
+    what: str
+    loop: Loop
+
+
+def note_other_loop(error: BaseException, own: Loop, owners: LoopOwners) -> None:
+    """Add to errors about a different loop, or a closed one, what belongs to which loop.
+
+    Args:
+        error: what a test or fixture has raised.
+        own: the loop that it ran on.
+        owners: what loops belonged to.
+    """
+    for inner in errors_within(error):
+        message = str(inner) if isinstance(inner, RuntimeError) else ""
+        if not message.endswith((*_OTHER_LOOP, _CLOSED)) or _is_told(inner):
+            continue
+        found = _find(inner.__traceback__, own, is_closed=message.endswith(_CLOSED))
+        if found is not None:
+            inner.add_note(_describe(found, owners.of(found.loop)))
+
+
+def _is_told(error: BaseException) -> bool:
+    return any(note.startswith(_TOLD) for note in getattr(error, "__notes__", ()))
+
+
+def _describe(found: _Found, owner: str | None) -> str:
+    loop = f"the event loop of {owner}" if owner is not None else "another event loop"
+    ended = ", which has ended" if found.loop.is_closed() else ""
+    return (
+        f"{_BEGINNING}{found.what}, made or first used on {loop}{ended}.\n"
+        "Mend: make it in the test, or in a fixture of the same scope. Or make it in an async "
+        "fixture of a wider scope: all tests that request it run on one loop with it."
+    )
+
+
+def _find(traceback: TracebackType | None, own: Loop, *, is_closed: bool) -> _Found | None:
+    """What belongs to another loop: by the user's innermost name for it, or else by its type."""
+    frames: list[FrameType] = []
+    while traceback is not None:
+        frames.append(traceback.tb_frame)
+        traceback = traceback.tb_next
+    frames.reverse()
+    users = [frame for frame in frames if is_users(frame.f_code.co_filename)]
+    for chosen, is_named in ((users, True), (frames, False)):
+        for frame in chosen:
+            for name, value in _variables(frame):
+                loop = _loop_of(value)
+                if loop is not None and loop is not own and (loop.is_closed() or not is_closed):
+                    kind = type(value).__name__
+                    return _Found(f"{name} (a {kind})" if is_named else f"a {kind}", loop)
+    return None
+
+
+def _variables(frame: FrameType) -> Iterator[tuple[str, object]]:
+    """What a frame's code names: variables, attributes of ``self``, and what these contain."""
+    named = [*frame.f_locals.items()]
+    named += [
+        (name, frame.f_globals[name]) for name in frame.f_code.co_names if name in frame.f_globals
+    ]
+    if (instance := frame.f_locals.get("self")) is not None:
+        attributes = [
+            (f"self.{name}", inspect.getattr_static(instance, name, None))
+            for name in frame.f_code.co_names
+        ]
+        named += [pair for pair in attributes if pair[1] is not None]
+    yield from named
+    for name, value in named:
+        yield from ((f"an item of {name}", item) for item in _items_of(value))
+
+
+def _items_of(container: Any) -> list[Any]:
+    """What is in a container of Python's own, whatever its class says of itself."""
+    for kind in (list, tuple, set, dict):
+        if issubclass(type(container), kind) and kind.__len__(container) <= _MOST_ITEMS:
+            return list(dict.values(container) if kind is dict else kind.__iter__(container))
+    return []
+
+
+# Containers with more items are not looked into.
+_MOST_ITEMS = 100
+
+
+def _loop_of(value: object) -> Loop | None:
+    """The loop of a future, lock, stream, or of a library's connection that keeps it likewise."""
+    # By true types: mocks say that they are of another one.
+    if issubclass(type(value), (asyncio.Future, asyncio.Server)):
+        return cast("asyncio.Future[Any] | asyncio.Server", value).get_loop()
+    if issubclass(type(value), (Loop, type)):
+        return None
+    loop: Any = inspect.getattr_static(value, "_loop", None)
+    if not issubclass(type(loop), Loop):
+        # An attribute of a class with slots, or of one that computes it.
+        loop = vars(value).get("_loop") if hasattr(value, "__dict__") else None
+    return cast("Loop", loop) if issubclass(type(loop), Loop) else None

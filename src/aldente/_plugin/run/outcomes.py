@@ -1,0 +1,162 @@
+"""Raises what async code has raised, as pytest and the user should see it.
+
+Skips, expected failures and exits that a task group has wrapped get their meaning back, and frames
+of asyncio and aldente are taken out of tracebacks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import NoReturn
+
+import pytest
+
+from aldente._own_errors import contained
+from aldente._plugin.options import settings_of
+from aldente._plugin.pytest_compat import Failure
+from aldente._rules.background_error import has_type_error
+from aldente._source import is_users
+from aldente.errors import (
+    DeadlockError,
+    EndlessTimeError,
+    FixtureYieldError,
+    FoundInRun,
+    InvalidSetting,
+    LivelockError,
+    PhaseTimeout,
+    ReplayMismatch,
+    RunningLoopError,
+    StuckTasks,
+)
+
+# From the strongest meaning to the weakest. A real error among them makes the group a failure.
+_ENDS_SESSION: tuple[type[BaseException], ...] = (KeyboardInterrupt, pytest.exit.Exception)
+_SETS_OUTCOME: tuple[type[BaseException], ...] = (pytest.xfail.Exception, pytest.skip.Exception)
+
+
+def unwrapped(error: BaseException) -> BaseException:
+    """The outcome that an exception group stands for, or the exception itself.
+
+    A group that contains an exit or a Ctrl-C is that; a group of nothing but skips is a skip, and
+    of expected failures an expected failure. Any other group stays as it is.
+    """
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    leaves = list(_leaves(error))
+    for leaf in leaves:
+        if isinstance(leaf, _ENDS_SESSION):
+            return leaf
+    if all(isinstance(leaf, _SETS_OUTCOME) for leaf in leaves):
+        expected_failures = [leaf for leaf in leaves if isinstance(leaf, pytest.xfail.Exception)]
+        return expected_failures[0] if expected_failures else leaves[0]
+    return error
+
+
+def is_no_failure(error: BaseException) -> bool:
+    """Whether an exception ends the session, skips the test, or fails it as expected."""
+    return isinstance(unwrapped(error), (*_ENDS_SESSION, *_SETS_OUTCOME))
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    leaves: list[BaseException] = []
+    for error in group.exceptions:
+        leaves.extend(_leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
+    return leaves
+
+
+_HIDDEN_FOLDERS = (
+    f"{Path(asyncio.__file__).parent}{os.sep}",
+    f"{Path(__file__).parents[1]}{os.sep}",
+)
+
+
+def hide_frames(error: BaseException) -> None:
+    """Take the frames of asyncio and aldente out of an exception, its causes and its group.
+
+    An exception that has no other frames keeps them all.
+    """
+    waiting: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while waiting:
+        current = waiting.pop()
+        if current is None or id(current) in seen:
+            continue
+        seen.add(id(current))
+        current.__traceback__ = _shortened(current.__traceback__)
+        waiting += [current.__cause__, current.__context__]
+        if isinstance(current, BaseExceptionGroup):
+            waiting += current.exceptions
+
+
+def _shortened(traceback: TracebackType | None) -> TracebackType | None:
+    kept = []
+    current = traceback
+    while current is not None:
+        if not current.tb_frame.f_code.co_filename.startswith(_HIDDEN_FOLDERS):
+            kept.append(current)
+        current = current.tb_next
+    if not kept:
+        return traceback
+    shortened = None
+    for entry in reversed(kept):
+        shortened = TracebackType(shortened, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
+    return shortened
+
+
+# What is raised of a whole run or of a function of the user's, by nobody's line.
+_OF_WHOLE_RUNS = (
+    DeadlockError,
+    EndlessTimeError,
+    FixtureYieldError,
+    FoundInRun,
+    InvalidSetting,
+    LivelockError,
+    PhaseTimeout,
+    ReplayMismatch,
+    StuckTasks,
+)
+
+
+def reraise(error: BaseException, config: pytest.Config) -> NoReturn:
+    """Raise an exception as the outcome it means, without the frames of asyncio and aldente."""
+    __tracebackhide__ = True
+    outcome = unwrapped(error)
+    if has_type_error(outcome):
+        from aldente._rules import plain_mock
+
+        # While all frames are there.
+        with contained("looking for a plain mock that was awaited"):
+            plain_mock.find(outcome)
+    if not settings_of(config).full_trace:
+        hide_frames(outcome)
+        if _is_of_whole_run(outcome) and not _has_users_frame(outcome):
+            # It was not raised where a task waits, as when tasks await each other in a circle.
+            notes = getattr(outcome, "__notes__", ())
+            _fail("\n".join([str(outcome), *notes]))
+    if outcome is error:
+        raise error
+    raise outcome from None
+
+
+def _fail(text: str) -> NoReturn:
+    """Fail with a text only; from a frame that is not hidden, or pytest says that all are."""
+    raise Failure(text, pytrace=False) from None
+
+
+def _is_of_whole_run(error: BaseException) -> bool:
+    if isinstance(error, RunningLoopError):
+        # Else somebody has asked for a fixture, and the frames of that follow.
+        return error.is_foreign
+    return isinstance(error, _OF_WHOLE_RUNS)
+
+
+def _has_users_frame(error: BaseException) -> bool:
+    traceback = error.__traceback__
+    while traceback is not None:
+        if is_users(traceback.tb_frame.f_code.co_filename):
+            return True
+        traceback = traceback.tb_next
+    return False

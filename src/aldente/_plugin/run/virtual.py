@@ -1,0 +1,327 @@
+"""The virtual-time loops of tests, and their clocks.
+
+A loop that outlives a test has virtual time if every test on it has.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from aldente import _asyncio_compat
+from aldente._plugin import ownership, pytest_compat
+from aldente._plugin.definitions import place_of_function
+from aldente._plugin.explore.state import explored_test
+from aldente._plugin.findings.hooks import hooks_of
+from aldente._plugin.loop_factory_fixture import FACTORY_FIXTURE
+from aldente._plugin.loop_scopes import LoopHome, home_of_test, wide_homes
+from aldente._plugin.marks import MARK
+from aldente._plugin.pytest_asyncio import policy_fixture
+from aldente._plugin.run.rules import LoopWatch
+from aldente._plugin.test_time import collected_tests, time_of
+from aldente._records import LoopScope, SourcePlace, TestTime
+from aldente._source import source_line
+from aldente._virtual_time.clock import Clock
+from aldente._virtual_time.loop import START, VirtualTimeLoop
+from aldente._virtual_time.wall_clock import follow_wall, restore
+from aldente.errors import MissingExtra
+
+if TYPE_CHECKING:
+    from aldente._plugin.run.loops import LoopRegistry
+
+# The node with which a loop lives and dies, and what makes it.
+_Key = tuple[pytest.Item | pytest.Collector, Callable[..., Any] | None]
+
+
+class Users:
+    """The tests that use a loop, or an async fixture on it.
+
+    Attributes:
+        real: those whose time is real.
+        virtual: those whose time is virtual, each with what it wants of that.
+    """
+
+    def __init__(self) -> None:
+        self.real: list[pytest.Item] = []
+        self.virtual: list[tuple[pytest.Item, TestTime]] = []
+
+    @property
+    def time(self) -> TestTime | None:
+        """The virtual time that the loop has; None if its time is real."""
+        return self.virtual[0][1] if self.virtual and not self.real else None
+
+    def with_other_wall(self, time: TestTime) -> pytest.Item | None:
+        """A test whose clocks begin at another moment than those of a test, if there is one."""
+        for item, other in self.virtual:
+            if other.wall != time.wall:
+                return item
+        return None
+
+
+def users_of(home: LoopHome, item: pytest.Item) -> Users:
+    """The tests that are known to use a loop.
+
+    All that were collected count, selected or not, so that it does not depend on the selection.
+
+    Args:
+        home: where the loop lives.
+        item: a test that uses it.
+    """
+    users = item.session.stash.get(_users_key, None)
+    if users is None:
+        users = item.session.stash[_users_key] = _find_users(item.session)
+    return users.get((home.node, _factory_of(item)), Users())
+
+
+_users_key = pytest.StashKey[dict[_Key, Users]]()
+
+
+def _find_users(session: pytest.Session) -> dict[_Key, Users]:
+    found: dict[_Key, Users] = {}
+    for test in collected_tests(session):
+        if not _has_a_time(test):
+            continue
+        for home in wide_homes(test):
+            users = found.setdefault((home.node, _factory_of(test)), Users())
+            time = time_of(test)
+            if time.is_virtual:
+                users.virtual.append((test, time))
+            else:
+                users.real.append(test)
+    return found
+
+
+def _has_a_time(test: pytest.Item) -> bool:
+    """Whether time passes for a test on the loops it uses: not on those of others, or on none."""
+    if explored_test(test) is not None:
+        return False
+    if ownership.is_own_async_test(test):
+        return True
+    # On the loops of its fixtures, which matters to those who say so.
+    return any("clock" in mark.kwargs for mark in test.iter_markers(MARK))
+
+
+def _factory_of(item: pytest.Item) -> Callable[..., Any] | None:
+    factory: Callable[..., Any] | None = pytest_compat.parameters_of(item).get(FACTORY_FIXTURE)
+    return factory
+
+
+_clock_key = pytest.StashKey[Clock]()
+# The loop time at which the test function was called first.
+_began_key = pytest.StashKey[float]()
+
+
+def loop_factory(
+    home: LoopHome, item: pytest.Item, watch: LoopWatch
+) -> Callable[[], VirtualTimeLoop] | None:
+    """What makes a loop whose time is virtual; None if it is real.
+
+    Args:
+        home: where the loop lives.
+        item: the test that uses it, or that first does so.
+        watch: looks at it.
+    """
+    time = time_of(item) if home.node is item else users_of(home, item).time
+    if time is None or not time.is_virtual:
+        return None
+
+    at_tear_down = hooks_of(item.config).at_tear_down
+    if time.wall is not None and restore not in at_tear_down:
+        at_tear_down.append(restore)
+
+    def make() -> VirtualTimeLoop:
+        return VirtualTimeLoop(
+            patience=time.patience,
+            max_seconds=time.max_seconds,
+            bystanders=watch.bystanders,
+            wall=follow_wall(START, time.wall),
+            on_stuck=watch.on_stuck,
+            is_stuck_beside_timers=watch.is_stuck_beside_timers,
+        )
+
+    return make
+
+
+def make_clock(item: pytest.Item, registry: LoopRegistry) -> Clock:
+    """The clock of a test, for its fixture."""
+    explored = explored_test(item)
+    if explored is not None:
+        return explored.make_clock()
+    registry.minds_time = True
+    loop = registry.runner(home_of_test(item, registry.homes), item).loop
+    clock = item.stash[_clock_key] = Clock(lambda: loop)
+    return clock
+
+
+def begin(item: pytest.Item, loop: asyncio.AbstractEventLoop) -> None:
+    """The test function of a test is about to be called, maybe once more by Hypothesis.
+
+    Virtual time starts where it was when the function was called first, unless a fixture has set a
+    timer meanwhile.
+    """
+    if isinstance(loop, VirtualTimeLoop):
+        began = item.stash.setdefault(_began_key, loop.time())
+        if loop.time() > began and not _asyncio_compat.timers_of(loop):
+            loop.start_anew(began)
+    _begin_clock(item)
+
+
+def begin_on_wide_loop(item: pytest.Item, loop: asyncio.AbstractEventLoop) -> None:
+    """As `begin`, on a loop that outlives the test, so that its time never goes back."""
+    __tracebackhide__ = True
+    time = time_of(item)
+    if time.is_virtual is not isinstance(loop, VirtualTimeLoop):
+        pytest.fail(_other_time(item, time), pytrace=False)
+    if isinstance(loop, VirtualTimeLoop):
+        # Each test may run as far as if it were the only one.
+        loop.waiting.start_anew(time.patience)
+    _begin_clock(item)
+
+
+def hint_at_polling(item: pytest.Item, loop: asyncio.AbstractEventLoop) -> str | None:
+    """What to say of a test that has waited for a clock which does not follow virtual time.
+
+    None if it has not, as far as is known.
+    """
+    if not isinstance(loop, VirtualTimeLoop):
+        return None
+    polling = loop.waiting.polling
+    poll = polling.found
+    if poll is None or (poll.has_moved and poll.task != item.name):
+        # Others may look at the time as often as they like while it goes on.
+        return None
+    if poll.has_moved and polling.rounds < _MANY_ROUNDS:
+        return None
+    place = SourcePlace.relative_to(poll.place.path, poll.place.line, item.config.rootpath)
+    return (
+        f"{item.name!r} asks {poll.clock} again and again on virtual time ({place}: "
+        f"{source_line(poll.place)}). That clock goes on with real time, so what waits for it "
+        "spins until as many real seconds are over.\n"
+        "Mend: @aldente.virtual_time(wall=True), or aldente_wall = true, has time.time(), "
+        "time.monotonic() and datetime.now() follow; or wait by the time of the loop."
+    )
+
+
+# How often the loop of a test that looks at a clock between its waits goes round before it is taken
+# to wait for that clock. One that measures a few hundred waits does not.
+_MANY_ROUNDS = 10_000
+
+
+def _begin_clock(item: pytest.Item) -> None:
+    clock = item.stash.get(_clock_key, None)
+    if clock is not None:
+        clock.begin()
+
+
+def _other_time(item: pytest.Item, time: TestTime) -> str:
+    """Says why a test can't run on the loop that it has come to while it was being set up."""
+    home = home_of_test(item, {})
+    wanted, other = ("virtual", "real") if time.is_virtual else ("real", "virtual")
+    cause = _cause(item, home) or ", that of an async fixture"
+    return (
+        f"{item.name!r} can't have {wanted} time: it runs on a loop of a wider scope{cause}, whose "
+        f"time is {other} for all tests that name what is on it. This one has requested it by "
+        "request.getfixturevalue(), which nobody could know when the loop was made.\n"
+        "Mend: name the fixture as an argument of the test, or give the test "
+        "@pytest.mark.usefixtures(...)."
+    )
+
+
+def reason_against(item: pytest.Item, time: TestTime) -> str | None:
+    """Why a test can't run on virtual time, and what to do; None if it can."""
+    named = maker_of_other_loop(item)
+    if named is not None:
+        return _refusal(
+            item,
+            f"its event loop is made by {named}, whose clock is out of reach.",
+            "run it on asyncio's own loop, or mark it with @aldente.real_time.",
+        )
+    if policy_fixture.is_overridden(item):
+        return _refusal(
+            item,
+            "the fixture event_loop_policy says what makes its event loop.",
+            "leave that fixture to other tests, or mark it with @aldente.real_time.",
+        )
+    home = home_of_test(item, {})
+    if home.scope is not LoopScope.FUNCTION:
+        reason = _reason_against_wide_loop(item, time, home)
+        if reason is not None:
+            return reason
+    return reason_against_wall(time)
+
+
+def _reason_against_wide_loop(item: pytest.Item, time: TestTime, home: LoopHome) -> str | None:
+    """Why a loop that others use too can't have the virtual time that a test wants."""
+    users = users_of(home, item)
+    where = f"it runs on a loop of {home.scope.value} scope{_cause(item, home)}"
+    if users.real:
+        others = _named(users.real)
+        return _refusal(
+            item,
+            f"{where}, and a loop has one time. It is real, because that of {others} is.",
+            "have virtual time in all tests that use the loop, by @aldente.virtual_time or "
+            "aldente_clock = virtual; or make what they share function-scoped; or mark this test "
+            "with @aldente.real_time.",
+        )
+    other = users.with_other_wall(time)
+    if other is not None:
+        return _refusal(
+            item,
+            f"{where}, whose clocks begin at one moment or are left alone, and {_named([other])} "
+            "has another wall=... than this test.",
+            "give all tests that use the loop the same wall=..., or make what they share "
+            "function-scoped.",
+        )
+    return None
+
+
+def _named(tests: Sequence[pytest.Item]) -> str:
+    """Some tests in words.
+
+    The first are enough to find the others.
+    """
+    shown = ", ".join(test.nodeid for test in tests[:3])
+    return shown if len(tests) <= 3 else f"{shown} and {len(tests) - 3} more"
+
+
+def reason_against_wall(time: TestTime) -> str | None:
+    """Why the clocks of the process can't follow the time of a test; None if they can."""
+    try:
+        follow_wall(START, time.wall)
+    except MissingExtra as error:
+        return str(error)
+    return None
+
+
+def maker_of_other_loop(item: pytest.Item) -> str | None:
+    """The name of what makes the event loop of a test; None if that is one of asyncio's usual."""
+    factory = pytest_compat.parameters_of(item).get(FACTORY_FIXTURE)
+    if factory in (None, asyncio.SelectorEventLoop, asyncio.new_event_loop):
+        return None
+    module = getattr(factory, "__module__", "")
+    return f"{module}.{getattr(factory, '__qualname__', repr(factory))}"
+
+
+def _refusal(item: pytest.Item, reason: str, mend: str) -> str:
+    return f"{item.name!r} can't have virtual time: {reason}\nMend: {mend}"
+
+
+def wide_async_fixtures(item: pytest.Item) -> list[str]:
+    """The async fixtures that a test uses and that outlive it, each with its file and line."""
+    return [
+        f"{fixturedef.argname!r} ({place_of_function(fixturedef.func, item.config.rootpath)})"
+        for fixturedef in pytest_compat.closure(item)
+        if ownership.is_own_fixture_definition(fixturedef, item)
+        and pytest_compat.caching_scope(fixturedef, item) is not LoopScope.FUNCTION
+    ]
+
+
+def _cause(item: pytest.Item, home: LoopHome) -> str:
+    """The async fixtures that have a test run on a wide loop, in words."""
+    wide = wide_async_fixtures(item)
+    if not wide:
+        return ", as its mark or the configuration says"
+    return f", that of the async fixture{'s' * (len(wide) > 1)} {', '.join(wide)}"

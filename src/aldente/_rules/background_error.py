@@ -1,0 +1,298 @@
+"""An exception in a task or callback that nothing awaited.
+
+Whatever a loop's exception handler receives is one: a task's exception that was never retrieved,
+one that a callback raised, one of an async generator that was closed. asyncio only logs them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import re
+import traceback
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Any
+
+from aldente import _asyncio_compat
+from aldente._own_errors import containing
+from aldente._records import Finding, Rule, SourcePlace
+from aldente._source import is_users
+from aldente.errors import BlockedEnd, PhaseTimeout
+
+
+def errors_within(error: BaseException) -> Iterator[BaseException]:
+    """An error, what it was raised from or for, and the members of groups, each once."""
+    seen: set[int] = set()
+    pending: list[BaseException | None] = [error]
+    while pending:
+        current = pending.pop(0)
+        if current is None or id(current) in seen:
+            continue
+        seen.add(id(current))
+        yield current
+        if isinstance(current, BaseExceptionGroup):
+            pending.extend(current.exceptions)
+        pending.append(current.__cause__)
+        if not current.__suppress_context__:
+            pending.append(current.__context__)
+
+
+def has_type_error(error: BaseException) -> bool:
+    """Whether an error is, comes of or holds a TypeError."""
+    return any(type(inner) is TypeError for inner in errors_within(error))
+
+
+def is_users_code(path: str) -> bool:
+    """As `is_users`, of a traceback's entry: those of Cython name sources that are not here."""
+    return is_users(path) and not path.endswith((".pyx", ".pxi", ".pxd"))
+
+
+RULE = Rule(
+    "background-error",
+    "error",
+    catches="an exception in a task or callback that nobody awaited",
+    why=(
+        "asyncio only logs such an exception, so a test passes although the code under test has "
+        "failed."
+    ),
+    explanation=(
+        "Found: exceptions of tasks and futures that nobody awaits, of callbacks (call_soon, "
+        "call_later, done-callbacks, protocols), of async generators that are closed; whatever the "
+        "exception handler of the event loop receives.\n\n"
+        "Not a finding: an exception that a test's own exception handler takes "
+        "(loop.set_exception_handler); one that somebody retrieves, by await, gather, a TaskGroup "
+        "or task.exception(); a cancellation."
+    ),
+)
+
+Context = dict[str, Any]
+# Gives the node id of the test that a future or loop belongs to, or None for the current test.
+FindMaker = Callable[[object], str | None]
+
+_MEND = (
+    "Await the task where its result matters (asyncio.TaskGroup does it for you), or handle the "
+    "exception inside the task or callback."
+)
+
+
+def handle_as_asyncio(loop: asyncio.BaseEventLoop, context: Context) -> None:
+    """Have asyncio's own default handler log what a loop tells, whoever watches it."""
+    inspect.unwrap(asyncio.BaseEventLoop.default_exception_handler)(loop, context)
+
+
+def tell_of_failed(loop: asyncio.AbstractEventLoop) -> None:
+    """Have a loop that is closed tell of the failed tasks of which asyncio would tell later.
+
+    Nothing asks for their exceptions any more, but a variable may keep them alive.
+    """
+    for task in _asyncio_compat.failed_and_unseen(loop):
+        tell_of_task(task)
+
+
+def tell_of_task(task: asyncio.Future[Any]) -> None:
+    """Have the loop of a failed task or future tell of it now, and not once more in the end."""
+    context = {
+        "message": f"{type(task).__name__} exception was never retrieved",
+        # Asking for it keeps asyncio from telling of it.
+        "exception": task.exception(),
+        "future": task,
+    }
+    task.get_loop().call_exception_handler(context)
+
+
+class Watch:
+    """Sees what the exception handlers of event loops receive.
+
+    Args:
+        report: called with each finding.
+        find_maker: tells which test a task, future or loop belongs to.
+        find_other: gives the finding for what libraries say without an exception, if it is one.
+        find_fixture: gives the fixture, in words, that a task or callback belongs to rather than to
+            a test.
+        hold: takes the finding of a fixture that is set up, and reports it when that is torn down;
+            False if it does not.
+    """
+
+    def __init__(
+        self,
+        report: Callable[[Finding], None],
+        find_maker: FindMaker = lambda future: None,
+        find_other: Callable[
+            [asyncio.AbstractEventLoop, Context], Finding | None
+        ] = lambda loop, context: None,
+        find_fixture: FindMaker = lambda future: None,
+        hold: Callable[[str, Finding], bool] = lambda fixture, finding: False,
+    ) -> None:
+        self._report = report
+        self._find_maker = find_maker
+        self._find_other = find_other
+        self._find_fixture = find_fixture
+        self._hold = hold
+
+    @contextlib.contextmanager
+    def installed(self) -> Iterator[None]:
+        """While entered, the default exception handler of asyncio's loops reports too."""
+        original = asyncio.BaseEventLoop.default_exception_handler
+
+        def default_exception_handler(self: asyncio.BaseEventLoop, context: Context) -> None:
+            receive(self, context)
+            if not _asyncio_compat.was_told_by_shield(context):
+                original(self, context)
+
+        receive = self.receive
+        vars(default_exception_handler)["__wrapped__"] = original
+        asyncio.BaseEventLoop.default_exception_handler = (  # type: ignore[method-assign]
+            default_exception_handler
+        )
+        try:
+            with _asyncio_compat.recording_tasks(), _asyncio_compat.ShieldLeavesExceptions():
+                yield
+        finally:
+            owner: Any = asyncio.BaseEventLoop
+            # A later replacement by something else must stay.
+            if owner.default_exception_handler is default_exception_handler:
+                owner.default_exception_handler = original
+
+    def handle(self, loop: asyncio.AbstractEventLoop, context: Context) -> None:
+        """An exception handler for loops of other kinds, whose default can't be replaced."""
+        self.receive(loop, context)
+        if not _asyncio_compat.was_told_by_shield(context):
+            loop.default_exception_handler(context)
+
+    @containing("looking at what an exception handler was told", None)
+    def receive(self, loop: asyncio.AbstractEventLoop, context: Context) -> None:
+        """Report what the exception handler of a loop has received, if it is a finding."""
+        finding = find(context) or (self._find_other(loop, context) if _is_other(context) else None)
+        if finding is not None:
+            future = context.get("future") or context.get("task")
+            made_by = finding.made_by
+            if made_by is None and future is None and "handle" in context:
+                made_by = self._find_maker(context["handle"])
+            if made_by is None:
+                # Libraries tell of objects of their own, which know their loop.
+                made_by = self._find_maker(loop if future is None else future)
+            fixture = self._find_fixture(context.get("handle") if future is None else future)
+            finding = finding._replace(made_by=made_by)
+            if fixture is not None:
+                # The test that ran when it failed has not started it.
+                details = (*finding.details, _told_of(fixture))
+                finding = finding._replace(made_by=None, details=details)
+                if self._hold(fixture, finding):
+                    return
+            self._report(finding)
+
+
+def find(context: Context) -> Finding | None:
+    """The finding for what an exception handler has received; None if it is no exception."""
+    error = context.get("exception")
+    # Some have gone through the loop and ended its run; others are aldente's own.
+    is_told = isinstance(error, (KeyboardInterrupt, SystemExit, PhaseTimeout, BlockedEnd))
+    if error is None or is_told or isinstance(error, asyncio.CancelledError):
+        return None
+    if _asyncio_compat.is_told_by_shield(context):
+        # Whether it is awaited all the same is not known yet.
+        return None
+    return Finding(
+        RULE.name,
+        f"{_summary(error)}, {_origin(context)}.",
+        _MEND,
+        _place_of(error.__traceback__) or _place_where_made(context),
+        details=(*_users_lines(error), *_definition_of_callback(context)),
+    )
+
+
+def _told_of(fixture: str) -> str:
+    return (
+        f"it was started by the set-up of the fixture {fixture}, which outlives a test, so it is "
+        "told of at the fixture's tear-down"
+    )
+
+
+def _is_other(context: Context) -> bool:
+    """Whether an exception handler was told of something that is no exception."""
+    error = context.get("exception")
+    return error is None or isinstance(error, asyncio.CancelledError)
+
+
+def _summary(error: BaseException) -> str:
+    return "".join(traceback.format_exception_only(error)).splitlines()[0]
+
+
+def _origin(context: Context) -> str:
+    """Where the exception comes from, in words."""
+    task = context.get("task") or context.get("future")
+    if isinstance(task, asyncio.Task):
+        coroutine = task.get_coro()
+        if type(coroutine).__name__ == "async_generator_athrow":
+            # The task in which a loop closes a generator that nobody refers to any more.
+            return "in an async generator while it was closed"
+        name = getattr(coroutine, "__qualname__", type(coroutine).__name__)
+        return f"in the task {task.get_name()!r} running {name!r}, which nobody awaited"
+    if isinstance(task, asyncio.Future):
+        return "set on a future that nobody awaited"
+    if "asyncgen" in context:
+        name = getattr(context["asyncgen"], "__qualname__", "?")
+        return f"in the async generator {name!r} while it was closed"
+    if "handle" in context:
+        return f"in {_callback_in(context)} of the event loop"
+    message: str = context.get("message") or "told to the event loop's exception handler"
+    return f"with the message {message!r}"
+
+
+# What asyncio's handles tell of a callback: its name, its arguments, and where it is defined.
+_TOLD_OF_CALLBACK = re.compile(
+    r"Exception in callback (?P<name><.*?>|[^(]*)\(.*?(?: at (?P<path>[^\n]+):(?P<line>\d+))?$",
+    re.DOTALL,
+)
+
+
+def _callback_in(context: Context) -> str:
+    """The callback, by the name that asyncio's own log gives it."""
+    told = _TOLD_OF_CALLBACK.match(str(context.get("message")))
+    # Loops of other kinds say other things.
+    return "a callback" if told is None else f"the callback {_ADDRESS.sub('', told['name'])!r}"
+
+
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+
+
+def _definition_of_callback(context: Context) -> Iterator[str]:
+    """Where the callback is defined that has failed, as asyncio's own log tells."""
+    told = _TOLD_OF_CALLBACK.match(str(context.get("message"))) if "handle" in context else None
+    if told is not None and told["path"] and is_users(told["path"]):
+        yield f"the callback is defined at {told['path']}:{told['line']}"
+
+
+def _place_where_made(context: Context) -> SourcePlace | None:
+    """Where a callback was handed to the loop, which asyncio knows in debug mode."""
+    made = context.get("source_traceback") or ()
+    users = [entry for entry in made if is_users(entry.filename)]
+    return SourcePlace(users[-1].filename, users[-1].lineno) if users else None
+
+
+def _place_of(error_traceback: TracebackType | None) -> SourcePlace | None:
+    """The innermost line of the user's code, or else of a library's, that an error went through."""
+    place = None
+    current = error_traceback
+    while current is not None:
+        path = current.tb_frame.f_code.co_filename
+        if is_users(path) or (
+            (place is None or not is_users(place.path))
+            and current.tb_frame.f_globals.get("__name__", "").partition(".")[0] != "asyncio"
+        ):
+            place = SourcePlace(path, current.tb_lineno)
+        current = current.tb_next
+    return place
+
+
+def _users_lines(error: BaseException) -> Iterator[str]:
+    """The traceback of an exception, without the frames of libraries; for more than one frame."""
+    frames = [
+        frame for frame in traceback.extract_tb(error.__traceback__) if is_users(frame.filename)
+    ]
+    if len(frames) < 2:
+        return
+    for frame in frames:
+        yield f"{frame.name} at {frame.filename}:{frame.lineno}"

@@ -1,0 +1,93 @@
+"""The rule ``blocking-call``: a call that stops the event loop while it waits.
+
+``detect`` notices calls: by Python's audit events, by replacing functions that have none, and those
+that the user has named. ``caller`` says who made a call, and ``report`` what a finding says of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Collection, Iterator, Sequence
+
+from aldente._records import Finding, Rule
+from aldente._rules.blocking_call import detect, report
+from aldente._rules.blocking_call.report import Watcher, watchers
+from aldente.errors import InvalidSetting
+
+# Groups of calls that are reported on demand only.
+GROUPS = ("files",)
+
+RULE = Rule(
+    name=report.RULE_NAME,
+    level="warn",
+    catches="a call that blocks the event loop: time.sleep, a blocking socket, a subprocess wait",
+    why=(
+        "While a call blocks, no other task, callback or time-out of the event loop gets its turn. "
+        "A test with one task does not notice; in production every other request waits."
+    ),
+    explanation="""\
+Reported are calls on the thread of a running event loop: `time.sleep()`; `connect`, `recv`,
+`send`, `accept` and their relatives on sockets whose timeout is not 0, and so what uses them
+(`requests`, `urllib`, `http.client`); DNS look-ups (`socket.getaddrinfo`, `gethostbyname`);
+waiting for a subprocess (`subprocess.run`, `Popen.wait`, `Popen.communicate`, `os.system`,
+`os.waitpid`); `input()`; `sqlite3.connect()`; `fcntl.flock()` and `lockf()` that wait; threading
+primitives that wait (`Condition`, `Event`, `Semaphore`, `Barrier`, `queue.Queue`,
+`concurrent.futures.Future`, joining a living thread); `select.select()` and `select.poll()` with
+a time-out. The call goes on as it would without the rule.
+
+Off unless the group `files` is named in the setting `aldente_blocking_groups`: opening files, and
+`os.read()` and `os.write()` of them. Your own blocking functions can be added by their dotted
+names, in the setting `aldente_blocking_calls`.
+
+Not reported: calls in other threads (`asyncio.to_thread`, executors); sockets that don't block;
+what asyncio, pytest, coverage or logging call themselves; whatever happens during an import or at
+the prompt of a debugger; waits that end at once, such as for an event that is set.
+
+Not seen, because Python offers no way to watch it: `Lock.acquire()`, `RLock.acquire()` and
+`queue.SimpleQueue.get()`; statements on a database connection that is open already; reading and
+writing file objects that were opened before; waiting on the selector that event loops use
+themselves (epoll, kqueue); calls made inside extension modules; leaving an executor whose workers
+are still busy. Before Python 3.13 `time.sleep` is seen as long as it is called by the name of a
+module, not by one that a class or an object keeps.
+
+Mend: await the async counterpart (`asyncio.sleep`, `asyncio.create_subprocess_exec`,
+`asyncio.Event`, `asyncio.Queue`, an async client or driver), or run the call in a thread: `await
+asyncio.to_thread(function, ...)`.""",
+    is_seen_at_once=True,
+)
+
+
+@contextlib.contextmanager
+def watch(
+    report: Callable[[Finding], None],
+    *,
+    groups: Collection[str] = (),
+    functions: Sequence[str] = (),
+) -> Iterator[None]:
+    """Report blocking calls on the threads of running event loops.
+
+    It is meant to be entered once for a run of tests. When it is entered again within, the
+    innermost one gets the reports.
+
+    Args:
+        report: called for every one, before the call blocks.
+        groups: groups of calls that are not reported otherwise; see `GROUPS`.
+        functions: dotted names of further functions that block.
+
+    Raises:
+        InvalidSetting: there is no such group or function.
+    """
+    for group in groups:
+        if group not in GROUPS:
+            raise InvalidSetting(
+                "aldente_blocking_groups", group, f"Valid groups: {', '.join(GROUPS)}."
+            )
+    detect.install_hook()
+    with contextlib.ExitStack() as undoing:
+        detect.install(undoing, files="files" in groups)
+        for function in functions:
+            detect.install_configured(undoing, function)
+        watcher = Watcher(report, groups)
+        watchers.append(watcher)
+        undoing.callback(watchers.remove, watcher)
+        yield

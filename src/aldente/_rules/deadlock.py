@@ -1,0 +1,203 @@
+"""Every task waits for something that can never happen.
+
+On a loop of real time that can't be known at once: it is looked into when the main task has waited
+for the same for a whole second while every other thread waits for somebody. It is concluded when
+nothing is ready, no signal is handled, nothing outside of this process could make something happen,
+and no timer is set; or none that could ever have the main task go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import selectors
+import weakref
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+from aldente import _asyncio_compat
+from aldente._own_errors import containing
+from aldente._records import Rule
+from aldente._rules.watchdog import Look, watching_threads
+from aldente._runner import outside, peers, running
+from aldente._runner.runner import LoopRunner
+from aldente._runner.threads import can_only_wait, only_wait
+from aldente._stacks import Entry, frames_of_threads
+
+RULE = Rule(
+    "deadlock",
+    "error",
+    catches="every task waits for something that can never happen",
+    why="The test would hang for ever, and so would the program.",
+    explanation=(
+        "Found when, for one second, no callback of the loop is ready, no timer is set, and no "
+        "other process, signal handler, executor job or other living thread could wake it. "
+        "Connections and servers of which both ends are in this process are no way out. Where "
+        "timers go on, as those of a scheduler, it is found when nothing that they run can get "
+        "hold of what the test waits for. The test is cancelled and fails; the report says which "
+        "task waits where, for what, who holds it, and the cycle if there is one.\n\n"
+        "Not a finding: a wait that a timer, a connection to another process, a server that "
+        "others may know or a thread could end, even if it never does; aldente.timeout ends "
+        "those. Loops that do not show what they wait for (uvloop) are not looked at."
+    ),
+    is_seen_at_once=True,
+)
+
+# How long nothing must be able to happen, in seconds.
+LIMIT = 1.0
+# Looking into what timers may do takes a while, so it is done again after twice the time, up to so
+# many seconds.
+LONGEST = 60.0
+
+
+@dataclass(slots=True)
+class _Wait:
+    """What is known of a run whose main task may be stuck.
+
+    Attributes:
+        future: the number of the run, and what its main task waits for, by its identity.
+        since: since when it has waited for that, or when it was last looked into.
+        limit: after how long it is looked into.
+    """
+
+    future: tuple[int, int]
+    since: float
+    limit: float = LIMIT
+
+
+class Watch:
+    """Sees deadlocks; a watcher of the watchdog's.
+
+    Args:
+        on_deadlock: called on the loop, once for each second that the deadlock lasts.
+        bystanders: identifiers of threads that are taken to wake no loop.
+        is_out_of_reach: whether nothing that goes on in this process, by timers or connections, can
+            ever have the main task of a run go on; called on the loop, with the frames of the
+            threads that wait.
+    """
+
+    def __init__(
+        self,
+        on_deadlock: Callable[[LoopRunner], object],
+        bystanders: Collection[int] = (),
+        is_out_of_reach: Callable[[LoopRunner, Iterable[FrameType]], bool] = (
+            lambda run, threads: False
+        ),
+    ) -> None:
+        self._on_deadlock = on_deadlock
+        self._bystanders = bystanders
+        self._is_out_of_reach = is_out_of_reach
+        self._waits: weakref.WeakKeyDictionary[LoopRunner, _Wait] = weakref.WeakKeyDictionary()
+
+    def look(self, look: Look) -> None:
+        """See whether nothing can happen on the loop any more, and since when."""
+        run, main = look.run, look.run.main_task
+        future = (run.runs, id(_asyncio_compat.waited_future(main)))
+        wait = self._waits.get(run)
+        if not self._is_quiet(look):
+            # At work, maybe at what goes on beside what is stuck. The frames of threads are looked
+            # at only while the loop waits, as its work may free what they hold.
+            if wait is not None and not _asyncio_compat.timers_of(look.loop):
+                self._waits.pop(run, None)
+        elif not self._may_be_stuck(look):
+            self._waits.pop(run, None)
+        elif wait is None or wait.future != future:
+            self._waits[run] = _Wait(future, look.now)
+        elif look.now - wait.since >= wait.limit:
+            wait.since = look.now
+            # On the turn after the next: the loop reads its own wake-up in between.
+            confirm = functools.partial(self._confirm, look.loop, run, main)
+            look.loop.call_soon_threadsafe(look.loop.call_soon, confirm)
+
+    @containing("looking whether a loop is stuck", None)
+    def _confirm(
+        self, loop: asyncio.AbstractEventLoop, run: LoopRunner, task: asyncio.Future[Any] | None
+    ) -> None:
+        """See on the loop itself whether it is so, and still the same run."""
+        if task is None or task.done() or run.main_task is not task or outside.handles_signals():
+            return
+        if self._is_hopeless(loop, run):
+            self._on_deadlock(run)
+        elif (wait := self._waits.get(run)) is not None:
+            wait.limit = min(2 * wait.limit, LONGEST)
+
+    def _is_hopeless(self, loop: asyncio.AbstractEventLoop, run: LoopRunner) -> bool:
+        """Whether nothing outside can wake a loop, and nothing that goes on can help."""
+        waits_for_nothing = _asyncio_compat.is_waiting_for_nothing(loop)
+        if not waits_for_nothing and (
+            run.is_virtual
+            or _asyncio_compat.may_have_ready_callbacks(loop)
+            or _asyncio_compat.handles_signals(loop)
+            or outside.may_come_by(_asyncio_compat.watched_by(loop))
+        ):
+            return False
+        others = frames_of_others(run.thread, self._bystanders)
+        if others and peers.may_act():
+            # It may hand a thread what that waits for, by means that are not known here.
+            return False
+        if not all(
+            only_wait(thread, frame) or _is_at_rest(thread, frame, run)
+            for thread, frame in others.items()
+        ):
+            return False
+        return (
+            waits_for_nothing
+            or not _asyncio_compat.timers_of(loop)
+            or self._is_out_of_reach(run, others.values())
+        )
+
+    def _may_be_stuck(self, look: Look) -> bool:
+        """Whether the main task may be stuck, as far as is seen from outside of the loop."""
+        return not _asyncio_compat.handles_signals(look.loop) and (
+            all(
+                thread == look.run.thread
+                or thread in self._bystanders
+                or can_only_wait(other)
+                or _is_at_rest(thread, other, look.run)
+                for thread, other in look.frames.items()
+            )
+        )
+
+    def _is_quiet(self, look: Look) -> bool:
+        """Whether a loop waits in its selector, and has nothing to do."""
+        return is_selecting(
+            look.stack.innermost()
+        ) and not _asyncio_compat.may_have_ready_callbacks(look.loop)
+
+
+def frames_of_others(thread: int, bystanders: Collection[int]) -> dict[int, FrameType]:
+    """The frames of all threads but one, watchdogs', and those that have to do with no loop."""
+    return {
+        other: frame
+        for other, frame in frames_of_threads().items()
+        if other != thread and other not in watching_threads and other not in bystanders
+    }
+
+
+def _is_at_rest(thread: int, frame: FrameType, run: LoopRunner) -> bool:
+    """Whether a thread runs another loop, on which nothing can happen but by other threads.
+
+    Of two that wait for each other the one that has begun last is to be told of, so that only the
+    others are said to be at rest.
+    """
+    if (frame.f_code.co_name, frame.f_code.co_filename) != _SELECTING:
+        return False
+    # In the order in which they have begun; a sync test that runs a loop has no runner.
+    in_order: list[tuple[asyncio.AbstractEventLoop, Any]] = [*running.running(), *running.others()]
+    for loop, other in in_order:
+        if other is run:
+            return False
+        if other.thread == thread and _asyncio_compat.is_waiting_for_nothing(loop):
+            return True
+    return False
+
+
+def is_selecting(entry: Entry | None) -> bool:
+    """Whether what a thread runs is that in which an event loop waits for its selector."""
+    return entry is not None and (entry.function, entry.path) == _SELECTING
+
+
+# The function in which an event loop waits for its selector, and its file.
+_SELECTING = ("select", selectors.__file__)

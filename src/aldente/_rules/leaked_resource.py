@@ -1,0 +1,444 @@
+"""The rule ``leaked-resource``: connections, servers and subprocesses that outlive their loop.
+
+Among them are clients that were left open, for which a server waits that is being closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from aldente import _asyncio_compat
+from aldente._records import Finding, Rule, SourcePlace
+from aldente._rules import open_resources, resource_origins
+from aldente._rules.late_warnings import LateWarnings
+from aldente._rules.resource_origins import Making, makings
+from aldente._source import is_users, source_line
+
+RULE = Rule(
+    name="leaked-resource",
+    level="warn",
+    catches="a connection, server, pipe or subprocess that is still open when its loop ends",
+    why=(
+        "It keeps its descriptor, port or process after the test; the other end waits on, and "
+        "Python warns of it later, in a test that has nothing to do with it."
+    ),
+    explanation="""\
+When an event loop ends, whatever is open on it stays open without anybody to look after it: sockets
+until the garbage collector finds them, subprocesses until they end by themselves.
+
+Reported are the transports and listening servers of asyncio that nobody has closed by the time
+their loop ends; the writers of streams that nobody refers to any more and nobody has closed, which
+asyncio then closes in their place; sessions of aiohttp, and clients of httpx that keep a
+connection; and what libraries themselves report as unclosed. Each comes with the place where it was
+made, and is charged to the test that made it, whenever that is found.
+
+Not reported: what is closing already; connections that a server has accepted and whose other end is
+closed or reported itself; the pipes of a subprocess, which go with it; resources of loops that do
+not show theirs, such as uvloop's; resources that the loop of a wider fixture keeps, until that
+ends.
+
+Mend: close it where it was made, best by `async with`; in a fixture after the `yield`.""",
+)
+
+_makings = resource_origins.makings
+
+
+@contextmanager
+def watch(
+    current_test: Callable[[], str | None] = lambda: None,
+    report: Callable[[Finding], None] = lambda finding: None,
+    maker_of_loop: Callable[[object], str | None] = lambda loop: None,
+) -> Iterator[resource_origins.Watching]:
+    """Record where resources are made, for `find`.
+
+    Args:
+        current_test: gives the node id of the test that is running.
+        report: called with the finding for a stream that is dropped, on whatever thread drops it.
+        maker_of_loop: gives the node id of the test that made an event loop, if one did.
+
+    Yields:
+        What watches, which the functions that look at all that it has recorded ask for.
+    """
+    late_warnings = LateWarnings(_makings, current_test, maker_of_loop, report)
+    watching = resource_origins.Watching(
+        current_test, lambda made: _on_dropped(made, report), _finding, late_warnings.finalize
+    )
+    with late_warnings.installed(), watching.installed():
+        yield watching
+
+
+class Unended:
+    """The connections of a loop that were open before its tasks were cancelled.
+
+    A server's handler closes its end when it is cancelled; that ends the connections to it, which
+    nobody has closed all the same.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._findings: list[tuple[Making, Finding]] = []
+        if not _makings:
+            return
+        opened = [made for made in made_on(loop) if open_resources.is_open(made)]
+        owned = _owners(loop)
+        for made in opened:
+            making = _makings.of(made)
+            if making is not None and open_resources.is_client(made) and id(made) not in owned:
+                self._findings.append((making, _finding(made)))
+
+    def ended(self) -> Iterator[tuple[Making, Finding]]:
+        """The findings for those that only their other end has closed since."""
+        for making, finding in self._findings:
+            if not making.is_closed_by_code and not making.is_told:
+                yield making, finding
+
+
+def find(loop: asyncio.AbstractEventLoop, unended: Unended | None = None) -> list[Finding]:
+    """What is still open on a loop that is about to end.
+
+    Args:
+        loop: the loop; not running. What was to be cancelled and drained has been, so that tasks
+            have had the chance to close what they use.
+        unended: what was open before that.
+    """
+    if not _makings and not _asyncio_compat.may_have_transports(loop):
+        return []
+    if loop.is_closed():
+        return []
+    return _find(loop, unended)
+
+
+def left_on_closed_loops(watching: object) -> Iterator[Finding]:
+    """What was made of late on loops that somebody else has closed since, and is still open.
+
+    Args:
+        watching: whose watching it was that has recorded it.
+    """
+    if not _makings.recent:
+        return
+    for making in _makings.take_recent(watching):
+        loop = making.loop() if making.loop is not None else None
+        if loop is not None and loop.is_closed():
+            yield from _finding_if_open(making, "when its event loop ended")
+
+
+def left_in_the_end(watching: object) -> Iterator[Finding]:
+    """What is alive and open when the session is over, and has not been told.
+
+    What the running loops of other threads have is theirs still.
+
+    Args:
+        watching: whose watching it was that has recorded it.
+    """
+    for making in _makings.all():
+        loop = making.loop() if making.loop is not None else None
+        if making.watcher is watching and (loop is None or not loop.is_running()):
+            yield from _finding_if_open(making, "when the run ended")
+
+
+def handlers_of_clients(loop: asyncio.AbstractEventLoop) -> set[object]:
+    """The tasks with which servers serve connections whose other end is open on the same loop.
+
+    They wait for what the other end does, and end with it; so that is what is to be mended.
+    """
+    if not _makings:
+        return set()
+    opened = [made for made in made_on(loop) if open_resources.is_open(made)]
+    clients = _addresses_of_clients(opened)
+    return {
+        _asyncio_compat.handler_task_of(made)
+        for made in opened
+        if open_resources.is_accepted(made) and open_resources.address(made, "sockname") in clients
+    }
+
+
+def is_collecting() -> bool:
+    """Whether the garbage collector is at work, which comes in any test."""
+    return _makings.is_collecting
+
+
+def from_context(context: dict[str, Any]) -> Finding | None:
+    """What a library reports to the exception handler of a loop as unclosed; None for all else.
+
+    Args:
+        context: what the exception handler was called with.
+    """
+    message = context.get("message")
+    if context.get("exception") is not None or not isinstance(message, str):
+        return None
+    if not message.startswith("Unclosed "):
+        return None
+    making = next(filter(None, map(_makings.of, context.values())), None)
+    if making is not None and making.is_told:
+        return None
+    for value in context.values():
+        if _makings.of(value) is not None:
+            _tell(value)
+    made = context.get("source_traceback") or ()
+    users = [entry for entry in made if is_users(entry.filename)]
+    place = SourcePlace(users[-1].filename, users[-1].lineno) if users else None
+    return Finding(
+        RULE.name,
+        f"{message}{_library_in(context)}.",
+        _MENDS_OF_LIBRARIES.get(message, _MEND),
+        place if making is None else making.place or place,
+        made_by=None if making is None else making.test,
+    )
+
+
+def _library_in(context: dict[str, Any]) -> str:
+    """The package whose object it is, in parentheses."""
+    packages = (type(value).__module__.partition(".")[0] for value in context.values())
+    library = next((name for name in packages if name not in sys.stdlib_module_names), None)
+    return "" if library is None else f" ({library})"
+
+
+_MEND = "Close it where it was made, best by 'async with'; in a fixture after the 'yield'."
+_MENDS_OF_LIBRARIES = {
+    "Unclosed client session": open_resources.KINDS[0].mend,
+    "Unclosed connector": open_resources.KINDS[1].mend,
+    "Unclosed connection": (
+        "Use 'async with session.get(...) as response:', which gives the connection back, or "
+        "'response.release()'."
+    ),
+}
+
+
+def _find(loop: asyncio.AbstractEventLoop, unended: Unended | None) -> list[Finding]:
+    known = made_on(loop)
+    opened = [made for made in known if open_resources.is_open(made)]
+    clients = _addresses_of_clients(opened)
+    owners = _owners(loop)
+    findings = list(_findings_of_owners(loop, owners))
+    for made in known:
+        resource_origins.note_parts(made)
+    for made in opened:
+        if id(made) in owners or open_resources.ends_with_other_end(made, clients):
+            continue
+        making = _makings.of(made)
+        if making is None or not making.is_told:
+            findings.append(_finding(made))
+            _tell(made)
+    findings += _ended_by_other_end(loop, unended)
+    # Others than these are not looked at, as another thread may be about to make them.
+    for made in set(known).difference(opened):
+        making = _makings.of(made)
+        # The pipes of a subprocess are open as long as that.
+        if making is not None and not open_resources.is_pipe_of_subprocess(made):
+            _makings.forget(making)
+    return findings
+
+
+def _ended_by_other_end(
+    loop: asyncio.AbstractEventLoop, unended: Unended | None
+) -> Iterator[Finding]:
+    """The findings for connections that nobody has closed, though they have ended."""
+    for making, finding in unended.ended() if unended is not None else ():
+        making.is_told = True
+        yield finding
+    for making in _makings.all():
+        if making.if_left is not None and making.loop is not None and making.loop() is loop:
+            if not making.is_closed_by_code and not making.is_told:
+                making.is_told = True
+                yield making.if_left
+            _makings.forget(making)
+
+
+def made_on(loop: asyncio.AbstractEventLoop) -> list[Any]:
+    """The transports and servers of a loop, in the order in which they were made."""
+    known = [
+        made
+        for made, making in _makings.alive()
+        if issubclass(making.kind, (asyncio.BaseTransport, asyncio.Server))
+        and open_resources.loop_of(made) is loop
+    ]
+    known.extend(_asyncio_compat.servers_of(loop))
+    known.extend(_asyncio_compat.transports_of(loop))
+    return list(dict.fromkeys(known))
+
+
+def _addresses_of_clients(opened: Iterable[Any]) -> set[object]:
+    peers = {
+        open_resources.address(made, "peername")
+        for made in opened
+        if not open_resources.is_accepted(made)
+    }
+    return peers - {None}
+
+
+def _owners(loop: asyncio.AbstractEventLoop) -> dict[int, Any]:
+    """The client of a library that holds a transport, by the identity of the transport."""
+    owners: dict[int, Any] = {}
+    for client, _ in _makings.alive():
+        kind = open_resources.kind_of(client)
+        if kind is None or kind.is_closed(client):
+            continue
+        for held in open_resources.held_by(client):
+            if (
+                isinstance(held, asyncio.BaseTransport)
+                and _asyncio_compat.loop_of(held) is loop
+                and open_resources.is_open(held)
+            ):
+                # A session is noted after the connector that it makes for itself.
+                owners[id(held)] = client
+    return owners
+
+
+def _findings_of_owners(
+    loop: asyncio.AbstractEventLoop, owners: dict[int, Any]
+) -> Iterator[Finding]:
+    with_connections = {id(client) for client in owners.values()}
+    for client, making in _makings.alive():
+        kind = open_resources.kind_of(client)
+        if kind is None or making.is_told or kind.is_closed(client):
+            continue
+        is_on_loop = making.loop is not None and making.loop() is loop
+        if id(client) in with_connections or (kind.is_leak_by_itself and is_on_loop):
+            _tell(client)
+            yield _finding_of_client(kind, client, making, "when its event loop ended")
+
+
+def _finding_of_client(
+    kind: open_resources.ClientKind, client: object, making: Making, when: str
+) -> Finding:
+    connections = [
+        open_resources.of_addresses(held).strip()
+        for held in open_resources.held_by(client)
+        if isinstance(held, asyncio.BaseTransport) and open_resources.is_open(held)
+    ]
+    peers = " and ".join(dict.fromkeys(filter(None, connections)))
+    has = f", with a connection {peers}," if peers else ""
+    return Finding(
+        RULE.name,
+        f"The {kind.package}.{kind.name}{has} was still open {when}.",
+        kind.mend,
+        making.place,
+        made_by=making.test,
+    )
+
+
+def _finding_if_open(making: Making, when: str) -> Iterator[Finding]:
+    """The finding for something that may be alive, on a loop that nobody here ends."""
+    made = making.made()
+    if made is None or making.is_told:
+        return
+    kind = open_resources.kind_of(made)
+    if kind is not None:
+        if kind.is_leak_by_itself and not kind.is_closed(made):
+            _tell(made)
+            yield _finding_of_client(kind, made, making, when)
+    elif (
+        isinstance(made, (asyncio.BaseTransport, asyncio.Server))
+        and open_resources.is_open(made)
+        and not open_resources.is_accepted(made)
+    ):
+        _tell(made)
+        resource_origins.note_parts(made)
+        yield _finding(made, when)
+
+
+def _tell(made: object) -> None:
+    """Note that something is told, with what it holds."""
+    is_client = open_resources.kind_of(made) is not None
+    for held in open_resources.held_by(made) if is_client else (made,):
+        making = _makings.of(held)
+        if making is not None:
+            making.is_told = True
+
+
+def _finding(made: Any, when: str = "when its event loop ended") -> Finding:
+    what, mend = open_resources.describe(made)
+    making = _makings.of(made)
+    details: tuple[str, ...] = ()
+    if open_resources.is_accepted(made):
+        making = _makings.of(_asyncio_compat.acceptor_of(made)) or making
+        details = ("That is where the server was made that has accepted it.",)
+    place = making.place if making is not None else None
+    return Finding(
+        RULE.name,
+        f"{what} {when}.",
+        mend,
+        place,
+        details if place is not None else (),
+        making.test if making is not None else None,
+    )
+
+
+def _on_dropped(
+    made: asyncio.StreamWriter | asyncio.Transport, report: Callable[[Finding], None]
+) -> None:
+    """Report a connection that is about to be closed because nobody refers to it any more."""
+    transport = made.transport if isinstance(made, asyncio.StreamWriter) else made
+    of_transport = _makings.of(transport)
+    making = _makings.of(made)
+    if (
+        making is None
+        or transport.is_closing()
+        or transport.get_protocol() is None
+        or open_resources.is_accepted(transport)
+        or _asyncio_compat.is_part_of_subprocess(transport)
+        or (of_transport is not None and of_transport.is_told)
+    ):
+        return
+    _tell(transport)
+    place = making.place or (of_transport.place if of_transport is not None else None)
+    report(
+        Finding(
+            RULE.name,
+            f"A connection{open_resources.of_addresses(transport)} was dropped and not closed: "
+            "nobody refers to it any more.",
+            open_resources.MEND_OF_CONNECTION,
+            place or _makings.place_of_dropped_client(making.test),
+            made_by=making.test,
+        )
+    )
+
+
+class WaitedClient(NamedTuple):
+    """A connection that was left open, for whose end a server waits that is being closed.
+
+    Attributes:
+        what: what it is and why it matters, in words.
+        place: where the end was made that is not the server's; None if that isn't known.
+    """
+
+    what: str
+    place: SourcePlace | None
+
+    def told(self, folder: Path) -> str:
+        """A paragraph for a report, with paths in a folder given from it."""
+        if self.place is None:
+            return self.what
+        line = source_line(self.place)
+        place = SourcePlace.relative_to(self.place.path, self.place.line, folder)
+        return f"{self.what}\n    {place}: {line}\n    {open_resources.MEND_OF_CONNECTION}"
+
+
+def clients_waited_for(loop: asyncio.AbstractEventLoop) -> list[WaitedClient]:
+    """The connections for which ``Server.wait_closed()`` waits now; it does from Python 3.12.1 on.
+
+    Args:
+        loop: the loop.
+    """
+    made = [made for made in made_on(loop) if not isinstance(made, asyncio.Server)]
+    clients = {
+        open_resources.address(client, "sockname"): client
+        for client in made
+        if not open_resources.is_accepted(client)
+    }
+    return [
+        WaitedClient(
+            "Server.wait_closed() waits until all clients of the server are gone, and the "
+            f"connection{open_resources.of_addresses(accepted)} is open at both ends.",
+            making.place if making is not None else None,
+        )
+        for accepted in made
+        if open_resources.is_accepted(accepted)
+        and open_resources.is_open(accepted)
+        and _asyncio_compat.is_waited_for(_asyncio_compat.acceptor_of(accepted))
+        for making in [makings.of(clients.get(open_resources.address(accepted, "peername"), loop))]
+    ]

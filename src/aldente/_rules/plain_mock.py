@@ -1,0 +1,244 @@
+"""The rule ``plain-mock``: awaiting a `Mock` or `MagicMock`, or what one has returned."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import re
+from collections.abc import Iterator
+from typing import Any, Literal, NamedTuple
+from unittest.mock import DEFAULT, NonCallableMock
+
+from aldente._doubles.mock_compat import Patcher
+from aldente._own_errors import contained
+from aldente._records import Finding, Rule, SourcePlace
+from aldente._rules.background_error import errors_within
+from aldente._rules.mock_uses import Use, find_use, is_asyncios, tracebacks_of
+
+RULE = Rule(
+    name="plain-mock",
+    level="error",
+    catches="a Mock or MagicMock, or what it returned, where something to await is needed",
+    why="Calling a Mock gives its return value at once; async code waits for something to await.",
+    explanation="""\
+`Mock` and `MagicMock` stand in for synchronous code. Awaiting what they return fails with a
+TypeError that names neither the mock nor the mend; aldente adds both to the error.
+
+Explained are `await`, `async with` and `async for` of a plain mock or of what it returned, and
+handing that to `asyncio.gather()`, `asyncio.wait_for()` or `asyncio.create_task()`.
+
+Mend: use `AsyncMock` for a function that is awaited, or build the whole stand-in with
+`unittest.mock.create_autospec()`, which makes the async methods of its spec awaitable. For
+`async with` and `async for` let a `MagicMock` stand in: it supports both.""",
+)
+
+# What to put in the place of a mock whose result is awaited.
+_AWAITABLE_STAND_IN = "an AsyncMock"
+
+# In tracebacks "object X can't be used" is what CPython says before 3.14.
+_MESSAGES: list[tuple[re.Pattern[str], Literal["await", "async with", "async for"]]] = [
+    (re.compile(r"object (?P<type>\S+) can't be used in 'await' expression"), "await"),
+    (re.compile(r"'(?P<type>\S+)' object can't be awaited"), "await"),
+    (re.compile(r"a coroutine was expected, got (<(?P<type>\w+)|(?P<value>.+))"), "await"),
+    (re.compile(r"An asyncio\.Future, a coroutine or an awaitable is required"), "await"),
+    (re.compile(r"A coroutine object is required"), "await"),
+    (
+        re.compile(r"'(?P<type>\S+)' object does not support the asynchronous context manager"),
+        "async with",
+    ),
+    (
+        re.compile(r"'async for' requires an object with __aiter__ method, got (?P<type>\S+)"),
+        "async for",
+    ),
+    (re.compile(r"'(?P<type>\S+)' object is not an async (iterator|iterable)"), "async for"),
+    (
+        re.compile(
+            r"'async with' received an object from __a(enter|exit)__ that does not implement "
+            r"__await__: (?P<type>\S+)"
+        ),
+        "async with",
+    ),
+    (
+        re.compile(
+            r"'async for' received an (object from __aiter__ that does not implement __anext__|"
+            r"invalid object from __anext__): (?P<type>\S+)"
+        ),
+        "async for",
+    ),
+]
+
+# What asyncio.gather() and asyncio.wait() say of what they would keep by its hash.
+_UNHASHABLE = re.compile(
+    r"(cannot use '\S+' as a (dict key|set element) \()?unhashable type: '(?P<type>\w+)'"
+)
+
+_MOCK_CLASSES = ("Mock", "MagicMock", "NonCallableMock", "NonCallableMagicMock")
+# Where the finding for an error is kept, once it was looked for.
+_KEPT = "__aldente_plain_mock__"
+
+
+class _Mistake(NamedTuple):
+    """What a TypeError says: what was done, and the type of the object that does not support it."""
+
+    how: Literal["await", "async with", "async for"]
+    type_name: str | None
+
+
+def find(error: BaseException) -> Finding | None:
+    """The finding for an error that comes of awaiting a plain mock; None for all others.
+
+    Looks at its causes, its context and the members of exception groups too. What was found first
+    is kept with each error: when it is looked into later, frames were taken out of its traceback,
+    and what was patched is as it was before.
+    """
+    for inner in errors_within(error):
+        if type(inner) is TypeError:
+            attributes: dict[str, Any] = vars(inner)
+            if attributes.get(_KEPT) is None:
+                attributes[_KEPT] = _find(inner)
+            if attributes[_KEPT] is not None:
+                finding: Finding = attributes[_KEPT]
+                return finding
+    return None
+
+
+@contextlib.contextmanager
+def watch() -> Iterator[None]:
+    """While entered, errors are looked into before `unittest.mock.patch` undoes its patches."""
+    original = Patcher.__exit__
+
+    def __exit__(self: Any, *exception: Any) -> Any:  # noqa: N807
+        __tracebackhide__ = True
+        if len(exception) > 1 and isinstance(exception[1], Exception):
+            with contained("looking for a plain mock that was awaited"):
+                find(exception[1])
+        return original(self, *exception)
+
+    Patcher.__exit__ = __exit__  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        Patcher.__exit__ = original  # type: ignore[method-assign]
+
+
+def explain(error: BaseException) -> str | None:
+    """What to say of an error that comes of awaiting a plain mock; None for all others."""
+    finding = find(error)
+    if finding is None:
+        return None
+    where = f" ({finding.place})" if finding.place is not None else ""
+    return f"{RULE.name}: {finding.what}{where}\n{RULE.why}\nMend: {finding.mend}"
+
+
+def note(error: BaseException) -> None:
+    """Add the explanation to an error as a note, once."""
+    text = explain(error)
+    if text is not None and text not in getattr(error, "__notes__", ()):
+        error.add_note(text)
+
+
+def _find(error: TypeError) -> Finding | None:
+    users, innermost = tracebacks_of(error)
+    mistake = _mistake_of(str(error))
+    unhashable = _UNHASHABLE.match(str(error))
+    if unhashable is not None and innermost is not None and is_asyncios(innermost.tb_frame):
+        mistake = _Mistake("await", unhashable["type"])
+    if mistake is None:
+        return None
+    use = find_use(users, innermost, mistake.how, mistake.type_name)
+    if use is None and mistake.type_name not in _MOCK_CLASSES:
+        return None
+    place = None
+    if users is not None:
+        place = SourcePlace(users.tb_frame.f_code.co_filename, users.tb_lineno)
+    return Finding(RULE.name, _what_happened(mistake, use), _mend(mistake, use), place)
+
+
+def _mistake_of(message: str) -> _Mistake | None:
+    for pattern, how in _MESSAGES:
+        match = pattern.match(message)
+        if match is not None:
+            groups = match.groupdict()
+            name = groups.get("type") or _type_of_literal(groups.get("value"))
+            # contextlib says the module too.
+            return _Mistake(how, None if name is None else name.rpartition(".")[2])
+    return None
+
+
+def _type_of_literal(shown: str | None) -> str | None:
+    """The type of what a message shows, if it shows a literal."""
+    try:
+        return None if shown is None else type(ast.literal_eval(shown)).__name__
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return None
+
+
+def _what_happened(mistake: _Mistake, use: Use | None) -> str:
+    verb = {
+        "await": "be awaited",
+        "async with": "be used with 'async with'",
+        "async for": "be used with 'async for'",
+    }[mistake.how]
+    if use is None:
+        return f"a {mistake.type_name} can't {verb}."
+    gave = _an(mistake.type_name or _type_given(use) or "object")
+    if use.mock is None:
+        return (
+            f"'{use.mock_expression}' is an async function, but '{use.expression}' gave {gave}, "
+            f"which can't {verb}: something stood in for it then, as unittest.mock.patch puts it."
+        )
+    kind = type(use.mock).__name__
+    if not use.is_call:
+        return f"'{use.expression}' is a {kind}{_named(use)}, which can't {verb}."
+    return (
+        f"'{use.mock_expression}' is a {kind}{_named(use)}, so '{use.expression}' gave {gave}, "
+        f"which can't {verb}."
+    )
+
+
+def _type_given(use: Use) -> str | None:
+    """The type of what a mock gives, where no message says it."""
+    if use.mock is None:
+        return None
+    stored = vars(use.mock)
+    given = stored.get("_mock_return_value", DEFAULT)
+    is_other = stored.get("_mock_side_effect") is not None or given is DEFAULT
+    return None if is_other else type(given).__name__
+
+
+def _mend(mistake: _Mistake, use: Use | None) -> str:
+    if use is None:
+        subject = "the mock that it comes from"
+    elif use.mock is None:
+        subject = f"what stands in for '{use.mock_expression}'"
+    elif not use.is_call and _name_of(use.mock).endswith("()"):
+        subject = "the mock that returned it"
+    else:
+        subject = f"'{use.mock_expression}'"
+    if mistake.how == "await":
+        return (
+            f"Make {subject} {_AWAITABLE_STAND_IN}, or build the whole stand-in with "
+            "unittest.mock.create_autospec(), which makes the async methods of its spec awaitable."
+        )
+    special = "__aenter__" if mistake.how == "async with" else "__aiter__"
+    return (
+        f"Make {subject} a MagicMock that returns what it makes by itself, which supports "
+        f"'{mistake.how}'; what that gives is set by its {special}.return_value."
+    )
+
+
+def _named(use: Use) -> str:
+    """The mock's own name, where it says more than the expression does."""
+    name = "" if use.mock is None else _name_of(use.mock)
+    says_more = name and name != use.mock_expression and (not use.is_call or "mock" not in name)
+    return f" named '{name}'" if says_more else ""
+
+
+def _name_of(mock: NonCallableMock) -> str:
+    # Not repr(mock): a MagicMock's may be configured, and would count a call.
+    match = re.match(r"<\w+ name='([^']*)'", NonCallableMock.__repr__(mock))
+    return match.group(1) if match else ""
+
+
+def _an(noun: str) -> str:
+    return f"{'an' if noun[0] in 'aeiouAEIOU' else 'a'} {noun}"

@@ -1,0 +1,20 @@
+"""Every rule with its explanation."""
+
+from __future__ import annotations
+
+import importlib
+
+from aldente._records import Rule
+from aldente._settings import DEFAULT_LEVELS
+
+
+def rule_named(name: str) -> Rule:
+    """A rule; its module is imported when it is first asked for."""
+    module = importlib.import_module(f"aldente._rules.{name.replace('-', '_')}")
+    rule: Rule = module.RULE
+    return rule
+
+
+def all_rules() -> list[Rule]:
+    """Every rule, worst first."""
+    return [rule_named(name) for name in DEFAULT_LEVELS]

@@ -1,0 +1,278 @@
+"""A step that held the loop for long, with the stack seen while it did.
+
+No step is timed. The watchdog sees the step that a loop is in; when it sees the same one again, it
+has gone on in between.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from aldente import _python_compat
+from aldente._records import Finding, Rule, SourcePlace
+from aldente._rules.blocking_call.caller import is_debugger
+from aldente._rules.watchdog import INTERVAL, Look
+from aldente._runner.runner import LoopRunner
+from aldente._source import is_own, is_users
+from aldente._stacks import Entry, Stack
+
+RULE = Rule(
+    "slow-step",
+    "warn",
+    catches="a step that held the event loop for longer than 0.1 s",
+    why=(
+        "While one step runs, nothing else on the loop does: time-outs fire late, connections "
+        "stall, and tests of concurrent code show an order that production never sees."
+    ),
+    explanation=(
+        "Found: a step of the loop, from one 'await' that waits to the next, that takes longer "
+        "than aldente_slow_step (0.1 s), be it with computing or with blocking. The stack is that "
+        "seen last while it ran.\n\n"
+        "Not a finding: a pause in a debugger; imports; what nobody can do in another way: reading "
+        "the certificates for an SSL context, starting a thread or a process, be it for a pool, "
+        "ending a pool of processes that has nothing left to do; pytest's and Hypothesis's own "
+        "work, such as drawing an example; time in which the whole process stood still, and on "
+        "Linux also time in which the thread waited for a processor, because the "
+        "machine is busy with other things."
+    ),
+    is_seen_at_once=True,
+)
+
+_MEND = (
+    "Do the work in a thread (await asyncio.to_thread(...)) or a process, or let others have their "
+    "turn with 'await asyncio.sleep(0)' in between."
+)
+
+# Python's own import machinery.
+_IMPORTS = "<frozen importlib"
+
+# What takes long on a busy machine, and has no other way of doing it.
+_EXEMPT = {
+    # They read the certificates of all authorities; making a client of httpx comes to it.
+    ("ssl", "create_default_context"),
+    ("ssl", "load_default_certs"),
+    # They wait until the new thread or process runs, for asyncio itself too.
+    ("threading", "start"),
+    ("subprocess", "_execute_child"),
+    # That of multiprocessing imports modules first, or has the server that forks do so.
+    ("multiprocessing.process", "start"),
+}
+# The processes that multiprocessing starts for itself, also with the first lock or queue.
+_EXEMPT_MODULES = {"multiprocessing.forkserver", "multiprocessing.resource_tracker"}
+# It waits for workers to end that may have just begun, in the "with" that asyncio's documentation
+# puts around run_in_executor().
+_END_OF_POOL = ("concurrent.futures.process", "shutdown")
+
+# Test tools, which work where the program under test would not: they compare values for the message
+# of a failed assertion, or draw an example.
+_TOOLS = {"_pytest", "aldente", "hypothesis"}
+
+# How many frames of the user's code are told.
+_FRAMES = 6
+
+# How much between two looks counts at most, in seconds, of what was no wait for a processor.
+_MOST = 5 * INTERVAL
+
+
+class Watch:
+    """Sees slow steps; a watcher of the watchdog's.
+
+    Args:
+        report: called with each finding.
+        limit: how long a step may take, in seconds.
+        is_allowed: whether the user allows slow steps right now.
+    """
+
+    def __init__(
+        self,
+        report: Callable[[Finding], None],
+        limit: float,
+        is_allowed: Callable[[], bool],
+    ) -> None:
+        self._report = report
+        self._limit = limit
+        self._is_allowed = is_allowed
+        self._lock = threading.Lock()
+        self._candidate: _Step | None = None
+
+    def look(self, look: Look) -> None:
+        """See whether the loop is still in the step that it was in before."""
+        stack = look.stack
+        step, entries = stack.step(), stack.entries()
+        if step is not None and (stack.step() != step or _is_exempt(entries, stack)):
+            step = None
+        with self._lock:
+            candidate = self._candidate
+            if candidate is not None and not candidate.is_of(look.run):
+                if candidate.run is not look.run and candidate.run.main_task is not None:
+                    # Another thread runs that loop.
+                    return
+                self._candidate = candidate = None
+            if step is None or self._is_allowed():
+                self._conclude()
+            elif candidate is None or candidate.number != step:
+                self._conclude()
+                self._candidate = _Step(look.run, step, look.clock)
+            else:
+                candidate.goes_on(entries, look.now)
+
+    def on_run_end(self, run: LoopRunner) -> None:
+        """Conclude before the phase of the test ends; called on the loop's thread."""
+        with self._lock:
+            self._conclude_of(run)
+
+    def _conclude_of(self, run: LoopRunner) -> None:
+        if self._candidate is not None and self._candidate.run is run:
+            self._conclude()
+
+    def _conclude(self) -> None:
+        step, self._candidate = self._candidate, None
+        if step is None or step.place is None:
+            return
+        seconds = step.seconds()
+        if seconds < self._limit:
+            return
+        self._report(
+            Finding(
+                RULE.name,
+                f"a step held the event loop for {seconds:.2f} s or longer.",
+                _MEND,
+                step.place,
+                details=step.lines,
+            )
+        )
+
+
+class _Step:
+    """A step that has been seen, and how long it has gone on.
+
+    Args:
+        run: the runner whose loop takes it.
+        number: its number.
+        clock: gives the time.
+    """
+
+    def __init__(self, run: LoopRunner, number: int, clock: Callable[[], float]) -> None:
+        self.run = run
+        self._runs = run.runs
+        self.number = number
+        self._schedule = _schedule_of(run.thread)
+        self._times, self._own_times = _times_of(self._schedule), _times_of(_OWN_SCHEDULE)
+        # Not before: the watchdog too may have waited for a processor just now.
+        self._seen = clock()
+        # How long it has been seen to go on; how long its thread has run, and waited for a
+        # processor; how much else is left out.
+        self._passed = self._ran = self._waited = self._left_out = 0.0
+        # How long the watchdog has waited for a processor while the thread was at work.
+        self._waited_by_others = 0.0
+        self.place: SourcePlace | None = None
+        self.lines: tuple[str, ...] = ()
+
+    def is_of(self, run: LoopRunner) -> bool:
+        """Whether it is one of a runner's present run."""
+        return run is self.run and run.runs == self._runs
+
+    def goes_on(self, entries: Sequence[Entry], now: float) -> None:
+        """It is seen again."""
+        passed, self._seen = now - self._seen, now
+        ran, waited = self._newly_told()
+        self._passed += passed
+        self._ran += ran
+        self._waited += waited
+        own_times = _times_of(_OWN_SCHEDULE)
+        if ran > _AT_REST:
+            # It has to hand the GIL to the watchdog now and then, and sleeps until that has both
+            # the GIL and a processor. In a call that blocks it has no GIL to hand on.
+            self._waited_by_others += max(own_times.waited - self._own_times.waited, 0.0)
+        self._own_times = own_times
+        # When the whole process stood still, the watchdog did so too. But a wait for a processor is
+        # told of only when it is over: what looked like standing still may prove to have been one.
+        surplus = passed - waited
+        if surplus > _MOST:
+            self._left_out += surplus - _MOST
+        elif surplus < 0:
+            self._left_out = max(self._left_out + surplus, 0.0)
+        others = [entry for entry in entries if not is_own(entry.path)]
+        users = [entry for entry in others if is_users(entry.path)]
+        self.place = (users or others)[0].place if others else None
+        self.lines = tuple(_lines(others))
+
+    def seconds(self) -> float:
+        """How long it has held its loop, now that it is over."""
+        # A wait for a processor that was not told of when it was seen last.
+        self._waited += self._newly_told().waited
+        slept = self._passed - self._ran - self._waited - self._left_out
+        return max(self._ran + min(slept, max(slept - self._waited_by_others, 0.0)), 0.0)
+
+    def _newly_told(self) -> _Times:
+        before, self._times = self._times, _times_of(self._schedule)
+        # Nothing is told of a thread that has ended.
+        return _Times(
+            max(self._times.ran - before.ran, 0.0), max(self._times.waited - before.waited, 0.0)
+        )
+
+
+class _Times(NamedTuple):
+    """How long a thread has run, and waited for a processor, in seconds; 0 if that isn't told."""
+
+    ran: float
+    waited: float
+
+
+# The file in which Linux tells that of the thread that reads it.
+_OWN_SCHEDULE = "/proc/thread-self/schedstat"
+# How long a thread may run between two looks, in seconds, and count as having been asleep.
+_AT_REST = 0.0001
+
+
+def _schedule_of(thread: int) -> str:
+    """The file in which Linux tells how long a thread has run, and waited to."""
+    found = _python_compat.thread_with(thread)
+    return f"/proc/self/task/{found.native_id if found is not None else 0}/schedstat"
+
+
+def _times_of(schedule: str) -> _Times:
+    try:
+        with open(schedule, "rb") as file:
+            ran, waited, _ = file.read().split()
+            return _Times(int(ran) / 1e9, int(waited) / 1e9)
+    except (OSError, ValueError):
+        return _Times(0.0, 0.0)
+
+
+def _is_exempt(entries: Sequence[Entry], stack: Stack) -> bool:
+    """Whether what goes on takes its time, whatever the user's code does."""
+    if any(is_debugger(entry.module) for entry in entries):
+        return True
+    is_in_tool = False
+    for index, (path, _, function, module) in enumerate(entries):
+        if (
+            path.startswith(_IMPORTS)
+            or (module, function) in _EXEMPT
+            or module in _EXEMPT_MODULES
+            or ((module, function) == _END_OF_POOL and not _has_work(stack, index))
+            # The user's code has called the tool; what hosts a fixture calls the user's code.
+            or (is_in_tool and is_users(path))
+        ):
+            return True
+        is_in_tool = is_in_tool or module.partition(".")[0] in _TOOLS
+    return False
+
+
+def _has_work(stack: Stack, index: int) -> bool:
+    """Whether anything is left to do for the pool of processes of which a frame is a method."""
+    return stack.has_in(index, "self", _python_compat.WORK_OF_POOL)
+
+
+def _lines(entries: Sequence[Entry]) -> Iterator[str]:
+    """The user's frames in a step, from the innermost outwards, if there are several.
+
+    Args:
+        entries: all frames but aldente's; the innermost is told, whosever it is.
+    """
+    shown = [entry for entry in entries if is_users(entry.path) or entry is entries[0]]
+    if len(shown) > 1:
+        for entry in shown[:_FRAMES]:
+            yield f"in {entry.function} at {entry.place}"

@@ -1,0 +1,140 @@
+"""Ends what has taken longer than it may, and says what has stopped the clocks, if anything."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import traceback
+import weakref
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+from aldente._rules.blocking_call.caller import is_in_debugger
+from aldente._rules.watchdog import Look
+from aldente._runner.runner import LoopRunner
+from aldente._source import is_own, is_users
+from aldente._stacks import with_callers
+from aldente.errors import BlockedEnd, PhaseTimeout
+
+_NOTE = (
+    "freezegun has frozen the clocks: what waits until one has gone on waits for ever. "
+    "freeze_time(..., real_asyncio=True) leaves asyncio's own clock alone. On virtual time "
+    "(@aldente.virtual_time(wall=True)) the clocks follow the time of the loop, and sleeps take "
+    "no time."
+)
+
+
+def notes_on_stopped_clocks() -> list[str]:
+    """A paragraph for a report of what does not end, if somebody has frozen the clocks."""
+    api: Any = sys.modules.get("freezegun.api")
+    return [_NOTE] if getattr(api, "freeze_factories", None) else []
+
+
+# How long a loop may take to answer before it counts as blocked, and how long a cancelled task may
+# take to end before its loop is stopped, in seconds.
+ANSWER_LIMIT = 1.0
+END_LIMIT = 3.0
+
+
+class Watch:
+    """Ends runs at their deadline; a watcher of the watchdog's.
+
+    At the end of a loop, what is left on it has a limit of its own, and only what blocks the loop
+    is ended here.
+
+    Args:
+        describe_tasks: says what the tasks of a loop wait for; called on the loop.
+    """
+
+    def __init__(self, describe_tasks: Callable[[LoopRunner], str]) -> None:
+        self._describe_tasks = describe_tasks
+        # The run that is past its deadline, and whether its loop is at its end.
+        self._late: object = None
+        self._next = 0.0
+        self._has_answered = False
+
+    def look(self, look: Look) -> None:
+        """See whether a run is past its deadline, and do the next thing about it."""
+        run = look.run
+        deadline, task = run.deadline, run.main_task
+        late = _late(run)
+        if deadline is None or look.now < deadline:
+            if self._late == late:
+                self._late = None
+            return
+        frame = look.frames.get(run.thread)
+        if is_in_debugger(frame):
+            # From here on the user has the time that it takes.
+            run.deadline = None
+            return
+        if self._late != late:
+            self._late, self._has_answered = late, False
+            self._next = look.now + ANSWER_LIMIT
+        elif look.now < self._next:
+            return
+        elif not self._has_answered:
+            self._next = look.now + END_LIMIT
+            run.break_in(_blocked(run, frame))
+            return
+        else:
+            self._next = look.now + END_LIMIT
+        if task is not None:
+            look.loop.call_soon_threadsafe(self._end, run, task)
+        else:
+            look.loop.call_soon_threadsafe(self._answer_at_end, run, deadline)
+
+    def _end(self, run: LoopRunner, task: asyncio.Task[Any]) -> None:
+        if run.main_task is not task:
+            return
+        if self._late == _late(run) and not self._has_answered:
+            self._has_answered = True
+            self._next += END_LIMIT - ANSWER_LIMIT
+        state = "still running" if _has_started(task) else "never scheduled"
+        error = PhaseTimeout(task.get_name(), run.timeout or 0.0, state)
+        error.add_note(self._describe_tasks(run))
+        run.end(error)
+
+    def _answer_at_end(self, run: LoopRunner, deadline: float) -> None:
+        if run.main_task is None and run.deadline == deadline:
+            run.deadline = deadline + ANSWER_LIMIT
+            if run.is_virtual:
+                # Its own limits may never come: no time passes while something spins.
+                run.end_no_later()
+
+
+def _late(run: LoopRunner) -> object:
+    """Which run of a runner it is, and whether its loop is at its end; keeps neither alive."""
+    return weakref.ref(run), run.runs, run.main_task is None
+
+
+def _has_started(task: asyncio.Task[Any]) -> bool:
+    coroutine = task.get_coro()
+    return bool(getattr(coroutine, "cr_suspended", True) or getattr(coroutine, "cr_running", True))
+
+
+def _blocked(run: LoopRunner, frame: FrameType | None) -> PhaseTimeout | BlockedEnd:
+    """The error to raise in what blocks the loop, with its stack."""
+    task = run.main_task
+    error: PhaseTimeout | BlockedEnd
+    if task is None:
+        error = BlockedEnd(run.end_limit)
+    else:
+        state = "blocked the loop" if _has_started(task) else "never scheduled"
+        error = PhaseTimeout(task.get_name(), run.timeout or 0.0, state)
+    error.add_note(told_stack(frame))
+    for note in notes_on_stopped_clocks():
+        error.add_note(note)
+    return error
+
+
+def told_stack(frame: FrameType | None) -> str:
+    """The stack of a thread that blocks its loop, as far as it tells the user something."""
+    frames = [(each, each.f_lineno) for each in reversed(with_callers(frame))]
+    summary = traceback.StackSummary.extract(iter(frames))
+    stack = [entry for entry in summary if not is_own(entry.filename)]
+    shown = [entry for entry in stack if is_users(entry.filename) or entry is stack[-1]]
+    lines = [
+        f"  {entry.filename}:{entry.lineno} in {entry.name}\n    {entry.line}" for entry in shown
+    ]
+    return "The stack of the loop's thread, innermost last:\n" + "\n".join(lines)

@@ -1,0 +1,430 @@
+"""Looks at running event loops from a thread of its own, many times a second.
+
+What happens between two looks costs nothing; what takes long is seen. The thread is none of
+`threading`'s: code under test that counts or joins threads does not meet it, and it is not there
+while the process forks, because Python warns of forks of processes with more than one thread.
+
+An alarm wakes the thread when a run has gone on for a moment. To find out whether there is anything
+to do, a thread that has slept needs the GIL. While another thread is busy, it competes for it: each
+time that the busy one releases the GIL for a system call, the sleeper wakes up, mostly for nothing.
+Where the system has timers that can be set anew while a thread waits for them, the thread therefore
+sleeps on while runs are short, as those of most tests are.
+"""
+
+from __future__ import annotations
+
+import _thread
+import asyncio
+import contextlib
+import functools
+import operator
+import os
+import stat
+import sys
+import time
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
+from typing import Any, NamedTuple, Protocol
+
+from aldente import _clocks, _python_compat
+from aldente._clocks import monotonic
+from aldente._own_errors import contained, tell
+from aldente._runner import running
+from aldente._runner.runner import LoopRunner
+from aldente._stacks import GetFrames, Stack, frames_of_threads
+
+# How long after a look, or after the beginning of a run, it rings, in seconds.
+INTERVAL = 0.02
+
+# A time of zero would unset a timer.
+_AT_ONCE = 1e-9
+
+
+class Alarm(Protocol):
+    """Wakes one thread."""
+
+    def wait(self) -> None:
+        """Wait until it rings; called on the thread that it wakes."""
+
+    def expect(self, *, is_only: bool) -> bool:
+        """A run begins: ring when it has gone on for the interval, or before.
+
+        Args:
+            is_only: whether it is the only run, so that nobody else needs an earlier ring.
+
+        Returns:
+            Whether it is going to ring; if not, it never will again.
+        """
+        ...
+
+    def repeat(self) -> None:
+        """Ring once more after the interval; called on the thread that it wakes."""
+
+    def stop(self) -> bool:
+        """Ring now.
+
+        Returns:
+            Whether the thread is going to hear it.
+        """
+        ...
+
+    def close(self) -> None:
+        """Free what it holds; called on the thread that it wakes."""
+
+
+def make_alarm() -> Alarm:
+    """The best alarm that the system has."""
+    if sys.platform == "linux" and sys.version_info >= (3, 13) and hasattr(os, "timerfd_create"):
+        try:
+            return TimerAlarm()
+        except OSError:
+            # There are no descriptors left, or a sandbox allows no timers.
+            pass
+    return RegularAlarm()
+
+
+class RegularAlarm:
+    """Rings at regular intervals, whether there are runs or not; for any system."""
+
+    def __init__(self) -> None:
+        self._stop = _thread.allocate_lock()
+        self._stop.acquire()
+
+    def wait(self) -> None:
+        """Wait for the interval, or until it is stopped."""
+        self._stop.acquire(timeout=INTERVAL)
+
+    def expect(self, *, is_only: bool) -> bool:
+        """Do nothing, as it rings anyway."""
+        return True
+
+    def repeat(self) -> None:
+        """Do nothing, as it rings anyway."""
+
+    def stop(self) -> bool:
+        """Ring now."""
+        self._stop.release()
+        return True
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+if sys.platform == "linux" and sys.version_info >= (3, 13) and hasattr(os, "timerfd_create"):
+
+    class TimerAlarm:
+        """Rings when it is told to, by a timer of Linux."""
+
+        # As they were at first: tests replace the functions of these modules, and mean their own.
+        _read = staticmethod(os.read)
+        _close = staticmethod(os.close)
+        _status = staticmethod(os.fstat)
+        _set_timer = staticmethod(os.timerfd_settime)
+        _time_left = staticmethod(os.timerfd_gettime)
+        _sleep = staticmethod(_clocks.sleep)
+
+        def __init__(self) -> None:
+            # None once somebody has closed it: the next file that is opened gets the number.
+            self._descriptor: int | None = os.timerfd_create(time.CLOCK_MONOTONIC)
+
+        def wait(self) -> None:
+            """Wait until it rings."""
+            descriptor = self._timer()
+            if descriptor is not None:
+                try:
+                    self._read(descriptor, 8)
+                    return
+                except OSError:
+                    self._descriptor = None
+            self._sleep(INTERVAL)
+
+        def expect(self, *, is_only: bool) -> bool:
+            """A run begins: ring when it has gone on for the interval, or before."""
+            return (not is_only and self._is_set()) or self._set(INTERVAL)
+
+        def repeat(self) -> None:
+            """Ring once more after the interval."""
+            self._set(INTERVAL)
+
+        def stop(self) -> bool:
+            """Ring now, if the timer is still there."""
+            return self._set(_AT_ONCE)
+
+        def close(self) -> None:
+            """Give the descriptor back, if it is still that of the timer."""
+            descriptor, self._descriptor = self._timer(), None
+            if descriptor is not None:
+                self._close(descriptor)
+
+        def _timer(self) -> int | None:
+            """The descriptor; None once somebody has closed it, as those do who close all."""
+            try:
+                # Only timers and their like are of no type.
+                if self._descriptor is not None and stat.S_IFMT(
+                    self._status(self._descriptor).st_mode
+                ):
+                    self._descriptor = None
+            except OSError:
+                self._descriptor = None
+            return self._descriptor
+
+        def _is_set(self) -> bool:
+            descriptor = self._descriptor
+            try:
+                return descriptor is not None and self._time_left(descriptor)[0] > 0
+            except OSError:
+                return False
+
+        def _set(self, seconds: float) -> bool:
+            descriptor = self._descriptor
+            if descriptor is None:
+                return False
+            try:
+                self._set_timer(descriptor, initial=seconds)
+            except OSError:
+                self._descriptor = None
+                return False
+            return True
+
+
+# How long the end of the thread is waited for, in seconds. It ends at once, unless its alarm was
+# lost unnoticed: others have closed it, and its number was given to another timer.
+END_LIMIT = 10.0
+
+
+# The threads of all watchdogs, by their identifiers; none of them touches a loop by itself.
+watching_threads: set[int] = set()
+
+
+class Look(NamedTuple):
+    """What is seen of a running loop at one moment.
+
+    Attributes:
+        loop: the loop.
+        run: its runner; to watchers of other runs an `OtherRun`, which has less to it.
+        get_frames: gives the frame that each thread of the process is running.
+        now: the time at which it was begun, by `clock`.
+        clock: gives the time.
+    """
+
+    loop: asyncio.AbstractEventLoop
+    run: LoopRunner
+    get_frames: GetFrames
+    now: float
+    clock: Callable[[], float] = monotonic
+
+    @property
+    def stack(self) -> Stack:
+        """What the loop's thread does, of which nothing is kept alive."""
+        return Stack(self.run.thread, self.get_frames)
+
+    @property
+    def frames(self) -> dict[int, FrameType]:
+        """The frame that each thread is running now, those of watchdogs left out.
+
+        For what ends the run; a watcher that only watches uses `stack`.
+        """
+        frames = frames_of_threads(self.get_frames)
+        for thread in list(watching_threads):
+            frames.pop(thread, None)
+        return frames
+
+
+class Watcher(Protocol):
+    """Draws its conclusions from looks at running loops."""
+
+    def look(self, look: Look) -> None:
+        """Take a look at a loop; called on the watchdog's thread."""
+
+
+class Watchdog:
+    """The thread that looks at running loops.
+
+    Args:
+        watchers: what it looks for.
+        is_looked_at: which runners' loops it looks at; other watchdogs may look at others.
+        of_others: what looks at the runs of loops that no runner drives.
+    """
+
+    def __init__(
+        self,
+        watchers: Sequence[Watcher],
+        is_looked_at: Callable[[LoopRunner], bool] = lambda run: True,
+        of_others: Sequence[Watcher] = (),
+    ) -> None:
+        self._watchers = list(watchers)
+        self._of_others = list(of_others)
+        self._is_looked_at = is_looked_at
+        self._alarm: Alarm | None = None
+        self._thread: _python_compat.HiddenThread | None = None
+        self._is_to_start = False
+        self._is_in_child = False
+        # Held while the thread is started or stopped: several threads may fork at once, and so may
+        # a signal handler that interrupts one of them.
+        self._changing = _thread.RLock()
+
+    @contextlib.contextmanager
+    def installed(self) -> Iterator[None]:
+        """While entered, loops are looked at."""
+        with contextlib.ExitStack() as undo:
+            undo.callback(self.stop)
+            undo.enter_context(gone_while_forking(self))
+            self.start()
+            running.listeners.append(self._expect)
+            undo.callback(running.listeners.remove, self._expect)
+            yield
+
+    def start(self) -> None:
+        """Start the thread, unless it is running."""
+        with self._changing:
+            self._is_to_start = self._is_in_child = False
+            if self._alarm is not None:
+                return
+            alarm = make_alarm()
+            # There may be a run already: that of a test which has forked.
+            alarm.repeat()
+            self._alarm = alarm
+            self._thread = _python_compat.HiddenThread(functools.partial(self._watch, alarm))
+
+    def stop(self) -> None:
+        """End the thread, and wait for its end."""
+        with self._changing:
+            alarm, self._alarm = self._alarm, None
+            thread, self._thread = self._thread, None
+            # Otherwise it may sleep for ever, and nobody minds.
+            if alarm is not None and thread is not None and alarm.stop():
+                thread.join(END_LIMIT)
+
+    def start_when_needed(self) -> None:
+        """Start the thread now if there is a run, or else with the next one.
+
+        CPython 3.13.0 to 3.13.9 and 3.14.0 count the threads of a process that forks after those
+        that were stopped for it have been started again, and warn then. So a test without a loop
+        may fork in silence there too.
+        """
+        # First of all, as another thread may begin a run just now.
+        self._is_to_start = True
+        if running.number():
+            self.start()
+
+    def forget(self) -> None:
+        """Know that the thread is gone, as it is in a forked child.
+
+        It starts there with the first run of a runner: the child runs tests then, as those of
+        pytest-forked do. Loops of any other child are not looked at: its parent may end it when it
+        likes, and is what they wait for.
+        """
+        self._alarm = self._thread = None
+        self._is_to_start = False
+        self._is_in_child = True
+        self._changing = _thread.RLock()
+        watching_threads.clear()
+
+    def _expect(self, run: LoopRunner) -> None:
+        """A run begins: take a look when it has gone on for a moment."""
+        if self._is_to_start or (self._is_in_child and isinstance(run, LoopRunner)):
+            self.start()
+        alarm = self._alarm
+        # Whether it is one to be looked at is asked when the alarm rings, as it seldom does. While
+        # there is another run, looks must not be put off.
+        if (
+            alarm is not None
+            and not alarm.expect(is_only=running.number() == 1)
+            and self._alarm is alarm
+        ):
+            # Somebody has closed all descriptors of the process.
+            self._alarm = None
+            self.start()
+
+    def _watch(self, alarm: Alarm) -> None:
+        watching_threads.add(_thread.get_ident())
+        try:
+            while True:
+                alarm.wait()
+                if self._alarm is not alarm:
+                    return
+                if self._look_at_all():
+                    alarm.repeat()
+        finally:
+            watching_threads.discard(_thread.get_ident())
+            alarm.close()
+
+    def _look_at_all(self) -> bool:
+        """Take a look at all loops that are to be looked at; say whether there are any.
+
+        Nothing of a look is left in variables of the thread's while it sleeps.
+        """
+        runs = [found for found in running.running() if self._is_looked_at(found[1])]
+        others = running.others() if self._of_others else []
+        if runs or others:
+            self._look(runs, others)
+        return bool(runs or others)
+
+    def _look(
+        self,
+        runs: Sequence[tuple[asyncio.AbstractEventLoop, LoopRunner]],
+        others: Sequence[tuple[asyncio.AbstractEventLoop, Any]] = (),
+    ) -> None:
+        now = monotonic()
+        for found, watchers in ((runs, self._watchers), (others, self._of_others)):
+            for loop, run in found:
+                look = Look(loop, run, _python_compat.get_frames_of_threads, now)
+                for watcher in list(watchers):
+                    self._have_look(watcher, look)
+
+    def _have_look(self, watcher: Watcher, look: Look) -> None:
+        try:
+            watcher.look(look)
+        except Exception as error:
+            # A loop of another make may be unable to say whether it is closed.
+            with contained("asking a loop whether it is closed"):
+                if look.loop.is_closed():
+                    # It was closed meanwhile.
+                    return
+            tell("looking at a running loop", error)
+
+
+class Forked(Protocol):
+    """What has a thread that is not to be there while the process forks."""
+
+    def stop(self) -> None:
+        """The process is about to fork: end the thread, and wait for its end."""
+
+    def start_when_needed(self) -> None:
+        """The process has forked: start the thread again."""
+
+    def forget(self) -> None:
+        """This is the child, in which there is no such thread."""
+
+
+@contextlib.contextmanager
+def gone_while_forking(owner: Forked) -> Iterator[None]:
+    """While entered, the thread of something is not there while the process forks."""
+    _owners.add(owner)
+    _register_fork_hooks()
+    try:
+        yield
+    finally:
+        _owners.discard(owner)
+
+
+_owners: weakref.WeakSet[Forked] = weakref.WeakSet()
+_fork_hooks: list[bool] = []
+
+
+def _register_fork_hooks() -> None:
+    """Stop the threads while the process forks; once, as hooks can't be taken back."""
+    if _fork_hooks or not hasattr(os, "register_at_fork"):
+        return
+    _fork_hooks.append(True)
+    os.register_at_fork(
+        before=functools.partial(_for_each, operator.methodcaller("stop")),
+        after_in_parent=functools.partial(_for_each, operator.methodcaller("start_when_needed")),
+        after_in_child=functools.partial(_for_each, operator.methodcaller("forget")),
+    )
+
+
+def _for_each(act: Callable[[Forked], object]) -> None:
+    for owner in list(_owners):
+        act(owner)

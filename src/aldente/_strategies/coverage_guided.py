@@ -1,0 +1,375 @@
+"""`Climbing`: changes schedules that have come somewhere new, to come further.
+
+`LineCounter` counts how often a run reached each line, `Novelty` what it did that no run before it
+did, and `Unseen` keeps which schedules were tried, so that none is tried twice.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Hashable, Mapping, Sequence
+from types import CodeType, FrameType
+from typing import Any, NamedTuple
+
+from aldente._simulation.choices import Options, Place
+from aldente._source import is_programs
+from aldente._strategies.rare_events import SeldomChoices
+
+# A line: the identity of its function, and its number.
+Line = tuple[int, int]
+
+# Those that others take by convention are left to them: debuggers, coverage, profilers.
+_TOOL_NUMBERS = (3, 4)
+
+
+class LineCounter:
+    """Counts lines between `start` and `stop`.
+
+    It uses `sys.monitoring`, which asks once for each line that is none of the program's. On Python
+    3.11 it is the function of `sys.settrace`, unless somebody else has one there: then, and when
+    other tools have all numbers, nothing is counted.
+    """
+
+    def __init__(self) -> None:
+        self.counts: dict[Line, int] = {}
+        self._number: int | None = None
+        self._is_tracing = False
+
+    def start(self) -> None:
+        """Count from 0."""
+        self.counts = {}
+        if sys.version_info >= (3, 12):
+            self._number = free_tool_number()
+            if self._number is not None:
+                event = sys.monitoring.events.LINE
+                sys.monitoring.register_callback(self._number, event, self._note)
+                sys.monitoring.set_events(self._number, event)
+        elif sys.gettrace() is None:
+            self._is_tracing = True
+            sys.settrace(self._trace)
+
+    def stop(self) -> None:
+        """Count no more."""
+        if sys.version_info >= (3, 12):
+            if self._number is not None:
+                sys.monitoring.set_events(self._number, 0)
+                sys.monitoring.register_callback(self._number, sys.monitoring.events.LINE, None)
+                sys.monitoring.free_tool_id(self._number)
+                self._number = None
+        elif self._is_tracing:
+            self._is_tracing = False
+            sys.settrace(None)
+
+    def _note(self, code: CodeType, line: int) -> Any:
+        counts = self.counts
+        key = (id(code), line)
+        if key in counts:
+            counts[key] += 1
+        elif is_programs(code.co_filename):
+            counts[key] = 1
+        elif sys.version_info >= (3, 12):
+            return sys.monitoring.DISABLE
+        return None
+
+    def _trace(self, frame: FrameType, event: str, argument: object) -> Any:
+        if event == "line":
+            self._note(frame.f_code, frame.f_lineno)
+        elif event == "call" and not is_programs(frame.f_code.co_filename):
+            return None
+        return self._trace
+
+
+def free_tool_number() -> int | None:
+    if sys.version_info >= (3, 12):
+        for number in _TOOL_NUMBERS:
+            if sys.monitoring.get_tool(number) is None:
+                sys.monitoring.use_tool_id(number, "aldente")
+                return number
+    return None
+
+
+# Up to so many, each further time that a line is reached is something new; then each doubling.
+_EXACT = 32
+
+# How many pairs of steps are remembered, which bounds the memory.
+_MOST_PAIRS = 50_000
+
+
+class News(NamedTuple):
+    """What was new in a run.
+
+    Attributes:
+        records: how many lines or places were reached more often than ever, or for the first time.
+        others: how many were reached as often as never before.
+        pairs: how many pairs of steps followed each other for the first time.
+    """
+
+    records: int
+    others: int
+    pairs: int
+
+    @property
+    def value(self) -> int:
+        """How much it is worth, from 0: the program's path says more than the order of steps."""
+        return 3 * (self.records > 0) + 2 * (self.others > 0) + (self.pairs > 0)
+
+
+class Novelty:
+    """Compares each run with all before it."""
+
+    def __init__(self) -> None:
+        self._records: dict[Hashable, int] = {}
+        self._levels: set[tuple[Hashable, int]] = set()
+        self._pairs: set[int] = set()
+        self._new_pairs = 0
+        self._counts: dict[Place, int] = {}
+        self._last: tuple[Hashable, Place] = ("", ())
+
+    def start(self) -> None:
+        """A run begins."""
+        self._counts = {}
+        self._new_pairs = 0
+        self._last = ("", ())
+
+    def note(self, choice: int, options: Options) -> None:
+        """A step was chosen."""
+        place = options.place(choice)
+        step = (options.key(choice), place)
+        pair = hash((self._last, step))
+        if pair not in self._pairs and len(self._pairs) < _MOST_PAIRS:
+            self._pairs.add(pair)
+            self._new_pairs += 1
+        self._counts[place] = self._counts.get(place, 0) + 1
+        self._last = step
+
+    def end(self, lines: Mapping[Line, int]) -> News:
+        """The run has ended, and has reached these lines so often."""
+        records = others = 0
+        # One line more than ever is progress too, even if each alone was reached before.
+        found = [*self._counts.items(), *lines.items(), *([("lines", len(lines))] if lines else [])]
+        for what, count in found:
+            level = count if count <= _EXACT or what == "lines" else _EXACT + count.bit_length()
+            if level > self._records.get(what, 0):
+                self._records[what] = level
+                self._levels.add((what, level))
+                records += 1
+            elif (what, level) not in self._levels:
+                self._levels.add((what, level))
+                others += 1
+        return News(records, others, self._new_pairs)
+
+
+# How much is remembered, in bytes, which bounds the memory; later schedules may repeat.
+_MOST_REMEMBERED = 8_000_000
+
+# What it takes to remember a run besides its choices.
+_BYTES_OF_RUN = 250
+
+_NOT_TRIED = None
+
+
+class _Tail:
+    """The rest of a run that no other shares: its choices and counts from a place on."""
+
+    __slots__ = ("choices", "counts", "start")
+
+    def __init__(self, choices: Sequence[int], counts: Sequence[int], start: int) -> None:
+        self.choices = choices
+        self.counts = counts
+        self.start = start
+
+
+class _Node:
+    """A choice that several runs have met: what was tried after each option."""
+
+    __slots__ = ("left", "options")
+
+    def __init__(self, count: int) -> None:
+        # Each is not tried, a tail, a node, or True if there is nothing left to try after it.
+        self.options: list[_Tail | _Node | bool | None] = [_NOT_TRIED] * count
+        self.left = count
+
+
+class Unseen:
+    """Remembers the schedules of runs, and leads a run away from those there were.
+
+    Args:
+        draw: gives a number from 0 to 1, for the choice among what is left.
+    """
+
+    def __init__(self, draw: random.Random) -> None:
+        self._draw = draw
+        # Stands before the first choice.
+        self._root = _Node(1)
+        self._remembered = 0
+        self._is_known = True
+        self._path: list[tuple[_Node, int]] = []
+        self._choices: list[int] = []
+        self._counts: list[int] = []
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether there is no other schedule."""
+        return not self._root.left
+
+    def start(self) -> None:
+        """A run begins."""
+        self._path = [(self._root, 0)]
+        self._choices, self._counts = [], []
+        self._is_known = True
+
+    def lead(self, count: int, wanted: int) -> int:
+        """The option that is wanted, or another one if nothing is left to try after it."""
+        choice = wanted
+        if self._is_known:
+            node = self._next(count)
+            if node is None:
+                self._is_known = False
+            else:
+                if node.options[wanted] is True:
+                    left = [index for index in range(count) if node.options[index] is not True]
+                    if left:
+                        choice = left[int(self._draw.random() * len(left))]
+                self._path.append((node, choice))
+        self._choices.append(choice)
+        self._counts.append(count)
+        return choice
+
+    def _next(self, count: int) -> _Node | None:
+        """The node of the next choice, if runs have met it; the tail of a run becomes one."""
+        node, option = self._path[-1]
+        after = node.options[option]
+        if isinstance(after, _Tail):
+            # It was alone on its way; now there are two.
+            found = _Node(after.counts[after.start])
+            rest = after.start + 1
+            is_last = rest == len(after.choices)
+            chosen = after.choices[after.start]
+            found.options[chosen] = is_last or _Tail(after.choices, after.counts, rest)
+            found.left -= is_last
+            node.options[option] = after = found
+        # A program that depends on more than its schedule may meet other options.
+        is_same = isinstance(after, _Node) and len(after.options) == count
+        return after if is_same and isinstance(after, _Node) else None
+
+    def end(self) -> None:
+        """A run has ended: remember it."""
+        position = len(self._path) - 1
+        node, option = self._path.pop()
+        after = node.options[option]
+        length = len(self._choices)
+        if position < length:
+            if after is _NOT_TRIED and self._remembered < _MOST_REMEMBERED:
+                # Only the rest: what comes before is in the tree.
+                choices = _packed(self._choices[position:])
+                counts = _packed(self._counts[position:])
+                per_choice = 1 if isinstance(counts, bytes) else 8
+                self._remembered += _BYTES_OF_RUN + 2 * per_choice * (length - position)
+                node.options[option] = _Tail(choices, counts, 0)
+            return
+        while True:
+            if node.options[option] is not True:
+                node.options[option] = True
+                node.left -= 1
+            if node.left or not self._path:
+                return
+            node, option = self._path.pop()
+
+
+def _packed(numbers: Sequence[int]) -> Sequence[int]:
+    return bytes(numbers) if max(numbers) < 256 else tuple(numbers)
+
+
+# How many schedules are kept of those that hold a record, and of the others.
+_MOST_RECORDS = 32
+_MOST_OTHERS = 128
+
+
+class Climbing:
+    """Begins as a schedule that is kept, and goes another way somewhere.
+
+    Args:
+        seed: what all runs depend on.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)
+        self._records: list[Sequence[int]] = []
+        self._others: list[Sequence[int]] = []
+        self._model: Sequence[int] = ()
+        self._position = 0
+        # Where it goes another way; what it does after that; how probable each change is.
+        self._leaving = 0
+        self._tail = "random"
+        self._rate = 0.0
+        self._seldom = SeldomChoices(seed)
+
+    def keep(self, choices: Sequence[int], *, is_record: bool) -> None:
+        """A run was new.
+
+        Args:
+            choices: its schedule.
+            is_record: whether it came further than others.
+        """
+        kept, most = (self._records, _MOST_RECORDS) if is_record else (self._others, _MOST_OTHERS)
+        kept.append(tuple(choices))
+        if len(kept) > most:
+            # Of those that hold a record the first have been surpassed.
+            del kept[0 if is_record else self._random.randrange(most)]
+
+    def start(self) -> bool:
+        """There is always another run."""
+        draw = self._random.random
+        self._seldom.start()
+        self._position = 0
+        self._model = self._pick()
+        length = len(self._model)
+        if length == 0 or draw() < 0.3:
+            # A few changes anywhere.
+            self._leaving, self._tail = -1, "model"
+            self._rate = self._random.choice((1.0, 2.0, 4.0)) / max(length, 1)
+        else:
+            # One change, in the last part of it as often as in all that comes before.
+            nearest = 0 if draw() < 0.5 else length - max(1, length // 4)
+            self._leaving = self._random.randrange(nearest, length)
+            self._tail = self._random.choice(("random", "random", "model", "stock"))
+            self._rate = 0.0
+        return True
+
+    def _pick(self) -> Sequence[int]:
+        records, others = self._records, self._others
+        if records and (not others or self._random.random() < 0.7):
+            # The newest half of the time, the one before a quarter of it, and so on.
+            age = 0
+            while age < len(records) - 1 and self._random.random() < 0.5:
+                age += 1
+            return records[-1 - age]
+        return self._random.choice(others) if others else ()
+
+    def choose(self, count: int, options: Options) -> int:
+        """As the schedule that is kept, or another way."""
+        is_seldom = count == 2 and options.is_seldom
+        seldom = self._seldom.choose() if is_seldom else 0
+        position = self._position
+        self._position = position + 1
+        draw = self._random.random
+        if position >= len(self._model):
+            return self._beyond(count, is_seldom, seldom)
+        old = min(self._model[position], count - 1)
+        if position == self._leaving or (self._rate and draw() < self._rate):
+            other = int(draw() * (count - 1))
+            return other + (other >= old)
+        if position < self._leaving or self._tail == "model":
+            return old
+        return self._beyond(count, is_seldom, seldom)
+
+    def _beyond(self, count: int, is_seldom: bool, seldom: int) -> int:
+        """What it does where it follows no schedule any more."""
+        if self._tail == "stock":
+            return 0
+        return seldom if is_seldom else int(self._random.random() * count)
+
+    def end(self) -> None:
+        """Learn how often something might have happened; `keep` is told what is worth it."""
+        self._seldom.end()

@@ -1,0 +1,348 @@
+"""`StepObserver`: what each step of a run does, to the program and to the loop.
+
+Two steps may change places if the program is the same after both in either order, and the loop too,
+but for the order of what is ready. That order decides nothing as long as no plain callback stands
+in it: any resumption may be next. So a step that leaves a plain callback, or finds one, is not
+independent of any other; except for callbacks that only count (`asyncio.gather` and `TaskGroup`
+have one for each task, and only the last one matters).
+
+Where a turn of the loop begins depends on that order as well. It matters when the program sets
+timers for a time that has come, or ends while others are ready. Then, with threads, and when
+somebody looks at the program between its steps (`aldente.invariant`) or waits for the loop to
+settle, nothing that was said about independence before can be relied on.
+
+`Reduction`: which ways of a run lead to nothing but what other runs do as well.
+
+Runs that differ in the order of independent steps only are equivalent (Antoni Mazurkiewicz: Trace
+Theory. 1986). Of each kind one is enough. Which options are left out is decided by sleep sets
+(Patrice Godefroid: Partial-Order Methods for the Verification of Concurrent Systems. 1996): once an
+option was tried somewhere, it sleeps in the runs that go another way there, until they take a step
+that depends on it.
+
+The proof needs an order of the options at each place, not that they are tried depth first: here it
+is the order in which they are tried. What an option does is known from the run that has taken it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import types
+from collections.abc import Callable, Hashable
+from typing import Any, NamedTuple
+
+from aldente import _asyncio_compat
+from aldente._asyncio_compat import stepping
+from aldente._asyncio_compat.stepping import WAKE_SLEEPER
+from aldente._simulation.choices import TIME_KEY, Options
+from aldente._simulation.loop import SimulatedLoop
+from aldente._simulation.ready import Facts
+from aldente._simulation.timers import Sleep
+from aldente._strategies.effects import ANYTHING, ENDED, PATIENCE, Effects, SleepSet, pass_step
+from aldente._strategies.footprints import AccessRecorder
+
+# What code in other languages does when a task goes on in it is not seen.
+_SEEN = (types.CoroutineType, types.GeneratorType)
+
+
+class _Step(NamedTuple):
+    """A step under way.
+
+    Attributes:
+        key: who takes it.
+        task: the task; None when time passes.
+        before: where the loop stood.
+        is_wild: whether it is known already that it may do anything.
+    """
+
+    key: Hashable
+    task: asyncio.Task[Any] | None
+    before: Facts
+    is_wild: bool
+
+
+class StepObserver:
+    """Tells of each step what it has done.
+
+    Args:
+        loop: the loop.
+        recorder: sees what code does; it learns from run to run.
+        on_step: called after each step, with who has taken it and what it has done. Who is None for
+            plain callbacks.
+        on_doubt: called when something happens to which the order of independent steps may matter
+            after all.
+    """
+
+    def __init__(
+        self,
+        loop: SimulatedLoop,
+        recorder: AccessRecorder,
+        on_step: Callable[[Hashable, Effects], object],
+        on_doubt: Callable[[], object],
+    ) -> None:
+        self._loop = loop
+        self._on_step = on_step
+        self._on_doubt = on_doubt
+        self._recorder = recorder
+        self._step: _Step | None = None
+        # Who was chosen and has not begun, and whether that is known to do anything.
+        self._chosen: Hashable = None
+        self._is_wild = False
+
+    @property
+    def is_observing(self) -> bool:
+        """Whether it has begun, and the program has not ended."""
+        return self._recorder.is_recording
+
+    def start(self) -> bool:
+        """Begin; whether that is possible."""
+        if self._recorder.start():
+            self._loop.add_hook(self._note)
+        return self.is_observing
+
+    def stop(self) -> None:
+        """End, if it has begun."""
+        if self.is_observing:
+            self._end_step(self._recorder.take())
+            self._loop.remove_hook(self._note)
+            self._recorder.stop()
+
+    def before_choice(self) -> None:
+        """Something is about to be chosen."""
+        if self.is_observing:
+            self._end_step(self._recorder.take())
+            if self._has_ended:
+                # Others were ready when the program ended.
+                self._on_doubt()
+                self.stop()
+
+    def after_choice(self, choice: int, options: Options) -> None:
+        """Something was chosen."""
+        if not self.is_observing:
+            return
+        key = options.key(choice)
+        if key == TIME_KEY:
+            self._step = _Step(key, None, self._loop.facts(), True)
+        else:
+            self._chosen, self._is_wild = key, False
+            if not isinstance(key, int):
+                # A job of a thread, or no step at all.
+                self._on_doubt()
+
+    @property
+    def _has_ended(self) -> bool:
+        main = self._loop.main_task
+        return main is not None and main.done()
+
+    def _note(self, callback: Any, arguments: tuple[Any, ...]) -> None:
+        """Something is about to be called."""
+        # First, as what is done here is recorded too.
+        code = self._recorder.take()
+        task = _asyncio_compat.task_of_step(callback)
+        if task is None or _is_first_step(task):
+            if self._step is not None and self._step.key == TIME_KEY and callback is WAKE_SLEEPER:
+                return
+            self._end_step(code, ((callback, arguments),))
+            self._note_plain(callback, arguments)
+        else:
+            self._end_step(code, is_next_known=self._chosen is not None)
+            self._begin_step(task)
+        if self._has_ended:
+            self._note_end(callback, arguments)
+
+    def _note_plain(self, callback: Any, arguments: tuple[Any, ...]) -> None:
+        if not stepping.count_left(callback, arguments):
+            if self._chosen is not None:
+                self._is_wild = True
+            else:
+                self._on_step(None, ANYTHING)
+
+    def _note_end(self, callback: Any, arguments: tuple[Any, ...]) -> None:
+        """The program has ended: what is ready now may take a step or not, depending on turns."""
+        plain = self._loop.facts().plain
+        left = [(callback, arguments), *((each.callback, each.args) for each in plain)]
+        is_clear = len(self._loop.ready()) == len(plain) and all(
+            stepping.ends_run(function) or stepping.count_left(function, given)
+            for function, given in left
+        )
+        if not is_clear:
+            self._on_doubt()
+        self._step = None
+        self.stop()
+
+    def _begin_step(self, task: asyncio.Task[Any]) -> None:
+        before = self._loop.facts()
+        is_wild = self._is_wild or not _is_seen(task) or not all(map(_only_counts, before.plain))
+        self._step = _Step(hash(task), task, before, is_wild)
+        self._chosen, self._is_wild = None, False
+        self._recorder.take()
+
+    def _end_step(
+        self,
+        code: Effects,
+        removed: tuple[tuple[Any, tuple[Any, ...]], ...] = (),
+        *,
+        is_next_known: bool = True,
+    ) -> None:
+        """The step under way has ended, if there is one.
+
+        Args:
+            code: what its code has done.
+            removed: the plain callback that is next, which is not among those that are ready.
+            is_next_known: whether all that is ready is still there; else one resumption is not.
+        """
+        step, self._step = self._step, None
+        if step is None:
+            return
+        after = self._loop.facts()
+        is_late = after.is_overdue or any(isinstance(each, Sleep) for each in after.plain)
+        is_seen_between = self._loop.is_looked_at
+        if is_late or self._recorder.is_misled or self._loop.depends_on_threads or is_seen_between:
+            self._on_doubt()
+        if step.is_wild or code.is_wild:
+            effects = ANYTHING
+        else:
+            plain = [*removed, *((each.callback, each.args) for each in after.plain)]
+            effects = self._effects(step, code, after, plain, is_next_known)
+        self._on_step(step.key, effects)
+
+    def _effects(
+        self,
+        step: _Step,
+        code: Effects,
+        after: Facts,
+        plain: list[tuple[Any, tuple[Any, ...]]],
+        is_next_known: bool,
+    ) -> Effects:
+        before, task = step.before, step.task
+        if task is None or after.numbers != before.numbers or after.jumps != before.jumps:
+            return ANYTHING
+        timers = after.timers - before.timers
+        if timers > 1 or (timers and not self._loop.is_sleep_ahead(after.timers)):
+            return ANYTHING
+        counted = [stepping.count_left(callback, arguments) for callback, arguments in plain]
+        if not all(counted):
+            return ANYTHING
+        reads, writes = set(code.reads), set(code.writes)
+        if task.done():
+            if not stepping.has_ended_well(task):
+                return ANYTHING
+            writes.add(ENDED)
+        elif not _is_seen(task):
+            return ANYTHING
+        has_moved = after.jumps > 0
+        if after.patient > before.patient or (has_moved and not is_next_known):
+            writes.add(PATIENCE)
+        added = after.added - before.added
+        if not added:
+            return Effects(frozenset(reads), frozenset(writes))
+        # While a callback is left, time may not pass. That makes no difference as long as it may
+        # not pass anyway: because whatever is older than the callback has not waited.
+        if after.patient or (has_moved and not is_next_known):
+            return ANYTHING
+        reads.add(PATIENCE)
+        return Effects(frozenset(reads), frozenset(writes), left=min(counted[-added:]))
+
+
+def _is_first_step(task: asyncio.Task[Any]) -> bool:
+    coroutine: Any = task.get_coro()
+    return (
+        inspect.iscoroutine(coroutine) and inspect.getcoroutinestate(coroutine) == "CORO_CREATED"
+    ) or (inspect.isgenerator(coroutine) and inspect.getgeneratorstate(coroutine) == "GEN_CREATED")
+
+
+def _only_counts(handle: Any) -> bool:
+    return stepping.count_left(handle.callback, handle.args) > 0
+
+
+def _is_seen(task: asyncio.Task[Any]) -> bool:
+    """Whether a task goes on in code that is seen, from the outermost to the innermost function."""
+    current: Any = task.get_coro()
+    while current is not None:
+        if not isinstance(current, _SEEN):
+            return _is_future(current)
+        awaited: Any = getattr(current, "cr_await", None)
+        current = awaited if awaited is not None else getattr(current, "gi_yieldfrom", None)
+    return True
+
+
+def _is_future(awaited: Any) -> bool:
+    """Whether what is awaited is a future: a task goes on with it, or with the iterator of one."""
+    kind = type(awaited)
+    is_iterator = kind.__module__ == "_asyncio" and kind.__name__ == "FutureIter"
+    return is_iterator or asyncio.isfuture(awaited)
+
+
+class Place:
+    """A choice that was met.
+
+    Attributes:
+        sleep: what need not be tried there.
+        tried: what was tried there, and what it has done.
+    """
+
+    __slots__ = ("sleep", "tried")
+
+    def __init__(self, sleep: SleepSet) -> None:
+        self.sleep = sleep
+        self.tried: SleepSet = {}
+
+
+class Reduction:
+    """Follows one run.
+
+    Args:
+        loop: its loop.
+        recorder: sees what code does.
+        on_doubt: called when what was left out before can't be relied on.
+
+    Attributes:
+        sleep: what need not be tried now.
+        is_redundant: whether the run is equivalent to another one, whatever follows.
+    """
+
+    def __init__(
+        self, loop: SimulatedLoop, recorder: AccessRecorder, on_doubt: Callable[[], object]
+    ) -> None:
+        self.sleep: SleepSet = {}
+        self.is_redundant = False
+        self._observer = StepObserver(loop, recorder, self._pass_step, on_doubt)
+        # Where something was chosen that has not happened yet, and who goes on there.
+        self._place: Place | None = None
+        self._key: Hashable = None
+
+    def start(self, place: Place | None) -> bool:
+        """Begin to follow; whether that is possible.
+
+        Args:
+            place: the choice that is about to be made; None at the beginning of a run.
+        """
+        if place is not None:
+            self.sleep = {**place.sleep, **place.tried}
+        return self._observer.start()
+
+    def before_choice(self) -> Place | None:
+        """The choice that is about to be made; None if nothing is known about it."""
+        self._observer.before_choice()
+        if not self._observer.is_observing or self.is_redundant:
+            return None
+        return Place(self.sleep)
+
+    def after_choice(self, place: Place, choice: int, options: Options) -> None:
+        """Something was chosen there."""
+        self._key = options.key(choice)
+        self._place = place
+        self._observer.after_choice(choice, options)
+
+    def _pass_step(self, key: Hashable, step: Effects) -> None:
+        if self._place is not None:
+            # Somebody else goes on if the program interferes with its loop.
+            self._place.tried[self._key] = step if key == self._key else ANYTHING
+            self._place = None
+        if key in self.sleep:
+            self.is_redundant = True
+        self.sleep = pass_step(self.sleep, step)
+
+    def end(self) -> None:
+        """The run has ended."""
+        self._observer.stop()

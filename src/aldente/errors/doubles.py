@@ -1,0 +1,237 @@
+"""The exceptions of doubles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aldente.errors.base import AldenteError
+
+
+class NoMoreAnswers(AldenteError, AssertionError):
+    """A double was called more often than it was given answers.
+
+    Args:
+        double: the name of the double.
+        call: the call that has no answer.
+        answered: the calls that have had one, in their order.
+
+    >>> print(NoMoreAnswers("price", "price('jam')", ["price('tea')"]))
+    price('jam') has no answer: returns_each() was given 1, and 1 has been used:
+      1  price('tea')
+    Mend: give returns_each() one answer for each call, or use returns() for all of them.
+    """
+
+    def __init__(self, double: str, call: str, answered: Sequence[str]) -> None:
+        self.double = double
+        self.call = call
+        self.answered = tuple(answered)
+        super().__init__(double, call, self.answered)
+
+    def __str__(self) -> str:
+        count = len(self.answered)
+        have = "has" if count == 1 else "have"
+        lines = [f"  {number}  {call}" for number, call in enumerate(self.answered, 1)]
+        used = f", and {count} {have} been used:" if count else "."
+        return "\n".join(
+            [
+                f"{self.call} has no answer: returns_each() was given {count}{used}",
+                *lines,
+                "Mend: give returns_each() one answer for each call, or use returns() for all of "
+                "them.",
+            ]
+        )
+
+
+class NoAnswer(AldenteError, AssertionError):
+    """A double has answers by argument, and none for those it was called with.
+
+    Args:
+        call: the call.
+        known: the calls that have answers.
+
+    >>> print(NoAnswer("price('jam')", ["price('tea')"]))
+    price('jam') has no answer: when() was told of other arguments only:
+      price('tea')
+    Mend: add a when() that fits, or say with returns() what all other calls give.
+    """
+
+    def __init__(self, call: str, known: Sequence[str]) -> None:
+        self.call = call
+        self.known = tuple(known)
+        super().__init__(call, self.known)
+
+    def __str__(self) -> str:
+        return "\n".join(
+            [
+                f"{self.call} has no answer: when() was told of other arguments only:",
+                *(f"  {call}" for call in self.known),
+                "Mend: add a when() that fits, or say with returns() what all other calls give.",
+            ]
+        )
+
+
+class NotHeld(AldenteError):
+    """Calls were to be released that do not wait at the gate.
+
+    Args:
+        double: the name of the double.
+        wanted: what was to be released, in words.
+        waiting: the calls that wait.
+
+    >>> print(NotHeld("price", "2 calls", ["price('tea')"]))
+    2 calls can't be released from the gate of price. Waiting there:
+      price('tea')
+    Mend: await gate.arrived(n) before, which waits until n calls have come.
+    """
+
+    def __init__(self, double: str, wanted: str, waiting: Sequence[str]) -> None:
+        self.double = double
+        self.wanted = wanted
+        self.waiting = tuple(waiting)
+        super().__init__(double, wanted, self.waiting)
+
+    def __str__(self) -> str:
+        waits = "Waiting there:" if self.waiting else "No call waits there."
+        return "\n".join(
+            [
+                f"{self.wanted} can't be released from the gate of {self.double}. {waits}",
+                *(f"  {call}" for call in self.waiting),
+                "Mend: await gate.arrived(n) before, which waits until n calls have come.",
+            ]
+        )
+
+
+class DoubleMisused(AldenteError, AssertionError):
+    """At the end of a patch, something had been left undone that the test set out to do.
+
+    Args:
+        findings: what was left undone, each with its place and its mend.
+
+    >>> print(DoubleMisused(["never-awaited: ...", "unused-answer: ..."]))
+    never-awaited: ...
+    <BLANKLINE>
+    unused-answer: ...
+    """
+
+    def __init__(self, findings: Sequence[str]) -> None:
+        self.findings = tuple(findings)
+        super().__init__(self.findings)
+
+    def __str__(self) -> str:
+        return "\n\n".join(self.findings)
+
+
+class _NoSuch(AldenteError):
+    def __init__(self, target: str, missing: str, similar: Sequence[str]) -> None:
+        self.target = target
+        self.missing = missing
+        self.similar = tuple(similar)
+        super().__init__(target, missing, self.similar)
+
+    def __str__(self) -> str:
+        meant = " or ".join(map(repr, self.similar))
+        question = f" Did you mean {meant}?" if meant else ""
+        return (
+            f"{self.target!r} can't be patched: {self.missing}.{question}\n"
+            "A test that patches what nobody uses would pass without having replaced anything."
+        )
+
+
+class NoSuchTarget(_NoSuch, AttributeError):
+    """What is to be patched does not exist.
+
+    Args:
+        target: the target, as the test gave it.
+        missing: what does not exist, in words.
+        similar: what exists and is named nearly so.
+
+    >>> print(NoSuchTarget("shop.prise", "the module 'shop' has no 'prise'", ["price"]))
+    'shop.prise' can't be patched: the module 'shop' has no 'prise'. Did you mean 'price'?
+    A test that patches what nobody uses would pass without having replaced anything.
+    """
+
+
+class NoSuchModule(_NoSuch, ModuleNotFoundError):
+    """The module in which something is to be patched does not exist.
+
+    Args:
+        target: the target, as the test gave it.
+        missing: what does not exist, in words.
+        similar: what exists and is named nearly so.
+
+    >>> print(NoSuchModule("shpo.price", "there is no module 'shpo'", ["shop"]))
+    'shpo.price' can't be patched: there is no module 'shpo'. Did you mean 'shop'?
+    A test that patches what nobody uses would pass without having replaced anything.
+    """
+
+
+class PatchedElsewhere(AldenteError):
+    """Something is patched where it is defined, but used by a name of its own elsewhere.
+
+    Args:
+        target: the target, as the test gave it.
+        used_as: the names under which it is used.
+
+    >>> print(PatchedElsewhere("client.fetch", ["service.fetch"]))
+    Patching 'client.fetch' would replace nothing where it is used: it is imported by name as
+      service.fetch
+    'from module import name' copies the reference, so what uses that keeps the real thing.
+    Mend: aldente.patch("service.fetch"); or, if only 'client.fetch' is to be replaced,
+    aldente.patch("client.fetch", only_here=True).
+    """
+
+    def __init__(self, target: str, used_as: Sequence[str]) -> None:
+        self.target = target
+        self.used_as = tuple(used_as)
+        super().__init__(target, self.used_as)
+
+    def __str__(self) -> str:
+        return "\n".join(
+            [
+                f"Patching {self.target!r} would replace nothing where it is used: it is imported "
+                "by name as",
+                *(f"  {name}" for name in self.used_as),
+                "'from module import name' copies the reference, so what uses that keeps the real "
+                "thing.",
+                f'Mend: aldente.patch("{self.used_as[0]}"); or, if only {self.target!r} is to be '
+                "replaced,",
+                f'aldente.patch("{self.target}", only_here=True).',
+            ]
+        )
+
+
+class SyncDouble(AldenteError, TypeError):
+    """Something that is awaited was to be replaced by something that is not.
+
+    Args:
+        target: the target, as the test gave it.
+        double: what was to replace it, in words.
+
+    >>> print(SyncDouble("client.fetch", "a MagicMock"))
+    'client.fetch' is a coroutine function, and a MagicMock can't be awaited in its place.
+    Whoever awaits it would fail with a TypeError, or the test would never notice that nobody does.
+    Mend: leave out the replacement, and aldente.patch() makes a double that is awaited; or give a
+    coroutine function, or aldente.Double().calls(function) of one that gives something to await.
+    """
+
+    def __init__(self, target: str, double: str) -> None:
+        self.target = target
+        self.double = double
+        super().__init__(target, double)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.target!r} is a coroutine function, and {self.double} can't be awaited in its "
+            "place.\n"
+            "Whoever awaits it would fail with a TypeError, or the test would never notice that "
+            "nobody does.\n"
+            "Mend: leave out the replacement, and aldente.patch() makes a double that is awaited; "
+            "or give a\ncoroutine function, or aldente.Double().calls(function) of one that gives "
+            "something to await."
+        )
+
+
+for _kind in list(vars().values()):
+    if isinstance(_kind, type) and _kind.__module__ == __name__:
+        # As users see and catch them.
+        _kind.__module__ = "aldente.errors"

@@ -1,0 +1,91 @@
+"""The exceptions of loops that do not end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aldente.errors.base import AldenteError
+
+
+class BlockedEnd(AldenteError):
+    """Something blocked an event loop while what was left on it was being ended.
+
+    Args:
+        seconds: how long it may take, in seconds.
+
+    >>> BlockedEnd(30.0).seconds
+    30.0
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        super().__init__(seconds)
+
+    def __str__(self) -> str:
+        return (
+            "What was left on the event loop at the end of its scope blocked the loop and had not "
+            f"ended after {self.seconds:g} s, so it was interrupted.\n"
+            "In production it would hold up the shutdown for ever.\n"
+            "Mend: let CancelledError through (re-raise it after cleaning up), and await what "
+            "waits, or do it in a thread with asyncio.to_thread()."
+        )
+
+
+class StuckShutdown(AldenteError):
+    """Something that can't be cancelled did not end with the scope that started it.
+
+    Args:
+        what: ``"an async generator"`` or ``"an executor job"``.
+        seconds: how long it was waited for, in seconds.
+
+    >>> StuckShutdown("an executor job", 60.0).what
+    'an executor job'
+    """
+
+    def __init__(self, what: str, seconds: float) -> None:
+        self.what = what
+        self.seconds = seconds
+        super().__init__(what, seconds)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.what[0].upper()}{self.what[1:]} that was started on the event loop did not end "
+            f"within {self.seconds:g} s of its scope's end, and was given up.\n"
+            "In production it would hold up the shutdown for ever.\n"
+            "Mend: end what it waits for before the test ends, or bound the wait; for an executor "
+            "job by an event that it looks at, for an async generator by closing it with aclose()."
+        )
+
+
+class StuckTasks(AldenteError):
+    """Tasks went on running after they had been cancelled, and were given up.
+
+    Args:
+        tasks: one line for each task: its name, its coroutine and where it waits.
+        seconds: how long they were waited for, in seconds of loop time.
+
+    >>> StuckTasks(["'worker' at app.py:12"], 10.0).seconds
+    10.0
+    """
+
+    def __init__(self, tasks: Sequence[str], seconds: float) -> None:
+        self.tasks = list(tasks)
+        self.seconds = seconds
+        super().__init__(self.tasks, seconds)
+
+    def __str__(self) -> str:
+        lines = "\n".join(f"  {task}" for task in self.tasks)
+        return (
+            f"{len(self.tasks)} task(s) did not end within {self.seconds:g} s of being cancelled "
+            f"and were given up:\n{lines}\n"
+            "A task that swallows CancelledError cannot be stopped; in production it holds up the "
+            "shutdown.\n"
+            "Mend: let CancelledError through (re-raise it after cleaning up), and bound what the "
+            "task awaits in its 'finally'."
+        )
+
+
+for _kind in list(vars().values()):
+    if isinstance(_kind, type) and _kind.__module__ == __name__:
+        # As users see and catch them.
+        _kind.__module__ = "aldente.errors"
