@@ -36,8 +36,10 @@ MODULES_OF_EVERY_START = {
     "aldente._plugin.pytest_asyncio.plugin",
     "aldente._plugin.pytest_compat",
     "aldente._plugin.rule_options",
+    "aldente._plugin.session",
     "aldente._plugin.own_imports",
     "aldente._plugin.test_time",
+    "aldente._plugin.time_checks",
     "aldente._plugin.time_options",
     "aldente._rules",
     "aldente._rules.coroutine_origins",
@@ -57,6 +59,7 @@ MODULES_OF_EVERY_START = {
     "aldente._stacks",
     "aldente._version",
     "aldente.errors",
+    "aldente.errors.base",
 }
 if sys.version_info >= (3, 14):
     # pytest itself imports asyncio there, with the debugger.

@@ -10,6 +10,15 @@ import pytest
 # Imported here because a run in this process forgets what it has imported itself: every run would
 # import asyncio again, and what a test patches would not be what the run uses. Of unittest.mock
 # the package unittest would know a module that is none of sys.modules, where pytest looks.
+import aldente._plugin.explore.hooks
+import aldente._plugin.explore.mark
+import aldente._plugin.explore.refusals
+import aldente._plugin.explore.test
+import aldente._plugin.findings.deadlock
+import aldente._plugin.marks
+import aldente._plugin.run.fixtures
+import aldente._plugin.run.tests
+import aldente._plugin.run.virtual  # noqa: F401
 
 RunProject = Callable[..., pytest.RunResult]
 

@@ -14,6 +14,7 @@ from aldente import _own_errors
 from aldente._own_errors import OwnError
 from aldente._rules import deadlock
 from aldente._runner.runner import LoopRunner
+from aldente._runner.running import Run
 from aldente._stacks import frames_of_threads
 from tests.unit.looks import MadeUpLoop, MadeUpRun, frame_of, look, selecting
 
@@ -89,14 +90,14 @@ class Hang:
     """
 
     def __init__(self) -> None:
-        self.found: list[LoopRunner] = []
+        self.found: list[Run] = []
         self.runner = LoopRunner()
         self.end: Callable[[], object] = lambda: None
         # Those of the test run; `wait` adds its own, which only ends the test.
         self.bystanders = set(frames_of_threads())
         self._watch = deadlock.Watch(self._on_deadlock, self.bystanders)
 
-    def _on_deadlock(self, run: LoopRunner) -> None:
+    def _on_deadlock(self, run: Run) -> None:
         self.found.append(run)
         self.end()
 

@@ -63,6 +63,7 @@ from aldente._plugin.ownership import (  # noqa: E402
     item_involving_loops,
 )
 from aldente._plugin.pytest_asyncio import policy_fixture, replace  # noqa: E402
+from aldente._plugin.session import state_of  # noqa: E402
 
 if TYPE_CHECKING:
     from aldente._doubles.collection import Doubles
@@ -84,7 +85,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
-    return rule_options.explain(config)
+    return rule_options.explain(config, options.settings_of(config).levels)
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
@@ -115,10 +116,9 @@ def pytest_collection_modifyitems(
 @pytest.fixture
 def clock(request: pytest.FixtureRequest) -> Clock:
     """The time of the event loop that the test runs on: read it, and move it if it is virtual."""
-    from aldente._plugin.run.loops import registry_of
-    from aldente._plugin.run.virtual import make_clock
+    from aldente._plugin.run.loops import make_clock
 
-    return make_clock(request.node, registry_of(request.session))
+    return make_clock(request.node)
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ def doubles(pytestconfig: pytest.Config) -> Generator[Doubles]:
     try:
         yield made
     finally:
-        made.end(has_failed=hooks.hooks_of(pytestconfig).has_failed)
+        made.end(has_failed=state_of(pytestconfig).has_failed)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -33,7 +33,7 @@ def register(config: pytest.Config) -> None:
     )
 
 
-def marked_in_vain(item: pytest.Item) -> str | None:
+def mark_without_effect(item: pytest.Item) -> str | None:
     """The warning for a test that is not async and has a mark for async tests, or None."""
     if not isinstance(item, pytest.Function) or ownership.is_async_function(item.obj):
         return None

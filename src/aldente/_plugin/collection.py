@@ -7,11 +7,13 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 import aldente
-from aldente._plugin import asyncio_mark, loop_factories, ownership, test_time
+from aldente._plugin import asyncio_mark, loop_factories, ownership, test_time, time_checks
 from aldente._plugin.explore import state
-from aldente._plugin.findings.hooks import hooks_of
+from aldente._plugin.marks import rules_raised_by_marks
 from aldente._plugin.options import settings_of
 from aldente._plugin.pytest_asyncio import looptime
+from aldente._plugin.session import SessionState, state_of
+from aldente._rules import never_awaited
 
 # The plugin that runs async tests, registered where there are any.
 ASYNC_CALLS = "aldente-async-calls"
@@ -47,15 +49,15 @@ def note_marks(tests: Sequence[pytest.Item], config: pytest.Config) -> None:
 
         exploring.register(config)
     for test in _tests_to_look_at(tests):
-        in_vain = asyncio_mark.marked_in_vain(test)
-        if in_vain is not None:
-            hooks_of(config).marked_in_vain[test.nodeid] = in_vain
+        warning = asyncio_mark.mark_without_effect(test)
+        if warning is not None:
+            state_of(config).marks_without_effect[test.nodeid] = warning
         if has_explored:
             state.note_if_explored(test)
         if has_looptime and state.explored_test(test) is None:
             looptime.request_runner_first(test)
-    hooks_of(config).watch_also(tests)
-    test_time.register_if_needed(config)
+    _watch_what_marks_raise(tests, state_of(config))
+    time_checks.register_if_needed(config)
     if config.pluginmanager.has_plugin(ASYNC_CALLS):
         from aldente._plugin.run.rules import watch_of
 
@@ -65,6 +67,15 @@ def note_marks(tests: Sequence[pytest.Item], config: pytest.Config) -> None:
             from aldente._plugin.pytest_asyncio import event_loop
 
             event_loop.warn_of_overrides(tests[0].session)
+
+
+def _watch_what_marks_raise(tests: Sequence[pytest.Item], session: SessionState) -> None:
+    """Watch the rules too that are off but for tests with a mark."""
+    rules = rules_raised_by_marks(tests)
+    session.collector.watched |= rules
+    if never_awaited.RULE.name in rules and session.never_awaited is None:
+        session.never_awaited = never_awaited.Watch(session.collector.report)
+        session.installed.enter_context(session.never_awaited.installed())
 
 
 def _tests_to_look_at(tests: Sequence[pytest.Item]) -> Iterator[pytest.Item]:

@@ -10,10 +10,10 @@ import pytest
 
 from aldente._plugin import ownership, pytest_compat
 from aldente._plugin.definitions import place_of_function, warn_at
-from aldente._plugin.findings.hooks import hooks_of
 from aldente._plugin.options import settings_of
 from aldente._plugin.ownership import is_decorated
 from aldente._plugin.pytest_compat import Failure
+from aldente._plugin.session import state_of
 from aldente._records import Finding, SourcePlace
 from aldente._rules import never_awaited
 
@@ -75,8 +75,8 @@ def refuse_result(item: pytest.Function, result: object) -> None:
 
 def _report(item: pytest.Function, result: object, *, is_async: bool) -> bool:
     """Report an awaitable that a test returned, as the rule never-awaited does."""
-    hooks = hooks_of(item.config)
-    if hooks.never_awaited is None:
+    session = state_of(item.config)
+    if session.never_awaited is None:
         return False
     if inspect.iscoroutine(result):
         # The finding says it; Python's warning that it was never awaited would say it again.
@@ -93,7 +93,8 @@ def _report(item: pytest.Function, result: object, *, is_async: bool) -> bool:
         )
     code = inspect.unwrap(getattr(item.obj, "__func__", item.obj)).__code__
     where = SourcePlace(code.co_filename, code.co_firstlineno)
-    hooks.collector.report(Finding(never_awaited.RULE.name, what, mend, where, made_by=item.nodeid))
+    finding = Finding(never_awaited.RULE.name, what, mend, where, made_by=item.nodeid)
+    session.collector.report(finding)
     return True
 
 

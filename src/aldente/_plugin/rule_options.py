@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
 
+from aldente._records import Level
 from aldente._settings import (
     BLOCKING_GROUPS,
     DEFAULT_LEVELS,
@@ -177,8 +178,12 @@ def wants_files(config: pytest.Config) -> bool:
     )
 
 
-def explain(config: pytest.Config) -> int | None:
+def explain(config: pytest.Config, levels: Mapping[str, Level]) -> int | None:
     """Explain rules, if that is all that was asked for, and return the exit status.
+
+    Args:
+        config: pytest's configuration.
+        levels: the level of each rule.
 
     Raises:
         InvalidSetting: there is no rule of the given name.
@@ -187,11 +192,9 @@ def explain(config: pytest.Config) -> int | None:
     if not one and not config.getoption("aldente_rules"):
         return None
     from aldente._diagnosis import finding_text
-    from aldente._plugin.options import settings_of
     from aldente._rules import registry
     from aldente._settings import parse_rule
 
-    levels = settings_of(config).levels
     try:
         chosen = (
             [registry.rule_named(parse_rule("--aldente-explain", one))]

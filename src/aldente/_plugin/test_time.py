@@ -1,32 +1,21 @@
-"""Which time a test has; a plugin of its own, registered when one may be virtual."""
+"""Which time a test has."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
-import aldente
-from aldente._plugin.explore.state import explored_test
 from aldente._plugin.marks import MARK
 from aldente._plugin.options import settings_of
-from aldente._plugin.ownership import is_own_async_test
 from aldente._records import TestTime
 from aldente._settings import Settings
 
-_NAME = "aldente-time-checks"
+# The plugin that checks it, registered when a test may have virtual time.
+TIME_CHECKS = "aldente-time-checks"
 # The keys of the marks, each of which the closest mark that has it decides.
 _KEYS = ("clock", "wall", "patience")
-
-
-def register_if_needed(config: pytest.Config) -> None:
-    """Have virtual time checked for, if tests may have it; called when they are collected."""
-    # An attribute of the package from when it is first used.
-    has_marks = "virtual_time" in vars(aldente)
-    if (has_marks or settings_of(config).clock == "virtual") and not is_registered(config):
-        config.pluginmanager.register(sys.modules[__name__], _NAME)
 
 
 def note_collected(tests: Sequence[pytest.Item], config: pytest.Config) -> None:
@@ -44,20 +33,7 @@ _collected_key = pytest.StashKey[tuple[pytest.Item, ...]]()
 
 def is_registered(config: pytest.Config) -> bool:
     """Whether tests may have virtual time."""
-    return config.pluginmanager.has_plugin(_NAME)
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    if not is_own_async_test(item) or explored_test(item) is not None:
-        return
-    time = time_of(item)
-    if time.is_virtual:
-        from aldente._plugin.run import virtual
-
-        reason = virtual.reason_against(item, time)
-        if reason is not None:
-            pytest.fail(reason, pytrace=False)
+    return config.pluginmanager.has_plugin(TIME_CHECKS)
 
 
 def time_of(item: pytest.Item) -> TestTime:

@@ -22,7 +22,7 @@ from aldente._own_errors import containing
 from aldente._records import Rule
 from aldente._rules.watchdog import Look, watching_threads
 from aldente._runner import outside, peers, running
-from aldente._runner.runner import LoopRunner
+from aldente._runner.running import Run
 from aldente._runner.threads import can_only_wait, only_wait
 from aldente._stacks import Entry, frames_of_threads
 
@@ -80,16 +80,14 @@ class Watch:
 
     def __init__(
         self,
-        on_deadlock: Callable[[LoopRunner], object],
+        on_deadlock: Callable[[Run], object],
         bystanders: Collection[int] = (),
-        is_out_of_reach: Callable[[LoopRunner, Iterable[FrameType]], bool] = (
-            lambda run, threads: False
-        ),
+        is_out_of_reach: Callable[[Run, Iterable[FrameType]], bool] = (lambda run, threads: False),
     ) -> None:
         self._on_deadlock = on_deadlock
         self._bystanders = bystanders
         self._is_out_of_reach = is_out_of_reach
-        self._waits: weakref.WeakKeyDictionary[LoopRunner, _Wait] = weakref.WeakKeyDictionary()
+        self._waits: weakref.WeakKeyDictionary[Run, _Wait] = weakref.WeakKeyDictionary()
 
     def look(self, look: Look) -> None:
         """See whether nothing can happen on the loop any more, and since when."""
@@ -113,7 +111,7 @@ class Watch:
 
     @containing("looking whether a loop is stuck", None)
     def _confirm(
-        self, loop: asyncio.AbstractEventLoop, run: LoopRunner, task: asyncio.Future[Any] | None
+        self, loop: asyncio.AbstractEventLoop, run: Run, task: asyncio.Future[Any] | None
     ) -> None:
         """See on the loop itself whether it is so, and still the same run."""
         if task is None or task.done() or run.main_task is not task or outside.handles_signals():
@@ -123,7 +121,7 @@ class Watch:
         elif (wait := self._waits.get(run)) is not None:
             wait.limit = min(2 * wait.limit, LONGEST)
 
-    def _is_hopeless(self, loop: asyncio.AbstractEventLoop, run: LoopRunner) -> bool:
+    def _is_hopeless(self, loop: asyncio.AbstractEventLoop, run: Run) -> bool:
         """Whether nothing outside can wake a loop, and nothing that goes on can help."""
         waits_for_nothing = _asyncio_compat.is_waiting_for_nothing(loop)
         if not waits_for_nothing and (
@@ -176,7 +174,7 @@ def frames_of_others(thread: int, bystanders: Collection[int]) -> dict[int, Fram
     }
 
 
-def _is_at_rest(thread: int, frame: FrameType, run: LoopRunner) -> bool:
+def _is_at_rest(thread: int, frame: FrameType, run: Run) -> bool:
     """Whether a thread runs another loop, on which nothing can happen but by other threads.
 
     Of two that wait for each other the one that has begun last is to be told of, so that only the

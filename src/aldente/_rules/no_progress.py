@@ -11,7 +11,7 @@ from typing import Any
 from aldente._rules.blocking_call.caller import is_debugger
 from aldente._rules.deadlock import is_selecting
 from aldente._rules.watchdog import Look
-from aldente._runner.runner import LoopRunner
+from aldente._runner.running import Run
 from aldente._stacks import frame_of
 
 # After how long, in seconds.
@@ -55,11 +55,9 @@ class Watch:
             or on the watchdog's thread with the frame that blocks the loop.
     """
 
-    def __init__(
-        self, on_no_progress: Callable[[LoopRunner, float, FrameType | None], object]
-    ) -> None:
+    def __init__(self, on_no_progress: Callable[[Run, float, FrameType | None], object]) -> None:
         self._on_no_progress = on_no_progress
-        self._stays: weakref.WeakKeyDictionary[LoopRunner, _Stay] = weakref.WeakKeyDictionary()
+        self._stays: weakref.WeakKeyDictionary[Run, _Stay] = weakref.WeakKeyDictionary()
 
     def look(self, look: Look) -> None:
         """See where a run is, and since when."""
@@ -74,7 +72,7 @@ class Watch:
             stay.next_look = look.now + INTERVAL
             self._look_at(run, stay, look)
 
-    def _look_at(self, run: LoopRunner, stay: _Stay, look: Look) -> None:
+    def _look_at(self, run: Run, stay: _Stay, look: Look) -> None:
         entries = look.stack.entries()
         is_waiting = bool(entries) and is_selecting(entries[0])
         position = tuple(_position(run.main_task)) if is_waiting else stay.position

@@ -14,7 +14,7 @@ from aldente import _python_compat
 from aldente._records import Finding, Rule, SourcePlace
 from aldente._rules.blocking_call.caller import is_debugger
 from aldente._rules.watchdog import INTERVAL, Look
-from aldente._runner.runner import LoopRunner
+from aldente._runner.running import Run
 from aldente._source import is_own, is_users
 from aldente._stacks import Entry, Stack
 
@@ -118,12 +118,12 @@ class Watch:
             else:
                 candidate.goes_on(entries, look.now)
 
-    def on_run_end(self, run: LoopRunner) -> None:
+    def on_run_end(self, run: Run) -> None:
         """Conclude before the phase of the test ends; called on the loop's thread."""
         with self._lock:
             self._conclude_of(run)
 
-    def _conclude_of(self, run: LoopRunner) -> None:
+    def _conclude_of(self, run: Run) -> None:
         if self._candidate is not None and self._candidate.run is run:
             self._conclude()
 
@@ -154,7 +154,7 @@ class _Step:
         clock: gives the time.
     """
 
-    def __init__(self, run: LoopRunner, number: int, clock: Callable[[], float]) -> None:
+    def __init__(self, run: Run, number: int, clock: Callable[[], float]) -> None:
         self.run = run
         self._runs = run.runs
         self.number = number
@@ -170,7 +170,7 @@ class _Step:
         self.place: SourcePlace | None = None
         self.lines: tuple[str, ...] = ()
 
-    def is_of(self, run: LoopRunner) -> bool:
+    def is_of(self, run: Run) -> bool:
         """Whether it is one of a runner's present run."""
         return run is self.run and run.runs == self._runs
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from aldente._rules.blocking_call.caller import is_in_debugger
 from aldente._rules.watchdog import Look
-from aldente._runner.runner import LoopRunner
+from aldente._runner.running import Run
 from aldente._source import is_own, is_users
 from aldente._stacks import with_callers
 from aldente.errors import BlockedEnd, PhaseTimeout
@@ -47,7 +47,7 @@ class Watch:
         describe_tasks: says what the tasks of a loop wait for; called on the loop.
     """
 
-    def __init__(self, describe_tasks: Callable[[LoopRunner], str]) -> None:
+    def __init__(self, describe_tasks: Callable[[Run], str]) -> None:
         self._describe_tasks = describe_tasks
         # The run that is past its deadline, and whether its loop is at its end.
         self._late: object = None
@@ -84,7 +84,7 @@ class Watch:
         else:
             look.loop.call_soon_threadsafe(self._answer_at_end, run, deadline)
 
-    def _end(self, run: LoopRunner, task: asyncio.Task[Any]) -> None:
+    def _end(self, run: Run, task: asyncio.Task[Any]) -> None:
         if run.main_task is not task:
             return
         if self._late == _late(run) and not self._has_answered:
@@ -95,7 +95,7 @@ class Watch:
         error.add_note(self._describe_tasks(run))
         run.end(error)
 
-    def _answer_at_end(self, run: LoopRunner, deadline: float) -> None:
+    def _answer_at_end(self, run: Run, deadline: float) -> None:
         if run.main_task is None and run.deadline == deadline:
             run.deadline = deadline + ANSWER_LIMIT
             if run.is_virtual:
@@ -103,7 +103,7 @@ class Watch:
                 run.end_no_later()
 
 
-def _late(run: LoopRunner) -> object:
+def _late(run: Run) -> object:
     """Which run of a runner it is, and whether its loop is at its end; keeps neither alive."""
     return weakref.ref(run), run.runs, run.main_task is None
 
@@ -113,7 +113,7 @@ def _has_started(task: asyncio.Task[Any]) -> bool:
     return bool(getattr(coroutine, "cr_suspended", True) or getattr(coroutine, "cr_running", True))
 
 
-def _blocked(run: LoopRunner, frame: FrameType | None) -> PhaseTimeout | BlockedEnd:
+def _blocked(run: Run, frame: FrameType | None) -> PhaseTimeout | BlockedEnd:
     """The error to raise in what blocks the loop, with its stack."""
     task = run.main_task
     error: PhaseTimeout | BlockedEnd

@@ -31,7 +31,7 @@ from aldente import _clocks, _python_compat
 from aldente._clocks import monotonic
 from aldente._own_errors import contained, tell
 from aldente._runner import running
-from aldente._runner.runner import LoopRunner
+from aldente._runner.running import OtherRun, Run
 from aldente._stacks import GetFrames, Stack, frames_of_threads
 
 # How long after a look, or after the beginning of a run, it rings, in seconds.
@@ -209,7 +209,7 @@ class Look(NamedTuple):
     """
 
     loop: asyncio.AbstractEventLoop
-    run: LoopRunner
+    run: Run
     get_frames: GetFrames
     now: float
     clock: Callable[[], float] = monotonic
@@ -250,7 +250,7 @@ class Watchdog:
     def __init__(
         self,
         watchers: Sequence[Watcher],
-        is_looked_at: Callable[[LoopRunner], bool] = lambda run: True,
+        is_looked_at: Callable[[Run], bool] = lambda run: True,
         of_others: Sequence[Watcher] = (),
     ) -> None:
         self._watchers = list(watchers)
@@ -321,9 +321,9 @@ class Watchdog:
         self._changing = _thread.RLock()
         watching_threads.clear()
 
-    def _expect(self, run: LoopRunner) -> None:
+    def _expect(self, run: Run) -> None:
         """A run begins: take a look when it has gone on for a moment."""
-        if self._is_to_start or (self._is_in_child and isinstance(run, LoopRunner)):
+        if self._is_to_start or (self._is_in_child and not isinstance(run, OtherRun)):
             self.start()
         alarm = self._alarm
         # Whether it is one to be looked at is asked when the alarm rings, as it seldom does. While
@@ -363,7 +363,7 @@ class Watchdog:
 
     def _look(
         self,
-        runs: Sequence[tuple[asyncio.AbstractEventLoop, LoopRunner]],
+        runs: Sequence[tuple[asyncio.AbstractEventLoop, Run]],
         others: Sequence[tuple[asyncio.AbstractEventLoop, Any]] = (),
     ) -> None:
         now = monotonic()

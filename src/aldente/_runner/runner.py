@@ -292,7 +292,8 @@ class LoopRunner:
         """Refuse to run something while its loop, or another one in this thread, is running."""
         beneath: LoopRunner | None = None
         if _asyncio_compat.is_loop_running_here():
-            beneath = running.runner_of(asyncio.get_running_loop())
+            found = running.runner_of(asyncio.get_running_loop())
+            beneath = found if isinstance(found, LoopRunner) else None
             if beneath is None and _asyncio_compat.is_loop_running_beneath():
                 raise RunningLoopError(wanted, None)
         elif self.main_task is not None:

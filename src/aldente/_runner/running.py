@@ -11,27 +11,70 @@ import functools
 import threading
 from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from aldente import _asyncio_compat
 from aldente._runner.shutdown import LIMIT_OF_STUCK_JOBS, LOOK_AT_JOBS, AnyTask, try_cancel
 
-if TYPE_CHECKING:
-    from aldente._runner.runner import LoopRunner
 
-if TYPE_CHECKING:
-    pass
-    from aldente._runner.runner import LoopRunner
+class Run(Protocol):
+    """A run of an event loop, as its watchers see it; a `LoopRunner` is one.
+
+    Attributes:
+        loop: the loop.
+        runs: how many runs of the loop there were, this one included.
+        thread: the identifier of the thread that runs it.
+        main_task: the task, or future, that it runs for; None when there is none.
+        timeout: how long it may take, in seconds; None without a limit.
+        deadline: when it is to end, by `aldente._clocks.monotonic`; None without a limit.
+        end_limit: how long the end of what is left on the loop may take, in seconds.
+        is_virtual: whether the time of the loop is virtual.
+        is_ending: whether it was told to end, and goes on so far.
+        interrupted: whether the user has pressed Ctrl-C in it.
+    """
+
+    runs: int
+    thread: int
+    timeout: float | None
+    deadline: float | None
+    end_limit: float
+    is_virtual: bool
+    interrupted: bool
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop: ...
+    @property
+    def main_task(self) -> AnyTask | None: ...
+    @property
+    def is_ending(self) -> bool: ...
+    def leftover_tasks(self) -> Collection[AnyTask]:
+        """The tasks that are pending on the loop, and are no tasks of fixtures."""
+        ...
+
+    def is_hosting(self, task: AnyTask) -> bool:
+        """Whether a task hosts an async generator of a fixture."""
+        ...
+
+    def end(self, reason: BaseException) -> None:
+        """Have it end with an exception; called on the loop."""
+
+    def end_no_later(self) -> None:
+        """Give up what is left on the loop: its real time is over; called on the loop."""
+
+    def break_in(self, reason: BaseException) -> bool:
+        """Raise an exception in what blocks the loop, if that is possible."""
+        ...
+
 
 # The runners whose loops are running in this process, and the runs of other loops.
-_running: dict[asyncio.AbstractEventLoop, LoopRunner] = {}
+_running: dict[asyncio.AbstractEventLoop, Run] = {}
 _others: dict[asyncio.AbstractEventLoop, OtherRun] = {}
 
 # Called on the thread of each loop that is about to run, with who runs it.
 listeners: list[Callable[[Any], object]] = []
 
 
-def begin(loop: asyncio.AbstractEventLoop, runner: LoopRunner) -> None:
+def begin(loop: asyncio.AbstractEventLoop, runner: Run) -> None:
     """A runner is about to run its loop."""
     _running[loop] = runner
     for tell in listeners:
@@ -55,12 +98,12 @@ def end_other(loop: asyncio.AbstractEventLoop) -> None:
     _others.pop(loop, None)
 
 
-def runner_of(loop: asyncio.AbstractEventLoop) -> LoopRunner | None:
+def runner_of(loop: asyncio.AbstractEventLoop) -> Run | None:
     """The runner that runs a loop now; None when none does, or it is another tool's."""
     return _running.get(loop)
 
 
-def running() -> list[tuple[asyncio.AbstractEventLoop, LoopRunner]]:
+def running() -> list[tuple[asyncio.AbstractEventLoop, Run]]:
     """The loops that runners run now, on whatever thread, with their runners."""
     # In one step, as other threads begin and end runs meanwhile.
     return list(_running.items())
@@ -79,7 +122,7 @@ def number() -> int:
 class Observer(Protocol):
     """Is told of the runs of loops."""
 
-    def on_run_end(self, runner: LoopRunner) -> None:
+    def on_run_end(self, runner: Run) -> None:
         """A run has ended; called on its thread."""
 
     def are_jobs_stuck(self) -> bool:
@@ -89,33 +132,33 @@ class Observer(Protocol):
         """
         ...
 
-    def on_interrupt(self, runner: LoopRunner) -> None:
+    def on_interrupt(self, runner: Run) -> None:
         """Ctrl-C was pressed; called before anything is cancelled."""
 
-    def on_leftovers(self, runner: LoopRunner) -> None:
+    def on_leftovers(self, runner: Run) -> None:
         """The loop is about to be drained, and something may be left on it."""
 
-    def on_drained(self, runner: LoopRunner) -> None:
+    def on_drained(self, runner: Run) -> None:
         """The loop is drained, and is about to be closed."""
 
 
 class NoObserver:
     """Minds nothing."""
 
-    def on_run_end(self, runner: LoopRunner) -> None:
+    def on_run_end(self, runner: Run) -> None:
         """Do nothing."""
 
     def are_jobs_stuck(self) -> bool:
         """Nobody knows."""
         return False
 
-    def on_interrupt(self, runner: LoopRunner) -> None:
+    def on_interrupt(self, runner: Run) -> None:
         """Do nothing."""
 
-    def on_leftovers(self, runner: LoopRunner) -> None:
+    def on_leftovers(self, runner: Run) -> None:
         """Do nothing."""
 
-    def on_drained(self, runner: LoopRunner) -> None:
+    def on_drained(self, runner: Run) -> None:
         """Do nothing."""
 
 

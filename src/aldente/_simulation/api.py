@@ -150,5 +150,9 @@ def _loop_here() -> SimulatedLoop | None:
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
-        return loop_of_this_thread()
+        return _if_simulated(loop_of_this_thread())
+    return _if_simulated(loop)
+
+
+def _if_simulated(loop: object) -> SimulatedLoop | None:
     return loop if isinstance(loop, SimulatedLoop) else None

@@ -13,19 +13,14 @@ import sys
 import threading
 from collections.abc import Callable
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import Any, TypeGuard
 
 from aldente import _asyncio_compat, _python_compat
 from aldente._clocks import monotonic
 from aldente._runner.threads import waits_for_a_lock
 from aldente._simulation.choices import Kind, Picks
+from aldente._simulation.limits import LimitedLoop
 from aldente._stacks import frames_of_threads, variables_of
-
-if TYPE_CHECKING:
-    from aldente._simulation.loop import SimulatedLoop
-
-if TYPE_CHECKING:
-    pass
 
 # How long a thread that has the turn is left alone before it is looked at, in real seconds, and
 # after how many looks in a row it is taken to wait: few when the system says that it waits for
@@ -253,18 +248,18 @@ WORKERS = 32
 # How long threads that wait are given to wake by themselves, in real seconds, before time moves.
 _PATIENCE = 0.02
 
-# The loops for which threads do jobs now, by the identifiers of the threads.
-_loops: dict[int, SimulatedLoop] = {}
+# The workers of which threads do jobs now, by the identifiers of the threads.
+_workers: dict[int, Workers] = {}
 
 
-def loop_of_this_thread() -> SimulatedLoop | None:
+def loop_of_this_thread() -> LimitedLoop | None:
     """The loop for which the current thread does a job while that waits; None if there is none.
 
     A job that has waited for something may go on beside the loop for a moment; it is then none of
     the loop's.
     """
-    loop = _loops.get(threading.get_ident())
-    return loop if loop is not None and loop.is_waiting_for_this_thread() else None
+    workers = _workers.get(threading.get_ident())
+    return workers.loop if workers is not None and workers.is_waiting_for_this_thread() else None
 
 
 def _has_threads_of_this_interpreter(
@@ -289,11 +284,12 @@ class Workers:
         loop: the loop.
 
     Attributes:
+        loop: as the argument.
         jobs: what is not done, in the order in which it was asked for.
     """
 
-    def __init__(self, loop: SimulatedLoop) -> None:
-        self._loop = loop
+    def __init__(self, loop: LimitedLoop) -> None:
+        self.loop = loop
         self.jobs: list[AnyJob] = []
         self._queue: list[Job] = []
         self._remote: list[RemoteJob] = []
@@ -310,7 +306,7 @@ class Workers:
         args: tuple[Any, ...],
     ) -> asyncio.Future[Any]:
         """Have an executor do something; None for asyncio's default one."""
-        loop = self._loop
+        loop = self.loop
         if executor is None:
             executor = _asyncio_compat.default_executor_of(loop)
         if executor is None:
@@ -333,11 +329,16 @@ class Workers:
         """The job that the current thread does."""
         return self._by_thread.get(threading.get_ident())
 
+    def is_waiting_for_this_thread(self) -> bool:
+        """Whether the current thread does a job, and the loop waits for it."""
+        job = self.job_of_this_thread()
+        return job is not None and job.has_turn
+
     def wait(self) -> bool:
         """Wait in real time for what can still happen; whether something has."""
         if self._remote:
             remote, self._remote = self._remote, []
-            end = self._loop.real_time.end
+            end = self.loop.real_time.end
             limit = None if end is None else max(end - monotonic(), 0)
             concurrent.futures.wait([job.remote for job in remote], limit)
             for job in remote:
@@ -347,7 +348,7 @@ class Workers:
             return False
         end = monotonic() + _PATIENCE
         while monotonic() < end or (
-            self._loop.has_nothing_but_threads
+            self.loop.has_nothing_but_threads
             and any(job.may_wake_by_itself for job in self._waiting)
         ):
             if self._look_at_waiting():
@@ -358,7 +359,7 @@ class Workers:
 
     def when_idle(self, executor: concurrent.futures.Executor) -> asyncio.Future[None]:
         """A future that is done when an executor has done all its jobs."""
-        future: asyncio.Future[None] = self._loop.create_future()
+        future: asyncio.Future[None] = self.loop.create_future()
         self._idle.append((executor, future))
         self._tell_idle()
         return future
@@ -379,17 +380,17 @@ class Workers:
 
     def is_over(self) -> bool:
         """Whether the real time of the run is over."""
-        return self._loop.is_real_time_over()
+        return self.loop.is_real_time_over()
 
     def begin_thread(self, job: Job) -> None:
         """The current thread does a job from now on."""
         self._by_thread[threading.get_ident()] = job
-        _loops[threading.get_ident()] = self._loop
+        _workers[threading.get_ident()] = self
 
     def end_thread(self) -> None:
         """The current thread does no job any more."""
         self._by_thread.pop(threading.get_ident(), None)
-        _loops.pop(threading.get_ident(), None)
+        _workers.pop(threading.get_ident(), None)
 
     def offer(self, job: Job) -> None:
         """A job can be chosen, to go on or to end."""
@@ -397,7 +398,7 @@ class Workers:
 
     def note_call_in(self, job: Job) -> None:
         """A job has called in on the loop: whether it or the loop goes on first is a choice."""
-        if self._loop.pick(Picks(2, job.who)) == 0:
+        if self.loop.pick(Picks(2, job.who)) == 0:
             job.go()
         else:
             self._offer(job)
@@ -406,19 +407,19 @@ class Workers:
         """The thread of a job waits for something, maybe for the loop."""
         self._waiting.append(job)
         if len(self._waiting) == 1:
-            self._loop.add_hook(self._before_step)
+            self.loop.add_hook(self._before_step)
 
     def end(self, job: AnyJob) -> None:
         """The end of a job is noticed."""
         self.jobs.remove(job)
-        self._loop.call_outside(job.complete)
+        self.loop.call_outside(job.complete)
         self._offer_next()
         self._tell_idle()
 
     # Between them.
 
     def _offer(self, job: AnyJob) -> None:
-        self._loop.add_option(job.go, copy_context())
+        self.loop.add_option(job.go, copy_context())
 
     def _offer_next(self) -> None:
         """Let those jobs begin for which there is a worker, first come first served."""
@@ -442,7 +443,7 @@ class Workers:
             self._waiting.remove(job)
             job.wait()
         if not self._waiting:
-            self._loop.remove_hook(self._before_step)
+            self.loop.remove_hook(self._before_step)
         return bool(woken)
 
     def _tell_idle(self) -> None:

@@ -6,16 +6,13 @@ import asyncio
 import inspect
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from aldente import _asyncio_compat
 from aldente._records import SourcePlace
 from aldente._simulation.injection import Cancelling
 from aldente._simulation.scheduler import ChoosingLoop
 from aldente.errors import InvalidSetting, InvariantBroken
-
-if TYPE_CHECKING:
-    pass
 
 _ALLOWED = (
     "It must be a function without arguments that is not async: no step must come between its "

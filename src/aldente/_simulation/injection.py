@@ -11,15 +11,12 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aldente import _asyncio_compat
 from aldente._runner.shutdown import AnyTask, try_cancel
 from aldente._simulation.choices import Kind, Seldom
-
-if TYPE_CHECKING:
-    from aldente._simulation.explored import ExploredLoop
-    from aldente._simulation.loop import SimulatedLoop
+from aldente._simulation.scheduler import ChoosingLoop
 
 
 class Cancellation:
@@ -71,7 +68,7 @@ class Cancelling:
         loop: the loop.
     """
 
-    def __init__(self, loop: ExploredLoop) -> None:
+    def __init__(self, loop: ChoosingLoop) -> None:
         self._loop = loop
         self._allowed: dict[AnyTask, list[Cancellation]] = {}
         # Allowed in the step under way, by whatever task; their tasks may be suspended already.
@@ -156,12 +153,12 @@ class Cancelling:
                     self._loop.add_intruder(cancellation.go)
 
 
-def cancel_task(loop: SimulatedLoop, task: AnyTask) -> None:
+def cancel_task(loop: ChoosingLoop, task: AnyTask) -> None:
     """Cancel a task as something outside of the loop's own memory would do it."""
     loop.call_outside(lambda: try_cancel(task))
 
 
-def end_time(loop: SimulatedLoop, scope: asyncio.Timeout) -> None:
+def end_time(loop: ChoosingLoop, scope: asyncio.Timeout) -> None:
     """Have the time of a time-out be over, as if its timer rang."""
     loop.call_outside(lambda: _asyncio_compat.expire(scope))
 

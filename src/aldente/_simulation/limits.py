@@ -9,7 +9,9 @@ from typing import Any
 from aldente import _asyncio_compat
 from aldente._clocks import monotonic
 from aldente._records import SourcePlace
+from aldente._simulation.explored import ExploredLoop
 from aldente._virtual_time.clock import place_in
+from aldente.errors import PhaseTimeout
 
 # After how many steps at most it is looked again whether real time is over, and who has called in;
 # and how long that should take at most, in seconds, as some steps take long.
@@ -51,6 +53,25 @@ class RealTime:
         self._stride = self._stride // 2 if is_slow else self._stride * 2
         self._stride = min(max(self._stride, 1), STEPS_UNTIL_LOOK)
         return self._stride
+
+
+class LimitedLoop(ExploredLoop):
+    """A loop whose run may take only so long in real time.
+
+    Attributes:
+        real_time: how long the run may take by the wall clock.
+        name: what messages call the run.
+    """
+
+    real_time: RealTime
+    name: str
+
+    def is_real_time_over(self) -> bool:
+        """Whether its real time is over; it ends with that then."""
+        if not self.real_time.is_over:
+            return False
+        self.fail(PhaseTimeout(self.name, self.real_time.seconds or 0.0, "still running"))
+        return True
 
 
 # How many steps are looked at.

@@ -20,9 +20,8 @@ from aldente._schedules import Order
 from aldente._simulation.choices import Chooser
 from aldente._simulation.determinism import SimulatedFuture, SimulatedTask
 from aldente._simulation.executors import Workers
-from aldente._simulation.explored import ExploredLoop
 from aldente._simulation.foreign_threads import ForeignThreads
-from aldente._simulation.limits import Busy, RealTime
+from aldente._simulation.limits import Busy, LimitedLoop, RealTime
 from aldente._simulation.ready import OutsideHandle
 from aldente._simulation.timers import START
 from aldente._simulation.unsupported import NoOutside
@@ -33,14 +32,13 @@ from aldente.errors import (
     DeadlockError,
     EndlessTimeError,
     LivelockError,
-    PhaseTimeout,
 )
 
 # How many jumps of time without a step of the main task make one look for what it waits for.
 QUIET_JUMPS = 1_000
 
 
-class SimulatedLoop(NoOutside, SettlingLoop, ExploredLoop):
+class SimulatedLoop(NoOutside, SettlingLoop, LimitedLoop):
     """An event loop without a world outside, whose schedule somebody chooses.
 
     What a schedule may do is what asyncio could do if awaits took other times: only resumptions of
@@ -256,13 +254,6 @@ class SimulatedLoop(NoOutside, SettlingLoop, ExploredLoop):
         self.error = self.error or error
         self._limit = -1
 
-    def is_real_time_over(self) -> bool:
-        """Whether its real time is over; it ends with that then."""
-        if not self.real_time.is_over:
-            return False
-        self.fail(PhaseTimeout(self.name, self.real_time.seconds or 0.0, "still running"))
-        return True
-
     def _end_of_steps(self) -> None:
         """Look for a while at what keeps the loop going, and then end it."""
         if self._busy is None:
@@ -291,14 +282,6 @@ class SimulatedLoop(NoOutside, SettlingLoop, ExploredLoop):
         self.fail(DeadlockError("the program", 0.0))
 
     # Threads.
-
-    def call_outside(self, function: Callable[[], object]) -> None:
-        """Call a function that stands for something outside of the loop's own memory."""
-        before, self._is_outside = self._is_outside, True
-        try:
-            function()
-        finally:
-            self._is_outside = before
 
     async def wait_for_answer(self, seconds: float | None) -> None:
         """Wait until the answer of a double is due, which comes from outside as others do.
@@ -370,18 +353,12 @@ class SimulatedLoop(NoOutside, SettlingLoop, ExploredLoop):
 
     def is_waiting_for_this_thread(self) -> bool:
         """Whether the current thread does a job of an executor, and the loop waits for it."""
-        job = self._workers.job_of_this_thread()
-        return job is not None and job.has_turn
+        return self._workers.is_waiting_for_this_thread()
 
     @property
     def depends_on_threads(self) -> bool:
         """Whether threads have called in that the schedule knows nothing of."""
         return self._foreign.have_called_in
-
-    @property
-    def has_nothing_but_threads(self) -> bool:
-        """Whether nothing is ready, and no timer is set."""
-        return self.is_idle and not self._sleeps and not self._alarms
 
     def _take_called_in(self) -> None:
         for handle in self._foreign.take():

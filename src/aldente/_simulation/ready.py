@@ -215,6 +215,14 @@ class ReadyLoop(TimerLoop):
         self._added += 1
         return handle
 
+    def call_outside(self, function: Callable[[], object]) -> None:
+        """Call a function that stands for something outside of the loop's own memory."""
+        before, self._is_outside = self._is_outside, True
+        try:
+            function()
+        finally:
+            self._is_outside = before
+
     def add_option(self, callback: Any, context: Context) -> None:
         """Something that may be held back becomes ready, which is no step of a task."""
         self._pending.append((self._added, callback, context, (), 0.0))
@@ -275,6 +283,11 @@ class ReadyLoop(TimerLoop):
             self.jumps,
             self._overdue > 0,
         )
+
+    @property
+    def has_nothing_but_threads(self) -> bool:
+        """Whether nothing is ready, and no timer is set."""
+        return self.is_idle and not self._sleeps and not self._alarms
 
     @property
     def is_idle(self) -> bool:

@@ -12,10 +12,9 @@ from contextvars import Context
 from typing import Any, TypeVar, TypeVarTuple
 
 from aldente import _asyncio_compat
-from aldente._runner.settle import SettlingLoop
 from aldente._settings import Settings
 from aldente._virtual_time.polling import watch_for
-from aldente._virtual_time.waiting import VirtualSelector
+from aldente._virtual_time.waiting import JumpingLoop, VirtualSelector
 from aldente._virtual_time.wall_clock import NO_WALL, Wall
 from aldente.errors import AldenteError
 
@@ -50,7 +49,7 @@ class _When(float):
         return float.__lt__(self, other)
 
 
-class VirtualTimeLoop(SettlingLoop, asyncio.SelectorEventLoop):
+class VirtualTimeLoop(JumpingLoop):
     """An event loop with real I/O, whose time stands still but for jumps to the next timer.
 
     Time jumps when the loop is durably blocked: nothing is ready, an immediate poll finds no I/O,
@@ -91,8 +90,8 @@ class VirtualTimeLoop(SettlingLoop, asyncio.SelectorEventLoop):
         max_seconds: float = Settings().max_virtual_time,
         bystanders: Collection[int] = (),
         wall: Wall = NO_WALL,
-        on_stuck: Callable[[VirtualTimeLoop, AldenteError], bool] | None = None,
-        is_stuck_beside_timers: Callable[[VirtualTimeLoop], bool] = lambda loop: False,
+        on_stuck: Callable[[JumpingLoop, AldenteError], bool] | None = None,
+        is_stuck_beside_timers: Callable[[JumpingLoop], bool] = lambda loop: False,
     ) -> None:
         self._now = START
         self._timers = 0
@@ -169,18 +168,6 @@ class VirtualTimeLoop(SettlingLoop, asyncio.SelectorEventLoop):
 
     # What goes on outside of the loop, and wakes it when it is done.
 
-    @property
-    def is_held(self) -> bool:
-        """Whether a child process is running, or the executor ends, so that time is real."""
-        if self._children:
-            self._children = {child for child in self._children if _is_running(child)}
-        return self._held > 0 or bool(self._children)
-
-    @property
-    def is_alone(self) -> bool:
-        """Whether surely nothing goes on outside, and nobody waits for the loop to settle."""
-        return not (self._held or self.jobs or self._children or self._settling)
-
     @contextlib.contextmanager
     def _holding(self) -> Iterator[None]:
         self._held += 1
@@ -225,7 +212,3 @@ class VirtualTimeLoop(SettlingLoop, asyncio.SelectorEventLoop):
 
     def _note_child(self, transport: asyncio.SubprocessTransport) -> None:
         self._children.add(transport)
-
-
-def _is_running(transport: asyncio.SubprocessTransport) -> bool:
-    return transport.get_returncode() is None and not transport.is_closing()

@@ -6,22 +6,21 @@ of the loop can still make something ready; if nothing can, time jumps.
 
 from __future__ import annotations
 
+import asyncio
 import math
 import selectors
-from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
 
 from aldente import _asyncio_compat
 from aldente._clocks import monotonic
 from aldente._runner import outside, peers
 from aldente._runner.peers import Peers
+from aldente._runner.settle import SettlingLoop
 from aldente._runner.threads import Threads
 from aldente._virtual_time.clock import pending_timers
 from aldente._virtual_time.polling import PollingWatch
-from aldente.errors import DeadlockError, EndlessTimeError
-
-if TYPE_CHECKING:
-    from aldente._virtual_time.loop import VirtualTimeLoop
+from aldente.errors import AldenteError, DeadlockError, EndlessTimeError
 
 # How long threads that are in time.sleep() are waited for in a loop's life, in real seconds. Some
 # threads sleep again and again, as SQLite does until another connection's lock is gone: it gives up
@@ -35,6 +34,44 @@ JUMPS_UNTIL_LOOK = 1_000
 LONGEST = 86_400.0
 
 Events = list[tuple[selectors.SelectorKey, int]]
+
+
+class JumpingLoop(SettlingLoop, asyncio.SelectorEventLoop):
+    """A loop whose time is moved by its selector, as that sees it.
+
+    Attributes:
+        jobs: how many jobs of executors nobody has given up yet.
+        limits: how far time may run, in seconds of loop time, and in how many jumps.
+        on_stuck: called with an error when nothing can happen any more; None to raise it.
+        is_stuck_beside_timers: whether nothing that timers run can have the run go on.
+    """
+
+    jobs: int
+    limits: tuple[float, int]
+    on_stuck: Callable[[JumpingLoop, AldenteError], bool] | None
+    is_stuck_beside_timers: Callable[[JumpingLoop], bool]
+    _held: int
+    _children: set[asyncio.SubprocessTransport]
+
+    @property
+    def is_held(self) -> bool:
+        """Whether a child process is running, or the executor ends, so that time is real."""
+        if self._children:
+            self._children = {child for child in self._children if _is_running(child)}
+        return self._held > 0 or bool(self._children)
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether surely nothing goes on outside, and nobody waits for the loop to settle."""
+        return not (self._held or self.jobs or self._children or self._settling)
+
+    def move_to(self, when: float) -> None:
+        """Let time pass, up to a moment that is no later than the next timer."""
+        raise NotImplementedError
+
+
+def _is_running(transport: asyncio.SubprocessTransport) -> bool:
+    return transport.get_returncode() is None and not transport.is_closing()
 
 
 class VirtualSelector(selectors.BaseSelector):
@@ -51,7 +88,7 @@ class VirtualSelector(selectors.BaseSelector):
     def __init__(
         self,
         real: selectors.BaseSelector,
-        loop: VirtualTimeLoop,
+        loop: JumpingLoop,
         *,
         patience: float,
         bystanders: Collection[int],

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from aldente._plugin.findings import hooks
+from aldente._plugin.session import state_of
 from tests.plugin.conftest import RunProject
 from tests.plugin.rules import part_of, run_with_findings
 
@@ -185,4 +186,4 @@ def test_runs_in_one_process(
         """,
     )
     assert [finding["rule"] for finding in findings] == ["slow-step"]
-    assert hooks.hooks_of(pytestconfig).collector.found == []
+    assert state_of(pytestconfig).collector.found == []

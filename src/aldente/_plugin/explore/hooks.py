@@ -6,10 +6,10 @@ from collections.abc import Generator
 
 import pytest
 
-from aldente._plugin.explore import report
 from aldente._plugin.explore.failure_cache import Remembered
-from aldente._plugin.explore.report import Outcome, add_to_report
-from aldente._plugin.explore.state import explored_test
+from aldente._plugin.explore.report import add_to_report, note_in_report
+from aldente._plugin.explore.report import register as register_report
+from aldente._plugin.explore.state import Outcome, explored_test
 from aldente._plugin.options import settings_of
 
 _NAME = "aldente-exploring"
@@ -19,7 +19,7 @@ def register(config: pytest.Config) -> None:
     """Have explored tests be checked, reported and remembered, if they are not yet."""
     if not config.pluginmanager.has_plugin(_NAME):
         config.pluginmanager.register(ExploringHooks(), _NAME)
-        report.register(config)
+        register_report(config)
 
 
 class ExploringHooks:
@@ -85,7 +85,7 @@ class ExploringHooks:
         if report.failed:
             add_to_report(item, report, outcome)
         _remember(item, outcome, has_passed=report.passed)
-        report.note_in_report(report, outcome)
+        note_in_report(report, outcome)
         return report
 
 

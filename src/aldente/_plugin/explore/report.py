@@ -6,48 +6,14 @@ import contextlib
 import os
 import shlex
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from aldente._explore.result import Exploration, Failure
-from aldente._plugin.explore.state import Budget
+from aldente._explore.result import Failure
+from aldente._plugin.explore.state import Budget, Outcome
 
 _TITLE = "aldente: what happened"
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came of an explored test.
-
-    Attributes:
-        exploration: what its runs have shown; None when one schedule was run again.
-        failure: the failure; None if there was none.
-        budget: how it was explored.
-        seconds: how long that took, in real seconds.
-        runs: how many runs there were, all told.
-        share: how many runs there were at most for each example of Hypothesis; None without.
-        is_spared: whether runs have passed in which there is what a baseline takes for known.
-    """
-
-    exploration: Exploration | None
-    failure: Failure | None
-    budget: Budget
-    seconds: float
-    runs: int
-    share: int | None = None
-    is_spared: bool = False
-
-    @property
-    def is_fixed(self) -> bool:
-        """Whether the schedule that had failed before passes, as all others do."""
-        return (
-            self.exploration is not None
-            and self.failure is None
-            and not self.is_spared
-            and self.exploration.known == "passed"
-        )
 
 
 def add_to_report(item: pytest.Item, report: pytest.TestReport, outcome: Outcome) -> None:
@@ -105,9 +71,6 @@ def strategy_name(budget: Budget) -> str:
     )
     return name
 
-
-if TYPE_CHECKING:
-    pass
 
 _NAME = "aldente-exploration-summary"
 _ATTRIBUTE = "aldente_explored"

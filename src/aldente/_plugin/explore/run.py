@@ -18,10 +18,10 @@ from aldente._plugin import pytest_compat
 from aldente._plugin.explore.fixtures import FixturesOfRuns, Troubles, resolved
 from aldente._plugin.explore.state import ExploredTest
 from aldente._plugin.findings.deadlock import deadlock_finding
-from aldente._plugin.findings.hooks import hooks_of
 from aldente._plugin.refusals import refuse_result
 from aldente._plugin.run.loops import registry_of
 from aldente._plugin.run.outcomes import is_no_failure
+from aldente._plugin.session import state_of
 from aldente._records import Finding, SourcePlace
 from aldente._rules.background_error import find, tell_of_failed
 from aldente._simulation.loop import SimulatedLoop
@@ -44,7 +44,7 @@ class FoundInRuns:
 
     def __init__(self, item: pytest.Item, *, is_search: bool) -> None:
         self._item = item
-        self._hooks = hooks_of(item.config)
+        self._session = state_of(item.config)
         self._is_search = is_search
         # Both as they were found by the first run that has found something at a place.
         self._kept: _ByPlace = {}
@@ -67,7 +67,7 @@ class FoundInRuns:
 
     def take(self) -> Sequence[Finding]:
         """The run is over; gives the findings that fail it."""
-        collector = self._hooks.collector
+        collector = self._session.collector
         if not collector.found:
             return ()
         kept: _ByPlace = {}
@@ -75,7 +75,7 @@ class FoundInRuns:
         failing: list[Finding] = []
         for finding in collector.take(self._item):
             is_error = collector.level_of(self._item, finding) == "error"
-            is_known = self._hooks.summary.baseline.names(self._item.nodeid, finding)
+            is_known = self._session.summary.baseline.names(self._item.nodeid, finding)
             if is_error and not is_known and not self._is_for_baseline:
                 failing.append(finding)
                 continue
@@ -94,7 +94,7 @@ class FoundInRuns:
     @property
     def _is_for_baseline(self) -> bool:
         """Whether all that there is has to be found, as it is going to be taken for known."""
-        return self._is_search and self._hooks.summary.baseline.is_new
+        return self._is_search and self._session.summary.baseline.is_new
 
     def keep_last_run(self) -> None:
         """The last run has ended as no run of a test that passes does, but by a skip for one."""
@@ -119,12 +119,12 @@ class FoundInRuns:
         Args:
             error: what the test fails with; None if it does not.
         """
-        collector, test = self._hooks.collector, self._item.nodeid
+        collector, test = self._session.collector, self._item.nodeid
         collector.report_of_runs(test, chain(*self._kept.values()))
         told = chain(_told_by(error), *self._deadlocks.values())
         collector.report_of_runs(test, told, is_told=True)
         if self._known:
-            self._hooks.summary.baseline.pass_over(sum(map(len, self._known.values())))
+            self._session.summary.baseline.pass_over(sum(map(len, self._known.values())))
 
 
 def _add(found: _ByPlace, into: _ByPlace) -> None:
@@ -176,7 +176,7 @@ class RunsOfTest:
         self._args = args
         self._kwargs = kwargs
         self._found = found
-        self._hooks = hooks_of(item.config)
+        self._session = state_of(item.config)
         self._loops = registry_of(item.session).watch
         self._properties = len(item.user_properties)
         self._stash = dict(pytest_compat.stashed(item))
@@ -211,7 +211,7 @@ class RunsOfTest:
             self._end_test(in_step=True)
         except BaseException as error:
             self._end_test()
-            self._hooks.has_failed = True
+            self._session.has_failed = True
             await self._fixtures.tear_down(troubles)
             cause = self._cause_of(error, troubles)
             # What fails the first run does so again when that is made again to be shown.
@@ -223,7 +223,7 @@ class RunsOfTest:
             if cause is not error:
                 raise cause from None
             raise
-        self._hooks.has_failed = False
+        self._session.has_failed = False
         await self._fixtures.tear_down(troubles)
         if troubles:
             raise _together(troubles)
@@ -286,12 +286,12 @@ class RunsOfTest:
         self._fixtures.end(troubles)
         if self._explored.loop is not None:
             tell_of_failed(self._explored.loop)
-            if self._hooks.never_awaited is not None:
-                look_into_main(self._explored.loop, self._hooks.never_awaited)
+            if self._session.never_awaited is not None:
+                look_into_main(self._explored.loop, self._session.never_awaited)
         for name, error in troubles:
             finding = find({"exception": error, "message": f"{_where(name)} raised it"})
             if finding is not None:
-                self._hooks.collector.report(finding)
+                self._session.collector.report(finding)
         return self._found.take()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -13,11 +14,44 @@ from aldente._plugin.options import settings_of
 from aldente._plugin.ownership import is_own_async_test
 
 if TYPE_CHECKING:
+    from aldente._explore.result import Exploration, Failure
     from aldente._plugin.explore.fixtures import FixturesOfRuns
-    from aldente._plugin.explore.report import Outcome
     from aldente._schedules import Schedule
     from aldente._simulation.loop import SimulatedLoop
     from aldente._virtual_time.clock import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of an explored test.
+
+    Attributes:
+        exploration: what its runs have shown; None when one schedule was run again.
+        failure: the failure; None if there was none.
+        budget: how it was explored.
+        seconds: how long that took, in real seconds.
+        runs: how many runs there were, all told.
+        share: how many runs there were at most for each example of Hypothesis; None without.
+        is_spared: whether runs have passed in which there is what a baseline takes for known.
+    """
+
+    exploration: Exploration | None
+    failure: Failure | None
+    budget: Budget
+    seconds: float
+    runs: int
+    share: int | None = None
+    is_spared: bool = False
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether the schedule that had failed before passes, as all others do."""
+        return (
+            self.exploration is not None
+            and self.failure is None
+            and not self.is_spared
+            and self.exploration.known == "passed"
+        )
 
 
 class Budget(NamedTuple):

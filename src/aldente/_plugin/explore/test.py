@@ -28,14 +28,13 @@ from aldente._plugin import ownership
 from aldente._plugin.explore.failure_cache import Remembered
 from aldente._plugin.explore.hypothesis import runs_for_example
 from aldente._plugin.explore.output import Output, Progress, each_warning_once
-from aldente._plugin.explore.report import Outcome
 from aldente._plugin.explore.run import FoundInRuns, RunsOfTest
-from aldente._plugin.explore.state import ExploredTest
-from aldente._plugin.findings.hooks import hooks_of
+from aldente._plugin.explore.state import ExploredTest, Outcome
 from aldente._plugin.marks import timeout_of
 from aldente._plugin.options import settings_of
 from aldente._plugin.refusals import refuse_async_generator
 from aldente._plugin.run.outcomes import is_no_failure, reraise
+from aldente._plugin.session import state_of
 from aldente._plugin.test_time import time_of
 from aldente._rules.registry import rule_named
 from aldente._schedules import Schedule
@@ -287,7 +286,7 @@ class _Test:
                 )
             except KeyboardInterrupt:
                 # It came between any two lines, and what that has left means nothing.
-                hooks_of(self._item.config).collector.stop()
+                state_of(self._item.config).collector.stop()
                 raise
             except BaseException as error:
                 if is_no_failure(error):

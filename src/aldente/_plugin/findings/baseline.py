@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from aldente._records import Finding
+from aldente._records import Finding, Level, SourcePlace
 from aldente._source import source_line
 
 # A finding without what changes when code above it does: its line numbers.
@@ -193,3 +193,25 @@ def _read(path: Path) -> Iterable[Fingerprint]:
             f"({type(error).__name__}: {error}).\n"
             "Mend: delete it, and the next run writes a new one."
         ) from None
+
+
+def as_plain(finding: Finding, level: Level, test: str, phase: str | None) -> dict[str, Any]:
+    """A finding in types that can be sent to another process, or be written as JSON."""
+    return {
+        "rule": finding.rule,
+        "level": level,
+        "test": test,
+        "phase": phase,
+        "what": finding.what,
+        "mend": finding.mend,
+        "path": finding.place.path if finding.place else None,
+        "line": finding.place.line if finding.place else None,
+        "source": source_line(finding.place) if finding.place else None,
+        "details": list(finding.details),
+    }
+
+
+def from_plain(plain: Mapping[str, Any]) -> Finding:
+    """The finding that `as_plain` has written."""
+    place = SourcePlace(plain["path"], plain["line"]) if plain["path"] is not None else None
+    return Finding(plain["rule"], plain["what"], plain["mend"], place, tuple(plain["details"]))

@@ -11,95 +11,52 @@ import gc
 import os
 import sys
 import threading
-from collections.abc import Callable, Collection, Sequence
 from types import FrameType, ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from aldente._own_errors import contained
-from aldente._plugin import options, pytest_compat, rule_options
-from aldente._plugin.findings.collector import Collector
+from aldente._plugin import pytest_compat, rule_options
 from aldente._plugin.findings.own_errors import OwnErrors
-from aldente._plugin.marks import rules_raised_by_marks
+from aldente._plugin.session import SessionState, begin_session
 from aldente._python_compat import is_worker
 from aldente._records import receivers
 from aldente._rules import leaked_thread
-from aldente._rules.never_awaited import Watch
 from aldente._runner.bystanders import Bystanders
 from aldente._stacks import frames_of_threads, with_callers
-
-if TYPE_CHECKING:
-    from aldente._plugin.findings.summary import Summary
 
 NAME = "aldente-findings"
 
 
 class FindingsHooks:
-    """Collects findings while tests run, and has them told.
+    """Collects findings while tests run, and has them reported.
 
     Args:
         config: pytest's configuration.
-
-    Attributes:
-        collector: takes the findings.
-        never_awaited: sees coroutines that are dropped; None when that rule is off.
-        at_tear_down: what is called when a test has been torn down, before it is charged.
-        at_session_end: what is called after the last test, before late findings are taken.
-        at_thread_start: what is called with each thread before it is started.
-        current_item: the test that has begun last.
-        marks_before: the marks of its own that it had then.
-        bystanders: identifiers of threads of pytest's plugins and of debuggers, which wake no test.
-        marked_in_vain: what to warn of with tests, given by node id, whose marks do nothing.
-        has_failed: whether the last phase of a test that was run has failed.
-        interrupted_in: what the tasks of a loop were waiting for when Ctrl-C was pressed, in words.
     """
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
-        self._installed = contextlib.ExitStack()
-        # Closed last: it hears of errors in what the other undoes.
-        self._listening = contextlib.ExitStack()
-        self._summary: Summary | None = None
+        self._state = begin_session(config)
         # That of the process, if it ends with this run.
         self._exit_status: int | None = None
         self._session: pytest.Session | None = None
-        self.at_tear_down: list[Callable[[], None]] = []
-        self.at_session_end: list[Callable[[], None]] = []
-        self.at_thread_start: list[Callable[[threading.Thread], None]] = []
-        self.has_failed = False
-        self.interrupted_in: str | None = None
-        self.marked_in_vain: dict[str, str] = {}
-        self.current_item: pytest.Item | None = None
-        self.marks_before: Collection[pytest.Mark] = ()
-        self.bystanders: Collection[int] = ()
-        settings = options.settings_of(config)
-        self.collector = Collector(settings.levels, settings.set_rules)
-        self._own_errors = OwnErrors(self._config, lambda: self.current_item)
-        self.never_awaited: Watch | None = None
-        if self.collector.levels["never-awaited"] != "off":
-            self.never_awaited = Watch(self.collector.report)
+        # Closed last: it hears of errors in what else is undone.
+        self._listening = contextlib.ExitStack()
+        self._own_errors = OwnErrors(config, lambda: self._state.current_item)
         self._threads = leaked_thread.Watch(
-            self.collector.report,
-            self._current_test,
+            self._state.collector.report,
+            lambda: self._state.current_test,
             _is_in_wide_fixture,
-            self.at_thread_start,
+            self._state.at_thread_start,
         )
         if rule_options.wants_files(config):
             # Now, as a file that can't be read ends the run.
-            self.summary  # noqa: B018
-
-    @property
-    def summary(self) -> Summary:
-        """What the whole run has found."""
-        if self._summary is None:
-            from aldente._plugin.findings.summary import Summary
-
-            self._summary = Summary(self._config)
-        return self._summary
+            self._state.summary  # noqa: B018
 
     def pytest_report_header(self) -> str | None:
-        if self.never_awaited is None or self.never_awaited.knows_makers:
+        if self._state.never_awaited is None or self._state.never_awaited.knows_makers:
             return None
         return (
             "aldente: the garbage collector of this Python does not tell which test has made a "
@@ -108,20 +65,21 @@ class FindingsHooks:
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         self._session = session
-        self.bystanders = _threads_of_tools(session.config)
-        receivers.append(self.collector.report)
-        self._installed.callback(receivers.remove, self.collector.report)
+        self._state.bystanders = _threads_of_tools(session.config)
+        receivers.append(self._state.collector.report)
+        self._state.installed.callback(receivers.remove, self._state.collector.report)
         self._listening.enter_context(self._own_errors.installed())
-        if self.never_awaited is not None:
-            self._installed.enter_context(self.never_awaited.installed())
+        if self._state.never_awaited is not None:
+            self._state.installed.enter_context(self._state.never_awaited.installed())
         # Whatever the level: the process is to end all the same.
-        self._installed.enter_context(self._threads.installed())
-        self.at_tear_down.append(self._end_threads)
-        self.at_session_end.append(self._threads.end_session)
+        self._state.installed.enter_context(self._threads.installed())
+        self._state.at_tear_down.append(self._end_threads)
+        self._state.at_session_end.append(self._threads.end_session)
         self._config.add_cleanup(self._let_threads_go)
         if self._config.pluginmanager.has_plugin("dsession"):
             # pytest-xdist's controller, which runs no test itself.
-            self._config.pluginmanager.register(_FindingsOfWorkers(self), f"{NAME}-of-workers")
+            of_workers = _FindingsOfWorkers(self._state)
+            self._config.pluginmanager.register(of_workers, f"{NAME}-of-workers")
             from aldente._plugin.explore import report
 
             report.register(self._config)
@@ -133,24 +91,17 @@ class FindingsHooks:
 
             watch_from_first_loop(self._config)
 
-    def watch_also(self, tests: Sequence[pytest.Item]) -> None:
-        """Watch the rules too that are off but for tests with a mark."""
-        rules = rules_raised_by_marks(tests)
-        self.collector.watched |= rules
-        if "never-awaited" in rules and self.never_awaited is None:
-            self.never_awaited = Watch(self.collector.report)
-            self._installed.enter_context(self.never_awaited.installed())
-
     # Inside the hook of pytest that records the warnings of a test.
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> None:
-        self.current_item = item
-        self.marks_before = tuple(item.own_markers)
-        if self.never_awaited is not None:
+        state = self._state
+        state.current_item = item
+        state.marks_before = tuple(item.own_markers)
+        if state.never_awaited is not None:
             with contained("noting which test makes coroutines"):
-                self.never_awaited.begin(item.nodeid)
-        if self.marked_in_vain and item.nodeid in self.marked_in_vain:
-            item.warn(pytest.PytestWarning(self.marked_in_vain[item.nodeid]))
+                state.never_awaited.begin(item.nodeid)
+        if state.marks_without_effect and item.nodeid in state.marks_without_effect:
+            item.warn(pytest.PytestWarning(state.marks_without_effect[item.nodeid]))
 
     # Ahead of pytest's own, which makes a report of what it is given.
     @pytest.hookimpl(tryfirst=True)
@@ -160,23 +111,23 @@ class FindingsHooks:
         caught = pytest_compat.failures_of_unittest(item)
         if caught:
             call.excinfo = caught[0]
-        self.has_failed = call.excinfo is not None
+        self._state.has_failed = call.excinfo is not None
         if call.when == "setup":
             # Maybe once more: plugins run tests again that have failed.
-            self.collector.begin(item.nodeid)
-            if self._summary is not None:
-                self._summary.baseline.begin(item.nodeid)
-        if self.at_tear_down and call.when == "teardown":
-            for act in self.at_tear_down:
+            self._state.collector.begin(item.nodeid)
+            if self._state.has_summary:
+                self._state.summary.baseline.begin(item.nodeid)
+        if self._state.at_tear_down and call.when == "teardown":
+            for act in self._state.at_tear_down:
                 with contained("looking at what a test has left"):
                     act()
-        if not self.collector.found and (
+        if not self._state.collector.found and (
             call.excinfo is None or isinstance(call.excinfo.value, pytest.skip.Exception)
         ):
             return None
         from aldente._plugin.findings import phase
 
-        report = phase.report_phase(self, item, call)
+        report = phase.report_phase(self._state, item, call)
         if report is not None and caught:
             # Else it is left to pytest, which takes it for this phase.
             del caught[0]
@@ -189,27 +140,25 @@ class FindingsHooks:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        is_waiting = self.never_awaited is not None and self.never_awaited.has_waiting()
+        never_awaited = self._state.never_awaited
+        is_waiting = never_awaited is not None and never_awaited.has_waiting()
         if is_waiting or _are_tasks_left():
             # Once a run, and only when there is something to find.
             gc.collect()
-        for act in self.at_session_end:
+        for act in self._state.at_session_end:
             with contained("looking at what the tests have left"):
                 act()
-        late = self.collector.take_late(session)
-        if late or self._summary is not None or rule_options.wants_files(self._config):
-            self.summary.finish(session, late)
+        late = self._state.collector.take_late(session)
+        if late or self._state.has_summary or rule_options.wants_files(self._config):
+            self._state.summary.finish(session, late)
         with contained("undoing what has watched the tests"):
-            self._installed.close()
+            self._state.installed.close()
         self._listening.close()
         self._own_errors.warn()
 
-    def _current_test(self) -> str | None:
-        return None if self.current_item is None else self.current_item.nodeid
-
     def _end_threads(self) -> None:
-        if self.current_item is not None:
-            self._threads.end_test(self.current_item.nodeid)
+        if self._state.current_item is not None:
+            self._threads.end_test(self._state.current_item.nodeid)
 
     def _let_threads_go(self) -> None:
         """The process is about to end: it does not wait for threads that tests have left."""
@@ -222,25 +171,25 @@ class FindingsHooks:
                 writer.line(f"  {line.replace(inside, '')}")
 
     def pytest_keyboard_interrupt(self) -> None:
-        if self.interrupted_in is not None:
+        if self._state.interrupted_in is not None:
             writer = self._config.get_terminal_writer()
-            writer.line(f"\naldente: when Ctrl-C was pressed:\n{self.interrupted_in}")
+            writer.line(f"\naldente: when Ctrl-C was pressed:\n{self._state.interrupted_in}")
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        if self._summary is not None:
-            self._summary.print(terminalreporter)
+        if self._state.has_summary:
+            self._state.summary.print(terminalreporter)
 
 
 class _FindingsOfWorkers:
     """Takes what the workers of pytest-xdist have found."""
 
-    def __init__(self, hooks: FindingsHooks) -> None:
-        self._hooks = hooks
+    def __init__(self, state: SessionState) -> None:
+        self._state = state
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         findings: list[dict[str, Any]] | None = getattr(report, "aldente_findings", None)
         if findings:
-            self._hooks.summary.add(findings)
+            self._state.summary.add(findings)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
@@ -248,10 +197,10 @@ class _FindingsOfWorkers:
         output = getattr(node, "workeroutput", {})
         findings = output.get("aldente_findings")
         if findings:
-            self._hooks.summary.add(findings)
+            self._state.summary.add(findings)
         passed_over = output.get("aldente_passed_over")
         if passed_over:
-            self._hooks.summary.baseline.pass_over(passed_over)
+            self._state.summary.baseline.pass_over(passed_over)
 
 
 def _threads_of_tools(config: pytest.Config) -> Bystanders:
@@ -314,10 +263,3 @@ def _are_tasks_left() -> bool:
     # Not imported here, as that is left to the first test that needs asyncio.
     compat: Any = sys.modules.get("aldente._asyncio_compat")
     return compat is not None and compat.may_have_tasks(None)
-
-
-def hooks_of(config: pytest.Config) -> FindingsHooks:
-    """The hooks of a run."""
-    hooks = config.pluginmanager.get_plugin(NAME)
-    assert isinstance(hooks, FindingsHooks)
-    return hooks

@@ -3,34 +3,31 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from aldente._diagnosis.finding_text import describe, fold, shorten
 from aldente._own_errors import contained, containing
 from aldente._plugin import pytest_compat, refusals
+from aldente._plugin.findings.baseline import as_plain
 from aldente._plugin.options import settings_of
 from aldente._plugin.ownership import IS_RUN_ON_LOOP
 from aldente._plugin.pytest_asyncio import event_loop
 from aldente._plugin.run.outcomes import hide_frames
-from aldente._records import Finding, Level, SourcePlace
+from aldente._plugin.session import SessionState
+from aldente._records import Finding
 from aldente._rules.background_error import has_type_error
 from aldente._rules.registry import rule_named
-from aldente._source import source_line
 from aldente.errors import DeadlockError, PhaseTimeout
-
-if TYPE_CHECKING:
-    from aldente._plugin.findings.hooks import FindingsHooks
 
 # The title of what a report says of a test that has failed for another reason.
 SECTION = "aldente: found in this test"
 
 
 def report_phase(
-    hooks: FindingsHooks, item: pytest.Item, call: pytest.CallInfo[None]
+    session: SessionState, item: pytest.Item, call: pytest.CallInfo[None]
 ) -> pytest.TestReport | None:
     """The report of a phase of a test in which something was found; None leaves it to pytest.
 
@@ -41,16 +38,16 @@ def report_phase(
         with contained("explaining a refusal of pytest's"):
             refusals.explain(item, call)
     if call.excinfo is not None:
-        _look_into_failure(hooks, item, call.excinfo.value)
+        _look_into_failure(session, item, call.excinfo.value)
         _leave_out_own_lines(item, call)
         # What has failed an explored test may be findings of one of its runs.
-        if not hooks.collector.told and not isinstance(call.excinfo.value, pytest.skip.Exception):
-            hooks.collector.note_failure(item.nodeid)
-    told_by_failure, hooks.collector.told = hooks.collector.told, set()
-    findings = hooks.summary.without_known(item.nodeid, hooks.collector.take(item))
+        if not session.collector.told and not isinstance(call.excinfo.value, pytest.skip.Exception):
+            session.collector.note_failure(item.nodeid)
+    told_by_failure, session.collector.told = session.collector.told, set()
+    findings = session.summary.without_known(item.nodeid, session.collector.take(item))
     if not findings:
         return _with_hint(item, call)
-    level_of = hooks.collector.level_of
+    level_of = session.collector.level_of
     folder = item.config.rootpath
     errors = [finding for finding in findings if level_of(item, finding) == "error"]
     for finding in findings:
@@ -72,7 +69,7 @@ def report_phase(
         as_plain(finding, level_of(item, finding), item.nodeid, report.when) for finding in findings
     ]
     vars(report)["aldente_findings"] = told
-    hooks.summary.add(told)
+    session.summary.add(told)
     return report
 
 
@@ -108,45 +105,23 @@ def _is_told_besides(
     return finding in errors or finding.rule == "nested-loop"
 
 
-def as_plain(finding: Finding, level: Level, test: str, phase: str | None) -> dict[str, Any]:
-    """A finding in types that can be sent to another process, or be written as JSON."""
-    return {
-        "rule": finding.rule,
-        "level": level,
-        "test": test,
-        "phase": phase,
-        "what": finding.what,
-        "mend": finding.mend,
-        "path": finding.place.path if finding.place else None,
-        "line": finding.place.line if finding.place else None,
-        "source": source_line(finding.place) if finding.place else None,
-        "details": list(finding.details),
-    }
-
-
-def from_plain(plain: Mapping[str, Any]) -> Finding:
-    """The finding that `as_plain` has written."""
-    place = SourcePlace(plain["path"], plain["line"]) if plain["path"] is not None else None
-    return Finding(plain["rule"], plain["what"], plain["mend"], place, tuple(plain["details"]))
-
-
-def _look_into_failure(hooks: FindingsHooks, item: pytest.Item, error: BaseException) -> None:
+def _look_into_failure(session: SessionState, item: pytest.Item, error: BaseException) -> None:
     """Find what the exception of a failed phase tells."""
-    if hooks.never_awaited is not None:
-        hooks.never_awaited.look_into(error)
+    if session.never_awaited is not None:
+        session.never_awaited.look_into(error)
     if isinstance(error, PhaseTimeout):
         _shorten_paths_in_notes(error, item)
-    level_in = hooks.collector.level_in
+    level_in = session.collector.level_in
     if level_in(item, "plain-mock") != "off":
-        _look_for_plain_mock(hooks, item, error)
+        _look_for_plain_mock(session, item, error)
     if level_in(item, "nested-loop") != "off" and isinstance(
         error, (RuntimeError, BaseExceptionGroup)
     ):
-        _look_for_nested_loop(hooks, error)
+        _look_for_nested_loop(session, error)
 
 
 @containing("looking for a plain mock that was awaited", None)
-def _look_for_plain_mock(hooks: FindingsHooks, item: pytest.Item, error: BaseException) -> None:
+def _look_for_plain_mock(session: SessionState, item: pytest.Item, error: BaseException) -> None:
     if not has_type_error(error):
         return
     from aldente._rules import plain_mock
@@ -155,16 +130,16 @@ def _look_for_plain_mock(hooks: FindingsHooks, item: pytest.Item, error: BaseExc
     if finding is not None:
         plain_mock.note(error)
         _shorten_paths_in_notes(error, item)
-        hooks.collector.report(finding)
+        session.collector.report(finding)
 
 
 @containing("looking for a loop inside another one", None)
-def _look_for_nested_loop(hooks: FindingsHooks, error: BaseException) -> None:
+def _look_for_nested_loop(session: SessionState, error: BaseException) -> None:
     from aldente._rules import nested_loop
 
     finding = nested_loop.explain_error(error)
     if finding is not None:
-        hooks.collector.report(finding)
+        session.collector.report(finding)
 
 
 @containing("leaving aldente's own lines out of a failure", None)

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from aldente._plugin import pytest_compat
-from aldente._plugin.pytest_asyncio import plugin
 
 NAME = "event_loop_policy"
+# The module of the fixture that tests see unless they override it.
+_DEFAULT = f"{__package__}.plugin"
 
 _DEPRECATED = (
     'Overriding the "event_loop_policy" fixture is deprecated and will be removed in a future '
@@ -21,7 +22,7 @@ _DEPRECATED = (
 
 def is_override(fixturedef: pytest.FixtureDef[Any]) -> bool:
     """Whether a fixture is a test suite's own ``event_loop_policy``."""
-    return fixturedef.argname == NAME and fixturedef.func.__module__ != plugin.__name__
+    return fixturedef.argname == NAME and fixturedef.func.__module__ != _DEFAULT
 
 
 class _Latest:
@@ -40,7 +41,7 @@ def is_overridden(item: pytest.Item) -> bool:
         return False
     # Nearly no suite has one, and finding out which of them a test sees costs as much as the test.
     for fixturedef in pytest_compat.all_definitions(item.session, NAME):
-        if fixturedef.func.__module__ != plugin.__name__:
+        if fixturedef.func.__module__ != _DEFAULT:
             break
     else:
         _Latest.without = None if parent is None else weakref.ref(parent)

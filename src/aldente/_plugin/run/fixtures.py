@@ -16,11 +16,11 @@ from aldente import _asyncio_compat
 from aldente._plugin import ownership, pytest_compat
 from aldente._plugin.definitions import place_of_function
 from aldente._plugin.explore.state import explored_test, refuse_if_explored
-from aldente._plugin.findings.hooks import hooks_of
 from aldente._plugin.loop_scopes import LoopHome, describe_choice, home_of_fixture
 from aldente._plugin.ownership import pass_on_loop_scope
 from aldente._plugin.run.loops import LoopRegistry, registry_of
 from aldente._plugin.run.outcomes import reraise
+from aldente._plugin.session import state_of
 from aldente._records import LoopScope
 from aldente._runner.context import carry_over
 from aldente._runner.generator_task import GeneratorHost
@@ -199,7 +199,7 @@ class AsyncFixture:
                 if self._undo_context is not None:
                     self._undo_context()
                 for finding in self._registry.watch.makers.end_fixture(self._describe()):
-                    hooks_of(self._item.config).collector.report(finding)
+                    state_of(self._item.config).collector.report(finding)
                 if self._is_wide:
                     # The finalizers of the test, which forget the current loop, have run before.
                     _asyncio_compat.forget_current_loop()

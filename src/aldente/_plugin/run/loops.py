@@ -9,13 +9,14 @@ import os
 import warnings
 import weakref
 from collections.abc import Callable, Collection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from aldente import _asyncio_compat
 from aldente._own_errors import contained
 from aldente._plugin import loop_factories, ownership, pytest_compat, test_time
+from aldente._plugin.explore.state import explored_test
 from aldente._plugin.loop_factory_fixture import FACTORY_FIXTURE
 from aldente._plugin.loop_scopes import LoopHome, home_of_test, home_without_fixtures
 from aldente._plugin.marks import timeout_of
@@ -30,6 +31,9 @@ from aldente._runner.generator_task import GeneratorHost
 from aldente._runner.pool import LoopPool
 from aldente._runner.runner import LoopRunner
 from aldente.errors import BlockedEnd, StuckShutdown, StuckTasks
+
+if TYPE_CHECKING:
+    from aldente._virtual_time.clock import Clock
 
 FixtureDef = pytest.FixtureDef[Any]
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
@@ -304,3 +308,15 @@ def registry_of(session: pytest.Session) -> LoopRegistry:
     if registry is None:
         registry = session.stash[_registry_key] = LoopRegistry(session.config)
     return registry
+
+
+def make_clock(item: pytest.Item) -> Clock:
+    """The clock of a test, for its fixture."""
+    explored = explored_test(item)
+    if explored is not None:
+        return explored.make_clock()
+    from aldente._plugin.run import virtual
+
+    registry = registry_of(item.session)
+    registry.minds_time = True
+    return virtual.make_clock(item, registry.runner(home_of_test(item, registry.homes), item).loop)

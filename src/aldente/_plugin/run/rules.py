@@ -17,10 +17,10 @@ import pytest
 from aldente import _asyncio_compat
 from aldente._checked_pythons import is_checked
 from aldente._own_errors import containing
-from aldente._plugin.findings.hooks import hooks_of
 from aldente._plugin.marks import is_allowed_somewhere
 from aldente._plugin.options import settings_of
 from aldente._plugin.run import telling
+from aldente._plugin.session import state_of
 from aldente._records import Finding, Level
 from aldente._rules import (
     background_error,
@@ -39,8 +39,7 @@ from aldente._rules import (
 from aldente._rules.loop_owners import LoopMakers
 from aldente._rules.watchdog import Watchdog, Watcher
 from aldente._runner import running
-from aldente._runner.runner import LoopRunner
-from aldente._runner.running import runner_of
+from aldente._runner.running import Run, runner_of
 from aldente._runner.shutdown import give_turns
 from aldente._runner.threads import does_job, only_wait
 from aldente.errors import AldenteError, DeadlockError, EndlessTimeError, InvalidSetting
@@ -61,8 +60,8 @@ class LoopWatch:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._settings = settings_of(config)
-        self._hooks = hooks_of(config)
-        self._report = self._hooks.collector.report
+        self._session = state_of(config)
+        self._report = self._session.collector.report
         self._generators = leaked_asyncgen.Watch() if self._is_on("leaked-asyncgen") else None
         self._slow_steps: slow_step.Watch | None = None
         self.makers = LoopMakers(self._current_test)
@@ -74,11 +73,11 @@ class LoopWatch:
             self.makers.hold,
         )
         # A test may run pytest in its own process, whose loops are that run's to look at.
-        self._runners: weakref.WeakSet[LoopRunner] = weakref.WeakSet()
+        self._runners: weakref.WeakSet[Run] = weakref.WeakSet()
         # Loops that outlive a test, on which the objects of many tests may be.
         self.wide_loops: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
         self._resources: resource_origins.Watching | None = None
-        self._unended: weakref.WeakKeyDictionary[LoopRunner, leaked_resource.Unended] = (
+        self._unended: weakref.WeakKeyDictionary[Run, leaked_resource.Unended] = (
             weakref.WeakKeyDictionary()
         )
         self._failed: list[weakref.ref[asyncio.Future[Any]]] = []
@@ -91,15 +90,15 @@ class LoopWatch:
         enter = self._installed.enter_context
         if self._is_on("background-error") or self._is_on("leaked-resource"):
             enter(self.makers.installed())
-            self._hooks.at_thread_start.append(self.makers.note_thread)
+            self._session.at_thread_start.append(self.makers.note_thread)
             enter(self._background_errors.installed())
         if self._is_on("background-error"):
-            self._hooks.at_tear_down.append(self._report_failed)
-            self._hooks.at_session_end.append(self._report_lost)
+            self._session.at_tear_down.append(self._report_failed)
+            self._session.at_session_end.append(self._report_lost)
         if self._is_on("never-awaited"):
             enter(dropped_managers.watch(self._report, self._current_test))
         if self._is_on("nested-loop"):
-            self._hooks.at_tear_down.append(enter(nested_loop.watch(self._report)))
+            self._session.at_tear_down.append(enter(nested_loop.watch(self._report)))
         if self._is_on("blocking-call"):
             enter(
                 blocking_call.watch(
@@ -112,8 +111,8 @@ class LoopWatch:
             self._resources = enter(
                 leaked_resource.watch(self._current_test, self._report, self.makers.maker_of)
             )
-            self._hooks.at_tear_down.append(self._report_left_on_closed_loops)
-            self._hooks.at_session_end.append(self._report_left_in_the_end)
+            self._session.at_tear_down.append(self._report_left_on_closed_loops)
+            self._session.at_session_end.append(self._report_left_in_the_end)
         if self._generators is not None:
             enter(self._generators.installed())
         if self._is_on("plain-mock") and "unittest.mock" in sys.modules:
@@ -128,7 +127,7 @@ class LoopWatch:
         enter(watchdog.installed())
 
     @containing("preparing to look at a loop", None)
-    def prepare(self, runner: LoopRunner) -> None:
+    def prepare(self, runner: Run) -> None:
         """Look at what a runner runs; see the errors of a loop that is not of asyncio's kind."""
         self._runners.add(runner)
         self.makers.forget_gone()
@@ -157,17 +156,17 @@ class LoopWatch:
         """What looks at the loops of sync tests and of threads too."""
         if self._is_on("deadlock") and is_checked():
             # What else could wake a loop is told by its private attributes.
-            yield deadlock.Watch(self._on_deadlock, self._hooks.bystanders, self._is_out_of_reach)
+            yield deadlock.Watch(self._on_deadlock, self._session.bystanders, self._is_out_of_reach)
         yield no_progress.Watch(self._on_no_progress)
 
     def _current_test(self) -> str | None:
-        item = self._hooks.current_item
+        item = self._session.current_item
         return item.nodeid if item is not None else None
 
     def _is_on(self, rule: str) -> bool:
-        return rule in self._hooks.collector.watched
+        return rule in self._session.collector.watched
 
-    def on_run_end(self, runner: LoopRunner) -> None:
+    def on_run_end(self, runner: Run) -> None:
         """Conclude what is about the run; on its thread."""
         if self._is_on("nested-loop"):
             self._look_for_replaced_loop(runner)
@@ -175,7 +174,7 @@ class LoopWatch:
             _conclude_slow_steps(self._slow_steps, runner)
 
     @containing("looking whether the current loop was replaced", None)
-    def _look_for_replaced_loop(self, runner: LoopRunner) -> None:
+    def _look_for_replaced_loop(self, runner: Run) -> None:
         current = _asyncio_compat.current_event_loop()
         if current is not None and current is not runner.loop:
             self._report_unless_told(nested_loop.replaced_loop("The test or fixture", current))
@@ -189,12 +188,12 @@ class LoopWatch:
         )
 
     @containing("looking what tasks were waiting for", None)
-    def on_interrupt(self, runner: LoopRunner) -> None:
+    def on_interrupt(self, runner: Run) -> None:
         """Keep what the tasks were waiting for when Ctrl-C was pressed."""
-        self._hooks.interrupted_in = self._describe_tasks(runner)
+        self._session.interrupted_in = self._describe_tasks(runner)
 
     @containing("looking for what is left on a loop", None)
-    def on_leftovers(self, runner: LoopRunner) -> None:
+    def on_leftovers(self, runner: Run) -> None:
         """Report the tasks and async generators that are left on a loop."""
         left = [task for task in runner.leftover_tasks() if not runner.is_hosting(task)]
         if self._resources is not None and _asyncio_compat.may_have_transports(runner.loop):
@@ -216,7 +215,7 @@ class LoopWatch:
         for finding in watch.find(_asyncio_compat.unfinished_async_generators(loop)):
             self._report(finding)
 
-    def on_drained(self, runner: LoopRunner) -> None:
+    def on_drained(self, runner: Run) -> None:
         """Report the connections that are left open when nothing is left that could close them."""
         if self._is_on("background-error"):
             self._note_failed(runner.loop)
@@ -232,7 +231,7 @@ class LoopWatch:
             self._failed.append(weakref.ref(task))
 
     @containing("looking for open connections", None)
-    def _report_resources(self, runner: LoopRunner) -> None:
+    def _report_resources(self, runner: Run) -> None:
         for finding in leaked_resource.find(runner.loop, self._unended.pop(runner, None)):
             self._report(finding)
 
@@ -267,11 +266,11 @@ class LoopWatch:
 
     def _report_unless_told(self, finding: Finding) -> None:
         """Report what has no place, unless a finding of the rule gives the place already."""
-        if all(told.rule != finding.rule for told in self._hooks.collector.found):
+        if all(told.rule != finding.rule for told in self._session.collector.found):
             self._report(finding)
 
     @containing("looking for what a test leaves on a wide loop", None)
-    def report_left_by(self, test: str, runner: LoopRunner, before: Collection[AnyTask]) -> None:
+    def report_left_by(self, test: str, runner: Run, before: Collection[AnyTask]) -> None:
         """Report the tasks that a test leaves on a loop that lives on, and remember whose they are.
 
         Args:
@@ -341,7 +340,7 @@ class LoopWatch:
             self._report(finding)
 
     @containing("describing what tasks wait for", "")
-    def _describe_tasks(self, runner: LoopRunner | running.OtherRun) -> str:
+    def _describe_tasks(self, runner: Run | running.OtherRun) -> str:
         from aldente._diagnosis import await_graph
         from aldente._diagnosis import deadlock as diagnosis
 
@@ -356,7 +355,7 @@ class LoopWatch:
         return "\n\n".join([told, *notes, *time_limit.notes_on_stopped_clocks()])
 
     @containing("telling of a run without progress", None)
-    def _on_no_progress(self, runner: LoopRunner, seconds: float, frame: FrameType | None) -> None:
+    def _on_no_progress(self, runner: Run, seconds: float, frame: FrameType | None) -> None:
         """Say of a run without a time limit that it has been where it is for long."""
         test = self._current_test() or "a run"
         where = self._describe_tasks(runner) if frame is None else time_limit.told_stack(frame)
@@ -378,7 +377,7 @@ class LoopWatch:
             telling.say(self._config, f"aldente: when SIGTERM came, in {test}:\n{text}")
 
     @containing("looking whether timers can help what is stuck", False)
-    def _is_out_of_reach(self, runner: LoopRunner, threads: Iterable[FrameType]) -> bool:
+    def _is_out_of_reach(self, runner: Run, threads: Iterable[FrameType]) -> bool:
         """Whether nothing that goes on can have a run go on, and whether it is worth a look."""
         from aldente._diagnosis import reachability
 
@@ -399,12 +398,12 @@ class LoopWatch:
         return is_allowed_somewhere("deadlock") or self._level_of("deadlock") == "off"
 
     def _level_of(self, rule: str) -> Level:
-        return self._hooks.collector.level_in(self._hooks.current_item, rule)
+        return self._session.collector.level_in(self._session.current_item, rule)
 
     @property
     def bystanders(self) -> Collection[int]:
         """Identifiers of threads that have to do with no test."""
-        return self._hooks.bystanders
+        return self._session.bystanders
 
     def on_stuck(self, loop: asyncio.AbstractEventLoop, error: AldenteError) -> bool:
         """Nothing can happen on a virtual-time loop any more, or its time runs on without end.
@@ -425,7 +424,7 @@ class LoopWatch:
         return True
 
     @containing("telling of a deadlock", False)
-    def _on_deadlock(self, runner: LoopRunner, seconds: float = deadlock.LIMIT) -> bool:
+    def _on_deadlock(self, runner: Run, seconds: float = deadlock.LIMIT) -> bool:
         from aldente._diagnosis import await_graph
         from aldente._diagnosis import deadlock as diagnosis
         from aldente._plugin.findings.deadlock import deadlock_finding
@@ -455,7 +454,7 @@ class LoopWatch:
 
     def _running_in(self, runner: object) -> str | None:
         """The test that is under way, if it is not what names the main task of a run."""
-        item = self._hooks.current_item
+        item = self._session.current_item
         is_unnamed = isinstance(runner, running.OtherRun)
         return item.name if is_unnamed and item is not None else None
 
@@ -465,11 +464,11 @@ def _name_of(main: asyncio.Future[Any]) -> str:
 
 
 @containing("looking for slow steps", None)
-def _conclude_slow_steps(watch: slow_step.Watch, runner: LoopRunner) -> None:
+def _conclude_slow_steps(watch: slow_step.Watch, runner: Run) -> None:
     watch.on_run_end(runner)
 
 
-def _tasks_of(runner: LoopRunner | running.OtherRun) -> list[AnyTask]:
+def _tasks_of(runner: Run | running.OtherRun) -> list[AnyTask]:
     """The tasks that are pending on a loop, without those that only host a fixture."""
     return [task for task in runner.leftover_tasks() if not runner.is_hosting(task)]
 

@@ -13,11 +13,11 @@ import pytest
 
 from aldente._plugin import asyncio_mark, ownership, refusals
 from aldente._plugin.definitions import warn_at
-from aldente._plugin.findings.hooks import hooks_of
 from aldente._plugin.pytest_asyncio import looptime
 from aldente._plugin.refusals import refuse_async_generator, refuse_result
 from aldente._plugin.run.loops import registry_of
 from aldente._plugin.run.outcomes import reraise
+from aldente._plugin.session import state_of
 
 
 def make_synchronous(item: pytest.Function) -> Callable[[], None]:
@@ -29,7 +29,7 @@ def make_synchronous(item: pytest.Function) -> Callable[[], None]:
     Returns:
         A function that undoes it.
     """
-    asyncio_mark.refuse_late(item, hooks_of(item.config).marks_before)
+    asyncio_mark.refuse_late(item, state_of(item.config).marks_before)
     refusals.warn_of_unmarked_fixtures(item)
     looptime.make_loop_current(item)
     item.stash[ownership.IS_RUN_ON_LOOP] = True

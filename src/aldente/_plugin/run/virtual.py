@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -15,12 +15,12 @@ from aldente import _asyncio_compat
 from aldente._plugin import ownership, pytest_compat
 from aldente._plugin.definitions import place_of_function
 from aldente._plugin.explore.state import explored_test
-from aldente._plugin.findings.hooks import hooks_of
 from aldente._plugin.loop_factory_fixture import FACTORY_FIXTURE
 from aldente._plugin.loop_scopes import LoopHome, home_of_test, wide_homes
 from aldente._plugin.marks import MARK
 from aldente._plugin.pytest_asyncio import policy_fixture
 from aldente._plugin.run.rules import LoopWatch
+from aldente._plugin.session import state_of
 from aldente._plugin.test_time import collected_tests, time_of
 from aldente._records import LoopScope, SourcePlace, TestTime
 from aldente._source import source_line
@@ -28,9 +28,6 @@ from aldente._virtual_time.clock import Clock
 from aldente._virtual_time.loop import START, VirtualTimeLoop
 from aldente._virtual_time.wall_clock import follow_wall, restore
 from aldente.errors import MissingExtra
-
-if TYPE_CHECKING:
-    from aldente._plugin.run.loops import LoopRegistry
 
 # The node with which a loop lives and dies, and what makes it.
 _Key = tuple[pytest.Item | pytest.Collector, Callable[..., Any] | None]
@@ -128,7 +125,7 @@ def loop_factory(
     if time is None or not time.is_virtual:
         return None
 
-    at_tear_down = hooks_of(item.config).at_tear_down
+    at_tear_down = state_of(item.config).at_tear_down
     if time.wall is not None and restore not in at_tear_down:
         at_tear_down.append(restore)
 
@@ -145,13 +142,8 @@ def loop_factory(
     return make
 
 
-def make_clock(item: pytest.Item, registry: LoopRegistry) -> Clock:
-    """The clock of a test, for its fixture."""
-    explored = explored_test(item)
-    if explored is not None:
-        return explored.make_clock()
-    registry.minds_time = True
-    loop = registry.runner(home_of_test(item, registry.homes), item).loop
+def make_clock(item: pytest.Item, loop: asyncio.AbstractEventLoop) -> Clock:
+    """The clock of a test, which begins with its test function."""
     clock = item.stash[_clock_key] = Clock(lambda: loop)
     return clock
 

@@ -1,0 +1,91 @@
+"""`SessionState`: what the parts of the plugin share during a run of pytest."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING
+
+import pytest
+
+from aldente._plugin.findings.collector import Collector
+from aldente._plugin.options import settings_of
+from aldente._rules.never_awaited import Watch
+
+if TYPE_CHECKING:
+    from aldente._plugin.findings.summary import Summary
+
+
+class SessionState:
+    """What the parts of the plugin share during a run of pytest.
+
+    Args:
+        config: pytest's configuration.
+
+    Attributes:
+        installed: what is undone after the last test.
+        collector: takes the findings.
+        never_awaited: sees coroutines that are dropped; None when that rule is off.
+        at_tear_down: what is called when a test has been torn down, before it is charged.
+        at_session_end: what is called after the last test, before late findings are taken.
+        at_thread_start: what is called with each thread before it is started.
+        current_item: the test that has begun last.
+        marks_before: the marks of its own that it had then.
+        bystanders: identifiers of threads of pytest's plugins and of debuggers, which wake no test.
+        marks_without_effect: what to warn of with tests, given by node id, whose marks do nothing.
+        has_failed: whether the last phase of a test that was run has failed.
+        interrupted_in: what the tasks of a loop were waiting for when Ctrl-C was pressed, in words.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        settings = settings_of(config)
+        self._config = config
+        self.installed = contextlib.ExitStack()
+        self._summary: Summary | None = None
+        self.collector = Collector(settings.levels, settings.set_rules)
+        self.never_awaited: Watch | None = None
+        if self.collector.levels["never-awaited"] != "off":
+            self.never_awaited = Watch(self.collector.report)
+        self.at_tear_down: list[Callable[[], None]] = []
+        self.at_session_end: list[Callable[[], None]] = []
+        self.at_thread_start: list[Callable[[threading.Thread], None]] = []
+        self.current_item: pytest.Item | None = None
+        self.marks_before: Collection[pytest.Mark] = ()
+        self.bystanders: Collection[int] = ()
+        self.marks_without_effect: dict[str, str] = {}
+        self.has_failed = False
+        self.interrupted_in: str | None = None
+
+    @property
+    def summary(self) -> Summary:
+        """What the whole run has found; made when it is first asked for."""
+        if self._summary is None:
+            from aldente._plugin.findings.summary import Summary
+
+            self._summary = Summary(self._config)
+        return self._summary
+
+    @property
+    def has_summary(self) -> bool:
+        """Whether anything has asked for the summary."""
+        return self._summary is not None
+
+    @property
+    def current_test(self) -> str | None:
+        """The node id of the test that has begun last."""
+        return None if self.current_item is None else self.current_item.nodeid
+
+
+def state_of(config: pytest.Config) -> SessionState:
+    """The state of a run."""
+    return config.stash[_key]
+
+
+def begin_session(config: pytest.Config) -> SessionState:
+    """Make the state of a run."""
+    state = config.stash[_key] = SessionState(config)
+    return state
+
+
+_key = pytest.StashKey[SessionState]()
