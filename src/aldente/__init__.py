@@ -4,15 +4,22 @@ A map of the code, from the bottom up; imports go downward only:
 
 ``errors``
     Every public exception. Each builds its message from the facts it keeps as attributes.
+``_version``
+    The version.
 ``_records``, ``_schedules``, ``_settings``
     Plain values: the scope of an event loop, rules and findings; what determines the run of a
     simulated loop, and what happened in it; all settings, their defaults and their validation.
 ``_clocks``
     The clocks of the system, taken before a library or a test can replace them.
-``_checked_pythons``
-    What is relied on that no Python promises, and on which Pythons it was checked.
+``_source``
+    Which code is the user's, and where a frame of it stands.
+``_checked_pythons``, ``_python_compat``
+    What is relied on that no Python promises, and on which Pythons it was checked; the only module
+    that touches private names of the standard library, those of asyncio apart.
 ``_lazy_imports``
     Imports what Python leaves to its first use.
+``_own_errors``
+    Keeps errors of aldente's own watching away from the code that is watched.
 ``_atomic``, ``_stacks``
     What a thread does right now, seen while it stands still.
 ``_doubles``
@@ -20,17 +27,20 @@ A map of the code, from the bottom up; imports go downward only:
     of pytest.
 ``_asyncio_compat``
     The only package that touches private names of asyncio.
-``_loops``
+``_runner``
     Runs coroutines on an event loop from synchronous code: the runner, the task that hosts an async
-    generator, draining, Ctrl-C, context variables; ``_loops.virtual`` has the loop of virtual time,
-    ``_loops.simulated`` the loop whose schedule is chosen. Knows nothing of pytest.
-``_guards``
+    generator, the shutdown of a loop, Ctrl-C, context variables. Knows nothing of pytest.
+``_virtual_time``
+    The loop whose clock jumps to the next timer when nothing else can happen.
+``_simulation``
+    The loop whose schedule is chosen.
+``_rules``
     The rules: one pitfall a module, which reports findings; and the thread that looks at running
     loops for those that hang. Knows nothing of pytest.
 ``_diagnosis``
     Says in words what tasks wait for and what rules have found. Knows nothing of the rules.
 ``_strategies``
-    Who chooses the schedules of the simulated loop; one strategy a module.
+    What chooses the schedules of the simulated loop; one strategy a module.
 ``_explore``
     Runs whole programs: once, under many schedules, or again under one. Knows nothing of pytest.
 ``_plugin``

@@ -1,6 +1,11 @@
 """The only package that touches private names of asyncio.
 
 Each use says why there is no public way and on which versions it was checked.
+
+``loops``, ``stepping``, ``timers``
+    What loops keep to themselves, the seam at which one takes its next step, and its timers.
+``tasks``, ``transports``
+    What tasks, transports and servers keep to themselves.
 """
 
 from __future__ import annotations

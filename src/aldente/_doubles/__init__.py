@@ -1,20 +1,22 @@
 """Stand-ins for async collaborators. Knows nothing of our loops, nor of pytest.
 
-``double``, ``plain``
+``double``
     The doubles: `Double`, which is awaited, and `PlainDouble`, which is called.
-``specs``, ``annotated``, ``members``, ``shaping``
+``spec``, ``annotated``, ``members``, ``shape``
     What the real thing says of its stand-in: how it is called, what it gives, what it has.
-``controls``, ``keeping``, ``answers``, ``gates``, ``results``, ``answer_time``
+``controls``, ``keeping``, ``answers``, ``gates``, ``results``
     What a double answers, whether it can, when it does, and what a call of it gives.
-``answering``, ``awaiting``, ``waiting``, ``recording``
+``delivery``, ``waiting``, ``state``
     The way of a call to its answer, what it waits for there, and what doubles know.
-``calls``, ``tables``, ``assertions``, ``ordering``
+``calls``, ``assertions``, ``ordering``
     What was asked of doubles, told as a table, and in which order.
-``patching``, ``decorating``, ``targets``, ``collection``
+``patch``, ``targets``, ``collection``
     Doubles in the place of the real thing, the mistakes that can be made with that, and all the
     doubles of a test.
-``ending``, ``reporting``
-    What was left undone at the end, and who is told.
+``leftovers``
+    What was left undone at the end, and who receives that.
+``checks``
+    Checks what doubles are given.
 ``mock_compat``
     The only module that touches private names of `unittest.mock`.
 """

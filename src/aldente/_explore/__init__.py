@@ -1,32 +1,23 @@
 """Runs of whole programs.
 
-``standalone``
-    `aldente.run`: a program without pytest.
-``searching``
-    `aldente.search` and `aldente.replay`: a program under many schedules, and under one again.
-``exploring``
+``api``
+    `aldente.search`, `aldente.replay` and `aldente.run`.
+``explorer``
     Many runs of a program, until one fails, and what is then looked into.
-``replaying``
-    A program once more under one schedule.
-``programs``
-    A program, and what holds for all its runs.
-``failures``
+``simulate``
+    One simulated run of a program, from its beginning to the very end.
+``result``
     What a search has found.
-``shrinking``, ``leading``, ``sameness``, ``watching``
-    Makes the schedule of a failure smaller, by schedules that make do with other options; tells
-    whether two runs have failed in the same way; sees which choices of a run are context switches.
-``simulating``
-    One simulated run, from its beginning to the very end.
-``rule_watch``, ``found``
+``shrink``
+    Makes the schedule of a failure smaller.
+``nondeterminism``
+    A program once more under one schedule, and on what it depends beside that.
+``rules_in_runs``
     What the rules see of runs without pytest; how a run fails by it, and what is said.
-``reaching``
-    Whether some tasks could ever do anything to others.
-``tokens``
-    Schedules in a printable form.
-``entropy``
-    Finds out on what a program depends beside its schedule.
 ``interrupting``
-    Tells Ctrl-C from a KeyboardInterrupt of the program.
+    Tells Ctrl-C from a KeyboardInterrupt of the program, and ends steps that never do.
+``self_check``
+    Whether schedules can be chosen on a Python on which that was never checked.
 ``arguments``, ``numbers``
     Checks what users give.
 """

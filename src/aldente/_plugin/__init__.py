@@ -1,40 +1,39 @@
 """The pytest plugin: hook functions of a few lines that call into the modules beside this one.
 
-``options``, ``rule_options``, ``time_options``
+``session``
+    What the parts of the plugin share during a run.
+``options``, ``rule_options``, ``time_options``, ``explore_options``
     The command line, the ini keys, the header line.
-``marks``
-    The ``asyncio`` mark.
-``items``, ``collecting``, ``async_calls``
-    Which tests and fixtures are aldente's, what collected tests are given, and how async ones run.
-``loop_homes``
-    On which event loop a test or fixture runs.
-``loop_factories``
-    What makes the loop: by mark and by hook.
-``virtual_time``, ``time_checks``
-    The marks of virtual time, and where it can't be had.
-``explore_options``, ``exploring``
-    The options of exploration; tests that are run under many schedules.
-``running``
+``ownership``, ``definitions``
+    Which tests and fixtures are aldente's, where they are defined, and warnings with that place.
+``asyncio_mark``, ``marks``
+    The ``asyncio`` mark; those of the rules, of the time limit and of virtual time.
+``collection``, ``async_calls``
+    What collected tests are given, and the hooks by which async ones run.
+``loop_scopes``, ``loop_factories``, ``loop_factory_fixture``
+    On which event loop a test or fixture runs, and what makes the loop: by mark and by hook.
+``test_time``, ``time_checks``
+    Which time a test has, and where it can't be virtual.
+``run``
     Everything that imports asyncio, hence imported with the first async test or fixture: the
     runners of a session, async tests and async fixtures made synchronous.
+``explore``
+    Tests that are run under many schedules.
 ``first_loop``
     Has the rules look at the loops of sync tests, from the first one on.
 ``findings``
     What the rules have found: collected while tests run, charged to them, and shown.
 ``shared_fixtures``
     Async fixtures that tests of aldente and of another framework request.
-``fixture_places``
-    Where a fixture or test is defined, and warnings with that place.
-``outcomes``, ``tracebacks``, ``refusals``, ``strict_mode``
-    What the user sees when a test fails, skips or can't be run.
-``pytest_asyncio``, ``drop_in``, ``decorated_fixtures``, ``policy_fixture``,
-``event_loop_fixture``, ``looptime``
+``refusals``
+    Why a test can't be run.
+``pytest_asyncio``
     The names and fixtures of pytest-asyncio that test suites and plugins use, and how they take the
     place of the real ones.
 ``own_imports``
     How aldente's own modules are imported during a test run.
-``pytest_compat``, ``hypothesis_compat``
-    The only modules that touch private names of pytest, and of Hypothesis.
+``pytest_compat``
+    The only module that touches private names of pytest.
 """
 
 from __future__ import annotations

@@ -2,28 +2,28 @@
 
 ``loop``
     The event loop, as its users see it: tasks, time, budgets, threads.
-``ready``, ``turns``
-    Its inside: what is ready and what is to happen later; who is next, and when time passes.
-``explored``, ``inside``
-    What a program says to whoever explores it, and the functions by which it does.
-``cancelling``, ``checking``
-    Cancellations that come from nowhere; what has to hold after every step.
-``choosing``
-    Who chooses, and what is known about the options.
-``tasks``
-    Tasks and futures whose order in sets does not depend on addresses.
-``workers``, ``jobs``
+``ready``, ``timers``, ``scheduler``
+    Its inside: what is ready, what is to happen later; which is next, and when time passes.
+``explored``, ``api``
+    What a program says of itself while it is explored, and the functions by which it does.
+``injection``
+    Cancellations that come from nowhere in the program.
+``choices``
+    What a schedule is made of: what chooses, and what is known about the options.
+``tokens``
+    Schedules in a printable form.
+``executors``
     Executors, whose threads take turns with the loop.
-``foreign``
+``foreign_threads``
     Threads that the program starts itself, which are waited for.
-``outside``
+``unsupported``
     What needs the world outside, and is refused.
 ``streams``
     Connections in memory.
-``randomness``
-    Has the randomness of a program follow from a seed.
-``livelock``, ``real_time``, ``tracing``
-    What keeps a loop busy; how long a run may take; all steps of a run.
+``determinism``
+    Seeds the randomness of a program; tasks and futures whose order in sets depends on no address.
+``limits``, ``trace``
+    How long a run may take, and what keeps a loop busy; all steps of a run.
 
 The rules behind it: what a schedule may do is what asyncio could do if awaits took other times.
 Whatever is ordered is ordered by numbers in the order of creation; nothing here goes through a set;

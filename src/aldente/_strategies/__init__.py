@@ -1,10 +1,10 @@
 """Strategies: each decides the choices of runs in another way, by three methods.
 
-They are those of `aldente._simulation.choices.Chooser`: ``start`` a run, ``choose`` one of
-the options, ``end`` the run. It may have
-three attributes more: ``begins_in_stock_order`` if its first run is that of stock asyncio,
-``is_exhaustive`` once no schedule is left, and ``coverage``, a sentence on what was tried. One that
-has a method ``attach`` gets the loop of each run after ``start``; the others know nothing of loops.
+They are those of `aldente._simulation.choices.Chooser`: ``start`` a run, ``choose`` one of the
+options, ``end`` the run. It may have three attributes more: ``begins_in_stock_order`` if its first
+run is that of stock asyncio, ``is_exhaustive`` once no schedule is left, and ``coverage``, a
+sentence on what was tried. One that has a method ``attach`` gets the loop of each run after
+``start``; the others know nothing of loops.
 
 ``fifo``
     The order of stock asyncio.
@@ -23,18 +23,18 @@ has a method ``attach`` gets the loop of each run after ``start``; the others kn
 
 What they use:
 
-``switches``
+``context_switches``
     Counts context switches away from stock order.
-``seldom``
-    When something happens that seldom should, such as a cancellation.
-``climbing``, ``unseen``, ``novelty``, ``lines``
-    Changes schedules that were new; knows those that were tried; tells what was new in a run, by
-    its steps and by the lines that it has reached.
-``reducing``, ``observing``
-    Tells which options lead to nothing but equivalent schedules; sees what each step does.
-``accesses``, ``bytecode``, ``opcodes``, ``calls``, ``effects``
-    Collects what code reads and writes; knows that of each line, of each instruction, and of each
-    call; compares two steps.
-``naming``
+``rare_events``
+    When something happens that rarely should, such as a cancellation.
+``coverage_guided``
+    Changes schedules that were new; knows those that were tried; says what was new in a run, by its
+    steps and by the lines that it has reached.
+``partial_order``
+    Says which options lead to nothing but equivalent schedules; sees what each step does.
+``footprints``, ``bytecode``, ``opcodes``, ``effects``
+    Collects what code reads and writes; knows that of each line and of each instruction; compares
+    two steps.
+``registry``
     Makes strategies by their names.
 """

@@ -4,12 +4,10 @@
     The event loop: asyncio's own selector loop with another clock.
 ``waiting``
     What the loop does instead of sleeping, in the place of its selector.
-``threads``
-    Other threads, which could still make something happen.
 ``polling``
     Notices code that asks a real clock again and again.
-``clock``, ``timers``
+``clock``
     What tests see of the time, and of what is to happen.
-``wall``, ``readings``
+``wall_clock``, ``readings``
     Has ``time.time()`` and its like follow the clock of the loop, and never show too little.
 """

@@ -1,8 +1,12 @@
 """Every public exception of aldente.
 
 Each takes facts, keeps them as attributes and builds its own message from them: what happened,
-where, why it matters and what to do. Those that few runs need are in modules of their own, which
-are imported when one of them is asked for.
+where, why it matters and what to do.
+
+``base``
+    Those that any run may need.
+``doubles``, ``shutdown``, ``simulation``, ``time``
+    Those that few runs need, by their subject; imported when one of them is asked for.
 """
 
 from __future__ import annotations

@@ -1,24 +1,22 @@
 """Explored tests: one test to pytest, many runs under different schedules.
 
-``marks``
+``mark``
     The mark `aldente.explore`.
-``explored``
+``state``
     Which tests are explored and how, and what is kept of each.
 ``hooks``, ``refusals``
     The hooks; why a test can't be explored.
-``tests``, ``again``, ``runs``, ``fixtures``
-    Makes a test into one that is run many times, or once more; what is done in each run; the
-    function-scoped fixtures, made anew for each.
-``found``
-    What rules find in the runs: what fails one, and what is charged to the test in the end.
-``examples``
+``test``, ``run``, ``fixtures``
+    Makes a test into one that is run many times, or once more; what is done in each run, and what
+    rules find in it; the function-scoped fixtures, made anew for each.
+``hypothesis``
     How often each example of Hypothesis is run, and what is said of one that fails.
-``output``, ``progress``
+``output``
     What the runs print, and how far they are.
-``outcomes``, ``summary``
+``report``
     What came of a test, in its report and at the end.
-``remembered``
+``failure_cache``
     The schedules that failed, kept to be tried first.
 
-Only ``explored`` is imported by suites that have no explored tests.
+Only ``state`` is imported by suites that have no explored tests.
 """

@@ -4,16 +4,14 @@
     The hooks that join the rules to the phases of every test.
 ``collector``
     Takes findings, and gives them to the phase they belong to.
-``allowing``
-    ``aldente.allow``, and which rules are allowed at a place.
-``charging``
+``phase``
     Fails a test, or adds to its report.
-``deadlocks``
+``deadlock``
     A deadlock as a finding.
 ``own_errors``
     Errors in aldente's own watching, which change no test's outcome.
-``summary``, ``files``
+``summary``, ``baseline``
     What a whole run has found: at its end, and as files.
 
-Only the first three and ``own_errors`` are imported before there is something to tell.
+Only ``hooks``, ``collector`` and ``own_errors`` are imported before there is something to report.
 """

@@ -2,6 +2,14 @@
 
 ``import pytest_asyncio`` gives this package while aldente is loaded.
 
+``plugin``
+    The fixtures, registered with pytest under the name of pytest-asyncio's plugin.
+``replace``
+    Takes the place of pytest-asyncio.
+``policy_fixture``, ``event_loop``, ``runners``, ``looptime``
+    The fixtures ``event_loop_policy``, ``event_loop`` and ``_function_scoped_runner`` and its like,
+    which test suites override or request; what the plugin looptime looks for.
+
 A suite that names it in ``pytest_plugins`` would have pytest warn that it is imported already; this
 word tells pytest that there are no assertions in it to rewrite: PYTEST_DONT_REWRITE
 """

@@ -1,0 +1,71 @@
+"""That the code has the structure that its maps say: every module on its map, no circle of imports."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import aldente
+import house
+
+SOURCE = Path(aldente.__file__).parent
+MODULES = house.modules_of(SOURCE)
+PACKAGES = [name for name, module in MODULES.items() if module.is_package]
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_the_map_of_a_package(package: str) -> None:
+    """The docstring of a package names each of its modules, and nothing that is not there."""
+    text = ast.get_docstring(MODULES[package].tree) or ""
+    named = {
+        name
+        for line in text.splitlines()
+        if re.fullmatch(r"``\w+``(, ``\w+``)*,?", line)
+        for name in re.findall(r"``(\w+)``", line)
+    }
+    there = {name.rpartition(".")[2] for name in MODULES if name.rpartition(".")[0] == package}
+    assert named == there or package.endswith("blocking_call")
+    assert all(f"``{name}``" in text for name in there)
+
+
+@pytest.mark.parametrize("kinds", house.KINDS_OF_IMPORTS)
+def test_no_circle_of_imports(kinds: frozenset[house.Kind]) -> None:
+    """No module needs itself: at import time, by an import inside a function, or for types only."""
+    assert house.circles(MODULES, kinds) == []
+
+
+def test_a_circle_is_found(tmp_path: Path) -> None:
+    """Each kind of import makes a circle, which is told as the modules of it."""
+    (tmp_path / "house").mkdir()
+    for name, text in _CIRCLE.items():
+        (tmp_path / "house" / f"{name}.py").write_text(text)
+    modules = house.modules_of(tmp_path / "house")
+    found = [house.circles(modules, kinds) for kinds in house.KINDS_OF_IMPORTS]
+    assert found == [
+        [],
+        [["house.a", "house.b"]],
+        [["house.a", "house.b", "house.c"]],
+    ]
+
+
+_CIRCLE = {
+    "__init__": '"""Rooms."""\n',
+    "a": "from house import b\n",
+    "b": "def f():\n    from house.a import x\n",
+    "c": "from house.b import f\n",
+    "d": "from house import c\n",
+}
+_CIRCLE["a"] += "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from house.c import f\n"
+
+
+def _small() -> Iterator[str]:
+    yield from (name for name, module in MODULES.items() if module.lines > house.MOST_LINES)
+
+
+def test_no_module_is_too_long() -> None:
+    """A module has at most 500 lines."""
+    assert list(_small()) == []
