@@ -113,7 +113,7 @@ if tool == "aldente":
     import aldente
     fails = [
         bug.name for bug in BUGS for seed in range(seeds)
-        if aldente.search(bug.mended, runs=200, strategy=strategy, seed=seed).failure
+        if aldente.search(bug.fixed, runs=200, strategy=strategy, seed=seed).failure
     ]
 limits = {bug.name: bug.runs for bug in BUGS}
 print(json.dumps({"found": found, "fails": fails, "limits": limits}))
@@ -169,7 +169,7 @@ def report(columns: dict[str, Found], fails: Sequence[str], limits: dict[str, in
     print(f"  {'found by most seeds':<24}" + "".join(f"{total:>10}" for total in totals))
     is_kept = not fails
     for name in fails:
-        print(f"  {name}: the mended program fails: MISSED")
+        print(f"  {name}: the fixed program fails: MISSED")
     for bug, runs in columns["auto"].items():
         late = [number for number in runs if number is None or number > limits[bug]]
         if len(late) > ALLOWED_MISSES * len(runs):

@@ -65,7 +65,7 @@ class Rule(NamedTuple):
         level: what happens with its findings unless the user says otherwise.
         catches: one line that says what it catches.
         why: why it matters, as findings say it; sentences.
-        explanation: paragraphs for those who ask: what triggers it, what does not, how to mend it.
+        explanation: paragraphs for those who ask: what triggers it, what does not, how to fix it.
         is_seen_at_once: whether findings are made where the code runs, so that a block of code can
             allow them.
     """
@@ -84,7 +84,7 @@ class Finding(NamedTuple):
     Attributes:
         rule: the name of the rule.
         what: what happened; one sentence or more.
-        mend: what to do; one sentence or more, without the word "Mend".
+        fix: what to do; one sentence or more, without the word "Fix".
         place: the place in the user's code, with its full path; None when none is known.
         details: lines that follow the place, such as a stack.
         made_by: the node id of the test that did it; None for the current one.
@@ -94,7 +94,7 @@ class Finding(NamedTuple):
 
     rule: str
     what: str
-    mend: str
+    fix: str
     place: SourcePlace | None = None
     details: tuple[str, ...] = ()
     made_by: str | None = None

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
 from aldente._records import LEVELS, Level, LoopScope
+from aldente._validation import parse_one_of
 from aldente.errors import InvalidSetting
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ def parse_mode(value: object) -> Mode:
     >>> parse_mode("strict")
     'strict'
     """
-    return _one_of(MODES, value, "asyncio_mode", value, "Valid modes: ")
+    return parse_one_of(MODES, value, "asyncio_mode", value, "Valid modes: ")
 
 
 def parse_clock(name: str, value: object) -> ClockKind:
@@ -170,21 +171,7 @@ def parse_clock(name: str, value: object) -> ClockKind:
     >>> parse_clock("aldente_clock", "virtual")
     'virtual'
     """
-    return _one_of(CLOCKS, value, name, value, "Valid clocks are: ")
-
-
-def parse_flag(name: str, value: object) -> bool:
-    """A yes or no that a user has written in code.
-
-    Raises:
-        InvalidSetting: it is neither True nor False.
-
-    >>> parse_flag("wall", True)
-    True
-    """
-    if isinstance(value, bool):
-        return value
-    raise InvalidSetting(name, value, "It must be True or False.")
+    return parse_one_of(CLOCKS, value, name, value, "Valid clocks are: ")
 
 
 def parse_wall(name: str, value: object) -> int | None:
@@ -351,83 +338,7 @@ def parse_level(name: str, given: object, value: object) -> Level:
     >>> parse_level("rule", "warn", "warn")
     'warn'
     """
-    return _one_of(LEVELS, value, name, given, "Valid levels are: ")
-
-
-def _one_of(
-    allowed: Sequence[Choice], value: object, name: str, given: object, introduction: str
-) -> Choice:
-    """The one of some words that a user has written."""
-    for word in allowed:
-        if value == word:
-            return word
-    raise InvalidSetting(name, given, f"{introduction}{', '.join(allowed)}.")
-
-
-def parse_seconds(name: str, value: object) -> float:
-    """A length of time that a user has written, in seconds.
-
-    Raises:
-        InvalidSetting: it is not a positive number.
-
-    >>> parse_seconds("aldente_timeout", "2.5")
-    2.5
-    """
-    try:
-        seconds = float(value) if isinstance(value, (int, float, str)) else 0.0
-    except ValueError:
-        seconds = 0.0
-    if isinstance(value, bool) or not 0 < seconds < float("inf"):
-        raise InvalidSetting(name, value, "It must be a number of seconds greater than 0.")
-    return seconds
-
-
-def parse_duration(name: str, value: object) -> float:
-    """A length of time or a moment that is given in code, in seconds; 0 is one too.
-
-    Raises:
-        InvalidSetting: it is not a number of at least 0.
-
-    >>> parse_duration("within", 2)
-    2.0
-    """
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e300:
-        return float(value)
-    raise InvalidSetting(name, value, "It must be a number of seconds of at least 0.")
-
-
-def parse_limit(name: str, value: object) -> float | None:
-    """A limit of time that a user has written, in seconds; None when there is none.
-
-    Raises:
-        InvalidSetting: it is neither a positive number nor 0 or empty, which stand for no limit.
-
-    >>> parse_limit("aldente_timeout", "0") is None
-    True
-    """
-    if value is None or (isinstance(value, str) and value.strip() in ("", "0")):
-        return None
-    try:
-        return None if value == 0 else parse_seconds(name, value)
-    except InvalidSetting as error:
-        allowed = "It must be a number of seconds greater than 0, or 0 for no limit."
-        raise InvalidSetting(error.name, error.value, allowed) from None
-
-
-def parse_names(name: str, values: Iterable[str], allowed: Sequence[str]) -> tuple[str, ...]:
-    """Names that a user has written, all of them among those allowed.
-
-    Raises:
-        InvalidSetting: one is not.
-
-    >>> parse_names("groups", ["files"], ["files"])
-    ('files',)
-    """
-    names = tuple(value.strip() for value in values if value.strip())
-    for given in names:
-        if given not in allowed:
-            raise InvalidSetting(name, given, f"Allowed are: {', '.join(allowed)}.")
-    return names
+    return parse_one_of(LEVELS, value, name, given, "Valid levels are: ")
 
 
 def find_misspelt(given: Iterable[str], known: Sequence[str]) -> tuple[str, str | None] | None:

@@ -9,7 +9,7 @@ import contextlib
 import aldente
 
 
-async def handed_over_item_lost(is_mended: bool) -> None:
+async def handed_over_item_lost(is_fixed: bool) -> None:
     """A channel hands an item over to a consumer that times out before it has gone on."""
     items: list[int] = []
     waiters: collections.deque[asyncio.Future[int]] = collections.deque()
@@ -30,7 +30,7 @@ async def handed_over_item_lost(is_mended: bool) -> None:
         try:
             return await waiter
         except asyncio.CancelledError:
-            if is_mended and waiter.done() and not waiter.cancelled():
+            if is_fixed and waiter.done() and not waiter.cancelled():
                 put(waiter.result())
             raise
 
@@ -48,7 +48,7 @@ async def handed_over_item_lost(is_mended: bool) -> None:
     assert received + items == [1]
 
 
-async def permit_lost(is_mended: bool) -> None:
+async def permit_lost(is_fixed: bool) -> None:
     """A limiter gives a permit to a task that is cancelled before it has gone on."""
     free = 1
     waiters: collections.deque[asyncio.Future[None]] = collections.deque()
@@ -63,7 +63,7 @@ async def permit_lost(is_mended: bool) -> None:
         try:
             await waiter
         except asyncio.CancelledError:
-            if is_mended and waiter.done() and not waiter.cancelled():
+            if is_fixed and waiter.done() and not waiter.cancelled():
                 release()
             raise
 
@@ -89,7 +89,7 @@ async def permit_lost(is_mended: bool) -> None:
     assert free == 1
 
 
-async def reply_of_another(is_mended: bool) -> None:
+async def reply_of_another(is_fixed: bool) -> None:
     """A request times out after it was sent, and its connection goes back into the pool."""
     (reader, writer), (server_reader, server_writer) = aldente.stream_pair()
     pool: asyncio.Queue[str] = asyncio.Queue()
@@ -109,7 +109,7 @@ async def reply_of_another(is_mended: bool) -> None:
             is_unread = False
             return reply
         finally:
-            if is_unread and is_mended:
+            if is_unread and is_fixed:
                 await asyncio.shield(reader.readline())
             pool.put_nowait(connection)
 
@@ -123,14 +123,14 @@ async def reply_of_another(is_mended: bool) -> None:
     assert reply == b"reply to two\n"
 
 
-async def cancelled_when_done(is_mended: bool) -> None:
+async def cancelled_when_done(is_fixed: bool) -> None:
     """A wait returns although it was cancelled, if what it waits for is done at the same moment."""
 
     async def wait_for(operation: asyncio.Future[int]) -> int:
         try:
             return await asyncio.shield(operation)
         except asyncio.CancelledError:
-            if operation.done() and not is_mended:
+            if operation.done() and not is_fixed:
                 return operation.result()
             raise
 
@@ -146,7 +146,7 @@ async def cancelled_when_done(is_mended: bool) -> None:
     assert worker.cancelled() or not worker.cancelling()
 
 
-async def transfer_without_rollback(is_mended: bool) -> None:
+async def transfer_without_rollback(is_fixed: bool) -> None:
     """A transfer is cancelled between its two halves; nobody rolls the first one back."""
     accounts = {"a": 10, "b": 0}
 
@@ -160,7 +160,7 @@ async def transfer_without_rollback(is_mended: bool) -> None:
         try:
             await write("b", 10)
         except asyncio.CancelledError:
-            if is_mended:
+            if is_fixed:
                 accounts["a"] += 10
             raise
 
@@ -169,7 +169,7 @@ async def transfer_without_rollback(is_mended: bool) -> None:
     assert sum(accounts.values()) == 10
 
 
-async def slot_kept(is_mended: bool) -> None:
+async def slot_kept(is_fixed: bool) -> None:
     """A task is cancelled between taking a slot and the 'try' that gives it back."""
     slots = asyncio.Semaphore(2)
     announced: list[int] = []
@@ -179,7 +179,7 @@ async def slot_kept(is_mended: bool) -> None:
         announced.append(number)
 
     async def work(number: int) -> None:
-        if is_mended:
+        if is_fixed:
             async with slots:
                 await announce(number)
                 await asyncio.sleep(1)

@@ -8,7 +8,7 @@ import contextlib
 import aldente
 
 
-async def unread_reply(is_mended: bool) -> None:
+async def unread_reply(is_fixed: bool) -> None:
     """A request is cancelled after it was sent, and the next user of the connection reads its reply."""
     (reader, writer), (server_reader, server_writer) = aldente.stream_pair()
     is_broken = False
@@ -37,7 +37,7 @@ async def unread_reply(is_mended: bool) -> None:
 
     try:
         await asyncio.gather(first, stop(), return_exceptions=True)
-        if not (is_mended and is_broken):
+        if not (is_fixed and is_broken):
             assert await ask(b"two") == b"reply to two\n"
     finally:
         writer.close()
@@ -46,14 +46,14 @@ async def unread_reply(is_mended: bool) -> None:
     await asyncio.gather(server, return_exceptions=True)
 
 
-async def swallowed_cancellation(is_mended: bool) -> None:
+async def swallowed_cancellation(is_fixed: bool) -> None:
     """A wait with a time-out takes a cancellation for the end of what it waits for, as in 2020."""
 
     async def wait_for(task: asyncio.Task[None]) -> None:
         try:
             await asyncio.shield(task)
         except asyncio.CancelledError:
-            if task.done() and not is_mended:
+            if task.done() and not is_fixed:
                 return
             raise
 
@@ -77,7 +77,7 @@ async def swallowed_cancellation(is_mended: bool) -> None:
     assert asyncio.get_running_loop().time() - began < 50
 
 
-async def queue_item_lost(is_mended: bool) -> None:
+async def queue_item_lost(is_fixed: bool) -> None:
     """A consumer is cancelled between taking an item and storing it."""
     queue: asyncio.Queue[int] = asyncio.Queue()
     stored: list[int] = []
@@ -88,7 +88,7 @@ async def queue_item_lost(is_mended: bool) -> None:
             try:
                 await asyncio.sleep(0)
             except asyncio.CancelledError:
-                if is_mended:
+                if is_fixed:
                     stored.append(item)
                 raise
             stored.append(item)
@@ -112,7 +112,7 @@ async def queue_item_lost(is_mended: bool) -> None:
     assert sorted(stored) == [0, 1]
 
 
-async def lock_kept(is_mended: bool) -> None:
+async def lock_kept(is_fixed: bool) -> None:
     """A flag that marks the resource as taken is not put back by who is cancelled."""
     is_taken = False
 
@@ -124,7 +124,7 @@ async def lock_kept(is_mended: bool) -> None:
         try:
             await asyncio.sleep(0.5)
         except asyncio.CancelledError:
-            if is_mended:
+            if is_fixed:
                 is_taken = False
             raise
         is_taken = False
@@ -138,7 +138,7 @@ async def lock_kept(is_mended: bool) -> None:
     assert not is_taken
 
 
-async def close_while_in_use(is_mended: bool) -> None:
+async def close_while_in_use(is_fixed: bool) -> None:
     """A client is closed while a request of it is under way."""
     is_open = True
     used: list[bool] = []
@@ -153,7 +153,7 @@ async def close_while_in_use(is_mended: bool) -> None:
         nonlocal is_open
         for _ in range(5):
             await asyncio.sleep(0)
-        if is_mended:
+        if is_fixed:
             await asyncio.gather(*requests)
         is_open = False
 
@@ -162,7 +162,7 @@ async def close_while_in_use(is_mended: bool) -> None:
     assert used == [True]
 
 
-async def clean_up_skipped(is_mended: bool) -> None:
+async def clean_up_skipped(is_fixed: bool) -> None:
     """A second cancellation ends the clean-up of the first in its middle."""
     is_closed = False
 
@@ -175,7 +175,7 @@ async def clean_up_skipped(is_mended: bool) -> None:
         try:
             await asyncio.sleep(10)
         finally:
-            if is_mended:
+            if is_fixed:
                 closing = asyncio.create_task(close())
                 while not closing.done():
                     with contextlib.suppress(asyncio.CancelledError):

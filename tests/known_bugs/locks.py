@@ -6,14 +6,14 @@ import asyncio
 from collections import deque
 
 
-async def lock_order(is_mended: bool) -> None:
+async def lock_order(is_fixed: bool) -> None:
     """Two transfers in opposite directions lock two accounts in opposite orders."""
     first, second = asyncio.Lock(), asyncio.Lock()
 
     async def transfer(source: asyncio.Lock, target: asyncio.Lock, pause: int) -> None:
         for _ in range(pause):
             await asyncio.sleep(0)
-        if is_mended:
+        if is_fixed:
             source, target = first, second
         async with source:
             await asyncio.sleep(0)
@@ -23,13 +23,13 @@ async def lock_order(is_mended: bool) -> None:
     await asyncio.gather(transfer(first, second, 0), transfer(second, first, 4))
 
 
-async def dining_philosophers(is_mended: bool) -> None:
+async def dining_philosophers(is_fixed: bool) -> None:
     """Five take the left fork and wait for the right one; all five have to be at it at once."""
     forks = [asyncio.Lock() for _ in range(5)]
 
     async def dine(number: int) -> None:
         left, right = number, (number + 1) % 5
-        if is_mended and number == 4:
+        if is_fixed and number == 4:
             left, right = right, left
         for _ in range(3 * number):
             await asyncio.sleep(0)
@@ -41,7 +41,7 @@ async def dining_philosophers(is_mended: bool) -> None:
     await asyncio.gather(*map(dine, range(5)))
 
 
-async def missed_notification(is_mended: bool) -> None:
+async def missed_notification(is_fixed: bool) -> None:
     """Who waits for a condition without looking first misses what was notified before."""
     condition = asyncio.Condition()
     is_there = False
@@ -49,7 +49,7 @@ async def missed_notification(is_mended: bool) -> None:
     async def wait() -> None:
         await asyncio.sleep(0)
         async with condition:
-            if is_mended:
+            if is_fixed:
                 await condition.wait_for(lambda: is_there)
             else:
                 await condition.wait()
@@ -65,7 +65,7 @@ async def missed_notification(is_mended: bool) -> None:
     await asyncio.gather(wait(), deliver())
 
 
-async def event_cleared(is_mended: bool) -> None:
+async def event_cleared(is_fixed: bool) -> None:
     """An event is set and cleared at once, and who is not waiting yet waits for ever."""
     changed = asyncio.Event()
     version = 0
@@ -73,7 +73,7 @@ async def event_cleared(is_mended: bool) -> None:
     async def watch() -> None:
         seen = version
         await asyncio.sleep(0)
-        if is_mended and version != seen:
+        if is_fixed and version != seen:
             return
         await changed.wait()
 
@@ -91,9 +91,9 @@ async def event_cleared(is_mended: bool) -> None:
 class Permits:
     """A semaphore of the year 2021: a wake-up given to a waiter who is cancelled is lost."""
 
-    def __init__(self, count: int, is_mended: bool) -> None:
+    def __init__(self, count: int, is_fixed: bool) -> None:
         self._count = count
-        self._is_mended = is_mended
+        self._is_fixed = is_fixed
         self._waiters: deque[asyncio.Future[None]] = deque()
 
     async def acquire(self) -> None:
@@ -103,7 +103,7 @@ class Permits:
             try:
                 await waiter
             except asyncio.CancelledError:
-                if self._is_mended and waiter.done() and not waiter.cancelled():
+                if self._is_fixed and waiter.done() and not waiter.cancelled():
                     self._wake_next()
                 raise
         self._count -= 1
@@ -120,9 +120,9 @@ class Permits:
                 return
 
 
-async def semaphore_wake_up_lost(is_mended: bool) -> None:
+async def semaphore_wake_up_lost(is_fixed: bool) -> None:
     """The waiter that was woken is cancelled before it goes on, and nobody else is woken."""
-    permits = Permits(1, is_mended)
+    permits = Permits(1, is_fixed)
 
     async def hold() -> None:
         await permits.acquire()
@@ -150,7 +150,7 @@ async def semaphore_wake_up_lost(is_mended: bool) -> None:
     assert not patient.cancelled()
 
 
-async def notify_one_of_two_kinds(is_mended: bool) -> None:
+async def notify_one_of_two_kinds(is_fixed: bool) -> None:
     """One condition for readers and writers: the one that is notified can't go on, the other could."""
     condition = asyncio.Condition()
     items: list[int] = []
@@ -159,12 +159,12 @@ async def notify_one_of_two_kinds(is_mended: bool) -> None:
         async with condition:
             await condition.wait_for(lambda: not items)
             items.append(number)
-            condition.notify_all() if is_mended else condition.notify()
+            condition.notify_all() if is_fixed else condition.notify()
 
     async def get() -> int:
         async with condition:
             await condition.wait_for(lambda: bool(items))
-            condition.notify_all() if is_mended else condition.notify()
+            condition.notify_all() if is_fixed else condition.notify()
             return items.pop()
 
     async def later(number: int) -> None:
@@ -180,7 +180,7 @@ async def notify_one_of_two_kinds(is_mended: bool) -> None:
     await asyncio.gather(later(1), get_later(2), later(6), get_later(7), later(11), get_later(12))
 
 
-async def upgraded_lock(is_mended: bool) -> None:
+async def upgraded_lock(is_fixed: bool) -> None:
     """Two readers both wait for the other to leave, to become the writer."""
     readers = 0
     changed = asyncio.Condition()
@@ -190,7 +190,7 @@ async def upgraded_lock(is_mended: bool) -> None:
         for _ in range(pause):
             await asyncio.sleep(0)
         async with changed:
-            if is_mended:
+            if is_fixed:
                 await changed.wait_for(lambda: readers == 0)
             readers += 1
         await asyncio.sleep(0)

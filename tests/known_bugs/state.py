@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 
-async def lost_update(is_mended: bool) -> None:
+async def lost_update(is_fixed: bool) -> None:
     """A balance is read, a query is awaited, and the new balance overwrites that of another."""
     balance = 100
     lock = asyncio.Lock()
@@ -18,7 +18,7 @@ async def lost_update(is_mended: bool) -> None:
 
     async def customer(amount: int, pause: float) -> None:
         await asyncio.sleep(pause)
-        if is_mended:
+        if is_fixed:
             async with lock:
                 await withdraw(amount)
         else:
@@ -28,7 +28,7 @@ async def lost_update(is_mended: bool) -> None:
     assert balance == 70
 
 
-async def check_then_act(is_mended: bool) -> None:
+async def check_then_act(is_fixed: bool) -> None:
     """Two customers both see the last seat free, as the payment is awaited in between."""
     seats = 1
     sold: list[str] = []
@@ -37,7 +37,7 @@ async def check_then_act(is_mended: bool) -> None:
         nonlocal seats
         await asyncio.sleep(pause)
         if seats:
-            if is_mended:
+            if is_fixed:
                 seats -= 1
                 await asyncio.sleep(0.01)
             else:
@@ -50,7 +50,7 @@ async def check_then_act(is_mended: bool) -> None:
     assert len(sold) == 1
 
 
-async def double_initialisation(is_mended: bool) -> None:
+async def double_initialisation(is_fixed: bool) -> None:
     """A connection is opened on first use, twice when two users come while it is being opened."""
     opened: list[object] = []
     connection: object = None
@@ -67,7 +67,7 @@ async def double_initialisation(is_mended: bool) -> None:
     async def use(pause: int) -> None:
         for _ in range(pause):
             await asyncio.sleep(0)
-        if is_mended:
+        if is_fixed:
             async with lock:
                 await connect()
         else:
@@ -77,7 +77,7 @@ async def double_initialisation(is_mended: bool) -> None:
     assert len(opened) == 1
 
 
-async def write_behind(is_mended: bool) -> None:
+async def write_behind(is_fixed: bool) -> None:
     """A read right after a write finds the old value, as the write is still on its way."""
     store = {"name": "old"}
     pending: dict[str, str] = {}
@@ -90,7 +90,7 @@ async def write_behind(is_mended: bool) -> None:
     async def change() -> str:
         pending["name"] = "new"
         flushing = asyncio.create_task(flush())
-        if is_mended:
+        if is_fixed:
             await flushing
         else:
             await asyncio.sleep(0)
@@ -102,7 +102,7 @@ async def write_behind(is_mended: bool) -> None:
     assert await change() == "new"
 
 
-async def limit_exceeded(is_mended: bool) -> None:
+async def limit_exceeded(is_fixed: bool) -> None:
     """More downloads run at once than allowed: the count is raised after the await."""
     running = most = 0
     semaphore = asyncio.Semaphore(1)
@@ -116,7 +116,7 @@ async def limit_exceeded(is_mended: bool) -> None:
 
     async def download(pause: float) -> None:
         await asyncio.sleep(pause)
-        if is_mended:
+        if is_fixed:
             async with semaphore:
                 await fetch()
         else:
@@ -129,13 +129,13 @@ async def limit_exceeded(is_mended: bool) -> None:
     assert most == 1
 
 
-async def subscriber_lost(is_mended: bool) -> None:
+async def subscriber_lost(is_fixed: bool) -> None:
     """A list of subscribers is replaced by what was read of it before an await."""
     subscribers: list[str] = []
 
     async def subscribe(name: str) -> None:
         nonlocal subscribers
-        if is_mended:
+        if is_fixed:
             await asyncio.sleep(0)
             subscribers = [*subscribers, name]
         else:
@@ -152,12 +152,12 @@ async def subscriber_lost(is_mended: bool) -> None:
     assert sorted(subscribers) == ["a", "b", "c"]
 
 
-async def iteration_over_changing(is_mended: bool) -> None:
+async def iteration_over_changing(is_fixed: bool) -> None:
     """A dictionary of clients is gone through with awaits, and one leaves meanwhile."""
     clients = {number: f"client {number}" for number in range(3)}
 
     async def broadcast() -> None:
-        for _ in list(clients) if is_mended else clients:
+        for _ in list(clients) if is_fixed else clients:
             await asyncio.sleep(0)
 
     async def leave() -> None:
@@ -168,7 +168,7 @@ async def iteration_over_changing(is_mended: bool) -> None:
     await asyncio.gather(broadcast(), leave())
 
 
-async def half_done_transfer(is_mended: bool) -> None:
+async def half_done_transfer(is_fixed: bool) -> None:
     """A report adds up accounts while a transfer has left one and not reached the other."""
     accounts = {"a": 50, "b": 50}
     lock = asyncio.Lock()
@@ -181,7 +181,7 @@ async def half_done_transfer(is_mended: bool) -> None:
 
     async def report() -> int:
         await asyncio.sleep(0.015)
-        if is_mended:
+        if is_fixed:
             async with lock:
                 return sum(accounts.values())
         return sum(accounts.values())

@@ -17,7 +17,7 @@ class Bug(NamedTuple):
     """A program with a bug.
 
     Attributes:
-        program: the program; called with whether it is mended.
+        program: the program; called with whether it is fixed.
         runs: in how many runs it has to be found.
     """
 
@@ -35,7 +35,7 @@ class Bug(NamedTuple):
         return partial(self.program, False)
 
     @property
-    def mended(self) -> Callable[[], Coroutine[Any, Any, None]]:
+    def fixed(self) -> Callable[[], Coroutine[Any, Any, None]]:
         """Its twin without."""
         return partial(self.program, True)
 

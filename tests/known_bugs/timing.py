@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 
-async def cache_stampede(is_mended: bool) -> None:
+async def cache_stampede(is_fixed: bool) -> None:
     """A cache is asked again while the first request is still under way."""
     requests = 0
     cache: dict[str, str] = {}
@@ -21,7 +21,7 @@ async def cache_stampede(is_mended: bool) -> None:
     async def get(key: str) -> str:
         if key in cache:
             return cache[key]
-        if not is_mended:
+        if not is_fixed:
             return await fetch(key)
         if key not in pending:
             pending[key] = asyncio.create_task(fetch(key))
@@ -35,7 +35,7 @@ async def cache_stampede(is_mended: bool) -> None:
     assert requests == 1
 
 
-async def token_refresh(is_mended: bool) -> None:
+async def token_refresh(is_fixed: bool) -> None:
     """Two clients refresh the same token, and the second makes that of the first invalid."""
     token = 0
     refreshed: list[int] = []
@@ -52,7 +52,7 @@ async def token_refresh(is_mended: bool) -> None:
     async def client(pause: float) -> None:
         await asyncio.sleep(pause)
         if token == 0:
-            if is_mended:
+            if is_fixed:
                 async with lock:
                     await refresh(0)
             else:
@@ -62,7 +62,7 @@ async def token_refresh(is_mended: bool) -> None:
     assert refreshed == [1]
 
 
-async def out_of_order_answers(is_mended: bool) -> None:
+async def out_of_order_answers(is_fixed: bool) -> None:
     """The answer for what was typed first comes last, and is shown."""
     shown = ""
     newest = 0
@@ -71,7 +71,7 @@ async def out_of_order_answers(is_mended: bool) -> None:
         nonlocal shown, newest
         newest = number
         await asyncio.sleep(seconds)
-        if not is_mended or newest == number:
+        if not is_fixed or newest == number:
             shown = text
 
     async def type_in() -> None:
@@ -84,7 +84,7 @@ async def out_of_order_answers(is_mended: bool) -> None:
     assert shown == "ab"
 
 
-async def lease_expired(is_mended: bool) -> None:
+async def lease_expired(is_fixed: bool) -> None:
     """A worker believes in its lease longer than the server does, and another one has it."""
     owner = ""
     wrote: list[str] = []
@@ -93,7 +93,7 @@ async def lease_expired(is_mended: bool) -> None:
         nonlocal owner
         owner = name
         await asyncio.sleep(0.8)
-        if not is_mended or owner == name:
+        if not is_fixed or owner == name:
             wrote.append(name)
 
     async def takeover() -> None:
@@ -105,7 +105,7 @@ async def lease_expired(is_mended: bool) -> None:
     assert len(wrote) == 1
 
 
-async def heartbeat_missed(is_mended: bool) -> None:
+async def heartbeat_missed(is_fixed: bool) -> None:
     """A heartbeat that comes a little late is taken for a dead worker, and its job is given away."""
     last = 0.0
     loop = asyncio.get_running_loop()
@@ -123,7 +123,7 @@ async def heartbeat_missed(is_mended: bool) -> None:
         nonlocal given_away
         await asyncio.sleep(1.5)
         while is_alive:
-            if loop.time() - started - last > (3 if is_mended else 1.2):
+            if loop.time() - started - last > (3 if is_fixed else 1.2):
                 given_away = True
             await asyncio.sleep(1)
 
@@ -134,14 +134,14 @@ async def heartbeat_missed(is_mended: bool) -> None:
     assert not given_away
 
 
-async def retry_applied_twice(is_mended: bool) -> None:
+async def retry_applied_twice(is_fixed: bool) -> None:
     """A client that is impatient sends its order again, and the first one arrives after all."""
     orders: dict[str, int] = {}
     answered = asyncio.Event()
 
     async def place(key: str) -> None:
         await asyncio.sleep(0.7)
-        if not is_mended or key not in orders:
+        if not is_fixed or key not in orders:
             orders[key] = orders.get(key, 0) + 1
         answered.set()
 

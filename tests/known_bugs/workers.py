@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 
-async def shut_down_too_early(is_mended: bool) -> None:
+async def shut_down_too_early(is_fixed: bool) -> None:
     """The workers are stopped when the queue is empty, though one still works on the last item."""
     queue: asyncio.Queue[int] = asyncio.Queue()
     done: list[int] = []
@@ -19,7 +19,7 @@ async def shut_down_too_early(is_mended: bool) -> None:
 
     worker = asyncio.create_task(work())
     queue.put_nowait(1)
-    if is_mended:
+    if is_fixed:
         await queue.join()
     else:
         while not queue.empty():
@@ -31,7 +31,7 @@ async def shut_down_too_early(is_mended: bool) -> None:
     assert done == [1]
 
 
-async def sentinel_overtakes(is_mended: bool) -> None:
+async def sentinel_overtakes(is_fixed: bool) -> None:
     """Two producers share a queue, and the end mark of the one comes before the last item of the other."""
     queue: asyncio.Queue[int | None] = asyncio.Queue()
     found: list[int] = []
@@ -42,7 +42,7 @@ async def sentinel_overtakes(is_mended: bool) -> None:
         queue.put_nowait(number)
 
     async def end(producers: list[asyncio.Task[None]]) -> None:
-        if is_mended:
+        if is_fixed:
             await asyncio.gather(*producers)
         else:
             for _ in range(5):
@@ -57,21 +57,21 @@ async def sentinel_overtakes(is_mended: bool) -> None:
     assert sorted(found) == [0, 1]
 
 
-async def results_by_completion(is_mended: bool) -> None:
+async def results_by_completion(is_fixed: bool) -> None:
     """Answers are put together in the order in which they came, and taken for that of the questions."""
     answers: list[int] = []
 
     async def ask(number: int, seconds: float) -> int:
         await asyncio.sleep(seconds)
-        if not is_mended:
+        if not is_fixed:
             answers.append(number)
         return number
 
     found = await asyncio.gather(ask(0, 0.10), ask(1, 0.15), ask(2, 0.19))
-    assert (found if is_mended else answers) == [0, 1, 2]
+    assert (found if is_fixed else answers) == [0, 1, 2]
 
 
-async def thread_against_loop(is_mended: bool) -> None:
+async def thread_against_loop(is_fixed: bool) -> None:
     """A job in a thread and a task on the loop both count with the same variable."""
     count = 0
     loop = asyncio.get_running_loop()
@@ -82,7 +82,7 @@ async def thread_against_loop(is_mended: bool) -> None:
 
     def job() -> None:
         nonlocal count
-        if is_mended:
+        if is_fixed:
             asyncio.run_coroutine_threadsafe(add(), loop).result()
             return
         before = count
@@ -98,7 +98,7 @@ async def thread_against_loop(is_mended: bool) -> None:
     assert count == 2
 
 
-async def started_before_ready(is_mended: bool) -> None:
+async def started_before_ready(is_fixed: bool) -> None:
     """A request comes in before the start has filled the table of routes."""
     routes: dict[str, str] = {}
     is_ready = asyncio.Event()
@@ -110,7 +110,7 @@ async def started_before_ready(is_mended: bool) -> None:
 
     async def request() -> str:
         await asyncio.sleep(0.3)
-        if is_mended:
+        if is_fixed:
             await is_ready.wait()
         return routes.get("/", "404")
 
@@ -118,7 +118,7 @@ async def started_before_ready(is_mended: bool) -> None:
     assert answer == "index"
 
 
-async def version_overwritten(is_mended: bool) -> None:
+async def version_overwritten(is_fixed: bool) -> None:
     """Two writers save a document, and the older version is stored last."""
     stored = 0
 
@@ -126,7 +126,7 @@ async def version_overwritten(is_mended: bool) -> None:
         nonlocal stored
         for _ in range(steps):
             await asyncio.sleep(0)
-        stored = max(stored, version) if is_mended else version
+        stored = max(stored, version) if is_fixed else version
 
     await asyncio.gather(save(1, 2), save(2, 4))
     assert stored == 2

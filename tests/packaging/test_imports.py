@@ -57,6 +57,7 @@ MODULES_OF_EVERY_START = {
     "aldente._records",
     "aldente._settings",
     "aldente._stacks",
+    "aldente._validation",
     "aldente._version",
     "aldente.errors",
     "aldente.errors.base",

@@ -27,7 +27,7 @@ ENDED = (
     "*FixtureEnded: Async fixture 'group' (test_it.py:4) was ended by TaskGroup.cancel() while its "
     "value was in use."
 )
-MEND = "*Mend: cancel the tasks themselves with task.cancel(), or call cancel() in the fixture, *"
+FIX = "*Fix: cancel the tasks themselves with task.cancel(), or call cancel() in the fixture, *"
 
 WAYS = {
     "test": "group.cancel()",
@@ -53,7 +53,7 @@ async def test_it(group):
 """
     )
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines([ENDED, MEND])
+    result.stdout.fnmatch_lines([ENDED, FIX])
     result.stdout.fnmatch_lines(
         [
             "*Async fixture 'group' (test_it.py:4) ended with this error while 'test_it' was using "
@@ -70,7 +70,7 @@ def test_a_group_that_is_cancelled_at_the_end_of_the_test(
     """The test passes, and the tear-down says that the fixture was ended before."""
     result = run_project(test_it=f"{FIXTURE}{kind} test_it(group):\n    group.cancel()\n")
     result.assert_outcomes(passed=1, errors=1)
-    result.stdout.fnmatch_lines(["*ERROR at teardown of test_it*", ENDED, MEND])
+    result.stdout.fnmatch_lines(["*ERROR at teardown of test_it*", ENDED, FIX])
 
 
 def test_a_group_that_is_cancelled_by_another_fixture(run_project: RunProject) -> None:
@@ -87,7 +87,7 @@ async def test_it(user):
 """
     )
     result.assert_outcomes(passed=1, errors=1)
-    result.stdout.fnmatch_lines([ENDED, MEND])
+    result.stdout.fnmatch_lines([ENDED, FIX])
 
 
 def test_a_group_that_is_cancelled_in_its_own_tear_down(run_project: RunProject) -> None:

@@ -117,7 +117,7 @@ def test_pytest_inside_async_code_is_explained(pytester: pytest.Pytester, start:
             "running in this thread.",
             "A thread runs one event loop at a time, and this one waits until the run of pytest "
             "inside it is over.",
-            "Mend: call pytest.main() from code that is not async, or in a thread: 'await "
+            "Fix: call pytest.main() from code that is not async, or in a thread: 'await "
             "asyncio.to_thread(pytest.main, arguments)'.",
             "*_ test_it _*",
             "Cannot run test_it: an event loop that aldente did not start is already running in "
@@ -165,7 +165,7 @@ def test_pytest_inside_an_async_test_is_explained(run_project: RunProject) -> No
         [
             "*Cannot run test_inner: the event loop of test_outer, in another run of pytest, is "
             "already running in this thread.",
-            "*Mend: call pytest.main() from code that is not async, or in a thread: *",
+            "*Fix: call pytest.main() from code that is not async, or in a thread: *",
         ]
     )
     result.stdout.no_fnmatch_line("*getfixturevalue*")

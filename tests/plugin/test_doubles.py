@@ -19,7 +19,7 @@ async def total(*names):
 def test_an_unused_answer_fails_the_test(
     run_project: RunProject, pytester: pytest.Pytester
 ) -> None:
-    """The failure names the answer, its line, the calls that were made, and the mend."""
+    """The failure names the answer, its line, the calls that were made, and the fix."""
     project = """
 import aldente
 import shop
@@ -41,7 +41,7 @@ async def test_it():
         "    price('bread')",
         "Why: The test prepares what never happens: the code no longer makes that call, or makes it with",
         "other arguments, and the test does not notice.",
-        "Mend: Give returns_each() as many answers as there are calls, or say strict=False.",
+        "Fix: Give returns_each() as many answers as there are calls, or say strict=False.",
         'Allow: @aldente.allow("unused-answer") on the test, or \'with aldente.allow("unused-answer"):\' around the code.',
         "",
         "unused-answer: the answer to price('jam') was never used.",
@@ -52,7 +52,7 @@ async def test_it():
         "    price('bread')",
         "Why: The test prepares what never happens: the code no longer makes that call, or makes it with",
         "other arguments, and the test does not notice.",
-        "Mend: Mend its arguments, take it away, or say strict=False.",
+        "Fix: Fix its arguments, take it away, or say strict=False.",
         'Allow: @aldente.allow("unused-answer") on the test, or \'with aldente.allow("unused-answer"):\' around the code.',
     ]
     assert in_short(findings) == [

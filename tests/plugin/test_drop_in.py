@@ -136,7 +136,7 @@ def test_missing_names_are_explained(run_project: RunProject) -> None:
         [
             "*AttributeError: pytest_asyncio.plugin has no 'PytestAsyncioFunction': aldente stands "
             "in for pytest-asyncio*",
-            "*Mend: use a documented name; or give the tests back to pytest-asyncio with -p no:aldente.",
+            "*Fix: use a documented name; or give the tests back to pytest-asyncio with -p no:aldente.",
         ]
     )
 
@@ -273,7 +273,7 @@ def test_a_python_without_policies(run_project: RunProject) -> None:
         [
             "*'test_it' has no event loop: the fixture event_loop_policy says what makes it, but this "
             "Python has no event loop policies any more.",
-            "*Mend: take out the fixture; *",
+            "*Fix: take out the fixture; *",
         ]
     )
 
@@ -498,7 +498,7 @@ def test_strict_mode_explains_fixtures_it_leaves_alone(
             [
                 f"'test_{test}' requested the async fixture '{fixture}' (test_it.py:*), which strict "
                 f"mode does not run; the mode is set by {source}.",
-                "Mend: write @pytest_asyncio.fixture there, or set asyncio_mode = auto to run every "
+                "Fix: write @pytest_asyncio.fixture there, or set asyncio_mode = auto to run every "
                 "async test and fixture.",
             ]
         )

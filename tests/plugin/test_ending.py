@@ -174,7 +174,7 @@ def test_a_task_that_refuses_to_end_is_given_up_by_name(
         [
             "1 task(s) did not end within 0.05 s of being cancelled and were given up:",
             "  'refuser' running refuse at *test_it.py:6",
-            "Mend: let CancelledError through*",
+            "Fix: let CancelledError through*",
         ]
     )
 
@@ -277,7 +277,7 @@ def test_a_loop_that_the_test_closed_is_warned_about(run_project: RunProject) ->
             "*test_closes*",
             "*RuntimeWarning: An exception occurred during teardown of an asyncio.Runner. The "
             "reason is likely that you closed the underlying event loop in a test*",
-            "*Mend: don't close the loop of a test.",
+            "*Fix: don't close the loop of a test.",
         ]
     )
 

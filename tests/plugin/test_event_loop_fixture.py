@@ -9,7 +9,7 @@ from tests.plugin.conftest import RunProject
 _HINT = [
     "E *fixture 'event_loop' not found",
     "*pytest-asyncio had the fixture 'event_loop' up to 0.23; its newer versions and aldente have none.",
-    "*Mend: take it out of the arguments. asyncio.get_running_loop() gives the loop inside an async test",
+    "*Fix: take it out of the arguments. asyncio.get_running_loop() gives the loop inside an async test",
     "*or fixture; a sync test becomes 'async def', or calls asyncio.run().",
 ]
 
@@ -69,7 +69,7 @@ def test_an_override_is_warned_of_at_its_line(run_project: RunProject, scope: st
         [
             "*conftest.py:4: PytestWarning: The fixture 'event_loop' decides nothing about async tests and "
             "fixtures: pytest-asyncio took their loop from it up to 0.23 only.",
-            "*Mend: take it out.*For a loop of another kind, write the hook "
+            "*Fix: take it out.*For a loop of another kind, write the hook "
             "pytest_asyncio_loop_factories.",
         ]
     )

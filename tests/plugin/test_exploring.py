@@ -81,13 +81,13 @@ def test_a_race_is_found_told_and_replayed(run_project: RunProject) -> None:
     )
 
 
-def test_replaying_what_is_mended_or_has_changed(run_project: RunProject) -> None:
+def test_replaying_what_is_fixed_or_has_changed(run_project: RunProject) -> None:
     """A schedule that passes now is a test that passes; one that does not fit says so."""
     token = token_in(run_project(test_it=RACE))
-    mended = RACE.replace(
+    fixed = RACE.replace(
         "        before = balance\n        await asyncio.sleep(pause)\n", ""
     ).replace("before - amount", "balance - amount")
-    result = run_project(f"--aldente-replay={token}", test_it=mended)
+    result = run_project(f"--aldente-replay={token}", test_it=fixed)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["The run did not go as recorded: *"])
     same = RACE.replace("== 78.5", "< 100")
@@ -255,7 +255,7 @@ def test_only_one_test_can_be_replayed(run_project: RunProject) -> None:
             "*--aldente-replay runs one explored test again, but 2 are selected:",
             "  test_it.py::test_transfer",
             "  test_it.py::test_other",
-            "Mend: name the test, as in the report of its failure.",
+            "Fix: name the test, as in the report of its failure.",
         ]
     )
     none = run_project("--aldente-replay=1AKHFyw", test_it="async def test_it():\n    pass\n")
@@ -333,7 +333,7 @@ def test_what_cannot_be_explored(run_project: RunProject, body: str, reason: str
         test_it=f"import asyncio\nimport pytest\nimport aldente\n{lines}",
     )
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines([reason, "Mend: *"])
+    result.stdout.fnmatch_lines([reason, "Fix: *"])
 
 
 def test_a_mark_on_a_sync_test_is_warned_of(run_project: RunProject) -> None:
@@ -613,7 +613,7 @@ def test_output_is_that_of_one_run(run_project: RunProject) -> None:
     assert text.count("the same each time") == 2
 
 
-def test_a_failure_is_tried_first_and_forgotten_when_mended(
+def test_a_failure_is_tried_first_and_forgotten_when_fixed(
     run_project: RunProject, pytester: pytest.Pytester
 ) -> None:
     """The schedule that failed is kept; once it passes the user is told, and only once."""
@@ -628,10 +628,10 @@ def test_a_failure_is_tried_first_and_forgotten_when_mended(
     # It is the only one that is tried, so that what follows has to do with it.
     only = run_project(*cache, "--aldente-runs=1")
     only.assert_outcomes(failed=1)
-    mended = RACE.replace("        before = balance\n", "").replace(
+    program = RACE.replace("        before = balance\n", "").replace(
         "before - amount", "balance - amount"
     )
-    fixed = run_project(*cache, test_it=mended)
+    fixed = run_project(*cache, test_it=program)
     fixed.assert_outcomes(passed=1)
     fixed.stdout.fnmatch_lines(
         [

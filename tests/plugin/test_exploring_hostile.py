@@ -228,7 +228,7 @@ def test_fixtures_that_are_meant_for_one_run(run_project: RunProject) -> None:
     result.stdout.fnmatch_lines(
         [
             "'test_benchmark' can't be explored: the fixture 'benchmark' measures *",
-            "Mend: have a test of its own for what is measured.",
+            "Fix: have a test of its own for what is measured.",
         ]
     )
 
@@ -280,7 +280,7 @@ def test_replaying_several_tests_in_several_processes(run_project: RunProject) -
     result.stdout.fnmatch_lines(
         [
             "--aldente-replay runs one explored test again, but 2 are selected:",
-            "Mend: name the test, as in the report of its failure.",
+            "Fix: name the test, as in the report of its failure.",
         ]
     )
 

@@ -152,6 +152,6 @@ def test_in_other_tests_they_do_next_to_nothing(run_project: RunProject) -> None
     result.stdout.fnmatch_lines(
         [
             "E * aldente.errors.NotSimulated: aldente.invariant() was called outside of a simulated run.*",
-            "E * Mend: call it in an explored test, or in a program that aldente.search(main) *",
+            "E * Fix: call it in an explored test, or in a program that aldente.search(main) *",
         ]
     )

@@ -148,7 +148,7 @@ def test_getfixturevalue_from_sync_code(run_project: RunProject) -> None:
 
 
 def test_getfixturevalue_inside_an_async_test_is_explained(run_project: RunProject) -> None:
-    """Asking for an async fixture while the loop runs is an error with the mend."""
+    """Asking for an async fixture while the loop runs is an error with the fix."""
     result = run_project(
         test_it="""
         import pytest
@@ -175,7 +175,7 @@ def test_getfixturevalue_inside_an_async_test_is_explained(run_project: RunProje
             "on its event loop.",
             "E   *The loop is busy with the caller, so it can't run anything else until the caller "
             "returns: request.getfixturevalue() can't wait.",
-            "E   *Mend: name the fixture as an argument of the test or fixture, so that it is set up "
+            "E   *Fix: name the fixture as an argument of the test or fixture, so that it is set up "
             "before.",
         ]
     )
@@ -393,7 +393,7 @@ def test_a_fixture_that_is_cancelled_and_returns_is_reported(run_project: RunPro
         [
             "*FixtureEnded: Async fixture 'short' (test_it.py:5) was cancelled at its 'yield', swallowed "
             "the cancellation and returned while its value was in use.",
-            "*Mend: find what cancels the fixture's task*",
+            "*Fix: find what cancels the fixture's task*",
             "*FixtureEnded: Async fixture 'cancelled' (test_it.py:11) was cancelled while its value was "
             "in use.",
         ]

@@ -168,7 +168,7 @@ def test_a_mark_that_comes_late_is_refused(run_project: RunProject, mark: str) -
     result.stdout.fnmatch_lines(
         [
             "'test_it' was given the mark * by a fixture, which comes too late: *",
-            "Mend: mark the test where it is written, or in the hook pytest_collection_modifyitems.",
+            "Fix: mark the test where it is written, or in the hook pytest_collection_modifyitems.",
         ]
     )
 

@@ -260,7 +260,7 @@ def test_an_impossible_pair_is_an_error_with_both_ways_out(run_project: RunProje
             "for one module (loop_scope='module').",
             "Its value would outlive the event loop it belongs to: the next test would get connections "
             "and locks of a closed loop.",
-            "Mend: either let the loop live as long (loop_scope='session'), or cache the fixture no "
+            "Fix: either let the loop live as long (loop_scope='session'), or cache the fixture no "
             "longer than its loop (scope='module').",
             "Async fixture 'by_ini' (test_it.py:8) is cached for the class but runs on a loop that lives "
             "for one function (asyncio_default_fixture_loop_scope).",

@@ -6,8 +6,8 @@ import pytest
 
 from tests.plugin.conftest import RunProject
 
-_MEND = (
-    "*Mend: make it in the test, or in a fixture of the same scope. Or make it in an async fixture of a "
+_FIX = (
+    "*Fix: make it in the test, or in a fixture of the same scope. Or make it in an async fixture of a "
     "wider scope: all tests that request it run on one loop with it."
 )
 
@@ -82,7 +82,7 @@ def test_what_belongs_to_the_loop_of_another_test(
         [
             f"E *It is about {what}, made or first used on the event loop of "
             "test_it.py::TestIt::test_makes, which has ended.",
-            "E " + _MEND,
+            "E " + _FIX,
         ]
     )
 
@@ -126,7 +126,7 @@ def test_what_belongs_to_a_wider_loop(run_project: RunProject) -> None:
         [
             made.format("future", "module test_it.py"),
             made.format("session_future", "the session"),
-            "E " + _MEND,
+            "E " + _FIX,
         ]
     )
 

@@ -153,7 +153,7 @@ def test_test_ids_marks_and_selection_are_those_of_sync_tests(run_project: RunPr
 
 
 def test_async_generator_is_refused(run_project: RunProject) -> None:
-    """A test that yields fails with the reason and the mend, instead of passing untested."""
+    """A test that yields fails with the reason and the fix, instead of passing untested."""
     result = run_project(
         test_it="""
         async def test_yields():
@@ -170,7 +170,7 @@ def test_async_generator_is_refused(run_project: RunProject) -> None:
             "test_it.py:1: 'test_yields' is an async generator, because it contains 'yield', so "
             "calling it runs nothing of it.",
             "Tests can't yield: as a test it would always pass.",
-            "Mend: take out the 'yield'; to set up and tear down around a test, move it to a fixture.",
+            "Fix: take out the 'yield'; to set up and tear down around a test, move it to a fixture.",
         ]
     )
 
@@ -201,7 +201,7 @@ def test_sync_test_that_returns_a_coroutine_fails(run_project: RunProject) -> No
             "  test_it.py:6",
             "    def test_forgotten():",
             "Why: *",
-            "Mend: Write 'async def test_forgotten' and await the call inside. If 'test_forgotten' is already",
+            "Fix: Write 'async def test_forgotten' and await the call inside. If 'test_forgotten' is already",
             "async, one of its decorators hides it: have the decorator return an 'async def' function.",
             "*returned an awaitable (Future); nothing*",
         ]
@@ -244,7 +244,7 @@ def test_strict_mode_refuses_unmarked_tests(run_project: RunProject) -> None:
         [
             "test_it.py:7: async test 'test_unmarked' has no 'asyncio' mark, and asyncio_mode=strict "
             "runs only marked tests; the mode is set by *",
-            "Mend: mark it with @pytest.mark.asyncio, or set asyncio_mode=auto to run every async test.",
+            "Fix: mark it with @pytest.mark.asyncio, or set asyncio_mode=auto to run every async test.",
         ]
     )
 
@@ -336,7 +336,7 @@ def test_an_async_test_that_returns_an_awaitable_fails(run_project: RunProject) 
             "never-awaited: 'test_coroutine' returned the coroutine 'fetch', and nothing awaited it.",
             "  test_it.py:7",
             "    async def test_coroutine():",
-            "Mend: 'await' it in the test, and assert on what it gives.",
+            "Fix: 'await' it in the test, and assert on what it gives.",
             "never-awaited: 'test_generator' returned the async generator 'stream', and nothing awaited it.",
         ]
     )

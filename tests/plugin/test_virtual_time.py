@@ -294,7 +294,7 @@ def test_wide_fixtures(run_project: RunProject) -> None:
     result.stdout.fnmatch_lines(
         [
             "'test_mixed' can't have virtual time: it runs on a loop of module scope, that of the async fixture 'pool' (test_it.py:5), and a loop has one time. It is real, because that of test_it.py::test_real is.",
-            "Mend: have virtual time in all tests that use the loop, by @aldente.virtual_time or aldente_clock = virtual; or make what they share function-scoped; or mark this test with @aldente.real_time.",
+            "Fix: have virtual time in all tests that use the loop, by @aldente.virtual_time or aldente_clock = virtual; or make what they share function-scoped; or mark this test with @aldente.real_time.",
         ]
     )
 
@@ -476,7 +476,7 @@ def test_wall_on_wide_loops(run_project: RunProject) -> None:
     result.stdout.fnmatch_lines(
         [
             "'test_it[[]1]' can't have virtual time: it runs on a loop of module scope, that of the async fixture 'pool' (test_it.py:6), whose clocks begin at one moment or are left alone, and test_it.py::test_without has another wall=... than this test.",
-            "Mend: give all tests that use the loop the same wall=..., or make what they share function-scoped.",
+            "Fix: give all tests that use the loop the same wall=..., or make what they share function-scoped.",
         ]
     )
 
@@ -519,7 +519,7 @@ def test_wide_fixtures_that_are_requested_late(
     result.stdout.fnmatch_lines(
         [
             f"'test_late' can't have {wanted} time: it runs on a loop of a wider scope, that of the async fixture 'pool' (test_it.py:4), whose time is {found} for all tests that name what is on it. *",
-            "Mend: name the fixture as an argument of the test, or give the test @pytest.mark.usefixtures(...).",
+            "Fix: name the fixture as an argument of the test, or give the test @pytest.mark.usefixtures(...).",
         ]
     )
 
@@ -552,7 +552,7 @@ def test_other_loops(run_project: RunProject) -> None:
     result.stdout.fnmatch_lines(
         [
             "'test_uvloop' can't have virtual time: its event loop is made by uvloop.new_event_loop, whose clock is out of reach.",
-            "Mend: run it on asyncio's own loop, or mark it with @aldente.real_time.",
+            "Fix: run it on asyncio's own loop, or mark it with @aldente.real_time.",
         ]
     )
 
@@ -849,8 +849,8 @@ def test_polling_a_real_clock(run_project: RunProject) -> None:
         "'{}' asks {} again and again on virtual time (test_it.py:{}). That clock goes on with real "
         "time, so what waits for it spins until as many real seconds are over."
     )
-    mend = (
-        "Mend: @aldente.virtual_time(wall=True), or aldente_wall = true, has time.time(), "
+    fix = (
+        "Fix: @aldente.virtual_time(wall=True), or aldente_wall = true, has time.time(), "
         "time.monotonic() and datetime.now() follow; or wait by the time of the loop."
     )
     standing = ("test_standing_still", "time.monotonic()", "14: if time.monotonic() > LATER:")
@@ -858,9 +858,9 @@ def test_polling_a_real_clock(run_project: RunProject) -> None:
     result.stdout.fnmatch_lines(
         [
             "E * " + hint.format("test_fails", "time.time()", "34: time.time()"),
-            f"E * {mend}",
+            f"E * {fix}",
             "*test_it.py:12: PytestWarning: " + hint.format(*standing),
-            f"*{mend}",
+            f"*{fix}",
             "*" + hint.format("test_in_a_task", "datetime.now()", "21: datetime.datetime.now()"),
             "*" + hint.format(*waiting),
         ]

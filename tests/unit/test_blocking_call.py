@@ -381,9 +381,9 @@ COMMON = {
 @pytest.mark.parametrize("function", TRIGGERS, ids=lambda function: function.__name__)
 def test_a_blocking_call_is_found(function: Callable[[], object]) -> None:
     """One finding names the function, the line that called it, and the async way."""
-    call, mend = TRIGGERS[function]
+    call, fix = TRIGGERS[function]
     for key, sentence in COMMON.items():
-        mend = mend.replace(key, sentence)
+        fix = fix.replace(key, sentence)
     [finding] = findings_of(function)
     what, blocks, rest = finding.what.partition(" blocks")
     if "PORT" in call:
@@ -392,7 +392,7 @@ def test_a_blocking_call_is_found(function: Callable[[], object]) -> None:
     assert (
         blocks + rest == " blocks the event loop: nothing else on it runs until the call returns."
     )
-    assert finding.mend == mend
+    assert finding.fix == fix
     assert str(finding.place) == f"{__file__}:{marked_line(function)}"
     assert finding.rule == "blocking-call"
 
@@ -477,7 +477,7 @@ def test_a_call_through_an_installed_package_is_found_at_the_users_line() -> Non
     assert finding.what == (
         "blocking_client.fetch() blocks the event loop: nothing else on it runs until the call returns."
     )
-    assert finding.mend == (
+    assert finding.fix == (
         "Use the async interface of blocking_client if it has one; or run it in a thread: 'await asyncio.to_thread(blocking_client.fetch, ...)'."
     )
     assert str(finding.place) == f"{__file__}:{marked_line(main)}"
@@ -564,7 +564,7 @@ def test_the_call_that_the_user_has_written(line: str, shown: str, handed_on: st
     with package("the_sdk", SDK):
         [finding] = findings_in("the_sdk", line)
     assert finding.what.startswith(f"{shown} blocks the event loop")
-    assert finding.mend == (
+    assert finding.fix == (
         "Use the async interface of the_sdk if it has one; or run it in a thread: 'await "
         f"asyncio.to_thread({handed_on})'."
     )
@@ -582,7 +582,7 @@ def test_a_block_that_blocks() -> None:
         "'with session'",
         "'with session'",
     ]
-    assert {finding.mend for finding in findings} == {
+    assert {finding.fix for finding in findings} == {
         "Use the async interface of the_sdk if it has one ('async with'); or have the block, and "
         "what it needs, in a function that runs in a thread: 'await asyncio.to_thread(function)'."
     }
@@ -600,7 +600,7 @@ def test_a_coroutine_function_that_blocks(line: str, name: str) -> None:
     with package("the_sdk", SDK):
         [finding] = findings_in("the_sdk", line)
     assert finding.what.startswith(f"{name}() blocks the event loop")
-    assert finding.mend == (
+    assert finding.fix == (
         f"{name}() is a coroutine function and blocks all the same, in time.sleep(): look for a "
         "setting of the_sdk that avoids it, have it done before the loop runs, or report it to "
         "the_sdk."
@@ -639,7 +639,7 @@ def test_the_test_client_of_starlette(monkeypatch: pytest.MonkeyPatch) -> None:
         "'with TestClient('app')'",
         "starlette.testclient.TestClient.get()",
     ]
-    assert {finding.mend for finding in findings} == {
+    assert {finding.fix for finding in findings} == {
         "Call the app on the loop that runs: 'async with httpx.AsyncClient(transport="
         'httpx.ASGITransport(app), base_url="http://test") as client:\'; or make the test sync.'
     }
@@ -728,7 +728,7 @@ def test_urllib_is_found_through_its_sockets() -> None:
         thread.join()
     assert len(set(found)) == 1
     assert found[0].what.startswith("urllib.request.urlopen() blocks the event loop")
-    assert "httpx.AsyncClient" in found[0].mend
+    assert "httpx.AsyncClient" in found[0].fix
     assert found[0].place is not None
     assert found[0].place.line == marked_line(fetch)
 
@@ -1175,8 +1175,8 @@ def test_files_are_found_on_demand(function: Callable[[], object], what: str) ->
     assert findings_of(function) == []
     [finding] = findings_of(function, groups=["files"])
     assert finding.what.startswith(what)
-    assert finding.mend.startswith("Run it in a thread: 'await asyncio.to_thread(")
-    assert finding.mend.endswith("; or use aiofiles.")
+    assert finding.fix.startswith("Run it in a thread: 'await asyncio.to_thread(")
+    assert finding.fix.endswith("; or use aiofiles.")
     assert finding.place is not None
     assert finding.place.line == marked_line(function)
 
@@ -1261,7 +1261,7 @@ def test_the_users_own_functions_are_found(
     [finding] = findings_of(lambda: answers.append(call()), functions=[name])
     assert answers == [answer]
     assert finding.what.startswith(f"{name}() blocks the event loop")
-    assert finding.mend.startswith("Use its async counterpart; or run it in a thread: ")
+    assert finding.fix.startswith("Use its async counterpart; or run it in a thread: ")
     assert finding.place is not None
     assert finding.place.path == __file__
     assert findings_of(call) == []

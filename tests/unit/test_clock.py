@@ -175,7 +175,7 @@ def test_advancing_real_time() -> None:
             assert str(caught.value) == (
                 f"{wanted} needs virtual time, but the time of this event loop ({loop}) is real: "
                 "nobody can move it, or know that nothing more will happen.\n"
-                "Mend: mark the test with @aldente.virtual_time, or set aldente_clock = virtual; "
+                "Fix: mark the test with @aldente.virtual_time, or set aldente_clock = virtual; "
                 "outside of pytest use aldente.run(main, clock='virtual')."
             )
         assert clock.elapsed < 60
@@ -476,7 +476,7 @@ def test_run_within_a_loop() -> None:
                 aldente.run(lambda_free_answer, clock=clock)
             assert str(caught.value) == (
                 "aldente.run() cannot be called from a running event loop.\n"
-                "Mend: await the function instead, or run it in a thread of its own: await "
+                "Fix: await the function instead, or run it in a thread of its own: await "
                 "asyncio.to_thread(aldente.run, main)."
             )
 

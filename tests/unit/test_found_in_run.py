@@ -158,7 +158,7 @@ def test_what_fails_a_test_fails_a_run(main: Main) -> None:
 
 
 def test_what_was_found_is_told_in_full() -> None:
-    """The text says what, where with the source line, why, how to mend and how to allow it."""
+    """The text says what, where with the source line, why, how to fix and how to allow it."""
     failure = aldente.search(forgets_to_await).failure
     assert failure is not None
     line = forgets_to_await.__code__.co_firstlineno + 1
@@ -169,7 +169,7 @@ never-awaited: the coroutine 'fetch' was never awaited.
     drop(fetch())
 Why: Calling an 'async def' function only makes a coroutine; its body runs when it is awaited. A
 test that forgets to await passes without having tested anything.
-Mend: Await it, or hand it to asyncio.create_task() and await the task.
+Fix: Await it, or hand it to asyncio.create_task() and await the task.
 Allow: rules={{"never-awaited": "off"}} in aldente.search; @aldente.allow("never-awaited") on an explored test."""
     )
     assert failure.report().startswith("aldente.errors.FoundInRun: never-awaited: the coroutine")

@@ -211,7 +211,7 @@ async def overdrawn() -> None:
 
 
 def test_an_invariant_ends_the_run_at_once() -> None:
-    """The run ends after the very step after which the check returns False, with what to mend."""
+    """The run ends after the very step after which the check returns False, with what to fix."""
     failure = failure_of(overdrawn)
     error = failure.exception
     assert isinstance(error, InvariantBroken)
@@ -221,7 +221,7 @@ def test_an_invariant_ends_the_run_at_once() -> None:
         f"The invariant 'Account.is_covered' ({__file__}:{line}) does not hold any more: it "
         "returned False after a step of the task 'second'.\n"
         "Whoever goes on now sees that state, and so may any task in production.\n"
-        "Mend: have the state changed without an await in between, or under a lock that the "
+        "Fix: have the state changed without an await in between, or under a lock that the "
         "invariant asks for too; 'assert' inside the check tells which part of it is broken."
     )
     assert failure.steps[-2].task == "second"
@@ -388,7 +388,7 @@ def test_elsewhere_an_invariant_is_refused() -> None:
         assert str(caught.value) == (
             "aldente.invariant() was called outside of a simulated run. It checks after every "
             "step, and only a simulated loop shows its steps.\n"
-            "Mend: call it in an explored test, or in a program that aldente.search(main) or "
+            "Fix: call it in an explored test, or in a program that aldente.search(main) or "
             "aldente.run(main, seed=1) runs; elsewhere, assert where it matters."
         )
 

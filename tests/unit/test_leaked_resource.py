@@ -109,7 +109,7 @@ async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 
 
 def test_a_connection_is_found() -> None:
-    """An open connection is found with its peer, the line that made it, and the mend."""
+    """An open connection is found with its peer, the line that made it, and the fix."""
     with listening() as port:
 
         async def main() -> Any:
@@ -120,7 +120,7 @@ def test_a_connection_is_found() -> None:
         "A connection to 127.0.0.1:PORT was still open when its event loop ended.",
         'return (await asyncio.open_connection("127.0.0.1", port))[1]',
     )
-    assert finding.mend == (
+    assert finding.fix == (
         "Close it by writer.close() and 'await writer.wait_closed()', or transport.close(); the session, client "
         "or pool of a library by 'async with' or its own close()."
     )
@@ -140,7 +140,7 @@ def test_a_server_is_found() -> None:
         "A server on 127.0.0.1:PORT was still open when its event loop ended.",
         'return await asyncio.start_server(echo, "127.0.0.1", 0)',
     )
-    assert finding.mend == (
+    assert finding.fix == (
         "Use 'async with server:', or server.close() and 'await server.wait_closed()' in the tear-down."
     )
     assert seen(only(leaks_of(not_started)))[0].startswith("A server on 127.0.0.1:PORT")
@@ -207,7 +207,7 @@ def test_an_accepted_connection_is_found() -> None:
         'server = await asyncio.get_running_loop().create_server(Silent, "127.0.0.1", 0)',
     )
     assert finding.details == ("That is where the server was made that has accepted it.",)
-    assert finding.mend == (
+    assert finding.fix == (
         "Close it in the server's handler, by writer.close() in a 'finally'; and close the other end."
     )
 
@@ -239,7 +239,7 @@ def test_a_datagram_socket_is_found() -> None:
         "A datagram socket on 127.0.0.1:PORT was still open when its event loop ended.",
         "transport, _ = await loop.create_datagram_endpoint(",
     )
-    assert finding.mend == "Close it by transport.close() in a 'finally' or the tear-down."
+    assert finding.fix == "Close it by transport.close() in a 'finally' or the tear-down."
 
 
 def test_pipes_are_found() -> None:
@@ -258,7 +258,7 @@ def test_pipes_are_found() -> None:
         "A transport for writing a pipe was still open when its event loop ended.",
     ]
     assert seen(findings[1])[1].startswith("writer, _ = await loop.connect_write_pipe(")
-    assert findings[0].mend == "Close it by transport.close()."
+    assert findings[0].fix == "Close it by transport.close()."
 
 
 @pytest.mark.parametrize("streams", [{}, {"stdin": -1, "stdout": -1}])
@@ -273,7 +273,7 @@ def test_a_subprocess_is_found(streams: dict[str, Any]) -> None:
         "The subprocess 'sleep 60' (pid PID) had not been waited for when its event loop ended.",
         'return await asyncio.create_subprocess_exec("sleep", "60", **streams)',
     )
-    assert finding.mend == (
+    assert finding.fix == (
         "'await process.wait()' or 'await process.communicate()', after process.terminate() if it does not end by "
         "itself."
     )
@@ -294,7 +294,7 @@ def test_a_session_of_aiohttp_is_found() -> None:
         "The aiohttp.ClientSession, with a connection to 127.0.0.1:PORT, was still open when its event loop ended.",
         "session = aiohttp.ClientSession()",
     )
-    assert finding.mend == (
+    assert finding.fix == (
         "Use 'async with aiohttp.ClientSession() as session:', or 'await session.close()' in the tear-down."
     )
 
@@ -327,7 +327,7 @@ def test_a_connector_of_aiohttp_is_found() -> None:
         "The aiohttp.BaseConnector, with a connection to 127.0.0.1:PORT, was still open when its event loop ended.",
         "connector = aiohttp.TCPConnector()",
     )
-    assert finding.mend == "Close the session that uses it, or 'await connector.close()'."
+    assert finding.fix == "Close the session that uses it, or 'await connector.close()'."
 
 
 def test_a_client_of_httpx_is_found() -> None:
@@ -344,7 +344,7 @@ def test_a_client_of_httpx_is_found() -> None:
         "The httpx.AsyncClient, with a connection to 127.0.0.1:PORT, was still open when its event loop ended.",
         "client = httpx.AsyncClient(trust_env=False)",
     )
-    assert finding.mend == (
+    assert finding.fix == (
         "Use 'async with httpx.AsyncClient() as client:', or 'await client.aclose()' in the tear-down."
     )
 
@@ -416,7 +416,7 @@ def test_dropped_streams_are_found() -> None:
         "A connection to 127.0.0.1:PORT was dropped and not closed: nobody refers to it any more.",
         'await asyncio.open_connection("127.0.0.1", port)',
     )
-    assert finding.mend.startswith("Close it by writer.close() and 'await writer.wait_closed()'")
+    assert finding.fix.startswith("Close it by writer.close() and 'await writer.wait_closed()'")
 
 
 def test_streams_that_are_closed_may_be_dropped() -> None:
@@ -762,7 +762,7 @@ def test_patches_are_undone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("message", "mend"),
+    ("message", "fix"),
     [
         (
             "Unclosed client session",
@@ -783,10 +783,10 @@ def test_patches_are_undone() -> None:
         ),
     ],
 )
-def test_what_a_library_says_is_a_finding(message: str, mend: str) -> None:
-    """A library's word that something is unclosed becomes a finding with a mend for it."""
+def test_what_a_library_says_is_a_finding(message: str, fix: str) -> None:
+    """A library's word that something is unclosed becomes a finding with a fix for it."""
     assert leaked_resource.from_context({"message": message, "object": "pool"}) == Finding(
-        "leaked-resource", f"{message}.", mend
+        "leaked-resource", f"{message}.", fix
     )
 
 

@@ -58,7 +58,7 @@ def refused(call: Callable[[Any], object]) -> None:
 
 
 def test_run_is_reported(findings: list[Finding]) -> None:
-    """``asyncio.run`` in async code is reported at the line of the call, with the mend."""
+    """``asyncio.run`` in async code is reported at the line of the call, with the fix."""
 
     async def main() -> None:
         refused(lambda coroutine: asyncio.run(coroutine))
@@ -68,7 +68,7 @@ def test_run_is_reported(findings: list[Finding]) -> None:
     assert line(finding) == "refused(lambda coroutine: asyncio.run(coroutine))"
     assert finding.rule == "nested-loop"
     assert finding.what == "asyncio.run() was called while an event loop is running in this thread."
-    assert finding.mend == (
+    assert finding.fix == (
         "Await it instead, making the functions around it async, or start it with asyncio.create_task(). "
         "Code that insists on a loop of its own runs in a thread: 'await asyncio.to_thread(function)'."
     )
@@ -100,7 +100,7 @@ def test_run_forever_is_reported(findings: list[Finding]) -> None:
     asyncio.run(main())
     finding = only(findings)
     assert line(finding) == "asyncio.get_running_loop().run_forever()"
-    assert finding.mend == (
+    assert finding.fix == (
         "Await what you are waiting for, such as an asyncio.Event: the loop is running already. A server "
         "or worker is started with asyncio.create_task()."
     )
@@ -135,7 +135,7 @@ def test_a_loop_made_by_hand_is_reported(
     assert finding.what == (
         f"{by} made an event loop while one is running in this thread, and no other thread has run it."
     )
-    assert finding.mend == (
+    assert finding.fix == (
         "Use the running loop: await the code, start it with asyncio.create_task(), or hand on "
         "asyncio.get_running_loop(). A loop for another thread is best made in that thread, by asyncio.run()."
     )
@@ -155,7 +155,7 @@ def test_a_runner_is_reported() -> None:
     assert finding.what == (
         "asyncio.Runner made an event loop while one is running in this thread, and no other thread has run it."
     )
-    assert finding.mend.startswith("Await it instead")
+    assert finding.fix.startswith("Await it instead")
 
 
 def test_setting_a_loop_is_reported(findings: list[Finding]) -> None:
@@ -171,7 +171,7 @@ def test_setting_a_loop_is_reported(findings: list[Finding]) -> None:
     assert finding.what == (
         "asyncio.set_event_loop() was called while an event loop is running in this thread."
     )
-    assert finding.mend == (
+    assert finding.fix == (
         "Leave it out: in async code asyncio.get_running_loop() gives the loop whatever was set. For a loop "
         "of another thread, call it in that thread."
     )
@@ -284,7 +284,7 @@ def test_an_error_in_a_library_names_it(tmp_path: Any) -> None:
     assert finding.what == (
         "asyncio.run() was called while an event loop is running in this thread. It was called by requestor."
     )
-    assert finding.mend == (
+    assert finding.fix == (
         "Use the async interface of requestor; or call it in a thread: 'await asyncio.to_thread(function)'."
     )
 

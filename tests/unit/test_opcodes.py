@@ -32,7 +32,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 PYTHON = f"Python {sys.version_info.major}.{sys.version_info.minor}"
-MEND = (
+FIX = (
     "Until then they may do anything, which makes no search wrong but many of them longer. Read in "
     "CPython's Python/bytecodes.c what they do, look with dis at where the compiler emits them, and "
     "add them to src/aldente/_strategies/opcodes.py; look also whether the special cases in "
@@ -183,7 +183,7 @@ def real_instructions() -> set[str]:
 def test_every_instruction_is_classified() -> None:
     """There is no instruction of this Python of which the tables say nothing."""
     unknown = real_instructions() - {*INSTRUCTIONS, *OPERANDS}
-    assert not unknown, f"{PYTHON} has instructions that are not classified: {unknown}. {MEND}"
+    assert not unknown, f"{PYTHON} has instructions that are not classified: {unknown}. {FIX}"
 
 
 def operands_of_this_python() -> dict[str, list[str]]:
@@ -205,7 +205,7 @@ def test_every_operand_is_classified() -> None:
     for name, operands in operands_of_this_python().items():
         unknown = set(operands) - {*OPERANDS[name]}
         assert not unknown, (
-            f"{PYTHON} has operands of {name} that are not classified: {unknown}. {MEND}"
+            f"{PYTHON} has operands of {name} that are not classified: {unknown}. {FIX}"
         )
 
 
@@ -220,9 +220,7 @@ def test_there_is_no_other_table_of_operands() -> None:
         for name, value in vars(opcode).items()
         if name.startswith("_") and not name.startswith("__") and not isinstance(value, ModuleType)
     }
-    assert tables <= known, (
-        f"{PYTHON} has new tables in the module opcode: {tables - known}. {MEND}"
-    )
+    assert tables <= known, f"{PYTHON} has new tables in the module opcode: {tables - known}. {FIX}"
 
 
 def test_operands_of_other_instructions_do_not_matter() -> None:
@@ -234,7 +232,7 @@ def test_operands_of_other_instructions_do_not_matter() -> None:
     with_operand = {name for name in real_instructions() if dis.opmap[name] in numbers}
     wild = {name for name, access in INSTRUCTIONS.items() if access is Access.ANYTHING}
     unknown = with_operand - {*OPERANDS, *PLAIN_OPERANDS} - wild
-    assert not unknown, f"{PYTHON} has instructions with new operands: {unknown}. {MEND}"
+    assert not unknown, f"{PYTHON} has instructions with new operands: {unknown}. {FIX}"
 
 
 def test_what_the_compiler_emits_is_classified(compiled: list[dis.Instruction]) -> None:
@@ -246,7 +244,7 @@ def test_what_the_compiler_emits_is_classified(compiled: list[dis.Instruction]) 
         and each.opname not in INSTRUCTIONS
         and operand_of(each) not in OPERANDS.get(each.opname, ())
     }
-    assert not unknown, f"{PYTHON} emits what is not classified: {unknown}. {MEND}"
+    assert not unknown, f"{PYTHON} emits what is not classified: {unknown}. {FIX}"
 
 
 def test_the_compiler_is_asked_for_every_instruction(compiled: list[dis.Instruction]) -> None:

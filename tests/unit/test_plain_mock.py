@@ -42,13 +42,13 @@ WHY = "Calling a Mock gives its return value at once; async code waits for somet
 
 def use_async_mock(name: str) -> str:
     return (
-        f"Mend: Make {name} an AsyncMock, or build the whole stand-in with unittest.mock.create_autospec(), "
+        f"Fix: Make {name} an AsyncMock, or build the whole stand-in with unittest.mock.create_autospec(), "
         "which makes the async methods of its spec awaitable."
     )
 
 
 def test_awaiting_a_call_names_the_mock() -> None:
-    """The awaited call of a mock is named as the user writes it, with its place and the mend."""
+    """The awaited call of a mock is named as the user writes it, with its place and the fix."""
     client = Mock()
 
     async def main() -> None:
@@ -126,7 +126,7 @@ def test_async_with_is_explained(session: Any) -> None:
     assert line == "async with contextlib.AsyncExitStack() as stack, session as opened:"
     assert text == (
         f"plain-mock: 'session' is a {type(session).__name__}, which can't be used with 'async with'.\n{WHY}"
-        "Mend: Make 'session' a MagicMock that returns what it makes by itself, which supports 'async with'; "
+        "Fix: Make 'session' a MagicMock that returns what it makes by itself, which supports 'async with'; "
         "what that gives is set by its __aenter__.return_value."
     )
 
@@ -160,7 +160,7 @@ def test_async_for_is_explained() -> None:
     expected = (
         "plain-mock: 'client.rows' is a Mock, so 'client.rows()' gave a Mock, which can't be used with "
         f"'async for'.\n{WHY}"
-        "Mend: Make 'client.rows' a MagicMock that returns what it makes by itself, which supports 'async for'; "
+        "Fix: Make 'client.rows' a MagicMock that returns what it makes by itself, which supports 'async for'; "
         "what that gives is set by its __aiter__.return_value."
     )
     assert explain(loop) == (expected, "async for row in client.rows():")
@@ -313,7 +313,7 @@ def test_the_note_is_added_once() -> None:
     ["object MagicMock can't be used in 'await' expression", "'MagicMock' object can't be awaited"],
 )
 def test_every_version_of_the_message_is_known(message: str) -> None:
-    """CPython 3.14 says it in other words; without a traceback the mend is given all the same."""
+    """CPython 3.14 says it in other words; without a traceback the fix is given all the same."""
     assert plain_mock.explain(TypeError(message)) == (
         f"plain-mock: a MagicMock can't be awaited.\n{WHY}{use_async_mock('the mock that it comes from')}"
     )
@@ -558,7 +558,7 @@ def test_what_stood_in_for_an_async_function_is_told() -> None:
         "'fetch' is an async function, but 'fetch()' gave a dict, which can't be awaited: something "
         "stood in for it then, as unittest.mock.patch puts it."
     ) in text
-    assert "Mend: Make what stands in for 'fetch' an AsyncMock" in text
+    assert "Fix: Make what stands in for 'fetch' an AsyncMock" in text
 
 
 def test_watching_is_undone() -> None:

@@ -293,7 +293,7 @@ def test_the_world_outside_is_refused_at_the_users_line(
     file, _, line = error.place.rpartition(":")
     assert os.path.samefile(file, __file__)
     assert int(line) > 0
-    assert "Mend: " in str(error)
+    assert "Fix: " in str(error)
 
 
 def test_every_method_that_needs_the_world_is_refused() -> None:

@@ -113,7 +113,7 @@ def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(aldente.MissingExtra) as caught:
         aldente.run(main, clock="virtual", wall=True)
     assert str(caught.value) == (
-        'wall=True needs time-machine, which is not installed.\nMend: pip install "aldente[wall]"'
+        'wall=True needs time-machine, which is not installed.\nFix: pip install "aldente[wall]"'
     )
 
 

@@ -1,4 +1,4 @@
-"""The classic mistakes of async code and async tests, each beside its mend.
+"""The classic mistakes of async code and async tests, each beside its fix.
 
 Some are made in full: there `aldente.allow` names the rule that reports them. Take it away, and the
 test's finding says what happened, where, and what to do instead.

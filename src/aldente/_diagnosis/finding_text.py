@@ -28,7 +28,7 @@ def describe(finding: Finding, rule: Rule, folder: Path, *, allow: str | None = 
     # The first line is not filled, because pytest's short summary shows it alone.
     lines = [f"{finding.rule}: {finding.what}", *_where(finding, folder)]
     lines += _filled(f"Why: {rule.why}")
-    lines += _filled(f"Mend: {finding.mend}")
+    lines += _filled(f"Fix: {finding.fix}")
     if allow is None:
         around = f", or 'with aldente.allow(\"{rule.name}\"):' around the code"
         allow = f'@aldente.allow("{rule.name}") on the test' + around * rule.is_seen_at_once
@@ -77,7 +77,7 @@ def shorten(finding: Finding, folder: Path) -> str:
 
 
 def explain(rule: Rule, level: Level) -> str:
-    """What a rule catches, why, and how its findings are mended.
+    """What a rule catches, why, and how its findings are fixed.
 
     Args:
         rule: the rule.

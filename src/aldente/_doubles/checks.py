@@ -1,4 +1,4 @@
-"""Checks of what doubles are told."""
+"""Checks what doubles are given."""
 
 from __future__ import annotations
 
@@ -9,17 +9,10 @@ from aldente._doubles.mock_compat import is_exception
 from aldente.errors import InvalidSetting
 
 
-def checked_count(name: str, value: Any, *, or_else: str = "") -> int:
-    """A whole number of at least 1; ``or_else`` says what else the caller takes."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InvalidSetting(name, value, f"A whole number of at least 1{or_else}.")
-    return value
-
-
 def checked_exception(name: str, value: Any) -> BaseException | type[BaseException]:
-    """An exception, or a class of exceptions."""
+    """It must be an exception, or a class of exceptions."""
     if not is_exception(value):
-        raise InvalidSetting(name, value, "An exception, or a class of exceptions.")
+        raise InvalidSetting(name, value, "It must be an exception, or a class of exceptions.")
     exception: BaseException | type[BaseException] = value
     return exception
 
@@ -33,7 +26,9 @@ def checked_seconds(name: str, value: Any) -> float:
         or value < 0
     ):
         raise InvalidSetting(
-            name, value, "A number of seconds, 0 or more, or a function that gives one."
+            name,
+            value,
+            "It must be a number of seconds of at least 0, or a function that gives one.",
         )
     return value
 
@@ -41,5 +36,5 @@ def checked_seconds(name: str, value: Any) -> float:
 def checked_callable(name: str, value: Any) -> Any:
     """Something that can be called."""
     if not callable(value):
-        raise InvalidSetting(name, value, "A function or coroutine function.")
+        raise InvalidSetting(name, value, "It must be a function or coroutine function.")
     return value

@@ -7,8 +7,9 @@ from types import TracebackType
 from typing import NamedTuple
 
 from aldente._doubles.calls import Call
-from aldente._doubles.checks import checked_count, checked_exception
+from aldente._doubles.checks import checked_exception
 from aldente._doubles.waiting import telling_future
+from aldente._validation import parse_count
 from aldente.errors import NotHeld
 
 _Failure = BaseException | type[BaseException]
@@ -77,7 +78,7 @@ class Gate:
         Raises:
             InvalidSetting: ``count`` is not a whole number of at least 1.
         """
-        checked_count("count", count)
+        parse_count("count", count)
         while len(self._arrivals) < count:
             watcher = (count, telling_future(lambda: self._told(count)))
             self._watchers.append(watcher)
@@ -132,7 +133,7 @@ class Gate:
             if not chosen:
                 raise NotHeld(self._double, str(which), [str(call) for call in self.waiting])
             return chosen
-        checked_count("which", which, or_else=", or a call that waits")
+        parse_count("which", which, or_else=", or a call that waits")
         if which > len(self._waiting()):
             wanted = f"{which} calls" if which > 1 else "1 call"
             raise NotHeld(self._double, wanted, [str(call) for call in self.waiting])

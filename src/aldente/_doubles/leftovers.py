@@ -40,7 +40,7 @@ def tell(findings: Sequence[Finding], error: BaseException | None) -> None:
 
 def _in_words(finding: Finding) -> str:
     place = f" ({finding.place})" if finding.place is not None else ""
-    lines = [f"{finding.rule}: {finding.what}{place}", *finding.details, f"Mend: {finding.mend}"]
+    lines = [f"{finding.rule}: {finding.what}{place}", *finding.details, f"Fix: {finding.fix}"]
     return "\n".join(lines)
 
 
@@ -119,9 +119,9 @@ def _forgotten(double: Any) -> Iterator[Call]:
 
 
 def _never_awaited(call: Call, kind: Kind) -> Finding:
-    given, done, mend = _UNDONE[kind]
+    given, done, fix = _UNDONE[kind]
     what = f"the {given} of the double {call} was never {done}."
-    return Finding("never-awaited", what, mend, call.place)
+    return Finding("never-awaited", what, fix, call.place)
 
 
 def _unused_answers(double: Any) -> Iterator[Finding]:
@@ -168,7 +168,7 @@ def _no_use_of(answer: ByArgument, calls: tuple[str, ...]) -> Finding:
     return Finding(
         "unused-answer",
         f"the answer to {answer.asked} was never used.",
-        "Mend its arguments, take it away, or say strict=False.",
+        "Fix its arguments, take it away, or say strict=False.",
         answer.place,
         calls,
     )

@@ -18,6 +18,6 @@
     Tells Ctrl-C from a KeyboardInterrupt of the program, and ends steps that never do.
 ``self_check``
     Whether schedules can be chosen on a Python on which that was never checked.
-``arguments``, ``numbers``
+``arguments``
     Checks what users give.
 """

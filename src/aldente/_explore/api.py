@@ -22,18 +22,18 @@ from aldente._explore.arguments import (
 from aldente._explore.explorer import Explorer
 from aldente._explore.interrupting import noting_interrupts
 from aldente._explore.nondeterminism import run_again
-from aldente._explore.numbers import parse_runs
 from aldente._explore.result import Exploration
 from aldente._explore.rules_in_runs import RuleWatch, note_besides, parse_levels_in_runs, texts_of
 from aldente._explore.self_check import check_python
 from aldente._explore.simulate import Program, Rules, simulate
 from aldente._records import Level
 from aldente._schedules import Schedule
-from aldente._settings import Settings, parse_clock, parse_flag, parse_seconds, parse_wall
+from aldente._settings import Settings, parse_clock, parse_wall
 from aldente._simulation import tokens
 from aldente._simulation.choices import Chooser
 from aldente._simulation.determinism import kept_randomness
 from aldente._strategies.random import Random
+from aldente._validation import parse_flag, parse_runs, parse_seconds
 from aldente._virtual_time.loop import START, VirtualTimeLoop
 from aldente._virtual_time.wall_clock import follow_wall
 from aldente.errors import AldenteError, DeadlockError, InvalidSetting, ReplayMismatch

@@ -8,16 +8,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from aldente import _asyncio_compat
-from aldente._explore.numbers import parse_seed, parse_whole
 from aldente._explore.simulate import Rules
 from aldente._schedules import ORDERS, Order
-from aldente._settings import (
-    Settings,
-    parse_seconds,
-    parse_wall,
-)
+from aldente._settings import Settings, parse_wall
 from aldente._simulation.choices import Chooser, Option
 from aldente._strategies.registry import GROUP, STRATEGIES, is_strategy, make_strategy
+from aldente._validation import parse_seconds, parse_seed, parse_whole
 from aldente.errors import InvalidSetting
 
 
@@ -42,7 +38,7 @@ def check_program(function: str, main: object) -> None:
     if _asyncio_compat.is_loop_running_here():
         raise RuntimeError(
             f"aldente.{function}() cannot be called from a running event loop.\n"
-            "Mend: await the function instead, or run it in a thread of its own: "
+            "Fix: await the function instead, or run it in a thread of its own: "
             f"await asyncio.to_thread(aldente.{function}, main)."
         )
 

@@ -30,7 +30,7 @@ class Failure:
         steps: the steps of the run up to its failure.
         reach: whether it is found with ``order="io"`` too, in words; empty if that was not tried.
         waiting: who waited for whom, when nothing could happen any more; else None.
-        findings: what rules have found in its run besides, each with its place and mend.
+        findings: what rules have found in its run besides, each with its place and fix.
     """
 
     exception: BaseException
@@ -116,7 +116,7 @@ class Exploration:
         known: what came of the schedule that was tried first as it had failed before; None if there
             was none.
         is_late: whether it ended because its real time was over.
-        findings: what rules have found that fails no run, each with its place and mend; once for
+        findings: what rules have found that fails no run, each with its place and fix; once for
             each place.
     """
 

@@ -46,12 +46,12 @@ def mark_without_effect(item: pytest.Item) -> str | None:
     if is_marked_itself(item):
         return (
             f"The test {item} is marked with aldente.explore() but it is not an async function, so "
-            "it has no schedules, and is run once. Mend: make it async, or remove the mark."
+            "it has no schedules, and is run once. Fix: make it async, or remove the mark."
         )
     if has_timeout(item):
         return (
             f"The test {item} is marked with aldente.timeout() but it is not an async function, so "
-            "nothing ends it. Mend: make it async, or use a plugin for time-outs of sync tests."
+            "nothing ends it. Fix: make it async, or use a plugin for time-outs of sync tests."
         )
     return None
 
@@ -115,7 +115,7 @@ def refuse_late(item: pytest.Item, before: Collection[pytest.Mark]) -> None:
             pytest.fail(
                 f"{item.name!r} was given the mark {_written(mark)} by a fixture, which comes too "
                 "late: the event loop of a test is chosen before its first fixture is set up.\n"
-                "Mend: mark the test where it is written, or in the hook "
+                "Fix: mark the test where it is written, or in the hook "
                 "pytest_collection_modifyitems.",
                 pytrace=False,
             )

@@ -56,7 +56,7 @@ def read(config: pytest.Config) -> dict[str, Any]:
     found: dict[str, Any] = {"replay": _schedule(config.getoption("aldente_replay"))}
     if default or runs is not None or seed is not None:
         # Not before, as most suites say nothing of it.
-        from aldente._explore.numbers import parse_runs, parse_seed, whole_if_written
+        from aldente._validation import parse_runs, parse_seed, whole_if_written
 
         if default:
             found["runs"] = parse_runs("aldente_runs", whole_if_written(default))

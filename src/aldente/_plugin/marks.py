@@ -12,7 +12,8 @@ from typing import Any, TypeVar, overload
 import pytest
 
 from aldente._records import Level
-from aldente._settings import parse_level, parse_limit, parse_rule, parse_seconds, parse_wall
+from aldente._settings import parse_level, parse_rule, parse_wall
+from aldente._validation import parse_limit, parse_seconds
 
 # The one mark of aldente, whose keys its functions set.
 MARK = "aldente"

@@ -51,7 +51,7 @@ def refuse_async_generator(item: pytest.Function) -> NoReturn:
         f"{place(item)}: {item.originalname!r} is an async generator, because it contains 'yield', "
         "so calling it runs nothing of it.\n"
         "Tests can't yield: as a test it would always pass.\n"
-        "Mend: take out the 'yield'; to set up and tear down around a test, move it to a fixture.",
+        "Fix: take out the 'yield'; to set up and tear down around a test, move it to a fixture.",
         pytrace=False,
     )
 
@@ -84,16 +84,16 @@ def _report(item: pytest.Function, result: object, *, is_async: bool) -> bool:
     name = item.originalname
     if is_async:
         what = f"{name!r} returned {_kind(result)}, and nothing awaited it."
-        mend = "'await' it in the test, and assert on what it gives."
+        fix = "'await' it in the test, and assert on what it gives."
     else:
         what = f"{name!r} is a plain function that returned {_kind(result)}; nothing awaited it."
-        mend = (
+        fix = (
             f"Write 'async def {name}' and await the call inside. If {name!r} is already async, "
             "one of its decorators hides it: have the decorator return an 'async def' function."
         )
     code = inspect.unwrap(getattr(item.obj, "__func__", item.obj)).__code__
     where = SourcePlace(code.co_filename, code.co_firstlineno)
-    finding = Finding(never_awaited.RULE.name, what, mend, where, made_by=item.nodeid)
+    finding = Finding(never_awaited.RULE.name, what, fix, where, made_by=item.nodeid)
     session.collector.report(finding)
     return True
 
@@ -103,7 +103,7 @@ def _message_for_unmarked(item: pytest.Function) -> str:
         f"{place(item)}: async test {item.originalname!r} has no 'asyncio' mark, and "
         "asyncio_mode=strict runs only marked tests; the mode is set by "
         f"{source(item.config)}.\n"
-        "Mend: mark it with @pytest.mark.asyncio, or set asyncio_mode=auto to run every async "
+        "Fix: mark it with @pytest.mark.asyncio, or set asyncio_mode=auto to run every async "
         "test.\n"
         "(async def functions are not natively supported by pytest.)"
     )
@@ -175,7 +175,7 @@ def explain_refused_fixture(item: pytest.Item) -> str | None:
             f"{item.name!r} requested the async fixture {fixturedef.argname!r} ({place}), which "
             f"strict mode does not run; the mode is set by {source(item.config)}.\n"
             "Strict mode runs only async fixtures that are made by @pytest_asyncio.fixture.\n"
-            "Mend: write @pytest_asyncio.fixture there, or set asyncio_mode = auto to run every "
+            "Fix: write @pytest_asyncio.fixture there, or set asyncio_mode = auto to run every "
             "async test and fixture.\n"
             f"(pytest itself does not support async fixtures: {fixturedef.argname!r} was requested "
             "with no plugin or hook that handled it.)"

@@ -8,16 +8,8 @@ from typing import Any
 import pytest
 
 from aldente._records import Level
-from aldente._settings import (
-    BLOCKING_GROUPS,
-    DEFAULT_LEVELS,
-    Settings,
-    parse_levels,
-    parse_limit,
-    parse_names,
-    parse_seconds,
-    rules_set_by,
-)
+from aldente._settings import BLOCKING_GROUPS, DEFAULT_LEVELS, Settings, parse_levels, rules_set_by
+from aldente._validation import parse_limit, parse_names, parse_seconds
 from aldente.errors import InvalidSetting
 
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from aldente._plugin import pytest_compat
-from aldente._settings import Settings, parse_clock, parse_configured_wall, parse_seconds
+from aldente._settings import Settings, parse_clock, parse_configured_wall
+from aldente._validation import parse_seconds
 
 
 def add_options(parser: pytest.Parser) -> None:

@@ -71,7 +71,7 @@ Context = dict[str, Any]
 # Gives the node id of the test that a future or loop belongs to, or None for the current test.
 FindMaker = Callable[[object], str | None]
 
-_MEND = (
+_FIX = (
     "Await the task where its result matters (asyncio.TaskGroup does it for you), or handle the "
     "exception inside the task or callback."
 )
@@ -197,7 +197,7 @@ def find(context: Context) -> Finding | None:
     return Finding(
         RULE.name,
         f"{_summary(error)}, {_origin(context)}.",
-        _MEND,
+        _FIX,
         _place_of(error.__traceback__) or _place_where_made(context),
         details=(*_users_lines(error), *_definition_of_callback(context)),
     )

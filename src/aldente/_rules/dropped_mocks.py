@@ -67,13 +67,13 @@ def is_callers_choice(coroutine: Coroutine, handed_over: SourcePlace | None, tes
     return not is_test_code(chosen_in, test)
 
 
-def mend_of(mock: Any, *, is_callers_choice: bool, mend: str) -> str:
+def fix_of(mock: Any, *, is_callers_choice: bool, fix: str) -> str:
     """What to do about a mock's coroutine that nobody awaits.
 
     Args:
         mock: the mock.
         is_callers_choice: whether code under test has called it.
-        mend: what to do where the mock is right.
+        fix: what to do where the mock is right.
     """
     real = _real_name_if_plain(mock)
     short = name_of(mock).removesuffix("()").rpartition(".")[2]
@@ -83,7 +83,7 @@ def mend_of(mock: Any, *, is_callers_choice: bool, mend: str) -> str:
             f"AsyncMock ({_HOW})."
         )
     if not is_callers_choice:
-        return mend
+        return fix
     return (
         f"The code under test does not await it. If the real {short!r} is a plain function, put a "
         f"Mock in its place, not an AsyncMock ({_HOW}). If it is a coroutine function, the code "

@@ -21,7 +21,7 @@ from aldente._own_errors import containing
 from aldente._records import Finding, SourcePlace
 from aldente._rules.resource_origins import Makings
 
-_MEND = "Close it where it was made, best by 'async with'; in a fixture after the 'yield'."
+_FIX = "Close it where it was made, best by 'async with'; in a fixture after the 'yield'."
 
 # The node id of the test, and its line; None for what is not known.
 _MadeBy = tuple[str | None, SourcePlace | None]
@@ -141,7 +141,7 @@ class LateWarnings:
             Finding(
                 "leaked-resource",
                 f"It was freed unclosed, and warnings are errors: {_text_of(warning)}.",
-                _MEND,
+                _FIX,
                 place,
                 made_by=test,
                 is_grave=True,

@@ -30,7 +30,7 @@ RULE = Rule(
     ),
 )
 
-_MEND = (
+_FIX = (
     "Iterate it inside 'async with contextlib.aclosing(...)', so that it is closed where it was "
     "used."
 )
@@ -68,7 +68,7 @@ class Watch:
             yield Finding(
                 RULE.name,
                 f"the async generator {name!r} was iterated, and left unfinished.",
-                _MEND,
+                _FIX,
                 self._places.get(generator, at),
                 details=(f"it waits at its 'yield' in {at}",),
             )

@@ -42,7 +42,7 @@ closed or reported itself; the pipes of a subprocess, which go with it; resource
 not show theirs, such as uvloop's; resources that the loop of a wider fixture keeps, until that
 ends.
 
-Mend: close it where it was made, best by `async with`; in a fixture after the `yield`.""",
+Fix: close it where it was made, best by `async with`; in a fixture after the `yield`.""",
 )
 
 _makings = resource_origins.makings
@@ -143,7 +143,7 @@ def left_in_the_end(watching: object) -> Iterator[Finding]:
 def handlers_of_clients(loop: asyncio.AbstractEventLoop) -> set[object]:
     """The tasks with which servers serve connections whose other end is open on the same loop.
 
-    They wait for what the other end does, and end with it; so that is what is to be mended.
+    They wait for what the other end does, and end with it; so that is what is to be fixed.
     """
     if not _makings:
         return set()
@@ -184,7 +184,7 @@ def from_context(context: dict[str, Any]) -> Finding | None:
     return Finding(
         RULE.name,
         f"{message}{_library_in(context)}.",
-        _MENDS_OF_LIBRARIES.get(message, _MEND),
+        _MENDS_OF_LIBRARIES.get(message, _FIX),
         place if making is None else making.place or place,
         made_by=None if making is None else making.test,
     )
@@ -197,10 +197,10 @@ def _library_in(context: dict[str, Any]) -> str:
     return "" if library is None else f" ({library})"
 
 
-_MEND = "Close it where it was made, best by 'async with'; in a fixture after the 'yield'."
+_FIX = "Close it where it was made, best by 'async with'; in a fixture after the 'yield'."
 _MENDS_OF_LIBRARIES = {
-    "Unclosed client session": open_resources.KINDS[0].mend,
-    "Unclosed connector": open_resources.KINDS[1].mend,
+    "Unclosed client session": open_resources.KINDS[0].fix,
+    "Unclosed connector": open_resources.KINDS[1].fix,
     "Unclosed connection": (
         "Use 'async with session.get(...) as response:', which gives the connection back, or "
         "'response.release()'."
@@ -315,7 +315,7 @@ def _finding_of_client(
     return Finding(
         RULE.name,
         f"The {kind.package}.{kind.name}{has} was still open {when}.",
-        kind.mend,
+        kind.fix,
         making.place,
         made_by=making.test,
     )
@@ -351,7 +351,7 @@ def _tell(made: object) -> None:
 
 
 def _finding(made: Any, when: str = "when its event loop ended") -> Finding:
-    what, mend = open_resources.describe(made)
+    what, fix = open_resources.describe(made)
     making = _makings.of(made)
     details: tuple[str, ...] = ()
     if open_resources.is_accepted(made):
@@ -361,7 +361,7 @@ def _finding(made: Any, when: str = "when its event loop ended") -> Finding:
     return Finding(
         RULE.name,
         f"{what} {when}.",
-        mend,
+        fix,
         place,
         details if place is not None else (),
         making.test if making is not None else None,
@@ -391,7 +391,7 @@ def _on_dropped(
             RULE.name,
             f"A connection{open_resources.of_addresses(transport)} was dropped and not closed: "
             "nobody refers to it any more.",
-            open_resources.MEND_OF_CONNECTION,
+            open_resources.FIX_OF_CONNECTION,
             place or _makings.place_of_dropped_client(making.test),
             made_by=making.test,
         )
@@ -415,7 +415,7 @@ class WaitedClient(NamedTuple):
             return self.what
         line = source_line(self.place)
         place = SourcePlace.relative_to(self.place.path, self.place.line, folder)
-        return f"{self.what}\n    {place}: {line}\n    {open_resources.MEND_OF_CONNECTION}"
+        return f"{self.what}\n    {place}: {line}\n    {open_resources.FIX_OF_CONNECTION}"
 
 
 def clients_waited_for(loop: asyncio.AbstractEventLoop) -> list[WaitedClient]:

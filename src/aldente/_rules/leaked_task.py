@@ -29,7 +29,7 @@ RULE = Rule(
     ),
 )
 
-_MEND = (
+_FIX = (
     "Await it, or cancel it and await its end, before the test is over; asyncio.TaskGroup does "
     "both. What a library leaves running can be listed in aldente_known_tasks."
 )
@@ -68,7 +68,7 @@ def find(
         yield Finding(
             RULE.name,
             f"the task {task.get_name()!r} running {name!r} was left pending.",
-            _MEND,
+            _FIX,
             origin or _definition_of(coroutine),
             details=tuple(_waiting_at(task)),
         )

@@ -38,11 +38,11 @@ Not a finding: daemon threads; threads that an executor keeps for its next job; 
 fixture of a wider scope has started, and those that these start, as long as the session lasts;
 threads of plugins.
 
-Mend: close what has started it (a connection, a client, a pool), best by `async with`; or tell the
+Fix: close what has started it (a connection, a client, a pool), best by `async with`; or tell the
 thread to stop and `join()` it.""",
 )
 
-_MEND = (
+_FIX = (
     "Close what has started it (a connection, a client, a pool), best by 'async with'; or tell it "
     "to stop and join() it. A thread that may be cut off when the process ends is made with "
     "daemon=True."
@@ -285,7 +285,7 @@ def _finding(start: _Start, thread: threading.Thread) -> Finding:
     return Finding(
         RULE.name,
         f"the thread {thread.name!r} was left running.",
-        _MEND,
+        _FIX,
         start.place,
         details=details,
         made_by=start.test,

@@ -41,7 +41,7 @@ is running; and a test that closes its loop or leaves another one current.
 Not reported: asking for the running loop; loops in other threads, also when they were made here and
 given to the thread; sync tests and fixtures that run a loop of their own.
 
-Mend: await the coroutine, making the functions around it async, or start it with
+Fix: await the coroutine, making the functions around it async, or start it with
 `asyncio.create_task()`. Code that insists on a loop of its own runs in a thread:
 `await asyncio.to_thread(function)`.""",
 )
@@ -68,11 +68,11 @@ class _Call(NamedTuple):
     """What the user has called, in words, and what to do instead."""
 
     what: str
-    mend: str
+    fix: str
 
 
-def _refused(call: str, mend: str = _AWAIT_INSTEAD) -> _Call:
-    return _Call(f"{call} was called while an event loop is running in this thread.", mend)
+def _refused(call: str, fix: str = _AWAIT_INSTEAD) -> _Call:
+    return _Call(f"{call} was called while an event loop is running in this thread.", fix)
 
 
 # By the name of the function of asyncio.
@@ -272,7 +272,7 @@ def _report_call(report: Report, call: _Call, frame: FrameType | None) -> None:
 
 
 def _finding(call: _Call, place: SourcePlace | None) -> Finding:
-    return Finding(RULE.name, call.what, call.mend, place)
+    return Finding(RULE.name, call.what, call.fix, place)
 
 
 def _users_call(frame: FrameType | None) -> tuple[FrameType | None, SourcePlace | None]:

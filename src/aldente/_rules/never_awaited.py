@@ -53,9 +53,9 @@ RULE = Rule(
     is_seen_at_once=True,
 )
 
-_MEND = "Await it, or hand it to asyncio.create_task() and await the task."
+_FIX = "Await it, or hand it to asyncio.create_task() and await the task."
 
-_MEND_OF_CALLBACK = (
+_FIX_OF_CALLBACK = (
     "Whoever was given the function calls it, and does not await what it returns. Give it a plain "
     "function that starts a task, 'lambda: asyncio.create_task(...)' on the loop's thread, and "
     "await the task."
@@ -188,7 +188,7 @@ class Watch:
         if origin is not None:
             self._reported[id(origin)] = origin
         mock, is_mild = _mock_of(coroutine), False
-        mend = _MEND_OF_CALLBACK if _is_of_callback(coroutine, dropper) else _MEND
+        fix = _FIX_OF_CALLBACK if _is_of_callback(coroutine, dropper) else _FIX
         place = _place_of(coroutine, dropper)
         if mock is not None:
             from aldente._rules import dropped_mocks
@@ -196,12 +196,12 @@ class Watch:
             is_mild = dropped_mocks.is_callers_choice(
                 coroutine, _place_of_handing_over(coroutine, dropper), maker.test
             )
-            mend = dropped_mocks.mend_of(mock, is_callers_choice=is_mild, mend=mend)
+            fix = dropped_mocks.fix_of(mock, is_callers_choice=is_mild, fix=fix)
         self._report(
             Finding(
                 RULE.name,
                 f"the coroutine {_name_of(coroutine)} was never awaited.",
-                mend,
+                fix,
                 place,
                 made_by=maker.test,
                 is_mild=is_mild,

@@ -20,7 +20,7 @@ class ClientKind(NamedTuple):
     Attributes:
         package: the library.
         name: the name of the class in it.
-        mend: how it is closed.
+        fix: how it is closed.
         is_closed: tells it of an object.
         is_leak_by_itself: whether it is to be closed although it has no connection, because the
             library itself complains.
@@ -28,7 +28,7 @@ class ClientKind(NamedTuple):
 
     package: str
     name: str
-    mend: str
+    fix: str
     is_closed: Callable[[Any], bool]
     is_leak_by_itself: bool = False
 
@@ -187,7 +187,7 @@ def is_client(made: Any) -> bool:
 
 
 def ends_with_other_end(made: Any, clients: set[object]) -> bool:
-    """Whether an accepted connection ends by itself, now or once the other end is mended."""
+    """Whether an accepted connection ends by itself, now or once the other end is fixed."""
     if not is_accepted(made):
         return False
     return address(made, "sockname") in clients or _has_other_end_left(made)
@@ -199,7 +199,7 @@ def address(made: Any, name: str) -> object:
 
 
 def describe(made: Any) -> tuple[str, str]:
-    """What something is that is open, ``"... was still open"``, and how to mend that."""
+    """What something is that is open, ``"... was still open"``, and how to fix that."""
     if isinstance(made, asyncio.Server):
         return f"A server on {_listening_on(made)} was still open", (
             "Use 'async with server:', or server.close() and 'await server.wait_closed()' in the "
@@ -223,10 +223,10 @@ def describe(made: Any) -> tuple[str, str]:
             "Close it in the server's handler, by writer.close() in a 'finally'; and close the "
             "other end."
         )
-    return f"A connection{of_addresses(made)} was still open", MEND_OF_CONNECTION
+    return f"A connection{of_addresses(made)} was still open", FIX_OF_CONNECTION
 
 
-MEND_OF_CONNECTION = (
+FIX_OF_CONNECTION = (
     "Close it by writer.close() and 'await writer.wait_closed()', or transport.close(); the "
     "session, client or pool of a library by 'async with' or its own close()."
 )

@@ -22,12 +22,12 @@ RULE = Rule(
     why="Calling a Mock gives its return value at once; async code waits for something to await.",
     explanation="""\
 `Mock` and `MagicMock` stand in for synchronous code. Awaiting what they return fails with a
-TypeError that names neither the mock nor the mend; aldente adds both to the error.
+TypeError that names neither the mock nor the fix; aldente adds both to the error.
 
 Explained are `await`, `async with` and `async for` of a plain mock or of what it returned, and
 handing that to `asyncio.gather()`, `asyncio.wait_for()` or `asyncio.create_task()`.
 
-Mend: use `AsyncMock` for a function that is awaited, or build the whole stand-in with
+Fix: use `AsyncMock` for a function that is awaited, or build the whole stand-in with
 `unittest.mock.create_autospec()`, which makes the async methods of its spec awaitable. For
 `async with` and `async for` let a `MagicMock` stand in: it supports both.""",
 )
@@ -127,7 +127,7 @@ def explain(error: BaseException) -> str | None:
     if finding is None:
         return None
     where = f" ({finding.place})" if finding.place is not None else ""
-    return f"{RULE.name}: {finding.what}{where}\n{RULE.why}\nMend: {finding.mend}"
+    return f"{RULE.name}: {finding.what}{where}\n{RULE.why}\nFix: {finding.fix}"
 
 
 def note(error: BaseException) -> None:
@@ -151,7 +151,7 @@ def _find(error: TypeError) -> Finding | None:
     place = None
     if users is not None:
         place = SourcePlace(users.tb_frame.f_code.co_filename, users.tb_lineno)
-    return Finding(RULE.name, _what_happened(mistake, use), _mend(mistake, use), place)
+    return Finding(RULE.name, _what_happened(mistake, use), _fix(mistake, use), place)
 
 
 def _mistake_of(message: str) -> _Mistake | None:
@@ -206,7 +206,7 @@ def _type_given(use: Use) -> str | None:
     return None if is_other else type(given).__name__
 
 
-def _mend(mistake: _Mistake, use: Use | None) -> str:
+def _fix(mistake: _Mistake, use: Use | None) -> str:
     if use is None:
         subject = "the mock that it comes from"
     elif use.mock is None:

@@ -40,7 +40,7 @@ RULE = Rule(
     is_seen_at_once=True,
 )
 
-_MEND = (
+_FIX = (
     "Do the work in a thread (await asyncio.to_thread(...)) or a process, or let others have their "
     "turn with 'await asyncio.sleep(0)' in between."
 )
@@ -138,7 +138,7 @@ class Watch:
             Finding(
                 RULE.name,
                 f"a step held the event loop for {seconds:.2f} s or longer.",
-                _MEND,
+                _FIX,
                 step.place,
                 details=step.lines,
             )

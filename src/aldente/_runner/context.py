@@ -2,7 +2,7 @@
 
 A task runs in a `contextvars.Context` of its own, so what an async fixture sets would be lost to
 the test; and synchronous fixtures run in the context of the whole test session, so what they set
-would reach the next test. `carry_over` mends the first and `IsolatedContext` the second.
+would reach the next test. `carry_over` fixes the first and `IsolatedContext` the second.
 """
 
 from __future__ import annotations

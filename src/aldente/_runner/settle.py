@@ -11,7 +11,7 @@ import linecache
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, overload
 
-from aldente._settings import parse_duration, parse_seconds
+from aldente._validation import parse_duration, parse_seconds
 from aldente.errors import InvalidSetting, NeverTrue, RealTimeError
 
 

@@ -49,13 +49,13 @@ def _library_frame(frame: FrameType | None) -> FrameType | None:
     return frame
 
 
-def _refusal(method: str, touched: str, mend: str) -> Callable[..., Any]:
+def _refusal(method: str, touched: str, fix: str) -> Callable[..., Any]:
     def refuse(self: object, *args: object, **kwargs: object) -> Any:
         # Looked for in the frames that wait for this one: the line is where the user awaits.
         frame = caller()
         frame = users_frame(frame) or _library_frame(frame)
         place = "" if frame is None else str(place_of(frame))
-        raise OutsideSimulation(f"loop.{method}()", touched, place, mend)
+        raise OutsideSimulation(f"loop.{method}()", touched, place, fix)
 
     async def refuse_when_awaited(self: object, *args: object, **kwargs: object) -> Any:
         return refuse(self, *args, **kwargs)
@@ -69,6 +69,6 @@ def _refusal(method: str, touched: str, mend: str) -> Callable[..., Any]:
     return refuse_when_awaited if inspect.iscoroutinefunction(original) else refuse
 
 
-for _touched, (_mend, _methods) in _REFUSED.items():
+for _touched, (_fix, _methods) in _REFUSED.items():
     for _method in _methods.split():
-        setattr(NoOutside, _method, _refusal(_method, _touched, _mend))
+        setattr(NoOutside, _method, _refusal(_method, _touched, _fix))

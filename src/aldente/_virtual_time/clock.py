@@ -10,8 +10,8 @@ from typing import NamedTuple
 from aldente import _asyncio_compat
 from aldente._records import SourcePlace
 from aldente._runner.settle import SettlingLoop
-from aldente._settings import parse_duration
 from aldente._source import is_users
+from aldente._validation import parse_duration
 from aldente.errors import InvalidSetting, RealTimeError
 
 

@@ -82,7 +82,7 @@ class RunningLoopError(AldenteError, RuntimeError):
                 f"Cannot run {self.wanted}: {loop} is already running in this thread.\n"
                 "A thread runs one event loop at a time, and this one waits until the run of "
                 "pytest inside it is over.\n"
-                "Mend: call pytest.main() from code that is not async, or in a thread: 'await "
+                "Fix: call pytest.main() from code that is not async, or in a thread: 'await "
                 "asyncio.to_thread(pytest.main, arguments)'."
             )
         if self.is_tear_down:
@@ -91,14 +91,14 @@ class RunningLoopError(AldenteError, RuntimeError):
                 "its event loop.\n"
                 "The loop is busy with the caller, so it can't run anything else until the caller "
                 "returns.\n"
-                "Mend: leave the tear-down of fixtures to pytest, which does it after the test."
+                "Fix: leave the tear-down of fixtures to pytest, which does it after the test."
             )
         return (
             f"Cannot run {self.wanted} from inside {self.inside}, which is running on its event "
             "loop.\n"
             "The loop is busy with the caller, so it can't run anything else until the caller "
             "returns: request.getfixturevalue() can't wait.\n"
-            "Mend: name the fixture as an argument of the test or fixture, so that it is set up "
+            "Fix: name the fixture as an argument of the test or fixture, so that it is set up "
             "before."
         )
 
@@ -134,7 +134,7 @@ class ImpossibleLoopScope(AldenteError):
             f"but runs on a loop that lives for one {self.loop_scope} ({self.chosen_by}).\n"
             "Its value would outlive the event loop it belongs to: the next test would get "
             "connections and locks of a closed loop.\n"
-            f"Mend: either let the loop live as long (loop_scope={self.caching_scope!r}), or cache "
+            f"Fix: either let the loop live as long (loop_scope={self.caching_scope!r}), or cache "
             f"the fixture no longer than its loop (scope={self.loop_scope!r})."
         )
 
@@ -163,13 +163,13 @@ class FixtureYieldError(AldenteError):
             return (
                 f"{name} did not yield a value: it returned before its "
                 "'yield'.\n"
-                "Mend: make every path through its set-up reach the 'yield', or raise."
+                "Fix: make every path through its set-up reach the 'yield', or raise."
             )
         return (
             f"{name} has more than one 'yield': it yielded again during "
             "tear-down.\n"
             "The first 'yield' hands over the value; what follows it is tear-down and must end.\n"
-            "Mend: yield once. For several values use 'params' or yield a tuple."
+            "Fix: yield once. For several values use 'params' or yield a tuple."
         )
 
 
@@ -200,7 +200,7 @@ class FixtureEnded(AldenteError):
                 "The task group is around the fixture's 'yield', so cancel() ends the fixture with "
                 "the group's tasks: what it would have done in the group after its 'yield' is "
                 "left out.\n"
-                "Mend: cancel the tasks themselves with task.cancel(), or call cancel() in the "
+                "Fix: cancel the tasks themselves with task.cancel(), or call cancel() in the "
                 "fixture, after its 'yield'. For a group that the test itself is to end, use "
                 "'async with asyncio.TaskGroup()' in the test."
             )
@@ -212,7 +212,7 @@ class FixtureEnded(AldenteError):
         return (
             f"Async fixture {self.fixture} {how} while its value was in use.\n"
             "Whatever the test did with it from then on says nothing about the code under test.\n"
-            "Mend: find what cancels the fixture's task: a time-out or cancel scope around its "
+            "Fix: find what cancels the fixture's task: a time-out or cancel scope around its "
             "'yield', or code that cancels tasks that it did not start."
         )
 
@@ -238,7 +238,7 @@ class FixtureCancelled(AldenteError):
             f"Async fixture {self.fixture} was cancelled during its {self.phase}.\n"
             "It awaited something that was cancelled, or its own task was, and let the "
             "CancelledError through.\n"
-            "Mend: when it awaits a task that it has cancelled itself, catch the CancelledError "
+            "Fix: when it awaits a task that it has cancelled itself, catch the CancelledError "
             "there, for example with contextlib.suppress(asyncio.CancelledError)."
         )
 
@@ -307,7 +307,7 @@ class PhaseTimeout(AldenteError):
             return (
                 f"{self.running!r} blocked the loop and had not ended after {self.seconds:g} s, so "
                 "it was interrupted.\n"
-                "Mend: await what waits, or do it in a thread with asyncio.to_thread()."
+                "Fix: await what waits, or do it in a thread with asyncio.to_thread()."
             )
         return f"{self.running!r} was still running after {self.seconds:g} s, and was cancelled."
 

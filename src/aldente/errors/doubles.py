@@ -18,7 +18,7 @@ class NoMoreAnswers(AldenteError, AssertionError):
     >>> print(NoMoreAnswers("price", "price('jam')", ["price('tea')"]))
     price('jam') has no answer: returns_each() was given 1, and 1 has been used:
       1  price('tea')
-    Mend: give returns_each() one answer for each call, or use returns() for all of them.
+    Fix: give returns_each() one answer for each call, or use returns() for all of them.
     """
 
     def __init__(self, double: str, call: str, answered: Sequence[str]) -> None:
@@ -36,7 +36,7 @@ class NoMoreAnswers(AldenteError, AssertionError):
             [
                 f"{self.call} has no answer: returns_each() was given {count}{used}",
                 *lines,
-                "Mend: give returns_each() one answer for each call, or use returns() for all of "
+                "Fix: give returns_each() one answer for each call, or use returns() for all of "
                 "them.",
             ]
         )
@@ -52,7 +52,7 @@ class NoAnswer(AldenteError, AssertionError):
     >>> print(NoAnswer("price('jam')", ["price('tea')"]))
     price('jam') has no answer: when() was told of other arguments only:
       price('tea')
-    Mend: add a when() that fits, or say with returns() what all other calls give.
+    Fix: add a when() that fits, or say with returns() what all other calls give.
     """
 
     def __init__(self, call: str, known: Sequence[str]) -> None:
@@ -65,7 +65,7 @@ class NoAnswer(AldenteError, AssertionError):
             [
                 f"{self.call} has no answer: when() was told of other arguments only:",
                 *(f"  {call}" for call in self.known),
-                "Mend: add a when() that fits, or say with returns() what all other calls give.",
+                "Fix: add a when() that fits, or say with returns() what all other calls give.",
             ]
         )
 
@@ -81,7 +81,7 @@ class NotHeld(AldenteError):
     >>> print(NotHeld("price", "2 calls", ["price('tea')"]))
     2 calls can't be released from the gate of price. Waiting there:
       price('tea')
-    Mend: await gate.arrived(n) before, which waits until n calls have come.
+    Fix: await gate.arrived(n) before, which waits until n calls have come.
     """
 
     def __init__(self, double: str, wanted: str, waiting: Sequence[str]) -> None:
@@ -96,7 +96,7 @@ class NotHeld(AldenteError):
             [
                 f"{self.wanted} can't be released from the gate of {self.double}. {waits}",
                 *(f"  {call}" for call in self.waiting),
-                "Mend: await gate.arrived(n) before, which waits until n calls have come.",
+                "Fix: await gate.arrived(n) before, which waits until n calls have come.",
             ]
         )
 
@@ -105,7 +105,7 @@ class DoubleMisused(AldenteError, AssertionError):
     """At the end of a patch, something had been left undone that the test set out to do.
 
     Args:
-        findings: what was left undone, each with its place and its mend.
+        findings: what was left undone, each with its place and its fix.
 
     >>> print(DoubleMisused(["never-awaited: ...", "unused-answer: ..."]))
     never-awaited: ...
@@ -176,7 +176,7 @@ class PatchedElsewhere(AldenteError):
     Patching 'client.fetch' would replace nothing where it is used: it is imported by name as
       service.fetch
     'from module import name' copies the reference, so what uses that keeps the real thing.
-    Mend: aldente.patch("service.fetch"); or, if only 'client.fetch' is to be replaced,
+    Fix: aldente.patch("service.fetch"); or, if only 'client.fetch' is to be replaced,
     aldente.patch("client.fetch", only_here=True).
     """
 
@@ -193,7 +193,7 @@ class PatchedElsewhere(AldenteError):
                 *(f"  {name}" for name in self.used_as),
                 "'from module import name' copies the reference, so what uses that keeps the real "
                 "thing.",
-                f'Mend: aldente.patch("{self.used_as[0]}"); or, if only {self.target!r} is to be '
+                f'Fix: aldente.patch("{self.used_as[0]}"); or, if only {self.target!r} is to be '
                 "replaced,",
                 f'aldente.patch("{self.target}", only_here=True).',
             ]
@@ -210,7 +210,7 @@ class SyncDouble(AldenteError, TypeError):
     >>> print(SyncDouble("client.fetch", "a MagicMock"))
     'client.fetch' is a coroutine function, and a MagicMock can't be awaited in its place.
     Whoever awaits it would fail with a TypeError, or the test would never notice that nobody does.
-    Mend: leave out the replacement, and aldente.patch() makes a double that is awaited; or give a
+    Fix: leave out the replacement, and aldente.patch() makes a double that is awaited; or give a
     coroutine function, or aldente.Double().calls(function) of one that gives something to await.
     """
 
@@ -225,7 +225,7 @@ class SyncDouble(AldenteError, TypeError):
             "place.\n"
             "Whoever awaits it would fail with a TypeError, or the test would never notice that "
             "nobody does.\n"
-            "Mend: leave out the replacement, and aldente.patch() makes a double that is awaited; "
+            "Fix: leave out the replacement, and aldente.patch() makes a double that is awaited; "
             "or give a\ncoroutine function, or aldente.Double().calls(function) of one that gives "
             "something to await."
         )

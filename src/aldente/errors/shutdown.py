@@ -26,7 +26,7 @@ class BlockedEnd(AldenteError):
             "What was left on the event loop at the end of its scope blocked the loop and had not "
             f"ended after {self.seconds:g} s, so it was interrupted.\n"
             "In production it would hold up the shutdown for ever.\n"
-            "Mend: let CancelledError through (re-raise it after cleaning up), and await what "
+            "Fix: let CancelledError through (re-raise it after cleaning up), and await what "
             "waits, or do it in a thread with asyncio.to_thread()."
         )
 
@@ -52,7 +52,7 @@ class StuckShutdown(AldenteError):
             f"{self.what[0].upper()}{self.what[1:]} that was started on the event loop did not end "
             f"within {self.seconds:g} s of its scope's end, and was given up.\n"
             "In production it would hold up the shutdown for ever.\n"
-            "Mend: end what it waits for before the test ends, or bound the wait; for an executor "
+            "Fix: end what it waits for before the test ends, or bound the wait; for an executor "
             "job by an event that it looks at, for an async generator by closing it with aclose()."
         )
 
@@ -80,7 +80,7 @@ class StuckTasks(AldenteError):
             f"and were given up:\n{lines}\n"
             "A task that swallows CancelledError cannot be stopped; in production it holds up the "
             "shutdown.\n"
-            "Mend: let CancelledError through (re-raise it after cleaning up), and bound what the "
+            "Fix: let CancelledError through (re-raise it after cleaning up), and bound what the "
             "task awaits in its 'finally'."
         )
 

@@ -15,18 +15,18 @@ class OutsideSimulation(AldenteError, RuntimeError):
         called: the method of the loop that was called.
         touched: what it would have touched, for example ``"a real socket"``.
         place: the user's file and line; empty when none is known.
-        mend: what to do instead.
+        fix: what to do instead.
 
     >>> OutsideSimulation("loop.create_server()", "a real socket", "app.py:3", "...").touched
     'a real socket'
     """
 
-    def __init__(self, called: str, touched: str, place: str, mend: str) -> None:
+    def __init__(self, called: str, touched: str, place: str, fix: str) -> None:
         self.called = called
         self.touched = touched
         self.place = place
-        self.mend = mend
-        super().__init__(called, touched, place, mend)
+        self.fix = fix
+        super().__init__(called, touched, place, fix)
 
     def __str__(self) -> str:
         where = f" at {self.place}" if self.place else ""
@@ -34,7 +34,7 @@ class OutsideSimulation(AldenteError, RuntimeError):
             f"{self.called} needs {self.touched}, but was called in a simulated run{where}.\n"
             "A simulated run depends on nothing but its schedule, so that it can be run again; the "
             "world outside has timings of its own.\n"
-            f"Mend: {self.mend}."
+            f"Fix: {self.fix}."
         )
 
 
@@ -59,7 +59,7 @@ class LivelockError(AldenteError):
         return (
             f"Livelock: the run had not ended after {self.steps:,} steps. What kept it going:"
             f"{lines}\n"
-            "Mend: have what goes round wait for what it needs, or cancel it when nobody needs it "
+            "Fix: have what goes round wait for what it needs, or cancel it when nobody needs it "
             "any more; a program that does need more steps may take them with max_steps."
         )
 
@@ -113,7 +113,7 @@ class UnsupportedPython(AldenteError):
             f"aldente can't choose schedules on Python {self.version[0]}.{self.version[1]}: in a "
             f"trial, {self.what}.\n"
             "Exploring tests there would pass over the bugs that a schedule decides.\n"
-            "Mend: take a newer aldente, or a Python that this one was checked on. Tests that are "
+            "Fix: take a newer aldente, or a Python that this one was checked on. Tests that are "
             "not explored, and virtual time, need none of this."
         )
 
@@ -127,7 +127,7 @@ class InvalidToken(AldenteError, ValueError):
 
     >>> print(InvalidToken("x", "It is too short."))
     'x' is no token of a schedule. It is too short.
-    Mend: copy the token as it was printed, all of it.
+    Fix: copy the token as it was printed, all of it.
     """
 
     def __init__(self, token: object, reason: str) -> None:
@@ -141,7 +141,7 @@ class InvalidToken(AldenteError, ValueError):
             shown = f"{shown[:97]}..."
         return (
             f"{shown} is no token of a schedule. {self.reason}\n"
-            "Mend: copy the token as it was printed, all of it."
+            "Fix: copy the token as it was printed, all of it."
         )
 
 
@@ -149,7 +149,7 @@ class FoundInRun(AldenteError):
     """A simulated run in which a rule has found something that fails it, as it fails a test.
 
     Args:
-        findings: what was found, each with its ``rule``, ``what``, ``mend`` and ``place``.
+        findings: what was found, each with its ``rule``, ``what``, ``fix`` and ``place``.
         texts: all that is to be said of it.
 
     >>> FoundInRun([], ["never-awaited: the coroutine 'fetch' was never awaited."])
@@ -192,7 +192,7 @@ class InvariantBroken(AldenteError, AssertionError):
             f"The invariant {self.check}{where} does not hold any more: it returned False after a "
             f"step of {self.after}.\n"
             "Whoever goes on now sees that state, and so may any task in production.\n"
-            "Mend: have the state changed without an await in between, or under a lock that the "
+            "Fix: have the state changed without an await in between, or under a lock that the "
             "invariant asks for too; 'assert' inside the check tells which part of it is broken."
         )
 
@@ -216,7 +216,7 @@ class NotSimulated(AldenteError, RuntimeError):
     def __str__(self) -> str:
         return (
             f"aldente.{self.function}() was called outside of a simulated run. {self.needs}\n"
-            "Mend: call it in an explored test, or in a program that aldente.search(main) or "
+            "Fix: call it in an explored test, or in a program that aldente.search(main) or "
             "aldente.run(main, seed=1) runs; elsewhere, assert where it matters."
         )
 

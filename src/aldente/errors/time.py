@@ -36,7 +36,7 @@ class EndlessTimeError(AldenteError):
             f"Virtual time ran on for more than {how_far}, and was stopped: something sleeps again "
             "and again, or for longer than that, while nothing else happens. These timers kept it "
             f"going:{lines}\n"
-            "Mend: cancel what runs for ever when the test no longer needs it, or set a time-out; "
+            "Fix: cancel what runs for ever when the test no longer needs it, or set a time-out; "
             "aldente_max_virtual_time says how far time may run, in seconds."
         )
 
@@ -51,7 +51,7 @@ class MissingExtra(AldenteError):
 
     >>> print(MissingExtra("wall=True", "time-machine", "wall"))
     wall=True needs time-machine, which is not installed.
-    Mend: pip install "aldente[wall]"
+    Fix: pip install "aldente[wall]"
     """
 
     def __init__(self, wanted: str, library: str, extra: str) -> None:
@@ -63,7 +63,7 @@ class MissingExtra(AldenteError):
     def __str__(self) -> str:
         return (
             f"{self.wanted} needs {self.library}, which is not installed.\n"
-            f'Mend: pip install "aldente[{self.extra}]"'
+            f'Fix: pip install "aldente[{self.extra}]"'
         )
 
 
@@ -115,7 +115,7 @@ class RealTimeError(AldenteError):
         return (
             f"{self.wanted} needs virtual time, but the time of this event loop ({self.loop}) is "
             "real: nobody can move it, or know that nothing more will happen.\n"
-            "Mend: mark the test with @aldente.virtual_time, or set aldente_clock = virtual; "
+            "Fix: mark the test with @aldente.virtual_time, or set aldente_clock = virtual; "
             "outside of pytest use aldente.run(main, clock='virtual')."
         )
 

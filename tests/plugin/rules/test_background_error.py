@@ -64,7 +64,7 @@ def test_the_report(run_project: RunProject) -> None:
         "  test_it.py:4\n"
         '    raise ValueError("broken")\n'
         "Why: asyncio only logs such an exception, so a test passes although the code under test has failed.\n"
-        "Mend: Await the task where its result matters (asyncio.TaskGroup does it for you), or handle the\n"
+        "Fix: Await the task where its result matters (asyncio.TaskGroup does it for you), or handle the\n"
         "exception inside the task or callback.\n"
         'Allow: @aldente.allow("background-error") on the test.'
     )

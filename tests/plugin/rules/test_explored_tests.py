@@ -82,7 +82,7 @@ def facts_of(
             continue
         test = str(case.get("name"))
         findings = [
-            tuple(finding[key] for key in ("rule", "level", "source", "mend"))
+            tuple(finding[key] for key in ("rule", "level", "source", "fix"))
             for finding in found
             if finding["test"] == f"{name}.py::{test}"
         ]

@@ -325,7 +325,7 @@ def test_the_summary(run_project: RunProject) -> None:
     assert text[: len(expected)] == expected
     assert (
         text[-1]
-        == "pytest --aldente-explain RULE says what a rule is about and how to mend or allow it."
+        == "pytest --aldente-explain RULE says what a rule is about and how to fix or allow it."
     )
 
 
@@ -346,7 +346,7 @@ def test_many_findings_of_one_kind(run_project: RunProject, is_explored: bool) -
     project = MANY.replace("async def test_it", "@aldente.explore(runs=2)\nasync def test_it")
     result = run_project("-q", subprocess=True, test_it=project if is_explored else MANY)
     report = part_of(result, "test_it")
-    assert report.count("Mend: Await it, or hand it to") == 5
+    assert report.count("Fix: Await it, or hand it to") == 5
     assert "\nnever-awaited: and 41 more like it.\n" in f"{report}\n"
     summary = part_of(result, "aldente findings").splitlines()
     assert summary[0] == "never-awaited [error]: 46"
@@ -372,7 +372,7 @@ def test_the_findings_file(run_project: RunProject, pytester: pytest.Pytester) -
             "test": "test_it.py::test_it",
             "phase": "call",
             "what": "the coroutine 'work' was never awaited.",
-            "mend": "Await it, or hand it to asyncio.create_task() and await the task.",
+            "fix": "Await it, or hand it to asyncio.create_task() and await the task.",
             "path": str(pytester.path / "test_it.py"),
             "line": 12,
             "source": "work()",
@@ -455,7 +455,7 @@ def test_a_corrupted_baseline(
     result.stderr.fnmatch_lines(
         [
             f"ERROR: --aldente-baseline: {file} is not a baseline that aldente has written {reason}",
-            "Mend: delete it, and the next run writes a new one.",
+            "Fix: delete it, and the next run writes a new one.",
         ]
     )
     assert file.read_text(encoding="utf-8") == content
@@ -557,7 +557,7 @@ def test_a_late_error_of_no_known_test(run_project: RunProject, pytester: pytest
 
             @pytest.hookimpl(wrapper=True, tryfirst=True)
             def pytest_sessionfinish():
-                receivers[-1](Finding("background-error", "It broke.", "Mend it.", made_by=""))
+                receivers[-1](Finding("background-error", "It broke.", "Fix it.", made_by=""))
                 return (yield)
         """,
         subprocess=True,

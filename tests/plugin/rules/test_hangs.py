@@ -338,7 +338,7 @@ def test_time_limits(run_project: RunProject) -> None:
             in report
         )
         assert (
-            "E       Mend: await what waits, or do it in a thread with asyncio.to_thread()."
+            "E       Fix: await what waits, or do it in a thread with asyncio.to_thread()."
             in report
         )
         assert f" in {name}" in report
@@ -469,7 +469,7 @@ def test_what_blocks_the_end_of_a_loop(run_project: RunProject) -> None:
         assert text.startswith(
             "What was left on the event loop at the end of its scope blocked the loop and had not ended after 0.2 s, so it was interrupted.\n"
             "In production it would hold up the shutdown for ever.\n"
-            "Mend: let CancelledError through (re-raise it after cleaning up), and await what waits, or do it in a thread with asyncio.to_thread().\n"
+            "Fix: let CancelledError through (re-raise it after cleaning up), and await what waits, or do it in a thread with asyncio.to_thread().\n"
             "The stack of the loop's thread, innermost last:\n"
             "  test_it.py:"
         )

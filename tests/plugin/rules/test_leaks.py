@@ -40,7 +40,7 @@ def test_the_report_of_a_task(run_project: RunProject) -> None:
         "  test_it.py:15: the task 'server' running 'forever' was left pending.\n"
         "      in test_it.py::test_it\n"
         "    Await it, or cancel it and await its end, before the test is over; asyncio.TaskGroup does both. What a library leaves running can be listed in aldente_known_tasks.\n"
-        "pytest --aldente-explain RULE says what a rule is about and how to mend or allow it."
+        "pytest --aldente-explain RULE says what a rule is about and how to fix or allow it."
     )
     result = run_project("--aldente-rule=leaked-task=error")
     result.assert_outcomes(passed=1, errors=1)
@@ -70,7 +70,7 @@ def test_the_report_of_an_async_generator(run_project: RunProject) -> None:
             f"  test_it.py:{line_of(project, '# here')}",
             "    async for _ in kept[[]0[]]:  # here",
             f"  it waits at its 'yield' in *test_it.py:{line_of(project, '# yielding')}",
-            "Mend: Iterate it inside 'async with contextlib.aclosing(...)', so that it is closed where it was",
+            "Fix: Iterate it inside 'async with contextlib.aclosing(...)', so that it is closed where it was",
             "used.",
         ]
     )

@@ -50,7 +50,7 @@ def check():
 
 
 def test_the_report(run_project: RunProject) -> None:
-    """The failure names the coroutine, its line, why it matters, the mend, and how to allow it."""
+    """The failure names the coroutine, its line, why it matters, the fix, and how to allow it."""
     result = run_project(
         test_it="""
         async def work():
@@ -67,7 +67,7 @@ def test_the_report(run_project: RunProject) -> None:
         "    work()\n"
         "Why: Calling an 'async def' function only makes a coroutine; its body runs when it is awaited. A\n"
         "test that forgets to await passes without having tested anything.\n"
-        "Mend: Await it, or hand it to asyncio.create_task() and await the task.\n"
+        "Fix: Await it, or hand it to asyncio.create_task() and await the task.\n"
         'Allow: @aldente.allow("never-awaited") on the test, or \'with aldente.allow("never-awaited"):\' around the code.'
     )
 
@@ -212,7 +212,7 @@ def test_functions_that_are_handed_over(
     )
     assert in_short(findings) == [f"never-awaited test_it call {line_of(project, '# here')}"]
     if "mock." not in body:
-        assert findings[0]["mend"] == CALLBACK
+        assert findings[0]["fix"] == CALLBACK
 
 
 def test_functions_that_are_handed_over_twice(
@@ -249,7 +249,7 @@ def test_context_managers_that_nobody_enters(
     result, findings = run_with_findings(run_project, pytester, subprocess=True, test_it=project)
     assert result.ret == 0
     assert [
-        (finding["level"], finding["test"], finding["line"], finding["what"], finding["mend"])
+        (finding["level"], finding["test"], finding["line"], finding["what"], finding["fix"])
         for finding in findings
     ] == [
         (
@@ -286,7 +286,7 @@ SEMAPHORE = (
     "semaphore = mock.MagicMock(asyncio.Semaphore)\n    semaphore.release = mock.AsyncMock()\n    "
 )
 
-# What the test does, the level of the finding, the file and the comment of its line, and its mend.
+# What the test does, the level of the finding, the file and the comment of its line, and its fix.
 DROPPED_MOCKS = {
     "by code under test": ("app.release(mock.AsyncMock())", "warn", "app.py", "# in app", PLAIN),
     "by code under test, in a cycle": (
@@ -353,7 +353,7 @@ DROPPED_MOCKS = {
 
 
 @pytest.mark.parametrize(
-    ("body", "level", "file", "code", "mend"), DROPPED_MOCKS.values(), ids=DROPPED_MOCKS
+    ("body", "level", "file", "code", "fix"), DROPPED_MOCKS.values(), ids=DROPPED_MOCKS
 )
 def test_coroutines_of_mocks(
     run_project: RunProject,
@@ -362,7 +362,7 @@ def test_coroutines_of_mocks(
     level: str,
     file: str | None,
     code: str | None,
-    mend: str,
+    fix: str,
 ) -> None:
     """A mock's coroutine has its caller's line; only what the test drops is an error by default."""
     modules = {
@@ -372,7 +372,7 @@ def test_coroutines_of_mocks(
         + f"import app\nfrom conftest import helper\n\ndef test_it():\n    {body}\n",
     }
     result, findings = run_with_findings(run_project, pytester, subprocess=True, **modules)
-    assert [(finding["level"], finding["mend"]) for finding in findings] == [(level, mend)]
+    assert [(finding["level"], finding["fix"]) for finding in findings] == [(level, fix)]
     if file is not None and code is not None:
         line = line_of(modules[file.removesuffix(".py")], code)
         assert (findings[0]["path"], findings[0]["line"]) == (str(pytester.path / file), line)

@@ -89,7 +89,7 @@ def test_each_call_has_its_answer() -> None:
             "  1  fetch('a')\n"
             "  2  fetch('b')\n"
             "  3  fetch('c', timeout=2)\n"
-            "Mend: give returns_each() one answer for each call, or use returns() for all of them."
+            "Fix: give returns_each() one answer for each call, or use returns() for all of them."
         )
 
     run(main)
@@ -159,7 +159,7 @@ def test_other_arguments_have_no_answer() -> None:
             "fetch('c') has no answer: when() was told of other arguments only:\n"
             "  fetch('a')\n"
             "  fetch('b', timeout=2)\n"
-            "Mend: add a when() that fits, or say with returns() what all other calls give."
+            "Fix: add a when() that fits, or say with returns() what all other calls give."
         )
         double.returns(None)
         assert await double("c") is None
@@ -223,7 +223,7 @@ def test_takes_refuses_what_is_no_duration(seconds: Any) -> None:
     with pytest.raises(aldente.InvalidSetting) as caught:
         Double().takes(seconds)
     assert str(caught.value).startswith(
-        f"{seconds!r} is not a valid takes. A number of seconds, 0 or more, or a function that gives one."
+        f"{seconds!r} is not a valid takes. It must be a number of seconds of at least 0, or a function that gives one."
     )
 
     async def main() -> None:
@@ -236,9 +236,9 @@ def test_takes_refuses_what_is_no_duration(seconds: Any) -> None:
 @pytest.mark.parametrize(
     ("method", "value", "allowed"),
     [
-        ("raises", "oops", "An exception, or a class of exceptions."),
-        ("raises", int, "An exception, or a class of exceptions."),
-        ("calls", 3, "A function or coroutine function."),
+        ("raises", "oops", "It must be an exception, or a class of exceptions."),
+        ("raises", int, "It must be an exception, or a class of exceptions."),
+        ("calls", 3, "It must be a function or coroutine function."),
     ],
 )
 def test_wrong_values_are_refused(method: str, value: Any, allowed: str) -> None:

@@ -149,7 +149,7 @@ def test_too_many_can_not_be_released() -> None:
         assert str(caught.value) == (
             "2 calls can't be released from the gate of price. Waiting there:\n"
             "  price('a')\n"
-            "Mend: await gate.arrived(n) before, which waits until n calls have come."
+            "Fix: await gate.arrived(n) before, which waits until n calls have come."
         )
         gate.release(call)
         with pytest.raises(aldente.NotHeld, match=r"price\('a'\) can't be released"):
@@ -165,11 +165,11 @@ def test_counts_are_checked(count: Any) -> None:
 
     async def main() -> None:
         gate = Double().hold()
-        with pytest.raises(aldente.InvalidSetting, match="A whole number of at least 1"):
+        with pytest.raises(aldente.InvalidSetting, match="It must be a whole number of at least 1"):
             await gate.arrived(count)
-        with pytest.raises(aldente.InvalidSetting, match="A whole number of at least 1"):
+        with pytest.raises(aldente.InvalidSetting, match="It must be a whole number of at least 1"):
             gate.release(count)
-        with pytest.raises(aldente.InvalidSetting, match="An exception"):
+        with pytest.raises(aldente.InvalidSetting, match="an exception"):
             gate.fail(count)
 
     run(main)

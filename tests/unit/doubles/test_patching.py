@@ -313,7 +313,7 @@ def test_patching_where_it_is_defined() -> None:
     with pytest.raises(aldente.PatchedElsewhere) as caught:
         patch("aldente_client.fetch").start()
     assert caught.value.used_as == ("aldente_service.fetch",)
-    assert 'Mend: aldente.patch("aldente_service.fetch")' in str(caught.value)
+    assert 'Fix: aldente.patch("aldente_service.fetch")' in str(caught.value)
     with pytest.raises(aldente.PatchedElsewhere):
         patch.object(client(), "parse").start()
     with patch("aldente_client.fetch", only_here=True) as fetch:
@@ -418,17 +418,17 @@ def test_builtins_and_nested_patches() -> None:
 
 @pytest.mark.usefixtures("alone")
 def test_streams_never_iterated_are_told_at_the_end() -> None:
-    """Without a test runner the end of a patch fails, naming call and line; the mends differ by kind."""
+    """Without a test runner the end of a patch fails, naming call and line; the fixes differ by kind."""
     with pytest.raises(aldente.DoubleMisused) as caught, patch("aldente_client.lines") as lines:
         lines("a")
     assert str(caught.value).startswith(
         f"never-awaited: the stream of the double lines('a') was never iterated. ({__file__}:"
     )
-    assert str(caught.value).endswith("Mend: Iterate it with 'async for'.")
+    assert str(caught.value).endswith("Fix: Iterate it with 'async for'.")
     with pytest.raises(aldente.DoubleMisused) as caught, patch("aldente_client.inside") as inside:
         inside("a")
     assert "the context manager of the double inside('a') was never entered." in str(caught.value)
-    assert str(caught.value).endswith("Mend: Enter it with 'async with'.")
+    assert str(caught.value).endswith("Fix: Enter it with 'async with'.")
 
 
 @pytest.mark.usefixtures("alone")
@@ -451,7 +451,7 @@ def test_unused_answers_are_told_at_the_end() -> None:
     assert parts[1].splitlines()[1:] == [
         "The calls were:",
         "  fetch('a')",
-        "Mend: Mend its arguments, take it away, or say strict=False.",
+        "Fix: Fix its arguments, take it away, or say strict=False.",
     ]
     use(strict=False)
 

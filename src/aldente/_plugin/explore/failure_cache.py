@@ -73,7 +73,7 @@ class Remembered:
         try:
             self._path.unlink(missing_ok=True)
         except OSError as error:
-            self._warn(f"{self._path} can't be removed. {error}\nMend: remove it yourself.")
+            self._warn(f"{self._path} can't be removed. {error}\nFix: remove it yourself.")
 
     def _warn(self, message: str) -> None:
         self._item.warn(pytest.PytestCacheWarning(f"aldente: {message}"))

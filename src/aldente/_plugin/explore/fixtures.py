@@ -253,7 +253,7 @@ class FixturesOfRuns:
         pytest.fail(
             f"{place}the async fixture {stand_in.name!r} was asked for within a run, whose event "
             "loop is running already.\n"
-            f"Mend: name {stand_in.name!r} as an argument of the test or fixture that asks for it.",
+            f"Fix: name {stand_in.name!r} as an argument of the test or fixture that asks for it.",
             pytrace=False,
         )
 

@@ -39,7 +39,7 @@ class ExploringHooks:
         refusal = (
             f"--aldente-replay runs one explored test again, but {len(explored)} are selected"
             f"{':' if names else ', as none is marked with aldente.explore.'}{names}\n"
-            "Mend: name the test, as in the report of its failure."
+            "Fix: name the test, as in the report of its failure."
         )
         if not hasattr(session.config, "workerinput"):
             raise pytest.UsageError(refusal)

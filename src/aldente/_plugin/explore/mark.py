@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import Any, overload
 
 from aldente._explore.arguments import parse_end, parse_rules, parse_strategy
-from aldente._explore.numbers import parse_runs
 from aldente._plugin.marks import Marked, MarkLike
 from aldente._simulation.choices import Chooser
 from aldente._strategies.registry import is_strategy
+from aldente._validation import parse_runs
 from aldente.errors import InvalidSetting
 
 # The name of a strategy, or a function that makes one for a seed.

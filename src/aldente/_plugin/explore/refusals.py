@@ -24,7 +24,7 @@ class _MeantForOneRun(NamedTuple):
 
     fixture: str
     reason: str
-    mend: str
+    fix: str
 
 
 _SUBTESTS = _MeantForOneRun(
@@ -59,7 +59,7 @@ def reason_against(item: pytest.Item) -> str | None:
     for definition in pytest_compat.closure(item):
         why = _MEANT_FOR_ONE_RUN.get(getattr(definition.func, "__module__", ""))
         if why is not None and definition.argname == why.fixture:
-            return _refusal(item, f"the fixture {why.fixture!r} {why.reason}", why.mend)
+            return _refusal(item, f"the fixture {why.fixture!r} {why.reason}", why.fix)
     named = maker_of_other_loop(item)
     if named is not None:
         return _refusal(
@@ -91,5 +91,5 @@ def reason_against(item: pytest.Item) -> str | None:
     return reason_against_wall(time_of(item))
 
 
-def _refusal(item: pytest.Item, reason: str, mend: str) -> str:
-    return f"{item.name!r} can't be explored: {reason}\nMend: {mend}"
+def _refusal(item: pytest.Item, reason: str, fix: str) -> str:
+    return f"{item.name!r} can't be explored: {reason}\nFix: {fix}"

@@ -310,7 +310,7 @@ def _note_other_loop(error: BaseException, *, is_older: bool) -> None:
         error.add_note(
             "Every run of an explored test has an event loop of its own, and this was made, or "
             f"used first, {when}.\n"
-            "Mend: make it anew for every run, in the test or in a function-scoped fixture."
+            "Fix: make it anew for every run, in the test or in a function-scoped fixture."
         )
 
 

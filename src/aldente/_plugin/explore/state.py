@@ -132,7 +132,7 @@ def refuse_if_explored(fixture: str, item: pytest.Item) -> None:
         pytest.fail(
             f"{item.name!r} can't be explored with the async fixture {fixture!r}: it outlives the "
             "test, and every run has an event loop of its own.\n"
-            f"Mend: make {fixture!r} function-scoped.",
+            f"Fix: make {fixture!r} function-scoped.",
             pytrace=False,
         )
 

@@ -191,7 +191,7 @@ def _read(path: Path) -> Iterable[Fingerprint]:
         raise pytest.UsageError(
             f"--aldente-baseline: {path} is not a baseline that aldente has written "
             f"({type(error).__name__}: {error}).\n"
-            "Mend: delete it, and the next run writes a new one."
+            "Fix: delete it, and the next run writes a new one."
         ) from None
 
 
@@ -203,7 +203,7 @@ def as_plain(finding: Finding, level: Level, test: str, phase: str | None) -> di
         "test": test,
         "phase": phase,
         "what": finding.what,
-        "mend": finding.mend,
+        "fix": finding.fix,
         "path": finding.place.path if finding.place else None,
         "line": finding.place.line if finding.place else None,
         "source": source_line(finding.place) if finding.place else None,
@@ -214,4 +214,4 @@ def as_plain(finding: Finding, level: Level, test: str, phase: str | None) -> di
 def from_plain(plain: Mapping[str, Any]) -> Finding:
     """The finding that `as_plain` has written."""
     place = SourcePlace(plain["path"], plain["line"]) if plain["path"] is not None else None
-    return Finding(plain["rule"], plain["what"], plain["mend"], place, tuple(plain["details"]))
+    return Finding(plain["rule"], plain["what"], plain["fix"], place, tuple(plain["details"]))

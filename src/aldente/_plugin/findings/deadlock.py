@@ -25,7 +25,7 @@ def deadlock_finding(
             return Finding(
                 deadlock.RULE.name,
                 f"{diagnosis.summary(graph, main=main)} {client.what}",
-                open_resources.MEND_OF_CONNECTION,
+                open_resources.FIX_OF_CONNECTION,
                 client.place,
             )
     return Finding(

@@ -118,18 +118,18 @@ class Summary:
             causes = _by_cause(found)
             number = f"{len(found)}{_of_causes(len(causes)) if len(causes) < len(found) else ''}"
             terminalreporter.write_line(f"{rule} [{level}]: {number}", bold=True)
-            mend = None
+            fix = None
             for same in causes[:FOLDED]:
                 for line in _lines(same, self._config.rootpath):
                     terminalreporter.write_line(f"  {line}")
-                if same[0]["mend"] != mend:
-                    mend = same[0]["mend"]
-                    terminalreporter.write_line(f"    {mend}")
+                if same[0]["fix"] != fix:
+                    fix = same[0]["fix"]
+                    terminalreporter.write_line(f"    {fix}")
             if len(causes) > FOLDED:
                 terminalreporter.write_line(f"  {more(causes)}; --aldente-findings=FILE writes all")
         self.baseline.print(terminalreporter)
         terminalreporter.write_line(
-            "pytest --aldente-explain RULE says what a rule is about and how to mend or allow it."
+            "pytest --aldente-explain RULE says what a rule is about and how to fix or allow it."
         )
 
 

@@ -17,7 +17,7 @@ NAME = "event_loop"
 
 _NOT_FOUND = """\
 pytest-asyncio had the fixture 'event_loop' up to 0.23; its newer versions and aldente have none.
-Mend: take it out of the arguments. asyncio.get_running_loop() gives the loop inside an async test
+Fix: take it out of the arguments. asyncio.get_running_loop() gives the loop inside an async test
 or fixture; a sync test becomes 'async def', or calls asyncio.run()."""
 
 
@@ -57,7 +57,7 @@ def _overridden(scope: str) -> str:
     )
     return (
         "The fixture 'event_loop' decides nothing about async tests and fixtures: pytest-asyncio "
-        f"took their loop from it up to 0.23 only.\nMend: take it out.{shared} For a loop of "
+        f"took their loop from it up to 0.23 only.\nFix: take it out.{shared} For a loop of "
         "another kind, write the hook pytest_asyncio_loop_factories."
     )
 

@@ -25,7 +25,7 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(
         f"pytest_asyncio.plugin has no {name!r}: aldente stands in for pytest-asyncio, with its "
         "documented names and fixtures but not with its internals.\n"
-        "Mend: use a documented name; or give the tests back to pytest-asyncio with -p no:aldente."
+        "Fix: use a documented name; or give the tests back to pytest-asyncio with -p no:aldente."
     )
 
 

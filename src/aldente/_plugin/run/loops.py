@@ -293,7 +293,7 @@ def _warn_of_failed_ending(reason: str) -> None:
         "generators by the runner.\n"
         f"The exception was: {reason}\n"
         "aldente opened the loop and closes it, so that what the test has left behind is ended "
-        "first. Mend: don't close the loop of a test.",
+        "first. Fix: don't close the loop of a test.",
         RuntimeWarning,
         stacklevel=2,
     )

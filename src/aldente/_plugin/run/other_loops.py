@@ -93,7 +93,7 @@ def _describe(found: _Found, owner: str | None) -> str:
     ended = ", which has ended" if found.loop.is_closed() else ""
     return (
         f"{_BEGINNING}{found.what}, made or first used on {loop}{ended}.\n"
-        "Mend: make it in the test, or in a fixture of the same scope. Or make it in an async "
+        "Fix: make it in the test, or in a fixture of the same scope. Or make it in an async "
         "fixture of a wider scope: all tests that request it run on one loop with it."
     )
 

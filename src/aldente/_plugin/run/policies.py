@@ -36,7 +36,7 @@ def use_for_test(item: pytest.Item) -> Any:
         pytest.fail(
             f"{item.name!r} has no event loop: the fixture event_loop_policy says what makes it, "
             "but this Python has no event loop policies any more.\n"
-            "Mend: take out the fixture; a loop of another kind is had by the hook "
+            "Fix: take out the fixture; a loop of another kind is had by the hook "
             "pytest_asyncio_loop_factories.",
             pytrace=False,
         )

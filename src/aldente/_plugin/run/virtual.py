@@ -192,7 +192,7 @@ def hint_at_polling(item: pytest.Item, loop: asyncio.AbstractEventLoop) -> str |
         f"{item.name!r} asks {poll.clock} again and again on virtual time ({place}: "
         f"{source_line(poll.place)}). That clock goes on with real time, so what waits for it "
         "spins until as many real seconds are over.\n"
-        "Mend: @aldente.virtual_time(wall=True), or aldente_wall = true, has time.time(), "
+        "Fix: @aldente.virtual_time(wall=True), or aldente_wall = true, has time.time(), "
         "time.monotonic() and datetime.now() follow; or wait by the time of the loop."
     )
 
@@ -217,7 +217,7 @@ def _other_time(item: pytest.Item, time: TestTime) -> str:
         f"{item.name!r} can't have {wanted} time: it runs on a loop of a wider scope{cause}, whose "
         f"time is {other} for all tests that name what is on it. This one has requested it by "
         "request.getfixturevalue(), which nobody could know when the loop was made.\n"
-        "Mend: name the fixture as an argument of the test, or give the test "
+        "Fix: name the fixture as an argument of the test, or give the test "
         "@pytest.mark.usefixtures(...)."
     )
 
@@ -297,8 +297,8 @@ def maker_of_other_loop(item: pytest.Item) -> str | None:
     return f"{module}.{getattr(factory, '__qualname__', repr(factory))}"
 
 
-def _refusal(item: pytest.Item, reason: str, mend: str) -> str:
-    return f"{item.name!r} can't have virtual time: {reason}\nMend: {mend}"
+def _refusal(item: pytest.Item, reason: str, fix: str) -> str:
+    return f"{item.name!r} can't have virtual time: {reason}\nFix: {fix}"
 
 
 def wide_async_fixtures(item: pytest.Item) -> list[str]:

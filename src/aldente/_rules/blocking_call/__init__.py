@@ -50,7 +50,7 @@ themselves (epoll, kqueue); calls made inside extension modules; leaving an exec
 are still busy. Before Python 3.13 `time.sleep` is seen as long as it is called by the name of a
 module, not by one that a class or an object keeps.
 
-Mend: await the async counterpart (`asyncio.sleep`, `asyncio.create_subprocess_exec`,
+Fix: await the async counterpart (`asyncio.sleep`, `asyncio.create_subprocess_exec`,
 `asyncio.Event`, `asyncio.Queue`, an async client or driver), or run the call in a thread: `await
 asyncio.to_thread(function, ...)`.""",
     is_seen_at_once=True,

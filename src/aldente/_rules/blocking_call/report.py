@@ -160,7 +160,7 @@ def finding_of(call: BlockingCall, caller: Caller) -> Finding:
     return Finding(
         rule=RULE_NAME,
         what=f"{shown} blocks the event loop: nothing else on it runs until the call returns.",
-        mend=_mend_of(call, caller, name, written),
+        fix=_fix_of(call, caller, name, written),
         place=place_of(caller.users[0]) if caller.users else None,
         details=tuple(_stack(caller)),
     )
@@ -194,7 +194,7 @@ def _written(caller: Caller) -> WrittenCall | None:
     return call_in(caller.users[0], called)
 
 
-def _mend_of(call: BlockingCall, caller: Caller, name: str, written: WrittenCall | None) -> str:
+def _fix_of(call: BlockingCall, caller: Caller, name: str, written: WrittenCall | None) -> str:
     module = "" if caller.called is None else module_of(caller.called)
     package = module.partition(".")[0]
     if module in _TEST_CLIENTS:

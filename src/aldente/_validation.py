@@ -1,0 +1,183 @@
+"""Checks values that users give, in code or in a configuration, and says what is allowed.
+
+Every message says the name of the setting or argument, the value, its type, and what is allowed. It
+imports nothing heavy, as every start of pytest imports it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
+
+from aldente.errors import InvalidSetting
+
+Choice = TypeVar("Choice", bound=str)
+
+
+def parse_flag(name: str, value: object) -> bool:
+    """A yes or no that a user has written in code.
+
+    Raises:
+        InvalidSetting: it is neither True nor False.
+
+    >>> parse_flag("wall", True)
+    True
+    """
+    if isinstance(value, bool):
+        return value
+    raise InvalidSetting(name, value, "It must be True or False.")
+
+
+def parse_one_of(
+    allowed: Sequence[Choice], value: object, name: str, given: object, introduction: str
+) -> Choice:
+    """The one of some words that a user has written.
+
+    Args:
+        allowed: the words.
+        value: what was written, or the part of it that is to be the word.
+        name: the name of the setting or argument, for the message.
+        given: what was written, for the message.
+        introduction: what the message says before the words.
+
+    Raises:
+        InvalidSetting: it is none of them.
+
+    >>> parse_one_of(("warn", "off"), "off", "rule", "off", "Valid levels are: ")
+    'off'
+    """
+    for word in allowed:
+        if value == word:
+            return word
+    raise InvalidSetting(name, given, f"{introduction}{', '.join(allowed)}.")
+
+
+def parse_names(name: str, values: Iterable[str], allowed: Sequence[str]) -> tuple[str, ...]:
+    """Names that a user has written, all of them among those allowed.
+
+    Raises:
+        InvalidSetting: one is not.
+
+    >>> parse_names("groups", ["files"], ["files"])
+    ('files',)
+    """
+    names = tuple(value.strip() for value in values if value.strip())
+    for given in names:
+        if given not in allowed:
+            raise InvalidSetting(name, given, f"Allowed are: {', '.join(allowed)}.")
+    return names
+
+
+def parse_seconds(name: str, value: object) -> float:
+    """A length of time that a user has written, in seconds.
+
+    Raises:
+        InvalidSetting: it is not a positive number.
+
+    >>> parse_seconds("aldente_timeout", "2.5")
+    2.5
+    """
+    try:
+        seconds = float(value) if isinstance(value, (int, float, str)) else 0.0
+    except ValueError:
+        seconds = 0.0
+    if isinstance(value, bool) or not 0 < seconds < float("inf"):
+        raise InvalidSetting(name, value, "It must be a number of seconds greater than 0.")
+    return seconds
+
+
+def parse_limit(name: str, value: object) -> float | None:
+    """A limit of time that a user has written, in seconds; None when there is none.
+
+    Raises:
+        InvalidSetting: it is neither a positive number nor 0 or empty, which stand for no limit.
+
+    >>> parse_limit("aldente_timeout", "0") is None
+    True
+    """
+    if value is None or (isinstance(value, str) and value.strip() in ("", "0")):
+        return None
+    try:
+        return None if value == 0 else parse_seconds(name, value)
+    except InvalidSetting as error:
+        allowed = "It must be a number of seconds greater than 0, or 0 for no limit."
+        raise InvalidSetting(error.name, error.value, allowed) from None
+
+
+def parse_duration(name: str, value: object) -> float:
+    """A length of time or a moment that is given in code, in seconds; 0 is one too.
+
+    Raises:
+        InvalidSetting: it is not a number of at least 0.
+
+    >>> parse_duration("within", 2)
+    2.0
+    """
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e300:
+        return float(value)
+    raise InvalidSetting(name, value, "It must be a number of seconds of at least 0.")
+
+
+def parse_whole(name: str, value: object, least: int, most: int) -> int:
+    """A whole number that a user has given.
+
+    Raises:
+        InvalidSetting: it is none, or not within these bounds.
+
+    >>> parse_whole("max_steps", 10, 1, 1_000)
+    10
+    """
+    if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
+        return value
+    raise InvalidSetting(name, value, f"It must be a whole number from {least} to {most:,}.")
+
+
+def parse_runs(name: str, value: object) -> int:
+    """How many runs a user wants.
+
+    Raises:
+        InvalidSetting: it is no whole number of at least 1.
+
+    >>> parse_runs("runs", 200)
+    200
+    """
+    return parse_whole(name, value, 1, 10**12)
+
+
+def parse_seed(name: str, value: object) -> int:
+    """What a user has schedules and randomness follow from.
+
+    Raises:
+        InvalidSetting: it is no whole number of at least 0.
+
+    >>> parse_seed("seed", 7)
+    7
+    """
+    return parse_whole(name, value, 0, 2**64 - 1)
+
+
+def whole_if_written(text: object) -> object:
+    """The whole number that a text is, or else what was given.
+
+    >>> whole_if_written("12"), whole_if_written("many")
+    (12, 'many')
+    """
+    if isinstance(text, str):
+        digits = text.strip().replace("_", "")
+        if digits.isascii() and digits.isdigit():
+            return int(digits)
+    return text
+
+
+def parse_count(name: str, value: object) -> int:
+    """A whole number of at least 1 that is given in code.
+
+    Raises:
+        InvalidSetting: it is none.
+
+    >>> parse_count("number", 3)
+    3
+    """
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+        return value
+    raise InvalidSetting(name, value, "It must be a whole number of at least 1.")
