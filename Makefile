@@ -23,6 +23,8 @@ PYTHONS ?=
 EXAMPLE := examples/fetcher
 # -qq leaves pip's errors, and only these.
 PIP_INSTALL := -m pip install -qq --disable-pip-version-check
+# The first that knows the groups of pyproject.toml; a Python brings an older one.
+PIP_WITH_GROUPS := "pip>=25.1"
 COVERAGE := build/coverage
 # By file, because the code blocks of a page build on one another, and so that one worker builds the
 # wheel for all that test it.
@@ -173,24 +175,27 @@ clean:
 $(VERSIONS:%=.venv/%/.installed): .venv/%/.installed: pyproject.toml $(EXAMPLE)/pyproject.toml
 	rm -rf $(@D)
 	$(call interpreter,$*) -m venv $(@D)
-	$(@D)/bin/python $(PIP_INSTALL) --editable ".[test]" --editable "$(EXAMPLE)[postgres,test]"
+	$(@D)/bin/python $(PIP_INSTALL) $(PIP_WITH_GROUPS)
+	$(@D)/bin/python $(PIP_INSTALL) --editable . --group test --editable "$(EXAMPLE)[postgres,test]"
 	touch $@
 
 # What only "make lint" needs goes into one environment, as most of the time is spent installing it.
 .venv/$(NEWEST)/.tools-installed: .venv/$(NEWEST)/.installed
-	$(@D)/bin/python $(PIP_INSTALL) --editable ".[dev]"
+	$(@D)/bin/python $(PIP_INSTALL) --editable ".[uvloop,wall]" --group dev
 	touch $@
 
 $(VERSIONS:%=.venv/oldest-%/.installed): .venv/oldest-%/.installed: pyproject.toml
 	rm -rf $(@D)
 	$(call interpreter,$*) -m venv $(@D)
-	$(@D)/bin/python $(PIP_INSTALL) --editable ".[test]" "pytest==8.4.0"
+	$(@D)/bin/python $(PIP_INSTALL) $(PIP_WITH_GROUPS)
+	$(@D)/bin/python $(PIP_INSTALL) --editable . --group test "pytest==8.4.0"
 	touch $@
 
 .venv/with-pytest-asyncio/.installed: pyproject.toml
 	rm -rf $(@D)
 	$(call interpreter,$(NEWEST)) -m venv $(@D)
-	$(@D)/bin/python $(PIP_INSTALL) --editable ".[compat]"
+	$(@D)/bin/python $(PIP_INSTALL) $(PIP_WITH_GROUPS)
+	$(@D)/bin/python $(PIP_INSTALL) --editable . --group compat
 	touch $@
 
 .venv/demo/.installed: pyproject.toml $(EXAMPLE)/pyproject.toml

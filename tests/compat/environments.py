@@ -247,13 +247,15 @@ def install(folder: Path, python: str, arguments: Sequence[str]) -> None:
 
 @functools.cache
 def pip(python: str) -> tuple[str, ...]:
-    """How the pip of a Python is run: its own, or that of an environment, where it comes without."""
-    look = [python, "-I", "-c", "import pip"]
+    """How a pip that knows dependency groups is run: a Python's own, or that of an environment."""
+    look = [python, "-I", "-m", "pip", "install", "--group", "none", "--help"]
     if subprocess.run(look, capture_output=True, check=False).returncode == 0:
         return (python, "-m", "pip")
     folder = ENVIRONMENTS / f"pip-{python_version(python)}"
     output_of([python, "-m", "venv", "--clear", str(folder)])
-    return (str(folder / "bin" / "python"), "-m", "pip")
+    pip = (str(folder / "bin" / "python"), "-m", "pip")
+    output_of([*pip, "install", "-qq", "--disable-pip-version-check", "pip>=25.1"])
+    return pip
 
 
 def python_version(python: str) -> str:

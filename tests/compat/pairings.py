@@ -139,13 +139,13 @@ class Result:
 def requirements(end: str, wheel: Path, python: tuple[int, int], only: str | None) -> list[str]:
     """What is installed for an end, as pip takes it; what is not pinned is the newest."""
     if end == "beside":
-        return [f"{wheel}[compat]"]
+        return [str(wheel), "--group", f"{ROOT / 'pyproject.toml'}:compat"]
     pins = [
         paired.pinned(python)
         for paired in PAIRED
         if end == "oldest" and only in (None, paired.package)
     ]
-    return [f"{wheel}[test]", *pins]
+    return [str(wheel), "--group", f"{ROOT / 'pyproject.toml'}:test", *pins]
 
 
 def tests_for(end: str, only: str | None) -> list[str]:
