@@ -169,8 +169,13 @@ def whole_if_written(text: object) -> object:
     return text
 
 
-def parse_count(name: str, value: object) -> int:
+def parse_count(name: str, value: object, *, or_else: str = "") -> int:
     """A whole number of at least 1 that is given in code.
+
+    Args:
+        name: the name of the argument, for the message.
+        value: what was given.
+        or_else: what else the argument may be, for the message.
 
     Raises:
         InvalidSetting: it is none.
@@ -180,4 +185,4 @@ def parse_count(name: str, value: object) -> int:
     """
     if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
         return value
-    raise InvalidSetting(name, value, "It must be a whole number of at least 1.")
+    raise InvalidSetting(name, value, f"It must be a whole number of at least 1{or_else}.")
