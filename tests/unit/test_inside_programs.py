@@ -169,9 +169,7 @@ def test_elsewhere_a_note_is_nothing() -> None:
 
     asyncio.run(main())
     aldente.note("without a loop")
-    with pytest.raises(
-        InvalidSetting, match=r"tells a str, .* It must be a text.\nIt was given as text=3 \(int\)"
-    ):
+    with pytest.raises(InvalidSetting, match=r"takes a string, .*\nIt was given as text=3 \(int\)"):
         aldente.note(3)  # type: ignore[arg-type]
 
 

@@ -85,7 +85,7 @@ def test_a_changed_character_is_noticed(schedule: Schedule, data: st.DataObject)
 @pytest.mark.parametrize(
     ("token", "reason"),
     [
-        (None, "It must be a text, not NoneType."),
+        (None, "It must be a string, not NoneType."),
         ("", "It is too short."),
         ("2ABVN", "Its version, '2', is not known to this aldente."),
         ("1ABV%", "It has characters that no token has."),

@@ -64,6 +64,9 @@ class Specced(Recorded, Answering):
         self, spec: Any, spec_set: Any, _spec_as_instance: bool = False, _eat_self: bool = False
     ) -> None:
         add: Any = super()._mock_add_spec  # type: ignore[misc]
+        name = mock_compat.given_name(self)
+        if name is not None and not isinstance(name, str):
+            raise InvalidSetting("name", name, "It must be a string.")
         mock_compat.forget_check(self)
         state_of(self).spec = None
         state_of(self).is_called = True

@@ -229,6 +229,11 @@ def full_name(double: Any) -> str:
     return name
 
 
+def given_name(double: Any) -> object:
+    """What a mock was given as its name; None without one."""
+    return vars(double).get("_mock_name")
+
+
 def root_of(double: Any) -> Any:
     """The mock at the root of a mock's tree."""
     while double._mock_new_parent is not None:

@@ -133,12 +133,12 @@ def note(text: str) -> None:
         text: what is told, with the task and the line that call this.
 
     Raises:
-        InvalidSetting: it is no text.
+        InvalidSetting: it is no string.
 
     >>> note("the cache is empty")
     """
     if not isinstance(text, str):
-        allowed = "aldente.note() tells a str, as in note(f'{x=}'). It must be a text."
+        allowed = "aldente.note() takes a string, as in note(f'{x=}')."
         raise InvalidSetting("text", text, allowed)
     loop = _loop_here()
     if loop is not None:

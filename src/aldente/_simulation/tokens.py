@@ -101,7 +101,7 @@ def decode(token: str) -> Schedule:
 
 def _payload_of(token: object) -> bytes:
     if not isinstance(token, str):
-        raise InvalidToken(token, f"It must be a text, not {type(token).__name__}.")
+        raise InvalidToken(token, f"It must be a string, not {type(token).__name__}.")
     if len(token) < 5:
         raise InvalidToken(token, "It is too short.")
     if token[0] != _VERSION:

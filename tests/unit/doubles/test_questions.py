@@ -256,3 +256,13 @@ def test_long_tables_are_shortened() -> None:
     assert max(map(len, text.splitlines())) < 250
     assert "mock(99)" in text
     assert str(Double().timeline) == "(no calls)"
+
+
+def test_a_name_that_is_no_string() -> None:
+    """It is refused where the double is made, not where a message would use it."""
+    with pytest.raises(aldente.InvalidSetting) as caught:
+        Double(name=3)
+    assert str(caught.value) == (
+        "3 is not a valid name. It must be a string.\nIt was given as name=3 (int)."
+    )
+    assert repr(Double(name="three")).startswith("<Double name='three'")
