@@ -71,7 +71,9 @@ def imports_of(module: Module, modules: Mapping[str, Module]) -> Iterator[tuple[
                 full if (full := f"{node.module}.{alias.name}") in modules else str(node.module)
                 for alias in node.names
             ]
-        yield from ((name, kind) for name in named if name in modules)
+        for name in named:
+            if name in modules:
+                yield name, kind
 
 
 def _statements(node: ast.AST, kind: Kind) -> Iterator[tuple[ast.Import | ast.ImportFrom, Kind]]:

@@ -167,8 +167,7 @@ def _leave_out_own_lines(item: pytest.Item, call: pytest.CallInfo[None]) -> None
 def _shorten_paths_in_notes(error: BaseException, item: pytest.Item) -> None:
     inside = f"{item.config.rootpath}{os.sep}"
     # Python shows notes of any type.
-    notes: Sequence[object] = getattr(error, "__notes__", ())
+    notes: Sequence[Any] = getattr(error, "__notes__", ())
     error.__notes__ = [
-        note.replace(inside, "") if isinstance(note, str) else note  # type: ignore[misc]
-        for note in notes
+        note.replace(inside, "") if isinstance(note, str) else note for note in notes
     ]
