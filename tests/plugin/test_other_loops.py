@@ -176,3 +176,38 @@ def test_what_only_looks_like_a_future(run_project: RunProject) -> None:
     result.assert_outcomes(failed=1)
     assert "It is about" not in result.stdout.str()
     assert "ValueError: no length" not in result.stdout.str()
+
+
+def test_a_client_of_aiohttp(run_project: RunProject) -> None:
+    """aiohttp says only that there is no task; the note says that the client has another loop."""
+    pytest.importorskip("aiohttp")
+    result = run_project(
+        test_it="""
+        import aiohttp
+        import pytest
+
+        @pytest.fixture(scope="session")
+        async def wide():
+            yield
+
+        @pytest.fixture(scope="module")
+        async def client():
+            async with aiohttp.ClientSession() as session:
+                yield session
+
+        async def test_its_own_loop(client):
+            pass
+
+        async def test_other_loop(client, wide):
+            await client.get("http://127.0.0.1:1")
+        """
+    )
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*Timeout context manager should be used inside a task",
+            "*It is about client (a ClientSession), made or first used on the event loop of "
+            "module test_it.py.",
+            _FIX,
+        ]
+    )

@@ -88,6 +88,7 @@ class _Watching:
 
         @functools.wraps(original)
         def __init__(manager: Any, function: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807
+            __tracebackhide__ = True
             original(manager, function, *args, **kwargs)
             self._note(manager, function, inspect.currentframe())
 

@@ -166,6 +166,7 @@ class Watch:
     def _recording(self, original: Callable[[threading.Thread], None]) -> Callable[..., None]:
         @functools.wraps(original)
         def start(thread: threading.Thread) -> None:
+            __tracebackhide__ = True
             if not type(thread).__module__.startswith(_ENDING_THEIR_OWN):
                 self._note(thread, caller())
             starter = caller() if self._on_start else None

@@ -186,6 +186,7 @@ def replaced_loop(what: str, left: object, place: SourcePlace | None = None) -> 
 def _watch_run(report: Report, original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def run(*args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
         if _asyncio_compat.is_loop_running_here():
             _report_call(report, _RUNNING_CALLS["run"], caller())
         return original(*args, **kwargs)
@@ -196,6 +197,7 @@ def _watch_run(report: Report, original: Callable[..., Any]) -> Callable[..., An
 def _watch_setting(report: Report, original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def set_event_loop(loop: asyncio.AbstractEventLoop | None) -> None:
+        __tracebackhide__ = True
         if _asyncio_compat.is_loop_running_here() and loop is not asyncio.get_running_loop():
             _report_call(report, _SETTING, caller())
         original(loop)
@@ -206,6 +208,7 @@ def _watch_setting(report: Report, original: Callable[..., Any]) -> Callable[...
 def _watch_making(made: list[_MadeLoop], original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def __init__(self: asyncio.AbstractEventLoop, *args: Any, **kwargs: Any) -> None:  # noqa: N807
+        __tracebackhide__ = True
         original(self, *args, **kwargs)
         if _asyncio_compat.is_loop_running_here():
             _note_made(made, self, caller())
@@ -218,6 +221,7 @@ def _watch_check(
 ) -> Callable[..., Any]:
     @functools.wraps(original)
     def check_running(self: asyncio.AbstractEventLoop) -> None:
+        __tracebackhide__ = True
         try:
             original(self)
         except RuntimeError:

@@ -288,6 +288,7 @@ class Watching:
     def _recording(self, original: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(original)
         def __init__(made: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807
+            __tracebackhide__ = True
             original(made, *args, **kwargs)
             self._note(made, inspect.currentframe())
 
@@ -329,6 +330,7 @@ class Watching:
     def _looking_at_dropped(self, original: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(original)
         def __del__(made: Any, **stand_ins: object) -> None:  # noqa: N807
+            __tracebackhide__ = True
             # A writer whose making has failed has no transport.
             if isinstance(made, asyncio.Transport) or "_transport" in vars(made):
                 with contained("looking at a connection that is dropped"):
@@ -340,6 +342,7 @@ class Watching:
     def _finalizing(self, original: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(original)
         def __del__(made: Any, **stand_ins: object) -> None:  # noqa: N807
+            __tracebackhide__ = True
             self._finalize(original, made, **stand_ins)
 
         return __del__
@@ -347,6 +350,7 @@ class Watching:
     def _noting_who_closes(self, original: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(original)
         def close(transport: Any) -> None:
+            __tracebackhide__ = True
             frame = _caller_of_close(inspect.currentframe())
             making = makings.of(transport)
             if making is not None and frame is not None:

@@ -262,6 +262,7 @@ def _shutting_down(
     async def shutdown_default_executor(
         self: asyncio.BaseEventLoop, *args: Any, **kwargs: Any
     ) -> None:
+        __tracebackhide__ = True
         # An aldente runner looks at them itself.
         if runner_of(self) is None and are_jobs_stuck():
             end = self.time() + LIMIT_OF_STUCK_JOBS

@@ -242,6 +242,7 @@ def watched(
 
     @functools.wraps(original)
     def watched_function(*args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
         if not is_watched_here() or (blocks is not None and not _may_block(blocks, args, kwargs)):
             return original(*args, **kwargs)
         with reporting(call, inspect.currentframe()):
@@ -262,6 +263,7 @@ def _socket_method(name: str) -> Function:
     # out a method costs a third of what it costs with *args.
     @functools.wraps(original)
     def method(self: socket.socket, argument: Any, flags: int = 0, /) -> Any:
+        __tracebackhide__ = True
         if (
             self.gettimeout() == 0
             or not is_watched_here()
@@ -281,6 +283,7 @@ def _receive_into() -> Function:
 
     @functools.wraps(original)
     def recv_into(self: socket.socket, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
+        __tracebackhide__ = True
         if self.gettimeout() == 0 or not is_watched_here() or flags & _DONT_WAIT:
             return original(self, buffer, nbytes, flags)
         with reporting(_socket_call("recv_into"), inspect.currentframe()):
@@ -383,6 +386,7 @@ def _watched_sleep() -> Function:
 
     @functools.wraps(original)
     def sleep(seconds: Any, /) -> None:
+        __tracebackhide__ = True
         if not seconds or not is_watched_here():
             return original(seconds)
         call = BlockingCall("time.sleep", Topic.SLEEP, written(seconds))
