@@ -1,33 +1,33 @@
-"""The simulated loop: asyncio whose every timing is a recorded choice.
+"""The simulated loop: an asyncio event loop whose every timing is a recorded choice.
 
 ``loop``
     The event loop, as its users see it: tasks, time, budgets, threads.
 ``ready``, ``timers``, ``scheduler``
-    Its inside: what is ready, what is to happen later; which is next, and when time passes.
+    Its inside: ready callbacks; timers; which callback runs next, and when time passes.
 ``explored``, ``api``
-    What a program says of itself while it is explored, and the functions by which it does.
+    What a program declares about itself while it is explored, such as invariants; its API.
 ``injection``
-    Cancellations that come from nowhere in the program.
+    Cancellations that the explorer injects.
 ``choices``
-    What a schedule is made of: what chooses, and what is known about the options.
+    The chooser's interface, and the options that it chooses among.
 ``tokens``
     Schedules in a printable form.
 ``executors``
     Executors, whose threads take turns with the loop.
 ``foreign_threads``
-    Threads that the program starts itself, which are waited for.
+    Threads that the program starts itself; the loop waits for them.
 ``unsupported``
-    What needs the world outside, and is refused.
+    Methods that need real I/O, which the loop refuses.
 ``streams``
     Connections in memory.
 ``determinism``
-    Seeds the randomness of a program; tasks and futures whose order in sets depends on no address.
+    Seeded randomness; tasks and futures whose order in sets does not depend on addresses.
 ``limits``, ``trace``
-    How long a run may take, and what keeps a loop busy; all steps of a run.
+    How long a run may take, and which tasks keep a loop busy; a record of all steps of a run.
 
-The rules behind it: what a schedule may do is what asyncio could do if awaits took other times.
-Whatever is ordered is ordered by numbers in the order of creation; nothing here goes through a set;
-a step costs the logarithm of what is to happen later, and a move of memory: 8 bytes for each task
-that is ready, so a fifth of a microsecond for 4,000. Whether time may pass is known at once, but
-has to be looked for among what is ready whenever that which can wait least has gone on.
+Its rules: a schedule may do what asyncio could do if awaits took other times. All order is that of
+numbers given at creation; nothing here iterates over a set. A step costs the logarithm of the
+number of timers, and a move of 8 bytes of memory for each ready task: a fifth of a microsecond for
+4,000. Whether time may pass is known at once, except after the resumption with the earliest
+deadline has gone on: then it takes a search through the ready ones.
 """

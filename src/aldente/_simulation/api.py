@@ -1,4 +1,4 @@
-"""What a program says to whoever explores it; on any other loop it means next to nothing."""
+"""Functions by which a program talks to the explorer; on other loops they do almost nothing."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ AnyTask = TypeVar("AnyTask", bound="asyncio.Task[Any]")
 
 
 def choose(options: Sequence[T]) -> T:
-    """One of several values: in a simulated run whichever the schedule says, else the first.
+    """One of several values: in a simulated run the one that the schedule chooses, else the first.
 
-    For what the world outside decides: an answer, an error, how many bytes come at once.
+    Use it for what the outside world decides: an answer, an error, how many bytes arrive at once.
 
     Args:
-        options: the values; the first is what happens usually.
+        options: the values, the usual one first.
 
     Raises:
-        InvalidSetting: there is none, or they have no order.
+        InvalidSetting: the options are empty or no sequence.
 
     >>> choose(["answer", "no answer"])
     'answer'
@@ -47,12 +47,11 @@ def choose(options: Sequence[T]) -> T:
 async def maybe_timeout(awaitable: Awaitable[T]) -> T:
     """Await something that, in a simulated run, may time out at any await inside.
 
-    It means the same as ``async with asyncio.timeout(...)`` with a time that nobody knows: the code
-    inside is cancelled where it waits, and a TimeoutError comes out. On any other loop it is only
-    awaited.
+    It acts like ``async with asyncio.timeout(...)`` with an unknown time: the explorer cancels the
+    code inside where it waits, and this raises a TimeoutError. On any other loop it only awaits.
 
     Args:
-        awaitable: what is awaited.
+        awaitable: the awaitable.
 
     Raises:
         TimeoutError: the explorer has let it time out.
@@ -83,7 +82,7 @@ def may_be_cancelled(task: AnyTask) -> AnyTask:
         The task.
 
     Raises:
-        InvalidSetting: it is no task.
+        InvalidSetting: the argument is no task.
 
     >>> async def main():
     ...     return await may_be_cancelled(asyncio.create_task(asyncio.sleep(0, "done")))
@@ -101,16 +100,16 @@ def may_be_cancelled(task: AnyTask) -> AnyTask:
 
 
 def invariant(check: Callable[[], object]) -> Invariant:
-    """Have something checked after every step of a simulated run, until the program ends.
+    """Check a condition after every step of a simulated run, until the program ends.
 
-    The run ends at once when the check raises, or returns False. As a context manager it is checked
-    until the block is left: ``with aldente.invariant(check): ...``.
+    The run ends at once when the check raises, or returns False. As a context manager it checks
+    until the block ends: ``with aldente.invariant(check): ...``.
 
     Args:
         check: a function without arguments, not async.
 
     Raises:
-        NotSimulated: the code does not run in a simulated run.
+        NotSimulated: the caller is not in a simulated run.
         InvalidSetting: the check is no such function.
 
     >>> invariant(lambda: True)
@@ -127,10 +126,10 @@ def invariant(check: Callable[[], object]) -> Invariant:
 
 
 def note(text: str) -> None:
-    """Have the story of a failed run tell something at this moment; elsewhere do nothing.
+    """Add a line to the story of a failed run at this moment; elsewhere do nothing.
 
     Args:
-        text: what is told, with the task and the line that call this.
+        text: the text; the story adds the task and the line of the call.
 
     Raises:
         InvalidSetting: it is no string.

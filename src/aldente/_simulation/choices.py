@@ -1,4 +1,4 @@
-"""What a schedule is made of: who chooses, and among what."""
+"""The parts of a schedule: the `Chooser`, and the `Options` that it chooses among."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class Kind(enum.Enum):
 
 
 class Option(NamedTuple):
-    """What is known about one of the ways in which a run can go on.
+    """One of the ways in which a run can go on.
 
     Attributes:
         kind: what it does.
-        who: the name of the task that goes on, or of the function that an executor runs; empty when
-            it is nobody's.
+        who: the name of the task that goes on, or of the function that an executor runs; empty
+            without either.
         task: the task that goes on; None for the other kinds.
         woken_by: the future that has woken the task; None when it goes on by itself.
     """
@@ -39,26 +39,25 @@ class Option(NamedTuple):
     woken_by: Any = None
 
 
-# What is ready: the number of plain callbacks that were there before it, infinite if any may be;
-# what is called, with which context and arguments; until when it may be held, or 0 if it has not
-# waited.
+# A ready resumption: how many plain callbacks were added before it, infinite for an intruder; its
+# callback, context and arguments; until when the loop may hold it back, or 0 if it has not waited.
 Entry = tuple[float, Any, Any, Any, float]
 
 
 class Options(Sequence[Option]):
     """The options of a choice, the oldest first; "let time pass" is the last if it is there.
 
-    An option is only described when it is asked for.
+    An option is only described on access.
 
     Args:
-        entries: what is ready.
+        entries: the ready resumptions.
         may_time_pass: whether time may pass now.
 
     Attributes:
-        is_seldom: whether a strategy that draws should seldom choose another option than the first,
-            as there are many such choices in a run, and few of them together make sense.
-        is_of_values: whether it is not about who goes on, so that each option is as near to stock
-            order as the others but the first.
+        is_seldom: whether a random strategy should rarely choose another option than the first, as
+            a run has many such choices and should take few of them.
+        is_of_values: whether the choice is not about which task goes on, so that all options but
+            the first are equally far from stock order.
     """
 
     __slots__ = ("_entries", "_may_time_pass")
@@ -86,10 +85,10 @@ class Options(Sequence[Option]):
         return (self[index] for index in range(len(self)))
 
     def key(self, index: int) -> Hashable:
-        """What stands for who goes on with an option: the same for all steps of a task in a run.
+        """A key for the task that goes on with an option: the same for all its steps in a run.
 
-        It is a number of the run for a task, and a text for all else. It takes much less time than
-        to describe the option.
+        It is the task's number, or a string for all else. It is much faster than to describe the
+        option.
         """
         if index == len(self._entries):
             return TIME_KEY
@@ -101,18 +100,18 @@ class Options(Sequence[Option]):
         return [self.key(index) for index in range(len(self))]
 
     def place(self, index: int) -> Place:
-        """Where an option goes on: the same whenever a task stands at the same place."""
+        """Where an option goes on: equal whenever a task stands at the same place."""
         if index == len(self._entries):
             return ()
         owner = self._entries[index][1].__self__
         return _place_of(owner) if asyncio.isfuture(owner) else (owner.kind.value,)
 
     def callback(self, index: int) -> object:
-        """What is called when an option is chosen; None for those that are no steps."""
+        """The callback that runs when an option is chosen; None for those that are no steps."""
         return self._entries[index][1] if index < len(self._entries) else None
 
     def goes_on_by_itself(self, index: int) -> bool:
-        """Whether an option is a task that waited for nothing: it goes on after a ``sleep(0)``."""
+        """Whether an option is a task that goes on after a ``sleep(0)``, without a future."""
         return index < len(self._entries) and not self._entries[index][3]
 
 
@@ -123,11 +122,11 @@ TIME_KEY = "time"
 
 
 class Picks(Options):
-    """Ways to go on that are no steps.
+    """Options that are no steps.
 
     Args:
         count: how many there are.
-        who: whose ways they are.
+        who: the name of what decides between them.
     """
 
     __slots__ = ("_count", "_who")
@@ -148,24 +147,24 @@ class Picks(Options):
         return Option(Kind.PICK, self._who)
 
     def key(self, index: int) -> Hashable:
-        """Each is somebody else."""
+        """A different key for each."""
         return f"pick {self._who} {index}"
 
     def place(self, index: int) -> Place:
-        """They have no place but their number."""
+        """Their number: they have no other place."""
         return (self._who, index)
 
     def goes_on_by_itself(self, index: int) -> bool:
-        """None does."""
+        """False."""
         return False
 
     def callback(self, index: int) -> object:
-        """Nothing is called."""
+        """None: no callback runs."""
         return self
 
 
 class Values(Picks):
-    """Values of which a program is given one."""
+    """Values, of which the program gets one."""
 
     __slots__ = ()
 
@@ -173,10 +172,10 @@ class Values(Picks):
 
 
 class Seldom(Values):
-    """Whether something happens at an await that seldom does: no, or yes.
+    """Whether a rare event, such as a cancellation, happens at an await: no, or yes.
 
     Args:
-        who: what would happen.
+        who: the name of the event.
         task: the task that awaits.
     """
 
@@ -199,14 +198,14 @@ def _place_of(task: Any) -> Place:
     while current is not None:
         frame = getattr(current, "cr_frame", None) or getattr(current, "gi_frame", None)
         if frame is not None:
-            # By identity, as comparing code takes long. Whoever keeps places goes by nothing else.
+            # By identity, as comparing code objects is slow.
             found += (id(frame.f_code), frame.f_lasti)
         current = getattr(current, "cr_await", None) or getattr(current, "gi_yieldfrom", None)
     return tuple(found)
 
 
 def describe(entry: Entry) -> Option:
-    """What is known about something that is ready."""
+    """The option that stands for a ready resumption."""
     _, callback, _, args, _ = entry
     task = _asyncio_compat.task_of_step(callback)
     if task is not None:
@@ -216,10 +215,10 @@ def describe(entry: Entry) -> Option:
 
 
 class Chooser(Protocol):
-    """Decides the choices of runs; it is asked for one run after the other."""
+    """Decides the choices of runs, one run after the other."""
 
     def start(self) -> bool:
-        """A run is to begin; whether there is one left that is worth it."""
+        """Prepare the next run; return False if there is none left to try."""
         ...
 
     def choose(self, count: int, options: Options) -> int:
@@ -227,8 +226,8 @@ class Chooser(Protocol):
 
         Args:
             count: how many there are; two at least.
-            options: what is known about them. Option 0 is what stock asyncio would do. They are
-                only valid during the call.
+            options: their descriptions. Option 0 is what stock asyncio would do. They are only
+                valid during the call.
 
         Returns:
             The number of an option, from 0.
@@ -236,4 +235,4 @@ class Chooser(Protocol):
         ...
 
     def end(self) -> None:
-        """The run has ended."""
+        """Finish the run, which has ended."""

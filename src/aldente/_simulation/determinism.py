@@ -1,6 +1,6 @@
 """Makes a program's run depend on its schedule alone.
 
-Its random numbers begin with a seed, and the order of its tasks and futures in sets does not depend
+A seed determines its random numbers, and the order of its tasks and futures in sets does not depend
 on their addresses.
 """
 
@@ -17,7 +17,7 @@ from aldente import _python_compat
 
 @contextlib.contextmanager
 def kept_randomness() -> Iterator[None]:
-    """While entered, `random` may be seeded; afterwards it goes on from where it was."""
+    """Restore the state of `random` on exit, so that code inside may seed it."""
     state = random.getstate()
     try:
         yield
@@ -29,8 +29,8 @@ def kept_randomness() -> Iterator[None]:
 def seeded_randomness(seed: int) -> Iterator[None]:
     """While entered, `random`, `secrets`, `uuid.uuid4` and ``os.urandom`` follow from a seed.
 
-    Not for security, of course: it is for tests. What has imported ``os.urandom`` by name goes on
-    with real randomness, and so does what draws from other sources.
+    This is for tests, not for security. Code that has imported ``os.urandom`` by name, or draws
+    from other sources, still gets real randomness.
 
     Args:
         seed: the seed.
@@ -48,23 +48,23 @@ def seeded_randomness(seed: int) -> Iterator[None]:
         restore()
 
 
-# So that bytes are others than those of `random`.
+# Makes the bytes differ from those of `random`.
 _BYTES = 0x62797465
 
 
 T = TypeVar("T")
 
-# Looked up once, as they are called for all that is made.
+# Looked up once, as each new task and future calls them.
 _new_task: Any = asyncio.Task.__new__
 _new_future: Any = asyncio.Future.__new__
 
 
 class SimulatedTask(asyncio.Task[T]):
-    """A task that hashes by its number in the run, and tells the loop when it is cancelled.
+    """A task that hashes by its number in the run, and notifies the loop when it is cancelled.
 
     Attributes:
         number: its number.
-        futures_made: how many futures it has made so far, by which those are numbered.
+        futures_made: how many futures it has made so far; their numbers follow from it.
     """
 
     __slots__ = ("futures_made", "number")
@@ -83,7 +83,7 @@ class SimulatedTask(asyncio.Task[T]):
         return self.number
 
     def cancel(self, msg: Any | None = None) -> bool:
-        """As asyncio's; it is told who does so."""
+        """As asyncio's; notifies `ExploredLoop.on_cancel` first."""
         loop: Any = self.get_loop()
         if loop.on_cancel is not None and not self.done():
             loop.on_cancel(self)
@@ -107,7 +107,7 @@ class SimulatedFuture(asyncio.Future[T]):
         return self._number
 
 
-# In what programs and reports show they are tasks and futures, as on any loop.
+# Programs and reports show the names Task and Future, as on any loop.
 SimulatedTask.__name__ = SimulatedTask.__qualname__ = "Task"
 SimulatedTask.cancel.__qualname__ = "Task.cancel"
 SimulatedFuture.__name__ = SimulatedFuture.__qualname__ = "Future"

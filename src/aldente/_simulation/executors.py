@@ -1,8 +1,8 @@
 """Executors of a simulated loop: real threads that take turns with the loop.
 
-A thread runs only while the loop waits for it, so what the two do to each other is in an order that
-the schedule decides: when a job begins, which goes on first when it calls in on the loop
-(``call_soon_threadsafe``, ``run_coroutine_threadsafe``), and when its end is noticed.
+A thread runs only while the loop waits for it, so the schedule decides the order of what the two
+do: when a job begins, which of the two goes on first when the job calls in on the loop
+(``call_soon_threadsafe``, ``run_coroutine_threadsafe``), and when the loop notices its end.
 """
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ from aldente._simulation.choices import Kind, Picks
 from aldente._simulation.limits import LimitedLoop
 from aldente._stacks import frames_of_threads, variables_of
 
-# How long a thread that has the turn is left alone before it is looked at, in real seconds, and
-# after how many looks in a row it is taken to wait: few when the system says that it waits for
-# another thread without a time-out; more when it may only be waiting for the interpreter;
-# many when it has not even begun, as there should be a worker for it.
+# How long a thread that has the turn runs before the loop looks at it, in real seconds, and after
+# how many looks in a row the loop takes it to wait: few when the system reports that it waits for
+# another thread without a time-out; more when it may only be waiting for the GIL; many when it has
+# not even begun, as there should be a worker for it.
 _LOOK = 0.001
 _FEW, _MORE, _MANY = 3, 20, 1_000
 
 
 class Job:
-    """Something that a thread of an executor does.
+    """A function call that a thread of an executor does.
 
     Args:
-        workers: what begins it, and is told of what it does.
-        executor: whose thread is to do it.
-        function: what is to be done.
+        workers: the workers that begin it and follow what it does.
+        executor: the executor whose thread runs it.
+        function: the function to call.
         args: its arguments.
 
     Attributes:
-        kind: what it does next when it is chosen.
+        kind: what it does next when the schedule chooses it.
         who: the name of the function.
         executor: as the argument.
-        future: its end, as the future of an executor tells it.
+        future: the executor's future, done when the function has returned.
         has_turn: whether its thread runs while the loop waits.
     """
 
@@ -62,7 +62,7 @@ class Job:
         self._function = function
         self._args = args
         self._thread: threading.Thread | None = None
-        # Tokens of a turn, one for each direction.
+        # The turn is handed over by these semaphores, one for each direction.
         self._to_thread = threading.Semaphore(0)
         self._to_loop = threading.Semaphore(0)
         self.has_turn = False
@@ -75,7 +75,7 @@ class Job:
     # On the thread of the loop.
 
     def go(self) -> None:
-        """It was chosen: do what is next, until the thread gives the turn back."""
+        """Do what is next, until the thread gives the turn back: the schedule chose this job."""
         if self.kind is Kind.END_JOB:
             self._workers.end(self)
         elif self.kind is Kind.GO_ON_WITH_JOB:
@@ -89,7 +89,7 @@ class Job:
             self.executor.submit(self._work)
             self.wait()
         else:
-            # Nobody wants it any more.
+            # Its future was cancelled before it began.
             self._workers.end(self)
 
     def wait(self) -> None:
@@ -109,12 +109,12 @@ class Job:
             self._workers.note_call_in(self)
 
     def has_woken(self) -> bool:
-        """Whether its thread, which was seen to wait for others, does not any more.
+        """Whether its thread, which waited for other threads, has stopped waiting.
 
-        Where only a look at the thread tells, that takes a moment, in which it may go on.
+        Where only a look at the thread shows it, this takes a moment, and the thread may go on.
         """
         thread = self._thread
-        # Looked at before, as it may give the turn back and be with its next job in between.
+        # Look first, as it may give the turn back and begin its next job in between.
         is_known = thread is not None and bool(waits_for_a_lock(thread))
         if self._to_loop.acquire(blocking=not is_known, timeout=None if is_known else _LOOK):
             self._to_loop.release()
@@ -122,7 +122,7 @@ class Job:
         return not is_known and not self._looks_needed()
 
     def _looks_needed(self) -> int:
-        """After how many such looks its thread is taken to wait; 0 when it does not seem to."""
+        """After how many such looks the loop takes its thread to wait; 0 if it seems to run."""
         thread = self._thread
         if thread is None:
             return _MANY
@@ -137,13 +137,13 @@ class Job:
         ):
             return 0
         if variables_of(frame).get("timeout") is None and is_known is not None:
-            # It was woken, and is about to go on.
+            # Another thread has woken it, and it is about to go on.
             return 0
         return _MORE
 
     @property
     def may_wake_by_itself(self) -> bool:
-        """Whether its waiting may have a time-out."""
+        """Whether what it waits for may have a time-out."""
         return self._thread is None or not waits_for_a_lock(self._thread)
 
     def complete(self) -> None:
@@ -175,7 +175,7 @@ class Job:
             self._to_loop.release()
 
     def call_in(self) -> None:
-        """It has called in on the loop: give the turn back, and wait for the next one."""
+        """Give the turn back and wait for the next one: the job has called in on the loop."""
         if self._is_abandoned or not self.has_turn:
             return
         self._is_parked = True
@@ -186,13 +186,13 @@ class Job:
 class RemoteJob:
     """A job of an executor whose workers are no threads of this process.
 
-    Nobody can make those take turns, so their end is waited for in real time once nothing else can
-    happen.
+    The loop can't take turns with those, so it waits for their end in real time once nothing else
+    can happen.
 
     Args:
-        workers: what is told of its end.
-        executor: who does it.
-        function: what is done.
+        workers: the workers that learn of its end.
+        executor: the executor that runs it.
+        function: the function that it calls.
         remote: the future of the executor.
     """
 
@@ -212,7 +212,7 @@ class RemoteJob:
         self._workers = workers
 
     def go(self) -> None:
-        """It was chosen: its end is noticed."""
+        """Notice its end: the schedule chose this job."""
         self._workers.end(self)
 
     def complete(self) -> None:
@@ -225,7 +225,7 @@ class RemoteJob:
             self.future.set_exception(error)
 
     def abandon(self) -> None:
-        """Nobody wants it any more."""
+        """Cancel it, as the loop is closed."""
         self.remote.cancel()
 
 
@@ -233,7 +233,7 @@ AnyJob = Job | RemoteJob
 
 
 def name_of(function: Callable[..., Any]) -> str:
-    """What a function is called; the inner one when `asyncio.to_thread` has wrapped it."""
+    """The name of a function; of the inner one if `asyncio.to_thread` has wrapped it."""
     args = getattr(function, "args", ())
     inner = getattr(function, "func", function)
     if getattr(inner, "__name__", "") == "run" and args:
@@ -241,22 +241,22 @@ def name_of(function: Callable[..., Any]) -> str:
     return getattr(inner, "__qualname__", type(inner).__name__)
 
 
-# How many threads asyncio's default executor has here. On a real loop that depends on how many
-# processors the machine has.
+# How many threads asyncio's default executor has here. On a real loop the number depends on the
+# processors of the machine.
 WORKERS = 32
 
-# How long threads that wait are given to wake by themselves, in real seconds, before time moves.
+# How long waiting threads may take to wake by themselves, in real seconds, before time moves.
 _PATIENCE = 0.02
 
-# The workers of which threads do jobs now, by the identifiers of the threads.
+# The workers whose threads do jobs now, by the identifiers of the threads.
 _workers: dict[int, Workers] = {}
 
 
 def loop_of_this_thread() -> LimitedLoop | None:
-    """The loop for which the current thread does a job while that waits; None if there is none.
+    """The loop that waits while the current thread does a job for it; None if there is none.
 
-    A job that has waited for something may go on beside the loop for a moment; it is then none of
-    the loop's.
+    A job that has waited for something may run beside the loop for a moment; then it does not count
+    as the loop's.
     """
     workers = _workers.get(threading.get_ident())
     return workers.loop if workers is not None and workers.is_waiting_for_this_thread() else None
@@ -265,11 +265,11 @@ def loop_of_this_thread() -> LimitedLoop | None:
 def _has_threads_of_this_interpreter(
     executor: concurrent.futures.Executor,
 ) -> TypeGuard[concurrent.futures.ThreadPoolExecutor]:
-    """Whether an executor does its jobs in threads that share objects with the loop.
+    """Whether an executor runs its jobs in threads that share objects with the loop.
 
-    From Python 3.14 on there is a thread pool whose jobs are run by other interpreters.
+    Python 3.14 and newer have a thread pool whose jobs run in other interpreters.
     """
-    # Its module is imported with the first such pool.
+    # The first such pool imports its module.
     module = sys.modules.get("concurrent.futures.interpreter")
     elsewhere: Any = getattr(module, "InterpreterPoolExecutor", ())
     return isinstance(executor, concurrent.futures.ThreadPoolExecutor) and not isinstance(
@@ -285,7 +285,7 @@ class Workers:
 
     Attributes:
         loop: as the argument.
-        jobs: what is not done, in the order in which it was asked for.
+        jobs: the jobs that are not done, in the order of submission.
     """
 
     def __init__(self, loop: LimitedLoop) -> None:
@@ -297,7 +297,7 @@ class Workers:
         self._by_thread: dict[int, Job] = {}
         self._idle: list[tuple[concurrent.futures.Executor, asyncio.Future[None]]] = []
 
-    # What the loop asks of them.
+    # Called by the loop.
 
     def submit(
         self,
@@ -305,7 +305,7 @@ class Workers:
         function: Callable[..., Any],
         args: tuple[Any, ...],
     ) -> asyncio.Future[Any]:
-        """Have an executor do something; None for asyncio's default one."""
+        """Submit a function to an executor; None for asyncio's default one."""
         loop = self.loop
         if executor is None:
             executor = _asyncio_compat.default_executor_of(loop)
@@ -326,7 +326,7 @@ class Workers:
         return asyncio.wrap_future(job.future, loop=loop)
 
     def job_of_this_thread(self) -> Job | None:
-        """The job that the current thread does."""
+        """The job that the current thread does; None without one."""
         return self._by_thread.get(threading.get_ident())
 
     def is_waiting_for_this_thread(self) -> bool:
@@ -335,7 +335,7 @@ class Workers:
         return job is not None and job.has_turn
 
     def wait(self) -> bool:
-        """Wait in real time for what can still happen; whether something has."""
+        """Wait in real time for what jobs may still do; return whether one did something."""
         if self._remote:
             remote, self._remote = self._remote, []
             end = self.loop.real_time.end
@@ -365,17 +365,17 @@ class Workers:
         return future
 
     def abandon(self) -> None:
-        """Leave what is not done to itself, as the loop is closed."""
+        """Let go of the jobs that are not done, as the loop is closed."""
         for job in self.jobs:
             job.abandon()
         self.jobs.clear()
         self._waiting.clear()
 
-    # What jobs tell.
+    # Called by jobs.
 
     @property
     def are_waiting(self) -> bool:
-        """Whether threads wait that have begun with a job."""
+        """Whether threads wait in the middle of a job."""
         return bool(self._waiting)
 
     def is_over(self) -> bool:
@@ -383,46 +383,46 @@ class Workers:
         return self.loop.is_real_time_over()
 
     def begin_thread(self, job: Job) -> None:
-        """The current thread does a job from now on."""
+        """Note that the current thread does a job from now on."""
         self._by_thread[threading.get_ident()] = job
         _workers[threading.get_ident()] = self
 
     def end_thread(self) -> None:
-        """The current thread does no job any more."""
+        """Note that the current thread does no job any more."""
         self._by_thread.pop(threading.get_ident(), None)
         _workers.pop(threading.get_ident(), None)
 
     def offer(self, job: Job) -> None:
-        """A job can be chosen, to go on or to end."""
+        """Make a job an option of the schedule, to go on or to end."""
         self._offer(job)
 
     def note_call_in(self, job: Job) -> None:
-        """A job has called in on the loop: whether it or the loop goes on first is a choice."""
+        """Make it a choice whether a job that has called in or the loop goes on first."""
         if self.loop.pick(Picks(2, job.who)) == 0:
             job.go()
         else:
             self._offer(job)
 
     def note_waiting(self, job: Job) -> None:
-        """The thread of a job waits for something, maybe for the loop."""
+        """Note that the thread of a job waits for something, maybe for the loop."""
         self._waiting.append(job)
         if len(self._waiting) == 1:
             self.loop.add_hook(self._before_step)
 
     def end(self, job: AnyJob) -> None:
-        """The end of a job is noticed."""
+        """Remove a job that has ended, and let the next one begin."""
         self.jobs.remove(job)
         self.loop.call_outside(job.complete)
         self._offer_next()
         self._tell_idle()
 
-    # Between them.
+    # Internals.
 
     def _offer(self, job: AnyJob) -> None:
         self.loop.add_option(job.go, copy_context())
 
     def _offer_next(self) -> None:
-        """Let those jobs begin for which there is a worker, first come first served."""
+        """Let jobs begin for which there is a free worker, in the order of submission."""
         for job in list(self._queue):
             busy = sum(
                 other.executor is job.executor and other not in self._queue
@@ -437,7 +437,7 @@ class Workers:
         self._look_at_waiting()
 
     def _look_at_waiting(self) -> bool:
-        """Have threads go on that were woken; whether there were any."""
+        """Let woken threads go on; return whether there were any."""
         woken = [job for job in self._waiting if job.has_woken()]
         for job in woken:
             self._waiting.remove(job)

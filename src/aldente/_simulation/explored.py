@@ -1,4 +1,4 @@
-"""`ExploredLoop`: what a program says of itself while it is explored, such as its invariants."""
+"""`ExploredLoop`: what a program declares while it is explored, such as its invariants."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _ALLOWED = (
 
 
 class Invariant:
-    """A check that is made after every step, until the program ends or the block is left.
+    """A check that runs after every step, until the program ends or the block ends.
 
     Args:
         loop: the loop.
         check: raises, or returns False, when something is wrong.
 
     Attributes:
-        is_over: whether it is checked no more.
+        is_over: whether it has ended.
     """
 
     def __init__(self, loop: ExploredLoop, check: Callable[[], object]) -> None:
@@ -49,7 +49,7 @@ class Invariant:
         self.end()
 
     def end(self) -> None:
-        """Check no more."""
+        """Stop checking."""
         self.is_over = True
         self._loop.remove_after_hook(self._after_step)
 
@@ -57,7 +57,7 @@ class Invariant:
         self.check(_who(callback))
 
     def check(self, who: str) -> None:
-        """Check once, after a step of somebody, or of so much of it as there was.
+        """Check once, after a step or a part of one.
 
         Raises:
             BaseException: what the check raises.
@@ -83,15 +83,15 @@ def _who(callback: Any) -> str:
 
 
 def who_is(task: asyncio.Task[Any]) -> str:
-    """What a task is called in messages."""
+    """How messages name a task."""
     return f"the task {task.get_name()!r}"
 
 
 def check_is_sync(check: object) -> None:
-    """Refuse what can't be an invariant.
+    """Refuse a check that can't be an invariant.
 
     Raises:
-        InvalidSetting: it is no function, or an async one.
+        InvalidSetting: the check is no function, or an async one.
     """
     if inspect.isawaitable(check):
         _drop(check)
@@ -101,7 +101,7 @@ def check_is_sync(check: object) -> None:
 
 
 def _drop(awaitable: object) -> None:
-    # Not awaited, and told of by the exception.
+    # The exception reports it, so Python need not warn that it was never awaited.
     close: Callable[[], object] = getattr(awaitable, "close", bool)
     close()
 
@@ -116,13 +116,13 @@ def _place_of(check: Callable[[], object]) -> str:
 
 
 class Event(NamedTuple):
-    """Something that is told of a run, and is no step.
+    """A line of a run's story that is no step.
 
     Attributes:
-        who: the task, or the function that an executor's thread runs; empty if it is neither.
-        text: what is told.
-        is_choice: whether the explorer has chosen so, away from stock order.
-        is_place_told: whether it has happened at the line that the program is at.
+        who: the task, or the function that an executor's thread runs; empty without either.
+        text: the text of the line.
+        is_choice: whether the explorer made this choice, away from stock order.
+        is_place_told: whether the story names the program's current line.
     """
 
     who: str
@@ -137,8 +137,8 @@ class ExploredLoop(ChoosingLoop):
     Args and attributes as for `ChoosingLoop`, and:
 
     Attributes:
-        on_event: told of what is to be told; None if nobody wants to know.
-        on_cancel: told of each task that somebody is about to cancel; None if nobody wants to know.
+        on_event: called with each `Event`; None without a listener.
+        on_cancel: called with each task that is about to be cancelled; None without a listener.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -150,42 +150,42 @@ class ExploredLoop(ChoosingLoop):
 
     @property
     def cancelling(self) -> Cancelling:
-        """What may be cancelled at any await."""
+        """The cancellations that may happen at any await."""
         if self._cancelling is None:
             self._cancelling = Cancelling(self)
         return self._cancelling
 
     def check(self, check: Callable[[], object]) -> Invariant:
-        """Have something checked after every step."""
+        """Check a condition after every step."""
         invariant = Invariant(self, check)
         self._invariants = [*(self._invariants or ()), invariant]
         return invariant
 
     def tell(self, text: str, *, is_choice: bool = False, is_place_told: bool = True) -> None:
-        """Have the story of the run tell something, if it is recorded.
+        """Add a line to the story of the run, if it is recorded.
 
         Args:
-            text: what is told.
-            is_choice: whether the explorer has chosen so, away from stock order.
-            is_place_told: whether it has happened at the line that the program is at.
+            text: the text of the line.
+            is_choice: whether the explorer made this choice, away from stock order.
+            is_place_told: whether the story names the program's current line.
         """
         if self.on_event is not None:
             self.on_event(Event(self.who_runs(), text, is_choice, is_place_told))
 
     def who_runs(self) -> str:
-        """The task that runs now, or the function that an executor's thread runs; else empty."""
+        """The name of the running task, or of the function of an executor's thread; else empty."""
         task = asyncio.current_task(self)
         return self.job_here() or ("" if task is None else task.get_name())
 
     def job_here(self) -> str:
-        """The function that this thread runs, if it is one of an executor's; else empty."""
+        """The name of the function that this thread runs for an executor; else empty."""
         raise NotImplementedError
 
     def end_program(self, *, in_step: bool = False) -> None:
-        """The program is over: cancel nothing more of what is left, and check nothing more.
+        """Stop cancelling and checking: the program is over.
 
         Args:
-            in_step: whether that is so in the middle of a step, so that all is checked once more.
+            in_step: whether it ended in the middle of a step, so that all checks run once more.
 
         Raises:
             BaseException: what a check raises.

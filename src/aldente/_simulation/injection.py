@@ -1,9 +1,8 @@
-"""Cancellations that come from nowhere in the program, at any await of the code that allows it.
+"""Cancellations that the explorer injects, at any await of code that allows it.
 
-Whenever such code suspends, it is a choice whether it is to be cancelled there. If it is, the
-cancellation becomes something that may happen at once, while others go on, later in time, or when
-what the code waits for has already happened but the code has not gone on yet. It is over when the
-code goes on before.
+Whenever such code suspends, a choice decides whether to cancel it there. If so, the cancellation
+becomes a pending option: it may come at once, while other tasks go on, later in time, or when what
+the code awaits is done but the code has not gone on yet. It lapses if the code goes on first.
 """
 
 from __future__ import annotations
@@ -20,20 +19,20 @@ from aldente._simulation.scheduler import ChoosingLoop
 
 
 class Cancellation:
-    """Something that may be cancelled once.
+    """A possible cancellation of a task, which happens at most once.
 
     Args:
-        cancelling: what may be cancelled on its loop, this among it.
+        cancelling: the set of possible cancellations that this one belongs to.
         task: the task whose awaits count.
-        words: what is done to the task, with its name; a verb first.
-        cancel: does it.
+        words: what messages call it, a verb first: ``cancels 'Task-2'``.
+        cancel: the function that does it.
 
     Attributes:
         kind: what it is as an option of a choice.
         task: as the argument.
         words: as the argument.
-        who: what strategies and reports call it.
-        is_due: whether it is to come at the await at which the task is.
+        who: its name for strategies and reports.
+        is_due: whether the schedule decided to cancel at the task's current await.
     """
 
     kind = Kind.CANCEL
@@ -53,7 +52,7 @@ class Cancellation:
         self._cancel = cancel
 
     def go(self) -> None:
-        """It was chosen: cancel, unless a callback that came first has had the task go on."""
+        """Cancel, unless an earlier callback has made the task go on: the schedule chose this."""
         self._cancelling.note_come()
         if self.is_due:
             self.is_due = False
@@ -62,7 +61,7 @@ class Cancellation:
 
 
 class Cancelling:
-    """What may be cancelled on a loop.
+    """The possible cancellations on a loop.
 
     Args:
         loop: the loop.
@@ -71,16 +70,16 @@ class Cancelling:
     def __init__(self, loop: ChoosingLoop) -> None:
         self._loop = loop
         self._allowed: dict[AnyTask, list[Cancellation]] = {}
-        # Allowed in the step under way, by whatever task; their tasks may be suspended already.
+        # Allowed during the current step, by any task; their tasks may be suspended already.
         self._new: list[AnyTask] = []
 
     def allow(self, task: AnyTask, words: str, cancel: Callable[[], object]) -> Cancellation:
-        """Have a cancellation be possible from now on, until it was done or `forbid` is called.
+        """Allow one cancellation of a task, until it has happened or `forbid` is called.
 
         Args:
             task: the task whose awaits count.
-            words: what is done to the task, with its name; a verb first.
-            cancel: does it.
+            words: what messages call it, a verb first: ``cancels 'Task-2'``.
+            cancel: the function that does it.
         """
         cancellation = Cancellation(self, task, words, cancel)
         if not self._allowed:
@@ -92,7 +91,7 @@ class Cancelling:
         return cancellation
 
     def forbid(self, cancellation: Cancellation) -> None:
-        """Have a cancellation be possible no longer."""
+        """Undo `allow`."""
         allowed = self._allowed.get(cancellation.task, [])
         if cancellation not in allowed:
             return
@@ -108,7 +107,7 @@ class Cancelling:
                 self.forbid(cancellation)
 
     def note_come(self) -> None:
-        """A cancellation was chosen to come now."""
+        """Note that the schedule chose a cancellation."""
         self._loop.intruder_came()
 
     def _forget(self, task: AnyTask) -> None:
@@ -119,7 +118,7 @@ class Cancelling:
             self._new.clear()
 
     def _before_step(self, callback: Any, args: tuple[Any, ...]) -> None:
-        """A task goes on, so whatever was to come at its await comes too late."""
+        """Withdraw the cancellations due at a task's await, as the task goes on."""
         task = _asyncio_compat.task_of_step(callback)
         if task is not None:
             for cancellation in self._allowed.get(task, ()):
@@ -131,7 +130,7 @@ class Cancelling:
             self._loop.remove_intruder(cancellation.go)
 
     def _after_step(self, callback: Any) -> None:
-        """Have chosen whether tasks are cancelled at the awaits that they have come to."""
+        """Let the chooser decide whether to cancel tasks at the awaits that they have reached."""
         task = _asyncio_compat.task_of_step(callback)
         new, self._new = self._new, []
         for each in new:
@@ -154,12 +153,12 @@ class Cancelling:
 
 
 def cancel_task(loop: ChoosingLoop, task: AnyTask) -> None:
-    """Cancel a task as something outside of the loop's own memory would do it."""
+    """Cancel a task, as an event from outside of the loop's own memory."""
     loop.call_outside(lambda: try_cancel(task))
 
 
 def end_time(loop: ChoosingLoop, scope: asyncio.Timeout) -> None:
-    """Have the time of a time-out be over, as if its timer rang."""
+    """Let an `asyncio.timeout` expire now, as if its timer fired."""
     loop.call_outside(lambda: _asyncio_compat.expire(scope))
 
 

@@ -1,4 +1,4 @@
-"""Limits of a simulated run: how long it takes in real time, what keeps it busy for ever."""
+"""Limits of a simulated run: its real time, and which tasks keep it busy for ever."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from aldente._simulation.explored import ExploredLoop
 from aldente._virtual_time.clock import place_in
 from aldente.errors import PhaseTimeout
 
-# After how many steps at most it is looked again whether real time is over, and who has called in;
-# and how long that should take at most, in seconds, as some steps take long.
+# The loop checks the real time and the inbox of threads after at most this many steps; and after
+# at most this many seconds, as some steps take long.
 STEPS_UNTIL_LOOK = 1_000
 _SECONDS_UNTIL_LOOK = 0.02
 
 
 class RealTime:
-    """The real time of a run, looked at seldom enough to cost nothing.
+    """The real time of a run, checked rarely enough to cost nothing.
 
     Args:
         seconds: how long the run may take, in real seconds; None for no limit.
 
     Attributes:
         seconds: as the argument.
-        end: when it is over, by `time.monotonic`; None for no limit.
+        end: when it ends, by `time.monotonic`; None for no limit.
 
     >>> RealTime(None).is_over, RealTime(-1.0).is_over
     (False, True)
@@ -45,7 +45,7 @@ class RealTime:
         return self.end is not None and monotonic() > self.end
 
     def steps_until_look(self) -> int:
-        """After how many steps to look again: fewer when the last ones have taken long."""
+        """After how many steps to check again: fewer when the last ones have taken long."""
         if self.end is None:
             return STEPS_UNTIL_LOOK
         looked, self._looked = self._looked, monotonic()
@@ -56,7 +56,7 @@ class RealTime:
 
 
 class LimitedLoop(ExploredLoop):
-    """A loop whose run may take only so long in real time.
+    """A loop whose run has a limit of real time.
 
     Attributes:
         real_time: how long the run may take by the wall clock.
@@ -67,19 +67,19 @@ class LimitedLoop(ExploredLoop):
     name: str
 
     def is_real_time_over(self) -> bool:
-        """Whether its real time is over; it ends with that then."""
+        """Whether the run's real time is over; if so, the run fails."""
         if not self.real_time.is_over:
             return False
         self.fail(PhaseTimeout(self.name, self.real_time.seconds or 0.0, "still running"))
         return True
 
 
-# How many steps are looked at.
+# How many steps `Busy` counts.
 _STEPS = 1_000
 
 
 class Busy:
-    """Counts for a while who takes the steps."""
+    """Counts for a while which tasks take the steps."""
 
     def __init__(self) -> None:
         self._folder = Path.cwd()
@@ -91,7 +91,7 @@ class Busy:
         return self._counts.total() >= _STEPS
 
     def note(self, callback: Any, args: tuple[Any, ...]) -> None:
-        """A step is about to be taken."""
+        """Count a step that is about to run."""
         task = _asyncio_compat.task_of_step(callback)
         if task is None:
             self._counts["a callback", getattr(callback, "__qualname__", repr(callback))] += 1
@@ -102,7 +102,7 @@ class Busy:
             self._counts[repr(task.get_name()), str(place or "")] += 1
 
     def lines(self) -> list[str]:
-        """A line for each that took steps, those with the most first."""
+        """A line for each task or callback that took steps, the busiest first."""
         total = self._counts.total()
         return [
             f"{who}{' at ' if place else ''}{place}: {count:,} of the last {total:,} steps"

@@ -34,34 +34,34 @@ from aldente.errors import (
     LivelockError,
 )
 
-# How many jumps of time without a step of the main task make one look for what it waits for.
+# After this many jumps of time, `on_quiet` looks whether the main task is stuck.
 QUIET_JUMPS = 1_000
 
 
 class SimulatedLoop(NoOutside, SettlingLoop, LimitedLoop):
-    """An event loop without a world outside, whose schedule somebody chooses.
+    """An event loop without I/O, whose schedule a chooser decides.
 
-    What a schedule may do is what asyncio could do if awaits took other times: only resumptions of
-    tasks are held back, each for as long as it has waited at most. Nothing of it depends on
+    A schedule may do what asyncio could do if awaits took other times: it holds back only
+    resumptions of tasks, each for at most as long as it has waited. It does not depend on
     addresses, hash seeds, real time or the machine.
 
     Args:
-        chooser: is asked whenever there is more than one way to go on.
-        order: ``"any"`` to hold back all resumptions, ``"io"`` only those that something outside of
-            the loop's own memory has caused: a sleep, a job of an executor, simulated I/O.
-        slack: by which part of the time it has waited a resumption may be held back longer.
+        chooser: decides whenever the run can go on in more than one way.
+        order: ``"any"`` to hold back all resumptions, ``"io"`` only those caused from outside of
+            the loop's own memory: by a sleep, a job of an executor, simulated I/O.
+        slack: a resumption that has waited for t seconds may be held back for slack * t more.
         max_steps: how many steps a run may take.
         max_seconds: how far time may run, in seconds of loop time.
         real_seconds: how long the run may take, in real seconds; None for no limit.
-        wall: makes other clocks follow.
-        on_quiet: asked with the loop, when for a while nothing but timers has kept it going,
-            whether it is stuck.
+        wall: makes other clocks follow loop time.
+        on_quiet: called with the loop when only timers have kept it going for a while; returns an
+            error if the program is stuck.
 
     Attributes:
-        real_time: how long the run may take by the clock on the wall.
-        main_task: the task for which it runs, once somebody has said so.
-        name: what its run is called.
-        error: why it was ended before its time; None if it was not.
+        real_time: how long the run may take by the wall clock.
+        main_task: the task for which it runs, once that is set.
+        name: what messages call the run.
+        error: the error that ends the run early; None without one.
 
     >>> from aldente._strategies.fifo import Fifo
     >>> with asyncio.Runner(loop_factory=lambda: SimulatedLoop(Fifo())) as runner:
@@ -99,43 +99,43 @@ class SimulatedLoop(NoOutside, SettlingLoop, LimitedLoop):
         self._busy: Busy | None = None
         self._factory: Callable[..., Any] | None = None
         self._simulated_factory: Callable[..., Any] | None = None
-        # Where asyncio keeps no record of those that are done.
+        # Used where asyncio keeps no record of tasks that are done.
         self.tasks_made = _asyncio_compat.TaskRecord()
         self._foreign = ForeignThreads(self)
         self._workers = Workers(self)
 
-    # Tasks and futures, and what they are called.
+    # Tasks and futures, and their names.
 
     def next_number(self) -> int:
-        """A number for a task, which no other task of this run has."""
+        """A number for a task that no other task of this run has."""
         self._numbers += 1
         return self._numbers
 
     def next_future_number(self) -> int:
         """A number for a future.
 
-        It follows from the task that makes the future and from how many that has made, so that it
-        is the same whatever other tasks do meanwhile: a step that makes a future stays independent
-        of others, whose futures may be in one set with it. Two futures may have the same number.
+        It follows from the number of the task that makes the future and from how many futures that
+        task has made. So it does not depend on what other tasks do, and a step that makes a future
+        stays independent of theirs. Two futures may have the same number.
         """
         task: Any = current_task(self)
         if type(task) is not SimulatedTask:
             return self.next_number()
         task.futures_made = made = task.futures_made + 1
-        # So that futures of one task, and the first ones of several, have other places in a set.
+        # Spreads the futures of one task, and the first ones of several, over a set's slots.
         number: int = task.number * 33 + made
         return number
 
     def create_future(self) -> asyncio.Future[Any]:
         """As asyncio's."""
         if frame_at(1).f_code is SLEEP_CODE:
-            # Nobody can put it into a set, and tasks await asyncio's own kind in less time. It is
-            # one of the running loop, which is this one; saying so would take time as well.
+            # No program can put this future into a set, and tasks await asyncio's own class faster.
+            # Its loop is the running one, which is this; an argument would take time as well.
             return Future()
         return SimulatedFuture(loop=self)
 
     def create_task(self, coro: Any, **kwargs: Any) -> asyncio.Task[Any]:
-        """As asyncio's; without a name it is called by its number in this run."""
+        """As asyncio's; a task without a name gets one with its number in this run."""
         name = kwargs.pop("name", None)
         if name is None:
             self._names += 1
@@ -143,7 +143,7 @@ class SimulatedLoop(NoOutside, SettlingLoop, LimitedLoop):
         self._check_open()
         factory = self._simulated_factory
         if factory is not None:
-            # Not an argument: a custom factory may not take it.
+            # Not as an argument: a custom factory may not accept `name`.
             if factory is not self._factory:
                 task: asyncio.Task[Any] = factory(self, coro, name=name, **kwargs)
             else:
@@ -156,7 +156,7 @@ class SimulatedLoop(NoOutside, SettlingLoop, LimitedLoop):
         if _asyncio_compat.IS_RECORDING_TASKS:
             self.tasks_made.add(task)
         if self.jumps:
-            # An eager one has taken its first step already.
+            # An eager task has taken its first step by now.
             self._last_steps[id(task)] = self._now
         return task
 
@@ -174,23 +174,23 @@ class SimulatedLoop(NoOutside, SettlingLoop, LimitedLoop):
     # Time.
 
     def begin_settling(self, future: asyncio.Future[None]) -> None:
-        """Have a future set when the loop is durably blocked; time stands still from now on."""
+        """Set a future when the loop is durably blocked; time stands still from now on."""
         super().begin_settling(future)
         self._guests += 1
 
     def end_settling(self, future: asyncio.Future[None]) -> None:
-        """Whoever waited for the future has gone on: let time pass again."""
+        """Let time pass again: the task that waited for the future has gone on."""
         before = len(self._settling)
         super().end_settling(future)
         self._guests -= before - len(self._settling)
 
     def run_forever(self) -> None:
-        """As asyncio's; the other clocks follow meanwhile."""
+        """As asyncio's; other clocks follow loop time meanwhile."""
         with self._wall:
             super().run_forever()
 
     def on_time_limit(self) -> None:
-        """Time has moved: have other clocks follow, and look whether it is too much."""
+        """Move the other clocks, and end the run if time has moved too far."""
         if self._has_wall:
             self._wall.move_to(self._now)
         if self._now > self._end:
@@ -201,14 +201,14 @@ class SimulatedLoop(NoOutside, SettlingLoop, LimitedLoop):
         self._limit_time()
 
     def _limit_time(self) -> None:
-        """Be told of time when it has to be looked at."""
+        """Set the limits past which `move_to` calls `on_time_limit`."""
         self._jumps_limit = 0 if self._has_wall else self._next_quiet
         self._time_limit = self._end
 
     # Budgets.
 
     def allow_more(self, steps: int, seconds: float, real_seconds: float) -> None:
-        """Give what is left on the loop a budget of its own to end in.
+        """Give the tasks left on the loop a budget of their own to end in.
 
         Args:
             steps: how many steps it may take.
@@ -229,33 +229,33 @@ class SimulatedLoop(NoOutside, SettlingLoop, LimitedLoop):
             self._busy = None
 
     def choose_by(self, chooser: Chooser) -> None:
-        """Have somebody else choose from now on."""
+        """Let another chooser decide from now on."""
         self._chooser = chooser
 
     def on_limit(self) -> None:
-        """Look whether the run may go on, and until when it is not looked again."""
+        """End the run if a budget is used up, else set the step of the next check."""
         if self.steps > self._last_step:
             self._end_of_steps()
         if self._foreign.is_due(self.steps):
             self._take_called_in()
         if not self.is_real_time_over():
-            # At every turn once steps are counted by whom.
+            # Check at every turn while `Busy` counts who takes the steps.
             next_look = self.steps + (
                 self.real_time.steps_until_look() if self._busy is None else 0
             )
             self._limit = min(next_look, max(self._last_step, self.steps))
         if self.error is not None:
-            # Once: what follows is the end of what is left.
+            # Raised once: the tasks that are left end after it.
             error, self.error = self.error, None
             raise error
 
     def fail(self, error: AldenteError) -> None:
-        """Have the run end with an error, unless it already does."""
+        """End the run with an error, unless it already ends with one."""
         self.error = self.error or error
         self._limit = -1
 
     def _end_of_steps(self) -> None:
-        """Look for a while at what keeps the loop going, and then end it."""
+        """Count for a while which tasks keep the loop going, and then end the run."""
         if self._busy is None:
             self._busy = Busy()
             self.add_hook(self._busy.note)
@@ -263,8 +263,8 @@ class SimulatedLoop(NoOutside, SettlingLoop, LimitedLoop):
             self.fail(LivelockError(self._max_steps, self._busy.lines()))
 
     def _look_whether_stuck(self) -> None:
-        """Look whether nothing but timers goes on while the main task waits for ever."""
-        # Less and less often, as looking takes a while.
+        """End the run if only timers go on while the main task waits for ever."""
+        # At doubling intervals, as the check takes a while.
         self._next_quiet = 2 * self.jumps
         main = self.main_task
         if main is None or self._on_quiet is None or self.has_alarms or self._workers.jobs:
@@ -278,29 +278,29 @@ class SimulatedLoop(NoOutside, SettlingLoop, LimitedLoop):
         self._quiet_since = self._now
 
     def give_up(self) -> None:
-        """Nothing can happen any more."""
+        """End the run: nothing is ready, no timer is set and no thread can call in."""
         self.fail(DeadlockError("the program", 0.0))
 
     # Threads.
 
     async def wait_for_answer(self, seconds: float | None) -> None:
-        """Wait until the answer of a double is due, which comes from outside as others do.
+        """Wait until the answer of a double is due; it counts as caused from outside.
 
         Args:
-            seconds: how long it takes, in seconds of loop time; None when nothing was said.
+            seconds: how long it takes, in seconds of loop time; None if the double sets no time.
         """
         if seconds is not None:
             await asyncio.sleep(seconds)
             return
         answer = self.create_future()
-        # Whoever asked may have been cancelled by then.
+        # The caller may have been cancelled by then.
         self.call_soon_outside(WAKE_SLEEPER, answer, None)
         await answer
 
     def call_soon_threadsafe(  # type: ignore[override]
         self, callback: Any, *args: Any, context: Context | None = None
     ) -> asyncio.Handle | None:
-        """As asyncio's; a job of an executor hands its turn over."""
+        """As asyncio's; a job of an executor gives its turn back to the loop."""
         self._check_open()
         if self.identifier_of_thread in (None, threading.get_ident()):
             return self.call_soon(callback, *args, context=context)
@@ -347,17 +347,17 @@ class SimulatedLoop(NoOutside, SettlingLoop, LimitedLoop):
             executor.shutdown(wait=True)
 
     def job_here(self) -> str:
-        """The function that this thread runs, if it is one of an executor's; else empty."""
+        """The name of the function that this thread runs for an executor; else empty."""
         job = self._workers.job_of_this_thread()
         return "" if job is None else job.who
 
     def is_waiting_for_this_thread(self) -> bool:
-        """Whether the current thread does a job of an executor, and the loop waits for it."""
+        """Whether the current thread runs a job of an executor, and the loop waits for it."""
         return self._workers.is_waiting_for_this_thread()
 
     @property
     def depends_on_threads(self) -> bool:
-        """Whether threads have called in that the schedule knows nothing of."""
+        """Whether threads have called in that the schedule does not control."""
         return self._foreign.have_called_in
 
     def _take_called_in(self) -> None:
@@ -366,7 +366,7 @@ class SimulatedLoop(NoOutside, SettlingLoop, LimitedLoop):
             self._added += 1
 
     def wait(self) -> None:
-        """Nothing is ready: wait for threads, or else let time pass."""
+        """Wait for threads, or else let time pass: nothing is ready."""
         if self._workers.jobs and self._workers.wait():
             return
         foreign = self._foreign

@@ -1,7 +1,8 @@
-"""`ReadyLoop`: what becomes ready on a simulated loop.
+"""`ReadyLoop`: the queues of ready callbacks of a simulated loop.
 
-What is ready is of two kinds. *Plain* callbacks (``call_soon``, done-callbacks, timers, the first
-step of a task) keep their order. *Resumptions* are the later steps of tasks; they may be held back.
+Ready callbacks are of two kinds. *Plain* ones (``call_soon``, done-callbacks, timers, the first
+step of a task) keep their order. *Resumptions* are the later steps of tasks; the loop may hold them
+back.
 """
 
 from __future__ import annotations
@@ -35,21 +36,21 @@ class PlainHandle(StepHandle):
 
 
 class OutsideHandle(StepHandle):
-    """A plain callback that something outside of the loop's own memory has caused."""
+    """A plain callback caused from outside of the loop's own memory: by a thread or by I/O."""
 
     __slots__ = ()
     is_outside = True
 
 
 class Facts(NamedTuple):
-    """Where a loop stands between two steps, as far as the order of steps may depend on it.
+    """The state of a loop between two steps, as far as the order of steps may depend on it.
 
     Attributes:
         plain: the plain callbacks that are ready.
-        added: how many of them there have ever been.
-        patient: how many resumptions are ready that have waited, and so let time pass.
-        numbers: how many numbers and names were given to tasks and futures.
-        timers: how many timers were ever set.
+        added: how many plain callbacks were added since the loop began.
+        patient: how many ready resumptions have waited, and so let time pass.
+        numbers: how many numbers and names tasks and futures have got.
+        timers: how many timers were set since the loop began.
         jumps: how often time has moved.
         is_overdue: whether a timer was set for a time that has come.
     """
@@ -64,16 +65,16 @@ class Facts(NamedTuple):
 
 
 class ReadyLoop(TimerLoop):
-    """The part of the simulated loop that keeps what is ready.
+    """The part of the simulated loop that keeps ready callbacks.
 
     Args:
-        holds_all: whether all resumptions may be held back, or only those that something outside
-            of the loop's own memory has caused.
-        slack: by which part of the time it has waited a resumption may be held back longer.
+        holds_all: whether the loop may hold back all resumptions, or only those caused from outside
+            of its own memory.
+        slack: a resumption that has waited for t seconds may be held back for slack * t more.
 
     Attributes:
-        on_exception: takes what is told to the default exception handler; None leaves it to
-            asyncio's.
+        on_exception: called with the context of each error that reaches the default exception
+            handler; None leaves them to asyncio's.
     """
 
     def __init__(self, *, holds_all: bool, slack: float) -> None:
@@ -81,28 +82,28 @@ class ReadyLoop(TimerLoop):
         self.on_exception: Callable[[dict[str, Any]], object] | None = None
         self._holds_all = holds_all
         self._slack = slack
-        # Since when the task sleeps that is woken now, of which much is known; None while none is.
-        # It is not None when all is over, so that no more needs to be asked at every step.
+        # Since when the task has slept whose sleep ends now; None while no sleep ends. Also not
+        # None once the loop is closed, so that `call_soon` needs one test for both cases.
         self._asleep_since: float | None = None
-        # Whether what is called now comes from outside of the loop's own memory.
+        # Whether the callback that runs now comes from outside of the loop's own memory.
         self._is_outside = False
         self._plain: collections.deque[Any] = collections.deque()
-        # How many plain callbacks were ever added.
+        # How many plain callbacks were added since the loop began.
         self._added = 0
         self._pending: list[Entry] = []
         self._settling: list[asyncio.Future[None]] = []
-        # What tasks and futures were given in this run.
+        # The last number and the last name given to a task or future of this run.
         self._numbers = 0
         self._names = 0
-        # When each task took its last step, by its identity, once time has moved.
+        # When each task took its last step, by its identity; empty until time first moves.
         self._last_steps: dict[int, float] = {}
-        # How many resumptions are ready that have waited; until when they may be held, all of them
-        # and the first; and how many no longer than that, or 0 if it is not known.
+        # How many ready resumptions have waited; their earliest deadline; and how many have that
+        # deadline, or 0 if the earliest one has to be looked for.
         self._patient = 0
         self._earliest = math.inf
         self._earliest_count = 0
-        # How much of what is ready is none of the program's; and that and who waits for the loop to
-        # settle together, as hardly any run has either.
+        # How many pending entries are intruders (see `add_intruder`); and the sum of these and of
+        # the futures that wait for the loop to settle. One test of the sum skips both rare cases.
         self._intruders = 0
         self._guests = 0
 
@@ -114,18 +115,18 @@ class ReadyLoop(TimerLoop):
         self._pending.clear()
 
     def default_exception_handler(self, context: dict[str, Any]) -> None:
-        """As asyncio's, unless somebody else takes what it would log."""
+        """As asyncio's, unless `on_exception` takes the error."""
         if self.on_exception is not None:
             self.on_exception(context)
         else:
             super().default_exception_handler(context)
 
-    # What becomes ready.
+    # Adding ready callbacks.
 
     def call_soon(  # type: ignore[override]
         self, callback: Any, *args: Any, context: Context | None = None
     ) -> asyncio.Handle | None:
-        """As asyncio's; for the steps of tasks, which make no use of it, there is no handle."""
+        """As asyncio's; returns no handle for the steps of tasks, which don't use it."""
         kind = type(callback)
         since = self._asleep_since
         is_woken = kind is WAKE_UP_TYPE and callback.__name__ == WAKE_UP_NAME
@@ -139,7 +140,7 @@ class ReadyLoop(TimerLoop):
                     if since is None:
                         since = self._last_steps.get(id(callback.__self__), START)
                     if now > since and self._slack:
-                        # How long it may be held.
+                        # Until when the loop may hold it back.
                         deadline = now + self._slack * (now - since)
                         self._patient += 1
                         if deadline < self._earliest:
@@ -152,7 +153,7 @@ class ReadyLoop(TimerLoop):
                 return None
         elif kind is STEP_TYPE:
             if self._holds_all and current_task(self) is callback.__self__:
-                # It goes on by itself, after a bare yield; else it is the first step.
+                # The task goes on after a bare yield; if another task runs, this is a first step.
                 self._pending.append((self._added, callback, context, args, 0.0))
                 return None
         elif kind is MethodType and self._is_held(callback, args):
@@ -174,9 +175,9 @@ class ReadyLoop(TimerLoop):
     def _call_unlike_sleepers(
         self, callback: Any, args: tuple[Any, ...], context: Context | None
     ) -> asyncio.Handle | None:
-        """As `call_soon`, when all is over, or for what a sleep does but wake a task of C's.
+        """As `call_soon`, once the loop is closed, or when the end of a sleep wakes no C task.
 
-        That is a task written in Python, or a callback that somebody has added to its future.
+        It wakes a task written in Python then, or runs a done-callback added to its future.
         """
         if self._is_over:
             self._refuse(args)
@@ -190,25 +191,25 @@ class ReadyLoop(TimerLoop):
             self._asleep_since = since
 
     def _refuse(self, args: tuple[Any, ...]) -> None:
-        """The loop is closed; but a sleep that is given up may still wake its task in vain."""
+        """Raise because the loop is closed, except when a cancelled sleep wakes its task."""
         if len(args) != 1 or not isinstance(args[0], asyncio.Future) or not args[0].cancelled():
             raise RuntimeError("Event loop is closed")
 
     def _is_held(self, callback: MethodType, args: tuple[Any, ...]) -> bool:
-        """Whether a method is a step of a task written in Python, and may be held back."""
+        """Whether a method is a step of a task written in Python that the loop may hold back."""
         task = _asyncio_compat.task_of_step(callback)
         if task is None:
             return False
         is_woken = bool(args) and isinstance(args[0], asyncio.Future)
         if is_woken:
             return self._holds_all or self._is_outside
-        # On Python 3.14 and newer asyncio does not say of such a task that it is the current one.
+        # On Python 3.14 and newer `current_task` does not return such a task.
         return self._holds_all and has_begun(task)
 
     def call_soon_outside(self, callback: Callable[..., object], *args: Any) -> asyncio.Handle:
-        """Have something called that was caused by something outside of the loop's memory.
+        """Call a callback soon that was caused from outside of the loop's memory.
 
-        What it wakes may be held back even when only such things may.
+        The loop may hold back tasks that it wakes, even with ``order="io"``.
         """
         handle = OutsideHandle(callback, args, self, None)
         self._plain.append(handle)
@@ -216,7 +217,7 @@ class ReadyLoop(TimerLoop):
         return handle
 
     def call_outside(self, function: Callable[[], object]) -> None:
-        """Call a function that stands for something outside of the loop's own memory."""
+        """Call a function now that stands for an event outside of the loop's own memory."""
         before, self._is_outside = self._is_outside, True
         try:
             function()
@@ -224,14 +225,14 @@ class ReadyLoop(TimerLoop):
             self._is_outside = before
 
     def add_option(self, callback: Any, context: Context) -> None:
-        """Something that may be held back becomes ready, which is no step of a task."""
+        """Add a callback that is no step of a task but may be held back like one."""
         self._pending.append((self._added, callback, context, (), 0.0))
 
     def add_intruder(self, callback: Any) -> None:
-        """Something that no await of the program has caused may happen, now or at any later time.
+        """Add a callback that no await of the program has caused, to run now or at any later time.
 
-        While it is held, plain callbacks are called and time passes, past all timers, as if it were
-        not there; whatever is plain when it comes is called before.
+        While the loop holds it back, plain callbacks run and time passes, past all timers, as if it
+        were not there. Plain callbacks that are ready when it is chosen run before it.
         """
         self._pending.append((math.inf, callback, NO_CONTEXT, (), math.inf))
         self._intruders += 1
@@ -240,17 +241,17 @@ class ReadyLoop(TimerLoop):
         self._earliest_count += self._earliest == math.inf
 
     def intruder_came(self) -> None:
-        """What `add_intruder` was given was chosen, and is called now."""
+        """Count one intruder less: it was chosen and runs now."""
         self._intruders -= 1
         self._guests -= 1
 
     def put_intruders_last(self) -> None:
-        """Have nothing of the program wait behind what is none of it."""
+        """Move intruders behind the resumptions of the program."""
         pending = self._pending
         pending.sort(key=lambda entry: entry[0] == math.inf)
 
     def remove_intruder(self, callback: Any) -> None:
-        """Undo `add_intruder`, if it has not happened."""
+        """Undo `add_intruder`, if its callback has not run."""
         for index, entry in enumerate(self._pending):
             if entry[1] == callback:
                 del self._pending[index]
@@ -264,16 +265,16 @@ class ReadyLoop(TimerLoop):
                 return
 
     def ready(self) -> list[Any]:
-        """What is ready to be called: handles, and what stands for the steps of tasks."""
+        """All that is ready: the handles of plain callbacks, and the entries of resumptions."""
         return [*self._plain, *self._pending]
 
     @property
     def holds_all(self) -> bool:
-        """Whether all resumptions may be held back."""
+        """Whether the loop may hold back all resumptions."""
         return self._holds_all
 
     def facts(self) -> Facts:
-        """Where the loop stands, for those who compare it with where it will stand later."""
+        """The state of the loop, to compare with its state after later steps."""
         return Facts(
             tuple(self._plain),
             self._added,
@@ -296,7 +297,7 @@ class ReadyLoop(TimerLoop):
 
 
 def has_begun(task: asyncio.Task[Any]) -> bool:
-    """Whether a task has taken its first step, as far as its coroutine tells."""
+    """Whether a task has taken its first step, as far as its coroutine shows."""
     coroutine: Any = task.get_coro()
     if inspect.iscoroutine(coroutine):
         return inspect.getcoroutinestate(coroutine) != inspect.CORO_CREATED

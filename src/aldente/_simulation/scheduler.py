@@ -1,7 +1,7 @@
-"""`ChoosingLoop`: takes asyncio's steps in an order that somebody chooses.
+"""`ChoosingLoop`: runs asyncio's steps in an order that a chooser decides.
 
-The chooser is asked which of the resumptions is next, and plain callbacks that are older than that
-run before it. Option 0 is always the oldest one, as stock asyncio would have it.
+The chooser picks the next resumption; plain callbacks older than that one run before it. Option 0
+is always the oldest resumption, which stock asyncio would run next.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from aldente.errors import AldenteError
 
 
 class ChoosingLoop(ReadyLoop):
-    """The part of the simulated loop that runs what is ready, and lets time pass.
+    """The part of the simulated loop that runs ready callbacks and lets time pass.
 
     Args:
-        chooser: is asked whenever there is more than one way to go on.
+        chooser: decides whenever the run can go on in more than one way.
         holds_all: as for `ReadyLoop`.
         slack: as for `ReadyLoop`.
 
     Attributes:
-        choices: the options that were chosen so far.
-        counts: among how many, each time.
+        choices: the number of the option chosen at each choice so far.
+        counts: how many options each of these choices had.
         steps: how many steps were taken, at least; counted by turns.
     """
 
@@ -40,11 +40,11 @@ class ChoosingLoop(ReadyLoop):
         self.steps = 0
         self._chooser = chooser
         self._is_stopping = False
-        # For tests that look at each turn.
+        # Set by tests that inspect the loop after each turn.
         self._is_stepwise = False
-        # Beyond so many steps it is looked whether the run may go on.
+        # Past this many steps, `on_limit` decides whether the run may go on.
         self._limit = 0
-        # And beyond so many jumps, or such a time.
+        # Past this many jumps, or this time, `on_time_limit` does.
         self._jumps_limit = 0
         self._time_limit = math.inf
         self._on_step: Callable[[Any, tuple[Any, ...]], object] | None = None
@@ -65,10 +65,10 @@ class ChoosingLoop(ReadyLoop):
         finally:
             self._is_stopping = False
 
-    # What is told of its steps.
+    # Hooks around steps.
 
     def add_hook(self, hook: Callable[[Any, tuple[Any, ...]], object]) -> None:
-        """Have a function called before each step, with what is called and its arguments."""
+        """Call a function before each step, with the step's callback and its arguments."""
         self._hooks.append(hook)
         self._on_step = self._call_hooks
 
@@ -83,9 +83,9 @@ class ChoosingLoop(ReadyLoop):
             hook(callback, args)
 
     def add_after_hook(self, hook: Callable[[Any], object]) -> None:
-        """Have a function called after each step, with what was called.
+        """Call a function after each step, with the step's callback.
 
-        What it raises ends the run.
+        An exception that it raises ends the run.
         """
         self._after_hooks.append(hook)
         self._after_step = self._call_after_hooks
@@ -98,7 +98,7 @@ class ChoosingLoop(ReadyLoop):
 
     @property
     def is_looked_at(self) -> bool:
-        """Whether anybody sees what the program is like between its steps."""
+        """Whether a hook or a guest can see the program's state between its steps."""
         return bool(self._after_hooks or self._guests)
 
     def _call_after_hooks(self, callback: Any) -> None:
@@ -106,12 +106,12 @@ class ChoosingLoop(ReadyLoop):
             hook(callback)
 
     def pick(self, options: Picks) -> int:
-        """Have something chosen that is no step: one of several ways to go on."""
+        """Let the chooser decide something other than the next step."""
         count = len(options)
         try:
             index = self._chooser.choose(count, options)
         except AldenteError as error:
-            # This may be called from a callback, whose exceptions don't end the run.
+            # A callback may be calling this, and an exception from a callback doesn't end the run.
             self.fail(error)
             return 0
         self.choices.append(index)
@@ -119,19 +119,19 @@ class ChoosingLoop(ReadyLoop):
         return index
 
     def fail(self, error: AldenteError) -> None:
-        """Have the run end with an error."""
+        """End the run with an error."""
         raise NotImplementedError
 
     def on_limit(self) -> None:
-        """More steps were taken than the limit says: raise, or set another limit."""
+        """Raise, or set another limit: the run has taken more steps than the limit allows."""
         raise NotImplementedError
 
     def run_turns(self) -> None:
-        """Take turns until the loop is stopped.
+        """Run turns until the loop is stopped.
 
-        A turn takes as many steps as things were ready at its beginning, as asyncio's does.
+        As in asyncio, a turn takes as many steps as there were ready callbacks when it began.
         """
-        # All in one function, as this is where the time of a run is spent.
+        # One long function with local names, because a run spends most of its time here.
         plain, pending, sleeps, alarms = self._plain, self._pending, self._sleeps, self._alarms
         choose, options, last_steps = self._chooser.choose, self._options, self._last_steps
         note_choice, note_count = self.choices.append, self.counts.append
@@ -147,6 +147,9 @@ class ChoosingLoop(ReadyLoop):
             self.steps += todo
             while todo > 0:
                 todo -= 1
+                # `_added - len(plain)` is the number of the oldest plain callback. It runs now if
+                # it became ready before the oldest resumption: asyncio's queue has it in front, and
+                # no choice may move a resumption past it.
                 if not pending or (plain and self._added - len(plain) < pending[0][0]):
                     if not plain:
                         break
@@ -155,12 +158,17 @@ class ChoosingLoop(ReadyLoop):
                         and 0 < self._intruders < len(pending)
                         and (pending[0][0] == infinity)
                     ):
+                        # The oldest entry is an intruder, whose mark is infinite: all plain
+                        # callbacks would run before the program's resumptions behind it.
                         self.put_intruders_last()
                         todo += 1
                         continue
                     self._run_plain(plain.popleft())
                     continue
                 count = len(pending)
+                # "Let time pass" is one more option when every resumption has waited for some time
+                # and the next sleep ends before the first deadline: asyncio could run that sleep's
+                # task first, if what these tasks awaited had taken longer.
                 if (
                     self._patient == count
                     and not plain
@@ -179,23 +187,27 @@ class ChoosingLoop(ReadyLoop):
                         continue
                     mark, callback, context, args, deadline = pending.pop(index)
                 if deadline:
+                    # Keeps the earliest deadline known without a search through `pending`.
                     self._patient -= 1
                     if not self._patient:
                         self._earliest, self._earliest_count = math.inf, 0
                     elif deadline == self._earliest:
                         self._earliest_count -= 1
                 if plain and mark == infinity:
-                    # Not for what is added meanwhile.
+                    # An intruder comes after the plain callbacks that are ready now, but not after
+                    # those that these add: else it might never come.
                     mark = self._added
+                # Plain callbacks keep their place before the resumption that was chosen.
                 while plain and self._added - len(plain) < mark:
                     todo -= 1
                     self._run_plain(plain.popleft())
+                # Before time first moves each task has waited for 0 s, so nothing is recorded.
                 if self.jumps:
                     last_steps[id(callback.__self__)] = self._now
                 if self._on_step is not None:
                     self._on_step(callback, args)
                 try:
-                    # None has more than one.
+                    # A resumption has at most one argument.
                     if args:
                         context.run(callback, args[0])
                     else:
@@ -206,7 +218,8 @@ class ChoosingLoop(ReadyLoop):
                     _asyncio_compat.report_failed_step(self, callback, args, context, error)
                 if self._after_step is not None:
                     self._after_step(callback)
-                # Not kept alive by the next step, or by the traceback of an exception.
+                # Else this frame keeps the objects alive during the next step, and so does the
+                # traceback of an exception.
                 callback = context = args = None
             if self._is_stopping or self._is_stepwise:
                 return
@@ -216,14 +229,15 @@ class ChoosingLoop(ReadyLoop):
             return
         callback: Any = handle.callback
         if self.jumps and (type(callback) is STEP_TYPE or type(callback) is WAKE_UP_TYPE):
-            # What else has this type is a key that no task has.
+            # Other objects of these types have an identity that no task has, so the entry that they
+            # leave does no harm.
             self._last_steps[id(callback.__self__)] = self._now
         if self._on_step is not None:
             self._on_step(callback, handle.args)
         try:
             self._is_outside = handle.is_outside
             if callback is WAKE_SLEEPER:
-                # Who sleeps can't take this back if somebody else has ended the sleep.
+                # The sleep can't cancel this callback once another has set its future.
                 if not handle.args[0].done():
                     callback(*handle.args)
             else:
@@ -232,11 +246,11 @@ class ChoosingLoop(ReadyLoop):
                 self._after_step(callback)
         finally:
             self._is_outside = False
-            # This frame lives on with the traceback of what was raised in it.
+            # The traceback of an exception keeps this frame alive, and so these objects.
             handle = callback = None
 
     def wait(self) -> None:
-        """Nothing is ready: wait for what is outside, or else let time pass."""
+        """Wait for threads, or else let time pass: nothing is ready."""
         self.let_time_pass()
 
     def let_time_pass(self) -> None:
@@ -244,7 +258,8 @@ class ChoosingLoop(ReadyLoop):
         self._forget_done_sleeps()
         sleeps, alarms = self._sleeps, self._alarms
         if sleeps and not (alarms and alarms[0][0] <= sleeps[0][0]):
-            # Only sleeps end, so that no code of the program runs before its tasks do.
+            # Ending a sleep runs no code of the program, so its future can be set at once; an alarm
+            # may run any code, so `_queue_due` queues it in order with the sleeps of its time.
             self._let_time_pass()
         elif alarms:
             self.move_to(alarms[0][0])
@@ -252,11 +267,11 @@ class ChoosingLoop(ReadyLoop):
             self.give_up()
 
     def give_up(self) -> None:
-        """Nothing can happen any more."""
+        """End the run: nothing is ready, no timer is set and no thread can call in."""
         raise NotImplementedError
 
     def move_to(self, when: float) -> None:
-        """Let time pass, up to a moment that is no later than the next timer."""
+        """Move time forward, no further than to the next timer."""
         self.jumps += 1
         if when > self._now:
             self._now = when
@@ -265,11 +280,11 @@ class ChoosingLoop(ReadyLoop):
             self.on_time_limit()
 
     def on_time_limit(self) -> None:
-        """Time has moved further, or more often, than the limits say."""
+        """Raise, or set other limits: time has moved further, or more often, than they allow."""
         raise NotImplementedError
 
     def _queue_due(self) -> None:
-        """Have the timers called whose time has come, in the order of their times and numbers."""
+        """Queue the callbacks of all timers that are due, by time and then by number."""
         now, sleeps, alarms = self._now, self._sleeps, self._alarms
         while True:
             if alarms and not (sleeps and sleeps[0][:2] < alarms[0][:2]):
@@ -288,13 +303,13 @@ class ChoosingLoop(ReadyLoop):
             self._plain.append(timer)
             self._added += 1
 
-    # How long a resumption may be held back.
+    # How long the loop may hold a resumption back.
 
     def _earliest_deadline(self) -> float:
-        """Until when all that is ready may be held, when all of it has waited.
+        """The earliest deadline of all resumptions, when each of them has one.
 
-        It is known, and looked for only when the last that had it is gone: seldom, as what has
-        waited for less is younger, or as many have waited equally long.
+        The search runs only after the last resumption with the earliest deadline is gone. That is
+        rare: younger ones have waited for less, or many share one deadline.
         """
         if not self._earliest_count:
             deadlines = [entry[4] for entry in self._pending]
@@ -305,8 +320,8 @@ class ChoosingLoop(ReadyLoop):
     def may_time_pass(self) -> bool:
         """Whether time may pass to the next timer while something is ready.
 
-        That is so if it is a sleep that is over before any resumption has been held for too long,
-        or if nothing is ready that the program has to do with.
+        It may if that timer is a sleep that ends before the first deadline of a resumption, or if
+        only intruders are ready.
         """
         return (
             bool(self._sleeps or self._alarms)
@@ -317,9 +332,9 @@ class ChoosingLoop(ReadyLoop):
         )
 
     def _may_time_pass(self) -> bool:
-        """As `may_time_pass`, when something is ready and all of it has waited."""
+        """As `may_time_pass`, for a caller that knows that every ready resumption has waited."""
         if self._guests:
-            # Time stands still while somebody waits for the loop to settle.
+            # Time stands still while a future waits for the loop to settle.
             if self._settling:
                 return False
             if self._intruders == len(self._pending):
@@ -338,20 +353,20 @@ class ChoosingLoop(ReadyLoop):
         return False
 
     def _forget_done_sleeps(self) -> None:
-        """Have the next sleep be one that nobody has cancelled."""
+        """Drop cancelled sleeps from the front of the heap."""
         sleeps = self._sleeps
         while sleeps and sleeps[0][2].done():
             heappop(sleeps)
 
     def _let_time_pass(self) -> None:
-        """Have the next sleep end, and others that end with it; or have another timer ring."""
+        """End the next sleep and all others due at its time, or queue the next alarm."""
         sleeps, alarms = self._sleeps, self._alarms
         if alarms and not (sleeps and sleeps[0][0] < alarms[0][0]):
             self.move_to(alarms[0][0])
             self._queue_due()
             return
         when = sleeps[0][0]
-        # As `move_to`.
+        # `move_to` inlined, for speed.
         self.jumps += 1
         if when > self._now:
             self._now = when

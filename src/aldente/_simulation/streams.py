@@ -1,7 +1,7 @@
-"""Connections in memory, for simulated runs: no socket, and every delivery a part of the schedule.
+"""Connections in memory, for simulated runs: no socket, and the schedule decides each delivery.
 
-What is written is delivered by the loop, in order, in its next turn; the task that reads it goes on
-as one that something outside has woken.
+The loop delivers written bytes in order, in its next turn; the task that reads them counts as woken
+from outside.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-# As asyncio's transports have it.
+# The default of asyncio's transports.
 _HIGH = 64 * 1024
 
 Pair = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -51,7 +51,7 @@ class _End(asyncio.Transport):
         limit: how much the reader holds, in bytes.
 
     Attributes:
-        incoming: what the peer has sent and was not delivered yet; None stands for its end.
+        incoming: bytes from the peer that the loop has not delivered yet; None stands for the end.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, limit: int) -> None:
@@ -75,10 +75,10 @@ class _End(asyncio.Transport):
         self._peer = peer
         self._protocol.connection_made(self)
 
-    # What the protocol and the writer ask.
+    # Called by the protocol and the writer.
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """There is no socket, so nothing is known of it."""
+        """The default, always: there is no socket to describe."""
         return default
 
     def is_closing(self) -> bool:
@@ -86,16 +86,16 @@ class _End(asyncio.Transport):
         return self._is_closing
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        """Have another protocol take what comes."""
+        """Deliver to another protocol from now on."""
         self._protocol = protocol
 
     def get_protocol(self) -> asyncio.BaseProtocol:
-        """What takes what comes."""
+        """The protocol that gets what arrives."""
         protocol: asyncio.BaseProtocol = self._protocol
         return protocol
 
     def is_reading(self) -> bool:
-        """Whether what comes is delivered."""
+        """Whether the loop delivers what arrives."""
         return self._is_reading and not self._is_closing
 
     def pause_reading(self) -> None:
@@ -108,7 +108,7 @@ class _End(asyncio.Transport):
         self._deliver_soon()
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """How much may be on its way before the protocol is told to pause, in bytes."""
+        """Set how many bytes may be on their way before the protocol pauses writing."""
         if high is None:
             high = _HIGH if low is None else 4 * low
         self._low = high // 4 if low is None else low
@@ -120,12 +120,12 @@ class _End(asyncio.Transport):
         return self._low, self._high
 
     def get_write_buffer_size(self) -> int:
-        """How much is on its way, in bytes."""
+        """How many bytes are on their way."""
         peer = self._peer
         return 0 if peer is None else sum(len(data) for data in peer.incoming if data is not None)
 
     def can_write_eof(self) -> bool:
-        """It can."""
+        """True."""
         return True
 
     def write(self, data: Any) -> None:
@@ -143,38 +143,38 @@ class _End(asyncio.Transport):
         self.write(b"".join(list_of_data))
 
     def write_eof(self) -> None:
-        """Nothing more is sent."""
+        """Send the end of the stream."""
         if not self._has_ended and not self._is_lost:
             self._has_ended = True
             if self._peer is not None:
                 self._peer.receive(None)
 
     def close(self) -> None:
-        """Close it, once what was written has been sent."""
+        """Close it once all written bytes are delivered."""
         if not self._is_closing:
             self.write_eof()
             self._is_closing = True
             self._loop.call_soon(self._lose, None)
 
     def abort(self) -> None:
-        """Close it at once: the other end finds the connection reset."""
+        """Close it at once: the other end gets a ConnectionResetError."""
         if not self._is_lost:
             self._is_closing = True
             self._loop.call_soon(self._lose, None)
             if self._peer is not None:
                 self._peer.reset()
 
-    # What comes from the other end.
+    # Called by the other end.
 
     def receive(self, data: bytes | None) -> None:
-        """The peer sends something, or its end."""
+        """Take bytes from the peer, or None for the end of its stream."""
         self.incoming.append(data)
         self._deliver_soon()
 
     def _deliver_soon(self) -> None:
         if not self._is_delivering and self.incoming:
             self._is_delivering = True
-            # On a simulated loop, what this wakes was woken from outside.
+            # On a simulated loop, a task that this wakes counts as woken from outside.
             later = getattr(self._loop, "call_soon_outside", self._loop.call_soon)
             later(self._deliver)
 
@@ -192,14 +192,14 @@ class _End(asyncio.Transport):
             self._peer.pause_or_resume()
 
     def reset(self) -> None:
-        """The peer has aborted the connection."""
+        """Lose the connection: the peer has aborted it."""
         self.incoming.clear()
         if not self._is_closing:
             self._is_closing = True
             self._loop.call_soon(self._lose, ConnectionResetError("Connection lost"))
 
     def pause_or_resume(self) -> None:
-        """Tell the protocol whether much is on its way."""
+        """Pause or resume the protocol's writing, by how many bytes are on their way."""
         size = self.get_write_buffer_size()
         if not self._is_paused and size > self._high:
             self._is_paused = True

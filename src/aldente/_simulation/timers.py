@@ -1,4 +1,4 @@
-"""`TimerLoop`: what is to happen later on a simulated loop."""
+"""`TimerLoop`: the timers of a simulated loop."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from aldente._asyncio_compat.stepping import WAKE_SLEEPER, SteppingLoop, StepTim
 # Where time starts; see the virtual loop.
 START = 100_000.0
 
-# How many timers may be set for a time that has come, until time moves; see the virtual loop.
+# How many timers may be set for a time not in the future before time moves; see the virtual loop.
 OVERDUE = 1_000
 
-# Cancelled timers are thrown away when there are so many of them, and more than others.
+# The loop drops cancelled timers when there are this many, and more of them than of live ones.
 MANY_CANCELLED = 100
 
 
 class Alarm(StepTimer):
-    """A timer past which time never goes while a task could run: a time-out, a ``call_later``."""
+    """A timer that time never passes while a task could run: a time-out, a ``call_later``."""
 
     __slots__ = ()
     is_outside = False
 
 
 class Sleep(StepTimer):
-    """A timer behind `asyncio.sleep` whose time has come."""
+    """The timer of an `asyncio.sleep`."""
 
     __slots__ = ()
     is_outside = True
@@ -38,15 +38,15 @@ class Sleep(StepTimer):
 
 # Timers by their time, and by their number when it is the same.
 _Alarms = list[tuple[float, int, Alarm]]
-# Sleeps likewise: the future on which a task waits, the result that it gets, and since when.
+# Sleeps likewise: the future that the task awaits, its result, and when the sleep began.
 _Sleeps = list[tuple[float, int, asyncio.Future[Any], Any, float]]
 
-# What ends a sleep runs no code of the program.
+# Ending a sleep runs no code of the program, so any context will do.
 NO_CONTEXT = Context()
 
 
 class TimerLoop(SteppingLoop):
-    """The part of the simulated loop that keeps what is to happen later.
+    """The part of the simulated loop that keeps timers.
 
     Attributes:
         jumps: how often time has moved.
@@ -88,8 +88,8 @@ class TimerLoop(SteppingLoop):
         if delay is None:
             raise TypeError("delay must not be None")
         if callback is WAKE_SLEEPER and delay > 0 and not self._is_over:
-            # asyncio.sleep does nothing with its timer but cancel it in the end. Its future does as
-            # well for that, and nobody else knows it.
+            # asyncio.sleep only ever cancels its timer, at its end. Its future has a `cancel` too
+            # and no other owner, so it serves as the handle and saves one object.
             future: Any
             future, result = args
             self._timers = number = self._timers + 1
@@ -110,7 +110,7 @@ class TimerLoop(SteppingLoop):
         if when is None:
             raise TypeError("when cannot be None")
         if not when > self._now:
-            # Its time has come; see the virtual loop. That of NaN would never come, so it is now.
+            # It is due now; see the virtual loop. NaN would never be due, so it counts as now.
             when = min(self._now, when)
             self._overdue += 1
             if self._overdue > OVERDUE:
@@ -126,7 +126,7 @@ class TimerLoop(SteppingLoop):
         return timer
 
     def on_timer_cancelled(self) -> None:
-        """Keep cancelled timers from being the next one, and from becoming many."""
+        """Drop cancelled timers from the front of the heap, and all of them once they are many."""
         self._cancelled += 1
         alarms = self._alarms
         while alarms and alarms[0][2].is_cancelled:
@@ -138,7 +138,7 @@ class TimerLoop(SteppingLoop):
             heapq.heapify(alarms)
 
     def _forget_cancelled_sleeps(self) -> None:
-        """Keep sleeps that were cancelled from becoming many."""
+        """Drop all cancelled sleeps from the heap."""
         self._sleeps[:] = [item for item in self._sleeps if not item[2].done()]
         heapq.heapify(self._sleeps)
         self._many_sleeps = MANY_CANCELLED + 2 * len(self._sleeps)
@@ -155,9 +155,9 @@ class TimerLoop(SteppingLoop):
 
     @property
     def has_alarms(self) -> bool:
-        """Whether a timer is set that is not behind `asyncio.sleep`."""
+        """Whether a timer other than one of `asyncio.sleep` is set."""
         return any(not timer.is_cancelled for _, _, timer in self._alarms)
 
     def is_sleep_ahead(self, timer: int) -> bool:
-        """Whether the timer with a number is one behind `asyncio.sleep`, and its time to come."""
+        """Whether the timer with this number is a sleep that is not due yet."""
         return any(number == timer and when > self._now for when, number, *_ in self._sleeps)

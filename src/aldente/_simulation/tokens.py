@@ -1,9 +1,8 @@
 """Tokens: schedules in a printable form.
 
 A token is the version and, in URL-safe base 64 without padding: flags; slack, seed, digest and the
-version of Python where they are there; each choice that is not 0, with how many choices were 0
-before it; a checksum of all that. Nothing in it depends on the machine, and reading it only ever
-computes numbers.
+version of Python if present; each choice that is not 0, with the number of zeros before it; a
+checksum of all that. It does not depend on the machine, and decoding it only computes numbers.
 """
 
 from __future__ import annotations
@@ -22,12 +21,12 @@ _VERSION = "1"
 _IS_IO, _HAS_SLACK, _HAS_SEED, _HAS_DIGEST, _HAS_PYTHON = 1, 2, 4, 8, 16
 _FLAGS = _IS_IO | _HAS_SLACK | _HAS_SEED | _HAS_DIGEST | _HAS_PYTHON
 
-# No run has more choices, so that a token can't ask for all memory.
+# No run has more choices. The limit keeps a forged token from taking all memory.
 _MOST_CHOICES = 50_000_000
 
 
 def digest_of(counts: Iterable[int]) -> int:
-    """A sum of 16 bits over how many options there were at each choice of a run.
+    """A 16-bit checksum of how many options each choice of a run had.
 
     >>> digest_of([2, 3]), digest_of([3, 2])
     (8647, 8208)
@@ -74,7 +73,7 @@ def decode(token: str) -> Schedule:
     """The schedule that a token stands for.
 
     Raises:
-        InvalidToken: it stands for none.
+        InvalidToken: the token is malformed.
 
     >>> decode("1AKHFyw").choices
     (0, 0, 1)
@@ -112,7 +111,7 @@ def _payload_of(token: object) -> bytes:
     except (UnicodeEncodeError, binascii.Error):
         raise InvalidToken(token, "It has characters that no token has.") from None
     payload, checksum = data[:-2], data[-2:]
-    # The last character has bits that mean nothing, and are 0.
+    # The unused bits of the last character must be 0.
     is_whole = base64.urlsafe_b64encode(data).rstrip(b"=") == text
     if not is_whole or len(payload) < 1 or _checksum(payload) != checksum:
         raise InvalidToken(token, "Its checksum is wrong: a part of it is missing or has changed.")

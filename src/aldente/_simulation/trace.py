@@ -19,46 +19,46 @@ from aldente._simulation.timers import START
 from aldente._source import is_programs, place_of
 from aldente._virtual_time.clock import place_in
 
-# Awaits what somebody else is said to await.
+# This frame awaits on behalf of its caller, so reports skip it.
 _MAYBE_TIMEOUT = "maybe_timeout"
 
 
 class Watch(Protocol):
-    """Knows the choices of a run.
+    """Follows the choices of a run.
 
     Attributes:
-        choice: the last one.
+        choice: the last choice.
     """
 
     choice: Choice | None
 
     def has_led_to(self, callback: object) -> bool:
-        """Whether the last choice was that something is called; true once for each choice."""
+        """Whether the last choice was to run this callback; true once for each choice."""
         ...
 
 
 class Tracer:
     """Records the steps of a loop from now on.
 
-    Nothing of it costs a loop anything that is not traced.
+    A loop that is not traced pays nothing for it.
 
     Args:
         loop: the loop, which is not running.
-        watch: tells which step was chosen; None if nobody knows.
+        watch: follows which step was chosen; None if that is not known.
 
     Attributes:
-        steps: what was recorded so far.
+        steps: the steps recorded so far.
     """
 
     def __init__(self, loop: SimulatedLoop, watch: Watch | None = None) -> None:
         self.steps: list[Step] = []
         self._loop = loop
         self._watch = watch
-        # Who has caused what is ready, by the identity of what is to be called. Whoever is ready
-        # is alive, so identities are not used again meanwhile.
+        # The task or function that has caused each ready callback, by the callback's identity. A
+        # ready callback is alive, so its identity is not reused meanwhile.
         self._causes: dict[int, str] = {}
-        # Who has cancelled the tasks that have not gone on since, by their numbers: a task that
-        # ends in the step in which it cancels itself leaves its identity to another one.
+        # Which task or function has cancelled each task that has not gone on since, by number: a
+        # task that ends in the step in which it cancels itself leaves its identity to another.
         self._cancelled_by: dict[int, str] = {}
         self._current = ""
         self._call_soon: Any = loop.call_soon
@@ -81,7 +81,7 @@ class Tracer:
         return self._call_soon(callback, *args, context=context)
 
     def _note_cancel(self, task: asyncio.Task[Any]) -> None:
-        # Eager tasks begin in the step of another one.
+        # Eager tasks begin in the step of another task.
         running = asyncio.current_task(self._loop)
         who = self._current if running is None else running.get_name()
         if self._is_cancellation_underway(task):
@@ -90,7 +90,7 @@ class Tracer:
             self._cancelled_by[hash(task)] = who
 
     def _is_cancellation_underway(self, task: asyncio.Task[Any]) -> bool:
-        """Whether an earlier cancellation is on its way still; what is awaited may suppress it."""
+        """Whether an earlier cancellation has not arrived; the awaited code may suppress it."""
         awaited = _asyncio_compat.waited_future(task)
         if awaited is None or awaited.done():
             return True
@@ -149,7 +149,7 @@ class Tracer:
             canceller = self._cancelled_by.pop(hash(task), "")
             if is_cancelled:
                 is_told = isinstance(task, SimulatedTask)
-                # Of others it is known only if that has woken them.
+                # For other tasks only a wake-up by this future shows it.
                 is_woken_so = not is_told and not _asyncio_compat.is_to_be_cancelled(task)
                 cancelled_by = cause if is_woken_so else canceller
         choice = self._choice_of(callback)
@@ -160,7 +160,7 @@ class Tracer:
         )
 
     def _choice_of(self, callback: Any) -> Choice | None:
-        """The choice that has led to a step; plain callbacks may come in between."""
+        """The choice that has led to a step; plain callbacks may run in between."""
         if self._watch is None or not self._watch.has_led_to(callback):
             return None
         return self._watch.choice
@@ -184,7 +184,7 @@ def _place_of_program() -> SourcePlace | None:
 
 
 def _waited_for(task: asyncio.Task[Any], args: tuple[Any, ...]) -> str:
-    """The function that awaits in a task, below the user's code; or what kind of thing it is."""
+    """The function that awaits in a task, below the user's code; or the kind of awaitable."""
     current: Any = task.get_coro()
     if not inspect.iscoroutine(current) or inspect.getcoroutinestate(current) == "CORO_CREATED":
         return ""
@@ -208,7 +208,7 @@ def _waited_for(task: asyncio.Task[Any], args: tuple[Any, ...]) -> str:
 
 
 def _method_of(frame: FrameType) -> str:
-    """A method by the class of its object, if it is inherited from one that is not public."""
+    """A method's name with its object's class, if a class that is not public defines it."""
     owner, _, method = frame.f_code.co_qualname.rpartition(".")
     if not owner.startswith("_") or "self" not in frame.f_locals:
         return ""
@@ -216,15 +216,15 @@ def _method_of(frame: FrameType) -> str:
 
 
 def _is_cancelled(task: asyncio.Task[Any], args: tuple[Any, ...]) -> bool:
-    """Whether a task is about to get a CancelledError because somebody has cancelled it."""
+    """Whether a task is about to get a CancelledError because of `Task.cancel`."""
     if _asyncio_compat.is_to_be_cancelled(task):
         return True
-    # Whatever it waits for may be cancelled for other reasons.
+    # What it awaits may be cancelled for other reasons.
     return bool(task.cancelling() and args and asyncio.isfuture(args[0]) and args[0].cancelled())
 
 
 def _name_of(callback: Any) -> str:
-    # Never what a repr shows, in which there are addresses.
+    # Not the repr, which shows addresses.
     owner = getattr(callback, "__self__", None)
     if isinstance(owner, AnyJob):
         return f"{owner.who} in a thread"

@@ -1,4 +1,4 @@
-"""What a simulated loop refuses, because only the world outside could answer."""
+"""Methods that a simulated loop refuses, because they need real I/O."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PROCESS = "put a double in the place of what starts the process"
 _SIGNAL = "call the handler itself, or have a task cancelled as the handler would"
 _NAMES = "give the address as it would be found, or put a double in the place of the look-up"
 
-# By the methods of event loops that need it: what they would touch, and what to do instead.
+# What methods of event loops would touch: the fix for the test, and the names of the methods.
 _REFUSED = {
     "a real socket": (
         _STREAMS,
@@ -34,16 +34,16 @@ _REFUSED = {
     "a signal": (_SIGNAL, "add_signal_handler remove_signal_handler"),
 }
 
-# What is called when everything ends, so that it must not fail.
+# Called during shutdown, so they must not fail.
 _HARMLESS = {"remove_reader", "remove_writer", "remove_signal_handler"}
 
 
 class NoOutside:
-    """The methods of event loops that touch the world outside; each raises `OutsideSimulation`."""
+    """The methods of event loops that do real I/O; each raises `OutsideSimulation`."""
 
 
 def _library_frame(frame: FrameType | None) -> FrameType | None:
-    """Who has called, if not the user: a library does in a task of its own."""
+    """The caller's frame if that is not the user's code: a library calls in a task of its own."""
     while frame is not None and is_own(frame.f_code.co_filename):
         frame = frame.f_back
     return frame
@@ -51,7 +51,7 @@ def _library_frame(frame: FrameType | None) -> FrameType | None:
 
 def _refusal(method: str, touched: str, fix: str) -> Callable[..., Any]:
     def refuse(self: object, *args: object, **kwargs: object) -> Any:
-        # Looked for in the frames that wait for this one: the line is where the user awaits.
+        # Searched among the frames that await this one: the line is where the user awaits.
         frame = caller()
         frame = users_frame(frame) or _library_frame(frame)
         place = "" if frame is None else str(place_of(frame))
