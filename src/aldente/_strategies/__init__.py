@@ -1,23 +1,23 @@
-"""Strategies: each decides the choices of runs in another way, by three methods.
+"""Strategies: each decides the choices of runs in its own way, by three methods.
 
-They are those of `aldente._simulation.choices.Chooser`: ``start`` a run, ``choose`` one of the
-options, ``end`` the run. It may have three attributes more: ``begins_in_stock_order`` if its first
+The methods are those of `aldente._simulation.choices.Chooser`: ``start`` a run, ``choose`` one of
+the options, ``end`` the run. Three attributes are optional: ``begins_in_stock_order`` if its first
 run is that of stock asyncio, ``is_exhaustive`` once no schedule is left, and ``coverage``, a
-sentence on what was tried. One that has a method ``attach`` gets the loop of each run after
-``start``; the others know nothing of loops.
+sentence on which schedules it has tried. A strategy with a method ``attach`` gets the loop of each
+run after ``start``; the others don't depend on loops.
 
 ``fifo``
     The order of stock asyncio.
 ``random``
-    Every option is as likely.
+    Every option is equally likely.
 ``pct``
     Priorities of tasks that change at a few places.
 ``pos``
     Random priorities of steps.
 ``dfs``
-    All schedules or one equivalent to each, those with the fewest context switches first.
+    All schedules, or one of each equivalent set, those with the fewest context switches first.
 ``auto``
-    Several of them, each used as much as it still finds something new.
+    A mix of several, each used in proportion to how much it still finds.
 ``replay``
     The choices of a schedule.
 
@@ -26,15 +26,15 @@ What they use:
 ``context_switches``
     Counts context switches away from stock order.
 ``rare_events``
-    When something happens that rarely should, such as a cancellation.
+    Draws when rare events happen, such as a cancellation.
 ``coverage_guided``
-    Changes schedules that were new; knows those that were tried; says what was new in a run, by its
-    steps and by the lines that it has reached.
+    Mutates schedules that reached something new; records those tried; measures what was new in a
+    run, by its steps and by the lines it reached.
 ``partial_order``
-    Says which options lead to nothing but equivalent schedules; sees what each step does.
+    Finds options that lead only to equivalent schedules; observes what each step does.
 ``footprints``, ``bytecode``, ``opcodes``, ``effects``
-    Collects what code reads and writes; knows that of each line and of each instruction; compares
-    two steps.
+    Record what code reads and writes; know it for each line and each instruction; compare two
+    steps.
 ``registry``
     Makes strategies by their names.
 """

@@ -1,8 +1,8 @@
-"""`Auto`: several strategies, each used as much as it still finds something new.
+"""`Auto`: several strategies, each used in proportion to how much it still finds.
 
-None is best for all programs: few ordered steps are found by `Pct`, partial orders by `Pos`, what
-is left of a small space by chance, and a bug behind many races by `Climbing`. No schedule is tried
-twice, so a small space is exhausted.
+None is best for all programs: `Pct` finds bugs that need few ordered steps, `Pos` those that depend
+on a partial order, `Random` the rest of a small space, and `Climbing` a bug behind many races.
+`Auto` tries no schedule twice, so it exhausts a small space.
 """
 
 from __future__ import annotations
@@ -15,20 +15,21 @@ from aldente._strategies.pct import Pct
 from aldente._strategies.pos import Pos
 from aldente._strategies.random import Random
 
-# With more options than these a strategy that looks at all of them at each choice is left out.
+# With more options than these, `Auto` leaves out `Pos` and `Pct`, which look at all of them at each
+# choice.
 _MOST_FOR_POS = 60
 _MOST_FOR_PCT = 300
 
-# What a strategy is worth that finds nothing, and how fast what it has found is forgotten.
+# The weight of a strategy that finds nothing, and the factor by which past finds lose weight.
 _LEAST = 0.15
 _MEMORY = 0.95
 
 
 class Auto:
-    """Uses several strategies; its first run is the order of stock asyncio.
+    """A mix of several strategies; its first run is the order of stock asyncio.
 
     Args:
-        seed: what all runs depend on.
+        seed: the seed of all its runs.
     """
 
     begins_in_stock_order = True
@@ -53,7 +54,7 @@ class Auto:
         self._lines = LineCounter()
 
     def start(self) -> bool:
-        """Whether there is a schedule that was not tried."""
+        """Whether there is an untried schedule."""
         if self.is_exhaustive:
             return False
         self._choices = []
@@ -74,7 +75,7 @@ class Auto:
         return turn
 
     def choose(self, count: int, options: Options) -> int:
-        """As the strategy whose turn it is, unless nothing new is left there."""
+        """The choice of the strategy whose turn it is, unless nothing untried is left there."""
         choice = self._members[self._turn].choose(count, options)
         choice = self._unseen.lead(count, choice)
         self._novelty.note(choice, options)
@@ -84,7 +85,7 @@ class Auto:
         return choice
 
     def end(self) -> None:
-        """See what was new."""
+        """Credit the strategy with what was new in the run."""
         self._lines.stop()
         self._unseen.end()
         self._members[self._turn].end()

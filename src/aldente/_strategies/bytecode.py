@@ -1,13 +1,13 @@
-"""What each line of a function may read and write, as far as its bytecode tells.
+"""What each line of a function may read and write, as far as its bytecode shows.
 
-Local variables belong to one task. Attributes, globals and closure variables are known by their
-names. An operator, a subscript or a loop is assumed to do no more to the objects of a library
-written in C than it does to lists and dictionaries. Calls are examined while they run, see
+Local variables belong to one task. Attributes, globals and closure variables are identified by
+name. The analysis assumes that an operator, a subscript or a loop does no more to the objects of a
+C library than it does to lists and dictionaries. Calls are recorded at run time, see
 `aldente._strategies.footprints`.
 
-Known gaps: a program that keeps the ``__dict__`` of an object and changes attributes through it
-without asking for it during a run is not noticed; nor is an object whose ``__del__`` another task
-would call if that dropped the last reference.
+Known gaps: the analysis misses a program that keeps the ``__dict__`` of an object from before the
+run and changes attributes through it, and an object whose ``__del__`` another task would run if it
+dropped the last reference.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from aldente._strategies.opcodes import PARTS, Access, access_of, operand_of
 
 _CALLS = ("CALL", "CALL_KW")
 
-# A loop that begins a line goes through what one of these pushes, if it goes through a variable; no
-# pair of variables is pushed at once there.
+# If a loop that begins a line iterates over a variable, one of these instructions pushes it; the
+# compiler emits no instruction that pushes two variables there.
 _VARIABLES = ("LOAD_FAST", "LOAD_FAST_BORROW", "LOAD_FAST_CHECK", "LOAD_DEREF")
 
 
 def _hidden_names() -> frozenset[str]:
-    """Attributes whose values change without being written, and those that show all others."""
+    """Attributes whose values change without a write, and those that expose all others."""
     kinds: tuple[type, ...] = (
         asyncio.Future,
         asyncio.Task,
@@ -46,7 +46,7 @@ def _hidden_names() -> frozenset[str]:
     }
     # Raising an exception changes these.
     raised = {"__traceback__", "__context__", "__cause__", "__suppress_context__"}
-    # Nobody changes these two.
+    # These two never change.
     return frozenset(found | raised | {"__dict__"}) - {"_loop", "_asyncio_future_blocking"}
 
 
@@ -55,11 +55,11 @@ _ASYNCIO = (asyncio.__file__ or "").removesuffix("__init__.py")
 
 
 class Accesses(NamedTuple):
-    """What a line may do besides calling something.
+    """What a line may do besides calls.
 
     Attributes:
-        reads: the names of what it reads.
-        writes: the names of what it changes.
+        reads: the names that it reads.
+        writes: the names that it changes.
         is_wild: whether it may do anything else.
     """
 
@@ -72,15 +72,15 @@ _HARMLESS = Accesses(frozenset(), frozenset(), is_wild=False)
 
 
 class Analysis(NamedTuple):
-    """What is known about a function.
+    """The analysis of one function.
 
     Attributes:
         lines: what each line may do.
-        awaited: the offsets of calls whose result is awaited at once.
-        looped: the offsets of calls whose result a loop goes through at once.
-        variables: by line, the variable through which the loop that begins there goes, with the
-            offset that stands for the loop.
-        loops: by line, the offsets that stand for the loops that may go on in it.
+        awaited: the offsets of calls whose result the code awaits at once.
+        looped: the offsets of calls whose result a loop iterates over at once.
+        variables: by line, the variable over which the loop that begins there iterates, with the
+            offset that identifies the loop.
+        loops: by line, the offsets that identify the loops that may continue in it.
     """
 
     lines: dict[int, Accesses]
@@ -90,7 +90,7 @@ class Analysis(NamedTuple):
     loops: dict[int, list[int]]
 
     def is_harmless(self, line: int) -> bool:
-        """Whether it does not matter if a line goes unnoticed."""
+        """Whether a line needs no recording."""
         found = self.lines.get(line)
         return found == _HARMLESS and line not in self.loops
 
@@ -108,7 +108,7 @@ _MOST_ANALYSED = 10_000
 
 
 def analyse(code: types.CodeType) -> Analysis:
-    """What is known about a function; the first time takes longer."""
+    """The analysis of a function, cached after the first call."""
     known = _ANALYSED.get(id(code))
     if known is None:
         if len(_ANALYSED) >= _MOST_ANALYSED:
@@ -118,7 +118,7 @@ def analyse(code: types.CodeType) -> Analysis:
 
 
 class _Line:
-    """What was found in a line so far."""
+    """The findings in one line so far."""
 
     def __init__(self) -> None:
         self.reads: set[str] = set()
@@ -126,7 +126,7 @@ class _Line:
         self.is_wild = False
 
     def add(self, each: dis.Instruction, access: Access) -> None:
-        """An instruction of the line does something."""
+        """Add what one instruction of the line does."""
         name: Any = each.argval
         if access is Access.ASKS:
             self.reads.add(ITEMS)
@@ -157,11 +157,11 @@ class _Analyser:
         self._lines = {
             offset: line for start, end, line in code.co_lines() for offset in range(start, end, 2)
         }
-        # Where each line begins; later parts of it may be far from there.
+        # The offset where each line begins; other parts of the line may be far from it.
         self._begins: dict[int | None, int] = {}
         for offset, line in self._lines.items():
             self._begins.setdefault(line, offset)
-        # The line None has the instructions of which no line is known.
+        # The key None holds the instructions without a line number.
         self._found: dict[int | None, _Line] = {None: _Line()}
         self._awaited: set[int] = set()
         self._looped: set[int] = set()
@@ -169,7 +169,7 @@ class _Analyser:
         self._loops: dict[int, list[int]] = {}
 
     def analyse(self) -> Analysis:
-        """What is known about the function."""
+        """The analysis of the function."""
         for place in range(len(self._instructions)):
             self._note(place)
         everywhere = self._found.pop(None)
@@ -197,7 +197,7 @@ class _Analyser:
         if access is Access.AWAITS:
             self._note_await(place, line)
         elif line_number is not None and self._note_loop(place, line_number):
-            # Whether others may take from what it goes through is only known when it begins.
+            # Whether other tasks may use its iterator is only known when it begins.
             line.reads.add(ITEMS)
         elif self._is_modulo_of_number(place):
             line.add(each, Access.CHANGES if operand_of(each) == "%=" else Access.ASKS)
@@ -210,7 +210,7 @@ class _Analyser:
     def _note_await(self, place: int, line: _Line) -> None:
         each, before = self._instructions[place], self._instructions[place - 1]
         if self._code.co_filename.startswith(_ASYNCIO):
-            # asyncio awaits nothing but futures.
+            # asyncio awaits only futures.
             line.reads |= {FUTURES, ENDED}
         elif before.opname in _CALLS and not each.is_jump_target:
             self._awaited.add(before.offset)
@@ -218,10 +218,10 @@ class _Analyser:
             line.is_wild = True
 
     def _note_loop(self, place: int, line: int) -> bool:
-        """Note a loop that goes through what a call returns, or through a variable.
+        """Note a loop over the result of a call, or over a variable.
 
-        Which one it is must be certain: ``for x in a or b`` has two. And the value that a variable
-        has when its line begins is only certain to be used if nothing comes before it in the line.
+        It must be certain which one: ``for x in a or b`` has two. And the loop is only certain to
+        use the value that a variable has when its line begins if nothing comes before it there.
 
         Returns:
             Whether the instruction belongs to such a loop.

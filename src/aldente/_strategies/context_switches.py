@@ -1,7 +1,7 @@
 """Counts how often a schedule leaves the order of stock asyncio.
 
-A *context switch* is not a delayed step. Whoever is let go ahead may go on, and whoever is held
-back may be held further, at no cost: one long run, or one long wait, counts once.
+A *context switch* is not a delayed step. A task that was let go ahead may go on, and one that is
+held back may be held further, at no cost: one long run, or one long wait, counts once.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Hashable
 
 from aldente._simulation.choices import Options, Place
 
-# Of very many that are held back at once only the oldest are known to be, which bounds the time it
-# takes; to go ahead of the others counts again.
+# Of the tasks held back at once, the counter tracks only the oldest ones, which bounds its time; to
+# go ahead of another counts again.
 _MOST_HELD = 100
 
 
@@ -24,9 +24,9 @@ class SwitchCounter:
 
     def __init__(self) -> None:
         self.total = 0
-        # Who is held back, and where: whoever stands elsewhere has gone on meanwhile.
+        # The tasks held back, each with its place: a task at another place has gone on meanwhile.
         self._held: dict[Hashable, Place] = {}
-        # Whose run has begun with a switch, as long as nobody else was chosen.
+        # The task whose run began with a switch, until another one is chosen.
         self._ahead: Hashable = None
 
     def free(self, options: Options) -> list[int]:
@@ -41,7 +41,7 @@ class SwitchCounter:
         return sorted(found)
 
     def note(self, choice: int, options: Options) -> bool:
-        """An option was chosen; whether that is a switch."""
+        """Note the chosen option; return whether it is a switch."""
         if options.is_of_values:
             self.total += choice != 0
             return choice != 0

@@ -1,7 +1,7 @@
-"""`Climbing`: changes schedules that have come somewhere new, to come further.
+"""`Climbing`: mutates schedules that reached something new, to reach further.
 
-`LineCounter` counts how often a run reached each line, `Novelty` what it did that no run before it
-did, and `Unseen` keeps which schedules were tried, so that none is tried twice.
+`LineCounter` counts how often a run reached each line, `Novelty` finds what it did that no run
+before it did, and `Unseen` records which schedules were tried, so that none is tried twice.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from aldente._strategies.rare_events import SeldomChoices
 # A line: the identity of its function, and its number.
 Line = tuple[int, int]
 
-# Those that others take by convention are left to them: debuggers, coverage, profilers.
+# The other numbers belong, by convention, to debuggers, coverage tools and profilers.
 _TOOL_NUMBERS = (3, 4)
 
 
 class LineCounter:
     """Counts lines between `start` and `stop`.
 
-    It uses `sys.monitoring`, which asks once for each line that is none of the program's. On Python
-    3.11 it is the function of `sys.settrace`, unless somebody else has one there: then, and when
-    other tools have all numbers, nothing is counted.
+    It uses `sys.monitoring`, with one event for each line outside of the program. On Python 3.11 it
+    uses `sys.settrace`, unless another tool does. Then, and if other tools have taken all numbers,
+    it counts nothing.
     """
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class LineCounter:
             sys.settrace(self._trace)
 
     def stop(self) -> None:
-        """Count no more."""
+        """Stop counting."""
         if sys.version_info >= (3, 12):
             if self._number is not None:
                 sys.monitoring.set_events(self._number, 0)
@@ -89,10 +89,10 @@ def free_tool_number() -> int | None:
     return None
 
 
-# Up to so many, each further time that a line is reached is something new; then each doubling.
+# Up to this count, each higher number of visits to a line is new; above it, each doubling.
 _EXACT = 32
 
-# How many pairs of steps are remembered, which bounds the memory.
+# How many pairs of steps to remember, which bounds the memory.
 _MOST_PAIRS = 50_000
 
 
@@ -100,8 +100,8 @@ class News(NamedTuple):
     """What was new in a run.
 
     Attributes:
-        records: how many lines or places were reached more often than ever, or for the first time.
-        others: how many were reached as often as never before.
+        records: how many lines or places the run reached more often than any before, or first.
+        others: how many it reached a number of times that no run has before.
         pairs: how many pairs of steps followed each other for the first time.
     """
 
@@ -111,7 +111,7 @@ class News(NamedTuple):
 
     @property
     def value(self) -> int:
-        """How much it is worth, from 0: the program's path says more than the order of steps."""
+        """The weight of it, from 0: a new path counts more than a new order of steps."""
         return 3 * (self.records > 0) + 2 * (self.others > 0) + (self.pairs > 0)
 
 
@@ -133,7 +133,7 @@ class Novelty:
         self._last = ("", ())
 
     def note(self, choice: int, options: Options) -> None:
-        """A step was chosen."""
+        """Note a chosen step."""
         place = options.place(choice)
         step = (options.key(choice), place)
         pair = hash((self._last, step))
@@ -144,9 +144,9 @@ class Novelty:
         self._last = step
 
     def end(self, lines: Mapping[Line, int]) -> News:
-        """The run has ended, and has reached these lines so often."""
+        """End the run, and return what was new; `lines` has how often it reached each line."""
         records = others = 0
-        # One line more than ever is progress too, even if each alone was reached before.
+        # More different lines than ever is progress too, even if each was reached before.
         found = [*self._counts.items(), *lines.items(), *([("lines", len(lines))] if lines else [])]
         for what, count in found:
             level = count if count <= _EXACT or what == "lines" else _EXACT + count.bit_length()
@@ -160,17 +160,17 @@ class Novelty:
         return News(records, others, self._new_pairs)
 
 
-# How much is remembered, in bytes, which bounds the memory; later schedules may repeat.
+# How many bytes of schedules to remember, which bounds the memory; later ones may repeat.
 _MOST_REMEMBERED = 8_000_000
 
-# What it takes to remember a run besides its choices.
+# The memory of a run besides its choices.
 _BYTES_OF_RUN = 250
 
 _NOT_TRIED = None
 
 
 class _Tail:
-    """The rest of a run that no other shares: its choices and counts from a place on."""
+    """The rest of a run that no other run shares: its choices and counts from a place on."""
 
     __slots__ = ("choices", "counts", "start")
 
@@ -186,16 +186,16 @@ class _Node:
     __slots__ = ("left", "options")
 
     def __init__(self, count: int) -> None:
-        # Each is not tried, a tail, a node, or True if there is nothing left to try after it.
+        # Each is `_NOT_TRIED`, a tail, a node, or True if nothing is left to try after it.
         self.options: list[_Tail | _Node | bool | None] = [_NOT_TRIED] * count
         self.left = count
 
 
 class Unseen:
-    """Remembers the schedules of runs, and leads a run away from those there were.
+    """Remembers the schedules of runs, and leads a run away from them.
 
     Args:
-        draw: gives a number from 0 to 1, for the choice among what is left.
+        draw: the generator for the choice among untried options.
     """
 
     def __init__(self, draw: random.Random) -> None:
@@ -210,7 +210,7 @@ class Unseen:
 
     @property
     def is_exhausted(self) -> bool:
-        """Whether there is no other schedule."""
+        """Whether every schedule was tried."""
         return not self._root.left
 
     def start(self) -> None:
@@ -220,7 +220,7 @@ class Unseen:
         self._is_known = True
 
     def lead(self, count: int, wanted: int) -> int:
-        """The option that is wanted, or another one if nothing is left to try after it."""
+        """The wanted option, or another one if nothing is left to try after it."""
         choice = wanted
         if self._is_known:
             node = self._next(count)
@@ -237,11 +237,11 @@ class Unseen:
         return choice
 
     def _next(self, count: int) -> _Node | None:
-        """The node of the next choice, if runs have met it; the tail of a run becomes one."""
+        """The node of the next choice, if runs have met it; splits the tail of a run."""
         node, option = self._path[-1]
         after = node.options[option]
         if isinstance(after, _Tail):
-            # It was alone on its way; now there are two.
+            # One run came this way before; now there are two.
             found = _Node(after.counts[after.start])
             rest = after.start + 1
             is_last = rest == len(after.choices)
@@ -254,14 +254,14 @@ class Unseen:
         return after if is_same and isinstance(after, _Node) else None
 
     def end(self) -> None:
-        """A run has ended: remember it."""
+        """Remember the run, which has ended."""
         position = len(self._path) - 1
         node, option = self._path.pop()
         after = node.options[option]
         length = len(self._choices)
         if position < length:
             if after is _NOT_TRIED and self._remembered < _MOST_REMEMBERED:
-                # Only the rest: what comes before is in the tree.
+                # Only the rest: the tree has the choices before it.
                 choices = _packed(self._choices[position:])
                 counts = _packed(self._counts[position:])
                 per_choice = 1 if isinstance(counts, bytes) else 8
@@ -281,13 +281,13 @@ def _packed(numbers: Sequence[int]) -> Sequence[int]:
     return bytes(numbers) if max(numbers) < 256 else tuple(numbers)
 
 
-# How many schedules are kept of those that hold a record, and of the others.
+# How many schedules to keep of those that hold a record, and of the others.
 _MOST_RECORDS = 32
 _MOST_OTHERS = 128
 
 
 class Climbing:
-    """Begins as a schedule that is kept, and goes another way somewhere.
+    """Follows a kept schedule, and leaves it somewhere.
 
     Args:
         seed: what all runs depend on.
@@ -299,27 +299,27 @@ class Climbing:
         self._others: list[Sequence[int]] = []
         self._model: Sequence[int] = ()
         self._position = 0
-        # Where it goes another way; what it does after that; how probable each change is.
+        # Where it leaves the schedule; what it does after that; how probable each change is.
         self._leaving = 0
         self._tail = "random"
         self._rate = 0.0
         self._seldom = SeldomChoices(seed)
 
     def keep(self, choices: Sequence[int], *, is_record: bool) -> None:
-        """A run was new.
+        """Keep the schedule of a run that did something new.
 
         Args:
-            choices: its schedule.
-            is_record: whether it came further than others.
+            choices: the schedule.
+            is_record: whether it reached further than others.
         """
         kept, most = (self._records, _MOST_RECORDS) if is_record else (self._others, _MOST_OTHERS)
         kept.append(tuple(choices))
         if len(kept) > most:
-            # Of those that hold a record the first have been surpassed.
+            # The oldest records have been surpassed.
             del kept[0 if is_record else self._random.randrange(most)]
 
     def start(self) -> bool:
-        """There is always another run."""
+        """True: there is always another run."""
         draw = self._random.random
         self._seldom.start()
         self._position = 0
@@ -330,7 +330,7 @@ class Climbing:
             self._leaving, self._tail = -1, "model"
             self._rate = self._random.choice((1.0, 2.0, 4.0)) / max(length, 1)
         else:
-            # One change, in the last part of it as often as in all that comes before.
+            # One change: half of the time anywhere, else in the last quarter.
             nearest = 0 if draw() < 0.5 else length - max(1, length // 4)
             self._leaving = self._random.randrange(nearest, length)
             self._tail = self._random.choice(("random", "random", "model", "stock"))
@@ -340,7 +340,7 @@ class Climbing:
     def _pick(self) -> Sequence[int]:
         records, others = self._records, self._others
         if records and (not others or self._random.random() < 0.7):
-            # The newest half of the time, the one before a quarter of it, and so on.
+            # The newest one half of the time, the one before it a quarter, and so on.
             age = 0
             while age < len(records) - 1 and self._random.random() < 0.5:
                 age += 1
@@ -348,7 +348,7 @@ class Climbing:
         return self._random.choice(others) if others else ()
 
     def choose(self, count: int, options: Options) -> int:
-        """As the schedule that is kept, or another way."""
+        """The choice of the kept schedule, or a change of it."""
         is_seldom = count == 2 and options.is_seldom
         seldom = self._seldom.choose() if is_seldom else 0
         position = self._position
@@ -365,11 +365,11 @@ class Climbing:
         return self._beyond(count, is_seldom, seldom)
 
     def _beyond(self, count: int, is_seldom: bool, seldom: int) -> int:
-        """What it does where it follows no schedule any more."""
+        """The choice where it no longer follows the kept schedule."""
         if self._tail == "stock":
             return 0
         return seldom if is_seldom else int(self._random.random() * count)
 
     def end(self) -> None:
-        """Learn how often something might have happened; `keep` is told what is worth it."""
+        """Learn how many rare choices there were; `Auto` calls `keep` if the run was new."""
         self._seldom.end()

@@ -1,14 +1,14 @@
-"""`Dfs`: all schedules, those with the fewest context switches first, each of them once.
+"""`Dfs`: all schedules, each once, those with the fewest context switches first.
 
 Bounding by context switches is due to Madanlal Musuvathi and Shaz Qadeer: Iterative Context
 Bounding for Systematic Testing of Multithreaded Programs. PLDI 2007. Here they are counted away
 from the order of stock asyncio; see `aldente._strategies.context_switches`.
 
-Schedules that are equivalent to others are left out; see `aldente._strategies.partial_order`. With
-a bound none is: the equivalent one may have more switches, so that neither would be tried
-(Katherine Coons, Madan Musuvathi, Kathryn McKinley: Bounded Partial-Order Reduction. OOPSLA 2013).
-For the same reason a search without a bound that was ended claims to have tried all schedules with
-so many switches only if none of them was left out.
+Without a bound, `Dfs` skips schedules that are equivalent to others; see
+`aldente._strategies.partial_order`. With a bound it skips none: the equivalent one may have more
+switches, so that neither would be tried (Katherine Coons, Madan Musuvathi, Kathryn McKinley:
+Bounded Partial-Order Reduction. OOPSLA 2013). For the same reason an unfinished search without a
+bound claims to have tried all schedules with so many switches only if it skipped none of them.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from aldente._strategies.context_switches import SwitchCounter
 from aldente._strategies.footprints import AccessRecorder
 from aldente._strategies.partial_order import Place, Reduction
 
-# How many schedules may be known that were not tried yet, which bounds the memory.
+# How many untried schedules to keep, which bounds the memory.
 _MOST_KNOWN = 500_000
 
-# After how many runs it is seen whether it is worth it to look for equivalent ones: if there was
-# less than so much to leave out for each run.
+# After how many runs `Dfs` decides whether the search for equivalent schedules is worth its time;
+# it stops if it has skipped less than this for each run.
 _RUNS_UNTIL_LOOK = 200
 _LEAST_LEFT_OUT = 0.1
 
 
 class _Tried:
-    """The choices of a run, and who went on."""
+    """The choices of a run, and the keys of what was chosen."""
 
     __slots__ = ("choices", "keys")
 
@@ -44,15 +44,15 @@ class _Tried:
 
 
 class _Branch(NamedTuple):
-    """What is left to try.
+    """An untried schedule: a run that leaves another one at some choice.
 
     Attributes:
-        switches: how many switches it has.
-        number: its own, by which those with as many switches are tried in turn.
-        run: the run that it leaves, which goes on to grow.
-        position: where it leaves it.
-        option: by which option.
-        place: what else was tried there; None if that is not known.
+        switches: how many context switches it has.
+        number: its serial number, which orders branches with as many switches.
+        run: the run that it leaves, which may still grow.
+        position: the position of the choice where it leaves that run.
+        option: the option that it takes there.
+        place: the other options tried there; None if that is not known.
     """
 
     switches: int
@@ -68,12 +68,11 @@ class Dfs:
 
     Args:
         switches: how many context switches away from stock order there may be; None for no limit.
-        skips_equivalent: whether schedules that are equivalent to others are left out, when there
-            is no limit.
+        skips_equivalent: whether to skip schedules that are equivalent to others; only without a
+            limit.
 
     Attributes:
-        was_needed: whether the last run was made for itself; it may turn out on the way that one is
-            equivalent to another.
+        was_needed: False if the last run turned out, on the way, to be equivalent to another.
     """
 
     begins_in_stock_order = True
@@ -82,9 +81,9 @@ class Dfs:
         self.was_needed = True
         self._most = switches
         self._branches: list[_Branch] = [_Branch(0, 0, _Tried(), 0, 0, None)]
-        # What was left out, and needs to be tried if there is a doubt.
+        # Skipped branches, which have to be tried if independence becomes doubtful.
         self._left_out: list[_Branch] = []
-        # Which steps are independent is told by what each Python's bytecode and asyncio do.
+        # Independence depends on the bytecode and the asyncio of each version of Python.
         self._is_reducing = skips_equivalent and switches is None and is_checked()
         self._recorder = AccessRecorder()
         self._number = 0
@@ -92,7 +91,7 @@ class Dfs:
         self._is_cut = False
         self._is_bounded = False
         self._is_running = False
-        # Of the run under way.
+        # The branch of the current run.
         self._branch = self._branches[0]
         self._run = _Tried()
         self._switches = SwitchCounter()
@@ -100,7 +99,7 @@ class Dfs:
         self._is_followed = False
 
     def start(self) -> bool:
-        """Whether there is a schedule that was not tried."""
+        """Whether there is an untried schedule."""
         if not self._branches:
             return False
         self._branch = heapq.heappop(self._branches)
@@ -111,14 +110,14 @@ class Dfs:
         return True
 
     def attach(self, loop: SimulatedLoop) -> None:
-        """Look at what the steps of the next run do, so that equivalent ones can be left out."""
+        """Observe the steps of the next run, so that equivalent schedules can be skipped."""
         if self._is_reducing and loop.holds_all:
             self._reduction = Reduction(loop, self._recorder, self._doubt)
             if self._branch.position == 0 and self._branch.number == 0:
                 self._is_followed = self._reduction.start(None)
 
     def choose(self, count: int, options: Options) -> int:
-        """What the schedule says, and stock order after it; other ways are noted for later runs."""
+        """The branch's choice, and stock order after it; note the other options for later runs."""
         branch, here = self._branch, len(self._run.choices)
         is_given = here <= branch.position and branch.number > 0
         if not is_given:
@@ -133,12 +132,12 @@ class Dfs:
         return choice
 
     def _follow(self, choice: int, options: Options, here: int) -> None:
-        """A choice is made that is given by the branch."""
+        """Note a choice that the branch prescribes."""
         branch, reduction = self._branch, self._reduction
         if here < branch.position:
             is_same = choice == branch.run.choices[here]
             if self._is_reducing and not (is_same and options.key(choice) == branch.run.keys[here]):
-                # It depends on more than its schedule.
+                # The program depends on more than its schedule.
                 self._doubt()
         elif reduction is not None and branch.place is not None:
             self._is_followed = reduction.start(branch.place)
@@ -146,14 +145,14 @@ class Dfs:
                 reduction.after_choice(branch.place, choice, options)
 
     def _choose_new(self, count: int, options: Options) -> int:
-        """A choice that no run has met: stock order, unless other runs do that."""
+        """A choice that no run has met: stock order, unless that would repeat another run."""
         reduction = self._reduction if self._is_followed and self._is_reducing else None
         if reduction is None:
             self._note_others(range(1, count), options, None)
             return 0
         place = reduction.before_choice()
         if not self._is_reducing:
-            # There has just been a doubt.
+            # `_doubt` was just called.
             self._note_others(range(1, count), options, None)
             return 0
         if place is None:
@@ -181,7 +180,7 @@ class Dfs:
         *,
         is_left_out: bool = False,
     ) -> None:
-        """Note what a run does not choose, to be tried later or left out."""
+        """Note the options that a run does not take, to try them later or skip them."""
         if not others:
             return
         if len(self._branches) + len(self._left_out) >= _MOST_KNOWN:
@@ -194,7 +193,7 @@ class Dfs:
                 self._is_bounded = True
                 continue
             self._number += 1
-            # All of them share the run, which grows to its end.
+            # All branches share the run, which grows to its end.
             here = len(self._run.choices)
             branch = _Branch(switches, self._number, self._run, here, option, place)
             if is_left_out:
@@ -203,14 +202,14 @@ class Dfs:
                 heapq.heappush(self._branches, branch)
 
     def _doubt(self) -> None:
-        """Leave nothing out, what was left out before neither."""
+        """Skip nothing from now on, and try all branches skipped so far."""
         self._is_reducing = False
         for branch in self._left_out:
             heapq.heappush(self._branches, branch)
         self._left_out = []
 
     def end(self) -> None:
-        """One more was tried."""
+        """Count the run, which has ended."""
         self.was_needed = True
         if self._reduction is not None:
             self._reduction.end()
@@ -220,12 +219,12 @@ class Dfs:
         self._is_running = False
         is_due = self._is_reducing and not self._runs % _RUNS_UNTIL_LOOK
         if is_due and len(self._left_out) < _LEAST_LEFT_OUT * self._runs:
-            # Nearly all steps depend on each other, and to look at them takes time.
+            # Nearly all steps depend on each other, so observing them is not worth its time.
             self._doubt()
 
     @property
     def is_exhaustive(self) -> bool:
-        """Whether every schedule was tried, or one that is equivalent."""
+        """Whether every schedule, or one equivalent to it, was tried."""
         return self._is_complete and not self._is_bounded
 
     @property
@@ -249,7 +248,7 @@ class Dfs:
             return f"All {runs} were tried; there are no others."
         complete = -1
         if self._branches and not self._is_cut:
-            # An equivalent one may have more switches.
+            # The equivalent schedule may have more switches.
             known = [branch.switches for branch in self._left_out]
             complete = min([self._branches[0].switches, *known]) - 1
         rest = f"; {_branches(skipped)} skipped as equivalent" if skipped else ""

@@ -1,7 +1,7 @@
-"""What a step has read and written, and whether two steps may change places.
+"""What a step has read and written, and whether two steps are independent.
 
-Names stand for what steps may have in common, not objects: two attributes of the same name are
-taken for the same. So two steps that are independent here are independent, not the other way round.
+Names, not objects, stand for what steps share: two attributes of the same name count as one. So two
+steps that are independent here are really independent; the converse does not hold.
 """
 
 from __future__ import annotations
@@ -11,24 +11,24 @@ from typing import NamedTuple
 
 _NOTHING: frozenset[str] = frozenset()
 
-# What is no variable: the elements of containers, the positions of iterators, the states of
-# futures, and whether a resumption is ready that lets time pass.
+# Names for what is no variable: the elements of containers, the positions of iterators, the states
+# of futures, and whether a resumption is ready that has waited.
 ITEMS, ITERATORS, FUTURES, PATIENCE = "[items]", "[iterators]", "[futures]", "[patience]"
 
-# That tasks have ended: each step that writes it ends another one.
+# The end of tasks: two steps may both write it, as each ends another task.
 ENDED = "[ended]"
 _SHARED = frozenset({ENDED})
 
 
 class Effects(NamedTuple):
-    """What a step does besides changing the variables that only its task knows.
+    """What a step does besides changes of its task's local variables.
 
     Attributes:
-        reads: the names of what it reads.
-        writes: the names of what it changes.
+        reads: the names that it reads.
+        writes: the names that it changes.
         is_wild: whether it may do anything else.
-        left: if it ends a task that is counted (``gather``, ``TaskGroup``), how many of those with
-            it have not ended; 0 if it ends none.
+        left: if it ends a task of a ``gather`` or a ``TaskGroup``, how many tasks of that have not
+            ended; else 0.
     """
 
     reads: frozenset[str] = _NOTHING
@@ -37,7 +37,7 @@ class Effects(NamedTuple):
     left: int = 0
 
     def is_independent_of(self, other: Effects) -> bool:
-        """Whether two steps that are ready at once lead to the same in either order.
+        """Whether two steps that are ready at once lead to the same state in either order.
 
         >>> one, other = Effects(reads=frozenset({"a"})), Effects(writes=frozenset({"a"}))
         >>> one.is_independent_of(one), one.is_independent_of(other)
@@ -52,22 +52,22 @@ class Effects(NamedTuple):
         )
 
     def after(self, other: Effects) -> Effects:
-        """What the same step does once an independent one has gone before it."""
+        """The effects of the same step after an independent one."""
         if not self.left or not other.left:
             return self
-        # Whoever ends last wakes the task that waits for all, which is no matter of counting.
+        # The last task to end wakes the one that waits for all, so that step does not only count.
         return self._replace(left=self.left - 1) if self.left > 1 else ANYTHING
 
 
 ANYTHING = Effects(is_wild=True)
 
-# Steps that need not be taken next, by who takes them: they were taken before, at a place from
-# which only independent steps have led here.
+# Steps that need not be tried next, by their task's key: another run has taken them at an earlier
+# choice, and only independent steps lie between that choice and here (Godefroid 1996).
 SleepSet = dict[Hashable, Effects]
 
 
 def pass_step(sleep: SleepSet, step: Effects) -> SleepSet:
-    """What still sleeps after a step."""
+    """The sleep set after a step: only steps independent of it still sleep."""
     return {
         key: effects.after(step)
         for key, effects in sleep.items()

@@ -1,4 +1,4 @@
-"""`Fifo`: the order of stock asyncio, in the only run there is."""
+"""`Fifo`: one run, in the order of stock asyncio."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 class Fifo:
-    """Chooses what has been ready for longest, as asyncio does.
+    """Chooses the step that has been ready for longest, as asyncio does.
 
     >>> strategy = Fifo()
     >>> strategy.start(), strategy.choose(3, []), strategy.start()
@@ -17,7 +17,7 @@ class Fifo:
         self._is_done = False
 
     def start(self) -> bool:
-        """There is one run only."""
+        """True for the first run only."""
         is_first, self._is_done = not self._is_done, True
         return is_first
 

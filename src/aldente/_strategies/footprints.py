@@ -1,7 +1,7 @@
-"""`AccessRecorder`: what code that runs reads and writes.
+"""`AccessRecorder`: what running code reads and writes.
 
-A function written in C may do anything unless it is listed here. One written in Python does nothing
-by being called, because its lines are recorded; but those of the loop are not, see
+A function written in C may do anything unless it is listed here. A call of a function written in
+Python does nothing by itself, because the recorder sees its lines; except those of the loop, see
 `FILES_OF_LOOP`.
 """
 
@@ -37,8 +37,9 @@ _CHANGES = Effects(reads=frozenset({ITEMS}), writes=frozenset({ITEMS, ITERATORS}
 _READS_FUTURE = Effects(reads=frozenset({FUTURES, ENDED}))
 _CHANGES_FUTURE = Effects(reads=frozenset({FUTURES, ENDED}), writes=frozenset({FUTURES}))
 
-# The lines of these files are not recorded. The effects of the functions in `_COMPARED` are seen by
-# comparing the loop before and after a step; others, such as `Task.cancel`, may do anything.
+# The recorder skips the lines of these files. The `StepObserver` finds the effects of the functions
+# in `_COMPARED` by comparing the loop before and after a step; others, such as `Task.cancel`, may
+# do anything.
 FILES_OF_LOOP = frozenset(
     module.__file__
     for module in (choices, stepping, stepping, loop, ready, determinism, timers, scheduler)
@@ -56,8 +57,8 @@ _COMPARED = frozenset(
     )
 )
 
-# Only what calls nothing that is given to it, as a key function, nor shows what an object is by a
-# text, as those of tasks tell their state.
+# Only functions that call none of their arguments, such as a key function, and make no string of an
+# object, as the string of a task shows its state.
 _FUNCTIONS: dict[int, Effects] = {
     id(function): effects
     for functions, effects in (
@@ -92,8 +93,8 @@ def effects_of_call(function: Any, first: Any) -> Effects | None:
     """What a call may read and write; None if it may do anything.
 
     Args:
-        function: what is called.
-        first: its first argument, or anything else if it has none.
+        function: the callable.
+        first: its first argument, or any object if it has none.
 
     >>> effects_of_call([].append, 1).writes == effects_of_call(list.append, []).writes
     True
@@ -128,13 +129,13 @@ def effects_of_call(function: Any, first: Any) -> Effects | None:
         )
     if isinstance(function, type):
         return _NOTHING if _is_plain_class(function) else None
-    # An instance whose class is written in Python; the method is seen line by line.
+    # An instance of a Python class; the recorder sees the method line by line.
     is_python = type(inspect.getattr_static(kind, "__call__", None)) is FunctionType
     return _NOTHING if is_python else None
 
 
 def _is_plain_class(made: type) -> bool:
-    """Whether making an instance runs nothing but Python, or makes an exception."""
+    """Whether making an instance runs only Python code, or makes an exception."""
     if issubclass(made, BaseException):
         return made.__module__ == builtins.__name__
     initialise: Any = inspect.getattr_static(made, "__init__")
@@ -146,7 +147,7 @@ def _is_plain_class(made: type) -> bool:
 
 
 _FOLDER = os.path.join(os.path.dirname(__file__), "")
-# It waits for a future that nobody else knows, and calls nothing but the loop.
+# They wait for a future of their own, and call only the loop.
 _SLEEPS = {
     id(function.__code__)
     for function in (asyncio.sleep, vars(asyncio.tasks).get("__sleep0"))
@@ -155,22 +156,21 @@ _SLEEPS = {
 
 
 class AccessRecorder:
-    """Collects what all code reads and writes, by `sys.monitoring`.
+    """Records what all code reads and writes, by `sys.monitoring`.
 
-    On Python 3.11, which lacks it, and when other tools have all of its numbers, nothing is known.
+    On Python 3.11, which lacks it, and if other tools have all of its numbers, `start` fails.
 
     Attributes:
-        is_misled: whether something was taken for what it was not, so that even what was recorded
-            before may be wrong.
+        is_misled: whether an assumption proved wrong, so that earlier records may be wrong too.
     """
 
     def __init__(self) -> None:
         self.is_misled = False
-        # Whether each loop that has begun goes through something that nobody else takes from, by
-        # the identity of the function, which is kept alive, and its place there.
+        # Whether each loop that has begun iterates over something private to it, by the identity of
+        # its code, which is kept alive, and its offset.
         self._loops: dict[int, tuple[CodeType, dict[int, bool]]] = {}
         self._number: int | None = None
-        # The events of all threads come, such as those of a test runner.
+        # Events of all threads arrive, such as those of a test runner.
         self._thread = get_ident()
         self._reads: set[str] = set()
         self._writes: set[str] = set()
@@ -178,11 +178,11 @@ class AccessRecorder:
 
     @property
     def is_recording(self) -> bool:
-        """Whether it has begun, and not ended."""
+        """Whether it has started and not stopped."""
         return self._number is not None
 
     def start(self) -> bool:
-        """Begin; whether that is possible."""
+        """Start recording; return whether that is possible."""
         if sys.version_info >= (3, 12):
             self._thread = get_ident()
             self._number = free_tool_number()
@@ -191,14 +191,14 @@ class AccessRecorder:
                     sys.monitoring.register_callback(self._number, event, function)
                 mask = sum(event for event, _ in self._callbacks())
                 sys.monitoring.set_events(self._number, mask)
-                # Places of which `LineCounter`, or another tool, with the same number has disabled
-                # the events would stay so.
+                # Else places stay disabled where `LineCounter`, or another tool with the same number,
+                # has disabled events.
                 sys.monitoring.restart_events()
         self.take()
         return self.is_recording
 
     def stop(self) -> None:
-        """End, if it has begun."""
+        """Stop recording, if it has started."""
         if sys.version_info >= (3, 12) and self._number is not None:
             sys.monitoring.set_events(self._number, 0)
             for event, _ in self._callbacks():
@@ -207,7 +207,7 @@ class AccessRecorder:
             self._number = None
 
     def take(self) -> Effects:
-        """What was recorded since the last time."""
+        """What was recorded since the last call."""
         found = Effects(frozenset(self._reads), frozenset(self._writes), self._is_wild)
         self._reads, self._writes, self._is_wild = set(), set(), False
         return found
@@ -239,8 +239,8 @@ class AccessRecorder:
             if analysis.is_harmless(line):
                 return sys.monitoring.DISABLE
             if get_ident() == self._thread:
-                # Since Python 3.13 the line on which a function begins, such as that of a lambda,
-                # has no event of its own.
+                # Since Python 3.13 the first line of a function, such as that of a lambda, has no
+                # event of its own.
                 self._begin_line(code, line)
             return None
 
@@ -248,7 +248,7 @@ class AccessRecorder:
             if _is_ignored(code):
                 return sys.monitoring.DISABLE
             if get_ident() == self._thread:
-                # The rest of a line is run without an event of its own.
+                # The rest of a line runs without an event of its own.
                 self._note(code, analyse(code).line_at(code, offset))
             return None
 
@@ -278,16 +278,16 @@ class AccessRecorder:
         loop = analyse(code).variables.get(line)
         if loop is not None:
             offset, name = loop
-            # The frame of the code that is observed.
+            # The frame of the observed code.
             value = stepping.frame_at(2).f_locals.get(name)
             self._note_loop(code, offset, type(value) in _CONTAINERS)
         self._note(code, line)
 
     def _note_loop(self, code: CodeType, offset: int, is_private: bool) -> None:
-        """A loop is about to begin, maybe through something from which nobody else takes."""
+        """Note that a loop is about to begin, and whether its iterable is private to it."""
         _, known = self._loops.setdefault(id(code), (code, {}))
         if known.setdefault(offset, is_private) and not is_private:
-            # Until now it was taken for such a one, and may have been noted so.
+            # Until now it counted as private, and may have been recorded so.
             known[offset] = False
             self.is_misled = True
 
@@ -305,16 +305,16 @@ class AccessRecorder:
             inner = getattr(function, "__func__", function)
             called = getattr(inner, "__code__", None)
             if called is None or not called.co_flags & inspect.CO_COROUTINE:
-                # What is awaited may be anything, whose code is not seen.
+                # The awaited object may be anything, and its code is not seen.
                 self._is_wild = True
 
 
-# Going through them begins anew each time.
+# Each iteration over one of these begins anew.
 _CONTAINERS: tuple[type, ...] = (list, tuple, dict, set, frozenset, str, range, collections.deque)
 
 
 def _gives_new_iterable(function: Any, first: Any) -> bool:
-    """Whether a call gives something to go through that nobody else knows."""
+    """Whether a call returns a new iterable that no other code has."""
     if any(function is each for each in (range, list, tuple, set, dict)):
         return True
     if function is enumerate:

@@ -1,7 +1,7 @@
 """What each bytecode instruction may do that other tasks can see.
 
-The tables cover CPython 3.12 to 3.15; on Python 3.11, which has no `sys.monitoring`, they are not
-used. An instruction or operand that is not listed may do anything, and
+The tables cover CPython 3.12 to 3.15; on Python 3.11, which has no `sys.monitoring`, nothing uses
+them. An instruction or operand that is not listed may do anything, and
 ``tests/unit/test_opcodes.py`` fails on a Python that has one.
 """
 

@@ -1,26 +1,26 @@
 """`StepObserver`: what each step of a run does, to the program and to the loop.
 
-Two steps may change places if the program is the same after both in either order, and the loop too,
-but for the order of what is ready. That order decides nothing as long as no plain callback stands
-in it: any resumption may be next. So a step that leaves a plain callback, or finds one, is not
-independent of any other; except for callbacks that only count (`asyncio.gather` and `TaskGroup`
-have one for each task, and only the last one matters).
+Two steps are independent if both orders lead to the same state of the program and of the loop,
+except for the order of ready callbacks. That order decides nothing as long as all of them are
+resumptions: any of those may be next. So a step that leaves a plain callback, or finds one, depends
+on every other step; except for callbacks that only count (`asyncio.gather` and `TaskGroup` have one
+for each task, and only the last one matters).
 
-Where a turn of the loop begins depends on that order as well. It matters when the program sets
-timers for a time that has come, or ends while others are ready. Then, with threads, and when
-somebody looks at the program between its steps (`aldente.invariant`) or waits for the loop to
-settle, nothing that was said about independence before can be relied on.
+That order also decides where a turn of the loop begins. This matters when the program sets timers
+that are due at once, or ends while tasks are ready. In these cases, with threads, with a check
+between steps (`aldente.invariant`) and with a task that waits for the loop to settle, all earlier
+results about independence become void.
 
-`Reduction`: which ways of a run lead to nothing but what other runs do as well.
+`Reduction`: finds options that lead only to schedules equivalent to those of other runs.
 
-Runs that differ in the order of independent steps only are equivalent (Antoni Mazurkiewicz: Trace
-Theory. 1986). Of each kind one is enough. Which options are left out is decided by sleep sets
-(Patrice Godefroid: Partial-Order Methods for the Verification of Concurrent Systems. 1996): once an
-option was tried somewhere, it sleeps in the runs that go another way there, until they take a step
+Runs that differ only in the order of independent steps are equivalent (Antoni Mazurkiewicz: Trace
+Theory. 1986). One run of each equivalence class is enough. Sleep sets decide which options to skip
+(Patrice Godefroid: Partial-Order Methods for the Verification of Concurrent Systems. 1996): once a
+run has taken an option, it sleeps in runs that take another option there, until they take a step
 that depends on it.
 
-The proof needs an order of the options at each place, not that they are tried depth first: here it
-is the order in which they are tried. What an option does is known from the run that has taken it.
+The proof needs some order of the options of each choice, not a depth-first search: here it is the
+order in which they are tried. The effects of an option are known from the run that took it.
 """
 
 from __future__ import annotations
@@ -41,18 +41,18 @@ from aldente._simulation.timers import Sleep
 from aldente._strategies.effects import ANYTHING, ENDED, PATIENCE, Effects, SleepSet, pass_step
 from aldente._strategies.footprints import AccessRecorder
 
-# What code in other languages does when a task goes on in it is not seen.
+# The types whose code the recorder sees; it can't see code in other languages.
 _SEEN = (types.CoroutineType, types.GeneratorType)
 
 
 class _Step(NamedTuple):
-    """A step under way.
+    """The current step.
 
     Attributes:
-        key: who takes it.
+        key: the key of the task that takes it.
         task: the task; None when time passes.
-        before: where the loop stood.
-        is_wild: whether it is known already that it may do anything.
+        before: the state of the loop before it.
+        is_wild: whether it is known from the start that it may do anything.
     """
 
     key: Hashable
@@ -62,14 +62,14 @@ class _Step(NamedTuple):
 
 
 class StepObserver:
-    """Tells of each step what it has done.
+    """Finds the effects of each step.
 
     Args:
         loop: the loop.
-        recorder: sees what code does; it learns from run to run.
-        on_step: called after each step, with who has taken it and what it has done. Who is None for
-            plain callbacks.
-        on_doubt: called when something happens to which the order of independent steps may matter
+        recorder: records what code does; it learns from run to run.
+        on_step: called after each step with its task's key, None for plain callbacks, and its
+            effects.
+        on_doubt: called when something happens for which the order of independent steps may matter
             after all.
     """
 
@@ -85,39 +85,39 @@ class StepObserver:
         self._on_doubt = on_doubt
         self._recorder = recorder
         self._step: _Step | None = None
-        # Who was chosen and has not begun, and whether that is known to do anything.
+        # The key that was chosen and has not begun, and whether its step may do anything.
         self._chosen: Hashable = None
         self._is_wild = False
 
     @property
     def is_observing(self) -> bool:
-        """Whether it has begun, and the program has not ended."""
+        """Whether it has started, and the program has not ended."""
         return self._recorder.is_recording
 
     def start(self) -> bool:
-        """Begin; whether that is possible."""
+        """Start observing; return whether that is possible."""
         if self._recorder.start():
             self._loop.add_hook(self._note)
         return self.is_observing
 
     def stop(self) -> None:
-        """End, if it has begun."""
+        """Stop observing, if it has started."""
         if self.is_observing:
             self._end_step(self._recorder.take())
             self._loop.remove_hook(self._note)
             self._recorder.stop()
 
     def before_choice(self) -> None:
-        """Something is about to be chosen."""
+        """End the step before a choice."""
         if self.is_observing:
             self._end_step(self._recorder.take())
             if self._has_ended:
-                # Others were ready when the program ended.
+                # Other tasks were ready when the program ended.
                 self._on_doubt()
                 self.stop()
 
     def after_choice(self, choice: int, options: Options) -> None:
-        """Something was chosen."""
+        """Note the chosen option."""
         if not self.is_observing:
             return
         key = options.key(choice)
@@ -126,7 +126,7 @@ class StepObserver:
         else:
             self._chosen, self._is_wild = key, False
             if not isinstance(key, int):
-                # A job of a thread, or no step at all.
+                # A thread's job, or no step.
                 self._on_doubt()
 
     @property
@@ -135,8 +135,8 @@ class StepObserver:
         return main is not None and main.done()
 
     def _note(self, callback: Any, arguments: tuple[Any, ...]) -> None:
-        """Something is about to be called."""
-        # First, as what is done here is recorded too.
+        """End the step before a callback, and begin the next one."""
+        # First, as the recorder also sees the code of this method.
         code = self._recorder.take()
         task = _asyncio_compat.task_of_step(callback)
         if task is None or _is_first_step(task):
@@ -158,7 +158,7 @@ class StepObserver:
                 self._on_step(None, ANYTHING)
 
     def _note_end(self, callback: Any, arguments: tuple[Any, ...]) -> None:
-        """The program has ended: what is ready now may take a step or not, depending on turns."""
+        """Stop at the end of the program, and doubt if the turn decides which steps still run."""
         plain = self._loop.facts().plain
         left = [(callback, arguments), *((each.callback, each.args) for each in plain)]
         is_clear = len(self._loop.ready()) == len(plain) and all(
@@ -184,12 +184,12 @@ class StepObserver:
         *,
         is_next_known: bool = True,
     ) -> None:
-        """The step under way has ended, if there is one.
+        """Report the current step, which has ended, if there is one.
 
         Args:
-            code: what its code has done.
-            removed: the plain callback that is next, which is not among those that are ready.
-            is_next_known: whether all that is ready is still there; else one resumption is not.
+            code: the effects of its code.
+            removed: the next plain callback, which the loop has taken out of its queue.
+            is_next_known: False if the loop has taken the next resumption out of its queue too.
         """
         step, self._step = self._step, None
         if step is None:
@@ -236,8 +236,8 @@ class StepObserver:
         added = after.added - before.added
         if not added:
             return Effects(frozenset(reads), frozenset(writes))
-        # While a callback is left, time may not pass. That makes no difference as long as it may
-        # not pass anyway: because whatever is older than the callback has not waited.
+        # While a callback is left, time may not pass. That makes no difference if it may not pass
+        # anyway, because no resumption older than the callback has waited.
         if after.patient or (has_moved and not is_next_known):
             return ANYTHING
         reads.add(PATIENCE)
@@ -256,7 +256,7 @@ def _only_counts(handle: Any) -> bool:
 
 
 def _is_seen(task: asyncio.Task[Any]) -> bool:
-    """Whether a task goes on in code that is seen, from the outermost to the innermost function."""
+    """Whether the recorder sees all functions of a task, from the outermost to the innermost."""
     current: Any = task.get_coro()
     while current is not None:
         if not isinstance(current, _SEEN):
@@ -267,18 +267,18 @@ def _is_seen(task: asyncio.Task[Any]) -> bool:
 
 
 def _is_future(awaited: Any) -> bool:
-    """Whether what is awaited is a future: a task goes on with it, or with the iterator of one."""
+    """Whether an awaited object is a future, or the iterator of one."""
     kind = type(awaited)
     is_iterator = kind.__module__ == "_asyncio" and kind.__name__ == "FutureIter"
     return is_iterator or asyncio.isfuture(awaited)
 
 
 class Place:
-    """A choice that was met.
+    """A choice that runs have met.
 
     Attributes:
-        sleep: what need not be tried there.
-        tried: what was tried there, and what it has done.
+        sleep: the steps that need not be tried there.
+        tried: the steps that were tried there, with their effects.
     """
 
     __slots__ = ("sleep", "tried")
@@ -289,15 +289,15 @@ class Place:
 
 
 class Reduction:
-    """Follows one run.
+    """Keeps the sleep set of one run.
 
     Args:
         loop: its loop.
-        recorder: sees what code does.
-        on_doubt: called when what was left out before can't be relied on.
+        recorder: records what code does.
+        on_doubt: called when the branches skipped so far have to be tried after all.
 
     Attributes:
-        sleep: what need not be tried now.
+        sleep: the steps that need not be tried now.
         is_redundant: whether the run is equivalent to another one, whatever follows.
     """
 
@@ -307,36 +307,36 @@ class Reduction:
         self.sleep: SleepSet = {}
         self.is_redundant = False
         self._observer = StepObserver(loop, recorder, self._pass_step, on_doubt)
-        # Where something was chosen that has not happened yet, and who goes on there.
+        # The choice whose step has not run yet, and the key that was chosen there.
         self._place: Place | None = None
         self._key: Hashable = None
 
     def start(self, place: Place | None) -> bool:
-        """Begin to follow; whether that is possible.
+        """Start observing the run; return whether that is possible.
 
         Args:
-            place: the choice that is about to be made; None at the beginning of a run.
+            place: the next choice; None at the beginning of a run.
         """
         if place is not None:
             self.sleep = {**place.sleep, **place.tried}
         return self._observer.start()
 
     def before_choice(self) -> Place | None:
-        """The choice that is about to be made; None if nothing is known about it."""
+        """The next choice; None if nothing is known about it."""
         self._observer.before_choice()
         if not self._observer.is_observing or self.is_redundant:
             return None
         return Place(self.sleep)
 
     def after_choice(self, place: Place, choice: int, options: Options) -> None:
-        """Something was chosen there."""
+        """Note the option chosen there."""
         self._key = options.key(choice)
         self._place = place
         self._observer.after_choice(choice, options)
 
     def _pass_step(self, key: Hashable, step: Effects) -> None:
         if self._place is not None:
-            # Somebody else goes on if the program interferes with its loop.
+            # Another task goes on if the program interferes with its loop.
             self._place.tried[self._key] = step if key == self._key else ANYTHING
             self._place = None
         if key in self.sleep:
@@ -344,5 +344,5 @@ class Reduction:
         self.sleep = pass_step(self.sleep, step)
 
     def end(self) -> None:
-        """The run has ended."""
+        """Stop observing: the run has ended."""
         self._observer.stop()

@@ -1,10 +1,11 @@
-"""`Pct`: priorities that change at a few places, which finds bugs of a small depth.
+"""`Pct`: priorities that change at a few places, to find bugs of small depth.
 
 Sebastian Burckhardt, Pravesh Kothari, Madanlal Musuvathi, Santosh Nagarakatte: A Randomized
 Scheduler with Probabilistic Guarantees of Finding Bugs. ASPLOS 2010. Each task has a priority, and
-the highest goes on; at d - 1 random places whoever is highest becomes the lowest. A bug that needs
-d steps in a certain order is found in each run with a probability of 1 / (n * k ** (d - 1)) at
-least, for n tasks and k choices. Here k is learned: only choices among several options count.
+the one with the highest goes on; at d - 1 random places the highest becomes the lowest. Each run
+finds a bug that needs d steps in a certain order with a probability of at least
+1 / (n * k ** (d - 1)), for n tasks and k choices. Here the strategy learns k from earlier runs:
+only choices among several options count.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from aldente._strategies.rare_events import SeldomChoices
 
 _DEPTHS = 5
 
-# A task that goes on by itself so often in a row waits for others in a busy loop, so they go first.
-# Not after the first, though the paper has it so: a ``sleep(0)`` often stands for something that
-# takes time, and starvation shows only if one task is preferred for long.
+# A task that yields this often in a row waits for others in a busy loop, so its priority drops. The
+# paper lowers it at the first yield; but a ``sleep(0)`` often stands for something that takes time,
+# and starvation shows only if one task is preferred for long.
 _MANY_YIELDS = 200
 
 
@@ -27,8 +28,8 @@ class Pct:
     """Prefers the task with the highest priority; its first run is the order of stock asyncio.
 
     Args:
-        seed: what all runs depend on.
-        depth: how many ordered steps the bug needs; None for another number in each run.
+        seed: the seed of all runs.
+        depth: how many ordered steps the bug needs; None to draw a number for each run.
     """
 
     begins_in_stock_order = True
@@ -47,7 +48,7 @@ class Pct:
         self._seldom = SeldomChoices(seed)
 
     def start(self) -> bool:
-        """There is always another run."""
+        """True: there is always another run."""
         self._priorities.clear()
         self._seldom.start()
         self._position = 0
@@ -81,7 +82,7 @@ class Pct:
         return best
 
     def _value(self, count: int, options: Options) -> int:
-        """Any value; nobody goes on with it, so there is no priority."""
+        """Any value: no task goes on with it, so there is no priority."""
         option = self._seldom.choose() if options.is_seldom else self._random.randrange(count)
         return 0 if self._is_first else option
 

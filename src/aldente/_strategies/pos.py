@@ -1,9 +1,9 @@
 """`Pos`: a random priority for each step, which samples partial orders more evenly than steps.
 
 Xinhao Yuan, Junfeng Yang, Ronghui Gu: Partial Order Aware Concurrency Sampling. CAV 2018. Each step
-gets a priority when it becomes ready, and the highest is taken; then those that race with it get
-new ones. What two steps have in common can't be seen from outside, so here two of them race when
-a function is under way in both.
+gets a priority when it becomes ready, and the highest goes on; then those that race with it get new
+ones. A strategy can't see what two steps have in common, so here two of them race when both are in
+the same function.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ class Pos:
     """Takes the step with the highest priority.
 
     Args:
-        seed: what all runs depend on.
+        seed: the seed of all runs.
     """
 
     def __init__(self, seed: int) -> None:
         self._draw = random.Random(seed).random
-        # By who goes on, and where.
+        # By the task's key and its place.
         self._priorities: dict[tuple[Hashable, Place], float] = {}
         self._seldom = SeldomChoices(seed)
 
     def start(self) -> bool:
-        """There is always another run."""
+        """True: there is always another run."""
         self._priorities.clear()
         self._seldom.start()
         return True
@@ -42,7 +42,7 @@ class Pos:
             return int(self._draw() * count)
         known = self._priorities
         steps = [(options.key(index), options.place(index)) for index in range(count)]
-        # What is ready no more was taken without a choice.
+        # Steps that are not ready any more went on without a choice.
         current = {step: known[step] if step in known else self._draw() for step in steps}
         chosen = max(range(count), key=lambda index: current[steps[index]])
         del current[steps[chosen]]
@@ -54,5 +54,5 @@ class Pos:
         return chosen
 
     def end(self) -> None:
-        """Learn how often something might have happened that seldom should."""
+        """Learn how many rare choices there were."""
         self._seldom.end()

@@ -1,4 +1,4 @@
-"""`Random`: every option is as likely as the others, whatever was before."""
+"""`Random`: every option is equally likely, at every choice."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from aldente._strategies.rare_events import SeldomChoices
 
 
 class Random:
-    """Chooses evenly, in every run anew.
+    """Chooses uniformly at random, anew in every run.
 
     Args:
-        seed: what the choices of all runs depend on.
+        seed: the seed of all runs.
 
     >>> from aldente._simulation.choices import Picks
-    >>> strategy, options = Random(1), Picks(1000, "somebody")
+    >>> strategy, options = Random(1), Picks(1000, "the test")
     >>> strategy.start(), strategy.choose(1000, options), strategy.choose(1000, options)
     (True, 134, 847)
     """
@@ -25,16 +25,16 @@ class Random:
         self._seldom = SeldomChoices(seed)
 
     def start(self) -> bool:
-        """There is always another run."""
+        """True: there is always another run."""
         self._seldom.start()
         return True
 
     def choose(self, count: int, options: Options) -> int:
-        """Any of them."""
+        """A random option."""
         if count == 2 and options.is_seldom:
             return self._seldom.choose()
         return int(self._next() * count)
 
     def end(self) -> None:
-        """Learn how often something might have happened that seldom should."""
+        """Learn how many rare choices there were."""
         self._seldom.end()

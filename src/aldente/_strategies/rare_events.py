@@ -1,26 +1,27 @@
-"""`SeldomChoices`: when something happens that seldom should, evenly over the moments of a run.
+"""`SeldomChoices`: draws when rare events happen, evenly over the moments of a run.
 
-A program is cancelled at one of its awaits, or at two; with an even choice at each of them it would
-nearly always be at the first. How many there are in a run is learned from those before.
+A cancellation should come at one of a program's awaits, or at two; with an even choice at each of
+them it would nearly always come at the first. The strategy learns from earlier runs how many
+moments there are in a run.
 """
 
 from __future__ import annotations
 
 import random
 
-# In how many of twenty runs nothing, one thing, and so on happens.
+# In how many of twenty runs no event happens, one event, and so on.
 _NUMBERS = (0, 1, 2, 3)
 _WEIGHTS = (3, 12, 4, 1)
 
-# How probable it is at each moment, as long as it is not known how many there are.
+# The probability at each moment, as long as the number of moments is not known.
 _FIRST = 0.1
 
 
 class SeldomChoices:
-    """Draws such choices for the runs of a strategy.
+    """Draws rare choices for the runs of a strategy.
 
     Args:
-        seed: what all runs depend on.
+        seed: the seed of all runs.
     """
 
     def __init__(self, seed: int) -> None:
@@ -30,7 +31,7 @@ class SeldomChoices:
         self._chosen: set[int] = set()
 
     def start(self) -> None:
-        """A run begins."""
+        """Begin a run."""
         self._position = 0
         if self._length:
             (number,) = self._random.choices(_NUMBERS, _WEIGHTS)
@@ -38,7 +39,7 @@ class SeldomChoices:
             self._chosen = set(self._random.sample(range(self._length), number))
 
     def choose(self) -> int:
-        """Whether it happens now: 1 if it does, else 0."""
+        """1 if the event happens now, else 0."""
         position = self._position
         self._position = position + 1
         if not self._length:
@@ -46,5 +47,5 @@ class SeldomChoices:
         return int(position in self._chosen)
 
     def end(self) -> None:
-        """Learn how many choices there were."""
+        """Learn how many moments the run had."""
         self._length = max(self._length, self._position)

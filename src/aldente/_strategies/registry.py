@@ -1,4 +1,4 @@
-"""Makes strategies by their names, those of other packages included."""
+"""Makes strategies by their names, including those of other packages."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from aldente._strategies.pct import Pct
 from aldente._strategies.pos import Pos
 from aldente._strategies.random import Random
 
-# The group of entry points by which other packages give strategies: functions of the seed.
+# The group of entry points for strategies of other packages: callables that take the seed.
 GROUP = "aldente.strategies"
 
 _MAKERS: dict[str, Callable[[int], Chooser]] = {
@@ -30,18 +30,18 @@ STRATEGIES = tuple(_MAKERS)
 
 
 def is_strategy(value: object) -> TypeGuard[Chooser]:
-    """Whether an object has the methods of a strategy; a class is none until it is called."""
+    """Whether an object has the methods of a strategy; a class is not a strategy itself."""
     return not isinstance(value, type) and all(
         callable(getattr(value, name, None)) for name in ("start", "choose", "end")
     )
 
 
 def make_strategy(name: str, seed: int) -> Any:
-    """The strategy with a name; None if there is none.
+    """A new strategy by its name; None if the name is unknown.
 
     Args:
         name: one of `STRATEGIES`, or the name of an entry point of the group `GROUP`.
-        seed: what all of its runs depend on.
+        seed: the seed of all its runs.
 
     >>> type(make_strategy("auto", 1)).__name__
     'Auto'

@@ -1,6 +1,6 @@
-"""`Replay`: the choices of a recorded schedule; `Leading`: one that tolerates another course.
+"""`Replay`: the choices of a recorded schedule; `Leading`: the same, but tolerant of differences.
 
-`Watched` stands for another strategy, and shows its choices.
+`Watched` wraps another strategy and records its choices.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from aldente.errors import ReplayMismatch
 
 
 class Watched:
-    """Chooses as another strategy does, and keeps who was chosen.
+    """Wraps another strategy and records what it chooses.
 
     Args:
-        chooser: the other one.
+        chooser: the other strategy.
 
     Attributes:
         choice: the last choice.
-        keys: who was chosen, each time.
+        keys: the key of each chosen option.
         switches: which of the choices are context switches away from stock order.
     """
 
@@ -46,7 +46,7 @@ class Watched:
         if is_switch:
             self.switches.append(number)
         self.keys.append(options.key(option))
-        # By identity, so that no task lives longer because it is looked at. It is called next.
+        # By identity, so that this keeps no task alive. The callback runs next.
         self._callback = id(options.callback(option) or WAKE_SLEEPER)
         self.choice = Choice(number, option, options[0].who if option else "", is_switch)
         return option
@@ -56,19 +56,19 @@ class Watched:
         self._chooser.end()
 
     def has_led_to(self, callback: object) -> bool:
-        """Whether the last choice was that something is called; true once for each choice."""
+        """Whether the last choice was to run this callback; true once for each choice."""
         if id(callback) != self._callback:
             return False
         self._callback = 0
         return True
 
 
-# Without knowing more; whoever replays may find out.
+# The default cause; `aldente._explore.nondeterminism` may find a better one.
 CAUSE = "the program has changed since, or does not depend on its schedule alone"
 
 
 class Replay:
-    """Chooses as a schedule says, in the only run there is.
+    """Chooses as a schedule says, in one run.
 
     Args:
         schedule: the schedule. After its last choice option 0 is chosen.
@@ -85,12 +85,12 @@ class Replay:
         self._is_done = False
 
     def start(self) -> bool:
-        """There is one run only."""
+        """True for the first run only."""
         is_first, self._is_done = not self._is_done, True
         return is_first
 
     def choose(self, count: int, options: Sequence[object]) -> int:
-        """What was chosen at this place.
+        """The schedule's choice at this position.
 
         Raises:
             ReplayMismatch: there was another number of options.
@@ -110,22 +110,22 @@ class Replay:
         return choice
 
     def end(self) -> None:
-        """Do nothing; whether it came to the end, `is_complete` tells."""
+        """Do nothing; `is_complete` shows whether the run came to the end."""
 
     @property
     def is_complete(self) -> bool:
-        """Whether all choices of the schedule were asked for."""
+        """Whether the run met all choices of the schedule."""
         return self._position >= max(len(self._counts), len(self._choices))
 
 
 class Leading:
-    """Chooses as a schedule says as far as there is such an option, and then in stock order.
+    """Chooses as a schedule says while there is such an option, and then in stock order.
 
     Args:
         choices: the options.
-        keys: who is to go on at the choices from a place on, whatever number the option has then;
-            empty to go by numbers alone.
-        start: that place.
+        keys: the keys to choose from some position on, whatever number the option has then; empty
+            to go by numbers alone.
+        start: that position.
     """
 
     def __init__(
@@ -150,7 +150,7 @@ class Leading:
 
     def _wanted(self, options: Options) -> int:
         keys = options.keys()
-        # Whoever was next and is ready; who isn't ready was before, or will be later.
+        # The next key that is ready; one that is not ready went on before, or will later.
         for number in range(self._next, min(self._next + len(keys) + 1, len(self._keys))):
             if self._keys[number] in keys:
                 self._next = number + 1
