@@ -163,7 +163,7 @@ def test_a_stack_that_cannot_be_told(run_project: RunProject) -> None:
     result.stdout.fnmatch_lines(
         [
             "*PhaseTimeout: 'test_it' blocked the loop*",
-            "*aldente: an error in aldente itself, *while telling the stack of a step *",
+            "*aldente: an error in aldente itself, *while recording the stack of a step *",
         ]
     )
 

@@ -3,21 +3,21 @@
 ``api``
     `aldente.search`, `aldente.replay` and `aldente.run`.
 ``explorer``
-    Many runs of a program, until one fails, and what is then looked into.
+    Many runs of a program, until one fails, and the analysis of that failure.
 ``simulate``
-    One simulated run of a program, from its beginning to the very end.
+    One simulated run of a program, from its beginning to the close of its loop.
 ``result``
-    What a search has found.
+    The results of a search.
 ``shrink``
     Makes the schedule of a failure smaller.
 ``nondeterminism``
-    A program once more under one schedule, and on what it depends beside that.
+    Runs a program again under one schedule, and finds what else it depends on.
 ``rules_in_runs``
-    What the rules see of runs without pytest; how a run fails by it, and what is said.
+    Rules in runs without pytest, and how their findings fail a run.
 ``interrupting``
-    Tells Ctrl-C from a KeyboardInterrupt of the program, and ends steps that never do.
+    Distinguishes Ctrl-C from a KeyboardInterrupt of the program; interrupts endless steps.
 ``self_check``
-    Whether schedules can be chosen on a Python on which that was never checked.
+    Checks that schedules work on a Python newer than those tested.
 ``arguments``
-    Checks what users give.
+    Checks users' arguments.
 """

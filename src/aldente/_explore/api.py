@@ -57,30 +57,30 @@ def search(
 ) -> Exploration:
     """Run a program under many schedules, until one fails.
 
-    The first run is in the order of stock asyncio. Nothing is raised for a failure. A run fails
-    when the program raises something, and when a rule finds an error in it: a coroutine that was
-    never awaited, an exception in a task or callback that nobody awaited.
+    The first run is in the order of stock asyncio. A failure is returned, not raised. A run fails
+    when the program raises an exception, and when a rule finds an error in it: a coroutine that was
+    never awaited, an exception in a task or callback that no code handles.
 
     Args:
         main: the program, a coroutine function without arguments; called anew for every run.
-        runs: how many runs there are at most.
-        strategy: who chooses: ``"auto"``, ``"pct"``, ``"pos"``, ``"dfs"``, ``"random"`` or
-            ``"fifo"``; the name of an entry point in the group ``aldente.strategies``; or an object
-            with the methods ``start``, ``choose`` and ``end``.
-        order: ``"any"`` to hold back all tasks, ``"io"`` only those that go on because of something
-            outside of the loop's own memory.
-        slack: how much longer than it does an await may take, as a part of that time.
-        seed: what the choices and the randomness of the program follow from; None is the same as 0.
+        runs: the greatest number of runs.
+        strategy: ``"auto"``, ``"pct"``, ``"pos"``, ``"dfs"``, ``"random"`` or ``"fifo"``; the name
+            of an entry point in the group ``aldente.strategies``; or an object with the methods
+            ``start``, ``choose`` and ``end``.
+        order: ``"any"`` to hold back all tasks, ``"io"`` only those woken from outside of the
+            loop's own memory.
+        slack: how much longer an await may take, as a fraction of its time.
+        seed: the seed of the choices and of the program's randomness; None is the same as 0.
         max_steps: how many steps a run may take.
         max_seconds: how long the search may take, in real seconds, shrinking included; None for no
             limit.
         wall: whether ``time.time()`` and its like follow virtual time, from 1 January 2030 on; or
-            the moment from which on they do, as a `datetime` or its text.
-        shrink: whether a failure is made smaller: to fewer context switches away from stock order.
-        rules: other levels for rules: ``"error"`` to have what one finds fail the run, ``"warn"``
-            to have it told in `Exploration.findings`, or ``"off"``; for ``"never-awaited"`` and
-            ``"background-error"``, which are errors unless they are named, and ``"leaked-task"``
-            and ``"leaked-asyncgen"``, which are warnings.
+            the moment from which on they do, as a `datetime` or a string.
+            shrink: whether to shrink a failure, to fewer context switches away from stock order.
+            rules: other levels for rules: with ``"error"`` a finding fails the run, with ``"warn"``
+                it is in `Exploration.findings`, ``"off"`` finds nothing; for ``"never-awaited"`` and
+            ``"background-error"``, by default errors, and ``"leaked-task"`` and
+            ``"leaked-asyncgen"``, by default warnings.
 
     Raises:
         InvalidSetting: an argument has a wrong value.
@@ -126,16 +126,16 @@ def replay(
     """Run a program once more under a schedule, and return its result.
 
     Args:
-        main: the program, as it was given to `search`.
-        token: the token of a failure; or its schedule, which knows of each choice how many options
-            there were, so that the first difference is told exactly.
-        rules: other levels for rules, as for `search`; what is no error is not told.
+        main: the program that was given to `search`.
+        token: the token of a failure; or its schedule, which has the number of options of each
+            choice, so that an error names the first difference exactly.
+        rules: other levels for rules, as for `search`; only errors have an effect.
 
     Raises:
         BaseException: what the program raises.
         FoundInRun: a rule has found an error in the run.
-        ReplayMismatch: the run met other options than those that were recorded.
-        InvalidToken: the token stands for no schedule.
+        ReplayMismatch: the run met other options than those recorded.
+        InvalidToken: the token is malformed.
         RuntimeError: an event loop is running in this thread.
 
     >>> async def main():
@@ -173,30 +173,30 @@ def run(
 ) -> T:
     """Run an async function on an event loop of its own, and return its result.
 
-    For scripts, and for tests of other frameworks such as unittest. With a seed it is simulated:
-    nothing but the seed decides the order in which tasks go on, and how long each waits.
+    For scripts, and for tests of other frameworks such as unittest. With a seed the run is
+    simulated: only the seed decides the order in which tasks go on, and how long each waits.
 
     Args:
         main: a coroutine function without arguments.
         clock: ``"virtual"`` to have loop time jump to the next timer when nothing else can happen;
             ``"real"`` does the same as `asyncio.run`.
         wall: whether ``time.time()`` and its like follow virtual time, from 1 January 2030 on; or
-            the moment from which on they do, as a `datetime` or its text.
-        patience: how long other processes and threads are listened to before virtual time jumps,
-            in real seconds.
+            the moment from which on they do, as a `datetime` or a string.
+            patience: how long the loop listens to other processes and threads before virtual time
+            jumps, in real seconds.
         max_virtual_time: how far virtual time may run, in seconds of loop time.
         debug: as for `asyncio.run`.
-        seed: for a simulated run, in which time is always virtual: what its schedule and its
-            randomness follow from.
+        seed: the seed of the schedule and the randomness of a simulated run, in which time is
+            always virtual.
 
     Raises:
-        BaseException: what it raised.
-        FoundInRun: in a simulated run a coroutine was never awaited, or a task or callback has
-            raised what nobody awaited.
+        BaseException: what the program raises.
+        FoundInRun: in a simulated run a coroutine was never awaited, or no code handled the
+            exception of a task or callback.
         OutsideSimulation: a simulated run needs a real socket, process or signal.
-        LivelockError: a simulated run did not come to an end.
-        DeadlockError: on virtual time, when nothing can happen any more; its notes say who waits
-            for whom.
+        LivelockError: a simulated run did not end.
+        DeadlockError: on virtual time, no task can go on; its notes say which task waits for
+            which.
         EndlessTimeError: virtual time ran on beyond its limit.
         InvalidSetting: an argument has a wrong value.
         RuntimeError: an event loop is running in this thread.

@@ -1,4 +1,4 @@
-"""Checks what users give for runs of whole programs."""
+"""Checks users' arguments for runs of whole programs."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from aldente.errors import InvalidSetting
 
 
 def check_program(function: str, main: object) -> None:
-    """Refuse what is no coroutine function, and to run anything within a running loop.
+    """Check that the program is a coroutine function, and that no loop is running.
 
     Args:
         function: the name of aldente's function.
-        main: what the user gave.
+        main: the user's argument.
 
     Raises:
-        InvalidSetting: it is no coroutine function.
+        InvalidSetting: the program is no coroutine function.
         RuntimeError: an event loop is running in this thread.
     """
     if not inspect.iscoroutinefunction(main):
         if inspect.iscoroutine(main):
-            # Not awaited, and told of here.
+            # The error reports it, so Python need not warn that it was never awaited.
             main.close()
         raise InvalidSetting(
             "main", main, "It must be a coroutine function without arguments, not yet called."
@@ -53,10 +53,10 @@ def parse_rules(
     max_virtual_time: float = Settings().max_virtual_time,
     debug: bool | None = None,
 ) -> Rules:
-    """The rules that a user's arguments stand for.
+    """The `Rules` for a user's arguments.
 
     Raises:
-        InvalidSetting: one has a wrong value.
+        InvalidSetting: an argument has a wrong value.
 
     >>> parse_rules(order="io").order
     'io'
@@ -73,10 +73,10 @@ def parse_rules(
 
 
 def parse_strategy(value: object, seed: int) -> Chooser:
-    """The strategy that a user has named, or made.
+    """The strategy that a user has named or made.
 
     Raises:
-        InvalidSetting: it is none.
+        InvalidSetting: the value is no strategy.
 
     >>> type(parse_strategy("random", 1)).__name__
     'Random'
@@ -100,10 +100,10 @@ def parse_strategy(value: object, seed: int) -> Chooser:
 
 
 def parse_end(name: str, value: object) -> float | None:
-    """How long something may take that a user limits, in real seconds; None for no limit.
+    """A user's limit in real seconds; None for no limit.
 
     Raises:
-        InvalidSetting: it is no number greater than 0.
+        InvalidSetting: the value is no number greater than 0.
 
     >>> parse_end("max_seconds", 2)
     2.0
@@ -114,7 +114,7 @@ def parse_end(name: str, value: object) -> float | None:
 
 
 class _Checked:
-    """A strategy of the user's, whose answers are looked at.
+    """Wraps a user's strategy and checks its choices.
 
     Args:
         strategy: the strategy.
@@ -126,11 +126,11 @@ class _Checked:
         self.end = strategy.end
 
     def __getattr__(self, name: str) -> Any:
-        # What else a strategy tells of itself, such as what it has covered.
+        # The optional attributes of a strategy, such as `coverage`.
         return getattr(self._strategy, name)
 
     def choose(self, count: int, options: Sequence[Option]) -> int:
-        """What the strategy chooses.
+        """The strategy's choice.
 
         Raises:
             InvalidSetting: there is no such option.

@@ -1,4 +1,4 @@
-"""`Explorer`: runs a program under many schedules, and makes what fails small."""
+"""`Explorer`: runs a program under many schedules, and shrinks a failure."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from aldente._strategies.fifo import Fifo
 from aldente._strategies.replay import Leading, Replay, Watched
 from aldente.errors import LivelockError, PhaseTimeout
 
-# What follows when a run has failed: how long it may take to make its schedule smaller, in real
-# seconds, and how many runs with the other order are tried.
+# After a failed run: how long shrinking may take, in real seconds, and how many runs to try with
+# the other order.
 _SECONDS_OF_SHRINKING = 5.0
 _RUNS_IN_OTHER_ORDER = 200
 _SECONDS_IN_OTHER_ORDER = 2.0
@@ -33,7 +33,7 @@ class Found(NamedTuple):
     """A run that failed.
 
     Attributes:
-        program: the program, with the rules that held for the run.
+        program: the program, with the rules of the run.
         run: the run.
         error: what it raised.
         number: the number of the run, from 1.
@@ -45,7 +45,7 @@ class Found(NamedTuple):
     number: int
 
 
-# How long the first run may take at least, in seconds: without it nothing is known of the program.
+# How long the first run may take at least, in seconds: the search needs the result of one run.
 _FIRST_RUN = 1.0
 
 
@@ -55,10 +55,10 @@ class Explorer:
 
     Attributes:
         program: the program.
-        end: when it has to end, by `time.monotonic`; None for no limit.
-        is_shrinking: whether a failure is made smaller.
-        known: a schedule that is tried first, as it has failed before; None if there is none.
-        on_replay: called before the run that is shown of a failure, which is the last one.
+        end: when the search has to end, by `time.monotonic`; None for no limit.
+        is_shrinking: whether to shrink a failure.
+        known: a schedule that has failed before, to try first; None if there is none.
+        on_replay: called before the last run of a failure, which is the one reported.
     """
 
     program: Program
@@ -72,7 +72,7 @@ class Explorer:
 
         Args:
             chooser: the strategy.
-            limit: how many runs there are at most; that of the known schedule is one of them.
+            limit: the greatest number of runs, the one of the known schedule included.
         """
         exploration, found = self.search(chooser, limit)
         if found is None:
@@ -82,10 +82,10 @@ class Explorer:
         return replace(exploration, failure=failure, escaped=escaped)
 
     def search(self, chooser: Chooser, limit: int) -> tuple[Exploration, Found | None]:
-        """As `explore`, but what has failed is not looked into.
+        """As `explore`, but without the analysis of a failure.
 
         Returns:
-            What the runs have shown, without a failure; and the run that failed, or None.
+            The results of the runs, without a failure; and the run that failed, or None.
         """
         check_python()
         seen: set[int] = set()
@@ -106,7 +106,7 @@ class Explorer:
                 is_late = True
                 is_exhausted, coverage = _covered(chooser)
                 break
-            # The order of stock asyncio first: what fails there is no matter of schedules.
+            # The order of stock asyncio first: a failure there does not depend on the schedule.
             begins_so = getattr(chooser, "begins_in_stock_order", False)
             who = Fifo() if number == first and not begins_so else chooser
             if not who.start():
@@ -115,7 +115,7 @@ class Explorer:
             if remaining is not None and not number:
                 remaining = max(remaining, _FIRST_RUN)
             if remaining is not None:
-                # What it knows before a run that may be cut off.
+                # The coverage before a run that may be cut off.
                 covered = _covered(chooser)
             run = self.program.run(who, real_seconds=remaining)
             if self._was_cut_off(run.error) and number:
@@ -137,7 +137,7 @@ class Explorer:
         )
 
     def _try_known(self, schedule: Schedule) -> Found | None:
-        """The run of the schedule that is known to have failed before, if it fails still."""
+        """The run of the known schedule, if it still fails."""
         rules = self.program.rules._replace(
             order=schedule.order, slack=schedule.slack, seed=schedule.seed
         )
@@ -146,13 +146,13 @@ class Explorer:
         return None if run.error is None else Found(program, run, run.error, 1)
 
     def conclude(self, found: Found) -> Failure:
-        """A failed run: as small as it gets, and what may keep it from failing so once more."""
+        """The failure of a run: shrunk, and with what may make a replay inexact."""
         program, run, error, number = found
         schedule = run.schedule(program.rules)
         if isinstance(error, PhaseTimeout):
             token = tokens.encode(schedule)
             return Failure(error, schedule, token, number, waiting=run.waiting)
-        # A run without end is long enough to be made only as often as is needed.
+        # A livelock takes long to run, so it is run no more often than needed.
         inexact = "" if isinstance(error, LivelockError) else likely_cause(program, schedule)
         if not inexact and run.depends_on_threads:
             inexact = "threads that the program has started itself called in on the loop"
@@ -162,7 +162,7 @@ class Explorer:
             run, shrinking = Shrinker(program, end).shrink(run, error)
             error = run.error or error
         schedule = run.schedule(program.rules)
-        # What fails in stock order has nothing to do with the order in which tasks go on.
+        # A failure in stock order does not depend on the order in which tasks go on.
         has_switches = shrinking is not None and shrinking.after > 0
         reach = self._reach(program, error) if has_switches else ""
         watched = Watched(Replay(Schedule(schedule.choices)))
@@ -184,9 +184,9 @@ class Explorer:
         )
 
     def _was_cut_off(self, error: BaseException | None) -> bool:
-        """Whether a run was ended only because the time for all runs is over.
+        """Whether a run ended only because the time for all runs is over.
 
-        One that was in the middle of a step, and had to be interrupted, might never have ended.
+        A run that had to be interrupted in the middle of a step might never have ended.
         """
         return (
             isinstance(error, PhaseTimeout) and error.state != "blocked the loop" and self._is_over
@@ -201,7 +201,7 @@ class Explorer:
         return end if self.end is None else min(self.end, end)
 
     def _reach(self, program: Program, error: BaseException) -> str:
-        """Whether the failure is found when only what comes from outside is held back."""
+        """Whether a search with ``order="io"`` finds the failure too, in words."""
         if program.rules.order == "io":
             return ""
         kind, end = kind_of(error), self._end_within(_SECONDS_IN_OTHER_ORDER)
@@ -220,7 +220,7 @@ class Explorer:
 
 
 def _covered(chooser: Chooser) -> tuple[bool, str]:
-    """Whether a strategy has tried all schedules, and what it has, in words."""
+    """Whether a strategy has tried all schedules, and which ones, in words."""
     if not is_checked():
         return False, unproved()
     return getattr(chooser, "is_exhaustive", False), getattr(chooser, "coverage", "")

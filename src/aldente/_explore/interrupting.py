@@ -1,4 +1,4 @@
-"""Interrupts runs: tells Ctrl-C of the user apart, and ends steps that never do by themselves."""
+"""Interrupts runs: recognises the user's Ctrl-C, and ends steps that never return."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from aldente._simulation.loop import SimulatedLoop
 from aldente._stacks import frames_of_threads
 from aldente.errors import PhaseTimeout
 
-# How long after its end a run may take to notice that, and how often it is looked at, in seconds.
+# How long a run may go on after the end of its time, and how often to check it, in seconds.
 _ANSWER_LIMIT = 2.0
 _LOOK = 0.1
 
 
 @contextlib.contextmanager
 def noting_interrupts() -> Iterator[Callable[[], bool]]:
-    """While entered, Ctrl-C is noted besides what it does; gives what tells whether it came.
+    """While entered, note Ctrl-C besides its usual effect; yields a function: whether it came.
 
-    Only on the main thread and where Ctrl-C is as Python has it; elsewhere it never came.
+    Only on the main thread and with Python's own handler of Ctrl-C; elsewhere always False.
     """
     came: list[int] = []
     before = signal.getsignal(signal.SIGINT)
@@ -51,13 +51,13 @@ def noting_interrupts() -> Iterator[Callable[[], bool]]:
             signal.signal(signal.SIGINT, before)
 
 
-# The loops whose runs go on, the innermost last: a program may explore another one.
+# The loops of the current runs, the innermost last: a program may explore another one.
 _current: list[SimulatedLoop] = []
 
 
 @contextlib.contextmanager
 def running(loop: SimulatedLoop) -> Iterator[None]:
-    """While entered, a run goes on whose steps may have to be ended."""
+    """While entered, a run is current, so that its steps may be interrupted."""
     _current.append(loop)
     try:
         yield
@@ -67,10 +67,10 @@ def running(loop: SimulatedLoop) -> Iterator[None]:
 
 @contextlib.contextmanager
 def ending_steps() -> Iterator[None]:
-    """While entered, a step is interrupted that goes on for long after the end of its run.
+    """While entered, interrupt a step that goes on for long after its run's time is over.
 
-    The run ends with `PhaseTimeout` then, whose notes have the stack. Only on the main thread, and
-    where SIGINT comes to Python code or nowhere: by that signal, as it ends system calls too.
+    The run then ends with `PhaseTimeout`, whose notes have the stack. Only on the main thread, and
+    if SIGINT has a handler in Python or none: it uses that signal, which also ends system calls.
     """
     before = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not (
@@ -91,30 +91,30 @@ def ending_steps() -> Iterator[None]:
 
 
 class _Ender:
-    """Looks from a thread of its own whether a step of the main thread should have ended.
+    """Checks from a thread of its own whether a step of the main thread should have ended.
 
     Args:
-        before: what handles SIGINT otherwise.
+        before: the previous handler of SIGINT.
     """
 
     def __init__(self, before: Callable[[int, FrameType | None], object] | int) -> None:
         self._before = before
-        # Its thread, and what is held until that is to end; None where there is none.
+        # Its thread, and the lock held until that thread has to end; None without a thread.
         self._thread: tuple[_python_compat.HiddenThread, _thread.LockType] | None = None
-        # Held while the signal is sent, so that it does not come after all has ended.
+        # Held while it sends the signal, so that the signal can't arrive after `stop`.
         self._sending = _thread.allocate_lock()
-        # What to raise, of which run.
+        # The run to interrupt, and the error to raise.
         self._reason: tuple[SimulatedLoop, PhaseTimeout] | None = None
 
     def start_when_needed(self) -> None:
-        """Begin to look."""
+        """Start the thread, if it is needed."""
         stopped = _thread.allocate_lock()
         stopped.acquire()
         watch = functools.partial(self._watch, stopped)
         self._thread = _python_compat.HiddenThread(watch), stopped
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop the thread."""
         if self._thread is None:
             return
         (thread, stopped), self._thread = self._thread, None
@@ -123,11 +123,11 @@ class _Ender:
         thread.join(_ANSWER_LIMIT)
 
     def forget(self) -> None:
-        """Look no more in a forked child, which leaves the test by itself."""
+        """Forget the thread in a forked child, which leaves the test by itself."""
         self._thread = None
 
     def _watch(self, stopped: _thread.LockType) -> None:
-        """Look until it is stopped."""
+        """Check until it is stopped."""
         late: SimulatedLoop | None = None
         next_time = 0.0
         while not stopped.acquire(timeout=_LOOK):
@@ -148,9 +148,9 @@ class _Ender:
         if is_in_debugger(frame):
             return
         error = PhaseTimeout(loop.name, loop.real_time.seconds or 0.0, "blocked the loop")
-        with contained("telling the stack of a step that does not end"):
+        with contained("recording the stack of a step that does not end"):
             error.add_note(told_stack(frame))
-        # Whatever becomes of it where it is raised.
+        # Even if the program catches the error where it is raised.
         loop.fail(error)
         self._reason = loop, error
         with self._sending:
@@ -158,7 +158,7 @@ class _Ender:
                 signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
     def on_signal(self, number: int, frame: FrameType | None) -> None:
-        """Interrupt the step, or else do what is done otherwise."""
+        """Interrupt the step, or else do what the previous handler does."""
         reason, self._reason = self._reason, None
         if reason is not None:
             loop, error = reason

@@ -1,8 +1,7 @@
-"""Whether a run went as recorded, or the program depends on more than its schedule, and on what.
+"""Finds whether a program depends on more than its schedule, and on what.
 
-The same schedule is run twice more, and the steps are compared. If they differ, something has
-escaped: what the program asked the world outside is looked for in a third run, in which each call
-of a function written in C is looked at.
+It runs the same schedule twice more and compares the steps. If they differ, a third run looks at
+each call of a function written in C, for what the program asks of the outside world.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ def run_again(program: Program, schedule: Schedule) -> tuple[Run, ReplayMismatch
     """Run a program under a schedule, and record its steps.
 
     Args:
-        program: the program, for whose runs holds what the schedule says.
+        program: the program; its runs follow the settings of the schedule.
         schedule: the schedule.
 
     Returns:
@@ -53,7 +52,7 @@ def run_again(program: Program, schedule: Schedule) -> tuple[Run, ReplayMismatch
 
 
 def _other_python(schedule: Schedule) -> str:
-    """That a schedule was recorded on another Python than this, as a cause; empty if it was not."""
+    """The cause of a mismatch if the schedule is from another version of Python; else empty."""
     made, here = schedule.python, _checked_pythons.running
     if made is None or made == here:
         return ""
@@ -65,7 +64,7 @@ def _other_python(schedule: Schedule) -> str:
 
 
 def _mismatch(schedule: Schedule, chooser: Replay, run: Run) -> ReplayMismatch | None:
-    """What shows at the end of a run only: that its choices were others than those recorded."""
+    """The mismatch that only the end of a run shows: its choices differ from those recorded."""
     cause = "the program has changed since, or does not depend on its schedule alone"
     if not chooser.is_complete:
         position = len(run.counts)
@@ -87,7 +86,7 @@ _LEFT_BEHIND = (
     "a run may leave something behind for the next, in a module's variable or a wider fixture"
 )
 
-# Functions of the world outside, by what is called.
+# Names of functions that ask the outside world, by the function.
 _SOURCES: dict[Any, str] = {
     function: f"time.{name}()" for name, function in _clocks.ORIGINALS.items()
 } | {os.urandom: "os.urandom()", os.getpid: "os.getpid()", id: "id()"}
@@ -100,12 +99,12 @@ _NAMES = {
 
 
 def likely_cause(program: Program, schedule: Schedule, before: Run | None = None) -> str:
-    """What a program seems to depend on beside its schedule; empty when it runs the same again.
+    """What a program seems to depend on beside its schedule; empty if its runs are equal.
 
     Args:
         program: the program.
-        schedule: the schedule of a run that has been.
-        before: that run, if it is to be compared as well.
+        schedule: the schedule of an earlier run.
+        before: that run, to compare it as well; None to skip that.
     """
     first = _again(program, schedule)
     second = _again(program, schedule)
@@ -125,7 +124,7 @@ def _again(program: Program, schedule: Schedule) -> Run:
 
 
 class _Lenient(Replay):
-    """Replays as far as that is possible, and then goes on as stock asyncio does."""
+    """Replays a schedule while that is possible, and then goes on in stock order."""
 
     def choose(self, count: int, options: Sequence[object]) -> int:
         try:
@@ -135,7 +134,7 @@ class _Lenient(Replay):
 
 
 def _difference(first: Run, second: Run) -> str | None:
-    """Where two runs differ at first, in words; None if they are the same."""
+    """The first difference of two runs, in words; None if they are equal."""
     for number, (one, other) in enumerate(zip(first.steps, second.steps, strict=False)):
         if one != other:
             return f"at step {number} ({_words(one)}, then {_words(other)})"
@@ -160,7 +159,7 @@ def _words(step: Step) -> str:
 
 
 def _sources_of(program: Program, schedule: Schedule) -> list[str]:
-    """What the program calls of the world outside, each with a line of the user's."""
+    """The functions by which the program asks the outside world, with the user's lines."""
     found: dict[str, str] = {}
 
     def look(frame: FrameType, event: str, called: Any) -> None:
@@ -170,7 +169,7 @@ def _sources_of(program: Program, schedule: Schedule) -> list[str]:
         if name is None or name in found or _is_of_loop(frame):
             return
         caller: FrameType | None = frame
-        # Libraries may be between, but neither asyncio nor aldente asks for the program.
+        # Libraries may be in between; calls of asyncio or aldente don't count as the program's.
         for _ in range(4):
             if caller is None:
                 return
@@ -189,7 +188,7 @@ def _sources_of(program: Program, schedule: Schedule) -> list[str]:
 
 
 def _is_of_loop(frame: FrameType) -> bool:
-    """Whether the code of a frame is asyncio's or aldente's, which ask for nothing themselves."""
+    """Whether a frame's code is asyncio's or aldente's, whose calls don't count."""
     module = str(frame.f_globals.get("__name__")).partition(".")[0]
     return module in ("asyncio", "aldente")
 

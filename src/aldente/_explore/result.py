@@ -1,4 +1,4 @@
-"""What a search has found: `Exploration` and `Failure`."""
+"""The results of a search: `Exploration` and `Failure`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from aldente._diagnosis.waits import AwaitGraph
 from aldente._schedules import Schedule, Shrinking, Step
 from aldente._source import is_programs
 
-# What came of a schedule that had failed before.
+# The result of a schedule that had failed before.
 Known = Literal["failed", "passed"]
 
 
@@ -21,15 +21,15 @@ class Failure:
     """A run that failed.
 
     Attributes:
-        exception: what the program raised, or why the run was ended.
-        schedule: the choices of the run; those of the smallest one when it was shrunk.
+        exception: what the program raised, or the error that ended the run.
+        schedule: the choices of the run; after shrinking, those of the smallest one.
         token: the schedule in printable form, for `aldente.replay`.
         run: the number of the run that failed first, from 1.
-        inexact: why running it again may not fail in the same way; empty when it did.
-        shrinking: how its schedule was made smaller; None if that was not asked for.
+        inexact: why a replay may not fail in the same way; empty if it did.
+        shrinking: how its schedule was shrunk; None without shrinking.
         steps: the steps of the run up to its failure.
-        reach: whether it is found with ``order="io"`` too, in words; empty if that was not tried.
-        waiting: who waited for whom, when nothing could happen any more; else None.
+        reach: whether ``order="io"`` finds it too, in words; empty if that was not tried.
+        waiting: which task waited for which, in a deadlock; else None.
         findings: what rules have found in its run besides, each with its place and fix.
     """
 
@@ -53,16 +53,16 @@ class Failure:
         return "\n\n".join([*paragraphs, "\n".join(lines)])
 
     def story(self, folder: Path | None = None) -> list[str]:
-        """What happened, as one paragraph; none when nothing is known of it.
+        """What happened, as one paragraph; empty without recorded steps.
 
         Args:
-            folder: paths within it are given from it; None for the current one.
+            folder: paths within it are shown relative to it; None for the current one.
         """
         story = tell(self.steps, folder or Path.cwd())
         return ["\n".join(story)] if story else []
 
     def remarks(self) -> list[str]:
-        """What is to be said of its schedule, a line each."""
+        """Remarks about its schedule, a line each."""
         lines = []
         if self.shrinking is not None:
             lines.append(_words_about(self.shrinking))
@@ -102,20 +102,20 @@ def _switches(count: int) -> str:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Exploration:
-    """What many runs of a program have shown.
+    """The results of many runs of a program.
 
     Attributes:
-        runs: how many there were, those of shrinking not counted.
-        distinct: how many of them differed in a choice.
-        exhausted: whether there was no other schedule left to try, save those that are known to be
-            equivalent to one that was tried.
-        failure: the first run that failed; None if all went well.
-        escaped: what the program depends on beside its schedule, as far as was noticed; empty if
-            nothing was.
+        runs: how many runs there were, without those of shrinking.
+        distinct: how many of them had different choices.
+        exhausted: whether no schedule was left to try, except those equivalent to one that was
+            tried.
+        failure: the first run that failed; None if all passed.
+        escaped: what the program depends on beside its schedule, as far as that was noticed; else
+            empty.
         coverage: which schedules were tried, in words.
-        known: what came of the schedule that was tried first as it had failed before; None if there
+        known: the result of the schedule that had failed before and was tried first; None if there
             was none.
-        is_late: whether it ended because its real time was over.
+        is_late: whether the search ended because its real time was over.
         findings: what rules have found that fails no run, each with its place and fix; once for
             each place.
     """

@@ -1,7 +1,7 @@
-"""What the rules find in simulated runs, without pytest, and the exception with which a run fails.
+"""Rules in simulated runs, without pytest, and the exception with which their findings fail a run.
 
-Whatever is found in a run is the run's own: neither asyncio's log nor a test that the search is a
-part of hears of it.
+The findings belong to the run: they appear neither in asyncio's log nor in a test that runs the
+search.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from aldente.errors import FoundInRun, InvalidSetting
 
 
 def found_in_run(findings: Sequence[Finding]) -> FoundInRun:
-    """The exception of a run that fails by nothing but what was found in it."""
+    """The exception of a run that fails only because of findings."""
     return FoundInRun(findings, texts_of(findings))
 
 
 def texts_of(findings: Iterable[Finding]) -> list[str]:
-    """All that a user is told of findings, those that are the same told once, and many folded.
+    """The texts of findings for a user: equal ones once, and many folded.
 
     >>> texts_of([Finding("leaked-task", "a task was left.", "-")] * 2)[0].splitlines()[0]
     'leaked-task: a task was left.'
@@ -45,27 +45,27 @@ def _text_of(finding: Finding) -> str:
 
 
 def besides(error: BaseException, findings: Sequence[Finding]) -> list[str]:
-    """What is told of findings beside an exception that the program has raised itself."""
+    """The texts of findings beside an exception that the program has raised itself."""
     return [] if isinstance(error, FoundInRun) else texts_of(findings)
 
 
 def note_besides(error: BaseException, findings: Sequence[Finding]) -> None:
-    """Have an exception tell what was found in its run besides."""
+    """Add notes to an exception on what else was found in its run."""
     for text in besides(error, findings):
         error.add_note(f"Found in the same run:\n{text}")
 
 
-# The rules that are looked at, in runs that are not a test's.
+# The rules for runs outside of a test.
 RULES = tuple(
     module.RULE.name for module in (never_awaited, background_error, leaked_task, leaked_asyncgen)
 )
 
 
 class RuleWatch:
-    """Looks at runs, one after the other.
+    """Applies rules to runs, one after the other.
 
     Args:
-        levels: what happens with the findings of each rule.
+        levels: the level of each rule.
     """
 
     def __init__(self, levels: Mapping[str, Level]) -> None:
@@ -80,18 +80,18 @@ class RuleWatch:
 
     @property
     def warnings(self) -> Sequence[Finding]:
-        """What was found that fails no run; once for each rule and place."""
+        """The findings that fail no run; once for each rule and place."""
         return tuple(self._warnings.values())
 
     def begin(self, loop: SimulatedLoop) -> None:
-        """A run begins: see coroutines that are dropped, and errors that the loop is told of."""
+        """Begin a run: watch dropped coroutines, and errors passed to the exception handler."""
         self._loop = loop
         loop.on_exception = functools.partial(self._receive, loop)
         self._undo = self._never_awaited.installed()
         self._undo.__enter__()
 
     def main_ended(self, loop: SimulatedLoop) -> None:
-        """See the tasks and async generators that are left."""
+        """Find the tasks and async generators that are left."""
         left = _asyncio_compat.pending_tasks(loop)
         if left:
             with contained("looking for tasks that are left pending"):
@@ -132,11 +132,11 @@ class RuleWatch:
 
 
 def look_into_main(loop: SimulatedLoop, watch: never_awaited.Watch) -> None:
-    """Tell of coroutines that only the exception of a program holds, while they are its run's.
+    """Report coroutines that only the exception of a program holds, during its run.
 
     Args:
         loop: the loop of the run, which is over.
-        watch: is told of them.
+        watch: the rule's watch, which gets them.
     """
     main = loop.main_task
     if main is not None and main.done() and not main.cancelled():
@@ -146,10 +146,10 @@ def look_into_main(loop: SimulatedLoop, watch: never_awaited.Watch) -> None:
 
 
 def parse_levels_in_runs(value: object) -> Mapping[str, Level]:
-    """The levels of the rules that are looked at in runs, after a user's changes.
+    """The levels of the rules for runs, after a user's changes.
 
     Raises:
-        InvalidSetting: they are no mapping of such rules to levels.
+        InvalidSetting: the value is no mapping of such rules to levels.
 
     >>> parse_levels_in_runs({"leaked-task": "error"})["leaked-task"]
     'error'
@@ -162,7 +162,7 @@ def parse_levels_in_runs(value: object) -> Mapping[str, Level]:
         raise InvalidSetting("rules", value, allowed)
     for rule, level in value.items():
         if rule not in levels:
-            allowed = f"The rules that are looked at in simulated runs are: {', '.join(levels)}."
+            allowed = f"The rules for simulated runs are: {', '.join(levels)}."
             raise InvalidSetting("rules", rule, allowed)
         levels[rule] = parse_level("rules", value, level)
     return levels

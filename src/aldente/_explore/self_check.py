@@ -1,9 +1,9 @@
-"""Whether schedules can be chosen on a Python on which that was never checked.
+"""Checks that schedules work on a Python newer than those tested.
 
-Steps of tasks are recognised by what asyncio gives to its loop, which no Python promises. Where
-they are not recognised, every run has the order of stock asyncio, and all bugs that a schedule
-decides would be passed over. So on a Python that is newer than the newest checked, a program with a
-known answer is run first.
+aldente recognises steps of tasks by the callbacks that asyncio passes to its loop, which is no
+public API. Where it does not recognise them, every run has the order of stock asyncio, and a search
+would miss all bugs that depend on the schedule. So on a Python newer than the newest tested, it
+runs a program with a known answer first.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from aldente.errors import UnsupportedPython
 
 
 def check_python() -> None:
-    """Make sure that schedules can be chosen on the running Python.
+    """Check that schedules work on the running Python.
 
     Raises:
-        UnsupportedPython: they can't.
+        UnsupportedPython: they don't.
     """
     if not _checked_pythons.is_checked():
         _check(_checked_pythons.running)
@@ -41,7 +41,7 @@ def _check(version: tuple[int, int]) -> None:
 
 
 async def _woken_together() -> list[str]:
-    """The order in which tasks go on that are ready at once, woken or by themselves."""
+    """The order in which tasks go on that are ready at once, woken or after a yield."""
     loop = asyncio.get_running_loop()
     order: list[str] = []
     gates = [loop.create_future() for _ in range(2)]
@@ -66,14 +66,14 @@ async def _woken_together() -> list[str]:
 
 
 class _Newest:
-    """Lets the task go on that has become ready last, but the main task after all others."""
+    """Chooses the task that became ready last, and the main task after all others."""
 
     def start(self) -> bool:
-        """There may be a run."""
+        """True."""
         return True
 
     def choose(self, count: int, options: Sequence[object]) -> int:
-        """The newest, of those that are not the main task."""
+        """The newest option that is not the main task."""
         main = [getattr(option, "who", "") == "Task-1" for option in options]
         return max(index for index in range(count) if not main[index] or count == 1)
 

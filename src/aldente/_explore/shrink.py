@@ -1,8 +1,8 @@
-"""Makes the schedule of a failure smaller: fewer context switches away from stock order.
+"""Shrinks the schedule of a failure: fewer context switches away from stock order.
 
-What remains is locally minimal: when any of its switches is left out, the program does not fail in
-the same way, with the same type raised at the same place. If the budget allows, all schedules with
-fewer switches are tried too; if none of them fails, none has fewer.
+The result is locally minimal: without any one of its switches, the program does not fail in the
+same way, with the same type of exception at the same place. If the budget allows, the shrinker also
+tries all schedules with fewer switches; if none of them fails, the result is minimal.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from aldente._strategies.dfs import Dfs
 from aldente._strategies.replay import Leading, Watched
 from aldente.errors import FoundInRun, InvariantBroken
 
-# Comparable; a group of exceptions is as its members are.
+# Comparable; that of an exception group has the kinds of its members.
 Kind = tuple[Any, ...]
 
 
 def kind_of(error: BaseException) -> Kind:
-    """What is the same for failures that are the same: never a text, in which may be addresses.
+    """A key that equal failures share; it has no message, which may contain addresses.
 
-    The place is the innermost line of the program that the exception has come through, or the
-    innermost line at all if there is none of the program. What aldente raises of a run, such as a
-    deadlock, has no place. What rules have found is known by the rules and places.
+    The key has the type and a place: the innermost line of the program that the exception has
+    passed, or the innermost line of all if the program has none. An error that aldente raises for a
+    run, such as a deadlock, has no place. Findings have their rules and places.
 
     >>> kind_of(ValueError("one")) == kind_of(ValueError("two"))
     True
@@ -59,7 +59,7 @@ def kind_of(error: BaseException) -> Kind:
 
 
 def name_of_type(error: BaseException) -> str:
-    """The type of an exception, by its name: a program may define it anew in every run.
+    """The name of an exception's type, as a program may define the type anew in every run.
 
     >>> name_of_type(ValueError("one"))
     'builtins.ValueError'
@@ -67,8 +67,8 @@ def name_of_type(error: BaseException) -> str:
     return f"{type(error).__module__}.{type(error).__qualname__}"
 
 
-# How many runs are tried to leave something out, and how many to find something with fewer
-# switches in another way.
+# How many runs to try for leaving switches out, and how many for a different schedule with fewer
+# switches.
 _MOST_RUNS = 600
 _MOST_OTHER_RUNS = 400
 
@@ -83,7 +83,7 @@ class _Found:
 
     @property
     def size(self) -> tuple[int, int, int, int]:
-        """What is to become smaller: switches, then deviations, then how far and late they are."""
+        """The size to shrink: switches, then deviations, then how far and how late they are."""
         others = [number for number, choice in enumerate(self.run.choices) if choice]
         return (
             len(self.switches),
@@ -94,11 +94,11 @@ class _Found:
 
 
 class Shrinker:
-    """Makes a failed run smaller.
+    """Shrinks a failed run.
 
     Args:
         program: the program.
-        end: when it has to end, by `time.monotonic`; None for no limit.
+        end: when shrinking has to end, by `time.monotonic`; None for no limit.
     """
 
     def __init__(self, program: Program, end: float | None) -> None:
@@ -110,7 +110,7 @@ class Shrinker:
         self._seen: set[tuple[int, ...]] = set()
 
     def shrink(self, run: Run, error: BaseException) -> tuple[Run, Shrinking]:
-        """The smallest run that fails like the given one, and how it was found."""
+        """The smallest run found that fails like the given one, and the facts of the shrinking."""
         self._kind = kind_of(error)
         best = self._try(Leading(run.choices))
         if best is None:
@@ -140,7 +140,7 @@ class Shrinker:
         return self._runs >= self._most or (self._end is not None and monotonic() >= self._end)
 
     def _try(self, chooser: Chooser) -> _Found | None:
-        """A run that fails in the same way; None when it does not."""
+        """The run of a chooser if it fails in the same way; else None."""
         self._runs += 1
         watched = Watched(chooser)
         left = None if self._end is None else max(self._end - monotonic(), 0.01)
@@ -159,10 +159,10 @@ class Shrinker:
         return None
 
     def _candidates(self, best: _Found) -> Iterator[Chooser]:
-        """Schedules that are smaller in some way, those that leave out much first."""
+        """Smaller schedules, those that leave out much first."""
         choices = best.run.choices
         deviations = [number for number, choice in enumerate(choices) if choice]
-        # Stock order from somewhere on.
+        # Stock order from some choice on.
         length = len(deviations)
         cut = length // 2
         while cut:
@@ -177,7 +177,7 @@ class Shrinker:
                 end = switches[after] if after < len(switches) else len(choices)
                 without = [*choices[:begin], *[0] * (end - begin), *choices[end:]]
                 yield from self._once(without)
-                # The same, but the tasks that follow go on in the order in which they did.
+                # The same, but the tasks after it go on in the order in which they did before.
                 yield (
                     Leading(choices[:begin], best.keys, end)
                     if end < len(choices)
@@ -200,7 +200,7 @@ class Shrinker:
                 yield from self._once([*choices[:number], 1, *choices[number + 1 :]])
 
     def _once(self, choices: Sequence[int]) -> Iterator[Chooser]:
-        """A schedule, unless it was tried."""
+        """The chooser of a schedule, unless that was tried."""
         end = len(choices)
         while end and choices[end - 1] == 0:
             end -= 1
@@ -210,7 +210,7 @@ class Shrinker:
             yield Leading(trimmed)
 
     def _with_fewer(self, switches: int) -> _Found | None:
-        """A run with no more switches than that, if there is one within the budget."""
+        """A failing run with at most so many switches, if the budget suffices to find one."""
         self._most = self._runs + _MOST_OTHER_RUNS
         strategy = Dfs(switches)
         while not self._is_over and strategy.start():

@@ -1,4 +1,4 @@
-"""`simulate`: one run of a `Program` on a simulated loop, from its beginning to the very end."""
+"""`simulate`: one run of a `Program` on a simulated loop, up to the close of the loop."""
 
 from __future__ import annotations
 
@@ -43,17 +43,17 @@ from aldente.errors import (
 
 @dataclass(slots=True, eq=False)
 class Program:
-    """A program and what holds for its runs.
+    """A program and the settings of its runs.
 
     Attributes:
         main: the program, a coroutine function without arguments.
-        rules: what holds for its runs.
+        rules: the settings of its runs.
         is_interrupted: whether the user pressed Ctrl-C.
-        is_outcome: whether an exception is no failure, but says at once what came of all runs.
+        is_outcome: whether an exception, such as a skip, ends all runs at once and is no failure.
         on_run: called after every run.
         real_seconds: how long each run may take, in real seconds; None for no limit.
-        watch: looks at every run, and tells what was found that fails it; None if nobody does.
-        runs: how many runs there have been.
+        watch: observes every run, and returns the findings that fail it; None without one.
+        runs: the number of runs so far.
     """
 
     main: Main
@@ -74,18 +74,18 @@ class Program:
         choices: Watch | None = None,
         real_seconds: float | None = None,
     ) -> Run:
-        """Run it once; what it raises is kept.
+        """Run it once, and keep the exception that it raises.
 
         Args:
-            chooser: decides its schedule; its run has been started.
-            rules: what holds for this run; None for what holds for all.
-            is_traced: whether its steps are recorded.
-            choices: tells which of these steps were chosen; None if nobody knows.
+            chooser: decides its schedule; its `start` has been called.
+            rules: the settings of this run; None for those of all runs.
+            is_traced: whether to record its steps.
+            choices: follows which of these steps were chosen; None if that is not known.
             real_seconds: how long it may take, in real seconds; None for no limit.
 
         Raises:
             KeyboardInterrupt: the user pressed Ctrl-C.
-            BaseException: what is no failure.
+            BaseException: one that `is_outcome` accepts.
         """
         if real_seconds is None or (self.real_seconds or real_seconds) < real_seconds:
             real_seconds = self.real_seconds
@@ -99,7 +99,7 @@ class Program:
             real_seconds=real_seconds,
         )
         if self.is_interrupted():
-            # With the place where that was, unless the program has hidden it.
+            # With its traceback, unless the program has hidden it.
             raise run.error if isinstance(run.error, KeyboardInterrupt) else KeyboardInterrupt
         self.runs += 1
         if run.error is not None and self.is_outcome(run.error):
@@ -111,23 +111,23 @@ class Program:
 Main = Callable[[], Coroutine[Any, Any, Any]]
 
 
-# What is left when the main task has ended: how many steps it may take, and how much loop time.
+# How many steps, and how much loop time, the tasks may take that are left after the main task.
 _STEPS_OF_END = 20_000
 _SECONDS_OF_END = Limits(tasks=30.0, generators=60.0, executor=60.0)
 _REAL_SECONDS_OF_END = 10.0
 
 
 class Rules(NamedTuple):
-    """What holds for the runs of a program.
+    """The settings of a program's runs.
 
     Attributes:
-        order: which resumptions may be held back.
-        slack: by which part of the time it has waited one may be held back longer.
-        seed: what the randomness of the program begins with.
+        order: which resumptions the loop may hold back.
+        slack: a resumption that has waited for t seconds may be held back for slack * t more.
+        seed: the seed of the program's randomness.
         max_steps: how many steps a run may take.
         max_virtual_time: how far time may run, in seconds of loop time.
-        wall: what the clocks of the process show at first where they follow loop time, in
-            nanoseconds since 1970; None where they don't follow it.
+        wall: the time at which the wall clock starts if it follows loop time, in nanoseconds since
+            1970; None if it doesn't follow it.
         debug: whether the loop is in asyncio's debug mode; None leaves it to asyncio.
     """
 
@@ -141,37 +141,37 @@ class Rules(NamedTuple):
 
 
 class RunWatch(Protocol):
-    """Looks at runs for what fails them although the program does not."""
+    """Observes runs, and finds what fails them although the program does not."""
 
     def begin(self, loop: SimulatedLoop) -> None:
-        """A run begins; its loop exists."""
+        """Begin a run, whose loop exists."""
         ...
 
     def main_ended(self, loop: SimulatedLoop) -> None:
-        """The program has ended, and what it leaves is about to be cancelled.
+        """Look at the tasks that the program leaves, before they are cancelled.
 
-        What was about to end by itself has been given the time for that.
+        Tasks that were about to end by themselves have had the time for that.
         """
         ...
 
     def take(self) -> Sequence[Finding]:
-        """The run is over, its loop closed: the findings that fail it."""
+        """The findings that fail the run, which is over, with its loop closed."""
         ...
 
 
 class Run(NamedTuple):
-    """What came of one run.
+    """The result of one run.
 
     Attributes:
         result: what the program returned.
-        error: what it raised, or why it was ended; None if all went well.
-        choices: the options that were chosen.
-        counts: among how many, each time.
-        steps: what was done, when that was asked for.
-        steps_until_end: how many of them there were when the program had ended or failed.
-        waiting: who waited for whom when nothing could happen any more; else None.
-        depends_on_threads: whether threads have called in that the schedule knows nothing of.
-        findings: what was found that fails it, whether it has failed by itself or not.
+        error: what it raised, or the error that ended the run; None if it passed.
+        choices: the number of the option chosen at each choice.
+        counts: how many options each choice had.
+        steps: the recorded steps, if it was traced.
+        steps_until_end: how many steps there were when the program had ended or failed.
+        waiting: which task waited for which, in a deadlock; else None.
+        depends_on_threads: whether threads have called in that the schedule does not control.
+        findings: the findings that fail it, whether the program has failed or not.
     """
 
     result: Any
@@ -206,15 +206,15 @@ def simulate(
     watch: RunWatch | None = None,
     real_seconds: float | None = None,
 ) -> Run:
-    """Run a program once; nothing that it raises escapes.
+    """Run a program once, and return what it raises with the other results.
 
     Args:
         main: the program, a coroutine function without arguments.
-        chooser: decides its schedule; its run has been started.
-        rules: what holds for it.
-        is_traced: whether its steps are recorded.
-        choices: tells which of these steps were chosen; None if nobody knows.
-        watch: looks at the run; None if nobody does.
+        chooser: decides its schedule; its `start` has been called.
+        rules: the settings of the run.
+        is_traced: whether to record its steps.
+        choices: follows which of these steps were chosen; None if that is not known.
+        watch: observes the run; None without one.
         real_seconds: how long it may take, in real seconds; None for no limit.
     """
     quiet: list[AwaitGraph] = []
@@ -240,7 +240,7 @@ def simulate(
         if tracer is not None:
             tracer.stop()
         findings = tuple(watch.take()) if watch is not None else ()
-        # Freed at once and not with the loop, so that lists of all tasks stay short.
+        # Freed now and not with the loop, so that lists of all tasks stay short.
         loop.main_task = None
     chooser.end()
     if findings and error is None:
@@ -270,9 +270,9 @@ def _make_loop(
     Args:
         main: the program.
         chooser: decides its schedule.
-        rules: what holds for it.
+        rules: the settings of the run.
         real_seconds: how long it may take, in real seconds; None for no limit.
-        quiet: gets who waited for whom, when that is found out while timers go on.
+        quiet: the await graph is added here if the main task is found stuck while timers go on.
     """
 
     def on_quiet(loop: SimulatedLoop) -> AldenteError | None:
@@ -303,10 +303,10 @@ def _make_loop(
 
 @contextlib.contextmanager
 def no_collection() -> Iterator[None]:
-    """While entered, no garbage is collected by itself.
+    """While entered, automatic garbage collection is off.
 
-    Objects that are only part of circles would be finalised at moments that depend on how many
-    objects there are, and finalising them may run code of the program.
+    It would finalise objects in reference cycles at moments that depend on how many objects there
+    are, and finalisers may run code of the program.
     """
     was_enabled = gc.isenabled()
     gc.disable()
@@ -322,7 +322,7 @@ def _start(loop: SimulatedLoop, main: Main) -> asyncio.Task[Any]:
     try:
         return loop.create_task(coroutine)
     except BaseException:
-        # On a Python for which the loop is not made; what fails is to be told, and no coroutine.
+        # On an unsupported Python. Else a warning about the coroutine would hide the error.
         coroutine.close()
         raise
 
@@ -330,7 +330,7 @@ def _start(loop: SimulatedLoop, main: Main) -> asyncio.Task[Any]:
 def _end(
     loop: SimulatedLoop, error: BaseException | None, watch: RunWatch | None
 ) -> BaseException | None:
-    """End everything that is left on a loop, and close it; gives why the run failed."""
+    """End all tasks that are left on a loop, and close it; return the error of the run."""
     task = loop.main_task
     if task is None:
         loop.close()
@@ -340,7 +340,7 @@ def _end(
     find_tasks = functools.partial(_asyncio_compat.pending_tasks, loop)
     try:
         if watch is not None and task.done():
-            # As the runner of tests does it.
+            # As the test runner does.
             give_turns(loop, find_tasks)
             watch.main_ended(loop)
         end_loop(loop, find_tasks, _SECONDS_OF_END, lambda: False)
@@ -349,14 +349,14 @@ def _end(
         _give_up(loop)
     finally:
         if error is not None and task.done() and not task.cancelled():
-            # It is told of here; asyncio is not to log it.
+            # Marked as retrieved, so that asyncio does not log it: the run reports it.
             task.exception()
         loop.close()
     return error
 
 
 def _give_up(loop: SimulatedLoop) -> None:
-    """Leave tasks as they are, silently."""
+    """Leave tasks as they are, without warnings."""
     tasks = asyncio.all_tasks(loop)
     give_up(tasks)
     for task in tasks:
@@ -369,7 +369,7 @@ def _give_up(loop: SimulatedLoop) -> None:
 
 
 def _graph_if_stuck(loop: SimulatedLoop) -> AwaitGraph | None:
-    """Who waits for whom, if the main task waits for what no task that goes on can ever end."""
+    """The await graph if no task that goes on can ever end the main task's wait; else None."""
     main = loop.main_task
     if main is None or main.done():
         return None
@@ -390,15 +390,15 @@ def _graph_if_stuck(loop: SimulatedLoop) -> AwaitGraph | None:
 def _explained(
     loop: SimulatedLoop, error: BaseException, quiet: list[AwaitGraph]
 ) -> tuple[BaseException, AwaitGraph | None]:
-    """Why a run has ended, and who waited for whom if nothing could happen any more.
+    """The error of a run, and the await graph if it is a deadlock.
 
     Args:
-        loop: the loop, on which everything is as it was.
-        error: what was raised of the run.
-        quiet: who waited for whom when that was found out while timers went on.
+        loop: the loop, in the state at the error.
+        error: the exception that ended the run.
+        quiet: the await graph of a main task that was found stuck while timers went on.
     """
     if isinstance(error, (ReplayMismatch, InvalidSetting)):
-        # Whoever chose can't say how to go on.
+        # The chooser has no choices for what follows.
         loop.choose_by(Fifo())
     if not isinstance(error, (DeadlockError, EndlessTimeError, LivelockError, PhaseTimeout)):
         return error, None
@@ -408,7 +408,7 @@ def _explained(
         # Without the frames of the loop.
         told = DeadlockError(loop.name, 0.0, error.beside_timers)
     if graph.tasks:
-        # Else the task that was interrupted was the only one, and its stack is told.
+        # Else the interrupted task was the only one, and the error has its stack already.
         told.add_note(diagnosis.explain(graph, main=None, folder=Path.cwd()))
     return told, graph if isinstance(error, DeadlockError) else None
 

@@ -158,7 +158,7 @@ _SLEEPS = {
 class AccessRecorder:
     """Records what all code reads and writes, by `sys.monitoring`.
 
-    On Python 3.11, which lacks it, and if other tools have all of its numbers, `start` fails.
+    `start` fails on Python 3.11, which lacks it, and if other tools have all of its numbers.
 
     Attributes:
         is_misled: whether an assumption proved wrong, so that earlier records may be wrong too.
@@ -191,8 +191,8 @@ class AccessRecorder:
                     sys.monitoring.register_callback(self._number, event, function)
                 mask = sum(event for event, _ in self._callbacks())
                 sys.monitoring.set_events(self._number, mask)
-                # Else places stay disabled where `LineCounter`, or another tool with the same number,
-                # has disabled events.
+                # Else places stay disabled where `LineCounter`, or another tool with the same
+                # number, has disabled events.
                 sys.monitoring.restart_events()
         self.take()
         return self.is_recording
