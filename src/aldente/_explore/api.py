@@ -76,9 +76,9 @@ def search(
             limit.
         wall: whether ``time.time()`` and its like follow virtual time, from 1 January 2030 on; or
             the moment from which on they do, as a `datetime` or a string.
-            shrink: whether to shrink a failure, to fewer context switches away from stock order.
-            rules: other levels for rules: with ``"error"`` a finding fails the run, with ``"warn"``
-                it is in `Exploration.findings`, ``"off"`` finds nothing; for ``"never-awaited"`` and
+        shrink: whether to shrink a failure, to fewer context switches away from stock order.
+        rules: other levels for rules: with ``"error"`` a finding fails the run, with ``"warn"`` it
+            is in `Exploration.findings`, ``"off"`` finds nothing; for ``"never-awaited"`` and
             ``"background-error"``, by default errors, and ``"leaked-task"`` and
             ``"leaked-asyncgen"``, by default warnings.
 
