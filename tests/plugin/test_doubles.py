@@ -321,7 +321,7 @@ def test_virtual_time_and_deadlocks(run_project: RunProject) -> None:
             "*DeadlockError: Deadlock: *",
             "*'test_held' (test_held) waits for a double: 2 calls at the gate of price; 1 has come.",
             "*'Task-*' (total) waits for a double: price('a'), held at a gate of the test.",
-            "*'test_never' (test_never) waits for a double: an answer that was told never to come.",
+            "*'test_never' (test_never) waits for a double: an answer that was set never to come.",
         ]
     )
 

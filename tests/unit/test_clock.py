@@ -174,7 +174,7 @@ def test_advancing_real_time() -> None:
             loop = type(asyncio.get_running_loop()).__name__
             assert str(caught.value) == (
                 f"{wanted} needs virtual time, but the time of this event loop ({loop}) is real: "
-                "nobody can move it, or know that nothing more will happen.\n"
+                "aldente can't move it, or know that nothing more will happen.\n"
                 "Fix: mark the test with @aldente.virtual_time, or set aldente_clock = virtual; "
                 "outside of pytest use aldente.run(main, clock='virtual')."
             )

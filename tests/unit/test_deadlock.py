@@ -1,4 +1,4 @@
-"""An explanation says who waits for whom, where, and what nobody is left to do."""
+"""An explanation says who waits for whom, where, and what no task is left to do."""
 
 from __future__ import annotations
 
@@ -225,7 +225,7 @@ def test_nobody_is_left(kind: str) -> None:
     place = line_of(kind)
     assert summarise(graph) == f"{place}: 'main' {waits}."
     text = explain(graph)
-    assert f" {waits}. Nobody is left to {remedy}: no other task is seen to have it" in text
+    assert f" {waits}. No task is left to {remedy}: no other task is seen to have it" in text
     assert text.splitlines()[1].startswith(f"    {place}: await ")
     assert ("one that came before is lost" in text) is (kind == "condition")
 
@@ -528,4 +528,4 @@ def test_a_task_that_runs_nothing_of_the_users() -> None:
 
     graph = look_at(main)
     assert summarise(graph) == f"{line_of('at last')}: 'waiting' waits for an Event to be set."
-    assert "'waiting' (Event.wait) waits for an Event to be set. Nobody" in explain(graph)
+    assert "'waiting' (Event.wait) waits for an Event to be set. No task is left" in explain(graph)

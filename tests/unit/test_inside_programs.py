@@ -218,9 +218,9 @@ def test_an_invariant_ends_the_run_at_once() -> None:
     assert str(error) == (
         f"The invariant 'Account.is_covered' ({__file__}:{line}) does not hold any more: it "
         "returned False after a step of the task 'second'.\n"
-        "Whoever goes on now sees that state, and so may any task in production.\n"
+        "The next task to go on sees that state, and so may any task in production.\n"
         "Fix: have the state changed without an await in between, or under a lock that the "
-        "invariant asks for too; 'assert' inside the check tells which part of it is broken."
+        "invariant asks for too; 'assert' inside the check shows which part of it is broken."
     )
     assert failure.steps[-2].task == "second"
     assert failure.steps[-2].time == 0

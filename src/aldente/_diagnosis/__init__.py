@@ -1,16 +1,16 @@
-"""Says in words what a program is waiting for, and what was found in it. Knows nothing of pytest.
+"""Puts into words what a program waits for, and what rules found in it. Independent of pytest.
 
 ``await_graph``
-    Which task waits for what, what the user's code calls it, and who could end its waiting.
+    Which task waits for what, its name in the user's code, and which tasks could end the wait.
 ``inspection``, ``waiting``
-    What it asks of each task: where it stands, which locks it holds, and what it waits for, by
-    asyncio or by a library's task group.
+    What it finds out about each task: where it stands, which locks it holds, and what it waits for,
+    by asyncio or by a library's task group.
 ``waits``
     Plain facts about waiting tasks.
 ``deadlock``
     Explains a graph: the cycle, the lock that nothing releases, the event that nothing sets.
 ``reachability``
-    Whether code that goes on could ever do anything to a task that waits.
+    Whether code that goes on could ever wake a waiting task.
 ``wording``
     The words for what tasks wait for.
 ``story``

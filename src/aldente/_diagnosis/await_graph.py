@@ -1,4 +1,4 @@
-"""Which task waits for what, by its name in the user's code, and who could end its waiting."""
+"""Which task waits for what, by its name in the user's code, and which tasks could end the wait."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ from aldente._runner.generator_task import hosted_generator
 from aldente._source import is_users, place_of
 from aldente._stacks import variables_of
 
-# How many attributes and items lead from a variable to a thing at most: self.pool.queue has two.
+# The longest path of attributes and items from a variable to an object: self.pool.queue has two.
 _LONGEST_EXPRESSION = 2
 
-# How many items of a container and how many attributes in all are looked at, so that a report about
-# a program with much data does not take long.
+# How many items of a container, and how many attributes in all, the search looks at, so that a
+# report about a program with much data does not take long.
 _ITEM_LIMIT = 200
 _PART_LIMIT = 300_000
 
@@ -51,7 +51,7 @@ _PRIMITIVES = (
 
 _SEQUENCES: tuple[Any, ...] = (list, tuple, deque)
 
-# What can't lead to a thing, or belongs to everybody.
+# Types that lead to no primitive, or that all code shares.
 _OPAQUE = (
     type(None),
     bool,
@@ -74,16 +74,16 @@ _OPAQUE = (
 class NameFinder:
     """Finds the expressions by which functions reach locks, queues, events, futures and the like.
 
-    Use one for one snapshot, while nothing else runs. Of very much data not all is looked at.
+    Use one for one snapshot, while nothing else runs. It does not look at all of very much data.
     """
 
     def __init__(self) -> None:
         self._parts_left = _PART_LIMIT
-        # The things themselves are kept so that their identities stay theirs.
+        # Keeps the objects alive, so that their identities are not reused.
         self._parts: dict[int, tuple[object, list[tuple[str, Any]]]] = {}
 
     def names_in(self, frame: FrameType) -> dict[int, str]:
-        """The shortest expression for each thing that a function can reach, by its identity."""
+        """The shortest expression for each object that a function can reach, by its identity."""
         found: dict[int, str] = {}
         level = list(_variables_and_globals(frame))
         for length in range(_LONGEST_EXPRESSION + 1):
@@ -114,14 +114,14 @@ class NameFinder:
                 self._parts_left -= 1
                 if len(parts) >= _ITEM_LIMIT or self._parts_left <= 0:
                     break
-        except Exception:  # somebody's own kind of attribute or key that fails: no name from there
+        except Exception:  # a custom attribute or key that fails: no name from there
             pass
         self._parts[id(value)] = value, parts
         return parts
 
 
 def _add_lock(found: dict[int, str], condition: asyncio.Condition, expression: str) -> None:
-    """A condition's lock is known by the condition, unless it has a name of its own."""
+    """Name a condition's lock after the condition, unless it has a name of its own."""
     lock = _asyncio_compat.lock_of_condition(condition)
     if lock is not None:
         found.setdefault(id(lock), expression)
@@ -137,7 +137,7 @@ def _variables_and_globals(frame: FrameType) -> Iterator[tuple[str, Any]]:
 
 
 def _iterate_parts(value: Any) -> Iterator[tuple[str, Any]]:
-    """The parts of a value, without running code of its class where there is a choice."""
+    """The parts of a value, if possible without running code of its class."""
     if issubclass(type(value), dict):
         for key, item in dict.items(value):
             if type(key) in (str, int, bytes, tuple):
@@ -175,14 +175,14 @@ def _slots_of(kind: type) -> Iterator[tuple[str, Any]]:
 
 
 def snapshot(tasks: Iterable[AnyTask]) -> AwaitGraph:
-    """Find out what tasks wait for, and who could end their waiting.
+    """Find out what tasks wait for, and which tasks could end their waits.
 
-    Nothing is changed or patched, and nothing of the program is kept alive by the result. Call it
-    in the thread of the tasks' event loop, or while that is blocked.
+    It changes and patches nothing, and the result keeps nothing of the program alive. Call it in
+    the thread of the tasks' event loop, or while that is blocked.
 
     Args:
-        tasks: the tasks; those that are done are left out. Unfinished tasks that they wait for, by
-            whatever ways, are added.
+        tasks: the tasks; it leaves out those that are done, and adds unfinished ones that they wait
+            for, directly or not.
 
     >>> import asyncio
     >>> async def wait():
@@ -210,7 +210,7 @@ def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
 
 
 def _look_at_all(tasks: Iterable[AnyTask]) -> list[LiveTask]:
-    """Look at tasks, and at those they wait for; in an order that is the same every time."""
+    """Look at tasks, and at those they wait for, in a deterministic order."""
     found: dict[AnyTask, LiveTask] = {}
     left = [task for task in tasks if not task.done()]
     while left:
@@ -238,20 +238,20 @@ def _coroutine_name(live: LiveTask) -> str:
 
 
 class _Snapshot:
-    """What is known about all the tasks while nothing runs."""
+    """The facts about all tasks, while nothing runs."""
 
     def __init__(self, tasks: Sequence[LiveTask]) -> None:
         self._tasks = tasks
         self._index = {live.task: index for index, live in enumerate(tasks)}
         self._finder = NameFinder()
-        # By the identity of a thing: by which names it is known to which tasks, who holds it, who
-        # waits for it, and its number.
+        # By the identity of an object: its name in each task, the tasks that hold it, the tasks
+        # that wait for it, and its number.
         self._known: dict[int, dict[int, str]] = {}
         self._held: dict[int, dict[int, TaskLink]] = {}
         self._waiters: dict[tuple[Kind, int], set[int]] = {}
         self._known_to: dict[tuple[Kind, int], tuple[TaskLink, ...]] = {}
         self._numbers: dict[int, int] = {}
-        # The functions of the user's code by task, the innermost first, with the names in them.
+        # By task: the functions of the user's code, the innermost first, with the names in them.
         self._names: list[list[dict[int, str]]] = []
         for index, live in enumerate(tasks):
             self._add(index, live)
@@ -262,11 +262,11 @@ class _Snapshot:
         return AwaitGraph(tasks)
 
     def _add(self, index: int, live: LiveTask) -> None:
-        """Gather what a task knows, holds and waits for."""
+        """Collect what a task has in variables, holds and waits for."""
         own = _own_links(live.links)
         names = [self._finder.names_in(link.frame) for link in reversed(own or live.links[:1])]
         if not own and names:
-            # What a method of a library calls itself says nothing to the user.
+            # The `self` of a library's method means nothing to the user.
             names = [{thing: name for thing, name in names[0].items() if name != "self"}]
         self._names.append(names)
         for names_in_function in names:
@@ -292,7 +292,7 @@ class _Snapshot:
     def _wait(self, index: int, live: LiveTask) -> Wait:
         wait = live.wait
         subject = wait.subject
-        # asyncio keeps some in sets, so their order has to be made.
+        # asyncio keeps some tasks in sets, so they need a deterministic order.
         tasks = sorted(self._index[task] for task in tasks_behind(wait.futures))
         holders = self._held.get(id(subject), {}) if subject is not None else {}
         return Wait(
@@ -310,7 +310,7 @@ class _Snapshot:
         )
 
     def _expression(self, index: int, subject: Any) -> str | None:
-        """What the innermost function of the user's that has a name for the thing calls it."""
+        """The name of an object in the innermost of the user's functions that has one."""
         if subject is None:
             return None
         for names in self._names[index]:
@@ -324,7 +324,7 @@ class _Snapshot:
         return self._numbers.setdefault(id(subject), len(self._numbers) + 1)
 
     def _others(self, kind: Kind, subject: Any) -> tuple[TaskLink, ...]:
-        """The tasks that have a thing in a variable, but do not wait for it in the same way."""
+        """The tasks that have an object in a variable, but do not wait for it in the same way."""
         if subject is None:
             return ()
         key = kind, id(subject)

@@ -1,6 +1,6 @@
-"""Explains an await graph: the circle, the lock nothing releases, the event nothing sets.
+"""Explains an await graph: the cycle, the lock that no task releases, the event that none sets.
 
-Which tasks can't go on is worked out first, and which of them is to blame.
+It first works out which tasks can't go on, and which of them is the culprit.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from aldente._records import SourcePlace
 
 
 def stuck_tasks(graph: AwaitGraph, free: Container[Kind] = FREE_KINDS) -> frozenset[int]:
-    """Indices of the tasks whose waiting nothing in the graph is seen to end.
+    """Indices of the tasks whose wait, as far as the graph shows, nothing ends.
 
-    A task goes on if it runs or waits for the world outside; if all tasks that it waits for go on,
-    or one where one is enough; or if a task goes on that has the awaited thing in a variable.
+    A task goes on if it runs or waits for the outside world; if all tasks that it waits for go on,
+    or one where one is enough; or if a task that goes on has the awaited object in a variable.
 
     Args:
         graph: the tasks.
-        free: what goes on, or is ended from outside, in addition to what has a time-out.
+        free: the kinds of waits that end from outside; a wait with a time-out always does.
     """
     missing: dict[object, int] = {}
     followers: dict[object, list[object]] = {}
@@ -30,7 +30,7 @@ def stuck_tasks(graph: AwaitGraph, free: Container[Kind] = FREE_KINDS) -> frozen
         wait = task.wait
         needs: list[object] = [*wait.blockers]
         if not needs and wait.known_to:
-            # One node for all who wait for the same thing, so that there are few edges.
+            # One node for all tasks that wait for the same object, so that there are few edges.
             needs = [(wait.kind, wait.number)]
             if needs[0] not in missing:
                 missing[needs[0]] = 1
@@ -55,10 +55,10 @@ def stuck_tasks(graph: AwaitGraph, free: Container[Kind] = FREE_KINDS) -> frozen
 
 
 def cycles_among(graph: AwaitGraph, stuck: frozenset[int], main: int | None) -> list[list[int]]:
-    """Circles of stuck tasks, each waiting for the next one and the last for the first.
+    """Cycles of stuck tasks, each waiting for the next one and the last for the first.
 
-    No task is in two of them, so their number is small; not every possible circle is given. Those
-    that the main task leads to come first.
+    No task is in two of them, so their number is small; not every possible cycle is among them.
+    Those that the main task leads to come first.
     """
     cycles: list[list[int]] = []
     in_cycle: set[int] = set()
@@ -89,10 +89,10 @@ def cycles_among(graph: AwaitGraph, stuck: frozenset[int], main: int | None) -> 
 
 
 def culprit_of(graph: AwaitGraph, stuck: frozenset[int], main: int | None) -> int | None:
-    """The stuck task that holds up the others, as far as the graph tells, when there is no circle.
+    """The stuck task that holds up the others, as far as the graph shows, if there is no cycle.
 
-    It is one that waits for no stuck task, if possible one whose awaited thing no stuck task has in
-    a variable, and that the main task waits for.
+    It waits for no stuck task; if possible no stuck task has its awaited object in a variable, and
+    the main task waits for it.
     """
     last_resort = None
     order = list(_reachable(graph, stuck, _starting_with(main, sorted(stuck))))
@@ -113,7 +113,7 @@ def _stuck_blockers(wait: Wait, stuck: frozenset[int]) -> Iterator[int]:
 
 
 def _reachable(graph: AwaitGraph, stuck: frozenset[int], starts: Iterable[int]) -> Iterator[int]:
-    """Stuck tasks, in the order in which those that wait lead to those that are waited for."""
+    """Stuck tasks, in the order in which waiting tasks lead to awaited ones."""
     seen: set[int] = set()
     things: set[tuple[Kind, int | None]] = set()
     for start in starts:
@@ -143,23 +143,24 @@ def _rotated(cycle: list[int], main: int | None) -> list[int]:
     return cycle[first:] + cycle[:first]
 
 
-# How many circles are told, how many tasks of a long one, and how many callers of a function.
+# How many cycles an explanation has, how many tasks of a long one, and how many callers of a
+# function.
 _MOST_CYCLES = 5
 _MOST_IN_CYCLE = 8
 _MOST_CALLERS = 5
 
 
 def explain(graph: AwaitGraph, *, main: str | None, folder: Path) -> str:
-    """Say in words why tasks do not go on.
+    """Explain why tasks do not go on.
 
-    Circles come first: tasks that wait for one another. Then there is one paragraph for each task,
-    or for tasks that are alike: its name and coroutine, what it waits for and who could end that,
+    Cycles come first: tasks that wait for one another. Then there is one paragraph for each task,
+    or for equal tasks: its name and coroutine, what it waits for and which tasks could end that,
     the line where it waits, and the lines that called it.
 
     Args:
         graph: what the tasks wait for.
         main: the name of the task to begin with, for example that of the test; or None.
-        folder: paths within it are given from it.
+        folder: paths within it are shown relative to it.
 
     >>> explain(AwaitGraph(()), main=None, folder=Path.cwd())
     'No task is left.'
@@ -168,7 +169,7 @@ def explain(graph: AwaitGraph, *, main: str | None, folder: Path) -> str:
 
 
 def summary(graph: AwaitGraph, *, main: str | None) -> str:
-    """Say in one line which task holds up the others.
+    """One line on which task holds up the others.
 
     Args:
         graph: what the tasks wait for.
@@ -181,9 +182,10 @@ def summary(graph: AwaitGraph, *, main: str | None) -> str:
 
 
 def culprit_place(graph: AwaitGraph, *, main: str | None) -> SourcePlace | None:
-    """Where the task waits that holds up the others, with its full path.
+    """The place where the task that holds up the others waits, with its full path.
 
-    When it runs nothing of the user's, it is where the nearest task waits for it that does.
+    If no code of the user's runs in it, the place of the nearest task that waits for it and has
+    some.
 
     Args:
         graph: what the tasks wait for.
@@ -214,7 +216,7 @@ class _Explanation:
             return "No task is left."
         stories = [self._story(cycle) for cycle in self._cycles[:_MOST_CYCLES]]
         if len(self._cycles) > _MOST_CYCLES:
-            stories.append(f"There are {len(self._cycles) - _MOST_CYCLES} more such circles.")
+            stories.append(f"There are {len(self._cycles) - _MOST_CYCLES} more such cycles.")
         paragraphs = [self._paragraph(group) for group in self._groups()]
         return "\n\n".join([*stories, *paragraphs])
 
@@ -232,7 +234,7 @@ class _Explanation:
         return None if frame is None else frame.place
 
     def _users_frame(self) -> SuspendedFrame | None:
-        """Where the user's code waits: the culprit, or the nearest task that waits for it."""
+        """The waiting frame of the user's code: in the culprit, or the nearest task behind it."""
         waiting: dict[int, list[int]] = {}
         for index, task in enumerate(self._tasks):
             for blocker in task.wait.blockers:
@@ -254,7 +256,7 @@ class _Explanation:
         return culprit_of(self._graph, self._stuck, self._main) or 0
 
     def _story(self, cycle: Sequence[int]) -> str:
-        """A circle in one sentence."""
+        """A cycle in one sentence."""
         phrases = self._phrases
         following = [*cycle[1:], cycle[0]]
         if len(cycle) == 1:
@@ -266,7 +268,7 @@ class _Explanation:
         return f"{phrases.name(cycle[0])} waits for {', which waits for '.join(steps)}."
 
     def _groups(self) -> list[list[int]]:
-        """Tasks that are alike, the main task first, in the order of the graph."""
+        """Groups of equal tasks, the main task first, in the order of the graph."""
         alone = {index for cycle in self._cycles for index in cycle}
         groups: dict[object, list[int]] = {}
         for index in _main_first(self._main, range(len(self._tasks))):
@@ -275,7 +277,7 @@ class _Explanation:
         return list(groups.values())
 
     def _likeness(self, index: int) -> object:
-        """What is the same for tasks that are told as one."""
+        """A key that equal tasks share."""
         task = self._tasks[index]
         wait = task.wait
         blockers = wait.blockers

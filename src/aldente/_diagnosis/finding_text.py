@@ -12,18 +12,18 @@ from aldente._source import source_line
 
 WIDTH = 100
 
-# How many findings of one kind are told; of the others only the number.
+# How many findings of one rule to show; of the others only the number.
 FOLDED = 5
 
 
 def describe(finding: Finding, rule: Rule, folder: Path, *, allow: str | None = None) -> str:
-    """All that a user is told of a finding: what, where, why, and what to do.
+    """The full text of a finding: what, where, why, and what to do.
 
     Args:
         finding: the finding.
         rule: its rule.
-        folder: paths inside this folder are given from there.
-        allow: how it is allowed, in words; None for how that is done in a test.
+        folder: paths inside this folder are shown relative to it.
+        allow: how to allow it, in words; None for how to do that in a test.
     """
     # The first line is not filled, because pytest's short summary shows it alone.
     lines = [f"{finding.rule}: {finding.what}", *_where(finding, folder)]
@@ -37,7 +37,7 @@ def describe(finding: Finding, rule: Rule, folder: Path, *, allow: str | None = 
 
 
 def fold(texts: Iterable[tuple[str, str]]) -> list[str]:
-    """Texts of findings, each told once; of each rule the first five, and how many more there are.
+    """Texts of findings, each once; of each rule the first five, and how many more there are.
 
     Args:
         texts: the name of the rule and the text of each finding.
@@ -57,7 +57,7 @@ def fold(texts: Iterable[tuple[str, str]]) -> list[str]:
 
 
 def more(found: Sized) -> str:
-    """How many of some findings are not told, in words.
+    """How many of some findings are not shown, in words.
 
     >>> more("abcdef")
     'and 1 more like it'
@@ -77,7 +77,7 @@ def shorten(finding: Finding, folder: Path) -> str:
 
 
 def explain(rule: Rule, level: Level) -> str:
-    """What a rule catches, why, and how its findings are fixed.
+    """What a rule catches, why, and how to fix its findings.
 
     Args:
         rule: the rule.
@@ -95,7 +95,7 @@ def explain(rule: Rule, level: Level) -> str:
 
 
 def place_in(place: SourcePlace, folder: Path) -> SourcePlace:
-    """A place whose path is given from a folder when it lies within it."""
+    """A place with its path relative to a folder if it lies within that."""
     return SourcePlace.relative_to(place.path, place.line, folder)
 
 

@@ -1,8 +1,8 @@
-"""The functions that are under way in a task, down to what it awaits, and the locks it holds.
+"""The suspended functions of a task, down to what it awaits, and the locks it holds.
 
-asyncio does not record which locks and semaphores a task holds. But a function that is inside
-``async with lock:`` keeps what it will call at the end of the block, and Python's garbage collector
-can see it there.
+asyncio does not record which locks and semaphores a task holds. But a function inside
+``async with lock:`` keeps a reference to the ``__aexit__`` that it will call at the end of the
+block, and Python's garbage collector shows it.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ from typing import Any, NamedTuple
 from aldente import _asyncio_compat
 from aldente._stacks import frame_of, frames_of_threads, variables_of, with_callers
 
-# The names of the attributes that give the frame of a coroutine, generator or async generator, and
-# what it awaits. Coroutines that are compiled to C may have them too.
+# The attributes with the frame of a coroutine, generator or async generator, and with what it
+# awaits. Coroutines that are compiled to C may have them too.
 _ATTRIBUTES = (("cr_frame", "cr_await"), ("gi_frame", "gi_yieldfrom"), ("ag_frame", "ag_await"))
 
-# Python's own objects that stand between an await and a coroutine or async generator, by the names
-# of their types, which are not exported.
+# Python's own wrappers between an await and a coroutine or async generator, by the names of their
+# types, which are not exported.
 _WRAPPERS = frozenset(
     {"async_generator_asend", "async_generator_athrow", "anext_awaitable", "coroutine_wrapper"}
 )
 
-# More than Python's recursion limit lets anybody nest.
+# More than any program can nest within Python's recursion limit.
 _LONGEST = 100_000
 
 
 class Link(NamedTuple):
-    """A function that is under way in a task.
+    """A function that a task has entered and not left.
 
     Attributes:
-        owner: the coroutine, generator or async generator; None for a function that runs.
+        owner: the coroutine, generator or async generator; None for a running function.
         frame: its frame.
     """
 
@@ -58,10 +58,10 @@ class Link(NamedTuple):
 
 
 def links_of(coroutine: object) -> list[Link]:
-    """The functions that are under way in a suspended coroutine, the outermost first.
+    """The suspended functions of a coroutine, the outermost first.
 
-    Async generators and ``__await__`` methods are followed. The list ends before the first
-    awaitable that does not show what it awaits, and before a future.
+    It follows async generators and ``__await__`` methods. The list ends before the first awaitable
+    that does not show what it awaits, and before a future.
     """
     links: list[Link] = []
     seen: set[int] = set()
@@ -78,11 +78,11 @@ def links_of(coroutine: object) -> list[Link]:
 
 
 def running_links(coroutine: object, others: Iterable[object] = ()) -> list[Link]:
-    """The functions that are under way in a coroutine that runs now, the outermost first.
+    """The functions of a running coroutine, the outermost first.
 
     Args:
         coroutine: the coroutine of a task.
-        others: those of other tasks; one of them that is under way within it is left out.
+        others: those of other tasks; one of them that runs within it is left out.
     """
     outermost, _ = _look_into(coroutine)
     if outermost is None:
@@ -98,7 +98,7 @@ def running_links(coroutine: object, others: Iterable[object] = ()) -> list[Link
 
 
 def is_running(coroutine: object) -> bool:
-    """Whether a coroutine runs now, be it that another one runs within."""
+    """Whether a coroutine runs now, itself or by another one within it."""
     return type(coroutine) is CoroutineType and coroutine.cr_running
 
 
@@ -127,15 +127,15 @@ def _look_into(awaitable: object) -> tuple[FrameType | None, Any]:
 def _if_readable(read: Callable[[object, str], Any], thing: object, name: str) -> Any:
     try:
         return read(thing, name)
-    except Exception:  # not there, or a property of somebody's awaitable that fails
+    except Exception:  # missing, or a property of a custom awaitable that fails
         return None
 
 
 def _wrapped_by(awaitable: object) -> object:
-    """What an awaitable without a frame of its own goes on to, or None.
+    """The awaitable inside one without a frame of its own, or None.
 
-    ``__await__`` may return any iterator, for example one that passes on to the iterator of
-    another coroutine that it keeps in an attribute.
+    ``__await__`` may return any iterator, for example one that delegates to the iterator of a
+    coroutine in one of its attributes.
     """
     for referent in _referents_of_object(awaitable):
         if type(referent).__name__ in _WRAPPERS or _is_under_way(referent):
@@ -161,11 +161,10 @@ def _is_under_way(thing: object) -> bool:
 
 _HELD = (asyncio.Lock, asyncio.Semaphore, asyncio.Condition)
 
-# What leads from a context manager, such as an AsyncExitStack, to what it will exit in its turn.
+# The types that lead from a context manager, such as an AsyncExitStack, to those it will exit.
 _CONTAINERS = (dict, list, tuple, deque, AsyncGeneratorType)
 
-# How many context managers are followed inside one another, and how many things are looked at for
-# one function.
+# How deeply nested context managers may be, and how many objects to look at for one function.
 _DEEPEST = 6
 _MOST = 2_000
 
@@ -174,10 +173,10 @@ def held_by(links: Sequence[Link]) -> list[tuple[Any, Link]]:
     """The locks and semaphores that the functions of a task hold by ``async with``.
 
     Args:
-        links: the functions that are under way in the task, from `links_of`.
+        links: the functions of the task, from `links_of`.
 
     Returns:
-        Each lock or semaphore with the function that holds it. A lock is given for a condition.
+        Each lock or semaphore with the function that holds it; for a condition its lock.
     """
     waiting_conditions = {
         id(variables_of(link.frame).get("self"))
@@ -196,7 +195,7 @@ def held_by(links: Sequence[Link]) -> list[tuple[Any, Link]]:
 
 
 def time_out_around(links: Sequence[Link]) -> asyncio.Timeout | None:
-    """A time-out that ends what a task waits for; None when there is none."""
+    """A time-out that will end a task's wait; None when there is none."""
     for link in reversed(links):
         if link.owner is None:
             continue
@@ -210,10 +209,10 @@ def exits_among(referents: Sequence[object]) -> list[object]:
     """The context managers whose blocks a function is in, the outermost first.
 
     Args:
-        referents: what the garbage collector sees in a coroutine or async generator: its function,
-            its variables and then what it keeps in between, in this order.
+        referents: the referents of a coroutine or async generator for the garbage collector: its
+            function, its variables and then its stack, in this order.
 
-    Up to Python 3.13 it keeps the bound method ``__aexit__``; from 3.14 on the function
+    Up to Python 3.13 the stack has the bound method ``__aexit__``; from 3.14 on the function
     ``__aexit__``, followed by the context manager.
 
     >>> lock = asyncio.Lock()
@@ -235,12 +234,12 @@ def exits_among(referents: Sequence[object]) -> list[object]:
 
 
 def _is_exit(function: object) -> bool:
-    # __exit__ too: a time-out of a library, or a stack of context managers that aren't async.
+    # __exit__ too: a library's time-out, or an ExitStack.
     return type(function) is FunctionType and function.__name__ in ("__aexit__", "__exit__")
 
 
 def _leave_out_what_is_entered(managers: list[object], following: Sequence[Link]) -> None:
-    """A function that waits at the start of an ``async with`` is not inside it yet."""
+    """Remove the manager of an ``async with`` that the function is still entering."""
     if not following or following[0].frame.f_code.co_name != "__aenter__":
         return
     entered = variables_of(following[0].frame).get("self")
@@ -251,7 +250,7 @@ def _leave_out_what_is_entered(managers: list[object], following: Sequence[Link]
 
 
 def _inner_managers(link: Link, managers: Sequence[object]) -> Iterator[object]:
-    """What is entered by way of context managers, exit stacks and suspended async generators."""
+    """The managers entered inside context managers, exit stacks and async generators."""
     level: list[object] = [
         *(manager for manager in managers if not issubclass(type(manager), _HELD)),
         *(
@@ -276,7 +275,7 @@ def _inner_managers(link: Link, managers: Sequence[object]) -> Iterator[object]:
 
 
 def _runs(thing: object) -> bool:
-    """Whether it is an async generator that is itself one of the functions under way."""
+    """Whether it is a running async generator, which is in the list of functions itself."""
     return type(thing) is AsyncGeneratorType and thing.ag_running
 
 

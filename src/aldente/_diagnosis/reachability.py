@@ -1,17 +1,17 @@
-"""Whether code that goes on could ever do anything to a task that waits.
+"""Whether code that goes on could ever wake a waiting task.
 
-What a task waits for can be completed, and the task itself cancelled, only by code that has a
-reference to it. References are followed as the garbage collector follows them, so through closures,
-containers, modules and objects of all kinds; not through the loop or through other tasks, of which
-programs see only what they keep themselves.
+Only code with a reference to the awaited object can complete it, and only code with a reference to
+the task can cancel it. The search follows references as the garbage collector does: through
+closures, containers, modules and objects of all kinds; not through the loop or other tasks, of
+which programs see only what they keep themselves.
 
-A scheduler that looks every 30 seconds whether there is something to do keeps a loop going for
-ever, also when the test waits for what never comes: nothing that goes on (timers, tasks,
-connections) can get hold of what the test waits for. On a real loop references are followed
-further: to what a weak reference refers; from a connection of this process to what hears what is
-written to it; and from a task that may go on to what waits for its end. Not followed are the loop,
-and the modules of the standard library, of pytest and of aldente, which know all that there
-is: a program that looks for tasks there, to end those of others, is not reckoned with.
+A scheduler that polls every 30 seconds keeps a loop going for ever, even if the test waits for an
+event that never comes; but nothing that goes on (timers, tasks, connections) has a reference to
+what the test waits for. On a real loop the search goes further: through weak references; from a
+connection of this process to the reader of its other end; and from a task that may go on to those
+that wait for its end. It does not follow the loop, nor the modules of the standard library, of
+pytest and of aldente, which lead to everything: it ignores that a program could look there for
+tasks of others and end them.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from aldente._runner import peers
 from aldente._runner.threads import parts_of
 from aldente._stacks import variables_of, with_callers
 
-# How many objects are looked at before it is taken for possible.
+# After how many objects the search gives up and takes it to be possible.
 _MOST_OF_A_PROGRAM = 1_000_000
 
-# What is not followed: tasks; and frames of what runs now, as this search is among them. The
-# frames of suspended coroutines are parts of these.
+# Types that the search does not follow: tasks; and frames of running code, as its own is among
+# them. Frames of suspended coroutines are parts of the coroutines.
 _NOT_FOLLOWED = (asyncio.Task, FrameType)
 
 
@@ -46,12 +46,12 @@ def can_reach(
     actors: Iterable[asyncio.Task[Any]],
     stuck: Iterable[asyncio.Task[Any]],
 ) -> bool:
-    """Whether what some tasks run has a way to others, or to what those wait for.
+    """Whether the code of some tasks can reach others, or what those wait for.
 
     Args:
         loop: the loop of the tasks, which is not followed.
         actors: the tasks that go on.
-        stuck: the tasks that may be reached.
+        stuck: the tasks to reach.
 
     >>> async def main():
     ...     hidden, known = asyncio.Event(), asyncio.Event()
@@ -71,7 +71,7 @@ def can_reach(
     targets = {id(task) for task in stuck} | {
         id(future) for task in stuck if (future := _asyncio_compat.waited_future(task)) is not None
     }
-    # Never gone through in its order.
+    # Never iterated over, so its order does not matter.
     seen = {id(loop), id(asyncio.current_task(loop))}
     left: list[Any] = [task.get_coro() for task in actors]
     seen.update((id(left), id(seen), id(targets)))
@@ -79,14 +79,14 @@ def can_reach(
         thing = left.pop()
         if id(thing) in targets:
             return True
-        # What the collector does not track leads to nothing, such as numbers and texts.
+        # Objects that the collector does not track, such as numbers and strings, lead nowhere.
         if id(thing) in seen or not gc.is_tracked(thing):
             continue
         seen.add(id(thing))
         if len(seen) > _MOST_OF_A_PROGRAM:
             return True
         if isinstance(thing, ModuleType):
-            # What extension modules keep beside their names may not be fit to be followed.
+            # Only the namespace: other referents of an extension module may not be safe to follow.
             left.append(vars(thing))
         elif not isinstance(thing, _NOT_FOLLOWED):
             left += gc.get_referents(thing)
@@ -95,17 +95,17 @@ def can_reach(
 
 AnyTask = asyncio.Task[Any]
 
-# How many objects are looked at before it is taken for possible: the loop stands still meanwhile.
+# The same limit while the loop stands still meanwhile.
 _MOST_WHILE_IT_RUNS = 200_000
 
-# What goes on by itself when nothing comes from outside, and no thread is at work.
+# Waits that end by themselves, without input from outside or from threads.
 _GOING_ON = frozenset({Kind.RUNNING, Kind.READY, Kind.NOT_STARTED, Kind.TIMER})
 
-# Modules of others that are followed although they belong to the standard library: programs leave
-# things there that are called later.
+# Modules that the search follows although they belong to the standard library: programs leave
+# callbacks there.
 _FOLLOWED = frozenset({"logging", "__main__"})
 _TOOLS = ("pytest", "_pytest", "pluggy", "aldente")
-# Of aldente's own objects those are followed that programs have.
+# Prefixes of aldente's own modules, whose objects the search does not follow.
 _OWN = ("aldente._rules", "aldente._runner", "aldente._plugin", "aldente._explore")
 
 
@@ -117,24 +117,24 @@ def is_out_of_reach(
     fixtures: Iterable[AnyTask] = (),
     threads: Iterable[FrameType] = (),
 ) -> bool:
-    """Whether nothing that goes on in this process can ever have a task go on.
+    """Whether nothing that goes on in this process can ever wake a task.
 
-    Nothing comes from other processes, and all other threads wait for somebody. Call it on the
-    loop.
+    Assumes that nothing arrives from other processes, and that all other threads wait. Call it on
+    the loop.
 
     Args:
         loop: the loop.
-        main: the task that is asked about.
-        tasks: the tasks of the loop that count.
-        fixtures: tasks that wait, and whose end would end the main task.
-        threads: the frames of the threads that this loop could hand something.
+        main: the task in question.
+        tasks: the tasks of the loop to consider.
+        fixtures: waiting tasks whose end would end the main task.
+        threads: the frames of the threads that this loop could pass something to.
     """
     graph = snapshot(tasks)
     stuck = stuck_tasks(graph, _GOING_ON)
     going = {task.name for index, task in enumerate(graph.tasks) if index not in stuck}
     if main.get_name() in going:
         return False
-    # Of tasks with the same name all go on if one does.
+    # If one of several tasks with the same name goes on, all count as going on.
     waiting = [task for task in tasks if not task.done() and task.get_name() not in going]
     actors = [task for task in tasks if not task.done() and task.get_name() in going]
     search = _Search(loop, [main, *fixtures], waiting)
@@ -146,12 +146,12 @@ def is_out_of_reach(
 
 
 class _Search:
-    """Follows references until it comes to a certain task or to the end.
+    """Follows references until it reaches a wanted task or the end.
 
     Args:
         loop: the loop, which is not followed.
-        wanted: the tasks that are looked for.
-        waiting: the tasks that wait until something comes to them.
+        wanted: the tasks that it looks for.
+        waiting: the tasks that wait until something reaches them.
     """
 
     def __init__(
@@ -161,45 +161,45 @@ class _Search:
         waiting: Sequence[AnyTask],
     ) -> None:
         self._wanted = wanted
-        # Those who wait, by the identity of themselves and of what they wait for.
+        # The waiting tasks, by the identities of themselves and of what they wait for.
         self._waiting = {id(task): task for task in [*waiting, *wanted]}
         for task in [*waiting, *wanted]:
             future = _asyncio_compat.waited_future(task)
             if future is not None:
                 self._waiting[id(future)] = task
-        # All that runs can get hold of the loop, and of what the program keeps there.
+        # All running code can get the loop, and what the program keeps on it.
         self._left: list[Any] = _asyncio_compat.attributes_of_program(loop)
-        # Never gone through in its order.
+        # Never iterated over, so its order does not matter.
         self._seen = {id(loop), id(self), id(vars(self)), id(sys.modules)}
         self._seen.update(id(value) for value in vars(self).values())
         self._seen.update(_unfollowed_namespaces())
         watched = _asyncio_compat.watched_by(loop)
         ends = peers.other_ends(watched)
-        # What hears of what is written to a connection, by the descriptor at the other end.
+        # The callbacks that read what is written to a connection, by the other end's descriptor.
         self._hearing: Mapping[int, list[object]] = {
             descriptor: [callback for end in heard for callback in watched[end]]
             for descriptor, heard in ends.items()
         }
         matched = {end for heard in ends.values() for end in heard}
-        # Servers, to which whatever goes on may connect; pipes and the like.
+        # Servers, to which any running code may connect; pipes and the like.
         for end, callbacks in watched.items():
             if end not in matched:
                 self._left += _used_by(callbacks)
-        # Threads, by what they may wait for.
+        # Threads, by the identity of what they may wait for.
         self._threads: dict[int, FrameType] = {}
 
     def follow(self, things: Iterable[Any]) -> None:
-        """Things may be used by what goes on."""
+        """Add objects that running code may use."""
         self._left.extend(things)
 
     def follow_task(self, task: AnyTask) -> None:
-        """A task may go on, and end: what it has, and whoever is called at its end."""
+        """Add a task that may go on and end: its references, and the callbacks of its end."""
         if id(task) not in self._seen:
             self._seen.add(id(task))
             self._left += gc.get_referents(task)
 
     def note_threads(self, frames: Iterable[FrameType]) -> None:
-        """Threads wait, each until something that goes on comes to what it waits for."""
+        """Add waiting threads; each goes on once the search reaches what it waits for."""
         for innermost in frames:
             for frame in with_callers(innermost):
                 for thing in parts_of(variables_of(frame).values(), 2):
@@ -207,7 +207,7 @@ class _Search:
                         self._threads[id(thing)] = innermost
 
     def finds_any(self) -> bool:
-        """Whether it comes to a task that is looked for, or to what that waits for."""
+        """Whether the search reaches a wanted task, or what that waits for."""
         left, seen, waiting = self._left, self._seen, self._waiting
         while left:
             thing = left.pop()
@@ -225,7 +225,7 @@ class _Search:
             if issubclass(type(thing), weakref.ref):
                 left.append(thing())
                 continue
-            # What the collector does not track leads to nothing, such as numbers and texts.
+            # Objects that the collector does not track, such as numbers and strings, lead nowhere.
             if not gc.is_tracked(thing):
                 continue
             seen.add(number)
@@ -235,10 +235,10 @@ class _Search:
         return False
 
     def _following(self, thing: Any) -> Iterable[Any]:
-        # By their true types: what stands in for something else may run code when it is asked.
+        # By the real type: a proxy may run code when asked for its class.
         kind = type(thing)
         if issubclass(kind, ModuleType):
-            # What extension modules keep beside their names may not be fit to be followed.
+            # Only the namespace: other referents of an extension module may not be safe to follow.
             return [vars(thing)]
         if issubclass(kind, (asyncio.Task, FrameType)) or _is_own(thing):
             return ()
@@ -248,14 +248,14 @@ class _Search:
         return found
 
 
-# Where the classes are by which threads wait for one another.
+# The modules of the classes with which threads wait for one another.
 _OF_THREADS = frozenset({"_thread", "threading", "queue", "_queue"})
 
 
 def _used_by(callbacks: Iterable[object]) -> Iterator[object]:
-    """What a loop's callbacks use; of a server's, nothing but what it does with new connections.
+    """What a loop's callbacks use; of a server's, only its handling of new connections.
 
-    Those that it has accepted are known to it by weak references, for whoever closes it.
+    A server has weak references to its accepted connections, used when it is closed.
     """
     for callback in callbacks:
         args = _asyncio_compat.arguments_of(callback)
@@ -266,7 +266,7 @@ def _used_by(callbacks: Iterable[object]) -> Iterator[object]:
 
 
 def _is_own(thing: Any) -> bool:
-    """Whether something belongs to what runs and watches tests."""
+    """Whether an object belongs to aldente's machinery that runs and watches tests."""
     if type(thing) is FunctionType:
         module = thing.__globals__.get("__name__")
     elif type(thing) is MethodType:
@@ -274,12 +274,12 @@ def _is_own(thing: Any) -> bool:
     else:
         kind: Any = type(thing)
         module = (thing if issubclass(kind, type) else kind).__module__
-    # Somebody's own class may have anything there.
+    # A custom class may have any object as its module.
     return str(module).startswith(_OWN)
 
 
 def _unfollowed_namespaces() -> set[int]:
-    """The names of modules that lead to everything, by their identities."""
+    """The identities of the namespaces of modules that lead to everything."""
     unfollowed = (sys.stdlib_module_names | set(_TOOLS)) - _FOLLOWED
     return {
         id(getattr(module, "__dict__", None))

@@ -1,4 +1,4 @@
-"""Tells what happened in a simulated run: the few steps that matter, in words."""
+"""The story of a simulated run: the few steps that matter, in words."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from aldente._records import SourcePlace
 from aldente._schedules import EXPLORER, Step
 from aldente._source import source_line
 
-# If they are no more than this, all steps of the tasks are told that have to do with a switch.
+# Up to this number, the story has all steps of the tasks that take part in a switch.
 _FEW = 16
 
-# How many steps are told at most: those at the beginning and those at the end.
+# The greatest number of steps in a story: the first and the last ones.
 _MOST = 40
 
 
@@ -21,7 +21,7 @@ def tell(steps: Sequence[Step], folder: Path) -> list[str]:
 
     Args:
         steps: all steps of the run, up to its failure.
-        folder: paths within it are given from it.
+        folder: paths within it are shown relative to it.
 
     >>> tell([], Path.cwd())
     []
@@ -48,7 +48,7 @@ def tell(steps: Sequence[Step], folder: Path) -> list[str]:
 
 
 def _count(steps: Sequence[Step], numbers: Iterable[int]) -> int:
-    """How many of what is told are steps."""
+    """How many of some entries are steps."""
     return sum(not steps[number].event for number in numbers)
 
 
@@ -63,7 +63,7 @@ def _select(steps: Sequence[Step]) -> list[int]:
     events = {number for number, step in enumerate(steps) if step.event}
     for number, step in enumerate(steps):
         if number in events:
-            # What the loop itself tells is about the step before.
+            # An event of the loop itself belongs to the step before it.
             if not step.task and not step.is_explorers:
                 chosen.update({number - 1} - {-1})
             tasks.add(step.task)
@@ -87,7 +87,7 @@ def _select(steps: Sequence[Step]) -> list[int]:
         chosen.add(last)
         chosen.update(_waker(steps, last))
     if not chosen.difference([last]) and not any(steps[number].is_explorers for number in events):
-        # It fails in stock order: nobody stands out.
+        # It fails in stock order: no task stands out.
         tasks = {step.task for step in steps}
     tasks.discard("")
     involved = {number for number, step in enumerate(steps) if step.task in tasks and step.at}
@@ -98,7 +98,7 @@ def _select(steps: Sequence[Step]) -> list[int]:
 
 
 def _waker(steps: Sequence[Step], number: int) -> list[int]:
-    """The step in which somebody else has woken the task of a step, if it is known."""
+    """The step in which another task has woken the task of a step, if it is known."""
     step = steps[number]
     for place in reversed(range(number)):
         if step.woken_by not in ("", step.task) and steps[place].task == step.woken_by:
@@ -107,7 +107,7 @@ def _waker(steps: Sequence[Step], number: int) -> list[int]:
 
 
 def _woken_by_time(steps: Sequence[Step], number: int, held: str) -> list[int]:
-    """The first step of a task whose sleep was over when time went on."""
+    """The first step of a task whose sleep ended when time moved."""
     for place in range(number + 1, len(steps)):
         step = steps[place]
         if step.waited_for == "sleep" and step.task != held and step.time == steps[number].time:
@@ -118,7 +118,7 @@ def _woken_by_time(steps: Sequence[Step], number: int, held: str) -> list[int]:
 def _step_after(steps: Sequence[Step], number: int, task: str) -> list[int]:
     for place in range(number + 1, len(steps)):
         step = steps[place]
-        # A job of a thread is no task, and is known by its place.
+        # A thread's job is no task; its place identifies it.
         if task and (step.task or step.place.removesuffix(" in a thread")) == task:
             return [place]
     return []
@@ -147,12 +147,12 @@ def _lines_of(steps: Sequence[Step], number: int, width: int, folder: Path) -> l
 
 
 def _time(steps: Sequence[Step], number: int) -> str:
-    """When a step was taken; empty in a run without time."""
+    """The time of a step; empty if time never moved in the run."""
     return f"{steps[number].time:>8g} s  " if steps[-1].time else ""
 
 
 def _words_about(step: Step) -> str:
-    """What is to be said about a step: how it came, and whom it has overtaken."""
+    """What caused a step, and which task it has overtaken."""
     parts = []
     if not step.task:
         if step.choice is not None and step.place.startswith("_set_result"):
@@ -178,5 +178,5 @@ def _named(cause: str) -> str:
 
 
 def _is_task_name(cause: str) -> bool:
-    # Callbacks are called by the names of functions of asyncio and of the program.
+    # Callbacks have the names of functions of asyncio and of the program.
     return bool(cause) and cause != EXPLORER and "." not in cause and not cause.startswith("_")

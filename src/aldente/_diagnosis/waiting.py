@@ -1,4 +1,4 @@
-"""What a task waits for, told by the functions that are under way in it.
+"""What a task waits for, found from its suspended functions.
 
 At the end of the block of a library's task group, such as anyio's, it waits for the group's tasks.
 """
@@ -25,7 +25,7 @@ _PLAIN_CONTAINERS = (dict, list, set, frozenset, tuple, deque)
 
 
 class LibraryGroup(NamedTuple):
-    """A task group that is being left.
+    """A task group at the end of its block.
 
     Attributes:
         name: its class, for example ``"anyio.TaskGroup"``.
@@ -37,15 +37,15 @@ class LibraryGroup(NamedTuple):
 
 
 def group_being_left(task: asyncio.Task[Any], links: Sequence[Link]) -> LibraryGroup | None:
-    """The task group of a library at whose end a task waits for a bare future; None if it does not.
+    """The library's task group at whose end a task waits for a bare future; None without one.
 
-    The group has its tasks in an attribute, and from CPython 3.14 on they tell who awaits them.
-    Neither is enough by itself: a group may keep other tasks, and its tasks tell so from their
-    beginning, whatever the task waits for until then.
+    The group has its tasks in an attribute, and from CPython 3.14 on they record their awaiter.
+    Neither is enough by itself: a group may keep other tasks, and its tasks have their awaiter from
+    their beginning, even if that still waits for something else.
 
     Args:
         task: the task.
-        links: the functions that are under way in it.
+        links: its suspended functions.
     """
     frame = links[-1].frame if links else None
     if frame is None or frame.f_code.co_name != "__aexit__" or is_users(frame.f_code.co_filename):
@@ -67,7 +67,7 @@ def _tasks_in_attributes(thing: object) -> Iterator[asyncio.Task[Any]]:
         for each in [referent, *_contents(referent)]:
             if issubclass(type(each), asyncio.Task):
                 yield each
-            # Before CPython 3.13 attributes are in a dictionary, as they may be later.
+            # Attributes are in a dictionary: always before CPython 3.13, sometimes later.
             for content in _contents(each):
                 if issubclass(type(content), asyncio.Task):
                     yield content
@@ -85,11 +85,11 @@ _ASYNCIO_FOLDER = os.path.join(os.path.dirname(asyncio.__file__), "")
 
 @dataclass(slots=True)
 class LiveWait:
-    """What a task waits for, while nothing runs; `Wait` is what is kept of it.
+    """What a task waits for, while nothing runs; `Wait` has the facts to keep.
 
     Attributes:
         subject: the lock, event, queue, future ... itself; None when there is none.
-        futures: the futures and tasks that are waited for.
+        futures: the awaited futures and tasks.
 
     The other attributes are those of `Wait`.
     """
@@ -105,7 +105,7 @@ class LiveWait:
 
 @dataclass(slots=True)
 class LiveTask:
-    """A task that is not done, with the functions that are under way in it."""
+    """A task that is not done, with its suspended functions."""
 
     task: AnyTask
     links: list[Link]
@@ -113,9 +113,9 @@ class LiveTask:
 
 
 def look_at(task: AnyTask) -> LiveTask:
-    """Find out what a task waits for; a task whose wait can't be told says why."""
+    """Find out what a task waits for; if that fails, the result says why."""
     coroutine = task.get_coro()
-    # An eager task begins while that runs which makes it.
+    # An eager task begins while the task that creates it runs.
     if task is asyncio.current_task(task.get_loop()) or is_running(coroutine):
         others = [
             each.get_coro() for each in asyncio.all_tasks(task.get_loop()) if each is not task
@@ -124,7 +124,7 @@ def look_at(task: AnyTask) -> LiveTask:
     links = links_of(coroutine)
     try:
         wait = _wait_of(task, coroutine, links)
-    except Exception as error:  # somebody's own kind of queue or barrier that fails
+    except Exception as error:  # a custom queue or barrier that fails
         problem = f"looking into it failed with {type(error).__name__}"
         wait = LiveWait(Kind.UNKNOWN, detail=problem)
     return LiveTask(task, links, wait)
@@ -166,7 +166,7 @@ def tasks_behind(futures: Iterable[AnyFuture]) -> list[AnyTask]:
 
 
 def _recognise(links: Sequence[Link], future: AnyFuture) -> LiveWait:
-    """Tell what is waited for by the outermost function of asyncio that waits for the future.
+    """The wait of the outermost function of asyncio that awaits the future.
 
     The outermost, because ``Queue.join`` waits by an event and ``Barrier.wait`` by a condition.
     """
@@ -187,7 +187,7 @@ Recogniser = Callable[[dict[str, Any], AnyFuture, "LiveWait | None"], "LiveWait"
 
 
 def _of_primitive(kind: Kind) -> Recogniser:
-    """Recognises a method of a lock, queue or the like."""
+    """A recogniser for a method of a lock, queue or the like."""
 
     def recognise(variables: dict[str, Any], future: AnyFuture, inner: LiveWait | None) -> LiveWait:
         subject = variables.get("self")
@@ -238,7 +238,7 @@ def _wait(variables: dict[str, Any], future: AnyFuture, inner: LiveWait | None) 
 
 
 def _wait_for(variables: dict[str, Any], future: AnyFuture, inner: LiveWait | None) -> LiveWait:
-    """``wait_for`` is looked through; up to Python 3.11 it makes a task of what it waits for."""
+    """The wait inside a ``wait_for``; up to Python 3.11 that runs its awaitable in a task."""
     if inner is None:
         inner = replace(_wait_for_future(variables.get("fut", future)), through="asyncio.wait_for")
     limit = variables.get("timeout")
@@ -274,7 +274,7 @@ def _wait_for_future(future: AnyFuture) -> LiveWait:
     return LiveWait(Kind.TASKS, future, through=through, futures=[future])
 
 
-# Modules of asyncio whose functions talk to the world outside the process.
+# Modules of asyncio whose functions do I/O.
 _WORLD = frozenset(
     {
         "base_events.py",

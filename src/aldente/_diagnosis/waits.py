@@ -1,4 +1,4 @@
-"""Plain facts about waiting tasks. Nothing in them keeps a task, a frame or a future alive."""
+"""Plain facts about waiting tasks. They keep no task, frame or future alive."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Kind(enum.Enum):
     UNKNOWN = "unknown"
 
 
-# What goes on, or is ended from outside the program.
+# Kinds of tasks that go on, and of waits that end from outside the program.
 FREE_KINDS = frozenset(
     {
         Kind.RUNNING,
@@ -47,10 +47,10 @@ FREE_KINDS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class SuspendedFrame:
-    """A function that is under way in a task.
+    """A suspended function of a task.
 
     Attributes:
-        place: the file, with its full path, and the line where it stands.
+        place: the file, with its full path, and the current line.
         function: its qualified name.
     """
 
@@ -65,11 +65,11 @@ class SuspendedFrame:
 
 @dataclass(frozen=True, slots=True)
 class TaskLink:
-    """A task that has to do with what another one waits for.
+    """A task that holds or has a reference to what another one waits for.
 
     Attributes:
         task: its index in `AwaitGraph.tasks`.
-        expression: what its code calls the thing; None when it has no name there.
+        expression: the name of the object in its code; None when it has none there.
     """
 
     task: int
@@ -78,21 +78,21 @@ class TaskLink:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """What a task waits for, and who could end its waiting.
+    """What a task waits for, and which tasks could end the wait.
 
     Attributes:
-        kind: the kind of thing.
-        type_name: the thing's class, for example ``"PriorityQueue"``; empty when there is none.
-        expression: what the user's code calls it, for example ``"self._queue"``; None when it has
-            no name there.
-        number: the same for all who wait for this very thing; None when there is none.
+        kind: the kind of object.
+        type_name: the object's class, for example ``"PriorityQueue"``; empty when there is none.
+        expression: its name in the user's code, for example ``"self._queue"``; None when it has
+            none there.
+        number: the same for all tasks that wait for this object; None when there is none.
         through: the function of asyncio that waits, for example ``"asyncio.gather"``, or empty.
-        detail: what else is known, in words: how long a timer takes, how many came to a barrier.
-        is_any: whether one of the tasks or holders is enough to end the waiting.
-        tasks: indices of the unfinished tasks that are waited for.
+        detail: more in words: the time of a timer, how many tasks have come to a barrier.
+        is_any: whether one of the tasks or holders is enough to end the wait.
+        tasks: indices of the unfinished tasks that it waits for.
         holders: the tasks that are known to hold a lock or semaphore.
-        known_to: other tasks whose variables have the thing, and that do not wait in the same way.
-        limited_by: the time-out that will end the waiting; None when there is none.
+        known_to: other tasks with the object in a variable that do not wait in the same way.
+        limited_by: the time-out that will end the wait; None when there is none.
     """
 
     kind: Kind
@@ -109,7 +109,7 @@ class Wait:
 
     @property
     def blockers(self) -> tuple[int, ...]:
-        """Indices of the tasks that are known to stand in the way, in order."""
+        """Indices of the tasks that are known to block the wait, in order."""
         return tuple(dict.fromkeys((*self.tasks, *(holder.task for holder in self.holders))))
 
 
@@ -120,7 +120,7 @@ class WaitingTask:
     Attributes:
         name: the task's name.
         coroutine: the qualified name of its coroutine.
-        frames: the functions that are under way in it, from the outermost to the innermost.
+        frames: its functions, from the outermost to the innermost.
         own_frames: those of the user's code.
         wait: what it waits for.
     """

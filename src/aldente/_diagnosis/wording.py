@@ -10,7 +10,7 @@ from aldente._diagnosis.waits import AwaitGraph, Kind, TaskLink, Wait
 # How many tasks are named before the others are counted.
 _MOST_NAMES = 4
 
-# What is waited for; {thing} is "self.ready (an Event)".
+# The words for each kind of wait; {thing} is "self.ready (an Event)".
 _WAITS_FOR = {
     Kind.LOCK: "waits for {thing}",
     Kind.SEMAPHORE: "waits for {thing}",
@@ -23,7 +23,7 @@ _WAITS_FOR = {
     Kind.FUTURE: "waits for {thing} to be completed",
 }
 
-# What would end the waiting.
+# The action that would end the wait.
 _REMEDIES = {
     Kind.LOCK: "release it",
     Kind.SEMAPHORE: "release it",
@@ -49,7 +49,7 @@ _PLAIN = {
 
 
 class Phrases:
-    """Says what the tasks of a graph wait for.
+    """Phrases for what the tasks of a graph wait for.
 
     Args:
         graph: the tasks.
@@ -67,17 +67,17 @@ class Phrases:
         return self._names[index]
 
     def what(self, index: int) -> str:
-        """What a task waits for and who holds it, without a full stop."""
+        """What a task waits for and which task holds that, without a full stop."""
         wait = self._tasks[index].wait
         return self._what(wait) + self._held_by(index, wait) + _limit(wait)
 
     def told(self, index: int) -> str:
-        """What a task waits for, who holds it, and who could end it; sentences."""
+        """What a task waits for, which task holds that, and which could end the wait; sentences."""
         wait = self._tasks[index].wait
         return " ".join([f"{self.what(index)}.", *self._who_could(index, wait)])
 
     def step(self, index: int, following: int) -> str:
-        """What a task waits for, for a story that goes on with the task that stands in the way."""
+        """What a task waits for, in a sentence that goes on with the task that blocks it."""
         wait = self._tasks[index].wait
         name = self.name(following)
         for holder in wait.holders:
@@ -115,7 +115,7 @@ class Phrases:
         return f"{thing} ({_with_article(wait.type_name)})"
 
     def _thing(self, wait: Wait) -> str:
-        """The user's expression, told apart from that of another lock when need be."""
+        """The user's expression, with a number if another lock has the same one."""
         thing = wait.expression or _with_article(wait.type_name)
         return thing + self._mark(wait)
 
@@ -138,7 +138,7 @@ class Phrases:
         return f"{name} (as {link.expression})"
 
     def _who_could(self, index: int, wait: Wait) -> Iterable[str]:
-        """Who could end the waiting, or that nobody that is left could."""
+        """Sentences on which tasks could end the wait, or that none that is left could."""
         if wait.kind not in _REMEDIES:
             return
         if wait.holders:
@@ -167,7 +167,7 @@ class Phrases:
     def _who_could_help(self, wait: Wait) -> str:
         remedy = _REMEDIES[wait.kind]
         if not wait.known_to:
-            return f"Nobody is left to {remedy}: no other task is seen to have it in a variable."
+            return f"No task is left to {remedy}: no other task is seen to have it in a variable."
         going = [link for link in wait.known_to if link.task not in self._stuck]
         names = enumerate_names(
             self._name_with_expression(link, wait) for link in going or wait.known_to
@@ -213,7 +213,7 @@ def _unique_names(names: Iterable[str]) -> list[str]:
 
 
 def _marks_of_locks(waits: Iterable[Wait]) -> dict[int, int]:
-    """Numbers for locks that different tasks call by the same name, though they are different."""
+    """Numbers for different locks that have the same name in different tasks."""
     numbers: dict[tuple[str, str | None], list[int]] = {}
     for wait in waits:
         if wait.holders and wait.number is not None:

@@ -1,22 +1,21 @@
-"""Stand-ins for async collaborators. Knows nothing of our loops, nor of pytest.
+"""Stand-ins for async collaborators. Independent of aldente's loops and of pytest.
 
 ``double``
-    The doubles: `Double`, which is awaited, and `PlainDouble`, which is called.
+    The doubles: `Double`, which a program awaits, and `PlainDouble`, which it calls.
 ``spec``, ``annotated``, ``members``, ``shape``
-    What the real thing says of its stand-in: how it is called, what it gives, what it has.
+    The shape that a spec gives its double: its signature, the kind of its result, its attributes.
 ``controls``, ``keeping``, ``answers``, ``gates``, ``results``
-    What a double answers, whether it can, when it does, and what a call of it gives.
+    What a double answers, whether it can, when it does, and what a call of it returns.
 ``delivery``, ``waiting``, ``state``
-    The way of a call to its answer, what it waits for there, and what doubles know.
+    The path of a call to its answer, what it waits for on the way, and the state of a double.
 ``calls``, ``assertions``, ``ordering``
-    What was asked of doubles, told as a table, and in which order.
+    The calls of doubles, as a table, and their order.
 ``patch``, ``targets``, ``collection``
-    Doubles in the place of the real thing, the mistakes that can be made with that, and all the
-    doubles of a test.
+    Patches with doubles, mistakes in what they patch, and all the doubles of a test.
 ``leftovers``
-    What was left undone at the end, and who receives that.
+    What was left undone at the end, and the receiver of these findings.
 ``checks``
-    Checks what doubles are given.
+    Checks of the arguments of doubles.
 ``mock_compat``
     The only module that touches private names of `unittest.mock`.
 """

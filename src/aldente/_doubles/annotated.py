@@ -1,8 +1,8 @@
-"""What an annotation says of the value of an attribute or of a result.
+"""What an annotation says about the value of an attribute or a result.
 
-``Callable[..., Awaitable[X]]`` is a function that is awaited, a ``Future`` is awaited itself, an
-``AsyncIterator`` is iterated. An annotation may be a text that nobody can resolve, as it names what
-is imported for type checkers only; then its parts are looked at as they are written.
+``Callable[..., Awaitable[X]]`` is a function whose result is awaited, a ``Future`` is awaited
+itself, an ``AsyncIterator`` is iterated. An annotation may be a string that can't be resolved, as
+it names what is imported for type checkers only; then this module parses the string.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from typing import Any, NamedTuple
 
 from aldente._doubles.spec import as_class, async_type
 
-# What says something of an annotation's first argument, which is what is meant.
+# Type forms that only qualify their first argument.
 _WRAPPERS = ("Annotated", "ClassVar", "Final", "Optional", "Required", "NotRequired", "ReadOnly")
 
-# The types that are more than a class, by their names. A coroutine is something to await: asyncio
-# would run what passes for one step by step, without an end.
+# The classes that stand for these types, by name. A coroutine counts as an awaitable: asyncio would
+# step a double that passes for a coroutine for ever.
 _CLASSES: dict[str, type] = {
     "Awaitable": collections.abc.Awaitable,
     "Coroutine": collections.abc.Awaitable,
@@ -38,12 +38,11 @@ _CLASSES: dict[str, type] = {
 
 
 class Described(NamedTuple):
-    """What a value is.
+    """The description of a value.
 
     Attributes:
-        value: a function that is called as the value is, or the class of which it is an instance.
-        result: the class of what it gives when it is awaited, entered or iterated; None when nobody
-            says.
+        value: a function with the signature of the value, or the class of which it is an instance.
+        result: the class of what awaiting, entering or iterating it gives; None if unknown.
     """
 
     value: Any
@@ -54,8 +53,8 @@ class _Parts(NamedTuple):
     """An annotation, taken apart.
 
     Attributes:
-        head: what stands before the brackets: a type, or its name where it can't be resolved.
-        arguments: what stands in them.
+        head: the part before the brackets: a type, or its name where it can't be resolved.
+        arguments: the arguments in the brackets.
     """
 
     head: Any
@@ -63,10 +62,10 @@ class _Parts(NamedTuple):
 
 
 def describe(annotation: Any, name: str) -> Described | None:
-    """What an annotation says of a value; None when that is nothing that matters.
+    """The description of a value by its annotation; None if that says nothing of interest.
 
     Args:
-        annotation: the annotation; a text when it can't be resolved.
+        annotation: the annotation; a string when it can't be resolved.
         name: the name of the value, for messages.
 
     >>> describe(collections.abc.AsyncIterator[int], "lines").value
@@ -82,7 +81,7 @@ def describe(annotation: Any, name: str) -> Described | None:
     kind = async_type(parts.head)
     if kind is not None:
         known = _CLASSES[kind.rpartition(".")[2]]
-        # Of Coroutine[Any, Any, X] the last, of AsyncGenerator[X, None] the first.
+        # The last of Coroutine[Any, Any, X], the first of AsyncGenerator[X, None].
         position = 0 if known is collections.abc.AsyncGenerator else -1
         return Described(known, as_class(parts.arguments[position]) if parts.arguments else None)
     known_class = as_class(hint)
@@ -90,16 +89,16 @@ def describe(annotation: Any, name: str) -> Described | None:
 
 
 def described_coroutine(result: Any) -> Described:
-    """What an async property gives: something to await.
+    """The description of an async property: an awaitable.
 
     Args:
-        result: the annotation of what that gives.
+        result: the annotation of what awaiting it gives.
     """
     return Described(collections.abc.Awaitable, as_class(result))
 
 
 def may_be_iterated(annotation: Any) -> bool:
-    """Whether something of which an annotation tells may be iterated with ``async for``."""
+    """Whether ``async for`` may iterate over a value, by its annotation."""
     hint = _bare(annotation)
     if hint is None or hint is type(None):
         return False
@@ -107,15 +106,15 @@ def may_be_iterated(annotation: Any) -> bool:
         return any(may_be_iterated(argument) for argument in typing.get_args(hint))
     head = _parts_of(hint).head
     if not isinstance(head, type) or head in (object, Any):
-        # A variable, or a name that nobody knows.
+        # A type variable, or an unknown name.
         return True
     return hasattr(head, "__aiter__")
 
 
 def _bare(annotation: Any) -> Any:
-    """An annotation without what is said of it, and without None, if it may be that."""
+    """An annotation without qualifiers, and without None in a union."""
     while True:
-        # Since Python 3.14 what can't be resolved is an object that knows its text.
+        # Since Python 3.14 an annotation that can't be resolved is an object with its source.
         hint = getattr(annotation, "__forward_arg__", annotation)
         if isinstance(hint, str):
             return _bare_text(hint)
@@ -183,7 +182,7 @@ def _parts_of(hint: Any) -> _Parts:
 
 
 def _argument(node: ast.expr) -> Any:
-    """An argument as its text, or the parameters of a callable as a list of texts."""
+    """The source of an argument, or those of a callable's parameters as a list."""
     if isinstance(node, ast.List):
         return [ast.unparse(each) for each in node.elts]
     if isinstance(node, ast.Constant) and node.value is Ellipsis:
@@ -202,12 +201,12 @@ def _is_wrapper(origin: Any) -> bool:
 
 
 def _function(name: str, parameters: Any, result: Any) -> Callable[..., Any]:
-    """A function that is called as a ``Callable`` says; nobody calls it.
+    """A function with the signature of a ``Callable``; it only serves as a spec.
 
     Args:
         name: its name.
-        parameters: the annotations of its parameters; no list when anything may be given.
-        result: the annotation of what it gives.
+        parameters: the annotations of its parameters; no list if it takes any arguments.
+        result: the annotation of its result.
     """
 
     def function(*args: Any, **kwargs: Any) -> Any:
@@ -216,7 +215,7 @@ def _function(name: str, parameters: Any, result: Any) -> Callable[..., Any]:
     function.__name__ = function.__qualname__ = name
     function.__annotations__ = {"return": result}
     if isinstance(parameters, list):
-        # By position only, as their names are not known.
+        # Positional only, as their names are not known.
         function.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
             [
                 inspect.Parameter(f"argument_{number}", inspect.Parameter.POSITIONAL_ONLY)

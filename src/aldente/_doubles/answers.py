@@ -1,4 +1,4 @@
-"""What doubles answer."""
+"""The answers of doubles."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from aldente.errors import InvalidSetting, NoMoreAnswers
 
 
 class Each:
-    """A side effect that gives one answer for each call, and fails when there are no more.
+    """A side effect with one answer for each call; fails when there are no more.
 
     Args:
         double: the name of the double.
-        values: the answers; exceptions among them are raised.
-        place: where they were given.
+        values: the answers; it raises exceptions among them.
+        place: where the test set them.
     """
 
     def __init__(self, double: str, values: Iterable[Any], place: SourcePlace | None) -> None:
@@ -34,14 +34,14 @@ class Each:
 
     @property
     def unused(self) -> tuple[Any, ...]:
-        """The answers that no call has had."""
+        """The answers that no call has used."""
         return self.values[len(self._calls) :]
 
     def reserve(self, call: Call) -> Source:
         """Take the next answer for a call.
 
         Raises:
-            NoMoreAnswers: there is none.
+            NoMoreAnswers: none is left.
         """
         number = len(self._calls)
         if number >= len(self.values):
@@ -55,7 +55,7 @@ class Each:
 
 
 class Calls:
-    """A side effect that calls a function, and awaits what it gives if that can be awaited."""
+    """A side effect that calls a function, and awaits its result if that is awaitable."""
 
     def __init__(self, function: Any) -> None:
         self.function = function
@@ -64,13 +64,13 @@ class Calls:
         return self.function(*args, **kwargs)
 
     async def awaited(self, *args: Any, **kwargs: Any) -> Any:
-        """What the function gives in the end."""
+        """The result of the function, awaited if it is awaitable."""
         result = self.function(*args, **kwargs)
         return await result if inspect.isawaitable(result) else result
 
 
 class Streams:
-    """A side effect whose items are given to ``async for``; exceptions among them are raised."""
+    """A side effect with items for ``async for``; it raises exceptions among them."""
 
     def __init__(self, items: Iterable[Any]) -> None:
         self.items = tuple(items)
@@ -80,16 +80,16 @@ class Streams:
 
 
 async def never(*args: Any, **kwargs: Any) -> Any:
-    """A side effect that does not end."""
-    await telling_future(lambda: "an answer that was told never to come")
+    """A side effect that never returns."""
+    await telling_future(lambda: "an answer that was set never to come")
 
 
 class Source:
-    """Where an answer comes from: a side effect or a value, as a mock has them.
+    """The source of an answer: a side effect or a value, as in a mock.
 
     Attributes:
         side_effect: as that of a mock, or one of the classes above.
-        value: what is answered when there is no side effect; `DEFAULT` when nothing is set.
+        value: the answer without a side effect; `DEFAULT` when nothing is set.
     """
 
     __slots__ = ("side_effect", "value")
@@ -104,7 +104,7 @@ class Source:
         return self.side_effect is not None or self.value is not DEFAULT
 
     def give(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """The answer of a call that is not awaited; `DEFAULT` when there is none."""
+        """The answer to a call that is not awaited; `DEFAULT` when there is none."""
         effect = self.side_effect
         if effect is not None:
             if mock_compat.is_exception(effect):
@@ -117,7 +117,7 @@ class Source:
         return self.value
 
     async def give_awaited(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """The answer of a call that is awaited; `DEFAULT` when there is none."""
+        """The answer to a call that is awaited; `DEFAULT` when there is none."""
         effect = self.side_effect
         if isinstance(effect, Calls):
             result = await effect.awaited(*args, **kwargs)
@@ -136,8 +136,8 @@ class Timing:
     """When an answer comes.
 
     Attributes:
-        seconds: how long it takes, or a function that gives that; None when nothing was said.
-        gate: where it waits first; None for nowhere.
+        seconds: how long it takes, or a function that returns that; None if the test sets no time.
+        gate: the gate at which it waits first; None without one.
     """
 
     __slots__ = ("gate", "seconds")
@@ -148,11 +148,11 @@ class Timing:
 
     @property
     def is_set(self) -> bool:
-        """Whether anything was said."""
+        """Whether the test has set a time or a gate."""
         return self.seconds is not None or self.gate is not None
 
     def seconds_of(self, call: Call) -> float | None:
-        """How long the answer of a call takes, in seconds; None when nothing was said."""
+        """How long the answer to a call takes, in seconds; None if the test sets no time."""
         if not callable(self.seconds):
             seconds: float | None = self.seconds
             return seconds
@@ -167,15 +167,15 @@ def _takes_no_arguments(function: Any) -> bool:
 
 
 class Items:
-    """What an answer gives to ``async for``, item by item; exceptions among items are raised.
+    """The items of an answer for ``async for``; it raises exceptions among them.
 
-    No async generator, as one that is left early would be told of as leaked.
+    Not an async generator, as a rule would report one that is left early as leaked.
 
     Args:
         answer: an iterable of either kind.
 
     Raises:
-        InvalidSetting: it is none.
+        InvalidSetting: it is no iterable.
     """
 
     def __init__(self, answer: Any) -> None:
@@ -184,7 +184,7 @@ class Items:
         if isinstance(answer, AsyncIterable):
             self._all = aiter(answer)
         elif mock_compat.is_mock(answer):
-            # The test has said nothing, and what a double makes by itself has no items.
+            # The test has set nothing, and a result that a double makes by itself has no items.
             pass
         elif isinstance(answer, Iterable):
             self._each = iter(answer)
@@ -206,7 +206,7 @@ class Items:
         raise StopAsyncIteration
 
     async def aclose(self) -> None:
-        """Close what the items come from, if it can be closed."""
+        """Close the iterable, if it can be closed."""
         close = getattr(self._all, "aclose", None)
         if close is not None:
             await close()

@@ -1,4 +1,4 @@
-"""The assertions of mocks, with what was asked of the double as a table."""
+"""The assertions of mocks, with a table of the double's calls."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Mock = TypeVar("Mock", bound=type)
 
 
 def with_tables(kind: Mock) -> Mock:
-    """Have the assertions of a class of mocks tell what was asked of them, as a table."""
+    """Add a table of the calls to the messages of a mock class's assertions."""
     for name in _NAMES:
         if hasattr(kind, name):
             setattr(kind, name, _with_table(getattr(kind, name)))
@@ -55,7 +55,7 @@ def _with_table(assertion: Callable[..., None]) -> Callable[..., None]:
 
 
 def _is_reason(line: str) -> bool:
-    """Whether a line of a mock's message, or of ours, says what is wrong; calls come after it."""
+    """Whether a line of a message says what is wrong; the calls come after it."""
     return bool(line) and not line.lstrip().startswith(("Expected:", "Actual:", "Calls:"))
 
 

@@ -1,4 +1,4 @@
-"""What was asked of a double: its calls, when they began and ended, and how."""
+"""The calls of a double: when they began and ended, and how."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from aldente._records import SourcePlace
 
 Row = Mapping[str, str]
 
-# How many characters of a cell are shown, and how many rows of a table.
+# How many characters of a cell, and how many rows of a table, messages show.
 _WIDTH = 60
 _HEIGHT = 30
 
 
 def table(rows: Iterable[Row]) -> str:
-    """Rows as lines with a heading; columns that are empty in all of them are left out.
+    """Rows as lines with a heading, without columns that are empty in all of them.
 
     >>> print(table([{"#": "1", "call": "fetch('a')"}, {"#": "2", "call": "fetch('b')"}]))
     #  call
@@ -62,7 +62,7 @@ def _shortened(text: str) -> str:
 
 Outcome = Literal["never awaited", "pending", "returned", "raised", "cancelled", "closed"]
 
-# Beginnings and ends of all calls are counted, as many happen at one moment of a loop's time.
+# Numbers the beginnings and ends of all calls, as many happen at one moment of a loop's time.
 _moments = itertools.count(1)
 
 
@@ -112,7 +112,7 @@ class Call:
         self.double = double
         self.args = args
         self.kwargs = kwargs
-        # Not a place yet: most calls are never told.
+        # Not a place yet: most calls appear in no message.
         self._path = frame.f_code.co_filename if frame is not None else None
         self._line = frame.f_lineno if frame is not None else 0
         self.start: float | None = None
@@ -123,9 +123,9 @@ class Call:
         self.result: Any = None
         self.exception: BaseException | None = None
         self.task: str | None = None
-        # Whether somebody has said already that it was never awaited.
+        # Whether a finding has reported already that it was never awaited.
         self.is_told = False
-        # Whether it gave a coroutine, whose end others see too.
+        # Whether it returned a coroutine, whose end the rule never-awaited sees too.
         self.is_coroutine = False
         # The arguments as mocks keep them.
         self.entry: Any = None
@@ -138,12 +138,12 @@ class Call:
 
     @property
     def call(self) -> Any:
-        """The arguments as a `unittest.mock.call`, to be compared with one."""
+        """The arguments as a `unittest.mock.call`, for comparisons."""
         return mock.call(*self.args, **self.kwargs)
 
     @property
     def given(self) -> Any:
-        """What the call gave, such as a coroutine; None when nobody holds it any more."""
+        """What the call returned, such as a coroutine; None once that is garbage."""
         return None if self._given is None else self._given()
 
     @given.setter
@@ -162,7 +162,7 @@ class Call:
 
 
 class Timeline(tuple[Call, ...]):
-    """Calls in the order in which they were made; as text it is a table."""
+    """Calls in the order in which they were made; its string is a table."""
 
     def __str__(self) -> str:
         return table(rows_of(self))
@@ -176,7 +176,7 @@ class CallLog:
     Attributes:
         calls: all of them, in the order in which they were made.
         pending: how many are being awaited.
-        peak: how many were being awaited at the same time, at most.
+        peak: the greatest number that were being awaited at the same time.
         cancelled: how many were cancelled while they were awaited.
     """
 
@@ -187,14 +187,14 @@ class CallLog:
         self.pending = self.peak = self.cancelled = 0
 
     def begin(self, call: Call) -> None:
-        """A call is awaited from now on."""
+        """Note that a call is awaited from now on."""
         call.outcome = "pending"
         call.start_moment = next(_moments)
         try:
             task = asyncio.current_task()
             call.task = None if task is None else task.get_name()
         except RuntimeError:
-            # A coroutine can be run by hand, and a plain double needs no loop.
+            # A coroutine can run without a loop, by `send`, and a plain double needs none.
             pass
         call.start = _now()
         self.pending += 1
@@ -202,7 +202,7 @@ class CallLog:
             self.peak = self.pending
 
     def end(self, call: Call, outcome: Outcome, value: Any = None) -> None:
-        """A call has ended, with what it returned or raised."""
+        """Note the end of a call, with what it returned or raised."""
         call.outcome = outcome
         call.end_moment = next(_moments)
         call.end = _now()
@@ -214,14 +214,14 @@ class CallLog:
         self.cancelled += outcome == "cancelled"
 
     def forget(self) -> None:
-        """Start anew; calls that are being awaited still count until they end."""
+        """Forget all calls; those that are being awaited still count as pending until they end."""
         self.calls = [call for call in self.calls if call.outcome == "pending"]
         self.peak = self.pending
         self.cancelled = 0
 
 
 def _now() -> float:
-    """The loop's time, or where no loop runs that which loops have."""
+    """The loop's time; without a loop, the clock that loops use."""
     try:
         return asyncio.get_running_loop().time()
     except RuntimeError:
@@ -257,7 +257,7 @@ def _outcome_in_words(call: Call) -> str:
 
 
 def shown(value: object) -> str:
-    """A value as messages show it; short for a mock, and whatever its own text does."""
+    """A value as messages show it: short for a mock, and safe if its repr fails."""
     if mock_compat.is_mock(value):
         return f"<{type(value).__name__} {mock_compat.full_name(value)}>"
     try:
@@ -267,7 +267,7 @@ def shown(value: object) -> str:
 
 
 def _from_here(place: SourcePlace | None) -> str:
-    """A place with its path from the current folder, if that is shorter."""
+    """A place with its path relative to the current folder, if that is shorter."""
     if place is None:
         return ""
     try:

@@ -1,4 +1,4 @@
-"""Checks what doubles are given."""
+"""Checks of the arguments of doubles."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from aldente.errors import InvalidSetting
 
 
 def checked_exception(name: str, value: Any) -> BaseException | type[BaseException]:
-    """It must be an exception, or a class of exceptions."""
+    """Check that a value is an exception, or a class of exceptions."""
     if not is_exception(value):
         raise InvalidSetting(name, value, "It must be an exception, or a class of exceptions.")
     exception: BaseException | type[BaseException] = value
@@ -18,7 +18,7 @@ def checked_exception(name: str, value: Any) -> BaseException | type[BaseExcepti
 
 
 def checked_seconds(name: str, value: Any) -> float:
-    """A number of seconds that can pass."""
+    """Check that a value is a number of seconds of at least 0."""
     if (
         isinstance(value, bool)
         or not isinstance(value, int | float)
@@ -34,7 +34,7 @@ def checked_seconds(name: str, value: Any) -> float:
 
 
 def checked_callable(name: str, value: Any) -> Any:
-    """Something that can be called."""
+    """Check that a value is callable."""
     if not callable(value):
         raise InvalidSetting(name, value, "It must be a function or coroutine function.")
     return value

@@ -1,4 +1,4 @@
-"""The doubles of a test, which are undone and looked at in its end."""
+"""The doubles of a test, undone and checked at its end."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from aldente.errors import DoubleMisused
 
 
 class _Entered(Patching):
-    """As `aldente.patch`; what it gives is patched in already, until the end of the test."""
+    """As `aldente.patch`, but returns the double, patched in until the end of the test."""
 
     def __init__(self, patches: contextlib.ExitStack) -> None:
         self._patches = patches
         self._entered: list[Patch] = []
 
     def be_lenient(self) -> None:
-        """Tell of no answers that were never used."""
+        """Report no unused answers from now on."""
         for patch in self._entered:
             for one in (patch, *patch.additional_patchers):
                 one.strict = False
@@ -32,27 +32,27 @@ class _Entered(Patching):
         return self._patches.enter_context(patch)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Patch, and give the double; the arguments are those of `aldente.patch`."""
+        """Patch, and return the double; the arguments are those of `aldente.patch`."""
         return self._enter(super().__call__(*args, **kwargs))
 
     def object(self, *args: Any, **kwargs: Any) -> Any:
-        """Patch an attribute of an object, and give the double."""
+        """Patch an attribute of an object, and return the double."""
         return self._enter(super().object(*args, **kwargs))
 
     def multiple(self, *args: Any, **kwargs: Any) -> Any:
-        """Patch several attributes, and give the doubles by their names."""
+        """Patch several attributes, and return the doubles by name."""
         return self._enter(super().multiple(*args, **kwargs))
 
     def dict(self, *args: Any, **kwargs: Any) -> Any:
-        """Set entries of a dictionary, and give it."""
+        """Set entries of a dictionary, and return it."""
         return self._patches.enter_context(super().dict(*args, **kwargs))
 
 
 class Doubles:
-    """What the fixture ``doubles`` gives: doubles that last as long as the test.
+    """The value of the fixture ``doubles``: doubles that last as long as the test.
 
     Attributes:
-        patch: as `aldente.patch`, but what it gives is the double: it is patched in already.
+        patch: as `aldente.patch`, but returns the double, which is patched in already.
 
     >>> import asyncio
     >>> async def main():
@@ -69,11 +69,11 @@ class Doubles:
         self.patch = _Entered(self._patches)
 
     def double(self, spec: Any = None, *args: Any, strict: bool = True, **kwargs: Any) -> Any:
-        """Make a double that is looked at in the end.
+        """Make a double, and check it at the end.
 
         Args:
             spec: the real thing; the further arguments are those of `aldente.Double`.
-            strict: whether answers that were never used are findings.
+            strict: whether unused answers are findings.
         """
         double: Double[..., Any, Any] = Double(spec, *args, **kwargs)
         self._made.append((double, strict))
@@ -92,10 +92,10 @@ class Doubles:
         self._end(error, is_strict=error is None)
 
     def end(self, *, has_failed: bool) -> None:
-        """Undo all patches, and tell of what was left undone.
+        """Undo all patches, and report what was left undone.
 
         Args:
-            has_failed: whether the test has failed, and so may not have come to all its answers.
+            has_failed: whether the test has failed, and so may not have used all its answers.
         """
         __tracebackhide__ = True
         self._end(None, is_strict=not has_failed)
@@ -107,7 +107,7 @@ class Doubles:
             self.patch.be_lenient()
         seen: set[int] = set()
         findings: list[Finding] = []
-        # The lenient ones first, so that they are that too where others give them as answers.
+        # The lenient ones first, so that they stay lenient where others return them as answers.
         for is_asked in (False, True):
             doubles = [double for double, strict in made if strict is is_asked]
             findings += findings_of(doubles, strict=is_asked and is_strict, seen=seen)

@@ -1,4 +1,4 @@
-"""How a test says what a double answers, and when."""
+"""The methods by which a test sets what a double answers, and when."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from aldente._source import place_of_caller
 
 
 class Answering:
-    """What a double, or an answer by argument, can be told to answer; each method returns it."""
+    """Sets the answer of a double, or an answer by argument; each method returns ``self``."""
 
     def _double_answer(self, side_effect: Any, value: Any) -> None:
         raise NotImplementedError
@@ -34,7 +34,7 @@ class Answering:
         return self
 
     def returns_each(self, *values: Any) -> Self:
-        """Answer each call with the next of some values; exceptions among them are raised.
+        """Answer each call with the next of some values, and raise exceptions among them.
 
         A call after the last of them raises `aldente.NoMoreAnswers`.
 
@@ -51,13 +51,13 @@ class Answering:
         """Answer with an exception.
 
         Raises:
-            InvalidSetting: it is none.
+            InvalidSetting: the argument is no exception.
         """
         self._double_answer(checked_exception("raises", exception), DEFAULT)
         return self
 
     def calls(self, function: Callable[..., Any]) -> Self:
-        """Answer with what a function gives that is called with the same arguments.
+        """Answer with the result of a function, called with the same arguments.
 
         Where the double is awaited, the function may be a coroutine function.
 
@@ -70,28 +70,28 @@ class Answering:
 
 
 class AwaitedAnswering(Answering):
-    """What is more to tell where the answer is awaited."""
+    """The settings of answers that are awaited."""
 
     def _double_timing(self) -> Timing:
         raise NotImplementedError
 
     def streams(self, *items: Any) -> Self:
-        """Answer with items for ``async for``; exceptions among them are raised at their turn.
+        """Answer with items for ``async for``, and raise exceptions among them at their turn.
 
-        What `takes` says holds for each item, and a gate holds each of them.
+        The time of `takes` applies to each item, and a gate holds each of them.
         """
         self._double_answer(Streams(items), DEFAULT)
         return self
 
     def takes(self, seconds: float | Callable[..., float]) -> Self:
-        """Have answers take their time, on the clock of the running loop.
+        """Delay answers, on the clock of the running loop.
 
         Args:
-            seconds: how long, in seconds; or a function that gives that, called with the arguments
-                of the call, or with none if it takes none.
+            seconds: how long, in seconds; or a function that returns that, called with the
+                arguments of the call, or without if it takes none.
 
         Raises:
-            InvalidSetting: that is no number of seconds.
+            InvalidSetting: the value is no number of seconds.
         """
         if not callable(seconds):
             checked_seconds("takes", seconds)
@@ -99,15 +99,15 @@ class AwaitedAnswering(Answering):
         return self
 
     def never_returns(self) -> Self:
-        """Never answer: whoever awaits it waits until cancelled."""
+        """Never answer: a task that awaits it waits until it is cancelled."""
         self._double_answer(never, DEFAULT)
         return self
 
     def hold(self) -> Gate:
-        """Hold calls at a gate from now on, until the test lets them go on.
+        """Hold calls at a gate from now on, until the test releases them.
 
         Returns:
-            The gate; the same one as before while that is not open.
+            The gate; the previous one if that is not open.
         """
         timing = self._double_timing()
         if timing.gate is None or timing.gate.is_open:
@@ -116,14 +116,14 @@ class AwaitedAnswering(Answering):
 
 
 class ByArgument(Answering):
-    """What a double answers to calls with certain arguments.
+    """The answer of a double to calls with certain arguments.
 
     Attributes:
         wanted: the arguments, as the double compares them.
         source: the answer.
         timing: when it comes.
         uses: how many calls it has answered.
-        place: where it was given.
+        place: where the test set it.
         asked: the call in words.
     """
 
@@ -135,11 +135,11 @@ class ByArgument(Answering):
         self.uses = 0
         self.place: SourcePlace | None = call.place
         self.asked = str(call)
-        # By position or by name alike.
+        # The same text for positional and keyword arguments.
         self._text = str(Call("", wanted.args, wanted.kwargs, None))
 
     def is_for_the_same_as(self, other: ByArgument) -> bool:
-        """Whether both are for the same arguments; a matcher is not the same as what it matches."""
+        """Whether both are for the same arguments; a matcher differs from what it matches."""
         return self._text == other._text and bool(self.wanted == other.wanted)
 
     def _double_answer(self, side_effect: Any, value: Any) -> None:
@@ -155,9 +155,9 @@ class ByArgument(Answering):
 
 
 class ByArgumentAwaited(ByArgument, AwaitedAnswering):
-    """What a double that is awaited answers to calls with certain arguments."""
+    """The answer of an awaited double to calls with certain arguments."""
 
     def _double_timing(self) -> Timing:
-        # Which refuses it where the double is called, not awaited.
+        # Raises if the double is called, not awaited.
         self._double._double_timing()  # noqa: SLF001 - of another class of this module's family
         return self.timing

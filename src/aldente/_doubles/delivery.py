@@ -1,4 +1,4 @@
-"""The way of a call to its answer."""
+"""The path of a call to its answer."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Given(NamedTuple):
     """An answer.
 
     Attributes:
-        value: what is given.
-        is_computed: whether a function gave it that has the shape of the real thing.
+        value: the value.
+        is_computed: whether a function returned it that has the shape of the real thing.
     """
 
     value: Any
@@ -31,13 +31,13 @@ class Given(NamedTuple):
 
 
 class Chosen(NamedTuple):
-    """What is known of the answer to a call when that begins.
+    """What is known about the answer when a call begins.
 
     Attributes:
         answer: the answer by argument that fits.
-        latest: the answer by argument that was given last, to any arguments.
-        each: the answers of which one is reserved for the call, in the order of calls.
-        reserved: that one.
+        latest: the newest answer by argument, for any arguments.
+        each: the sequence of answers in which one is reserved for the call.
+        reserved: the reserved answer.
     """
 
     answer: ByArgument | None = None
@@ -47,16 +47,16 @@ class Chosen(NamedTuple):
 
 
 def begin(double: Any, call: Call) -> None:
-    """A call is awaited from now on."""
+    """Note that a call is awaited from now on."""
     state_of(double).log.begin(call)
     mock_compat.count_await(double, call.entry)
 
 
 def choose(double: Any, call: Call) -> Chosen:
-    """Choose the answer to a call that begins, as far as that can be known.
+    """Choose the answer to a call that begins, as far as possible then.
 
     Raises:
-        NoMoreAnswers: all answers have been given.
+        NoMoreAnswers: all answers are used.
     """
     answer = _fitting(double, call)
     if answer is not None:
@@ -69,7 +69,7 @@ def choose(double: Any, call: Call) -> Chosen:
 
 
 async def wait_before(double: Any, call: Call, chosen: Chosen) -> None:
-    """Wait as long as the test wants a call to wait for its answer."""
+    """Wait for as long as the test delays the answer to a call."""
     timing = state_of(double).timing
     own = chosen.answer.timing if chosen.answer is not None else None
     if timing.gate is not None:
@@ -84,7 +84,7 @@ async def give(double: Any, call: Call, chosen: Chosen) -> Given:
     """Give the answer to a call that has waited; the test may have changed it meanwhile.
 
     Raises:
-        NoAnswer: there are answers for other arguments only.
+        NoAnswer: there are only answers for other arguments.
     """
     source = _source_now(double, call, chosen)
     value = await source.give_awaited(call.args, call.kwargs)
@@ -108,7 +108,7 @@ async def answered(double: Any, call: Call) -> Given:
     state = state_of(double)
     if not state.answers and not state.timing.is_set and not is_decided_by_loop():
         if double.side_effect is None:
-            # Nearly always.
+            # The usual case.
             value = mock_compat.own_return_value(double)
             if value is not DEFAULT:
                 return Given(value)
@@ -118,10 +118,10 @@ async def answered(double: Any, call: Call) -> Given:
     return await give(double, call, chosen)
 
 
-# Named and called so that the rule never-awaited knows a coroutine of a double by its code, and
-# finds the call in it.
+# The rule never-awaited recognises a double's coroutine by the code of this function, and finds the
+# call in its parameters.
 async def awaited(double: Any, call: Call) -> Any:
-    """What a call of a double gives to be awaited."""
+    """The coroutine that a call of a double returns."""
     log = state_of(double).log
     begin(double, call)
     try:
@@ -137,7 +137,7 @@ async def awaited(double: Any, call: Call) -> Any:
 
 
 def answered_now(double: Any, call: Call) -> Any:
-    """Give the answer to a call that is not awaited."""
+    """The answer to a call that is not awaited."""
     log = state_of(double).log
     log.begin(call)
     try:
@@ -153,39 +153,39 @@ def answered_now(double: Any, call: Call) -> Any:
 
 
 def is_stream(double: Any, call: Call) -> bool:
-    """Whether the answer to a call is a stream, by what the test has said."""
+    """Whether the test has set a stream as the answer to a call."""
     return isinstance(_source_of(double, _fitting(double, call)).side_effect, Streams)
 
 
 def add_answer(
     double: Any, kind: type[ByArgument], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> ByArgument:
-    """Have calls with certain arguments answered in a way of their own, which is to be said.
+    """Add an answer to calls with certain arguments, which the caller then sets.
 
     Raises:
         TypeError: the real thing does not take such arguments.
     """
     wanted = mock_compat.normalized(double, mock_compat.call_of(args, kwargs))
     if isinstance(wanted, Exception):
-        # The check of calls says it better.
+        # The check of calls has a better message.
         mock_compat.check_arguments(double, args, kwargs)
         raise wanted
     call = Call(name_of(double), args, kwargs, users_frame(inspect.currentframe()))
     answers = state_of(double).answers
     added = kind(double, wanted, call)
-    # A test may answer otherwise than its fixture.
+    # A test may replace the answer of its fixture.
     answers[:] = [known for known in answers if not known.is_for_the_same_as(added)]
     answers.append(added)
     return added
 
 
 def _fitting(double: Any, call: Call) -> ByArgument | None:
-    """The answer that was given last for the arguments of a call; None when there is none."""
+    """The newest answer for the arguments of a call; None when there is none."""
     answers = state_of(double).answers
     if not answers:
         return None
     actual = mock_compat.normalized(double, mock_compat.call_of(call.args, call.kwargs))
-    # The expected one to the right, as the comparison of mocks turns them round for ANY.
+    # The expected call on the right, as the comparison of mocks swaps the sides for ANY.
     return next((answer for answer in reversed(answers) if actual == answer.wanted), None)
 
 
@@ -201,10 +201,10 @@ def _source_of(double: Any, answer: ByArgument | None) -> Source:
 
 
 def _source_now(double: Any, call: Call, chosen: Chosen) -> Source:
-    """Where the answer to a call comes from at last."""
+    """The source of the answer, after the call has waited."""
     answer = chosen.answer
     if _latest(double) is not chosen.latest:
-        # Not compared again without need: an argument may have changed while the call was held.
+        # Compared again only if needed: an argument may have changed while the call was held.
         answer = _fitting(double, call)
         if answer is not None and answer is not chosen.answer:
             answer.uses += 1
@@ -219,15 +219,15 @@ def _source_now(double: Any, call: Call, chosen: Chosen) -> Source:
 
 
 def be_awaited(double: Any) -> None:
-    """Have a double be awaited without being called: that gives its answer."""
+    """Make a double awaitable itself, without a call; awaiting it gives its answer."""
     # Each mock has a class of its own.
     type(double).__await__ = _answer
-    # Or asyncio would take the double of a future for one, and wait for its callback for ever.
+    # Else asyncio would take the double of a future for one, and wait for its callback for ever.
     double.__dict__["_asyncio_future_blocking"] = None
 
 
 def is_awaited_itself(double: Any) -> bool:
-    """Whether a double is awaited without being called."""
+    """Whether a double is awaitable itself, without a call."""
     return hasattr(type(double), "__await__")
 
 

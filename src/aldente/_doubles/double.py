@@ -1,4 +1,4 @@
-"""The doubles: one that is awaited, and one that is called."""
+"""The doubles: one that programs await, and one that they call."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from aldente._doubles.state import (
 from aldente.errors import InvalidSetting
 
 if TYPE_CHECKING:
-    # Type checkers have it built in. With defaults, so that ``Double`` alone is a type too.
+    # Built into type checkers. With defaults, so that ``Double`` alone is a type too.
     from typing_extensions import ParamSpec, TypeVar
 
     P = ParamSpec("P", default=...)
@@ -50,13 +50,13 @@ else:
     Given = TypeVar("Given")
     Answer = TypeVar("Answer")
 
-# The same, as they are found out from a spec.
+# The same, for the overloads that infer them from a spec.
 Params = ParamSpec("Params")
 Result = TypeVar("Result")
 
 
 class Specced(Recorded, Answering):
-    """What both kinds of doubles have."""
+    """The base of both kinds of doubles."""
 
     _double_answer_kind: type[ByArgument] = ByArgument
 
@@ -77,14 +77,15 @@ class Specced(Recorded, Answering):
         if spec is None or isinstance(spec, list | tuple) or mock_compat.is_mock(spec):
             add(spec, spec_set, _spec_as_instance, _eat_self)
             return
-        # By its names only: Python 3.11 would read every property to look for coroutine functions.
+        # Only the names: with the spec itself, Python 3.11 reads every property in its search
+        # for coroutine functions.
         add(dir(spec), spec_set, _spec_as_instance, _eat_self)
         mock_compat.be_instance_of(self, spec if isinstance(spec, type) else type(spec))
         take_spec(self, spec, is_bound=bool(_eat_self), own_names=_OWN_NAMES)
 
     def _get_child_mock(self, /, **kw: Any) -> Any:
         if mock_compat.is_sealed(self):
-            # It raises.
+            # Raises.
             return super()._get_child_mock(**kw)  # type: ignore[misc]
         child = child_of(self, kw)
         argument = "spec_set" if mock_compat.refuses_new_attributes(self) else "spec"
@@ -111,10 +112,10 @@ class Specced(Recorded, Answering):
         return Timeline(state_of(self).log.calls)
 
     def when(self, /, *args: Any, **kwargs: Any) -> Any:
-        """The answer to calls with certain arguments, to be told what it is.
+        """Set the answer to calls with certain arguments.
 
-        Of several that fit, the one that was given last answers. A call that none fits has the
-        answer to all calls, and fails if there is none.
+        Of several that fit, the newest answers. A call that none fits gets the answer to all calls,
+        and fails if there is none.
 
         Args:
             *args: as in the call, or matchers in their place, such as `unittest.mock.ANY`.
@@ -131,14 +132,14 @@ class Specced(Recorded, Answering):
         (12, 0)
         """
         if not callable(self):
-            # It is refused.
+            # Raises.
             self._double_answer(None, args)
         return add_answer(self, self._double_answer_kind, args, kwargs)
 
     def reset_mock(self, /, *args: Any, **kwargs: Any) -> None:
-        """As for any mock; the timeline is emptied too, and with ``side_effect=True`` the answers.
+        """As for any mock; also empty the timeline, and with ``side_effect=True`` drop the answers.
 
-        That takes away the answers by argument, the time they take and the gate.
+        That includes the answers by argument, their time and the gate.
         """
         super().reset_mock(*args, **kwargs)  # type: ignore[misc]
         state_of(self).log.forget()
@@ -148,12 +149,12 @@ class Specced(Recorded, Answering):
             state_of(self).forget_answers()
 
 
-# What is told where the answer is awaited.
+# Methods that only awaited doubles have.
 _AWAITED_ONLY = ("streams", "takes", "never_returns", "hold")
 
 
 class _Plain(Specced):
-    """A stand-in for something with nothing to await."""
+    """A stand-in for a real thing with nothing to await."""
 
     def __init__(self, /, *args: Any, **kwargs: Any) -> None:
         is_instance = kwargs.get("_spec_as_instance", False)
@@ -164,7 +165,7 @@ class _Plain(Specced):
 
     def __getattr__(self, name: str) -> Any:
         if name in _AWAITED_ONLY and name not in (mock_compat.members_of(self) or ()):
-            # A mock without a spec would take it for an attribute, and what is told would be lost.
+            # Else a mock without a spec would make an attribute of it, and ignore the setting.
             raise AttributeError(self._double_why_not(name), name=name, obj=self)
         return super().__getattr__(name)  # type: ignore[misc]
 
@@ -173,7 +174,7 @@ class _Plain(Specced):
 
 
 class PlainObject(_Plain, mock.NonCallableMagicMock):
-    """A stand-in for an object with nothing to await, and that is not called itself."""
+    """A stand-in for an object with nothing to await, and that is not callable itself."""
 
     def _double_answer(self, side_effect: Any, value: Any) -> None:
         __tracebackhide__ = True
@@ -185,7 +186,7 @@ class PlainObject(_Plain, mock.NonCallableMagicMock):
 
 @with_tables
 class PlainDouble(_Plain, mock.MagicMock):
-    """A stand-in for something that is called, not awaited: a `MagicMock` that is specced."""
+    """A stand-in for a function that is called, not awaited: a specced `MagicMock`."""
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         # As that of a mock, but not shown in tracebacks.
@@ -200,17 +201,17 @@ class PlainDouble(_Plain, mock.MagicMock):
 
 @with_tables
 class Double(Specced, AwaitedAnswering, mock.AsyncMock, Generic[P, Given, Answer]):
-    """A stand-in for something that is awaited, which a test can hold, delay, fail and question.
+    """A stand-in for async code, which a test can hold, delay, fail and inspect.
 
-    It is an `unittest.mock.AsyncMock`, and keeps every promise of one.
+    It is a subclass of `unittest.mock.AsyncMock`, and works wherever one does.
 
     Args:
-        spec: the real thing. Of a function, the double takes the same arguments and gives what a
-            call of the function gives: something to await, to iterate with ``async for``, or to
-            enter with ``async with``. Of a class, Protocol or object, it has the same attributes:
-            a `Double` for each async method, a specced `MagicMock` for each other.
-        side_effect: as for `AsyncMock`; ``return_value``, ``wraps``, ``name``, ``spec_set`` and
-            what else it takes likewise.
+        spec: the real thing. For a function, the double takes the same arguments, and its result
+            is of the same kind: to await, to iterate with ``async for``, or to enter with
+            ``async with``. For a class, Protocol or object, it has the same attributes: a `Double`
+            for each async method, a specced `MagicMock` for each other.
+        side_effect: as for `AsyncMock`, and so are ``return_value``, ``wraps``, ``name``,
+            ``spec_set`` and all its other arguments.
 
     >>> import asyncio
     >>> async def price_of(name: str) -> int: ...
@@ -260,10 +261,10 @@ class Double(Specced, AwaitedAnswering, mock.AsyncMock, Generic[P, Given, Answer
         take_looks(self)
 
     def streams(self, *items: Answer | BaseException | type[BaseException]) -> Self:
-        """Answer with items for ``async for``; exceptions among them are raised at their turn.
+        """Answer with items for ``async for``, and raise exceptions among them at their turn.
 
-        That is over what a call gives, and over the double itself if that can be iterated. What
-        `takes` says holds for each item, and a gate holds each of them.
+        The ``async for`` is over the result of a call, or over the double itself if the real thing
+        is iterable. The time of `takes` applies to each item, and a gate holds each of them.
 
         >>> import asyncio
         >>> async def main():
@@ -276,7 +277,7 @@ class Double(Specced, AwaitedAnswering, mock.AsyncMock, Generic[P, Given, Answer
         if hasattr(self, "__aiter__"):
             self.__aiter__.side_effect = lambda: Stream(self, record_iteration(self))
         if state_of(self).spec is not None and hasattr(self, "__anext__"):
-            # An iterator is asked for its next item, too.
+            # Code may also call ``anext()`` on an iterator.
             self.__anext__.side_effect = Calls(NextItems(self))
         return self
 
@@ -300,14 +301,14 @@ class Double(Specced, AwaitedAnswering, mock.AsyncMock, Generic[P, Given, Answer
     ) -> Double[Params, Coroutine[Any, Any, Result], Result]:
         """The double that stands in for an async method, with the types of both.
 
-        It is the method itself: this is for editors and type checkers, which take the attributes of
-        a stand-in for those of the real thing.
+        It returns its argument: it is for editors and type checkers, which see the attributes of a
+        stand-in as those of the real thing.
 
         Args:
             stand_in: an async method or function that is a double.
 
         Raises:
-            InvalidSetting: it is none.
+            InvalidSetting: the argument is no `Double`.
 
         >>> class Shop:
         ...     async def price(self, name: str) -> int: ...
@@ -343,7 +344,7 @@ class Double(Specced, AwaitedAnswering, mock.AsyncMock, Generic[P, Given, Answer
     def _double_answer(self, side_effect: Any, value: Any) -> None:
         __tracebackhide__ = True
         if side_effect is never:
-            # Or it would answer with a coroutine.
+            # Else it would answer with a coroutine.
             self._double_timing()
         super()._double_answer(side_effect, value)
 
@@ -365,7 +366,7 @@ class Double(Specced, AwaitedAnswering, mock.AsyncMock, Generic[P, Given, Answer
 
     @property
     def peak_concurrency(self) -> int:
-        """How many calls were being awaited at the same time, at most."""
+        """The greatest number of calls that were being awaited at the same time."""
         return state_of(self).log.peak
 
     @property
@@ -377,25 +378,25 @@ class Double(Specced, AwaitedAnswering, mock.AsyncMock, Generic[P, Given, Answer
 def double_in(
     owner: Any, attribute: str, value: Any, *, spec_argument: str, arguments: dict[str, Any]
 ) -> Any:
-    """Make the double that takes the place of an attribute.
+    """Make the double that replaces an attribute.
 
     Args:
         owner: the module, class or object whose attribute it is.
         attribute: its name.
-        value: what it is.
-        spec_argument: ``"spec"``, or ``"spec_set"`` to refuse other attributes to be set.
-        arguments: what the double is made with.
+        value: its value.
+        spec_argument: ``"spec"``, or ``"spec_set"`` to also refuse to set other attributes.
+        arguments: the arguments of the double.
     """
     return _made(shape_in(owner, attribute, value, arguments), spec_argument)
 
 
 def double_like(value: Any, *, spec_argument: str, arguments: dict[str, Any]) -> Any:
-    """Make a double of the shape of something; the arguments are those of `double_in`."""
+    """Make a double with the shape of a value; the arguments are those of `double_in`."""
     return _made(shape_like(value, arguments), spec_argument)
 
 
 def double_without_spec(value: Any, *, arguments: dict[str, Any]) -> Any:
-    """Make a double that is awaited if something is; the arguments are those of `double_in`."""
+    """Make a double without a spec, awaited if the value is; arguments as for `double_in`."""
     is_awaited = callable(value) and kind_of(value) is not Kind.PLAIN
     return _made(Child(is_awaited, arguments), "spec")
 
@@ -410,12 +411,12 @@ def _made(shape: Child, spec_argument: str, kind: type | None = None) -> Any:
         return double
     if not shape.is_called:
         return PlainObject(**arguments)
-    # The attributes of a subclass are made by it, as those of mocks are.
+    # A subclass makes the doubles of its attributes itself, as subclasses of mocks do.
     is_subclass = kind is not None and issubclass(kind, PlainDouble)
     return (kind if kind is not None and is_subclass else PlainDouble)(**arguments)
 
 
-# What the attributes of the real thing may be named too.
+# Names of doubles' attributes that the real thing may use too.
 _OWN_NAMES = frozenset(
     name
     for kind in (Double, *Double.__mro__)

@@ -1,4 +1,4 @@
-"""Gates, at which calls wait until the test lets them go on."""
+"""Gates, at which calls wait until the test releases them."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _Failure = BaseException | type[BaseException]
 
 class _Held(NamedTuple):
     call: Call
-    # What the call is to raise, if anything, when it goes on.
+    # Resolves when the call goes on, with the exception to raise or None.
     future: asyncio.Future[_Failure | None]
 
 
 class Gate:
     """Holds the calls of a double, each in the task that awaits it.
 
-    A gate is closed until `release` or `fail` is called without saying for which calls. Used with
-    ``with``, it is opened at the end of the block.
+    A gate is closed until the test calls `release` or `fail` without an argument for certain calls.
+    As a context manager, it opens at the end of the block.
 
     Args:
         double: the name of the double.
@@ -59,18 +59,18 @@ class Gate:
 
     @property
     def waiting(self) -> tuple[Call, ...]:
-        """The calls that wait here, in the order in which they came."""
+        """The calls that wait here, in the order of their arrival."""
         return tuple(held.call for held in self._waiting())
 
     def _waiting(self) -> list[_Held]:
-        # One that is cancelled leaves only when its task has its turn.
+        # A cancelled one only leaves when its task has its turn.
         return [held for held in self._held if not held.future.cancelled()]
 
     async def arrived(self, count: int = 1) -> tuple[Call, ...]:
-        """Wait until calls have come to the gate, since it was made.
+        """Wait until enough calls have arrived at the gate since it was made.
 
         Args:
-            count: how many, at least 1.
+            count: how many calls, at least 1.
 
         Returns:
             The first ``count`` of them.
@@ -89,11 +89,11 @@ class Gate:
         return tuple(self._arrivals[:count])
 
     def release(self, which: int | Call | None = None) -> None:
-        """Let calls go on.
+        """Release calls.
 
         Args:
-            which: a call that waits, or how many of those that have waited longest. Without it, all
-                that wait go on, and all that come later pass.
+            which: a waiting call, or how many of those that have waited longest. Without it, all
+                waiting calls go on, and all later ones pass.
 
         Raises:
             NotHeld: not so many wait, or not this one.
@@ -105,14 +105,14 @@ class Gate:
         exception: _Failure,
         which: int | Call | None = None,
     ) -> None:
-        """Have calls raise an exception in the place of their answer.
+        """Release calls with an exception in the place of their answer.
 
         Args:
-            exception: what they raise.
-            which: as for `release`. Without it, all that wait fail, and all that come later pass.
+            exception: the exception that they raise.
+            which: as for `release`. Without it, all waiting calls fail, and all later ones pass.
 
         Raises:
-            InvalidSetting: ``exception`` is none.
+            InvalidSetting: ``exception`` is no exception.
             NotHeld: not so many wait, or not this one.
         """
         self._open_for(which, checked_exception("exception", exception))
@@ -153,7 +153,7 @@ class Gate:
             failure = await held.future
         finally:
             if held in self._held:
-                # It was cancelled.
+                # The call was cancelled.
                 self._held.remove(held)
         if failure is not None:
             raise failure
@@ -180,7 +180,7 @@ class Gate:
 
 
 def _settle(future: asyncio.Future[_Failure | None], failure: _Failure | None) -> None:
-    """Let the task go on that awaits a future, from its own thread or any other."""
+    """Wake the task that awaits a future, from its own thread or any other."""
     loop = future.get_loop()
 
     def settle() -> None:

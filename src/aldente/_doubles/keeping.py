@@ -1,4 +1,4 @@
-"""Refuses answers that a double can't give, where the test says them."""
+"""Refuses answers that a double can't give, where the test sets them."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from aldente.errors import InvalidSetting
 
 
 def check_answer(double: Any, side_effect: Any, value: Any) -> None:
-    """Refuse an answer that no use of a double can give.
+    """Refuse an answer that no use of a double can produce.
 
     Args:
         double: the double.
-        side_effect: what answers, as that of a mock.
-        value: what is answered when there is no side effect.
+        side_effect: the side effect, as that of a mock.
+        value: the answer without a side effect.
 
     Raises:
-        InvalidSetting: it is never asked, or what it answers is used in another way.
+        InvalidSetting: the double is never called, or code uses its result in another way.
     """
     is_stream = isinstance(side_effect, Streams)
     if is_stream and is_iterated_itself(double):
@@ -43,14 +43,14 @@ def _given(side_effect: Any, value: Any) -> Any:
 
 
 def check_is_asked(double: Any, given: Any) -> None:
-    """Refuse to have a double answer that is neither called nor awaited.
+    """Refuse an answer of a double that is neither called nor awaited.
 
     Args:
         double: the double.
-        given: what it was to answer.
+        given: the answer.
 
     Raises:
-        InvalidSetting: it is neither.
+        InvalidSetting: the double is neither.
     """
     if state_of(double).is_called or is_awaited_itself(double):
         return
@@ -58,7 +58,7 @@ def check_is_asked(double: Any, given: Any) -> None:
 
 
 def refuse_uncalled(double: Any, given: Any) -> NoReturn:
-    """Say that a double is not called.
+    """Raise because a double is not callable.
 
     Raises:
         InvalidSetting: always.
@@ -67,7 +67,7 @@ def refuse_uncalled(double: Any, given: Any) -> NoReturn:
 
 
 def why_not_called(double: Any) -> str:
-    """Why a double answers nothing, and how to have it do what it is used for."""
+    """Why a double gives no answers, and what the test can do instead."""
     name = name_of(double)
     ways = []
     if is_iterated_itself(double):
@@ -79,7 +79,7 @@ def why_not_called(double: Any) -> str:
 
 
 def is_iterated_itself(double: Any) -> bool:
-    """Whether ``async for`` can go over a double that is not called."""
+    """Whether ``async for`` can iterate over a double itself."""
     return mock_compat.is_awaited(double) and hasattr(double, "__aiter__")
 
 
@@ -105,7 +105,7 @@ def _check_stream(double: Any, items: Any) -> None:
 
 
 def _check_items(double: Any, side_effect: Any, value: Any) -> None:
-    """Refuse answers to an async generator function that nobody can iterate."""
+    """Refuse answers of an async generator function that are not iterable."""
     values = side_effect.values if isinstance(side_effect, Each) else (value,)
     if side_effect is not None and not isinstance(side_effect, Each):
         return
@@ -123,11 +123,11 @@ def _check_items(double: Any, side_effect: Any, value: Any) -> None:
 
 
 def why_not_awaited(double: Any, method: str) -> str:
-    """Why a double that is called can't be told what is for one that is awaited.
+    """Why a called double has no method for awaited ones.
 
     Args:
         double: the double.
-        method: what it was to be told by.
+        method: the name of the method.
     """
     name = name_of(double)
     has_spec = state_of(double).spec is not None

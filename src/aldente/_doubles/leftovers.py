@@ -1,4 +1,4 @@
-"""What tests set out to do with doubles, and did not; and who receives what is found."""
+"""What tests left undone with doubles; and the receiver of these findings."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from aldente.errors import DoubleMisused
 
 
 def has_receiver() -> bool:
-    """Whether there is a test runner that is told of findings."""
+    """Whether a test runner receives findings."""
     return bool(receivers)
 
 
 def tell(findings: Sequence[Finding], error: BaseException | None) -> None:
-    """Hand over findings; or raise them, unless an error is on its way, which takes them along.
+    """Pass findings to the receiver; without one raise them, or add them to a current error.
 
     Raises:
-        DoubleMisused: there is something to tell, and no receiver.
+        DoubleMisused: there are findings, no receiver and no error.
     """
     if not findings:
         return
@@ -44,7 +44,7 @@ def _in_words(finding: Finding) -> str:
     return "\n".join(lines)
 
 
-# What a call gives, what should have been done with it, and how.
+# What a call returns, what should have been done with it, and how.
 _UNDONE = {
     Kind.COROUTINE: (
         "coroutine",
@@ -62,12 +62,12 @@ _LINES = 8
 def findings_of(
     doubles: Iterable[Any], *, strict: bool, seen: set[int] | None = None
 ) -> list[Finding]:
-    """What was left undone with doubles, and with what they have made.
+    """The findings about doubles, and about the doubles that they have made.
 
     Args:
         doubles: the doubles.
-        strict: whether answers count that were never used.
-        seen: the identities of doubles that have been looked at, to which these are added.
+        strict: whether unused answers count.
+        seen: the identities of doubles already checked; the function adds these.
     """
     found: list[Finding] = []
     for double in _with_their_own(doubles, set() if seen is None else seen):
@@ -79,7 +79,7 @@ def findings_of(
 
 
 def _with_their_own(doubles: Iterable[Any], seen: set[int]) -> Iterator[Any]:
-    """Doubles, and those that are their attributes and results."""
+    """Doubles, and the doubles that are their attributes and results."""
     waiting = list(doubles)
     while waiting:
         double = waiting.pop()
@@ -93,7 +93,7 @@ def _with_their_own(doubles: Iterable[Any], seen: set[int]) -> Iterator[Any]:
 
 
 def _given_by(double: Any) -> Iterator[Any]:
-    """The mocks among what a double was told to answer."""
+    """The mocks among a double's answers."""
     sources = [answer.source for answer in state_of(double).answers]
     effects = [mock_compat.side_effect_of(double), *(source.side_effect for source in sources)]
     values = [source.value for source in sources]
@@ -104,10 +104,10 @@ def _given_by(double: Any) -> Iterator[Any]:
 
 
 def _forgotten(double: Any) -> Iterator[Call]:
-    """The calls that nobody has awaited, and that nobody will.
+    """The calls that were never awaited, and can't be any more.
 
-    A coroutine that somebody still holds may be awaited yet. When it is dropped, the test runner is
-    told by the rule never-awaited, or Python warns.
+    A coroutine that is still referenced may be awaited yet. When it is dropped, the rule
+    never-awaited reports it to the test runner, or Python warns.
     """
     for call in state_of(double).log.calls:
         if call.outcome != "never awaited" or call.is_told:
@@ -136,7 +136,7 @@ def _unused_answers(double: Any) -> Iterator[Finding]:
 
 
 def _shown(calls: Sequence[Call]) -> tuple[str, ...]:
-    """The calls of a double as lines, those in the middle left out if there are many."""
+    """The calls of a double as lines, without those in the middle if there are many."""
     lines = ["The calls were:" if calls else "There were no calls."]
     lines += [f"  {call}" for call in calls]
     if len(lines) > _LINES:

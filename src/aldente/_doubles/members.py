@@ -1,4 +1,4 @@
-"""What a spec has: its attributes and methods, found without running any of its code."""
+"""The attributes and methods of a spec, found without running any of its code."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ _ASYNC_METHODS = ("__aenter__", "__aiter__", "__anext__")
 
 
 class Member(NamedTuple):
-    """What a spec says of one of its attributes.
+    """An attribute of a spec.
 
     Attributes:
-        value: the function, class or object; None when nothing is known of it.
-        kind: what a call of it gives.
-        signature: how it is called; None when nobody knows, or when it is not called.
+        value: the function, class or object; None if unknown.
+        kind: the kind of its result.
+        signature: its signature; None if unknown, or if it is not callable.
         is_instance: whether ``value`` is a class of which the attribute is an instance.
-        is_bound: whether the first parameter of ``value`` is left out.
-        result: the class of what the attribute gives when it is awaited, entered or iterated
-            itself; None when nobody says.
+        is_bound: whether calls leave out the first parameter of ``value``.
+        result: the class of what awaiting, entering or iterating the attribute itself gives; None
+            if unknown.
     """
 
     value: Any
@@ -55,10 +55,10 @@ class Member(NamedTuple):
 
 
 def described(annotation: Any, name: str) -> Member | None:
-    """What an annotation says of a value; None when that is nothing that matters.
+    """The member for an annotation; None if that says nothing of interest.
 
     Args:
-        annotation: the annotation; a text when it can't be resolved, None if there is none.
+        annotation: the annotation; a string when it can't be resolved, None if there is none.
         name: the name of the value.
     """
     description = None if annotation is None else describe(annotation, name)
@@ -73,7 +73,7 @@ def _of_description(description: Described) -> Member:
 
 
 def _of_property(function: Any, name: str) -> Member:
-    """What reading a property gives."""
+    """The value of a property."""
     if function is None:
         return Member(None)
     annotation = annotation_of_result(function)
@@ -85,7 +85,7 @@ def _of_property(function: Any, name: str) -> Member:
 
 
 def member_of(spec: Any, name: str) -> Member | None:
-    """What a spec says of an attribute; None when it has none of this name."""
+    """An attribute of a spec; None when it has none of this name."""
     static = inspect.getattr_static(spec, name, _MISSING)
     owner = spec if isinstance(spec, type) else type(spec)
     if static is _MISSING:
@@ -101,14 +101,14 @@ def member_of(spec: Any, name: str) -> Member | None:
     if isinstance(static, classmethod):
         return _of_function(static.__func__, is_bound=True)
     if isinstance(static, _FUNCTIONS):
-        # Also of a class itself, whose double nobody calls with an instance.
+        # True for a class itself too: no code calls its double with an instance.
         is_of_class = isinstance(spec, type) or name not in getattr(spec, "__dict__", ())
         return _of_function(static, is_bound=is_of_class and hasattr(static, "__get__"))
     if isinstance(static, type):
         return Member(static)
     wrapped = inspect.getattr_static(static, "__wrapped__", None)
     if hasattr(type(static), "__get__") and isinstance(wrapped, types.FunctionType):
-        # What decorates a method, such as a cache.
+        # A wrapper around a method, such as a cache.
         return _of_function(wrapped, is_bound=True)
     return _of_object(owner, name, static)
 
@@ -124,13 +124,13 @@ def _of_function(function: Any, *, is_bound: bool) -> Member:
 
 def _of_object(owner: type, name: str, value: Any) -> Member:
     if value is None or hasattr(type(value), "__get__"):
-        # None until something is set, or computed by code that is not to run.
+        # None until it is set, or computed by code that must not run.
         return described(annotation_of_attribute(owner, name), name) or Member(None)
     return Member(value, kind_of(value) if callable(value) else Kind.PLAIN)
 
 
 def has_async_members(owner: type) -> bool:
-    """Whether instances of a class, or what a method gives, is awaited, iterated or entered."""
+    """Whether instances of a class, or results of its methods, are awaited, iterated or entered."""
     if any(hasattr(owner, name) for name in ("__await__", *_ASYNC_METHODS)):
         return True
     members = (

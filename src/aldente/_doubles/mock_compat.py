@@ -1,8 +1,8 @@
-"""The private names of `unittest.mock` that are used, each with its reason.
+"""The private names of `unittest.mock` that aldente uses, each with its reason.
 
-Checked on CPython 3.11.7, 3.12.1, 3.13.0, 3.14.8 and 3.15.0; on others by
-``tests/unit/doubles/test_mock_names.py``, which looks for each of them. `AsyncMock` is made to be
-subclassed only as far as `_get_child_mock` goes, which its documentation names.
+Checked on CPython 3.11.7, 3.12.1, 3.13.0, 3.14.8 and 3.15.0; on others
+``tests/unit/doubles/test_mock_names.py`` looks for each of them. The only documented hook for
+subclasses of `AsyncMock` is `_get_child_mock`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 if TYPE_CHECKING:
 
     class Patcher:
-        """What is used of ``_patch``, whose own types say too little."""
+        """The members of ``_patch`` that aldente uses; its own types are too vague."""
 
         getter: Callable[[], Any]
         attribute: str
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
         def stop(self) -> Any: ...
 
     class DictPatcher:
-        """What is used of ``_patch_dict``."""
+        """The members of ``_patch_dict`` that aldente uses."""
 
         in_dict: Any
 
@@ -55,41 +55,41 @@ if TYPE_CHECKING:
         def start(self) -> Any: ...
         def stop(self) -> Any: ...
 else:
-    # What `patch` and `patch.dict` give. Decorators must be of this class, or decorators of both
-    # kinds on one function would hand over their doubles in the wrong order, and pytest would take
+    # The classes behind `patch` and `patch.dict`. Decorators must have this class, or decorators of
+    # both kinds on one function would pass their doubles in the wrong order, and pytest would take
     # the arguments for fixtures.
     Patcher = mock._patch
     DictPatcher = mock._patch_dict
 
-# Special methods: those that are awaited, and those that are called.
+# Special methods: the awaited ones, and the others.
 _ASYNC_MAGICS: frozenset[str] = frozenset(getattr(mock, "_async_method_magics"))  # noqa: B009
 _SYNC_MAGICS: frozenset[str] = frozenset(getattr(mock, "_all_sync_magics"))  # noqa: B009
 
-# Every double is an instance of it, whatever its ``__class__`` says.
+# The real base class of every double, whatever its ``__class__`` says.
 Mock = mock.NonCallableMock
 
 DEFAULT = mock.DEFAULT
 
 
 def is_mock(value: object) -> bool:
-    """Whether a value is a mock; `isinstance` believes what a mock says that it is."""
+    """Whether a value is a mock; `isinstance` would go by the mock's ``__class__``."""
     return issubclass(type(value), Mock)
 
 
 def set_signature(double: Any, signature: Any) -> None:
-    """Have the calls of a mock compared by a signature; calls are checked elsewhere."""
+    """Set the signature by which a mock compares its calls; it does not check them."""
     double.__dict__["_spec_signature"] = signature
 
 
 def set_check(
     double: Any, check: Callable[..., None], shown: inspect.Signature | None = None
 ) -> None:
-    """Have the arguments of each call of a mock checked, before it is recorded.
+    """Set the check for the arguments of each call of a mock, before it records the call.
 
     Args:
         double: the mock.
-        check: what checks them, as a method.
-        shown: what `inspect.signature` is to say of the mock.
+        check: the check, as a method.
+        shown: the signature that `inspect.signature` shows for the mock.
     """
     # Each mock has a class of its own.
     type(double)._mock_check_sig = check
@@ -98,20 +98,20 @@ def set_check(
 
 
 def forget_check(double: Any) -> None:
-    """Have a mock's calls checked, and itself be awaited, no more, as its spec changes."""
+    """Remove the check of a mock's calls, and its ``__await__``, as its spec changes."""
     for name in ("_mock_check_sig", "__signature__", "__await__"):
         if name in vars(type(double)):
             delattr(type(double), name)
 
 
 def base_of(double: Any) -> type:
-    """The class that was called to make a mock, of which it has a subclass of its own."""
+    """The class that a mock was made with; the mock itself has a subclass of its own."""
     base: type = type(double).__mro__[1]
     return base
 
 
 def be_instance_of(double: Any, owner: type) -> None:
-    """Have a mock pass for an instance of a class."""
+    """Make a mock pass for an instance of a class."""
     double.__dict__["_spec_class"] = owner
 
 
@@ -131,19 +131,19 @@ def last_call(double: Any) -> Any:
 
 
 def _is_delegating(double: Any) -> bool:
-    """Whether the record of a mock is kept by a function, which `create_autospec` has made."""
+    """Whether a function made by `create_autospec` keeps the record of a mock."""
     return double.__dict__["_mock_delegate"] is not None
 
 
 def count_await(double: Any, entry: Any) -> None:
-    """Note an await as `AsyncMock` does, whose coroutine is not used."""
+    """Count an await as `AsyncMock` does in its coroutine, which doubles don't use."""
     if _is_delegating(double):
         double.await_count += 1
         double.await_args = entry
         double.await_args_list.append(entry)
         return
     known = double.__dict__
-    # By its properties, which would be the other way, it takes a tenth of the whole call.
+    # Not by its properties, which would take a tenth of the time of the whole call.
     known["_mock_await_count"] += 1
     known["_mock_await_args"] = entry
     known["_mock_await_args_list"].append(entry)
@@ -155,20 +155,20 @@ def is_awaited(double: Any) -> bool:
 
 
 def is_plain_kind(kind: type) -> bool:
-    """Whether a class is one of mocks that are called, not awaited."""
+    """Whether a class makes mocks that are called, not awaited."""
     return issubclass(kind, Mock) and not issubclass(kind, mock.AsyncMock)
 
 
 def be_no_coroutine_function(double: Any, *, is_generator: bool) -> None:
-    """Have an `AsyncMock` not be taken for a coroutine function.
+    """Make an `AsyncMock` not pass for a coroutine function.
 
     Args:
         double: the mock.
-        is_generator: whether it is to be taken for an asynchronous generator function.
+        is_generator: whether it passes for an asynchronous generator function instead.
     """
     if not is_awaited(double):
         return
-    # What asyncio.iscoroutinefunction looks for, which is deprecated since Python 3.14.
+    # The mark for asyncio.iscoroutinefunction, which is deprecated since Python 3.14.
     double.__dict__.pop("_is_coroutine", None)
     flags = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS
     double.__dict__["__code__"].co_flags = flags | (
@@ -177,7 +177,7 @@ def be_no_coroutine_function(double: Any, *, is_generator: bool) -> None:
 
 
 def add_members(double: Any, names: list[str]) -> None:
-    """Let a mock with a spec have more attributes than `dir` shows of it."""
+    """Allow a mock with a spec more attributes than `dir` shows of the spec."""
     known = double._mock_methods
     if known is not None:
         double.__dict__["_mock_methods"] = [*known, *(name for name in names if name not in known)]
@@ -190,9 +190,9 @@ def members_of(double: Any) -> list[str] | None:
 
 
 def normalized(double: Any, call: Any) -> Any:
-    """A call with its arguments bound to the parameters of a mock's spec, to be compared.
+    """A call with its arguments bound to the parameters of a mock's spec, for comparisons.
 
-    An exception when they don't fit.
+    An exception object if they don't fit.
     """
     return double._call_matcher(call)
 
@@ -209,7 +209,7 @@ def own_return_value(double: Any) -> Any:
 
 
 def side_effect_of(double: Any) -> Any:
-    """The side effect of a mock; None when it has none, or is not called."""
+    """The side effect of a mock; None when it has none, or is not callable."""
     return double.side_effect if issubclass(type(double), mock.Mock) else None
 
 
@@ -242,13 +242,13 @@ def root_of(double: Any) -> Any:
 
 
 def active_patches() -> list[Any]:
-    """The patches that were begun with ``start()``, the last one last."""
+    """The patches that were begun with ``start()``, the newest last."""
     patches: list[Any] = getattr(mock, "_patch")._active_patches  # noqa: B009
     return list(patches)
 
 
 def related(double: Any) -> Iterator[Any]:
-    """The mocks that a mock has made or been given: its attributes and its return value."""
+    """The mocks among the attributes of a mock and its return value."""
     yield from (child for child in double._mock_children.values() if is_mock(child))
     value = double.__dict__.get("_mock_return_value")
     if is_mock(value):
@@ -256,7 +256,7 @@ def related(double: Any) -> Iterator[Any]:
 
 
 def is_async_magic(name: str | None) -> bool:
-    """Whether a method of this name is awaited by ``async with`` or ``async for``."""
+    """Whether ``async with`` or ``async for`` awaits a method of this name."""
     return name in _ASYNC_MAGICS
 
 
@@ -278,9 +278,9 @@ def is_mocks_own(path: str) -> bool:
 
 
 def real_of(double: Any) -> tuple[Any, str]:
-    """What a mock stands in for, and its name, as far as its spec or that of its parent tells.
+    """The real thing behind a mock, and its name, as far as its or its parent's spec shows.
 
-    A mock that is set as an attribute of another becomes its child, with that name.
+    A mock becomes the child of another when it is set as its attribute, and gets that name.
     """
     stored = vars(double)
     name = stored.get("_mock_new_name") or ""
@@ -295,16 +295,16 @@ def real_of(double: Any) -> tuple[Any, str]:
 
 
 def track_calls_of_async_mocks(frames: int) -> Callable[[], None]:
-    """Have the coroutines of every AsyncMock know who has called it, not only `unittest.mock`.
+    """Record more callers in the coroutines of every AsyncMock than those in `unittest.mock`.
 
     ``_execute_mock_call`` is the coroutine function behind each call; the frames between it and the
     caller are those of the module.
 
     Args:
-        frames: how many frames are tracked.
+        frames: how many frames to record.
 
     Returns:
-        What undoes it.
+        A function that undoes it.
     """
     owner: Any = next(kind for kind in mock.AsyncMock.__mro__ if "_execute_mock_call" in vars(kind))
     original = vars(owner)["_execute_mock_call"]
@@ -319,7 +319,7 @@ def track_calls_of_async_mocks(frames: int) -> Callable[[], None]:
             sys.set_coroutine_origin_tracking_depth(depth)
 
     def undo() -> None:
-        # A later replacement by something else must stay.
+        # A later replacement by another tool must stay.
         if vars(owner)["_execute_mock_call"] is _execute_mock_call:
             owner._execute_mock_call = original
 

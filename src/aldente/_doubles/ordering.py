@@ -1,4 +1,4 @@
-"""In which order doubles were awaited, and whether at the same time."""
+"""Assertions on the order in which doubles were awaited, and on overlaps."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from aldente.errors import InvalidSetting
 
 
 class _Asked(NamedTuple):
-    """What was asked about: a double or one call.
+    """An argument of an assertion: a double or one call.
 
     Attributes:
-        name: it in words.
+        name: its name in messages.
         calls: its calls that were awaited.
     """
 
@@ -27,13 +27,13 @@ def assert_order(first: Any, second: Any, *others: Any) -> None:
     """Fail unless doubles were awaited one after the other.
 
     Args:
-        first: a double, all of whose calls had ended before the first call of the next began; or
-            one call, of its timeline.
+        first: a double, all of whose calls must have ended before the first call of the next began;
+            or one call of its timeline.
         second: the next.
-        *others: those after it.
+        *others: the ones after it.
 
     Raises:
-        AssertionError: they were not; it shows the calls in the order in which they began.
+        AssertionError: they were not; the message has the calls in the order in which they began.
         InvalidSetting: an argument is neither a double nor a call.
 
     >>> import asyncio, aldente
@@ -74,7 +74,7 @@ def assert_overlap(first: Any, *others: Any) -> None:
         *others: those that were being awaited at the same moment.
 
     Raises:
-        AssertionError: they were not; it shows the calls in the order in which they began.
+        AssertionError: they were not; the message has the calls in the order in which they began.
         InvalidSetting: an argument is neither a double nor a call.
 
     >>> import asyncio, aldente

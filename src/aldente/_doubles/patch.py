@@ -1,4 +1,4 @@
-"""Doubles in the place of the real thing, for as long as a test needs them."""
+"""Patches: doubles in the place of the real thing, for as long as a test needs them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ from aldente._doubles.targets import (
 from aldente._source import place_of_caller
 from aldente.errors import DoubleMisused
 
-# Patches, given the decorated function and its arguments; gives the arguments it is called with.
+# A context manager that patches, made from a decorated function and its arguments; yields the
+# arguments for the call.
 Enter = Callable[
     [Any, tuple[Any, ...], dict[str, Any]],
     AbstractContextManager[tuple[tuple[Any, ...], dict[str, Any]]],
@@ -40,10 +41,10 @@ def is_generator_function(decorated: object) -> bool:
 
 
 def generator_within(enter: Enter, decorated: Any) -> Any:
-    """A generator function within which something is patched, until it ends.
+    """A generator function that patches while it runs.
 
     Args:
-        enter: patches.
+        enter: makes the context manager that patches.
         decorated: the generator function, asynchronous or not.
     """
     if inspect.isgeneratorfunction(decorated):
@@ -70,14 +71,14 @@ def generator_within(enter: Enter, decorated: Any) -> Any:
                     except GeneratorExit:
                         raise
                     except BaseException as error:
-                        # It was thrown in for the decorated one, which may go on.
+                        # The caller has thrown it in for the decorated generator, which may go on.
                         following = items.athrow(error)
 
     return patched_async
 
 
 class Patch(Patcher):
-    """One patch: a context manager with ``with`` and ``async with``, and a decorator.
+    """One patch: a context manager for ``with`` and ``async with``, and a decorator.
 
     `patch` makes them.
     """
@@ -95,7 +96,7 @@ class Patch(Patcher):
         self._doubles: list[Any] = []
 
     def copy(self) -> Self:
-        """Another one, for another function that is decorated."""
+        """A copy, for another decorated function."""
         patcher = type(self)(
             self._named,
             self.getter,
@@ -126,7 +127,7 @@ class Patch(Patcher):
             check_exists(self._named, owner, self.attribute)
         original, _ = self.get_original()
         if original is DEFAULT:
-            # Python's own names can be replaced where they are used.
+            # A module may patch a builtin where it uses it.
             original = getattr(builtins, self.attribute, DEFAULT)
         check_replacement(self._named, original, self.new, self.new_callable)
         if not self._only_here:
@@ -142,16 +143,16 @@ class Patch(Patcher):
         return given
 
     def _import_lazily_named(self, owner: Any) -> None:
-        """Import what takes part in the patch and is left to its first use."""
+        """Do the lazy imports that take part in the patch."""
         try:
             _lazy_imports.import_named(owner, self.attribute)
         except ImportError:
-            # What replaces it need not be like it.
+            # The replacement need not be like the original.
             if self.new is DEFAULT:
                 raise
         module = getattr(owner, "__name__", None) if isinstance(owner, ModuleType) else None
         if module is not None:
-            # Names elsewhere would become the double, and stay it.
+            # Else lazy imports in other modules would resolve to the double, and keep it.
             _lazy_imports.import_everywhere(f"{module}.{self.attribute}")
 
     def __call__(self, decorated: Decorated) -> Decorated:
@@ -168,7 +169,7 @@ class Patch(Patcher):
         return result
 
     def _say_shape(self, owner: Any, original: Any) -> None:
-        """Have the double made with the shape of what it replaces, unless the test says which."""
+        """Give the double the shape of what it replaces, unless the test sets another one."""
         wanted = [said for said in (self.spec, self.spec_set, self.autospec) if said is not None]
         if (
             self.new is not DEFAULT
@@ -178,7 +179,7 @@ class Patch(Patcher):
             or (original is DEFAULT and True in wanted)
             or any(map(mock_compat.is_mock, wanted))
         ):
-            # Said otherwise, or not to be had, which is told by whoever is asked.
+            # Set otherwise, or not available; `unittest.mock` raises the error for that.
             return
         argument = "spec" if self.spec_set is None else "spec_set"
         spec = wanted[0] if wanted else True
@@ -199,12 +200,12 @@ class Patch(Patcher):
         __tracebackhide__ = True
         doubles, self._doubles = self._doubles, []
         error: BaseException | None = exc_info[1] if exc_info else None
-        # A test that fails on its way has not come to use all of its answers.
+        # A test that fails half-way has not used all of its answers.
         is_strict = self.strict and error is None
         try:
             return super().__exit__(*exc_info)
         except DoubleMisused as misuse:
-            # Of another one of `patch.multiple`.
+            # From another patch of `patch.multiple`.
             error = misuse
             raise
         finally:
@@ -257,7 +258,7 @@ class DictPatch(DictPatcher):
 
 
 class Patching:
-    """What `aldente.patch` is: a function, with others as its attributes."""
+    """The class of `aldente.patch`: a function, with others as its attributes."""
 
     def __call__(
         self,
@@ -274,30 +275,30 @@ class Patching:
         only_here: bool = False,
         **kwargs: Any,
     ) -> Patch:
-        """Put a double in the place of something for a while.
+        """Replace a function, class or object by a double for a while.
 
-        The double has the shape of what it replaces: a `aldente.Double` for what is awaited, a
-        specced `MagicMock` for all else. At the end, calls that were never awaited and answers that
-        were never used are findings.
+        The double has the shape of what it replaces: an `aldente.Double` for what is awaited, a
+        specced `MagicMock` for all else. At the end, calls that were never awaited and unused
+        answers are findings.
 
         Args:
-            target: where it is looked up: ``"package.module.name"``.
-            new: what to put there, in the place of a double.
+            target: where code looks it up: ``"package.module.name"``.
+            new: another replacement than a double.
             spec: another shape: an object, a class, or a list of names.
-            create: patch also what does not exist.
-            spec_set: as ``spec``, and other attributes can't be set either.
-            autospec: as ``spec``; True is what is done anyway.
-            new_callable: what makes the double.
+            create: also patch a name that does not exist.
+            spec_set: as ``spec``, and setting other attributes fails too.
+            autospec: as ``spec``; True is the default behaviour.
+            new_callable: a callable that makes the double.
             unsafe: as for `unittest.mock.patch`.
-            strict: whether answers that were never used are findings.
-            only_here: replace it here although it is imported by name elsewhere.
+            strict: whether unused answers are findings.
+            only_here: replace it here although other modules import it by name.
             **kwargs: attributes of the double.
 
         Raises:
             NoSuchTarget: the target does not exist.
-            PatchedElsewhere: it is defined here, and used by a name of its own elsewhere.
-            SyncDouble: ``new`` can't be awaited, and what it replaces is.
-            DoubleMisused: at the end, unless pytest is told: something was left undone.
+            PatchedElsewhere: the module defines it, and others use it by names of their own.
+            SyncDouble: ``new`` can't be awaited, but code awaits what it replaces.
+            DoubleMisused: at the end, outside of pytest: there are findings.
 
         >>> import asyncio, aldente
         >>> async def main():
@@ -339,7 +340,7 @@ class Patching:
         only_here: bool = False,
         **kwargs: Any,
     ) -> Patch:
-        """Put a double in the place of an attribute of an object; the rest is as for `patch`."""
+        """Replace an attribute of an object by a double; the rest is as for `patch`."""
         if type(target) is str:
             raise TypeError(
                 f"{target!r} must be the actual object to be patched, not a str; "
@@ -374,9 +375,9 @@ class Patching:
         only_here: bool = False,
         **kwargs: Any,
     ) -> Patch:
-        """Patch several attributes of an object, or of what a path says: ``name=replacement``.
+        """Patch several attributes of an object, or of the target of a path: ``name=replacement``.
 
-        `unittest.mock.DEFAULT` as the replacement is a double, given by its name.
+        With `unittest.mock.DEFAULT` the replacement is a double, returned by its name.
         """
         if not kwargs:
             raise ValueError("Must supply at least one keyword argument with patch.multiple")
@@ -407,9 +408,9 @@ class Patching:
         """Set entries of a dictionary for a while, as `unittest.mock.patch.dict` does.
 
         Args:
-            in_dict: the dictionary, or where it is: ``"package.module.name"``.
+            in_dict: the dictionary, or its path: ``"package.module.name"``.
             values: the entries.
-            clear: take all others away.
+            clear: remove all other entries.
             **kwargs: further entries.
 
         Raises:
@@ -422,7 +423,7 @@ class Patching:
         """Undo all patches that were begun with ``start()``, the last one first.
 
         Raises:
-            DoubleMisused: something was left undone, unless pytest is told.
+            DoubleMisused: outside of pytest: there are findings.
         """
         found: list[str] = []
         for one in reversed(mock_compat.active_patches()):
@@ -435,7 +436,7 @@ class Patching:
 
     @property
     def TEST_PREFIX(self) -> str:  # noqa: N802
-        """How the methods begin that a decorator of a class patches: that of `unittest.mock`."""
+        """The prefix of the methods that a class decorator patches: that of `unittest.mock`."""
         prefix: str = mock.patch.TEST_PREFIX
         return prefix
 

@@ -1,4 +1,4 @@
-"""What a call of a double gives that is iterated or entered: with its answer inside."""
+"""Results of a double's call that are iterated or entered, with its answer inside."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from aldente._doubles.state import record_iteration, state_of
 
 
 class Stream:
-    """What ``async for`` goes over: the items that a double answers with.
+    """The result for ``async for``: the items of a double's answer.
 
     Args:
         double: the double that was called.
@@ -55,7 +55,7 @@ class Stream:
             self._items = Items(given.value)
             return await anext(self._items)
         try:
-            # Before it is waited for, as there may be none.
+            # Before the wait, as there may be no next item.
             item = await anext(self._items)
         except StopAsyncIteration:
             raise
@@ -66,16 +66,16 @@ class Stream:
         return item
 
     async def asend(self, value: Any) -> Any:
-        """The next item; the value goes nowhere."""
+        """The next item; ignores the value."""
         return await anext(self)
 
     async def athrow(self, exception: BaseException, *old_style: Any) -> Any:
-        """End with an exception, as a generator that does not catch it."""
+        """End with an exception, like a generator that does not catch it."""
         self._end("raised", exception)
         raise exception
 
     async def aclose(self) -> None:
-        """Give no more items, and close what they came from."""
+        """End the stream, and close the iterable of its items."""
         self._end("closed")
         if self._items is not None:
             await self._items.aclose()
@@ -87,7 +87,7 @@ class Stream:
             state_of(self._double).log.end(self._call, outcome, value)
 
     def __del__(self) -> None:
-        # Left early.
+        # The loop over it ended early.
         if self._call.outcome == "pending":
             self._end("closed")
 
@@ -96,10 +96,10 @@ class Stream:
 
 
 class NextItems:
-    """A function that gives the items of one stream, one for each call.
+    """A function that returns the items of one stream, one for each call.
 
     Args:
-        double: the double that is iterated itself.
+        double: the double, which is iterable itself.
     """
 
     def __init__(self, double: Any) -> None:
@@ -113,10 +113,10 @@ class NextItems:
 
 
 class Entered:
-    """What ``async with`` enters: entering it gives the double's answer.
+    """The result for ``async with``: entering it gives the double's answer.
 
-    The call lasts until the block is left. Awaiting it gives the answer too, as some libraries
-    allow both.
+    The call lasts until the block ends. Awaiting it gives the answer too, as some libraries allow
+    both.
 
     Args:
         double: the double that was called.
@@ -126,7 +126,7 @@ class Entered:
     def __init__(self, double: Any, call: Call) -> None:
         self._double = double
         self._call = call
-        # A context manager that a function gave, which has the shape of the real thing.
+        # A context manager returned by a function with the shape of the real thing.
         self._inner: Any = None
 
     def __await__(self) -> Generator[Any, Any, Any]:

@@ -1,4 +1,4 @@
-"""How a double takes the shape of the real thing, and which shape its attributes have."""
+"""Gives a double the shape of the real thing, and finds the shapes of its attributes."""
 
 from __future__ import annotations
 
@@ -26,15 +26,14 @@ from aldente._doubles.state import state_of
 
 
 class Child(NamedTuple):
-    """A double that is to be made, for an attribute or a result of another one.
+    """How to make the double for an attribute or a result of another one.
 
     Attributes:
-        is_awaited: whether it is to be a `Double`.
-        arguments: what it is made with.
+        is_awaited: whether it is a `Double`.
+        arguments: the arguments for making it.
         is_same: whether its answer is the double whose attribute it is.
-        is_called: whether it can be called.
-        result: the class of what it gives when it is awaited, entered or iterated itself; None when
-            nobody says.
+        is_called: whether it is callable.
+        result: the class of what awaiting, entering or iterating it itself gives; None if unknown.
     """
 
     is_awaited: bool
@@ -45,7 +44,7 @@ class Child(NamedTuple):
 
 
 class SpecsOwn:
-    """An attribute of the real thing, in the place of one of the double with the same name."""
+    """An attribute of the real thing that replaces a double's attribute of the same name."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -65,12 +64,12 @@ class SpecsOwn:
 
 
 def take_spec(double: Any, spec: Any, *, is_bound: bool, own_names: frozenset[str]) -> None:
-    """Have a double be called as the real thing is, and have its attributes.
+    """Give a double the signature and the attributes of the real thing.
 
     Args:
         double: the double.
         spec: the real thing: a function, a class or any other object.
-        is_bound: whether the first parameter of a function is left out.
+        is_bound: whether calls leave out the first parameter of a function.
         own_names: the attributes of doubles that mocks do not have.
     """
     state = state_of(double)
@@ -80,18 +79,18 @@ def take_spec(double: Any, spec: Any, *, is_bound: bool, own_names: frozenset[st
         kind = kind_of(spec)
         if kind is not Kind.PLAIN:
             state.kind = kind
-        # What is bound already, or can't be, has no first parameter to leave out.
+        # A bound method, or an object that does not bind, has no first parameter to leave out.
         skips = is_bound and not inspect.ismethod(spec) and hasattr(spec, "__get__")
         _take_signature(double, signature_of(spec, skip_first=skips))
         if kind is Kind.PLAIN and isinstance(getattr(spec, "__code__", None), types.CodeType):
-            # Or a mock of it would tell `inspect` that it has every flag.
+            # Else `inspect` would get a mock as its code, which has every flag.
             double.__dict__["__code__"] = spec.__code__
         return
     owner = spec if isinstance(spec, type) else type(spec)
     is_for_class = isinstance(spec, type) and not state.stands_for_instance
     mock_compat.add_members(double, annotated_names(owner, of_class=is_for_class))
     for name in own_names.intersection(mock_compat.members_of(double) or ()):
-        # The code that is tested asks for it; tests still have ``Double.hold(double)``.
+        # The tested code uses it; tests can still call ``Double.hold(double)``.
         setattr(type(double), name, SpecsOwn(name))
     if is_for_class:
         _take_signature(double, signature_of(spec))
@@ -110,16 +109,16 @@ def take_spec(double: Any, spec: Any, *, is_bound: bool, own_names: frozenset[st
 
 
 def _hint_of(spec: Any) -> str:
-    """The name of the real thing; an object without one is called by its class."""
+    """The name of the real thing; for an object without one the name of its class."""
     is_plain = is_function(spec) or isinstance(spec, type) or inspect.ismodule(spec)
-    # Not of any other, which may compute its attributes.
+    # Not for other objects, which may compute their attributes.
     name = getattr(spec, "__name__", None) if is_plain else None
     return name if isinstance(name, str) else type(spec).__name__
 
 
 def _call_of(owner: type) -> Any:
-    """What is run when an instance of a class is called; None when it can't be."""
-    # getattr_static would find that of the class of classes too.
+    """The ``__call__`` of a class's instances; None when they are not callable."""
+    # getattr_static would find the metaclass's too.
     return next(
         (vars(base)["__call__"] for base in owner.__mro__ if "__call__" in vars(base)), None
     )
@@ -137,7 +136,7 @@ def child_of(double: Any, arguments: dict[str, Any]) -> Child:
 
     Args:
         double: the double.
-        arguments: what a mock gives to the mocks it makes.
+        arguments: the arguments that a mock passes to the mocks it makes.
     """
     name = arguments.get("_new_name")
     if name == "()":
@@ -155,13 +154,13 @@ def child_of(double: Any, arguments: dict[str, Any]) -> Child:
 
 
 def _unknown(double: Any, name: str | None, arguments: dict[str, Any]) -> Child:
-    """As mocks do: what an `AsyncMock` has is awaited, but for what its spec says is not."""
+    """As for mocks: attributes of an `AsyncMock` are awaited, unless its spec has others."""
     is_plain = mock_compat.is_sync_magic(name) or name in (mock_compat.members_of(double) or ())
     return Child(mock_compat.is_awaited(double) and not is_plain, arguments)
 
 
 def _result_of(double: Any, arguments: dict[str, Any]) -> Child:
-    """What a call gives when the test says nothing."""
+    """The shape of a call's result when the test sets none."""
     state = state_of(double)
     spec = state.spec
     if isinstance(spec, type) and not state.stands_for_instance:
@@ -179,13 +178,13 @@ def _result_of(double: Any, arguments: dict[str, Any]) -> Child:
 
 
 def shape_in(owner: Any, name: str, value: Any, arguments: dict[str, Any]) -> Child:
-    """The shape of what takes the place of an attribute.
+    """The shape of the replacement of an attribute.
 
     Args:
         owner: the module, class or object whose attribute it is.
         name: its name.
-        value: what it is.
-        arguments: what the double is made with.
+        value: its value.
+        arguments: the arguments of the double.
     """
     if mock_compat.is_mock(value):
         return Child(mock_compat.is_awaited(value), arguments)
@@ -195,11 +194,11 @@ def shape_in(owner: Any, name: str, value: Any, arguments: dict[str, Any]) -> Ch
 
 
 def shape_like(value: Any, arguments: dict[str, Any]) -> Child:
-    """The shape of something else.
+    """The shape of a value that is no attribute.
 
     Args:
-        value: what it is.
-        arguments: what the double is made with.
+        value: the value.
+        arguments: the arguments of the double.
     """
     kind = kind_of(value) if callable(value) else Kind.PLAIN
     return _of_member(Member(value, kind), arguments)
@@ -219,7 +218,7 @@ def _of_member(member: Member, arguments: dict[str, Any]) -> Child:
         is_awaited = member.kind is not Kind.PLAIN
         return Child(is_awaited, {**arguments, "spec": value, "_eat_self": member.is_bound})
     if isinstance(value, list | tuple):
-        # As the spec, it would be taken for a list of names.
+        # As the spec, it would count as a list of names.
         return _instance_of(type(value), arguments)
     is_awaited = not inspect.ismodule(value) and has_async_members(type(value))
     shape = {"spec": value, "_eat_self": False}
@@ -233,7 +232,7 @@ def _instance_of(owner: type, arguments: dict[str, Any]) -> Child:
 
 
 def _enters_itself(spec: Any) -> bool:
-    """Whether ``async with`` on the real thing gives that, by its annotation or by its code."""
+    """Whether ``async with`` on the real thing returns itself, by its annotation or its code."""
     if spec is None or is_function(spec):
         return False
     owner = spec if isinstance(spec, type) else type(spec)
@@ -265,7 +264,7 @@ def _returns_first(code: types.CodeType | None) -> bool:
 
 
 def take_looks(double: Any) -> None:
-    """Have `inspect` see of a double what it sees of the real thing."""
+    """Make `inspect` see a double as it sees the real thing."""
     state = state_of(double)
     if state.hint is not None and is_function(state.spec):
         double.__dict__["__name__"] = state.hint

@@ -1,4 +1,4 @@
-"""What the real thing says of its stand-in: how it is called, and what a call of it gives."""
+"""The signature of the real thing, and the kind of its result."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 
 class Kind(enum.Enum):
-    """What a call of something gives."""
+    """The kind of a call's result."""
 
     COROUTINE = "something to await"
     STREAM = "something to iterate with 'async for'"
@@ -24,7 +24,7 @@ class Kind(enum.Enum):
     PLAIN = "a value"
 
 
-# The types that tell what a call gives, by their names: annotations need not be importable.
+# The types that determine the kind, by name: annotations need not be importable.
 _KINDS = {
     "Awaitable": Kind.COROUTINE,
     "Coroutine": Kind.COROUTINE,
@@ -37,7 +37,7 @@ _KINDS = {
     "AbstractAsyncContextManager": Kind.CONTEXT,
 }
 
-# Where these types are defined.
+# The modules that define these types.
 _HOMES = ("typing", "collections.abc", "contextlib", "asyncio", "_asyncio", "asyncio.futures")
 
 
@@ -49,12 +49,12 @@ def is_function(spec: Any) -> bool:
 
 
 def _wrapped_by(spec: Any) -> Any:
-    # Not by getattr(), as there are objects that have every attribute.
+    # Not by getattr(), as some objects have every attribute.
     return inspect.getattr_static(spec, "__wrapped__", None)
 
 
 def kind_of(spec: Any) -> Kind:
-    """What a call of something gives, by how it was defined, or else by its return annotation.
+    """The kind of a callable's result, by its definition, or else by its return annotation.
 
     >>> async def fetch(): ...
     >>> kind_of(fetch)
@@ -73,12 +73,12 @@ def kind_of(spec: Any) -> Kind:
         return Kind.CONTEXT
     kind = _kind_by_annotation(function)
     wrapped = _wrapped_by(function)
-    # A decorator gives what it decorates, unless it says otherwise.
+    # A wrapper has the kind of what it wraps, unless its annotation says otherwise.
     return kind_of(wrapped) if kind is Kind.PLAIN and wrapped is not None else kind
 
 
 def _function_of(spec: Any) -> Any:
-    """The function that is run when something is called."""
+    """The function that a call runs."""
     while True:
         if isinstance(spec, staticmethod | classmethod | types.MethodType):
             spec = spec.__func__
@@ -87,14 +87,14 @@ def _function_of(spec: Any) -> Any:
         elif isinstance(spec, types.FunctionType | types.BuiltinFunctionType | type):
             return spec
         else:
-            # Not by hasattr(), as everything that can be called has one.
+            # Not by hasattr(), as every callable has one.
             run = inspect.getattr_static(type(spec), "__call__", None)
             return run if isinstance(run, types.FunctionType) else spec
 
 
 def _is_marked(function: Any) -> bool:
-    """Whether a function has the mark with which libraries say that it gives a coroutine."""
-    # asyncio.iscoroutinefunction would look at it, and is deprecated since Python 3.14.
+    """Whether a function has the mark with which libraries declare a coroutine function."""
+    # asyncio.iscoroutinefunction checks it, but is deprecated since Python 3.14.
     mark = getattr(function, "_is_coroutine", None)
     return mark is not None and mark is _coroutine_mark()
 
@@ -127,19 +127,19 @@ def _kind_by_annotation(function: Any) -> Kind:
     if name is not None:
         return _KINDS[name]
     if hasattr(kind, "__aenter__") and hasattr(kind, "__await__"):
-        # As clients give for a request: it is awaited, or entered.
+        # Like the request of an HTTP client: code awaits it or enters it.
         return Kind.CONTEXT
     return Kind.PLAIN
 
 
 def async_type(head: Any) -> str | None:
-    """The name of a type that tells what a call gives; None for all others.
+    """The name of a type that determines the kind of a result; None for all others.
 
     Args:
-        head: the type without its arguments, or how it is written where it can't be resolved.
+        head: the type without its arguments, or its source where it can't be resolved.
     """
     if isinstance(head, str):
-        # "collections.abc.AsyncIterator" is no other than "AsyncIterator".
+        # "collections.abc.AsyncIterator" means "AsyncIterator".
         return next((name for name in (head, head.rpartition(".")[2]) if name in _KINDS), None)
     if not isinstance(head, type) or head.__module__ not in _HOMES:
         return None
@@ -148,24 +148,24 @@ def async_type(head: Any) -> str | None:
 
 
 def return_annotation(function: Any) -> Any:
-    """The return annotation of a function; text when it can't be resolved, None when absent."""
+    """The return annotation of a function; a string if unresolvable, None when absent."""
     annotations = annotations_of(function)
     if "return" not in annotations:
         return None
-    # Those of what is decorated, whose annotations a decorator takes over.
+    # The globals of the wrapped function, as a decorator copies its annotations.
     defined = inspect.unwrap(function) if isinstance(function, types.FunctionType) else function
     return _resolved(annotations["return"], getattr(defined, "__globals__", {}))
 
 
 def _ways(argument: str) -> list[dict[str, Any]]:
-    """How to ask for annotations, the best way first.
+    """Arguments for reading annotations, the best way first.
 
-    Since Python 3.14 they are computed when asked for: although some names are not defined, and as
-    text where that fails too, as they may be any expressions.
+    Since Python 3.14 annotations are computed on access: first with undefined names allowed, and as
+    strings if that fails too, as they may be any expressions.
     """
     if sys.version_info < (3, 14):
         return [{}]
-    # By its name, as older versions do not have it.
+    # Imported by name, as older versions do not have it.
     annotationlib: Any = importlib.import_module("annotationlib")
     return [{argument: annotationlib.Format[name]} for name in ("FORWARDREF", "STRING")]
 
@@ -175,9 +175,9 @@ _WAYS_TO_SIGNATURES = _ways("annotation_format")
 
 
 def annotations_of(annotated: Any) -> Mapping[str, Any]:
-    """The own annotations of a function or class, as they are written."""
+    """The own annotations of a function or class, unresolved."""
     for way in _WAYS:
-        # They may be any expressions, and objects may have anything in their place.
+        # They may be any expressions, and an object may have any ``__annotations__``.
         with contextlib.suppress(Exception):
             annotations: Mapping[str, Any] = inspect.get_annotations(annotated, **way)
             return annotations
@@ -185,13 +185,13 @@ def annotations_of(annotated: Any) -> Mapping[str, Any]:
 
 
 def _resolved(annotation: Any, names: dict[str, Any]) -> Any:
-    """What an annotation stands for; the text itself when it can't be resolved.
+    """The object of an annotation; the string itself when it can't be resolved.
 
-    One by one, as others of the same function may name what is imported for type checkers only.
+    One at a time, as others of the same function may name what is imported for type checkers only.
     """
     if not isinstance(annotation, str):
         return annotation
-    # A class, as ``ClassVar`` is allowed in no other.
+    # A class, as ``ClassVar`` is only allowed there.
     holder = type("Holder", (), {})
     holder.__annotations__ = {"it": annotation}
     try:
@@ -202,7 +202,7 @@ def _resolved(annotation: Any, names: dict[str, Any]) -> Any:
 
 
 def annotation_of_result(function: Any) -> Any:
-    """The annotation of what a call gives, or gives when awaited or entered; None if there is none.
+    """The annotation of a result, or of what awaiting or entering it gives; None without one.
 
     >>> async def read() -> bytes: ...
     >>> annotation_of_result(read)
@@ -224,7 +224,7 @@ def annotation_of_result(function: Any) -> Any:
 
 
 def annotation_of_attribute(owner: type, name: str) -> Any:
-    """The annotation of an attribute; a text when it can't be resolved, None when absent."""
+    """The annotation of an attribute; a string if unresolvable, None when absent."""
     for base in owner.__mro__:
         annotations = annotations_of(base)
         if name in annotations:
@@ -234,7 +234,7 @@ def annotation_of_attribute(owner: type, name: str) -> Any:
 
 
 def as_class(hint: Any) -> type | None:
-    """The class that an annotation means, if it is one that says something of its instances."""
+    """The class of an annotation, if it describes its instances; else None."""
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         others = [argument for argument in typing.get_args(hint) if argument is not type(None)]
         hint = others[0] if len(others) == 1 else None
@@ -247,16 +247,16 @@ def as_class(hint: Any) -> type | None:
 
 
 def annotated_names(owner: type, *, of_class: bool) -> list[str]:
-    """The attributes that a class and its bases declare by annotations only.
+    """The attributes that a class and its bases only declare by annotations.
 
     Args:
         owner: the class.
-        of_class: those that the class itself has, not its instances.
+        of_class: whether to return those of the class itself, not of its instances.
     """
     declared = [item for base in owner.__mro__ for item in annotations_of(base).items()]
     if of_class:
         return [name for name, annotation in declared if _is_marked_as(ClassVar, annotation)]
-    # An argument of a dataclass that is not kept, and what says how those that follow are given.
+    # Without a dataclass's `InitVar`, which is no attribute, and the marker `KW_ONLY`.
     return [
         name
         for name, annotation in declared
@@ -265,10 +265,10 @@ def annotated_names(owner: type, *, of_class: bool) -> list[str]:
 
 
 def _is_marked_as(marker: Any, annotation: Any) -> bool:
-    """Whether an annotation is one of ``ClassVar``, ``InitVar`` or ``KW_ONLY``, or of something."""
+    """Whether an annotation is a marker such as ``ClassVar``, with or without arguments."""
     if isinstance(annotation, InitVar):
         return marker is InitVar
-    # Since Python 3.14 what can't be resolved is an object that knows its text.
+    # Since Python 3.14 an annotation that can't be resolved is an object with its source.
     text = getattr(annotation, "__forward_arg__", annotation)
     if isinstance(text, str):
         name: str = "KW_ONLY" if marker is KW_ONLY else marker.__name__
@@ -277,11 +277,11 @@ def _is_marked_as(marker: Any, annotation: Any) -> bool:
 
 
 def signature_of(function: Any, *, skip_first: bool = False) -> inspect.Signature | None:
-    """How something is called; None when Python does not know.
+    """The signature of a callable; None when Python does not know it.
 
     Args:
-        function: what is called.
-        skip_first: leave out the first parameter, which is bound to the instance.
+        function: the callable.
+        skip_first: whether to leave out the first parameter, which is bound to the instance.
     """
     signature = _full_signature(function)
     if signature is None or not skip_first:
@@ -294,7 +294,7 @@ def signature_of(function: Any, *, skip_first: bool = False) -> inspect.Signatur
 
 def _full_signature(function: Any) -> inspect.Signature | None:
     for way in _WAYS_TO_SIGNATURES:
-        # A TypeError or ValueError: it has none, or an annotation raised it.
+        # A TypeError or ValueError if it has none; an annotation may raise anything.
         with contextlib.suppress(Exception):
             return inspect.signature(function, **way)
     bare = _without_annotations_at_all(function)
@@ -302,9 +302,9 @@ def _full_signature(function: Any) -> inspect.Signature | None:
 
 
 def _without_annotations_at_all(function: Any) -> Any:
-    """What is called in the same way and has no annotations; None when it has none.
+    """A copy of a function without its annotations; None when it has none.
 
-    As a last resort, since Python 3.14: ``"Name" | None`` for example can't be computed at all.
+    A last resort, since Python 3.14: ``"Name" | None`` for example can't be computed at all.
     """
     if isinstance(function, types.MethodType):
         bare = _without_annotations_at_all(function.__func__)
@@ -330,11 +330,11 @@ _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_O
 
 
 def check_of(name: str, signature: inspect.Signature) -> Callable[..., None]:
-    """What checks the arguments of calls, in the place of a method of a double.
+    """A check for the arguments of calls, to use as a method of a double.
 
     Args:
-        name: the name of what is called, for messages.
-        signature: how it is called.
+        name: the name of the callable, for messages.
+        signature: its signature.
     """
 
     parameters = _source_of(signature)
@@ -349,7 +349,7 @@ def check_of(name: str, signature: inspect.Signature) -> Callable[..., None]:
         except TypeError:
             pass
         try:
-            # For the message.
+            # Raises the error with the message.
             signature.bind(*args, **kwargs)
         except TypeError as error:
             shown = _without_annotations(signature)
@@ -360,17 +360,17 @@ def check_of(name: str, signature: inspect.Signature) -> Callable[..., None]:
 
 @functools.lru_cache(maxsize=512)
 def _accepting(parameters: str) -> Callable[..., None] | None:
-    """A function that takes certain arguments: to call it checks them in a tenth of the time."""
+    """A function with certain parameters: calling it checks arguments in a tenth of the time."""
     try:
         accept: Callable[..., None] = eval(f"lambda {parameters}: None")
     except SyntaxError:
-        # Functions in C may have parameters that are named by a keyword.
+        # Functions in C may have parameters whose names are keywords.
         return None
     return accept
 
 
 def _source_of(signature: inspect.Signature) -> str:
-    """Parameters as source code; of a default only counts that there is one."""
+    """Parameters as source code, with dummy default values."""
     parameters = [
         parameter.replace(
             annotation=parameter.empty,
@@ -385,7 +385,7 @@ def _without_annotations(signature: inspect.Signature) -> inspect.Signature:
     parameters = [
         parameter.replace(
             annotation=parameter.empty,
-            # The text of some defaults is long, and an address besides.
+            # The repr of such a default is long, and has an address.
             default=_Shown() if " at 0x" in repr(parameter.default) else parameter.default,
         )
         for parameter in signature.parameters.values()
@@ -394,17 +394,17 @@ def _without_annotations(signature: inspect.Signature) -> inspect.Signature:
 
 
 class _Shown:
-    """A default value that is not shown."""
+    """A default value that messages don't show."""
 
     def __repr__(self) -> str:
         return "..."
 
 
 def refuse_calls(name: str) -> Callable[..., None]:
-    """What refuses all calls, in the place of a method of a double.
+    """A check that refuses all calls, to use as a method of a double.
 
     Args:
-        name: the name of the class of which the double stands for an instance.
+        name: the name of the class whose instance the double stands for.
     """
 
     def check(self: Any, /, *args: Any, **kwargs: Any) -> None:

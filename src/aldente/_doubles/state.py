@@ -1,7 +1,7 @@
-"""What all doubles know: their shape, their answers and the record of their calls.
+"""The state of all doubles: their shape, their answers and the record of their calls.
 
-Functions, not methods: a double has no attributes that the real thing could have too, but those of
-a mock and those that are for tests.
+Functions, not methods: apart from a mock's attributes and those for tests, a double should have no
+attributes that could clash with the real thing's.
 """
 
 from __future__ import annotations
@@ -19,21 +19,22 @@ from aldente._source import users_frame
 
 
 class State:
-    """What a double knows that a mock does not.
+    """The state of a double beyond that of a mock.
 
     Attributes:
         spec: the real thing; None when there is none, or only a list of names.
         stands_for_instance: whether the double of a class stands for an instance of it.
-        is_made_here: whether it was made as the attribute or result of another double. A `Double`
-            that a test makes of a class can be called, whatever the class says: `AsyncMock` can.
-        kind: what a call of the double gives.
-        is_called: whether it can be called.
-        result: the class of what it gives when it is awaited, entered or iterated itself, or when
-            it is called; None when its spec says it, or nobody.
+        is_made_here: whether another double made it as its attribute or result. A `Double` that a
+            test makes for a class is callable, even if the class's instances are not: so is an
+            `AsyncMock`.
+        kind: the kind of its call's result.
+        is_called: whether it is callable.
+        result: the class of what calling, awaiting, entering or iterating it gives; None if its
+            spec determines that, or if it is unknown.
         hint: the name of the real thing, for messages.
         name: the name of the double, once it was needed.
         log: the calls.
-        answers: those by argument.
+        answers: the answers by argument.
         timing: when answers come.
     """
 
@@ -65,7 +66,7 @@ class State:
         self.timing = Timing()
 
     def forget_answers(self) -> None:
-        """Have no answers by argument any more, and all at once."""
+        """Drop the answers by argument and the timing."""
         self.answers.clear()
         self.timing = Timing()
 
@@ -75,12 +76,12 @@ class Recorded:
 
 
 def is_double(value: object) -> bool:
-    """Whether a value is a double of aldente, whatever it says that it is."""
+    """Whether a value is a double of aldente, whatever its ``__class__`` says."""
     return issubclass(type(value), Recorded)
 
 
 def state_of(double: Any) -> State:
-    """What a double knows that a mock does not."""
+    """The state of a double."""
     state: State = double.__dict__["_double"]
     return state
 
@@ -92,14 +93,14 @@ def name_of(double: Any) -> str:
         name = mock_compat.full_name(double)
         root = mock_compat.root_of(double)
         hint = state_of(root).hint if is_double(root) else None
-        # What mocks call one that was given no name.
+        # The name that mocks give to one without a name.
         is_nameless = name == "mock" or name.startswith(("mock.", "mock("))
         state.name = f"{hint}{name[4:]}" if is_nameless and hint is not None else name
     return state.name
 
 
 def record(double: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
-    """Note a call, which is made by the innermost frame of the user's code."""
+    """Record a call, with the innermost frame of the user's code as its place."""
     state = state_of(double)
     call = Call(state.name or name_of(double), args, kwargs, users_frame(inspect.currentframe()))
     call.entry = mock_compat.last_call(double)
@@ -108,7 +109,7 @@ def record(double: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
 
 
 def record_iteration(double: Any) -> Call:
-    """Note that a double itself is iterated or awaited, which is no call of it."""
+    """Record that a double itself is iterated or awaited, which is no call of it."""
     call = Call(name_of(double), (), {}, users_frame(inspect.currentframe()))
     call.entry = mock_compat.call_of((), {})
     state_of(double).log.calls.append(call)
@@ -116,7 +117,7 @@ def record_iteration(double: Any) -> Call:
 
 
 def set_answer(double: Any, side_effect: Any, value: Any) -> None:
-    """Have a double answer all calls in one way."""
+    """Set the answer of a double to all calls."""
     double.side_effect = side_effect
     if value is DEFAULT:
         double.__dict__["_mock_return_value"] = DEFAULT

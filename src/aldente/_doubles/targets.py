@@ -1,4 +1,4 @@
-"""Mistakes in what is patched, which let a test pass that has replaced nothing."""
+"""Mistakes in the targets of patches, by which a test passes that has replaced nothing."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from aldente.errors import NoSuchModule, NoSuchTarget, PatchedElsewhere, SyncDou
 
 
 def find_owner(target: str, owner: str) -> Any:
-    """The module or object whose attribute is to be patched.
+    """The module or object whose attribute the patch replaces.
 
     Args:
         target: the target, as the test gave it.
-        owner: the target but its last name.
+        owner: the target without its last name.
 
     Raises:
         NoSuchTarget: there is none.
@@ -37,7 +37,7 @@ def find_owner(target: str, owner: str) -> Any:
         return pkgutil.resolve_name(owner)
     except ModuleNotFoundError as error:
         if not _is_part_of(error.name, owner):
-            # The module exists, and imports what does not.
+            # The module exists, but imports one that does not.
             raise
         missing, similar = _first_missing(owner)
         raise NoSuchModule(target, missing, similar) from None
@@ -51,7 +51,7 @@ def _is_part_of(name: str | None, owner: str) -> bool:
 
 
 def _first_missing(path: str) -> tuple[str, list[str]]:
-    """What is the first part of a path that does not exist, and what is named nearly so."""
+    """The first missing part of a path, in words, and similar names."""
     parts = path.split(".")
     for count in range(1, len(parts) + 1):
         try:
@@ -101,23 +101,23 @@ def check_exists(target: str, owner: Any, name: str) -> None:
     if inspect.getattr_static(owner, name, missing) is not missing:
         return
     if isinstance(owner, types.ModuleType) and hasattr(builtins, name):
-        # A module sees Python's own names without having them.
+        # Builtins are visible in a module that does not have them.
         return
     if getattr(owner, name, missing) is missing:
         raise NoSuchTarget(target, _lacks(owner, name), _similar(name, _names_in(owner)))
 
 
 def check_replacement(target: str, original: Any, new: Any, new_callable: Any) -> None:
-    """Refuse what can't be awaited in the place of what is.
+    """Refuse a replacement that can't be awaited for a target that is.
 
     Args:
         target: the target, as the test gave it.
-        original: what is replaced.
-        new: what replaces it; `DEFAULT` when that is still to be made.
-        new_callable: what makes it, if the test says so.
+        original: the value of the target.
+        new: its replacement; `DEFAULT` when the patch has yet to make it.
+        new_callable: the callable that makes it, if the test passes one.
 
     Raises:
-        SyncDouble: what replaces it is such a thing.
+        SyncDouble: the replacement can't be awaited.
     """
     if mock_compat.is_mock(original) or not is_function(original):
         return
@@ -133,7 +133,7 @@ def check_replacement(target: str, original: Any, new: Any, new_callable: Any) -
 
 
 def _gives_awaitable(double: Any) -> bool:
-    """Whether a mock that is not awaited itself gives something that is."""
+    """Whether a mock that is not awaited itself has a result that is."""
     if not callable(double):
         return False
     side_effect = mock_compat.side_effect_of(double)
@@ -144,11 +144,11 @@ def _gives_awaitable(double: Any) -> bool:
 
 
 def _is_opaque(function: Any) -> bool:
-    """Whether nobody can see what a function gives: one in C, or a wrapper of another."""
+    """Whether a function's kind of result can't be known: one in C, or a wrapper of another."""
     return not isinstance(function, types.FunctionType) or hasattr(function, "__wrapped__")
 
 
-# What is not told apart from others that are equal.
+# Plain values: other modules may have an equal one, maybe the same object, by chance.
 _VALUES = (
     type(None),
     int,
@@ -164,17 +164,17 @@ _VALUES = (
 
 
 def check_used_here(target: str, owner: Any, name: str, original: Any, test: str) -> None:
-    """Refuse to patch what is used by a name of its own elsewhere, and not where it is patched.
+    """Refuse to patch a name that its module does not use, but that others have imported by name.
 
     Args:
         target: the target, as the test gave it.
-        owner: what is patched.
+        owner: the module or object of the patch.
         name: the name of its attribute.
-        original: what is replaced.
+        original: the value of that.
         test: the file of the test, whose own use does not count.
 
     Raises:
-        PatchedElsewhere: it is.
+        PatchedElsewhere: that is so.
     """
     if not isinstance(owner, types.ModuleType) or isinstance(original, _VALUES):
         return
@@ -188,7 +188,7 @@ def check_used_here(target: str, owner: Any, name: str, original: Any, test: str
             continue
         codes = _codes_in(module)
         if any(_is_asked_for(name, alias, codes) for alias in aliases):
-            # It is asked of the module, and finds the double there.
+            # Code looks it up in the module, and finds the double there.
             return
         used_as += [f"{module.__name__}.{known}" for known in names if _is_used(known, codes)]
     if used_as:
@@ -196,9 +196,9 @@ def check_used_here(target: str, owner: Any, name: str, original: Any, test: str
 
 
 def _users_modules(test: str) -> Iterator[types.ModuleType]:
-    """The modules of the program that is tested."""
+    """The modules of the tested program."""
     for module in list(sys.modules.values()):
-        # Anything can be there.
+        # `sys.modules` may contain any objects.
         path = vars(module).get("__file__") if type(module) is types.ModuleType else None
         if isinstance(path, str) and path != test and is_users(path) and not _is_of_tests(path):
             yield module
@@ -210,7 +210,7 @@ def _is_of_tests(path: str) -> bool:
 
 
 def _names_of(value: Any, module: types.ModuleType) -> list[str]:
-    """The names that a module has for something."""
+    """The names of a value in a module."""
     values = list(vars(module).items())
     if not any(map(operator.is_, (known for _, known in values), itertools.repeat(value))):
         return []
@@ -228,7 +228,7 @@ def _is_used(name: str, codes: Sequence[types.CodeType]) -> bool:
 
 
 def _is_asked_for(name: str, alias: str, codes: Sequence[types.CodeType]) -> bool:
-    """Whether code takes an attribute of what is a name of its module."""
+    """Whether code accesses an attribute of an object with a certain name in its module."""
     return any(
         step.argval == alias and step.opname in _LOADS and following.argval == name
         for code in codes
@@ -246,7 +246,7 @@ def _codes_in(module: types.ModuleType) -> list[types.CodeType]:
     for value in list(vars(module).values()):
         codes += _codes_of(value, module.__name__)
     for code in codes:
-        # The list grows while it is gone through.
+        # The list grows during the loop.
         codes += [constant for constant in code.co_consts if isinstance(constant, types.CodeType)]
     return codes
 
@@ -261,9 +261,9 @@ def _codes_of(value: Any, module: str) -> Iterator[types.CodeType]:
 
 
 def _code_of(value: Any, module: str) -> Iterator[types.CodeType]:
-    """The code of what is a function, or wraps one.
+    """The code of a function, or of the one that it wraps.
 
-    By its type, as a proxy may do anything when it is asked for its class.
+    By its real type, as a proxy may run any code when asked for its class.
     """
     if issubclass(type(value), property):
         functions = [value.fget, value.fset]
@@ -280,5 +280,5 @@ def _code_of(value: Any, module: str) -> Iterator[types.CodeType]:
                 break
 
 
-# How many decorators on one another are looked through.
+# How many nested decorators to look through.
 _WRAPPERS = 20

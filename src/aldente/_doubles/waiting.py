@@ -1,8 +1,8 @@
-"""The one place where a double waits before it answers.
+"""The only module in which a double waits before it answers.
 
-A loop that decides itself when answers come has a method ``wait_for_answer``: it is awaited with
-the number of seconds that the answer is to take, None when the test does not say. What is waited
-for says so: reports of deadlocks show it.
+A loop that decides itself when answers come has a coroutine method ``wait_for_answer``; its
+argument is the time of the answer in seconds, None if the test sets no time. The awaited future
+describes itself, for reports of deadlocks.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ def is_decided_by_loop() -> bool:
     try:
         return hasattr(asyncio.get_running_loop(), "wait_for_answer")
     except RuntimeError:
-        # A coroutine can be run by hand.
+        # A coroutine can run without a loop, by `send`.
         return False
 
 
@@ -25,8 +25,8 @@ async def wait_for_answer(seconds: float | None) -> None:
     """Wait until an answer is due.
 
     Args:
-        seconds: how long it takes, in seconds of the loop's time; None when nothing was said, and
-            then it is there at once.
+        seconds: how long it takes, in seconds of the loop's time; None if the test sets no time, so
+            that it comes at once.
     """
     if is_decided_by_loop():
         loop: Any = asyncio.get_running_loop()
@@ -36,10 +36,10 @@ async def wait_for_answer(seconds: float | None) -> None:
 
 
 def telling_future(told: Callable[[], str]) -> asyncio.Future[Any]:
-    """A future of the running loop that says what is waited for.
+    """A future of the running loop that describes what it stands for.
 
     Args:
-        told: what to say, when somebody asks; a phrase.
+        told: returns the description, a phrase; called when a report needs it.
     """
     future = _TellingFuture(loop=asyncio.get_running_loop())
     future.aldente_waits_for = told

@@ -182,7 +182,7 @@ def run(
             ``"real"`` does the same as `asyncio.run`.
         wall: whether ``time.time()`` and its like follow virtual time, from 1 January 2030 on; or
             the moment from which on they do, as a `datetime` or a string.
-            patience: how long the loop listens to other processes and threads before virtual time
+        patience: how long the loop listens to other processes and threads before virtual time
             jumps, in real seconds.
         max_virtual_time: how far virtual time may run, in seconds of loop time.
         debug: as for `asyncio.run`.

@@ -1,12 +1,12 @@
 """Every public exception of aldente.
 
-Each takes facts, keeps them as attributes and builds its own message from them: what happened,
-where, why it matters and what to do.
+Each takes facts, keeps them as attributes and builds its message from them: what happened, where,
+why it matters and what to do.
 
 ``base``
-    Those that any run may need.
+    Exceptions that any run may need.
 ``doubles``, ``shutdown``, ``simulation``, ``time``
-    Those that few runs need, by their subject; imported when one of them is asked for.
+    Exceptions that few runs need, by subject; imported on first access.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ __all__ = [
 ]
 
 
-# Where those are that few runs need, which are imported when they are asked for.
+# The modules of the exceptions that are imported on first access.
 _LATER = {
     "BlockedEnd": "shutdown",
     "StuckShutdown": "shutdown",

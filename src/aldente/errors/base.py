@@ -1,6 +1,6 @@
 """The exceptions that any run may need.
 
-Those that few runs need are in modules of their own.
+Exceptions that few runs need are in modules of their own.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class InvalidSetting(AldenteError, ValueError):
     Args:
         name: the name of the setting, as the user writes it.
         value: the value that was given.
-        allowed: what is allowed, in words.
+        allowed: the allowed values, in words.
 
     >>> print(InvalidSetting("asyncio_mode", "atuo", "Valid modes: auto, strict."))
     'atuo' is not a valid asyncio_mode. Valid modes: auto, strict.
@@ -41,13 +41,13 @@ class InvalidSetting(AldenteError, ValueError):
 
 
 class RunningLoopError(AldenteError, RuntimeError):
-    """An async test or fixture was to run while an event loop is running the caller.
+    """An async test or fixture can't run, because an event loop is running the caller.
 
     Args:
-        wanted: what was to run, for example ``"async fixture 'database'"``.
+        wanted: what can't run, for example ``"async fixture 'database'"``.
         inside: what is running on the loop, or None when the loop is not one of aldente's.
         is_other_run: whether another run of pytest has started the loop.
-        is_tear_down: whether it was to be torn down, and not set up or called.
+        is_tear_down: whether its tear-down can't run, and not its set-up or call.
 
     >>> RunningLoopError("async fixture 'database'", "test_query").inside
     'test_query'
@@ -68,7 +68,7 @@ class RunningLoopError(AldenteError, RuntimeError):
 
     @property
     def is_foreign(self) -> bool:
-        """Whether the loop is that of another tool, or of another run of pytest."""
+        """Whether the loop belongs to another tool, or to another run of pytest."""
         return self.inside is None or self.is_other_run
 
     def __str__(self) -> str:
@@ -104,14 +104,14 @@ class RunningLoopError(AldenteError, RuntimeError):
 
 
 class ImpossibleLoopScope(AldenteError):
-    """A fixture is cached for longer than the event loop it runs on lives.
+    """pytest caches a fixture for longer than the event loop on which it runs lives.
 
     Args:
         fixture: the name of the fixture.
         place: the fixture's file and line.
-        caching_scope: the scope for which its value is cached.
-        loop_scope: the scope of the loop it was to run on.
-        chosen_by: where the loop scope comes from, as the user writes it.
+        caching_scope: the scope for which pytest caches its value.
+        loop_scope: the scope of the loop on which it would run.
+        chosen_by: the setting of the loop scope, as the user writes it.
 
     >>> error = ImpossibleLoopScope("pool", "conftest.py:3", "session", "function", "loop_scope")
     >>> error.caching_scope
@@ -179,8 +179,8 @@ class FixtureEnded(AldenteError):
     Args:
         fixture: the fixture, with its file and line.
         cancelled: whether it ended by a cancellation that it let through.
-        by_group: whether ``TaskGroup.cancel()`` (Python 3.15) has ended it, the group being around
-            its ``yield``.
+        by_group: whether ``TaskGroup.cancel()`` (Python 3.15) has ended it, of a group around its
+            ``yield``.
 
     >>> FixtureEnded("'server' (conftest.py:7)", cancelled=True).cancelled
     True
@@ -211,14 +211,14 @@ class FixtureEnded(AldenteError):
         )
         return (
             f"Async fixture {self.fixture} {how} while its value was in use.\n"
-            "Whatever the test did with it from then on says nothing about the code under test.\n"
+            "What the test did with it from then on says nothing about the code under test.\n"
             "Fix: find what cancels the fixture's task: a time-out or cancel scope around its "
             "'yield', or code that cancels tasks that it did not start."
         )
 
 
 class FixtureCancelled(AldenteError):
-    """A CancelledError came out of an async fixture that nobody meant to cancel.
+    """An async fixture raised a CancelledError although aldente did not cancel it.
 
     Args:
         fixture: the fixture, with its file and line.
@@ -244,12 +244,12 @@ class FixtureCancelled(AldenteError):
 
 
 class DeadlockError(AldenteError):
-    """Every task waits for something that can never happen, so the test was ended.
+    """Every task waits for something that can never happen, so aldente ended the test.
 
     Args:
-        running: the name of what was running.
-        seconds: how long nothing could happen, in seconds.
-        beside_timers: whether timers go on, that can't get hold of what is waited for.
+        running: the name of the test, fixture or program.
+        seconds: how long no task could go on, in seconds.
+        beside_timers: whether timers go on that have no reference to what the tasks wait for.
 
     >>> DeadlockError("test_it", 1.0).seconds
     1.0
@@ -264,8 +264,8 @@ class DeadlockError(AldenteError):
     def __str__(self) -> str:
         if self.beside_timers:
             return (
-                f"Deadlock: {self.running!r} waits for what nothing that goes on, such as the "
-                "timers that are set, can get hold of, so it was ended."
+                f"Deadlock: {self.running!r} waits for an object that no running code, such as the "
+                "timers that are set, can reach, so it was ended."
             )
         if not self.seconds:
             return (
@@ -279,13 +279,13 @@ class DeadlockError(AldenteError):
 
 
 class PhaseTimeout(AldenteError):
-    """A test, or the set-up or tear-down of a fixture, took longer than it may and was ended.
+    """A test, or the set-up or tear-down of a fixture, exceeded its time limit.
 
     Args:
-        running: the name of what was running.
-        seconds: how long it may take, in seconds.
-        state: ``"still running"`` when it was waiting, ``"never scheduled"`` when it had not had
-            its first turn, ``"blocked the loop"`` when it let nothing else run.
+        running: the name of the test or fixture.
+        seconds: the limit, in seconds.
+        state: ``"still running"`` if it was waiting, ``"never scheduled"`` if it had not taken its
+            first step, ``"blocked the loop"`` if it was in the middle of a step.
 
     >>> print(PhaseTimeout("test_it", 5.0, "still running"))
     'test_it' was still running after 5 s, and was cancelled.
@@ -314,5 +314,5 @@ class PhaseTimeout(AldenteError):
 
 for _kind in list(vars().values()):
     if isinstance(_kind, type) and _kind.__module__ == __name__:
-        # As users see and catch them.
+        # The module under which users see and catch them.
         _kind.__module__ = "aldente.errors"

@@ -8,7 +8,7 @@ from aldente.errors.base import AldenteError
 
 
 class NoMoreAnswers(AldenteError, AssertionError):
-    """A double was called more often than it was given answers.
+    """A double got more calls than it has answers.
 
     Args:
         double: the name of the double.
@@ -43,14 +43,14 @@ class NoMoreAnswers(AldenteError, AssertionError):
 
 
 class NoAnswer(AldenteError, AssertionError):
-    """A double has answers by argument, and none for those it was called with.
+    """A double has answers by argument, but none for the arguments of a call.
 
     Args:
         call: the call.
         known: the calls that have answers.
 
     >>> print(NoAnswer("price('jam')", ["price('tea')"]))
-    price('jam') has no answer: when() was told of other arguments only:
+    price('jam') has no answer: when() was given other arguments only:
       price('tea')
     Fix: add a when() that fits, or say with returns() what all other calls give.
     """
@@ -63,7 +63,7 @@ class NoAnswer(AldenteError, AssertionError):
     def __str__(self) -> str:
         return "\n".join(
             [
-                f"{self.call} has no answer: when() was told of other arguments only:",
+                f"{self.call} has no answer: when() was given other arguments only:",
                 *(f"  {call}" for call in self.known),
                 "Fix: add a when() that fits, or say with returns() what all other calls give.",
             ]
@@ -71,11 +71,11 @@ class NoAnswer(AldenteError, AssertionError):
 
 
 class NotHeld(AldenteError):
-    """Calls were to be released that do not wait at the gate.
+    """A test tried to release calls that do not wait at the gate.
 
     Args:
         double: the name of the double.
-        wanted: what was to be released, in words.
+        wanted: what it tried to release, in words.
         waiting: the calls that wait.
 
     >>> print(NotHeld("price", "2 calls", ["price('tea')"]))
@@ -102,10 +102,10 @@ class NotHeld(AldenteError):
 
 
 class DoubleMisused(AldenteError, AssertionError):
-    """At the end of a patch, something had been left undone that the test set out to do.
+    """A patch ended with findings, such as an unused answer.
 
     Args:
-        findings: what was left undone, each with its place and its fix.
+        findings: the texts of the findings, each with its place and its fix.
 
     >>> print(DoubleMisused(["never-awaited: ...", "unused-answer: ..."]))
     never-awaited: ...
@@ -133,12 +133,12 @@ class _NoSuch(AldenteError):
         question = f" Did you mean {meant}?" if meant else ""
         return (
             f"{self.target!r} can't be patched: {self.missing}.{question}\n"
-            "A test that patches what nobody uses would pass without having replaced anything."
+            "Patching a name that no code uses replaces nothing, and the test would still pass."
         )
 
 
 class NoSuchTarget(_NoSuch, AttributeError):
-    """What is to be patched does not exist.
+    """The target of a patch does not exist.
 
     Args:
         target: the target, as the test gave it.
@@ -147,7 +147,7 @@ class NoSuchTarget(_NoSuch, AttributeError):
 
     >>> print(NoSuchTarget("shop.prise", "the module 'shop' has no 'prise'", ["price"]))
     'shop.prise' can't be patched: the module 'shop' has no 'prise'. Did you mean 'price'?
-    A test that patches what nobody uses would pass without having replaced anything.
+    Patching a name that no code uses replaces nothing, and the test would still pass.
     """
 
 
@@ -161,16 +161,16 @@ class NoSuchModule(_NoSuch, ModuleNotFoundError):
 
     >>> print(NoSuchModule("shpo.price", "there is no module 'shpo'", ["shop"]))
     'shpo.price' can't be patched: there is no module 'shpo'. Did you mean 'shop'?
-    A test that patches what nobody uses would pass without having replaced anything.
+    Patching a name that no code uses replaces nothing, and the test would still pass.
     """
 
 
 class PatchedElsewhere(AldenteError):
-    """Something is patched where it is defined, but used by a name of its own elsewhere.
+    """A patch replaces a name where it is defined, but others have imported it by name.
 
     Args:
         target: the target, as the test gave it.
-        used_as: the names under which it is used.
+        used_as: the names under which they use it.
 
     >>> print(PatchedElsewhere("client.fetch", ["service.fetch"]))
     Patching 'client.fetch' would replace nothing where it is used: it is imported by name as
@@ -201,15 +201,15 @@ class PatchedElsewhere(AldenteError):
 
 
 class SyncDouble(AldenteError, TypeError):
-    """Something that is awaited was to be replaced by something that is not.
+    """The replacement of an awaited function can't be awaited.
 
     Args:
         target: the target, as the test gave it.
-        double: what was to replace it, in words.
+        double: the replacement, in words.
 
     >>> print(SyncDouble("client.fetch", "a MagicMock"))
     'client.fetch' is a coroutine function, and a MagicMock can't be awaited in its place.
-    Whoever awaits it would fail with a TypeError, or the test would never notice that nobody does.
+    Code that awaits it would fail with a TypeError, or the test would not notice that no code does.
     Fix: leave out the replacement, and aldente.patch() makes a double that is awaited; or give a
     coroutine function, or aldente.Double().calls(function) of one that gives something to await.
     """
@@ -223,8 +223,8 @@ class SyncDouble(AldenteError, TypeError):
         return (
             f"{self.target!r} is a coroutine function, and {self.double} can't be awaited in its "
             "place.\n"
-            "Whoever awaits it would fail with a TypeError, or the test would never notice that "
-            "nobody does.\n"
+            "Code that awaits it would fail with a TypeError, or the test would not notice that no "
+            "code does.\n"
             "Fix: leave out the replacement, and aldente.patch() makes a double that is awaited; "
             "or give a\ncoroutine function, or aldente.Double().calls(function) of one that gives "
             "something to await."
@@ -233,5 +233,5 @@ class SyncDouble(AldenteError, TypeError):
 
 for _kind in list(vars().values()):
     if isinstance(_kind, type) and _kind.__module__ == __name__:
-        # As users see and catch them.
+        # The module under which users see and catch them.
         _kind.__module__ = "aldente.errors"

@@ -8,10 +8,10 @@ from aldente.errors.base import AldenteError
 
 
 class BlockedEnd(AldenteError):
-    """Something blocked an event loop while what was left on it was being ended.
+    """A task blocked an event loop during the shutdown of the loop.
 
     Args:
-        seconds: how long it may take, in seconds.
+        seconds: the limit, in seconds.
 
     >>> BlockedEnd(30.0).seconds
     30.0
@@ -32,11 +32,11 @@ class BlockedEnd(AldenteError):
 
 
 class StuckShutdown(AldenteError):
-    """Something that can't be cancelled did not end with the scope that started it.
+    """An async generator or executor job, which can't be cancelled, did not end with its scope.
 
     Args:
         what: ``"an async generator"`` or ``"an executor job"``.
-        seconds: how long it was waited for, in seconds.
+        seconds: how long aldente waited for it, in seconds.
 
     >>> StuckShutdown("an executor job", 60.0).what
     'an executor job'
@@ -58,11 +58,11 @@ class StuckShutdown(AldenteError):
 
 
 class StuckTasks(AldenteError):
-    """Tasks went on running after they had been cancelled, and were given up.
+    """Tasks kept running after their cancellation, and aldente gave them up.
 
     Args:
         tasks: one line for each task: its name, its coroutine and where it waits.
-        seconds: how long they were waited for, in seconds of loop time.
+        seconds: how long aldente waited for them, in seconds of loop time.
 
     >>> StuckTasks(["'worker' at app.py:12"], 10.0).seconds
     10.0
@@ -87,5 +87,5 @@ class StuckTasks(AldenteError):
 
 for _kind in list(vars().values()):
     if isinstance(_kind, type) and _kind.__module__ == __name__:
-        # As users see and catch them.
+        # The module under which users see and catch them.
         _kind.__module__ = "aldente.errors"

@@ -9,11 +9,11 @@ from aldente.errors.base import AldenteError
 
 
 class OutsideSimulation(AldenteError, RuntimeError):
-    """Simulated code touched the world outside, of which no schedule can tell the timing.
+    """Simulated code did real I/O, whose timing no schedule controls.
 
     Args:
-        called: the method of the loop that was called.
-        touched: what it would have touched, for example ``"a real socket"``.
+        called: the method of the loop that it called.
+        touched: what that method needs, for example ``"a real socket"``.
         place: the user's file and line; empty when none is known.
         fix: what to do instead.
 
@@ -39,10 +39,10 @@ class OutsideSimulation(AldenteError, RuntimeError):
 
 
 class LivelockError(AldenteError):
-    """A simulated run took more steps than it may, and was ended.
+    """A simulated run exceeded its limit of steps.
 
     Args:
-        steps: how many steps it may take.
+        steps: the limit.
         busy: a line for each task and callback that kept it going.
 
     >>> LivelockError(100_000, ["'poller' at app.py:12: 1,000 of the last 1,000 steps"]).steps
@@ -59,18 +59,18 @@ class LivelockError(AldenteError):
         return (
             f"Livelock: the run had not ended after {self.steps:,} steps. What kept it going:"
             f"{lines}\n"
-            "Fix: have what goes round wait for what it needs, or cancel it when nobody needs it "
-            "any more; a program that does need more steps may take them with max_steps."
+            "Fix: let the task that goes round wait for what it needs, or cancel it when it is no "
+            "longer needed; a program that does need more steps may take them with max_steps."
         )
 
 
 class ReplayMismatch(AldenteError):
-    """A run that was to go as recorded met other options, so that it can't be the same run.
+    """A replay met other options than the recorded run, so it can't be the same run.
 
     Args:
         choice: the number of the choice, from 0.
-        recorded: what was recorded there, in words.
-        met: what was met, in words.
+        recorded: what the recorded run had there, in words.
+        met: what the replay met, in words.
         cause: the likely cause, in words.
 
     >>> ReplayMismatch(3, "2 options", "3 options", "the program has changed").choice
@@ -93,11 +93,11 @@ class ReplayMismatch(AldenteError):
 
 
 class UnsupportedPython(AldenteError):
-    """Schedules can't be chosen on the running Python, on which that was never checked.
+    """Choosing schedules does not work on the running Python, which aldente was not tested on.
 
     Args:
         version: the version of Python.
-        what: what came out wrong, in words.
+        what: what went wrong, in words.
 
     >>> UnsupportedPython((3, 99), "a run ended with AttributeError()").version
     (3, 99)
@@ -112,17 +112,17 @@ class UnsupportedPython(AldenteError):
         return (
             f"aldente can't choose schedules on Python {self.version[0]}.{self.version[1]}: in a "
             f"trial, {self.what}.\n"
-            "Exploring tests there would pass over the bugs that a schedule decides.\n"
+            "Exploring tests there would miss the bugs that depend on a schedule.\n"
             "Fix: take a newer aldente, or a Python that this one was checked on. Tests that are "
             "not explored, and virtual time, need none of this."
         )
 
 
 class InvalidToken(AldenteError, ValueError):
-    """A token does not stand for a schedule.
+    """A token is malformed.
 
     Args:
-        token: what was given.
+        token: the user's argument.
         reason: what is wrong with it, as a sentence.
 
     >>> print(InvalidToken("x", "It is too short."))
@@ -146,11 +146,11 @@ class InvalidToken(AldenteError, ValueError):
 
 
 class FoundInRun(AldenteError):
-    """A simulated run in which a rule has found something that fails it, as it fails a test.
+    """A simulated run fails because of findings, as a test does.
 
     Args:
-        findings: what was found, each with its ``rule``, ``what``, ``fix`` and ``place``.
-        texts: all that is to be said of it.
+        findings: the findings, each with its ``rule``, ``what``, ``fix`` and ``place``.
+        texts: their full texts.
 
     >>> FoundInRun([], ["never-awaited: the coroutine 'fetch' was never awaited."])
     FoundInRun("never-awaited: the coroutine 'fetch' was never awaited.")
@@ -169,12 +169,12 @@ class FoundInRun(AldenteError):
 
 
 class InvariantBroken(AldenteError, AssertionError):
-    """What was to hold after every step of a simulated run holds no longer.
+    """An invariant of a simulated run does not hold any more.
 
     Args:
-        check: the name of the function that was asked, and returned False.
+        check: the name of the check, which returned False.
         place: its file and line; empty when none is known.
-        after: whose step it was after which it was asked, in words.
+        after: which task or callback took the step before the check, in words.
 
     >>> InvariantBroken("no_overdraft", "app.py:3", "the task 'pay'").after
     "the task 'pay'"
@@ -191,18 +191,18 @@ class InvariantBroken(AldenteError, AssertionError):
         return (
             f"The invariant {self.check}{where} does not hold any more: it returned False after a "
             f"step of {self.after}.\n"
-            "Whoever goes on now sees that state, and so may any task in production.\n"
+            "The next task to go on sees that state, and so may any task in production.\n"
             "Fix: have the state changed without an await in between, or under a lock that the "
-            "invariant asks for too; 'assert' inside the check tells which part of it is broken."
+            "invariant asks for too; 'assert' inside the check shows which part of it is broken."
         )
 
 
 class NotSimulated(AldenteError, RuntimeError):
-    """Something was asked for that only a simulated run can give.
+    """A function of aldente works only in a simulated run.
 
     Args:
         function: the name of aldente's function.
-        needs: what it would need, as a sentence.
+        needs: what it needs, as a sentence.
 
     >>> NotSimulated("invariant", "It looks after every step.").function
     'invariant'
@@ -223,5 +223,5 @@ class NotSimulated(AldenteError, RuntimeError):
 
 for _kind in list(vars().values()):
     if isinstance(_kind, type) and _kind.__module__ == __name__:
-        # As users see and catch them.
+        # The module under which users see and catch them.
         _kind.__module__ = "aldente.errors"

@@ -8,11 +8,11 @@ from aldente.errors.base import AldenteError
 
 
 class EndlessTimeError(AldenteError):
-    """Virtual time ran on and on, and nothing came to an end.
+    """Virtual time exceeded its limit without an end of the test.
 
     Args:
-        seconds: the limit that was passed, in seconds of loop time; None if it is that of jumps.
-        jumps: the most jumps from timer to timer that a run may take.
+        seconds: the limit of loop time, in seconds; None if the limit of jumps was exceeded.
+        jumps: the limit of jumps from timer to timer.
         timers: a line for each timer that was still set.
 
     >>> EndlessTimeError(60.0, 1000, []).seconds
@@ -42,12 +42,12 @@ class EndlessTimeError(AldenteError):
 
 
 class MissingExtra(AldenteError):
-    """Something needs a library that is an extra of aldente and is not installed.
+    """A feature needs a library from an extra of aldente that is not installed.
 
     Args:
         wanted: what needs it.
         library: the library.
-        extra: the extra of aldente that brings it.
+        extra: the extra of aldente that installs it.
 
     >>> print(MissingExtra("wall=True", "time-machine", "wall"))
     wall=True needs time-machine, which is not installed.
@@ -68,13 +68,13 @@ class MissingExtra(AldenteError):
 
 
 class NeverTrue(AldenteError, AssertionError):
-    """What `aldente.eventually` was asked never came true.
+    """The predicate of `aldente.eventually` never came true.
 
     Args:
         predicate: its source.
-        within: how long it was asked, in seconds of loop time.
-        asked: how often.
-        last: what came of it the last time, in words.
+        within: the limit, in seconds of loop time.
+        asked: how often it was called.
+        last: the result of its last call, in words.
 
     >>> print(NeverTrue("is_done()", 5.0, 501, "the last answer was False"))
     is_done() was not true within 5 s. It was asked 501 times; the last answer was False.
@@ -96,10 +96,10 @@ class NeverTrue(AldenteError, AssertionError):
 
 
 class RealTimeError(AldenteError):
-    """Something that only virtual time can do was asked of a loop whose time is real.
+    """A function of aldente needs virtual time, but the loop's time is real.
 
     Args:
-        wanted: what was asked for.
+        wanted: the function.
         loop: the name of the loop's class.
 
     >>> RealTimeError("aldente.settle()", "_UnixSelectorEventLoop").loop
@@ -114,7 +114,7 @@ class RealTimeError(AldenteError):
     def __str__(self) -> str:
         return (
             f"{self.wanted} needs virtual time, but the time of this event loop ({self.loop}) is "
-            "real: nobody can move it, or know that nothing more will happen.\n"
+            "real: aldente can't move it, or know that nothing more will happen.\n"
             "Fix: mark the test with @aldente.virtual_time, or set aldente_clock = virtual; "
             "outside of pytest use aldente.run(main, clock='virtual')."
         )
@@ -122,5 +122,5 @@ class RealTimeError(AldenteError):
 
 for _kind in list(vars().values()):
     if isinstance(_kind, type) and _kind.__module__ == __name__:
-        # As users see and catch them.
+        # The module under which users see and catch them.
         _kind.__module__ = "aldente.errors"

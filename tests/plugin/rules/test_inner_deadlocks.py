@@ -94,7 +94,7 @@ def test_deadlocks_beside_what_goes_on(run_project: RunProject) -> None:
     }.items():
         if name.endswith("timers"):
             assert (
-                f"Deadlock: '{name}' waits for what nothing that goes on, such as the timers"
+                f"Deadlock: '{name}' waits for an object that no running code, such as the timers"
                 in text
             )
         else:
@@ -369,7 +369,7 @@ def test_heartbeats_on_virtual_time(run_project: RunProject) -> None:
     result.assert_outcomes(failed=2, passed=1)
     result.stdout.fnmatch_lines(
         [
-            "E * aldente.errors.DeadlockError: Deadlock: 'test_scheduler' waits for what nothing that goes on, such as the timers that are set, can get hold of, so it was ended.",
+            "E * aldente.errors.DeadlockError: Deadlock: 'test_scheduler' waits for an object that no running code, such as the timers that are set, can reach, so it was ended.",
             "E *'test_scheduler' (test_scheduler) waits for an Event to be set. *",
             "E *'beat' (beat) waits for a timer: asyncio.sleep(30).",
             "E *'test_connection' (test_connection) waits for input or output: StreamReader.readline.",

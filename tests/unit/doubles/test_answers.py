@@ -156,7 +156,7 @@ def test_other_arguments_have_no_answer() -> None:
         with pytest.raises(aldente.NoAnswer) as caught:
             await double("c")
         assert str(caught.value) == (
-            "fetch('c') has no answer: when() was told of other arguments only:\n"
+            "fetch('c') has no answer: when() was given other arguments only:\n"
             "  fetch('a')\n"
             "  fetch('b', timeout=2)\n"
             "Fix: add a when() that fits, or say with returns() what all other calls give."
