@@ -59,7 +59,7 @@ def search(
 
     The first run is in the order of stock asyncio. A failure is returned, not raised. A run fails
     when the program raises an exception, and when a rule finds an error in it: a coroutine that was
-    never awaited, an exception in a task or callback that no code handles.
+    never awaited, an exception in a task or callback that was never retrieved.
 
     Args:
         main: the program, a coroutine function without arguments; called anew for every run.
