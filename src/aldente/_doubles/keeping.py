@@ -89,12 +89,14 @@ def _check_stream(double: Any, items: Any) -> None:
         return
     annotation = annotation_of_result(state.spec) if is_function(state.spec) else None
     if state.kind is Kind.COROUTINE and annotation is None and is_function(state.spec):
-        what = "gives something to await, and nobody says that 'async for' can go over its result"
+        what = (
+            "returns an awaitable, and no annotation says that 'async for' can go over its result"
+        )
     elif annotation is None or may_be_iterated(annotation):
         return
     else:
         shown = inspect.formatannotation(annotation)
-        what = f"gives {shown}, as it is annotated, over which no 'async for' can go"
+        what = f"returns {shown}, as it is annotated, over which no 'async for' can go"
     name = name_of(double)
     raise InvalidSetting(
         "streams",

@@ -99,7 +99,7 @@ def test_a_stream_where_something_is_awaited(client: Any, name: str, by_argument
     method = getattr(client, name)
     answer = method.when(*(["a"] if name == "get" else [])) if by_argument else method
     with refused(
-        f"('x', 'y') is not a valid streams. Client.{name} can't give items one by one: the real thing gives "
+        f"('x', 'y') is not a valid streams. Client.{name} can't give items one by one: the real thing returns "
     ) as caught:
         answer.streams("x", "y")
     assert f"Say Client.{name}.returns(...)" in str(caught.value)
