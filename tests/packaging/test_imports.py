@@ -60,7 +60,7 @@ MODULES_OF_EVERY_START = {
     "aldente._validation",
     "aldente._version",
     "aldente.errors",
-    "aldente.errors.base",
+    "aldente.errors._base",
 }
 if sys.version_info >= (3, 14):
     # pytest itself imports asyncio there, with the debugger.

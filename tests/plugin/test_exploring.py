@@ -613,7 +613,7 @@ def test_output_is_that_of_one_run(run_project: RunProject) -> None:
     assert text.count("the same each time") == 2
 
 
-def test_a_failure_is_tried_first_and_forgotten_when_fixed(
+def test_a_failure_is_tried_first_and_forgotten_once_it_passes(
     run_project: RunProject, pytester: pytest.Pytester
 ) -> None:
     """The schedule that failed is kept; once it passes the user is told, and only once."""

@@ -84,7 +84,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
-    return rule_options.explain(config, options.settings_of(config).levels)
+    return rule_options.explain(config, lambda: options.settings_of(config).levels)
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -170,12 +170,12 @@ def wants_files(config: pytest.Config) -> bool:
     )
 
 
-def explain(config: pytest.Config, levels: Mapping[str, Level]) -> int | None:
+def explain(config: pytest.Config, get_levels: Callable[[], Mapping[str, Level]]) -> int | None:
     """Explain rules, if that is all that was asked for, and return the exit status.
 
     Args:
         config: pytest's configuration.
-        levels: the level of each rule.
+        get_levels: gives the level of each rule.
 
     Raises:
         InvalidSetting: there is no rule of the given name.
@@ -187,6 +187,7 @@ def explain(config: pytest.Config, levels: Mapping[str, Level]) -> int | None:
     from aldente._rules import registry
     from aldente._settings import parse_rule
 
+    levels = get_levels()
     try:
         chosen = (
             [registry.rule_named(parse_rule("--aldente-explain", one))]

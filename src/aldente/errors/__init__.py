@@ -3,9 +3,9 @@
 Each takes facts, keeps them as attributes and builds its message from them: what happened, where,
 why it matters and what to do.
 
-``base``
+``_base``
     Exceptions that any run may need.
-``doubles``, ``shutdown``, ``simulation``, ``time``
+``_doubles``, ``_shutdown``, ``_simulation``, ``_time``
     Exceptions that few runs need, by subject; imported on first access.
 """
 
@@ -14,7 +14,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from aldente.errors.base import (
+from aldente.errors._base import (
     AldenteError,
     DeadlockError,
     FixtureCancelled,
@@ -27,7 +27,7 @@ from aldente.errors.base import (
 )
 
 if TYPE_CHECKING:
-    from aldente.errors.doubles import (
+    from aldente.errors._doubles import (
         DoubleMisused,
         NoAnswer,
         NoMoreAnswers,
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
         PatchedElsewhere,
         SyncDouble,
     )
-    from aldente.errors.shutdown import BlockedEnd, StuckShutdown, StuckTasks
-    from aldente.errors.simulation import (
+    from aldente.errors._shutdown import BlockedEnd, StuckShutdown, StuckTasks
+    from aldente.errors._simulation import (
         FoundInRun,
         InvalidToken,
         InvariantBroken,
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
         ReplayMismatch,
         UnsupportedPython,
     )
-    from aldente.errors.time import EndlessTimeError, MissingExtra, NeverTrue, RealTimeError
+    from aldente.errors._time import EndlessTimeError, MissingExtra, NeverTrue, RealTimeError
 
 __all__ = [
     "AldenteError",
@@ -88,29 +88,29 @@ __all__ = [
 
 # The modules of the exceptions that are imported on first access.
 _LATER = {
-    "BlockedEnd": "shutdown",
-    "StuckShutdown": "shutdown",
-    "StuckTasks": "shutdown",
-    "DoubleMisused": "doubles",
-    "EndlessTimeError": "time",
-    "FoundInRun": "simulation",
-    "InvalidToken": "simulation",
-    "InvariantBroken": "simulation",
-    "LivelockError": "simulation",
-    "MissingExtra": "time",
-    "NeverTrue": "time",
-    "NoAnswer": "doubles",
-    "NoMoreAnswers": "doubles",
-    "NoSuchModule": "doubles",
-    "NoSuchTarget": "doubles",
-    "NotHeld": "doubles",
-    "NotSimulated": "simulation",
-    "OutsideSimulation": "simulation",
-    "PatchedElsewhere": "doubles",
-    "RealTimeError": "time",
-    "ReplayMismatch": "simulation",
-    "SyncDouble": "doubles",
-    "UnsupportedPython": "simulation",
+    "BlockedEnd": "_shutdown",
+    "StuckShutdown": "_shutdown",
+    "StuckTasks": "_shutdown",
+    "DoubleMisused": "_doubles",
+    "EndlessTimeError": "_time",
+    "FoundInRun": "_simulation",
+    "InvalidToken": "_simulation",
+    "InvariantBroken": "_simulation",
+    "LivelockError": "_simulation",
+    "MissingExtra": "_time",
+    "NeverTrue": "_time",
+    "NoAnswer": "_doubles",
+    "NoMoreAnswers": "_doubles",
+    "NoSuchModule": "_doubles",
+    "NoSuchTarget": "_doubles",
+    "NotHeld": "_doubles",
+    "NotSimulated": "_simulation",
+    "OutsideSimulation": "_simulation",
+    "PatchedElsewhere": "_doubles",
+    "RealTimeError": "_time",
+    "ReplayMismatch": "_simulation",
+    "SyncDouble": "_doubles",
+    "UnsupportedPython": "_simulation",
 }
 
 

@@ -18,7 +18,7 @@ from aldente._own_errors import contained
 from aldente._plugin.options import settings_of
 from aldente._plugin.pytest_compat import Failure
 from aldente._rules.background_error import has_type_error
-from aldente._source import is_users
+from aldente._source import is_own, is_users
 from aldente.errors import (
     DeadlockError,
     EndlessTimeError,
@@ -67,10 +67,7 @@ def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
     return leaves
 
 
-_HIDDEN_FOLDERS = (
-    f"{Path(asyncio.__file__).parent}{os.sep}",
-    f"{Path(__file__).parents[1]}{os.sep}",
-)
+_ASYNCIO_FOLDER = f"{Path(asyncio.__file__).parent}{os.sep}"
 
 
 def hide_frames(error: BaseException) -> None:
@@ -95,7 +92,8 @@ def _shortened(traceback: TracebackType | None) -> TracebackType | None:
     kept = []
     current = traceback
     while current is not None:
-        if not current.tb_frame.f_code.co_filename.startswith(_HIDDEN_FOLDERS):
+        path = current.tb_frame.f_code.co_filename
+        if not (is_own(path) or path.startswith(_ASYNCIO_FOLDER)):
             kept.append(current)
         current = current.tb_next
     if not kept:

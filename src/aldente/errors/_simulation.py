@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from aldente.errors.base import AldenteError
+from aldente.errors._base import AldenteError
 
 
 class OutsideSimulation(AldenteError, RuntimeError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aldente.errors.base import AldenteError
+from aldente.errors._base import AldenteError
 
 
 class BlockedEnd(AldenteError):
