@@ -84,7 +84,7 @@ class Settings(NamedTuple):
             nanoseconds since 1970; None where they don't follow it.
         patience: how long other processes and threads are listened to before virtual time jumps,
             in real seconds.
-        max_virtual_time: how far virtual time may run in a test, in seconds of loop time.
+        max_virtual_time: how far virtual time may advance in a test, in seconds of loop time.
         runs: how many runs an explored test has whose mark does not say it.
         forced_runs: how many it has whatever its mark says; None if the mark decides.
         forced_seed: what its schedules follow from whatever its mark says; None likewise.

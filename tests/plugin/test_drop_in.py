@@ -136,7 +136,7 @@ def test_missing_names_are_explained(run_project: RunProject) -> None:
         [
             "*AttributeError: pytest_asyncio.plugin has no 'PytestAsyncioFunction': aldente stands "
             "in for pytest-asyncio*",
-            "*Fix: use a documented name; or give the tests back to pytest-asyncio with -p no:aldente.",
+            "*Fix: use a documented name; or run the tests by pytest-asyncio, with -p no:aldente.",
         ]
     )
 

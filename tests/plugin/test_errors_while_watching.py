@@ -166,7 +166,7 @@ def lines_about(result: pytest.RunResult) -> list[str]:
         ("aldente._rules.dropped_managers._maker", "noting where a context manager is made"),
         (
             "aldente._rules.dropped_managers._finding",
-            "reporting a context manager that nobody has entered",
+            "reporting a context manager that was never entered",
         ),
         ("aldente._rules.plain_mock.find", "looking for a plain mock that was awaited"),
         ("aldente._asyncio_compat.failed_and_unseen", "looking for failed tasks"),

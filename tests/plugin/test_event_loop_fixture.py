@@ -9,7 +9,7 @@ from tests.plugin.conftest import RunProject
 _HINT = [
     "E *fixture 'event_loop' not found",
     "*pytest-asyncio had the fixture 'event_loop' up to 0.23; its newer versions and aldente have none.",
-    "*Fix: take it out of the arguments. asyncio.get_running_loop() gives the loop inside an async test",
+    "*Fix: remove it from the arguments. asyncio.get_running_loop() gives the loop inside an async test",
     "*or fixture; a sync test becomes 'async def', or calls asyncio.run().",
 ]
 
@@ -67,9 +67,9 @@ def test_an_override_is_warned_of_at_its_line(run_project: RunProject, scope: st
     )
     result.stdout.fnmatch_lines(
         [
-            "*conftest.py:4: PytestWarning: The fixture 'event_loop' decides nothing about async tests and "
+            "*conftest.py:4: PytestWarning: The fixture 'event_loop' has no effect on async tests and "
             "fixtures: pytest-asyncio took their loop from it up to 0.23 only.",
-            "*Fix: take it out.*For a loop of another kind, write the hook "
+            "*Fix: remove it.*For a loop of another kind, write the hook "
             "pytest_asyncio_loop_factories.",
         ]
     )

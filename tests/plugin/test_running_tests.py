@@ -168,9 +168,9 @@ def test_async_generator_is_refused(run_project: RunProject) -> None:
     result.stdout.fnmatch_lines(
         [
             "test_it.py:1: 'test_yields' is an async generator, because it contains 'yield', so "
-            "calling it runs nothing of it.",
+            "calling it runs none of its code.",
             "Tests can't yield: as a test it would always pass.",
-            "Fix: take out the 'yield'; to set up and tear down around a test, move it to a fixture.",
+            "Fix: remove the 'yield'; to set up and tear down around a test, move it to a fixture.",
         ]
     )
 
@@ -336,7 +336,7 @@ def test_an_async_test_that_returns_an_awaitable_fails(run_project: RunProject) 
             "never-awaited: 'test_coroutine' returned the coroutine 'fetch', and nothing awaited it.",
             "  test_it.py:7",
             "    async def test_coroutine():",
-            "Fix: 'await' it in the test, and assert on what it gives.",
+            "Fix: 'await' it in the test, and assert on its result.",
             "never-awaited: 'test_generator' returned the async generator 'stream', and nothing awaited it.",
         ]
     )

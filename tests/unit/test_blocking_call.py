@@ -1279,10 +1279,10 @@ def test_what_a_found_function_calls_is_the_same_finding() -> None:
         ("no_such_package.query", "There is no such function: No module named 'no_such_package'."),
         (f"{__name__}.no_such_function", "There is no such function: "),
         (f"{__name__}.Driver.no_such_method", "There is no such function: "),
-        ("query", "It names no module."),
+        ("query", "No part of it is a module."),
         (f"{__name__}.TRIGGERS", "It is no function."),
-        (f"{__name__}.AsyncDriver.fetch", "It is a coroutine function, which blocks nobody"),
-        ("_thread.LockType.acquire", "Its class can't be changed: "),
+        (f"{__name__}.AsyncDriver.fetch", "It is a coroutine function, whose call does not block"),
+        ("_thread.LockType.acquire", "Its class can't be patched: "),
     ],
 )
 def test_a_function_that_is_none_is_refused(name: str, reason: str) -> None:

@@ -370,9 +370,9 @@ def test_the_header_says_that_the_collector_tells_nothing(pytester: pytest.Pytes
     assert result.ret == 1
     result.stdout.fnmatch_lines(
         [
-            "aldente: the garbage collector of this Python does not tell which test has made a coroutine: "
+            "aldente: the garbage collector of this Python does not show which test made a coroutine: "
             "never-awaited fails the run, but no test",
             "*test_it.py:5: the coroutine 'work' was never awaited.",
-            "*in a test that is not known, found after it had ended",
+            "*in an unknown test, found after it had ended",
         ]
     )

@@ -206,7 +206,7 @@ def test_an_accepted_connection_is_found() -> None:
         "A connection from 127.0.0.1:PORT, accepted by a server, was still open when its event loop ended.",
         'server = await asyncio.get_running_loop().create_server(Silent, "127.0.0.1", 0)',
     )
-    assert finding.details == ("That is where the server was made that has accepted it.",)
+    assert finding.details == ("That is where the server that accepted it was made.",)
     assert finding.fix == (
         "Close it in the server's handler, by writer.close() in a 'finally'; and close the other end."
     )
@@ -413,7 +413,7 @@ def test_dropped_streams_are_found() -> None:
         asyncio.run(main())
     finding = only(found)
     assert seen(finding) == (
-        "A connection to 127.0.0.1:PORT was dropped and not closed: nobody refers to it any more.",
+        "A connection to 127.0.0.1:PORT was dropped without a close(): nothing refers to it any more.",
         'await asyncio.open_connection("127.0.0.1", port)',
     )
     assert finding.fix.startswith("Close it by writer.close() and 'await writer.wait_closed()'")

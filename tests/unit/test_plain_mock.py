@@ -37,12 +37,12 @@ def explain(function: AsyncFunction) -> tuple[str, str]:
     return text.replace(match.group(), ""), source_line(SourcePlace(match[1], int(match[2])))
 
 
-WHY = "Calling a Mock gives its return value at once; async code waits for something to await.\n"
+WHY = "Calling a Mock returns its return value directly; async code needs an awaitable.\n"
 
 
 def use_async_mock(name: str) -> str:
     return (
-        f"Fix: Make {name} an AsyncMock, or build the whole stand-in with unittest.mock.create_autospec(), "
+        f"Fix: Make {name} an AsyncMock, or build the whole mock with unittest.mock.create_autospec(), "
         "which makes the async methods of its spec awaitable."
     )
 
@@ -126,8 +126,8 @@ def test_async_with_is_explained(session: Any) -> None:
     assert line == "async with contextlib.AsyncExitStack() as stack, session as opened:"
     assert text == (
         f"plain-mock: 'session' is a {type(session).__name__}, which can't be used with 'async with'.\n{WHY}"
-        "Fix: Make 'session' a MagicMock that returns what it makes by itself, which supports 'async with'; "
-        "what that gives is set by its __aenter__.return_value."
+        "Fix: Make 'session' a MagicMock with its default return value, which supports 'async with'; "
+        "set its result by __aenter__.return_value."
     )
 
 
@@ -160,8 +160,8 @@ def test_async_for_is_explained() -> None:
     expected = (
         "plain-mock: 'client.rows' is a Mock, so 'client.rows()' gave a Mock, which can't be used with "
         f"'async for'.\n{WHY}"
-        "Fix: Make 'client.rows' a MagicMock that returns what it makes by itself, which supports 'async for'; "
-        "what that gives is set by its __aiter__.return_value."
+        "Fix: Make 'client.rows' a MagicMock with its default return value, which supports 'async for'; "
+        "set its result by __aiter__.return_value."
     )
     assert explain(loop) == (expected, "async for row in client.rows():")
     assert explain(comprehension) == (expected, "print([row async for row in client.rows()])")
@@ -555,10 +555,10 @@ def test_what_stood_in_for_an_async_function_is_told() -> None:
     text = plain_mock.explain(error_of(main))
     assert text is not None
     assert (
-        "'fetch' is an async function, but 'fetch()' gave a dict, which can't be awaited: something "
-        "stood in for it then, as unittest.mock.patch puts it."
+        "'fetch' is an async function, but 'fetch()' gave a dict, which can't be awaited: "
+        "it was replaced then, for example by unittest.mock.patch."
     ) in text
-    assert "Fix: Make what stands in for 'fetch' an AsyncMock" in text
+    assert "Fix: Make the mock for 'fetch' an AsyncMock" in text
 
 
 def test_watching_is_undone() -> None:

@@ -9,27 +9,27 @@
 ``asyncio_mark``, ``marks``
     The ``asyncio`` mark; those of the rules, of the time limit and of virtual time.
 ``collection``, ``async_calls``
-    What collected tests are given, and the hooks by which async ones run.
+    Preparation of the collected tests, and the hooks that run async ones.
 ``loop_scopes``, ``loop_factories``, ``loop_factory_fixture``
-    On which event loop a test or fixture runs, and what makes the loop: by mark and by hook.
+    On which event loop a test or fixture runs, and its loop factory, by mark and by hook.
 ``test_time``, ``time_checks``
     Which time a test has, and where it can't be virtual.
 ``run``
     Everything that imports asyncio, hence imported with the first async test or fixture: the
-    runners of a session, async tests and async fixtures made synchronous.
+    runners of a session, and async tests and fixtures made synchronous.
 ``explore``
     Tests that are run under many schedules.
 ``first_loop``
-    Has the rules look at the loops of sync tests, from the first one on.
+    Starts the rules with the first event loop of a suite without async tests.
 ``findings``
-    What the rules have found: collected while tests run, charged to them, and shown.
+    The findings: collected while tests run, charged to tests, and shown.
 ``shared_fixtures``
     Async fixtures that tests of aldente and of another framework request.
 ``refusals``
-    Why a test can't be run.
+    The messages for tests that are not run.
 ``pytest_asyncio``
-    The names and fixtures of pytest-asyncio that test suites and plugins use, and how they take the
-    place of the real ones.
+    The names and fixtures of pytest-asyncio that test suites and plugins use, and how aldente
+    provides them in its place.
 ``own_imports``
     How aldente's own modules are imported during a test run.
 ``pytest_compat``
@@ -70,7 +70,7 @@ if TYPE_CHECKING:
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
-    # Here already, because conftest files are imported before pytest_configure.
+    # Here, because pytest imports conftest files before pytest_configure.
     replace.take_place(pluginmanager)
     options.add_options(parser)
     loop_factories.add_hook(pluginmanager)
@@ -91,7 +91,7 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     return options.header_line(config, replace.real_version())
 
 
-# Ahead of pytest's own, which parametrizes tests by the parameters of their fixtures.
+# Before pytest's own, which parametrizes tests by the parameters of their fixtures.
 @pytest.hookimpl(tryfirst=True)
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     policy_fixture.request_for(metafunc)
@@ -99,7 +99,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         loop_factories.parametrize(metafunc)
 
 
-# Ahead of all others, which may select by the mark and order by the requested fixtures. A hook for
+# Before all others, which may select by the mark and order by the requested fixtures. A hook for
 # each item would cost several times as much.
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection_modifyitems(
@@ -122,7 +122,7 @@ def clock(request: pytest.FixtureRequest) -> Clock:
 
 @pytest.fixture
 def doubles(pytestconfig: pytest.Config) -> Generator[Doubles]:
-    """Makes doubles and patches them in; all is undone and looked at when the test is torn down."""
+    """Makes doubles and patches them in; undoes all patches and checks them at teardown."""
     from aldente._doubles.collection import Doubles
 
     made = Doubles()

@@ -1,6 +1,6 @@
-"""The hooks that run async tests; a plugin of its own, registered when a suite has any.
+"""The hooks that run async tests; a plugin of its own, registered if a suite has any.
 
-As a hook around every call it would cost sync suites something for nothing.
+A hook around every call would slow down sync suites for nothing.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
         return (yield)
     explored = explored_test(pyfuncitem)
     if explored is not None:
-        # Not the module as an attribute of its package: that outlives its being forgotten, as by a
-        # run of pytester in this process.
+        # Not as an attribute of its package, which may be stale: a run of pytester in this process
+        # may have removed the module from sys.modules.
         from aldente._plugin.explore.test import make_synchronous
 
         restore = make_synchronous(pyfuncitem, explored)
@@ -35,7 +35,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
         restore()
 
 
-# When all fixtures of the test are set up.
+# After all fixtures of the test are set up.
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     __tracebackhide__ = True

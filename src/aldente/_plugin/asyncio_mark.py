@@ -19,7 +19,7 @@ _ARGUMENTS = {"loop_scope", "scope", "loop_factories"}
 
 
 def register(config: pytest.Config) -> None:
-    """Make the mark known to ``--strict-markers`` and ``pytest --markers``."""
+    """Register the marks for ``--strict-markers`` and ``pytest --markers``."""
     config.addinivalue_line(
         "markers",
         "asyncio(loop_scope=None, loop_factories=None): run the async test on the event loop of a "
@@ -140,7 +140,7 @@ def _wrong_loop_scope(mark: pytest.Mark) -> InvalidSetting | None:
 
 
 def loop_scope_of(mark: pytest.Mark) -> LoopScope | None:
-    """The loop scope that an ``asyncio`` mark asks for; None when it asks for none.
+    """The loop scope that an ``asyncio`` mark names; None when it names none.
 
     Raises:
         InvalidSetting: it is not the name of a scope.

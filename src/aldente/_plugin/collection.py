@@ -1,4 +1,4 @@
-"""What is done with the tests once all of them are collected."""
+"""Prepares the tests once all of them are collected."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ ASYNC_CALLS = "aldente-async-calls"
 
 
 def prepare(tests: Sequence[pytest.Item], config: pytest.Config) -> None:
-    """Mark the async tests, and have tests request ahead of all else what their loop depends on.
+    """Mark the async tests, and have tests request first the fixtures that their loop depends on.
 
-    This is before all other plugins, which may select tests by the mark. When there are async
-    tests, what runs them is registered.
+    This runs before all other plugins, which may select tests by the mark. If there are async
+    tests, it registers the plugin that runs them.
     """
     test_time.note_collected(tests, config)
     has_async_tests = False
@@ -37,12 +37,12 @@ def prepare(tests: Sequence[pytest.Item], config: pytest.Config) -> None:
 
 
 def note_marks(tests: Sequence[pytest.Item], config: pytest.Config) -> None:
-    """Note what the marks of the tests say.
+    """Record what the marks of the tests ask for.
 
-    This is after all other plugins and conftest files, which may have given tests their marks.
+    This runs after all other plugins and conftest files, which may add marks.
     """
     has_looptime = looptime.is_there(config)
-    # An attribute of the package from when it is first used.
+    # The lazy attribute is set on first use.
     has_explored = "explore" in vars(aldente) or settings_of(config).replay is not None
     if has_explored:
         from aldente._plugin.explore import hooks as exploring
@@ -61,7 +61,7 @@ def note_marks(tests: Sequence[pytest.Item], config: pytest.Config) -> None:
     if config.pluginmanager.has_plugin(ASYNC_CALLS):
         from aldente._plugin.run.rules import watch_of
 
-        # Now, as a wrong setting ends the run, and all rules are known that are to be watched.
+        # Now, as a wrong setting ends the run, and all rules to watch are known.
         watch_of(config)
         if tests:
             from aldente._plugin.pytest_asyncio import event_loop
@@ -70,7 +70,7 @@ def note_marks(tests: Sequence[pytest.Item], config: pytest.Config) -> None:
 
 
 def _watch_what_marks_raise(tests: Sequence[pytest.Item], session: SessionState) -> None:
-    """Watch the rules too that are off but for tests with a mark."""
+    """Also watch the rules that are on only in tests with a mark."""
     rules = rules_raised_by_marks(tests)
     session.collector.watched |= rules
     if never_awaited.RULE.name in rules and session.never_awaited is None:
@@ -79,8 +79,8 @@ def _watch_what_marks_raise(tests: Sequence[pytest.Item], session: SessionState)
 
 
 def _tests_to_look_at(tests: Sequence[pytest.Item]) -> Iterator[pytest.Item]:
-    """The tests that are async or have a mark that sync tests have without effect."""
-    # The last node without such a mark around it; nearly all are.
+    """The tests that are async or have a mark that has no effect on sync tests."""
+    # The last node that has no such mark, like nearly all.
     unmarked: pytest.Collector | None = None
     for test in tests:
         if ownership.is_plain_sync_test(test):

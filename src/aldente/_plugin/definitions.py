@@ -13,7 +13,7 @@ from aldente._records import SourcePlace
 
 
 def place_of_function(function: Callable[..., Any], folder: Path) -> SourcePlace:
-    """The file and line of the function of a fixture; within a folder it is given from there."""
+    """The file and line of a fixture's function; the path is relative to a folder if inside it."""
     code = _code_of(function)
     return SourcePlace.relative_to(code.co_filename, code.co_firstlineno, folder)
 
@@ -21,7 +21,7 @@ def place_of_function(function: Callable[..., Any], folder: Path) -> SourcePlace
 def warn_at(function: Callable[..., Any], warning: Warning) -> None:
     """Warn with the place of the user's function that a warning is about.
 
-    Where warnings are errors, it is told in a note: such an error has no line but aldente's.
+    Where warnings are errors, a note has the place, as the traceback has only aldente's lines.
     """
     __tracebackhide__ = True
     code = _code_of(function)

@@ -28,7 +28,7 @@ def add_options(parser: pytest.Parser) -> None:
         dest="aldente_seed",
         default=None,
         metavar="N",
-        help="what the schedules of explored tests follow from, whatever their marks say",
+        help="the seed of the schedules of explored tests, whatever their marks say",
     )
     group.addoption(
         "--aldente-replay",
@@ -40,7 +40,7 @@ def add_options(parser: pytest.Parser) -> None:
     )
     parser.addini(
         "aldente_runs",
-        "how many schedules explored tests are run under whose mark does not say it (default: 200)",
+        "how many schedules to run explored tests under whose mark sets no number (default: 200)",
         default=None,
     )
 
@@ -55,7 +55,7 @@ def read(config: pytest.Config) -> dict[str, Any]:
     runs, seed = config.getoption("aldente_runs"), config.getoption("aldente_seed")
     found: dict[str, Any] = {"replay": _schedule(config.getoption("aldente_replay"))}
     if default or runs is not None or seed is not None:
-        # Not before, as most suites say nothing of it.
+        # Imported here, as most suites do not set these.
         from aldente._validation import parse_runs, parse_seed, whole_if_written
 
         if default:

@@ -1,7 +1,7 @@
-"""Has the rules look at event loops from the first one on that a run without async tests comes to.
+"""Starts the rules with the first event loop of a run without async tests.
 
-Sync tests run loops too, by themselves or through unittest. That asyncio is imported says nothing
-of that: from Python 3.14 on pytest itself imports it, with the debugger.
+Sync tests run loops too, by themselves or through unittest. That asyncio is imported does not show
+this: from Python 3.14 on pytest itself imports it, with the debugger.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from aldente._plugin.collection import ASYNC_CALLS
 
 
 def watch_from_first_loop(config: pytest.Config) -> None:
-    """Have loops be watched once one is made, or a loop that was made before is run.
+    """Have the rules watch loops from when one is made, or an older one is run.
 
-    asyncio is imported. Where loops are not asyncio's own (uvloop), nothing tells of the first one,
-    and they are watched from now on; so are they already where there are async tests.
+    Requires that asyncio is imported. Where loops are not asyncio's own (uvloop), the first one
+    can't be seen, so the rules watch from now on; with async tests they already do.
     """
     if config.pluginmanager.has_plugin(ASYNC_CALLS):
         return
@@ -34,9 +34,9 @@ def watch_from_first_loop(config: pytest.Config) -> None:
 
 
 def stop_waiting() -> None:
-    """Have all runs of pytest in this process look at loops that have waited for the first.
+    """Have all runs of pytest in this process that wait for a loop watch loops now.
 
-    A run within another one looks at its loops last, and gets what is found there.
+    A run inside another one starts last, and so gets the findings of its own loops.
     """
     for first in list(_waiting):
         first.begin()
@@ -52,7 +52,7 @@ def _watch(config: pytest.Config) -> None:
 
 
 def _has_other_loops() -> bool:
-    """Whether there are classes of loops that do not build on asyncio's own."""
+    """Whether there are loop classes that do not derive from asyncio's own."""
     asyncio: Any = sys.modules["asyncio"]
     return any(
         not issubclass(loops, asyncio.BaseEventLoop)
@@ -75,16 +75,16 @@ class _FirstLoop:
         self._lock = threading.Lock()
 
     def install(self) -> None:
-        """Wait for a loop."""
+        """Start waiting for a loop."""
         _waiting.append(self)
-        # Every way of making a loop comes to the one, and every way of running it to the other.
+        # Every way of making a loop calls the first, every way of running one the second.
         for name in ("__init__", "run_forever"):
             self._originals[name] = vars(self._owner)[name]
             self._replacements[name] = self._replacement(name)
             setattr(self._owner, name, self._replacements[name])
 
     def uninstall(self) -> None:
-        """Wait no longer."""
+        """Stop waiting."""
         if self in _waiting:
             _waiting.remove(self)
         for name, replacement in self._replacements.items():
@@ -100,8 +100,8 @@ class _FirstLoop:
             __tracebackhide__ = True
             is_outermost = vars(self._owner)[name] is self._replacements[name]
             self.begin()
-            # What looks at loops from now on has replaced it too, and is to see this one; unless
-            # somebody has put back what was there before.
+            # A rule that watches from now on has replaced it too, and has to see this call; unless
+            # other code has restored the original.
             outermost = vars(self._owner)[name]
             is_replaced = is_outermost and outermost is not self._replacements[name]
             return (outermost if is_replaced else original)(*args, **kwargs)
@@ -109,7 +109,7 @@ class _FirstLoop:
         return method
 
     def begin(self) -> None:
-        """There is a loop."""
+        """Stop waiting, and call the function."""
         with self._lock:
             if self not in _waiting:
                 return

@@ -1,4 +1,4 @@
-"""What makes the event loop of a test: by hook and by mark.
+"""Which factory makes the event loop of a test: by hook and by mark.
 
 The hook ``pytest_asyncio_loop_factories`` names factories; the test runs once with each of them, or
 with those that its mark ``asyncio(loop_factories=[...])`` picks. Without the hook the mark can pick
@@ -44,7 +44,7 @@ class HookSpecifications:
 
 
 def add_hook(pluginmanager: pytest.PytestPluginManager) -> None:
-    """Make the hook known, unless a pytest-asyncio that was loaded before has done so."""
+    """Register the hook, unless a pytest-asyncio that was loaded before has done so."""
     hook = getattr(pluginmanager.hook, "pytest_asyncio_loop_factories", None)
     if hook is None or not hook.has_spec():
         pluginmanager.add_hookspecs(HookSpecifications)
@@ -81,7 +81,7 @@ def parametrize(metafunc: pytest.Metafunc) -> None:
 def first_of(item: pytest.Item) -> LoopFactory | None:
     """The loop factory for the async fixtures of a sync test: the first that the hook names.
 
-    A sync test runs once, but its fixtures may be wide, and then async tests go on with them.
+    A sync test runs once, but its fixtures may be wide, and later async tests use them too.
     """
     hook = item.ihook.pytest_asyncio_loop_factories
     if not hook.get_hookimpls():
@@ -90,10 +90,10 @@ def first_of(item: pytest.Item) -> LoopFactory | None:
 
 
 def request_factory_first(item: pytest.Item) -> None:
-    """Have a test that is parametrized by loop factory or policy request it ahead of its fixtures.
+    """Have a test that is parametrized by loop factory or policy request that before its fixtures.
 
-    So a change of it ends what lives on the loop of the one before, ahead of the question whether
-    that can be used again.
+    So when it changes, pytest tears down what lives on the old loop before it decides whether to
+    reuse it.
     """
     parameters = pytest_compat.parameters_of(item)
     if not parameters:
@@ -114,7 +114,7 @@ def _parameter(name: str, available: Mapping[str, LoopFactory]) -> Any:
 def _available(
     metafunc: pytest.Metafunc, picked: Sequence[str] | None
 ) -> Mapping[str, LoopFactory] | None:
-    """The factories by name; None when the test is to run once, on asyncio's own loop."""
+    """The factories by name; None if the test runs once, on asyncio's own loop."""
     hook = metafunc.definition.ihook.pytest_asyncio_loop_factories
     if hook.get_hookimpls():
         return _checked(hook(config=metafunc.config, item=metafunc.definition))

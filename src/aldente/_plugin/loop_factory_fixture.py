@@ -1,4 +1,4 @@
-"""The fixture that tests are parametrised with to run on several kinds of loop.
+"""The fixture that parametrises tests with several kinds of loop.
 
 A module of its own, so that it can be registered as a plugin when the first test needs it.
 """

@@ -1,6 +1,6 @@
 """On which event loop a test or fixture runs.
 
-The rule: what the user names wins. A fixture that names nothing runs on the
+The rule: what the user names wins. A fixture for which the user names no scope runs on the
 loop of the scope for which it is cached, or on the widest loop among the async fixtures it depends
 on. A test that names nothing runs on the widest loop among the async fixtures it uses. A
 function-scoped fixture exists for one test, so it runs where the test runs.
@@ -22,14 +22,14 @@ FixtureDef = pytest.FixtureDef[Any]
 
 
 class LoopHome(NamedTuple):
-    """A loop by the node of the collection tree with which it lives and dies."""
+    """A loop, identified by the node of the collection tree whose lifetime it has."""
 
     scope: LoopScope
     node: pytest.Item | pytest.Collector
 
     @property
     def width(self) -> tuple[int, int]:
-        """Orders homes from narrow to wide; of two packages the outer one is the wider."""
+        """A sort key from narrow to wide; of two packages the outer one is wider."""
         return self.scope.width, -len(self.node.listchain())
 
 
@@ -70,7 +70,7 @@ def wide_homes(item: pytest.Item) -> set[LoopHome]:
 
 
 def home_without_fixtures(item: pytest.Item) -> LoopHome:
-    """The loop on which a test runs for which no async fixture is set up."""
+    """The loop on which a test without async fixtures runs."""
     scope = _scope_named_for_test(item)
     if scope is None or scope is LoopScope.FUNCTION:
         return LoopHome(LoopScope.FUNCTION, item)
@@ -108,7 +108,7 @@ def home_of_fixture(
 def home_of_wider_fixture(
     fixturedef: FixtureDef, item: pytest.Item, active: dict[FixtureDef, LoopHome]
 ) -> LoopHome:
-    """The loop of a fixture whose place does not depend on the test: active, named, or wider."""
+    """The loop of a fixture that does not depend on the test: active, named, or wider."""
     if fixturedef in active:
         return active[fixturedef]
     named = scope_named_for_fixture(fixturedef, item)
@@ -141,7 +141,7 @@ def _homes_below(
 
 
 def _is_awaited(fixturedef: FixtureDef, item: pytest.Item) -> bool:
-    """Whether a fixture runs on its loop, rather than only finding it there."""
+    """Whether a fixture runs on its loop, rather than only having it as the current loop."""
     return ownership.is_own_fixture_definition(fixturedef, item) and (
         ownership.is_async_fixture_function(fixturedef.func)
     )
@@ -153,7 +153,7 @@ def scope_named_for_fixture(fixturedef: FixtureDef, item: pytest.Item) -> LoopSc
 
 
 def describe_choice(fixturedef: FixtureDef) -> str:
-    """Where the loop scope that is named for a fixture was written."""
+    """Where the user wrote the loop scope of a fixture."""
     named = _scope_of_decorator(fixturedef)
     if named is not None:
         return f"loop_scope={named.value!r}"

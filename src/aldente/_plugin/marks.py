@@ -1,4 +1,4 @@
-"""The marks of the rules, of the time limit and of virtual time, and what they mean for a test."""
+"""The marks of the rules, of the time limit and of virtual time, and their effect on a test."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Marked = TypeVar("Marked")
 
 
 class MarkLike(pytest.MarkDecorator):
-    """A mark with some keys, for wherever pytest takes one, which is called in its own way.
+    """A mark with some keys, usable wherever pytest takes one, with a call of its own.
 
     Args:
         values: the keys of the mark.
@@ -32,7 +32,7 @@ class MarkLike(pytest.MarkDecorator):
     """
 
     def __init__(self, **values: Any) -> None:
-        # Not the base's, whose call is for pytest alone.
+        # The base class's constructor is private to pytest.
         self.mark = getattr(pytest.mark, MARK)(**values).mark
 
     def decorate(self, marked: Marked) -> Marked:
@@ -44,7 +44,7 @@ class MarkLike(pytest.MarkDecorator):
 class RealTime(MarkLike):
     """Has a test run on real time; see `aldente.real_time`."""
 
-    # It decorates, or is given its own options.
+    # Called with a function or class, or with options.
     @overload  # type: ignore[override]
     def __call__(self, marked: Marked) -> Marked: ...
 
@@ -54,14 +54,14 @@ class RealTime(MarkLike):
     def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, marked: Marked | None = None
     ) -> Marked | RealTime:
-        """Mark a test function or class, and return it; without one, give the mark itself."""
+        """Mark a test function or class and return it; without one, return the mark itself."""
         return self if marked is None else self.decorate(marked)
 
 
 class VirtualTime(MarkLike):
     """Has a test run on virtual time; see `aldente.virtual_time`."""
 
-    # It decorates, or is given its own options.
+    # Called with a function or class, or with options.
     @overload  # type: ignore[override]
     def __call__(self, marked: Marked) -> Marked: ...
 
@@ -77,9 +77,9 @@ class VirtualTime(MarkLike):
 
         Args:
             marked: the function or class.
-            options: ``wall``, whether the clocks of the process follow loop time, or the moment
-                from which on they do; ``patience``, how long other processes and threads are
-                listened to before each jump, in real seconds.
+            options: ``wall``, whether the clocks of the process follow loop time, or the moment at
+                which they start; ``patience``, how long to wait for other processes and threads
+                before each jump, in real seconds.
 
         Raises:
             InvalidSetting: an option has a wrong value.
@@ -110,10 +110,10 @@ virtual_time = VirtualTime(clock="virtual")
 real_time = RealTime(clock="real")
 
 
-# What the blocks around the code allow, from the outermost inwards.
+# The rules that the blocks around the code allow, the outermost first.
 _allowed: ContextVar[tuple[tuple[str, ...], ...]] = ContextVar("aldente_allowed", default=())
 
-# How many blocks allow a rule right now, for what is seen from another thread.
+# How many blocks allow each rule now, for rules that watch from another thread.
 _active: collections.Counter[str] = collections.Counter()
 _counting = threading.Lock()
 
@@ -141,7 +141,7 @@ class Allowance(MarkLike):
     def __exit__(self, *exception: object) -> None:
         with _counting:
             _active.subtract(self._rules)
-        # Not always the last: a generator may leave a block that is around its consumer's.
+        # Not always the last: a generator may leave a block outside its consumer's.
         blocks = list(_allowed.get())
         for number in reversed(range(len(blocks))):
             if blocks[number] is self._rules:
@@ -151,7 +151,7 @@ class Allowance(MarkLike):
 
 
 def allow(*rules: str) -> Allowance:
-    """Allow what rules would report, on a test, a class, a module, or for a block of code.
+    """Allow what rules would report, for a test, a class, a module, or a block of code.
 
     Args:
         rules: names of rules, for example ``"blocking-call"``.
@@ -168,14 +168,14 @@ def allow(*rules: str) -> Allowance:
 
 
 class _Seldom:
-    """Whether marks have been made that nearly no suite has; looking at each test is not free."""
+    """Whether rare marks were made; without them, checking each test would be a waste of time."""
 
     timeouts = False
     rules = False
 
 
 def rule(name: str, level: str) -> pytest.MarkDecorator:
-    """Set what happens with the findings of a rule, on a test, a class or a module.
+    """Set the level of a rule for a test, a class or a module.
 
     Args:
         name: the name of the rule, for example ``"slow-step"``.
@@ -194,7 +194,7 @@ def rule(name: str, level: str) -> pytest.MarkDecorator:
 
 
 def rules_raised_by_marks(items: Iterable[pytest.Item]) -> set[str]:
-    """The rules that are on in some test because a mark says so."""
+    """The rules that a mark turns on in some test."""
     if not _Seldom.rules:
         return set()
     values = {
@@ -207,7 +207,7 @@ def rules_raised_by_marks(items: Iterable[pytest.Item]) -> set[str]:
 
 
 def level_in(item: pytest.Item, rule: str, default: Level) -> Level:
-    """The level of a rule in a test: what the closest mark says that names it, else the default."""
+    """The level of a rule in a test: from the closest mark that names it, else the default."""
     for mark in item.iter_markers(MARK):
         allowed = mark.kwargs.get("allow", ())
         if rule == allowed or rule in tuple(allowed):
@@ -219,9 +219,10 @@ def level_in(item: pytest.Item, rule: str, default: Level) -> Level:
 
 
 def timeout(seconds: float | None) -> pytest.MarkDecorator:
-    """Limit how long an async test, and each set-up and tear-down of its fixtures, may take.
+    """Limit the time of an async test, and of each set-up and tear-down of its fixtures.
 
-    It is cancelled then, and fails with what each of its tasks was waiting for; its tear-down runs.
+    At the limit aldente cancels the test, which fails with a report of what each of its tasks was
+    waiting for; its tear-down runs.
 
     Args:
         seconds: the limit, in real seconds; None or 0 for no limit.

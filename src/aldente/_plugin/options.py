@@ -28,10 +28,10 @@ ASYNCIO_KEYS = (
 
 
 class _Latest:
-    """The settings asked for last, which are nearly always those that are asked for next.
+    """The latest settings that were requested, which are nearly always the next ones too.
 
-    Looking into the stash of the configuration instead takes four times as long, and they are asked
-    for several times per test.
+    Looking them up in the stash of the configuration takes four times as long, and happens several
+    times per test.
     """
 
     config: weakref.ref[pytest.Config] | None = None
@@ -47,7 +47,7 @@ def add_options(parser: pytest.Parser) -> None:
         dest="aldente_full_trace",
         action="store_true",
         default=False,
-        help="show the frames of asyncio and aldente in tracebacks too",
+        help="also show the frames of asyncio and aldente in tracebacks",
     )
     rule_options.add_options(parser)
     time_options.add_options(parser)
@@ -74,17 +74,17 @@ def add_options(parser: pytest.Parser) -> None:
 
 
 def _add_option(group: pytest.OptionGroup, name: str, **attributes: Any) -> None:
-    # A pytest-asyncio that was loaded before aldente has added it, with the same meaning.
+    # A pytest-asyncio that was loaded before aldente may have added it, with the same meaning.
     with contextlib.suppress(ValueError):
         group.addoption(name, **attributes)
 
 
 def _add_asyncio_ini(parser: pytest.Parser) -> None:
     for name in ASYNCIO_KEYS:
-        # A pytest-asyncio that was loaded before aldente has added it, with another default.
+        # A pytest-asyncio that was loaded before aldente may have added it, with another default.
         pytest_compat.forget_ini(parser, name)
-    # None means "auto", but does not say it: with anyio_mode=auto, where anyio's plugin runs the
-    # tests, anyio warns of an asyncio_mode that is "auto" although nobody has set it.
+    # The default is "auto", but as None: with anyio_mode=auto, where anyio's plugin runs the tests,
+    # anyio warns of an asyncio_mode that is "auto" although the user has not set it.
     parser.addini("asyncio_mode", help="default of --asyncio-mode (default: auto)", default=None)
     parser.addini("asyncio_debug", help="default of --asyncio-debug", type="bool", default=False)
     parser.addini(
@@ -104,7 +104,7 @@ def _add_asyncio_ini(parser: pytest.Parser) -> None:
 def settings_of(config: pytest.Config) -> Settings:
     """The settings in force.
 
-    The mode is looked up on each call, because plugins such as pytest-aiohttp change it in their
+    It looks up the mode on each call, because plugins such as pytest-aiohttp change it in their
     own ``pytest_configure``.
 
     Raises:
@@ -144,10 +144,10 @@ def _first_given(*values: object) -> object:
 
 
 def check_configuration(config: pytest.Config) -> None:
-    """Refuse wrong values and misspelt keys at the start of the run.
+    """Reject wrong values and misspelt keys at the start of the run.
 
     Raises:
-        pytest.UsageError: with the value, its type and what is allowed.
+        pytest.UsageError: with the value, its type and the allowed values.
     """
     try:
         settings_of(config)
@@ -169,7 +169,7 @@ def check_configuration(config: pytest.Config) -> None:
     )
     if key.startswith("aldente_"):
         raise pytest.UsageError(message)
-    # A suite written for pytest-asyncio has run with it so far.
+    # Only a warning: a suite written for pytest-asyncio has run with it so far.
     config.issue_config_time_warning(pytest.PytestConfigWarning(message), stacklevel=2)
 
 
@@ -178,13 +178,13 @@ def header_line(config: pytest.Config, stood_down: str | None) -> str | None:
 
     Args:
         config: pytest's configuration.
-        stood_down: the version of the pytest-asyncio in whose place aldente runs the tests.
+        stood_down: the version of the pytest-asyncio that aldente replaces.
     """
     parts = settings_of(config).differences()
     if stood_down is not None:
         parts.append(
             f"in place of pytest-asyncio {stood_down}, which is installed too "
-            "(-p no:aldente gives the tests back to it)"
+            "(with -p no:aldente it runs the tests again)"
         )
     lines = [f"aldente: {', '.join(parts)}"] if parts else []
     if not is_checked():

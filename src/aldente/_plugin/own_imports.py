@@ -1,7 +1,7 @@
-"""Imports of aldente's own modules, past the hook that rewrites assertions.
+"""Imports of aldente's own modules that bypass pytest's assertion rewriting.
 
-pytest rewrites the assertions of every module of an installed plugin. aldente's own explain nothing
-to its users, and looking for each of its modules with that hook takes as long as importing it.
+pytest rewrites the assertions of every module of an installed plugin. aldente's own assertions say
+nothing to users, and pytest's hook takes as long to find each module as importing it takes.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from types import ModuleType
 
 _PREFIX = f"{__name__.partition('.')[0]}."
 
-# Since Python 3.15 a program may say that all imports are left to the first use.
+# Since Python 3.15 a program may make all imports lazy.
 _mode: Callable[[], str] = getattr(sys, "get_lazy_imports", lambda: "normal")
 
 
 class OwnModules:
-    """Finds aldente's modules as Python does by itself, and no others."""
+    """Finds aldente's modules like Python's own finder, and no others."""
 
     @staticmethod
     def find_spec(
         name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """As the import system asks for it; None for what is none of aldente's."""
+        """Find a module for the import system; None for one that is not aldente's."""
         if not name.startswith(_PREFIX):
             return None
         spec = PathFinder.find_spec(name, path, target)
@@ -34,7 +34,7 @@ class OwnModules:
 
 
 class _AtOnce(SourceFileLoader):
-    """Loads a module with all that it imports; see `aldente._lazy_imports.import_own`."""
+    """Loads a module and all its imports eagerly; see `aldente._lazy_imports.import_own`."""
 
     def exec_module(self, module: ModuleType) -> None:
         super().exec_module(module)
@@ -44,7 +44,7 @@ class _AtOnce(SourceFileLoader):
 
 
 def find_first() -> None:
-    """Have aldente's modules be found ahead of the hook from now on; once is enough."""
+    """Put the finder before pytest's hook; further calls have no effect."""
     if OwnModules not in sys.meta_path:
         sys.meta_path.insert(0, OwnModules)
         if _mode() == "all":

@@ -1,7 +1,7 @@
 """Which tests and fixtures are aldente's.
 
-Runs for every test and fixture of every suite, so it must not import asyncio. ``pytest_asyncio``'s
-decorator writes attributes on a fixture's function; they are honoured too.
+Runs for every test and fixture of every suite, so it must not import asyncio. It also honours the
+attributes that the decorators of ``pytest_asyncio`` write on a fixture's function.
 """
 
 from __future__ import annotations
@@ -17,48 +17,48 @@ from aldente._plugin.options import settings_of
 
 
 def decorate(function: Any, loop_scope: str | None) -> None:
-    """Mark a function as one of an async fixture, and name the scope of its event loop."""
+    """Mark a function as that of an async fixture, and set the scope of its event loop."""
     function = getattr(function, "__func__", function)
     function._force_asyncio_fixture = True
     function._loop_scope = loop_scope
 
 
 def is_decorated(function: object) -> bool:
-    """Whether a fixture was made with ``pytest_asyncio.fixture``."""
+    """Whether a fixture was made by ``pytest_asyncio.fixture``."""
     return getattr(getattr(function, "__func__", function), "_force_asyncio_fixture", False)
 
 
 def loop_scope_of(function: object) -> Any:
-    """The loop scope that a fixture's decorator names, as written; None when it names none."""
+    """The loop scope that a fixture's decorator names, as written; None if it names none."""
     return getattr(getattr(function, "__func__", function), "_loop_scope", None)
 
 
 def pass_on_loop_scope(function: object, stand_in: Any) -> None:
-    """Have a function that stands in for a fixture's name the same loop scope."""
+    """Give a function that replaces a fixture's function the same loop scope."""
     stand_in._loop_scope = loop_scope_of(function)
 
 
 # The marks with which other frameworks claim a test.
 FOREIGN_MARKS = frozenset({"anyio", "trio", "curio", "twisted", "asyncio_cooperative"})
 
-# What claims the tests of aiohttp's own plugin (not pytest-aiohttp): its fixture.
+# The fixture by which aiohttp's own plugin (not pytest-aiohttp) claims a test.
 AIOHTTP = "the fixture 'loop' of aiohttp"
 
-# The mark that async tests are given in auto mode; it names no loop.
+# The mark that auto mode adds to async tests; it names no loop.
 PLAIN_MARK = pytest.mark.asyncio.mark
 
 _ASYNC_FLAGS = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 
 _involves_loops_key = pytest.StashKey[bool]()
 
-# Looking at a function's flags costs a microsecond, and a definition is asked for once per test.
+# Checking a function's flags takes a microsecond, and a definition is checked once per test.
 _async_fixtures: WeakKeyDictionary[pytest.FixtureDef[Any], bool] = WeakKeyDictionary()
 
 
 def is_async_function(function: object) -> bool:
-    """Whether calling a function gives something that must be awaited or iterated asynchronously.
+    """Whether calling a function returns something that must be awaited or iterated asynchronously.
 
-    For a Hypothesis test it is the inner function that counts.
+    For a Hypothesis test the inner function counts.
     """
     code = getattr(function, "__code__", None)
     if code is not None:
@@ -75,7 +75,7 @@ def is_async_function(function: object) -> bool:
 
 
 def is_plain_sync_test(item: pytest.Item) -> bool:
-    """Whether a test is a ``def`` without marks or parameters of its own, as most tests are."""
+    """Whether a test is a ``def`` without marks or parameters of its own, like most tests."""
     return (
         type(item) is pytest.Function
         and not item.own_markers
@@ -85,7 +85,7 @@ def is_plain_sync_test(item: pytest.Item) -> bool:
 
 
 def is_plain_coroutine_function(function: object) -> bool:
-    """Whether a function is an ``async def`` that nothing has wrapped, as most async tests are."""
+    """Whether a function is an ``async def`` without wrappers, like most async tests."""
     code = getattr(function, "__code__", None)
     return (
         code is not None
@@ -104,12 +104,12 @@ def is_async_hypothesis_test(function: object) -> bool:
 
 
 class Claim(NamedTuple):
-    """Who runs an async test.
+    """Which framework runs an async test.
 
     Attributes:
         framework: the foreign mark or fixture that claims it, or None.
         mark: the closest ``asyncio`` mark, or None.
-        marks_seen: how many marks of its own the test had when this was found out.
+        marks_seen: how many marks of its own the test had at that time.
     """
 
     framework: str | None
@@ -119,12 +119,12 @@ class Claim(NamedTuple):
 
 _claim_key = pytest.StashKey[Claim]()
 
-# What is known of most async tests; one object for all of them.
+# The claim of most async tests; one object for all of them.
 _PLAIN_CLAIM = Claim(None, PLAIN_MARK, 1)
 
 
 def claim_of(item: pytest.Item) -> Claim:
-    """Who runs an async test; remembered until the test is given another mark."""
+    """Which framework runs an async test; cached until the test gets another mark."""
     claim = item.stash.get(_claim_key, None)
     if claim is None or claim.marks_seen != len(item.own_markers):
         claim = item.stash[_claim_key] = Claim(*find_claims(item), len(item.own_markers))
@@ -134,7 +134,7 @@ def claim_of(item: pytest.Item) -> Claim:
 def find_claims(item: pytest.Item) -> tuple[str | None, pytest.Mark | None]:
     """The foreign framework that claims a test, and its closest ``asyncio`` mark.
 
-    They are looked up on the test and the nodes around it.
+    Searches the test and the nodes around it.
     """
     names = getattr(item, "fixturenames", ())
     framework = "anyio_backend" if "anyio_backend" in names else None
@@ -142,7 +142,7 @@ def find_claims(item: pytest.Item) -> tuple[str | None, pytest.Mark | None]:
         framework = AIOHTTP
     closest = None
     node: pytest.Item | pytest.Collector | None = item
-    # As iter_markers does it, in a tenth of the time.
+    # Like iter_markers, in a tenth of the time.
     while node is not None:
         markers = node.own_markers
         if markers:
@@ -159,7 +159,7 @@ def find_claims(item: pytest.Item) -> tuple[str | None, pytest.Mark | None]:
 def _is_loop_of_aiohttp(item: pytest.Item) -> bool:
     """Whether the fixture ``loop`` of a test is that of aiohttp's own plugin, which runs the test.
 
-    That of pytest-aiohttp only gives the loop of the test.
+    pytest-aiohttp's fixture only returns the loop of the test.
     """
     definitions = pytest_compat.definitions_for(item, "loop")
     return bool(definitions) and definitions[-1].func.__module__ == "aiohttp.pytest_plugin"
@@ -175,7 +175,7 @@ def has_asyncio_mark(node: pytest.Item | pytest.Collector | None) -> bool:
     return False
 
 
-# Set for a test once aldente runs its function on a loop.
+# Set on a test once aldente runs its function on a loop.
 IS_RUN_ON_LOOP = pytest.StashKey[bool]()
 
 
@@ -186,7 +186,7 @@ def is_own_async_test(item: pytest.Item) -> bool:
     claim = claim_of(item)
     if claim.framework is not None:
         return False
-    # An item with the plain mark was found to be one when it was collected.
+    # An item with the plain mark was checked when it was collected.
     return claim.mark is PLAIN_MARK or (
         not pytest_compat.is_unittest(item)
         and (claim.mark is not None or settings_of(item.config).mode == "auto")
@@ -199,17 +199,17 @@ def is_claimed_elsewhere(item: pytest.Item) -> bool:
 
 
 def add_mark_in_auto_mode(item: pytest.Item) -> bool:
-    """Give an async test the ``asyncio`` mark, so that ``-m asyncio`` selects it marked or not.
+    """Add the ``asyncio`` mark to an async test, so that ``-m asyncio`` selects it in any case.
 
     Returns:
-        Whether it is an async test, marked or not.
+        Whether it is an async test, marked by the user or not.
     """
     if not isinstance(item, pytest.Function) or not is_async_function(item.obj):
         return False
     if settings_of(item.config).mode != "auto" or pytest_compat.is_unittest(item):
         return True
     if find_claims(item) == (None, None):
-        # What add_marker does, less its checks.
+        # Like add_marker, without its checks.
         item.keywords["asyncio"] = PLAIN_MARK
         item.own_markers.append(PLAIN_MARK)
         number = len(item.own_markers)
@@ -222,7 +222,7 @@ def is_async_fixture_function(function: object) -> bool:
     """Whether the function of a fixture is a coroutine function or an async generator function."""
     code = getattr(function, "__code__", None)
     if getattr(code, "co_flags", 0) & _ASYNC_FLAGS:
-        # As nearly all are, and it is asked for several times a test.
+        # A fast path for nearly all fixtures, as this is called several times per test.
         return True
     return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
 
@@ -237,7 +237,7 @@ def is_own_async_fixture(
 def is_own_fixture_definition(fixturedef: pytest.FixtureDef[Any], item: pytest.Item) -> bool:
     """Whether a fixture, when a test requests it, is an async function that aldente runs.
 
-    A sync function decorated with ``pytest_asyncio.fixture`` is one too: it finds a current loop.
+    A sync function decorated with ``pytest_asyncio.fixture`` is one too: it has a current loop.
     """
     is_async = _async_fixtures.get(fixturedef)
     if is_async is None:
@@ -250,13 +250,13 @@ def is_own_fixture_definition(fixturedef: pytest.FixtureDef[Any], item: pytest.I
 
 
 def item_involving_loops(request: pytest.FixtureRequest) -> pytest.Item | None:
-    """The test that a fixture is being set up for, if it is or is known to use something async."""
+    """The test that a fixture is being set up for, if the test is async or has async fixtures."""
     item = pytest_compat.item_of(request)
     return item if involves_loops(item) else None
 
 
 def involves_loops(item: pytest.Item) -> bool:
-    """Whether a test is or is known to use something async."""
+    """Whether a test is async or is known to use async fixtures."""
     known = item.stash.get(_involves_loops_key, None)
     if known is None:
         known = item.stash[_involves_loops_key] = is_own_async_test(item) or any(

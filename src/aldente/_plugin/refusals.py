@@ -1,4 +1,4 @@
-"""Says why a test was not run: where pytest can only say that no plugin did, and in strict mode."""
+"""The messages for tests that are not run: clearer ones than pytest's, and those of strict mode."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from aldente._plugin.session import state_of
 from aldente._records import Finding, SourcePlace
 from aldente._rules import never_awaited
 
-# 8.4.0 does not have the special one, which came back with 8.4.1.
+# pytest 8.4.0 does not have the special one, which came back with 8.4.1.
 _ReturnedValueWarning = getattr(pytest, "PytestReturnNotNoneWarning", pytest.PytestWarning)
 
 
 def explain(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
-    """Put something clearer in the place of pytest's refusal of an async test.
+    """Replace pytest's refusal of an async test by a clearer failure.
 
-    An awaitable that a sync test returned is reported as never awaited. Where that rule is off, the
-    failure stays as it is.
+    An awaitable that a sync test returned is reported as never awaited. Where that rule is off,
+    the failure stays as it is.
     """
     failure = call.excinfo.value if call.excinfo is not None else None
     if not isinstance(item, pytest.Function) or not isinstance(failure, Failure):
@@ -49,9 +49,9 @@ def refuse_async_generator(item: pytest.Function) -> NoReturn:
     """Fail a test that is an async generator."""
     pytest.fail(
         f"{place(item)}: {item.originalname!r} is an async generator, because it contains 'yield', "
-        "so calling it runs nothing of it.\n"
+        "so calling it runs none of its code.\n"
         "Tests can't yield: as a test it would always pass.\n"
-        "Fix: take out the 'yield'; to set up and tear down around a test, move it to a fixture.",
+        "Fix: remove the 'yield'; to set up and tear down around a test, move it to a fixture.",
         pytrace=False,
     )
 
@@ -59,7 +59,7 @@ def refuse_async_generator(item: pytest.Function) -> NoReturn:
 def refuse_result(item: pytest.Function, result: object) -> None:
     """Report an async test that returned an awaitable, and warn of one that returned a value.
 
-    pytest warns of a value that a sync test returns. 8.4.0 failed the test, so it is not handed on.
+    pytest 8.4.0 would fail a test that returns a value, so pytest does not get it.
     """
     if hasattr(result, "__await__") or hasattr(result, "__aiter__"):
         _report(item, result, is_async=True)
@@ -79,12 +79,12 @@ def _report(item: pytest.Function, result: object, *, is_async: bool) -> bool:
     if session.never_awaited is None:
         return False
     if inspect.iscoroutine(result):
-        # The finding says it; Python's warning that it was never awaited would say it again.
+        # So that Python does not also warn that it was never awaited.
         result.close()
     name = item.originalname
     if is_async:
         what = f"{name!r} returned {_kind(result)}, and nothing awaited it."
-        fix = "'await' it in the test, and assert on what it gives."
+        fix = "'await' it in the test, and assert on its result."
     else:
         what = f"{name!r} is a plain function that returned {_kind(result)}; nothing awaited it."
         fix = (
@@ -153,7 +153,7 @@ def left_alone(item: pytest.Item) -> Iterator[pytest.FixtureDef[Any]]:
 
 
 def source(config: pytest.Config) -> str:
-    """Where the mode comes from, as the user wrote it."""
+    """Where the user set the mode, as written."""
     if config.getoption("asyncio_mode", None):
         return f"--asyncio-mode={config.getoption('asyncio_mode')}"
     overridden = config.getoption("override_ini", None) or ()
@@ -168,7 +168,7 @@ def source(config: pytest.Config) -> str:
 
 
 def explain_refused_fixture(item: pytest.Item) -> str | None:
-    """What to say when pytest has refused an async fixture that strict mode leaves alone."""
+    """The message when pytest has refused an async fixture that strict mode leaves alone."""
     for fixturedef in left_alone(item):
         place = place_of_function(fixturedef.func, item.config.rootpath)
         return (

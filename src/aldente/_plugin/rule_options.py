@@ -22,21 +22,21 @@ def add_options(parser: pytest.Parser) -> None:
         action="append",
         default=[],
         metavar="RULE=LEVEL",
-        help="what happens with the findings of a rule: error, warn or off",
+        help="the level of a rule: error, warn or off",
     )
     group.addoption(
         "--aldente-strict",
         dest="aldente_strict",
         action="store_true",
         default=False,
-        help="every finding is an error",
+        help="treat every finding as an error",
     )
     group.addoption(
         "--aldente-timeout",
         dest="aldente_timeout",
         default=None,
         metavar="SECONDS",
-        help="how long an async test, and each set-up and tear-down of an async fixture, may take",
+        help="the time limit of an async test, and of each set-up and tear-down of its fixtures",
     )
     group.addoption(
         "--aldente-rules",
@@ -145,10 +145,10 @@ def _names(lines: Sequence[str]) -> tuple[str, ...]:
 
 
 def _dotted_names(name: str, lines: Sequence[str]) -> tuple[str, ...]:
-    """Names of functions with their modules, which are not imported before they are needed.
+    """Check dotted names of functions, without importing their modules yet.
 
     Raises:
-        InvalidSetting: one has not the form of such a name.
+        InvalidSetting: one is not a dotted name.
     """
     names = _names(lines)
     for given in names:
@@ -163,7 +163,7 @@ def _dotted_names(name: str, lines: Sequence[str]) -> tuple[str, ...]:
 
 
 def wants_files(config: pytest.Config) -> bool:
-    """Whether the findings of the run are to be written to a file, even if there are none."""
+    """Whether to write the findings of the run to a file, even if there are none."""
     return (
         config.getoption("aldente_findings") is not None
         or config.getoption("aldente_baseline") is not None

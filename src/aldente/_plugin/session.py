@@ -33,9 +33,9 @@ class SessionState:
         current_item: the test that has begun last.
         marks_before: the marks of its own that it had then.
         bystanders: identifiers of threads of pytest's plugins and of debuggers, which wake no test.
-        marks_without_effect: what to warn of with tests, given by node id, whose marks do nothing.
+        marks_without_effect: the warnings for tests, by node id, whose marks have no effect.
         has_failed: whether the last phase of a test that was run has failed.
-        interrupted_in: what the tasks of a loop were waiting for when Ctrl-C was pressed, in words.
+        interrupted_in: what the tasks of a loop were waiting for at Ctrl-C, in words.
     """
 
     def __init__(self, config: pytest.Config) -> None:
@@ -59,7 +59,7 @@ class SessionState:
 
     @property
     def summary(self) -> Summary:
-        """What the whole run has found; made when it is first asked for."""
+        """The summary of the run's findings; created on first use."""
         if self._summary is None:
             from aldente._plugin.findings.summary import Summary
 
@@ -68,22 +68,22 @@ class SessionState:
 
     @property
     def has_summary(self) -> bool:
-        """Whether anything has asked for the summary."""
+        """Whether the summary was created."""
         return self._summary is not None
 
     @property
     def current_test(self) -> str | None:
-        """The node id of the test that has begun last."""
+        """The node id of the test that began last."""
         return None if self.current_item is None else self.current_item.nodeid
 
 
 def state_of(config: pytest.Config) -> SessionState:
-    """The state of a run."""
+    """Return the state of a run."""
     return config.stash[_key]
 
 
 def begin_session(config: pytest.Config) -> SessionState:
-    """Make the state of a run."""
+    """Create the state of a run."""
     state = config.stash[_key] = SessionState(config)
     return state
 

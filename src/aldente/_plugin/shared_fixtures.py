@@ -1,7 +1,7 @@
 """Async fixtures of wide scope that tests of aldente and of another framework request.
 
-Whichever test comes first decides on whose event loop such a fixture lives, and what it holds works
-on no other.
+The test that comes first decides which framework's event loop such a fixture lives on, and what it
+holds works on no other loop.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import pytest
 from aldente._plugin import ownership, pytest_compat
 from aldente._plugin.definitions import place_of_function
 
-# What runs the tests that a mark or fixture claims.
+# The plugin that runs the tests that a mark or fixture claims.
 _PLUGINS = {
     ownership.AIOHTTP: "aiohttp.pytest_plugin",
     "anyio": "anyio",
@@ -28,7 +28,7 @@ _OWN = "aldente"
 
 
 class _SetUp(NamedTuple):
-    """Who has set up a fixture, and for which test."""
+    """Which plugin set up a fixture, and for which test."""
 
     plugin: str
     test: str
@@ -38,8 +38,8 @@ _set_up_key = pytest.StashKey[dict[pytest.FixtureDef[object], _SetUp]]()
 
 
 def note(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> None:
-    """Note who sets up a fixture of wide scope."""
-    # Whether it is async is asked later: others put a sync function in its place meanwhile.
+    """Record which plugin sets up a fixture of wide scope."""
+    # Check later whether it is async: other plugins replace its function by a sync one meanwhile.
     item = pytest_compat.item_of(request)
     plugin = _plugin_of(item)
     set_up = request.config.stash.setdefault(_set_up_key, {})
@@ -47,7 +47,7 @@ def note(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) 
 
 
 def check(item: pytest.Item) -> None:
-    """Refuse an async test that uses a fixture of another framework's loop; once it is set up."""
+    """Refuse an async test, after its set-up, that uses a fixture of another framework's loop."""
     set_up = item.config.stash.get(_set_up_key, None)
     if not set_up or not isinstance(item, pytest.Function):
         return
@@ -78,7 +78,7 @@ def _refusal(
     return (
         f"{item.name!r} is run by {plugin}, and its async fixture {fixturedef.argname!r} "
         f"({place}), of scope {fixturedef.scope!r}, lives on the event loop of {found.plugin}, "
-        f"which has set it up for {found.test}.\n"
+        f"which set it up for {found.test}.\n"
         "What it holds, such as a connection or a lock, works on that loop only.\n"
         f"Fix: have one of them run all tests that request it: give all of them {other}'s mark, "
         "or none. Or write a fixture for each."

@@ -14,17 +14,17 @@ from aldente._settings import Settings
 
 # The plugin that checks it, registered when a test may have virtual time.
 TIME_CHECKS = "aldente-time-checks"
-# The keys of the marks, each of which the closest mark that has it decides.
+# The keys of the marks; for each the closest mark that has it decides.
 _KEYS = ("clock", "wall", "patience")
 
 
 def note_collected(tests: Sequence[pytest.Item], config: pytest.Config) -> None:
-    """Remember the tests that were collected, before any are deselected."""
+    """Remember the tests that were collected, before any is deselected."""
     config.stash[_collected_key] = tuple(tests)
 
 
 def collected_tests(session: pytest.Session) -> Sequence[pytest.Item]:
-    """The tests that were collected, also those that are not selected."""
+    """The tests that were collected, including those that are not selected."""
     return session.config.stash.get(_collected_key, None) or session.items
 
 
@@ -37,7 +37,7 @@ def is_registered(config: pytest.Config) -> bool:
 
 
 def time_of(item: pytest.Item) -> TestTime:
-    """Which time a test has: what its closest marks say, key by key, else the configuration."""
+    """Which time a test has: from its closest marks, key by key, else from the configuration."""
     settings = settings_of(item.config)
     values: dict[str, Any] = {}
     for mark in item.iter_markers(MARK):

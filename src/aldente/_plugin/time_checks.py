@@ -14,8 +14,8 @@ from aldente._plugin.test_time import TIME_CHECKS, is_registered, time_of
 
 
 def register_if_needed(config: pytest.Config) -> None:
-    """Have virtual time checked for, if tests may have it; called when they are collected."""
-    # An attribute of the package from when it is first used.
+    """Register the checks if tests may have virtual time; called after collection."""
+    # The lazy attribute is set on first use.
     has_marks = "virtual_time" in vars(aldente)
     if (has_marks or settings_of(config).clock == "virtual") and not is_registered(config):
         config.pluginmanager.register(sys.modules[__name__], TIME_CHECKS)

@@ -25,12 +25,12 @@ def add_options(parser: pytest.Parser) -> None:
     parser.addini(
         "aldente_wall",
         "whether time.time() and its like follow virtual time (needs the extra aldente[wall]): "
-        "true, or the moment from which on, as 2030-01-01T00:00Z (default: false)",
+        "true, or the moment at which they start, as 2030-01-01T00:00Z (default: false)",
         default=None,
     )
     parser.addini(
         "aldente_max_virtual_time",
-        "how far virtual time may run in a test, in seconds (default: ten years)",
+        "how far virtual time may advance in a test, in seconds (default: ten years)",
         default=None,
     )
 

@@ -1,7 +1,8 @@
-"""An exception in a task or callback that nothing awaited.
+"""The rule ``background-error``: an exception in a task or callback that was never retrieved.
 
-Whatever a loop's exception handler receives is one: a task's exception that was never retrieved,
-one that a callback raised, one of an async generator that was closed. asyncio only logs them.
+It covers whatever a loop's exception handler receives: a task's exception that was never retrieved,
+and exceptions from callbacks and from async generators that are being closed. asyncio only logs
+these.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from aldente.errors import BlockedEnd, PhaseTimeout
 
 
 def errors_within(error: BaseException) -> Iterator[BaseException]:
-    """An error, what it was raised from or for, and the members of groups, each once."""
+    """Yield an error, its causes and contexts, and the members of groups, each once."""
     seen: set[int] = set()
     pending: list[BaseException | None] = [error]
     while pending:
@@ -40,35 +41,35 @@ def errors_within(error: BaseException) -> Iterator[BaseException]:
 
 
 def has_type_error(error: BaseException) -> bool:
-    """Whether an error is, comes of or holds a TypeError."""
+    """Whether an error is a TypeError, was raised from one or is a group with one."""
     return any(type(inner) is TypeError for inner in errors_within(error))
 
 
 def is_users_code(path: str) -> bool:
-    """As `is_users`, of a traceback's entry: those of Cython name sources that are not here."""
+    """`is_users` for a traceback entry; entries of Cython name sources that are not installed."""
     return is_users(path) and not path.endswith((".pyx", ".pxi", ".pxd"))
 
 
 RULE = Rule(
     "background-error",
     "error",
-    catches="an exception in a task or callback that nobody awaited",
+    catches="an exception in a task or callback that was never retrieved",
     why=(
         "asyncio only logs such an exception, so a test passes although the code under test has "
         "failed."
     ),
     explanation=(
-        "Found: exceptions of tasks and futures that nobody awaits, of callbacks (call_soon, "
+        "Found: exceptions of tasks and futures that are never awaited, of callbacks (call_soon, "
         "call_later, done-callbacks, protocols), of async generators that are closed; whatever the "
         "exception handler of the event loop receives.\n\n"
         "Not a finding: an exception that a test's own exception handler takes "
-        "(loop.set_exception_handler); one that somebody retrieves, by await, gather, a TaskGroup "
+        "(loop.set_exception_handler); one that is retrieved, by await, gather, a TaskGroup "
         "or task.exception(); a cancellation."
     ),
 )
 
 Context = dict[str, Any]
-# Gives the node id of the test that a future or loop belongs to, or None for the current test.
+# Returns the node id of the test that a future or loop belongs to; None for the current test.
 FindMaker = Callable[[object], str | None]
 
 _FIX = (
@@ -78,24 +79,24 @@ _FIX = (
 
 
 def handle_as_asyncio(loop: asyncio.BaseEventLoop, context: Context) -> None:
-    """Have asyncio's own default handler log what a loop tells, whoever watches it."""
+    """Have asyncio's own default handler log a context, even if it is patched."""
     inspect.unwrap(asyncio.BaseEventLoop.default_exception_handler)(loop, context)
 
 
 def tell_of_failed(loop: asyncio.AbstractEventLoop) -> None:
-    """Have a loop that is closed tell of the failed tasks of which asyncio would tell later.
+    """Have a closed loop report its failed tasks now, rather than when they are freed.
 
-    Nothing asks for their exceptions any more, but a variable may keep them alive.
+    Their exceptions can't be retrieved any more, but a variable may keep the tasks alive.
     """
     for task in _asyncio_compat.failed_and_unseen(loop):
         tell_of_task(task)
 
 
 def tell_of_task(task: asyncio.Future[Any]) -> None:
-    """Have the loop of a failed task or future tell of it now, and not once more in the end."""
+    """Have the loop of a failed task or future report it now, and not again when it is freed."""
     context = {
         "message": f"{type(task).__name__} exception was never retrieved",
-        # Asking for it keeps asyncio from telling of it.
+        # Retrieving it keeps asyncio from logging it.
         "exception": task.exception(),
         "future": task,
     }
@@ -103,7 +104,7 @@ def tell_of_task(task: asyncio.Future[Any]) -> None:
 
 
 class Watch:
-    """Sees what the exception handlers of event loops receive.
+    """Reports what the exception handlers of event loops receive.
 
     Args:
         report: called with each finding.
@@ -133,7 +134,7 @@ class Watch:
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[None]:
-        """While entered, the default exception handler of asyncio's loops reports too."""
+        """While entered, the default exception handler of asyncio's loops also reports."""
         original = asyncio.BaseEventLoop.default_exception_handler
 
         def default_exception_handler(self: asyncio.BaseEventLoop, context: Context) -> None:
@@ -156,14 +157,14 @@ class Watch:
                 owner.default_exception_handler = original
 
     def handle(self, loop: asyncio.AbstractEventLoop, context: Context) -> None:
-        """An exception handler for loops of other kinds, whose default can't be replaced."""
+        """Exception handler for loops of other kinds, whose default handler can't be replaced."""
         self.receive(loop, context)
         if not _asyncio_compat.was_told_by_shield(context):
             loop.default_exception_handler(context)
 
-    @containing("looking at what an exception handler was told", None)
+    @containing("looking at what an exception handler received", None)
     def receive(self, loop: asyncio.AbstractEventLoop, context: Context) -> None:
-        """Report what the exception handler of a loop has received, if it is a finding."""
+        """Report what the exception handler of a loop received, if it is a finding."""
         finding = find(context) or (self._find_other(loop, context) if _is_other(context) else None)
         if finding is not None:
             future = context.get("future") or context.get("task")
@@ -171,7 +172,7 @@ class Watch:
             if made_by is None and future is None and "handle" in context:
                 made_by = self._find_maker(context["handle"])
             if made_by is None:
-                # Libraries tell of objects of their own, which know their loop.
+                # Libraries name objects of their own here; only the loop is known.
                 made_by = self._find_maker(loop if future is None else future)
             fixture = self._find_fixture(context.get("handle") if future is None else future)
             finding = finding._replace(made_by=made_by)
@@ -185,14 +186,14 @@ class Watch:
 
 
 def find(context: Context) -> Finding | None:
-    """The finding for what an exception handler has received; None if it is no exception."""
+    """Return the finding for what an exception handler received; None if it is no exception."""
     error = context.get("exception")
-    # Some have gone through the loop and ended its run; others are aldente's own.
+    # The first two have propagated out of the loop already; the others are aldente's own.
     is_told = isinstance(error, (KeyboardInterrupt, SystemExit, PhaseTimeout, BlockedEnd))
     if error is None or is_told or isinstance(error, asyncio.CancelledError):
         return None
     if _asyncio_compat.is_told_by_shield(context):
-        # Whether it is awaited all the same is not known yet.
+        # It may still be awaited.
         return None
     return Finding(
         RULE.name,
@@ -211,7 +212,7 @@ def _told_of(fixture: str) -> str:
 
 
 def _is_other(context: Context) -> bool:
-    """Whether an exception handler was told of something that is no exception."""
+    """Whether an exception handler received something that is no exception."""
     error = context.get("exception")
     return error is None or isinstance(error, asyncio.CancelledError)
 
@@ -226,22 +227,22 @@ def _origin(context: Context) -> str:
     if isinstance(task, asyncio.Task):
         coroutine = task.get_coro()
         if type(coroutine).__name__ == "async_generator_athrow":
-            # The task in which a loop closes a generator that nobody refers to any more.
+            # The task in which a loop closes a generator without references.
             return "in an async generator while it was closed"
         name = getattr(coroutine, "__qualname__", type(coroutine).__name__)
-        return f"in the task {task.get_name()!r} running {name!r}, which nobody awaited"
+        return f"in the task {task.get_name()!r} running {name!r}, which was never awaited"
     if isinstance(task, asyncio.Future):
-        return "set on a future that nobody awaited"
+        return "set on a future that was never awaited"
     if "asyncgen" in context:
         name = getattr(context["asyncgen"], "__qualname__", "?")
         return f"in the async generator {name!r} while it was closed"
     if "handle" in context:
         return f"in {_callback_in(context)} of the event loop"
-    message: str = context.get("message") or "told to the event loop's exception handler"
+    message: str = context.get("message") or "passed to the event loop's exception handler"
     return f"with the message {message!r}"
 
 
-# What asyncio's handles tell of a callback: its name, its arguments, and where it is defined.
+# How asyncio's handles describe a callback: its name, its arguments, and where it is defined.
 _TOLD_OF_CALLBACK = re.compile(
     r"Exception in callback (?P<name><.*?>|[^(]*)\(.*?(?: at (?P<path>[^\n]+):(?P<line>\d+))?$",
     re.DOTALL,
@@ -251,7 +252,7 @@ _TOLD_OF_CALLBACK = re.compile(
 def _callback_in(context: Context) -> str:
     """The callback, by the name that asyncio's own log gives it."""
     told = _TOLD_OF_CALLBACK.match(str(context.get("message")))
-    # Loops of other kinds say other things.
+    # Loops of other kinds have other messages.
     return "a callback" if told is None else f"the callback {_ADDRESS.sub('', told['name'])!r}"
 
 
@@ -259,21 +260,21 @@ _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
 def _definition_of_callback(context: Context) -> Iterator[str]:
-    """Where the callback is defined that has failed, as asyncio's own log tells."""
+    """Yield where the callback that failed is defined, from asyncio's own message."""
     told = _TOLD_OF_CALLBACK.match(str(context.get("message"))) if "handle" in context else None
     if told is not None and told["path"] and is_users(told["path"]):
         yield f"the callback is defined at {told['path']}:{told['line']}"
 
 
 def _place_where_made(context: Context) -> SourcePlace | None:
-    """Where a callback was handed to the loop, which asyncio knows in debug mode."""
+    """Where a callback was passed to the loop, which asyncio records in debug mode."""
     made = context.get("source_traceback") or ()
     users = [entry for entry in made if is_users(entry.filename)]
     return SourcePlace(users[-1].filename, users[-1].lineno) if users else None
 
 
 def _place_of(error_traceback: TracebackType | None) -> SourcePlace | None:
-    """The innermost line of the user's code, or else of a library's, that an error went through."""
+    """The innermost line of the user's code, or else of a library's, in a traceback."""
     place = None
     current = error_traceback
     while current is not None:
@@ -288,7 +289,7 @@ def _place_of(error_traceback: TracebackType | None) -> SourcePlace | None:
 
 
 def _users_lines(error: BaseException) -> Iterator[str]:
-    """The traceback of an exception, without the frames of libraries; for more than one frame."""
+    """Yield the user's frames of a traceback, if there is more than one."""
     frames = [
         frame for frame in traceback.extract_tb(error.__traceback__) if is_users(frame.filename)
     ]

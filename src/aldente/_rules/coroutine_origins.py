@@ -1,14 +1,14 @@
-"""Which test has made a coroutine: by its age.
+"""Finds the test that made a coroutine, by the coroutine's age.
 
-Python's garbage collector keeps new objects in the order of their making until it looks at them for
-the first time. A marker is made with each test, so the coroutines between two markers are those of
-one test. They are looked up whenever the collector is about to run, which it does often and which
-comes before any of them can move on. Nothing is collected for this.
+Python's garbage collector keeps young objects in the order of their creation until its first pass
+over them. `CoroutineMakers` creates one marker per test, so the coroutines between two markers
+belong to one test. It looks them up whenever the collector is about to run: the collector runs
+often, and none of the coroutines is moved before that. No collection is made for this.
 
-That is how the collector of CPython 3.11 to 3.15 works. Early releases of 3.14 had another one, and
-later Pythons may have: there nothing is told by the order of objects. The new ones are looked up at
-the end of every test as well, so that all that were not there before are the test's; and where even
-new objects are not found, a coroutine belongs to no test.
+CPython 3.11 to 3.15 work like that. Early releases of 3.14 had another collector, and later Pythons
+may have one: there the order of objects means nothing. So the young objects are also looked up at
+the end of every test, and all coroutines that were not there before belong to that test. Where even
+the young objects can't be found, a coroutine belongs to no test.
 
 A coroutine that only the frames of an exception hold can't be awaited any more.
 """
@@ -39,11 +39,11 @@ if TYPE_CHECKING:
 
 
 class Maker:
-    """A test that makes coroutines; also the marker among the new objects of the collector.
+    """A test that makes coroutines; also its marker among the collector's young objects.
 
     Attributes:
         test: its node id.
-        filters: the warning filters that hold for it.
+        filters: the warning filters that apply to it.
     """
 
     __slots__ = ("filters", "test")
@@ -54,17 +54,17 @@ class Maker:
 
 
 class _Made(NamedTuple):
-    """A coroutine that had not started when it was seen, by its origin, which nothing else shares.
+    """A coroutine that had not started when it was seen, by its origin, a tuple of its own.
 
-    Not by a weak reference: one to a coroutine that is being freed would never be cleared.
+    Not by a weak reference: Python never clears one to a coroutine that is being freed.
     """
 
     origin: object
     maker: Maker
 
 
-# How objects are found that were made of late: in the order of their making, without an order, or
-# not at all.
+# How the young objects can be found: in the order of their creation, without an order, or not at
+# all.
 CollectorKind = Literal["in order", "without order", "unknown"]
 
 # The releases of CPython 3.14 before this one had an incremental collector.
@@ -79,12 +79,11 @@ def kind_of_collector(
     version: tuple[int, ...] = sys.version_info[:3],
     new_makers: Callable[[], list[int]] = _new_makers,
 ) -> CollectorKind:
-    """What is known of the garbage collector of the running Python.
+    """Return how the garbage collector of the running Python keeps young objects.
 
     Args:
         version: its version.
-        new_makers: gives the identities of the markers among the objects that were made since the
-            collector came last.
+        new_makers: returns the identities of the markers among the young objects.
 
     >>> kind_of_collector((3, 14, 0))
     'without order'
@@ -100,38 +99,38 @@ def kind_of_collector(
     return "in order" if in_order and is_checked() and not is_early else "without order"
 
 
-# What is counted for an origin when nobody else refers to it.
+# Its origin has the reference count of an origin without other references.
 _SAMPLE = _Made(object(), Maker(""))
 _REFERENCES_TO_LAST = sys.getrefcount(_SAMPLE.origin)
 
-# How many coroutines are known at least, until those that are gone are looked for.
+# From this many known coroutines on, look for those that are gone.
 _MANY_MADE = 100
 
 
 class CoroutineMakers:
-    """Tells which test has made a coroutine that has not started.
+    """Finds the test that made a coroutine that has not started.
 
-    Where coroutines are made has to be tracked (`sys.set_coroutine_origin_tracking_depth`): they
-    are known by their origins, so that none is kept alive.
+    It needs coroutine origin tracking (`sys.set_coroutine_origin_tracking_depth`): it knows
+    coroutines by their origins, so that it keeps none alive.
     """
 
     def __init__(self, collector: CollectorKind | None = None) -> None:
         self._collector = collector or kind_of_collector()
-        # The tests since the last look, in their order.
+        # The tests since the last look, in order.
         self._markers: list[Maker] = []
         self._made: dict[int, _Made] = {}
         self._next_cleaning = _MANY_MADE
-        # Coroutines that had no origin yet when they were seen, as the collector came while they
-        # were being made, by their identities; it does so on CPython 3.11.
+        # Coroutines that had no origin yet when they were seen, by identity: on CPython 3.11 the
+        # collector may run while a coroutine is being made.
         self._unfinished: dict[int, Maker] = {}
 
     @property
     def knows_tests(self) -> bool:
-        """Whether coroutines can be told from those of other tests."""
+        """Whether coroutines can be attributed to their tests."""
         return self._collector != "unknown"
 
     def begin(self, test: str) -> None:
-        """What is made from now on is made by a test, given by its node id."""
+        """Attribute new coroutines to a test, given by its node id."""
         if self._collector != "in order":
             self.look()
             self._markers.clear()
@@ -139,11 +138,11 @@ class CoroutineMakers:
 
     @property
     def newest(self) -> Maker | None:
-        """The test that has begun last, if any has."""
+        """The test that began last, if any did."""
         return self._markers[-1] if self._markers else None
 
     def are_waiting(self) -> bool:
-        """Whether coroutines that have not started may be alive; takes a while."""
+        """Whether coroutines that have not started may be alive; slow."""
         if self._collector == "unknown":
             return True
         self.look()
@@ -158,47 +157,47 @@ class CoroutineMakers:
         )
 
     def _forget_gone(self) -> None:
-        # Other threads drop coroutines meanwhile.
+        # A copy, as other threads drop coroutines meanwhile.
         for key in [key for key, made in list(self._made.items()) if _is_gone(made)]:
             self._made.pop(key, None)
         self._next_cleaning = max(_MANY_MADE, 2 * len(self._made))
 
     def look(self) -> None:
-        """Note the coroutines among the new objects that have not started, by their test."""
+        """Record the young coroutines that have not started, with their test."""
         if not self._markers or self._collector == "unknown":
             return
         if len(self._made) >= self._next_cleaning:
             self._forget_gone()
-        # Nearly always there are none, or only that of the test that is about to run; and there are
-        # so many other objects that each is passed by without a step of the interpreter.
+        # Mostly there are none, or only that of the test that is about to run, among very many
+        # other objects; `new_coroutines` passes over these without executing bytecode.
         found = new_coroutines()
         if found:
             self._note(found)
         del self._markers[:-1]
 
     def _note(self, found: list[FoundCoroutine]) -> None:
-        """Note coroutines that have not started."""
+        """Record coroutines that have not started."""
         origins = {
             identity_of(each.origin): each.origin for each in found if each.origin is not None
         }
         if sys.version_info < (3, 12) and sys.get_coroutine_origin_tracking_depth():
             self._note_unfinished(found)
         for identity, maker in self._makers(origins.keys()):
-            # Not for one that is known: the markers before the last look are gone.
+            # Keep an earlier record: the markers before the last look are gone.
             self._made.setdefault(identity, _Made(origins[identity], maker))
 
     def _note_unfinished(self, found: list[FoundCoroutine]) -> None:
         for each in found:
             if each.origin is None:
                 self._unfinished[each.identity] = self._markers[-1]
-        # Most of them begin and end, which nobody tells.
+        # Most of them start and end, without notice.
         for identity in list(self._unfinished)[:-_MANY_MADE]:
             del self._unfinished[identity]
 
     def _makers(self, origins: Set[int]) -> Iterable[tuple[int, Maker]]:
-        """The tests that have made some coroutines of late, by their origins.
+        """Return the tests that made the recent coroutines, by the coroutines' origins.
 
-        A coroutine that is being freed is put behind all others, but its origin is where it was.
+        The collector moves a coroutine that is being freed behind all others, but not its origin.
 
         Args:
             origins: the identities of the origins.
@@ -222,8 +221,8 @@ class CoroutineMakers:
                 yield identity, maker
 
     def maker_of(self, coroutine: Coroutine) -> Maker:
-        """The test that has made a coroutine; the newest when nothing tells."""
-        # First of all, as a collection would take the new objects away.
+        """Return the test that made a coroutine; the newest one if that is unknown."""
+        # First of all, as a collection would make the young objects old.
         with _not_collecting():
             return self._find_maker(coroutine)
 
@@ -235,11 +234,11 @@ class CoroutineMakers:
         if self._collector == "unknown":
             return Maker("")
         if origin is not None and len(self._markers) > 1:
-            # No collector has come by since it was made.
+            # The collector has not run since it was made.
             for _, maker in self._makers({identity_of(origin)}):
                 return maker
         unfinished = self._unfinished.pop(identity_of(coroutine), None)
-        # Another coroutine may have come to its place in memory.
+        # Another coroutine may have its address by now.
         if unfinished is not None and identity_of(origin) not in new_identities(tuple):
             return unfinished
         return self._markers[-1]
@@ -247,7 +246,7 @@ class CoroutineMakers:
 
 @contextlib.contextmanager
 def _not_collecting() -> Iterator[None]:
-    """While entered, the collector does not come by itself."""
+    """While entered, automatic collection is off."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -264,15 +263,15 @@ def _is_gone(made: _Made) -> bool:
 def look_into_frames(
     error: BaseException, report: Callable[[CoroutineType[Any, Any, Any]], object]
 ) -> None:
-    """Find the coroutines that have not started, and that only the frames of an exception hold.
+    """Find the coroutines that have not started and that only the frames of an exception hold.
 
-    They are closed then, or Python would warn of them when they are freed.
+    It closes them, or else Python would warn when they are freed.
 
     Args:
-        error: the exception; a group of them is looked into as well.
+        error: the exception; the members of a group too.
         report: called with each coroutine.
     """
-    # Not a generator, which would hold what it looks at. Before CPython 3.13 frames keep these.
+    # Not a generator, which would hold references. Before CPython 3.13 frames keep these dicts.
     all_variables: list[object] = []
     entry = error.__traceback__
     while entry is not None:
@@ -294,19 +293,19 @@ def look_into_frames(
 
 
 def _is_held_by_frames(value: object, looking: Collection[int]) -> bool:
-    """Whether no task holds an object that has not had its turn yet, nor a list, nor anything else.
+    """Whether only frames hold an object: no task that has not run yet, no list, nothing else.
 
     Args:
         value: the object.
-        looking: the identities of what holds it only because it is looked at.
+        looking: the identities of containers that hold it only for this search.
     """
-    # No variable is in a closure here, whose cell would hold what it is about.
+    # No variable here may be in a closure, whose cell would be one more referrer.
     referrers = gc.get_referrers(value)
     ours = (*looking, id(referrers))
     for referrer in referrers:
         if isinstance(referrer, FrameType) or id(referrer) in ours:
             continue
-        # Else the arguments of a function that takes any number of them.
+        # Otherwise it is the tuple of a function's *args.
         if type(referrer) is not tuple or not _are_frames(gc.get_referrers(referrer), ours):
             return False
     return True

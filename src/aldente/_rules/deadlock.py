@@ -1,9 +1,9 @@
-"""Every task waits for something that can never happen.
+"""The rule ``deadlock``: every task waits for something that can never happen.
 
-On a loop of real time that can't be known at once: it is looked into when the main task has waited
-for the same for a whole second while every other thread waits for somebody. It is concluded when
-nothing is ready, no signal is handled, nothing outside of this process could make something happen,
-and no timer is set; or none that could ever have the main task go on.
+On a loop of real time this takes a while to establish. The rule looks into it when the main task
+has waited for the same future for one second while every other thread is blocked in a wait. It
+reports a deadlock when no callback is ready, no signal is handled, nothing outside this process
+could wake the loop, and no timer is set; or none of the timers could ever have the main task go on.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ RULE = Rule(
     explanation=(
         "Found when, for one second, no callback of the loop is ready, no timer is set, and no "
         "other process, signal handler, executor job or other living thread could wake it. "
-        "Connections and servers of which both ends are in this process are no way out. Where "
-        "timers go on, as those of a scheduler, it is found when nothing that they run can get "
-        "hold of what the test waits for. The test is cancelled and fails; the report says which "
+        "Connections and servers whose both ends are in this process do not count. Where timers "
+        "go on, such as a scheduler's, it is found when no object that their callbacks can reach "
+        "leads to what the test waits for. The test is cancelled and fails; the report says which "
         "task waits where, for what, who holds it, and the cycle if there is one.\n\n"
         "Not a finding: a wait that a timer, a connection to another process, a server that "
         "others may know or a thread could end, even if it never does; aldente.timeout ends "
@@ -47,19 +47,19 @@ RULE = Rule(
 
 # How long nothing must be able to happen, in seconds.
 LIMIT = 1.0
-# Looking into what timers may do takes a while, so it is done again after twice the time, up to so
-# many seconds.
+# Following what timers can reach is slow, so the interval doubles after each time, up to this many
+# seconds.
 LONGEST = 60.0
 
 
 @dataclass(slots=True)
 class _Wait:
-    """What is known of a run whose main task may be stuck.
+    """A run whose main task may be stuck.
 
     Attributes:
-        future: the number of the run, and what its main task waits for, by its identity.
-        since: since when it has waited for that, or when it was last looked into.
-        limit: after how long it is looked into.
+        future: the number of the run, and the identity of the future that its main task awaits.
+        since: when the wait began, or when it was last looked into.
+        limit: after how long to look into it.
     """
 
     future: tuple[int, int]
@@ -68,14 +68,13 @@ class _Wait:
 
 
 class Watch:
-    """Sees deadlocks; a watcher of the watchdog's.
+    """Watches for deadlocks; one of the watchdog's watchers.
 
     Args:
         on_deadlock: called on the loop, once for each second that the deadlock lasts.
-        bystanders: identifiers of threads that are taken to wake no loop.
-        is_out_of_reach: whether nothing that goes on in this process, by timers or connections, can
-            ever have the main task of a run go on; called on the loop, with the frames of the
-            threads that wait.
+        bystanders: identifiers of threads that are known to wake no loop.
+        is_out_of_reach: whether no timer or connection in this process can ever have the main task
+            of a run go on; called on the loop, with the frames of the threads that wait.
     """
 
     def __init__(
@@ -90,13 +89,13 @@ class Watch:
         self._waits: weakref.WeakKeyDictionary[Run, _Wait] = weakref.WeakKeyDictionary()
 
     def look(self, look: Look) -> None:
-        """See whether nothing can happen on the loop any more, and since when."""
+        """Check whether anything can still happen on the loop, and since when not."""
         run, main = look.run, look.run.main_task
         future = (run.runs, id(_asyncio_compat.waited_future(main)))
         wait = self._waits.get(run)
         if not self._is_quiet(look):
-            # At work, maybe at what goes on beside what is stuck. The frames of threads are looked
-            # at only while the loop waits, as its work may free what they hold.
+            # The loop is at work, maybe on timers beside the stuck task. Look at the frames of
+            # threads only while the loop waits, as its work may free what they refer to.
             if wait is not None and not _asyncio_compat.timers_of(look.loop):
                 self._waits.pop(run, None)
         elif not self._may_be_stuck(look):
@@ -113,7 +112,7 @@ class Watch:
     def _confirm(
         self, loop: asyncio.AbstractEventLoop, run: Run, task: asyncio.Future[Any] | None
     ) -> None:
-        """See on the loop itself whether it is so, and still the same run."""
+        """Confirm on the loop itself that it is stuck, in the same run."""
         if task is None or task.done() or run.main_task is not task or outside.handles_signals():
             return
         if self._is_hopeless(loop, run):
@@ -122,7 +121,7 @@ class Watch:
             wait.limit = min(2 * wait.limit, LONGEST)
 
     def _is_hopeless(self, loop: asyncio.AbstractEventLoop, run: Run) -> bool:
-        """Whether nothing outside can wake a loop, and nothing that goes on can help."""
+        """Whether nothing outside can wake a loop, and no timer or connection can help."""
         waits_for_nothing = _asyncio_compat.is_waiting_for_nothing(loop)
         if not waits_for_nothing and (
             run.is_virtual
@@ -133,7 +132,7 @@ class Watch:
             return False
         others = frames_of_others(run.thread, self._bystanders)
         if others and peers.may_act():
-            # It may hand a thread what that waits for, by means that are not known here.
+            # The loop may feed a thread that waits, by means that are unknown here.
             return False
         if not all(
             only_wait(thread, frame) or _is_at_rest(thread, frame, run)
@@ -147,7 +146,7 @@ class Watch:
         )
 
     def _may_be_stuck(self, look: Look) -> bool:
-        """Whether the main task may be stuck, as far as is seen from outside of the loop."""
+        """Whether the main task may be stuck, as seen from another thread."""
         return not _asyncio_compat.handles_signals(look.loop) and (
             all(
                 thread == look.run.thread
@@ -159,14 +158,14 @@ class Watch:
         )
 
     def _is_quiet(self, look: Look) -> bool:
-        """Whether a loop waits in its selector, and has nothing to do."""
+        """Whether a loop waits in its selector with nothing to do."""
         return is_selecting(
             look.stack.innermost()
         ) and not _asyncio_compat.may_have_ready_callbacks(look.loop)
 
 
 def frames_of_others(thread: int, bystanders: Collection[int]) -> dict[int, FrameType]:
-    """The frames of all threads but one, watchdogs', and those that have to do with no loop."""
+    """The frames of all threads except one, the watchdogs' and the bystanders."""
     return {
         other: frame
         for other, frame in frames_of_threads().items()
@@ -177,12 +176,12 @@ def frames_of_others(thread: int, bystanders: Collection[int]) -> dict[int, Fram
 def _is_at_rest(thread: int, frame: FrameType, run: Run) -> bool:
     """Whether a thread runs another loop, on which nothing can happen but by other threads.
 
-    Of two that wait for each other the one that has begun last is to be told of, so that only the
-    others are said to be at rest.
+    Of two loops that wait for each other, report the one that began last; so only the others
+    count as at rest.
     """
     if (frame.f_code.co_name, frame.f_code.co_filename) != _SELECTING:
         return False
-    # In the order in which they have begun; a sync test that runs a loop has no runner.
+    # In the order in which they began; a sync test that runs a loop has no runner.
     in_order: list[tuple[asyncio.AbstractEventLoop, Any]] = [*running.running(), *running.others()]
     for loop, other in in_order:
         if other is run:
@@ -193,7 +192,7 @@ def _is_at_rest(thread: int, frame: FrameType, run: Run) -> bool:
 
 
 def is_selecting(entry: Entry | None) -> bool:
-    """Whether what a thread runs is that in which an event loop waits for its selector."""
+    """Whether a thread is in the function in which an event loop waits for its selector."""
     return entry is not None and (entry.function, entry.path) == _SELECTING
 
 

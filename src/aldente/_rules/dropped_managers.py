@@ -1,6 +1,6 @@
-"""Async context managers of functions with ``@asynccontextmanager`` that nobody enters.
+"""Async context managers of functions with ``@asynccontextmanager`` that are never entered.
 
-Nothing of the function runs then, as with a coroutine that nobody awaits; Python does not tell.
+As with a coroutine that is never awaited, nothing of the function runs; Python does not warn.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from aldente._source import is_users, place_of
 
 
 class _Made(NamedTuple):
-    """A context manager that nobody has entered yet."""
+    """A context manager that has not been entered."""
 
     name: str
     place: SourcePlace
@@ -31,23 +31,23 @@ class _Made(NamedTuple):
 def watch(
     report: Callable[[Finding], None], current_test: Callable[[], str | None]
 ) -> Iterator[None]:
-    """Report context managers that are freed and have not been entered.
+    """Report context managers that are freed without having been entered.
 
     Args:
         report: called with each finding, on whatever thread drops the context manager.
-        current_test: gives the node id of the test that is running.
+        current_test: returns the node id of the running test.
     """
     kind = type(_sample())
     watching = _Watching(report, current_test)
     replaced = {
         "__init__": watching.noting(kind.__init__),
         "__aenter__": watching.forgetting(kind.__aenter__),
-        # As a decorator it makes others in its place.
+        # Called as a decorator, it makes new ones.
         "__call__": watching.forgetting(kind.__call__),
         "__del__": watching.finalize,
     }
     before = {name: vars(kind)[name] for name in replaced if name in vars(kind)}
-    # A run within a test of another run comes to see what that sees.
+    # With pytest inside a test, the outer run goes on watching too.
     watching.finalize_before = before.get("__del__", lambda manager: None)
     for name, replacement in replaced.items():
         setattr(kind, name, replacement)
@@ -70,21 +70,21 @@ async def _sample() -> AsyncIterator[None]:
 
 
 class _Watching:
-    """What takes the place of the methods of context managers."""
+    """Replacements for the methods of context managers."""
 
     def __init__(
         self, report: Callable[[Finding], None], current_test: Callable[[], str | None]
     ) -> None:
         self._report = report
         self._current_test = current_test
-        # By identity: they are freed before their turn in a reference cycle comes.
+        # By identity: in a reference cycle weak references are cleared before finalizers run.
         self._made: dict[int, _Made] = {}
         self.finalize_before: Callable[[Any], None] = lambda manager: None
-        # A function, as a bound method would not be given the context manager.
+        # A function, as a bound method would not receive the context manager.
         self.finalize = self._finalizing()
 
     def noting(self, original: Callable[..., None]) -> Callable[..., None]:
-        """In the place of the method that makes one of a function and its arguments."""
+        """Return the replacement for ``__init__``, which records the context manager."""
 
         @functools.wraps(original)
         def __init__(manager: Any, function: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807
@@ -98,13 +98,13 @@ class _Watching:
     def _note(self, manager: object, function: Any, frame: FrameType | None) -> None:
         test = self._current_test()
         made_in = _maker(frame) if test is not None else None
-        # What a library makes for itself is its own to enter.
+        # Context managers that a library makes are the library's to enter.
         if test is not None and made_in is not None and is_users(made_in.f_code.co_filename):
             name = getattr(function, "__qualname__", repr(function))
             self._made[id(manager)] = _Made(name, place_of(made_in), test)
 
     def forgetting(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        """In the place of a method that uses one."""
+        """Return the replacement for a method that uses one, which forgets it."""
 
         @functools.wraps(original)
         def method(manager: Any, *args: Any, **kwargs: Any) -> Any:
@@ -119,15 +119,15 @@ class _Watching:
             self.finalize_before(manager)
             made = self._made.pop(id(manager), None)
             if made is not None and not _has_begun(manager):
-                with contained("reporting a context manager that nobody has entered"):
+                with contained("reporting a context manager that was never entered"):
                     self._report(_finding(made))
 
         return __del__
 
 
-@containing("looking whether a context manager's function has begun", True)
+@containing("checking whether a context manager's function has begun", True)
 def _has_begun(manager: Any) -> bool:
-    """Whether the function runs, was closed or may run yet, by the generator that a manager has."""
+    """Whether a manager's generator has started, was closed or may still start."""
     if type(vars(manager).get("gen")) is not AsyncGeneratorType:
         return False
     if _references_to_generator(manager) > _ITS_OWN_REFERENCES:
@@ -144,12 +144,12 @@ def _references_to_generator(manager: Any) -> int:
     return sys.getrefcount(vars(manager)["gen"])
 
 
-# Those that the manager and the call itself have. The program has more if it uses the generator.
+# From the manager and the call itself. There are more if the program uses the generator.
 _ITS_OWN_REFERENCES = _references_to_generator(_sample())
 
 
 def _maker(frame: FrameType | None) -> FrameType | None:
-    """The frame that has called the function with ``@asynccontextmanager``."""
+    """The frame that called the function with ``@asynccontextmanager``."""
     while frame is not None and frame.f_code.co_filename in (__file__, contextlib.__file__):
         frame = frame.f_back
     return frame
@@ -163,6 +163,6 @@ def _finding(made: _Made) -> Finding:
         "runs before that.",
         made.place,
         made_by=made.test,
-        # It may be somebody's offer that nobody had to take.
+        # The code may offer it to callers that need not use it.
         is_mild=True,
     )

@@ -1,7 +1,7 @@
-"""Coroutines of an `unittest.mock.AsyncMock` that nobody awaits: who called it, and what to do.
+"""Coroutines of an `unittest.mock.AsyncMock` that are never awaited: who called it, how to fix it.
 
-A test that forgets to await a mock is wrong. Code under test that does not await what a mock stands
-in for mostly is right: the real method is a plain one, and the mock is not.
+A test that does not await a mock is wrong. Code under test that does not await a mock is mostly
+right: the real method is a plain one, and the mock should be too.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def name_of(mock: Any) -> str:
 
 
 def caller_of(coroutine: Coroutine) -> SourcePlace | None:
-    """The line that has called the mock, be it the user's or not; None if that was not tracked."""
+    """The line that called the mock, the user's or not; None if that was not tracked."""
     from aldente._doubles.mock_compat import is_mocks_own
 
     for path, line, _ in coroutine.cr_origin or ():
@@ -34,7 +34,7 @@ def caller_of(coroutine: Coroutine) -> SourcePlace | None:
 
 
 def is_test_code(path: str, test: str) -> bool:
-    """Whether a file belongs to the tests, not to what they test.
+    """Whether a file belongs to the tests rather than to the code under test.
 
     Args:
         path: the file.
@@ -53,11 +53,11 @@ def is_test_code(path: str, test: str) -> bool:
 
 
 def is_callers_choice(coroutine: Coroutine, handed_over: SourcePlace | None, test: str) -> bool:
-    """Whether it was code under test, or a library, that has called a mock and not awaited it.
+    """Whether code under test, or a library, called a mock and did not await it.
 
     Args:
         coroutine: the mock's coroutine.
-        handed_over: where the mock was handed to whoever has called it, if that is known.
+        handed_over: where the mock was passed to its caller, if that is known.
         test: the node id of the test.
     """
     caller = caller_of(coroutine)
@@ -68,18 +68,18 @@ def is_callers_choice(coroutine: Coroutine, handed_over: SourcePlace | None, tes
 
 
 def fix_of(mock: Any, *, is_callers_choice: bool, fix: str) -> str:
-    """What to do about a mock's coroutine that nobody awaits.
+    """How to fix a mock's coroutine that is never awaited.
 
     Args:
         mock: the mock.
-        is_callers_choice: whether code under test has called it.
-        fix: what to do where the mock is right.
+        is_callers_choice: whether code under test called it.
+        fix: the fix where the mock is right.
     """
     real = _real_name_if_plain(mock)
     short = name_of(mock).removesuffix("()").rpartition(".")[2]
     if real is not None:
         return (
-            f"{real} is a plain function, which nobody awaits: put a Mock in its place, not an "
+            f"{real} is a plain function, which is not awaited: put a Mock in its place, not an "
             f"AsyncMock ({_HOW})."
         )
     if not is_callers_choice:
@@ -91,11 +91,11 @@ def fix_of(mock: Any, *, is_callers_choice: bool, fix: str) -> str:
     )
 
 
-_HOW = "unittest.mock.create_autospec() tells by itself which methods are async"
+_HOW = "unittest.mock.create_autospec() knows which methods are async"
 
 
 def _real_name_if_plain(mock: Any) -> str | None:
-    """The name of what a mock stands in for, if that is known and no coroutine function."""
+    """The name of the function that a mock replaces, if it is known to be a plain one."""
     from aldente._doubles.mock_compat import real_of
 
     real, name = real_of(mock)

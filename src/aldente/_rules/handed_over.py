@@ -1,7 +1,7 @@
-"""Where the user's code hands a function to somebody who calls it: to the loop, to a thread.
+"""Where the user's code passes a function on to be called later: to the loop or to a thread.
 
-Who hands it over is not on the stack any more when it is called, so the line is looked for in the
-sources. It is told only where there is exactly one.
+That code is not on the stack any more when the function is called, so the line is looked up in the
+sources. It is reported only if there is exactly one candidate.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from aldente._records import SourcePlace
 from aldente._source import is_users
 
-# Functions and methods that take a function to be called, and a class of timers and threads each.
+# Functions and methods that take a function to call later, and classes that do: a timer, a thread.
 _TAKERS = {
     "Thread",
     "Timer",
@@ -34,10 +34,10 @@ _TAKERS = {
 
 
 def place_of_handing_over(function: str) -> SourcePlace | None:
-    """The only line of the user's that hands over a function; None if there is none, or more.
+    """The only line of the user's that passes a function on; None if there is none, or several.
 
     Args:
-        function: its name, without those of what it is in.
+        function: its name, unqualified.
     """
     places = {
         SourcePlace(path, call.lineno)
@@ -54,14 +54,14 @@ def _users_files() -> set[str]:
 
 
 def _calls_in(path: str, function: str) -> Iterator[ast.Call]:
-    """The calls of a taker in a source file that has the name of the function at all."""
+    """The calls of takers in a source file, if it mentions the function."""
     source = "".join(linecache.getlines(path))
     if function not in source or not any(taker in source for taker in _TAKERS):
         return
     try:
         tree = ast.parse(source)
     except SyntaxError:
-        # It has been changed since it was imported, or is no source of Python's.
+        # It was changed since it was imported, or is no Python source.
         return
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and _name_of(node.func) in _TAKERS:
@@ -69,7 +69,7 @@ def _calls_in(path: str, function: str) -> Iterator[ast.Call]:
 
 
 def _values_of(call: ast.Call) -> Iterator[ast.expr]:
-    """What a call is given, and what a partial of a function that it is given is made of."""
+    """The arguments of a call, and those of a ``partial()`` among them."""
     values = [*call.args, *(keyword.value for keyword in call.keywords)]
     for value in values:
         yield value

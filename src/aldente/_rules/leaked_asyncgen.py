@@ -1,4 +1,4 @@
-"""An async generator that is unfinished at the end of the scope that used it."""
+"""The rule ``leaked-asyncgen``: an async generator left unfinished by the scope that used it."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ RULE = Rule(
     "warn",
     catches="an async generator left unfinished at the end of the scope that used it",
     why=(
-        "What it has in 'finally' and 'async with' runs only now, after the test, in an order that "
-        "nobody chose; in a program it runs when the garbage collector comes, or never."
+        "Its 'finally' and 'async with' blocks run only now, after the test, in any order; in "
+        "a program they run when the garbage collector does, or never."
     ),
     explanation=(
         "Found when an event loop ends: async generators that were iterated, not to their end, and "
         "are still referred to.\n\n"
-        "Not a finding: one that ran to its end or was closed with aclose(); one that nobody "
-        "refers to any more, which the event loop has closed by itself; generator fixtures; what a "
+        "Not a finding: one that ran to its end or was closed with aclose(); one without "
+        "references, which the event loop has closed by itself; generator fixtures; what a "
         "test that has failed left behind."
     ),
 )
@@ -37,7 +37,7 @@ _FIX = (
 
 
 class Watch:
-    """Notes where async generators are first iterated."""
+    """Records where async generators are first iterated."""
 
     def __init__(self) -> None:
         self._places: weakref.WeakKeyDictionary[AsyncGenerator[Any, Any], SourcePlace] = (
@@ -46,7 +46,7 @@ class Watch:
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[None]:
-        """While entered, places are noted."""
+        """While entered, record the places."""
         with _asyncio_compat.on_first_iteration(self._note):
             yield
 
@@ -57,7 +57,7 @@ class Watch:
             self._places[generator] = place_of(frame)
 
     def find(self, generators: Iterable[AsyncGenerator[Any, Any]]) -> Iterator[Finding]:
-        """The findings for async generators that a loop knows to be unfinished."""
+        """Yield the findings for the unfinished async generators of a loop."""
         for generator in generators:
             frame = getattr(generator, "ag_frame", None)
             code = getattr(generator, "ag_code", None)

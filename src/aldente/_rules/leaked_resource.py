@@ -1,6 +1,6 @@
 """The rule ``leaked-resource``: connections, servers and subprocesses that outlive their loop.
 
-Among them are clients that were left open, for which a server waits that is being closed.
+Also finds clients that were left open and that a server which is being closed waits for.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ RULE = Rule(
     level="warn",
     catches="a connection, server, pipe or subprocess that is still open when its loop ends",
     why=(
-        "It keeps its descriptor, port or process after the test; the other end waits on, and "
-        "Python warns of it later, in a test that has nothing to do with it."
+        "It keeps its descriptor, port or process after the test; its peer goes on waiting, and "
+        "Python warns of it later, during an unrelated test."
     ),
     explanation="""\
-When an event loop ends, whatever is open on it stays open without anybody to look after it: sockets
-until the garbage collector finds them, subprocesses until they end by themselves.
+When an event loop ends, the resources that are open on it leak: sockets until the garbage collector
+finds them, subprocesses until they exit.
 
-Reported are the transports and listening servers of asyncio that nobody has closed by the time
-their loop ends; the writers of streams that nobody refers to any more and nobody has closed, which
-asyncio then closes in their place; sessions of aiohttp, and clients of httpx that keep a
-connection; and what libraries themselves report as unclosed. Each comes with the place where it was
-made, and is charged to the test that made it, whenever that is found.
+Reported are the transports and listening servers of asyncio that are still open when their loop
+ends; the writers of streams that are dropped without being closed, which asyncio then closes;
+sessions of aiohttp, and clients of httpx that keep a connection; and what libraries themselves
+report as unclosed. Each comes with the place where it was made, and is charged to the test that
+made it, even if it is found later.
 
 Not reported: what is closing already; connections that a server has accepted and whose other end is
-closed or reported itself; the pipes of a subprocess, which go with it; resources of loops that do
-not show theirs, such as uvloop's; resources that the loop of a wider fixture keeps, until that
-ends.
+closed or reported itself; a subprocess's pipes, which are part of it; resources
+of loops that do not show theirs, such as uvloop's; resources on the loop of a wider fixture, until
+that loop ends.
 
 Fix: close it where it was made, best by `async with`; in a fixture after the `yield`.""",
 )
@@ -57,12 +57,12 @@ def watch(
     """Record where resources are made, for `find`.
 
     Args:
-        current_test: gives the node id of the test that is running.
+        current_test: returns the node id of the running test.
         report: called with the finding for a stream that is dropped, on whatever thread drops it.
         maker_of_loop: gives the node id of the test that made an event loop, if one did.
 
     Yields:
-        What watches, which the functions that look at all that it has recorded ask for.
+        The watcher, an argument of the functions that look through its records.
     """
     late_warnings = LateWarnings(_makings, current_test, maker_of_loop, report)
     watching = resource_origins.Watching(
@@ -75,8 +75,8 @@ def watch(
 class Unended:
     """The connections of a loop that were open before its tasks were cancelled.
 
-    A server's handler closes its end when it is cancelled; that ends the connections to it, which
-    nobody has closed all the same.
+    A server's handler closes its end when it is cancelled; that ends  the connections to it, though
+    the user's code has not closed them.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -91,18 +91,18 @@ class Unended:
                 self._findings.append((making, _finding(made)))
 
     def ended(self) -> Iterator[tuple[Making, Finding]]:
-        """The findings for those that only their other end has closed since."""
+        """Yield the findings for those that only their peer has closed since."""
         for making, finding in self._findings:
             if not making.is_closed_by_code and not making.is_told:
                 yield making, finding
 
 
 def find(loop: asyncio.AbstractEventLoop, unended: Unended | None = None) -> list[Finding]:
-    """What is still open on a loop that is about to end.
+    """Return the findings for what is still open on a loop that is about to end.
 
     Args:
-        loop: the loop; not running. What was to be cancelled and drained has been, so that tasks
-            have had the chance to close what they use.
+        loop: the loop; not running. Its tasks have been cancelled and drained, so that they had the
+            chance to close what they use.
         unended: what was open before that.
     """
     if not _makings and not _asyncio_compat.may_have_transports(loop):
@@ -113,10 +113,10 @@ def find(loop: asyncio.AbstractEventLoop, unended: Unended | None = None) -> lis
 
 
 def left_on_closed_loops(watching: object) -> Iterator[Finding]:
-    """What was made of late on loops that somebody else has closed since, and is still open.
+    """Yield findings for recent resources that are open on loops which other code has closed.
 
     Args:
-        watching: whose watching it was that has recorded it.
+        watching: the watcher that recorded them.
     """
     if not _makings.recent:
         return
@@ -127,12 +127,12 @@ def left_on_closed_loops(watching: object) -> Iterator[Finding]:
 
 
 def left_in_the_end(watching: object) -> Iterator[Finding]:
-    """What is alive and open when the session is over, and has not been told.
+    """Yield findings for what is still open after the session and was not reported.
 
-    What the running loops of other threads have is theirs still.
+    Resources of loops that other threads still run are left out.
 
     Args:
-        watching: whose watching it was that has recorded it.
+        watching: the watcher that recorded them.
     """
     for making in _makings.all():
         loop = making.loop() if making.loop is not None else None
@@ -141,9 +141,9 @@ def left_in_the_end(watching: object) -> Iterator[Finding]:
 
 
 def handlers_of_clients(loop: asyncio.AbstractEventLoop) -> set[object]:
-    """The tasks with which servers serve connections whose other end is open on the same loop.
+    """The tasks in which servers serve connections whose other end is open on the same loop.
 
-    They wait for what the other end does, and end with it; so that is what is to be fixed.
+    They wait for the other end, and end with it; so the other end is what to fix.
     """
     if not _makings:
         return set()
@@ -157,12 +157,12 @@ def handlers_of_clients(loop: asyncio.AbstractEventLoop) -> set[object]:
 
 
 def is_collecting() -> bool:
-    """Whether the garbage collector is at work, which comes in any test."""
+    """Whether the garbage collector is running, which it may in any test."""
     return _makings.is_collecting
 
 
 def from_context(context: dict[str, Any]) -> Finding | None:
-    """What a library reports to the exception handler of a loop as unclosed; None for all else.
+    """Return the finding for an object that a library reports to a loop's handler as unclosed.
 
     Args:
         context: what the exception handler was called with.
@@ -191,7 +191,7 @@ def from_context(context: dict[str, Any]) -> Finding | None:
 
 
 def _library_in(context: dict[str, Any]) -> str:
-    """The package whose object it is, in parentheses."""
+    """The package that the object is from, in parentheses."""
     packages = (type(value).__module__.partition(".")[0] for value in context.values())
     library = next((name for name in packages if name not in sys.stdlib_module_names), None)
     return "" if library is None else f" ({library})"
@@ -236,7 +236,7 @@ def _find(loop: asyncio.AbstractEventLoop, unended: Unended | None) -> list[Find
 def _ended_by_other_end(
     loop: asyncio.AbstractEventLoop, unended: Unended | None
 ) -> Iterator[Finding]:
-    """The findings for connections that nobody has closed, though they have ended."""
+    """Yield the findings for connections that ended without being closed by the user's code."""
     for making, finding in unended.ended() if unended is not None else ():
         making.is_told = True
         yield finding
@@ -283,7 +283,7 @@ def _owners(loop: asyncio.AbstractEventLoop) -> dict[int, Any]:
                 and _asyncio_compat.loop_of(held) is loop
                 and open_resources.is_open(held)
             ):
-                # A session is noted after the connector that it makes for itself.
+                # A session is recorded after the connector that it makes for itself.
                 owners[id(held)] = client
     return owners
 
@@ -322,7 +322,7 @@ def _finding_of_client(
 
 
 def _finding_if_open(making: Making, when: str) -> Iterator[Finding]:
-    """The finding for something that may be alive, on a loop that nobody here ends."""
+    """The finding for something that may be alive, on a loop that aldente does not end."""
     made = making.made()
     if made is None or making.is_told:
         return
@@ -342,7 +342,7 @@ def _finding_if_open(making: Making, when: str) -> Iterator[Finding]:
 
 
 def _tell(made: object) -> None:
-    """Note that something is told, with what it holds."""
+    """Mark something as reported, with what it holds."""
     is_client = open_resources.kind_of(made) is not None
     for held in open_resources.held_by(made) if is_client else (made,):
         making = _makings.of(held)
@@ -356,7 +356,7 @@ def _finding(made: Any, when: str = "when its event loop ended") -> Finding:
     details: tuple[str, ...] = ()
     if open_resources.is_accepted(made):
         making = _makings.of(_asyncio_compat.acceptor_of(made)) or making
-        details = ("That is where the server was made that has accepted it.",)
+        details = ("That is where the server that accepted it was made.",)
     place = making.place if making is not None else None
     return Finding(
         RULE.name,
@@ -371,7 +371,7 @@ def _finding(made: Any, when: str = "when its event loop ended") -> Finding:
 def _on_dropped(
     made: asyncio.StreamWriter | asyncio.Transport, report: Callable[[Finding], None]
 ) -> None:
-    """Report a connection that is about to be closed because nobody refers to it any more."""
+    """Report a connection that is about to be closed because it has no references any more."""
     transport = made.transport if isinstance(made, asyncio.StreamWriter) else made
     of_transport = _makings.of(transport)
     making = _makings.of(made)
@@ -389,8 +389,8 @@ def _on_dropped(
     report(
         Finding(
             RULE.name,
-            f"A connection{open_resources.of_addresses(transport)} was dropped and not closed: "
-            "nobody refers to it any more.",
+            f"A connection{open_resources.of_addresses(transport)} was dropped without a close(): "
+            "nothing refers to it any more.",
             open_resources.FIX_OF_CONNECTION,
             place or _makings.place_of_dropped_client(making.test),
             made_by=making.test,
@@ -399,18 +399,18 @@ def _on_dropped(
 
 
 class WaitedClient(NamedTuple):
-    """A connection that was left open, for whose end a server waits that is being closed.
+    """A connection that was left open, and that a server which is being closed waits for.
 
     Attributes:
         what: what it is and why it matters, in words.
-        place: where the end was made that is not the server's; None if that isn't known.
+        place: where the client's end was made; None if that isn't known.
     """
 
     what: str
     place: SourcePlace | None
 
     def told(self, folder: Path) -> str:
-        """A paragraph for a report, with paths in a folder given from it."""
+        """A paragraph for a report, with paths relative to a folder."""
         if self.place is None:
             return self.what
         line = source_line(self.place)

@@ -1,4 +1,4 @@
-"""A task that is still pending at the end of the scope that made it."""
+"""The rule ``leaked-task``: a task still pending at the end of the scope that made it."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ RULE = Rule(
     "warn",
     catches="a task still pending at the end of the scope that made it",
     why=(
-        "It is cancelled now, whatever it was doing; in a program it would run on, hold what it "
-        "holds, and fail where nobody looks."
+        "aldente cancels it now, whatever it is doing; in a program it would run on, hold its "
+        "resources, and fail unnoticed."
     ),
     explanation=(
         "Found at the end of a test, and of the scope of a wider event loop: tasks that are "
-        "pending after the loop has had some turns to end what was about to end.\n\n"
+        "still pending after a few more iterations of the loop.\n\n"
         "Not a finding: tasks of fixtures while these live; tasks that libraries, or a server for "
         "its connections, start on a loop that is wider than the test; tasks whose coroutine's "
         "name matches a line of aldente_known_tasks (for example 'mylib.*'); what a test that has "
@@ -41,13 +41,13 @@ _LEFT_BY_LIBRARIES = ("anyio._backends._asyncio._shutdown_process_pool_on_exit",
 def find(
     tasks: Iterable[asyncio.Task[Any]], *, known: Sequence[str] = (), users_only: bool = False
 ) -> Iterator[Finding]:
-    """The findings for tasks that are left.
+    """Yield the findings for tasks that are left.
 
     Args:
         tasks: the tasks.
-        known: patterns of names of coroutines, with or without their module, that may be left.
-        users_only: whether only tasks count whose coroutines were made by the user's own code, as
-            far as that is known. Those that a server makes for its connections were not, though
+        known: patterns of coroutine names, with or without their module, whose tasks may be left.
+        users_only: count only tasks whose coroutines the user's own code made, where that is
+            known. A server's coroutines for its connections are not made by the user's code, though
             they run the user's functions.
     """
     for task in sorted(tasks, key=asyncio.Task.get_name):
@@ -63,7 +63,7 @@ def find(
         if users_only and origin is None:
             continue
         if task.cancelling() and _waits_in_circle(task):
-            # A deadlock, which has been told of; nothing could have ended it.
+            # Part of a deadlock, which was reported.
             continue
         yield Finding(
             RULE.name,
@@ -75,7 +75,7 @@ def find(
 
 
 def _waits_in_circle(task: asyncio.Task[Any]) -> bool:
-    """Whether a task waits for tasks that wait for each other."""
+    """Whether a task waits, directly or not, for a cycle of waiting tasks."""
     seen: list[asyncio.Future[Any]] = []
     future: asyncio.Future[Any] | None = task
     while isinstance(future, asyncio.Task) and future not in seen:
@@ -96,7 +96,7 @@ def _definition_of(coroutine: Any) -> SourcePlace | None:
 
 
 def _origin_of(coroutine: Any) -> SourcePlace | None:
-    """Where the coroutine was made, which is nearly always where its task was."""
+    """Where the coroutine was made, which is nearly always where its task was made."""
     origin = getattr(coroutine, "cr_origin", None)
     if not origin or not is_users(origin[0][0]):
         return None

@@ -1,4 +1,4 @@
-"""The rule ``leaked-thread``: a thread that a test has started, and that outlives it."""
+"""The rule ``leaked-thread``: a thread that a test started and that outlives it."""
 
 from __future__ import annotations
 
@@ -24,47 +24,47 @@ RULE = Rule(
     level="warn",
     catches="a non-daemon thread that a test has started and left running",
     why=(
-        "Python waits for it when the process ends, which may be for ever; until then it goes on "
-        "beside other tests, with what it holds and changes."
+        "Python waits for it when the process ends, maybe for ever; until then it runs beside "
+        "other tests, holds its resources and may change what they see."
     ),
     explanation="""\
-Found at the end of a test: threads that its code, or what that has called, has started and that are
-alive, each with the line that has started it and the one where it is. A thread that is about to end
-is given a second for that.
+Found at the end of a test: threads that its code, or a library that it called, started and that are
+alive, each with the line that started it and the line that it runs. A thread that is about to end
+gets one second for that.
 
-When the last test is over, the process does not wait for such threads: it says so and ends.
+When the last test is over, aldente names such threads, and the process ends without them.
 
 Not a finding: daemon threads; threads that an executor keeps for its next job; threads that a
-fixture of a wider scope has started, and those that these start, as long as the session lasts;
+fixture of a wider scope started, and those that these start, until the end of the session;
 threads of plugins.
 
-Fix: close what has started it (a connection, a client, a pool), best by `async with`; or tell the
-thread to stop and `join()` it.""",
+Fix: close the object that started it (a connection, a client, a pool), best by `async with`; or
+make the thread stop and `join()` it.""",
 )
 
 _FIX = (
-    "Close what has started it (a connection, a client, a pool), best by 'async with'; or tell it "
-    "to stop and join() it. A thread that may be cut off when the process ends is made with "
+    "Close the object that started it (a connection, a client, a pool), best by 'async with'; or "
+    "make the thread stop and join() it. If the process may end without the thread, make it with "
     "daemon=True."
 )
 
-# How long threads may take to end when their test does, and when the session does, in seconds.
+# How long threads may take to end after their test, and after the session, in seconds.
 _GRACE = 1.0
 _GRACE_AT_END = 3.0
 _LOOK = 0.01
 
-# Whose frames are around those of tests.
+# Packages whose frames call the tests.
 _RUNNERS = ("_pytest.", "pluggy.", "xdist.", "execnet.")
 
 
 class _Start(NamedTuple):
-    """A thread that was started while a test was under way.
+    """A thread that was started while a test ran.
 
     Attributes:
-        thread: the thread, not kept alive.
-        place: the user's line that has started it.
+        thread: a weak reference to the thread.
+        place: the user's line that started it.
         test: the node id of the test.
-        is_wide: whether it was started by a fixture that outlives the test.
+        is_wide: whether a fixture that outlives the test started it.
     """
 
     thread: weakref.ref[threading.Thread]
@@ -74,11 +74,11 @@ class _Start(NamedTuple):
 
 
 class Watch:
-    """Sees threads that tests leave behind.
+    """Reports threads that tests leave behind.
 
     Args:
-        report: takes the findings.
-        current_test: gives the node id of the test that is under way; None between tests.
+        report: called with each finding.
+        current_test: returns the node id of the running test; None between tests.
         is_in_wide_fixture: whether a frame is within the set-up of a fixture that outlives a test.
         on_start: what is called with each thread that is about to be started, but those of
             executors, which do the jobs of many tests.
@@ -96,16 +96,16 @@ class Watch:
         self._is_in_wide_fixture = is_in_wide_fixture
         self._on_start = on_start
         self._starts: list[_Start] = []
-        # Those that were told of, or end with their executor.
+        # Those that were reported, or that end with their executor.
         self._left: list[_Start] = []
-        # Of all threads, as one of them may start others.
+        # For daemon threads too, as they may start others.
         self._origins: weakref.WeakKeyDictionary[threading.Thread, _Start] = (
             weakref.WeakKeyDictionary()
         )
 
     @contextmanager
     def installed(self) -> Iterator[None]:
-        """While entered, it is recorded which threads are started."""
+        """While entered, record which threads are started."""
         owner: Any = threading.Thread
         original = owner.start
         replacement = self._recording(original)
@@ -118,7 +118,7 @@ class Watch:
                 owner.start = original
 
     def end_test(self, test: str) -> None:
-        """A test has been torn down: report the threads that it has left running."""
+        """Report the threads that a test left running, after its teardown."""
         if not self._starts:
             return
         ended = [start for start in self._starts if start.test == test and not start.is_wide]
@@ -126,18 +126,18 @@ class Watch:
         self._conclude(ended)
 
     def end_session(self) -> None:
-        """The last test is over: report the threads that fixtures of a wider scope have left."""
+        """Report the threads that fixtures of a wider scope left running, after the last test."""
         starts, self._starts = self._starts, []
         self._conclude(starts)
 
     def let_go(self, status: int | None) -> list[str]:
-        """Have the process end without the threads that were left.
+        """Have the process end without waiting for the threads that are left.
 
         Args:
             status: the exit status of the process; None if it isn't known.
 
         Returns:
-            A line for each of them; none where Python waits for them all the same.
+            A line for each of them; none where Python can't be kept from waiting.
         """
         left, self._left = self._left, []
         living = [(start, thread) for start in left for thread in _living(start)]
@@ -148,7 +148,7 @@ class Watch:
             if thread.is_alive() and not _is_idle(thread):
                 gone.append(thread)
                 lines.append(f"{thread.name!r}, started at {start.place}")
-        # Those that wait for their end, as asyncio does for the jobs of a loop that is closed.
+        # Also threads that join them, as asyncio's do for the executor of a loop that is closed.
         threads = [*(gone and _waiting_for(gone)), *gone]
         return lines if _python_compat.let_process_end_without(threads, status) else []
 
@@ -195,9 +195,9 @@ class Watch:
             self._starts.append(start)
 
     def _origin_of_this_thread(self, frame: FrameType | None) -> _Start | None:
-        """How the thread was started that starts another one; None if that says nothing.
+        """How the current thread, which starts another one, was started; None if that is no help.
 
-        A job of the user's belongs to the test that is under way, however old the pool is.
+        A job of the user's belongs to the running test, however old the pool is.
         """
         here = threading.current_thread()
         if here is threading.main_thread() or here not in self._origins:
@@ -207,13 +207,13 @@ class Watch:
         return origin if is_same or _users_place(frame) is None or not _is_pools(frame) else None
 
 
-# Their worker threads end with the first task of the event loop that they work for.
+# Packages whose worker threads end with the first task of their event loop.
 _ENDING_THEIR_OWN = ("anyio.",)
 
 _EXECUTORS = "concurrent.futures.thread"
 
 
-# Threads whose functions call those that others hand over.
+# Packages whose threads call functions that were submitted from elsewhere.
 _POOLS = ("concurrent.futures.", "multiprocessing.pool", *_ENDING_THEIR_OWN)
 
 
@@ -226,7 +226,7 @@ def _is_pools(frame: FrameType | None) -> bool:
 
 
 def _users_place(frame: FrameType | None) -> SourcePlace | None:
-    """Where the user's code stands that has led to a frame, within what a runner of tests calls."""
+    """The innermost line of the user's code that led to a frame, below the test runner's frames."""
     while frame is not None:
         if is_users(frame.f_code.co_filename):
             return place_of(frame)
@@ -247,8 +247,8 @@ def _frame_of(thread: threading.Thread) -> FrameType | None:
 
 
 def _is_idle(thread: threading.Thread) -> bool:
-    """Whether it is an executor's, without a job: it ends with that, or with the process."""
-    # With dis and more, which few test runs need.
+    """Whether it is an executor's without a job: it ends with the executor or the process."""
+    # Imported here because it imports dis and more, which few test runs need.
     from aldente._runner.threads import is_worker
 
     frame = _frame_of(thread)
@@ -256,7 +256,7 @@ def _is_idle(thread: threading.Thread) -> bool:
 
 
 def _wait_for_end(thread: threading.Thread, seconds: float) -> None:
-    """Wait until a thread has ended, or is seen to wait for what nobody has brought so far."""
+    """Wait until a thread ends, or is twice seen blocked in a wait."""
     from aldente._runner.threads import only_wait
 
     end, waits = monotonic() + seconds, 0
@@ -267,7 +267,7 @@ def _wait_for_end(thread: threading.Thread, seconds: float) -> None:
 
 
 def _waiting_for(threads: list[threading.Thread]) -> list[threading.Thread]:
-    """The threads that are in ``join()`` of one of some threads."""
+    """The threads that are blocked in ``join()`` on one of the given threads."""
     frames = frames_of_threads()
     return [
         thread
@@ -294,7 +294,7 @@ def _finding(start: _Start, thread: threading.Thread) -> Finding:
 
 
 def _shown_frame(stack: list[FrameType]) -> FrameType | None:
-    """The innermost frame of the user's code, or else that outside of what threads wait with."""
+    """The innermost frame of the user's code, or else outside of `threading` and `queue`."""
     waiting = {threading.__file__, getattr(sys.modules.get("queue"), "__file__", None)}
     users = (frame for frame in stack if is_users(frame.f_code.co_filename))
     others = (frame for frame in stack if frame.f_code.co_filename not in waiting)

@@ -15,7 +15,7 @@ from aldente import _asyncio_compat, _python_compat
 from aldente._own_errors import containing
 from aldente._records import Finding
 
-# The test that runs on a loop that outlives it. Its callbacks inherit it, and its tasks.
+# The test that runs on a loop that outlives it. Its callbacks and tasks inherit it.
 _test_on_wide_loop: ContextVar[tuple[LoopMakers, str] | None] = ContextVar(
     "aldente_test", default=None
 )
@@ -27,20 +27,20 @@ _wide_fixture: ContextVar[tuple[LoopMakers, str] | None] = ContextVar(
 
 
 class LoopMakers:
-    """The makers of loops and tasks that may outlive a test.
+    """Which test made each loop and task that may outlive it.
 
     Args:
-        current_test: gives the node id of the test that runs now; None between tests.
+        current_test: returns the node id of the running test; None between tests.
 
     Attributes:
-        is_noting: whether loops that are made belong to the test. Those that aldente makes do not:
-            they may be used again, or be wider.
+        is_noting: whether new loops belong to the test. Those that aldente makes do not: it may use
+            them again, or for a wider scope.
     """
 
     def __init__(self, current_test: Callable[[], str | None]) -> None:
         self._current_test = current_test
-        # By identity: weak references to what a reference cycle holds are cleared before finalizers
-        # run, which is when libraries and asyncio tell what was left open.
+        # By identity: weak references to objects in a reference cycle are cleared before finalizers
+        # run, which is when libraries and asyncio report what was left open.
         self._others: dict[int, _Noted] = {}
         self._gone: list[int] = []
         self._tasks: dict[int, _Task] = {}
@@ -53,7 +53,7 @@ class LoopMakers:
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[None]:
-        """While entered, loops are noted as they are made."""
+        """While entered, record loops as they are made."""
         owner: Any = asyncio.BaseEventLoop
         original = owner.__init__
         send = owner.call_soon_threadsafe
@@ -129,7 +129,7 @@ class LoopMakers:
             self._others[key] = _Noted(reference, type(loop_or_task), test)
 
     def forget_gone(self) -> None:
-        """Forget what was freed; others may be made where that was."""
+        """Forget what was freed; new objects may get its identity."""
         while self._gone:
             key = self._gone.pop()
             noted = self._others.get(key)
@@ -137,7 +137,7 @@ class LoopMakers:
                 del self._others[key]
 
     def enter(self, test: str, context: Context) -> None:
-        """Have a test on a loop that outlives it own the callbacks that are set in its context."""
+        """Have a test on a loop that outlives it own the callbacks scheduled in its context."""
         context.run(_test_on_wide_loop.set, (self, test))
 
     @contextlib.contextmanager
@@ -186,14 +186,14 @@ class LoopMakers:
     def maker_of(self, future: object) -> str | None:
         """The node id of the test that a future, task, callback or loop belongs to.
 
-        Maybe by its loop, which a callback does not tell.
+        A callback does not know its loop; for the others the loop may decide.
         """
         if isinstance(future, asyncio.Handle):
             return self._test_in(_asyncio_compat.context_of_callback(future))
         if isinstance(future, asyncio.Task):
             known = self._tasks.get(id(future))
             # Weak references are gone when the garbage collector ends a task, which is when asyncio
-            # tells what became of it.
+            # reports what became of it.
             if known is not None and (
                 known.reference() is future
                 or (known.reference() is None and known.name == future.get_name())
@@ -220,11 +220,11 @@ class LoopMakers:
 
     def _test_in(self, context: Context) -> str | None:
         makers, test = context.get(_test_on_wide_loop) or (None, None)
-        # A test may run pytest in its own process.
+        # A test may run pytest in the same process.
         return test if makers is self else None
 
     def _forget_if_well(self, task: asyncio.Task[Any]) -> None:
-        # From its own attributes, as asking for the exception would count as having seen to it.
+        # By private attributes, as exception() would mark the exception as retrieved.
         if task.cancelled() or not _asyncio_compat.has_unseen_exception(task):
             self._tasks.pop(id(task), None)
 
@@ -238,7 +238,7 @@ class _Noted(NamedTuple):
 
 
 class _Task(NamedTuple):
-    """A task that a test has left."""
+    """A task that a test left behind."""
 
     reference: weakref.ref[asyncio.Task[Any]]
     name: str

@@ -1,4 +1,4 @@
-"""Which mock the awaited expression of a traceback comes of, without running any code."""
+"""Which mock the awaited expression of a traceback comes from, without running any code."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from aldente._rules.background_error import is_users_code
 
 _UNKNOWN = object()
 
-# Functions of asyncio that await what they are given, or have it awaited.
+# Functions of asyncio that await their arguments, or have a task do so.
 _AWAITING = {"gather", "wait_for", "shield", "create_task", "ensure_future", "wait"}
 
 
@@ -27,8 +27,8 @@ class Use(NamedTuple):
     Attributes:
         expression: what was awaited, as the user writes it.
         mock_expression: the mock, as the user writes it.
-        mock: the mock; None for an async function that something had replaced meanwhile.
-        is_call: whether it was called, rather than used itself.
+        mock: the mock; None for an async function that a mock replaced at that time.
+        is_call: whether its result was used, rather than the mock itself.
     """
 
     expression: str
@@ -38,7 +38,7 @@ class Use(NamedTuple):
 
 
 def tracebacks_of(error: BaseException) -> tuple[TracebackType | None, TracebackType | None]:
-    """The last entry of the traceback that is the user's, and the last one."""
+    """The last entry of the traceback in the user's code, and the last one."""
     users = innermost = None
     traceback = error.__traceback__
     while traceback is not None:
@@ -55,10 +55,10 @@ def find_use(
     """The plain mock that was used, by the user's own expression if possible.
 
     Args:
-        users: the last entry of the traceback that is the user's.
+        users: the last entry of the traceback in the user's code.
         innermost: the last entry.
         how: what was done: ``"await"``, ``"async with"`` or ``"async for"``.
-        type_name: the type of what does not support it; None if it is not known.
+        type_name: the type that does not support it; None if it is not known.
     """
     candidates = list(_candidates(users, innermost, how))
     for find in (_use_in, _use_before):
@@ -75,7 +75,7 @@ def find_use(
 def _candidates(
     users: TracebackType | None, innermost: TracebackType | None, how: str
 ) -> Iterator[tuple[TracebackType, ast.expr]]:
-    """The expressions that may have given what does not support it, the likeliest first."""
+    """The expressions whose value may not have supported it, the likeliest first."""
     if users is not None:
         operands = _operands(_node_at(users), how)
         for operand in operands:
@@ -93,7 +93,7 @@ def _candidates(
 
 
 def _alternatives(expression: ast.expr) -> Iterator[ast.expr]:
-    """An expression; of a conditional one, what it may have been."""
+    """An expression; for a conditional one, its alternatives."""
     if isinstance(expression, ast.IfExp):
         yield from _alternatives(expression.body)
         yield from _alternatives(expression.orelse)
@@ -107,32 +107,32 @@ def _alternatives(expression: ast.expr) -> Iterator[ast.expr]:
 
 
 def _fits(use: Use, type_name: str | None) -> bool:
-    """Whether a mock may have given an object of a type."""
+    """Whether the object that was used may have been of a type."""
     if type_name is None or use.mock is None:
         return True
     if not use.is_call:
         return type(use.mock).__name__ == type_name
     stored = vars(use.mock)
     if stored.get("_mock_side_effect") is not None or stored.get("_mock_wraps") is not None:
-        # It may have given anything.
+        # It may have returned anything.
         return True
     given = stored.get("_mock_return_value", DEFAULT)
     return given is DEFAULT or type(given).__name__ == type_name
 
 
 def _is_pythons(frame: FrameType) -> bool:
-    """Whether the code of a frame is a part of Python, such as asyncio's or contextlib's."""
+    """Whether a frame runs the standard library's code, such as asyncio's or contextlib's."""
     module = frame.f_globals.get("__name__")
     return isinstance(module, str) and module.partition(".")[0] in sys.stdlib_module_names
 
 
 def is_asyncios(frame: FrameType) -> bool:
-    """Whether the code of a frame is asyncio's."""
+    """Whether a frame runs asyncio's code."""
     return str(frame.f_globals.get("__name__")).partition(".")[0] == "asyncio"
 
 
 def _arguments(operands: list[ast.expr]) -> Iterator[ast.expr]:
-    """What is handed to calls among the operands, to be awaited there."""
+    """The arguments of those operands that are calls which await them."""
     for operand in operands:
         if isinstance(operand, ast.Call):
             for argument in (*operand.args, *(keyword.value for keyword in operand.keywords)):
@@ -140,7 +140,7 @@ def _arguments(operands: list[ast.expr]) -> Iterator[ast.expr]:
 
 
 def _parts(argument: ast.expr) -> Iterator[ast.expr]:
-    """What is handed over one by one: the elements of a display or of a comprehension."""
+    """The single awaitables in an argument: the elements of a display or comprehension."""
     if isinstance(argument, ast.Starred):
         yield from _parts(argument.value)
     elif isinstance(argument, (ast.List, ast.Tuple, ast.Set)):
@@ -159,14 +159,14 @@ def _parts(argument: ast.expr) -> Iterator[ast.expr]:
 
 
 def _name_called(expression: ast.expr) -> str | None:
-    """The last part of the name of what is called; None if nothing is."""
+    """The last part of the name of a called function; None if it is no call."""
     called = getattr(expression, "func", None)
     name: str | None = getattr(called, "attr", None) or getattr(called, "id", None)
     return name
 
 
 def _operands(node: ast.AST | None, how: str) -> list[ast.expr]:
-    """What an await, async with or async for was applied to."""
+    """The operands of an await, async with or async for."""
     if isinstance(node, ast.AsyncWith):
         return [item.context_expr for item in node.items]
     if isinstance(node, ast.AsyncFor):
@@ -179,7 +179,7 @@ def _operands(node: ast.AST | None, how: str) -> list[ast.expr]:
 
 
 def _tree_of(traceback: TracebackType) -> ast.Module | None:
-    """The module of a traceback's entry; None if its file is gone, or is no Python."""
+    """The syntax tree of a traceback entry's file; None if it is gone or is no Python."""
     code = traceback.tb_frame.f_code
     source = "".join(linecache.getlines(code.co_filename, traceback.tb_frame.f_globals))
     try:
@@ -189,7 +189,7 @@ def _tree_of(traceback: TracebackType) -> ast.Module | None:
 
 
 def _node_at(traceback: TracebackType) -> ast.AST | None:
-    """The statement or expression that a traceback's entry was busy with."""
+    """The statement or expression that a traceback entry was executing."""
     code = traceback.tb_frame.f_code
     position = next(
         itertools.islice(code.co_positions(), traceback.tb_lasti // 2, None), (None,) * 4
@@ -199,7 +199,7 @@ def _node_at(traceback: TracebackType) -> ast.AST | None:
         return None
     for node in ast.walk(tree):
         if isinstance(node, ast.Expr):
-            # Its expression stands at the same place.
+            # Its expression has the same position.
             continue
         place = tuple(
             getattr(node, name, None)
@@ -211,7 +211,7 @@ def _node_at(traceback: TracebackType) -> ast.AST | None:
 
 
 def _use_in(expression: ast.expr, traceback: TracebackType) -> Use | None:
-    """The use of a mock that an expression is."""
+    """The use of a mock in an expression, if it is one."""
     is_call = isinstance(expression, ast.Call)
     mock_expression = expression.func if isinstance(expression, ast.Call) else expression
     mock = _plain_mock(_look_up(mock_expression, traceback.tb_frame))
@@ -238,7 +238,7 @@ def _use_before(expression: ast.expr, traceback: TracebackType) -> Use | None:
 
 
 def _assigned_before(name: str, traceback: TracebackType) -> list[ast.expr]:
-    """What was assigned to a variable above the line of a traceback's entry, the last first."""
+    """The assignments to a variable above the line of a traceback entry, the last first."""
     code = traceback.tb_frame.f_code
     found: list[tuple[int, ast.expr]] = []
     for node in ast.walk(_tree_of(traceback) or ast.Module([], [])):
@@ -259,9 +259,9 @@ def _assigned_before(name: str, traceback: TracebackType) -> list[ast.expr]:
 
 
 def _use_of_replaced(expression: ast.expr, traceback: TracebackType) -> Use | None:
-    """The call of what is an async function now, and was not when it was called.
+    """The call of a function that is async now, and was not when it was called.
 
-    `unittest.mock.patch` has been undone by the time that a failure is looked into.
+    By the time that a failure is looked into, `unittest.mock.patch` has undone its patch.
     """
     if not isinstance(expression, ast.Call):
         return None
@@ -272,9 +272,9 @@ def _use_of_replaced(expression: ast.expr, traceback: TracebackType) -> Use | No
 
 
 def _plain_mock(value: object) -> NonCallableMock | None:
-    """The mock that an object is, or is a front for, unless its calls can be awaited."""
+    """The mock that an object is or wraps, unless its calls can be awaited."""
     if isinstance(value, FunctionType):
-        # create_autospec() makes a function of a function.
+        # create_autospec() wraps the mock of a function in a function.
         value = vars(value).get("mock")
     kind = type(value)
     if not issubclass(kind, NonCallableMock) or issubclass(kind, AsyncMock):
@@ -284,7 +284,7 @@ def _plain_mock(value: object) -> NonCallableMock | None:
 
 
 def _look_up(expression: ast.expr, frame: FrameType) -> object:
-    """What an expression stands for, as far as that can be told without running any code."""
+    """Evaluate an expression, as far as that is possible without running any code."""
     if isinstance(expression, ast.Name):
         for names in (frame.f_locals, frame.f_globals, vars(builtins)):
             if expression.id in names:
@@ -309,7 +309,7 @@ def _look_up(expression: ast.expr, frame: FrameType) -> object:
 
 
 def _element(container: Any, key: Any) -> object:
-    """An element of a built-in container; looking for one in another runs code."""
+    """An element of a built-in container; a lookup in any other type runs code."""
     if type(key) not in (str, int, bytes, bool, tuple):
         return _UNKNOWN
     if type(container) is dict:
@@ -337,6 +337,6 @@ def _attribute(owner: object, name: str) -> object:
     if isinstance(found, (staticmethod, classmethod)):
         return found.__func__
     if isinstance(found, MemberDescriptorType):
-        # A slot; reading it runs nothing.
+        # A slot; reading it runs no code.
         return getattr(owner, name, _UNKNOWN)
     return found

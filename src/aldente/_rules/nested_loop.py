@@ -1,4 +1,4 @@
-"""The rule ``nested-loop``: a second event loop inside async code, or a test that ends its own."""
+"""The rule ``nested-loop``: a second event loop inside async code, or a test closing its own."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ RULE = Rule(
     level="warn",
     catches="a second event loop inside an async test, or a test that closes or replaces its loop",
     why=(
-        "A thread runs one event loop at a time, so what belongs to a second one never gets its "
-        "turn there; and what was made on one loop (futures, locks, connections) fails or hangs on "
+        "A thread runs one event loop at a time, so the tasks of a second one never run there; "
+        "and an object that belongs to one loop (a future, lock or connection) fails or hangs on "
         "another."
     ),
     explanation="""\
@@ -33,7 +33,7 @@ Async tests and fixtures run on an event loop that aldente makes, runs and close
 call sometimes brings a loop of its own: `asyncio.run()`, `asyncio.Runner`,
 `loop.run_until_complete()` and `loop.run_forever()` are refused by asyncio while a loop runs in the
 same thread; a loop from `asyncio.new_event_loop()` can't run there; `asyncio.set_event_loop()` has
-no effect until the running loop has ended, and then misleads whoever comes next.
+no effect until the running loop has ended, and then misleads the code that runs next.
 
 Reported are calls that your own code makes, not those of installed packages, in a thread whose loop
 is running; and a test that closes its loop or leaves another one current.
@@ -65,7 +65,7 @@ _LEAVE_OPEN = (
 
 
 class _Call(NamedTuple):
-    """What the user has called, in words, and what to do instead."""
+    """What the user called, in words, and what to do instead."""
 
     what: str
     fix: str
@@ -75,7 +75,7 @@ def _refused(call: str, fix: str = _AWAIT_INSTEAD) -> _Call:
     return _Call(f"{call} was called while an event loop is running in this thread.", fix)
 
 
-# By the name of the function of asyncio.
+# By the name of asyncio's function.
 _RUNNING_CALLS = {
     "run": _refused("asyncio.run()"),
     "Runner.run": _refused("asyncio.Runner.run()"),
@@ -95,7 +95,7 @@ _CLOSING = _Call("loop.close() was called on the event loop that is running.", _
 
 
 class _MadeLoop(NamedTuple):
-    """A loop that was made by hand; no pitfall yet, as another thread may be about to run it."""
+    """A loop that user code made; not yet a finding, as another thread may be about to run it."""
 
     loop: weakref.ref[asyncio.AbstractEventLoop]
     thread: int
@@ -107,14 +107,14 @@ def watch(report: Report) -> Iterator[Callable[[], None]]:
     """Report event loops that the user's code makes, runs or sets where one is running.
 
     Yields:
-        A function to be called when a test or fixture has ended: it reports the loops that were
-        made by hand and that no other thread has run since. Leaving calls it too.
+        A function to call when a test or fixture has ended: it reports the loops that user code
+        made and that no other thread has run since. Leaving calls it too.
     """
     made: list[_MadeLoop] = []
     is_watching = True
 
     def report_if_watching(finding: Finding) -> None:
-        # Somebody who has replaced what is patched here may go on calling it.
+        # Another patch on top of this one may go on calling it.
         if is_watching:
             report(finding)
 
@@ -127,11 +127,11 @@ def watch(report: Report) -> Iterator[Callable[[], None]]:
 
     loops: Any = asyncio.BaseEventLoop
     with ExitStack() as patches:
-        # Only the name in the package: asyncio.events.new_event_loop and its neighbours are what
-        # aldente compares and asyncio itself calls.
+        # Only the name in the package: asyncio itself calls, and aldente compares,
+        # asyncio.events.new_event_loop and its neighbours.
         for name, watch_function in (("run", _watch_run), ("set_event_loop", _watch_setting)):
             _patch(patches, asyncio, name, functools.partial(watch_function, report_if_watching))
-        # Every way of making a loop ends there, also those whose names were imported before.
+        # Every way of making a loop calls it, also through names that were imported before.
         _patch(patches, loops, "__init__", functools.partial(_watch_making, made))
         watch_check = functools.partial(_watch_check, report_if_watching, made)
         _patch(patches, loops, _asyncio_compat.RUN_CHECK, watch_check)
@@ -143,9 +143,9 @@ def watch(report: Report) -> Iterator[Callable[[], None]]:
 
 
 def explain_error(error: BaseException) -> Finding | None:
-    """What an exception that ended a test says of nested loops; None when it says nothing.
+    """The finding about nested loops in an exception that ended a test, or None.
 
-    For calls that `watch` sees it gives the same finding.
+    For calls that `watch` sees it is the same finding.
     """
     for inner in errors_within(error):
         if isinstance(inner, RuntimeError):
@@ -159,7 +159,7 @@ def closed_loop(what: str, place: SourcePlace | None = None) -> Finding:
     """The finding for a test or fixture that has closed the loop it ran on.
 
     Args:
-        what: the test or fixture, as messages call it.
+        what: the test or fixture, as messages name it.
         place: where it is defined.
     """
     return Finding(RULE.name, f"{what} closed the event loop it ran on.", _LEAVE_OPEN, place)
@@ -169,7 +169,7 @@ def replaced_loop(what: str, left: object, place: SourcePlace | None = None) -> 
     """The finding for a test or fixture that has left another loop current than the one it ran on.
 
     Args:
-        what: the test or fixture, as messages call it.
+        what: the test or fixture, as messages name it.
         left: the loop that is current now, or None.
         place: where it is defined.
     """
@@ -260,7 +260,7 @@ def _note_made(
     made.append(entry)
 
 
-@containing("looking which thread runs a loop", None)
+@containing("finding which thread runs a loop", None)
 def _forget_made(made: list[_MadeLoop], loop: asyncio.AbstractEventLoop) -> None:
     """A loop that another thread runs was made for that thread."""
     for entry in list(made):
@@ -268,7 +268,7 @@ def _forget_made(made: list[_MadeLoop], loop: asyncio.AbstractEventLoop) -> None
             made.remove(entry)
 
 
-@containing("looking who makes or runs a loop by hand", None)
+@containing("finding what makes or runs a loop", None)
 def _report_call(report: Report, call: _Call, frame: FrameType | None) -> None:
     _, place = _users_call(frame)
     if place is not None:
@@ -280,14 +280,14 @@ def _finding(call: _Call, place: SourcePlace | None) -> Finding:
 
 
 def _users_call(frame: FrameType | None) -> tuple[FrameType | None, SourcePlace | None]:
-    """The function of asyncio that the user's code has called, and where.
+    """The function of asyncio that the user's code called, and where.
 
     Args:
-        frame: the frame to begin with, outwards.
+        frame: the frame to begin with, going outwards.
 
     Returns:
-        The outermost frame of asyncio's, if there is one between, and the place in the user's code;
-        None for the place when somebody else's code made the call.
+        The outermost frame of asyncio's, if there is one in between, and the place in the user's
+        code; None for the place if other code made the call.
     """
     called = None
     while frame is not None and _is_asyncios(frame):
@@ -303,12 +303,12 @@ def _module_of(frame: FrameType) -> str:
 
 
 def _is_asyncios(frame: FrameType) -> bool:
-    # What stands for a method of asyncio's is taken for it.
+    # aldente's replacements for asyncio's methods count as asyncio's.
     return _module_of(frame).startswith("asyncio.") or _module_of(frame) == running.__name__
 
 
 def _explain(error: RuntimeError) -> Finding | None:
-    # uvloop writes them with other capitals and a full stop.
+    # uvloop's messages have other capitals and a full stop.
     message = str(error).lower().rstrip(".")
     frames = _frames_of(error)
     last = max((index for index, (_, place) in enumerate(frames) if place), default=None)
@@ -342,7 +342,7 @@ def _frames_of(error: BaseException) -> list[tuple[FrameType, SourcePlace | None
 
 
 def _call_of(message: str, inner: list[FrameType]) -> _Call | None:
-    """What was called, by the message of the error and the frames within the user's."""
+    """What was called, from the error's message and the frames below the user's."""
     if message == "asyncio.run() cannot be called from a running event loop":
         return _RUNNING_CALLS["run"]
     if message == "runner.run() cannot be called from a running event loop":

@@ -1,12 +1,10 @@
-"""A coroutine that was made and dropped, so that nothing of it ran.
+"""The rule ``never-awaited``: a coroutine that was made and dropped, so that it never ran.
 
-Python notices it when the coroutine is freed, and says so with a warning. When a reference cycle or
-an exception has kept the coroutine, that is during a later test, so each coroutine is charged to
-the test that made it.
+Python warns of it when the coroutine is freed. If a reference cycle or an exception kept the
+coroutine, that is during a later test, so each coroutine is charged to the test that made it.
 
-Where a coroutine was made comes from CPython's origin tracking
-(`sys.set_coroutine_origin_tracking_depth`), one frame deep: each further frame would cost as much
-as a step of the event loop.
+CPython's origin tracking (`sys.set_coroutine_origin_tracking_depth`) records where a coroutine was
+made. It is one frame deep: each further frame would cost as much as a step of the event loop.
 """
 
 from __future__ import annotations
@@ -33,7 +31,7 @@ if TYPE_CHECKING:
 RULE = Rule(
     "never-awaited",
     "error",
-    catches="a coroutine that was made and dropped, so that nothing of it ran",
+    catches="a coroutine that was made and dropped, so that it never ran",
     why=(
         "Calling an 'async def' function only makes a coroutine; its body runs when it is awaited. "
         "A test that forgets to await passes without having tested anything."
@@ -56,21 +54,21 @@ RULE = Rule(
 _FIX = "Await it, or hand it to asyncio.create_task() and await the task."
 
 _FIX_OF_CALLBACK = (
-    "Whoever was given the function calls it, and does not await what it returns. Give it a plain "
+    "The function is a callback, whose caller does not await what it returns. Pass a plain "
     "function that starts a task, 'lambda: asyncio.create_task(...)' on the loop's thread, and "
     "await the task."
 )
 
-# One frame: see above.
+# One frame; the module's docstring says why.
 _DEPTH = 1
 
-# How many there are between the coroutine function of an AsyncMock and whoever calls the mock, at
-# most; calls of mocks cost so much more than a step of the loop that more frames do not matter.
+# The most frames between the coroutine function of an AsyncMock and the mock's caller. Calls of
+# mocks cost so much more than a step of the loop that more frames do not matter.
 _DEPTH_IN_MOCKS = 8
 
 
 class Watch:
-    """Sees coroutines that are dropped, and tells which test has made them.
+    """Reports coroutines that are dropped, with the test that made them.
 
     Args:
         report: called with each finding, on whatever thread drops the coroutine.
@@ -87,11 +85,11 @@ class Watch:
 
     @property
     def knows_makers(self) -> bool:
-        """Whether it is known which test has made a coroutine, with this garbage collector."""
+        """Whether this garbage collector shows which test made a coroutine."""
         return self._makers.knows_tests
 
     def begin(self, test: str) -> None:
-        """Charge what is made from now on to a test, given by its node id."""
+        """Charge new coroutines to a test, given by its node id."""
         self._makers.begin(test)
         self._receiver = _python_compat.receiver()
         if self._undo_mocks is None and "unittest.mock" in sys.modules:
@@ -102,20 +100,20 @@ class Watch:
 
     @containing("looking for coroutines that have not started", False)
     def has_waiting(self) -> bool:
-        """Whether coroutines that have not started are known to be alive, after the last test."""
+        """Whether coroutines that have not started are known to be alive after the last test."""
         self._receiver = _python_compat.receiver()
         return self._makers.are_waiting()
 
     @containing("looking for coroutines that an exception holds", None)
     def look_into(self, error: BaseException) -> None:
-        """Report coroutines that only an exception's frames hold: nobody can await them now."""
+        """Report coroutines that only an exception's frames hold: they can't be awaited."""
         from aldente._rules.coroutine_origins import look_into_frames
 
         look_into_frames(error, lambda coroutine: self._report_once(coroutine, None, None))
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[None]:
-        """While entered, coroutines are seen; the loop's own warning is given only for others."""
+        """While entered, report coroutines; Python warns only of those that are not reported."""
         depth = sys.get_coroutine_origin_tracking_depth()
         with contextlib.ExitStack() as undo:
             self._original = _python_compat.replace_on_unawaited(self._on_dropped)
@@ -128,7 +126,7 @@ class Watch:
             yield
 
     def _forget_collections(self) -> None:
-        # A test may have emptied the list.
+        # A test may have cleared the list.
         with contextlib.suppress(ValueError):
             gc.callbacks.remove(self._on_collection)
 
@@ -143,33 +141,33 @@ class Watch:
             self._makers.look()
 
     def _on_dropped(self, coroutine: Coroutine) -> None:
-        """Stands in for the function that Python calls to warn of a coroutine."""
+        """Replaces the function that Python calls to warn of a coroutine."""
         is_asked_for = True
         with contained("looking at a coroutine that was dropped"):
             is_asked_for = self._look_at_dropped(coroutine, caller())
         if is_asked_for:
-            # From here, as the line that Python gives with it is that of the caller.
+            # From here, as stacklevel=2 is then the line that Python itself would name.
             warnings.warn(_warning_of(coroutine), RuntimeWarning, stacklevel=2, source=coroutine)
 
     def _look_at_dropped(self, coroutine: Coroutine, dropper: FrameType | None) -> bool:
-        """Report a coroutine; return whether its warning is asked for instead.
+        """Report a coroutine; return True if its warning is wanted instead.
 
         Args:
-            coroutine: it is about to be freed.
+            coroutine: the coroutine, which is about to be freed.
             dropper: the frame that was running then.
         """
         call = _call_of_double(coroutine)
         if call is not None:
-            # Whoever looks at the double in the end need not tell of it again.
+            # So that the check of the doubles at the end does not report it again.
             call.is_told = True
         if self._reported.pop(id(coroutine.cr_origin), self) is coroutine.cr_origin:
             return False
         maker = None
-        # Whoever records warnings inside the test asks for this one.
+        # Code that records warnings inside the test wants this one.
         is_asked_for = self._receiver is None or _python_compat.receiver() is not self._receiver
         filters = _python_compat.warning_filters()
         if self._is_collecting and self._makers.newest is not None:
-            # The collector comes when it likes; what the code does that it interrupts says nothing.
+            # The collector runs at any time; the code that it interrupts is unrelated.
             maker = self._makers.maker_of(coroutine)
             is_others = maker is not self._makers.newest
             is_asked_for = is_asked_for and not is_others
@@ -224,20 +222,20 @@ def _is_ignored(message: str, caller: FrameType | None, filters: Filters) -> boo
 
 
 def _warning_of(coroutine: Coroutine) -> str:
-    """The text of Python's own warning."""
+    """Return the text of Python's own warning."""
     text = f"coroutine '{coroutine.__qualname__}' was never awaited"
     origin = coroutine.cr_origin
     if origin is None or sys.get_coroutine_origin_tracking_depth() <= _DEPTH:
         return text
-    # Somebody else tracks more of it, asyncio's debug mode for example.
+    # Something else tracks more frames, asyncio's debug mode for example.
     stack = [(path, line, name, None) for path, line, name in reversed(origin)]
     lines = "".join(traceback.StackSummary.from_list(stack).format())
     return f"{text}\nCoroutine created at (most recent call last)\n{lines}".rstrip()
 
 
 def _call_of_double(coroutine: Coroutine) -> Any:
-    """The call of an `aldente.Double` that gave a coroutine; None for any other coroutine."""
-    # Not imported for it, as most runs have no doubles.
+    """The call of an `aldente.Double` that returned a coroutine; None for any other coroutine."""
+    # Without importing them, as most runs have no doubles.
     if coroutine.cr_code.co_qualname != "awaited" or coroutine.cr_frame is None:
         return None
     call = coroutine.cr_frame.f_locals.get("call")
@@ -245,15 +243,15 @@ def _call_of_double(coroutine: Coroutine) -> Any:
 
 
 def _is_of_callback(coroutine: Coroutine, dropper: FrameType | None) -> bool:
-    """Whether a loop or thread has made a coroutine, of a function that was handed over to it."""
+    """Whether a loop or thread made a coroutine, by calling a function that was passed to it."""
     caller = _caller_of(coroutine)
     if caller is None and dropper is not None:
-        # Who has made it is tracked only on the thread that runs tests.
+        # Origins are tracked only on the thread that runs tests.
         caller = place_of(dropper)
     return caller is not None and _is_of_callers(caller.path)
 
 
-# Where functions are called that were handed over: those of loops, and of threads and their pools.
+# The modules that call such functions: those of loops, threads and pools.
 _CALLERS = ("asyncio/events.py", "threading.py", "concurrent/futures/thread.py")
 
 
@@ -262,7 +260,7 @@ def _is_of_callers(path: str) -> bool:
 
 
 def _caller_of(coroutine: Coroutine) -> SourcePlace | None:
-    """The line that has called a coroutine function, be it the user's or not; None if not known."""
+    """The line that called a coroutine function, the user's or not; None if not known."""
     if _mock_of(coroutine) is not None:
         from aldente._rules import dropped_mocks
 
@@ -272,7 +270,7 @@ def _caller_of(coroutine: Coroutine) -> SourcePlace | None:
 
 
 def _place_of_handing_over(coroutine: Coroutine, dropper: FrameType | None) -> SourcePlace | None:
-    """Where a function was handed over whose coroutine its caller has dropped."""
+    """Where a function was passed on whose coroutine its caller dropped."""
     if not _is_of_callback(coroutine, dropper):
         return None
     from aldente._rules.handed_over import place_of_handing_over
@@ -287,7 +285,7 @@ def _place_of_handing_over(coroutine: Coroutine, dropper: FrameType | None) -> S
 
 
 def _mock_of(coroutine: Coroutine) -> Any:
-    """The AsyncMock whose call has made a coroutine that has not started; None for all others."""
+    """The AsyncMock whose call made a coroutine that has not started; None for all others."""
     if not coroutine.__qualname__.endswith("AsyncMockMixin._execute_mock_call"):
         return None
     # The function of every AsyncMock; its argument is the mock.
@@ -307,7 +305,7 @@ def _name_of(coroutine: Coroutine) -> str:
 
 
 def _place_of(coroutine: Coroutine, dropper: FrameType | None) -> SourcePlace | None:
-    """The nearest that is known to the user's line that made a coroutine."""
+    """The line of the user's that made a coroutine, or the nearest known line."""
     call = _call_of_double(coroutine)
     if call is not None and call.place is not None:
         place: SourcePlace = call.place

@@ -1,9 +1,9 @@
-"""Looks through the garbage collector's objects without holding any of them.
+"""Searches the garbage collector's objects without holding references to them.
 
-A thread that has a list of all new objects, if only for a moment, may lose the GIL in that moment:
-what others let go of meanwhile lives on, a collection of theirs finds it in use, and a tuple that
-is being made can't grow. So what there is to know is worked out by `atomic_list`, and what it gives
-are numbers and the origins of coroutines.
+A thread that holds a list of all young objects, even briefly, may lose the GIL meanwhile: then
+objects that other threads release live on, their collections find the objects in use, and a tuple
+that is being built can't grow. So `atomic_list` does the whole search in C, and returns only
+numbers and the origins of coroutines.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from aldente._atomic import atomic_list
 
 
 class FoundCoroutine(NamedTuple):
-    """What is seen of a coroutine.
+    """A coroutine, by its identity and origin.
 
     Attributes:
-        identity: its identity, as `identity_of` gives it; 0 if that was not asked for.
-        origin: its ``cr_origin``, which no other coroutine shares; None when that is not tracked.
+        identity: its identity, as `identity_of` returns it; 0 if that was not requested.
+        origin: its ``cr_origin``, a tuple of its own; None if origins are not tracked.
     """
 
     identity: int
@@ -32,12 +32,12 @@ class FoundCoroutine(NamedTuple):
 
 
 def new_coroutines() -> list[FoundCoroutine]:
-    """The coroutines that do not run, among the objects made since the collector came last.
+    """The coroutines that do not run, among the objects made since the last collection.
 
-    Those that have ended are among them: to ask for that would make a frame of each.
+    They include those that have ended, as checking that would create a frame for each.
     """
     if sys.version_info >= (3, 12):
-        # A coroutine has its origin, if any, before the collector may come.
+        # A coroutine has its origin, if any, before the collector may run.
         lists = _lists(_NEW, times=3)
         states = _get(map(_state_of, _coroutines(lists)), lists)
         return [FoundCoroutine(0, state[0]) for state in states if state[1:] == _AT_REST]
@@ -48,7 +48,7 @@ def new_coroutines() -> list[FoundCoroutine]:
 
 
 def waiting_coroutines() -> list[FoundCoroutine]:
-    """The coroutines that are alive and have not begun; takes a while."""
+    """The coroutines that are alive and have not started; slow."""
     lists = _lists(_ALL, times=7)
     found = _get(
         zip(
@@ -67,9 +67,9 @@ def waiting_coroutines() -> list[FoundCoroutine]:
 
 
 def new_identities(*kinds: type) -> list[int]:
-    """The identities of new objects of exactly some types, in the order of their making.
+    """The identities of young objects of exactly the given types, in the order of their creation.
 
-    They are those that `identity_of` gives.
+    They are those that `identity_of` returns.
     """
     lists = _lists(_NEW, times=2 + len(kinds))
     are_chosen: Iterator[bool] = repeat(False)
@@ -78,37 +78,38 @@ def new_identities(*kinds: type) -> list[int]:
     return _get(map(identity_of, compress(_objects(lists), are_chosen)), lists)
 
 
-# Not id(), which tells audit hooks of each call, and these run Python code.
+# Not id(), which raises an audit event, and audit hooks run Python code.
 identity_of = object.__hash__
 
-# What `gc.get_objects` is called with.
+# The argument for `gc.get_objects`.
 _NEW = 0
 _ALL = None
 
-# As it was at first: what tests put in its place may not be written in C.
+# The original: a test's replacement may not be written in C.
 _get_objects = gc.get_objects
 _state_of = operator.attrgetter("cr_origin", "cr_running", "cr_suspended")
 _frame_of = operator.attrgetter("cr_frame")
 _AT_REST = (False, False)
 
-# One list of objects, as so many iterators that give it: each use takes one of them.
+# Iterators that all return the same list of objects; each use takes one of them.
 _Lists = list[Iterator[list[Any]]]
 
 
 def _lists(generation: int | None, *, times: int) -> _Lists:
-    """A list of objects, which is made when it is first asked for.
+    """A list of objects, which is created on first use.
 
     Args:
         generation: which objects.
-        times: how often it is used, the end included.
+        times: how often it is used, including the one that empties it.
     """
     return [*tee(map(_get_objects, (generation,)), times)]
 
 
 def _get(values: Iterator[Any], lists: _Lists) -> list[Any]:
-    """All values of an iterator, which goes through a list of objects, and is to be C throughout.
+    """All values of an iterator over a list of objects; the iterator must be C throughout.
 
-    The list is emptied at once. It has the iterator too that goes through it, so that neither would
+    The list is emptied at once. It also contains the iterator that goes through it, so that
+    otherwise neither would be freed before the next collection.
     be freed before the collector comes.
     """
     return atomic_list(lambda: chain(values, map(list.clear, lists.pop())))[:-1]
@@ -123,8 +124,8 @@ def _coroutines(lists: _Lists) -> Iterator[Any]:
 
 
 def _are(wanted: type, lists: _Lists) -> Iterator[bool]:
-    """Which objects are of exactly a type.
+    """Which objects are of exactly the given type.
 
-    Types are compared by identity, as a metaclass of the user's may say what it likes of equality.
+    Compares types by identity, as a user's metaclass may define equality.
     """
     return map(operator.is_, map(type, _objects(lists)), repeat(wanted))

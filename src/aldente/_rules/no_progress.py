@@ -1,4 +1,4 @@
-"""Says once of a run that nobody limits that it has made no progress for a while."""
+"""Reports once that a run without a time limit has made no progress for a while."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from aldente._stacks import frame_of
 # After how long, in seconds.
 LIMIT = 60.0
 
-# How long it is until a run is looked at, and looked at again, in seconds. Such a look goes through
-# the coroutines of its main task, and what others look at must not be kept alive.
+# Seconds until a run is looked at, and between looks. A look walks the coroutines of the main task,
+# and must not keep alive what it looks at.
 INTERVAL = 5.0
 
-# Where a coroutine stands: the code and line of each function that is under way in it.
+# Where a coroutine is: the code and line of each function that is active in it.
 _Position = tuple[tuple[object, int], ...]
 
 
 @dataclass(slots=True)
 class _Stay:
-    """How long a run has been where it is.
+    """How long a run has been at its present position.
 
     Attributes:
         run: the number of the run.
         position: where its main task was when the loop was last seen to wait.
-        since: since when it has been there.
-        next_look: when it is looked at again.
-        is_told: whether that was told.
+        since: when it arrived there.
+        next_look: when to look at it again.
+        is_told: whether it was reported.
     """
 
     run: int
@@ -45,10 +45,10 @@ class _Stay:
 
 
 class Watch:
-    """Sees runs without progress; a watcher of the watchdog's.
+    """Watches for runs without progress; one of the watchdog's watchers.
 
-    The main task makes progress when it comes to another line. One that asks again and again at the
-    same line whether something is so makes none, nor does one that has the loop blocked.
+    The main task makes progress when it comes to another line. A task that polls at one line makes
+    none, nor does one that blocks the loop.
 
     Args:
         on_no_progress: called with the run and how long it has made none, in seconds; on the loop,
@@ -60,7 +60,7 @@ class Watch:
         self._stays: weakref.WeakKeyDictionary[Run, _Stay] = weakref.WeakKeyDictionary()
 
     def look(self, look: Look) -> None:
-        """See where a run is, and since when."""
+        """Record where a run is, and since when."""
         run = look.run
         if run.deadline is not None or run.main_task is None:
             self._stays.pop(run, None)
@@ -87,10 +87,10 @@ class Watch:
 
 
 def _position(main: Any) -> Iterator[tuple[object, int]]:
-    """Where a task stands that another thread looks at."""
+    """Where a task of another thread is."""
     get_coro = getattr(main, "get_coro", None)
     coroutine = get_coro() if get_coro is not None else None
-    # What it awaits in the end has no frame; it may answer whatever it is asked.
+    # The innermost awaitable has no frame, and may be of any type.
     while (frame := frame_of(coroutine)) is not None:
         yield frame.f_code, frame.f_lineno
         coroutine = getattr(coroutine, "cr_await", None)

@@ -1,4 +1,4 @@
-"""What is open on a loop, in words; which clients of libraries there are, and what they hold."""
+"""Describes what is open on a loop; knows the clients of libraries and what they hold."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class ClientKind(NamedTuple):
     Attributes:
         package: the library.
         name: the name of the class in it.
-        fix: how it is closed.
-        is_closed: tells it of an object.
-        is_leak_by_itself: whether it is to be closed although it has no connection, because the
-            library itself complains.
+        fix: how to close it.
+        is_closed: whether an object of it is closed.
+        is_leak_by_itself: whether it must be closed even without a connection, because the library
+            itself complains.
     """
 
     package: str
@@ -33,7 +33,7 @@ class ClientKind(NamedTuple):
     is_leak_by_itself: bool = False
 
     def loaded(self) -> Any:
-        """The class; None while nobody has imported the library."""
+        """The class; None if the library was not imported."""
         return getattr(sys.modules.get(self.package), self.name, None)
 
 
@@ -80,7 +80,7 @@ def _is_closed_database(connection: Any) -> bool:
 
 
 def kind_of(client: object) -> ClientKind | None:
-    """The kind of a client; None for all else."""
+    """The kind of a client; None for any other object."""
     for kind in KINDS:
         loaded = kind.loaded()
         if isinstance(loaded, type) and isinstance(client, loaded):
@@ -88,7 +88,7 @@ def kind_of(client: object) -> ClientKind | None:
     return None
 
 
-# Where connections are found that a client holds: in objects of these packages, and in containers.
+# A client's connections are in objects of these packages, and in containers.
 _PACKAGES = {"aiohttp", "anyio", "asyncio", "httpcore", "httpx"}
 _CONTAINERS = (
     dict,
@@ -103,9 +103,9 @@ _MOST_HELD = 20_000
 
 
 def held_by(client: object) -> Iterator[object]:
-    """What a client holds, directly or by other objects of its library.
+    """What a client holds, directly or through other objects of its library.
 
-    The collector knows what an object refers to, so that no private attribute is asked for.
+    By `gc.get_referents`, so that it needs no private attribute.
     """
     seen: set[int] = set()
     pending = [client]
@@ -121,7 +121,7 @@ def held_by(client: object) -> Iterator[object]:
 def _leads_further(value: object) -> bool:
     kind = type(value)
     if kind in _CONTAINERS:
-        # The names of a module lead to everything.
+        # A module's globals lead to everything.
         return not (kind is dict and "__builtins__" in value)  # type: ignore[operator]
     if issubclass(kind, type):
         return False
@@ -138,10 +138,10 @@ def is_open(made: Any) -> bool:
     if isinstance(made, asyncio.Server):
         return bool(made.sockets)
     if made.is_closing() or made.get_protocol() is None:
-        # Without a protocol is what has failed while it was being made.
+        # A transport whose creation failed has no protocol.
         return False
     if isinstance(made, asyncio.SubprocessTransport):
-        # The transport closes itself once its pipes have ended, too.
+        # The transport also closes itself once its pipes have ended.
         return made.get_returncode() is None
     return not _asyncio_compat.is_part_of_subprocess(made)
 
@@ -187,7 +187,7 @@ def is_client(made: Any) -> bool:
 
 
 def ends_with_other_end(made: Any, clients: set[object]) -> bool:
-    """Whether an accepted connection ends by itself, now or once the other end is fixed."""
+    """Whether an accepted connection ends by itself, now or once its peer is fixed."""
     if not is_accepted(made):
         return False
     return address(made, "sockname") in clients or _has_other_end_left(made)
@@ -199,7 +199,7 @@ def address(made: Any, name: str) -> object:
 
 
 def describe(made: Any) -> tuple[str, str]:
-    """What something is that is open, ``"... was still open"``, and how to fix that."""
+    """Describe something open, as ``"... was still open"``, and how to fix that."""
     if isinstance(made, asyncio.Server):
         return f"A server on {_listening_on(made)} was still open", (
             "Use 'async with server:', or server.close() and 'await server.wait_closed()' in the "
@@ -211,7 +211,7 @@ def describe(made: Any) -> tuple[str, str]:
             "if it does not end by itself."
         )
     if made.get_extra_info("pipe") is not None:
-        # Those for writing are both, as they notice when the other end is closed.
+        # Those for writing are read transports too, to notice when the other end is closed.
         end = "writing" if isinstance(made, asyncio.WriteTransport) else "reading"
         return f"A transport for {end} a pipe was still open", "Close it by transport.close()."
     if getattr(made.get_extra_info("socket"), "type", None) == socket.SOCK_DGRAM:
@@ -233,7 +233,7 @@ FIX_OF_CONNECTION = (
 
 
 def of_addresses(transport: asyncio.BaseTransport) -> str:
-    """Where a connection goes to, or a socket is bound to: ``" to 127.0.0.1:80"``."""
+    """The peer of a connection, or the address of a socket: ``" to 127.0.0.1:80"``."""
     sock = transport.get_extra_info("socket")
     peer = transport.get_extra_info("peername")
     own = transport.get_extra_info("sockname")
@@ -246,7 +246,7 @@ def of_addresses(transport: asyncio.BaseTransport) -> str:
 
 
 def _has_other_end_left(transport: asyncio.BaseTransport) -> bool:
-    """Whether the peer of a connection has closed it, which the loop has not come to notice yet."""
+    """Whether the peer of a connection has closed it, which the loop has not noticed yet."""
     sock = transport.get_extra_info("socket")
     if sock is None or sock.fileno() < 0 or not hasattr(select, "poll"):
         return False

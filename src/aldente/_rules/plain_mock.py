@@ -1,4 +1,4 @@
-"""The rule ``plain-mock``: awaiting a `Mock` or `MagicMock`, or what one has returned."""
+"""The rule ``plain-mock``: awaiting a `Mock` or `MagicMock`, or what one returned."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from aldente._rules.mock_uses import Use, find_use, is_asyncios, tracebacks_of
 RULE = Rule(
     name="plain-mock",
     level="error",
-    catches="a Mock or MagicMock, or what it returned, where something to await is needed",
-    why="Calling a Mock gives its return value at once; async code waits for something to await.",
+    catches="a Mock or MagicMock, or what it returned, where an awaitable is needed",
+    why="Calling a Mock returns its return value directly; async code needs an awaitable.",
     explanation="""\
-`Mock` and `MagicMock` stand in for synchronous code. Awaiting what they return fails with a
+`Mock` and `MagicMock` replace synchronous code. Awaiting what they return fails with a
 TypeError that names neither the mock nor the fix; aldente adds both to the error.
 
 Explained are `await`, `async with` and `async for` of a plain mock or of what it returned, and
-handing that to `asyncio.gather()`, `asyncio.wait_for()` or `asyncio.create_task()`.
+passing that to `asyncio.gather()`, `asyncio.wait_for()` or `asyncio.create_task()`.
 
-Fix: use `AsyncMock` for a function that is awaited, or build the whole stand-in with
+Fix: use `AsyncMock` for a function that is awaited, or build the whole mock with
 `unittest.mock.create_autospec()`, which makes the async methods of its spec awaitable. For
-`async with` and `async for` let a `MagicMock` stand in: it supports both.""",
+`async with` and `async for` use a `MagicMock`: it supports both.""",
 )
 
-# What to put in the place of a mock whose result is awaited.
+# What to replace a mock with whose result is awaited.
 _AWAITABLE_STAND_IN = "an AsyncMock"
 
-# In tracebacks "object X can't be used" is what CPython says before 3.14.
+# CPython before 3.14 says "object X can't be used".
 _MESSAGES: list[tuple[re.Pattern[str], Literal["await", "async with", "async for"]]] = [
     (re.compile(r"object (?P<type>\S+) can't be used in 'await' expression"), "await"),
     (re.compile(r"'(?P<type>\S+)' object can't be awaited"), "await"),
@@ -67,29 +67,29 @@ _MESSAGES: list[tuple[re.Pattern[str], Literal["await", "async with", "async for
     ),
 ]
 
-# What asyncio.gather() and asyncio.wait() say of what they would keep by its hash.
+# The error of asyncio.gather() and asyncio.wait(), which use their arguments as keys.
 _UNHASHABLE = re.compile(
     r"(cannot use '\S+' as a (dict key|set element) \()?unhashable type: '(?P<type>\w+)'"
 )
 
 _MOCK_CLASSES = ("Mock", "MagicMock", "NonCallableMock", "NonCallableMagicMock")
-# Where the finding for an error is kept, once it was looked for.
+# The attribute of an error that keeps its finding.
 _KEPT = "__aldente_plain_mock__"
 
 
 class _Mistake(NamedTuple):
-    """What a TypeError says: what was done, and the type of the object that does not support it."""
+    """A TypeError's content: the operation, and the type of the object that does not support it."""
 
     how: Literal["await", "async with", "async for"]
     type_name: str | None
 
 
 def find(error: BaseException) -> Finding | None:
-    """The finding for an error that comes of awaiting a plain mock; None for all others.
+    """The finding for an error that comes from awaiting a plain mock; None for all others.
 
-    Looks at its causes, its context and the members of exception groups too. What was found first
-    is kept with each error: when it is looked into later, frames were taken out of its traceback,
-    and what was patched is as it was before.
+    Looks at its causes, its context and the members of exception groups too. The first result is
+    kept on each error: later on, pytest has removed frames from its traceback, and patches are
+    undone.
     """
     for inner in errors_within(error):
         if type(inner) is TypeError:
@@ -104,7 +104,7 @@ def find(error: BaseException) -> Finding | None:
 
 @contextlib.contextmanager
 def watch() -> Iterator[None]:
-    """While entered, errors are looked into before `unittest.mock.patch` undoes its patches."""
+    """While entered, look into errors before `unittest.mock.patch` undoes its patches."""
     original = Patcher.__exit__
 
     def __exit__(self: Any, *exception: Any) -> Any:  # noqa: N807
@@ -122,7 +122,7 @@ def watch() -> Iterator[None]:
 
 
 def explain(error: BaseException) -> str | None:
-    """What to say of an error that comes of awaiting a plain mock; None for all others."""
+    """The explanation of an error that comes from awaiting a plain mock; None for all others."""
     finding = find(error)
     if finding is None:
         return None
@@ -160,13 +160,13 @@ def _mistake_of(message: str) -> _Mistake | None:
         if match is not None:
             groups = match.groupdict()
             name = groups.get("type") or _type_of_literal(groups.get("value"))
-            # contextlib says the module too.
+            # contextlib includes the module.
             return _Mistake(how, None if name is None else name.rpartition(".")[2])
     return None
 
 
 def _type_of_literal(shown: str | None) -> str | None:
-    """The type of what a message shows, if it shows a literal."""
+    """The type of the value that a message shows, if it is a literal."""
     try:
         return None if shown is None else type(ast.literal_eval(shown)).__name__
     except (ValueError, SyntaxError, MemoryError, RecursionError):
@@ -185,7 +185,7 @@ def _what_happened(mistake: _Mistake, use: Use | None) -> str:
     if use.mock is None:
         return (
             f"'{use.mock_expression}' is an async function, but '{use.expression}' gave {gave}, "
-            f"which can't {verb}: something stood in for it then, as unittest.mock.patch puts it."
+            f"which can't {verb}: it was replaced then, for example by unittest.mock.patch."
         )
     kind = type(use.mock).__name__
     if not use.is_call:
@@ -197,7 +197,7 @@ def _what_happened(mistake: _Mistake, use: Use | None) -> str:
 
 
 def _type_given(use: Use) -> str | None:
-    """The type of what a mock gives, where no message says it."""
+    """The type of what a mock returns, where no message names it."""
     if use.mock is None:
         return None
     stored = vars(use.mock)
@@ -210,32 +210,32 @@ def _fix(mistake: _Mistake, use: Use | None) -> str:
     if use is None:
         subject = "the mock that it comes from"
     elif use.mock is None:
-        subject = f"what stands in for '{use.mock_expression}'"
+        subject = f"the mock for '{use.mock_expression}'"
     elif not use.is_call and _name_of(use.mock).endswith("()"):
         subject = "the mock that returned it"
     else:
         subject = f"'{use.mock_expression}'"
     if mistake.how == "await":
         return (
-            f"Make {subject} {_AWAITABLE_STAND_IN}, or build the whole stand-in with "
+            f"Make {subject} {_AWAITABLE_STAND_IN}, or build the whole mock with "
             "unittest.mock.create_autospec(), which makes the async methods of its spec awaitable."
         )
     special = "__aenter__" if mistake.how == "async with" else "__aiter__"
     return (
-        f"Make {subject} a MagicMock that returns what it makes by itself, which supports "
-        f"'{mistake.how}'; what that gives is set by its {special}.return_value."
+        f"Make {subject} a MagicMock with its default return value, which supports "
+        f"'{mistake.how}'; set its result by {special}.return_value."
     )
 
 
 def _named(use: Use) -> str:
-    """The mock's own name, where it says more than the expression does."""
+    """The mock's own name, where it adds to the expression."""
     name = "" if use.mock is None else _name_of(use.mock)
     says_more = name and name != use.mock_expression and (not use.is_call or "mock" not in name)
     return f" named '{name}'" if says_more else ""
 
 
 def _name_of(mock: NonCallableMock) -> str:
-    # Not repr(mock): a MagicMock's may be configured, and would count a call.
+    # Not repr(mock): a MagicMock's may be configured, and would record a call.
     match = re.match(r"<\w+ name='([^']*)'", NonCallableMock.__repr__(mock))
     return match.group(1) if match else ""
 

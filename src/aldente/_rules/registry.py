@@ -9,12 +9,12 @@ from aldente._settings import DEFAULT_LEVELS
 
 
 def rule_named(name: str) -> Rule:
-    """A rule; its module is imported when it is first asked for."""
+    """Return a rule; import its module on first use."""
     module = importlib.import_module(f"aldente._rules.{name.replace('-', '_')}")
     rule: Rule = module.RULE
     return rule
 
 
 def all_rules() -> list[Rule]:
-    """Every rule, worst first."""
+    """Return every rule, the most severe first."""
     return [rule_named(name) for name in DEFAULT_LEVELS]

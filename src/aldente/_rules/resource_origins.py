@@ -1,8 +1,7 @@
-"""Where, and by which test, connections, servers and clients of libraries were made.
+"""Records where, and by which test, connections, servers and clients of libraries were made.
 
-They are known by their identity, as a weak reference to one that is in a cycle is cleared before
-its finalizer runs, which is when Python and libraries warn that it is unclosed. Who closes them is
-recorded too.
+By identity, as weak references to an object in a cycle are cleared before its finalizer runs, which
+is when Python and libraries warn that it is unclosed. It also records what closes them.
 """
 
 from __future__ import annotations
@@ -27,18 +26,18 @@ from aldente._source import is_users, place_of
 
 
 class Making:
-    """How something was made that has to be closed.
+    """The origin of an object that must be closed.
 
     Attributes:
-        made: gives it while it is alive, and not about to be finalized.
+        made: returns the object while it is alive and not about to be finalized.
         key: its identity.
         kind: its type.
-        place: the user's line; None when no code of the user's has led to it directly.
+        place: the user's line; None when the user's code did not lead to it directly.
         test: the node id of the test that made it.
-        watcher: whose watching has recorded it.
-        loop: gives the loop that was running; None when there was none, or it is not known.
-        is_told: whether it has been found.
-        is_closed_by_code: whether somebody has closed it, not only its other end.
+        watcher: the watcher that recorded it.
+        loop: returns the loop that was running; None when there was none, or it is not known.
+        is_told: whether it was reported.
+        is_closed_by_code: whether code closed it, not only its peer.
         is_client: whether it is a client of a library, which holds what is made for it.
         if_left: what is found in the end if nobody closes it, although its other end has ended it.
         descriptor: that of a socket or file; None for all else.
@@ -82,18 +81,18 @@ class Making:
 
 
 class Makings:
-    """Remembers makings while what was made is alive; keeps nothing alive.
+    """Keeps the origins of objects while these are alive; keeps no object alive.
 
     Attributes:
-        recent: those that were noted of late; see `take_recent`.
+        recent: the latest ones; see `take_recent`.
     """
 
     def __init__(self) -> None:
-        # Finalizers may come in between, and make something themselves.
+        # Reentrant, as finalizers may run at any point and make resources themselves.
         self._lock = threading.RLock()
         self._known: dict[int, Making] = {}
         self._is_collecting = False
-        # What the collector is about to finalize.
+        # Objects that the collector is about to finalize.
         self._going: list[Making] = []
         self._last_client: Making | None = None
         self.recent: list[Making] = []
@@ -103,11 +102,11 @@ class Makings:
 
     @property
     def is_collecting(self) -> bool:
-        """Whether the garbage collector is at work, which comes in any test."""
+        """Whether the garbage collector is running, which it may in any test."""
         return self._is_collecting
 
     def on_collection(self, phase: str, information: dict[str, int]) -> None:
-        """The collector begins or ends; for `gc.callbacks`."""
+        """Record that the collector begins or ends; a callback for `gc.callbacks`."""
         self._is_collecting = phase == "start"
         if not self._is_collecting and self._going:
             going, self._going = self._going, []
@@ -115,25 +114,25 @@ class Makings:
                 self._drop(making)
 
     def note(self, made: Any, making: Making) -> None:
-        """Remember how something was made."""
+        """Keep the origin of an object."""
         key = making.key
         making.made = weakref.ref(made, functools.partial(self._on_gone, key))
         with self._lock:
-            # The last, so that the order is that of the making.
+            # At the end, so that the order is that of creation.
             self._known.pop(key, None)
             self._known[key] = making
             self.recent.append(making)
 
     def of(self, made: object) -> Making | None:
-        """How something was made, which may be about to be freed."""
+        """The origin of an object, which may be about to be freed."""
         making = self._known.get(id(made))
         return making if making is not None and making.is_of(made) else None
 
     def take_recent(self, watcher: object) -> list[Making]:
-        """What was noted by a watcher since it has asked last, and is alive.
+        """The live objects that a watcher recorded since its last call.
 
-        Those of others stay: a test may run pytest in its own process. What both runs have noted is
-        the inner one's.
+        Those of other watchers stay: a test may run pytest in its own process. What both runs
+        recorded belongs to the inner one.
         """
         with self._lock:
             recent, self.recent = self.recent, []
@@ -154,27 +153,27 @@ class Makings:
         return None
 
     def alive(self) -> list[tuple[Any, Making]]:
-        """What is alive of all that was made, in the order of the making."""
-        # The lock keeps out other threads, but no garbage collection on this one.
+        """All live objects and their origins, in the order of creation."""
+        # The lock blocks other threads, but not the garbage collector on this one.
         known = [(making.made(), making) for making in self.all()]
         return [(made, making) for made, making in known if made is not None]
 
     def all(self) -> list[Making]:
-        """Of all that is known, what is gone and left something to tell included."""
+        """All origins, including those of freed objects with something left to report."""
         with self._lock:
             return list(self._known.values())
 
     def forget(self, making: Making) -> None:
-        """Remember no longer how something was made."""
+        """Drop an origin."""
         with self._lock:
             if self._known.get(making.key) is making:
                 del self._known[making.key]
 
     def place_of_dropped_client(self, test: str | None) -> SourcePlace | None:
-        """Where the client was made with which a connection is being freed; None if not sure.
+        """Where the client was made that is freed along with a connection; None if not sure.
 
         Args:
-            test: the test that has made both.
+            test: the test that made both.
         """
         clients = [making for making in self._going if making.is_client]
         if not clients and self._last_client is not None:
@@ -189,7 +188,7 @@ class Makings:
         if making.is_client:
             self._last_client = making
         if self._is_collecting:
-            # Its finalizer is yet to run.
+            # Its finalizer has not run yet.
             self._going.append(making)
         else:
             self._drop(making)
@@ -203,12 +202,12 @@ def _reference_to_running_loop() -> weakref.ref[asyncio.AbstractEventLoop] | Non
     try:
         return weakref.ref(asyncio.get_running_loop())
     except (RuntimeError, TypeError):
-        # There is none, or it is of a class that can't be referred to.
+        # There is none, or its class does not support weak references.
         return None
 
 
 def users_place_in_step(frame: FrameType | None) -> SourcePlace | None:
-    """Where the user's code stands that the loop has called back, directly or by others."""
+    """The user's line in the running callback of the loop, called directly or through libraries."""
     while frame is not None and frame.f_code is not _asyncio_compat.STEP_CODE:
         if is_users(frame.f_code.co_filename):
             return place_of(frame)
@@ -216,17 +215,17 @@ def users_place_in_step(frame: FrameType | None) -> SourcePlace | None:
     return None
 
 
-# What was made while somebody was watching. It outlives that, because a wide loop outlives the
-# tests in which its connections are made.
+# What was made while a watcher was installed. It outlives the watcher, because a wide loop outlives
+# the tests in which its connections are made.
 makings = Makings()
 
 
 class Watching:
-    """Watches classes while `installed` is entered.
+    """Records what is made of the watched classes while `installed` is entered.
 
     Args:
-        current_test: gives the node id of the test that is running.
-        on_dropped: called with a `asyncio.StreamWriter` or `asyncio.Transport` that is about to be
+        current_test: returns the node id of the running test.
+        on_dropped: called with an `asyncio.StreamWriter` or `asyncio.Transport` that is about to be
             freed.
         describe: gives the finding for a connection that nobody closes.
         finalize: calls a ``__del__`` with what is about to be freed, and further arguments.
@@ -248,7 +247,7 @@ class Watching:
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[None]:
-        """While entered, what is made is recorded."""
+        """While entered, record what is made."""
         for owner in (asyncio.BaseTransport, asyncio.Server, asyncio.StreamWriter):
             self._replace(owner, "__init__", self._recording)
         self._replace(asyncio.StreamWriter, "__del__", self._looking_at_dropped)
@@ -262,7 +261,7 @@ class Watching:
         self._replaced.clear()
 
     def watch_libraries(self) -> None:
-        """Watch the clients of the libraries that have been imported by now."""
+        """Watch the clients of the libraries that are imported by now."""
         for kind in open_resources.KINDS:
             if kind.package in sys.modules:
                 loaded = kind.loaded()
@@ -298,7 +297,7 @@ class Watching:
     def _note(self, made: Any, frame: FrameType | None) -> None:
         is_asyncios = type(made).__module__.startswith("asyncio.")
         if isinstance(made, (asyncio.BaseTransport, asyncio.Server)):
-            # The loop of others' classes is not known.
+            # For classes that are not asyncio's the loop is not known.
             if not is_asyncios:
                 return
             if isinstance(made, asyncio.Transport):
@@ -354,7 +353,7 @@ class Watching:
             frame = _caller_of_close(inspect.currentframe())
             making = makings.of(transport)
             if making is not None and frame is not None:
-                # A transport whose other end is closed closes itself.
+                # A transport closes itself when its peer has closed.
                 is_itself = frame.f_globals.get("__name__") == type(transport).__module__
                 making.is_closed_by_code = making.is_closed_by_code or not is_itself
                 if frame.f_code in _CLOSING_ALL:
@@ -363,9 +362,9 @@ class Watching:
 
         return close
 
-    @containing("looking which client a server closes", None)
+    @containing("finding which client a server closes", None)
     def _on_closed_by_server(self, transport: Any) -> None:
-        """A server closes a connection because its other end has not; note what that is."""
+        """Record the client of a connection that a server closes because the client did not."""
         loop, peer = (
             _asyncio_compat.loop_of(transport),
             open_resources.address(transport, "peername"),
@@ -384,7 +383,7 @@ class Watching:
 
 
 def _forget_collections() -> None:
-    # A test may have emptied the list.
+    # A test may have cleared the list.
     with contextlib.suppress(ValueError):
         gc.callbacks.remove(makings.on_collection)
 
@@ -414,7 +413,7 @@ def _caller_of_close(frame: FrameType | None) -> FrameType | None:
 
 
 def _minds_end(transport: asyncio.BaseTransport) -> bool:
-    """Whether a protocol of the user's does something about the end of its connection."""
+    """Whether a protocol of the user's reacts to the end of its connection."""
     kind = type(transport.get_protocol())
     owners = {
         next(owner for owner in kind.__mro__ if name in vars(owner))

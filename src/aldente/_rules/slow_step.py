@@ -1,7 +1,7 @@
-"""A step that held the loop for long, with the stack seen while it did.
+"""The rule ``slow-step``: a step that held the loop for long, with the stack seen while it did.
 
-No step is timed. The watchdog sees the step that a loop is in; when it sees the same one again, it
-has gone on in between.
+Steps are not timed. The watchdog samples the step that a loop is in; when it sees the same one
+again, the step has gone on in between.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ RULE = Rule(
     "warn",
     catches="a step that held the event loop for longer than 0.1 s",
     why=(
-        "While one step runs, nothing else on the loop does: time-outs fire late, connections "
+        "While one step runs, nothing else on the loop runs: time-outs fire late, connections "
         "stall, and tests of concurrent code show an order that production never sees."
     ),
     explanation=(
         "Found: a step of the loop, from one 'await' that waits to the next, that takes longer "
-        "than aldente_slow_step (0.1 s), be it with computing or with blocking. The stack is that "
-        "seen last while it ran.\n\n"
-        "Not a finding: a pause in a debugger; imports; what nobody can do in another way: reading "
-        "the certificates for an SSL context, starting a thread or a process, be it for a pool, "
+        "than aldente_slow_step (0.1 s), whether it computes or blocks. The stack is the last one "
+        "seen while it ran.\n\n"
+        "Not a finding: a pause in a debugger; imports; what has no alternative: reading "
+        "the certificates for an SSL context, starting a thread or a process, also for a pool, "
         "ending a pool of processes that has nothing left to do; pytest's and Hypothesis's own "
-        "work, such as drawing an example; time in which the whole process stood still, and on "
+        "work, such as drawing an example; time in which the whole process was suspended, and on "
         "Linux also time in which the thread waited for a processor, because the "
         "machine is busy with other things."
     ),
@@ -41,43 +41,43 @@ RULE = Rule(
 )
 
 _FIX = (
-    "Do the work in a thread (await asyncio.to_thread(...)) or a process, or let others have their "
-    "turn with 'await asyncio.sleep(0)' in between."
+    "Do the work in a thread (await asyncio.to_thread(...)) or a process, or let other tasks run "
+    "with 'await asyncio.sleep(0)' in between."
 )
 
 # Python's own import machinery.
 _IMPORTS = "<frozen importlib"
 
-# What takes long on a busy machine, and has no other way of doing it.
+# Functions that are slow on a busy machine and have no alternative.
 _EXEMPT = {
-    # They read the certificates of all authorities; making a client of httpx comes to it.
+    # It reads the certificates of all authorities; httpx calls it for each client.
     ("ssl", "create_default_context"),
     ("ssl", "load_default_certs"),
     # They wait until the new thread or process runs, for asyncio itself too.
     ("threading", "start"),
     ("subprocess", "_execute_child"),
-    # That of multiprocessing imports modules first, or has the server that forks do so.
+    # In multiprocessing it imports modules first, or has the fork server do so.
     ("multiprocessing.process", "start"),
 }
-# The processes that multiprocessing starts for itself, also with the first lock or queue.
+# Processes that multiprocessing starts for itself, for example with the first lock or queue.
 _EXEMPT_MODULES = {"multiprocessing.forkserver", "multiprocessing.resource_tracker"}
-# It waits for workers to end that may have just begun, in the "with" that asyncio's documentation
+# It waits for workers to end that may have just started, in the "with" that asyncio's documentation
 # puts around run_in_executor().
 _END_OF_POOL = ("concurrent.futures.process", "shutdown")
 
-# Test tools, which work where the program under test would not: they compare values for the message
-# of a failed assertion, or draw an example.
+# Test tools, which do work that the program under test would not: they compare values for the
+# message of a failed assertion, or draw an example.
 _TOOLS = {"_pytest", "aldente", "hypothesis"}
 
-# How many frames of the user's code are told.
+# How many frames of the user's code to show.
 _FRAMES = 6
 
-# How much between two looks counts at most, in seconds, of what was no wait for a processor.
+# The most that counts between two looks, in seconds, apart from waits for a processor.
 _MOST = 5 * INTERVAL
 
 
 class Watch:
-    """Sees slow steps; a watcher of the watchdog's.
+    """Watches for slow steps; one of the watchdog's watchers.
 
     Args:
         report: called with each finding.
@@ -98,7 +98,7 @@ class Watch:
         self._candidate: _Step | None = None
 
     def look(self, look: Look) -> None:
-        """See whether the loop is still in the step that it was in before."""
+        """Check whether the loop is still in the step that it was in before."""
         stack = look.stack
         step, entries = stack.step(), stack.entries()
         if step is not None and (stack.step() != step or _is_exempt(entries, stack)):
@@ -146,12 +146,12 @@ class Watch:
 
 
 class _Step:
-    """A step that has been seen, and how long it has gone on.
+    """A step that was seen, and how long it has taken.
 
     Args:
-        run: the runner whose loop takes it.
+        run: the runner whose loop executes it.
         number: its number.
-        clock: gives the time.
+        clock: returns the time.
     """
 
     def __init__(self, run: Run, number: int, clock: Callable[[], float]) -> None:
@@ -160,22 +160,22 @@ class _Step:
         self.number = number
         self._schedule = _schedule_of(run.thread)
         self._times, self._own_times = _times_of(self._schedule), _times_of(_OWN_SCHEDULE)
-        # Not before: the watchdog too may have waited for a processor just now.
+        # Not earlier: the watchdog too may have waited for a processor just now.
         self._seen = clock()
         # How long it has been seen to go on; how long its thread has run, and waited for a
         # processor; how much else is left out.
         self._passed = self._ran = self._waited = self._left_out = 0.0
-        # How long the watchdog has waited for a processor while the thread was at work.
+        # How long the watchdog has waited for a processor while the thread was working.
         self._waited_by_others = 0.0
         self.place: SourcePlace | None = None
         self.lines: tuple[str, ...] = ()
 
     def is_of(self, run: Run) -> bool:
-        """Whether it is one of a runner's present run."""
+        """Whether it belongs to a runner's current run."""
         return run is self.run and run.runs == self._runs
 
     def goes_on(self, entries: Sequence[Entry], now: float) -> None:
-        """It is seen again."""
+        """Record that the step was seen again."""
         passed, self._seen = now - self._seen, now
         ran, waited = self._newly_told()
         self._passed += passed
@@ -183,12 +183,12 @@ class _Step:
         self._waited += waited
         own_times = _times_of(_OWN_SCHEDULE)
         if ran > _AT_REST:
-            # It has to hand the GIL to the watchdog now and then, and sleeps until that has both
-            # the GIL and a processor. In a call that blocks it has no GIL to hand on.
+            # It has to hand the GIL to the watchdog now and then, and sleeps until the watchdog has
+            # both the GIL and a processor. In a call that blocks it has no GIL to release.
             self._waited_by_others += max(own_times.waited - self._own_times.waited, 0.0)
         self._own_times = own_times
-        # When the whole process stood still, the watchdog did so too. But a wait for a processor is
-        # told of only when it is over: what looked like standing still may prove to have been one.
+        # When the whole process was suspended, so was the watchdog. But Linux reports a wait for a
+        # processor only when it is over: a seeming suspension may prove to have been one.
         surplus = passed - waited
         if surplus > _MOST:
             self._left_out += surplus - _MOST
@@ -200,35 +200,35 @@ class _Step:
         self.lines = tuple(_lines(others))
 
     def seconds(self) -> float:
-        """How long it has held its loop, now that it is over."""
-        # A wait for a processor that was not told of when it was seen last.
+        """Return how long it held its loop, now that it is over."""
+        # A wait for a processor that Linux had not reported when the step was last seen.
         self._waited += self._newly_told().waited
         slept = self._passed - self._ran - self._waited - self._left_out
         return max(self._ran + min(slept, max(slept - self._waited_by_others, 0.0)), 0.0)
 
     def _newly_told(self) -> _Times:
         before, self._times = self._times, _times_of(self._schedule)
-        # Nothing is told of a thread that has ended.
+        # There are no times of a thread that has ended.
         return _Times(
             max(self._times.ran - before.ran, 0.0), max(self._times.waited - before.waited, 0.0)
         )
 
 
 class _Times(NamedTuple):
-    """How long a thread has run, and waited for a processor, in seconds; 0 if that isn't told."""
+    """How long a thread has run, and waited for a processor, in seconds; 0 if unknown."""
 
     ran: float
     waited: float
 
 
-# The file in which Linux tells that of the thread that reads it.
+# Linux's file with these times for the thread that reads it.
 _OWN_SCHEDULE = "/proc/thread-self/schedstat"
 # How long a thread may run between two looks, in seconds, and count as having been asleep.
 _AT_REST = 0.0001
 
 
 def _schedule_of(thread: int) -> str:
-    """The file in which Linux tells how long a thread has run, and waited to."""
+    """Linux's file with how long a thread has run and has waited to."""
     found = _python_compat.thread_with(thread)
     return f"/proc/self/task/{found.native_id if found is not None else 0}/schedstat"
 
@@ -243,7 +243,7 @@ def _times_of(schedule: str) -> _Times:
 
 
 def _is_exempt(entries: Sequence[Entry], stack: Stack) -> bool:
-    """Whether what goes on takes its time, whatever the user's code does."""
+    """Whether the step is in a call that is slow whatever the user's code does."""
     if any(is_debugger(entry.module) for entry in entries):
         return True
     is_in_tool = False
@@ -253,7 +253,7 @@ def _is_exempt(entries: Sequence[Entry], stack: Stack) -> bool:
             or (module, function) in _EXEMPT
             or module in _EXEMPT_MODULES
             or ((module, function) == _END_OF_POOL and not _has_work(stack, index))
-            # The user's code has called the tool; what hosts a fixture calls the user's code.
+            # The user's code called the tool; the task that runs a fixture calls the user's code.
             or (is_in_tool and is_users(path))
         ):
             return True
@@ -262,7 +262,7 @@ def _is_exempt(entries: Sequence[Entry], stack: Stack) -> bool:
 
 
 def _has_work(stack: Stack, index: int) -> bool:
-    """Whether anything is left to do for the pool of processes of which a frame is a method."""
+    """Whether a process pool, whose method a frame runs, has work left."""
     return stack.has_in(index, "self", _python_compat.WORK_OF_POOL)
 
 
@@ -270,7 +270,7 @@ def _lines(entries: Sequence[Entry]) -> Iterator[str]:
     """The user's frames in a step, from the innermost outwards, if there are several.
 
     Args:
-        entries: all frames but aldente's; the innermost is told, whosever it is.
+        entries: all frames except aldente's; the innermost is shown, whatever code it runs.
     """
     shown = [entry for entry in entries if is_users(entry.path) or entry is entries[0]]
     if len(shown) > 1:

@@ -1,4 +1,4 @@
-"""Ends what has taken longer than it may, and says what has stopped the clocks, if anything."""
+"""Ends runs at their time limit, and reports clocks that freezegun has frozen."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from aldente._stacks import with_callers
 from aldente.errors import BlockedEnd, PhaseTimeout
 
 _NOTE = (
-    "freezegun has frozen the clocks: what waits until one has gone on waits for ever. "
+    "freezegun has frozen the clocks: code that waits for one to advance waits for ever. "
     "freeze_time(..., real_asyncio=True) leaves asyncio's own clock alone. On virtual time "
     "(@aldente.virtual_time(wall=True)) the clocks follow the time of the loop, and sleeps take "
     "no time."
@@ -26,7 +26,7 @@ _NOTE = (
 
 
 def notes_on_stopped_clocks() -> list[str]:
-    """A paragraph for a report of what does not end, if somebody has frozen the clocks."""
+    """A paragraph for a report of a run that does not end, if freezegun has frozen the clocks."""
     api: Any = sys.modules.get("freezegun.api")
     return [_NOTE] if getattr(api, "freeze_factories", None) else []
 
@@ -38,24 +38,24 @@ END_LIMIT = 3.0
 
 
 class Watch:
-    """Ends runs at their deadline; a watcher of the watchdog's.
+    """Ends runs at their deadline; one of the watchdog's watchers.
 
-    At the end of a loop, what is left on it has a limit of its own, and only what blocks the loop
-    is ended here.
+    While a loop shuts down, its remaining tasks have a limit of their own, and this ends only
+    what blocks the loop.
 
     Args:
-        describe_tasks: says what the tasks of a loop wait for; called on the loop.
+        describe_tasks: describes what the tasks of a loop wait for; called on the loop.
     """
 
     def __init__(self, describe_tasks: Callable[[Run], str]) -> None:
         self._describe_tasks = describe_tasks
-        # The run that is past its deadline, and whether its loop is at its end.
+        # The run that is past its deadline, and whether its loop is shutting down.
         self._late: object = None
         self._next = 0.0
         self._has_answered = False
 
     def look(self, look: Look) -> None:
-        """See whether a run is past its deadline, and do the next thing about it."""
+        """Check whether a run is past its deadline, and take the next step to end it."""
         run = look.run
         deadline, task = run.deadline, run.main_task
         late = _late(run)
@@ -65,7 +65,7 @@ class Watch:
             return
         frame = look.frames.get(run.thread)
         if is_in_debugger(frame):
-            # From here on the user has the time that it takes.
+            # From here on the user may take any time.
             run.deadline = None
             return
         if self._late != late:
@@ -99,12 +99,12 @@ class Watch:
         if run.main_task is None and run.deadline == deadline:
             run.deadline = deadline + ANSWER_LIMIT
             if run.is_virtual:
-                # Its own limits may never come: no time passes while something spins.
+                # Virtual time limits may never come: no such time passes while code spins.
                 run.end_no_later()
 
 
 def _late(run: Run) -> object:
-    """Which run of a runner it is, and whether its loop is at its end; keeps neither alive."""
+    """Identify a run, and whether its loop is shutting down; keeps neither alive."""
     return weakref.ref(run), run.runs, run.main_task is None
 
 
@@ -129,7 +129,7 @@ def _blocked(run: Run, frame: FrameType | None) -> PhaseTimeout | BlockedEnd:
 
 
 def told_stack(frame: FrameType | None) -> str:
-    """The stack of a thread that blocks its loop, as far as it tells the user something."""
+    """The stack of a thread that blocks its loop, without frames that are no help to the user."""
     frames = [(each, each.f_lineno) for each in reversed(with_callers(frame))]
     summary = traceback.StackSummary.extract(iter(frames))
     stack = [entry for entry in summary if not is_own(entry.filename)]

@@ -1,14 +1,15 @@
 """Looks at running event loops from a thread of its own, many times a second.
 
-What happens between two looks costs nothing; what takes long is seen. The thread is none of
-`threading`'s: code under test that counts or joins threads does not meet it, and it is not there
-while the process forks, because Python warns of forks of processes with more than one thread.
+What happens between two looks costs nothing; what takes long is seen. The thread is started by
+`_thread`, not `threading`, so that code under test that counts or joins threads does not see it.
+It is stopped while the process forks, because Python warns when a process with several threads
+forks.
 
-An alarm wakes the thread when a run has gone on for a moment. To find out whether there is anything
-to do, a thread that has slept needs the GIL. While another thread is busy, it competes for it: each
-time that the busy one releases the GIL for a system call, the sleeper wakes up, mostly for nothing.
-Where the system has timers that can be set anew while a thread waits for them, the thread therefore
-sleeps on while runs are short, as those of most tests are.
+An alarm wakes the thread when a run has gone on for a moment. A thread that wakes up needs the GIL
+to find out whether there is anything to do. While another thread is busy, it competes for the GIL:
+each time that the busy thread releases it for a system call, the sleeper wakes up, mostly for
+nothing. Where the system has timers that can be rearmed while a thread waits for them, the thread
+therefore sleeps on while runs are short, as those of most tests are.
 """
 
 from __future__ import annotations
@@ -34,10 +35,10 @@ from aldente._runner import running
 from aldente._runner.running import OtherRun, Run
 from aldente._stacks import GetFrames, Stack, frames_of_threads
 
-# How long after a look, or after the beginning of a run, it rings, in seconds.
+# How long after a look, or after the beginning of a run, the alarm rings, in seconds.
 INTERVAL = 0.02
 
-# A time of zero would unset a timer.
+# Zero would disarm the timer.
 _AT_ONCE = 1e-9
 
 
@@ -48,10 +49,10 @@ class Alarm(Protocol):
         """Wait until it rings; called on the thread that it wakes."""
 
     def expect(self, *, is_only: bool) -> bool:
-        """A run begins: ring when it has gone on for the interval, or before.
+        """Expect a run that begins: ring when it has gone on for the interval, or before.
 
         Args:
-            is_only: whether it is the only run, so that nobody else needs an earlier ring.
+            is_only: whether it is the only run, so that no other run needs an earlier ring.
 
         Returns:
             Whether it is going to ring; if not, it never will again.
@@ -65,7 +66,7 @@ class Alarm(Protocol):
         """Ring now.
 
         Returns:
-            Whether the thread is going to hear it.
+            Whether the thread will wake up.
         """
         ...
 
@@ -74,18 +75,18 @@ class Alarm(Protocol):
 
 
 def make_alarm() -> Alarm:
-    """The best alarm that the system has."""
+    """Return the best alarm that the system supports."""
     if sys.platform == "linux" and sys.version_info >= (3, 13) and hasattr(os, "timerfd_create"):
         try:
             return TimerAlarm()
         except OSError:
-            # There are no descriptors left, or a sandbox allows no timers.
+            # There are no descriptors left, or a sandbox forbids timers.
             pass
     return RegularAlarm()
 
 
 class RegularAlarm:
-    """Rings at regular intervals, whether there are runs or not; for any system."""
+    """Rings at regular intervals, even without runs; for any system."""
 
     def __init__(self) -> None:
         self._stop = _thread.allocate_lock()
@@ -114,9 +115,9 @@ class RegularAlarm:
 if sys.platform == "linux" and sys.version_info >= (3, 13) and hasattr(os, "timerfd_create"):
 
     class TimerAlarm:
-        """Rings when it is told to, by a timer of Linux."""
+        """Rings by a Linux timerfd."""
 
-        # As they were at first: tests replace the functions of these modules, and mean their own.
+        # The originals: tests replace these modules' functions for their own code.
         _read = staticmethod(os.read)
         _close = staticmethod(os.close)
         _status = staticmethod(os.fstat)
@@ -125,7 +126,7 @@ if sys.platform == "linux" and sys.version_info >= (3, 13) and hasattr(os, "time
         _sleep = staticmethod(_clocks.sleep)
 
         def __init__(self) -> None:
-            # None once somebody has closed it: the next file that is opened gets the number.
+            # None once other code has closed it: the next file to be opened gets the number.
             self._descriptor: int | None = os.timerfd_create(time.CLOCK_MONOTONIC)
 
         def wait(self) -> None:
@@ -140,7 +141,7 @@ if sys.platform == "linux" and sys.version_info >= (3, 13) and hasattr(os, "time
             self._sleep(INTERVAL)
 
         def expect(self, *, is_only: bool) -> bool:
-            """A run begins: ring when it has gone on for the interval, or before."""
+            """Ring when the run that begins has gone on for the interval, or before."""
             return (not is_only and self._is_set()) or self._set(INTERVAL)
 
         def repeat(self) -> None:
@@ -152,15 +153,15 @@ if sys.platform == "linux" and sys.version_info >= (3, 13) and hasattr(os, "time
             return self._set(_AT_ONCE)
 
         def close(self) -> None:
-            """Give the descriptor back, if it is still that of the timer."""
+            """Close the descriptor, if it is still that of the timer."""
             descriptor, self._descriptor = self._timer(), None
             if descriptor is not None:
                 self._close(descriptor)
 
         def _timer(self) -> int | None:
-            """The descriptor; None once somebody has closed it, as those do who close all."""
+            """The descriptor; None once other code has closed it, as code that closes all does."""
             try:
-                # Only timers and their like are of no type.
+                # Anonymous inodes, such as timers, have no file type.
                 if self._descriptor is not None and stat.S_IFMT(
                     self._status(self._descriptor).st_mode
                 ):
@@ -188,24 +189,24 @@ if sys.platform == "linux" and sys.version_info >= (3, 13) and hasattr(os, "time
             return True
 
 
-# How long the end of the thread is waited for, in seconds. It ends at once, unless its alarm was
-# lost unnoticed: others have closed it, and its number was given to another timer.
+# How long to wait for the end of the thread, in seconds. It ends at once, unless its alarm was lost
+# unnoticed: other code closed the descriptor, and another timer got its number.
 END_LIMIT = 10.0
 
 
-# The threads of all watchdogs, by their identifiers; none of them touches a loop by itself.
+# The identifiers of all watchdogs' threads; none of them touches a loop by itself.
 watching_threads: set[int] = set()
 
 
 class Look(NamedTuple):
-    """What is seen of a running loop at one moment.
+    """A running loop at one moment.
 
     Attributes:
         loop: the loop.
-        run: its runner; to watchers of other runs an `OtherRun`, which has less to it.
-        get_frames: gives the frame that each thread of the process is running.
-        now: the time at which it was begun, by `clock`.
-        clock: gives the time.
+        run: its runner; watchers of other runs get an `OtherRun`, which has fewer attributes.
+        get_frames: returns the frame that each thread of the process is running.
+        now: the time at which the look began, by `clock`.
+        clock: returns the time.
     """
 
     loop: asyncio.AbstractEventLoop
@@ -216,14 +217,14 @@ class Look(NamedTuple):
 
     @property
     def stack(self) -> Stack:
-        """What the loop's thread does, of which nothing is kept alive."""
+        """The stack of the loop's thread, without references to its frames."""
         return Stack(self.run.thread, self.get_frames)
 
     @property
     def frames(self) -> dict[int, FrameType]:
-        """The frame that each thread is running now, those of watchdogs left out.
+        """The frame that each thread is running now, except the watchdogs' threads.
 
-        For what ends the run; a watcher that only watches uses `stack`.
+        For ending a run; a watcher that only watches uses `stack`.
         """
         frames = frames_of_threads(self.get_frames)
         for thread in list(watching_threads):
@@ -232,19 +233,19 @@ class Look(NamedTuple):
 
 
 class Watcher(Protocol):
-    """Draws its conclusions from looks at running loops."""
+    """Draws conclusions from looks at running loops."""
 
     def look(self, look: Look) -> None:
-        """Take a look at a loop; called on the watchdog's thread."""
+        """Look at a loop; called on the watchdog's thread."""
 
 
 class Watchdog:
     """The thread that looks at running loops.
 
     Args:
-        watchers: what it looks for.
-        is_looked_at: which runners' loops it looks at; other watchdogs may look at others.
-        of_others: what looks at the runs of loops that no runner drives.
+        watchers: the watchers, which are called with each look.
+        is_looked_at: whether to look at a runner's loop; other watchdogs may look at others.
+        of_others: the watcher of loops that no runner drives.
     """
 
     def __init__(
@@ -266,7 +267,7 @@ class Watchdog:
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[None]:
-        """While entered, loops are looked at."""
+        """While entered, look at loops."""
         with contextlib.ExitStack() as undo:
             undo.callback(self.stop)
             undo.enter_context(gone_while_forking(self))
@@ -282,7 +283,7 @@ class Watchdog:
             if self._alarm is not None:
                 return
             alarm = make_alarm()
-            # There may be a run already: that of a test which has forked.
+            # There may be a run already: that of a test that forked.
             alarm.repeat()
             self._alarm = alarm
             self._thread = _python_compat.HiddenThread(functools.partial(self._watch, alarm))
@@ -292,28 +293,28 @@ class Watchdog:
         with self._changing:
             alarm, self._alarm = self._alarm, None
             thread, self._thread = self._thread, None
-            # Otherwise it may sleep for ever, and nobody minds.
+            # Without a ring it may sleep for ever, so don't wait for it.
             if alarm is not None and thread is not None and alarm.stop():
                 thread.join(END_LIMIT)
 
     def start_when_needed(self) -> None:
         """Start the thread now if there is a run, or else with the next one.
 
-        CPython 3.13.0 to 3.13.9 and 3.14.0 count the threads of a process that forks after those
-        that were stopped for it have been started again, and warn then. So a test without a loop
-        may fork in silence there too.
+        CPython 3.13.0 to 3.13.9 and 3.14.0 count the threads of a forking process only after the
+        stopped threads have been started again, and then warn. This way a test without a loop may
+        fork without a warning there too.
         """
-        # First of all, as another thread may begin a run just now.
+        # First of all, as another thread may be about to begin a run.
         self._is_to_start = True
         if running.number():
             self.start()
 
     def forget(self) -> None:
-        """Know that the thread is gone, as it is in a forked child.
+        """Record that the thread is gone, as it is in a forked child.
 
-        It starts there with the first run of a runner: the child runs tests then, as those of
-        pytest-forked do. Loops of any other child are not looked at: its parent may end it when it
-        likes, and is what they wait for.
+        There it starts with the first run of a runner: the child runs tests then, as with
+        pytest-forked. It does not look at the loops of any other child, whose parent may end it at
+        any time and is what these loops wait for.
         """
         self._alarm = self._thread = None
         self._is_to_start = False
@@ -322,18 +323,18 @@ class Watchdog:
         watching_threads.clear()
 
     def _expect(self, run: Run) -> None:
-        """A run begins: take a look when it has gone on for a moment."""
+        """Have the thread look at a run that begins, once it has gone on for a moment."""
         if self._is_to_start or (self._is_in_child and not isinstance(run, OtherRun)):
             self.start()
         alarm = self._alarm
-        # Whether it is one to be looked at is asked when the alarm rings, as it seldom does. While
+        # The thread asks whether to look at the run when the alarm rings, as that is rare. While
         # there is another run, looks must not be put off.
         if (
             alarm is not None
             and not alarm.expect(is_only=running.number() == 1)
             and self._alarm is alarm
         ):
-            # Somebody has closed all descriptors of the process.
+            # Other code has closed all descriptors of the process.
             self._alarm = None
             self.start()
 
@@ -351,9 +352,9 @@ class Watchdog:
             alarm.close()
 
     def _look_at_all(self) -> bool:
-        """Take a look at all loops that are to be looked at; say whether there are any.
+        """Look at all loops that this watchdog watches; return whether there are any.
 
-        Nothing of a look is left in variables of the thread's while it sleeps.
+        No local variable of the thread refers to any of a look while it sleeps.
         """
         runs = [found for found in running.running() if self._is_looked_at(found[1])]
         others = running.others() if self._of_others else []
@@ -377,30 +378,30 @@ class Watchdog:
         try:
             watcher.look(look)
         except Exception as error:
-            # A loop of another make may be unable to say whether it is closed.
+            # A loop of another kind may fail to answer whether it is closed.
             with contained("asking a loop whether it is closed"):
                 if look.loop.is_closed():
-                    # It was closed meanwhile.
+                    # Other code closed it meanwhile.
                     return
             tell("looking at a running loop", error)
 
 
 class Forked(Protocol):
-    """What has a thread that is not to be there while the process forks."""
+    """An object with a thread that must not exist while the process forks."""
 
     def stop(self) -> None:
-        """The process is about to fork: end the thread, and wait for its end."""
+        """End the thread and wait for its end, as the process is about to fork."""
 
     def start_when_needed(self) -> None:
-        """The process has forked: start the thread again."""
+        """Start the thread again, after the fork."""
 
     def forget(self) -> None:
-        """This is the child, in which there is no such thread."""
+        """Record that the thread is gone, in the child."""
 
 
 @contextlib.contextmanager
 def gone_while_forking(owner: Forked) -> Iterator[None]:
-    """While entered, the thread of something is not there while the process forks."""
+    """While entered, stop an object's thread while the process forks."""
     _owners.add(owner)
     _register_fork_hooks()
     try:
@@ -414,7 +415,7 @@ _fork_hooks: list[bool] = []
 
 
 def _register_fork_hooks() -> None:
-    """Stop the threads while the process forks; once, as hooks can't be taken back."""
+    """Register the hooks that stop threads around a fork; once, as hooks can't be removed."""
     if _fork_hooks or not hasattr(os, "register_at_fork"):
         return
     _fork_hooks.append(True)

@@ -1,9 +1,9 @@
-"""Runs coroutines on an event loop from synchronous code. Knows nothing of pytest.
+"""Runs coroutines on an event loop from synchronous code. Does not depend on pytest.
 
 ``runner``
     `LoopRunner`: one event loop, driven from outside, closed in order.
 ``running``
-    Which loops run now, and who runs them; `Observer`, which is told of runs.
+    Which loops run now, and their runners; `Observer`, which is notified of runs.
 ``pool``
     `LoopPool`: makes event loops cheaply.
 ``generator_task``
@@ -13,11 +13,11 @@
 ``interrupts``
     Turns Ctrl-C into a cancellation while a loop runs.
 ``peers``, ``outside``
-    What could still make something happen: connections to other processes, and these themselves.
+    What could still wake a loop: other processes, and connections to them.
 ``bystanders``, ``threads``
-    Which threads beside that of a loop have to do with no loop, and which can only wait.
+    Which other threads wake no loop, and which can only wait.
 ``settle``
-    Waits for what code under test does by itself, on loops that know when nothing more happens.
+    `settle` and `eventually`, which wait for what code under test does in the background.
 ``context``
     Carries changes of context variables between tasks and the code around them.
 """

@@ -1,4 +1,4 @@
-"""Which threads beside that of a loop are left out when it is asked what could wake the loop."""
+"""Threads to leave out when looking for what could wake a loop."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator
 
 
 class Bystanders:
-    """Threads that are taken to wake no loop, by their identifiers, as long as they live.
+    """Threads that are known to wake no loop, by their identifiers, while they live.
 
-    Who makes them knows why: they run tools' own code, or were there before the loop. The system
-    gives the identifier of a thread that has ended to the next one.
+    They run code of tools, or are older than the loop. When a thread has ended, the system gives
+    its identifier to a new one.
 
     Args:
         identifiers: those of threads that are alive now.
@@ -22,7 +22,7 @@ class Bystanders:
 
     def __init__(self, identifiers: Iterable[int] = ()) -> None:
         known = {thread.ident: thread for thread in threading.enumerate()}
-        # None for threads that are none of threading's, of which it isn't known when they end.
+        # None for threads without a threading.Thread, whose end is not known.
         self._threads: dict[int, weakref.ref[threading.Thread] | None] = {
             identifier: weakref.ref(known[identifier]) if identifier in known else None
             for identifier in identifiers

@@ -26,7 +26,7 @@ def carry_over(source: Context) -> Callable[[], None] | None:
         source: a context that began as a copy of the current one.
 
     Returns:
-        A function that undoes it, to be called in the same context; None when nothing was changed.
+        A function that undoes it, to call in the same context; None when nothing was changed.
 
     >>> language = ContextVar("language", default="en")
     >>> context = copy_context()
@@ -58,8 +58,8 @@ class IsolatedContext:
 
     `contextvars.Context.run` would do, if pytest let a plugin call what runs a test; but a plugin's
     hook can only act before and after. So this enters the context as C code does, with
-    ``PyContext_Enter``, part of CPython's public C API since 3.7. Where that can't be reached the
-    isolation is missing: variables that a synchronous fixture sets and never resets stay set.
+    ``PyContext_Enter``, part of CPython's public C API since 3.7. Where that can't be reached there
+    is no isolation: variables that a synchronous fixture sets and never resets stay set.
     """
 
     def __init__(self) -> None:
@@ -91,7 +91,7 @@ class IsolatedContext:
 
     @contextlib.contextmanager
     def outside(self) -> Iterator[None]:
-        """Be in the context around this one for a while, and bring back what changed there."""
+        """While entered, be in the context around this one; carry its changes over on exit."""
         context, switch = self._context, _find_switch()
         if (
             context is None
@@ -125,7 +125,7 @@ class _Switch(NamedTuple):
 def _find_switch() -> _Switch | None:
     """The switch, or None on an interpreter without ctypes or without CPython's C API."""
     try:
-        # Here and not above: it costs some milliseconds, and few test suites need it.
+        # Imported here, as it takes some milliseconds and few test suites need it.
         import ctypes
 
         enter = ctypes.pythonapi.PyContext_Enter

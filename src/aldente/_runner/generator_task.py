@@ -1,6 +1,6 @@
 """The one task in which an async generator is set up and torn down.
 
-Its loop runs only until that is done, with no more turns than it takes.
+Its loop runs only until that is done, without extra iterations.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ T = TypeVar("T")
 def run_task(loop: asyncio.AbstractEventLoop, task: asyncio.Task[T]) -> T:
     """Run a loop until a task is done, and return its result, as ``run_until_complete`` does.
 
-    That has the loop go round once more to find out that a task is done. For a task that waits for
-    nothing, as most small tests are, this is the greater part of what running it costs.
+    That takes one more iteration of the loop to notice that a task is done. For a task that waits
+    for nothing, like most small tests, the iteration is most of the cost of running it.
 
     Args:
         loop: the loop of the task; not running.
@@ -28,7 +28,7 @@ def run_task(loop: asyncio.AbstractEventLoop, task: asyncio.Task[T]) -> T:
 
     Raises:
         BaseException: what the task raised.
-        RuntimeError: somebody stopped the loop before.
+        RuntimeError: other code stopped the loop first.
 
     >>> loop = asyncio.new_event_loop()
     >>> run_task(loop, loop.create_task(asyncio.sleep(0, "done")))
@@ -39,7 +39,7 @@ def run_task(loop: asyncio.AbstractEventLoop, task: asyncio.Task[T]) -> T:
     def stop(task: asyncio.Task[Any]) -> None:
         if task.cancelled() or not isinstance(task.exception(), (KeyboardInterrupt, SystemExit)):
             loop.stop()
-        # Those two have ended the run already, and the loop must not stop in the next one.
+        # These two have propagated out of the run already; a stop() would end the next one.
 
     def stop_when_done() -> None:
         if task.done():
@@ -60,37 +60,37 @@ def run_task(loop: asyncio.AbstractEventLoop, task: asyncio.Task[T]) -> T:
 
 
 def run_until_stopped(loop: asyncio.AbstractEventLoop) -> None:
-    """Run a loop until it is stopped, and whatever has been scheduled by then for its next turn."""
+    """Run a loop until it is stopped, and one more iteration for what was scheduled by then."""
     loop.run_forever()
     if _asyncio_compat.may_have_ready_callbacks(loop):
-        # run_until_complete would have noticed the end in that turn.
+        # run_until_complete would have noticed the end in that iteration.
         loop.stop()
         loop.run_forever()
 
 
 def stopped_early() -> RuntimeError:
-    """What ``run_until_complete`` raises when somebody stops its loop."""
+    """The error of ``run_until_complete`` when other code stops its loop."""
     return RuntimeError("Event loop stopped before Future completed.")
 
 
 class GeneratorHost(Generic[T]):
     """Hosts an async generator: runs it to its ``yield``, waits, and later runs it to its end.
 
-    Between the two the task waits. It is then no task of the user's, so `asyncio.all_tasks` does
-    not show it: code that cancels "all other tasks" must not end the fixtures around it.
+    In between the task waits. It is not one of the user's tasks then, so `asyncio.all_tasks` does
+    not return it: code that cancels "all other tasks" must not end the fixtures around it.
 
     Args:
         generator: the async generator, not started.
-        describe: gives what messages call it: its name with file and line.
+        describe: returns its name for messages, with file and line.
         loop: the loop it lives on; not running.
         context: the context in which all of it runs.
         name: the name of its task.
-        on_death: called on the loop when the generator ends although nobody asked it to.
+        on_death: called on the loop when the generator ends unasked.
 
     Attributes:
         task: the task.
         death: why the generator ended before it was asked to, or None.
-        death_reported: whether somebody has already raised that.
+        death_reported: whether it was raised already.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class GeneratorHost(Generic[T]):
 
     @property
     def label(self) -> str:
-        """What messages call it."""
+        """Its name in messages."""
         return self._describe()
 
     def run_to_yield(self) -> T:
@@ -147,7 +147,7 @@ class GeneratorHost(Generic[T]):
         return self._value
 
     def run_to_end(self) -> None:
-        """Let the generator go on after its ``yield``, and run the loop until it has ended.
+        """Resume the generator after its ``yield``, and run the loop until it has ended.
 
         Raises:
             BaseException: what it raised.
@@ -189,7 +189,7 @@ class GeneratorHost(Generic[T]):
         else:
             _asyncio_compat.show_task(self.task)
             await self._expect_end(anext(self._generator))
-            # All went as it should, so the callback has nothing to see to.
+            # A normal end, so the callback is not needed.
             self.task.remove_done_callback(self._on_done)
             self._stop_loop()
 
@@ -202,7 +202,7 @@ class GeneratorHost(Generic[T]):
         raise FixtureYieldError(self.label, 2)
 
     def see_end(self) -> None:
-        """Know of a death also when the loop was stopped before it could tell of it."""
+        """Record an early end even if the loop was stopped before the callback ran."""
         if self.task.done():
             self._note_end()
 
@@ -225,9 +225,9 @@ class GeneratorHost(Generic[T]):
 
 
 def hosted_generator(coroutine: object) -> object | None:
-    """The async generator that a task with this coroutine hosts; None when it hosts none."""
+    """The async generator that a task with this coroutine hosts; None if it hosts none."""
     frame = getattr(coroutine, "cr_frame", None)
-    # Only then the variables: before Python 3.13 looking at them keeps their values alive.
+    # Read the variables last: before Python 3.13 f_locals keeps their values alive.
     if frame is None or frame.f_code is not _HOST_CODE:
         return None
     host: GeneratorHost[Any] = frame.f_locals["self"]
@@ -238,7 +238,7 @@ _HOST_CODE = vars(GeneratorHost)["_live"].__code__
 
 
 def raise_death(hosts: Iterable[GeneratorHost[Any]]) -> None:
-    """Raise why one of the hosts has died, if one has."""
+    """Raise the error that ended one of the hosts early, if any."""
     for host in hosts:
         host.see_end()
         if host.death is not None:

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-# signal.signal and getsignal themselves, without the conversions to and from enums around them.
-# Those cost a third of what running a trivial coroutine costs. Checked on CPython 3.11 to 3.13.
+# signal.signal and getsignal without the conversions to and from enums, which cost a third of what
+# running a trivial coroutine costs. Checked on CPython 3.11 to 3.13.
 _set_handler: Callable[[int, Any], Any] = importlib.import_module("_signal").signal
 _get_handler: Callable[[int], Any] = importlib.import_module("_signal").getsignal
 
@@ -19,7 +19,7 @@ _get_handler: Callable[[int], Any] = importlib.import_module("_signal").getsigna
 # Those that are entered on the main thread, the innermost last.
 _entered: list[InterruptGuard] = []
 
-# Held while the signal is sent, so that it does not meet Python's own handler.
+# Held while the signal is sent, so that Python's own handler does not get it.
 _breaking_in = threading.Lock()
 
 
@@ -28,17 +28,17 @@ class InterruptGuard:
 
     Without a task, the first does so too.
 
-    It does the same as `asyncio.Runner`, and does nothing off the main thread or when something
-    else has installed a handler of SIGINT. Where the parent process has SIGINT ignored (``nohup``,
-    or a shell's background job), Ctrl-C stays ignored, but `break_in` works. What it installs is
-    removed on exit. A server in this process, such as uvicorn, may have put its own handler in that
-    place meanwhile; when it puts back what it has found there, long after this guard, Ctrl-C goes
-    to the guard that is entered then.
+    It does the same as `asyncio.Runner`, and does nothing off the main thread or when other code
+    has installed a SIGINT handler. If the parent process had SIGINT ignored (``nohup``, or a
+    shell's background job), Ctrl-C stays ignored, but `break_in` works. On exit the guard removes
+    its handler. A server in this process, such as uvicorn, may have replaced it meanwhile; if the
+    server restores the handler after this guard's exit, Ctrl-C goes to the guard that is entered
+    then.
 
     Args:
         task: the task to cancel, or None.
         loop: the loop that runs it; woken so that it notices.
-        before_cancelling: called when Ctrl-C is pressed, while all still is as it was.
+        before_cancelling: called at Ctrl-C, before anything is cancelled.
 
     Attributes:
         interrupted: whether Ctrl-C was pressed.
@@ -67,7 +67,7 @@ class InterruptGuard:
         self._before_cancelling = before_cancelling
         self.interrupted = False
         self._handler = None
-        # What handled SIGINT before.
+        # The previous SIGINT handler.
         self._before: object = None
         self._reason: BaseException | None = None
 
@@ -100,7 +100,7 @@ class InterruptGuard:
     def break_in(self, reason: BaseException) -> bool:
         """Raise an exception in the code that blocks the loop's thread; called from another thread.
 
-        The signal of Ctrl-C ends whatever system call that code is in.
+        SIGINT interrupts any system call of that code.
 
         Returns:
             Whether that is possible.
@@ -124,7 +124,7 @@ class InterruptGuard:
             raise KeyboardInterrupt
 
     def interrupt(self) -> None:
-        """Ctrl-C was pressed: cancel the task, or raise KeyboardInterrupt."""
+        """Handle Ctrl-C: cancel the task, or raise KeyboardInterrupt."""
         if self._before == signal.SIG_IGN:
             return
         first = not self.interrupted
@@ -140,10 +140,10 @@ class InterruptGuard:
 
 
 def _is_of_past_guard(handler: object) -> bool:
-    """Whether a handler of SIGINT is that of a guard that was left."""
+    """Whether a handler of SIGINT belongs to a guard that was exited."""
     guard = getattr(handler, "__self__", None)
     return isinstance(guard, InterruptGuard) and guard not in _entered
 
 
 def _wake_up() -> None:
-    """Do nothing: being called is what ends the loop's sleep."""
+    """Do nothing; the scheduling of this callback wakes the loop."""

@@ -1,8 +1,7 @@
-"""Whether anything outside of a loop of real time could make something happen on it.
+"""Whether anything outside of a loop of real time could wake it.
 
-What a virtual-time loop knows of its descriptors holds for real time too: nothing comes of a
-connection whose other end is in this process unless this process writes to it. Where that is not
-sure, something may come.
+As on a virtual-time loop, a connection whose other end is in this process stays silent unless this
+process writes to it. Where the other end is unknown, data may come.
 """
 
 from __future__ import annotations
@@ -19,14 +18,14 @@ from aldente._runner.peers import Peer, kinds_of, opened_socket
 
 
 def may_come_by(descriptors: Collection[int]) -> bool:
-    """Whether another process may make something happen on descriptors that a loop watches.
+    """Whether another process may write to descriptors that a loop watches.
 
     Args:
-        descriptors: those it watches, its own wake-up left out.
+        descriptors: the watched descriptors, without the loop's self-pipe.
     """
     if not descriptors:
         return False
-    # A child may have the other end of what looks as if both were here.
+    # A child may have inherited a copy of the other end.
     if peers.may_act():
         return True
     return any(
@@ -40,14 +39,14 @@ def may_come_by(descriptors: Collection[int]) -> bool:
 def handles_signals() -> bool:
     """Whether the program has a handler of a signal, which another process may send.
 
-    Those of loops are not counted, of which `aldente._asyncio_compat.handles_signals` tells.
+    Loops' handlers do not count; see `aldente._asyncio_compat.handles_signals`.
     """
     return any(_is_programs(_get_handler(int(number))) for number in signal.valid_signals())
 
 
 def is_alarm_set() -> bool:
-    """Whether the system is to send a signal at some time to a handler of the program's."""
-    # No generator expression, as a loop of virtual time asks before each jump.
+    """Whether an alarm is set that will call a signal handler of the program."""
+    # No generator expression, as a virtual-time loop calls this before each jump.
     for number, timer in _ALARMS:
         handler = _get_handler(number)
         if callable(handler) and _wakes(handler) and _get_timer(timer)[0] > 0:
@@ -60,7 +59,7 @@ def _is_programs(handler: Any) -> bool:
 
 
 def _wakes(handler: Any) -> bool:
-    """Whether a handler may have a loop go on: the alarms of pytest-timeout only end the test."""
+    """Whether a handler may wake a loop; pytest-timeout's only ends the test."""
     return callable(handler) and _module_of(handler) not in _TOOLS
 
 
@@ -70,15 +69,15 @@ def _module_of(handler: Any) -> str:
     return str(getattr(handler, "__module__", "")).partition(".")[0]
 
 
-# What installs handlers that wake no loop.
+# Modules whose handlers wake no loop.
 _TOOLS = frozenset(
     {"_signal", "aldente", "coverage", "execnet", "pytest_cov", "pytest_timeout", "xdist"}
 )
 
-# signal.getsignal itself, without the conversions to and from enums around it.
+# signal.getsignal without the conversions to and from enums.
 _get_handler: Callable[[int], Any] = importlib.import_module("_signal").getsignal
 
-# Where there is none (Windows), there are no alarms to ask it for.
+# Not called where there is none (Windows), as there are no alarms.
 _get_timer: Callable[[int], tuple[float, float]] = getattr(signal, "getitimer", None)  # type: ignore[assignment]
 _ALARMS = [
     (int(getattr(signal, number)), int(getattr(signal, timer)))
@@ -92,7 +91,7 @@ _ALARMS = [
 
 
 def _is_connected(descriptor: int) -> bool:
-    """Whether a socket is connected; one that is about to be may have to be tried again."""
+    """Whether a socket is connected; the kernel may retry one that is connecting."""
     try:
         with opened_socket(descriptor) as opened:
             opened.getpeername()
@@ -102,10 +101,10 @@ def _is_connected(descriptor: int) -> bool:
 
 
 def _is_open_to_others(descriptor: int) -> bool:
-    """Whether a listening socket is at an address that somebody elsewhere may know.
+    """Whether a listening socket is at an address that an outside process may know.
 
-    A port that the system has chosen is known to those whom this process tells, and a Unix socket
-    or a loopback address to its own machine: to those whom the test has started.
+    A port that the system chose is known only to processes that this one informs; a Unix socket or
+    a loopback address only to processes on this machine that the test started.
     """
     try:
         with opened_socket(descriptor) as opened:
@@ -122,11 +121,11 @@ _LOOPBACK = ("127.", "::1", "::ffff:127.")
 
 
 def _chosen_ports() -> tuple[int, int]:
-    """Between which numbers the system chooses ports."""
+    """The range from which the system chooses ports."""
     try:
         with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as file:
             first, last = map(int, file.read().split())
     except (OSError, ValueError):
-        # Those that are meant for it.
+        # IANA's range for such ports.
         return 49_152, 65_535
     return first, last

@@ -1,15 +1,15 @@
 """Which of the descriptors that a loop watches other processes may write to.
 
-The kernel delivers at once between two sockets of this process, so when a poll finds nothing, then
-nothing is on its way. Of another process that is not known.
+The kernel delivers immediately between two sockets of this process, so when a poll finds nothing,
+nothing is on its way. For another process that is unknown.
 
-TCP alone may hold something back: a socket without ``TCP_NODELAY`` sends a little only when what it
-has sent before is acknowledged (Nagle's algorithm), and that may be put off for 40 ms and more. So
-it is hurried before time passes. asyncio's own transports hold nothing back.
+Only TCP may hold data back: a socket without ``TCP_NODELAY`` sends a small segment only after its
+earlier data is acknowledged (Nagle's algorithm), and the peer may delay the acknowledgement for
+40 ms and more. So `Peers.hurry` flushes it before time passes. asyncio's own transports set
+``TCP_NODELAY``.
 
-A connection to this process takes no time to make, but when as many connections wait to be accepted
-as may: then the kernel drops the attempt, or its last step, and tries again after a second, and
-after more.
+A connection to this process is made immediately, unless the backlog of the listening socket is
+full: then the kernel drops the attempt, or its last step, and retries after one second and more.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from aldente import _python_compat
 
 
 def may_act() -> bool:
-    """Whether a child process may do something that is heard here, such as to connect.
+    """Whether a child process may do something that affects this process, such as connecting.
 
-    One that has ended does not, also before this process has waited for it. Nor do the helpers that
-    `multiprocessing` keeps until this process ends, other than by the processes that they start.
-    Only Linux tells which children there are; elsewhere each of them counts.
+    A child that has ended may not, even before this process has waited for it. Nor may the helpers
+    that `multiprocessing` keeps until this process ends, except through processes that they start.
+    Only Linux lists the children; elsewhere each of them counts.
     """
     if not hasattr(os, "waitid"):
         return False
@@ -61,20 +61,20 @@ def _living_children_of(process: str) -> Iterator[int]:
 def _is_living(process: str) -> bool:
     try:
         with open(f"/proc/{process}/stat") as file:
-            # After the name of its program, which may have parentheses of its own.
+            # After the program's name, which may contain parentheses.
             state = re.search(r".*\) (.)", file.read(), re.DOTALL)
     except FileNotFoundError:
         return False
-    # What has ended is a zombie until its parent waits for it.
+    # An ended process is a zombie until its parent waits for it.
     return state is None or state[1] not in "ZX"
 
 
-# States of a connection, from Linux's ``tcp_states.h``: as the one end that makes it tells, and as
-# the other does, who has not heard the last step.
+# States of a connection, from Linux's ``tcp_states.h``: of the end that connects, and of the other
+# end while it lacks the last step.
 _SYN_SENT = "02"
 _SYN_RECEIVED = "03"
 
-# Of a socket that listens, the seventh and eighth whole number of ``struct tcp_info`` say how many
+# Of a listening socket, the seventh and eighth integers of ``struct tcp_info`` are how many
 # connections wait to be accepted, and how many may.
 _WAITING = struct.Struct("24x2I")
 
@@ -82,7 +82,7 @@ _FILES = ("/proc/self/net/tcp", "/proc/self/net/tcp6")
 
 
 class _Line(NamedTuple):
-    """What the kernel tells of a connection: addresses with ports, its state, what is not heard."""
+    """A line about a connection in the kernel's table: addresses with ports, state, queue."""
 
     local: str
     remote: str
@@ -91,7 +91,7 @@ class _Line(NamedTuple):
 
     @property
     def has_unacknowledged(self) -> bool:
-        """Whether it has sent what the other end has not acknowledged yet."""
+        """Whether it has sent data that the other end has not acknowledged yet."""
         return int(self.queues.partition(":")[0], 16) > 0
 
 
@@ -99,8 +99,8 @@ class Attempt(NamedTuple):
     """A connection that is being made.
 
     Attributes:
-        is_to_here: whether it is to the address from which it is made.
-        port: the port to which it is.
+        is_to_here: whether its target is its own address.
+        port: the target port.
     """
 
     is_to_here: bool
@@ -108,15 +108,15 @@ class Attempt(NamedTuple):
 
 
 class Attempts:
-    """The connections that are being made right now; read when first asked for."""
+    """The connections that are being made now; read from the kernel on first use."""
 
     def of(self, opened: socket.socket) -> Attempt | None:
-        """The one that a socket is making; None when it makes none, or nobody tells."""
+        """The attempt of a socket; None if it makes none, or the system does not show it."""
         line = self._by_inode.get(str(os.fstat(opened.fileno()).st_ino))
         if line is None:
             return None
         other_state = self._states.get((line.remote, line.local))
-        # The other end may have forgotten that it is asked, until it hears what is sent again.
+        # The other end may have dropped the request, until it gets the retransmission.
         is_forgotten = other_state is None and line.has_unacknowledged
         if not (line.state == _SYN_SENT or other_state == _SYN_RECEIVED or is_forgotten):
             return None
@@ -145,7 +145,7 @@ class Attempts:
 
 
 def takes_more(listening: socket.socket) -> bool:
-    """Whether a listening socket takes another connection; not when too many wait already."""
+    """Whether a listening socket takes another connection; False when its backlog is full."""
     if hasattr(socket, "TCP_INFO"):
         with contextlib.suppress(OSError, struct.error):
             info = listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _WAITING.size)
@@ -155,16 +155,16 @@ def takes_more(listening: socket.socket) -> bool:
 
 
 class Peer(enum.Enum):
-    """Who is at the other end of a descriptor."""
+    """What is at the other end of a descriptor."""
 
     THIS_PROCESS = enum.auto()
-    # This process too, by a connection that may hold back what is sent.
+    # This process too, through a connection that may hold back data.
     HOLDING_BACK = enum.auto()
     LISTENING = enum.auto()
     OTHER = enum.auto()
     # A connection to this process that it has not accepted yet.
     NOT_ACCEPTED = enum.auto()
-    # One that the kernel is going to try again, as there were too many that waited to be accepted.
+    # One that the kernel will retry, as the backlog was full.
     TRIED_AGAIN = enum.auto()
 
 
@@ -177,14 +177,14 @@ class Peers:
 
     def __init__(self) -> None:
         self.is_only_wake_up = True
-        # None for those that nobody has asked for yet.
+        # None for those not looked up yet.
         self._watched: dict[int, Peer | None] = {}
         self._others: set[int] = set()
         self._holding_back: set[int] = set()
         self._unknown: set[int] = set()
 
     def add(self, descriptor: int) -> None:
-        """The loop watches a descriptor from now on; the first is its own wake-up."""
+        """Add a descriptor that the loop watches; the first is its self-pipe."""
         if self._watched:
             self._unknown.add(descriptor)
             self._watched[descriptor] = None
@@ -193,7 +193,7 @@ class Peers:
             self._watched[descriptor] = Peer.THIS_PROCESS
 
     def remove(self, descriptor: int) -> None:
-        """The loop does not watch a descriptor any more."""
+        """Remove a descriptor that the loop no longer watches."""
         self._watched.pop(descriptor, None)
         self.is_only_wake_up = len(self._watched) <= 1
         self._others.discard(descriptor)
@@ -201,23 +201,23 @@ class Peers:
         self._unknown.discard(descriptor)
 
     def may_be_heard(self) -> bool:
-        """Whether a descriptor is watched to which another process may write."""
+        """Whether the loop watches a descriptor that another process may write to."""
         if self._unknown:
             self._classify()
         return bool(self._others)
 
     def hurry(self) -> bool:
-        """Have what connections hold back delivered now; whether there are any that may do so."""
+        """Flush connections that may hold back data; return whether there are any."""
         if self._unknown:
             self._classify()
         for descriptor in self._holding_back:
             with contextlib.suppress(OSError), opened_socket(descriptor) as opened:
-                # Sends an acknowledgement that is put off, which lets the other end go on.
+                # Sends a delayed acknowledgement, so that the other end continues.
                 opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
         return bool(self._holding_back)
 
     def are_tried_again(self) -> bool:
-        """Whether the kernel is going to make a connection within this process, in real time."""
+        """Whether the kernel will retry a connection within this process, in real time."""
         if self._unknown:
             self._classify()
         return Peer.TRIED_AGAIN in self._watched.values()
@@ -225,8 +225,8 @@ class Peers:
     def may_be_called(self, patience: float, selector: selectors.BaseSelector) -> bool:
         """Whether another process may connect to a listening socket, or does.
 
-        Only asked for when nothing else can happen, as other processes that are not children of
-        this one would have come by themselves.
+        Only called when nothing else can happen, as processes that are not children of this one
+        would have connected by themselves.
         """
         if Peer.LISTENING not in self._watched.values():
             return False
@@ -253,7 +253,7 @@ _CAN_HURRY = hasattr(socket, "TCP_QUICKACK")
 
 @contextlib.contextmanager
 def opened_socket(descriptor: int) -> Iterator[socket.socket]:
-    """A descriptor as a socket, of which only the copy is closed."""
+    """A socket on a copy of a descriptor; closes only the copy."""
     copy = os.dup(descriptor)
     try:
         opened = socket.socket(fileno=copy)
@@ -265,7 +265,7 @@ def opened_socket(descriptor: int) -> Iterator[socket.socket]:
 
 
 def _peer_without_addresses(descriptor: int) -> Peer | None:
-    """Who is at the other end, where that needs no look at the other sockets of this process."""
+    """What is at the other end, if that needs no look at this process's other sockets."""
     try:
         status = os.fstat(descriptor)
     except OSError:
@@ -290,7 +290,7 @@ def _is_listening(opened: socket.socket) -> bool:
 
 
 def _process_of(opened: socket.socket) -> int | None:
-    """The process that has made the other end of a Unix socket; None where that isn't told."""
+    """The process that made the other end of a Unix socket; None where that is unknown."""
     with contextlib.suppress(OSError, AttributeError):
         credentials = opened.getsockopt(
             socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")
@@ -304,7 +304,7 @@ def _process_of(opened: socket.socket) -> int | None:
 
 
 def _is_pipe_within(descriptor: int, status: os.stat_result) -> bool:
-    """Whether this process has the other end of a pipe too."""
+    """Whether this process also has the other end of a pipe."""
     for other in _own_descriptors():
         if other == descriptor:
             continue
@@ -327,7 +327,7 @@ class _Connections:
     """The sockets of this process, by their addresses."""
 
     def __init__(self) -> None:
-        # By both addresses, whether it may hold back what is sent.
+        # By both addresses, whether it may hold back data.
         self.pairs: dict[tuple[Any, Any], bool] = {}
         # By its port, whether a socket takes another connection.
         self.listening: dict[int, bool] = {}
@@ -365,13 +365,13 @@ def _own_connections() -> _Connections:
 
 
 def _peer_of_attempt(opened: socket.socket, own: _Connections) -> Peer:
-    """Who is at the other end of a connection that is not made yet."""
+    """What is at the other end of a connection that is not made yet."""
     attempt = own.attempts.of(opened)
     if attempt is None:
         return Peer.NOT_ACCEPTED
     if not attempt.is_to_here or attempt.port not in own.listening:
         return Peer.OTHER
-    # As long as no more are taken, trying again comes to nothing.
+    # While the backlog is full, retries are in vain.
     return Peer.TRIED_AGAIN if own.listening[attempt.port] else Peer.NOT_ACCEPTED
 
 
@@ -380,7 +380,7 @@ def _peer_by_address(descriptor: int, own: _Connections) -> Peer:
         try:
             name, peer = opened.getsockname(), opened.getpeername()
         except OSError:
-            # Not connected: a datagram or raw socket, or one that connects right now.
+            # Not connected: a datagram or raw socket, or one that is connecting.
             if opened.type == socket.SOCK_STREAM:
                 return _peer_of_attempt(opened, own)
             return Peer.OTHER
@@ -396,7 +396,7 @@ def _peer_by_address(descriptor: int, own: _Connections) -> Peer:
 
 
 def kinds_of(descriptors: Iterable[int]) -> dict[int, Peer]:
-    """Who is at the other end of descriptors."""
+    """What is at the other end of each descriptor."""
     own = None
     kinds = {}
     for descriptor in descriptors:
@@ -409,11 +409,11 @@ def kinds_of(descriptors: Iterable[int]) -> dict[int, Peer]:
 
 
 def other_ends(descriptors: Iterable[int]) -> dict[int, list[int]]:
-    """By the descriptors of this process's connections, those at whose other end they are.
+    """Map descriptors to those of this process at the other ends of their connections.
 
     Args:
-        descriptors: those whose other ends are looked for; of a pipe, or where it isn't told, none
-            is found.
+        descriptors: those whose other ends to find; pipes, and connections that the system does not
+            show, have none.
     """
     wanted: dict[tuple[Any, Any], list[int]] = {}
     for descriptor in descriptors:
@@ -429,7 +429,7 @@ def other_ends(descriptors: Iterable[int]) -> dict[int, list[int]]:
 
 
 def _addresses(descriptor: int) -> tuple[Any, Any] | None:
-    """The addresses of both ends of a connection by TCP or UDP; None for all else."""
+    """The addresses of both ends of a TCP or UDP connection; None for anything else."""
     with contextlib.suppress(OSError):
         if stat.S_ISSOCK(os.fstat(descriptor).st_mode):
             with opened_socket(descriptor) as opened:

@@ -1,7 +1,7 @@
-"""Makes event loops cheaply, by using one again when nobody can tell it from a new one.
+"""Makes event loops cheaply, by reusing those that can't be told from new ones.
 
 Making and closing an event loop takes longer than running a small test on it. After most tests the
-loop is exactly as it was when it was made, and nothing but its runner knows it: then it serves the
+loop is exactly as it was when it was made, and only its runner refers to it: then it serves the
 next test too. If anything is different, it is closed as usual.
 """
 
@@ -40,8 +40,8 @@ class LoopPool:
 
     def __init__(self) -> None:
         self._records: dict[int, _Record] = {}
-        # By process, because a child process must not touch the loops of its parent: they share
-        # what the operating system keeps for them.
+        # By process, because a child process must not use the loops of its parent: they share
+        # the epoll instance and the self-pipe.
         self._spares: dict[int, list[Loop]] = {}
 
     def __call__(self) -> Loop:
@@ -58,11 +58,11 @@ class LoopPool:
         return box[0]
 
     def keep(self, box: list[Loop]) -> bool:
-        """Keep a loop for the next who wants one, if it is like new.
+        """Keep a loop for the next call, if it is like new.
 
         Args:
             box: a list with the loop in it, which is emptied if it is kept. The caller has no other
-                reference: whoever has one could tell that the loop is used again.
+                reference, which would make the reuse visible.
 
         Returns:
             Whether it was kept; otherwise the caller closes it.
@@ -75,23 +75,23 @@ class LoopPool:
         return False
 
     def close(self) -> None:
-        """Close the loops that nobody is using."""
+        """Close the unused loops."""
         for loop in self._spares.pop(os.getpid(), ()):
             self._records.pop(id(loop), None)
             loop.close()
 
 
 class _Record(NamedTuple):
-    """What a loop was like when it was made.
+    """The state of a loop when it was made.
 
     Attributes:
         process: the process that made it.
         registrations: what its selector watches.
         attributes: copies of the attributes of the loop.
-        containers: what is in those attributes that can't be copied; nothing was.
-        descriptors: what gives the descriptors of its selector and its self-pipe, or -1 once they
-            are closed.
-        references: how many references there were to it, those from its own parts included.
+        containers: the containers in attributes that can't be copied; they were empty.
+        descriptors: returns the descriptors of its selector and its self-pipe, or -1 once they are
+            closed.
+        references: its reference count, including references from its own parts.
     """
 
     process: int
@@ -102,10 +102,10 @@ class _Record(NamedTuple):
     references: int
 
     # A test may have given the loop attributes that can't be compared.
-    @containing("looking whether a loop can be used again", False)
+    @containing("checking whether a loop can be used again", False)
     def is_like_new(self, box: list[Loop]) -> bool:
-        """Whether nobody could tell the loop in the box from a new one."""
-        # The loop is never given a name here, which would be one more reference to it.
+        """Whether the loop in the box can't be told from a new one."""
+        # No variable may hold the loop here, which would be one more reference.
         return (
             sys.getrefcount(box[0]) <= self.references
             and type(box[0]) is asyncio.SelectorEventLoop
@@ -132,7 +132,7 @@ def _record(box: list[Loop], selector: selectors.BaseSelector) -> _Record:
             for name, value in attributes.items()
         },
         containers=[
-            # The set or dictionary inside a weak one, which is asked in a tenth of the time.
+            # The set or dictionary inside a weak one, whose len() is ten times as fast.
             getattr(value, "data", value)
             for value in attributes.values()
             if isinstance(value, Sized) and not isinstance(value, _COPIED)

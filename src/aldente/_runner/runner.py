@@ -37,26 +37,26 @@ _NO_OBSERVER = NoObserver()
 class LoopRunner:
     """Runs coroutines on one event loop, one at a time, from code that is not async.
 
-    The loop is made at once, and made current whenever it runs.
+    The constructor makes the loop; the loop is the current one whenever it runs.
 
     Args:
         loop_factory: makes the loop.
-        keep: takes a loop that is like new, and says whether it has. It gets the loop in a list;
-            nothing else here refers to it then.
+        keep: takes back a loop that is like new, and returns whether it did. It gets the loop in a
+            list, and nothing else here refers to it then.
         debug: True for asyncio's debug mode; None leaves it to asyncio.
-        observer: is told of its runs.
+        observer: is notified of its runs.
         is_virtual: whether the time of the loop is virtual; kept as an attribute.
 
     Attributes:
-        interrupted: whether Ctrl-C has ended a run.
+        interrupted: whether Ctrl-C ended a run.
         main_task: the task that the loop is running for; None while it is not running, or only to
             end what is left on it.
         runs: how many runs have begun.
         thread: the identifier of the thread that runs it.
         timeout: how long a run may take, in seconds; None for no limit.
-        deadline: when the run that goes on has to end, by `time.monotonic`; None for no limit. It
-            is for the observer to see to it.
-        end_limit: when there is no main task: how long what is left may block the loop, in seconds.
+        deadline: when the current run must end, by `time.monotonic`; None for no limit. The
+            observer enforces it.
+        end_limit: without a main task: how long what is left may block the loop, in seconds.
 
     >>> import contextvars
     >>> async def answer():
@@ -100,7 +100,7 @@ class LoopRunner:
         self._is_end_over = False
 
     def open_again(self) -> None:
-        """Make another loop: it was closed by `close_if_unused`, and is like new."""
+        """Make another loop, after `close_if_unused` closed a loop that was like new."""
         self._loop = self._loop_factory()
         if self._debug is not None:
             self._loop.set_debug(self._debug)
@@ -108,7 +108,7 @@ class LoopRunner:
 
     @property
     def can_open_again(self) -> bool:
-        """Whether nobody could tell it from a new one, if it were opened again."""
+        """Whether it would be like a new one, if it were opened again."""
         return not (self._hosts or self._given_up or self.interrupted)
 
     @property
@@ -130,7 +130,7 @@ class LoopRunner:
             coroutine: what to run.
             context: the context of its task.
             name: the name of its task.
-            needs: the hosts of what it uses; when one of them dies it is cancelled.
+            needs: the hosts of the fixtures that it uses; if one of them dies, it is cancelled.
 
         Raises:
             BaseException: what the coroutine raised, or why one of the needed hosts died.
@@ -163,11 +163,11 @@ class LoopRunner:
 
         Args:
             generator: the async generator, not started.
-            describe: gives what messages call it: its name with file and line.
+            describe: returns its name for messages, with file and line.
             context: the context of its task.
             name: the name of its task.
-            needs: the hosts of what it uses.
-            on_death: called when it ends although nobody asked it to.
+            needs: the hosts of the fixtures that it uses.
+            on_death: called when it ends unasked.
 
         Returns:
             The host, for `finish_generator`, and the value that was yielded.
@@ -190,7 +190,7 @@ class LoopRunner:
         try:
             return host, self._drive(host.task, needs, host.run_to_yield)
         except BaseException as error:
-            # It may have swallowed its cancellation and yielded: nobody would ever finish it.
+            # It may have swallowed its cancellation and yielded; then nothing would finish it.
             self._abandon(host.task, error)
             self._hosts.discard(host)
             raise
@@ -200,7 +200,7 @@ class LoopRunner:
 
         Raises:
             FixtureYieldError: it yielded again.
-            BaseException: what it raised, unless it died before and that has been raised already.
+            BaseException: what it raised, unless it died before and that was raised already.
         """
         if not host.task.done():
             self._check_idle(host.task.get_name(), is_tear_down=True)
@@ -216,7 +216,7 @@ class LoopRunner:
         Every step is taken even when one before it fails.
 
         Args:
-            in_hurry: whether the user has pressed Ctrl-C and waits for the prompt.
+            in_hurry: whether the user pressed Ctrl-C and waits for the prompt.
 
         Raises:
             StuckTasks: tasks did not end although they were cancelled.
@@ -230,11 +230,11 @@ class LoopRunner:
         _asyncio_compat.make_current(self._loop)
         try:
             if _asyncio_compat.is_loop_running_beneath():
-                # What the tasks belong to has failed for that, and has said so.
+                # The test of these tasks has failed for that already.
                 give_up(leftover_tasks)
             elif not self._loop.is_closed():
                 real = (IN_HURRY if in_hurry else PATIENT).at_most(self.timeout)
-                # Virtual time passes at once, and jobs of the executor take real time anyway.
+                # Virtual time passes instantly, but jobs of the executor take real time.
                 limits = PATIENT._replace(executor=real.executor) if self.is_virtual else real
                 with (
                     _asyncio_compat.without_suspended_loop(),
@@ -259,7 +259,7 @@ class LoopRunner:
             _asyncio_compat.forget_current_loop()
 
     def close_if_unused(self) -> bool:
-        """Close it without further ado, if its loop is like new and there is a use for such a loop.
+        """Close it directly, if its loop is like new and `keep` takes it.
 
         Returns:
             Whether it is closed.
@@ -277,7 +277,7 @@ class LoopRunner:
         return self._is_closed
 
     def leftover_tasks(self) -> Collection[AnyTask]:
-        """The tasks that are pending on the loop, those of generators included."""
+        """The pending tasks of the loop, including those of generators."""
         if not self._hosts and not _asyncio_compat.may_have_tasks(self._loop):
             return ()
         tasks = asyncio.all_tasks(self._loop)
@@ -285,7 +285,7 @@ class LoopRunner:
         return tasks - self._given_up
 
     def is_hosting(self, task: AnyTask) -> bool:
-        """Whether a task is that of a generator that waits at its ``yield``."""
+        """Whether a task hosts a generator that waits at its ``yield``."""
         return any(host.task is task and host.is_waiting for host in self._hosts)
 
     def _check_idle(self, wanted: str, *, is_tear_down: bool = False) -> None:
@@ -297,7 +297,7 @@ class LoopRunner:
             if beneath is None and _asyncio_compat.is_loop_running_beneath():
                 raise RunningLoopError(wanted, None)
         elif self.main_task is not None:
-            # In another thread, which the code that runs there waits for.
+            # In another thread, which waits for the code that runs here.
             beneath = self
         if beneath is not None:
             task = beneath.main_task
@@ -335,7 +335,7 @@ class LoopRunner:
             self._abandon(task, reason or error)
             if reason is None or reason is error:
                 raise
-            # The cancellation came from here and explains nothing.
+            # This runner requested the cancellation, so it explains nothing.
             cause = None if isinstance(error, asyncio.CancelledError) else error
             raise reason from cause
         finally:
@@ -351,7 +351,7 @@ class LoopRunner:
 
     @contextlib.contextmanager
     def _interrupting_blocks(self, seconds: float) -> Iterator[list[BaseException]]:
-        """While entered, what blocks the loop for longer is interrupted; gives what it was told."""
+        """While entered, interrupt code that blocks the loop for longer; yields the errors."""
         before = (self.main_task, self._guard, self._end_reason, self.deadline)
         blocks: list[BaseException] = []
         self.thread = threading.get_ident()
@@ -374,14 +374,14 @@ class LoopRunner:
 
     @property
     def is_ending(self) -> bool:
-        """Whether the run that goes on was told to end, which its task does not mind so far."""
+        """Whether `end` was called for the current run, and its task has not ended yet."""
         return self._end_reason is not None
 
     def end(self, reason: BaseException) -> None:
-        """Have the run that goes on end with an exception; called on the loop.
+        """End the current run with an exception; called on the loop.
 
-        Its task is cancelled. When it is asked for once more, the task has not minded that, and the
-        loop is stopped.
+        The first call cancels the task of the run. A second call means that the task has ignored
+        that, and stops the loop.
         """
         if self.main_task is None:
             return
@@ -393,7 +393,7 @@ class LoopRunner:
             self._loop.stop()
 
     def end_no_later(self) -> None:
-        """Give up what is left on the loop: its real time is over; called on the loop."""
+        """Give up what is left on the loop, at its limit of real time; called on the loop."""
         self._is_end_over = True
         self._loop.stop()
 
@@ -401,7 +401,7 @@ class LoopRunner:
         """Raise an exception in the code that blocks the loop; called from another thread.
 
         Returns:
-            Whether that is possible: only on the main thread, and where Ctrl-C is as Python has it.
+            Whether that is possible: only on the main thread, and with Python's SIGINT handler.
         """
         guard = self._guard
         if guard is None:
@@ -416,9 +416,9 @@ class LoopRunner:
         self._observer.on_interrupt(self)
 
     def _abandon(self, task: AnyTask, error: BaseException) -> None:
-        """End a task that an exception has left behind, as nobody will ask for its result any more.
+        """End a task that an exception left behind, as its result will never be retrieved.
 
-        The exception went through the loop: a second Ctrl-C, a time-out by signal, or a
+        The exception propagated through the loop: a second Ctrl-C, a time-out by signal, or a
         KeyboardInterrupt or SystemExit of any task or callback.
         """
         if not task.done():
@@ -433,11 +433,11 @@ class LoopRunner:
                 self._given_up.add(task)
                 error.add_note(str(stuck))
             except (KeyboardInterrupt, SystemExit):
-                # A task group hands the interrupt of one of its tasks on to the task around it.
+                # A task group passes the interrupt of one of its tasks on to its parent task.
                 if not task.done():
                     raise
         if task.done() and not task.cancelled():
-            # Asked for, so that asyncio does not log that nobody did.
+            # Retrieved, so that asyncio does not log it.
             task.exception()
 
     def _reason(
@@ -446,11 +446,11 @@ class LoopRunner:
         needs: Collection[GeneratorHost[Any]],
         error: BaseException | None,
     ) -> BaseException | None:
-        """Why a run really ended: Ctrl-C, the death of what it needed, or what it has raised."""
+        """Why a run really ended: Ctrl-C, the death of a host, or its own exception."""
         if isinstance(error, KeyboardInterrupt):
             self.interrupted = True
             return error
-        # With the frames of the user's code that was interrupted.
+        # With the traceback of the user's code that was interrupted.
         place = error.__traceback__ if isinstance(error, asyncio.CancelledError) else None
         if guard.interrupted:
             self.interrupted = True

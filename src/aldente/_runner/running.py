@@ -1,7 +1,7 @@
-"""Which event loops run now, and who runs them.
+"""Which event loops run now, and their runners.
 
-A `LoopRunner` says when its runs begin and end, and tells an `Observer` what happens on the way. An
-`OtherRun` stands for the run of a loop that no runner drives: that of a sync test, or of a thread.
+A `LoopRunner` registers its runs here, and notifies an `Observer` of their events. An `OtherRun`
+represents the run of a loop without a runner: a sync test's, or a thread's.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from aldente._runner.shutdown import LIMIT_OF_STUCK_JOBS, LOOK_AT_JOBS, AnyTask,
 
 
 class Run(Protocol):
-    """A run of an event loop, as its watchers see it; a `LoopRunner` is one.
+    """A run of an event loop, as watchers see it; a `LoopRunner` is one.
 
     Attributes:
         loop: the loop.
@@ -26,10 +26,10 @@ class Run(Protocol):
         thread: the identifier of the thread that runs it.
         main_task: the task, or future, that it runs for; None when there is none.
         timeout: how long it may take, in seconds; None without a limit.
-        deadline: when it is to end, by `aldente._clocks.monotonic`; None without a limit.
-        end_limit: how long the end of what is left on the loop may take, in seconds.
+        deadline: when it must end, by `aldente._clocks.monotonic`; None without a limit.
+        end_limit: how long ending what is left on the loop may take, in seconds.
         is_virtual: whether the time of the loop is virtual.
-        is_ending: whether it was told to end, and goes on so far.
+        is_ending: whether `end` was called, and it has not ended yet.
         interrupted: whether the user has pressed Ctrl-C in it.
     """
 
@@ -48,7 +48,7 @@ class Run(Protocol):
     @property
     def is_ending(self) -> bool: ...
     def leftover_tasks(self) -> Collection[AnyTask]:
-        """The tasks that are pending on the loop, and are no tasks of fixtures."""
+        """The pending tasks of the loop, without fixtures' tasks."""
         ...
 
     def is_hosting(self, task: AnyTask) -> bool:
@@ -56,10 +56,10 @@ class Run(Protocol):
         ...
 
     def end(self, reason: BaseException) -> None:
-        """Have it end with an exception; called on the loop."""
+        """End it with an exception; called on the loop."""
 
     def end_no_later(self) -> None:
-        """Give up what is left on the loop: its real time is over; called on the loop."""
+        """Give up what is left on the loop, at its limit of real time; called on the loop."""
 
     def break_in(self, reason: BaseException) -> bool:
         """Raise an exception in what blocks the loop, if that is possible."""
@@ -70,47 +70,47 @@ class Run(Protocol):
 _running: dict[asyncio.AbstractEventLoop, Run] = {}
 _others: dict[asyncio.AbstractEventLoop, OtherRun] = {}
 
-# Called on the thread of each loop that is about to run, with who runs it.
+# Called on the thread of each loop that is about to run, with its run.
 listeners: list[Callable[[Any], object]] = []
 
 
 def begin(loop: asyncio.AbstractEventLoop, runner: Run) -> None:
-    """A runner is about to run its loop."""
+    """Register a run of a runner's loop, which is about to begin."""
     _running[loop] = runner
     for tell in listeners:
         tell(runner)
 
 
 def end(loop: asyncio.AbstractEventLoop) -> None:
-    """The loop has stopped, or has not begun to run."""
+    """Unregister the run of a loop that has stopped, or failed to start."""
     _running.pop(loop, None)
 
 
 def begin_other(loop: asyncio.AbstractEventLoop, run: OtherRun) -> None:
-    """A loop is about to run that no runner drives."""
+    """Register the run of a loop without a runner, which is about to begin."""
     _others[loop] = run
     for tell in listeners:
         tell(run)
 
 
 def end_other(loop: asyncio.AbstractEventLoop) -> None:
-    """The run of a loop that no runner drives has ended."""
+    """Unregister the run of a loop without a runner."""
     _others.pop(loop, None)
 
 
 def runner_of(loop: asyncio.AbstractEventLoop) -> Run | None:
-    """The runner that runs a loop now; None when none does, or it is another tool's."""
+    """The runner that runs a loop now; None if none does, or another tool does."""
     return _running.get(loop)
 
 
 def running() -> list[tuple[asyncio.AbstractEventLoop, Run]]:
-    """The loops that runners run now, on whatever thread, with their runners."""
-    # In one step, as other threads begin and end runs meanwhile.
+    """The loops that runners run now, on any thread, with their runners."""
+    # Atomically, as other threads begin and end runs meanwhile.
     return list(_running.items())
 
 
 def others() -> list[tuple[asyncio.AbstractEventLoop, OtherRun]]:
-    """The loops that run now without a runner, on whatever thread, with their runs."""
+    """The loops that run now without a runner, on any thread, with their runs."""
     return list(_others.items())
 
 
@@ -120,26 +120,26 @@ def number() -> int:
 
 
 class Observer(Protocol):
-    """Is told of the runs of loops."""
+    """Is notified of the runs of loops."""
 
     def on_run_end(self, runner: Run) -> None:
-        """A run has ended; called on its thread."""
+        """Called on the thread of a run that has ended."""
 
     def are_jobs_stuck(self) -> bool:
-        """Whether jobs of executors wait for what no other thread can do.
+        """Whether jobs of executors wait for something that no other thread can do.
 
-        Asked on the thread of a loop that is about to be closed.
+        Called on the thread of a loop that is about to be closed.
         """
         ...
 
     def on_interrupt(self, runner: Run) -> None:
-        """Ctrl-C was pressed; called before anything is cancelled."""
+        """Called at Ctrl-C, before anything is cancelled."""
 
     def on_leftovers(self, runner: Run) -> None:
-        """The loop is about to be drained, and something may be left on it."""
+        """Called before the loop is drained of what is left on it."""
 
     def on_drained(self, runner: Run) -> None:
-        """The loop is drained, and is about to be closed."""
+        """Called when the loop is drained and about to be closed."""
 
 
 class NoObserver:
@@ -163,7 +163,7 @@ class NoObserver:
 
 
 class OtherRun:
-    """A run of a loop until something is done; what watchers ask of it is as with a `LoopRunner`.
+    """A run of a loop until a future is done, with the attributes that watchers use.
 
     Args:
         loop: the loop.
@@ -173,9 +173,9 @@ class OtherRun:
         loop: as the argument.
         runs: always 1.
         thread: the identifier of the thread that runs it.
-        deadline: always None: nobody has set a limit.
+        deadline: always None, as there is no limit.
         is_virtual: always False.
-        end_reason: what it is to end with; None if nobody has asked for its end.
+        end_reason: the exception that ends it; None until `end` is called.
     """
 
     runs = 1
@@ -202,7 +202,7 @@ class OtherRun:
 
     @property
     def is_ending(self) -> bool:
-        """Whether it was told to end, which its task does not mind so far."""
+        """Whether `end` was called, and its task has not ended yet."""
         return self.end_reason is not None
 
     def leftover_tasks(self) -> Collection[AnyTask]:
@@ -210,11 +210,11 @@ class OtherRun:
         return asyncio.all_tasks(self.loop)
 
     def is_hosting(self, task: AnyTask) -> bool:
-        """Never: it has no generators of fixtures."""
+        """Always False: it has no generators of fixtures."""
         return False
 
     def end(self, reason: BaseException) -> None:
-        """Have it end with an exception; called on the loop, once more if that does not help."""
+        """End it with an exception; called on the loop, again if that does not help."""
         if self.is_ending:
             self.loop.stop()
             return
@@ -229,11 +229,11 @@ class OtherRun:
 
 @contextmanager
 def watched(are_jobs_stuck: Callable[[], bool] = lambda: False) -> Iterator[None]:
-    """While entered, runs of other loops are known to `aldente._runner.running`.
+    """While entered, register the runs of loops without a runner.
 
     Args:
-        are_jobs_stuck: whether jobs of executors wait for ever. The end of such a loop does not
-            wait for them then, as asyncio would, for minutes at least.
+        are_jobs_stuck: whether jobs of executors wait for ever. Then the end of such a loop does
+            not wait for them, while asyncio would, for minutes at least.
     """
     owner: Any = asyncio.BaseEventLoop
     originals = {name: vars(owner)[name] for name in ("run_until_complete", _SHUT_DOWN)}
@@ -297,7 +297,7 @@ def _watching(original: Callable[..., Any]) -> Callable[..., Any]:
                 raise
             main = run.main_task
             is_own = isinstance(error, RuntimeError) and main is not None and main.done()
-            # Otherwise the loop has raised it, as it was stopped.
+            # Otherwise the loop raised it, as it was stopped.
             cause = error if is_own else None
             raise run.end_reason.with_traceback(error.__traceback__) from cause
         finally:

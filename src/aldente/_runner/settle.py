@@ -1,6 +1,6 @@
-"""`settle` and `eventually`: wait for what the code under test does by itself.
+"""`settle` and `eventually`: wait for what the code under test does in the background.
 
-`SettlingLoop` is the part of a loop of virtual time that says when it is durably blocked.
+`SettlingLoop` is the part of a virtual-time loop that reports when it is durably blocked.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from aldente.errors import InvalidSetting, NeverTrue, RealTimeError
 
 
 class SettlingLoop:
-    """The part of a loop on which somebody may wait until every other task is durably blocked.
+    """The part of a loop that lets tasks wait until every other task is durably blocked.
 
-    From when somebody waits until that task has gone on, time stands still. The loop sets
-    ``_settling`` to an empty list, looks at `is_awaited_to_settle` before it lets time pass, and
-    calls `tell_settled` instead.
+    From such a wait until that task continues, time stands still. The loop sets ``_settling`` to an
+    empty list, checks `is_awaited_to_settle` before it lets time pass, and calls `tell_settled`
+    instead.
     """
 
     _settling: list[asyncio.Future[None]]
@@ -35,21 +35,21 @@ class SettlingLoop:
             self.end_settling(future)
 
     def begin_settling(self, future: asyncio.Future[None]) -> None:
-        """Have a future set when the loop is durably blocked; time stands still from now on."""
+        """Set a future when the loop is durably blocked; time stands still from now on."""
         self._settling.append(future)
 
     def end_settling(self, future: asyncio.Future[None]) -> None:
-        """Whoever waited for the future has gone on: let time pass again."""
+        """Let time pass again, as the task that waited for the future continues."""
         if future in self._settling:
             self._settling.remove(future)
 
     @property
     def is_awaited_to_settle(self) -> bool:
-        """Whether somebody waits for the loop to be durably blocked."""
+        """Whether a task waits for the loop to be durably blocked."""
         return any(not future.done() for future in self._settling)
 
     def tell_settled(self) -> None:
-        """Wake those who wait for the loop to be durably blocked."""
+        """Wake the tasks that wait for the loop to be durably blocked."""
         for future in self._settling:
             if not future.done():
                 future.set_result(None)
@@ -62,7 +62,7 @@ async def settle() -> None:
     """Let all other tasks run until every one of them is durably blocked; no time passes.
 
     Raises:
-        RealTimeError: the loop's time is real, where nobody knows what may still happen.
+        RealTimeError: the loop's time is real, so that anything may still happen.
 
     >>> async def main():
     ...     results = []
@@ -95,15 +95,15 @@ async def eventually(predicate: Callable[[], T], within: float = ..., every: flo
 
 
 async def eventually(predicate: Callable[[], Any], within: float = 5.0, every: float = 0.01) -> Any:
-    """Ask again and again until the answer is true, and return it.
+    """Call a predicate repeatedly until its result is true, and return that.
 
     Args:
-        predicate: a function without arguments, sync or async. An AssertionError counts as no.
-        within: how long to ask, in seconds of loop time; on virtual time they take no real time.
-        every: how long to wait between two questions, in seconds of loop time.
+        predicate: a function without arguments, sync or async. An AssertionError counts as false.
+        within: how long to try, in seconds of loop time; on virtual time they take no real time.
+        every: how long to wait between two calls, in seconds of loop time.
 
     Raises:
-        NeverTrue: an AssertionError with the last answer, and how often was asked.
+        NeverTrue: an AssertionError with the last result, and the number of calls.
         InvalidSetting: `within` or `every` is not a number of seconds.
 
     >>> async def main():
@@ -126,7 +126,7 @@ async def eventually(predicate: Callable[[], Any], within: float = 5.0, every: f
         if answer:
             return answer
         remaining = end - loop.time()
-        # Not once more for what floats have lost on the way.
+        # No further call for a rounding error.
         if remaining <= every / 1000:
             shown = (
                 f"the last answer was {answer!r}"
@@ -134,7 +134,7 @@ async def eventually(predicate: Callable[[], Any], within: float = 5.0, every: f
                 else f"the last time it raised {complaint!r}"
             )
             raise NeverTrue(_source_of(predicate), within, asked, shown) from complaint
-        # Once more at the very end.
+        # One last call at the very end.
         await asyncio.sleep(min(every, remaining))
 
 
@@ -160,11 +160,11 @@ def _source_of(predicate: Callable[[], object]) -> str:
 
 def _check_is_function(predicate: object) -> None:
     if inspect.isawaitable(predicate) or not callable(predicate):
-        # Not awaited, and told of here.
+        # Close a coroutine; the error below reports the mistake.
         close: Callable[[], object] = getattr(predicate, "close", bool)
         close()
         raise InvalidSetting(
             "predicate",
             predicate,
-            "It must be a function without arguments, as it is called again and again.",
+            "It must be a function without arguments, as it is called repeatedly.",
         )

@@ -1,6 +1,6 @@
 """Ends what is left on an event loop, in order: tasks, async generators, the executor.
 
-Tasks are cancelled, and their end is waited for within a limit.
+It cancels tasks, and waits for their end within a limit.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ def drain_tasks(
 
     Args:
         loop: the loop of the tasks; not running.
-        find_tasks: gives the tasks that are left; asked again until there are none.
+        find_tasks: returns the tasks that are left; called again until there are none.
         limit: how long to wait, in seconds of loop time.
-        is_over: whether the loop was stopped because real time is over.
+        is_over: whether the loop was stopped at its limit of real time.
 
     Raises:
-        StuckTasks: some did not end within the limit. They are given up: they stay pending,
-        silently.
+        StuckTasks: some did not end within the limit. They are given up: they stay pending, without
+            a warning.
     """
     cancelled: set[AnyTask] = set()
     closed: set[AnyTask] = set()
@@ -68,10 +68,10 @@ def wait_for(
     """Run a loop until tasks are done, or a limit of loop time is over.
 
     Returns:
-        Whether that is so; the loop may have been stopped before, as real time was over.
+        False if the loop was stopped before that, at its limit of real time.
 
     Raises:
-        RuntimeError: somebody else has stopped or closed the loop.
+        RuntimeError: other code stopped or closed the loop.
     """
     waiter = loop.create_task(asyncio.wait(tasks, timeout=limit))
     try:
@@ -88,8 +88,8 @@ def wait_for(
 def try_cancel(task: AnyTask) -> bool:
     """Cancel a task, unless it waits for itself through others.
 
-    A cancellation is handed on to the task that is awaited. When tasks await each other in a
-    circle, it never arrives, and none of them can be cancelled.
+    A task passes its cancellation on to the task that it awaits. When tasks await each other in a
+    cycle, it never arrives, and none of them can be cancelled.
 
     Returns:
         Whether it was cancelled.
@@ -102,23 +102,23 @@ def try_cancel(task: AnyTask) -> bool:
 
 
 def give_up(tasks: Collection[AnyTask]) -> None:
-    """Leave tasks pending, without asyncio's message when they are destroyed."""
+    """Leave tasks pending, without asyncio's warning when they are destroyed."""
     for task in tasks:
         _asyncio_compat.silence_destroyed_task(task)
 
 
 def _close(task: AnyTask) -> None:
-    """End the coroutine of a task that can't be cancelled; the task stays pending, silently."""
+    """End the coroutine of a task that can't be cancelled; the task stays pending, unreported."""
     _asyncio_compat.silence_destroyed_task(task)
     coroutine = task.get_coro()
     with contextlib.suppress(RuntimeError, ValueError):
-        # It ignores the end, or is running.
+        # It ignores GeneratorExit, or is running.
         if coroutine is not None:
             coroutine.close()
 
 
 def describe_task(task: AnyTask) -> str:
-    """One line that tells a task's name, its coroutine and the line where it waits.
+    """One line with a task's name, its coroutine and the line where it waits.
 
     >>> async def main():
     ...     return describe_task(asyncio.current_task())
@@ -162,29 +162,29 @@ class Limits(NamedTuple):
     executor: float
 
     def at_most(self, seconds: float | None) -> Limits:
-        """These, or what a time limit says where that is less."""
+        """These limits, or a time limit where that is less."""
         return self if seconds is None else Limits(*(min(limit, seconds) for limit in self))
 
 
 PATIENT = Limits(30.0, 60.0, 60.0)
-# Once the user has pressed Ctrl-C and waits for the prompt.
+# After Ctrl-C, when the user waits for the prompt.
 IN_HURRY = Limits(3.0, 3.0, 3.0)
 
-# How many turns of the loop what is about to end is given.
+# How many iterations of the loop tasks get to end by themselves.
 TURNS = 10
 
 FindTasks = Callable[[], Collection[AnyTask]]
 
 
 def give_turns(loop: asyncio.AbstractEventLoop, find_tasks: FindTasks) -> None:
-    """Let the loop go round a few times, for what is about to end anyway.
+    """Run the loop for a few iterations, for what is about to end anyway.
 
-    A transport that was closed calls its protocol back on the next turn, and an async generator
-    that nobody refers to any more is closed by a task that starts then.
+    A closed transport calls its protocol in the next iteration, which also starts the task that
+    closes an unreferenced async generator.
 
     Args:
         loop: the loop; not running.
-        find_tasks: gives the tasks that are left.
+        find_tasks: returns the tasks that are left.
     """
     for _ in range(TURNS):
         if not _asyncio_compat.may_have_ready_callbacks(loop) and not find_tasks():
@@ -204,9 +204,9 @@ def end_loop(
 
     Args:
         loop: the loop; not running.
-        find_tasks: gives the tasks that are left.
+        find_tasks: returns the tasks that are left.
         limits: how long it may take, by loop time.
-        is_over: whether the loop was stopped because real time is over.
+        is_over: whether the loop was stopped at its limit of real time.
         are_jobs_stuck: whether jobs of executors wait for ever.
 
     Raises:
@@ -227,7 +227,7 @@ def end_loop(
                 _shut_down_executor(loop, limits.executor, is_over, are_jobs_stuck)
 
 
-# How long no job may have a way to go on, and how often that is looked at, in seconds.
+# How long jobs must be stuck, and how often to check that, in seconds.
 LIMIT_OF_STUCK_JOBS = 1.0
 LOOK_AT_JOBS = 0.05
 
@@ -238,7 +238,7 @@ def _shut_down_executor(
     is_over: Callable[[], bool],
     are_jobs_stuck: Callable[[], bool],
 ) -> None:
-    """Wait for the jobs of the executor; not for those that can only wait for ever."""
+    """Wait for the jobs of the executor, except those that wait for ever."""
     what = "an executor job"
     task = loop.create_task(loop.shutdown_default_executor())
     began = now = loop.time()

@@ -1,4 +1,4 @@
-"""Other threads: which of them may call in on a loop, and which only wait for another thread."""
+"""Other threads: which of them may call into a loop, and which only wait for another thread."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from aldente._stacks import frames_of_threads, variables_of, with_callers
 
 
 def can_only_wait(frame: FrameType | None) -> bool:
-    """Whether a thread waits, without a time-out, for another thread to hand it something."""
+    """Whether a thread waits, without a time-out, for another thread."""
     if frame is None:
         return False
     if is_worker(frame):
@@ -42,7 +42,7 @@ def can_only_wait(frame: FrameType | None) -> bool:
 
 
 def is_worker(frame: FrameType) -> bool:
-    """Whether a frame is that in which a thread of an executor waits for jobs and does them."""
+    """Whether a frame is the worker function of an executor's thread."""
     return _python_compat.is_worker(frame.f_code)
 
 
@@ -51,8 +51,8 @@ def does_job(frame: FrameType) -> bool:
     return any(map(is_worker, with_callers(frame)[1:]))
 
 
-# What waits in C, hence without a frame of its own: by its class, the method that does, and what
-# says that it has reason to.
+# What waits in C, and so has no frame: by type, the method that waits, and the attribute that shows
+# whether it has to.
 _LOCK = type(threading.Lock())
 _WAITING: dict[tuple[type, str], Callable[[Any], bool]] = {
     (queue.SimpleQueue, "get"): queue.SimpleQueue.empty,
@@ -74,10 +74,10 @@ def _waits_in_c(frame: FrameType) -> bool:
 
 
 def _attribute(thing: object, name: str) -> object:
-    """An attribute of an object, found without running code of its class; None if it needs that."""
+    """An attribute of an object, read without running code of its class; None if not possible."""
     found = inspect.getattr_static(thing, name, None)
     if isinstance(found, MemberDescriptorType) and not isinstance(thing, type):
-        # That of a class with slots.
+        # An attribute of a class with slots.
         with contextlib.suppress(AttributeError):
             return found.__get__(thing)
         return None
@@ -90,7 +90,7 @@ class _Call(NamedTuple):
     Attributes:
         method: the name of the method.
         variable: the name of the variable from which its object is reached.
-        attributes: the names of the attributes that lead there.
+        attributes: the attributes on the path from there to the object.
     """
 
     method: str
@@ -100,7 +100,7 @@ class _Call(NamedTuple):
 
 @functools.lru_cache(maxsize=256)
 def _call_at(code: CodeType, offset: int) -> _Call | None:
-    """The call of a method that stands at an instruction; None for all else."""
+    """The method call at an instruction; None for anything else."""
     before: list[dis.Instruction] = []
     for instruction in dis.get_instructions(code):
         if instruction.offset >= offset:
@@ -117,7 +117,7 @@ def _call_at(code: CodeType, offset: int) -> _Call | None:
         return None
     last = before.pop()
     if last.opname == "LOAD_SPECIAL":
-        # That of __exit__ comes first, and has a copy.
+        # __exit__ is loaded first, from a copy.
         return _called("__enter__", before[:-2])
     if last.opname in ("LOAD_ATTR", "LOAD_METHOD") and not last.is_jump_target:
         return _called(last.argval, before)
@@ -125,13 +125,13 @@ def _call_at(code: CodeType, offset: int) -> _Call | None:
 
 
 def _called(method: str, before: list[dis.Instruction]) -> _Call | None:
-    """The call of a method of what the last of some instructions load."""
+    """The call of a method on the object that the last of some instructions load."""
     attributes: list[str] = []
     for instruction in reversed(before):
         if instruction.opname == "LOAD_ATTR" and not instruction.is_jump_target:
             attributes.insert(0, instruction.argval)
         elif instruction.opname.startswith(_LOADS):
-            # Of two variables at once the last.
+            # An instruction that loads two variables; the last one counts.
             names = instruction.argval
             variable = names[-1] if isinstance(names, tuple) else names
             return _Call(method, variable, tuple(attributes))
@@ -140,13 +140,13 @@ def _called(method: str, before: list[dis.Instruction]) -> _Call | None:
     return None
 
 
-# What may stand between a method and its call.
+# Instructions between a method and its call.
 _NO_CALLS = frozenset({"PRECALL", "CACHE", "PUSH_NULL", "SWAP", "NOP", "EXTENDED_ARG"})
 _LOADS = ("LOAD_FAST", "LOAD_DEREF", "LOAD_GLOBAL", "LOAD_NAME")
 
 
 def _is_wait(function: Any, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> bool:
-    """Whether what a thread, or a job of an executor, has to call is a method that waits."""
+    """Whether the function of a thread, or of an executor's job, is a method that waits."""
     while True:
         if isinstance(function, functools.partial):
             args, keywords = (*function.args, *args), {**function.keywords, **keywords}
@@ -158,7 +158,7 @@ def _is_wait(function: Any, args: tuple[Any, ...], keywords: Mapping[str, Any]) 
         else:
             break
     if args or keywords:
-        # Maybe a time-out.
+        # Arguments may include a time-out.
         return False
     return _has_reason(getattr(function, "__self__", None), getattr(function, "__name__", ""))
 
@@ -168,12 +168,12 @@ def _has_reason(thing: object, method: str) -> bool:
     return says is not None and says(thing)
 
 
-# How many things `parts_of` gives.
+# The most objects that `parts_of` yields.
 _MOST_PARTS = 500
 
 
 def parts_of(things: Iterable[Any], depth: int) -> Iterator[Any]:
-    """Things, what they refer to, and so on; never more than some hundred."""
+    """Yield objects, what they refer to, and so on; a few hundred at most."""
     level, seen = list(things), set[int]()
     for _ in range(depth):
         following: list[Any] = []
@@ -189,20 +189,19 @@ def parts_of(things: Iterable[Any], depth: int) -> Iterator[Any]:
         level = following
 
 
-# What Linux tells of threads.
+# Linux's information about threads.
 
 
 def waits_for_a_lock(thread: threading.Thread) -> bool | None:
     """Whether only another thread can wake a thread, which waits without a time-out; None where
-    the system does not tell."""
+    the system does not show it."""
     return is_in_futex(thread) if FUTEX and system_call(thread) else None
 
 
 def only_wait(identifier: int, frame: FrameType) -> bool:
-    """Whether a thread can only wait, and has not been woken from that right now, as far as is
-    known.
+    """Whether a thread can only wait, and has not just been woken, as far as is known.
 
-    One that is woken shows the same frame until it has its turn.
+    A woken thread has the same frame until it runs.
     """
     if not can_only_wait(frame):
         return False
@@ -213,20 +212,20 @@ def only_wait(identifier: int, frame: FrameType) -> bool:
 def is_in_futex(thread: threading.Thread) -> bool:
     """Whether a thread waits, without a time-out, for another to release a lock, on Linux.
 
-    This is how threads wait for their next job in C too, as in `queue.SimpleQueue`.
+    C code waits for the next job like this too, as in `queue.SimpleQueue`.
     """
     call = system_call(thread)
     if call[:1] != [FUTEX]:
         return False
     _, operation, value, time_out = (int(argument, 16) for argument in call[1:5])
-    # The C library's own locks, as that around the GIL, are held for a moment only: a
-    # thread that has been woken, and waits for such a lock, goes on by itself.
+    # The C library's own locks, such as the one around the GIL, are held only for a moment:
+    # a woken thread that waits for such a lock continues by itself.
     is_for_a_moment = operation & _OPERATION == _WAIT and value == _CONTENDED
     return time_out == 0 and not is_for_a_moment
 
 
 def system_call(thread: threading.Thread) -> list[str]:
-    """The number and the arguments of the system call a thread is in; ``running``, or nothing."""
+    """The number and arguments of a thread's system call; ``running``, or nothing."""
     if sys.platform != "linux":
         return []
     try:
@@ -236,8 +235,7 @@ def system_call(thread: threading.Thread) -> list[str]:
         return []
 
 
-# The numbers of the system call with which threads wait for one another, and of that of
-# ``time.sleep()``, by machine.
+# The numbers of the futex system call, and of that of ``time.sleep()``, by machine.
 _NUMBERS = {
     "x86_64": ("202", "230"),
     "aarch64": ("98", "115"),
@@ -246,7 +244,7 @@ _NUMBERS = {
     "s390x": ("238", "262"),
 }
 # How glibc waits for its own locks (``lll_lock_wait``): the operation without its flags, and the
-# value of a lock for which somebody waits. It waits for semaphores with another operation.
+# value of a contended lock. It waits for semaphores with another operation.
 _OPERATION, _WAIT, _CONTENDED = 0x7F, 0, 2
 
 FUTEX, _NAP = _NUMBERS.get(os.uname().machine if sys.platform == "linux" else "", ("", ""))
@@ -254,7 +252,7 @@ NAPS = [[_NAP]] if _NAP else []
 
 
 class _State(NamedTuple):
-    """What Linux tells of a thread.
+    """The state of a thread, from Linux.
 
     Attributes:
         is_running: whether it runs, or could.
@@ -268,12 +266,12 @@ class _State(NamedTuple):
 
 
 class Threads:
-    """The threads of the process but the loop's own.
+    """The threads of the process except the loop's own.
 
     Args:
         loop: the loop.
-        bystanders: identifiers of threads that are taken to wake no loop.
-        old: the threads that were there before the loop; None for those that are there now.
+        bystanders: identifiers of threads that are known to wake no loop.
+        old: the threads from before the loop; None for those that exist now.
     """
 
     def __init__(
@@ -290,18 +288,18 @@ class Threads:
         self._before: dict[int, _State] = {}
 
     def is_alone(self) -> bool:
-        """Whether there is no other thread but bystanders."""
+        """Whether there is no other thread except bystanders."""
         return threading.active_count() == 1 or not self._threads()
 
     def are_at_work(self) -> bool:
-        """Whether a thread does a job for the loop, as those of anyio do."""
+        """Whether a thread runs a job for the loop, like anyio's threads."""
         return any(
             getattr(thread, "loop", None) is self._loop and not _is_idle(thread, frames)
             for thread, frames in self._others()
         )
 
     def waiting_in_jobs(self) -> int:
-        """How many threads of executors do a job, and can only wait for another thread in it."""
+        """How many threads of executors run a job that can only wait for another thread."""
         return sum(
             (frame := frames.get(thread.ident or 0)) is not None
             and not is_worker(frame)
@@ -312,16 +310,16 @@ class Threads:
         )
 
     def may_call_in(self) -> bool:
-        """Whether there are threads of which nobody knows that they sleep."""
+        """Whether there are threads that are not known to sleep."""
         return any(
             not _is_idle(thread, frames) and not self._has_slept(thread)
             for thread, frames in self._others()
         )
 
     def may_ever_call_in(self) -> bool:
-        """Whether a thread does anything but wait for another one to hand it something.
+        """Whether a thread does anything else than wait for another thread.
 
-        It may be asleep in the middle of a job, for longer than any silence.
+        It may sleep in the middle of a job, for longer than any silence.
         """
         return any(
             not _is_idle(thread, frames) and not is_in_futex(thread)
@@ -329,16 +327,16 @@ class Threads:
         )
 
     def note_before(self) -> None:
-        """The loop is about to listen to them."""
+        """Record the threads' states before the loop listens."""
         self._before = self._states()
 
     def are_running(self, seconds: float) -> bool:
-        """Whether a thread is running, or has for the most part of the time of listening.
+        """Whether a thread is running, or was for most of the time of listening.
 
-        One that computes waits for the GIL when it is looked at.
+        A thread that computes waits for the GIL while this thread looks.
 
         Args:
-            seconds: how long the loop has listened.
+            seconds: how long the loop listened.
         """
         return any(
             state.is_running
@@ -352,7 +350,7 @@ class Threads:
     def are_napping(self) -> bool:
         """Whether a thread that is younger than the loop is in ``time.sleep()``, on Linux.
 
-        It goes on by itself in a while, as one does that stands in for something slow.
+        It will continue by itself, like one that simulates something slow.
         """
         return any(
             thread not in self._old and system_call(thread)[:1] in NAPS
@@ -360,13 +358,13 @@ class Threads:
         )
 
     def note_silence(self) -> None:
-        """Nothing has been heard for a while: threads that sleep now have done so all the time."""
+        """Record a silence: threads that sleep now have slept all the time."""
         self._silent = self._states()
 
     def _has_slept(self, thread: threading.Thread) -> bool:
         """Whether a thread has slept ever since the last silence.
 
-        Whoever hands it something wakes it: it is running then, or has gone to sleep once more.
+        Another thread that gave it work would have woken it: it would be running, or asleep again.
         """
         state = _state_of(thread)
         return (
@@ -399,9 +397,9 @@ class Threads:
 
 
 def _is_idle(thread: threading.Thread, frames: Mapping[int, FrameType]) -> bool:
-    """Whether a thread waits for another one, and has not been woken from that right now.
+    """Whether a thread waits for another one, and has not just been woken.
 
-    One that is woken shows the same frame until it has its turn.
+    A woken thread has the same frame until it runs.
     """
     call = system_call(thread)
     return can_only_wait(frames.get(thread.ident or 0)) and (
@@ -410,7 +408,7 @@ def _is_idle(thread: threading.Thread, frames: Mapping[int, FrameType]) -> bool:
 
 
 def _state_of(thread: threading.Thread) -> _State | None:
-    """What the system tells of a thread; None where it tells nothing."""
+    """The state of a thread; None where the system does not show it."""
     folder = f"/proc/self/task/{thread.native_id}"
     try:
         with open(f"{folder}/status", encoding="ascii") as file:

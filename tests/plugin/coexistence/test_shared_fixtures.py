@@ -61,7 +61,7 @@ def test_the_second_framework_is_refused(
         [
             "*ERROR at setup of test_second*",
             f"'test_second*' is run by {second}, and its async fixture '{fixture}' (conftest.py:*), of "
-            f"scope '{scope}', lives on the event loop of {first}, which has set it up for "
+            f"scope '{scope}', lives on the event loop of {first}, which set it up for "
             "test_it.py::test_first*.",
             "What it holds, such as a connection or a lock, works on that loop only.",
             "Fix: have one of them run all tests that request it: give all of them anyio's mark, or "

@@ -1,4 +1,4 @@
-"""The rule background-error: an exception in a task or callback that nobody awaited."""
+"""The rule background-error: an exception in a task or callback that was never retrieved."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_the_report(run_project: RunProject) -> None:
     )
     result.assert_outcomes(failed=1)
     assert part_of(result, "test_it") == (
-        "background-error: ValueError: broken, in the task 'worker' running 'fail', which nobody awaited.\n"
+        "background-error: ValueError: broken, in the task 'worker' running 'fail', which was never awaited.\n"
         "  test_it.py:4\n"
         '    raise ValueError("broken")\n'
         "Why: asyncio only logs such an exception, so a test passes although the code under test has failed.\n"
@@ -76,7 +76,7 @@ FOUND = {
     "task": (
         "asyncio.create_task(fail(), name='worker')" + TURNS,
         "call",
-        "ValueError: broken, in the task 'worker' running 'fail', which nobody awaited.",
+        "ValueError: broken, in the task 'worker' running 'fail', which was never awaited.",
         "# here",
     ),
     "callback": (
@@ -119,13 +119,13 @@ FOUND = {
     "future": (
         "asyncio.get_running_loop().create_future().set_exception(ValueError('set'))",
         "call",
-        "ValueError: set, set on a future that nobody awaited.",
+        "ValueError: set, set on a future that was never awaited.",
         None,
     ),
     "gather": (
         "asyncio.gather(fail())" + TURNS,
         "call",
-        "ValueError: broken, set on a future that nobody awaited.",
+        "ValueError: broken, set on a future that was never awaited.",
         "# here",
     ),
     "async generator, dropped": (
@@ -144,7 +144,7 @@ FOUND = {
         "async def stubborn():\n        try:\n            await asyncio.sleep(3600)\n        finally:\n            raise ValueError('draining')  # drained\n\n"
         "    asyncio.create_task(stubborn(), name='worker')\n    await asyncio.sleep(0)",
         "teardown",
-        "ValueError: draining, in the task 'worker' running 'test_it.<locals>.stubborn', which nobody awaited.",
+        "ValueError: draining, in the task 'worker' running 'test_it.<locals>.stubborn', which was never awaited.",
         "# drained",
     ),
 }
@@ -236,7 +236,7 @@ def test_the_lines_that_led_there(run_project: RunProject) -> None:
     )
     result.stdout.fnmatch_lines(
         [
-            "background-error: ValueError: broken, in the task 'worker' running 'outer', which nobody awaited.",
+            "background-error: ValueError: broken, in the task 'worker' running 'outer', which was never awaited.",
             "  test_it.py:4",
             '    raise ValueError("broken")',
             "  outer at *test_it.py:7",

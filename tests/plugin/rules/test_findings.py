@@ -325,7 +325,7 @@ def test_the_summary(run_project: RunProject) -> None:
     assert text[: len(expected)] == expected
     assert (
         text[-1]
-        == "pytest --aldente-explain RULE says what a rule is about and how to fix or allow it."
+        == "pytest --aldente-explain RULE explains a rule, and how to fix or allow its findings."
     )
 
 
@@ -389,7 +389,7 @@ def test_the_baseline(run_project: RunProject, pytester: pytest.Pytester) -> Non
     result = run_project(option, test_it=DROPS)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
-        ["These findings are written to baseline.json; later runs with it tell only new ones."]
+        ["These findings are written to baseline.json; later runs with it report only new ones."]
     )
     text = (pytester.path / "baseline.json").read_text(encoding="utf-8")
     assert json.loads(text) == {
@@ -522,7 +522,7 @@ def test_late_errors_in_junit_xml(
     assert error.startswith(
         f"never-awaited: the coroutine 'sleep' was never awaited.\n  test_it.py:{line}\n"
     )
-    assert error.endswith("It was found after the test had ended.")
+    assert error.endswith("aldente found it after the test had ended.")
     # Once in the head of the error, once in its text, once in the summary of findings.
     assert result.stdout.str().count("the coroutine 'sleep' was never aw") == 3
 
@@ -586,15 +586,15 @@ def test_explaining_one_rule(run_project: RunProject) -> None:
     assert text.startswith(
         "leaked-task [warn]: a task still pending at the end of the scope that made it\n"
         "\n"
-        "  Found at the end of a test, and of the scope of a wider event loop: tasks that are pending after\n"
-        "  the loop has had some turns to end what was about to end.\n"
+        "  Found at the end of a test, and of the scope of a wider event loop: tasks that are still pending\n"
+        "  after a few more iterations of the loop.\n"
         "\n"
         "  Not a finding: tasks of fixtures while these live; "
     )
     assert text.endswith(
         "\n\n"
-        "  Why: It is cancelled now, whatever it was doing; in a program it would run on, hold what it holds,\n"
-        "  and fail where nobody looks."
+        "  Why: aldente cancels it now, whatever it is doing; in a program it would run on, hold its\n"
+        "  resources, and fail unnoticed."
     )
 
 

@@ -110,10 +110,10 @@ def test_threads_that_are_left(run_project: RunProject) -> None:
             "leaked-thread [[]warn[]]: 4, of 2 causes",
             "  test_it.py:13: the thread 'client' was left running.",
             "      in test_it.py::test_async, and in 2 more tests",
-            "    Close what has started it (a connection, a client, a pool), best by 'async with'; or tell it to stop and join() it.*",
+            "    Close the object that started it (a connection, a client, a pool), best by 'async with'; or make the thread stop and join() it.*",
             "  test_it.py:26: the thread 'inner' was left running.",
             "      in test_it.py::test_of_another_thread",
-            "aldente: threads that tests have left running are not waited for:",
+            "aldente: the process does not wait for threads that tests left running:",
             "  'client', started at test_it.py:13",
             "  'client', started at test_it.py:13",
             "  'inner', started at test_it.py:26",
@@ -393,7 +393,7 @@ def test_a_job_that_never_ends(run_project: RunProject, job: str) -> None:
         [
             "An executor job that was started on the event loop did not end within 1 s of its scope's end, and was given up.",
             "E * aldente.errors.DeadlockError: Deadlock: for 1 s nothing could happen any more while 'test_async' was running, so it was cancelled.",
-            "aldente: threads that tests have left running are not waited for:",
+            "aldente: the process does not wait for threads that tests left running:",
             "  'asyncio_0', started at test_it.py:*",
         ]
     )
@@ -423,7 +423,7 @@ def test_a_job_of_a_sync_test(run_project: RunProject) -> None:
     result.stdout.fnmatch_lines(
         [
             "E * aldente.errors.DeadlockError: *while 'test_sync' was running, so it was cancelled.",
-            "aldente: threads that tests have left running are not waited for:",
+            "aldente: the process does not wait for threads that tests left running:",
         ]
     )
     # What a test has left that has failed already is no finding of its own.

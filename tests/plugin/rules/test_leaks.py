@@ -40,7 +40,7 @@ def test_the_report_of_a_task(run_project: RunProject) -> None:
         "  test_it.py:15: the task 'server' running 'forever' was left pending.\n"
         "      in test_it.py::test_it\n"
         "    Await it, or cancel it and await its end, before the test is over; asyncio.TaskGroup does both. What a library leaves running can be listed in aldente_known_tasks.\n"
-        "pytest --aldente-explain RULE says what a rule is about and how to fix or allow it."
+        "pytest --aldente-explain RULE explains a rule, and how to fix or allow its findings."
     )
     result = run_project("--aldente-rule=leaked-task=error")
     result.assert_outcomes(passed=1, errors=1)
@@ -50,8 +50,8 @@ def test_the_report_of_a_task(run_project: RunProject) -> None:
             "  test_it.py:15",
             "    kept.append(asyncio.create_task(forever(), name='server'))",
             "  it waits in *test_it.py:8",
-            "Why: It is cancelled now, whatever it was doing; in a program it would run on, hold what it holds,",
-            "and fail where nobody looks.",
+            "Why: aldente cancels it now, whatever it is doing; in a program it would run on, hold its",
+            "resources, and fail unnoticed.",
         ]
     )
 

@@ -193,7 +193,7 @@ CALLED = {
     ),
 }
 CALLBACK = (
-    "Whoever was given the function calls it, and does not await what it returns. Give it a plain function that starts "
+    "The function is a callback, whose caller does not await what it returns. Pass a plain function that starts "
     "a task, 'lambda: asyncio.create_task(...)' on the loop's thread, and await the task."
 )
 
@@ -274,12 +274,12 @@ def keep(semaphore, kept):
 
 PLAIN = (
     "The code under test does not await it. If the real 'release' is a plain function, put a Mock in its place, not an "
-    "AsyncMock (unittest.mock.create_autospec() tells by itself which methods are async). If it is a coroutine function, "
+    "AsyncMock (unittest.mock.create_autospec() knows which methods are async). If it is a coroutine function, "
     "the code under test has to await it."
 )
 REAL = (
-    "'{}' is a plain function, which nobody awaits: put a Mock in its place, not an AsyncMock "
-    "(unittest.mock.create_autospec() tells by itself which methods are async)."
+    "'{}' is a plain function, which is not awaited: put a Mock in its place, not an AsyncMock "
+    "(unittest.mock.create_autospec() knows which methods are async)."
 )
 AWAIT = "Await it, or hand it to asyncio.create_task() and await the task."
 SEMAPHORE = (

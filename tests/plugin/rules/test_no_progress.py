@@ -161,7 +161,7 @@ def test_frozen_clocks(run_project: RunProject) -> None:
     result.stdout.fnmatch_lines(
         [
             "E * aldente.errors.PhaseTimeout: 'test_it' was still running after 0.3 s, and was cancelled.",
-            "E *freezegun has frozen the clocks: what waits until one has gone on waits for ever. freeze_time(..., real_asyncio=True) leaves*",
+            "E *freezegun has frozen the clocks: code that waits for one to advance waits for ever. freeze_time(..., real_asyncio=True) leaves*",
         ]
     )
     assert result.stdout.str().count("freezegun has frozen the clocks") == 1

@@ -40,10 +40,10 @@ def test_a_step_that_computes(run_project: RunProject, pytester: pytest.Pytester
             "  test_it.py:*",
             "  in compute at *test_it.py:*",
             f"  in test_it at *test_it.py:{line_of(COMPUTES, 'compute(1)')}",
-            "Why: While one step runs, nothing else on the loop does: time-outs fire late, connections stall, and",
+            "Why: While one step runs, nothing else on the loop runs: time-outs fire late, connections stall, and",
             "tests of concurrent code show an order that production never sees.",
-            "Fix: Do the work in a thread (await asyncio.to_thread(...)) or a process, or let others have their",
-            "turn with 'await asyncio.sleep(0)' in between.",
+            "Fix: Do the work in a thread (await asyncio.to_thread(...)) or a process, or let other tasks run",
+            "with 'await asyncio.sleep(0)' in between.",
         ]
     )
 

@@ -3,20 +3,20 @@
 ``mark``
     The mark `aldente.explore`.
 ``state``
-    Which tests are explored and how, and what is kept of each.
+    Which tests are explored and how, and the state of each.
 ``hooks``, ``refusals``
-    The hooks; why a test can't be explored.
+    The hooks, and the messages for tests that can't be explored.
 ``test``, ``run``, ``fixtures``
-    Makes a test into one that is run many times, or once more; what is done in each run, and what
-    rules find in it; the function-scoped fixtures, made anew for each.
+    Turns a test into one with many runs, or one replayed run; what each run does, and what the
+    rules find in it; the function-scoped fixtures, made anew for each run.
 ``hypothesis``
-    How often each example of Hypothesis is run, and what is said of one that fails.
+    How often each Hypothesis example is run, and the report of one that fails.
 ``output``
-    What the runs print, and how far they are.
+    The output of the runs, and their progress.
 ``report``
-    What came of a test, in its report and at the end.
+    The outcome of a test, in its report and at the end.
 ``failure_cache``
-    The schedules that failed, kept to be tried first.
+    The schedules that failed, kept to try them first.
 
 Only ``state`` is imported by suites that have no explored tests.
 """

@@ -1,4 +1,4 @@
-"""The schedules that failed, kept in pytest's cache to be tried first the next time."""
+"""The schedules that failed, kept in pytest's cache to try them first the next time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FOLDER = "aldente"
 
 
 class Remembered:
-    """What is kept of one test, in a file of its own, as several processes may run tests.
+    """The failed schedule of one test, in a file of its own, as several processes may run tests.
 
     Args:
         item: the test.
@@ -27,16 +27,16 @@ class Remembered:
     def __init__(self, item: pytest.Item) -> None:
         self._item = item
         self._path: Path | None = None
-        # Not there with -p no:cacheprovider.
+        # None with -p no:cacheprovider.
         cache: pytest.Cache | None = getattr(item.config, "cache", None)
         if cache is not None:
             name = hashlib.sha256(item.nodeid.encode()).hexdigest()[:24]
-            # A cache that can't be written is told of by pytest itself.
+            # pytest itself warns of a cache that can't be written.
             with contextlib.suppress(OSError):
                 self._path = Path(cache.mkdir(_FOLDER)) / f"{name}.json"
 
     def schedule(self) -> Schedule | None:
-        """The schedule that failed when the test was run last; None if there is none."""
+        """The schedule that failed in the last session; None if there is none."""
         if self._path is None:
             return None
         try:
@@ -54,11 +54,11 @@ class Remembered:
             return None
 
     def keep(self, token: str) -> None:
-        """Keep a schedule that has failed."""
+        """Keep a schedule that failed."""
         if self._path is None:
             return
         text = json.dumps({"test": self._item.nodeid, "token": token})
-        # Whole or not at all, also when the process is killed.
+        # Atomically, in case the process is killed.
         part = self._path.with_suffix(f".{os.getpid()}")
         try:
             part.write_text(text, encoding="utf-8")
@@ -67,7 +67,7 @@ class Remembered:
             self._warn(f"{self._path} can't be written. {error}")
 
     def forget(self) -> None:
-        """Keep nothing any more."""
+        """Remove the kept schedule."""
         if self._path is None:
             return
         try:

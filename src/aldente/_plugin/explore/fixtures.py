@@ -1,8 +1,8 @@
 """The function-scoped fixtures of an explored test, which are set up anew for every run.
 
-pytest sets them up once: it finds out which there are, in which order, with which parameters and
-from which wider fixtures they are made. Each of them stands in for itself meanwhile. Every run then
-calls their functions, in that order and within the run.
+pytest sets them up once, which shows their order, their parameters and the wider fixtures that they
+use. Meanwhile each has a `StandIn` as its value. Every run then calls their functions, in that
+order and within the run.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ FixtureDef = pytest.FixtureDef[Any]
 
 
 class StandIn:
-    """Stands for the value of a fixture that is made anew for every run.
+    """Placeholder for the value of a fixture that is made anew for every run.
 
     Args:
         definition: the fixture's definition.
         request: the request for which pytest sets it up.
-        arguments: what its function is called with, stand-ins among them.
+        arguments: the arguments of its function, some of them stand-ins.
 
     Attributes:
         definition: as the argument.
         arguments: as the argument.
         name: the name of the fixture.
-        value: its value in the run that goes on.
+        value: its value in the current run.
         is_async: whether its function is a coroutine function or an async generator function.
-        is_set_up: whether it has its value in the run that goes on.
-        finalizers: how many finalizers it has that are none of a run's.
+        is_set_up: whether it has its value in the current run.
+        finalizers: how many finalizers it has that belong to no run.
     """
 
     __slots__ = (
@@ -72,36 +72,36 @@ class StandIn:
         if function is None:
             function = pytest_compat.bound_function(self.definition, self._request)
             if self._request.instance is None:
-                # Else it belongs to the instance of this run.
+                # Otherwise it belongs to the instance of this run.
                 self._bound = function
         arguments = self.arguments
         return function(**resolved(arguments)) if arguments else function()
 
     @property
     def label(self) -> str:
-        """What messages call it."""
+        """Its name in messages."""
         place = place_of_function(self.definition.func, self._request.session.startpath)
         return f"{self.name!r} ({place})"
 
     def yield_error(self, yields: int) -> FixtureYieldError:
-        """What is raised when it yields that often."""
+        """The error for a fixture that yields that often."""
         return FixtureYieldError(self.label, yields, self.is_async)
 
 
 def resolved(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Arguments with the values of this run for what stands in for them."""
+    """Arguments with the values of this run in place of stand-ins."""
     return {
         name: value.value if type(value) is StandIn else value for name, value in arguments.items()
     }
 
 
 class _End(NamedTuple):
-    """Something to be done when a run is torn down.
+    """A step of the tear-down of a run.
 
     Attributes:
         name: the fixture to which it belongs; empty when it belongs to none.
-        act: what is done; None for an async generator.
-        generator: the async generator that is to go on; None if there is something else to do.
+        act: the function to call; None for an async generator.
+        generator: the async generator to resume; None if there is a function.
         stand_in: the fixture of that generator; None without one.
     """
 
@@ -112,11 +112,11 @@ class _End(NamedTuple):
 
 
 class Troubles(list[tuple[str, BaseException]]):
-    """What was raised by tear-downs, each with the name of its fixture.
+    """The errors of tear-downs, each with the name of its fixture.
 
     Attributes:
-        canceller: the fixture whose scope around its ``yield`` has cancelled the run, with the
-            error that it has ended with; None if there is none.
+        canceller: the fixture whose scope around its ``yield`` cancelled the run, with the error
+            that it ended with; None if there is none.
     """
 
     def __init__(self) -> None:
@@ -135,7 +135,7 @@ class FixturesOfRuns:
         self._item = item
         self._stand_ins: list[StandIn] = []
         self._ends: list[_End] = []
-        # The ends of the fixtures that are being set up: one, and those it has asked for by name.
+        # The ends of the fixtures that are being set up: one, and those it requested by name.
         self._beginning: list[_End] = []
         self._is_running = False
 
@@ -144,10 +144,10 @@ class FixturesOfRuns:
     ) -> Callable[[], object]:
         """Have pytest get a stand-in when it calls the function of a fixture.
 
-        Within a run, where a fixture may be asked for by its name, it gets the value.
+        Within a run, where code may request a fixture by its name, it gets the value.
 
         Returns:
-            A function to be called when pytest has set the fixture up.
+            A function to call when pytest has set the fixture up.
         """
         function = definition.func
 
@@ -165,12 +165,12 @@ class FixturesOfRuns:
         return functools.partial(setattr, definition, "func", function)
 
     def begin(self) -> None:
-        """A run begins: what pytest is asked to do in the end of the test is done after the run."""
+        """Begin a run: finalizers that are added from now on run after this run."""
         self._is_running = True
         for stand_in in self._stand_ins:
             stand_in.is_set_up = False
             stand_in.finalizers = pytest_compat.count_of_finalizers(stand_in.definition)
-            # Another fixture may ask for it by its name before its turn.
+            # Another fixture may request it by its name before its turn.
             set_up = functools.partial(self._set_up_early, stand_in)
             pytest_compat.set_up_on_demand(self._item, stand_in.definition, set_up)
         vars(self._item)["addfinalizer"] = self._add_finalizer
@@ -179,13 +179,13 @@ class FixturesOfRuns:
         self._add_end(_End("", finalizer))
 
     def _add_end(self, end: _End) -> None:
-        """Have something be done in the end: after the end of the fixture that is being set up."""
+        """Add a tear-down step; it runs after the end of the fixture that is being set up."""
         place = self._ends.index(self._beginning[-1]) if self._beginning else len(self._ends)
         self._ends.insert(place, end)
 
     @contextlib.contextmanager
     def _setting_up(self, stand_in: StandIn) -> Iterator[None]:
-        """While entered, a fixture is set up: also what it does before it fails is undone."""
+        """While entered, set up a fixture; if it fails, undo what it did before."""
         end = _End(stand_in.name, functools.partial(_finish, stand_in))
         self._add_end(end)
         self._beginning.append(end)
@@ -204,11 +204,11 @@ class FixturesOfRuns:
 
     def _note_value(self, stand_in: StandIn, value: object) -> None:
         stand_in.value, stand_in.is_set_up = value, True
-        # For whoever asks for it by its name.
+        # For requests by its name.
         pytest_compat.note_value(self._item, stand_in.definition, value)
 
     def _set_up_early(self, stand_in: StandIn) -> None:
-        """Set up a fixture whose turn has not come yet, and what it is made from."""
+        """Set up a fixture before its turn, and the fixtures that it uses."""
         if stand_in.is_set_up:
             return
         if stand_in.is_async:
@@ -235,11 +235,11 @@ class FixturesOfRuns:
             return _begin(stand_in)
 
     def _set_up_when_asked_for(self, stand_in: StandIn) -> Any:
-        """Set up a fixture for ``getfixturevalue`` within a run; pytest has it end with the run."""
+        """Set up a fixture for ``getfixturevalue`` within a run; it ends with the run."""
         if stand_in.is_async:
             self._refuse_async(stand_in)
         definition = stand_in.definition
-        # Asked for again in the next run, it is made anew.
+        # A request in the next run makes it anew.
         forget = functools.partial(pytest_compat.forget_fixture, self._item, definition)
         self._add_end(_End(stand_in.name, forget))
         return _begin(stand_in)
@@ -251,17 +251,17 @@ class FixturesOfRuns:
             path, folder = frame.f_code.co_filename, self._item.config.rootpath
             place = f"{SourcePlace.relative_to(path, frame.f_lineno, folder)}: "
         pytest.fail(
-            f"{place}the async fixture {stand_in.name!r} was asked for within a run, whose event "
+            f"{place}the async fixture {stand_in.name!r} was requested within a run, whose event "
             "loop is running already.\n"
-            f"Fix: name {stand_in.name!r} as an argument of the test or fixture that asks for it.",
+            f"Fix: name {stand_in.name!r} as an argument of the test or fixture that requests it.",
             pytrace=False,
         )
 
     async def tear_down(self, troubles: Troubles) -> None:
-        """Tear down what this run has set up, the last first, and all of it.
+        """Tear down everything that this run set up, in reverse order.
 
         Args:
-            troubles: takes what is raised.
+            troubles: collects the errors.
         """
         while self._ends:
             end = self._ends.pop()
@@ -276,7 +276,7 @@ class FixturesOfRuns:
                 troubles.append((end.name, error))
 
     def end(self, troubles: Troubles) -> None:
-        """The run is over: end what it could not end itself, as it was given up."""
+        """Tear down, after the run, what an abandoned run could not tear down itself."""
         while self._ends:
             end = self._ends.pop()
             if end.act is not None:
@@ -287,7 +287,7 @@ class FixturesOfRuns:
         self._is_running = False
         for stand_in in self._stand_ins:
             if not stand_in.is_set_up:
-                # The run has ended before.
+                # The run ended before.
                 pytest_compat.note_value(self._item, stand_in.definition, stand_in)
         vars(self._item).pop("addfinalizer", None)
 
@@ -302,13 +302,13 @@ def _begin(stand_in: StandIn) -> Any:
             value = next(made)
         except StopIteration:
             raise stand_in.yield_error(0) from None
-    # Where pytest would have it: what the function has added before comes after it.
+    # In pytest's order: finalizers that the function added before run after it.
     stand_in.definition.addfinalizer(functools.partial(_end_generator, made, stand_in))
     return value
 
 
 def _finish(stand_in: StandIn) -> None:
-    """Call what a fixture has asked pytest to call in its end, and end its generator."""
+    """Call a fixture's finalizers, and resume its generator to the end."""
     errors: list[BaseException] = []
     while True:
         finalizer = pytest_compat.take_finalizer(stand_in.definition, stand_in.finalizers)
@@ -335,9 +335,9 @@ def _end_generator(generator: Generator[Any, Any, Any], stand_in: StandIn) -> No
 
 @contextlib.contextmanager
 def _noting_canceller(stand_in: StandIn, troubles: Troubles) -> Iterator[None]:
-    """While a fixture is torn down, see whether a task group or a time-out of its own cancelled us.
+    """While tearing a fixture down, detect whether its task group or time-out cancelled the run.
 
-    Only whoever has asked for a cancellation takes it back.
+    Only the scope that requested a cancellation calls ``uncancel()``.
     """
     task = asyncio.current_task()
     assert task is not None
@@ -350,7 +350,7 @@ def _noting_canceller(stand_in: StandIn, troubles: Troubles) -> Iterator[None]:
         raise
     finally:
         if task.cancelling() < before and troubles.canceller is None:
-            # A time-out is silent about an exception that it has not seen go by.
+            # A time-out raises nothing for an exception that did not pass through it.
             troubles.canceller = stand_in, error or TimeoutError()
 
 
@@ -365,7 +365,7 @@ async def _finish_generator(generator: AsyncGenerator[Any, Any], stand_in: Stand
 
 @contextlib.contextmanager
 def _outside_of_loop() -> Iterator[None]:
-    """While entered, the loop of the run is current and none is running, as in other tests."""
+    """While entered, the run's loop is the current one but not running, as in other tests."""
     is_running = _asyncio_compat.is_loop_running_here()
     loop = asyncio.get_running_loop() if is_running else None
     with _asyncio_compat.no_running_loop():

@@ -16,17 +16,17 @@ _NAME = "aldente-exploring"
 
 
 def register(config: pytest.Config) -> None:
-    """Have explored tests be checked, reported and remembered, if they are not yet."""
+    """Register the hooks for explored tests, once."""
     if not config.pluginmanager.has_plugin(_NAME):
         config.pluginmanager.register(ExploringHooks(), _NAME)
         register_report(config)
 
 
 class ExploringHooks:
-    """Checks explored tests before they are set up, and tells what came of them."""
+    """Checks explored tests before they are set up, and reports their outcome."""
 
     def __init__(self) -> None:
-        # Why nothing is run, in a process of pytest-xdist, which shows no error of collection.
+        # Why no test is run, for workers of pytest-xdist, which show no collection errors.
         self._refusal = ""
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
@@ -51,14 +51,14 @@ class ExploringHooks:
             item.session.shouldfail = "--aldente-replay runs one test only"
             pytest.fail(self._refusal, pytrace=False)
         if explored_test(item) is not None:
-            # Not before, as it imports asyncio.
+            # Imported here, as it imports asyncio.
             from aldente._plugin.explore.refusals import reason_against
 
             reason = reason_against(item)
             if reason is not None:
                 pytest.fail(reason, pytrace=False)
 
-    # Around Hypothesis's own, which checks the settings of the test.
+    # Around Hypothesis's own hook, which checks the settings of the test.
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
         __tracebackhide__ = True
@@ -68,7 +68,7 @@ class ExploringHooks:
             return (yield)
         from aldente._plugin.explore import hypothesis
 
-        # Two more tell whether the example depends on more than its schedule.
+        # Two more show whether the example depends on more than its schedule.
         runs = hypothesis.runs_for_example(explored.budget) + 2
         with hypothesis.many_runs_for_each_example(function, runs):
             return (yield)
@@ -90,12 +90,12 @@ class ExploringHooks:
 
 
 def _remember(item: pytest.Item, outcome: Outcome, *, has_passed: bool) -> None:
-    """Keep the schedule of a failure, or forget the one that passes now."""
+    """Keep the schedule of a failure, or remove the one that passes now."""
     if outcome.budget.replay is not None:
         return
     failure = outcome.failure
     if failure is not None and any(failure.schedule.choices):
         Remembered(item).keep(failure.token)
     elif failure is not None or (has_passed and outcome.is_fixed):
-        # Stock order is tried first anyway.
+        # The stock order is tried first anyway.
         Remembered(item).forget()

@@ -19,14 +19,14 @@ _SETTINGS = "_hypothesis_internal_use_settings"
 
 @contextlib.contextmanager
 def many_runs_for_each_example(function: Any, runs: int) -> Iterator[None]:
-    """While entered, Hypothesis takes into account that each example is run many times.
+    """While entered, Hypothesis allows for the many runs of each example.
 
-    The deadline is that of a run, and function-scoped fixtures are made anew for every run, so that
-    there is nothing to warn of. Hypothesis's own plugin changes the settings of a test likewise.
+    Its deadline applies to a run, and it does not warn of function-scoped fixtures, which are made
+    anew for every run. Hypothesis's own plugin changes the settings of a test likewise.
 
     Args:
         function: the test.
-        runs: how many runs there are for each example at most.
+        runs: the most runs for each example.
     """
     from hypothesis import HealthCheck, settings
 
@@ -45,9 +45,9 @@ def many_runs_for_each_example(function: Any, runs: int) -> Iterator[None]:
 
 
 def keep_context() -> Callable[[], AbstractContextManager[None]]:
-    """Within an example, what lets the test be called later as if it were still tried with it.
+    """Within an example, return a function that lets the test be called later in its context.
 
-    Else ``note`` and ``event`` would raise an error then, and ``assume`` warn.
+    Without it ``note`` and ``event`` would raise an error then, and ``assume`` would warn.
     """
     from hypothesis import control
 
@@ -56,7 +56,7 @@ def keep_context() -> Callable[[], AbstractContextManager[None]]:
 
     def enter() -> AbstractContextManager[None]:
         if context is not None:
-            # What is noted is told already.
+            # Its notes are reported already.
             context.is_final = False
         kept: AbstractContextManager[None] = variable.with_value(context)
         return kept
@@ -72,31 +72,31 @@ def is_rejection(error: BaseException) -> bool:
 
 
 def hold_back_reports(into: list[str]) -> AbstractContextManager[None]:
-    """While entered, what ``note`` and draws report is put into a list."""
+    """While entered, collect the reports of ``note`` and of draws in a list."""
     from hypothesis import reporting
 
     return reporting.with_reporter(lambda text: into.append(str(text)))
 
 
 def report(texts: Iterable[str]) -> None:
-    """Report what was held back."""
+    """Report what was collected."""
     from hypothesis import reporting
 
     for text in texts:
         reporting.report(text)
 
 
-# The lines of an explanation: its title, a sentence, places, and that there are more.
+# The lines of an explanation: its title, a sentence, places, and a line that there are more.
 _TITLE = "Explanation:"
 _PLACE = re.compile(r"\s+\S.*:\d+")
 _MORE = "(and "
 
 
 def forget_own_lines(error: BaseException) -> None:
-    """Leave lines of aldente's out of what Hypothesis has noted with an error or those in it."""
+    """Remove aldente's lines from Hypothesis's notes on an error and those in its group."""
     notes = getattr(error, "__notes__", None)
     if notes:
-        # Python shows notes of any type.
+        # Python accepts and shows notes of any type.
         error.__notes__ = without_own_lines(map(str, notes))
     if isinstance(error, BaseExceptionGroup):
         for each in error.exceptions:
@@ -104,9 +104,9 @@ def forget_own_lines(error: BaseException) -> None:
 
 
 def without_own_lines(notes: Iterable[str]) -> list[str]:
-    """The notes of an exception, without the lines of aldente's that only failing examples run.
+    """The notes of an exception, without aldente's lines in explanations.
 
-    What aldente does when a test has failed is run by failing examples only, and explains nothing.
+    Only failing examples run aldente's code for failed tests, so it explains nothing.
     """
     lines = [line for note in notes for line in note.splitlines() or [""]]
     kept = [line for line in lines if not is_own(line.strip())]
@@ -117,7 +117,7 @@ def without_own_lines(notes: Iterable[str]) -> list[str]:
 
 
 def _without_empty_explanations(lines: list[str]) -> list[str]:
-    """The lines of notes, without the title and the sentence that are followed by no place."""
+    """The lines of notes, without titles and sentences that no place follows."""
     kept: list[str] = []
     number = 0
     while number < len(lines):
@@ -130,10 +130,10 @@ def _without_empty_explanations(lines: list[str]) -> list[str]:
     return kept
 
 
-# Which part of its runs a test has for each of the examples that Hypothesis gives.
+# A test's number of runs is divided by this for each of Hypothesis's examples.
 _EXAMPLES_PER_BUDGET = 10
 
 
 def runs_for_example(budget: Budget) -> int:
-    """How many runs there are for each example at most."""
+    """The most runs for each example."""
     return max(budget.runs // _EXAMPLES_PER_BUDGET, 1)

@@ -13,7 +13,7 @@ from aldente._strategies.registry import is_strategy
 from aldente._validation import parse_runs
 from aldente.errors import InvalidSetting
 
-# The name of a strategy, or a function that makes one for a seed.
+# The name of a strategy, or a function that makes one from a seed.
 Strategy = str | Callable[[int], Chooser]
 
 _OPTIONS = ("runs", "strategy", "order", "slack", "seed", "max_steps", "max_seconds")
@@ -23,11 +23,11 @@ class Explore(MarkLike):
     """Has an async test run under many schedules, until one fails.
 
     Every test is still one test to pytest. Its function-scoped fixtures are set up anew for every
-    run, on that run's loop. What an option says that a mark leaves out is said by the mark of the
-    class or module, else by the configuration.
+    run, on that run's loop. An option that a mark leaves out comes from the mark of the class or
+    module, else from the configuration.
     """
 
-    # It decorates, or is given its own options.
+    # Called with a function or class, or with options.
     @overload  # type: ignore[override]
     def __call__(self, marked: Marked) -> Marked: ...
 
@@ -51,13 +51,12 @@ class Explore(MarkLike):
 
         Args:
             marked: the function or class.
-            options: ``runs``, how many schedules there are at most; ``strategy``, who chooses them:
-                a name, or a function that makes a strategy for a seed; ``order``, ``"any"`` to hold
-                back all tasks or ``"io"`` only those that something outside lets go on; ``slack``,
-                how much longer than it does an await may take, as a part of that time; ``seed``,
-                what the schedules and the randomness of the test follow from; ``max_steps``, how
-                many steps a run may take; ``max_seconds``, how long all runs of a test may take, in
-                real seconds.
+            options: ``runs``, the most schedules to run; ``strategy``, the strategy that chooses
+                them, by name or as a function that makes one from a seed; ``order``, ``"any"`` to
+                delay any task or ``"io"`` for only those that something outside resumes; ``slack``,
+                how much longer an await may take, as a fraction of its time; ``seed``, the seed of
+                the schedules and of the randomness of the test; ``max_steps``, the most steps of a
+                run; ``max_seconds``, the time limit for all runs of a test, in real seconds.
 
         Raises:
             InvalidSetting: an option has a wrong value.
@@ -91,8 +90,8 @@ def _check_strategy(strategy: object) -> None:
         raise InvalidSetting(
             "strategy",
             strategy,
-            "One object would go through all tests that have the mark. Give a function that makes "
-            "a strategy for a seed, for example lambda seed: Strategy(seed), or a name.",
+            "One object would be shared by all tests with the mark. Give a function that makes "
+            "a strategy from a seed, for example lambda seed: Strategy(seed), or a name.",
         )
     if not callable(strategy) or isinstance(strategy, type):
         parse_strategy(strategy, 0)
@@ -107,7 +106,7 @@ def _takes_seed(function: Callable[..., Any]) -> bool:
     except TypeError:
         return False
     except ValueError:
-        # Written in C, without a signature: it is seen when it is called.
+        # Written in C, without a signature: calling it will show.
         return True
     return True
 

@@ -1,4 +1,4 @@
-"""What an explored test prints and warns of: that of one run; and how far a long one has come."""
+"""The output and warnings of an explored test, from one of its runs; and its progress."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import pytest
 from aldente._clocks import monotonic
 from aldente._plugin import pytest_compat
 
-# How many different texts a warning of one line may have; there may be an address in them, or a
-# number that every run has for itself.
+# How many different texts a warning of one line may have; the text may contain an address, or a
+# number that differs in every run.
 _MOST_TEXTS = 10
 
 
 class Output:
-    """Keeps what one run has printed: the failed one that is shown, else the first.
+    """Keeps the output of one run: the failed one that is shown, else the first.
 
     Args:
         config: pytest's configuration.
@@ -36,12 +36,12 @@ class Output:
             self._first = pytest_compat.take_output(self._config)
 
     def begin_last(self) -> None:
-        """The run begins that is shown of a failure: forget what was printed so far."""
+        """Begin the run to show for a failure: drop the output so far."""
         pytest_compat.take_output(self._config)
         self._is_last_begun = True
 
     def end(self) -> None:
-        """All runs have ended: if none is shown, leave what the first one has printed."""
+        """End all runs: if none is shown, keep the output of the first."""
         if self._is_last_begun or self._first is None:
             return
         pytest_compat.take_output(self._config)
@@ -52,10 +52,10 @@ class Output:
 
 @contextlib.contextmanager
 def each_warning_once() -> Iterator[None]:
-    """While entered, a warning that was given is not given again by another run.
+    """While entered, a warning of one run is not given again by another.
 
-    Whoever records warnings replaces what is called by ``warnings.showwarning``; so this leaves to
-    it what is new, and is not taken for recording itself.
+    Code that records warnings replaces the function behind ``warnings.showwarning``; so this passes
+    new warnings to that function, and is not taken for recording itself.
     """
     before: Any = warnings.showwarning
     told: dict[object, set[str]] = {}
@@ -82,7 +82,7 @@ def each_warning_once() -> Iterator[None]:
             warnings.showwarning = before
 
 
-# When it is told first, and how often then, in seconds.
+# When to show it first, and how often then, in seconds.
 _FIRST = 1.0
 _EVERY = 0.2
 
@@ -94,7 +94,7 @@ class Progress:
 
     Args:
         config: pytest's configuration.
-        limit: how many runs there are at most.
+        limit: the most runs.
     """
 
     def __init__(self, config: pytest.Config, limit: int) -> None:
@@ -119,7 +119,7 @@ class Progress:
         self._write(f" {self._runs:,}{of} runs, {now - self._began:.0f} s "[:room])
 
     def end(self) -> None:
-        """All runs have ended: leave nothing behind."""
+        """Clear the line, after all runs."""
         if self._written:
             self._write("")
 

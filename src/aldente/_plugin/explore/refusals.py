@@ -1,4 +1,4 @@
-"""Why a test can't be explored, and what to do."""
+"""Why a test can't be explored, and how to fix it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from aldente._records import LoopScope
 
 
 class _MeantForOneRun(NamedTuple):
-    """A fixture of another plugin that takes a test for run once, and what to do."""
+    """A fixture of another plugin that assumes that a test runs once, and the fix."""
 
     fixture: str
     reason: str
@@ -40,21 +40,21 @@ _MEANT_FOR_ONE_RUN = {
     "pytest_benchmark.plugin": _MeantForOneRun(
         "benchmark",
         "measures how long one run takes.",
-        "have a test of its own for what is measured.",
+        "measure in a separate test.",
     ),
 }
 
 
 def reason_against(item: pytest.Item) -> str | None:
-    """Why a test can't be explored, and what to do; None if it can."""
+    """Why a test can't be explored, and how to fix it; None if it can."""
     wide = wide_async_fixtures(item)
     if wide:
         return _refusal(
             item,
             f"the async fixture{'s' * (len(wide) > 1)} {', '.join(wide)} outlive"
             f"{'s' * (len(wide) == 1)} the test, and every run has an event loop of its own.",
-            "make it function-scoped, so that it is set up anew for every run; or have a test of "
-            "its own for what needs it.",
+            "make it function-scoped, so that it is set up anew for every run; or move its users "
+            "to a separate test.",
         )
     for definition in pytest_compat.closure(item):
         why = _MEANT_FOR_ONE_RUN.get(getattr(definition.func, "__module__", ""))
@@ -64,21 +64,21 @@ def reason_against(item: pytest.Item) -> str | None:
     if named is not None:
         return _refusal(
             item,
-            f"its event loop is made by {named}, which knows nothing of schedules.",
+            f"its event loop is made by {named}, which can't follow schedules.",
             "run it on asyncio's own loop, or remove the mark.",
         )
     if policy_fixture.is_overridden(item):
         return _refusal(
             item,
-            "the fixture event_loop_policy says what makes its event loop.",
+            "the fixture event_loop_policy decides how its event loop is made.",
             "leave that fixture to other tests, or remove the mark.",
         )
     home = home_of_test(item, {})
     if home.scope is not LoopScope.FUNCTION:
         return _refusal(
             item,
-            f"it runs on a loop of {home.scope.value} scope, as its mark or the configuration "
-            "says, and every run has an event loop of its own.",
+            f"it runs on a loop of {home.scope.value} scope, because of its mark or the "
+            "configuration, and every run has an event loop of its own.",
             "give it @pytest.mark.asyncio(loop_scope='function'), or remove the mark "
             "aldente.explore.",
         )

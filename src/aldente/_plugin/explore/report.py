@@ -1,4 +1,4 @@
-"""What came of an explored test, in its own report and at the end of the whole test run."""
+"""The outcome of an explored test, in its own report and at the end of the whole test run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TITLE = "aldente: what happened"
 
 
 def add_to_report(item: pytest.Item, report: pytest.TestReport, outcome: Outcome) -> None:
-    """Tell in the report of a failed test what happened in the run that failed."""
+    """Add the story of the failed run to the report of a failed test."""
     failure = outcome.failure
     if failure is None:
         return
@@ -26,7 +26,7 @@ def add_to_report(item: pytest.Item, report: pytest.TestReport, outcome: Outcome
     if add_section is not None:
         add_section(_TITLE, text)
     else:
-        # A failure without a traceback is told in a text.
+        # The report of a failure without a traceback is a string.
         report.longrepr = f"{report.longrepr}\n\n{text}"
 
 
@@ -42,7 +42,7 @@ def _argument(item: pytest.Item) -> str:
     path, separator, name = item.nodeid.partition("::")
     folder = item.config.invocation_params.dir
     with contextlib.suppress(ValueError):
-        # Another drive, on Windows.
+        # A path on another drive, on Windows.
         path = os.path.relpath(item.config.rootpath / path, folder)
     return shlex.quote(f"{path}{separator}{name}")
 
@@ -64,7 +64,7 @@ def _how(outcome: Outcome, failure: Failure) -> str:
 
 
 def strategy_name(budget: Budget) -> str:
-    """What the strategy is called."""
+    """The name of the strategy."""
     strategy = budget.strategy
     name: str = (
         strategy if isinstance(strategy, str) else getattr(strategy, "__qualname__", repr(strategy))
@@ -77,33 +77,33 @@ _ATTRIBUTE = "aldente_explored"
 
 
 def note_in_report(report: pytest.TestReport, outcome: Outcome) -> None:
-    """Tell in the report of a test, which is sent between processes, what came of it."""
+    """Store the outcome of a test in its report, which pytest-xdist sends between processes."""
     exploration = outcome.exploration
     if exploration is None:
         return
     vars(report)[_ATTRIBUTE] = {
         "runs": outcome.runs,
-        # What depends on more than its schedule may fail under one that has passed.
+        # A test that depends on more than its schedule may fail under one that passed.
         "is_exhausted": exploration.exhausted and not exploration.escaped,
         "coverage": "" if exploration.escaped else exploration.coverage,
         "is_late": exploration.is_late,
         "is_fixed": outcome.is_fixed,
         "escaped": exploration.escaped if outcome.failure is None else "",
         "seconds": outcome.budget.max_seconds,
-        # Examples of Hypothesis have a limit each, and nobody knows how many there are.
+        # Hypothesis examples have a limit each, and their number is unknown.
         "limit": outcome.budget.runs if outcome.share is None else 0,
     }
     report.user_properties.append(("aldente.runs", outcome.runs))
 
 
 def register(config: pytest.Config) -> None:
-    """Have the summary be printed, if it is not yet."""
+    """Register the summary, once."""
     if not config.pluginmanager.has_plugin(_NAME):
         config.pluginmanager.register(ExplorationSummary(config), _NAME)
 
 
 class ExplorationSummary:
-    """Collects what came of explored tests, on whatever process they ran, and prints it.
+    """Collects the outcomes of explored tests, from all processes, and prints them.
 
     Args:
         config: pytest's configuration.
@@ -125,7 +125,7 @@ class ExplorationSummary:
         inside = f"{self._config.rootpath}{os.sep}"
         lines = [line.replace(inside, "") for line in _lines(self._told, is_verbose=is_verbose)]
         if self._config.get_verbosity() < 0 and len(lines) == 1:
-            # Quiet, and nothing but the numbers is to be said.
+            # Quiet, and only the numbers would be printed.
             return
         terminalreporter.section("aldente: exploration", sep="-")
         for line in lines:

@@ -1,4 +1,4 @@
-"""What is done in each run of an explored test, and what rules find in it."""
+"""Runs of an explored test, and the rules' findings in them."""
 
 from __future__ import annotations
 
@@ -27,46 +27,46 @@ from aldente._rules.background_error import find, tell_of_failed
 from aldente._simulation.loop import SimulatedLoop
 from aldente.errors import FixtureYieldError, FoundInRun
 
-# Under other schedules the same is found with other names of tasks, and more or less often.
+# By place, as other schedules change the names of tasks in a finding, and their number.
 _ByPlace = dict[tuple[str, SourcePlace | None], list[Finding]]
 
 
 class FoundInRuns:
-    """Takes what rules find in each run, and gives it to the test in the end, each place once.
+    """Collects the findings of all runs, and reports them for the test at the end, once per place.
 
     Args:
         item: the test.
-        is_search: whether there are many runs; else one schedule is run again.
+        is_search: whether there are many runs, rather than one schedule run again.
 
     Attributes:
-        has_spared: whether a baseline has kept an error from failing its run.
+        has_spared: whether a baseline kept an error from failing its run.
     """
 
     def __init__(self, item: pytest.Item, *, is_search: bool) -> None:
         self._item = item
         self._session = state_of(item.config)
         self._is_search = is_search
-        # Both as they were found by the first run that has found something at a place.
+        # Both from the first run with a finding at a place.
         self._kept: _ByPlace = {}
         self._known: _ByPlace = {}
-        # The deadlocks that runs have failed with, which their exceptions tell.
+        # The deadlocks that runs failed with, which their exceptions report.
         self._deadlocks: _ByPlace = {}
-        # Told only when the test fails with the last run.
+        # Reported only when the test fails with the last run.
         self._of_last_run: Sequence[Finding] = ()
         self._has_main_ended = False
         self.has_spared = False
 
     def begin(self) -> None:
-        """A run begins."""
+        """Begin a run."""
         self._of_last_run = ()
         self._has_main_ended = False
 
     def main_ended(self) -> None:
-        """The test itself has ended in the run, which was not cut off before."""
+        """Record that the test itself has ended in the run, before any cut-off."""
         self._has_main_ended = True
 
     def take(self) -> Sequence[Finding]:
-        """The run is over; gives the findings that fail it."""
+        """End the run, and return the findings that fail it."""
         collector = self._session.collector
         if not collector.found:
             return ()
@@ -87,17 +87,17 @@ class FoundInRuns:
             _add(kept, self._kept)
             _add(known, self._known)
         else:
-            # What is left when a run is cut off may be nothing but the consequence of that.
+            # What is left when a run is cut off may be only a consequence of the cut-off.
             self._of_last_run = [*failing, *chain(*kept.values())]
         return failing
 
     @property
     def _is_for_baseline(self) -> bool:
-        """Whether all that there is has to be found, as it is going to be taken for known."""
+        """Whether to find everything, as a new baseline will list it as known."""
         return self._is_search and self._session.summary.baseline.is_new
 
     def keep_last_run(self) -> None:
-        """The last run has ended as no run of a test that passes does, but by a skip for one."""
+        """Keep the findings of a last run that did not pass, for example because of a skip."""
         found: _ByPlace = {}
         for finding in self._of_last_run:
             found.setdefault((finding.rule, finding.place), []).append(finding)
@@ -105,19 +105,19 @@ class FoundInRuns:
         self._of_last_run = ()
 
     def conclude(self, failure: Failure) -> None:
-        """The last run has failed, and is the one that is told of."""
+        """Conclude after the last run, whose failure is the one to report."""
         if not isinstance(failure.exception, FoundInRun):
-            # Beside the exception that it has raised.
+            # Besides the exception that it raised.
             self.keep_last_run()
         if failure.waiting is not None:
             finding = deadlock_finding(failure.waiting, self._item.name)
             self._deadlocks.setdefault((finding.rule, finding.place), [finding])
 
     def report(self, error: BaseException | None = None) -> None:
-        """All runs are over: charge what was found in them to the test.
+        """Charge the findings of all runs to the test, after the last one.
 
         Args:
-            error: what the test fails with; None if it does not.
+            error: the failure of the test; None if it passes.
         """
         collector, test = self._session.collector, self._item.nodeid
         collector.report_of_runs(test, chain(*self._kept.values()))
@@ -133,7 +133,7 @@ def _add(found: _ByPlace, into: _ByPlace) -> None:
 
 
 def _told_by(error: BaseException | None) -> Iterator[Finding]:
-    """The findings that an exception, or one in a group of them, tells by itself."""
+    """The findings that an exception, or one in a group, reports itself."""
     if isinstance(error, FoundInRun):
         yield from error.findings
     elif isinstance(error, BaseExceptionGroup):
@@ -141,23 +141,23 @@ def _told_by(error: BaseException | None) -> Iterator[Finding]:
             yield from _told_by(each)
 
 
-# How asyncio's messages end of what belongs to another loop than the running one.
+# The ends of asyncio's messages for an object of another loop.
 _OTHER_LOOP = ("is bound to a different event loop", "attached to a different loop")
 
 
 class RunsOfTest:
-    """A test as a program that can be run many times; also sees what the rules find in each run.
+    """A test as a program that can run many times; also collects the findings of each run.
 
     Args:
         item: the test.
-        explored: what is kept of it.
+        explored: its state.
         function: its function.
-        args: what that is called with.
+        args: the arguments of the function.
         kwargs: likewise, with stand-ins for the fixtures that are made anew.
-        found: takes what the rules find.
+        found: collects the findings.
 
     Attributes:
-        notes: what the last run has told Hypothesis of itself.
+        notes: the last run's reports to Hypothesis.
     """
 
     def __init__(
@@ -180,7 +180,7 @@ class RunsOfTest:
         self._loops = registry_of(item.session).watch
         self._properties = len(item.user_properties)
         self._stash = dict(pytest_compat.stashed(item))
-        # How many runs have begun, and whether the first one has failed.
+        # How many runs began, and whether the first one failed.
         self._runs = 0
         self._has_first_failed = False
         self.notes: list[str] = []
@@ -207,14 +207,14 @@ class RunsOfTest:
             result = await self._called()
             if result is not None:
                 refuse_result(self._item, result)
-            # The tear-down of fixtures may break what is to hold in the test.
+            # Now, as the tear-down of fixtures may break what must hold in the test.
             self._end_test(in_step=True)
         except BaseException as error:
             self._end_test()
             self._session.has_failed = True
             await self._fixtures.tear_down(troubles)
             cause = self._cause_of(error, troubles)
-            # What fails the first run does so again when that is made again to be shown.
+            # A failure of the first run occurs again when that run is repeated to show it.
             self._has_first_failed = self._has_first_failed or self._runs == 1
             _note_other_loop(cause, is_older=self._has_first_failed)
             for name, trouble in troubles:
@@ -233,12 +233,12 @@ class RunsOfTest:
             self._explored.loop.end_program(in_step=in_step)
 
     def _cause_of(self, error: BaseException, troubles: Troubles) -> BaseException:
-        """Why the fixture that has cancelled the run did so; else the error itself."""
+        """The error of the fixture that cancelled the run; else the error itself."""
         if troubles.canceller is None or not isinstance(error, asyncio.CancelledError):
             return error
         stand_in, cause = troubles.canceller
         if cause.__traceback__ is None:
-            # Raised where the test was cancelled.
+            # With the traceback of where the test was cancelled.
             cause.__traceback__ = error.__traceback__
         cause.add_note(
             f"Async fixture {stand_in.label} ended with this error while {self._item.name!r} was "
@@ -258,10 +258,10 @@ class RunsOfTest:
             kwargs = {name: instance if value is first else value for name, value in kwargs.items()}
         return await function(*args, **kwargs)
 
-    # What is seen of each run.
+    # The observer of each run.
 
     def begin(self, loop: SimulatedLoop) -> None:
-        """A run begins: nothing is left of the one before."""
+        """Begin a run, without leftovers of the one before."""
         self._runs += 1
         del self._item.user_properties[self._properties :]
         self.notes.clear()
@@ -276,12 +276,12 @@ class RunsOfTest:
         self._found.begin()
 
     def main_ended(self, loop: SimulatedLoop) -> None:
-        """Look at the tasks and generators that are left."""
+        """Check the tasks and generators that are left."""
         self._found.main_ended()
         self._loops.report_left_on(loop, _asyncio_compat.pending_tasks(loop))
 
     def take(self) -> Sequence[Finding]:
-        """The run is over; gives the findings that fail it."""
+        """End the run, and return the findings that fail it."""
         troubles = Troubles()
         self._fixtures.end(troubles)
         if self._explored.loop is not None:
@@ -296,11 +296,11 @@ class RunsOfTest:
 
 
 def _note_other_loop(error: BaseException, *, is_older: bool) -> None:
-    """Tell why something belongs to another loop: asyncio's message says only that it does.
+    """Explain why an object belongs to another loop: asyncio's message says only that it does.
 
     Args:
         error: the error, or a group that has it.
-        is_older: whether no run before can have made that thing.
+        is_older: whether no earlier run can have made the object.
     """
     if isinstance(error, BaseExceptionGroup):
         for each in error.exceptions:
@@ -319,9 +319,9 @@ def _where(name: str) -> str:
 
 
 def _together(troubles: Troubles) -> BaseException:
-    """The first error, which tells of the others."""
+    """The first error, with notes about the others."""
     (name, first), *others = troubles
-    # What sets the outcome, such as a skip, has a reason of one line; what names its fixture, does.
+    # An outcome, such as a skip, shows one line; a FixtureYieldError names its fixture already.
     if not is_no_failure(first) and not isinstance(first, FixtureYieldError):
         first.add_note(f"It was raised in {_where(name)}.")
     for name, other in others:

@@ -1,4 +1,4 @@
-"""Which tests are explored, and what is kept of each while it is."""
+"""Which tests are explored, and the state of each."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of an explored test.
+    """The outcome of an explored test.
 
     Attributes:
-        exploration: what its runs have shown; None when one schedule was run again.
+        exploration: the result of its runs; None when one schedule was run again.
         failure: the failure; None if there was none.
         budget: how it was explored.
         seconds: how long that took, in real seconds.
-        runs: how many runs there were, all told.
-        share: how many runs there were at most for each example of Hypothesis; None without.
-        is_spared: whether runs have passed in which there is what a baseline takes for known.
+        runs: the number of all runs.
+        share: the most runs for each Hypothesis example; None without Hypothesis.
+        is_spared: whether runs passed although they had findings that a baseline lists.
     """
 
     exploration: Exploration | None
@@ -45,7 +45,7 @@ class Outcome:
 
     @property
     def is_fixed(self) -> bool:
-        """Whether the schedule that had failed before passes, as all others do."""
+        """Whether the schedule that failed before passes now, like all others."""
         return (
             self.exploration is not None
             and self.failure is None
@@ -58,12 +58,13 @@ class Budget(NamedTuple):
     """How a test is explored.
 
     Attributes:
-        runs: how many runs there are at most.
-        strategy: who chooses the schedules: a name, or a function that makes it for a seed.
-        seed: what the schedules and the randomness of the test follow from.
-        max_seconds: how long all runs may take, in real seconds; None for no limit.
-        rules: what else the marks say of the runs: ``order``, ``slack``, ``max_steps``.
-        replay: the one schedule to be run instead; None to explore.
+        runs: the most runs.
+        strategy: the strategy that chooses the schedules: a name, or a function that makes one from
+            a seed.
+        seed: the seed of the schedules and of the randomness of the test.
+        max_seconds: the time limit for all runs, in real seconds; None for no limit.
+        rules: the other options of the marks: ``order``, ``slack``, ``max_steps``.
+        replay: the one schedule to run instead; None to explore.
     """
 
     runs: int
@@ -75,7 +76,7 @@ class Budget(NamedTuple):
 
 
 class ExploredTest:
-    """A test that is run under many schedules.
+    """The state of a test that is run under many schedules.
 
     Args:
         budget: how it is explored.
@@ -83,11 +84,11 @@ class ExploredTest:
     Attributes:
         budget: as the argument.
         fixtures: its function-scoped fixtures; None before the first is set up.
-        outcome: what came of it; None as long as it is not known.
+        outcome: its outcome; None until it is known.
         instance: the instance of its class that it belonged to before it was run; None if it is no
             method.
         loop: the loop of its run.
-        clock: the clock that its run has asked for; None if it has not.
+        clock: the clock that its run requested; None if it did not.
     """
 
     def __init__(self, budget: Budget) -> None:
@@ -99,7 +100,7 @@ class ExploredTest:
         self.clock: Clock | None = None
 
     def make_clock(self) -> Clock:
-        """The clock of the run that goes on, for its fixture."""
+        """Return the clock of the current run, for its fixture."""
         from aldente._virtual_time.clock import Clock
 
         loop = self.loop
@@ -110,7 +111,7 @@ class ExploredTest:
     def stand_in(
         self, definition: pytest.FixtureDef[Any], request: pytest.FixtureRequest
     ) -> Callable[[], object]:
-        """Have a function-scoped fixture that pytest sets up be made anew for every run."""
+        """Have a function-scoped fixture that pytest sets up made anew for every run."""
         if self.fixtures is None:
             from aldente._plugin.explore.fixtures import FixturesOfRuns
 
@@ -122,12 +123,12 @@ _key = pytest.StashKey[ExploredTest]()
 
 
 def explored_test(item: pytest.Item) -> ExploredTest | None:
-    """What is kept of a test that is explored; None for all others."""
+    """The state of an explored test; None for all others."""
     return item.stash.get(_key, None)
 
 
 def refuse_if_explored(fixture: str, item: pytest.Item) -> None:
-    """Fail an explored test that asks for an async fixture by its name that outlives the test."""
+    """Fail an explored test that requests by name an async fixture which outlives the test."""
     if explored_test(item) is not None:
         pytest.fail(
             f"{item.name!r} can't be explored with the async fixture {fixture!r}: it outlives the "
@@ -138,7 +139,7 @@ def refuse_if_explored(fixture: str, item: pytest.Item) -> None:
 
 
 def note_if_explored(item: pytest.Item) -> None:
-    """Have an async test be explored if its marks say so."""
+    """Make an async test an explored one if it has the mark."""
     marked = _marked(item)
     if marked is not None and is_own_async_test(item):
         item.stash[_key] = ExploredTest(_budget_of(item, marked))
@@ -150,7 +151,7 @@ def is_marked_itself(item: pytest.Item) -> bool:
 
 
 def _marked(item: pytest.Item) -> dict[str, Any] | None:
-    """What the marks of a test say, the closest first, key by key; None if they say nothing."""
+    """The options of a test's marks, key by key from the closest; None without marks."""
     found: dict[str, Any] | None = None
     for mark in item.iter_markers(MARK):
         options = mark.kwargs.get("explore")

@@ -1,4 +1,4 @@
-"""Makes an explored test into a function that pytest can call."""
+"""Turns an explored test into a function that pytest can call."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ from aldente.errors import EndlessTimeError, FoundInRun, PhaseTimeout, ReplayMis
 
 
 def replayed(program: Program, schedule: Schedule, *, is_lenient: bool = False) -> Failure | None:
-    """The failure of a schedule that is run again; None if it passes.
+    """Run a schedule again, and return its failure; None if it passes.
 
     Args:
         program: the test.
         schedule: the schedule.
-        is_lenient: whether it is meant for only one of the examples with which the test is called,
-            so that it may not fit the others.
+        is_lenient: whether the schedule is for only one of the examples with which the test is
+            called, so that it may not fit the others.
     """
     run, mismatch = run_again(program, schedule)
     error = run.error
@@ -74,7 +74,7 @@ Function = Callable[..., Any]
 
 
 def make_synchronous(item: pytest.Function, explored: ExploredTest) -> Callable[[], None]:
-    """Put a synchronous function in the place of an explored test.
+    """Replace the function of an explored test by a synchronous one.
 
     Returns:
         A function that undoes it.
@@ -117,11 +117,11 @@ def _like(function: Function, call: Callable[..., None]) -> Callable[..., None]:
 
 
 class _Test:
-    """A test while it is explored: once, or once for each example that Hypothesis gives.
+    """A test while it is explored: once, or once for each Hypothesis example.
 
     Args:
         item: the test.
-        explored: what is kept of it.
+        explored: its state.
     """
 
     def __init__(self, item: pytest.Function, explored: ExploredTest) -> None:
@@ -138,18 +138,18 @@ class _Test:
         self._known = Remembered(item).schedule() if self._budget.replay is None else None
         self._runs = 0
         self._share: int | None = None
-        # Of the examples so far: what they have shown, whether there was one, and one that failed.
+        # The result of the examples so far, whether there was one, and one that failed.
         self._so_far: Exploration | None = None
         self._is_begun = False
         self._has_failed = False
-        # The example that has failed last.
+        # Enters the example that failed last.
         self._enter_example: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext
         self._failed: tuple[RunsOfTest, Explorer, Exploration, Found] | None = None
-        # Where its error came from, before Hypothesis has raised it once more.
+        # The traceback of its error, before Hypothesis raises it again.
         self._traceback: TracebackType | None = None
 
     def explore(self, function: Function, /, *args: Any, **kwargs: Any) -> None:
-        """Run the test under many schedules, or under one again, and raise what has failed."""
+        """Run the test under many schedules, or replay one, and raise the failure."""
         __tracebackhide__ = True
         try:
             failure = self._explore(function, args, kwargs)
@@ -180,20 +180,20 @@ class _Test:
     # With examples of Hypothesis.
 
     def call_with_examples(self, function: Function, /, *args: Any, **kwargs: Any) -> None:
-        """Have Hypothesis call the test, and look into the example that fails."""
+        """Have Hypothesis call the test, and investigate the example that fails."""
         __tracebackhide__ = True
         raised: BaseException | None = None
         try:
             function(*args, **kwargs)
         except BaseException as error:
             raised = error
-        # Not in the handler, or what is raised of a run would be told as a consequence.
+        # Not in the handler, which would become the context of the run's exception.
         if raised is None:
             self._found.report()
             return
         if self._failed is not None and not is_no_failure(raised):
             failure = self._look_into_example(*self._failed)
-            # Else it stands for several examples, or for something else that Hypothesis has found.
+            # Otherwise it combines several examples, or is another error of Hypothesis.
             if raised is self._failed[3].error:
                 failure.exception.__notes__ = getattr(raised, "__notes__", [])
                 raised = failure.exception
@@ -218,7 +218,7 @@ class _Test:
             else:
                 error = self._search_with_example(runs, program)
         if error is not None:
-            # Only those of the run that has failed.
+            # Only those of the run that failed.
             hypothesis.report(runs.notes)
             raise error
 
@@ -231,15 +231,15 @@ class _Test:
             return None
         explorer = self._explorer(program)
         if self._has_failed:
-            # What has failed has to fail again, however long Hypothesis looks for less.
+            # No time limit: a failure must occur again, however long Hypothesis shrinks.
             explorer.end = None
-        # Each example as if it were the only one, so that it fails again when it has failed.
+        # Each example like the only one, so that a failing one fails again.
         share = self._share = runs_for_example(self._budget)
         chooser = parse_strategy(self._budget.strategy, self._budget.seed)
         exploration, found = explorer.search(chooser, share)
         is_cut_off = found is not None and isinstance(found.error, PhaseTimeout) and self._is_over
         if is_cut_off and not is_first and not self._has_failed:
-            # In its first run, of which the time for all runs tells nothing.
+            # Its first run took too long, whatever the time for all runs.
             exploration, found = replace(exploration, is_late=True), None
         if found is None:
             self._conclude(exploration, None)
@@ -258,7 +258,7 @@ class _Test:
         with self._enter_example(), self._running(runs) as program:
             found.program.is_interrupted = program.is_interrupted
             explorer.end = self._end
-            # Failures are the same by where they came from.
+            # Failures are compared by their traceback.
             found.error.__traceback__ = self._traceback
             failure = explorer.conclude(found)
             self._conclude(exploration, failure)
@@ -266,7 +266,7 @@ class _Test:
 
     @contextlib.contextmanager
     def _running(self, runs: RunsOfTest) -> Iterator[Program]:
-        """While entered, the test is run; gives it as a program."""
+        """While entered, run the test; yields it as a program."""
         with (
             _asyncio_compat.without_suspended_loop(),
             kept_randomness(),
@@ -285,7 +285,7 @@ class _Test:
                     real_seconds=timeout_of(self._item, settings_of(self._item.config).timeout),
                 )
             except KeyboardInterrupt:
-                # It came between any two lines, and what that has left means nothing.
+                # Interrupted between any two lines, so what the run left behind means nothing.
                 state_of(self._item.config).collector.stop()
                 raise
             except BaseException as error:
@@ -302,14 +302,14 @@ class _Test:
 
     @property
     def _is_over(self) -> bool:
-        """Whether the time for all runs is over."""
+        """Whether the time limit for all runs has passed."""
         return self._end is not None and monotonic() >= self._end
 
     def _explorer(self, program: Program) -> Explorer:
         return Explorer(program, self._end, known=self._known, on_replay=self._output.begin_last)
 
     def _conclude(self, exploration: Exploration | None, failure: Failure | None) -> None:
-        """Keep what came of the test, or of one example."""
+        """Store the outcome of the test, or of one example."""
         if failure is not None:
             self._found.conclude(failure)
             _fit_to_pytest(failure.exception, self._item.config.rootpath)
@@ -328,7 +328,7 @@ class _Test:
 
 
 def _of_all(before: Exploration | None, last: Exploration) -> Exploration:
-    """What the last example has shown, and what holds only if it does for those before."""
+    """Combine the result of the last example with that of those before."""
     if before is None:
         return last
     return replace(
@@ -340,7 +340,7 @@ def _of_all(before: Exploration | None, last: Exploration) -> Exploration:
 
 
 def _fit_to_pytest(error: BaseException, folder: Path) -> None:
-    """Have an error name places from a folder, and say how a finding is allowed in a test."""
+    """Make paths in an error relative to a folder, and add how to allow a finding in a test."""
     inside = f"{folder}{os.sep}"
     if isinstance(error, EndlessTimeError):
         error.timers = [timer.replace(inside, "") for timer in error.timers]

@@ -1,17 +1,17 @@
-"""What the rules have found: collected while tests run, charged to them, and shown.
+"""The rules' findings: collected while tests run, charged to tests, and shown.
 
 ``hooks``
-    The hooks that join the rules to the phases of every test.
+    The hooks that connect the rules to the phases of every test.
 ``collector``
-    Takes findings, and gives them to the phase they belong to.
+    Collects findings, and assigns them to their phase.
 ``phase``
     Fails a test, or adds to its report.
 ``deadlock``
     A deadlock as a finding.
 ``own_errors``
-    Errors in aldente's own watching, which change no test's outcome.
+    Errors in aldente's own code while it watches, which change no test's outcome.
 ``summary``, ``baseline``
-    What a whole run has found: at its end, and as files.
+    The findings of a whole run: at its end, and as files.
 
 Only ``hooks``, ``collector`` and ``own_errors`` are imported before there is something to report.
 """

@@ -13,13 +13,13 @@ import pytest
 from aldente._records import Finding, Level, SourcePlace
 from aldente._source import source_line
 
-# A finding without what changes when code above it does: its line numbers.
+# A finding without its line numbers, which change when code above it changes.
 Fingerprint = tuple[str, str, str, str]
 
 _VERSION = 1
 
-# Rules whose findings are at whatever line is seen when the watchdog looks, and as many as it sees:
-# each stands for all of its test.
+# Rules that report the line and the number of findings that the watchdog happens to see: each of
+# their findings stands for all of its test.
 _SEEN_ANYWHERE = ("slow-step",)
 
 
@@ -36,7 +36,7 @@ def write_findings(config: pytest.Config, findings: Iterable[Mapping[str, Any]])
 
 
 def check_findings_file(config: pytest.Config) -> None:
-    """Refuse a file for findings that can't be written, before the run.
+    """Reject a file for findings that can't be written, before the run.
 
     Raises:
         pytest.UsageError: with the reason.
@@ -53,15 +53,15 @@ def check_findings_file(config: pytest.Config) -> None:
 
 
 class Baseline:
-    """The findings that a project lives with, so that only new ones are told.
+    """The known findings of a project, so that only new ones are reported.
 
     Args:
         path: its file; None when there is no baseline.
         root: the project's root, from which paths are written.
 
     Attributes:
-        is_new: whether there is a file to be written, as there was none when the run began.
-        passed_over: how many findings were not told because they are known.
+        is_new: whether to write the file, as there was none when the run began.
+        passed_over: how many findings were not reported because they are known.
     """
 
     def __init__(self, path: Path | None, root: Path) -> None:
@@ -69,7 +69,7 @@ class Baseline:
         self._root = root
         self.is_new = path is not None and not path.exists()
         self._known: collections.Counter[Fingerprint] = collections.Counter()
-        # The test that has begun last, and which of them were passed over in it.
+        # The test that began last, and which known findings it has used up.
         self._test = ""
         self._used: list[Fingerprint] = []
         self._is_written = False
@@ -85,7 +85,7 @@ class Baseline:
         return cls(path, config.rootpath)
 
     def begin(self, test: str) -> None:
-        """A test begins; what it has used up is known still if it is run once more."""
+        """Begin a test; if it is a rerun, what it used up before is known again."""
         if test == self._test:
             self._known.update(self._used)
         self._test = test
@@ -104,14 +104,14 @@ class Baseline:
         return True
 
     def names(self, test: str, finding: Finding) -> bool:
-        """Whether there is a known finding like this one, however many of them a test has.
+        """Whether there is a known finding like this one, without using it up.
 
         An explored test has more of them in some of its runs than in others.
         """
         return bool(self._known) and _identity(self._fingerprint_of(test, finding)) in self._known
 
     def pass_over(self, count: int) -> None:
-        """Count findings that are not told because they are known."""
+        """Count findings that are not reported because they are known."""
         self.passed_over += count
 
     def write(self, findings: Iterable[Mapping[str, Any]]) -> None:
@@ -132,12 +132,12 @@ class Baseline:
         self._is_written = True
 
     def print(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Say what the baseline has done."""
+        """Print what the baseline did."""
         if self._path is None:
             return
         if self._is_written:
             terminalreporter.write_line(
-                f"These findings are written to {self._path.name}; later runs with it tell only "
+                f"These findings are written to {self._path.name}; later runs with it report only "
                 "new ones."
             )
         elif self.is_new:
@@ -151,7 +151,7 @@ class Baseline:
             )
 
     def print_nothing_new(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Say that all that was found is known, lest it be forgotten."""
+        """Print that all findings are known, as a reminder."""
         if self._path is not None and self.passed_over:
             found = "1 finding is" if self.passed_over == 1 else f"{self.passed_over} findings are"
             terminalreporter.write_line(
@@ -173,7 +173,7 @@ class Baseline:
 
 
 def _identity(fingerprint: Fingerprint) -> Fingerprint:
-    """What two findings have in common that are the same, whenever and how often they are seen."""
+    """The part of a fingerprint that identifies a finding, however often it is seen."""
     test, rule, _, _ = fingerprint
     return (test, rule, "", "") if rule in _SEEN_ANYWHERE else fingerprint
 
@@ -196,7 +196,7 @@ def _read(path: Path) -> Iterable[Fingerprint]:
 
 
 def as_plain(finding: Finding, level: Level, test: str, phase: str | None) -> dict[str, Any]:
-    """A finding in types that can be sent to another process, or be written as JSON."""
+    """A finding in types that can be sent to another process or written as JSON."""
     return {
         "rule": finding.rule,
         "level": level,
@@ -212,6 +212,6 @@ def as_plain(finding: Finding, level: Level, test: str, phase: str | None) -> di
 
 
 def from_plain(plain: Mapping[str, Any]) -> Finding:
-    """The finding that `as_plain` has written."""
+    """The finding that `as_plain` wrote."""
     place = SourcePlace(plain["path"], plain["line"]) if plain["path"] is not None else None
     return Finding(plain["rule"], plain["what"], plain["fix"], place, tuple(plain["details"]))

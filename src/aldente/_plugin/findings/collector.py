@@ -1,4 +1,4 @@
-"""Takes findings, and gives them to the phase they belong to."""
+"""Collects findings, and assigns them to the phase they belong to."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from aldente._records import Finding, Level
 
 
 class Collector:
-    """Keeps what rules have found since it was last asked.
+    """Keeps the findings until a phase takes them.
 
     Args:
-        levels: what happens with the findings of each rule.
-        set_rules: the rules whose level the user has set.
+        levels: the level of each rule.
+        set_rules: the rules whose level the user set.
 
     Attributes:
-        watched: the rules that are on, in some test at least.
+        watched: the rules that are on in at least one test.
         found: findings that no phase of a test has taken yet.
         late: findings of tests that had ended, which fail the run.
-        told: findings that the failure of the phase tells by itself.
+        told: findings that the phase's own failure reports.
     """
 
     def __init__(self, levels: Mapping[str, Level], set_rules: Set[str] = frozenset()) -> None:
@@ -31,54 +31,54 @@ class Collector:
         self.found: list[Finding] = []
         self.late: list[Finding] = []
         self.told: set[Finding] = set()
-        # Tests that have failed, and of which findings other ones may be consequences.
+        # Failed tests, and findings of which other findings may be consequences.
         self._failed: set[str] = set()
         self._explaining: set[tuple[str, str, object]] = set()
 
     def report(self, finding: Finding) -> None:
-        """Take a finding, on any thread, unless the code that runs now allows it."""
+        """Add a finding, on any thread, unless the running code allows it."""
         if finding.rule in self.watched and not is_allowed_here(finding.rule):
             self.found.append(finding)
 
     def report_of_runs(
         self, test: str, findings: Iterable[Finding], *, is_told: bool = False
     ) -> None:
-        """Take findings of the runs of an explored test, unless the session is over.
+        """Add findings of the runs of an explored test, unless the session is over.
 
         Args:
             test: its node id.
-            findings: what was found and not allowed.
-            is_told: whether the failure of the test tells them by itself.
+            findings: the findings that were not allowed.
+            is_told: whether the failure of the test reports them itself.
         """
         taken = [finding for finding in findings if finding.rule in self.watched]
-        # Where a run ends the session, no phase of the test is going to take them.
+        # If a run ended the session, no phase of the test will take them.
         self.found += [finding._replace(made_by=test) for finding in taken]
         if is_told:
             self.told.update(finding._replace(made_by=None) for finding in taken)
 
     def begin(self, test: str) -> None:
-        """A test has been set up, given by its node id; it may have failed before."""
+        """Begin a test, given by its node id; it may be a rerun after a failure."""
         self._failed.discard(test)
 
     def note_failure(self, test: str) -> None:
-        """A test has failed by itself: what it leaves behind is no finding of its own."""
+        """Record that a test failed by itself: what it leaves behind is no finding then."""
         self._failed.add(test)
 
     def stop(self) -> None:
-        """Take nothing more: the session is over."""
+        """Accept no more findings, as the session is over."""
         self.watched = set()
         self.found.clear()
 
     def take(self, item: pytest.Item) -> list[Finding]:
-        """The findings of a test since the last call, without repeats and what its marks allow.
+        """Take the test's findings since the last call, without repeats and what its marks allow.
 
-        Those of other tests, which have ended, are put with the late ones.
+        Findings of other tests, which have ended, become late ones.
         """
-        # More may be found at any moment: by another thread, or by the garbage collector.
+        # Another thread or the garbage collector may add more at any moment.
         count = len(self.found)
         found = self.found[:count]
         del self.found[:count]
-        # Whose they are is known now, and the same may be told with its maker and without.
+        # Set the test on all, as the same finding may come with its test and without.
         taken: dict[Finding, None] = {}
         for finding in dict.fromkeys(found):
             if finding.made_by not in (None, item.nodeid):
@@ -88,10 +88,10 @@ class Collector:
         return self._without_consequences(item.nodeid, _without_repeats(taken))
 
     def _without_consequences(self, test: str, findings: list[Finding]) -> list[Finding]:
-        """Leave out findings that another one at the same place explains, or the test's failure.
+        """Leave out findings that another one at the same place, or the test's failure, explains.
 
-        A step is slow because of a blocking call, and a coroutine is never awaited because the loop
-        that was to run it could not run.
+        A blocking call makes its step slow, and a coroutine for a nested loop that could not run is
+        never awaited.
         """
         self._explaining.update(
             (test, finding.rule, finding.place)
@@ -106,12 +106,12 @@ class Collector:
         return (test, _EXPLAINED_BY.get(finding.rule, ""), finding.place) in self._explaining
 
     def level_in(self, item: pytest.Item | None, rule: str) -> Level:
-        """The level of a rule in a test, or where no test is known."""
+        """The level of a rule in a test, or outside of all tests."""
         level = self.levels[rule]
         return level if item is None else level_in(item, rule, level)
 
     def level_of(self, item: pytest.Item | None, finding: Finding) -> Level:
-        """The level of a finding in a test, or where no test is known."""
+        """The level of a finding in a test, or outside of all tests."""
         level = self.level_in(item, finding.rule)
         if finding.rule in self._set_rules:
             return level
@@ -124,7 +124,7 @@ class Collector:
         return level if is_marked else "warn"
 
     def take_late(self, session: pytest.Session) -> list[tuple[Finding, Level]]:
-        """The findings of tests that had ended with their levels, without those that are off."""
+        """Take the late findings with their levels, without those that are off."""
         late = [
             finding
             for finding in dict.fromkeys([*self.late, *self.found])
@@ -142,10 +142,10 @@ class Collector:
         return [(finding, level) for finding, level in leveled if level != "off"]
 
 
-# Rules whose findings at one place differ in what was measured, or in the arguments of a call.
+# Rules whose findings at one place differ in a measured time, or in a call's arguments.
 _MEASURING = ("blocking-call", "slow-step")
 
-# What a test that fails has not come to close, cancel or end.
+# Rules for what a failing test may not have reached the code to close, cancel or end.
 _LEFT_BEHIND = ("leaked-task", "leaked-asyncgen", "leaked-resource", "leaked-thread")
 
 # The rules whose findings explain those of others at the same place.
@@ -153,7 +153,7 @@ _EXPLAINED_BY = {"slow-step": "blocking-call", "never-awaited": "nested-loop"}
 
 
 def _without_repeats(findings: Iterable[Finding]) -> list[Finding]:
-    """Keep one finding a place, the last, of the rules that measure; without a place one a call."""
+    """For rules that measure, keep the last finding per place, or per call without a place."""
     kept: dict[object, Finding] = {}
     for finding in findings:
         cause: object = finding

@@ -1,4 +1,4 @@
-"""A deadlock as a finding, of a loop on which nothing can happen any more."""
+"""Makes the finding for a deadlock."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from aldente._rules import deadlock, leaked_resource, open_resources
 def deadlock_finding(
     graph: AwaitGraph, main: str, clients: Sequence[leaked_resource.WaitedClient] = ()
 ) -> Finding:
-    """The finding for tasks that wait for what can never happen.
+    """Return the finding for tasks that wait for what can never happen.
 
     Args:
         graph: what they wait for.
         main: the name of the test's own task.
-        clients: the connections for whose end a server waits that is being closed.
+        clients: the open connections that a server which is being closed waits for.
     """
     for client in clients:
         if client.place is not None:
@@ -31,7 +31,7 @@ def deadlock_finding(
     return Finding(
         deadlock.RULE.name,
         diagnosis.summary(graph, main=main),
-        "Have somebody set, release, notify or feed what is waited for, in every case; a time-out "
+        "Make sure that other code always sets, releases, notifies or feeds it; a time-out "
         "(asyncio.timeout) around the wait turns a hang into an error.",
         diagnosis.culprit_place(graph, main=main),
     )

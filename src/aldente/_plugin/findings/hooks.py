@@ -1,7 +1,7 @@
-"""The hooks that join the rules to the phases of every test.
+"""The hooks that connect the rules to the phases of every test.
 
-A plugin object of its own, with what it needs at hand: its hooks are called for every test of every
-suite, and nearly always find that there is nothing to do.
+A plugin object of its own, with its state in attributes: pytest calls the hooks for every test of
+every suite, and mostly they have nothing to do.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ NAME = "aldente-findings"
 
 
 class FindingsHooks:
-    """Collects findings while tests run, and has them reported.
+    """Collects findings while tests run, and reports them.
 
     Args:
         config: pytest's configuration.
@@ -39,10 +39,10 @@ class FindingsHooks:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._state = begin_session(config)
-        # That of the process, if it ends with this run.
+        # The process's exit status, if the process ends with this run.
         self._exit_status: int | None = None
         self._session: pytest.Session | None = None
-        # Closed last: it hears of errors in what else is undone.
+        # Closed last: it collects errors in the rest of the clean-up.
         self._listening = contextlib.ExitStack()
         self._own_errors = OwnErrors(config, lambda: self._state.current_item)
         self._threads = leaked_thread.Watch(
@@ -59,7 +59,7 @@ class FindingsHooks:
         if self._state.never_awaited is None or self._state.never_awaited.knows_makers:
             return None
         return (
-            "aldente: the garbage collector of this Python does not tell which test has made a "
+            "aldente: the garbage collector of this Python does not show which test made a "
             "coroutine: never-awaited fails the run, but no test"
         )
 
@@ -71,7 +71,7 @@ class FindingsHooks:
         self._listening.enter_context(self._own_errors.installed())
         if self._state.never_awaited is not None:
             self._state.installed.enter_context(self._state.never_awaited.installed())
-        # Whatever the level: the process is to end all the same.
+        # Whatever the level: the process must not wait for threads.
         self._state.installed.enter_context(self._threads.installed())
         self._state.at_tear_down.append(self._end_threads)
         self._state.at_session_end.append(self._threads.end_session)
@@ -91,19 +91,19 @@ class FindingsHooks:
 
             watch_from_first_loop(self._config)
 
-    # Inside the hook of pytest that records the warnings of a test.
+    # Inside pytest's hook that records the warnings of a test.
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> None:
         state = self._state
         state.current_item = item
         state.marks_before = tuple(item.own_markers)
         if state.never_awaited is not None:
-            with contained("noting which test makes coroutines"):
+            with contained("recording which test makes coroutines"):
                 state.never_awaited.begin(item.nodeid)
         if state.marks_without_effect and item.nodeid in state.marks_without_effect:
             item.warn(pytest.PytestWarning(state.marks_without_effect[item.nodeid]))
 
-    # Ahead of pytest's own, which makes a report of what it is given.
+    # Before pytest's own, which makes the report.
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
@@ -161,12 +161,12 @@ class FindingsHooks:
             self._threads.end_test(self._state.current_item.nodeid)
 
     def _let_threads_go(self) -> None:
-        """The process is about to end: it does not wait for threads that tests have left."""
+        """Have the process, which is about to end, not wait for threads that tests left."""
         lines = self._threads.let_go(self._exit_status)
         if lines and self._config.pluginmanager.has_plugin("terminalreporter"):
             inside = f"{self._config.rootpath}{os.sep}"
             writer = self._config.get_terminal_writer()
-            writer.line("aldente: threads that tests have left running are not waited for:")
+            writer.line("aldente: the process does not wait for threads that tests left running:")
             for line in lines:
                 writer.line(f"  {line.replace(inside, '')}")
 
@@ -181,7 +181,7 @@ class FindingsHooks:
 
 
 class _FindingsOfWorkers:
-    """Takes what the workers of pytest-xdist have found."""
+    """Receives the findings of pytest-xdist's workers."""
 
     def __init__(self, state: SessionState) -> None:
         self._state = state
@@ -193,7 +193,7 @@ class _FindingsOfWorkers:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        # Not there when the worker has crashed.
+        # Missing if the worker crashed.
         output = getattr(node, "workeroutput", {})
         findings = output.get("aldente_findings")
         if findings:
@@ -204,10 +204,10 @@ class _FindingsOfWorkers:
 
 
 def _threads_of_tools(config: pytest.Config) -> Bystanders:
-    """The threads that run code of a plugin of pytest's, or of a debugger, and wake no test.
+    """The threads that run code of a pytest plugin or of a debugger, and wake no test.
 
-    pytest-xdist and pytest-rerunfailures have some, for example. Others may wake one, such as a
-    scheduler or the threads of an executor, which a conftest has started.
+    pytest-xdist and pytest-rerunfailures have some, for example. Other threads may wake a test,
+    such as a scheduler or the threads of an executor that a conftest started.
     """
     plugins = {
         plugin.__name__
@@ -217,7 +217,7 @@ def _threads_of_tools(config: pytest.Config) -> Bystanders:
 
     def is_tools(frame: FrameType) -> bool:
         module = str(frame.f_globals.get("__name__", ""))
-        # By their names also those of a run around this one, in the same process.
+        # By name, to include plugins of an outer run in the same process.
         return module in plugins or module.startswith("pytest_") or module.split(".")[0] in _TOOLS
 
     here = threading.get_ident()
@@ -230,17 +230,17 @@ def _threads_of_tools(config: pytest.Config) -> Bystanders:
     )
 
 
-# Packages that have threads of their own, beside the modules that pytest knows as plugins.
+# Packages with threads of their own, besides the modules that pytest knows as plugins.
 _TOOLS = frozenset({"debugpy", "execnet", "pydevd", "_pydevd_bundle", "xdist"})
 
 
 def _is_program(config: pytest.Config) -> bool:
     """Whether the process ends with a run, and with its status.
 
-    It does not with a run that a test has started.
+    It does not if a test started the run.
     """
     if hasattr(config, "workerinput"):
-        # A worker of pytest-xdist, whose status nobody looks at.
+        # A worker of pytest-xdist, whose status is not used.
         return True
     if (
         threading.current_thread() is not threading.main_thread()
@@ -259,7 +259,7 @@ def _is_in_wide_fixture(frame: FrameType | None) -> bool:
 
 
 def _are_tasks_left() -> bool:
-    """Whether tasks of asyncio are alive; one that has failed is told of when it is freed."""
-    # Not imported here, as that is left to the first test that needs asyncio.
+    """Whether asyncio tasks are alive; a failed one is reported when it is freed."""
+    # Without importing it, which is left to the first test that needs asyncio.
     compat: Any = sys.modules.get("aldente._asyncio_compat")
     return compat is not None and compat.may_have_tasks(None)

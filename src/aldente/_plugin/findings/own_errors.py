@@ -1,4 +1,4 @@
-"""Tells at the end of a run of errors in aldente's own watching, which have changed no outcome."""
+"""Reports errors in aldente itself at the end of a run; they changed no test's outcome."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from aldente._own_errors import OwnError, listeners
 
 
 class OwnErrors:
-    """Collects the errors of aldente's own watching in a run.
+    """Collects the errors in aldente's own code during a run.
 
     Args:
         config: pytest's configuration.
-        current_item: gives the test that has begun last, or None.
+        current_item: returns the test that began last, or None.
     """
 
     def __init__(
@@ -24,12 +24,12 @@ class OwnErrors:
     ) -> None:
         self._config = config
         self._current_item = current_item
-        # By what was done and the kind of error: the first of each, and how many there were.
+        # By activity and type of error: the first of each, and their number.
         self._told: dict[tuple[str, str], _Told] = {}
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[None]:
-        """While entered, errors are taken."""
+        """While entered, collect errors."""
         listeners.append(self._take)
         try:
             yield
@@ -55,7 +55,7 @@ class OwnErrors:
                 pytest.PytestWarning,
                 told.first.path,
                 told.first.line,
-                # The traceback has the line already.
+                # The traceback shows the line already.
                 line="",
             )
             self._config.hook.pytest_warning_recorded.call_historic(
@@ -70,7 +70,7 @@ class OwnErrors:
 
 
 class _Told:
-    """The first error of a kind, and how many of them there were."""
+    """The first error of a kind, and their number."""
 
     def __init__(self, first: OwnError, test: str) -> None:
         self.first = first

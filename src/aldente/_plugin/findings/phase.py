@@ -1,4 +1,4 @@
-"""Fails a test for what was found in it, or adds that to its report."""
+"""Fails a test for its findings, or adds them to its report."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from aldente._rules.background_error import has_type_error
 from aldente._rules.registry import rule_named
 from aldente.errors import DeadlockError, PhaseTimeout
 
-# The title of what a report says of a test that has failed for another reason.
+# The title of the findings in the report of a test that failed for another reason.
 SECTION = "aldente: found in this test"
 
 
 def report_phase(
     session: SessionState, item: pytest.Item, call: pytest.CallInfo[None]
 ) -> pytest.TestReport | None:
-    """The report of a phase of a test in which something was found; None leaves it to pytest.
+    """Return the report of a phase with findings; None leaves it to pytest.
 
-    An error fails the phase. When it has failed by itself, or was skipped, its report says what was
-    found besides.
+    An error fails the phase. If the phase failed by itself, or was skipped, its report lists the
+    findings too.
     """
     if call.excinfo is not None:
         with contained("explaining a refusal of pytest's"):
@@ -41,7 +41,7 @@ def report_phase(
     if call.excinfo is not None:
         _look_into_failure(session, item, call.excinfo.value)
         _leave_out_own_lines(item, call)
-        # What has failed an explored test may be findings of one of its runs.
+        # The failure of an explored test may itself be findings of a run.
         if not session.collector.told and not isinstance(call.excinfo.value, pytest.skip.Exception):
             session.collector.note_failure(item.nodeid)
     told_by_failure, session.collector.told = session.collector.told, set()
@@ -65,7 +65,7 @@ def report_phase(
         ]
         if besides:
             report.sections.append((SECTION, _text_of(besides, folder)))
-    # Reports are sent between pytest-xdist's processes with all their attributes.
+    # pytest-xdist sends reports between processes with all their attributes.
     told = [
         as_plain(finding, level_of(item, finding), item.nodeid, report.when) for finding in findings
     ]
@@ -75,7 +75,7 @@ def report_phase(
 
 
 def _with_hint(item: pytest.Item, call: pytest.CallInfo[None]) -> pytest.TestReport | None:
-    """The report of a set-up that misses a fixture of older pytest-asyncios; None for others."""
+    """The report of a set-up that lacks a fixture of older pytest-asyncio versions, or None."""
     if call.excinfo is None or not event_loop.is_missing(call.excinfo.value):
         return None
     report = pytest.TestReport.from_item_and_call(item, call)
@@ -84,7 +84,7 @@ def _with_hint(item: pytest.Item, call: pytest.CallInfo[None]) -> pytest.TestRep
 
 
 def _text_of(findings: Sequence[Finding], folder: Path) -> str:
-    """All that is told of findings in the report of a test."""
+    """The text about findings in the report of a test."""
     texts = fold(
         (finding.rule, describe(finding, rule_named(finding.rule), folder)) for finding in findings
     )
@@ -94,9 +94,9 @@ def _text_of(findings: Sequence[Finding], folder: Path) -> str:
 def _is_told_besides(
     finding: Finding, call: pytest.CallInfo[None], errors: Sequence[Finding]
 ) -> bool:
-    """Whether the report of a phase that has failed by itself tells a finding too.
+    """Whether the report of a phase that failed by itself lists a finding too.
 
-    Errors are told that the exception does not tell itself, and why a loop could not run.
+    It lists errors that the exception itself does not report, and why a loop could not run.
     """
     error = call.excinfo.value if call.excinfo is not None else None
     if finding.rule == "plain-mock" or (
@@ -107,7 +107,7 @@ def _is_told_besides(
 
 
 def _look_into_failure(session: SessionState, item: pytest.Item, error: BaseException) -> None:
-    """Find what the exception of a failed phase tells."""
+    """Add the findings that the exception of a failed phase shows."""
     if session.never_awaited is not None:
         session.never_awaited.look_into(error)
     if isinstance(error, PhaseTimeout):
@@ -145,10 +145,10 @@ def _look_for_nested_loop(session: SessionState, error: BaseException) -> None:
 
 @containing("leaving aldente's own lines out of a failure", None)
 def _leave_out_own_lines(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
-    """Leave out of a failure what is asyncio's and aldente's, and not yet left out.
+    """Remove asyncio's and aldente's frames from a failure that still has them.
 
-    It may be one of a part of the test, as with pytest's ``subtests``, which no function of
-    aldente's has passed on.
+    It may come from a part of the test, as with pytest's ``subtests``, and then has not passed
+    through aldente's code that removes them.
     """
     error = call.excinfo.value if call.excinfo is not None else None
     if error is None:

@@ -1,4 +1,4 @@
-"""What a whole run has found, told at its end."""
+"""The findings of a whole run, reported at its end."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from aldente._settings import DEFAULT_LEVELS
 
 
 class Summary:
-    """The findings of a run, those of pytest-xdist's workers included.
+    """The findings of a run, including those of pytest-xdist's workers.
 
     Args:
         config: pytest's configuration.
 
     Attributes:
-        baseline: the findings that the project lives with.
+        baseline: the known findings of the project.
     """
 
     def __init__(self, config: pytest.Config) -> None:
@@ -38,11 +38,11 @@ class Summary:
         return [finding for finding in findings if not self.baseline.knows(test, finding)]
 
     def add(self, findings: Iterable[dict[str, Any]]) -> None:
-        """Take the findings of a phase."""
+        """Add the findings of a phase."""
         self._findings += findings
 
     def finish(self, session: pytest.Session, late: Sequence[tuple[Finding, Level]]) -> None:
-        """Take the findings of tests that had ended, and write the files asked for.
+        """Add the findings of tests that had ended, and write the requested files.
 
         An error among them fails the run.
         """
@@ -65,7 +65,7 @@ class Summary:
         reporter = self._config.pluginmanager.get_plugin("terminalreporter")
         reports = [self._late_report(finding) for finding in errors]
         if reporter is not None and reports:
-            # The tests have been reported already; so they are told, and counted, as errors.
+            # The tests were reported already, so these are shown and counted as errors.
             reporter.stats.setdefault("error", []).extend(reports)
         baseline.write_findings(self._config, self._findings)
         if _is_whole(session):
@@ -73,11 +73,11 @@ class Summary:
         self._send(reports, (reporter, session))
 
     def _send(self, reports: Iterable[pytest.TestReport], besides: Iterable[object]) -> None:
-        """Have all who listen to reports get late ones too, such as the writer of JUnit XML.
+        """Send late reports to all plugins that receive reports, such as the writer of JUnit XML.
 
         Args:
-            reports: what is sent.
-            besides: who gets none: the terminal has them already, and the session counts no more.
+            reports: the reports.
+            besides: plugins to leave out: the terminal and the session, which have them already.
         """
         hook = self._config.pluginmanager.subset_hook_caller(
             "pytest_runtest_logreport", [each for each in besides if each is not None]
@@ -95,7 +95,7 @@ class Summary:
             location=(test.partition("::")[0], None, test.rpartition("::")[2]),
             keywords={},
             outcome="failed",
-            longrepr=f"{text}\nIt was found after the test had ended.",
+            longrepr=f"{text}\naldente found it after the test had ended.",
             when="teardown",
             user_properties=[(f"aldente.{found.rule}", shorten(found, folder))],
         )
@@ -129,15 +129,15 @@ class Summary:
                 terminalreporter.write_line(f"  {more(causes)}; --aldente-findings=FILE writes all")
         self.baseline.print(terminalreporter)
         terminalreporter.write_line(
-            "pytest --aldente-explain RULE says what a rule is about and how to fix or allow it."
+            "pytest --aldente-explain RULE explains a rule, and how to fix or allow its findings."
         )
 
 
 def _is_whole(session: pytest.Session) -> bool:
-    """Whether a run has come to its end, so that its findings are those of all its tests."""
+    """Whether a run is complete, so that its findings are those of all its tests."""
     return (
         session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
-        # By -x and --maxfail, which leave the exit status of failed tests.
+        # Stopped by -x or --maxfail, which don't change the exit status.
         and not session.shouldfail
         and not session.shouldstop
         and not session.config.getoption("collectonly")
@@ -149,11 +149,11 @@ def _is_late_error(finding: Mapping[str, Any]) -> bool:
 
 
 def _by_cause(findings: Iterable[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
-    """Findings of one rule, those together that come from one place, in whatever test."""
+    """Group the findings of one rule by their place, across tests."""
     by_cause: dict[object, list[Mapping[str, Any]]] = {}
     for finding in findings:
         place = finding["path"], finding["line"]
-        # Without a place nothing else tells that two are the same.
+        # Without a place only the text shows that two are the same.
         cause = place if finding["path"] is not None else finding["what"]
         by_cause.setdefault(cause, []).append(finding)
     return list(by_cause.values())
@@ -164,7 +164,7 @@ def _of_causes(number: int) -> str:
 
 
 def _lines(same: Sequence[Mapping[str, Any]], folder: Path) -> Iterable[str]:
-    """What is told of findings of one cause: the first of them, and in how many tests it is."""
+    """The lines about findings of one cause: the first one, and the number of tests."""
     finding = same[0]
     what: str = finding["what"]
     if finding["path"] is None:
@@ -176,4 +176,4 @@ def _lines(same: Sequence[Mapping[str, Any]], folder: Path) -> Iterable[str]:
     found_late = ", found after it had ended" if finding["phase"] is None else ""
     others = len({each["test"] for each in same}) - 1
     tests = f", and in {others} more test{'s' if others > 1 else ''}" if others else ""
-    yield f"    in {finding['test'] or 'a test that is not known'}{found_late}{tests}"
+    yield f"    in {finding['test'] or 'an unknown test'}{found_late}{tests}"

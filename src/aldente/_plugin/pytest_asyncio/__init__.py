@@ -1,6 +1,6 @@
 """The names of pytest-asyncio that test suites import.
 
-``import pytest_asyncio`` gives this package while aldente is loaded.
+``import pytest_asyncio`` imports this package while aldente is loaded.
 
 ``plugin``
     The fixtures, registered with pytest under the name of pytest-asyncio's plugin.
@@ -8,10 +8,10 @@
     Takes the place of pytest-asyncio.
 ``policy_fixture``, ``event_loop``, ``runners``, ``looptime``
     The fixtures ``event_loop_policy``, ``event_loop`` and ``_function_scoped_runner`` and its like,
-    which test suites override or request; what the plugin looptime looks for.
+    which test suites override or request; what the plugin looptime needs.
 
-A suite that names it in ``pytest_plugins`` would have pytest warn that it is imported already; this
-word tells pytest that there are no assertions in it to rewrite: PYTEST_DONT_REWRITE
+For a suite that names it in ``pytest_plugins`` pytest would warn that it is imported already; this
+word says that it has no assertions to rewrite: PYTEST_DONT_REWRITE
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from aldente._plugin import ownership
 
 __all__ = ["fixture", "is_async_test"]
 
-# The version whose names and behaviours these are; test suites compare it.
+# The version with these names and behaviours; test suites compare it.
 __version__ = "1.5.0"
 
 FixtureFunction = TypeVar("FixtureFunction", bound=Callable[..., object])
@@ -66,11 +66,11 @@ def fixture(
     loop_scope: _ScopeName | None = None,
     **kwargs: Any,
 ) -> Any:
-    """Make a fixture as ``pytest.fixture`` does, and optionally name the scope of its event loop.
+    """Make a fixture like ``pytest.fixture``, and optionally set the scope of its event loop.
 
     Args:
         fixture_function: the function, when used without parentheses.
-        loop_scope: how long the loop lives that runs it: ``"function"``, ``"class"``, ``"module"``,
+        loop_scope: the scope of the loop that runs it: ``"function"``, ``"class"``, ``"module"``,
             ``"package"`` or ``"session"``.
         kwargs: the arguments of ``pytest.fixture``.
 

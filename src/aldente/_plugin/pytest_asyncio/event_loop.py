@@ -17,14 +17,15 @@ NAME = "event_loop"
 
 _NOT_FOUND = """\
 pytest-asyncio had the fixture 'event_loop' up to 0.23; its newer versions and aldente have none.
-Fix: take it out of the arguments. asyncio.get_running_loop() gives the loop inside an async test
+Fix: remove it from the arguments. asyncio.get_running_loop() gives the loop inside an async test
 or fixture; a sync test becomes 'async def', or calls asyncio.run()."""
 
 
 def warn_of_overrides(session: pytest.Session) -> None:
-    """Warn of each definition in the test suite, at its line; for a suite with async tests.
+    """Warn of each definition in the test suite, at its line, if the suite has async tests.
 
-    By the hook, as `warnings.warn` raises where warnings are errors: the fixture does no harm.
+    Through pytest's hook, as `warnings.warn` raises where warnings are errors, and the fixture does
+    no harm.
     """
     for fixturedef in pytest_compat.all_definitions(session, NAME):
         place = place_of_function(fixturedef.func, session.startpath)
@@ -56,19 +57,19 @@ def _overridden(scope: str) -> str:
         )
     )
     return (
-        "The fixture 'event_loop' decides nothing about async tests and fixtures: pytest-asyncio "
-        f"took their loop from it up to 0.23 only.\nFix: take it out.{shared} For a loop of "
+        "The fixture 'event_loop' has no effect on async tests and fixtures: pytest-asyncio "
+        f"took their loop from it up to 0.23 only.\nFix: remove it.{shared} For a loop of "
         "another kind, write the hook pytest_asyncio_loop_factories."
     )
 
 
 def is_missing(error: BaseException) -> bool:
-    """Whether pytest says that there is no fixture ``event_loop``."""
+    """Whether an error is pytest's for a missing fixture ``event_loop``."""
     return isinstance(error, pytest.FixtureLookupError) and error.argname == NAME
 
 
 def explain_missing(report: pytest.TestReport) -> None:
-    """Add to pytest's "not found" what is used instead."""
+    """Add to pytest's "not found" what to use instead."""
     representation = report.longrepr
     text: str | None = getattr(representation, "errorstring", None)
     if text is not None:

@@ -1,7 +1,7 @@
-"""Gives the plugin looptime what it looks for in pytest-asyncio, when it is installed.
+"""Provides what the plugin looptime needs from pytest-asyncio, when looptime is installed.
 
-looptime patches the loop of an `asyncio.Runner` that a fixture of the plugin ``asyncio`` gives, and
-finds the loop of a test through its fixture ``event_loop_policy``.
+looptime patches the loop of an `asyncio.Runner` that a fixture of the plugin ``asyncio`` returns,
+and finds the loop of a test through its fixture ``event_loop_policy``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from aldente._plugin.pytest_asyncio import policy_fixture
 
 
 def make_loop_current(item: pytest.Function) -> None:
-    """Make the loop of a test that requests the policy the one that the policy gives."""
+    """For a test that requests the policy, have the policy return the loop of the test."""
     if policy_fixture.NAME not in item.funcargs:
         return
     from aldente import _asyncio_compat
@@ -26,19 +26,19 @@ def make_loop_current(item: pytest.Function) -> None:
 
 
 def is_there(config: pytest.Config) -> bool:
-    """Whether the plugin is loaded (the option is its own), and the fixtures it looks for are."""
+    """Whether the plugin is loaded, by its option, and so are the fixtures that it needs."""
     return hasattr(config.option, "looptime") and config.pluginmanager.has_plugin("asyncio")
 
 
 def request_runner_first(item: pytest.Item) -> None:
-    """Have an async test request the runner of its loop before all else, for looptime to patch.
+    """Have an async test request the runner of its loop first, for looptime to patch.
 
-    It patches the loops of all tests, those it leaves alone too, because code inside them may
-    switch its time on.
+    It patches the loops of all tests, including those without its mark, because code inside them
+    may enable its time.
     """
     if not ownership.is_own_async_test(item):
         return
-    # Here, because test suites without looptime have no need for it at their start.
+    # Imported here, as only test suites with looptime need it.
     from aldente._plugin import loop_scopes
 
     scope = loop_scopes.home_of_test(item, {}).scope.value

@@ -23,22 +23,22 @@ _ScopeName = Literal["session", "package", "module", "class", "function"]
 
 def __getattr__(name: str) -> Any:
     raise AttributeError(
-        f"pytest_asyncio.plugin has no {name!r}: aldente stands in for pytest-asyncio, with its "
+        f"pytest_asyncio.plugin has no {name!r}: aldente replaces pytest-asyncio, with its "
         "documented names and fixtures but not with its internals.\n"
-        "Fix: use a documented name; or give the tests back to pytest-asyncio with -p no:aldente."
+        "Fix: use a documented name; or run the tests by pytest-asyncio, with -p no:aldente."
     )
 
 
 @pytest.fixture(scope="session")
 def event_loop_policy() -> Any:
-    """The policy that makes event loops; a fixture of this name in a test suite replaces it."""
+    """The policy that makes event loops; a test suite may override it."""
     from aldente._plugin.run import policies
 
     return policies.current()
 
 
 def _unused_port(socket_type: int) -> int:
-    """A port of this machine that nothing is bound to."""
+    """A free port of this machine."""
     import socket
 
     with socket.socket(type=socket_type) as probe:
@@ -65,7 +65,7 @@ def unused_udp_port() -> int:
 
 @pytest.fixture(scope="session")
 def unused_tcp_port_factory() -> Callable[[], int]:
-    """A function that gives a new unused TCP port on each call."""
+    """A function that returns a new unused TCP port on each call."""
     from socket import SOCK_STREAM
 
     return _port_factory(SOCK_STREAM)
@@ -73,7 +73,7 @@ def unused_tcp_port_factory() -> Callable[[], int]:
 
 @pytest.fixture(scope="session")
 def unused_udp_port_factory() -> Callable[[], int]:
-    """A function that gives a new unused UDP port on each call."""
+    """A function that returns a new unused UDP port on each call."""
     from socket import SOCK_DGRAM
 
     return _port_factory(SOCK_DGRAM)
@@ -83,7 +83,7 @@ def _port_factory(socket_type: int) -> Callable[[], int]:
     given: set[int] = set()
 
     def new_port() -> int:
-        # The operating system may offer a port again, as nothing is bound to it yet.
+        # The operating system may return a port twice, as nothing is bound to it yet.
         while (port := _unused_port(socket_type)) in given:
             pass
         given.add(port)

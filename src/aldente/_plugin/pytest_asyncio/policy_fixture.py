@@ -26,9 +26,9 @@ def is_override(fixturedef: pytest.FixtureDef[Any]) -> bool:
 
 
 class _Latest:
-    """The last class or module whose tests see no override, as none was known when it was asked.
+    """The last class or module whose tests see no override, as none was known at that time.
 
-    Its fixtures, and those of all around it, are known before its tests are.
+    pytest knows its fixtures, and those of all nodes around it, before its tests.
     """
 
     without: weakref.ref[pytest.Collector] | None = None
@@ -39,7 +39,7 @@ def is_overridden(item: pytest.Item) -> bool:
     parent = item.parent
     if _Latest.without is not None and _Latest.without() is parent and parent is not None:
         return False
-    # Nearly no suite has one, and finding out which of them a test sees costs as much as the test.
+    # Hardly any suite has one, and finding the one that a test sees takes as long as the test.
     for fixturedef in pytest_compat.all_definitions(item.session, NAME):
         if fixturedef.func.__module__ != _DEFAULT:
             break
@@ -51,19 +51,19 @@ def is_overridden(item: pytest.Item) -> bool:
 
 
 def value_for(item: pytest.Item) -> Any:
-    """The policy that the fixture gives a test."""
+    """The policy that the fixture returns for a test."""
     return pytest_compat.fixture_value(item, NAME)
 
 
 def is_set_up(item: pytest.Item) -> bool:
-    """Whether it is known which policy the test suite gives to a test; also if it gives none."""
+    """Whether the test suite's policy for a test is known, or it has none."""
     if not is_overridden(item):
         return True
     return pytest_compat.definitions_for(item, NAME)[-1].cached_result is not None
 
 
 def warn_of_override(fixturedef: pytest.FixtureDef[Any]) -> None:
-    """Say that the override is deprecated."""
+    """Warn that the override is deprecated."""
     __tracebackhide__ = True
     from aldente._plugin.definitions import warn_at
 
@@ -73,7 +73,7 @@ def warn_of_override(fixturedef: pytest.FixtureDef[Any]) -> None:
 def request_for(metafunc: pytest.Metafunc) -> None:
     """Have a test request an overridden policy, so that its parameters reach the test.
 
-    A sync test too, as the fixture is one of all tests with pytest-asyncio.
+    A sync test too, as with pytest-asyncio the fixture applies to all tests.
     """
     if NAME not in metafunc.fixturenames and is_overridden(metafunc.definition):
         pytest_compat.add_fixture(metafunc, NAME)

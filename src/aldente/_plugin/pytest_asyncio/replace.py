@@ -22,26 +22,26 @@ _MODULES: dict[str, ModuleType] = {
     "pytest_asyncio.plugin": plugin,
 }
 
-# What was importable by these names before each run, which may be inside another one.
+# What was importable by these names before each run, which may be nested.
 _replaced: WeakKeyDictionary[pytest.PytestPluginManager, dict[str, ModuleType | None]] = (
     WeakKeyDictionary()
 )
 
 
 class _Real:
-    """The pytest-asyncio in whose place aldente is."""
+    """The real pytest-asyncio that aldente replaces."""
 
     is_installed = False
 
 
 def take_place(pluginmanager: pytest.PytestPluginManager) -> None:
-    """Register the drop-in under pytest-asyncio's name, and stand down its plugin if loaded."""
+    """Register the drop-in under pytest-asyncio's name, and unregister the real plugin."""
     real = _loaded_real_plugin(pluginmanager)
     if real is not None:
         pluginmanager.unregister(real)
-    # For pytest_plugins = "pytest_asyncio.plugin", which would register the drop-in once more.
+    # For pytest_plugins = "pytest_asyncio.plugin", which would register the drop-in again.
     pluginmanager.set_blocked("pytest_asyncio.plugin")
-    # In a run inside another one pytest-asyncio's entry point has given the drop-in already.
+    # In a nested run pytest-asyncio's entry point has loaded the drop-in already.
     is_there = pluginmanager.get_plugin(_PLUGIN_NAME) is plugin
     if not is_there and not pluginmanager.is_blocked(_PLUGIN_NAME):
         pluginmanager.register(plugin, _PLUGIN_NAME)
@@ -56,10 +56,10 @@ def _loaded_real_plugin(pluginmanager: pytest.PytestPluginManager) -> ModuleType
 
 
 def _make_importable() -> dict[str, ModuleType | None]:
-    """Let ``import pytest_asyncio`` give the drop-in.
+    """Have ``import pytest_asyncio`` import the drop-in.
 
-    Also when pytest-asyncio is installed: its ``is_async_test`` would answer no for every test, and
-    who patches its ``plugin._unused_port`` would patch what no fixture calls.
+    Also when pytest-asyncio is installed: its ``is_async_test`` would return False for every test,
+    and a patch of its ``plugin._unused_port`` would affect no fixture.
     """
     if "pytest_asyncio" not in sys.modules:
         _Real.is_installed = importlib.util.find_spec("pytest_asyncio") is not None
@@ -75,7 +75,7 @@ def _make_importable() -> dict[str, ModuleType | None]:
 
 
 def give_back_names(pluginmanager: pytest.PytestPluginManager) -> None:
-    """Let ``import pytest_asyncio`` give what it gave before, for the next run in this process."""
+    """Have ``import pytest_asyncio`` work as before, for the next run in this process."""
     for name, module in _replaced.pop(pluginmanager, {}).items():
         if module is None:
             sys.modules.pop(name, None)
@@ -90,5 +90,5 @@ def real_version() -> str | None:
     try:
         return importlib.metadata.version("pytest-asyncio")
     except importlib.metadata.PackageNotFoundError:
-        # A copy in a folder of the user's.
+        # A copy in a folder of the user's, without metadata.
         return "(of unknown version)"

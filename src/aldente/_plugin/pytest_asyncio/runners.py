@@ -1,6 +1,6 @@
 """The fixtures ``_function_scoped_runner`` to ``_session_scoped_runner`` of pytest-asyncio.
 
-They are private there, but looptime and some test suites reach for them.
+They are private there, but looptime and some test suites use them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from aldente._records import LoopScope
 def provide(request: pytest.FixtureRequest, scope: str) -> Iterator[asyncio.Runner]:
     """A real `asyncio.Runner` on the loop of a scope, current while the fixture lives.
 
-    aldente closes the loop with its scope, so the runner is not closed.
+    The runner is not closed, as aldente closes the loop at the end of its scope.
     """
     item = pytest_compat.item_of(request)
     home = LoopHome(LoopScope(scope), node_of_scope(item, LoopScope(scope)))

@@ -1,4 +1,4 @@
-"""Makes an async fixture into a function that pytest can call, and isolates context variables."""
+"""Turns an async fixture into a function that pytest can call, and isolates context variables."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ FixtureDef = pytest.FixtureDef[Any]
 def prepare(fixturedef: FixtureDef, request: pytest.FixtureRequest) -> Callable[[], object]:
     """Let pytest set up a fixture of a test that involves event loops.
 
-    An async fixture is made synchronous meanwhile. Context variables that a function-scoped fixture
-    sets last until the end of the test; those that a wider one sets are kept out of the test's
-    context and stay for as long as pytest itself would have them.
+    It makes an async fixture synchronous meanwhile. Context variables that a function-scoped
+    fixture sets last until the end of the test; those that a wider one sets stay out of the test's
+    context and last as long as with pytest itself.
 
     Returns:
-        A function to be called when pytest has set it up.
+        A function to call when pytest has set it up.
     """
     __tracebackhide__ = True
     registry = registry_of(request.session)
@@ -82,7 +82,7 @@ def _make_synchronous(
         __tracebackhide__ = True
         return async_fixture.set_up(arguments)
 
-    # The loop is chosen while the stand-in is in place, so it must tell what the fixture names.
+    # The loop is chosen while the replacement is in place, so it needs the fixture's loop scope.
     pass_on_loop_scope(function, set_up)
     fixturedef.func = set_up  # type: ignore[misc]
     return functools.partial(setattr, fixturedef, "func", function)
@@ -91,7 +91,7 @@ def _make_synchronous(
 def _make_loop_current(
     fixturedef: FixtureDef, request: pytest.FixtureRequest, registry: LoopRegistry
 ) -> Callable[[], object]:
-    """Have the set-up and tear-down of a sync fixture of ``pytest_asyncio.fixture`` find a loop."""
+    """Give the set-up and tear-down of a sync ``pytest_asyncio.fixture`` a current loop."""
     item = pytest_compat.item_of(request)
     home = home_of_fixture(fixturedef, item, LoopScope(request.scope), registry.homes)
     loop = registry.runner(home, item).loop
@@ -136,7 +136,7 @@ class AsyncFixture:
         """Set the fixture up and return its value; its tear-down is added to the request.
 
         Raises:
-            pytest.fail.Exception: the loop it is to run on does not live as long as its value.
+            pytest.fail.Exception: the loop does not live as long as the fixture's value.
         """
         __tracebackhide__ = True
         registry, fixturedef = self._registry, self._fixturedef
@@ -205,15 +205,15 @@ class AsyncFixture:
                     _asyncio_compat.forget_current_loop()
 
     def _spread_death(self, host: GeneratorHost[Any]) -> None:
-        """Have further tests that request the fixture fail with the error it died of."""
+        """Have further tests that request the fixture fail with the error that ended it."""
         assert host.death is not None
         pytest_compat.cache_failure(self._fixturedef, host.death)
 
     def _fail(self, error: BaseException, phase: str) -> NoReturn:
-        """Raise what an async fixture has raised, as something that pytest can work with."""
+        """Raise an async fixture's exception in a form that pytest can handle."""
         __tracebackhide__ = True
         if isinstance(error, asyncio.CancelledError):
-            # pytest stops in the middle of a tear-down when a CancelledError comes out of it.
+            # A CancelledError would make pytest stop in the middle of a tear-down.
             cancelled = FixtureCancelled(self._describe(), phase)
             cancelled.__cause__ = error
             error = cancelled

@@ -38,18 +38,18 @@ if TYPE_CHECKING:
 FixtureDef = pytest.FixtureDef[Any]
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
-# The node with which the loop dies, what makes it, and the policy that is in force then.
+# The node whose end closes the loop, the loop factory, and the event loop policy.
 _Key = tuple[pytest.Item | pytest.Collector, LoopFactory | None, object]
 
 
 class LoopRegistry:
-    """Keeps one runner for each loop that is needed, and closes it with the node it belongs to.
+    """Keeps one runner for each loop in use, and closes it at the end of the node it belongs to.
 
     Attributes:
         homes: the loops of the async fixtures that are set up now.
         hosts: the tasks of the async generator fixtures that are set up now.
         wide_hosts: those among them that outlive the test.
-        minds_time: whether a test may have virtual time, or asks for its clock.
+        minds_time: whether a test may have virtual time, or requests its clock.
         isolation: the context of the synchronous function-scoped fixtures of the current test.
     """
 
@@ -61,22 +61,22 @@ class LoopRegistry:
         self.watch = watch_of(config)
         self._timeout = settings_of(config).timeout
         self.minds_time = test_time.is_registered(config)
-        # None leaves the choice to asyncio, which looks at PYTHONASYNCIODEBUG.
+        # None leaves the choice to asyncio, which reads PYTHONASYNCIODEBUG.
         self._debug = True if settings_of(config).debug else None
         config.add_cleanup(self._pool.close)
         self.homes: dict[FixtureDef, LoopHome] = {}
         self.hosts: dict[FixtureDef, GeneratorHost[Any]] = {}
         self.wide_hosts: set[GeneratorHost[Any]] = set()
         self.isolation = IsolatedContext()
-        # How many loops that outlive a test have been made, and the test that one is current for.
+        # How many loops were made that outlive a test, and the test for which one is current.
         self._wide_loops = 0
         self._wide_runners: weakref.WeakSet[LoopRunner] = weakref.WeakSet()
         self._current_for: pytest.Item | None = None
-        # The last test whose first fixture was about to be set up.
+        # The last test before whose first fixture `make_current` was called.
         self._begun: pytest.Item | None = None
         self._begun_runner: LoopRunner | None = None
         self._runners: dict[_Key, LoopRunner] = {}
-        # One that is closed and like new, for the next test.
+        # A closed runner that is like new, for the next test.
         self._spare: LoopRunner | None = None
 
     def runner_of_test(self, item: pytest.Item) -> LoopRunner:
@@ -85,7 +85,7 @@ class LoopRegistry:
         return self._runner(home, item, pytest_compat.parameters_of(item).get(FACTORY_FIXTURE))
 
     def runner(self, home: LoopHome, item: pytest.Item) -> LoopRunner:
-        """The runner of a loop, for use by a test or its fixtures; made when there is none."""
+        """The runner of a loop, for use by a test or its fixtures; created if there is none."""
         factory: LoopFactory | None = pytest_compat.parameters_of(item).get(FACTORY_FIXTURE)
         if factory is None and not ownership.is_own_async_test(item):
             factory = loop_factories.first_of(item)
@@ -109,10 +109,10 @@ class LoopRegistry:
                 self._wide_loops += 1
                 self._wide_runners.add(runner)
                 with contextlib.suppress(TypeError):
-                    # Loops of other kinds may not be weakly referable.
+                    # Loops of other kinds may not support weak references.
                     self.watch.wide_loops.add(runner.loop)
         if home.scope is not LoopScope.FUNCTION:
-            # Running on it makes it current, which must not be left behind for the next test.
+            # A run makes it the current loop, which the next test must not inherit.
             self._forget_current_loop_after(item)
         runner.timeout = timeout_of(item, self._timeout)
         return runner
@@ -139,7 +139,7 @@ class LoopRegistry:
         return runner
 
     def begin_time(self, item: pytest.Item, runner: LoopRunner) -> None:
-        """A test function is about to be called; only if the registry minds time."""
+        """Prepare the time for a call of a test function; only with `minds_time`."""
         __tracebackhide__ = True
         from aldente._plugin.run import virtual
 
@@ -149,7 +149,7 @@ class LoopRegistry:
             virtual.begin(item, runner.loop)
 
     def hint_at_polling(self, item: pytest.Item, runner: LoopRunner) -> str | None:
-        """What to say of a test that has waited for a clock that does not follow virtual time."""
+        """The hint for a test that waited for a clock that does not follow virtual time."""
         if not runner.is_virtual:
             return None
         from aldente._plugin.run import virtual
@@ -163,16 +163,16 @@ class LoopRegistry:
         return asyncio.all_tasks(runner.loop)
 
     def make_current(self, item: pytest.Item) -> None:
-        """Have the loop of a test be there, and current, before its first fixture is set up.
+        """Create the loop of a test, and make it current, before its first fixture is set up.
 
-        What fixtures do to sockets, descriptors or logging can't reach the making of the loop then,
-        and ``asyncio.get_event_loop()`` finds it in them. It is current until the last of them is
-        torn down, because finalizers run from the last to the first.
+        So the loop is made before fixtures patch sockets, descriptors or logging, and in them
+        ``asyncio.get_event_loop()`` returns it. It is current until the last of them is torn down,
+        because finalizers run in reverse order.
         """
         if self._begun is item:
             if (
                 self._begun_runner is not None
-                # The test may ask for a fixture in another thread.
+                # The test may request a fixture in another thread.
                 and self._begun_runner.main_task is None
                 and _asyncio_compat.current_event_loop() is None
             ):
@@ -180,7 +180,7 @@ class LoopRegistry:
                 _asyncio_compat.make_current(self._begun_runner.loop)
             return
         if not policy_fixture.is_set_up(item):
-            # What makes a policy may be a fixture too, which must not be set up from here.
+            # A policy may come from a fixture, which must not be set up from here.
             return
         # What makes the loop may be a fixture, which comes here again.
         self._begun, self._begun_runner = item, None
@@ -202,9 +202,9 @@ class LoopRegistry:
         _asyncio_compat.forget_current_loop()
 
     def end_with_factory(self, item: pytest.Item, end: Callable[[], object]) -> None:
-        """Have something end when pytest goes on to the next loop factory or policy of the test.
+        """Call a function when pytest goes on to the next loop factory or policy of the test.
 
-        What is registered last ends first, as with pytest's finalizers.
+        The last registered function runs first, as with pytest's finalizers.
         """
         for fixturedef in pytest_compat.used_so_far(item):
             if fixturedef.argname in (FACTORY_FIXTURE, policy_fixture.NAME):
@@ -219,7 +219,7 @@ class LoopRegistry:
         return [self.hosts[fixturedef] for fixturedef in used if fixturedef in self.hosts]
 
     def note_deaths(self, item: pytest.Item) -> None:
-        """Tell in the error of each fixture that has died which test was using it."""
+        """Add to the error of each fixture that ended early which test was using it."""
         for host in self.hosts_used_by(item):
             if host.death is not None and not getattr(host.death, "__notes__", None):
                 host.death.add_note(
@@ -228,11 +228,11 @@ class LoopRegistry:
                 )
 
     def note_other_loop(self, error: BaseException, runner: LoopRunner) -> None:
-        """Add to errors about a different loop, or a closed one, what belongs to which loop."""
+        """Add to errors about a different or closed loop which object belongs to which loop."""
         for (node, _, _), other in self._runners.items():
             if other is not runner:
                 self.owners.note(other.loop, _owner(node))
-        with contained("looking whose loop something belongs to"):
+        with contained("finding which loop an object belongs to"):
             note_other_loop(error, runner.loop, self.owners)
 
     def _close(self, key: _Key) -> None:
@@ -252,22 +252,22 @@ class LoopRegistry:
             _warn_of_failed_ending("Event loop is closed")
         self.owners.note(runner.loop, _owner(key[0]))
         if isinstance(key[0], pytest.Item):
-            # What is freed later belongs to this test.
+            # Findings about objects that are freed later belong to this test.
             self.watch.makers.note(runner.loop, key[0].nodeid)
         stuck = _close_runner(runner, in_hurry=self._interrupted)
         if stuck is None:
             return
         stuck = stuck.replace(f"{self._config.rootpath}{os.sep}", "")
         if self._interrupted:
-            # pytest is on its way out, and nothing there catches an error.
+            # pytest is about to exit, and catches no errors there.
             self._config.get_terminal_writer().line(f"\naldente: {stuck}")
         else:
-            # No frame of the user's is on the stack, so there is no traceback worth showing.
+            # No frame of the user's is on the stack, so a traceback is of no use.
             pytest.fail(stuck, pytrace=False)
 
 
 def _owner(node: pytest.Item | pytest.Collector) -> str:
-    """Whose loop it is, in words."""
+    """The owner of a loop, in words."""
     if isinstance(node, pytest.Item):
         return node.nodeid
     if isinstance(node, pytest.Session):
@@ -276,7 +276,7 @@ def _owner(node: pytest.Item | pytest.Collector) -> str:
 
 
 def _close_runner(runner: LoopRunner, *, in_hurry: bool) -> str | None:
-    """Close it, and return what is to be said of what did not end."""
+    """Close a runner, and return a message about what did not end."""
     try:
         runner.close(in_hurry=in_hurry)
     except (StuckTasks, StuckShutdown, BlockedEnd) as stuck:
@@ -292,7 +292,7 @@ def _warn_of_failed_ending(reason: str) -> None:
         "closed the underlying event loop in a test, which prevents the cleanup of asynchronous "
         "generators by the runner.\n"
         f"The exception was: {reason}\n"
-        "aldente opened the loop and closes it, so that what the test has left behind is ended "
+        "aldente opened the loop and closes it, so that what the test left behind is ended "
         "first. Fix: don't close the loop of a test.",
         RuntimeWarning,
         stacklevel=2,
@@ -303,7 +303,7 @@ _registry_key = pytest.StashKey[LoopRegistry]()
 
 
 def registry_of(session: pytest.Session) -> LoopRegistry:
-    """The registry of a session; made when there is none."""
+    """The registry of a session; created on first use."""
     registry = session.stash.get(_registry_key, None)
     if registry is None:
         registry = session.stash[_registry_key] = LoopRegistry(session.config)
@@ -311,7 +311,7 @@ def registry_of(session: pytest.Session) -> LoopRegistry:
 
 
 def make_clock(item: pytest.Item) -> Clock:
-    """The clock of a test, for its fixture."""
+    """Return the clock of a test, for its fixture."""
     explored = explored_test(item)
     if explored is not None:
         return explored.make_clock()

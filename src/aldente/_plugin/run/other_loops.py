@@ -1,6 +1,7 @@
-"""Says whose loop something belongs to that was used on another one.
+"""Explains which loop an object belongs to that was used on another one.
 
-asyncio says only that a future or lock belongs to a different loop, or that the loop is closed.
+asyncio's message says only that a future or lock belongs to a different loop, or that the loop is
+closed.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ Loop = asyncio.AbstractEventLoop
 _OTHER_LOOP = (
     "attached to a different loop",
     "is bound to a different event loop",
-    # Said of a future of another loop that was awaited before.
+    # For a future of another loop that was awaited before.
     "await wasn't used with future",
     # Said by aiohttp and async-timeout, whose client looks for the task on its own loop.
     "Timeout context manager should be used inside a task",
@@ -28,29 +29,29 @@ _OTHER_LOOP = (
 _CLOSED = "Event loop is closed"
 
 _BEGINNING = "It is about "
-# How notes begin that tell it already; that of an explored test comes of its runs.
+# The beginnings of such notes; the second one is from an explored test.
 _TOLD = (_BEGINNING, "Every run of an explored test has an event loop of its own")
 
 
 class LoopOwners:
-    """Which test, or which wider part of a suite, loops belonged to that have ended.
+    """The tests, or wider nodes, that ended loops belonged to.
 
-    Only loops that something still refers to are kept in mind; all others are used again.
+    Holds only loops that something else still refers to; all others are reused.
     """
 
     def __init__(self) -> None:
         self._owners: weakref.WeakKeyDictionary[Loop, str] = weakref.WeakKeyDictionary()
 
     def note(self, loop: Loop, owner: str) -> None:
-        """Note what a loop belongs to: a node id, or ``the module test_it.py``."""
+        """Record the owner of a loop: a node id, or ``the module test_it.py``."""
         try:
             self._owners[loop] = owner
         except TypeError:
-            # A loop of another make may not be weakly referable.
+            # A loop of another kind may not support weak references.
             return
 
     def of(self, loop: Loop) -> str | None:
-        """What a loop belonged to, if that is known."""
+        """The owner of a loop, if that is known."""
         try:
             return self._owners.get(loop)
         except TypeError:
@@ -58,10 +59,10 @@ class LoopOwners:
 
 
 class _Found(NamedTuple):
-    """Something that belongs to another loop.
+    """An object that belongs to another loop.
 
     Attributes:
-        what: what it is, in words.
+        what: its description.
         loop: the loop.
     """
 
@@ -70,12 +71,12 @@ class _Found(NamedTuple):
 
 
 def note_other_loop(error: BaseException, own: Loop, owners: LoopOwners) -> None:
-    """Add to errors about a different loop, or a closed one, what belongs to which loop.
+    """Add to errors about a different or closed loop which object belongs to which loop.
 
     Args:
-        error: what a test or fixture has raised.
-        own: the loop that it ran on.
-        owners: what loops belonged to.
+        error: the exception of a test or fixture.
+        own: the loop that the test or fixture ran on.
+        owners: the owners of loops.
     """
     for inner in errors_within(error):
         message = str(inner) if isinstance(inner, RuntimeError) else ""
@@ -101,7 +102,7 @@ def _describe(found: _Found, owner: str | None) -> str:
 
 
 def _find(traceback: TracebackType | None, own: Loop, *, is_closed: bool) -> _Found | None:
-    """What belongs to another loop: by the user's innermost name for it, or else by its type."""
+    """The object of another loop: by the user's innermost name for it, or else by its type."""
     frames: list[FrameType] = []
     while traceback is not None:
         frames.append(traceback.tb_frame)
@@ -119,7 +120,7 @@ def _find(traceback: TracebackType | None, own: Loop, *, is_closed: bool) -> _Fo
 
 
 def _variables(frame: FrameType) -> Iterator[tuple[str, object]]:
-    """What a frame's code names: variables, attributes of ``self``, and what these contain."""
+    """The objects that a frame's code names: variables, attributes of ``self``, their items."""
     named = [*frame.f_locals.items()]
     named += [
         (name, frame.f_globals[name]) for name in frame.f_code.co_names if name in frame.f_globals
@@ -136,26 +137,26 @@ def _variables(frame: FrameType) -> Iterator[tuple[str, object]]:
 
 
 def _items_of(container: Any) -> list[Any]:
-    """What is in a container of Python's own, whatever its class says of itself."""
+    """The items of a built-in container, without calling methods that its class overrides."""
     for kind in (list, tuple, set, dict):
         if issubclass(type(container), kind) and kind.__len__(container) <= _MOST_ITEMS:
             return list(dict.values(container) if kind is dict else kind.__iter__(container))
     return []
 
 
-# Containers with more items are not looked into.
+# Containers with more items are skipped.
 _MOST_ITEMS = 100
 
 
 def _loop_of(value: object) -> Loop | None:
-    """The loop of a future, lock, stream, or of a library's connection that keeps it likewise."""
-    # By true types: mocks say that they are of another one.
+    """The loop of a future, lock or stream, or of a library's object with a ``_loop``."""
+    # By type(): mocks fake their __class__.
     if issubclass(type(value), (asyncio.Future, asyncio.Server)):
         return cast("asyncio.Future[Any] | asyncio.Server", value).get_loop()
     if issubclass(type(value), (Loop, type)):
         return None
     loop: Any = inspect.getattr_static(value, "_loop", None)
     if not issubclass(type(loop), Loop):
-        # An attribute of a class with slots, or of one that computes it.
+        # The class may have slots, or compute the attribute.
         loop = vars(value).get("_loop") if hasattr(value, "__dict__") else None
     return cast("Loop", loop) if issubclass(type(loop), Loop) else None

@@ -1,7 +1,7 @@
-"""Raises what async code has raised, as pytest and the user should see it.
+"""Raises the exceptions of async code as pytest and the user should see them.
 
-Skips, expected failures and exits that a task group has wrapped get their meaning back, and frames
-of asyncio and aldente are taken out of tracebacks.
+Unwraps skips, expected failures and exits from a task group's exception groups, and removes frames
+of asyncio and aldente from tracebacks.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from aldente.errors import (
     StuckTasks,
 )
 
-# From the strongest meaning to the weakest. A real error among them makes the group a failure.
+# From the strongest outcome to the weakest. A real error among them makes the group a failure.
 _ENDS_SESSION: tuple[type[BaseException], ...] = (KeyboardInterrupt, pytest.exit.Exception)
 _SETS_OUTCOME: tuple[type[BaseException], ...] = (pytest.xfail.Exception, pytest.skip.Exception)
 
@@ -40,8 +40,8 @@ _SETS_OUTCOME: tuple[type[BaseException], ...] = (pytest.xfail.Exception, pytest
 def unwrapped(error: BaseException) -> BaseException:
     """The outcome that an exception group stands for, or the exception itself.
 
-    A group that contains an exit or a Ctrl-C is that; a group of nothing but skips is a skip, and
-    of expected failures an expected failure. Any other group stays as it is.
+    A group that contains an exit or a Ctrl-C becomes that; a group of only skips becomes a skip,
+    and one of only expected failures an expected failure. Any other group stays as it is.
     """
     if not isinstance(error, BaseExceptionGroup):
         return error
@@ -71,7 +71,7 @@ _ASYNCIO_FOLDER = f"{Path(asyncio.__file__).parent}{os.sep}"
 
 
 def hide_frames(error: BaseException) -> None:
-    """Take the frames of asyncio and aldente out of an exception, its causes and its group.
+    """Remove the frames of asyncio and aldente from an exception, its causes and its group.
 
     An exception that has no other frames keeps them all.
     """
@@ -104,7 +104,7 @@ def _shortened(traceback: TracebackType | None) -> TracebackType | None:
     return shortened
 
 
-# What is raised of a whole run or of a function of the user's, by nobody's line.
+# Exceptions about a whole run or a function of the user's, rather than a line.
 _OF_WHOLE_RUNS = (
     DeadlockError,
     EndlessTimeError,
@@ -125,13 +125,13 @@ def reraise(error: BaseException, config: pytest.Config) -> NoReturn:
     if has_type_error(outcome):
         from aldente._rules import plain_mock
 
-        # While all frames are there.
+        # Now, while all frames are there.
         with contained("looking for a plain mock that was awaited"):
             plain_mock.find(outcome)
     if not settings_of(config).full_trace:
         hide_frames(outcome)
         if _is_of_whole_run(outcome) and not _has_users_frame(outcome):
-            # It was not raised where a task waits, as when tasks await each other in a circle.
+            # Not raised where a task waits, as when tasks await each other in a cycle.
             notes = getattr(outcome, "__notes__", ())
             _fail("\n".join([str(outcome), *notes]))
     if outcome is error:
@@ -140,13 +140,13 @@ def reraise(error: BaseException, config: pytest.Config) -> NoReturn:
 
 
 def _fail(text: str) -> NoReturn:
-    """Fail with a text only; from a frame that is not hidden, or pytest says that all are."""
+    """Fail with a message only; from a frame that is not hidden, or else pytest warns."""
     raise Failure(text, pytrace=False) from None
 
 
 def _is_of_whole_run(error: BaseException) -> bool:
     if isinstance(error, RunningLoopError):
-        # Else somebody has asked for a fixture, and the frames of that follow.
+        # Otherwise code has requested a fixture, and its frames follow.
         return error.is_foreign
     return isinstance(error, _OF_WHOLE_RUNS)
 

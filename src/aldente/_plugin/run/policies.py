@@ -1,6 +1,6 @@
 """Event loop policies that a test suite sets by overriding the fixture ``event_loop_policy``.
 
-Both are deprecated: policies since Python 3.14, which are to be gone in 3.16, the fixture by
+Both are deprecated: policies since Python 3.14, to be removed in 3.16, and the fixture by
 pytest-asyncio.
 """
 
@@ -25,7 +25,7 @@ def current() -> Any:
 
 
 def use_for_test(item: pytest.Item) -> Any:
-    """Put the policy of a test's ``event_loop_policy`` fixture in force until the test's end.
+    """Apply the policy of a test's ``event_loop_policy`` fixture until the end of the test.
 
     Returns:
         The policy; None if the test suite does not override the fixture for this test.
@@ -34,9 +34,9 @@ def use_for_test(item: pytest.Item) -> Any:
         return None
     if not hasattr(asyncio, "set_event_loop_policy"):
         pytest.fail(
-            f"{item.name!r} has no event loop: the fixture event_loop_policy says what makes it, "
+            f"{item.name!r} has no event loop: the fixture event_loop_policy is to make it, "
             "but this Python has no event loop policies any more.\n"
-            "Fix: take out the fixture; a loop of another kind is had by the hook "
+            "Fix: remove the fixture; for a loop of another kind, write the hook "
             "pytest_asyncio_loop_factories.",
             pytrace=False,
         )

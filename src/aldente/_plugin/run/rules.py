@@ -1,4 +1,4 @@
-"""Joins the rules about event loops to the loops that run tests and fixtures."""
+"""Connects the rules about event loops to the loops that run tests and fixtures."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ AnyTask = asyncio.Task[Any]
 
 
 class LoopWatch:
-    """What the rules see of the event loops of a session; the observer of their runners.
+    """Watches the event loops of a session for the rules; the observer of their runners.
 
     Args:
         config: pytest's configuration.
 
     Attributes:
-        makers: which tests loops and tasks belong to.
+        makers: which test each loop and task belongs to.
     """
 
     def __init__(self, config: pytest.Config) -> None:
@@ -72,9 +72,9 @@ class LoopWatch:
             self.makers.fixture_of,
             self.makers.hold,
         )
-        # A test may run pytest in its own process, whose loops are that run's to look at.
+        # A test may run pytest in the same process; that run watches its own loops.
         self._runners: weakref.WeakSet[Run] = weakref.WeakSet()
-        # Loops that outlive a test, on which the objects of many tests may be.
+        # Loops that outlive a test, and may have objects of many tests.
         self.wide_loops: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
         self._resources: resource_origins.Watching | None = None
         self._unended: weakref.WeakKeyDictionary[Run, leaked_resource.Unended] = (
@@ -84,7 +84,7 @@ class LoopWatch:
         self._installed = contextlib.ExitStack()
 
     def install(self) -> None:
-        """See what there is to see, until `uninstall`."""
+        """Start watching, until `uninstall`."""
         if first_loop := sys.modules.get("aldente._plugin.first_loop"):
             first_loop.stop_waiting()
         enter = self._installed.enter_context
@@ -126,9 +126,9 @@ class LoopWatch:
         watchdog = Watchdog(list(self._watchers()), self._runners.__contains__, others)
         enter(watchdog.installed())
 
-    @containing("preparing to look at a loop", None)
+    @containing("preparing to watch a loop", None)
     def prepare(self, runner: Run) -> None:
-        """Look at what a runner runs; see the errors of a loop that is not of asyncio's kind."""
+        """Watch a runner; set an exception handler on a loop that is not asyncio's."""
         self._runners.add(runner)
         self.makers.forget_gone()
         loop = runner.loop
@@ -138,7 +138,7 @@ class LoopWatch:
 
     @containing("undoing what has watched event loops", None)
     def uninstall(self) -> None:
-        """Undo what `install` has done."""
+        """Undo `install`."""
         self._installed.close()
 
     def _watchers(self) -> Iterator[Watcher]:
@@ -153,9 +153,9 @@ class LoopWatch:
             yield self._slow_steps
 
     def _watchers_of_others(self) -> Iterator[Watcher]:
-        """What looks at the loops of sync tests and of threads too."""
+        """The watchers that also watch the loops of sync tests and of threads."""
         if self._is_on("deadlock") and is_checked():
-            # What else could wake a loop is told by its private attributes.
+            # It reads private attributes of a loop to see what could wake it.
             yield deadlock.Watch(self._on_deadlock, self._session.bystanders, self._is_out_of_reach)
         yield no_progress.Watch(self._on_no_progress)
 
@@ -167,34 +167,34 @@ class LoopWatch:
         return rule in self._session.collector.watched
 
     def on_run_end(self, runner: Run) -> None:
-        """Conclude what is about the run; on its thread."""
+        """Conclude the rules for a run, on its thread."""
         if self._is_on("nested-loop"):
             self._look_for_replaced_loop(runner)
         if self._slow_steps is not None:
             _conclude_slow_steps(self._slow_steps, runner)
 
-    @containing("looking whether the current loop was replaced", None)
+    @containing("checking whether the current loop was replaced", None)
     def _look_for_replaced_loop(self, runner: Run) -> None:
         current = _asyncio_compat.current_event_loop()
         if current is not None and current is not runner.loop:
             self._report_unless_told(nested_loop.replaced_loop("The test or fixture", current))
 
-    @containing("looking whether jobs of executors wait for ever", False)
+    @containing("checking whether jobs of executors wait for ever", False)
     def are_jobs_stuck(self) -> bool:
-        """Whether jobs of executors wait for ever: as all threads but this one can only wait."""
+        """Whether jobs of executors wait for ever, as all other threads can only wait too."""
         others = deadlock.frames_of_others(threading.get_ident(), self.bystanders)
         return any(map(does_job, others.values())) and all(
             only_wait(thread, frame) for thread, frame in others.items()
         )
 
-    @containing("looking what tasks were waiting for", None)
+    @containing("finding what tasks were waiting for", None)
     def on_interrupt(self, runner: Run) -> None:
-        """Keep what the tasks were waiting for when Ctrl-C was pressed."""
+        """Keep what the tasks were waiting for at Ctrl-C."""
         self._session.interrupted_in = self._describe_tasks(runner)
 
     @containing("looking for what is left on a loop", None)
     def on_leftovers(self, runner: Run) -> None:
-        """Report the tasks and async generators that are left on a loop."""
+        """Report the tasks and async generators left on a loop."""
         left = [task for task in runner.leftover_tasks() if not runner.is_hosting(task)]
         if self._resources is not None and _asyncio_compat.may_have_transports(runner.loop):
             self._unended[runner] = leaked_resource.Unended(runner.loop)
@@ -203,7 +203,7 @@ class LoopWatch:
         self.report_left_on(runner.loop, left)
 
     def report_left_on(self, loop: asyncio.AbstractEventLoop, left: Collection[AnyTask]) -> None:
-        """Report tasks that are left on a loop, and its async generators."""
+        """Report tasks left on a loop, and its async generators."""
         self.report_tasks([task for task in left if not self.makers.is_noted(task)])
         if self._generators is not None:
             self._report_generators(self._generators, loop)
@@ -216,7 +216,7 @@ class LoopWatch:
             self._report(finding)
 
     def on_drained(self, runner: Run) -> None:
-        """Report the connections that are left open when nothing is left that could close them."""
+        """Report the connections that are still open when no task is left to close them."""
         if self._is_on("background-error"):
             self._note_failed(runner.loop)
         if self._is_on("leaked-resource"):
@@ -226,7 +226,7 @@ class LoopWatch:
     def _note_failed(self, loop: asyncio.AbstractEventLoop) -> None:
         for task in _asyncio_compat.failed_and_unseen(loop):
             if self.makers.maker_of(task) is None:
-                # It failed between the tests of a wide loop.
+                # It failed between two tests on a wide loop.
                 self.makers.note(task, "")
             self._failed.append(weakref.ref(task))
 
@@ -237,9 +237,9 @@ class LoopWatch:
 
     @containing("looking for failed tasks that are still alive", None)
     def _report_failed(self) -> None:
-        """Report the failed tasks that are still alive when their test has been torn down.
+        """Report the failed tasks that are still alive after the tear-down of their test.
 
-        asyncio tells of them when they are freed, which may be in another test, or never.
+        asyncio reports them when they are freed, which may be in another test, or never.
         """
         failed, self._failed = self._failed, []
         for task in filter(None, [reference() for reference in failed]):
@@ -250,28 +250,28 @@ class LoopWatch:
     def _report_lost(self) -> None:
         """Report the failed tasks of tests that something keeps alive to the end of the session.
 
-        asyncio would tell of them, if at all, when the interpreter ends, and its exit status would
-        not.
+        asyncio would report them, if at all, when the interpreter exits, without effect on the exit
+        status.
         """
         for task in _asyncio_compat.failed_and_unseen():
-            # Those of other tools belong to no test.
+            # Tasks of other tools belong to no test.
             if self.makers.maker_of(task) is not None:
                 background_error.tell_of_task(task)
 
-    @containing("looking who has closed a loop", None)
+    @containing("checking whether a loop was closed", None)
     def report_closed_loop(self) -> None:
-        """Report that somebody has closed a loop that is aldente's to close."""
+        """Report that a test or fixture closed a loop that is aldente's to close."""
         if self._is_on("nested-loop"):
             self._report_unless_told(nested_loop.closed_loop("The test or one of its fixtures"))
 
     def _report_unless_told(self, finding: Finding) -> None:
-        """Report what has no place, unless a finding of the rule gives the place already."""
+        """Report a finding without a place, unless the rule already reported one with a place."""
         if all(told.rule != finding.rule for told in self._session.collector.found):
             self._report(finding)
 
-    @containing("looking for what a test leaves on a wide loop", None)
+    @containing("looking for what a test left on a wide loop", None)
     def report_left_by(self, test: str, runner: Run, before: Collection[AnyTask]) -> None:
-        """Report the tasks that a test leaves on a loop that lives on, and remember whose they are.
+        """Report the tasks that a test left on a wider loop, and record that they are its tasks.
 
         Args:
             test: its node id.
@@ -298,7 +298,7 @@ class LoopWatch:
             for task in left:
                 self.makers.note(task, test)
         if self._is_on("background-error") and _asyncio_compat.may_have_tasks(runner.loop):
-            # Others may still ask for their exceptions.
+            # Other code may still retrieve their exceptions.
             for failed in _asyncio_compat.failed_and_unseen(runner.loop):
                 if not self.makers.is_noted(failed):
                     self.makers.note(failed, test)
@@ -314,7 +314,7 @@ class LoopWatch:
     def _other_finding(
         self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]
     ) -> Finding | None:
-        """The finding for what a library says without an exception, if it is one."""
+        """The finding for a library's message without an exception, if it is one."""
         finding = leaked_resource.from_context(context) if self._is_on("leaked-resource") else None
         if (
             finding is not None
@@ -322,7 +322,7 @@ class LoopWatch:
             and leaked_resource.is_collecting()
             and loop in self.wide_loops
         ):
-            # The collector comes in any test.
+            # The collector may run in any test.
             return finding._replace(made_by="")
         return finding
 
@@ -354,9 +354,9 @@ class LoopWatch:
         notes = [client.told(folder) for client in clients]
         return "\n\n".join([told, *notes, *time_limit.notes_on_stopped_clocks()])
 
-    @containing("telling of a run without progress", None)
+    @containing("reporting a run without progress", None)
     def _on_no_progress(self, runner: Run, seconds: float, frame: FrameType | None) -> None:
-        """Say of a run without a time limit that it has been where it is for long."""
+        """Print that a run without a time limit has made no progress for long."""
         test = self._current_test() or "a run"
         where = self._describe_tasks(runner) if frame is None else time_limit.told_stack(frame)
         telling.say(
@@ -365,9 +365,9 @@ class LoopWatch:
             f"(@aldente.timeout, aldente_timeout):\n{where}",
         )
 
-    @containing("telling what tasks were waiting for at SIGTERM", None)
+    @containing("printing what tasks were waiting for at SIGTERM", None)
     def _tell_at_end(self) -> None:
-        """Say what all tasks were waiting for when SIGTERM ended the process."""
+        """Print what all tasks were waiting for when SIGTERM ended the process."""
         here = threading.get_ident()
         runs: list[tuple[object, Any]] = [*running.running(), *running.others()]
         told = [self._describe_tasks(run) for _, run in runs if run.thread == here]
@@ -376,9 +376,9 @@ class LoopWatch:
             text = "\n\n".join(told)
             telling.say(self._config, f"aldente: when SIGTERM came, in {test}:\n{text}")
 
-    @containing("looking whether timers can help what is stuck", False)
+    @containing("checking whether timers can help a stuck run", False)
     def _is_out_of_reach(self, runner: Run, threads: Iterable[FrameType]) -> bool:
-        """Whether nothing that goes on can have a run go on, and whether it is worth a look."""
+        """Whether nothing on the loop can make the main task continue, if worth checking."""
         from aldente._diagnosis import reachability
 
         main: object = runner.main_task
@@ -390,7 +390,7 @@ class LoopWatch:
         )
 
     def is_stuck_beside_timers(self, loop: asyncio.AbstractEventLoop) -> bool:
-        """Whether nothing that goes on on a virtual-time loop can have its run go on."""
+        """Whether nothing on a virtual-time loop can make its main task continue."""
         runner = runner_of(loop)
         return runner is not None and self._is_on("deadlock") and self._is_out_of_reach(runner, ())
 
@@ -402,11 +402,11 @@ class LoopWatch:
 
     @property
     def bystanders(self) -> Collection[int]:
-        """Identifiers of threads that have to do with no test."""
+        """Identifiers of threads that wake no test."""
         return self._session.bystanders
 
     def on_stuck(self, loop: asyncio.AbstractEventLoop, error: AldenteError) -> bool:
-        """Nothing can happen on a virtual-time loop any more, or its time runs on without end.
+        """End the run of a virtual-time loop that is stuck, or whose time runs on for ever.
 
         Returns:
             Whether its run is going to end.
@@ -423,7 +423,7 @@ class LoopWatch:
         runner.end(error)
         return True
 
-    @containing("telling of a deadlock", False)
+    @containing("reporting a deadlock", False)
     def _on_deadlock(self, runner: Run, seconds: float = deadlock.LIMIT) -> bool:
         from aldente._diagnosis import await_graph
         from aldente._diagnosis import deadlock as diagnosis
@@ -438,7 +438,7 @@ class LoopWatch:
             self._running_in(runner) or name, seconds, beside_timers=is_beside_timers
         )
         if runner.is_ending:
-            # It hangs once more in what it does at its end, for which it is not to be told again.
+            # It hangs again in its clean-up, which is not reported again.
             runner.end(error)
             return True
         graph = await_graph.snapshot(_tasks_of(runner))
@@ -453,7 +453,7 @@ class LoopWatch:
         return True
 
     def _running_in(self, runner: object) -> str | None:
-        """The test that is under way, if it is not what names the main task of a run."""
+        """The running test, if the main task of a run is not named after it."""
         item = self._session.current_item
         is_unnamed = isinstance(runner, running.OtherRun)
         return item.name if is_unnamed and item is not None else None
@@ -469,7 +469,7 @@ def _conclude_slow_steps(watch: slow_step.Watch, runner: Run) -> None:
 
 
 def _tasks_of(runner: Run | running.OtherRun) -> list[AnyTask]:
-    """The tasks that are pending on a loop, without those that only host a fixture."""
+    """The pending tasks of a loop, without those that only host a fixture."""
     return [task for task in runner.leftover_tasks() if not runner.is_hosting(task)]
 
 
@@ -477,7 +477,7 @@ _watch_key = pytest.StashKey[LoopWatch]()
 
 
 def watch_of(config: pytest.Config) -> LoopWatch:
-    """What the rules see of event loops in a run; installed when it is first asked for."""
+    """The watch over the event loops of a run; installed on first use."""
     watch = config.stash.get(_watch_key, None)
     if watch is None:
         watch = config.stash[_watch_key] = LoopWatch(config)

@@ -1,4 +1,4 @@
-"""Says something on the terminal while a test runs: that it does not go on, or is ended."""
+"""Prints messages on the terminal while a test runs: that it is stuck, or is being ended."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 
 
 def say(config: pytest.Config, text: str) -> None:
-    """Print a text on the terminal, whatever of the test's output is captured; on any thread."""
+    """Print a text on the terminal, past any output capture; on any thread."""
     capturing: Any = config.pluginmanager.get_plugin("capturemanager")
     reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
     with capturing.global_and_fixture_disabled() if capturing is not None else nullcontext():
@@ -30,9 +30,9 @@ def say(config: pytest.Config, text: str) -> None:
 
 @contextmanager
 def telling_at_end(tell: Callable[[], object]) -> Iterator[None]:
-    """While entered, a function is called when the process is ended by SIGTERM.
+    """While entered, call a function when SIGTERM ends the process.
 
-    Only on the main thread, and where SIGTERM is as Python has it. It is not inherited by forks.
+    Only on the main thread, and only if SIGTERM has its default handler. Forks do not inherit it.
 
     Args:
         tell: the function; called on the main thread, wherever that is.
@@ -69,7 +69,7 @@ def _is_main() -> bool:
 
 
 def _register_fork_hook() -> None:
-    """Have forks end at once by SIGTERM, also where they run no Python; once for all."""
+    """Have SIGTERM end forks at once, even if they run no Python; registers the hook once."""
     if not _fork_hooks and hasattr(os, "register_at_fork"):
         _fork_hooks.append(True)
         os.register_at_fork(
@@ -77,12 +77,12 @@ def _register_fork_hook() -> None:
         )
 
 
-# The signals that were held back before each fork that is going on, by thread.
+# The signals that were blocked before each fork in progress, by thread.
 _masks: dict[int, set[signal.Signals | int]] = {}
 
 
 def _hold_back() -> None:
-    # One that came to a fork before it has forgotten the handler would be lost.
+    # A fork would lose a signal that came before it removed the handler.
     if _ours:
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
         _masks[threading.get_ident()] = mask

@@ -1,4 +1,4 @@
-"""Makes an async test into a function that pytest can call."""
+"""Turns an async test into a function that pytest can call."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from aldente._plugin.session import state_of
 
 
 def make_synchronous(item: pytest.Function) -> Callable[[], None]:
-    """Put a synchronous function in the place of an async test.
+    """Replace the function of an async test by a synchronous one.
 
-    The function is replaced, rather than called from here, so that every plugin that calls or wraps
-    ``item.obj`` works as with other tests.
+    It replaces the function, rather than calling it from here, so that every plugin that calls or
+    wraps ``item.obj`` works as with other tests.
 
     Returns:
         A function that undoes it.
@@ -55,7 +55,7 @@ def _synchronous(item: pytest.Function, function: Callable[..., Any]) -> Callabl
 
     def run_test(*args: Any, **kwargs: Any) -> None:
         __tracebackhide__ = True
-        # Before the call, which makes a coroutine that somebody must await.
+        # Before the call, which makes a coroutine that must be awaited.
         runner = registry.runner_of_test(item)
         if registry.minds_time:
             registry.begin_time(item, runner)

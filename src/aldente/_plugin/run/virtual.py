@@ -29,7 +29,7 @@ from aldente._virtual_time.loop import START, VirtualTimeLoop
 from aldente._virtual_time.wall_clock import follow_wall, restore
 from aldente.errors import MissingExtra
 
-# The node with which a loop lives and dies, and what makes it.
+# The node whose end closes the loop, and the loop factory.
 _Key = tuple[pytest.Item | pytest.Collector, Callable[..., Any] | None]
 
 
@@ -38,7 +38,7 @@ class Users:
 
     Attributes:
         real: those whose time is real.
-        virtual: those whose time is virtual, each with what it wants of that.
+        virtual: those whose time is virtual, each with its options.
     """
 
     def __init__(self) -> None:
@@ -47,11 +47,11 @@ class Users:
 
     @property
     def time(self) -> TestTime | None:
-        """The virtual time that the loop has; None if its time is real."""
+        """The options of the loop's virtual time; None if its time is real."""
         return self.virtual[0][1] if self.virtual and not self.real else None
 
     def with_other_wall(self, time: TestTime) -> pytest.Item | None:
-        """A test whose clocks begin at another moment than those of a test, if there is one."""
+        """A test whose clocks start at another moment than the given one, if there is one."""
         for item, other in self.virtual:
             if other.wall != time.wall:
                 return item
@@ -61,10 +61,10 @@ class Users:
 def users_of(home: LoopHome, item: pytest.Item) -> Users:
     """The tests that are known to use a loop.
 
-    All that were collected count, selected or not, so that it does not depend on the selection.
+    All collected tests count, so that the result does not depend on which are selected.
 
     Args:
-        home: where the loop lives.
+        home: the loop's home.
         item: a test that uses it.
     """
     users = item.session.stash.get(_users_key, None)
@@ -92,12 +92,12 @@ def _find_users(session: pytest.Session) -> dict[_Key, Users]:
 
 
 def _has_a_time(test: pytest.Item) -> bool:
-    """Whether time passes for a test on the loops it uses: not on those of others, or on none."""
+    """Whether a test's time is that of an aldente loop."""
     if explored_test(test) is not None:
         return False
     if ownership.is_own_async_test(test):
         return True
-    # On the loops of its fixtures, which matters to those who say so.
+    # Only its fixtures have loops, whose time matters if a mark says so.
     return any("clock" in mark.kwargs for mark in test.iter_markers(MARK))
 
 
@@ -107,19 +107,19 @@ def _factory_of(item: pytest.Item) -> Callable[..., Any] | None:
 
 
 _clock_key = pytest.StashKey[Clock]()
-# The loop time at which the test function was called first.
+# The loop time of the first call of the test function.
 _began_key = pytest.StashKey[float]()
 
 
 def loop_factory(
     home: LoopHome, item: pytest.Item, watch: LoopWatch
 ) -> Callable[[], VirtualTimeLoop] | None:
-    """What makes a loop whose time is virtual; None if it is real.
+    """The factory of a loop with virtual time; None if its time is real.
 
     Args:
-        home: where the loop lives.
-        item: the test that uses it, or that first does so.
-        watch: looks at it.
+        home: the loop's home.
+        item: the first test that uses it.
+        watch: the watch over the loop.
     """
     time = time_of(item) if home.node is item else users_of(home, item).time
     if time is None or not time.is_virtual:
@@ -143,16 +143,15 @@ def loop_factory(
 
 
 def make_clock(item: pytest.Item, loop: asyncio.AbstractEventLoop) -> Clock:
-    """The clock of a test, which begins with its test function."""
+    """Return the clock of a test, which starts with its test function."""
     clock = item.stash[_clock_key] = Clock(lambda: loop)
     return clock
 
 
 def begin(item: pytest.Item, loop: asyncio.AbstractEventLoop) -> None:
-    """The test function of a test is about to be called, maybe once more by Hypothesis.
+    """Prepare virtual time for a call of a test function, which Hypothesis may call again.
 
-    Virtual time starts where it was when the function was called first, unless a fixture has set a
-    timer meanwhile.
+    Time starts where it was at the first call, unless a fixture has set a timer meanwhile.
     """
     if isinstance(loop, VirtualTimeLoop):
         began = item.stash.setdefault(_began_key, loop.time())
@@ -162,43 +161,40 @@ def begin(item: pytest.Item, loop: asyncio.AbstractEventLoop) -> None:
 
 
 def begin_on_wide_loop(item: pytest.Item, loop: asyncio.AbstractEventLoop) -> None:
-    """As `begin`, on a loop that outlives the test, so that its time never goes back."""
+    """Like `begin`, on a loop that outlives the test, whose time never goes back."""
     __tracebackhide__ = True
     time = time_of(item)
     if time.is_virtual is not isinstance(loop, VirtualTimeLoop):
         pytest.fail(_other_time(item, time), pytrace=False)
     if isinstance(loop, VirtualTimeLoop):
-        # Each test may run as far as if it were the only one.
+        # Each test may advance time as far as if it were the only one.
         loop.waiting.start_anew(time.patience)
     _begin_clock(item)
 
 
 def hint_at_polling(item: pytest.Item, loop: asyncio.AbstractEventLoop) -> str | None:
-    """What to say of a test that has waited for a clock which does not follow virtual time.
-
-    None if it has not, as far as is known.
-    """
+    """The hint for a test that waited for a clock that does not follow virtual time, or None."""
     if not isinstance(loop, VirtualTimeLoop):
         return None
     polling = loop.waiting.polling
     poll = polling.found
     if poll is None or (poll.has_moved and poll.task != item.name):
-        # Others may look at the time as often as they like while it goes on.
+        # Polling is harmless while time advances.
         return None
     if poll.has_moved and polling.rounds < _MANY_ROUNDS:
         return None
     place = SourcePlace.relative_to(poll.place.path, poll.place.line, item.config.rootpath)
     return (
-        f"{item.name!r} asks {poll.clock} again and again on virtual time ({place}: "
-        f"{source_line(poll.place)}). That clock goes on with real time, so what waits for it "
-        "spins until as many real seconds are over.\n"
+        f"{item.name!r} polls {poll.clock} on virtual time ({place}: "
+        f"{source_line(poll.place)}). That clock follows real time, so code that waits for it "
+        "spins for as many real seconds.\n"
         "Fix: @aldente.virtual_time(wall=True), or aldente_wall = true, has time.time(), "
         "time.monotonic() and datetime.now() follow; or wait by the time of the loop."
     )
 
 
-# How often the loop of a test that looks at a clock between its waits goes round before it is taken
-# to wait for that clock. One that measures a few hundred waits does not.
+# From how many rounds on the loop of a test that reads a clock between its waits counts as waiting
+# for that clock. A test that measures a few hundred waits stays below.
 _MANY_ROUNDS = 10_000
 
 
@@ -209,21 +205,21 @@ def _begin_clock(item: pytest.Item) -> None:
 
 
 def _other_time(item: pytest.Item, time: TestTime) -> str:
-    """Says why a test can't run on the loop that it has come to while it was being set up."""
+    """Why a test can't run on the loop that its set-up has led to."""
     home = home_of_test(item, {})
     wanted, other = ("virtual", "real") if time.is_virtual else ("real", "virtual")
     cause = _cause(item, home) or ", that of an async fixture"
     return (
         f"{item.name!r} can't have {wanted} time: it runs on a loop of a wider scope{cause}, whose "
-        f"time is {other} for all tests that name what is on it. This one has requested it by "
-        "request.getfixturevalue(), which nobody could know when the loop was made.\n"
+        f"time is {other} for all tests that name a fixture on it. This one has requested it by "
+        "request.getfixturevalue(), which was not known when the loop was made.\n"
         "Fix: name the fixture as an argument of the test, or give the test "
         "@pytest.mark.usefixtures(...)."
     )
 
 
 def reason_against(item: pytest.Item, time: TestTime) -> str | None:
-    """Why a test can't run on virtual time, and what to do; None if it can."""
+    """Why a test can't run on virtual time, and how to fix it; None if it can."""
     named = maker_of_other_loop(item)
     if named is not None:
         return _refusal(
@@ -234,7 +230,7 @@ def reason_against(item: pytest.Item, time: TestTime) -> str | None:
     if policy_fixture.is_overridden(item):
         return _refusal(
             item,
-            "the fixture event_loop_policy says what makes its event loop.",
+            "the fixture event_loop_policy decides how its event loop is made.",
             "leave that fixture to other tests, or mark it with @aldente.real_time.",
         )
     home = home_of_test(item, {})
@@ -246,7 +242,7 @@ def reason_against(item: pytest.Item, time: TestTime) -> str | None:
 
 
 def _reason_against_wide_loop(item: pytest.Item, time: TestTime, home: LoopHome) -> str | None:
-    """Why a loop that others use too can't have the virtual time that a test wants."""
+    """Why a loop that other tests use too can't have a test's virtual time."""
     users = users_of(home, item)
     where = f"it runs on a loop of {home.scope.value} scope{_cause(item, home)}"
     if users.real:
@@ -262,7 +258,7 @@ def _reason_against_wide_loop(item: pytest.Item, time: TestTime, home: LoopHome)
     if other is not None:
         return _refusal(
             item,
-            f"{where}, whose clocks begin at one moment or are left alone, and {_named([other])} "
+            f"{where}, whose clocks start at one moment or are left alone, and {_named([other])} "
             "has another wall=... than this test.",
             "give all tests that use the loop the same wall=..., or make what they share "
             "function-scoped.",
@@ -289,7 +285,7 @@ def reason_against_wall(time: TestTime) -> str | None:
 
 
 def maker_of_other_loop(item: pytest.Item) -> str | None:
-    """The name of what makes the event loop of a test; None if that is one of asyncio's usual."""
+    """The name of the factory of a test's event loop; None for asyncio's default."""
     factory = pytest_compat.parameters_of(item).get(FACTORY_FIXTURE)
     if factory in (None, asyncio.SelectorEventLoop, asyncio.new_event_loop):
         return None
@@ -312,8 +308,8 @@ def wide_async_fixtures(item: pytest.Item) -> list[str]:
 
 
 def _cause(item: pytest.Item, home: LoopHome) -> str:
-    """The async fixtures that have a test run on a wide loop, in words."""
+    """The async fixtures that put a test on a wide loop, in words."""
     wide = wide_async_fixtures(item)
     if not wide:
-        return ", as its mark or the configuration says"
+        return ", set by its mark or the configuration"
     return f", that of the async fixture{'s' * (len(wide) > 1)} {', '.join(wide)}"

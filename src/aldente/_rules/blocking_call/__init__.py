@@ -1,7 +1,7 @@
 """The rule ``blocking-call``: a call that stops the event loop while it waits.
 
-``detect`` notices calls: by Python's audit events, by replacing functions that have none, and those
-that the user has named. ``caller`` says who made a call, and ``report`` what a finding says of it.
+``detect`` sees calls: by Python's audit events, and by replacing functions that have none and those
+that the user names. ``caller`` finds the code that made a call, and ``report`` words the finding.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ RULE = Rule(
     level="warn",
     catches="a call that blocks the event loop: time.sleep, a blocking socket, a subprocess wait",
     why=(
-        "While a call blocks, no other task, callback or time-out of the event loop gets its turn. "
+        "While a call blocks, no other task, callback or time-out of the event loop runs. "
         "A test with one task does not notice; in production every other request waits."
     ),
     explanation="""\
@@ -40,7 +40,7 @@ Off unless the group `files` is named in the setting `aldente_blocking_groups`: 
 names, in the setting `aldente_blocking_calls`.
 
 Not reported: calls in other threads (`asyncio.to_thread`, executors); sockets that don't block;
-what asyncio, pytest, coverage or logging call themselves; whatever happens during an import or at
+what asyncio, pytest, coverage or logging call themselves; calls during an import or at
 the prompt of a debugger; waits that end at once, such as for an event that is set.
 
 Not seen, because Python offers no way to watch it: `Lock.acquire()`, `RLock.acquire()` and
@@ -66,12 +66,12 @@ def watch(
 ) -> Iterator[None]:
     """Report blocking calls on the threads of running event loops.
 
-    It is meant to be entered once for a run of tests. When it is entered again within, the
-    innermost one gets the reports.
+    It is meant to be entered once for a run of tests. When watches are nested, the innermost one
+    gets the reports.
 
     Args:
-        report: called for every one, before the call blocks.
-        groups: groups of calls that are not reported otherwise; see `GROUPS`.
+        report: called with each finding, before the call blocks.
+        groups: groups of calls to report as well; see `GROUPS`.
         functions: dotted names of further functions that block.
 
     Raises:

@@ -1,7 +1,7 @@
-"""Who has made a blocking call: which frames are the user's, and which make it no finding.
+"""The code that made a blocking call: which frames are the user's, and which exempt the call.
 
-Some functions are named by the call that the user has written, as their own name says less. A
-thread that stands still because the user looks at it with a debugger is told apart.
+It names some functions by the call in the user's code, as their own names say less. It also
+recognises a thread that stands still because the user is in a debugger.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ def is_debugger(module: str) -> bool:
 
 
 class WrittenCall(NamedTuple):
-    """A call as it stands in the user's code.
+    """A call as written in the user's code.
 
     Attributes:
-        function: what is called, with the module that it was imported from.
+        function: the called function, with the module that it was imported from.
         shown: the call in words, without its arguments unless they are short.
-        is_block: whether a ``with`` block has made the call.
+        is_block: whether a ``with`` block made the call.
     """
 
     function: str
@@ -57,11 +57,11 @@ class WrittenCall(NamedTuple):
 
 
 def call_in(frame: FrameType, called: FrameType) -> WrittenCall | None:
-    """The call that a frame is in; None when its source does not tell.
+    """The call that a frame is in; None when its source does not show it.
 
     Args:
         frame: a frame of the user's code.
-        called: the frame of the function that it has called.
+        called: the frame of the function that it called.
     """
     node = _node_in(frame)
     is_block = called.f_code.co_name in _OF_BLOCKS
@@ -79,7 +79,7 @@ def call_in(frame: FrameType, called: FrameType) -> WrittenCall | None:
 
 
 def is_awaited(frame: FrameType) -> bool:
-    """Whether a frame is that of a coroutine function, or of a generator that is one."""
+    """Whether a frame is that of a coroutine, or of a generator-based one."""
     return bool(frame.f_code.co_flags & _OF_COROUTINES)
 
 
@@ -99,17 +99,17 @@ def _node_in(frame: FrameType) -> ast.expr | None:
 
 
 def _parsed(source: str) -> ast.expr | None:
-    """The expression that a piece of source is, or that its ``with`` block is made with."""
+    """The expression in a piece of source, or the context expression of its ``with`` block."""
     try:
-        # In parentheses it may have several lines.
+        # In parentheses it may span several lines.
         return ast.parse(f"({source})", mode="eval").body
     except SyntaxError:
         pass
     try:
-        # Before CPython 3.13 the whole block is where its beginning and its end are.
+        # Before CPython 3.13 the position of entry and exit is the whole block.
         statements = ast.parse(source).body
     except SyntaxError:
-        # The file has changed since it was imported, or is none.
+        # The file has changed since it was imported, or is no source.
         return None
     if len(statements) == 1 and isinstance(statements[0], ast.With):
         items = statements[0].items
@@ -138,7 +138,7 @@ def _dotted(node: ast.expr | None) -> str | None:
 
 
 def _with_module(name: str, frame: FrameType) -> str:
-    """A name with the module that its first part stands for, or was imported from."""
+    """A name with the module that its first part is, or was imported from."""
     first, dot, rest = name.partition(".")
     # Not among local variables: a snapshot of those would keep them alive.
     value = frame.f_globals.get(first)
@@ -147,7 +147,7 @@ def _with_module(name: str, frame: FrameType) -> str:
     home = getattr(value, "__module__", None)
     if not isinstance(home, str) or home == frame.f_globals.get("__name__"):
         return name
-    # A package gives it more often than the module that it is defined in.
+    # Users import it from the package more often than from the defining module.
     parts = home.split(".")
     for length in range(1, len(parts) + 1):
         module = ".".join(parts[:length])
@@ -157,16 +157,16 @@ def _with_module(name: str, frame: FrameType) -> str:
 
 
 class Caller(NamedTuple):
-    """Who has made a blocking call.
+    """The code that made a blocking call.
 
     Attributes:
         users: the frames of the user's code in this step of the event loop, innermost first; the
             innermost of an installed package when there are none; empty for a callback without any
             frame.
-        called: the frame of the function that the first of them has called; None when it has made
-            the blocking call itself.
-        package: the innermost frame of an installed package within the user's; None when the user's
-            code has not called any.
+        called: the frame of the function called by the first of them; None if that frame made the
+            blocking call itself.
+        package: the innermost frame of an installed package called by the user's code; None when
+            there is none.
     """
 
     users: list[FrameType]
@@ -176,17 +176,17 @@ class Caller(NamedTuple):
 
 class _Kind(enum.Enum):
     OWN = enum.auto()
-    # Whatever they call, directly or not, is no finding.
+    # Blocking calls below these frames are no finding.
     EXEMPT = enum.auto()
-    # What they call themselves is no finding.
+    # Blocking calls made directly by these frames are no finding.
     QUIET = enum.auto()
-    # The event loop calls back.
+    # A callback of the event loop.
     CALLBACK = enum.auto()
-    # What runs the event loop.
+    # Frames that run the event loop.
     OUTSIDE = enum.auto()
     USERS = enum.auto()
     STANDARD_LIBRARY = enum.auto()
-    # Code without a file, as exec runs it, is nobody's in particular.
+    # Code without a file, as from exec, which belongs to no package.
     GENERATED = enum.auto()
     PACKAGE = enum.auto()
 
@@ -204,7 +204,7 @@ DEBUGGERS = {
     "_pydevd_sys_monitoring",
 }
 _QUIET_PACKAGES = {
-    # Event loops and test runners, which wait where nothing of the user's could run.
+    # Event loops and test runners, which wait only where no user code could run.
     "aldente",
     "asyncio",
     "execnet",
@@ -212,7 +212,7 @@ _QUIET_PACKAGES = {
     "pytest",
     "_pytest",
     "xdist",
-    # They read source files.
+    # It reads source files.
     "coverage",
     "importlib",
     "linecache",
@@ -221,7 +221,7 @@ _QUIET_PACKAGES = {
     "traceback",
     "warnings",
     "zipimport",
-    # It writes where it has been told to, from wherever it is called.
+    # It writes to its configured handlers, whatever code logs.
     "logging",
 }
 _QUIET_MODULES = {
@@ -245,7 +245,7 @@ _LOOP_RUNNERS = {"run_forever", "run_until_complete", "_run_once"}
 
 
 def find_caller(frame: FrameType | None) -> Caller | None:
-    """Who has made a blocking call on the thread of a running event loop.
+    """Find the code that made a blocking call on the thread of a running event loop.
 
     Args:
         frame: the innermost frame of the call.
@@ -267,7 +267,7 @@ def find_caller(frame: FrameType | None) -> Caller | None:
             inner.append((frame, kind))
         frame = frame.f_back
     if frame is None and not _asyncio_compat.is_loop_running_beneath():
-        # It only counts as running, as it is suspended in another greenlet.
+        # The loop is suspended in another greenlet, though asyncio counts it as running.
         return None
     if not users and not inner:
         is_callback = frame is not None and _kind_of(frame) is _Kind.CALLBACK
@@ -276,11 +276,11 @@ def find_caller(frame: FrameType | None) -> Caller | None:
 
 
 def _responsible(users: list[FrameType], inner: list[tuple[FrameType, _Kind]]) -> Caller | None:
-    """Who is to answer for a call: the user, an installed package, or nobody.
+    """The code responsible for a call: the user's, an installed package's, or none.
 
     Args:
         users: the user's frames.
-        inner: the frames within them, innermost first.
+        inner: the frames that they called, innermost first.
     """
     called = package = None
     for frame, kind in inner:
@@ -292,7 +292,7 @@ def _responsible(users: list[FrameType], inner: list[tuple[FrameType, _Kind]]) -
             return None
         if kind in (_Kind.PACKAGE, _Kind.STANDARD_LIBRARY):
             called = frame
-    # Without a frame of anybody else's it is the standard library's own doing.
+    # Without another frame it is the standard library's own call.
     return Caller(users, called, package) if users else None
 
 
@@ -303,7 +303,7 @@ def module_of(frame: FrameType) -> str:
 
 
 def is_standard(module: str) -> bool:
-    """Whether a module is of Python's standard library."""
+    """Whether a module is in Python's standard library."""
     return module.partition(".")[0] in sys.stdlib_module_names
 
 
@@ -313,7 +313,7 @@ def _kind_of(frame: FrameType) -> _Kind:
     if path.startswith("<frozen importlib"):
         return _Kind.EXEMPT
     if is_users(path):
-        # An editor brings its debugger from a folder of its own.
+        # Editors ship their debugger outside site-packages.
         return _Kind.EXEMPT if top in DEBUGGERS - sys.stdlib_module_names else _Kind.USERS
     if top in DEBUGGERS:
         return _Kind.EXEMPT

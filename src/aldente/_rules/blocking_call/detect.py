@@ -1,7 +1,7 @@
-"""Notices blocking calls.
+"""Sees blocking calls.
 
-Python's audit events tell of most. Functions that have none are replaced, and so are those that the
-user has named in a setting.
+Python raises audit events for most. This replaces the functions that have none, and those that the
+user names in a setting.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ _Arguments = tuple[Any, ...]
 
 @functools.cache
 def install_hook() -> None:
-    """Have Python tell its audit events; once, as that can't be undone."""
-    # Some are told while a module is imported, and the hook must not need it for that.
+    """Install the audit hook; once, as a hook can't be removed."""
+    # Python raises some events during imports, and the hook must not import anything then.
     _lazy_imports.import_own()
     sys.addaudithook(_on_event)
 
@@ -55,7 +55,7 @@ def _call_of_sleep(arguments: _Arguments) -> BlockingCall | None:
 
 def _connect(arguments: _Arguments) -> BlockingCall | None:
     connection, address = arguments
-    # For datagrams it only notes the address.
+    # For datagrams it only stores the address.
     if connection.gettimeout() == 0 or connection.type == socket.SOCK_DGRAM:
         return None
     return BlockingCall("socket.connect", Topic.NETWORK, written(address))
@@ -76,8 +76,8 @@ def _look_up(name: str, arguments: _Arguments) -> BlockingCall | None:
 
 
 def _is_number(host: object) -> bool:
-    """Whether a host is given by its address, so that nobody is asked for it."""
-    # Only asked for with a blocking call, and not imported for every suite.
+    """Whether a host is given by its address, so that there is no look-up."""
+    # Imported here, as only a blocking call needs it.
     import ipaddress
 
     try:
@@ -88,7 +88,7 @@ def _is_number(host: object) -> bool:
 
 
 def _look_up_name(name: str, arguments: _Arguments) -> BlockingCall | None:
-    """The look-ups that go from an address to a name."""
+    """A look-up of the name for an address."""
     return BlockingCall(name, Topic.NAMES, written(arguments[0]))
 
 
@@ -113,7 +113,7 @@ def _lock_file(name: str, arguments: _Arguments) -> BlockingCall | None:
 
 def _open(arguments: _Arguments) -> BlockingCall | None:
     path = arguments[0]
-    # A descriptor is open already, and devices hold no data.
+    # A descriptor is open already, and opening a device does not block.
     if not isinstance(path, str | bytes | os.PathLike) or os.fsdecode(path).startswith("/dev/"):
         return None
     return BlockingCall("open", Topic.FILES, written(os.fsdecode(path)))
@@ -122,9 +122,9 @@ def _open(arguments: _Arguments) -> BlockingCall | None:
 if sys.platform != "win32":
     import fcntl
 
-# What each event says. A call that does not block is None.
+# The call in each event; None for one that does not block.
 _READERS: dict[str, Callable[[_Arguments], BlockingCall | None]] = {
-    # Python tells it from 3.13 on.
+    # New in Python 3.13.
     "time.sleep": _call_of_sleep,
     "socket.connect": _connect,
     "socket.sendmsg": _send_message,
@@ -151,8 +151,8 @@ def _read(
 def _on_event(
     event: str,
     arguments: _Arguments,
-    # Bound here because the hook is called until the process ends, after the module's own names
-    # are gone; and because every event of the process comes by, so that each look-up counts.
+    # Bound here because the hook runs until the process ends, after the module's own names are
+    # gone; and because it runs for every event of the process, so that each look-up counts.
     reader_of: Callable[[str], Callable[[_Arguments], BlockingCall | None] | None] = _READERS.get,
     watchers: list[Any] = watchers,
 ) -> None:
@@ -163,7 +163,7 @@ def _on_event(
     if call is None:
         return
     with reporting(call, caller()):
-        # The call itself follows once this returns.
+        # The call itself is made once this returns.
         pass
 
 
@@ -174,10 +174,10 @@ def install(patches: contextlib.ExitStack, *, files: bool) -> None:
     """Replace functions that block until a stack unwinds.
 
     Args:
-        patches: gets what undoes it.
-        files: whether those that read and write files are wanted.
+        patches: the stack that undoes it.
+        files: whether to replace those that read and write files.
     """
-    # Every watcher has its own, so that nested ones leave as they came, in the opposite order.
+    # Every watcher has its own replacements, so that nested ones undo them in reverse order.
     for name in ("recv", "recvfrom", "send", "sendall"):
         patch(patches, socket.socket, name, _socket_method(name))
     patch(patches, socket.socket, "recv_into", _receive_into())
@@ -194,7 +194,7 @@ def install(patches: contextlib.ExitStack, *, files: bool) -> None:
 
 
 def patch(patches: contextlib.ExitStack, owner: Any, name: str, replacement: object) -> None:
-    """Give a module or class another attribute until a stack unwinds."""
+    """Set an attribute of a module or class until a stack unwinds."""
     is_own = name in vars(owner)
     original = vars(owner).get(name)
     setattr(owner, name, replacement)
@@ -216,14 +216,14 @@ def patch_everywhere(
     """Replace a function in its module and in all that have imported it by name."""
     original = vars(owner)[name]
     _rebind(original, replacement)
-    # Modules that were imported since then have the replacement from the beginning.
+    # Modules that were imported since then got the replacement from the start.
     patches.callback(_rebind, replacement, original)
 
 
 def _rebind(before: object, after: object) -> None:
     for module in list(sys.modules.values()):
         if isinstance(module, ModuleType):
-            # Not by vars(), which loads a module that is waiting to be loaded when first used.
+            # Not by vars(), which loads a lazy module.
             namespace = ModuleType.__getattribute__(module, "__dict__")
             for name in [name for name, value in list(namespace.items()) if value is before]:
                 namespace[name] = after
@@ -232,12 +232,12 @@ def _rebind(before: object, after: object) -> None:
 def watched(
     original: Function, call: BlockingCall, blocks: Callable[..., bool] | None = None
 ) -> Function:
-    """A function that reports the calls of another one.
+    """Return a function that reports the calls of another one.
 
     Args:
         original: the other one.
-        call: what is reported.
-        blocks: says of the arguments whether a call may block; without it every call does.
+        call: the call to report.
+        blocks: whether a call with some arguments may block; without it every call does.
     """
 
     @functools.wraps(original)
@@ -256,10 +256,10 @@ _DONT_WAIT: int = getattr(socket, "MSG_DONTWAIT", 0)
 
 def _socket_method(name: str) -> Function:
     original: Function = getattr(socket.socket, name)
-    # Datagrams are dropped rather than waited with.
+    # The system drops datagrams rather than block.
     exempt_type = socket.SOCK_DGRAM if name.startswith("send") else None
 
-    # asyncio's sockets never block, and come by many thousand times. With its parameters written
+    # asyncio's sockets never block, and make many thousand calls. With its parameters written
     # out a method costs a third of what it costs with *args.
     @functools.wraps(original)
     def method(self: socket.socket, argument: Any, flags: int = 0, /) -> Any:
@@ -297,9 +297,9 @@ def _socket_call(name: str, arguments: str = "") -> BlockingCall:
 
 
 def _functions() -> Iterator[tuple[Any, str, BlockingCall, Callable[..., bool]]]:
-    """Functions and methods that block, and for which arguments they do."""
+    """Functions and methods that block, and with which arguments they do."""
     yield socket.socket, "accept", _socket_call("accept"), _is_blocking_socket
-    # They ask OpenSSL, not the socket.
+    # They call OpenSSL, not the socket.
     for name in ("read", "send"):
         call = BlockingCall(f"ssl.SSLSocket.{name}", Topic.NETWORK)
         yield ssl.SSLSocket, name, call, _is_blocking_socket
@@ -317,16 +317,16 @@ def _functions() -> Iterator[tuple[Any, str, BlockingCall, Callable[..., bool]]]
         yield selectors.PollSelector, "select", call, _method_may_wait
 
 
-@containing("looking at the arguments of a blocking call", False)
+@containing("checking the arguments of a blocking call", False)
 def _may_block(blocks: Callable[..., bool], args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     try:
         return blocks(*args, **kwargs)
     except TypeError:
-        # Wrong arguments, which the function itself is to refuse.
+        # Wrong arguments, which the function itself refuses.
         return False
 
 
-# They take what the functions take, so that a call with wrong arguments fails in the function.
+# With the functions' parameters, so that a call with wrong arguments fails in the function.
 
 
 def _is_blocking_socket(self: socket.socket, *others: object, **named: object) -> bool:
@@ -358,12 +358,12 @@ def _selects(*arguments: Any) -> bool:
 
 
 def _is_file(descriptor: Any = None, *others: object) -> bool:
-    # Pipes and terminals are not files; those of asyncio never block.
+    # Pipes and terminals are no files; asyncio's never block.
     return isinstance(descriptor, int) and stat.S_ISREG(os.fstat(descriptor).st_mode)
 
 
 class _Poll:
-    """What ``select.poll()`` gives; the real ones are of a type that can't be changed."""
+    """Wraps a ``select.poll()`` object, whose type can't be patched."""
 
     def __init__(self, make: Callable[[], Any]) -> None:
         poll = make()
@@ -373,7 +373,7 @@ class _Poll:
         self._poll = poll.poll
 
     def poll(self, timeout: float | None = None, /) -> Any:
-        """As ``select.poll().poll``; the time-out is in milliseconds, and none if negative."""
+        """``select.poll().poll``; the time-out is in milliseconds, a negative one means none."""
         if timeout == 0 or not is_watched_here():
             return self._poll(timeout)
         call = BlockingCall("select.poll", Topic.DESCRIPTORS)
@@ -404,7 +404,7 @@ _ALLOWED = (
 
 
 def install_configured(patches: contextlib.ExitStack, dotted_name: str) -> None:
-    """Replace a function or method by one that reports, until a stack unwinds.
+    """Replace a function or method by one that reports its calls, until a stack unwinds.
 
     Raises:
         InvalidSetting: there is no such function, or it can't be replaced.
@@ -420,14 +420,14 @@ def install_configured(patches: contextlib.ExitStack, dotted_name: str) -> None:
         else:
             patch(patches, owner, name, watched(original, call))
     except TypeError as error:
-        raise _refused(dotted_name, f"Its class can't be changed: {error}.") from error
+        raise _refused(dotted_name, f"Its class can't be patched: {error}.") from error
 
 
 def _find(dotted_name: str) -> tuple[Any, str, Any]:
-    """The module or class that has a function, its name there, and what stands under it."""
+    """The module or class that has a function, the attribute's name, and its value."""
     owner_name, _, name = dotted_name.rpartition(".")
     if not owner_name:
-        raise _refused(dotted_name, "It names no module.")
+        raise _refused(dotted_name, "No part of it is a module.")
     try:
         owner: Any = pkgutil.resolve_name(owner_name)
         original = inspect.getattr_static(owner, name)
@@ -436,7 +436,7 @@ def _find(dotted_name: str) -> tuple[Any, str, Any]:
     if not callable(getattr(owner, name)) or not isinstance(owner, ModuleType | type):
         raise _refused(dotted_name, "It is no function.")
     if inspect.iscoroutinefunction(getattr(owner, name)):
-        raise _refused(dotted_name, "It is a coroutine function, which blocks nobody by itself.")
+        raise _refused(dotted_name, "It is a coroutine function, whose call does not block.")
     return owner, name, original
 
 

@@ -1,4 +1,4 @@
-"""A blocking call, what a finding says of it, and who receives it."""
+"""A blocking call, its finding, and the watchers that receive it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from aldente._source import place_of, source_line
 
 
 class Topic(enum.Enum):
-    """What a call waits for, which decides what is done about it."""
+    """What a call waits for, which decides the fix."""
 
     SLEEP = enum.auto()
     NETWORK = enum.auto()
@@ -46,9 +46,9 @@ class BlockingCall(NamedTuple):
     """A call that blocks its thread.
 
     Attributes:
-        name: the function, as users know it.
+        name: the function's public name.
         topic: what it waits for.
-        arguments: the arguments that help to recognise the call, as they are written.
+        arguments: the arguments that help to recognise the call, as source text.
     """
 
     name: str
@@ -57,7 +57,7 @@ class BlockingCall(NamedTuple):
 
 
 def written(value: object) -> str:
-    """A value as it is written in code, shortened.
+    """A value as source text, shortened.
 
     >>> written(0.5)
     '0.5'
@@ -107,7 +107,7 @@ _PRIMITIVE = (
     "Use {primitive}, which other threads reach through loop.call_soon_threadsafe(); or wait in a "
     "thread: {to_thread}."
 )
-# By the function that the user's code has called, or its class.
+# By the function that the user's code called, or its class.
 _BY_NAME = {
     "threading.Barrier": _PRIMITIVE.replace("{primitive}", "an asyncio.Barrier"),
     "threading.Condition": _PRIMITIVE.replace("{primitive}", "an asyncio.Condition"),
@@ -128,13 +128,13 @@ _OF_NETWORK_PACKAGE = (
     "Use the async interface of {package} if it has one, or an async client such as "
     "httpx.AsyncClient; or run it in a thread: {to_thread}."
 )
-# The client that Starlette and FastAPI have for sync tests runs the app on a loop of its own.
+# Starlette's and FastAPI's client for sync tests, which runs the app on a loop of its own.
 _TEST_CLIENTS = ("starlette.testclient", "fastapi.testclient")
 _OF_TEST_CLIENT = (
     "Call the app on the loop that runs: 'async with httpx.AsyncClient(transport="
     'httpx.ASGITransport(app), base_url="http://test") as client:\'; or make the test sync.'
 )
-# Neither a thread nor an async counterpart helps.
+# For a call inside a library's coroutine, which neither a thread nor an async counterpart helps.
 _OF_COROUTINE = (
     "{name}() is a coroutine function and blocks all the same, in {call}(): look for a setting of "
     "{package} that avoids it, have it done before the loop runs, or report it to {package}."
@@ -150,7 +150,7 @@ def finding_of(call: BlockingCall, caller: Caller) -> Finding:
 
     Args:
         call: the call.
-        caller: who made it.
+        caller: the code that made it.
     """
     name = call.name if caller.called is None else function_name(caller.called)
     shown = f"{name}({call.arguments if name == call.name else ''})"
@@ -167,7 +167,7 @@ def finding_of(call: BlockingCall, caller: Caller) -> Finding:
 
 
 def function_name(frame: FrameType) -> str:
-    """The name of a frame's function as its users write it: from the package that exports it."""
+    """The name of a frame's function as its users write it, with the package that exports it."""
     module = module_of(frame)
     name = frame.f_code.co_qualname.partition(".<locals>")[0].removesuffix(".__init__")
     outermost = name.partition(".")[0]
@@ -177,18 +177,18 @@ def function_name(frame: FrameType) -> str:
         package: Any = sys.modules.get(".".join(parts[:length]))
         if exported is not None and vars(package or sys).get(outermost) is exported:
             return f"{package.__name__}.{name}"
-    # A private module is not where users have it from.
+    # Users do not import from a private module.
     public = module.partition("._")[0]
     return f"{public}.{name}" if public else name
 
 
 def _written(caller: Caller) -> WrittenCall | None:
-    """The call as the user has written it, where the name of what was called says less."""
+    """The call as the user wrote it, where the called function's name says less."""
     called = caller.called
     if called is None or not caller.users or is_standard(module_of(called)):
         return None
     parts = called.f_code.co_qualname.removesuffix(".__init__").split(".")
-    # What a decorator puts in a function's place, or what a package exports by another name.
+    # Otherwise it is a decorator's wrapper, or exported under another name.
     if all(part != "<locals>" and not part.startswith("_") for part in parts):
         return None
     return call_in(caller.users[0], called)
@@ -218,15 +218,15 @@ def _fix_of(call: BlockingCall, caller: Caller, name: str, written: WrittenCall 
 
 
 def _topic_of_standard(call: BlockingCall, package: str) -> Topic:
-    """What a function of the standard library waits for, which makes a blocking call on its way."""
+    """What a standard library function waits for that makes a blocking call on its way."""
     if package == "subprocess":
         return Topic.SUBPROCESS
-    # What connects looks up names as well, but that is not what it was called for.
+    # A function that connects also looks up names, but its purpose is the connection.
     return {Topic.NAMES: Topic.NETWORK, Topic.SLEEP: Topic.CONFIGURED}.get(call.topic, call.topic)
 
 
 def _callable(call: BlockingCall, name: str) -> str:
-    """How the function is written where it is handed on: a method needs its object."""
+    """The function as an argument for ``to_thread``: a method needs its object."""
     owner, _, method = name.rpartition(".")
     class_name = owner.rpartition(".")[2]
     if class_name[:1].isupper():
@@ -236,7 +236,7 @@ def _callable(call: BlockingCall, name: str) -> str:
 
 
 def _stack(caller: Caller) -> Iterator[str]:
-    """The stack, outermost first; nothing when the finding's place says it all."""
+    """The stack, outermost first; nothing when the finding's place is enough."""
     frames = list(reversed(caller.users))
     if caller.package is not None:
         frames.append(caller.package)
@@ -255,27 +255,27 @@ Report = Callable[[Finding], object]
 
 
 class Watcher(NamedTuple):
-    """Somebody who wants to know.
+    """A receiver of findings.
 
     Attributes:
-        report: receives the findings.
-        groups: groups of calls that are reported on demand only.
+        report: called with each finding.
+        groups: groups of calls to report as well.
     """
 
     report: Report
     groups: Collection[str]
 
 
-# The innermost last; only that one is told.
+# The innermost last; only that one gets the finding.
 watchers: list[Watcher] = []
 
-# The threads that are in a blocking call that was reported. What it calls in turn is the same
-# finding, and what reporting itself calls is none.
+# The threads that are in a blocking call that was reported. What it calls in turn is part of the
+# same finding, and blocking calls of the reporting itself are none.
 _busy_threads: set[int] = set()
 
 
 def is_watched_here() -> bool:
-    """Whether blocking calls in this thread are to be reported now."""
+    """Whether to report blocking calls of this thread now."""
     return (
         bool(watchers)
         and _asyncio_compat.is_loop_running_here()
@@ -285,10 +285,10 @@ def is_watched_here() -> bool:
 
 @contextlib.contextmanager
 def reporting(call: BlockingCall, frame: FrameType | None) -> Iterator[None]:
-    """Report a call, if it is a finding; what is called within is then not reported again.
+    """Report a call, if it is a finding; calls inside it are then not reported again.
 
     Args:
-        call: the call. `is_watched_here` was asked before.
+        call: the call; check `is_watched_here` first.
         frame: the innermost frame of the call.
     """
     watcher = watchers[-1]
@@ -307,4 +307,4 @@ def reporting(call: BlockingCall, frame: FrameType | None) -> Iterator[None]:
         _busy_threads.discard(thread)
 
 
-_find_caller = containing("looking for the caller of a blocking call", None)(find_caller)
+_find_caller = containing("finding the caller of a blocking call", None)(find_caller)
