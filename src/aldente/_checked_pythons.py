@@ -1,9 +1,9 @@
-"""What aldente relies on that no Python promises, and on which Pythons that was checked.
+"""What aldente relies on without a promise by Python, and on which Pythons that was checked.
 
-This is the one table of it: each private name, with what uses it. A test looks at every row on
-every supported Python, and refuses a private name in the code that has no row. On a Python that is
-newer than the newest checked, what could say something false asks `is_checked` and is switched off,
-and `doubts` says so in one line.
+This is the one table of it: each private name, with its use. A test checks every row on every
+supported Python, and fails for a private name in the code without a row. On a Python that is newer
+than the newest checked, features that could give wrong results call `is_checked` and switch
+themselves off, and `doubts` reports that in one line.
 
 Opcodes have a table of their own, ``aldente._strategies.opcodes``, for each version. pytest's
 private names are those of ``aldente._plugin.pytest_compat``.
@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple
 # To support a Python, see "A new Python" in CONTRIBUTING.md.
 NEWEST_CHECKED = (3, 15)
 
-# Tests put another one in its place.
+# Tests replace it.
 running: tuple[int, int] = sys.version_info[:2]
 
 Use = Literal["simulation", "diagnosis", "rules", "runner", "doubles"]
@@ -30,9 +30,9 @@ class Reliance(NamedTuple):
         name: its place, for example ``"asyncio.tasks._GatheringFuture"``. After a class with
             ``()`` it is an attribute of an object of that class; after ``->`` a name inside of a
             function.
-        use: what can't be had without it.
+        use: what depends on it.
         since: the first version that has it.
-        before: the first version that has it no more; None if none is known.
+        before: the first version without it again; None if none is known.
     """
 
     name: str
@@ -180,7 +180,7 @@ RELIANCES: tuple[Reliance, ...] = (
     ),
 )
 
-# What is switched off where nothing was checked, in words for the user.
+# What is switched off on an unchecked Python, in words for the user.
 _SWITCHED_OFF = (
     "no schedule is skipped as equivalent or called the last one, no loop is used for two tests, "
     "no deadlock is looked for on loops of real time"
@@ -188,9 +188,9 @@ _SWITCHED_OFF = (
 
 
 def private(owner: object, name: str) -> Any:
-    """A private name that is needed to import a module of aldente's; None where Python lacks it.
+    """A private name that an aldente module needs on import; None where Python lacks it.
 
-    What then does without it is found out by trying: see `aldente._explore.self_check`.
+    A trial shows what works without it: see `aldente._explore.self_check`.
     """
     return getattr(owner, name, None)
 

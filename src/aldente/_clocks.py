@@ -1,12 +1,11 @@
 """The clocks of the system, taken before a library or a test can replace them.
 
 Libraries that stop or move the time (freezegun, time-machine, a `unittest.mock.patch` of
-``time.monotonic``) put others in the place of those in the module `time`, and of every module that
-has them by name. How long something may take, and how long others are waited for, is never a matter
-of what a test has done to the time. So this is imported first, and nothing else in aldente may take
-a clock from `time`.
+``time.monotonic``) replace the functions of the module `time`, and in every module that imported
+them by name. aldente's time limits and waits must not depend on what a test does to the time. So
+this module is imported first, and nothing else in aldente may take a clock from `time`.
 
-The functions are inside of others, because freezegun looks for the former in all modules.
+Wrapper functions hide the originals, because freezegun searches all modules for them.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from typing import Any
 monotonic: Callable[[], float] = functools.partial(time.monotonic)
 sleep: Callable[[float], None] = functools.partial(time.sleep)
 
-# The functions themselves, by name, for those that look who calls them.
+# The functions themselves, by name, for callers that need no wrapper.
 ORIGINALS: Mapping[str, Callable[..., Any]] = MappingProxyType(
     {
         name: getattr(time, name)

@@ -1,6 +1,6 @@
-"""Names of modules that stand for something which is imported when they are first used.
+"""Resolves names of modules that are imported lazily, on first use.
 
-Python has them since 3.15: by ``lazy import``, and for all imports where it is told to.
+Python has lazy imports since 3.15: by ``lazy import``, or for all imports by an option.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _LAZY: type | None = getattr(types, "LazyImportType", None)
 
 
 def import_named(module: object, name: str) -> None:
-    """Have a name of a module be what it stands for.
+    """Resolve a lazy name of a module.
 
     Raises:
         ImportError: that can't be imported.
@@ -27,7 +27,7 @@ def import_named(module: object, name: str) -> None:
 
 
 def import_all(module: types.ModuleType) -> None:
-    """Have a module import at once what it leaves to the first use.
+    """Resolve all lazy names of a module.
 
     Raises:
         ImportError: something can't be imported.
@@ -37,10 +37,10 @@ def import_all(module: types.ModuleType) -> None:
 
 
 def import_own() -> None:
-    """Have the modules of this package that are loaded import at once what they leave to later.
+    """Resolve all lazy names in the loaded modules of this package.
 
-    What is called in the midst of an import, by the garbage collector or on another thread must not
-    begin to import anything.
+    Code that runs during an import, in the garbage collector or on another thread must not start an
+    import.
     """
     mode = getattr(sys, "get_lazy_imports", None)
     if mode is None or mode() != "all":
@@ -54,12 +54,12 @@ def import_own() -> None:
 
 
 def import_everywhere(path: str) -> None:
-    """Have all names that stand for something be that, in whatever modules they are.
+    """Resolve all lazy names for an object, in all modules.
 
     Args:
-        path: what they stand for: ``"package.module.name"``.
+        path: the object: ``"package.module.name"``.
     """
-    # What is not imported yet.
+    # The modules that are not imported yet.
     if path not in getattr(sys, "lazy_modules", ()):
         return
     for module in list(sys.modules.values()):
@@ -70,5 +70,5 @@ def import_everywhere(path: str) -> None:
 
 
 def _is(value: object, path: str) -> bool:
-    # Nothing else tells what it stands for.
+    # Only its repr shows what it will import.
     return type(value) is _LAZY and repr(value) == f"<lazy_import {path!r}>"

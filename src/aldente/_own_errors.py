@@ -1,8 +1,8 @@
-"""Keeps errors of aldente's own watching away from the code that is watched.
+"""Keeps errors in aldente's own watching away from the code that it watches.
 
-Rules look at objects that they have not made: loops of other libraries, mocks, attributes that a
-test has replaced. Where such a look fails, the test must go on as without it, and aldente tells of
-the error once, at the end of the run.
+Rules inspect objects that are not theirs: loops of other libraries, mocks, attributes that a test
+has replaced. Where that fails, the test must continue as without it, and aldente reports the error
+once, at the end of the run.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Otherwise = TypeVar("Otherwise")
 
 
 class OwnError(NamedTuple):
-    """An error in code of aldente's that only watches.
+    """An error in aldente's code while it watches.
 
     Attributes:
         doing: what it was doing: ``"looking for open connections"``.
@@ -39,18 +39,18 @@ class OwnError(NamedTuple):
     traceback: str
 
 
-# Who is told; the last one is. A test may run pytest in its own process.
+# Called with each error; only the last one is. A test may run pytest in the same process.
 listeners: list[Callable[[OwnError], None]] = []
 
 
 class contained:  # noqa: N801
-    """While entered, an error is told to the listener instead of being raised.
+    """While entered, pass an error to the listener instead of raising it.
 
-    What ends a test from outside goes through: Ctrl-C, time limits, and all other errors of aldente
-    that are meant for users.
+    What ends a test from outside is still raised: Ctrl-C, time limits, and all other errors of
+    aldente that are meant for users.
 
     Args:
-        doing: what is done meanwhile, for the message.
+        doing: the current activity, for the message.
 
     >>> told = []
     >>> listeners.append(told.append)
@@ -84,11 +84,11 @@ class contained:  # noqa: N801
 def containing(
     doing: str, otherwise: Otherwise
 ) -> Callable[[Callable[P, T]], Callable[P, T | Otherwise]]:
-    """Decorate a function so that its errors are told to the listener, as with `contained`.
+    """Decorate a function so that its errors go to the listener, as with `contained`.
 
     Args:
-        doing: what the function does, for the message.
-        otherwise: what it returns in case of an error.
+        doing: the activity of the function, for the message.
+        otherwise: its result in case of an error.
     """
 
     def decorate(function: Callable[P, T]) -> Callable[P, T | Otherwise]:
@@ -110,9 +110,9 @@ def containing(
 def _formatted(error: Exception) -> str:
     """The traceback of an error as text, without marks below the lines.
 
-    For those marks Python parses the lines. An error may come out of a garbage collection while
-    Python is parsing something already, which CPython 3.11 fails for, with a SystemError: "AST
-    constructor recursion depth mismatch".
+    Python parses the lines for those marks. An error may come from a garbage collection while
+    Python is parsing already, for which CPython 3.11 fails with a SystemError: "AST constructor
+    recursion depth mismatch".
     """
     whole = traceback.TracebackException.from_exception(error, compact=True)
     pending: list[traceback.TracebackException | None] = [whole]
@@ -133,7 +133,7 @@ def _summary_of(error: Exception) -> str:
 
 
 def tell(doing: str, error: Exception) -> None:
-    """Tell the listener of an error; without any, print it.
+    """Pass an error to the listener; without a listener, print it.
 
     Args:
         doing: what was done.

@@ -1,4 +1,4 @@
-"""The only module that touches private names of Python's standard library, those of asyncio apart.
+"""The only module that touches private names of Python's standard library, except asyncio's.
 
 Each use says why there is no public way and on which versions it was checked.
 """
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 
 def receiver() -> object:
-    """What receives warnings now; another one while somebody records them.
+    """The object that receives warnings now; another one while code records them.
 
-    ``catch_warnings(record=True)``, and so ``pytest.warns``, put the list that they fill in its
-    place; or into a context variable where Python's option ``context_aware_warnings`` is on (from
+    ``catch_warnings(record=True)``, and so ``pytest.warns``, replace it by the list that they fill;
+    or set a context variable where Python's option ``context_aware_warnings`` is on (from
     CPython 3.14 on, by default without the GIL). Checked on CPython 3.11 to 3.15.
     """
     context = _warnings_context()
@@ -38,9 +38,9 @@ def receiver() -> object:
 
 
 def warning_filters() -> Sequence[tuple[Any, ...]]:
-    """The warning filters that hold now.
+    """The warning filters that apply now.
 
-    They are public as ``warnings.filters``, but for those in a context variable; see `receiver`.
+    They are public as ``warnings.filters``, except in a context variable; see `receiver`.
     """
     context = _warnings_context()
     return warnings.filters if context is None else context._filters
@@ -56,8 +56,8 @@ def _warnings_context() -> Any:
 def replace_on_unawaited(function: OnUnawaited) -> OnUnawaited:
     """Have Python call a function when a coroutine is freed that was never awaited.
 
-    Python's own function gives a warning that names the coroutine in its text only. It is looked up
-    by its name whenever it is called. Checked on CPython 3.11 to 3.15.
+    Python's own function gives a warning that names the coroutine only in its text. Python looks it
+    up by its name for each call. Checked on CPython 3.11 to 3.15.
 
     Returns:
         The function that was called before.
@@ -67,15 +67,15 @@ def replace_on_unawaited(function: OnUnawaited) -> OnUnawaited:
     return before
 
 
-# Gives the frame that each thread is running now, by the thread's identifier.
+# Returns the frame that each thread is running now, by the thread's identifier.
 #
-# ``sys._current_frames`` is documented; its name says that it is for debuggers. It is given
-# itself, as `atomic_list` is to call it. Checked on CPython 3.11 to 3.15.
+# ``sys._current_frames`` is documented; its name says that it is for debuggers. The name here is
+# the function itself, as `atomic_list` must call it. Checked on CPython 3.11 to 3.15.
 get_frames_of_threads: Callable[[], dict[int, FrameType]] = private(sys, "_current_frames") or dict
 
 
 def thread_with(identifier: int) -> threading.Thread | None:
-    """The thread that runs and has an identifier; None if it is none of threading's.
+    """The thread that runs and has an identifier; None if `threading` does not know it.
 
     See `newest_thread`.
     """
@@ -85,8 +85,8 @@ def thread_with(identifier: int) -> threading.Thread | None:
 def newest_thread() -> threading.Thread | None:
     """The thread that was started last, of those that run.
 
-    ``threading.enumerate`` makes a list of all under a lock, too much for what is asked whenever
-    time passes. ``_active`` is where it finds them, in the order of their start. Checked on CPython
+    ``threading.enumerate`` makes a list of all under a lock, too slow for each time that time
+    passes. ``_active`` is its source, in the order of their start. Checked on CPython
     3.11 to 3.15.
     """
     for thread in reversed(_ACTIVE_THREADS.values()):
@@ -130,7 +130,7 @@ def call_of_thread(
 
 
 def is_worker(code: CodeType) -> bool:
-    """Whether code is that which each thread of an executor runs, to wait for jobs and do them.
+    """Whether code is the worker function of an executor's threads.
 
     Executors give it to their threads as ``_worker``, a function of their module. Checked on
     CPython 3.11 to 3.15.
@@ -138,18 +138,18 @@ def is_worker(code: CodeType) -> bool:
     return code.co_name == "_worker" and code.co_filename.endswith(_THREAD_POOLS)
 
 
-# Not imported for this, as few tests need it.
+# A path, to not import it, as few tests need it.
 _THREAD_POOLS = os.path.join("concurrent", "futures", "thread.py")
 
 
 def let_process_end_without(threads: Sequence[threading.Thread], status: int | None) -> bool:
-    """Have Python not wait for threads when the process ends, as if they had been daemons.
+    """Have Python not wait for threads when the process ends, as if they were daemons.
 
-    That can't be said of a thread that runs. Up to CPython 3.12 ``_shutdown_locks`` has what is
-    waited for; from 3.13 on ``_thread_shutdown`` waits, for all that there are. The threads of
-    executors are waited for by their module too, in ``_threads_queues``. From 3.15 on the
-    interpreter itself waits besides, after what was registered with `atexit`; so the process is
-    ended right before that, with ``_run_exitfuncs`` for what is still registered. Checked on
+    A running thread can't become a daemon. Up to CPython 3.12 ``_shutdown_locks`` has the locks
+    that Python waits for; from 3.13 on ``_thread_shutdown`` waits for all threads. The executors'
+    module also waits for its threads, in ``_threads_queues``. From 3.15 on the interpreter itself
+    also waits, after the functions registered with `atexit`; so `_end_process` ends the process
+    right before that, and calls ``_run_exitfuncs`` for what is still registered. Checked on
     CPython 3.11 to 3.15.
 
     Args:
@@ -173,14 +173,14 @@ def let_process_end_without(threads: Sequence[threading.Thread], status: int | N
     if sys.version_info < (3, 15):
         return True
     if threads and status is not None:
-        # Another run in this process may have registered it with its own status.
+        # Another run in this process may have registered it with another status.
         atexit.unregister(_end_process)
         atexit.register(_end_process, status, os.getpid())
     return status is not None
 
 
 def _end_process(status: int, process: int) -> None:
-    """End the process, after all that is to be done at its end."""
+    """End the process, after the other exit functions."""
     atexit.unregister(_end_process)
     # A fork of the process has no such threads.
     if os.getpid() != process or not any(thread.is_alive() for thread in _not_waited_for):
@@ -197,7 +197,7 @@ _not_waited_for: list[threading.Thread] = []
 
 
 def _wait_for_others() -> None:
-    """Wait at the end of the process for the threads that are no daemons, but for some."""
+    """Wait at the end of the process for non-daemon threads, except the given ones."""
     here = threading.current_thread()
     while left := [
         thread
@@ -214,7 +214,7 @@ def _wait_for_others() -> None:
 
 
 class HiddenThread:
-    """A thread that `threading` does not know, with an end that can be waited for.
+    """A thread that `threading` does not know, but that can be joined.
 
     Python and Linux count a thread for a moment after the last it has done in Python. From CPython
     3.13 on ``start_joinable_thread``, on which ``threading.Thread`` is built, gives a handle by
@@ -246,10 +246,10 @@ class HiddenThread:
     def join(self, seconds: float) -> bool:
         """Wait until it has ended, and on Linux until the system counts it no more.
 
-        Elsewhere, before CPython 3.13, it may still be there for a moment.
+        Elsewhere, before CPython 3.13, it may still exist for a moment.
 
         Args:
-            seconds: how long to wait at most.
+            seconds: the longest wait.
 
         Returns:
             Whether it has ended.
@@ -263,12 +263,12 @@ class HiddenThread:
         while self._is_counted():
             if monotonic() > end:
                 return False
-            # Not time.sleep(), which tests replace, and the rule blocking-call watches.
+            # Not time.sleep(), which tests replace and the rule blocking-call watches.
             _NEVER_RELEASED.acquire(timeout=0.0001)
         return True
 
     def _is_counted(self) -> bool:
-        """Whether Linux has it among the threads of this process; others don't tell."""
+        """Whether Linux has it among the threads of this process; False on other systems."""
         try:
             _STATUS_OF_FILE(f"/proc/self/task/{self._identifier}")
         except OSError:
@@ -282,12 +282,12 @@ _NEVER_RELEASED.acquire()
 
 
 def replace_random_bytes(function: Callable[[int], bytes]) -> Callable[[], None]:
-    """Have a function give the random bytes of the system, for `secrets`, `uuid.uuid4` and others.
+    """Replace the system's source of random bytes, for `secrets`, `uuid.uuid4` and others.
 
     `random` has imported ``os.urandom`` by name. Checked on CPython 3.11 to 3.15.
 
     Returns:
-        What puts the system's back.
+        A function that restores the system's.
     """
     before = os.urandom, random._urandom  # type: ignore[attr-defined]
     os.urandom = random._urandom = function  # type: ignore[attr-defined]
@@ -318,18 +318,18 @@ def helper_processes() -> set[int]:
 def workers_of(executor: object) -> int:
     """How many threads a thread pool may have.
 
-    Only its constructor is told. Checked on CPython 3.11 to 3.15.
+    No public attribute has it. Checked on CPython 3.11 to 3.15.
     """
     return getattr(executor, "_max_workers", 1)
 
 
-# The attribute in which a pool of processes has what was submitted and is not done; otherwise only
-# the futures tell of it. Checked on CPython 3.11 to 3.15.
+# The attribute of a process pool with what was submitted and is not done; otherwise only the
+# futures know. Checked on CPython 3.11 to 3.15.
 WORK_OF_POOL = "_pending_work_items"
 
 
 def check_not_shut_down(executor: object) -> None:
-    """Raise what a thread pool's ``submit`` raises once it was shut down.
+    """Raise the error of a thread pool's ``submit`` if the pool was shut down.
 
     ``_shutdown`` is the only sign of it before something is submitted. Checked on CPython 3.11 to
     3.15.

@@ -1,4 +1,4 @@
-"""Plain facts that the layers hand to one another."""
+"""Plain values that the layers pass to one another."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 # What happens with a finding: it fails the test, it is reported at the end of the run, or the rule
-# is not looked at.
+# does not run.
 Level = Literal["error", "warn", "off"]
 
 LEVELS: tuple[Level, ...] = ("error", "warn", "off")
@@ -31,7 +31,7 @@ class LoopScope(enum.Enum):
 
     @property
     def width(self) -> int:
-        """The place in the order from narrow (0) to wide (4)."""
+        """The rank from narrow (0) to wide (4)."""
         return _WIDTHS[self]
 
     def __lt__(self, other: LoopScope) -> bool:
@@ -49,7 +49,7 @@ class SourcePlace(NamedTuple):
 
     @classmethod
     def relative_to(cls, path: str, line: int, folder: Path) -> SourcePlace:
-        """A place whose path is given from a folder when it lies within it, else in full."""
+        """A place whose path is relative to a folder if it lies within, else absolute."""
         full = Path(path)
         return cls(str(full.relative_to(folder) if full.is_relative_to(folder) else full), line)
 
@@ -61,11 +61,12 @@ class Rule(NamedTuple):
     """A pitfall that aldente knows.
 
     Attributes:
-        name: as users write it, for example ``"never-awaited"``.
-        level: what happens with its findings unless the user says otherwise.
-        catches: one line that says what it catches.
+        name: its public name, for example ``"never-awaited"``.
+        level: the level of its findings unless the user sets one.
+        catches: one line that describes the pitfall.
         why: why it matters, as findings say it; sentences.
-        explanation: paragraphs for those who ask: what triggers it, what does not, how to fix it.
+        explanation: paragraphs for ``--aldente-explain``: what triggers it, what does not, how to
+            fix it.
         is_seen_at_once: whether findings are made where the code runs, so that a block of code can
             allow them.
     """
@@ -102,20 +103,20 @@ class Finding(NamedTuple):
     is_grave: bool = False
 
 
-# Who is told of findings that are made below the test runner; the last one is.
+# Called with findings from below the test runner; only the last one is.
 receivers: list[Callable[[Finding], None]] = []
 
 
 class TestTime(NamedTuple):
-    """Which time a test has.
+    """The kind of time that a test has.
 
     Attributes:
         is_virtual: whether its loop's time is virtual.
-        wall: what the clocks of the process show at first where they follow loop time, in
-            nanoseconds since 1970; None where they don't follow it.
-        patience: how long other processes and threads are listened to before time jumps, in real
-            seconds.
-        max_seconds: how far virtual time may run, in seconds of loop time.
+        wall: the first reading of the clocks of the process if they follow loop time, in
+            nanoseconds since 1970; None if they don't follow it.
+        patience: how long to hear nothing from other processes and threads before time jumps, in
+            real seconds.
+        max_seconds: how far virtual time may advance, in seconds of loop time.
     """
 
     is_virtual: bool

@@ -1,4 +1,4 @@
-"""Plain facts about runs of simulated loops: what determines them, and what happened in them."""
+"""Plain values about runs of simulated loops: what determines them, and what happened in them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Literal, NamedTuple
 
 from aldente._records import SourcePlace
 
-# Which resumptions a schedule may hold back: all of them, or those that something outside of the
-# loop's own memory has caused.
+# Which resumptions a schedule may delay: all of them, or those that something outside of the loop's
+# own memory has caused.
 Order = Literal["any", "io"]
 
 ORDERS: tuple[Order, ...] = ("any", "io")
@@ -19,13 +19,13 @@ class Schedule:
     """The choices of a run, which determine it.
 
     Attributes:
-        choices: the options that were chosen; those that follow are 0.
-        counts: among how many, each time; empty when it is not known.
-        order: which resumptions might be held back.
-        slack: by which part of the time it had waited one might be held back longer.
-        seed: what the randomness of the program began with.
-        digest: a sum over all counts of the run, by which other options are noticed; None when it
-            is not known.
+        choices: the chosen options; further ones are 0.
+        counts: the number of options of each choice; empty if not known.
+        order: which resumptions the schedule may delay.
+        slack: by which fraction of its waiting time a resumption may be delayed.
+        seed: the seed of the program's randomness.
+        digest: a checksum over all counts of the run, which shows different options; None if not
+            known.
         python: the version of Python that the run was made on; None when it is not known.
     """
 
@@ -39,12 +39,12 @@ class Schedule:
 
 
 class Choice(NamedTuple):
-    """Which of several ways a run has gone on.
+    """The option that a run took, of several.
 
     Attributes:
         number: the number of the choice in its run, from 0.
         option: the option that was chosen; 0 is what stock asyncio does.
-        instead_of: the task that option 0 would have let go on; empty when it is nobody's.
+        instead_of: the task that option 0 would have resumed; empty when it is no task's.
         is_switch: whether it is a context switch away from stock order.
     """
 
@@ -60,19 +60,18 @@ class Step:
 
     Attributes:
         task: the name of the task; empty for a callback.
-        place: the user's file and line where it goes on, or the name of the callback.
-        woken_by: what has made it ready: a task, a callback, or empty when nothing is known.
+        place: the user's file and line where it continues, or the name of the callback.
+        woken_by: what made it ready: a task, a callback, or empty when that is unknown.
         time: loop time, in seconds since the run began.
         at: the place as a value; None when it is none of the user's.
-        waited_for: what it waited for, as the function of the library is called in which it did;
-            empty for a first step.
+        waited_for: the library function in which it waited; empty for a first step.
         is_cancelled: whether a cancellation is raised where it goes on.
         choice: the choice by which it is next; None if there was none.
-        cancelled_by: who has cancelled it; empty when that is not known, as it may be when a task
-            factory of the program's own has made it.
-        event: what is told, if this is no step but something that is told between steps. It may be
-            the program's own words, so steps that differ in it are the same.
-        is_explorers: whether the explorer has done that, and stock asyncio does not.
+        cancelled_by: the task or callback that cancelled it; empty when that is not known, as with
+            a task factory of the program's own.
+        event: the text of an event, if this is no step but an event between steps. It may be the
+            program's own words, so steps that differ in it are the same.
+        is_explorers: whether the explorer did that, which stock asyncio does not.
     """
 
     task: str
@@ -88,17 +87,17 @@ class Step:
     is_explorers: bool = False
 
 
-# Who has caused what is caused by the explorer.
+# The name of the explorer as a cause.
 EXPLORER = "the explorer"
 
 
-# How shrinking has ended: no schedule with fewer context switches fails, none of its switches can
-# be left out, the budget ended before that was known, or the failure did not come again.
+# How shrinking ended: no schedule with fewer context switches fails, none of its switches can be
+# left out, the budget ended before that was known, or the failure did not occur again.
 Smallness = Literal["least", "local", "budget", "unrepeatable"]
 
 
 class Shrinking(NamedTuple):
-    """How the schedule of a failure was made smaller.
+    """How the schedule of a failure was shrunk.
 
     Attributes:
         runs: how many runs that took.

@@ -271,7 +271,7 @@ def test_a_python_without_policies(run_project: RunProject) -> None:
     result.assert_outcomes(passed=2, failed=1)
     result.stdout.fnmatch_lines(
         [
-            "*'test_it' has no event loop: the fixture event_loop_policy says what makes it, but this "
+            "*'test_it' has no event loop: the fixture event_loop_policy is to make it, but this "
             "Python has no event loop policies any more.",
             "*Fix: take out the fixture; *",
         ]

@@ -298,7 +298,7 @@ def test_only_one_test_can_be_replayed(run_project: RunProject) -> None:
             async def test_it():
                 pass
             """,
-            "'test_it' can't be explored: the fixture event_loop_policy says what makes *",
+            "'test_it' can't be explored: the fixture event_loop_policy decides how *",
         ),
         (
             """

@@ -231,7 +231,7 @@ def test_fixtures_asked_for_by_name_before_their_turn(run_project: RunProject) -
     result.stdout.fnmatch_lines(
         [
             "test_it.py:*: the async fixture 'asynchronous' was asked for within a run, *",
-            "Fix: name 'asynchronous' as an argument of the test or fixture that asks for it.",
+            "Fix: name 'asynchronous' as an argument of the test or fixture that requests it.",
         ]
     )
 

@@ -228,7 +228,7 @@ def test_fixtures_that_are_meant_for_one_run(run_project: RunProject) -> None:
     result.stdout.fnmatch_lines(
         [
             "'test_benchmark' can't be explored: the fixture 'benchmark' measures *",
-            "Fix: have a test of its own for what is measured.",
+            "Fix: measure in a separate test.",
         ]
     )
 

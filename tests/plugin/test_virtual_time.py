@@ -578,7 +578,7 @@ def test_policies(run_project: RunProject) -> None:
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(
         [
-            "'test_it' can't have virtual time: the fixture event_loop_policy says what makes its event loop."
+            "'test_it' can't have virtual time: the fixture event_loop_policy decides how its event loop is made."
         ]
     )
 
@@ -846,8 +846,8 @@ def test_polling_a_real_clock(run_project: RunProject) -> None:
     result = run_project("-Wdefault", test_it=POLLING)
     result.assert_outcomes(passed=3, failed=1, warnings=3)
     hint = (
-        "'{}' asks {} again and again on virtual time (test_it.py:{}). That clock goes on with real "
-        "time, so what waits for it spins until as many real seconds are over."
+        "'{}' polls {} on virtual time (test_it.py:{}). That clock follows real time, so code that "
+        "waits for it spins for as many real seconds."
     )
     fix = (
         "Fix: @aldente.virtual_time(wall=True), or aldente_wall = true, has time.time(), "

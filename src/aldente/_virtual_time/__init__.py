@@ -1,13 +1,13 @@
 """Virtual time: a loop whose clock jumps to the next timer when nothing else can happen.
 
 ``loop``
-    The event loop: asyncio's own selector loop with another clock.
+    The event loop: asyncio's selector loop with another clock.
 ``waiting``
-    What the loop does instead of sleeping, in the place of its selector.
+    The loop's selector, which lets time jump instead of sleeping.
 ``polling``
-    Notices code that asks a real clock again and again.
+    Detects code that polls a real clock.
 ``clock``
-    What tests see of the time, and of what is to happen.
+    The tests' view of the time and of the pending timers.
 ``wall_clock``, ``readings``
-    Has ``time.time()`` and its like follow the clock of the loop, and never show too little.
+    Makes ``time.time()`` and its like follow the clock of the loop, and round up their readings.
 """

@@ -1,4 +1,4 @@
-"""`Clock`: the loop time of a test, and the timers of its loop, with whom they wake."""
+"""`Clock`: the loop time of a test, and the timers of its loop with the tasks that they wake."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Timer(NamedTuple):
 
     Attributes:
         when: the time, in seconds of loop time.
-        task: the name of the task that waits for it, or whose time is limited by it; None when a
-            callback is called.
+        task: the name of the task that waits for it, or that it limits; None when it calls a
+            callback.
         place: the user's line where that task waits, or where the callback is defined.
         source: the text of that line.
     """
@@ -89,8 +89,8 @@ class Clock:
     """The time of an event loop.
 
     Args:
-        find_loop: gives the loop.
-        start: the loop time from which `elapsed` counts; None for that of now.
+        find_loop: returns the loop.
+        start: the loop time from which `elapsed` counts; None for now.
 
     >>> async def main():
     ...     clock = Clock(asyncio.get_running_loop)
@@ -106,7 +106,7 @@ class Clock:
         self, find_loop: Callable[[], asyncio.AbstractEventLoop], start: float | None = None
     ) -> None:
         if not callable(find_loop):
-            allowed = "It must be a function that gives the loop, as asyncio.get_running_loop."
+            allowed = "It must be a function that returns the loop, as asyncio.get_running_loop."
             raise InvalidSetting("find_loop", find_loop, allowed)
         self._find_loop = find_loop
         self._start = self.time() if start is None else start
@@ -136,7 +136,7 @@ class Clock:
         """Let virtual time pass, stopping at every timer on the way.
 
         The tasks that a timer wakes run, as far as they can, before the next one; also those that
-        are woken at the very end.
+        wake at the very end.
 
         Args:
             seconds: how long, in seconds of loop time; 0 lets run what can run.
@@ -146,7 +146,7 @@ class Clock:
             RealTimeError: the loop's time is real, and can't be moved.
         """
         parse_duration("advance", seconds)
-        # To the nanosecond, so that steps of fractions come to where one step comes to.
+        # To the nanosecond, so that many small steps arrive where one large step does.
         when = max(round(self.time() + seconds, 9), self.time())
         await self._advance_to(when, f"clock.advance({seconds!r})")
 
@@ -171,7 +171,7 @@ class Clock:
         loop = self._find_loop()
         if not isinstance(loop, SettlingLoop):
             raise RealTimeError(wanted, type(loop).__name__)
-        # First what can happen now; time stands still as long as anybody waits for that.
+        # First what can happen now; time stands still during this wait.
         await loop.settled()
         if when > loop.time():
             reached: asyncio.Future[None] = loop.create_future()

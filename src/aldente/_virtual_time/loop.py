@@ -25,19 +25,19 @@ _Ts = TypeVarTuple("_Ts")
 # floats tell a hundredth of a nanosecond apart.
 START = 100_000.0
 
-# A test that jumps more often does not come to an end.
+# A test that jumps more often is taken to be endless.
 MAX_JUMPS = 1_000_000
 
 # How many timers may be set for a time that has come, until time moves. Code that sets its timer
-# again until its time is over (as aiohttp's keep-alive does) relies on time to move by itself; what
-# is set later fires at the next moment that a float can tell.
+# again until its time is over (like aiohttp's keep-alive) relies on time to move by itself; further
+# timers fire at the next moment that a float can represent.
 OVERDUE = 1_000
 
 
 class _When(float):
-    """The time of a timer. Of two that are equal the one that was set first is the lesser.
+    """The time of a timer. Of two equal ones the one that was set first is less.
 
-    A heap does not keep the order of what is equal, and stock asyncio has nothing but the heap.
+    A heap does not keep the order of equal items, and stock asyncio only has the heap.
     """
 
     __slots__ = ("number",)
@@ -50,20 +50,21 @@ class _When(float):
 
 
 class VirtualTimeLoop(JumpingLoop):
-    """An event loop with real I/O, whose time stands still but for jumps to the next timer.
+    """An event loop with real I/O, whose time stands still except for jumps to the next timer.
 
     Time jumps when the loop is durably blocked: nothing is ready, an immediate poll finds no I/O,
     and no executor job or child process is running. While one is, loop time follows real time.
-    While there is a connection to another process, or a thread that may call in, the loop listens
+    While there is a connection to another process, or a thread that may call in, the loop polls
     for ``patience`` before each jump. The semantics are those of Go's ``testing/synctest`` and
     trio's ``MockClock`` with ``autojump_threshold=0``, extended to real I/O.
 
     Args:
-        patience: how long nothing must be heard of other processes and threads before time jumps,
-            in real seconds.
-        max_seconds: how far time may run, in seconds of loop time; more raises `EndlessTimeError`.
-        bystanders: identifiers of threads that are taken to wake no loop.
-        wall: makes other clocks follow.
+        patience: how long the loop must hear nothing from other processes and threads before time
+            jumps, in real seconds.
+        max_seconds: how far time may advance, in seconds of loop time; more raises
+            `EndlessTimeError`.
+        bystanders: identifiers of threads that are known to wake no loop.
+        wall: the other clocks that follow.
         on_stuck: called with the loop, and with a `DeadlockError` when nothing can happen any more,
             or an `EndlessTimeError`; it has the run end with that and returns True, or returns
             False to have the loop go on: wait for what can't happen, or run on. Without it the loop
@@ -72,11 +73,11 @@ class VirtualTimeLoop(JumpingLoop):
             can have its run go on, while nothing comes from outside.
 
     Attributes:
-        jobs: how many jobs of executors nobody has given up yet.
-        limits: how far time may run, in seconds of loop time, and in how many jumps.
+        jobs: how many jobs of executors are running and not abandoned.
+        limits: how far time may advance, in seconds of loop time, and in how many jumps.
         on_stuck: as the argument.
         is_stuck_beside_timers: as the argument.
-        waiting: what the loop has for its selector.
+        waiting: its selector.
 
     >>> with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
     ...     runner.run(asyncio.sleep(3600, "an hour later"))
@@ -127,12 +128,12 @@ class VirtualTimeLoop(JumpingLoop):
             self._wall.move_to(self._now)
 
     def _set_resolution(self) -> None:
-        # Exactly the timers whose time has come are run: none before, and none left behind that is
+        # Run exactly the timers whose time has come: none earlier, and none left behind that is
         # set for this very moment.
         _asyncio_compat.set_clock_resolution(self, math.ulp(self._now))
 
     def start_anew(self, when: float = START) -> None:
-        """Have time start again; for a loop on which nothing is going on."""
+        """Restart time; for an idle loop."""
         self._now = when
         self._set_resolution()
         self._wall.move_to(self._now)
@@ -145,7 +146,7 @@ class VirtualTimeLoop(JumpingLoop):
         *args: *_Ts,
         context: Context | None = None,
     ) -> asyncio.TimerHandle:
-        """As asyncio's; timers that are set for the same time run in the order they were set."""
+        """Like asyncio's; timers for the same time run in the order in which they were set."""
         if when is not None:
             if when <= self._now:
                 self._overdue += 1
@@ -159,14 +160,14 @@ class VirtualTimeLoop(JumpingLoop):
         return timer
 
     def run_forever(self) -> None:
-        """As asyncio's; the other clocks follow meanwhile."""
+        """Like asyncio's; meanwhile the other clocks follow."""
         with self._wall:
             try:
                 super().run_forever()
             finally:
                 self.waiting.polling.stop()
 
-    # What goes on outside of the loop, and wakes it when it is done.
+    # Work outside of the loop, which wakes it when it is done.
 
     @contextlib.contextmanager
     def _holding(self) -> Iterator[None]:
@@ -185,26 +186,26 @@ class VirtualTimeLoop(JumpingLoop):
         func: Callable[[*_Ts], T],
         *args: *_Ts,
     ) -> asyncio.Future[T]:
-        """As asyncio's; loop time follows real time until the job is done or given up."""
+        """Like asyncio's; loop time follows real time until the job is done or abandoned."""
         future = super().run_in_executor(executor, func, *args)
         self.jobs += 1
         future.add_done_callback(self._end_job)
         return future
 
     async def shutdown_default_executor(self, *args: Any, **kwargs: Any) -> None:
-        """As asyncio's; loop time follows real time meanwhile."""
+        """Like asyncio's; loop time follows real time meanwhile."""
         with self._holding():
             await super().shutdown_default_executor(*args, **kwargs)
 
     async def subprocess_exec(self, *args: Any, **kwargs: Any) -> Any:
-        """As asyncio's; loop time follows real time until the process has ended."""
+        """Like asyncio's; loop time follows real time until the process has ended."""
         with self._holding():
             transport, protocol = await super().subprocess_exec(*args, **kwargs)
         self._note_child(transport)
         return transport, protocol
 
     async def subprocess_shell(self, *args: Any, **kwargs: Any) -> Any:
-        """As asyncio's; loop time follows real time until the process has ended."""
+        """Like asyncio's; loop time follows real time until the process has ended."""
         with self._holding():
             transport, protocol = await super().subprocess_shell(*args, **kwargs)
         self._note_child(transport)

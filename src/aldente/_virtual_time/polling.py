@@ -1,9 +1,8 @@
-"""Notices code that asks a real clock again and again, while time is virtual.
+"""Detects code that polls a real clock while time is virtual.
 
-Such code waits for a time that no jump brings nearer: ``while time.monotonic() < end`` goes round
-for as many real seconds, and so does a library that measures how long it has tried. Nobody tells of
-a call of a clock, so a few rounds of the loop are looked at closely, after it has gone round many
-times.
+No jump brings such code nearer to its end: ``while time.monotonic() < end`` spins for as many real
+seconds, and so does a library that measures how long it has tried. Calls of a clock can't be
+observed cheaply, so a profile function inspects a few rounds of the loop, after it has made many.
 """
 
 from __future__ import annotations
@@ -18,11 +17,11 @@ from aldente import _clocks
 from aldente._records import SourcePlace
 from aldente._source import is_own, place_of, users_frame
 
-# After how many rounds of the loop a few are looked at, and how many these are.
+# After how many rounds of the loop to inspect a few, and how many these are.
 ROUNDS = 1_000
 LOOKED_AT = 24
 
-# How often a clock is called in those at least. A task that waits for a timer takes three rounds.
+# The least calls of a clock in those. A task that waits for a timer takes three rounds.
 _OFTEN = LOOKED_AT // 4
 
 # The clocks that follow loop time with ``wall=True``.
@@ -34,11 +33,11 @@ _DATES = ("now", "utcnow", "today")
 
 
 class Poll(NamedTuple):
-    """Code that asks for the time whenever it goes on.
+    """Code that reads a clock whenever it continues.
 
     Attributes:
-        clock: what it calls.
-        place: the user's line that does so, or that has led to it.
+        clock: the function that it calls.
+        place: the user's line that calls it, or that led to the call.
         task: the name of the task.
         has_moved: whether loop time moves meanwhile.
     """
@@ -50,14 +49,14 @@ class Poll(NamedTuple):
 
 
 class PollingWatch:
-    """Counts the rounds of a loop, and looks at some.
+    """Counts the rounds of a loop, and inspects some.
 
     Args:
         loop: the loop.
 
     Attributes:
-        found: the code that asks for the time whenever it goes on; None if none is known.
-        rounds: how often the loop has gone round.
+        found: the code that polls; None if none is known.
+        rounds: how many rounds the loop has made.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -66,14 +65,14 @@ class PollingWatch:
         self.start_anew()
 
     def start_anew(self) -> None:
-        """Another test begins on the loop."""
+        """Start again, for another test on the loop."""
         self.stop()
         self.found = None
         self.rounds = 0
         self._next = ROUNDS
 
     def count_round(self) -> None:
-        """The loop goes round once more."""
+        """Count one more round of the loop."""
         self.rounds += 1
         if self.rounds >= self._next:
             self._look()
@@ -85,14 +84,14 @@ class PollingWatch:
                 self._began = self._loop.time()
                 sys.setprofile(self._see)
             else:
-                # Another tool looks at all calls.
+                # Another tool has a profile function.
                 self._next *= 2
         elif self.rounds == self._next + LOOKED_AT:
             self.stop()
             self._conclude()
 
     def stop(self) -> None:
-        """Look no longer."""
+        """Stop inspecting."""
         # Compared by value: a bound method is another object each time.
         if sys.getprofile() == self._see:
             sys.setprofile(None)
@@ -104,7 +103,7 @@ class PollingWatch:
         if clock is None or is_own(frame.f_code.co_filename):
             return
         if frame.f_globals.get("__name__") == "logging":
-            # It asks for others.
+            # It is one of the modules that call clocks for others.
             return
         users = users_frame(frame)
         task = asyncio.current_task(self._loop)
@@ -122,7 +121,7 @@ class PollingWatch:
 
 
 class NoPolling(PollingWatch):
-    """Looks at nothing, where the clocks follow loop time."""
+    """Inspects nothing, for a loop whose time the clocks follow."""
 
     def count_round(self) -> None:
         pass
@@ -132,7 +131,7 @@ def _name_of_clock(called: Any) -> str | None:
     try:
         name = _NAMES.get(called)
     except TypeError:
-        # A method of something that can't be hashed.
+        # A method of an unhashable object.
         return None
     if name is None and getattr(called, "__name__", "") in _DATES:
         owner = getattr(called, "__self__", None)
@@ -142,7 +141,7 @@ def _name_of_clock(called: Any) -> str | None:
 
 
 def watch_for(loop: asyncio.AbstractEventLoop, *, follows: bool) -> PollingWatch:
-    """What notices polling on a loop.
+    """Return the watch for polling on a loop.
 
     Args:
         loop: the loop.

@@ -1,12 +1,12 @@
-"""What clocks show of a time that is exact, so that no wait looks shorter than it was.
+"""The readings of clocks for an exact time, such that no wait looks shorter than it was.
 
-Nothing shows time as it is: a float of today's date in seconds holds quarters of a microsecond, and
-a `datetime` microseconds. On a real clock that goes unnoticed, as every wait takes some more. Where
-time stands still between two readings it shows: ``time.time() - start >= 0.1`` fails after a
-sleep of 0.1 s when one is rounded up and the other down. So readings are rounded up, and whatever
-one is ahead of the time, later ones are ahead as well.
+No clock shows exact time: a float of today's date in seconds has a resolution of a quarter of a
+microsecond, and a `datetime` one of a microsecond. On a real clock that does not matter, as every
+wait takes a little longer. Where time stands still between two readings it does: ``time.time() -
+start >= 0.1`` fails after a sleep of 0.1 s if one is rounded up and the other down. So readings are
+rounded up, and whatever one is ahead of the time, later ones are ahead as well.
 
-Times are whole numbers of a unit in which all of these, and floats of loop time, are exact.
+Times are integers, in a unit in which all of these and floats of loop time are exact.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Readings:
     """The readings of one clock.
 
     Args:
-        show: gives the first time from a given one on that the clock can show.
+        show: returns the first time, from a given one on, that the clock can show.
     """
 
     def __init__(self, show: Callable[[int], int]) -> None:
@@ -64,7 +64,7 @@ class Readings:
 
 
 def next_float(moment: int) -> float:
-    """The first number of seconds from a moment on that a float can hold.
+    """The first number of seconds, from a moment on, that a float can represent.
 
     >>> next_float(1_893_456_000 * SECOND + SECOND // 10) - 1_893_456_000
     0.10000014305114746
@@ -81,7 +81,7 @@ def float_clock() -> Readings:
 
 
 def microsecond_clock() -> Readings:
-    """A clock that shows microseconds, and passes over what is less than half of one."""
+    """A clock that shows microseconds, and ignores less than half of one."""
     return Readings(lambda moment: -((MICROSECOND // 2 - moment) // MICROSECOND) * MICROSECOND)
 
 

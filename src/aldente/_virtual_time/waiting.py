@@ -1,7 +1,7 @@
-"""What a virtual-time loop does instead of sleeping, in the place of its selector.
+"""The selector of a virtual-time loop, which lets time jump instead of sleeping.
 
-A loop asks its selector to wait when nothing is ready. Here it is decided whether anything outside
-of the loop can still make something ready; if nothing can, time jumps.
+A loop calls its selector when nothing is ready. This one decides whether anything outside of the
+loop can still make something ready; if nothing can, time jumps.
 """
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ from aldente._virtual_time.clock import pending_timers
 from aldente._virtual_time.polling import PollingWatch
 from aldente.errors import AldenteError, DeadlockError, EndlessTimeError
 
-# How long threads that are in time.sleep() are waited for in a loop's life, in real seconds. Some
-# threads sleep again and again, as SQLite does until another connection's lock is gone: it gives up
-# after five seconds, when time should long have jumped to where that lock is released.
+# How long in all, in real seconds, a loop waits for threads that are in time.sleep(). Some threads
+# sleep repeatedly, as SQLite does until another connection releases its lock: it gives up after
+# five seconds, and time should long have jumped to where the lock is released.
 NAPS = 2.0
 
-# After how many jumps it is looked whether timers alone go on; then after twice as many, and so on.
+# After how many jumps to check whether only timers go on; then after twice as many, and so on.
 JUMPS_UNTIL_LOOK = 1_000
 
-# How long a selector can wait, in seconds; asyncio does not ask for more either.
+# The longest wait of a selector, in seconds; asyncio has the same maximum.
 LONGEST = 86_400.0
 
 Events = list[tuple[selectors.SelectorKey, int]]
 
 
 class JumpingLoop(SettlingLoop, asyncio.SelectorEventLoop):
-    """A loop whose time is moved by its selector, as that sees it.
+    """A loop whose selector moves its time, as the selector sees it.
 
     Attributes:
-        jobs: how many jobs of executors nobody has given up yet.
-        limits: how far time may run, in seconds of loop time, and in how many jumps.
+        jobs: how many jobs of executors are running and not abandoned.
+        limits: how far time may advance, in seconds of loop time, and in how many jumps.
         on_stuck: called with an error when nothing can happen any more; None to raise it.
-        is_stuck_beside_timers: whether nothing that timers run can have the run go on.
+        is_stuck_beside_timers: whether no timer can make the main task of the run continue.
     """
 
     jobs: int
@@ -55,14 +55,14 @@ class JumpingLoop(SettlingLoop, asyncio.SelectorEventLoop):
 
     @property
     def is_held(self) -> bool:
-        """Whether a child process is running, or the executor ends, so that time is real."""
+        """Whether a child process runs or the executor is shutting down, so that time is real."""
         if self._children:
             self._children = {child for child in self._children if _is_running(child)}
         return self._held > 0 or bool(self._children)
 
     @property
     def is_alone(self) -> bool:
-        """Whether surely nothing goes on outside, and nobody waits for the loop to settle."""
+        """Whether surely nothing runs outside, and no task waits for the loop to settle."""
         return not (self._held or self.jobs or self._children or self._settling)
 
     def move_to(self, when: float) -> None:
@@ -75,14 +75,14 @@ def _is_running(transport: asyncio.SubprocessTransport) -> bool:
 
 
 class VirtualSelector(selectors.BaseSelector):
-    """A selector that lets loop time pass where another would sleep.
+    """A selector that lets loop time pass where others would sleep.
 
     Args:
         real: the selector of the platform.
         loop: the loop that has this selector.
-        patience: how long nothing must be heard before time jumps, in real seconds.
-        bystanders: identifiers of threads that are taken to wake no loop.
-        polling: is told of each round; an attribute too.
+        patience: how long to hear nothing before time jumps, in real seconds.
+        bystanders: identifiers of threads that are known to wake no loop.
+        polling: counts each round; an attribute too.
     """
 
     def __init__(
@@ -107,11 +107,11 @@ class VirtualSelector(selectors.BaseSelector):
         self._end: float | None = None
 
     def start_anew(self, patience: float | None = None) -> None:
-        """Forget how far time has run, and who has asked for it.
+        """Forget how far time has advanced, and which code has read clocks.
 
         Args:
-            patience: how long nothing must be heard before time jumps from now on; None for as long
-                as before.
+            patience: how long to hear nothing before time jumps, in real seconds; None to
+                leave it.
         """
         self._forget_jumps()
         self.polling.start_anew()
@@ -123,38 +123,38 @@ class VirtualSelector(selectors.BaseSelector):
         self._next_look = JUMPS_UNTIL_LOOK
         self._end = None
 
-    # Nearly everything is the platform's.
+    # Most methods are the platform selector's.
 
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
-        """As the selector of the platform."""
+        """Like the platform's selector."""
         key = self._real.register(fileobj, events, data)
         self._peers.add(key.fd)
         return key
 
     def unregister(self, fileobj: Any) -> selectors.SelectorKey:
-        """As the selector of the platform."""
+        """Like the platform's selector."""
         key = self._real.unregister(fileobj)
         self._peers.remove(key.fd)
         return key
 
     def modify(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
-        """As the selector of the platform."""
+        """Like the platform's selector."""
         return self._real.modify(fileobj, events, data)
 
     def close(self) -> None:
-        """As the selector of the platform."""
+        """Like the platform's selector."""
         self._real.close()
 
     def get_key(self, fileobj: Any) -> selectors.SelectorKey:
-        """As the selector of the platform."""
+        """Like the platform's selector."""
         return self._real.get_key(fileobj)
 
     def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
-        """As the selector of the platform."""
+        """Like the platform's selector."""
         return self._real.get_map()
 
     def select(self, timeout: float | None = None) -> Events:
-        """The events that there are; when there are none, let time pass in their place."""
+        """Return the events; if there are none, let time pass instead."""
         self._count_round()
         if timeout is not None and timeout <= 0:
             return self._real.select(timeout)
@@ -165,12 +165,12 @@ class VirtualSelector(selectors.BaseSelector):
                 return []
         events = self._real.select(0)
         if events or _asyncio_compat.may_have_ready_callbacks(self._loop):
-            # The latter when another thread has called in since the loop looked.
+            # Something is ready if another thread has called in since the loop checked.
             return events
         return self._wait()
 
     def _is_alone(self) -> bool:
-        """Whether, as for most programs of sleeps and time-outs, surely nothing else can happen."""
+        """Whether surely nothing but timers can happen, as in most programs of sleeps."""
         return (
             self._peers.is_only_wake_up
             and self._loop.is_alone
@@ -181,12 +181,12 @@ class VirtualSelector(selectors.BaseSelector):
         )
 
     def _next_timer(self) -> float | None:
-        """The time of the next timer; one that never comes is none."""
+        """The time of the next timer; None if there is none, or it is infinite."""
         when = _asyncio_compat.next_timer(self._loop)
         return None if when == math.inf else when
 
     def _wait(self) -> Events:
-        """Wait for what is outside, or else let time jump."""
+        """Wait for events from outside, or else let time jump."""
         loop = self._loop
         when = self._next_timer()
         if self._peers.hurry():
@@ -196,7 +196,7 @@ class VirtualSelector(selectors.BaseSelector):
         if loop.is_held or outside.is_alarm_set():
             return self._follow_real_time(when)
         if self._threads.are_at_work() or self._are_jobs_running() or self._peers.are_tried_again():
-            # Not for longer, as a job may begin to wait for something on this very loop.
+            # Not longer, as a job may begin to wait for this very loop.
             return self._follow_real_time(when, at_most=self._patience)
         if self._has_to_await_naps():
             began = monotonic()
@@ -211,17 +211,17 @@ class VirtualSelector(selectors.BaseSelector):
                 return events
             listened = monotonic() - began
             if self._threads.are_running(listened):
-                # All the time, as far as is known.
+                # It slept all the time, as far as is known.
                 passed = loop.time() + listened
                 loop.move_to(passed if when is None else min(passed, when))
                 return []
             if self._has_to_await_naps():
-                # One that had not begun before.
+                # A thread that had not begun before.
                 return []
         events = self._real.select(0)
         if events or _asyncio_compat.may_have_ready_callbacks(loop):
-            # Looked at after the threads: one may have called in and ended just before it was
-            # looked for.
+            # Poll after checking the threads: one may have called in and ended just before the
+            # check.
             return events
         if loop.is_awaited_to_settle:
             loop.tell_settled()
@@ -234,10 +234,10 @@ class VirtualSelector(selectors.BaseSelector):
         ):
             return self._real.select(None)
         elif self._threads.may_ever_call_in():
-            # Until one does, or all of them wait for somebody themselves.
+            # Until one does, or all of them wait themselves.
             return self._real.select(self._patience)
         else:
-            # Looked at once more, as one may have called in and ended in the meantime.
+            # Poll once more, as one may have called in and ended meanwhile.
             return self._real.select(0) or self._give_up()
         return []
 
@@ -253,7 +253,7 @@ class VirtualSelector(selectors.BaseSelector):
         return jobs > 0 and jobs > self._threads.waiting_in_jobs()
 
     def _listen(self) -> Events:
-        """Wait for what other processes and threads may do, while loop time stands still."""
+        """Wait for other processes and threads, while loop time stands still."""
         self._threads.note_before()
         events = self._real.select(self._patience)
         if not events:
@@ -261,12 +261,12 @@ class VirtualSelector(selectors.BaseSelector):
         return events
 
     def _follow_real_time(self, when: float | None, at_most: float = LONGEST) -> Events:
-        """Wait as any loop would, and let as much loop time pass."""
+        """Wait like any loop, and let the same loop time pass."""
         now = self._loop.time()
         remaining = math.inf if when is None else when - now
         began = monotonic()
         events = self._real.select(min(remaining, at_most))
-        # Not a moment earlier or later than the timer, whenever this thread is woken.
+        # Exactly to the timer, whenever this thread wakes up.
         is_over = not events and remaining <= at_most
         passed = remaining if is_over else min(monotonic() - began, remaining)
         self._loop.move_to(now + passed if passed < remaining or when is None else when)
@@ -278,13 +278,13 @@ class VirtualSelector(selectors.BaseSelector):
             self._end = self._loop.time() + seconds
         self._jumps += 1
         if self._jumps >= self._next_look:
-            # Less and less often, as looking takes a while.
+            # Less and less often, as the check is slow.
             self._next_look = 2 * self._jumps
             if self._is_stuck() and self._ends(DeadlockError("the program", 0.0, True)):
                 return
         if when > self._end or self._jumps > jumps:
             is_too_long = when > self._end
-            # What is ended now may need some time for that.
+            # What is being ended now may need some time.
             self._forget_jumps()
             timers = [str(timer) for timer in pending_timers(self._loop)]
             if self._ends(EndlessTimeError(seconds if is_too_long else None, jumps, timers)):
@@ -292,7 +292,7 @@ class VirtualSelector(selectors.BaseSelector):
         self._loop.move_to(when)
 
     def _is_stuck(self) -> bool:
-        """Whether nothing can ever come of the timers, or from outside."""
+        """Whether neither timers nor anything outside can ever help."""
         return not (
             self._peers.may_be_heard()
             or self._handles_signals()
@@ -302,14 +302,14 @@ class VirtualSelector(selectors.BaseSelector):
         ) and self._loop.is_stuck_beside_timers(self._loop)
 
     def _give_up(self) -> Events:
-        """Nothing can happen any more."""
+        """End the run, as nothing can happen any more."""
         if self._ends(DeadlockError("the program", 0.0)):
             return []
-        # It is allowed.
+        # The rule is off or allowed, so wait for ever.
         return self._real.select(None)
 
     def _ends(self, error: EndlessTimeError | DeadlockError) -> bool:
-        """Have the run end with an error; whether it does."""
+        """End the run with an error; return whether it ends."""
         if self._loop.on_stuck is None:
             raise error
         return self._loop.on_stuck(self._loop, error)

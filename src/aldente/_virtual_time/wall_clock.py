@@ -1,12 +1,12 @@
-"""Has the clocks of the process follow the clock of a loop.
+"""Makes the clocks of the process follow the clock of a loop.
 
-``time.time()``, ``datetime.now()`` and their like are moved by time-machine, which replaces what
-they do and so reaches code that has imported them by name. It leaves ``time.monotonic()`` alone;
-that is replaced in the module ``time``, so that what the standard library has imported by name
-(queues, threads, selectors) goes on with real time. ``time.perf_counter()`` measures real durations
-always.
+time-machine moves ``time.time()``, ``datetime.now()`` and their like; it patches their C code, and
+so reaches code that imported them by name. It leaves ``time.monotonic()`` alone; `FollowingWall`
+replaces that in the module ``time``, so that modules of the standard library that imported it by
+name (queues, threads, selectors) stay on real time. ``time.perf_counter()`` always measures real
+durations.
 
-They begin at a fixed moment, so that what a test computes from them is the same in every run.
+The clocks start at a fixed moment, so that what a test computes from them is the same in every run.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Wall:
     """Leaves the clocks alone."""
 
     def move_to(self, now: float) -> None:
-        """Loop time is ``now`` from here on."""
+        """Follow loop time, which is ``now`` from here on."""
 
     def __enter__(self) -> None:
         pass
@@ -52,7 +52,7 @@ class FollowingWall(Wall):
     """While entered, the clocks of the process follow loop time.
 
     ``time.monotonic()`` shows loop time itself. A function of the module `time` that the program
-    has replaced stays as it is.
+    replaced stays as it is.
 
     Args:
         start: loop time at the beginning.
@@ -79,7 +79,7 @@ class FollowingWall(Wall):
         self._time_readings = readings.float_clock()
         self._monotonic_readings = readings.float_clock()
         self._date_readings = readings.microsecond_clock()
-        # What time-machine shows: the microsecond, as a number of seconds that floats can hold.
+        # What time-machine shows: the microsecond, as a float of seconds.
         self._shown = self._date // NANOSECOND
         self._read_date()
 
@@ -94,7 +94,7 @@ class FollowingWall(Wall):
 
     def move_to(self, now: float) -> None:
         if now < self._now:
-            # A loop of another test, or of another example, begins anew.
+            # A loop of another test, or of another example, starts anew.
             self._begin()
         self._lost += readings.lost_in_a_step(self._now, now)
         self._now = now
@@ -105,7 +105,7 @@ class FollowingWall(Wall):
 
     def __enter__(self) -> None:
         if datetime.datetime.__name__ == "FakeDatetime":
-            # freezegun has stopped the clocks before, and time-machine does not move them then.
+            # freezegun has frozen the clocks already, and time-machine can't move them then.
             return
         self._travel = self._time_machine.travel(0, tick=False)
         self._traveller = self._travel.start()
@@ -129,7 +129,7 @@ class FollowingWall(Wall):
         self._travel = self._traveller = None
 
     def read(self, name: str) -> float:
-        """What a function of the module `time` shows.
+        """The reading of a function of the module `time`.
 
         Args:
             name: its name.
@@ -140,7 +140,7 @@ class FollowingWall(Wall):
             now = readings.from_loop_time(self._now) + self._lost
             return self._monotonic_readings.at(now) / SECOND
         if _clocks.ORIGINALS["time_ns"]() != self._shown:
-            # The user has time-machine show something else at present.
+            # The user's own time-machine traveller is active.
             shown: float = _clocks.ORIGINALS[name]()
             return shown
         now = self._date + self._passed
@@ -150,7 +150,7 @@ class FollowingWall(Wall):
 
 
 def follow_wall(start: float, date: int | None) -> Wall:
-    """What has the clocks of the process follow loop time, or leaves them alone.
+    """Return a wall that makes the clocks follow loop time, or one that leaves them alone.
 
     Args:
         start: loop time at the beginning.
@@ -165,7 +165,7 @@ def follow_wall(start: float, date: int | None) -> Wall:
 def restore() -> None:
     """Put back the functions of the module `time`, unless a wall is entered.
 
-    What replaces one during a test, such as ``monkeypatch``, may put it back after the loop's run.
+    ``monkeypatch``, for example, may restore one of ours after the loop's run.
     """
     if _entered:
         return
@@ -181,7 +181,7 @@ _entered: list[FollowingWall] = []
 def _following(name: str) -> Callable[[], float]:
     """A function for the module `time`.
 
-    What is imported for the first time during a test may keep it by name, so it works for ever.
+    A module that is first imported during a test may keep it by name, so it works for ever.
     """
     original: Callable[[], float] = _clocks.ORIGINALS[name]
 

@@ -50,8 +50,8 @@ def test_the_report_of_a_task(run_project: RunProject) -> None:
             "  test_it.py:15",
             "    kept.append(asyncio.create_task(forever(), name='server'))",
             "  it waits in *test_it.py:8",
-            "Why: aldente cancels it now, whatever it is doing; in a program it would run on, hold its",
-            "resources, and fail unnoticed.",
+            "Why: aldente cancels it now, whatever it is doing; in a program it would run on, hold its resources,",
+            "and fail unnoticed.",
         ]
     )
 
