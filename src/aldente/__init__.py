@@ -14,40 +14,40 @@ A map of the code, from the bottom up; imports go downward only:
 ``_clocks``
     The clocks of the system, taken before a library or a test can replace them.
 ``_source``
-    Which code is the user's, and where a frame of it stands.
+    Which code is the user's, and the place of a frame in it.
 ``_checked_pythons``, ``_python_compat``
-    What is relied on that no Python promises, and on which Pythons it was checked; the only module
-    that touches private names of the standard library, those of asyncio apart.
+    The private names that aldente relies on, and the Pythons on which they were checked; the only
+    module that touches private names of the standard library, except asyncio's.
 ``_lazy_imports``
-    Imports what Python leaves to its first use.
+    Resolves lazy imports.
 ``_own_errors``
-    Keeps errors of aldente's own watching away from the code that is watched.
+    Keeps errors in aldente's own watching away from the code that it watches.
 ``_atomic``, ``_stacks``
-    What a thread does right now, seen while it stands still.
+    The stack of a thread at one moment.
 ``_doubles``
-    Stand-ins for async collaborators, and patching them in. Knows nothing of the loops below, nor
-    of pytest.
+    Test doubles for async collaborators, and patching them in. Does not depend on the loops below,
+    nor on pytest.
 ``_asyncio_compat``
     The only package that touches private names of asyncio.
 ``_runner``
     Runs coroutines on an event loop from synchronous code: the runner, the task that hosts an async
-    generator, the shutdown of a loop, Ctrl-C, context variables. Knows nothing of pytest.
+    generator, the shutdown of a loop, Ctrl-C, context variables. Does not depend on pytest.
 ``_virtual_time``
     The loop whose clock jumps to the next timer when nothing else can happen.
 ``_simulation``
-    The loop whose schedule is chosen.
+    The loop whose schedule a strategy chooses.
 ``_rules``
-    The rules: one pitfall a module, which reports findings; and the thread that looks at running
-    loops for those that hang. Knows nothing of pytest.
+    The rules: one module per pitfall, which reports findings; and the thread that watches running
+    loops for hangs. Does not depend on pytest.
 ``_diagnosis``
-    Says in words what tasks wait for and what rules have found. Knows nothing of the rules.
+    Describes what tasks wait for and what rules found. Does not depend on the rules.
 ``_strategies``
-    What chooses the schedules of the simulated loop; one strategy a module.
+    The strategies that choose the schedules of the simulated loop; one module each.
 ``_explore``
-    Runs whole programs: once, under many schedules, or again under one. Knows nothing of pytest.
+    Runs whole programs: once, under many schedules, or again under one. Does not depend on pytest.
 ``_plugin``
     The pytest plugin: which tests and fixtures are aldente's, on which loop they run, how their
-    outcome is shown, and what becomes of findings. ``_plugin.pytest_compat`` is the only module
+    outcome is shown, and how findings are reported. ``_plugin.pytest_compat`` is the only module
     that touches private names of pytest.
 
 Nothing heavy is imported here: pytest imports this package on every start, and asyncio itself is
@@ -114,7 +114,7 @@ if TYPE_CHECKING:
         UnsupportedPython,
     )
 
-# Where the names are for which pytest or asyncio has to be imported, so when they are first used.
+# The modules of names that need pytest or asyncio, which are imported on first use.
 _HOMES = {
     "BlockedEnd": "aldente.errors",
     "Call": "aldente._doubles.calls",

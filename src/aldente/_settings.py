@@ -25,7 +25,7 @@ ClockKind = Literal["real", "virtual"]
 
 CLOCKS: tuple[ClockKind, ...] = ("real", "virtual")
 
-# Every rule with its level, worst first; the rules themselves are imported when they are needed.
+# Every rule with its level, most severe first; without importing the rules.
 DEFAULT_LEVELS: Mapping[str, Level] = MappingProxyType(
     {
         "never-awaited": "error",
@@ -43,25 +43,25 @@ DEFAULT_LEVELS: Mapping[str, Level] = MappingProxyType(
     }
 )
 
-# What the rule blocking-call looks at only when it is asked to.
+# The groups of calls that the rule blocking-call reports only if the user names them.
 BLOCKING_GROUPS = ("files",)
 
-# What clocks show at first that follow virtual time: 1 January 2030, 00:00 UTC, in nanoseconds. The
-# same in every run, and whole seconds, so that what a test computes from it comes out the same.
+# The first reading of clocks that follow virtual time: 1 January 2030, 00:00 UTC, in nanoseconds.
+# The same in every run, and whole seconds, so that what a test computes from it is the same.
 WALL_START = 1_893_456_000 * 1_000_000_000
 
-# What pytest takes for yes and no in its configuration.
+# pytest's words for yes and no in its configuration.
 _WORDS = {
     **dict.fromkeys(("y", "yes", "t", "true", "on", "1"), True),
     **dict.fromkeys(("n", "no", "f", "false", "off", "0", ""), False),
 }
 
-# The value of asyncio_default_fixture_loop_scope that asks for the default behaviour by name.
+# The value of asyncio_default_fixture_loop_scope that names the default behaviour.
 FIXTURE_SCOPE = "fixture-scope"
 
 
 class Settings(NamedTuple):
-    """What holds for a whole test run.
+    """The settings of a whole test run.
 
     Attributes:
         mode: ``"auto"`` runs every async test; ``"strict"`` only those with the ``asyncio`` mark.
@@ -71,24 +71,24 @@ class Settings(NamedTuple):
         default_test_loop_scope: the loop of tests that name none; None takes the widest loop among
             the async fixtures that the test uses.
         full_trace: whether tracebacks keep the frames of asyncio and aldente.
-        levels: what happens with the findings of each rule.
-        set_rules: the rules whose level the user has set.
+        levels: the level of each rule.
+        set_rules: the rules whose level the user set.
         timeout: how long an async test, and each set-up and tear-down of an async fixture, may
             take, in seconds; None for no limit.
         slow_step: how long a step of the loop may take, in seconds.
         blocking_functions: dotted names of functions of the user's that block.
-        blocking_groups: what the rule blocking-call looks at in addition.
+        blocking_groups: the groups of calls that the rule blocking-call reports as well.
         known_tasks: patterns of names of coroutines that libraries leave running.
         clock: ``"virtual"`` when loop time is virtual in tests that have no mark, else ``"real"``.
-        wall: what the clocks of the process show at first where they follow virtual time, in
-            nanoseconds since 1970; None where they don't follow it.
-        patience: how long other processes and threads are listened to before virtual time jumps,
-            in real seconds.
+        wall: the first reading of the clocks of the process if they follow loop time, in
+            nanoseconds since 1970; None if they don't follow it.
+        patience: how long to hear nothing from other processes and threads before virtual time
+            jumps, in real seconds.
         max_virtual_time: how far virtual time may advance in a test, in seconds of loop time.
-        runs: how many runs an explored test has whose mark does not say it.
-        forced_runs: how many it has whatever its mark says; None if the mark decides.
-        forced_seed: what its schedules follow from whatever its mark says; None likewise.
-        replay: the one schedule under which the explored test is run; None to explore it.
+        runs: the most runs of an explored test whose mark sets no number.
+        forced_runs: the most runs whatever the mark says; None if the mark decides.
+        forced_seed: the seed of the schedules whatever the mark says; None if the mark decides.
+        replay: the one schedule to run the explored test under; None to explore it.
 
     >>> Settings().mode
     'auto'
@@ -151,7 +151,7 @@ class Settings(NamedTuple):
 
 
 def parse_mode(value: object) -> Mode:
-    """The mode that a user's value stands for.
+    """Parse a user's mode.
 
     Raises:
         InvalidSetting: the value is not the name of a mode.
@@ -163,7 +163,7 @@ def parse_mode(value: object) -> Mode:
 
 
 def parse_clock(name: str, value: object) -> ClockKind:
-    """The kind of time that a user has written.
+    """Parse a user's kind of time.
 
     Raises:
         InvalidSetting: it is neither of the two.
@@ -175,11 +175,11 @@ def parse_clock(name: str, value: object) -> ClockKind:
 
 
 def parse_wall(name: str, value: object) -> int | None:
-    """What clocks show at first that follow virtual time, in nanoseconds since 1970.
+    """Parse the first reading of clocks that follow virtual time, in nanoseconds since 1970.
 
     Args:
         name: the name of the setting or argument, for the message.
-        value: what the user has written: a moment, True for the usual one, or False.
+        value: the user's value: a moment, True for the default one, or False.
 
     Returns:
         The moment; None if the clocks are left alone.
@@ -192,7 +192,7 @@ def parse_wall(name: str, value: object) -> int | None:
     """
     if isinstance(value, bool):
         return WALL_START if value else None
-    # Not at the top, as every start of pytest imports this module.
+    # Imported here, as every start of pytest imports this module.
     import datetime
 
     moment = value
@@ -201,7 +201,7 @@ def parse_wall(name: str, value: object) -> int | None:
             moment = datetime.datetime.fromisoformat(value)
     if not isinstance(moment, datetime.datetime):
         raise InvalidSetting(name, value, _WALLS)
-    # What has no time zone is local time, as everywhere in Python.
+    # A moment without a time zone is local time, as everywhere in Python.
     passed = moment.astimezone(datetime.UTC) - datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
     if passed < datetime.timedelta():
         raise InvalidSetting(name, value, _WALLS)
@@ -209,13 +209,13 @@ def parse_wall(name: str, value: object) -> int | None:
 
 
 _WALLS = (
-    "It must be True or False, or the moment to begin with: a datetime or the text of one, as "
+    "It must be True or False, or the moment to begin with: a datetime or a string such as "
     "'2030-01-01T00:00Z', from 1970 on."
 )
 
 
 def parse_configured_wall(name: str, value: object) -> int | None:
-    """As `parse_wall`, for a configuration file, where yes and no are words.
+    """Like `parse_wall`, for a configuration file, where yes and no are words.
 
     Raises:
         InvalidSetting: it is no moment, and neither yes nor no.
@@ -235,7 +235,7 @@ def _wall_in_words(start: int) -> str:
 
 
 def parse_loop_scope(name: str, value: object, *, also: str | None = None) -> LoopScope:
-    """The loop scope that a user's value stands for.
+    """Parse a user's loop scope.
 
     Args:
         name: the name of the setting or mark argument, for the message.
@@ -276,9 +276,9 @@ def parse_levels(
     """The levels of all rules, after a user's changes.
 
     Args:
-        lines: changes, each ``rule = level``; empty ones are passed over.
+        lines: changes, each ``rule = level``; empty ones are skipped.
         name: the name of the setting, for messages.
-        strict: whether every rule that no line names is an error.
+        strict: whether every rule without a line is an error.
         defaults: the levels before.
 
     Raises:
@@ -298,7 +298,7 @@ def parse_levels(
 
 
 def rules_set_by(lines: Iterable[str], *, strict: bool) -> frozenset[str]:
-    """The rules whose level the lines that `parse_levels` takes set.
+    """The rules whose level is set by lines for `parse_levels`.
 
     >>> rules_set_by(["slow-step = off"], strict=False)
     frozenset({'slow-step'})
@@ -309,7 +309,7 @@ def rules_set_by(lines: Iterable[str], *, strict: bool) -> frozenset[str]:
 
 
 def parse_rule(name: str, value: object) -> str:
-    """The name of a rule that a user has written.
+    """Parse a user's name of a rule.
 
     Raises:
         InvalidSetting: there is no such rule.
@@ -325,11 +325,11 @@ def parse_rule(name: str, value: object) -> str:
 
 
 def parse_level(name: str, given: object, value: object) -> Level:
-    """The level of a rule that a user has written.
+    """Parse a user's level of a rule.
 
     Args:
         name: the name of the setting, for messages.
-        given: what was written, for messages.
+        given: the whole value, for messages.
         value: the part of it that is the level.
 
     Raises:
@@ -352,7 +352,7 @@ def find_misspelt(given: Iterable[str], known: Sequence[str]) -> tuple[str, str 
         known: every key that is known.
 
     Returns:
-        The key, and the known key that is nearest to it or None; None when all is well.
+        The key, and the nearest known key or None; None if all keys are known.
 
     >>> find_misspelt(["asyncio_mod"], ["asyncio_mode"])
     ('asyncio_mod', 'asyncio_mode')

@@ -1,4 +1,4 @@
-"""Which code is the user's, and where a frame of it stands."""
+"""Which code is the user's, and the place of a frame in it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from aldente._records import SourcePlace
 
 @functools.cache
 def _folders_of_others() -> tuple[str, ...]:
-    """Where Python's own modules, installed packages and aldente lie."""
-    # Not above: it takes some milliseconds, and most runs never ask.
+    """The folders of Python's own modules, installed packages and aldente."""
+    # Imported here, as it takes some milliseconds and most runs do not need it.
     import sysconfig
 
     names = ("stdlib", "platstdlib", "purelib", "platlib")
@@ -29,12 +29,12 @@ def is_users(path: str) -> bool:
     >>> is_users(linecache.__file__)
     False
     """
-    # Modules of Cython give a path inside their package.
+    # Cython modules have a path inside their package.
     return os.path.isabs(path) and not os.path.realpath(path).startswith(_folders_of_others())
 
 
 def is_programs(path: str) -> bool:
-    """Whether code is of a program: the user's, or what was typed in or made from a text.
+    """Whether code belongs to a program: the user's, or code from a prompt or a string.
 
     >>> is_programs("<stdin>"), is_programs("<frozen os>")
     (True, False)
@@ -62,33 +62,33 @@ def users_frame(frame: FrameType | None) -> FrameType | None:
 
 
 def place_of(frame: FrameType) -> SourcePlace:
-    """Where a frame stands, with its full path."""
+    """The place of a frame, with its full path."""
     return SourcePlace(frame.f_code.co_filename, frame.f_lineno)
 
 
 def users_place(frame: FrameType | None) -> SourcePlace | None:
-    """Where the innermost frame of the user's code stands, or else the given frame."""
+    """The place of the innermost frame of the user's code, or else of the given frame."""
     found = users_frame(frame) or frame
     return None if found is None else place_of(found)
 
 
 def place_of_caller(levels: int) -> SourcePlace | None:
-    """Where the innermost frame of the user's code stands that has led to a call.
+    """The place of the innermost frame of the user's code that led to a call.
 
     Args:
-        levels: how many callers are passed over, the caller of this function being the first.
+        levels: how many callers to skip, the caller of this function being the first.
     """
     return users_place(caller(levels + 1))
 
 
 def caller(levels: int = 1) -> FrameType | None:
-    """The frame that has called the caller of this function, or one further out.
+    """The frame that called the caller of this function, or one further out.
 
-    A function that has its own frame in a variable keeps itself alive after its end, until the
-    garbage collector comes, and with it all that its callers had in theirs.
+    A variable with a function's own frame would keep the frame alive until the next garbage
+    collection, and with it all variables of its callers.
 
     Args:
-        levels: how many callers are passed over, the caller of this function being the first.
+        levels: how many callers to skip, the caller of this function being the first.
     """
     frame = inspect.currentframe()
     for _ in range(levels + 1):
@@ -97,5 +97,5 @@ def caller(levels: int = 1) -> FrameType | None:
 
 
 def source_line(place: SourcePlace) -> str:
-    """The line of source code at a place, without its indentation; empty when it can't be read."""
+    """The line of source code at a place, without its indentation; empty if it can't be read."""
     return linecache.getline(place.path, place.line).strip()

@@ -1,12 +1,11 @@
-"""What a thread does right now, seen while it stands still.
+"""The stack of a thread at one moment.
 
-A frame in a variable keeps alive all that its function has in its own, and that of its callers. If
-a thread looks at the frames of another one and loses the GIL meanwhile, the other one meets objects
-that should be gone. So a `Stack` walks them by `atomic_list`, and what it gives are numbers and
-names.
+A frame in a variable keeps alive all variables of its function and its callers. If a thread
+inspects the frames of another one and loses the GIL meanwhile, the other one meets objects that
+should be gone. So a `Stack` walks them by `atomic_list`, and returns only numbers and names.
 
-The functions here do the same one step at a time, for what looks at a thread that has stopped, and
-may keep its frames for a moment.
+The functions here do the same one step at a time, for threads that have stopped, whose frames may
+be kept for a moment.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from aldente import _python_compat
 from aldente._atomic import atomic_list
 from aldente._records import SourcePlace
 
-# Gives the frame that each thread is running, by the thread's identifier.
+# Returns the frame that each thread is running, by the thread's identifier.
 GetFrames = Callable[[], dict[int, FrameType]]
 
 
@@ -46,11 +45,11 @@ def with_callers(frame: FrameType | None) -> list[FrameType]:
 def frame_of(awaitable: object, attribute: str = "cr_frame") -> FrameType | None:
     """The frame of a coroutine or a generator, which any thread may be running.
 
-    Attributes that are written in Python are not asked: that would run the user's code here.
+    Skips attributes that are written in Python, as reading them would run the user's code.
 
     Args:
-        awaitable: anything; None is returned for what has no frame.
-        attribute: the name under which it has its frame.
+        awaitable: anything; the result is None if it has no frame.
+        attribute: the name of the attribute with the frame.
     """
     mro = _mro_of(type(awaitable))
     found = next((vars(kind)[attribute] for kind in mro if attribute in vars(kind)), None)
@@ -60,15 +59,15 @@ def frame_of(awaitable: object, attribute: str = "cr_frame") -> FrameType | None
     return frame if isinstance(frame, FrameType) else None
 
 
-# The classes that a class is made of, without asking its metaclass.
+# The MRO of a class, without its metaclass's code.
 _mro_of: Callable[[type], tuple[type, ...]] = vars(type)["__mro__"].__get__
 
 
 def variables_of(frame: FrameType) -> dict[str, Any]:
-    """The variables of a function that is under way; empty when they can't be read.
+    """The variables of an active function; empty if they can't be read.
 
     Before Python 3.13 reading them leaves a copy in the frame, which would keep the values alive
-    for as long as the function is under way; it is emptied, unless the function uses it itself.
+    for as long as the function runs; this clears the copy, unless the function uses it itself.
     """
     try:
         [shown] = atomic_list(lambda: map(_variables_of, (frame,)))
@@ -81,18 +80,18 @@ def variables_of(frame: FrameType) -> dict[str, Any]:
     return variables
 
 
-# The frame's, that of the variable, and that of `sys.getrefcount`.
+# From the frame, the variable, and the argument of `sys.getrefcount`.
 _REFERENCES_TO_COPY = 3
 
 
 class Entry(NamedTuple):
-    """What is seen of a frame.
+    """A frame in a stack.
 
     Attributes:
         path: the file of the function that it runs.
-        line: the line that it has come to.
+        line: the line that it is at.
         function: the name of the function.
-        module: the name of the function's module; empty when it has none.
+        module: the name of the function's module; empty if it has none.
     """
 
     path: str
@@ -102,16 +101,16 @@ class Entry(NamedTuple):
 
     @property
     def place(self) -> SourcePlace:
-        """Where it stands."""
+        """Its place in the source."""
         return SourcePlace(self.path, self.line)
 
 
 class Stack:
-    """The frames of a thread, as they are whenever they are asked for.
+    """The frames of a thread, read anew on each call.
 
     Args:
         thread: its identifier.
-        get_frames: what gives the frames of all threads; a function written in C, apart from tests.
+        get_frames: returns the frames of all threads; a C function, except in tests.
     """
 
     def __init__(
@@ -121,21 +120,21 @@ class Stack:
         self._get_frames = get_frames
 
     def innermost(self) -> Entry | None:
-        """What the thread runs; None when there is no such thread."""
+        """The frame that the thread runs; None if there is no such thread."""
         for shown, module in atomic_list(lambda: _shown(islice(self._frames(), 1))):
             return _entry(shown, module)
         return None
 
     def entries(self) -> list[Entry]:
-        """Its frames, innermost first, as far as they belong to the present step of its loop."""
+        """Its frames, innermost first, those of the current step of its loop."""
         found = atomic_list(lambda: _shown(self._frames()))
         return list(takewhile(_is_in_step, itertools.starmap(_entry, found)))
 
     def step(self) -> int | None:
-        """The number of the step that its loop is in; None when it is in none.
+        """The number of its loop's current step; None outside of a step.
 
-        A step that is seen for the first time gets the next number, which is kept among the
-        variables of the function of asyncio's that runs it, and so goes with it.
+        A step that is seen for the first time gets the next number, which is stored among the
+        variables of asyncio's function that runs it, and so disappears with it.
         """
         number = operator.methodcaller("setdefault", _NUMBER_OF_STEP, next(_numbers))
         for shown, value in atomic_list(lambda: _numbered(_asyncios(self._frames()), number)):
@@ -144,10 +143,10 @@ class Stack:
         return None
 
     def has_in(self, index: int, variable: str, attribute: str) -> bool:
-        """Whether an attribute of what a variable of a frame refers to is there and not empty.
+        """Whether the object in a frame's variable has an attribute that is not empty.
 
         Args:
-            index: that of the frame, the innermost being 0.
+            index: the index of the frame, the innermost being 0.
             variable: the name of the variable.
             attribute: the name of the attribute.
         """
@@ -161,7 +160,7 @@ class Stack:
         )
 
     def _frames(self) -> Iterator[FrameType]:
-        """An iterator that gives its frames, innermost first, and finds them when first asked."""
+        """A lazy iterator over its frames, innermost first."""
         return _frames_from(map(dict.get, map(operator.call, (self._get_frames,)), (self._thread,)))
 
 
@@ -171,8 +170,8 @@ def _frames_from(innermost: Iterator[FrameType | None]) -> Iterator[FrameType]:
 
 
 def _asyncios(frames: Iterator[FrameType]) -> Iterator[FrameType]:
-    """The frames of the module of asyncio in which a step is taken."""
-    # A run without async tests has not imported it.
+    """The frames of asyncio's module that runs steps."""
+    # A run without async tests does not import it.
     module = sys.modules.get(_STEPPING)
     frames, looked_at = tee(frames)
     are_there = map(
@@ -182,7 +181,7 @@ def _asyncios(frames: Iterator[FrameType]) -> Iterator[FrameType]:
 
 
 def _shown(frames: Iterator[FrameType]) -> Iterator[tuple[str, object]]:
-    """How frames show themselves, and the names of their modules."""
+    """The repr of each frame, and the name of its module."""
     frames, others = tee(frames)
     modules = map(dict.get, map(_globals_of, others), repeat("__name__"))
     return zip(map(repr, frames), modules, strict=True)
@@ -191,7 +190,7 @@ def _shown(frames: Iterator[FrameType]) -> Iterator[tuple[str, object]]:
 def _numbered(
     frames: Iterator[FrameType], number: Callable[[object], int]
 ) -> Iterator[tuple[str, int]]:
-    """How frames show themselves, and what a function makes of their variables."""
+    """The repr of each frame, and a function's result for its variables."""
     frames, others = tee(frames)
     return zip(map(repr, frames), map(number, map(_variables_of, others)), strict=True)
 
@@ -203,7 +202,7 @@ def _attributes(
 
 
 def _entry(shown: str, module: object) -> Entry:
-    """What is told of a frame by how it shows itself, and its module's name."""
+    """Make an entry from the repr of a frame and the name of its module."""
     found = _SHOWN.fullmatch(shown)
     assert found is not None, shown
     path, line, function = found.groups()
@@ -216,15 +215,15 @@ def _is_in_step(entry: Entry) -> bool:
 
 @functools.lru_cache(maxsize=4096)
 def _unquoted(text: str) -> str:
-    """The string that is shown as a literal.
+    """The string in a literal.
 
-    Not by `ast`: on CPython 3.11 the parser fails in one thread when another one uses it meanwhile.
+    Not by `ast`: on CPython 3.11 the parser fails if another thread uses it meanwhile.
     """
     return text[1:-1].encode("latin-1", "backslashreplace").decode("unicode_escape")
 
 
-# Frames have their code in ``f_code``. But that, as `id`, tells audit hooks of each use, and these
-# run Python code. What a frame shows of itself was checked on CPython 3.11 to 3.15.
+# Frames have their code in ``f_code``. But reading that, like `id`, raises an audit event, and
+# audit hooks run Python code. The repr of a frame was checked on CPython 3.11 to 3.15.
 _SHOWN = re.compile(r"<frame at \w+, file (.+), line (-?\d+), code (.+)>", re.DOTALL)
 _STEP = ", code _run>"
 _STEPPING = "asyncio.events"

@@ -1,6 +1,6 @@
-"""Checks values that users give, in code or in a configuration, and says what is allowed.
+"""Checks users' values, from code or a configuration, and reports the allowed ones.
 
-Every message says the name of the setting or argument, the value, its type, and what is allowed. It
+Every message has the name of the setting or argument, the value, its type, and what is allowed. It
 imports nothing heavy, as every start of pytest imports it.
 """
 
@@ -15,7 +15,7 @@ Choice = TypeVar("Choice", bound=str)
 
 
 def parse_flag(name: str, value: object) -> bool:
-    """A yes or no that a user has written in code.
+    """Parse a user's yes or no, from code.
 
     Raises:
         InvalidSetting: it is neither True nor False.
@@ -31,14 +31,14 @@ def parse_flag(name: str, value: object) -> bool:
 def parse_one_of(
     allowed: Sequence[Choice], value: object, name: str, given: object, introduction: str
 ) -> Choice:
-    """The one of some words that a user has written.
+    """Parse a user's choice of several words.
 
     Args:
         allowed: the words.
-        value: what was written, or the part of it that is to be the word.
+        value: the user's value, or the part of it that must be the word.
         name: the name of the setting or argument, for the message.
-        given: what was written, for the message.
-        introduction: what the message says before the words.
+        given: the whole value, for the message.
+        introduction: the message's text before the words.
 
     Raises:
         InvalidSetting: it is none of them.
@@ -53,7 +53,7 @@ def parse_one_of(
 
 
 def parse_names(name: str, values: Iterable[str], allowed: Sequence[str]) -> tuple[str, ...]:
-    """Names that a user has written, all of them among those allowed.
+    """Parse a user's names, all of which must be allowed ones.
 
     Raises:
         InvalidSetting: one is not.
@@ -69,7 +69,7 @@ def parse_names(name: str, values: Iterable[str], allowed: Sequence[str]) -> tup
 
 
 def parse_seconds(name: str, value: object) -> float:
-    """A length of time that a user has written, in seconds.
+    """Parse a user's length of time, in seconds.
 
     Raises:
         InvalidSetting: it is not a positive number.
@@ -87,10 +87,10 @@ def parse_seconds(name: str, value: object) -> float:
 
 
 def parse_limit(name: str, value: object) -> float | None:
-    """A limit of time that a user has written, in seconds; None when there is none.
+    """Parse a user's time limit, in seconds; None for no limit.
 
     Raises:
-        InvalidSetting: it is neither a positive number nor 0 or empty, which stand for no limit.
+        InvalidSetting: it is neither a positive number nor 0 or empty, which mean no limit.
 
     >>> parse_limit("aldente_timeout", "0") is None
     True
@@ -105,7 +105,7 @@ def parse_limit(name: str, value: object) -> float | None:
 
 
 def parse_duration(name: str, value: object) -> float:
-    """A length of time or a moment that is given in code, in seconds; 0 is one too.
+    """Parse a length of time or a moment from code, in seconds; it may be 0.
 
     Raises:
         InvalidSetting: it is not a number of at least 0.
@@ -119,7 +119,7 @@ def parse_duration(name: str, value: object) -> float:
 
 
 def parse_whole(name: str, value: object, least: int, most: int) -> int:
-    """A whole number that a user has given.
+    """Parse a user's integer within bounds.
 
     Raises:
         InvalidSetting: it is none, or not within these bounds.
@@ -133,7 +133,7 @@ def parse_whole(name: str, value: object, least: int, most: int) -> int:
 
 
 def parse_runs(name: str, value: object) -> int:
-    """How many runs a user wants.
+    """Parse a user's number of runs.
 
     Raises:
         InvalidSetting: it is no whole number of at least 1.
@@ -145,7 +145,7 @@ def parse_runs(name: str, value: object) -> int:
 
 
 def parse_seed(name: str, value: object) -> int:
-    """What a user has schedules and randomness follow from.
+    """Parse a user's seed.
 
     Raises:
         InvalidSetting: it is no whole number of at least 0.
@@ -157,7 +157,7 @@ def parse_seed(name: str, value: object) -> int:
 
 
 def whole_if_written(text: object) -> object:
-    """The whole number that a text is, or else what was given.
+    """The integer in a string, or else the value itself.
 
     >>> whole_if_written("12"), whole_if_written("many")
     (12, 'many')

@@ -486,7 +486,7 @@ def test_run_within_a_loop() -> None:
 def test_a_clock_of_no_loop() -> None:
     """A clock wants a function that finds its loop."""
     nothing_to_call: Any = None
-    with pytest.raises(aldente.InvalidSetting, match="It must be a function that gives the loop"):
+    with pytest.raises(aldente.InvalidSetting, match="It must be a function that returns the loop"):
         Clock(nothing_to_call)
 
 

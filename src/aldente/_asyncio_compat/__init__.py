@@ -3,9 +3,9 @@
 Each use says why there is no public way and on which versions it was checked.
 
 ``loops``, ``stepping``, ``timers``
-    What loops keep to themselves, the seam at which one takes its next step, and its timers.
+    The private state of loops, the point at which a loop takes its next step, and its timers.
 ``tasks``, ``transports``
-    What tasks, transports and servers keep to themselves.
+    The private state of tasks, transports and servers.
 """
 
 from __future__ import annotations

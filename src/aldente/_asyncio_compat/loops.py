@@ -1,4 +1,4 @@
-"""What loops keep to themselves: what they know and run, and who makes them."""
+"""The private state of loops, and of the policies that make them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def no_running_loop() -> Iterator[None]:
 
 
 def is_loop_running_beneath() -> bool:
-    """Whether a loop is running the code that asks, and not only counts as running in this thread.
+    """Whether a loop is running the calling code, and does not only count as running here.
 
     Playwright's sync API leaves its loop, in the middle of a callback, in another greenlet. It
     counts as running in the thread then, but has no frame on the stack, and neither has a task.
@@ -77,8 +77,8 @@ def current_event_loop() -> asyncio.AbstractEventLoop | None:
     """The loop that ``asyncio.set_event_loop`` made current in this thread, or None.
 
     The public ``get_event_loop`` makes a loop where there is none, or raises, and warns. ``_local``
-    is where asyncio's own policy keeps it; other policies answer None. Checked on CPython 3.11 to
-    3.15.
+    is where asyncio's own policy keeps it; for other policies this returns None. Checked on CPython
+    3.11 to 3.15.
     """
     loop, _ = _state_of_current_loop()
     return loop
@@ -131,10 +131,10 @@ def _local_of_policy() -> Any:
 
 
 def may_have_ready_callbacks(loop: asyncio.AbstractEventLoop) -> bool:
-    """Whether callbacks may be waiting for their turn; False only if there surely are none.
+    """Whether callbacks may be ready; False only if there surely are none.
 
-    ``_ready`` is the queue of ``BaseEventLoop``. Loops that do not show it (uvloop) answer True,
-    and go round once more. Checked on CPython 3.11 to 3.15.
+    ``_ready`` is the queue of ``BaseEventLoop``. For loops that do not show it (uvloop) this is
+    True, which costs one more iteration. Checked on CPython 3.11 to 3.15.
     """
     return bool(getattr(loop, "_ready", True))
 
@@ -142,8 +142,8 @@ def may_have_ready_callbacks(loop: asyncio.AbstractEventLoop) -> bool:
 def may_have_async_generators(loop: asyncio.AbstractEventLoop) -> bool:
     """Whether the loop may know unfinished async generators; False only if it surely does not.
 
-    ``_asyncgens`` is a weak set of ``BaseEventLoop``. Loops without it (uvloop) answer True, and
-    are asked to shut down whatever they have, as are those whose method somebody has replaced.
+    ``_asyncgens`` is a weak set of ``BaseEventLoop``. For loops without it (uvloop) this is True,
+    and so it is for loops whose ``shutdown_asyncgens`` other code has replaced.
     Checked on CPython 3.11 to 3.15.
     """
     return bool(getattr(loop, "_asyncgens", True)) or "shutdown_asyncgens" in getattr(
@@ -155,7 +155,7 @@ def may_have_default_executor(loop: asyncio.AbstractEventLoop) -> bool:
     """Whether the loop may have started its default executor; False only if it surely did not.
 
     ``_default_executor`` is None on ``BaseEventLoop`` until ``run_in_executor(None, ...)`` is first
-    called. Loops without it (uvloop) answer True. Checked on CPython 3.11 to 3.15.
+    called. True for loops without it (uvloop). Checked on CPython 3.11 to 3.15.
     """
     return getattr(loop, "_default_executor", True) is not None
 
@@ -163,7 +163,7 @@ def may_have_default_executor(loop: asyncio.AbstractEventLoop) -> bool:
 def is_policy_untouched() -> bool:
     """Whether `asyncio.new_event_loop` makes asyncio's own kind of loop, as far as is known.
 
-    ``_event_loop_policy`` is None or asyncio's own policy until somebody sets another one. The
+    ``_event_loop_policy`` is None or asyncio's own policy until a program sets another one. The
     public ``get_event_loop_policy`` warns since CPython 3.14. Checked on CPython 3.11 to
     3.15.
     """
@@ -178,9 +178,9 @@ def is_policy_untouched() -> bool:
 
 @contextlib.contextmanager
 def on_first_iteration(notice: Callable[[AsyncGenerator[Any, Any]], object]) -> Iterator[None]:
-    """While entered, a function is called with each async generator that starts on a loop.
+    """While entered, call a function with each async generator that starts on a loop.
 
-    ``_asyncgen_firstiter_hook`` is what a loop gives to ``sys.set_asyncgen_hooks`` when it starts
+    ``_asyncgen_firstiter_hook`` is what a loop passes to ``sys.set_asyncgen_hooks`` when it starts
     to run; a hook that is set from outside would be undone by that. Loops without it (uvloop)
     notice nothing. Checked on CPython 3.11 to 3.15.
     """
@@ -203,17 +203,17 @@ def unfinished_async_generators(
 ) -> list[AsyncGenerator[Any, Any]]:
     """The async generators that were started on a loop and have not ended.
 
-    Loops that do not show theirs (uvloop) give none. Checked on CPython 3.11 to 3.15.
+    Empty for loops that do not show theirs (uvloop). Checked on CPython 3.11 to 3.15.
     """
     return list(getattr(loop, "_asyncgens", ()))
 
 
 def is_waiting_for_nothing(loop: asyncio.AbstractEventLoop) -> bool:
-    """Whether nothing in this process but another thread can make anything happen on a loop.
+    """Whether only another thread of this process could make anything happen on a loop.
 
     No callback is ready, no timer is set, no signal is handled, and the selector watches nothing
-    but the loop's own wake-up. Asked from another thread, hence only a first opinion. Loops that do
-    not show these (uvloop) answer False. Checked on CPython 3.11 to 3.15.
+    but the loop's self-pipe. It is called from another thread, so the result is only a first
+    opinion. False for loops that do not show these (uvloop). Checked on CPython 3.11 to 3.15.
     """
     selector = getattr(loop, "_selector", None)
     if selector is None or not hasattr(loop, "_scheduled"):
@@ -226,14 +226,13 @@ def is_waiting_for_nothing(loop: asyncio.AbstractEventLoop) -> bool:
     )
 
 
-# ``BaseEventLoop._check_running`` is where every way of running a loop asks whether one may run
-# now, and raises if not. The public methods would have to be replaced one by one, and run for every
-# test; this one is called as often but has one place. Checked on CPython 3.11 to 3.15; where
-# it is missing nothing is replaced.
+# Every way of running a loop calls ``BaseEventLoop._check_running``, which raises if the loop may
+# not run now. Otherwise the public methods would have to be replaced one by one. Checked on CPython
+# 3.11 to 3.15; where it is missing nothing is replaced.
 RUN_CHECK = "_check_running"
 
 
-# What runs each callback of a loop: a step of the loop is one run of this code. Checked on CPython
+# The code that runs each callback: a step of the loop is one run of it. Checked on CPython
 # 3.11 to 3.15.
 STEP_CODE: CodeType | None = getattr(private(asyncio.Handle, "_run"), "__code__", None)
 

@@ -1,4 +1,4 @@
-"""The seam at which asyncio's loop takes its next step, under names that others may use.
+"""The point at which asyncio's loop takes its next step, under public names.
 
 A step of a task reaches its loop as a call of ``call_soon``: with a wrapper of asyncio's when the
 task begins or goes on by itself, with the method ``task_wakeup`` when a future has woken it. Both
@@ -40,7 +40,7 @@ _END_OF_RUN: Any = getattr(asyncio.base_events, "_run_until_complete_cb", None)
 
 
 def count_left(callback: object, arguments: tuple[Any, ...] | None) -> int:
-    """How many tasks a callback still counts that are not done; 0 if it does more than count.
+    """How many unfinished tasks a callback still counts; 0 if it does more than count.
 
     ``asyncio.gather`` and ``TaskGroup`` count the tasks that have ended well; after the last one
     they wake the task that waits for all. From CPython 3.14 on they also clear the note in each
@@ -49,8 +49,8 @@ def count_left(callback: object, arguments: tuple[Any, ...] | None) -> int:
     callbacks from others. Checked on CPython 3.11 to 3.15.
 
     Args:
-        callback: what is to be called.
-        arguments: with what; None if it was cancelled.
+        callback: the callback.
+        arguments: its arguments; None if it was cancelled.
     """
     if arguments is None or len(arguments) != 1 or not asyncio.isfuture(arguments[0]):
         return 0
@@ -109,7 +109,7 @@ class StepHandle(asyncio.Handle):
         loop: asyncio.AbstractEventLoop,
         context: Context | None,
     ) -> None:
-        # All that asyncio's does without debug mode, in one call instead of two.
+        # What asyncio's does without debug mode, in one call instead of two.
         self._context = contextvars.copy_context() if context is None else context
         self._loop = loop
         self._callback = callback
@@ -154,7 +154,7 @@ class StepTimer(asyncio.TimerHandle):
         """As asyncio's."""
         if not self._cancelled:
             if self._source_traceback is not None:
-                # As asyncio does it in debug mode, for messages that come later.
+                # Like asyncio in debug mode, for later messages.
                 self._repr = repr(self)
             self._cancelled = True
             self._callback = None  # type: ignore[assignment]
@@ -164,7 +164,7 @@ class StepTimer(asyncio.TimerHandle):
 
 
 def check_callback(callback: object) -> None:
-    """Refuse what a loop can't call, as asyncio does in debug mode.
+    """Reject what a loop can't call, like asyncio in debug mode.
 
     Raises:
         TypeError: it can't be called, or is a coroutine function.
@@ -176,33 +176,33 @@ def check_callback(callback: object) -> None:
 
 
 def note_maker(handle: asyncio.Handle) -> None:
-    """Have a handle tell where it was made, as those do that are made in debug mode."""
+    """Record where a handle was made, like asyncio in debug mode."""
     # Without the method of the loop.
     frames = asyncio.format_helpers.extract_stack(sys._getframe(2))  # type: ignore[attr-defined]
     handle._source_traceback = frames  # type: ignore[attr-defined]
 
 
-# What a timer behind `asyncio.sleep` calls, and no other timer of asyncio's.
+# The callback of `asyncio.sleep`'s timer, and of no other timer of asyncio's.
 WAKE_SLEEPER: Callable[..., object] = private(asyncio.futures, "_set_result_unless_cancelled")
 
 
 class SteppingLoop(asyncio.BaseEventLoop):
-    """asyncio's base of event loops, whose turns are taken by a method with a public name."""
+    """asyncio's base of event loops, with public names for turns, ready callbacks and timers."""
 
     def __init__(self) -> None:
         super().__init__()
         self._asyncgens: Any = GeneratorsInOrder()
 
     def ready(self) -> list[Any]:
-        """What is ready to be called."""
+        """The ready callbacks."""
         raise NotImplementedError
 
     def timers(self) -> list[asyncio.TimerHandle]:
         """The timers that are not cancelled, the next first."""
         raise NotImplementedError
 
-    # Others look into these, some of them to see whether they are empty. What `BaseEventLoop` does
-    # with them has no effect.
+    # Other code inspects these, for example to see whether they are empty. What `BaseEventLoop`
+    # does with them has no effect.
 
     @property
     def _ready(self) -> list[Any]:
@@ -225,7 +225,7 @@ class SteppingLoop(asyncio.BaseEventLoop):
         raise NotImplementedError
 
     def on_timer_cancelled(self) -> None:
-        """A timer that has not come yet was cancelled."""
+        """Called when a pending timer is cancelled."""
 
     def _run_once(self) -> None:
         self.run_turns()
@@ -234,7 +234,7 @@ class SteppingLoop(asyncio.BaseEventLoop):
         self.on_timer_cancelled()
 
     def check_debug(self, callback: object) -> None:
-        """Check in debug mode who calls a method of the loop, and with what."""
+        """Check in debug mode the calling thread and the callback of a method of the loop."""
         self._check_thread()  # type: ignore[attr-defined]
         check_callback(callback)
 
@@ -246,9 +246,9 @@ class SteppingLoop(asyncio.BaseEventLoop):
 
 
 class GeneratorsInOrder:
-    """The async generators that were begun and have not ended, in the order in which they began.
+    """The async generators that have started and not ended, in the order of their start.
 
-    It takes the place of the weak set of ``BaseEventLoop``, whose order is one of addresses.
+    It replaces the weak set of ``BaseEventLoop``, which is ordered by address.
     """
 
     def __init__(self) -> None:
@@ -262,11 +262,11 @@ class GeneratorsInOrder:
         )
 
     def discard(self, generator: AsyncGenerator[Any, Any]) -> None:
-        """One has ended."""
+        """Remove one that has ended."""
         self._references.pop(id(generator), None)
 
     def clear(self) -> None:
-        """All of them have ended."""
+        """Remove all."""
         self._references.clear()
 
     def __len__(self) -> int:
@@ -280,7 +280,7 @@ class GeneratorsInOrder:
 
 
 class _Catcher:
-    """What a task takes for its loop, to see with what it begins."""
+    """A fake loop that catches the first callback of a task."""
 
     step: Any = None
 
@@ -302,7 +302,7 @@ def _step_type() -> type:
         pass
 
     coroutine = nothing()
-    # With a name, as names are counted.
+    # With a name, as asyncio numbers tasks without one.
     task = asyncio.Task(coroutine, loop=catcher, name="step")
     task._log_destroy_pending = False  # type: ignore[attr-defined]
     asyncio.tasks._unregister_task(task)
@@ -325,7 +325,7 @@ _PYTHON_STEPS = tuple(
 
 
 def task_of_step(callback: object) -> asyncio.Task[Any] | None:
-    """The task of which something that a loop is to call is a step; None for other callbacks."""
+    """The task whose step a callback is; None for other callbacks."""
     kind = type(callback)
     owner: Any = getattr(callback, "__self__", None)
     if kind is MethodType:
@@ -351,7 +351,7 @@ def report_failed_step(
     context: Context,
     error: BaseException,
 ) -> None:
-    """Tell a loop's exception handler of what a callback has raised, as ``Handle._run`` does."""
+    """Pass a callback's exception to the loop's exception handler, as ``Handle._run`` does."""
     handle = StepHandle(callback, args, loop, context)
     shown = repr(handle).removeprefix("<StepHandle ").removesuffix(">")
     loop.call_exception_handler(
@@ -360,21 +360,21 @@ def report_failed_step(
 
 
 def set_default_executor_silently(loop: asyncio.BaseEventLoop, executor: Any) -> None:
-    """Give a loop the executor it would otherwise make when it needs one first."""
+    """Set the default executor of a loop, without the checks of the public method."""
     loop._default_executor = executor  # type: ignore[attr-defined]
 
 
 def forbid_default_executor(loop: asyncio.BaseEventLoop) -> Any:
-    """Have a loop refuse further jobs, as ``shutdown_default_executor`` does; gives the executor.
+    """Have a loop refuse further jobs, as ``shutdown_default_executor`` does; return the executor.
 
-    That waits for the executor in a thread of its own.
+    The public method waits for the executor in a thread of its own.
     """
     loop._executor_shutdown_called = True  # type: ignore[attr-defined]
     return loop._default_executor  # type: ignore[attr-defined]
 
 
 def default_executor_of(loop: asyncio.BaseEventLoop) -> Any:
-    """The executor for which ``None`` stands; None when there is none yet.
+    """The default executor of a loop; None if there is none yet.
 
     Raises:
         RuntimeError: it was shut down.
@@ -387,7 +387,7 @@ _GATHERING: Any = private(asyncio.tasks, "_GatheringFuture") or asyncio.Future
 
 
 class NumberedGathering(_GATHERING):  # type: ignore[misc]
-    """A future of ``asyncio.gather`` that hashes by a number of its loop, if that gives numbers.
+    """A future of ``asyncio.gather`` that hashes by a number from its loop, if that has numbers.
 
     ``gather`` makes its future by itself and does not ask the loop for one, so that it would hash
     by its address. ``__new__`` numbers it, as nothing else leaves no frame behind in debug mode.
@@ -411,7 +411,7 @@ NumberedGathering.__name__ = NumberedGathering.__qualname__ = "_GatheringFuture"
 
 
 class SetsInOrder:
-    """While entered, no set that asyncio goes through has the order of addresses.
+    """While entered, asyncio iterates over no set in the order of addresses.
 
     ``asyncio.as_completed`` begins its coroutines in the order they were given: it goes through a
     set of them, which it makes by the name ``set``. That is another function in its module

@@ -1,4 +1,4 @@
-"""What tasks and what they wait for keep to themselves, and who has cancelled them."""
+"""The private state of tasks and of what they wait for, and what cancelled them."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from typing import Any
 def is_awaited_by(future: asyncio.Future[Any], task: asyncio.Task[Any]) -> bool:
     """Whether a future is recorded as awaited by a task, now or from its next step on.
 
-    asyncio and libraries tell it by ``future_add_to_awaited_by``. The public way to ask,
-    ``capture_call_graph``, goes on to what awaits the task in turn: it fails with a
-    RecursionError where tasks await each other in a circle. Before CPython 3.14 nothing is told.
+    asyncio and libraries record it by ``future_add_to_awaited_by``. The public way to read it,
+    ``capture_call_graph``, also follows what awaits the task: it fails with a RecursionError where
+    tasks await each other in a cycle. Before CPython 3.14 nothing is recorded.
     Checked on CPython 3.14 and 3.15.
     """
     return task in (getattr(future, "_asyncio_awaited_by", None) or ())
 
 
 def is_cancelled_by_group(task: asyncio.Task[Any]) -> bool:
-    """Whether ``TaskGroup.cancel()``, of CPython 3.15 and newer, has cancelled the task around it.
+    """Whether ``TaskGroup.cancel()``, of CPython 3.15 and newer, cancelled the task around it.
 
-    A cancellation doesn't tell where it comes from, and a task knows nothing of its groups. They
-    know it as ``_parent_task`` as long as it is within them, and have ``_parent_cancel_requested``
-    once they have cancelled it; those of which a task has failed have ``_errors`` too. Checked on
+    A cancellation doesn't show its origin, and a task does not refer to its groups. They refer to
+    it as ``_parent_task`` while it is within them, and have ``_parent_cancel_requested`` once they
+    have cancelled it; groups with a failed task have ``_errors`` too. Checked on
     CPython 3.15.
     """
     if not hasattr(asyncio.TaskGroup, "cancel"):
         return False
-    # An object refers by its dictionary once that was asked for.
+    # An object refers through its __dict__ once that was read.
     return any(
         isinstance(referrer, dict | asyncio.TaskGroup) and _has_cancelled(referrer, task)
         for referrer in gc.get_referrers(task)
@@ -68,14 +68,14 @@ def may_have_tasks(loop: asyncio.AbstractEventLoop) -> bool:
     """Whether `asyncio.all_tasks` may have tasks of the loop; False only if it surely does not.
 
     ``_scheduled_tasks`` and ``_eager_tasks`` (3.12 and 3.13; ``_all_tasks`` on 3.11) hold the tasks
-    of all loops, so when they are empty there are none. Asking costs a tenth of listing them.
-    Checked on CPython 3.11, 3.12 and 3.13; later ones keep their tasks elsewhere and are asked for
-    the list.
+    of all loops, so if they are empty there are none. That takes a tenth of the time of listing.
+    Checked on CPython 3.11, 3.12 and 3.13; later ones keep their tasks elsewhere, so this lists
+    them.
     """
     return any(_TASK_SETS) if _TASK_SETS else True
 
 
-# The sets inside the weak ones, which are asked in a tenth of the time.
+# The sets inside the weak ones, whose len() is ten times as fast.
 _TASK_SETS = [
     getattr(getattr(asyncio.tasks, name), "data", getattr(asyncio.tasks, name))
     for name in ("_all_tasks", "_scheduled_tasks", "_eager_tasks")
@@ -93,7 +93,7 @@ def silence_destroyed_task(task: asyncio.Task[Any]) -> None:
 
 
 def waited_future(task: asyncio.Task[Any] | None) -> asyncio.Future[Any] | None:
-    """The future that a suspended task waits for; None when it is to run, or runs, or is none.
+    """The future that a suspended task waits for; None if it is ready, running or no task.
 
     No public name gives it: ``Task.get_stack`` gives the outermost frame only, and awaitables
     written in C show no frames. ``_fut_waiter`` is what ``Task.cancel`` cancels. Checked on CPython
@@ -125,7 +125,7 @@ def gathered_futures(future: asyncio.Future[Any]) -> list[asyncio.Future[Any]] |
 
 
 def shielded_future(future: asyncio.Future[Any]) -> asyncio.Future[Any] | None:
-    """The future that ``asyncio.shield`` shields by the given one; None when it is another's.
+    """The future that ``asyncio.shield`` shields by the given one; None for any other future.
 
     Only the closure of the callback that ``shield`` leaves on its future knows the inner one; there
     is no public list of callbacks. Checked on CPython 3.11 to 3.15.
@@ -147,7 +147,7 @@ def is_executor_future(future: asyncio.Future[Any]) -> bool:
 
 
 def _callback_variable(future: asyncio.Future[Any], function: str, variable: str) -> Any:
-    """What a variable is in the closure of a future's callback; None if there is no such thing."""
+    """A variable in the closure of a future's callback; None if there is none."""
     for callback, _ in getattr(future, "_callbacks", None) or ():
         if getattr(callback, "__qualname__", None) == function:
             return inspect.getclosurevars(callback).nonlocals.get(variable)
@@ -174,7 +174,7 @@ def lock_of_condition(condition: asyncio.Condition) -> asyncio.Lock | None:
 
 
 def unfinished_count(queue: asyncio.Queue[Any]) -> int | None:
-    """How many items of a queue still lack a ``task_done()``; None when it doesn't tell.
+    """How many items of a queue still lack a ``task_done()``; None if it does not show it.
 
     Only ``repr`` shows ``_unfinished_tasks``, as text. Checked on CPython 3.11 to 3.15.
     """
@@ -207,33 +207,33 @@ def as_completed_futures(
 
 
 def has_unseen_exception(task: asyncio.Future[Any]) -> bool:
-    """Whether a task that is done has an exception that nobody has asked for.
+    """Whether a done task has an exception that was never retrieved.
 
-    ``exception()`` would count as asking. ``_log_traceback`` is an attribute of every future and is
+    ``exception()`` would count as retrieval. ``_log_traceback`` is an attribute of futures and is
     true as long as asyncio would log the exception. Checked on CPython 3.11 to 3.15.
     """
     return bool(getattr(task, "_log_traceback", True))
 
 
 def pending_tasks(loop: asyncio.AbstractEventLoop) -> set[asyncio.Task[Any]]:
-    """As ``asyncio.all_tasks``, in a third of the time when there are few tasks.
+    """Like ``asyncio.all_tasks``, in a third of the time when there are few tasks.
 
-    That goes through a weak set step by step, which costs more than a short run has to spare. The
-    sets are those of `may_have_tasks`. Checked on CPython 3.11, 3.12 and 3.13; later ones keep
-    their tasks elsewhere and are asked for the list.
+    That iterates over a weak set, which is slow for a short run. The sets are those of
+    `may_have_tasks`. Checked on CPython 3.11, 3.12 and 3.13; on later ones this calls
+    ``all_tasks``.
     """
     if not _TASK_SETS:
         return asyncio.all_tasks(loop)
     return {task for task in _living_tasks() if task.get_loop() is loop and not task.done()}
 
 
-# From Python 3.14 on asyncio shows only tasks that are not done, so that those that may have failed
-# are recorded when they are made.
+# From Python 3.14 on asyncio shows only tasks that are not done, so tasks are recorded on creation,
+# to find those that failed.
 IS_RECORDING_TASKS = not _TASK_SETS
 
 
 class TaskRecord:
-    """The tasks that were made, and the futures that `shield` has told of, while they are alive."""
+    """The live tasks that were made, and the live futures that `shield` has reported."""
 
     __slots__ = ("_limit", "_references")
 
@@ -242,25 +242,25 @@ class TaskRecord:
         self._limit = _FIRST_LIMIT
 
     def add(self, task: Any) -> None:
-        """Have a task or future be among those that `living` gives, while it is alive."""
+        """Record a task or future while it is alive."""
         self._references.append(weakref.ref(task))
         if len(self._references) > self._limit:
             self._forget_freed()
 
     def _forget_freed(self) -> None:
-        # Another thread may add one meanwhile, which is behind these.
+        # Another thread may append one meanwhile.
         count = len(self._references)
         self._references[:count] = [each for each in self._references[:count] if each() is not None]
         self._limit = max(_FIRST_LIMIT, 2 * len(self._references))
 
     def living(self) -> list[asyncio.Future[Any]]:
-        """Those that are alive; what a task factory has given that is no future is left out."""
-        # A task may be recorded twice, when one run of pytest goes on inside another.
+        """The live ones, except non-futures from a task factory."""
+        # A task may be recorded twice, in a nested run of pytest.
         found = {id(task): task for each in tuple(self._references) if (task := each()) is not None}
         return [each for each in found.values() if isinstance(each, asyncio.Future)]
 
 
-# How many tasks are recorded at least, until those that are gone are looked for.
+# From this many recorded tasks on, look for those that are gone.
 _FIRST_LIMIT = 200
 
 # The tasks of loops that have no record of their own.
@@ -269,10 +269,10 @@ _RECORD = TaskRecord()
 
 @contextlib.contextmanager
 def recording_tasks() -> Iterator[None]:
-    """While entered, tasks are recorded that loops of asyncio's kind make with ``create_task``.
+    """While entered, record the tasks that asyncio's own loops make by ``create_task``.
 
-    Before Python 3.14 that is not needed. The method is that of the class, so that no loop has an
-    attribute more.
+    Not needed before Python 3.14. It patches the method of the class, so that no loop gets a new
+    attribute.
     """
     if not IS_RECORDING_TASKS:
         yield
@@ -292,7 +292,7 @@ def record_tasks_of(loop: asyncio.AbstractEventLoop) -> None:
         attributes: dict[str, Any] | None = getattr(loop, "__dict__", None)
         if attributes is not None and "create_task" not in attributes:
             method = type(loop).create_task
-            # It must not keep the loop alive.
+            # A weak reference, to not keep the loop alive.
             reference = weakref.ref(loop)
 
             @functools.wraps(method)
@@ -308,9 +308,9 @@ def _recording(original: Callable[..., asyncio.Task[Any]]) -> Callable[..., asyn
         task = original(*args, **kwargs)
         frames = getattr(task, "_source_traceback", None)
         if frames:
-            # In debug mode a task tells where it was made, which is not here.
+            # In debug mode a task records where it was made; leave this function out.
             frames[:] = [frame for frame in frames if frame.filename != __file__]
-        # A task factory may give anything.
+        # A task factory may return anything.
         if isinstance(task, asyncio.Task):
             _RECORD.add(task)
         return task
@@ -327,7 +327,7 @@ def _living_tasks(loop: asyncio.AbstractEventLoop | None = None) -> list[Any]:
     """The tasks of all loops, done or not; at least those of a loop, if one is given."""
     if IS_RECORDING_TASKS:
         return list(_record_of(loop).living())
-    # A tuple is made of a set at once, whatever other threads do.
+    # tuple() copies a set atomically.
     found = [_task_of(item) for tasks in _TASK_SETS for item in tuple(tasks)]
     return [task for task in found if task is not None]
 
@@ -339,13 +339,13 @@ def _task_of(item: Any) -> asyncio.Task[Any] | None:
 def failed_and_unseen(
     loop: asyncio.AbstractEventLoop | None = None,
 ) -> list[asyncio.Future[Any]]:
-    """The failed tasks of a loop, as far as they are alive, whose exception nothing has asked for.
+    """The failed live tasks of a loop whose exception was never retrieved.
 
-    Futures that are no tasks are among them when ``asyncio.shield`` has told of them.
+    They include futures that are no tasks if ``asyncio.shield`` has reported them.
 
     ``all_tasks`` leaves out tasks that are done. The sets of `may_have_tasks` have them until they
-    are freed, those apart that were eager and never waited. Checked on CPython 3.11, 3.12 and 3.13;
-    on later ones they are those that were recorded.
+    are freed, except eager tasks that never waited. Checked on CPython 3.11, 3.12 and 3.13; on
+    later ones these are the recorded tasks.
 
     Args:
         loop: the loop; None for all loops.
@@ -362,15 +362,15 @@ def failed_and_unseen(
 
 
 class ShieldLeavesExceptions:
-    """While entered, ``asyncio.shield`` does not count as having asked for an exception.
+    """While entered, ``asyncio.shield`` does not count as having retrieved an exception.
 
-    From Python 3.14 on, when what waits for a shielded task was cancelled and the task fails later,
-    ``shield`` tells the loop's exception handler at once, and asks for the exception, so that
-    asyncio tells nothing more. But the task may be awaited all the same, after the cancellation.
-    Meanwhile the loop logs as asyncio does, and it is left to the end of the task whether anything
-    has asked for its exception; an exception handler of the program's own is told once, as by
-    asyncio. ``_log_on_exception`` is the callback by which ``shield`` does it,
-    and ``_exception`` has the exception without asking for it. Checked on CPython 3.14 and 3.15.
+    From Python 3.14 on, if the waiter of a shielded task was cancelled and the task fails later,
+    ``shield`` calls the loop's exception handler at once, and retrieves the exception, so that
+    asyncio does not log it again. But the task may still be awaited, after the cancellation. While
+    this is entered, the loop logs like asyncio, and whether the exception was retrieved shows at
+    the end of the task; a program's own exception handler is called once, as by asyncio.
+    ``_log_on_exception`` is the callback by which ``shield`` does it, and ``_exception`` has the
+    exception without retrieving it. Checked on CPython 3.14 and 3.15.
     """
 
     def __init__(self) -> None:
@@ -389,7 +389,7 @@ class ShieldLeavesExceptions:
 
 
 def _tell_of_shielded(future: asyncio.Future[Any]) -> None:
-    """Tell a loop's exception handler of a shielded future that has failed."""
+    """Call a loop's exception handler for a shielded future that has failed."""
     error = None if future.cancelled() else getattr(future, "_exception", None)
     if error is None:
         return
@@ -404,7 +404,7 @@ def _tell_of_shielded(future: asyncio.Future[Any]) -> None:
         context["source_traceback"] = frames
     handler = loop.get_exception_handler()
     if handler is not None and not str(getattr(handler, "__module__", "")).startswith("aldente."):
-        # As asyncio asks for it.
+        # As asyncio retrieves it.
         future.exception()
         loop.call_exception_handler(context)
         return
@@ -417,17 +417,17 @@ def _tell_of_shielded(future: asyncio.Future[Any]) -> None:
         setattr(future, _WAS_TOLD, True)
 
 
-# What an exception handler is told by ``shield`` right now.
+# The contexts with which ``shield`` is calling exception handlers.
 _told_by_shield: list[dict[str, Any]] = []
-# The attribute of a future that was logged already.
+# The attribute of a future that was logged already; set on the future itself.
 _WAS_TOLD = "aldente_was_told"
 
 
 def is_told_by_shield(context: dict[str, Any]) -> bool:
-    """Whether ``shield`` tells a handler of a future that may be awaited all the same."""
+    """Whether ``shield`` calls a handler for a future that may still be awaited."""
     return any(context is told for told in _told_by_shield)
 
 
 def was_told_by_shield(context: dict[str, Any]) -> bool:
-    """Whether a loop has logged the exception of a future before, as ``shield`` told of it."""
+    """Whether a loop has already logged the exception of a future for ``shield``."""
     return hasattr(context.get("future"), _WAS_TOLD)

@@ -1,4 +1,4 @@
-"""What asyncio's own kind of loop keeps to itself of its clock and its timers."""
+"""The private state of asyncio's loops for their clock and timers."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Any
 
 
 def set_clock_resolution(loop: asyncio.BaseEventLoop, seconds: float) -> None:
-    """Say how much ahead of their time a loop may run its timers.
+    """Set how far ahead of their time a loop may run its timers.
 
-    ``_clock_resolution`` is read on every turn, and set from the real clock when a loop is made;
-    there is no public way to say that another clock is finer. Checked on CPython 3.11 to
+    The loop reads ``_clock_resolution`` on every turn, and sets it from the real clock on creation;
+    no public setting says that another clock is finer. Checked on CPython 3.11 to
     3.15.
     """
     loop._clock_resolution = seconds  # type: ignore[attr-defined]
 
 
 def next_timer(loop: asyncio.BaseEventLoop) -> float | None:
-    """The time of the next timer, in seconds of loop time; None when there is none.
+    """The time of the next timer, in seconds of loop time; None if there is none.
 
-    The loop tells its selector how long it may sleep, from which the time can't be had exactly.
+    The loop tells its selector how long it may sleep, which does not show the exact time.
     ``_scheduled`` is the heap of timers, without cancelled ones at its top while the selector is
     asked. Checked on CPython 3.11 to 3.15.
     """
@@ -33,7 +33,7 @@ def next_timer(loop: asyncio.BaseEventLoop) -> float | None:
 def timers_of(loop: asyncio.AbstractEventLoop) -> list[asyncio.TimerHandle]:
     """The timers of a loop that are not cancelled, the next first; see `next_timer`.
 
-    Loops that do not show theirs (uvloop) give none.
+    Empty for loops that do not show theirs (uvloop).
     """
     scheduled = [handle for handle in getattr(loop, "_scheduled", ()) if not handle.cancelled()]
     return sorted(scheduled, key=asyncio.TimerHandle.when)
@@ -42,7 +42,7 @@ def timers_of(loop: asyncio.AbstractEventLoop) -> list[asyncio.TimerHandle]:
 def task_of_timer(
     handle: asyncio.TimerHandle, waiting: dict[int, asyncio.Task[Any]]
 ) -> asyncio.Task[Any] | None:
-    """The task that a timer wakes or limits; None when it calls a callback.
+    """The task that a timer wakes or limits; None if it calls a callback.
 
     A sleep's future is an argument of the callback, and ``asyncio.timeout`` is the object of its
     method, with the task as ``_task``. Checked on CPython 3.11 to 3.15.
@@ -60,9 +60,9 @@ def task_of_timer(
 
 
 def code_of_timer(handle: asyncio.TimerHandle) -> CodeType | None:
-    """The code that a timer runs; None when it isn't Python's.
+    """The code that a timer runs; None if it is no Python code.
 
-    ``_callback`` is what ``call_at`` was given. Checked on CPython 3.11 to 3.15.
+    ``_callback`` is the argument of ``call_at``. Checked on CPython 3.11 to 3.15.
     """
     callback = getattr(handle, "_callback", None)
     while isinstance(callback, functools.partial):
@@ -72,7 +72,7 @@ def code_of_timer(handle: asyncio.TimerHandle) -> CodeType | None:
 
 
 def context_of_callback(handle: asyncio.Handle) -> contextvars.Context:
-    """The context in which a callback runs: a copy of that in which it was handed to the loop.
+    """The context in which a callback runs: a copy of that in which it was passed to the loop.
 
     ``_context`` is public only from CPython 3.12 on, by ``get_context()``. Checked on CPython 3.11
     to 3.15.
@@ -82,7 +82,7 @@ def context_of_callback(handle: asyncio.Handle) -> contextvars.Context:
 
 
 def handles_signals(loop: asyncio.AbstractEventLoop) -> bool:
-    """Whether a loop handles signals, of which only its self-pipe tells.
+    """Whether a loop handles signals, which reach it through its self-pipe.
 
     ``_signal_handlers`` is what ``add_signal_handler`` fills. Checked on CPython 3.11 to
     3.15.
@@ -91,9 +91,9 @@ def handles_signals(loop: asyncio.AbstractEventLoop) -> bool:
 
 
 def forget_innermost_frame(handle: asyncio.Handle | asyncio.Task[Any]) -> None:
-    """Have a handle or task not tell the innermost frame of where it was made, a loop's method.
+    """Remove the innermost frame, a loop's method, from where a handle or task was made.
 
-    ``_source_traceback`` is kept in debug mode; asyncio drops the frame of its own method from it.
+    ``_source_traceback`` exists in debug mode; asyncio drops the frame of its own method from it.
     Checked on CPython 3.11 to 3.15.
     """
     frames = getattr(handle, "_source_traceback", None)
@@ -102,9 +102,9 @@ def forget_innermost_frame(handle: asyncio.Handle | asyncio.Task[Any]) -> None:
 
 
 def expire(scope: asyncio.Timeout) -> None:
-    """Have the time of an ``asyncio.timeout`` be over now, in this very step.
+    """Expire an ``asyncio.timeout`` now, in this very step.
 
-    ``reschedule()`` would have the loop call the same method, ``_on_timeout``, some steps later.
+    ``reschedule()`` has the loop call the same method, ``_on_timeout``, some steps later.
     Checked on CPython 3.11 to 3.15.
     """
     scope._on_timeout()  # type: ignore[attr-defined]

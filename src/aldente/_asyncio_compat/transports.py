@@ -1,4 +1,4 @@
-"""What transports, servers and the selector behind them keep to themselves."""
+"""The private state of transports, servers and the selector behind them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def may_have_transports(loop: asyncio.AbstractEventLoop) -> bool:
     """Whether a loop may watch more than its own self-pipe; False only if it surely does not.
 
     ``_selector`` is how ``BaseSelectorEventLoop`` waits; asyncio has no public list of what it
-    waits for. Loops without it (uvloop, the proactor's) show nothing, so they answer False. Checked
+    waits for. False for loops without it (uvloop, the proactor's). Checked
     on CPython 3.11 to 3.15.
     """
     registrations = _registrations(loop)
@@ -50,12 +50,12 @@ def servers_of(loop: asyncio.AbstractEventLoop) -> Iterator[asyncio.Server]:
 
 
 def has_selector(loop: asyncio.AbstractEventLoop) -> bool:
-    """Whether a loop shows what it waits for; see `may_have_transports`."""
+    """Whether a loop shows its selector; see `may_have_transports`."""
     return getattr(loop, "_selector", None) is not None
 
 
 def watched_by(loop: asyncio.AbstractEventLoop) -> dict[int, tuple[object, ...]]:
-    """The descriptors that a loop watches, each with what is called then, but its own wake-up.
+    """The descriptors that a loop watches, with their callbacks, except its self-pipe.
 
     ``_ssock`` is the end of the wake-up at which the loop reads; what is called is the data of the
     selector. Loops without a selector (uvloop, the proactor's) give none. Checked on CPython 3.11
@@ -71,7 +71,7 @@ def watched_by(loop: asyncio.AbstractEventLoop) -> dict[int, tuple[object, ...]]
 
 
 def arguments_of(handle: object) -> tuple[object, ...]:
-    """What a loop's callback is called with; nothing if it is none.
+    """The arguments of a loop's callback; empty if it is none.
 
     ``_args`` is what ``call_soon`` and its like were given. Checked on CPython 3.11 to 3.15.
     """
@@ -88,7 +88,7 @@ def loop_of(transport: asyncio.BaseTransport) -> asyncio.AbstractEventLoop | Non
 
 
 def acceptor_of(transport: asyncio.BaseTransport) -> asyncio.Server | None:
-    """The server that has accepted a transport's connection; None for all others.
+    """The server that accepted a transport's connection; None for all others.
 
     ``_server`` is an attribute of asyncio's socket transports; there is no public one. Checked on
     CPython 3.11 to 3.15.
@@ -99,13 +99,13 @@ def acceptor_of(transport: asyncio.BaseTransport) -> asyncio.Server | None:
 def is_waited_for(server: asyncio.Server | None) -> bool:
     """Whether a task waits in ``Server.wait_closed()`` for the end of a server's connections.
 
-    ``_waiters`` has those who wait; None once it is closed. Checked on CPython 3.11 to 3.15.
+    ``_waiters`` has the waiting futures; None once it is closed. Checked on CPython 3.11 to 3.15.
     """
     return bool(getattr(server, "_waiters", None))
 
 
 def handler_task_of(transport: asyncio.BaseTransport) -> asyncio.Task[Any] | None:
-    """The task with which a server of streams serves a connection that it has accepted.
+    """The task in which a stream server handles an accepted connection.
 
     ``_task`` is an attribute of ``StreamReaderProtocol``; there is no public one. Checked on
     CPython 3.11 to 3.15.
@@ -119,7 +119,7 @@ def handler_task_of(transport: asyncio.BaseTransport) -> asyncio.Task[Any] | Non
 
 
 def is_part_of_subprocess(transport: asyncio.BaseTransport) -> bool:
-    """Whether a transport is a pipe to or from a subprocess, which is closed with that.
+    """Whether a transport is a pipe to or from a subprocess, which is closed with the subprocess.
 
     The protocol of such a pipe, of a class without a public name, has the subprocess's transport as
     its ``proc``. Checked on CPython 3.11 to 3.15.
@@ -130,7 +130,7 @@ def is_part_of_subprocess(transport: asyncio.BaseTransport) -> bool:
 
 def _registrations(loop: asyncio.AbstractEventLoop) -> Mapping[Any, Any]:
     get_map = getattr(getattr(loop, "_selector", None), "get_map", None)
-    # None once the selector is closed. Selectors of others, or a mock, may give anything.
+    # None once the selector is closed. Other selectors, or a mock, may return anything.
     found = get_map() if callable(get_map) else None
     return found if isinstance(found, Mapping) else {}
 

@@ -28,7 +28,7 @@ from aldente._records import LoopScope
 
 FixtureDef = pytest.FixtureDef[Any]
 
-# The type of pytest.fail.Exception, which type checkers do not take as one.
+# The type of pytest.fail.Exception, which type checkers do not accept as a type.
 Failure = Failed
 
 # The first words of the failure with which pytest refuses an async test that no plugin has run.
@@ -134,7 +134,7 @@ def is_inside_another_run() -> bool:
 def fixture_around(frame: FrameType | None) -> FixtureDef | None:
     """The innermost fixture whose set-up or tear-down is around a frame; None if there is none.
 
-    Only hooks are told of that, one for each fixture of each test. The functions of pytest that do
+    Only hooks see it, one for each fixture of each test. The functions of pytest that do
     it have the fixture in a variable. Checked on pytest 8.4 to 9.2.
     """
     while frame is not None:
@@ -221,13 +221,13 @@ def bound_function(fixturedef: FixtureDef, request: pytest.FixtureRequest) -> Ca
         warnings.simplefilter("always")
         bound = resolve_fixture_function(fixturedef, request)
     for warning in given:
-        # It is one, as nothing else is recorded.
+        # A Warning, as nothing else is recorded.
         warn_at(function, cast(Warning, warning.message))
     return bound
 
 
 def finisher(fixturedef: FixtureDef, request: pytest.FixtureRequest) -> Callable[[], None]:
-    """What tears a fixture down and forgets its value.
+    """Return the function that tears a fixture down and clears its value.
 
     ``finish`` is how pytest itself ends a fixture when one that it depends on ends. Checked on
     pytest 8.4 and 9.2.
@@ -237,7 +237,7 @@ def finisher(fixturedef: FixtureDef, request: pytest.FixtureRequest) -> Callable
 
 
 def cache_failure(fixturedef: FixtureDef, error: BaseException) -> None:
-    """Have every further request of a fixture raise an error, as if its set-up had raised it.
+    """Make every further request of a fixture raise an error, as if its set-up had raised it.
 
     Checked on pytest 8.4 and 9.2, where ``cached_result`` is (value, cache key, failure).
     """
@@ -249,7 +249,7 @@ def cache_failure(fixturedef: FixtureDef, error: BaseException) -> None:
 def remember_failure(
     fixturedef: FixtureDef, request: pytest.FixtureRequest, error: BaseException
 ) -> None:
-    """Have a fixture whose set-up has failed be torn down, whatever has raised the error.
+    """Have pytest tear down a fixture whose set-up failed, whatever raised the error.
 
     pytest remembers what the function of a fixture raises, but not what the hook around it does,
     as when pytest itself refuses an async fixture: the fixture would not be torn down, and the next
@@ -286,7 +286,7 @@ def is_async_fixture_refusal(failure: Failure) -> bool:
 
 
 def returned_by_test(failure: Failure) -> object:
-    """What a test returned that pytest refused because it is awaitable; None when it did not run.
+    """The awaitable that a test returned and pytest refused; None if the test did not run.
 
     It is a local variable of the hook implementation that refused. Checked on pytest 8.4 and 9.2.
     """
@@ -300,7 +300,7 @@ def returned_by_test(failure: Failure) -> object:
 
 
 def forget_ini(parser: pytest.Parser, name: str) -> None:
-    """Let an ini key be added anew, with another default.
+    """Allow an ini key to be added again, with another default.
 
     pytest 9 refuses a key that another plugin has added. Checked on pytest 8.4 and 9.2.
     """
@@ -323,7 +323,7 @@ def configuration_keys(config: pytest.Config) -> list[str]:
 
 
 def flag_or_text(config: pytest.Config, name: str) -> object:
-    """The value of an ini key that is a text, or in a native TOML table true or false as well.
+    """The value of an ini key that is a string, or in a native TOML table also true or false.
 
     pytest 9.0 has no type for that, and refuses what is not of the type by one error or another, so
     what is written there is looked at as it is. Checked on pytest 8.4 and 9.2.
@@ -341,7 +341,7 @@ def known_configuration_keys(config: pytest.Config) -> list[str]:
 
 
 def excinfo_of_failure(message: str) -> pytest.ExceptionInfo[BaseException]:
-    """What pytest keeps of a failure that has a message but no traceback worth showing.
+    """The exception info for a failure with a message but without a useful traceback.
 
     `pytest.fail` raises the same. Checked on pytest 8.4 and 9.2.
     """
@@ -352,7 +352,7 @@ def excinfo_of_failure(message: str) -> pytest.ExceptionInfo[BaseException]:
 
 
 def note_value(item: pytest.Item, fixturedef: FixtureDef, value: object) -> None:
-    """Have a fixture that is set up give another value to whoever asks for it from now on.
+    """Replace the value of a fixture that is set up, for requests from now on.
 
     A request looks for it in ``_fixture_defs``, and reads its ``cached_result``, which is (value,
     cache key, failure). ``funcargs`` is documented on the request only. Checked on pytest 8.4 and
@@ -367,7 +367,7 @@ def note_value(item: pytest.Item, fixturedef: FixtureDef, value: object) -> None
 
 
 class FixtureOnDemand:
-    """Takes the place of a fixture's definition; has it set up when its value is asked for."""
+    """Replaces a fixture's definition; sets the fixture up when its value is requested."""
 
     def __init__(self, fixturedef: FixtureDef, set_up: Callable[[], object]) -> None:
         self.fixturedef = fixturedef
@@ -375,7 +375,7 @@ class FixtureOnDemand:
 
     @property
     def cached_result(self) -> object:
-        """As the definition's, once the fixture is set up."""
+        """The definition's, once the fixture is set up."""
         self._set_up()
         return self.fixturedef.cached_result
 
@@ -386,7 +386,7 @@ class FixtureOnDemand:
 def set_up_on_demand(
     item: pytest.Item, fixturedef: FixtureDef, set_up: Callable[[], object]
 ) -> None:
-    """Have a function be called when a test or fixture asks for a fixture by its name.
+    """Call a function when a test or fixture requests a fixture by its name.
 
     Only until `note_value`. Checked on pytest 8.4 and 9.2.
     """
@@ -401,7 +401,7 @@ def count_of_finalizers(fixturedef: FixtureDef) -> int:
 
 
 def take_finalizer(fixturedef: FixtureDef, count: int) -> Callable[[], object] | None:
-    """The last finalizer of a fixture, taken away; None when there are no more than so many.
+    """Remove and return the last finalizer of a fixture; None if there are no more than `count`.
 
     Checked on pytest 8.4 and 9.2.
     """
@@ -410,7 +410,7 @@ def take_finalizer(fixturedef: FixtureDef, count: int) -> Callable[[], object] |
 
 
 def forget_fixture(item: pytest.Item, fixturedef: FixtureDef) -> None:
-    """Have a fixture be set up anew when a test asks for it by its name once more.
+    """Have a fixture set up anew when a test requests it by its name again.
 
     Checked on pytest 8.4 and 9.2, where a request looks into ``_fixture_defs`` first.
     """
@@ -427,7 +427,7 @@ def used_so_far_by_name(item: pytest.Item) -> dict[str, FixtureDef]:
 
 
 def renew_instance(item: pytest.Item) -> None:
-    """Make a test that is a method belong to a new instance of its class.
+    """Give a test that is a method a new instance of its class.
 
     pytest makes one for each test, kept in ``_instance``. Checked on pytest 8.4 and 9.2.
     """
@@ -437,7 +437,7 @@ def renew_instance(item: pytest.Item) -> None:
 
 
 def stashed(item: pytest.Item) -> dict[Any, Any]:
-    """All that is kept with a test under any key. Checked on pytest 8.4 and 9.2.
+    """The whole stash of a test. Checked on pytest 8.4 and 9.2.
 
     The tear-down of some fixtures, such as ``tmp_path``, removes what their set-up needs.
     """
@@ -446,7 +446,7 @@ def stashed(item: pytest.Item) -> dict[Any, Any]:
 
 
 def forget_logs(item: pytest.Item) -> None:
-    """Forget what a phase of a test has logged so far, for its report and for caplog.
+    """Clear what a phase of a test has logged so far, for its report and for caplog.
 
     ``caplog.clear`` keeps the list of records, and knows nothing of the report's. Checked on pytest
     8.4 and 9.2.
@@ -460,7 +460,7 @@ def forget_logs(item: pytest.Item) -> None:
 
 
 def take_output(config: pytest.Config) -> tuple[str, str]:
-    """What was captured of standard output and standard error since the last time, taken away.
+    """Take the captured standard output and standard error since the last call.
 
     ``capsys`` and ``capfd`` read likewise, but only while they are fixtures of a test. Checked on
     pytest 8.4 and 9.2.
@@ -473,7 +473,7 @@ def take_output(config: pytest.Config) -> tuple[str, str]:
 
 
 def write_raw(config: pytest.Config, text: str) -> None:
-    """Write to the terminal in the middle of a test, for what is taken back again.
+    """Write text to the terminal in the middle of a test that is overwritten later.
 
     The writer must not notice, as it knows where in the line it is. What is written then is
     captured but for ``global_and_fixture_disabled``, which live logs use. Checked on pytest 8.4 and
