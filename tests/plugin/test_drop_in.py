@@ -134,8 +134,8 @@ def test_missing_names_are_explained(run_project: RunProject) -> None:
     )
     result.stdout.fnmatch_lines(
         [
-            "*AttributeError: pytest_asyncio.plugin has no 'PytestAsyncioFunction': aldente stands "
-            "in for pytest-asyncio*",
+            "*AttributeError: pytest_asyncio.plugin has no 'PytestAsyncioFunction': aldente "
+            "replaces pytest-asyncio*",
             "*Fix: use a documented name; or run the tests by pytest-asyncio, with -p no:aldente.",
         ]
     )
@@ -273,7 +273,7 @@ def test_a_python_without_policies(run_project: RunProject) -> None:
         [
             "*'test_it' has no event loop: the fixture event_loop_policy is to make it, but this "
             "Python has no event loop policies any more.",
-            "*Fix: take out the fixture; *",
+            "*Fix: remove the fixture; *",
         ]
     )
 

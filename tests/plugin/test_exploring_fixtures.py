@@ -230,7 +230,7 @@ def test_fixtures_asked_for_by_name_before_their_turn(run_project: RunProject) -
     result.assert_outcomes(passed=3, failed=1)
     result.stdout.fnmatch_lines(
         [
-            "test_it.py:*: the async fixture 'asynchronous' was asked for within a run, *",
+            "test_it.py:*: the async fixture 'asynchronous' was requested within a run, *",
             "Fix: name 'asynchronous' as an argument of the test or fixture that requests it.",
         ]
     )
