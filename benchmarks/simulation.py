@@ -54,12 +54,12 @@ def least(run, main, times):
     return min(found)
 
 def aldente_run(slack=1.0):
-    from aldente._explore.simulate import Rules, simulate
+    from aldente._explore.simulate import RunSettings, simulate
     from aldente._strategies.random import Random
-    chooser = Random(1)
+    strategy = Random(1)
     def run(main):
-        chooser.start()
-        result = simulate(main, chooser, Rules(slack=slack))
+        strategy.start()
+        result = simulate(main, strategy, RunSettings(slack=slack))
         if result.error is not None:
             raise result.error
             assert len(result.choices) > 4

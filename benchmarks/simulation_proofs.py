@@ -26,7 +26,7 @@ MOST_SCHEDULES = 1_500
 _PROGRAM = """
 import asyncio, itertools, logging, sys, time
 import aldente
-from aldente._explore.simulate import Rules, simulate
+from aldente._explore.simulate import RunSettings, simulate
 from aldente._simulation.loop import SimulatedLoop
 from aldente._virtual_time.loop import VirtualTimeLoop
 from aldente._strategies.dfs import Dfs
@@ -63,7 +63,7 @@ def notes(main, make_loop):
         return repr(error)
 
 def facts(main, seed, order):
-    run = simulate(main, Random(seed), Rules(order=order), is_traced=True)
+    run = simulate(main, Random(seed), RunSettings(order=order), is_traced=True)
     return run.result, repr(run.error), run.choices, run.counts, run.steps
 
 others = again = steps = 0
@@ -84,7 +84,7 @@ print(f"{programs:,} random programs, {steps:,} steps, {time.perf_counter() - be
 def outcomes(main, strategy):
     found, count = set(), 0
     while count < most and strategy.start():
-        run = simulate(main, strategy, Rules())
+        run = simulate(main, strategy, RunSettings())
         if strategy.was_needed:
             found.add((repr(run.result), repr(run.error)))
         count += 1

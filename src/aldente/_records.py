@@ -116,10 +116,10 @@ class TestTime(NamedTuple):
             nanoseconds since 1970; None if they don't follow it.
         patience: how long to hear nothing from other processes and threads before time jumps, in
             real seconds.
-        max_seconds: how far virtual time may advance, in seconds of loop time.
+        max_virtual_time: how far virtual time may advance, in seconds of loop time.
     """
 
     is_virtual: bool
     wall: int | None
     patience: float
-    max_seconds: float
+    max_virtual_time: float

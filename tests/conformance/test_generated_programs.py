@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from aldente._explore.simulate import Rules, Run, simulate
+from aldente._explore.simulate import Run, RunSettings, simulate
 from aldente._runner.bystanders import Bystanders
 from aldente._schedules import Schedule
 from aldente._simulation.loop import SimulatedLoop
@@ -62,9 +62,9 @@ def test_stock_order_is_that_of_asyncio_in_real_time() -> None:
     assert len(lengths) > 30
 
 
-def traced(seed: int, chooser: Any, order: Any) -> Run:
+def traced(seed: int, strategy: Any, order: Any) -> Run:
     """A run of a random program, with its steps."""
-    return simulate(random_program(seed), chooser, Rules(order=order), is_traced=True)
+    return simulate(random_program(seed), strategy, RunSettings(order=order), is_traced=True)
 
 
 def facts(run: Run) -> tuple[Any, ...]:

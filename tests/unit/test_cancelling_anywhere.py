@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 import aldente
-from aldente._explore.simulate import Rules, Run, simulate
-from aldente._simulation.choices import Chooser, Kind, Options, Seldom
+from aldente._explore.simulate import Run, RunSettings, simulate
+from aldente._simulation.choices import Kind, Options, Seldom, Strategy
 from aldente._strategies.coverage_guided import Climbing
 from aldente._strategies.dfs import Dfs
 from aldente._strategies.fifo import Fifo
@@ -30,7 +30,7 @@ def outcomes_of(main: Main, **rules: Any) -> set[Any]:
     """What a program returns in all its schedules."""
     strategy, found = Dfs(), set()
     while strategy.start():
-        run = simulate(main, strategy, Rules(**rules))
+        run = simulate(main, strategy, RunSettings(**rules))
         assert run.error is None, run.error
         found.add(run.result)
     assert strategy.is_exhaustive
@@ -59,8 +59,8 @@ class AtTheEnd(Always):
         return next(number for number in range(count) if options[number].kind is not Kind.CANCEL)
 
 
-def run(main: Main, chooser: Chooser | None = None, **rules: Any) -> Run:
-    result = simulate(main, chooser or Always(), Rules(**rules))
+def run(main: Main, strategy: Strategy | None = None, **rules: Any) -> Run:
+    result = simulate(main, strategy or Always(), RunSettings(**rules))
     assert result.error is None, result.error
     return result
 
@@ -493,11 +493,11 @@ def test_strategies_cancel_at_all_awaits_alike(strategy: Callable[[int], Any]) -
         await asyncio.gather(task, return_exceptions=True)
         places[seen if task.cancelled() else 20] += 1
 
-    chooser = strategy(3)
+    made = strategy(3)
     for _ in range(400):
-        chooser.start()
-        run(main, chooser)
-        chooser.end()
+        made.start()
+        run(main, made)
+        made.end()
     thirds = [sum(places[n] for n in range(begin, begin + 6)) for begin in (0, 7, 14)]
     assert min(thirds) > 30, places
     assert places[20] > 20, places

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from aldente._explore.simulate import Rules, simulate
+from aldente._explore.simulate import RunSettings, simulate
 from aldente._strategies.dfs import Dfs
 from tests.conformance.racing import Main, program_of, source_of_pair
 
@@ -120,7 +120,7 @@ def outcomes(main: Main, **options: Any) -> set[str]:
     """What a search by `Dfs` finds that a program may end with."""
     strategy, found = Dfs(**options), set()
     while strategy.start():
-        run = simulate(main, strategy, Rules())
+        run = simulate(main, strategy, RunSettings())
         if strategy.was_needed:
             found.add(f"{run.result} {run.error!r}")
     return found

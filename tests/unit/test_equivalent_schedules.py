@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import aldente
-from aldente._explore.simulate import Rules, simulate
+from aldente._explore.simulate import RunSettings, simulate
 from aldente._strategies.auto import Auto
 from aldente._strategies.coverage_guided import free_tool_number
 from aldente._strategies.dfs import Dfs
@@ -30,7 +30,7 @@ def outcomes(strategy: Dfs, main: Main, limit: int = 10_000) -> tuple[int, set[t
     found: set[tuple[str, str]] = set()
     runs = 0
     while runs < limit and strategy.start():
-        run = simulate(main, strategy, Rules())
+        run = simulate(main, strategy, RunSettings())
         if strategy.was_needed:
             found.add((repr(run.result), repr(run.error)))
         runs += 1
@@ -373,7 +373,7 @@ def test_looking_leaves_nothing_behind() -> None:
     before = [monitoring.get_tool(number) for number in range(6)]
     strategy = Dfs()
     assert strategy.start()
-    simulate(gathered(independent, 2), strategy, Rules())
+    simulate(gathered(independent, 2), strategy, RunSettings())
     assert [monitoring.get_tool(number) for number in range(6)] == before
 
 
@@ -397,7 +397,7 @@ def test_what_another_strategy_does_not_look_at_is_seen() -> None:
 
     strategy = Auto(1)
     assert strategy.start()
-    simulate(main, strategy, Rules())
+    simulate(main, strategy, RunSettings())
     # At once, as code is observed anew once it was run without any observer.
     found = outcomes(Dfs(), main)[1]
     assert found == {("[None, True]", "None"), ("[None, False]", "None")}

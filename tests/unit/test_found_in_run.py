@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import aldente
-from aldente._explore.simulate import Program, Rules
+from aldente._explore.simulate import Program, RunSettings
 from aldente._records import Finding, SourcePlace
 from aldente._rules import never_awaited
 from aldente._simulation.loop import SimulatedLoop
@@ -56,14 +56,14 @@ async def leave_a_task() -> str:
 def test_a_watch_is_asked_in_order() -> None:
     """A watch is told of a run's begin, of what is left when it has been given time, and of its end."""
     watch = Looking()
-    run = Program(leave_a_task, Rules(), watch=watch).run(Fifo())
+    run = Program(leave_a_task, RunSettings(), watch=watch).run(Fifo())
     assert watch.seen == [("begin", None), ("main ended", ["left"]), "take"]
     assert (run.result, run.error, run.findings) == ("done", None, ())
 
 
 def test_findings_fail_a_run() -> None:
     """A run in which something is found has an exception that says what the rule says."""
-    run = Program(leave_a_task, Rules(), watch=Looking([_FINDING])).run(Fifo())
+    run = Program(leave_a_task, RunSettings(), watch=Looking([_FINDING])).run(Fifo())
     assert isinstance(run.error, FoundInRun)
     assert run.error.findings == run.findings == (_FINDING,)
     assert str(run.error).startswith(
@@ -77,7 +77,7 @@ def test_the_programs_own_exception_wins() -> None:
     async def main() -> None:
         raise ValueError
 
-    run = Program(main, Rules(), watch=Looking([_FINDING])).run(Fifo())
+    run = Program(main, RunSettings(), watch=Looking([_FINDING])).run(Fifo())
     assert isinstance(run.error, ValueError)
     assert list(run.findings) == [_FINDING]
 

@@ -10,7 +10,7 @@ from typing import Any, assert_type
 import pytest
 
 import aldente
-from aldente._explore.simulate import Rules, simulate
+from aldente._explore.simulate import RunSettings, simulate
 from aldente._strategies.auto import Auto
 from aldente._strategies.dfs import Dfs
 from aldente._strategies.fifo import Fifo
@@ -60,16 +60,16 @@ def test_strategies_draw_values(strategy: Callable[[int], Any]) -> None:
     async def main() -> tuple[int, ...]:
         return tuple(aldente.choose([0, 1]) for _ in range(3))
 
-    chooser, found = strategy(1), set()
+    made, found = strategy(1), set()
     for _ in range(100):
-        if chooser.start():
-            found.add(simulate(main, chooser, Rules()).result)
+        if made.start():
+            found.add(simulate(main, made, RunSettings()).result)
     assert len(found) == 8
 
 
 def test_the_first_value_is_that_of_stock_order() -> None:
     """In stock order, and on any other loop, the first value is given; without a loop as well."""
-    assert simulate(two_choices, Fifo(), Rules()).result == ("a", 1)
+    assert simulate(two_choices, Fifo(), RunSettings()).result == ("a", 1)
     assert asyncio.run(two_choices()) == ("a", 1)
     assert_type(aldente.choose([1, 2]), int)
     assert aldente.choose("xy") == "x"
@@ -81,7 +81,7 @@ def test_a_single_value_is_no_choice() -> None:
     async def main() -> int:
         return aldente.choose([1])
 
-    result = simulate(main, Fifo(), Rules())
+    result = simulate(main, Fifo(), RunSettings())
     assert (result.result, result.choices) == (1, [])
 
 

@@ -15,7 +15,7 @@ import pytest
 
 import aldente
 from aldente._asyncio_compat.stepping import WAKE_SLEEPER
-from aldente._explore.simulate import Rules, Run, simulate
+from aldente._explore.simulate import Run, RunSettings, simulate
 from aldente._simulation.choices import Kind, Option
 from aldente._simulation.loop import SimulatedLoop
 from aldente._strategies.fifo import Fifo
@@ -43,9 +43,9 @@ class Always:
         pass
 
 
-def run(main: Main, chooser: Any = None, **rules: Any) -> Run:
+def run(main: Main, strategy: Any = None, **rules: Any) -> Run:
     """Run a program, and have it not fail."""
-    result = simulate(main, chooser or Fifo(), Rules(**rules))
+    result = simulate(main, strategy or Fifo(), RunSettings(**rules))
     if result.error is not None:
         raise result.error
     return result
@@ -53,8 +53,8 @@ def run(main: Main, chooser: Any = None, **rules: Any) -> Run:
 
 def orders_of(main: Main, runs: int = 200, **rules: Any) -> set[Any]:
     """What a program returns under many schedules."""
-    chooser = Random(1)
-    return {run(main, chooser, **rules).result for _ in range(runs)}
+    strategy = Random(1)
+    return {run(main, strategy, **rules).result for _ in range(runs)}
 
 
 async def three_naps(seconds: float) -> str:
@@ -279,8 +279,8 @@ def test_plain_callbacks_keep_their_order_and_their_place() -> None:
 
 
 def test_options_say_what_is_known() -> None:
-    """A chooser learns of each option which task goes on, and that time may pass."""
-    chooser = Always(0)
+    """A strategy learns of each option which task goes on, and that time may pass."""
+    strategy = Always(0)
 
     async def main() -> None:
         async def nap(seconds: float) -> None:
@@ -290,11 +290,11 @@ def test_options_say_what_is_known() -> None:
             asyncio.create_task(nap(1), name="one"), asyncio.create_task(nap(1.5), name="two")
         )
 
-    run(main, chooser)
-    assert [[(option.kind, option.who) for option in options] for options in chooser.seen] == [
+    run(main, strategy)
+    assert [[(option.kind, option.who) for option in options] for options in strategy.seen] == [
         [(Kind.RESUME, "one"), (Kind.TIME, "")]
     ]
-    assert isinstance(chooser.seen[0][0].woken_by, asyncio.Future)
+    assert isinstance(strategy.seen[0][0].woken_by, asyncio.Future)
 
 
 def test_time_jumps_and_starts_anew() -> None:
@@ -323,8 +323,8 @@ def test_a_trace_tells_who_did_what_and_why() -> None:
         event.set()
         await task
 
-    assert simulate(main, Fifo(), Rules()).steps == []
-    result = simulate(main, Fifo(), Rules(), is_traced=True)
+    assert simulate(main, Fifo(), RunSettings()).steps == []
+    result = simulate(main, Fifo(), RunSettings(), is_traced=True)
     steps = [(step.task, step.woken_by, step.time) for step in result.steps]
     assert steps[:2] == [("Task-1", "", 0), ("waiter", "Task-1", 0)]
     assert ("waiter", "Task-1", 2) in steps
@@ -405,8 +405,8 @@ def test_numbers_of_futures_do_not_depend_on_other_tasks() -> None:
 
         return list(await asyncio.gather(work(), work(), work()))
 
-    chooser = Random(1)
-    results = [run(main, chooser) for _ in range(50)]
+    strategy = Random(1)
+    results = [run(main, strategy) for _ in range(50)]
     assert len({tuple(each.choices) for each in results}) > 10
     assert all(each.result == results[0].result for each in results)
 

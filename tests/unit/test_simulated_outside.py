@@ -19,7 +19,7 @@ import anyio.to_thread
 import pytest
 
 import aldente
-from aldente._explore.simulate import Rules, Run, simulate
+from aldente._explore.simulate import Run, RunSettings, simulate
 from aldente._simulation.loop import SimulatedLoop
 from aldente._strategies.fifo import Fifo
 from aldente._strategies.random import Random
@@ -29,9 +29,9 @@ Main = Callable[[], Coroutine[Any, Any, object]]
 NO_SOCKET: Any = None
 
 
-def run(main: Main, chooser: Any = None) -> Run:
+def run(main: Main, strategy: Any = None) -> Run:
     """Run a program, and have it not fail."""
-    result = simulate(main, chooser or Fifo(), Rules())
+    result = simulate(main, strategy or Fifo(), RunSettings())
     if result.error is not None:
         raise result.error
     return result
@@ -39,8 +39,8 @@ def run(main: Main, chooser: Any = None) -> Run:
 
 def orders_of(main: Main, runs: int) -> set[Any]:
     """What a program returns under many schedules."""
-    chooser = Random(1)
-    return {run(main, chooser).result for _ in range(runs)}
+    strategy = Random(1)
+    return {run(main, strategy).result for _ in range(runs)}
 
 
 # Executors.
@@ -171,7 +171,7 @@ def test_a_job_that_waits_for_ever_is_a_deadlock() -> None:
     async def main() -> None:
         await asyncio.to_thread(never.wait)
 
-    result = simulate(main, Fifo(), Rules(), real_seconds=20)
+    result = simulate(main, Fifo(), RunSettings(), real_seconds=20)
     never.set()
     assert isinstance(result.error, aldente.DeadlockError)
 
@@ -189,7 +189,7 @@ def test_runs_with_threads_are_the_same_again() -> None:
 
         await asyncio.gather(*(asyncio.to_thread(work, number) for number in range(2)))
 
-    first, second = (simulate(main, Random(3), Rules(), is_traced=True) for _ in range(2))
+    first, second = (simulate(main, Random(3), RunSettings(), is_traced=True) for _ in range(2))
     assert first.error is None
     assert first.steps == second.steps
     assert (first.choices, first.counts) == (second.choices, second.counts)
@@ -361,8 +361,8 @@ def test_readers_of_different_connections_go_on_in_any_order() -> None:
             other[1].close()
         return "".join(order)
 
-    chooser = Random(1)
-    found = {simulate(main, chooser, Rules(order="io")).result for _ in range(20)}
+    strategy = Random(1)
+    found = {simulate(main, strategy, RunSettings(order="io")).result for _ in range(20)}
     assert found == {"ab", "ba"}
 
 

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 import aldente
-from aldente._explore.simulate import Rules, Run, simulate
-from aldente._simulation.choices import Chooser, Kind, Picks
+from aldente._explore.simulate import Run, RunSettings, simulate
+from aldente._simulation.choices import Kind, Picks, Strategy
 from aldente._strategies.auto import Auto
 from aldente._strategies.coverage_guided import LineCounter, Novelty, Unseen
 from aldente._strategies.dfs import Dfs
@@ -40,11 +40,11 @@ def in_order(count: int) -> Main:
     return main
 
 
-def runs_of(strategy: Chooser, main: Main, limit: int) -> list[Run]:
+def runs_of(strategy: Strategy, main: Main, limit: int) -> list[Run]:
     """The runs that a strategy makes, so many at most."""
     found: list[Run] = []
     while len(found) < limit and strategy.start():
-        found.append(simulate(main, strategy, Rules()))
+        found.append(simulate(main, strategy, RunSettings()))
     return found
 
 
@@ -359,7 +359,7 @@ def test_options_have_keys_and_places() -> None:
 
         await asyncio.gather(work(), work(), later())
 
-    simulate(main, Looking(), Rules())
+    simulate(main, Looking(), RunSettings())
     by_name: dict[str, set[object]] = {}
     places: dict[str, set[object]] = {}
     for key, place, name, _ in seen:

@@ -25,12 +25,12 @@ from aldente._explore.nondeterminism import run_again
 from aldente._explore.result import Exploration
 from aldente._explore.rules_in_runs import RuleWatch, note_besides, parse_levels_in_runs, texts_of
 from aldente._explore.self_check import check_python
-from aldente._explore.simulate import Program, Rules, simulate
+from aldente._explore.simulate import Program, RunSettings, simulate
 from aldente._records import Level
 from aldente._schedules import Schedule
 from aldente._settings import Settings, parse_clock, parse_wall
 from aldente._simulation import tokens
-from aldente._simulation.choices import Chooser
+from aldente._simulation.choices import Strategy
 from aldente._simulation.determinism import kept_randomness
 from aldente._strategies.random import Random
 from aldente._validation import parse_flag, parse_runs, parse_seconds
@@ -45,7 +45,7 @@ def search(
     main: Callable[[], Coroutine[Any, Any, object]],
     *,
     runs: int = 200,
-    strategy: str | Chooser = "auto",
+    strategy: str | Strategy = "auto",
     order: str = "any",
     slack: float = 1.0,
     seed: int | None = None,
@@ -105,7 +105,7 @@ def search(
     check_program("search", main)
     levels = parse_levels_in_runs(rules)
     runs_rules = parse_rules(order=order, slack=slack, seed=seed, max_steps=max_steps, wall=wall)
-    chooser = parse_strategy(strategy, runs_rules.seed)
+    chosen = parse_strategy(strategy, runs_rules.seed)
     is_shrinking = parse_flag("shrink", shrink)
     limit = parse_runs("runs", runs)
     seconds = parse_end("max_seconds", max_seconds)
@@ -113,7 +113,7 @@ def search(
     with kept_randomness(), noting_interrupts() as is_interrupted:
         watch = RuleWatch(levels)
         program = Program(main, runs_rules, is_interrupted, watch=watch)
-        found = Explorer(program, end, is_shrinking).explore(chooser, limit)
+        found = Explorer(program, end, is_shrinking).explore(chosen, limit)
         return replace(found, findings=tuple(texts_of(watch.warnings)))
 
 
@@ -148,7 +148,7 @@ def replay(
     check_program("replay", main)
     schedule = token if isinstance(token, Schedule) else tokens.decode(token)
     watch = RuleWatch(parse_levels_in_runs(rules))
-    runs_rules = Rules(order=schedule.order, slack=schedule.slack, seed=schedule.seed)
+    runs_rules = RunSettings(order=schedule.order, slack=schedule.slack, seed=schedule.seed)
     with kept_randomness(), noting_interrupts() as is_interrupted:
         program = Program(main, runs_rules, is_interrupted, watch=watch)
         run, mismatch = run_again(program, schedule)
@@ -220,7 +220,7 @@ def run(
     make_loop = functools.partial(
         VirtualTimeLoop,
         patience=parse_seconds("patience", patience),
-        max_seconds=parse_seconds("max_virtual_time", max_virtual_time),
+        max_virtual_time=parse_seconds("max_virtual_time", max_virtual_time),
         wall=follow_wall(START, wall_start),
         on_stuck=functools.partial(_fail, getattr(main, "__qualname__", repr(main))),
     )
@@ -228,12 +228,12 @@ def run(
         return runner.run(main())
 
 
-def _run_simulated(main: Callable[[], Coroutine[Any, Any, T]], rules: Rules) -> T:
+def _run_simulated(main: Callable[[], Coroutine[Any, Any, T]], rules: RunSettings) -> T:
     check_python()
-    chooser = Random(rules.seed)
-    chooser.start()
+    strategy = Random(rules.seed)
+    strategy.start()
     with kept_randomness(), noting_interrupts() as is_interrupted:
-        run = simulate(main, chooser, rules, watch=RuleWatch(parse_levels_in_runs(None)))
+        run = simulate(main, strategy, rules, watch=RuleWatch(parse_levels_in_runs(None)))
     if is_interrupted():
         raise KeyboardInterrupt
     if run.error is not None:

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from aldente import _asyncio_compat
-from aldente._explore.simulate import Rules
+from aldente._explore.simulate import RunSettings
 from aldente._schedules import ORDERS, Order
 from aldente._settings import Settings, parse_wall
-from aldente._simulation.choices import Chooser, Option
+from aldente._simulation.choices import Option, Strategy
 from aldente._strategies.registry import GROUP, STRATEGIES, is_strategy, make_strategy
 from aldente._validation import parse_seconds, parse_seed, parse_whole
 from aldente.errors import InvalidSetting
@@ -52,7 +52,7 @@ def parse_rules(
     wall: object = False,
     max_virtual_time: float = Settings().max_virtual_time,
     debug: bool | None = None,
-) -> Rules:
+) -> RunSettings:
     """The `Rules` for a user's arguments.
 
     Raises:
@@ -61,7 +61,7 @@ def parse_rules(
     >>> parse_rules(order="io").order
     'io'
     """
-    return Rules(
+    return RunSettings(
         order=_parse_order(order),
         slack=_parse_slack(slack),
         seed=0 if seed is None else parse_seed("seed", seed),
@@ -72,7 +72,7 @@ def parse_rules(
     )
 
 
-def parse_strategy(value: object, seed: int) -> Chooser:
+def parse_strategy(value: object, seed: int) -> Strategy:
     """The strategy that a user has named or made.
 
     Raises:

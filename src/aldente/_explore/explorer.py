@@ -16,7 +16,7 @@ from aldente._explore.shrink import Shrinker, kind_of
 from aldente._explore.simulate import Program, Run
 from aldente._schedules import Schedule, Shrinking
 from aldente._simulation import tokens
-from aldente._simulation.choices import Chooser
+from aldente._simulation.choices import Strategy
 from aldente._strategies.auto import Auto
 from aldente._strategies.fifo import Fifo
 from aldente._strategies.replay import Leading, Replay, Watched
@@ -67,21 +67,21 @@ class Explorer:
     known: Schedule | None = None
     on_replay: Callable[[], object] = lambda: None
 
-    def explore(self, chooser: Chooser, limit: int) -> Exploration:
+    def explore(self, strategy: Strategy, limit: int) -> Exploration:
         """Run the program until it fails, or the budget ends.
 
         Args:
-            chooser: the strategy.
+            strategy: the strategy.
             limit: the greatest number of runs, the one of the known schedule included.
         """
-        exploration, found = self.search(chooser, limit)
+        exploration, found = self.search(strategy, limit)
         if found is None:
             return exploration
         failure = self.conclude(found)
         escaped = failure.inexact or exploration.escaped
         return replace(exploration, failure=failure, escaped=escaped)
 
-    def search(self, chooser: Chooser, limit: int) -> tuple[Exploration, Found | None]:
+    def search(self, strategy: Strategy, limit: int) -> tuple[Exploration, Found | None]:
         """As `explore`, but without the analysis of a failure.
 
         Returns:
@@ -104,19 +104,19 @@ class Explorer:
             remaining = None if self.end is None else self.end - monotonic()
             if remaining is not None and remaining <= 0 and number:
                 is_late = True
-                is_exhausted, coverage = _covered(chooser)
+                is_exhausted, coverage = _covered(strategy)
                 break
             # The order of stock asyncio first: a failure there does not depend on the schedule.
-            begins_so = getattr(chooser, "begins_in_stock_order", False)
-            who = Fifo() if number == first and not begins_so else chooser
+            begins_so = getattr(strategy, "begins_in_stock_order", False)
+            who = Fifo() if number == first and not begins_so else strategy
             if not who.start():
-                is_exhausted = getattr(chooser, "is_exhaustive", True) and is_checked()
+                is_exhausted = getattr(strategy, "is_exhaustive", True) and is_checked()
                 break
             if remaining is not None and not number:
                 remaining = max(remaining, _FIRST_RUN)
             if remaining is not None:
                 # The coverage before a run that may be cut off.
-                covered = _covered(chooser)
+                covered = _covered(strategy)
             run = self.program.run(who, real_seconds=remaining)
             if self._was_cut_off(run.error) and number:
                 is_late = True
@@ -129,7 +129,7 @@ class Explorer:
             elif number == first + 1:
                 escaped = likely_cause(self.program, run.schedule(self.program.rules), run)
         if found is None and not is_late:
-            is_complete, coverage = _covered(chooser)
+            is_complete, coverage = _covered(strategy)
             is_exhausted = is_exhausted or is_complete
         return (
             Exploration(number, len(seen), is_exhausted, None, escaped, coverage, known, is_late),
@@ -219,8 +219,8 @@ class Explorer:
         return f'With order="io" it was not found in {runs:,} runs.' if runs else ""
 
 
-def _covered(chooser: Chooser) -> tuple[bool, str]:
+def _covered(strategy: Strategy) -> tuple[bool, str]:
     """Whether a strategy has tried all schedules, and which ones, in words."""
     if not is_checked():
         return False, unproved()
-    return getattr(chooser, "is_exhaustive", False), getattr(chooser, "coverage", "")
+    return getattr(strategy, "is_exhaustive", False), getattr(strategy, "coverage", "")

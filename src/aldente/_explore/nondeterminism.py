@@ -35,12 +35,12 @@ def run_again(program: Program, schedule: Schedule) -> tuple[Run, ReplayMismatch
         The run, and where it met other options than those recorded; None if it did not.
     """
     check_python()
-    chooser = Replay(schedule)
-    chooser.start()
-    watched = Watched(chooser)
+    strategy = Replay(schedule)
+    strategy.start()
+    watched = Watched(strategy)
     run = program.run(watched, is_traced=True, choices=watched)
     error = run.error
-    mismatch = error if isinstance(error, ReplayMismatch) else _mismatch(schedule, chooser, run)
+    mismatch = error if isinstance(error, ReplayMismatch) else _mismatch(schedule, strategy, run)
     if mismatch is not None:
         cause = likely_cause(program, run.schedule(program.rules)) or _other_python(schedule)
         if cause:
@@ -63,10 +63,10 @@ def _other_python(schedule: Schedule) -> str:
     )
 
 
-def _mismatch(schedule: Schedule, chooser: Replay, run: Run) -> ReplayMismatch | None:
+def _mismatch(schedule: Schedule, strategy: Replay, run: Run) -> ReplayMismatch | None:
     """The mismatch that only the end of a run shows: its choices differ from those recorded."""
     cause = "the program has changed since, or does not depend on its schedule alone"
-    if not chooser.is_complete:
+    if not strategy.is_complete:
         position = len(run.counts)
         wanted = "at least 2 options"
         return ReplayMismatch(position, wanted, "no more choices", cause)
@@ -119,8 +119,8 @@ def likely_cause(program: Program, schedule: Schedule, before: Run | None = None
 
 def _again(program: Program, schedule: Schedule) -> Run:
     # Without the counts, so that it goes on where the options differ.
-    chooser = _Lenient(Schedule(schedule.choices))
-    return program.run(chooser, is_traced=True)
+    strategy = _Lenient(Schedule(schedule.choices))
+    return program.run(strategy, is_traced=True)
 
 
 class _Lenient(Replay):

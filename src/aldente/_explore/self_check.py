@@ -13,7 +13,7 @@ import functools
 from collections.abc import Sequence
 
 from aldente import _checked_pythons
-from aldente._explore.simulate import Rules, simulate
+from aldente._explore.simulate import RunSettings, simulate
 from aldente.errors import UnsupportedPython
 
 
@@ -30,7 +30,7 @@ def check_python() -> None:
 @functools.cache
 def _check(version: tuple[int, int]) -> None:
     try:
-        run = simulate(_woken_together, _Newest(), Rules())
+        run = simulate(_woken_together, _Newest(), RunSettings())
     except Exception as error:
         raise UnsupportedPython(version, f"a run could not begin: {error!r}") from error
     if run.error is not None:

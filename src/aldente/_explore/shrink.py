@@ -15,7 +15,7 @@ from aldente._checked_pythons import is_checked
 from aldente._clocks import monotonic
 from aldente._explore.simulate import Program, Run
 from aldente._schedules import Shrinking, Smallness
-from aldente._simulation.choices import Chooser
+from aldente._simulation.choices import Strategy
 from aldente._source import is_own, is_programs
 from aldente._strategies.dfs import Dfs
 from aldente._strategies.replay import Leading, Watched
@@ -139,17 +139,17 @@ class Shrinker:
     def _is_over(self) -> bool:
         return self._runs >= self._most or (self._end is not None and monotonic() >= self._end)
 
-    def _try(self, chooser: Chooser) -> _Found | None:
-        """The run of a chooser if it fails in the same way; else None."""
+    def _try(self, strategy: Strategy) -> _Found | None:
+        """The run of a strategy if it fails in the same way; else None."""
         self._runs += 1
-        watched = Watched(chooser)
+        watched = Watched(strategy)
         left = None if self._end is None else max(self._end - monotonic(), 0.01)
         run = self._program.run(watched, real_seconds=left)
         if run.error is None or kind_of(run.error) != self._kind:
             return None
         return _Found(run, watched.keys, watched.switches)
 
-    def _first_smaller(self, best: _Found, candidates: Iterator[Chooser]) -> _Found | None:
+    def _first_smaller(self, best: _Found, candidates: Iterator[Strategy]) -> _Found | None:
         for candidate in candidates:
             if self._is_over:
                 return None
@@ -158,7 +158,7 @@ class Shrinker:
                 return found
         return None
 
-    def _candidates(self, best: _Found) -> Iterator[Chooser]:
+    def _candidates(self, best: _Found) -> Iterator[Strategy]:
         """Smaller schedules, those that leave out much first."""
         choices = best.run.choices
         deviations = [number for number, choice in enumerate(choices) if choice]
@@ -199,8 +199,8 @@ class Shrinker:
             if choices[number] > 1:
                 yield from self._once([*choices[:number], 1, *choices[number + 1 :]])
 
-    def _once(self, choices: Sequence[int]) -> Iterator[Chooser]:
-        """The chooser of a schedule, unless that was tried."""
+    def _once(self, choices: Sequence[int]) -> Iterator[Strategy]:
+        """The strategy of a schedule, unless that was tried."""
         end = len(choices)
         while end and choices[end - 1] == 0:
             end -= 1

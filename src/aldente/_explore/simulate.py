@@ -23,7 +23,7 @@ from aldente._explore.rules_in_runs import found_in_run
 from aldente._records import Finding
 from aldente._runner.shutdown import Limits, end_loop, give_turns, give_up
 from aldente._schedules import Order, Schedule, Step
-from aldente._simulation.choices import Chooser
+from aldente._simulation.choices import Strategy
 from aldente._simulation.determinism import seeded_randomness
 from aldente._simulation.loop import SimulatedLoop
 from aldente._simulation.timers import START
@@ -57,7 +57,7 @@ class Program:
     """
 
     main: Main
-    rules: Rules
+    rules: RunSettings
     is_interrupted: Callable[[], bool] = lambda: False
     is_outcome: Callable[[BaseException], bool] = lambda error: False
     on_run: Callable[[], object] = lambda: None
@@ -67,9 +67,9 @@ class Program:
 
     def run(
         self,
-        chooser: Chooser,
+        strategy: Strategy,
         *,
-        rules: Rules | None = None,
+        rules: RunSettings | None = None,
         is_traced: bool = False,
         choices: Watch | None = None,
         real_seconds: float | None = None,
@@ -77,7 +77,7 @@ class Program:
         """Run it once, and keep the exception that it raises.
 
         Args:
-            chooser: decides its schedule; its `start` has been called.
+            strategy: decides its schedule; its `start` has been called.
             rules: the settings of this run; None for those of all runs.
             is_traced: whether to record its steps.
             choices: follows which of these steps were chosen; None if that is not known.
@@ -91,7 +91,7 @@ class Program:
             real_seconds = self.real_seconds
         run = simulate(
             self.main,
-            chooser,
+            strategy,
             rules or self.rules,
             is_traced=is_traced,
             choices=choices,
@@ -117,7 +117,7 @@ _SECONDS_OF_END = Limits(tasks=30.0, generators=60.0, executor=60.0)
 _REAL_SECONDS_OF_END = 10.0
 
 
-class Rules(NamedTuple):
+class RunSettings(NamedTuple):
     """The settings of a program's runs.
 
     Attributes:
@@ -184,7 +184,7 @@ class Run(NamedTuple):
     depends_on_threads: bool
     findings: Sequence[Finding] = ()
 
-    def schedule(self, rules: Rules) -> Schedule:
+    def schedule(self, rules: RunSettings) -> Schedule:
         """The schedule of the run."""
         return Schedule(
             tuple(self.choices),
@@ -198,8 +198,8 @@ class Run(NamedTuple):
 
 def simulate(
     main: Main,
-    chooser: Chooser,
-    rules: Rules,
+    strategy: Strategy,
+    rules: RunSettings,
     *,
     is_traced: bool = False,
     choices: Watch | None = None,
@@ -210,7 +210,7 @@ def simulate(
 
     Args:
         main: the program, a coroutine function without arguments.
-        chooser: decides its schedule; its `start` has been called.
+        strategy: decides its schedule; its `start` has been called.
         rules: the settings of the run.
         is_traced: whether to record its steps.
         choices: follows which of these steps were chosen; None if that is not known.
@@ -218,7 +218,7 @@ def simulate(
         real_seconds: how long it may take, in real seconds; None for no limit.
     """
     quiet: list[AwaitGraph] = []
-    loop = _make_loop(main, chooser, rules, real_seconds, quiet)
+    loop = _make_loop(main, strategy, rules, real_seconds, quiet)
     tracer = Tracer(loop, choices) if is_traced else None
     result = error = waiting = None
     if watch is not None:
@@ -242,7 +242,7 @@ def simulate(
         findings = tuple(watch.take()) if watch is not None else ()
         # Freed now and not with the loop, so that lists of all tasks stay short.
         loop.main_task = None
-    chooser.end()
+    strategy.end()
     if findings and error is None:
         error = found_in_run(findings)
     return Run(
@@ -260,8 +260,8 @@ def simulate(
 
 def _make_loop(
     main: Main,
-    chooser: Chooser,
-    rules: Rules,
+    strategy: Strategy,
+    rules: RunSettings,
     real_seconds: float | None,
     quiet: list[AwaitGraph],
 ) -> SimulatedLoop:
@@ -269,7 +269,7 @@ def _make_loop(
 
     Args:
         main: the program.
-        chooser: decides its schedule.
+        strategy: decides its schedule.
         rules: the settings of the run.
         real_seconds: how long it may take, in real seconds; None for no limit.
         quiet: the await graph is added here if the main task is found stuck while timers go on.
@@ -283,11 +283,11 @@ def _make_loop(
         return DeadlockError(_name_of(main), 0.0, beside_timers=True)
 
     loop = SimulatedLoop(
-        chooser,
+        strategy,
         order=rules.order,
         slack=rules.slack,
         max_steps=rules.max_steps,
-        max_seconds=rules.max_virtual_time,
+        max_virtual_time=rules.max_virtual_time,
         real_seconds=real_seconds,
         wall=follow_wall(START, rules.wall),
         on_quiet=on_quiet,
@@ -295,7 +295,7 @@ def _make_loop(
     loop.name = _name_of(main)
     if rules.debug is not None:
         loop.set_debug(rules.debug)
-    attach = getattr(chooser, "attach", None)
+    attach = getattr(strategy, "attach", None)
     if attach is not None:
         attach(loop)
     return loop
@@ -398,7 +398,7 @@ def _explained(
         quiet: the await graph of a main task that was found stuck while timers went on.
     """
     if isinstance(error, (ReplayMismatch, InvalidSetting)):
-        # The chooser has no choices for what follows.
+        # The strategy has no choices for what follows.
         loop.choose_by(Fifo())
     if not isinstance(error, (DeadlockError, EndlessTimeError, LivelockError, PhaseTimeout)):
         return error, None

@@ -9,7 +9,7 @@
 ``injection``
     Cancellations that the explorer injects.
 ``choices``
-    The chooser's interface, and the options that it chooses among.
+    The strategy's interface, and the options that it chooses among.
 ``tokens``
     Schedules in a printable form.
 ``executors``

@@ -1,4 +1,4 @@
-"""The parts of a schedule: the `Chooser`, and the `Options` that it chooses among."""
+"""The parts of a schedule: the `Strategy`, and the `Options` that it chooses among."""
 
 from __future__ import annotations
 
@@ -214,7 +214,7 @@ def describe(entry: Entry) -> Option:
     return Option(job.kind, job.who)
 
 
-class Chooser(Protocol):
+class Strategy(Protocol):
     """Decides the choices of runs, one run after the other."""
 
     def start(self) -> bool:

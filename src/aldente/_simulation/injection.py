@@ -130,7 +130,7 @@ class Cancelling:
             self._loop.remove_intruder(cancellation.go)
 
     def _after_step(self, callback: Any) -> None:
-        """Let the chooser decide whether to cancel tasks at the awaits that they have reached."""
+        """Let the strategy decide whether to cancel tasks at the awaits that they have reached."""
         task = _asyncio_compat.task_of_step(callback)
         new, self._new = self._new, []
         for each in new:

@@ -17,7 +17,7 @@ from aldente._asyncio_compat.stepping import SLEEP_CODE, WAKE_SLEEPER, frame_at
 from aldente._python_compat import newest_thread
 from aldente._runner.settle import SettlingLoop
 from aldente._schedules import Order
-from aldente._simulation.choices import Chooser
+from aldente._simulation.choices import Strategy
 from aldente._simulation.determinism import SimulatedFuture, SimulatedTask
 from aldente._simulation.executors import Workers
 from aldente._simulation.foreign_threads import ForeignThreads
@@ -39,19 +39,19 @@ QUIET_JUMPS = 1_000
 
 
 class SimulatedLoop(NoOutside, SettlingLoop, LimitedLoop):
-    """An event loop without I/O, whose schedule a chooser decides.
+    """An event loop without I/O, whose schedule a strategy decides.
 
     A schedule may do what asyncio could do if awaits took other times: it holds back only
     resumptions of tasks, each for at most as long as it has waited. It does not depend on
     addresses, hash seeds, real time or the machine.
 
     Args:
-        chooser: decides whenever the run can go on in more than one way.
+        strategy: decides whenever the run can go on in more than one way.
         order: ``"any"`` to hold back all resumptions, ``"io"`` only those caused from outside of
             the loop's own memory: by a sleep, a job of an executor, simulated I/O.
         slack: a resumption that has waited for t seconds may be held back for slack * t more.
         max_steps: how many steps a run may take.
-        max_seconds: how far time may run, in seconds of loop time.
+        max_virtual_time: how far time may run, in seconds of loop time.
         real_seconds: how long the run may take, in real seconds; None for no limit.
         wall: makes other clocks follow loop time.
         on_quiet: called with the loop when only timers have kept it going for a while; returns an
@@ -71,25 +71,25 @@ class SimulatedLoop(NoOutside, SettlingLoop, LimitedLoop):
 
     def __init__(
         self,
-        chooser: Chooser,
+        strategy: Strategy,
         *,
         order: Order = "any",
         slack: float = 1.0,
         max_steps: int = 100_000,
-        max_seconds: float = 10 * 365.25 * 86_400,
+        max_virtual_time: float = 10 * 365.25 * 86_400,
         real_seconds: float | None = None,
         wall: Wall = NO_WALL,
         on_quiet: Callable[[SimulatedLoop], AldenteError | None] | None = None,
     ) -> None:
-        super().__init__(chooser, holds_all=order == "any", slack=slack)
+        super().__init__(strategy, holds_all=order == "any", slack=slack)
         self.real_time = RealTime(real_seconds)
         self.main_task: asyncio.Task[Any] | None = None
         self.name = "the simulated run"
         self.error: AldenteError | None = None
         self._max_steps = max_steps
-        self._max_seconds = max_seconds
+        self._max_virtual_time = max_virtual_time
         self._last_step = max_steps
-        self._end = START + max_seconds
+        self._end = START + max_virtual_time
         self._wall = wall
         self._has_wall = wall is not NO_WALL
         self._on_quiet = on_quiet
@@ -195,7 +195,7 @@ class SimulatedLoop(NoOutside, SettlingLoop, LimitedLoop):
             self._wall.move_to(self._now)
         if self._now > self._end:
             timers = [str(timer) for timer in pending_timers(self)]
-            self.fail(EndlessTimeError(self._max_seconds, 0, timers))
+            self.fail(EndlessTimeError(self._max_virtual_time, 0, timers))
         elif self.jumps >= self._next_quiet:
             self._look_whether_stuck()
         self._limit_time()
@@ -217,7 +217,7 @@ class SimulatedLoop(NoOutside, SettlingLoop, LimitedLoop):
         """
         self._max_steps = steps
         self._last_step = self.steps + steps
-        self._max_seconds = seconds
+        self._max_virtual_time = seconds
         self._end = self._now + seconds
         self.real_time = RealTime(real_seconds)
         self.error = None
@@ -228,9 +228,9 @@ class SimulatedLoop(NoOutside, SettlingLoop, LimitedLoop):
             self.remove_hook(self._busy.note)
             self._busy = None
 
-    def choose_by(self, chooser: Chooser) -> None:
-        """Let another chooser decide from now on."""
-        self._chooser = chooser
+    def choose_by(self, strategy: Strategy) -> None:
+        """Let another strategy decide from now on."""
+        self._strategy = strategy
 
     def on_limit(self) -> None:
         """End the run if a budget is used up, else set the step of the next check."""

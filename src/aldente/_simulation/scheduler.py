@@ -1,6 +1,6 @@
-"""`ChoosingLoop`: runs asyncio's steps in an order that a chooser decides.
+"""`ChoosingLoop`: runs asyncio's steps in an order that a strategy decides.
 
-The chooser picks the next resumption; plain callbacks older than that one run before it. Option 0
+The strategy picks the next resumption; plain callbacks older than that one run before it. Option 0
 is always the oldest resumption, which stock asyncio would run next.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 
 from aldente import _asyncio_compat
 from aldente._asyncio_compat.stepping import STEP_TYPE, WAKE_SLEEPER, WAKE_UP_TYPE, StepTimer
-from aldente._simulation.choices import Chooser, Options, Picks
+from aldente._simulation.choices import Options, Picks, Strategy
 from aldente._simulation.ready import ReadyLoop
 from aldente._simulation.timers import NO_CONTEXT, Sleep
 from aldente.errors import AldenteError
@@ -23,7 +23,7 @@ class ChoosingLoop(ReadyLoop):
     """The part of the simulated loop that runs ready callbacks and lets time pass.
 
     Args:
-        chooser: decides whenever the run can go on in more than one way.
+        strategy: decides whenever the run can go on in more than one way.
         holds_all: as for `ReadyLoop`.
         slack: as for `ReadyLoop`.
 
@@ -33,12 +33,12 @@ class ChoosingLoop(ReadyLoop):
         steps: how many steps were taken, at least; counted by turns.
     """
 
-    def __init__(self, chooser: Chooser, *, holds_all: bool, slack: float) -> None:
+    def __init__(self, strategy: Strategy, *, holds_all: bool, slack: float) -> None:
         super().__init__(holds_all=holds_all, slack=slack)
         self.choices: list[int] = []
         self.counts: list[int] = []
         self.steps = 0
-        self._chooser = chooser
+        self._strategy = strategy
         self._is_stopping = False
         # Set by tests that inspect the loop after each turn.
         self._is_stepwise = False
@@ -106,10 +106,10 @@ class ChoosingLoop(ReadyLoop):
             hook(callback)
 
     def pick(self, options: Picks) -> int:
-        """Let the chooser decide something other than the next step."""
+        """Let the strategy decide something other than the next step."""
         count = len(options)
         try:
-            index = self._chooser.choose(count, options)
+            index = self._strategy.choose(count, options)
         except AldenteError as error:
             # A callback may be calling this, and an exception from a callback doesn't end the run.
             self.fail(error)
@@ -133,7 +133,7 @@ class ChoosingLoop(ReadyLoop):
         """
         # One long function with local names, because a run spends most of its time here.
         plain, pending, sleeps, alarms = self._plain, self._pending, self._sleeps, self._alarms
-        choose, options, last_steps = self._chooser.choose, self._options, self._last_steps
+        choose, options, last_steps = self._strategy.choose, self._options, self._last_steps
         note_choice, note_count = self.choices.append, self.counts.append
         infinity = math.inf
         while True:

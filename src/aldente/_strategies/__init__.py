@@ -1,6 +1,6 @@
 """Strategies: each decides the choices of runs in its own way, by three methods.
 
-The methods are those of `aldente._simulation.choices.Chooser`: ``start`` a run, ``choose`` one of
+The methods are those of `aldente._simulation.choices.Strategy`: ``start`` a run, ``choose`` one of
 the options, ``end`` the run. Three attributes are optional: ``begins_in_stock_order`` if its first
 run is that of stock asyncio, ``is_exhaustive`` once no schedule is left, and ``coverage``, a
 sentence on which schedules it has tried. A strategy with a method ``attach`` gets the loop of each

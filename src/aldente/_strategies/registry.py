@@ -6,7 +6,7 @@ import importlib.metadata
 from collections.abc import Callable
 from typing import Any, TypeGuard
 
-from aldente._simulation.choices import Chooser
+from aldente._simulation.choices import Strategy
 from aldente._strategies.auto import Auto
 from aldente._strategies.dfs import Dfs
 from aldente._strategies.fifo import Fifo
@@ -17,7 +17,7 @@ from aldente._strategies.random import Random
 # The group of entry points for strategies of other packages: callables that take the seed.
 GROUP = "aldente.strategies"
 
-_MAKERS: dict[str, Callable[[int], Chooser]] = {
+_MAKERS: dict[str, Callable[[int], Strategy]] = {
     "auto": Auto,
     "dfs": lambda seed: Dfs(),
     "fifo": lambda seed: Fifo(),
@@ -29,7 +29,7 @@ _MAKERS: dict[str, Callable[[int], Chooser]] = {
 STRATEGIES = tuple(_MAKERS)
 
 
-def is_strategy(value: object) -> TypeGuard[Chooser]:
+def is_strategy(value: object) -> TypeGuard[Strategy]:
     """Whether an object has the methods of a strategy; a class is not a strategy itself."""
     return not isinstance(value, type) and all(
         callable(getattr(value, name, None)) for name in ("start", "choose", "end")

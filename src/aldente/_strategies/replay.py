@@ -9,7 +9,7 @@ from collections.abc import Hashable, Sequence
 
 from aldente._asyncio_compat.stepping import WAKE_SLEEPER
 from aldente._schedules import Choice, Schedule
-from aldente._simulation.choices import Chooser, Options
+from aldente._simulation.choices import Options, Strategy
 from aldente._strategies.context_switches import SwitchCounter
 from aldente.errors import ReplayMismatch
 
@@ -18,7 +18,7 @@ class Watched:
     """Wraps another strategy and records what it chooses.
 
     Args:
-        chooser: the other strategy.
+        strategy: the other strategy.
 
     Attributes:
         choice: the last choice.
@@ -26,21 +26,21 @@ class Watched:
         switches: which of the choices are context switches away from stock order.
     """
 
-    def __init__(self, chooser: Chooser) -> None:
+    def __init__(self, strategy: Strategy) -> None:
         self.choice: Choice | None = None
         self.keys: list[Hashable] = []
         self.switches: list[int] = []
-        self._chooser = chooser
+        self._strategy = strategy
         self._counter = SwitchCounter()
         self._callback = 0
 
     def start(self) -> bool:
         """As the other one."""
-        return self._chooser.start()
+        return self._strategy.start()
 
     def choose(self, count: int, options: Options) -> int:
         """As the other one."""
-        option = self._chooser.choose(count, options)
+        option = self._strategy.choose(count, options)
         is_switch = self._counter.note(option, options)
         number = len(self.keys)
         if is_switch:
@@ -53,7 +53,7 @@ class Watched:
 
     def end(self) -> None:
         """As the other one."""
-        self._chooser.end()
+        self._strategy.end()
 
     def has_led_to(self, callback: object) -> bool:
         """Whether the last choice was to run this callback; true once for each choice."""

@@ -61,7 +61,7 @@ class VirtualTimeLoop(JumpingLoop):
     Args:
         patience: how long the loop must hear nothing from other processes and threads before time
             jumps, in real seconds.
-        max_seconds: how far time may advance, in seconds of loop time; more raises
+        max_virtual_time: how far time may advance, in seconds of loop time; more raises
             `EndlessTimeError`.
         bystanders: identifiers of threads that are known to wake no loop.
         wall: the other clocks that follow.
@@ -88,7 +88,7 @@ class VirtualTimeLoop(JumpingLoop):
         self,
         *,
         patience: float = Settings().patience,
-        max_seconds: float = Settings().max_virtual_time,
+        max_virtual_time: float = Settings().max_virtual_time,
         bystanders: Collection[int] = (),
         wall: Wall = NO_WALL,
         on_stuck: Callable[[JumpingLoop, AldenteError], bool] | None = None,
@@ -102,7 +102,7 @@ class VirtualTimeLoop(JumpingLoop):
         self._children: set[asyncio.SubprocessTransport] = set()
         self._settling = []
         self._wall = wall
-        self.limits = (max_seconds, MAX_JUMPS)
+        self.limits = (max_virtual_time, MAX_JUMPS)
         self.on_stuck = on_stuck
         self.is_stuck_beside_timers = is_stuck_beside_timers
         self.waiting = VirtualSelector(

@@ -8,13 +8,13 @@ from typing import Any, overload
 
 from aldente._explore.arguments import parse_end, parse_rules, parse_strategy
 from aldente._plugin.marks import Marked, MarkLike
-from aldente._simulation.choices import Chooser
+from aldente._simulation.choices import Strategy
 from aldente._strategies.registry import is_strategy
 from aldente._validation import parse_runs
 from aldente.errors import InvalidSetting
 
 # The name of a strategy, or a function that makes one from a seed.
-Strategy = str | Callable[[int], Chooser]
+StrategyArgument = str | Callable[[int], Strategy]
 
 _OPTIONS = ("runs", "strategy", "order", "slack", "seed", "max_steps", "max_seconds")
 
@@ -36,7 +36,7 @@ class Explore(MarkLike):
         self,
         *,
         runs: int = 200,
-        strategy: Strategy = "auto",
+        strategy: StrategyArgument = "auto",
         order: str = "any",
         slack: float = 1.0,
         seed: int | None = None,

@@ -23,7 +23,7 @@ from aldente._explore.explorer import Explorer, Found
 from aldente._explore.interrupting import ending_steps, noting_interrupts
 from aldente._explore.nondeterminism import run_again
 from aldente._explore.result import Exploration, Failure
-from aldente._explore.simulate import Program, Rules
+from aldente._explore.simulate import Program, RunSettings
 from aldente._plugin import ownership
 from aldente._plugin.explore.failure_cache import Remembered
 from aldente._plugin.explore.hypothesis import runs_for_example
@@ -171,8 +171,8 @@ class _Test:
             if self._budget.replay is not None:
                 failure = replayed(program, self._budget.replay)
             else:
-                chooser = parse_strategy(self._budget.strategy, self._budget.seed)
-                exploration = self._explorer(program).explore(chooser, self._budget.runs)
+                strategy = parse_strategy(self._budget.strategy, self._budget.seed)
+                exploration = self._explorer(program).explore(strategy, self._budget.runs)
                 failure = exploration.failure
             self._conclude(exploration, failure)
         return failure
@@ -235,8 +235,8 @@ class _Test:
             explorer.end = None
         # Each example like the only one, so that a failing one fails again.
         share = self._share = runs_for_example(self._budget)
-        chooser = parse_strategy(self._budget.strategy, self._budget.seed)
-        exploration, found = explorer.search(chooser, share)
+        strategy = parse_strategy(self._budget.strategy, self._budget.seed)
+        exploration, found = explorer.search(strategy, share)
         is_cut_off = found is not None and isinstance(found.error, PhaseTimeout) and self._is_over
         if is_cut_off and not is_first and not self._has_failed:
             # Its first run took too long, whatever the time for all runs.
@@ -354,7 +354,7 @@ def _fit_to_pytest(error: BaseException, folder: Path) -> None:
             _fit_to_pytest(each, folder)
 
 
-def _rules(item: pytest.Item, explored: ExploredTest) -> Rules:
+def _rules(item: pytest.Item, explored: ExploredTest) -> RunSettings:
     settings, budget = settings_of(item.config), explored.budget
     rules = parse_rules(
         **budget.rules,

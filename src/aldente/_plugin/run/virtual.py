@@ -132,7 +132,7 @@ def loop_factory(
     def make() -> VirtualTimeLoop:
         return VirtualTimeLoop(
             patience=time.patience,
-            max_seconds=time.max_seconds,
+            max_virtual_time=time.max_virtual_time,
             bystanders=watch.bystanders,
             wall=follow_wall(START, time.wall),
             on_stuck=watch.on_stuck,
