@@ -491,7 +491,7 @@ def test_findings_fail_a_run(run_project: RunProject) -> None:
     result.assert_outcomes(failed=3, passed=2)
     result.stdout.fnmatch_lines(
         [
-            "background-error: ValueError: nobody looks, in the task * which nobody awaited.",
+            "background-error: ValueError: nobody looks, in the task * which was never awaited.",
             "*- aldente: what happened -*",
             "never-awaited: the coroutine 'sleep' was never awaited.",
             "leaked-task: the task 'Task-2' running 'sleep' was left pending.",
