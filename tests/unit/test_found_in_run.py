@@ -237,7 +237,10 @@ def test_an_error_that_is_off_is_logged(caplog: pytest.LogCaptureFixture) -> Non
     ("rules", "message"),
     [
         (["leaked-task"], "It must be a mapping of rules to levels"),
-        ({"slow-step": "error"}, "'slow-step' is not a valid rules. The rules that are looked at"),
+        (
+            {"slow-step": "error"},
+            "'slow-step' is not a valid rules. The rules for simulated runs are",
+        ),
         ({"leaked-task": "loud"}, "Valid levels are: error, warn, off"),
     ],
 )
