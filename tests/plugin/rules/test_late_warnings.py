@@ -75,7 +75,7 @@ def test_unclosed_resource_fails_its_test(run_project: RunProject, warning: str)
         [
             "*::test_innocent PASSED*",
             f"leaked-resource: It was freed unclosed, and warnings are errors: *{warning}*",
-            "It was found after the test had ended.",
+            "aldente found it after the test had ended.",
             "ERROR test_it.py::test_leaks*",
         ]
     )
