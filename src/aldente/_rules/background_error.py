@@ -207,7 +207,7 @@ def find(context: Context) -> Finding | None:
 def _told_of(fixture: str) -> str:
     return (
         f"it was started by the set-up of the fixture {fixture}, which outlives a test, so it is "
-        "told of at the fixture's tear-down"
+        "reported at the fixture's tear-down"
     )
 
 

@@ -70,7 +70,7 @@ class LateWarnings:
         """Call a ``__del__``; it goes on after its warning, and so closes what it has.
 
         Args:
-            finalizer: the method, or what somebody has put in its place.
+            finalizer: the method, or its replacement.
             made: what is about to be freed.
             stand_ins: further arguments.
         """

@@ -39,7 +39,7 @@ class Making:
         is_told: whether it was reported.
         is_closed_by_code: whether code closed it, not only its peer.
         is_client: whether it is a client of a library, which holds what is made for it.
-        if_left: what is found in the end if nobody closes it, although its other end has ended it.
+        if_left: the finding if no code closes it, although its other end has ended it.
         descriptor: that of a socket or file; None for all else.
     """
 
@@ -227,7 +227,7 @@ class Watching:
         current_test: returns the node id of the running test.
         on_dropped: called with an `asyncio.StreamWriter` or `asyncio.Transport` that is about to be
             freed.
-        describe: gives the finding for a connection that nobody closes.
+        describe: gives the finding for a connection that no code closes.
         finalize: calls a ``__del__`` with what is about to be freed, and further arguments.
     """
 

@@ -371,7 +371,7 @@ def _peer_of_attempt(opened: socket.socket, own: _Connections) -> Peer:
         return Peer.NOT_ACCEPTED
     if not attempt.is_to_here or attempt.port not in own.listening:
         return Peer.OTHER
-    # While the backlog is full, retries are in vain.
+    # While the backlog is full, no retry succeeds.
     return Peer.TRIED_AGAIN if own.listening[attempt.port] else Peer.NOT_ACCEPTED
 
 

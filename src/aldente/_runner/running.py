@@ -143,13 +143,13 @@ class Observer(Protocol):
 
 
 class NoObserver:
-    """Minds nothing."""
+    """Does nothing with what it is notified of."""
 
     def on_run_end(self, runner: Run) -> None:
         """Do nothing."""
 
     def are_jobs_stuck(self) -> bool:
-        """Nobody knows."""
+        """No: it does not look at threads."""
         return False
 
     def on_interrupt(self, runner: Run) -> None:

@@ -79,7 +79,7 @@ def make_synchronous(item: pytest.Function, explored: ExploredTest) -> Callable[
     Returns:
         A function that undoes it.
     """
-    # Whoever asks for a current loop is told that there is none.
+    # So that `asyncio.get_event_loop` raises: no loop is current.
     _asyncio_compat.make_current(None)
     item.addfinalizer(_asyncio_compat.forget_current_loop)
     function = item.obj
