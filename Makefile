@@ -28,7 +28,9 @@ PIP_WITH_GROUPS := "pip>=25.1"
 COVERAGE := build/coverage
 # By file, because the code blocks of a page build on one another, and so that one worker builds the
 # wheel for all that test it.
-IN_PARALLEL := -n $(JOBS) --dist loadfile
+# A worker that crashes ends the run, with the name of its test: pytest-xdist would wait for the rest of
+# its file for ever.
+IN_PARALLEL := -n $(JOBS) --dist loadfile --max-worker-restart 0
 
 # What the Pythons between the oldest and the newest need to show, within the time that a whole run may
 # take. "make whole-3.12" runs all on one of them.
