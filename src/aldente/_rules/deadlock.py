@@ -113,7 +113,12 @@ class Watch:
         self, loop: asyncio.AbstractEventLoop, run: Run, task: asyncio.Future[Any] | None
     ) -> None:
         """Confirm on the loop itself that it is stuck, in the same run."""
-        if task is None or task.done() or run.main_task is not task or outside.handles_signals():
+        if (
+            task is None
+            or task.done()
+            or run.main_task is not task
+            or outside.handles_signals(loop)
+        ):
             return
         if self._is_hopeless(loop, run):
             self._on_deadlock(run)

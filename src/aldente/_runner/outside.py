@@ -6,10 +6,13 @@ process writes to it. Where the other end is unknown, data may come.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import functools
 import importlib
 import signal
 import socket
+import weakref
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -36,12 +39,25 @@ def may_come_by(descriptors: Collection[int]) -> bool:
     )
 
 
-def handles_signals() -> bool:
-    """Whether the program has a handler of a signal, which another process may send.
+def note_handlers(loop: asyncio.AbstractEventLoop) -> None:
+    """Note which signal handlers there are when a loop is made; they do not know of it."""
+    with contextlib.suppress(TypeError):
+        # A loop of another make may not be weakly referable.
+        _handlers_before[loop] = tuple(map(_get_handler, _SIGNALS))
 
-    Loops' handlers do not count; see `aldente._asyncio_compat.handles_signals`.
+
+def handles_signals(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether the program has set a signal handler since a loop was made.
+
+    Another process may send the signal, and the handler may wake the loop. One that was there
+    before, such as a library's or one that another test has left, is no way out. Loops' handlers do
+    not count; see `aldente._asyncio_compat.handles_signals`.
     """
-    return any(_is_programs(_get_handler(int(number))) for number in signal.valid_signals())
+    before = _handlers_before.get(loop, (None,) * len(_SIGNALS))
+    return any(
+        handler is not known and _is_programs(handler)
+        for handler, known in zip(map(_get_handler, _SIGNALS), before, strict=True)
+    )
 
 
 def is_alarm_set() -> bool:
@@ -76,6 +92,11 @@ _TOOLS = frozenset(
 
 # signal.getsignal without the conversions to and from enums.
 _get_handler: Callable[[int], Any] = importlib.import_module("_signal").getsignal
+
+_SIGNALS = tuple(sorted(map(int, signal.valid_signals())))
+_handlers_before: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[Any, ...]] = (
+    weakref.WeakKeyDictionary()
+)
 
 # Not called where there is none (Windows), as there are no alarms.
 _get_timer: Callable[[int], tuple[float, float]] = getattr(signal, "getitimer", None)  # type: ignore[assignment]

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from aldente import _asyncio_compat
 from aldente._clocks import monotonic
-from aldente._runner import running
+from aldente._runner import outside, running
 from aldente._runner.generator_task import GeneratorHost, raise_death, run_task
 from aldente._runner.interrupts import InterruptGuard
 from aldente._runner.running import NoObserver, Observer
@@ -79,6 +79,7 @@ class LoopRunner:
         self.is_virtual = is_virtual
         self._loop_factory = loop_factory
         self._loop = loop_factory()
+        outside.note_handlers(self._loop)
         self._keep = keep
         self._is_closed = False
         self._debug = debug
@@ -102,6 +103,7 @@ class LoopRunner:
     def open_again(self) -> None:
         """Make another loop, after `close_if_unused` closed a loop that was like new."""
         self._loop = self._loop_factory()
+        outside.note_handlers(self._loop)
         if self._debug is not None:
             self._loop.set_debug(self._debug)
         self._is_closed = False

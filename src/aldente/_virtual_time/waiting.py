@@ -242,7 +242,7 @@ class VirtualSelector(selectors.BaseSelector):
         return []
 
     def _handles_signals(self) -> bool:
-        return _asyncio_compat.handles_signals(self._loop) or outside.handles_signals()
+        return _asyncio_compat.handles_signals(self._loop) or outside.handles_signals(self._loop)
 
     def _has_to_await_naps(self) -> bool:
         return self._naps > 0 and self._threads.are_napping()

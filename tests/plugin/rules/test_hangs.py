@@ -561,3 +561,26 @@ def test_ctrl_c_tells_who_waits_for_whom(tmp_path: Path) -> None:
         "\n"
         "'server' (serve) waits for event (an Event) to be set."
     ) in output
+
+
+@pytest.mark.parametrize("clock", ["real", "virtual"])
+def test_a_handler_that_another_test_has_left(run_project: RunProject, clock: str) -> None:
+    """A signal handler that was there before the loop was made is no way out of a deadlock."""
+    result = run_project(
+        "-p",
+        "no:randomly",
+        subprocess=True,
+        ini=f"aldente_clock = {clock}",
+        test_it="""
+        import asyncio
+        import signal
+
+        def test_leaves_a_handler():
+            signal.signal(signal.SIGUSR1, lambda *_: None)
+
+        async def test_hangs():
+            await asyncio.Event().wait()
+        """,
+    )
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["*DeadlockError*"])
