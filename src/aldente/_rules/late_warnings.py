@@ -136,6 +136,9 @@ class LateWarnings:
 
     @containing("reporting a resource that was freed unclosed", None)
     def _report_late(self, making: _MadeBy, warning: Warning) -> None:
+        if str(warning) == _OF_WRITERS:
+            # The connection was reported when its loop was closed.
+            return
         test, place = making
         self._report(
             Finding(
@@ -183,5 +186,8 @@ _DESCRIPTOR = re.compile(r"unclosed (?:<socket\.socket fd=|file <_io\.FileIO nam
 def _text_of(warning: Warning) -> str:
     return _ADDRESS.sub("", str(warning)).rstrip(".")
 
+
+# What a stream's writer warns of whose loop is closed, from CPython 3.11.5 on.
+_OF_WRITERS = "loop is closed"
 
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
