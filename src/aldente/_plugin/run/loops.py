@@ -49,7 +49,7 @@ class LoopRegistry:
         homes: the loops of the async fixtures that are set up now.
         hosts: the tasks of the async generator fixtures that are set up now.
         wide_hosts: those among them that outlive the test.
-        minds_time: whether a test may have virtual time, or requests its clock.
+        may_be_virtual: whether a test may have virtual time, or requests its clock.
         isolation: the context of the synchronous function-scoped fixtures of the current test.
     """
 
@@ -60,7 +60,7 @@ class LoopRegistry:
         self.owners = LoopOwners()
         self.watch = watch_of(config)
         self._timeout = settings_of(config).timeout
-        self.minds_time = test_time.is_registered(config)
+        self.may_be_virtual = test_time.is_registered(config)
         # None leaves the choice to asyncio, which reads PYTHONASYNCIODEBUG.
         self._debug = True if settings_of(config).debug else None
         config.add_cleanup(self._pool.close)
@@ -121,7 +121,7 @@ class LoopRegistry:
         self, home: LoopHome, item: pytest.Item, factory: LoopFactory | None
     ) -> LoopRunner:
         is_virtual = False
-        if self.minds_time:
+        if self.may_be_virtual:
             from aldente._plugin.run import virtual
 
             virtual_factory = virtual.loop_factory(home, item, self.watch)
@@ -139,7 +139,7 @@ class LoopRegistry:
         return runner
 
     def begin_time(self, item: pytest.Item, runner: LoopRunner) -> None:
-        """Prepare the time for a call of a test function; only with `minds_time`."""
+        """Prepare the time for a call of a test function; only with `may_be_virtual`."""
         __tracebackhide__ = True
         from aldente._plugin.run import virtual
 
@@ -318,5 +318,5 @@ def make_clock(item: pytest.Item) -> Clock:
     from aldente._plugin.run import virtual
 
     registry = registry_of(item.session)
-    registry.minds_time = True
+    registry.may_be_virtual = True
     return virtual.make_clock(item, registry.runner(home_of_test(item, registry.homes), item).loop)

@@ -15,7 +15,7 @@ import pytest
 
 
 def say(config: pytest.Config, text: str) -> None:
-    """Print a text on the terminal, past any output capture; on any thread."""
+    """Print a message on the terminal, past any output capture; on any thread."""
     capturing: Any = config.pluginmanager.get_plugin("capturemanager")
     reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
     with capturing.global_and_fixture_disabled() if capturing is not None else nullcontext():

@@ -57,7 +57,7 @@ def _synchronous(item: pytest.Function, function: Callable[..., Any]) -> Callabl
         __tracebackhide__ = True
         # Before the call, which makes a coroutine that must be awaited.
         runner = registry.runner_of_test(item)
-        if registry.minds_time:
+        if registry.may_be_virtual:
             registry.begin_time(item, runner)
         awaitable = function(*args, **kwargs)
         coroutine = awaitable if asyncio.iscoroutine(awaitable) else _await(awaitable)
