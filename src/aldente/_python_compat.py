@@ -213,8 +213,28 @@ def _wait_for_others() -> None:
             thread.join()
 
 
+# The identifiers of the running threads of `HiddenThread`.
+hidden_threads: set[int] = set()
+
+if hasattr(os, "register_at_fork"):
+    # A forked child has none of them.
+    os.register_at_fork(after_in_child=hidden_threads.clear)
+
+
+def hide_this_thread() -> None:
+    """Have `threading` list the calling thread no more, a thread of `HiddenThread`.
+
+    The garbage collector may run any code in it, such as a finalizer that logs: ``logging`` asks
+    for the current thread, and ``threading`` lists a thread for ever that it is asked for, before
+    CPython 3.13. See `newest_thread`.
+    """
+    _ACTIVE_THREADS.pop(_thread.get_ident(), None)
+
+
 class HiddenThread:
     """A thread that `threading` does not know, but that can be joined.
+
+    It is in `hidden_threads`: it touches no loop by itself.
 
     Python and Linux count a thread for a moment after the last it has done in Python. From CPython
     3.13 on ``start_joinable_thread``, on which ``threading.Thread`` is built, gives a handle by
@@ -238,9 +258,12 @@ class HiddenThread:
 
     def _run(self) -> None:
         self._identifier = _thread.get_native_id()
+        hidden_threads.add(_thread.get_ident())
         try:
             self._function()
         finally:
+            hidden_threads.discard(_thread.get_ident())
+            hide_this_thread()
             self._ended.release()
 
     def join(self, seconds: float) -> bool:

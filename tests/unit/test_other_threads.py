@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import _thread
+import asyncio
 import functools
 import multiprocessing
 import queue
@@ -15,9 +17,10 @@ from typing import Any
 
 import pytest
 
+from aldente import _python_compat
 from aldente._runner import threads
 from aldente._runner.bystanders import Bystanders
-from aldente._runner.threads import can_only_wait
+from aldente._runner.threads import Threads, can_only_wait
 
 
 def test_a_bystander_is_one_while_it_lives() -> None:
@@ -35,6 +38,63 @@ def test_a_bystander_is_one_while_it_lives() -> None:
     thread.join()
     assert thread.ident not in bystanders
     assert len(bystanders) == 1
+
+
+def start_outside_of_threading(function: Callable[[], object]) -> None:
+    """Run a function in a thread that `threading` does not start, as one of a library in C.
+
+    Returns when `threading` has noted it.
+    """
+    is_noted = threading.Event()
+
+    def run() -> None:
+        threading.current_thread()
+        is_noted.set()
+        function()
+
+    _thread.start_new_thread(run, ())
+    assert is_noted.wait(60)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows it")
+def test_a_foreign_thread_that_has_ended_calls_in_no_more() -> None:
+    """Before CPython 3.13 `threading` lists it for ever, or takes the next one for it."""
+    loop = asyncio.new_event_loop()
+    # Plugins of pytest have threads.
+    others = Threads(loop, Bystanders(thread.ident or 0 for thread in threading.enumerate()))
+    loop.close()
+    for _ in range(2):
+        assert others.is_alone()
+        release = threading.Event()
+        start_outside_of_threading(functools.partial(release.wait, 60))
+        try:
+            assert not others.is_alone()
+            assert others.may_ever_call_in()
+        finally:
+            release.set()
+        # The system's thread ends a moment later.
+        end = time.monotonic() + 60
+        while not others.is_alone():
+            assert time.monotonic() < end
+        assert not others.may_ever_call_in()
+
+
+def test_another_thread_has_the_identifier_of_a_bystander() -> None:
+    """Before CPython 3.13 a thread that `threading` did not start counts as alive for ever."""
+    release = threading.Event()
+    thread = threading.Thread(target=release.wait, args=(60,))
+    thread.start()
+    assert thread.ident is not None
+    bystanders = Bystanders([thread.ident])
+    active = _python_compat._ACTIVE_THREADS
+    # As if it had ended, and the system had given its identifier to a new one.
+    active[thread.ident] = threading.Thread()
+    try:
+        assert thread.ident not in bystanders
+    finally:
+        active[thread.ident] = thread
+        release.set()
+        thread.join()
 
 
 def test_threads_that_can_only_wait() -> None:

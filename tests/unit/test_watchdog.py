@@ -16,8 +16,10 @@ import pytest
 
 from aldente import _own_errors, _python_compat
 from aldente._own_errors import OwnError
-from aldente._rules.watchdog import Look, Watchdog, watching_threads
+from aldente._rules.watchdog import Look, Watchdog
+from aldente._runner.bystanders import Bystanders
 from aldente._runner.runner import LoopRunner
+from aldente._runner.threads import Threads
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -75,9 +77,34 @@ def test_it_looks_at_running_loops() -> None:
     assert (look.loop, look.run) == (runner.loop, runner)
     assert threading.get_ident() in look.frames
     # All threads but its own, and that of the watchdog which looks at this very test, if any.
-    assert watching_threads.isdisjoint(look.frames)
-    assert len(look.frames) == number_of_threads() - len(watching_threads)
+    assert _python_compat.hidden_threads.isdisjoint(look.frames)
+    assert len(look.frames) == number_of_threads() - len(_python_compat.hidden_threads)
     runner.close()
+
+
+def test_a_finalizer_shows_its_thread_to_threading() -> None:
+    """Code that the collector runs there may ask for the current thread, as logging does."""
+    before = threading.enumerate()
+    loop = asyncio.new_event_loop()
+    others = Threads(loop, Bystanders(thread.ident or 0 for thread in before))
+    loop.close()
+    shown, release = threading.Event(), threading.Event()
+
+    def show() -> None:
+        threading.current_thread()
+        shown.set()
+        release.wait(60)
+
+    hidden = _python_compat.HiddenThread(show)
+    try:
+        assert shown.wait(60)
+        assert len(threading.enumerate()) == len(before) + 1
+        assert others.is_alone()
+        assert not others.may_ever_call_in()
+    finally:
+        release.set()
+        assert hidden.join(60)
+    assert set(threading.enumerate()) <= set(before)
 
 
 def test_nobody_meets_its_thread() -> None:
@@ -127,7 +154,7 @@ def test_it_is_gone_while_the_process_forks() -> None:
     code = """
 import contextvars, os, threading, warnings
 warnings.simplefilter("error")
-from aldente._rules.watchdog import Watchdog, watching_threads
+from aldente._rules.watchdog import Watchdog
 from aldente._runner.runner import LoopRunner
 from tests.unit.test_watchdog import Recorder, number_of_threads
 
@@ -161,7 +188,7 @@ def test_a_run_that_forks_is_looked_at_on() -> None:
     """The thread that is started anew after the fork looks at the run that goes on."""
     code = """
 import contextvars, os
-from aldente._rules.watchdog import Watchdog, watching_threads
+from aldente._rules.watchdog import Watchdog
 from aldente._runner.runner import LoopRunner
 from tests.unit.test_watchdog import Recorder
 
@@ -199,7 +226,7 @@ COUNTS_TOO_LATE = (3, 13) <= sys.version_info < (3, 13, 10) or sys.version_info[
 
 FORKS = """
 import contextvars, os, warnings
-from aldente._rules.watchdog import Watchdog, watching_threads
+from aldente._rules.watchdog import Watchdog
 from aldente._runner.runner import LoopRunner
 from tests.unit.test_watchdog import COUNTS_TOO_LATE, Recorder
 
@@ -247,7 +274,7 @@ def test_a_signal_handler_that_forks_while_it_stops() -> None:
     """A fork that interrupts the beginning of another one does not wait for it, for ever."""
     code = """
 import os, signal, time
-from aldente._rules.watchdog import Watchdog, watching_threads
+from aldente._rules.watchdog import Watchdog
 from tests.unit.test_watchdog import Recorder
 
 forks = []

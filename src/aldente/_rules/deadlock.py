@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
-from aldente import _asyncio_compat
+from aldente import _asyncio_compat, _python_compat
 from aldente._own_errors import containing
 from aldente._records import Rule
-from aldente._rules.watchdog import Look, watching_threads
+from aldente._rules.watchdog import Look
 from aldente._runner import outside, peers, running
 from aldente._runner.running import Run
 from aldente._runner.threads import can_only_wait, only_wait
@@ -170,11 +170,13 @@ class Watch:
 
 
 def frames_of_others(thread: int, bystanders: Collection[int]) -> dict[int, FrameType]:
-    """The frames of all threads except one, the watchdogs' and the bystanders."""
+    """The frames of all threads except one, aldente's own and the bystanders."""
     return {
         other: frame
         for other, frame in frames_of_threads().items()
-        if other != thread and other not in watching_threads and other not in bystanders
+        if other != thread
+        and other not in _python_compat.hidden_threads
+        and other not in bystanders
     }
 
 

@@ -194,10 +194,6 @@ if sys.platform == "linux" and sys.version_info >= (3, 13) and hasattr(os, "time
 END_LIMIT = 10.0
 
 
-# The identifiers of all watchdogs' threads; none of them touches a loop by itself.
-watching_threads: set[int] = set()
-
-
 class Look(NamedTuple):
     """A running loop at one moment.
 
@@ -222,12 +218,12 @@ class Look(NamedTuple):
 
     @property
     def frames(self) -> dict[int, FrameType]:
-        """The frame that each thread is running now, except the watchdogs' threads.
+        """The frame that each thread is running now, except aldente's own threads.
 
         For ending a run; a watcher that only watches uses `stack`.
         """
         frames = frames_of_threads(self.get_frames)
-        for thread in list(watching_threads):
+        for thread in list(_python_compat.hidden_threads):
             frames.pop(thread, None)
         return frames
 
@@ -320,7 +316,6 @@ class Watchdog:
         self._is_to_start = False
         self._is_in_child = True
         self._changing = _thread.RLock()
-        watching_threads.clear()
 
     def _expect(self, run: Run) -> None:
         """Have the thread look at a run that begins, once it has gone on for a moment."""
@@ -339,7 +334,6 @@ class Watchdog:
             self.start()
 
     def _watch(self, alarm: Alarm) -> None:
-        watching_threads.add(_thread.get_ident())
         try:
             while True:
                 alarm.wait()
@@ -347,8 +341,8 @@ class Watchdog:
                     return
                 if self._look_at_all():
                     alarm.repeat()
+                _python_compat.hide_this_thread()
         finally:
-            watching_threads.discard(_thread.get_ident())
             alarm.close()
 
     def _look_at_all(self) -> bool:

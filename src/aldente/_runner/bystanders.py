@@ -6,6 +6,8 @@ import threading
 import weakref
 from collections.abc import Iterable, Iterator
 
+from aldente import _python_compat
+
 
 class Bystanders:
     """Threads that are known to wake no loop, by their identifiers, while they live.
@@ -35,7 +37,9 @@ class Bystanders:
         if reference is None:
             return True
         thread = reference()
-        return thread is not None and thread.is_alive()
+        # Before CPython 3.13 a thread that other code has started counts as alive for ever.
+        newest = _python_compat.thread_with(identifier) or thread
+        return thread is not None and thread is newest and thread.is_alive()
 
     def __iter__(self) -> Iterator[int]:
         return (identifier for identifier in self._threads if identifier in self)

@@ -266,7 +266,7 @@ class _State(NamedTuple):
 
 
 class Threads:
-    """The threads of the process except the loop's own.
+    """The threads of the process except the loop's own and aldente's.
 
     Args:
         loop: the loop.
@@ -385,7 +385,10 @@ class Threads:
         return [
             thread
             for thread in threading.enumerate()
-            if thread.ident != here and thread.ident not in self._bystanders
+            if thread.ident != here
+            and thread.ident not in _python_compat.hidden_threads
+            and thread.ident not in self._bystanders
+            and not _has_ended(thread)
         ]
 
     def _others(self) -> list[tuple[threading.Thread, dict[int, FrameType]]]:
@@ -394,6 +397,28 @@ class Threads:
             return []
         frames = frames_of_threads()
         return [(thread, frames) for thread in others]
+
+
+def _has_ended(thread: threading.Thread) -> bool:
+    """Whether a thread that `threading` lists has surely ended; only Linux shows it.
+
+    `threading` notes a thread that other code starts, such as a library in C, when it first runs
+    Python code. Before CPython 3.13 it lists the thread for ever, and takes the next one with the
+    same identifier for it.
+    """
+    if sys.platform != "linux" or thread.native_id is None or thread is threading.main_thread():
+        # After a fork the main thread may still have the number of the parent's.
+        return False
+    return (
+        not _is_listed(thread.native_id)
+        and _is_listed(threading.get_native_id())
+        and thread.ident not in frames_of_threads()
+    )
+
+
+def _is_listed(native_id: int) -> bool:
+    """Whether Linux has a thread in this process; False where it does not show its threads."""
+    return os.path.exists(f"/proc/self/task/{native_id}")
 
 
 def _is_idle(thread: threading.Thread, frames: Mapping[int, FrameType]) -> bool:
