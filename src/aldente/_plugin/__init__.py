@@ -2,8 +2,8 @@
 
 ``session``
     What the parts of the plugin share during a run.
-``options``, ``rule_options``, ``time_options``, ``explore_options``
-    The command line, the ini keys, the header line.
+``option_table``, ``options``
+    The options of the command line and of the configuration file; the settings in force.
 ``ownership``, ``definitions``
     Which tests and fixtures are aldente's, where they are defined, and warnings with that place.
 ``asyncio_mark``, ``marks``
@@ -51,9 +51,9 @@ from aldente._plugin import (  # noqa: E402
     asyncio_mark,
     collection,
     loop_factories,
+    option_table,
     options,
     pytest_compat,
-    rule_options,
 )
 from aldente._plugin.findings import hooks  # noqa: E402
 from aldente._plugin.ownership import (  # noqa: E402
@@ -72,7 +72,7 @@ if TYPE_CHECKING:
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     # Here, because pytest imports conftest files before pytest_configure.
     replace.take_place(pluginmanager)
-    options.add_options(parser)
+    option_table.add_options(parser)
     loop_factories.add_hook(pluginmanager)
 
 
@@ -84,7 +84,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
-    return rule_options.explain(config, lambda: options.settings_of(config).levels)
+    return options.explain_rules(config)
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:

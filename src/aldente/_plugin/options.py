@@ -1,30 +1,23 @@
-"""The command line, the ini keys, and the header line."""
+"""What the user has set: the settings in force, and what the options that set none ask for."""
 
 from __future__ import annotations
 
-import contextlib
 import weakref
 from typing import Any
 
 import pytest
 
 from aldente._checked_pythons import doubts, is_checked
-from aldente._plugin import explore_options, pytest_compat, rule_options, time_options
+from aldente._plugin import option_table, pytest_compat
 from aldente._settings import (
+    DEFAULT_LEVELS,
     Settings,
     find_misspelt,
-    parse_default_fixture_loop_scope,
-    parse_default_test_loop_scope,
-    parse_mode,
+    parse_levels,
+    parse_rule,
+    rules_set_by,
 )
 from aldente.errors import InvalidSetting
-
-ASYNCIO_KEYS = (
-    "asyncio_mode",
-    "asyncio_debug",
-    "asyncio_default_fixture_loop_scope",
-    "asyncio_default_test_loop_scope",
-)
 
 
 class _Latest:
@@ -37,68 +30,6 @@ class _Latest:
     config: weakref.ref[pytest.Config] | None = None
     mode: object = None
     settings = Settings()
-
-
-def add_options(parser: pytest.Parser) -> None:
-    """Register the options of aldente and those it shares with pytest-asyncio."""
-    group = parser.getgroup("aldente", "async tests")
-    group.addoption(
-        "--aldente-full-trace",
-        dest="aldente_full_trace",
-        action="store_true",
-        default=False,
-        help="also show the frames of asyncio and aldente in tracebacks",
-    )
-    rule_options.add_options(parser)
-    time_options.add_options(parser)
-    explore_options.add_options(parser)
-    group = parser.getgroup("asyncio")
-    _add_option(
-        group,
-        "--asyncio-mode",
-        dest="asyncio_mode",
-        default=None,
-        metavar="MODE",
-        help="'auto' runs every async test and fixture (default); 'strict' only those with "
-        "the asyncio mark or pytest_asyncio.fixture",
-    )
-    _add_option(
-        group,
-        "--asyncio-debug",
-        dest="asyncio_debug",
-        action="store_true",
-        default=None,
-        help="run event loops in asyncio's debug mode",
-    )
-    _add_asyncio_ini(parser)
-
-
-def _add_option(group: pytest.OptionGroup, name: str, **attributes: Any) -> None:
-    # A pytest-asyncio that was loaded before aldente may have added it, with the same meaning.
-    with contextlib.suppress(ValueError):
-        group.addoption(name, **attributes)
-
-
-def _add_asyncio_ini(parser: pytest.Parser) -> None:
-    for name in ASYNCIO_KEYS:
-        # A pytest-asyncio that was loaded before aldente may have added it, with another default.
-        pytest_compat.forget_ini(parser, name)
-    # The default is "auto", but as None: with anyio_mode=auto, where anyio's plugin runs the tests,
-    # anyio warns of an asyncio_mode that is "auto" although the user has not set it.
-    parser.addini("asyncio_mode", help="default of --asyncio-mode (default: auto)", default=None)
-    parser.addini("asyncio_debug", help="default of --asyncio-debug", type="bool", default=False)
-    parser.addini(
-        "asyncio_default_fixture_loop_scope",
-        help="scope of the event loop of async fixtures that name none "
-        "(default: the scope for which the fixture is cached)",
-        default=None,
-    )
-    parser.addini(
-        "asyncio_default_test_loop_scope",
-        help="scope of the event loop of tests that name none "
-        "(default: the widest among the async fixtures that the test uses)",
-        default=None,
-    )
 
 
 def settings_of(config: pytest.Config) -> Settings:
@@ -119,28 +50,60 @@ def settings_of(config: pytest.Config) -> Settings:
 
 
 def _read_settings(config: pytest.Config) -> Settings:
-    mode = config.getoption("asyncio_mode")
-    debug = config.getoption("asyncio_debug")
     return Settings(
-        mode=parse_mode(_first_given(mode, config.getini("asyncio_mode"), Settings().mode)),
-        debug=bool(config.getini("asyncio_debug") if debug is None else debug),
-        default_fixture_loop_scope=parse_default_fixture_loop_scope(
-            config.getini("asyncio_default_fixture_loop_scope")
-        ),
-        default_test_loop_scope=parse_default_test_loop_scope(
-            config.getini("asyncio_default_test_loop_scope")
-        ),
         full_trace=bool(
             config.getoption("aldente_full_trace") or config.getoption("fulltrace", False)
         ),
-        **rule_options.read(config),
-        **time_options.read(config),
-        **explore_options.read(config),
+        **_read_levels(config),
+        **option_table.given_settings(config),
     )
 
 
-def _first_given(*values: object) -> object:
-    return next(value for value in values if value is not None)
+def _read_levels(config: pytest.Config) -> dict[str, Any]:
+    """The levels of rules, each the last that the command line names, or else the file."""
+    given, strict = config.getoption("aldente_rule"), bool(config.getoption("aldente_strict"))
+    in_file, strict_in_file = config.getini("aldente_rules"), bool(config.getini("aldente_strict"))
+    defaults = parse_levels(
+        in_file, name="aldente_rules", strict=strict_in_file, defaults=DEFAULT_LEVELS
+    )
+    return {
+        "levels": parse_levels(given, name="--aldente-rule", strict=strict, defaults=defaults),
+        "set_rules": rules_set_by([*given, *in_file], strict=strict or strict_in_file),
+    }
+
+
+def wants_files(config: pytest.Config) -> bool:
+    """Whether to write the findings of the run to a file, even if there are none."""
+    return (
+        config.getoption("aldente_findings") is not None
+        or config.getoption("aldente_baseline") is not None
+    )
+
+
+def explain_rules(config: pytest.Config) -> int | None:
+    """Explain rules, if that is all that was asked for, and return the exit status.
+
+    Raises:
+        pytest.UsageError: there is no rule of the given name.
+    """
+    one = config.getoption("aldente_explain")
+    if not one and not config.getoption("aldente_rules"):
+        return None
+    from aldente._diagnosis import finding_text
+    from aldente._rules import registry
+
+    levels = settings_of(config).levels
+    try:
+        chosen = (
+            [registry.rule_named(parse_rule("--aldente-explain", one))]
+            if one
+            else registry.all_rules()
+        )
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from None
+    # pytest has no terminal writer yet.
+    print("\n\n".join(finding_text.explain(rule, levels[rule.name]) for rule in chosen))
+    return 0
 
 
 def check_configuration(config: pytest.Config) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from aldente._own_errors import contained
-from aldente._plugin import pytest_compat, rule_options
+from aldente._plugin import options, pytest_compat
 from aldente._plugin.findings.own_errors import OwnErrors
 from aldente._plugin.session import SessionState, begin_session
 from aldente._python_compat import is_worker
@@ -51,7 +51,7 @@ class FindingsHooks:
             _is_in_wide_fixture,
             self._state.at_thread_start,
         )
-        if rule_options.wants_files(config):
+        if options.wants_files(config):
             # Now, as a file that can't be read ends the run.
             self._state.summary  # noqa: B018
 
@@ -149,7 +149,7 @@ class FindingsHooks:
             with contained("looking at what the tests have left"):
                 act()
         late = self._state.collector.take_late(session)
-        if late or self._state.has_summary or rule_options.wants_files(self._config):
+        if late or self._state.has_summary or options.wants_files(self._config):
             self._state.summary.finish(session, late)
         with contained("undoing what has watched the tests"):
             self._state.installed.close()

@@ -1,0 +1,329 @@
+"""The table of options: what users set on pytest's command line and in its configuration file.
+
+A setting of a whole run is a field of `Settings` with its default, and a row here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import pytest
+
+from aldente._plugin import pytest_compat
+from aldente._settings import (
+    BLOCKING_GROUPS,
+    parse_clock,
+    parse_configured_wall,
+    parse_default_fixture_loop_scope,
+    parse_default_test_loop_scope,
+    parse_mode,
+)
+from aldente._validation import (
+    parse_limit,
+    parse_names,
+    parse_runs,
+    parse_seconds,
+    parse_seed,
+    whole_if_written,
+)
+from aldente.errors import InvalidSetting
+
+if TYPE_CHECKING:
+    from aldente._schedules import Schedule
+
+
+class Option(NamedTuple):
+    """An option of the command line, a key of the configuration file, or both for one thing.
+
+    Attributes:
+        help: what it means.
+        setting: the field of `Settings` that it sets; None if it sets none, or not by itself.
+        parse: turns what the user has given into the value of that field. It gets the name under
+            which the user has given it, for messages, and raises `InvalidSetting`.
+        flag: its name on the command line, which comes first; None without one.
+        metavar: the word for its value in the help of the command line; None if it has no value.
+        is_repeated: whether it may come several times on the command line.
+        key: its name in the configuration file; None without one.
+        kind: the type of the key; ``"flag or string"`` is one that pytest does not have.
+        is_shared: whether pytest-asyncio has it too.
+    """
+
+    help: str
+    setting: str | None = None
+    parse: Callable[[str, Any], Any] = lambda name, value: value
+    flag: str | None = None
+    metavar: str | None = None
+    is_repeated: bool = False
+    key: str | None = None
+    kind: Literal["string", "bool", "linelist", "args", "flag or string"] = "string"
+    is_shared: bool = False
+
+    @property
+    def destination(self) -> str:
+        """The attribute of ``config.option`` with what stands on the command line."""
+        return (self.flag or "").lstrip("-").replace("-", "_")
+
+
+def _parse_flag(name: str, value: object) -> bool:
+    return bool(value)
+
+
+def _parse_dotted_names(name: str, lines: Sequence[str]) -> tuple[str, ...]:
+    """Check dotted names of functions, without importing their modules yet."""
+    names = _parse_lines(name, lines)
+    for given in names:
+        if "." not in given or not all(part.isidentifier() for part in given.split(".")):
+            raise InvalidSetting(
+                name,
+                given,
+                "Allowed are dotted names of functions: package.module.function or "
+                "package.module.Class.method.",
+            )
+    return names
+
+
+def _parse_lines(name: str, lines: Sequence[str]) -> tuple[str, ...]:
+    return tuple(line.strip() for line in lines if line.strip())
+
+
+def _parse_token(name: str, token: str) -> Schedule:
+    # Imported here, as most runs replay nothing.
+    from aldente._simulation import tokens
+    from aldente.errors import InvalidToken
+
+    try:
+        return tokens.decode(token)
+    except InvalidToken as error:
+        allowed = f"{error.reason} Copy the token as it was printed, all of it."
+        raise InvalidSetting(name, token, allowed) from None
+
+
+OPTIONS: tuple[Option, ...] = (
+    Option(
+        "'auto' runs every async test and fixture (default); 'strict' only those with the asyncio "
+        "mark or pytest_asyncio.fixture",
+        "mode",
+        lambda name, value: parse_mode(value),
+        flag="--asyncio-mode",
+        metavar="MODE",
+        # With anyio_mode=auto, where anyio's plugin runs the tests, anyio warns of a mode "auto"
+        # even if it is only the default; so the default of the key is None.
+        key="asyncio_mode",
+        is_shared=True,
+    ),
+    Option(
+        "run event loops in asyncio's debug mode",
+        "debug",
+        _parse_flag,
+        flag="--asyncio-debug",
+        key="asyncio_debug",
+        kind="bool",
+        is_shared=True,
+    ),
+    Option(
+        "scope of the event loop of async fixtures that name none (default: the scope for which "
+        "the fixture is cached)",
+        "default_fixture_loop_scope",
+        lambda name, value: parse_default_fixture_loop_scope(value),
+        key="asyncio_default_fixture_loop_scope",
+        is_shared=True,
+    ),
+    Option(
+        "scope of the event loop of tests that name none (default: the widest among the async "
+        "fixtures that the test uses)",
+        "default_test_loop_scope",
+        lambda name, value: parse_default_test_loop_scope(value),
+        key="asyncio_default_test_loop_scope",
+        is_shared=True,
+    ),
+    Option(
+        "also show the frames of asyncio and aldente in tracebacks",
+        flag="--aldente-full-trace",
+    ),
+    # Rules.
+    Option(
+        "the level of a rule: error, warn or off",
+        flag="--aldente-rule",
+        metavar="RULE=LEVEL",
+        is_repeated=True,
+    ),
+    Option(
+        "levels of rules, one 'rule = error|warn|off' a line",
+        key="aldente_rules",
+        kind="linelist",
+    ),
+    Option(
+        "treat every finding as an error",
+        flag="--aldente-strict",
+        key="aldente_strict",
+        kind="bool",
+    ),
+    Option("explain every rule, and exit", flag="--aldente-rules"),
+    Option("explain one rule, and exit", flag="--aldente-explain", metavar="RULE"),
+    Option(
+        "write all findings to a file, as JSON lines",
+        flag="--aldente-findings",
+        metavar="FILE",
+    ),
+    Option(
+        "a file of findings that are known: written if it is not there, else these are passed over",
+        flag="--aldente-baseline",
+        metavar="FILE",
+    ),
+    Option(
+        "how long a step of the event loop may take, in seconds (default: 0.1)",
+        "slow_step",
+        parse_seconds,
+        key="aldente_slow_step",
+    ),
+    Option(
+        "dotted names of blocking functions for the rule blocking-call, one a line",
+        "blocking_functions",
+        _parse_dotted_names,
+        key="aldente_blocking_calls",
+        kind="linelist",
+    ),
+    Option(
+        f"what the rule blocking-call looks at in addition: {', '.join(BLOCKING_GROUPS)}",
+        "blocking_groups",
+        lambda name, value: parse_names(name, value, BLOCKING_GROUPS),
+        key="aldente_blocking_groups",
+        kind="args",
+    ),
+    Option(
+        "names of coroutines that may be left running, with * as in file names, one a line",
+        "known_tasks",
+        _parse_lines,
+        key="aldente_known_tasks",
+        kind="linelist",
+    ),
+    # Time.
+    Option(
+        "the time limit of an async test, and of each set-up and tear-down of its fixtures",
+        "timeout",
+        parse_limit,
+        flag="--aldente-timeout",
+        metavar="SECONDS",
+        key="aldente_timeout",
+    ),
+    Option(
+        "'virtual' lets loop time jump to the next timer when nothing else can happen; 'real' is "
+        "the default",
+        "clock",
+        parse_clock,
+        flag="--aldente-clock",
+        metavar="CLOCK",
+        key="aldente_clock",
+    ),
+    Option(
+        "whether time.time() and its like follow virtual time (needs the extra aldente[wall]): "
+        "true, or the moment at which they start, as 2030-01-01T00:00Z (default: false)",
+        "wall",
+        parse_configured_wall,
+        key="aldente_wall",
+        kind="flag or string",
+    ),
+    Option(
+        "how far virtual time may advance in a test, in seconds (default: ten years)",
+        "max_virtual_time",
+        parse_seconds,
+        key="aldente_max_virtual_time",
+    ),
+    # Exploration.
+    Option(
+        "how many schedules each test marked with aldente.explore is run under at most, whatever "
+        "its mark says",
+        "forced_runs",
+        lambda name, value: parse_runs(name, whole_if_written(value)),
+        flag="--aldente-runs",
+        metavar="N",
+    ),
+    Option(
+        "how many schedules to run explored tests under whose mark sets no number (default: 200)",
+        "runs",
+        lambda name, value: parse_runs(name, whole_if_written(value)),
+        key="aldente_runs",
+    ),
+    Option(
+        "the seed of the schedules of explored tests, whatever their marks say",
+        "forced_seed",
+        lambda name, value: parse_seed(name, whole_if_written(value)),
+        flag="--aldente-seed",
+        metavar="N",
+    ),
+    Option(
+        "run one explored test once more, under the schedule that the report of its failure has "
+        "named",
+        "replay",
+        _parse_token,
+        flag="--aldente-replay",
+        metavar="TOKEN",
+    ),
+)
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Register all options with pytest."""
+    groups = {
+        False: parser.getgroup("aldente", "async tests"),
+        True: parser.getgroup("asyncio"),
+    }
+    for option in OPTIONS:
+        if option.flag is not None:
+            _add_flag(groups[option.is_shared], option.flag, option)
+        if option.key is not None:
+            _add_key(parser, option.key, option)
+
+
+def _add_flag(group: pytest.OptionGroup, flag: str, option: Option) -> None:
+    attributes: dict[str, Any] = {"action": "store_true", "default": None}
+    if option.is_repeated:
+        attributes = {"action": "append", "default": [], "metavar": option.metavar}
+    elif option.metavar is not None:
+        attributes = {"default": None, "metavar": option.metavar}
+    # A pytest-asyncio that was loaded before aldente may have added it, with the same meaning.
+    with contextlib.suppress(ValueError) if option.is_shared else contextlib.nullcontext():
+        group.addoption(flag, dest=option.destination, help=option.help, **attributes)
+
+
+def _add_key(parser: pytest.Parser, key: str, option: Option) -> None:
+    if option.is_shared:
+        # A pytest-asyncio that was loaded before aldente may have added it, with another default.
+        pytest_compat.forget_ini(parser, key)
+    meaning = option.help if option.flag is None else f"default of {option.flag}"
+    if option.kind in ("linelist", "args"):
+        parser.addini(key, meaning, option.kind, [])
+    elif option.kind == "bool":
+        parser.addini(key, meaning, option.kind, False)
+    else:
+        parser.addini(key, meaning, default=None)
+
+
+def given_settings(config: pytest.Config) -> dict[str, Any]:
+    """The fields of `Settings` that one option each sets, where the user has given it.
+
+    Raises:
+        InvalidSetting: a value is not allowed.
+    """
+    found = {}
+    for option in OPTIONS:
+        if option.setting is not None:
+            name, value = _given(config, option)
+            if value not in (None, "", []):
+                found[option.setting] = option.parse(name, value)
+    return found
+
+
+def _given(config: pytest.Config, option: Option) -> tuple[str, Any]:
+    """What the user has given for an option, and under which name."""
+    if option.flag is not None:
+        value = config.getoption(option.destination)
+        if value is not None or option.key is None:
+            return option.flag, value
+    if option.key is None:
+        return "", None
+    if option.kind == "flag or string":
+        return option.key, pytest_compat.flag_or_text(config, option.key)
+    return option.key, config.getini(option.key)
