@@ -278,7 +278,7 @@ class RunsOfTest:
     def main_ended(self, loop: SimulatedLoop) -> None:
         """Check the tasks and generators that are left."""
         self._found.main_ended()
-        self._loops.report_left_on(loop, _asyncio_compat.pending_tasks(loop))
+        self._loops.leftovers.report_left_on(loop, _asyncio_compat.pending_tasks(loop))
 
     def take(self) -> Sequence[Finding]:
         """End the run, and return the findings that fail it."""

@@ -8,6 +8,8 @@
     The virtual-time loops of tests, and their clocks.
 ``rules``
     Connects the rules about event loops to the loops that run tests and fixtures.
+``leftovers``, ``stuck_runs``
+    Look for what tests leave on loops, and for runs that can't go on.
 ``telling``
     Prints messages on the terminal while a test runs.
 ``policies``

@@ -81,7 +81,7 @@ def _synchronous(item: pytest.Function, function: Callable[..., Any]) -> Callabl
             reraise(error, item.config)
         finally:
             if before is not None and not runner.interrupted:
-                registry.watch.report_left_by(item.nodeid, runner, before)
+                registry.watch.leftovers.report_left_by(item.nodeid, runner, before)
         hint = registry.hint_at_polling(item, runner)
         if hint is not None:
             warn_at(function, pytest.PytestWarning(hint))

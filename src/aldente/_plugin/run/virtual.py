@@ -133,10 +133,10 @@ def loop_factory(
         return VirtualTimeLoop(
             patience=time.patience,
             max_virtual_time=time.max_virtual_time,
-            bystanders=watch.bystanders,
+            bystanders=watch.stuck_runs.bystanders,
             wall=follow_wall(START, time.wall),
-            on_stuck=watch.on_stuck,
-            is_stuck_beside_timers=watch.is_stuck_beside_timers,
+            on_stuck=watch.stuck_runs.on_stuck,
+            is_stuck_beside_timers=watch.stuck_runs.is_stuck_beside_timers,
         )
 
     return make
