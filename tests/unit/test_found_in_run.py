@@ -308,6 +308,29 @@ def test_what_others_drop_is_not_the_runs() -> None:
     assert [finding.made_by for finding in found] == ["the test"]
 
 
+@pytest.mark.parametrize("threshold", [60, 90, 130, 200, 300])
+def test_the_collector_comes_in_a_run(threshold: int) -> None:
+    """A coroutine that the test has dropped is not the run's in which the collector frees it."""
+    found: list[Finding] = []
+    of_test = never_awaited.Watch(found.append)
+
+    async def main() -> None:
+        await asyncio.gather(asyncio.sleep(0), asyncio.sleep(0))
+
+    before = gc.get_threshold()
+    with of_test.installed():
+        of_test.begin("the test")
+        gc.collect()
+        Holder(fetch())
+        gc.set_threshold(threshold, 3, 3)
+        try:
+            assert aldente.search(main).failure is None
+        finally:
+            gc.set_threshold(*before)
+        gc.collect()
+    assert [finding.made_by for finding in found] == ["the test"]
+
+
 def test_what_an_exception_holds_is_the_runs() -> None:
     """A coroutine that is kept by the exception of a program is told with it, and never again."""
     found: list[Finding] = []

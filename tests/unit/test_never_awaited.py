@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import random
+import subprocess
 import sys
 import threading
 import warnings
@@ -155,6 +156,32 @@ def test_what_the_end_of_a_run_asks(watch: Watch, found: list[Finding]) -> None:
     gc.collect()
     assert makers(found) == ["one"]
     assert not watch.has_waiting()
+
+
+def test_the_collector_comes_while_a_coroutine_is_made() -> None:
+    """CPython 3.11 has no origin in it yet, but what was in its memory before, such as bytes."""
+    code = """
+import gc
+from aldente._rules.never_awaited import Watch
+
+async def work(): pass
+
+watch = Watch(print)
+with watch.installed():
+    watch.begin("one")
+    gc.set_threshold(2, 2, 2)
+    waiting = []
+    for _ in range(3_000):
+        for size in range(100, 500, 16):
+            bytes([255]) * size
+        waiting.append(work())
+    gc.set_threshold(700, 10, 10)
+    assert watch.has_waiting()
+    for coroutine in waiting:
+        coroutine.close()
+"""
+    # In a process of its own, which would crash.
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_everything_is_undone(found: list[Finding]) -> None:

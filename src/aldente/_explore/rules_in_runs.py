@@ -72,7 +72,8 @@ class RuleWatch:
         self._levels = levels
         self._failing: list[Finding] = []
         self._warnings: dict[tuple[str, SourcePlace | None], Finding] = {}
-        self._never_awaited = never_awaited.Watch(self._report)
+        # The collector may come in a run for what its test has dropped.
+        self._never_awaited = never_awaited.Watch(self._report, passes_on=True)
         self._never_awaited.begin("")
         self._generators = leaked_asyncgen.Watch()
         self._loop: SimulatedLoop | None = None

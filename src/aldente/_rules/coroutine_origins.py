@@ -26,10 +26,10 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from aldente import _python_compat
 from aldente._checked_pythons import is_checked
 from aldente._rules.new_objects import (
-    FoundCoroutine,
     identity_of,
-    new_coroutines,
+    living_coroutines,
     new_identities,
+    new_origins,
     waiting_coroutines,
 )
 
@@ -104,7 +104,7 @@ _SAMPLE = _Made(object(), Maker(""))
 _REFERENCES_TO_LAST = sys.getrefcount(_SAMPLE.origin)
 
 # From this many known coroutines on, look for those that are gone.
-_MANY_MADE = 100
+_MANY_MADE = 1_000
 
 
 class CoroutineMakers:
@@ -112,17 +112,26 @@ class CoroutineMakers:
 
     It needs coroutine origin tracking (`sys.set_coroutine_origin_tracking_depth`): it knows
     coroutines by their origins, so that it keeps none alive.
+
+    Args:
+        collector: how the young objects can be found; None to find out.
+        earlier: the maker of coroutines from before the first test; None for the newest test. An
+            attribute too.
     """
 
-    def __init__(self, collector: CollectorKind | None = None) -> None:
+    def __init__(
+        self, collector: CollectorKind | None = None, earlier: Maker | None = None
+    ) -> None:
         self._collector = collector or kind_of_collector()
+        self.earlier = earlier
         # The tests since the last look, in order.
-        self._markers: list[Maker] = []
+        self._markers = [] if earlier is None else [earlier]
         self._made: dict[int, _Made] = {}
         self._next_cleaning = _MANY_MADE
-        # Coroutines that had no origin yet when they were seen, by identity: on CPython 3.11 the
-        # collector may run while a coroutine is being made.
-        self._unfinished: dict[int, Maker] = {}
+        # On CPython 3.11 the makers by the identities of the coroutines, instead of `_made`.
+        self._by_identity: dict[int, Maker] = {}
+        # Those among them that have been young since the last look.
+        self._young: set[int] = set()
 
     @property
     def knows_tests(self) -> bool:
@@ -147,12 +156,12 @@ class CoroutineMakers:
             return True
         self.look()
         self._forget_gone()
-        if not self._made and not self._unfinished:
+        if not self._number():
             return False
         with _not_collecting():
             waiting = waiting_coroutines()
         return any(
-            identity_of(each.origin) in self._made or each.identity in self._unfinished
+            identity_of(each.origin) in self._made or each.identity in self._by_identity
             for each in waiting
         )
 
@@ -160,39 +169,47 @@ class CoroutineMakers:
         # A copy, as other threads drop coroutines meanwhile.
         for key in [key for key, made in list(self._made.items()) if _is_gone(made)]:
             self._made.pop(key, None)
-        self._next_cleaning = max(_MANY_MADE, 2 * len(self._made))
+        if self._by_identity:
+            for identity in self._by_identity.keys() - living_coroutines():
+                self._by_identity.pop(identity, None)
+        self._next_cleaning = max(_MANY_MADE, 2 * self._number())
 
-    def look(self) -> None:
-        """Record the young coroutines that have not started, with their test."""
+    def _number(self) -> int:
+        return len(self._made) + len(self._by_identity)
+
+    def look(self, *, is_collecting: bool = False) -> None:
+        """Record the young coroutines that have not started, with their test.
+
+        Args:
+            is_collecting: whether the collector is about to run, after which none is young.
+        """
         if not self._markers or self._collector == "unknown":
             return
-        if len(self._made) >= self._next_cleaning:
+        if self._number() >= self._next_cleaning:
             self._forget_gone()
-        # Mostly there are none, or only that of the test that is about to run, among very many
-        # other objects; `new_coroutines` passes over these without executing bytecode.
-        found = new_coroutines()
-        if found:
-            self._note(found)
+        if sys.version_info < (3, 12):
+            self._note_by_identity(is_collecting=is_collecting)
+        elif found := new_origins():
+            # Mostly there are none, or only that of the test that is about to run, among very many
+            # other objects; `new_origins` passes over these without executing bytecode.
+            origins = {identity_of(origin): origin for origin in found}
+            for identity, maker in self._makers(origins.keys()):
+                # Keep an earlier record: the markers before the last look are gone.
+                self._made.setdefault(identity, _Made(origins[identity], maker))
         del self._markers[:-1]
 
-    def _note(self, found: list[FoundCoroutine]) -> None:
-        """Record coroutines that have not started."""
-        origins = {
-            identity_of(each.origin): each.origin for each in found if each.origin is not None
-        }
-        if sys.version_info < (3, 12) and sys.get_coroutine_origin_tracking_depth():
-            self._note_unfinished(found)
-        for identity, maker in self._makers(origins.keys()):
-            # Keep an earlier record: the markers before the last look are gone.
-            self._made.setdefault(identity, _Made(origins[identity], maker))
+    def _note_by_identity(self, *, is_collecting: bool) -> None:
+        """Record the young coroutines, whether they have started or not.
 
-    def _note_unfinished(self, found: list[FoundCoroutine]) -> None:
-        for each in found:
-            if each.origin is None:
-                self._unfinished[each.identity] = self._markers[-1]
-        # Most of them start and end, without notice.
-        for identity in list(self._unfinished)[:-_MANY_MADE]:
-            del self._unfinished[identity]
+        Their origins can't be read on CPython 3.11, see `new_origins`.
+        """
+        objects = new_identities(CoroutineType, Maker)
+        coroutines = set(objects) - set(map(identity_of, self._markers))
+        for identity, maker in self._makers_in_order(coroutines, objects):
+            # Keep an earlier record only of a young one: another one may have had its identity.
+            if identity not in self._young:
+                self._by_identity[identity] = maker
+        self._young = set() if is_collecting else coroutines
 
     def _makers(self, origins: Set[int]) -> Iterable[tuple[int, Maker]]:
         """Return the tests that made the recent coroutines, by the coroutines' origins.
@@ -221,7 +238,7 @@ class CoroutineMakers:
                 yield identity, maker
 
     def maker_of(self, coroutine: Coroutine) -> Maker:
-        """Return the test that made a coroutine; the newest one if that is unknown."""
+        """Return the test that made a coroutine; where that is unknown, `earlier` or the newest."""
         # First of all, as a collection would make the young objects old.
         with _not_collecting():
             return self._find_maker(coroutine)
@@ -237,10 +254,13 @@ class CoroutineMakers:
             # The collector has not run since it was made.
             for _, maker in self._makers({identity_of(origin)}):
                 return maker
-        unfinished = self._unfinished.pop(identity_of(coroutine), None)
-        # Another coroutine may have its address by now.
-        if unfinished is not None and identity_of(origin) not in new_identities(tuple):
-            return unfinished
+        identity = identity_of(coroutine)
+        known = self._by_identity.pop(identity, None) or self.earlier
+        # One made since may have the identity of another one.
+        if known is not None and (
+            identity in self._young or identity_of(origin) not in new_identities(tuple)
+        ):
+            return known
         return self._markers[-1]
 
 

@@ -72,11 +72,13 @@ class Watch:
 
     Args:
         report: called with each finding, on whatever thread drops the coroutine.
+        passes_on: whether a coroutine that was made before this object, and that the collector
+            frees, is left to what Python called before.
     """
 
-    def __init__(self, report: Callable[[Finding], None]) -> None:
+    def __init__(self, report: Callable[[Finding], None], *, passes_on: bool = False) -> None:
         self._report = report
-        self._makers = CoroutineMakers()
+        self._makers = CoroutineMakers(earlier=Maker("") if passes_on else None)
         self._reported: dict[int, object] = {}
         self._receiver: object = None
         self._is_collecting = False
@@ -116,12 +118,13 @@ class Watch:
         """While entered, report coroutines; Python warns only of those that are not reported."""
         depth = sys.get_coroutine_origin_tracking_depth()
         with contextlib.ExitStack() as undo:
+            # First and last, so that it knows of a collection that drops a coroutine meanwhile.
+            gc.callbacks.append(self._on_collection)
+            undo.callback(self._forget_collections)
             self._original = _python_compat.replace_on_unawaited(self._on_dropped)
             undo.callback(_python_compat.replace_on_unawaited, self._original)
             undo.callback(sys.set_coroutine_origin_tracking_depth, depth)
             sys.set_coroutine_origin_tracking_depth(max(depth, _DEPTH))
-            undo.callback(self._forget_collections)
-            gc.callbacks.append(self._on_collection)
             undo.callback(self._forget_mocks)
             yield
 
@@ -138,7 +141,7 @@ class Watch:
     def _on_collection(self, phase: str, information: dict[str, int]) -> None:
         self._is_collecting = phase == "start"
         if self._is_collecting:
-            self._makers.look()
+            self._makers.look(is_collecting=True)
 
     def _on_dropped(self, coroutine: Coroutine) -> None:
         """Replaces the function that Python calls to warn of a coroutine."""
@@ -169,6 +172,9 @@ class Watch:
         if self._is_collecting and self._makers.newest is not None:
             # The collector runs at any time; the code that it interrupts is unrelated.
             maker = self._makers.maker_of(coroutine)
+            if maker is self._makers.earlier:
+                self._original(coroutine)
+                return False
             is_others = maker is not self._makers.newest
             is_asked_for = is_asked_for and not is_others
             if is_others or dropper is None or not is_users(dropper.f_code.co_filename):

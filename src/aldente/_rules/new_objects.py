@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import gc
 import operator
-import sys
 from collections.abc import Iterator
 from itertools import chain, compress, repeat, tee
 from types import CoroutineType
@@ -20,10 +19,10 @@ from aldente._atomic import atomic_list
 
 
 class FoundCoroutine(NamedTuple):
-    """A coroutine, by its identity and origin.
+    """A coroutine that has not started, by its identity and origin.
 
     Attributes:
-        identity: its identity, as `identity_of` returns it; 0 if that was not requested.
+        identity: its identity, as `identity_of` returns it.
         origin: its ``cr_origin``, a tuple of its own; None if origins are not tracked.
     """
 
@@ -31,39 +30,37 @@ class FoundCoroutine(NamedTuple):
     origin: object
 
 
-def new_coroutines() -> list[FoundCoroutine]:
-    """The coroutines that do not run, among the objects made since the last collection.
+def new_origins() -> list[object]:
+    """The origins of the coroutines that do not run, among the objects since the last collection.
 
-    They include those that have ended, as checking that would create a frame for each.
+    The coroutines include those that have ended, as checking that would create a frame for each.
+    Only from CPython 3.12 on: on 3.11 the collector may run while a coroutine is being made, when
+    the memory for its origin still has what was there before. Reading that would crash.
     """
-    if sys.version_info >= (3, 12):
-        # A coroutine has its origin, if any, before the collector may run.
-        lists = _lists(_NEW, times=3)
-        states = _get(map(_state_of, _coroutines(lists)), lists)
-        return [FoundCoroutine(0, state[0]) for state in states if state[1:] == _AT_REST]
-    lists = _lists(_NEW, times=5)
-    states, identities = map(_state_of, _coroutines(lists)), map(identity_of, _coroutines(lists))
-    found = _get(zip(states, identities, strict=True), lists)
-    return [FoundCoroutine(each, state[0]) for state, each in found if state[1:] == _AT_REST]
+    lists = _lists(_NEW, times=3)
+    states = _get(map(_state_of, _coroutines(lists)), lists)
+    return [state[0] for state in states if state[1:] == _AT_REST and state[0] is not None]
 
 
 def waiting_coroutines() -> list[FoundCoroutine]:
     """The coroutines that are alive and have not started; slow."""
-    lists = _lists(_ALL, times=7)
-    found = _get(
-        zip(
-            map(_state_of, _coroutines(lists)),
-            map(identity_of, _coroutines(lists)),
-            map(operator.is_, map(_frame_of, _coroutines(lists)), repeat(None)),
-            strict=True,
-        ),
-        lists,
+    lists = _lists(_ALL, times=3)
+    # Reading a frame raises an audit event, and audit hooks run Python code. So only coroutines are
+    # held meanwhile.
+    few = [*tee(map(list, (_coroutines(lists),)), 8)]
+    number = map(len, few.pop())
+    # A coroutine that is being made on CPython 3.11 has no frame; see `new_origins`.
+    unstarted = zip(
+        map(identity_of, _unstarted(few)), map(_origin_of, _unstarted(few)), strict=True
     )
-    return [
-        FoundCoroutine(each, state[0])
-        for state, each, has_ended in found
-        if state[1:] == _AT_REST and not has_ended
-    ]
+    found = _get(chain(number, map(list.clear, lists.pop()), unstarted), few)
+    return [FoundCoroutine(*each) for each in found[2:]]
+
+
+def living_coroutines() -> set[int]:
+    """The identities of all coroutines; slow."""
+    lists = _lists(_ALL, times=3)
+    return set(_get(map(identity_of, _coroutines(lists)), lists))
 
 
 def new_identities(*kinds: type) -> list[int]:
@@ -88,6 +85,8 @@ _ALL = None
 # The original: a test's replacement may not be written in C.
 _get_objects = gc.get_objects
 _state_of = operator.attrgetter("cr_origin", "cr_running", "cr_suspended")
+_is_at_work = operator.attrgetter("cr_running", "cr_suspended")
+_origin_of = operator.attrgetter("cr_origin")
 _frame_of = operator.attrgetter("cr_frame")
 _AT_REST = (False, False)
 
@@ -110,7 +109,6 @@ def _get(values: Iterator[Any], lists: _Lists) -> list[Any]:
 
     The list is emptied at once. It also contains the iterator that goes through it, so that
     otherwise neither would be freed before the next collection.
-    be freed before the collector comes.
     """
     return atomic_list(lambda: chain(values, map(list.clear, lists.pop())))[:-1]
 
@@ -121,6 +119,13 @@ def _objects(lists: _Lists) -> Iterator[Any]:
 
 def _coroutines(lists: _Lists) -> Iterator[Any]:
     return compress(_objects(lists), _are(CoroutineType, lists))
+
+
+def _unstarted(coroutines: _Lists) -> Iterator[Any]:
+    """Those of some coroutines that have not started; uses the list three times."""
+    at_rest = map(operator.eq, map(_is_at_work, _objects(coroutines)), repeat(_AT_REST))
+    have_frames = map(operator.is_not, map(_frame_of, _objects(coroutines)), repeat(None))
+    return compress(_objects(coroutines), map(operator.and_, at_rest, have_frames))
 
 
 def _are(wanted: type, lists: _Lists) -> Iterator[bool]:

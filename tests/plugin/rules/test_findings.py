@@ -120,12 +120,12 @@ WRONG = {
         "It was given as --aldente-rule='slow-step' (str).",
     ),
     "--aldente-timeout=soon": (
-        "'soon' is not a valid aldente_timeout. It must be a number of seconds greater than 0, or 0 for no limit.",
-        "It was given as aldente_timeout='soon' (str).",
+        "'soon' is not a valid --aldente-timeout. It must be a number of seconds greater than 0, or 0 for no limit.",
+        "It was given as --aldente-timeout='soon' (str).",
     ),
     "--aldente-timeout=-1": (
-        "'-1' is not a valid aldente_timeout. It must be a number of seconds greater than 0, or 0 for no limit.",
-        "It was given as aldente_timeout='-1' (str).",
+        "'-1' is not a valid --aldente-timeout. It must be a number of seconds greater than 0, or 0 for no limit.",
+        "It was given as --aldente-timeout='-1' (str).",
     ),
     "--aldente-explain=deadlok": (
         f"'deadlok' is not a valid --aldente-explain. Did you mean 'deadlock'? The rules are: {RULES}.",
