@@ -12,12 +12,16 @@ connection of this process to the reader of its other end; and from a task that 
 that wait for its end. It does not follow the loop, nor the modules of the standard library, of
 pytest and of aldente, which lead to everything: it ignores that a program could look there for
 tasks of others and end them.
+
+No search follows pytest's loader of test modules, which each of them has as ``__loader__``, nor the
+log handlers of pytest: both lead to pytest's configuration, and from there to all of the process.
 """
 
 from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import socket
 import sys
 import weakref
@@ -88,10 +92,21 @@ def can_reach(
         if isinstance(thing, ModuleType):
             # Only the namespace: other referents of an extension module may not be safe to follow.
             left.append(vars(thing))
-        elif not isinstance(thing, _NOT_FOLLOWED):
+        elif not isinstance(thing, _NOT_FOLLOWED) and not _leads_to_pytest(type(thing)):
             left += gc.get_referents(thing)
     return False
 
+
+def _leads_to_pytest(kind: type) -> bool:
+    """Whether objects of a type lead to pytest's configuration, and a program does not use them."""
+    # A custom class may have any object as its module.
+    module: object = kind.__module__
+    if not isinstance(module, str):
+        return False
+    return module == _LOADERS or (module == _HANDLERS and issubclass(kind, logging.Handler))
+
+
+_LOADERS, _HANDLERS = "_pytest.assertion.rewrite", "_pytest.logging"
 
 AnyTask = asyncio.Task[Any]
 
@@ -240,7 +255,7 @@ class _Search:
         if issubclass(kind, ModuleType):
             # Only the namespace: other referents of an extension module may not be safe to follow.
             return [vars(thing)]
-        if issubclass(kind, (asyncio.Task, FrameType)) or _is_own(thing):
+        if issubclass(kind, (asyncio.Task, FrameType)) or _is_own(thing) or _leads_to_pytest(kind):
             return ()
         found = gc.get_referents(thing)
         if issubclass(kind, socket.socket):

@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from aldente._diagnosis import reachability
 from tests.plugin.conftest import RunProject
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="sockets and signals of POSIX")
@@ -375,6 +376,18 @@ def test_heartbeats_on_virtual_time(run_project: RunProject) -> None:
             "E *'test_connection' (test_connection) waits for input or output: StreamReader.readline.",
         ]
     )
+
+
+def test_a_search_does_not_go_through_pytest(
+    run_project: RunProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How much the process has done before, and which plugins it has, does not end a search."""
+    # With pytest's configuration there are some 26,000 objects, and more after other tests.
+    monkeypatch.setattr(reachability, "_MOST_WHILE_IT_RUNS", 8_000)
+    project = VIRTUAL.replace("import asyncio", "import asyncio, logging", 1)
+    result = run_project("-q", conftest="import logging\nimport pytest", test_it=project)
+    result.assert_outcomes(failed=2, passed=1)
+    assert "can reach, so it was ended." in result.stdout.str()
 
 
 NO_END = """
