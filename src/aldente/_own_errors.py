@@ -77,7 +77,7 @@ class contained:  # noqa: N801
     ) -> bool:
         if not isinstance(error, Exception) or isinstance(error, AldenteError):
             return False
-        tell(self._doing, error)
+        report(self._doing, error)
         return True
 
 
@@ -99,7 +99,7 @@ def containing(
             except AldenteError:
                 raise
             except Exception as error:
-                tell(doing, error)
+                report(doing, error)
                 return otherwise
 
         return contains
@@ -132,7 +132,7 @@ def _summary_of(error: Exception) -> str:
     return list(whole.format_exception_only())[-1].strip()
 
 
-def tell(doing: str, error: Exception) -> None:
+def report(doing: str, error: Exception) -> None:
     """Pass an error to the listener; without a listener, print it.
 
     Args:

@@ -147,7 +147,7 @@ def test_a_stack_that_cannot_be_told(run_project: RunProject) -> None:
         def fail(frame):
             raise LookupError("broken inside")
 
-        interrupting.told_stack = fail
+        interrupting.describe_stack = fail
         """,
         test_it="""
         import aldente

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import aldente
-from aldente._diagnosis.story import tell
+from aldente._diagnosis.story import describe_steps
 from aldente._records import SourcePlace
 from aldente._schedules import Choice, Step
 
@@ -438,7 +438,7 @@ def test_a_long_story_is_cut() -> None:
         Step(f"task-{number}", "", "", 0.0, place, "sleep", False, Choice(number, 1, "", True))
         for number in range(1_000)
     ]
-    lines = tell(steps, Path("/"))
+    lines = describe_steps(steps, Path("/"))
     assert len(lines) < 100
     assert "      ... 960 other steps" in lines
     assert any("task-999" in line for line in lines)

@@ -51,8 +51,8 @@ from aldente._asyncio_compat.tasks import (
     is_awaited_by,
     is_cancelled_by_group,
     is_executor_future,
+    is_reported_by_shield,
     is_to_be_cancelled,
-    is_told_by_shield,
     lock_of_condition,
     may_have_tasks,
     pending_tasks,
@@ -64,7 +64,7 @@ from aldente._asyncio_compat.tasks import (
     task_group_tasks,
     unfinished_count,
     waited_future,
-    was_told_by_shield,
+    was_reported_by_shield,
 )
 from aldente._asyncio_compat.timers import (
     code_of_timer,
@@ -125,8 +125,8 @@ __all__ = [
     "is_loop_running_here",
     "is_part_of_subprocess",
     "is_policy_untouched",
+    "is_reported_by_shield",
     "is_to_be_cancelled",
-    "is_told_by_shield",
     "is_waited_for",
     "is_waiting_for_nothing",
     "lock_of_condition",
@@ -159,7 +159,7 @@ __all__ = [
     "unfinished_async_generators",
     "unfinished_count",
     "waited_future",
-    "was_told_by_shield",
+    "was_reported_by_shield",
     "watched_by",
     "without_suspended_loop",
 ]

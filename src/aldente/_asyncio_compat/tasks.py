@@ -380,7 +380,7 @@ class ShieldLeavesExceptions:
         module: Any = asyncio.tasks
         self._original = getattr(module, "_log_on_exception", None)
         if self._original is not None:
-            module._log_on_exception = _tell_of_shielded
+            module._log_on_exception = _report_shielded
 
     def __exit__(self, *exception: object) -> None:
         module: Any = asyncio.tasks
@@ -388,7 +388,7 @@ class ShieldLeavesExceptions:
             module._log_on_exception = self._original
 
 
-def _tell_of_shielded(future: asyncio.Future[Any]) -> None:
+def _report_shielded(future: asyncio.Future[Any]) -> None:
     """Call a loop's exception handler for a shielded future that has failed."""
     error = None if future.cancelled() else getattr(future, "_exception", None)
     if error is None:
@@ -409,25 +409,25 @@ def _tell_of_shielded(future: asyncio.Future[Any]) -> None:
         loop.call_exception_handler(context)
         return
     _record_of(loop).add(future)
-    _told_by_shield.append(context)
+    _reported_by_shield.append(context)
     try:
         loop.call_exception_handler(context)
     finally:
-        _told_by_shield.pop()
-        setattr(future, _WAS_TOLD, True)
+        _reported_by_shield.pop()
+        setattr(future, _WAS_REPORTED, True)
 
 
 # The contexts with which ``shield`` is calling exception handlers.
-_told_by_shield: list[dict[str, Any]] = []
+_reported_by_shield: list[dict[str, Any]] = []
 # The attribute of a future that was logged already; set on the future itself.
-_WAS_TOLD = "aldente_was_told"
+_WAS_REPORTED = "aldente_was_reported"
 
 
-def is_told_by_shield(context: dict[str, Any]) -> bool:
+def is_reported_by_shield(context: dict[str, Any]) -> bool:
     """Whether ``shield`` calls a handler for a future that may still be awaited."""
-    return any(context is told for told in _told_by_shield)
+    return any(context is reported for reported in _reported_by_shield)
 
 
-def was_told_by_shield(context: dict[str, Any]) -> bool:
+def was_reported_by_shield(context: dict[str, Any]) -> bool:
     """Whether a loop has already logged the exception of a future for ``shield``."""
-    return hasattr(context.get("future"), _WAS_TOLD)
+    return hasattr(context.get("future"), _WAS_REPORTED)

@@ -299,7 +299,7 @@ class _Explanation:
         index = group[0]
         task = self._tasks[index]
         phrases = self._phrases
-        first = f"{phrases.name(index)} ({task.coroutine}) {phrases.told(index)}"
+        first = f"{phrases.name(index)} ({task.coroutine}) {phrases.describe(index)}"
         lines = [first, *self._place_lines(task)]
         if len(group) > 1:
             others = enumerate_names(phrases.name(other) for other in group[1:])

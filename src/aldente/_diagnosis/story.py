@@ -16,14 +16,14 @@ _FEW = 16
 _MOST = 40
 
 
-def tell(steps: Sequence[Step], folder: Path) -> list[str]:
+def describe_steps(steps: Sequence[Step], folder: Path) -> list[str]:
     """Lines about the steps of a run: where it left stock order, cancellations, and how it ended.
 
     Args:
         steps: all steps of the run, up to its failure.
         folder: paths within it are shown relative to it.
 
-    >>> tell([], Path.cwd())
+    >>> describe_steps([], Path.cwd())
     []
     """
     told = _select(steps)

@@ -260,9 +260,9 @@ def _to_thread(variables: dict[str, Any], future: AnyFuture, inner: LiveWait | N
 def _wait_for_future(future: AnyFuture) -> LiveWait:
     if isinstance(future, asyncio.Task):
         return LiveWait(Kind.TASKS, futures=[future])
-    told = getattr(future, "aldente_waits_for", None)
-    if told is not None:
-        return LiveWait(Kind.DOUBLE, detail=told())
+    describe = getattr(future, "aldente_waits_for", None)
+    if describe is not None:
+        return LiveWait(Kind.DOUBLE, detail=describe())
     if _asyncio_compat.gathered_futures(future) is not None:
         through = "asyncio.gather"
     elif _asyncio_compat.shielded_future(future) is not None:

@@ -71,7 +71,7 @@ class Phrases:
         wait = self._tasks[index].wait
         return self._what(wait) + self._held_by(index, wait) + _limit(wait)
 
-    def told(self, index: int) -> str:
+    def describe(self, index: int) -> str:
         """What a task waits for, which task holds that, and which could end the wait; sentences."""
         wait = self._tasks[index].wait
         return " ".join([f"{self.what(index)}.", *self._who_could(index, wait)])

@@ -12,7 +12,7 @@ from aldente._doubles.checks import checked_seconds
 from aldente._doubles.gates import Gate
 from aldente._doubles.mock_compat import DEFAULT
 from aldente._doubles.spec import signature_of
-from aldente._doubles.waiting import telling_future
+from aldente._doubles.waiting import described_future
 from aldente._records import SourcePlace
 from aldente.errors import InvalidSetting, NoMoreAnswers
 
@@ -81,7 +81,7 @@ class Streams:
 
 async def never(*args: Any, **kwargs: Any) -> Any:
     """A side effect that never returns."""
-    await telling_future(lambda: "an answer that was set never to come")
+    await described_future(lambda: "an answer that was set never to come")
 
 
 class Source:

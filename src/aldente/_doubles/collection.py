@@ -117,4 +117,4 @@ class Doubles:
             error = misuse
             raise
         finally:
-            leftovers.tell(findings, error)
+            leftovers.report(findings, error)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from aldente._doubles.calls import Call
 from aldente._doubles.checks import checked_exception
-from aldente._doubles.waiting import telling_future
+from aldente._doubles.waiting import described_future
 from aldente._validation import parse_count
 from aldente.errors import NotHeld
 
@@ -80,7 +80,7 @@ class Gate:
         """
         parse_count("count", count)
         while len(self._arrivals) < count:
-            watcher = (count, telling_future(lambda: self._told(count)))
+            watcher = (count, described_future(lambda: self._describe(count)))
             self._watchers.append(watcher)
             try:
                 await watcher[1]
@@ -147,7 +147,7 @@ class Gate:
                 _settle(watcher, None)
         if self._is_open:
             return
-        held = _Held(call, telling_future(lambda: f"{call}, held at a gate of the test"))
+        held = _Held(call, described_future(lambda: f"{call}, held at a gate of the test"))
         self._held.append(held)
         try:
             failure = await held.future
@@ -158,7 +158,7 @@ class Gate:
         if failure is not None:
             raise failure
 
-    def _told(self, count: int) -> str:
+    def _describe(self, count: int) -> str:
         have_come = f"{len(self._arrivals)} {'has' if len(self._arrivals) == 1 else 'have'} come"
         calls = "1 call" if count == 1 else f"{count} calls"
         return f"{calls} at the gate of {self._double}; {have_come}"

@@ -20,7 +20,7 @@ def has_receiver() -> bool:
     return bool(receivers)
 
 
-def tell(findings: Sequence[Finding], error: BaseException | None) -> None:
+def report(findings: Sequence[Finding], error: BaseException | None) -> None:
     """Pass findings to the receiver; without one raise them, or add them to a current error.
 
     Raises:

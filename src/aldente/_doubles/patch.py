@@ -133,7 +133,7 @@ class Patch(Patcher):
         if not self._only_here:
             check_used_here(self._named, owner, self.attribute, original, self._made_in)
         said = self.spec, self.spec_set, self.autospec, self.new_callable
-        self._say_shape(owner, original)
+        self._name_shape(owner, original)
         try:
             given = super().__enter__()
         finally:
@@ -168,7 +168,7 @@ class Patch(Patcher):
         result: Decorated = made
         return result
 
-    def _say_shape(self, owner: Any, original: Any) -> None:
+    def _name_shape(self, owner: Any, original: Any) -> None:
         """Give the double the shape of what it replaces, unless the test sets another one."""
         wanted = [said for said in (self.spec, self.spec_set, self.autospec) if said is not None]
         if (
@@ -209,7 +209,7 @@ class Patch(Patcher):
             error = misuse
             raise
         finally:
-            leftovers.tell(findings_of(doubles, strict=is_strict), error)
+            leftovers.report(findings_of(doubles, strict=is_strict), error)
 
     async def __aenter__(self) -> Any:
         return self.__enter__()

@@ -35,16 +35,16 @@ async def wait_for_answer(seconds: float | None) -> None:
         await asyncio.sleep(seconds)
 
 
-def telling_future(told: Callable[[], str]) -> asyncio.Future[Any]:
+def described_future(describe: Callable[[], str]) -> asyncio.Future[Any]:
     """A future of the running loop that describes what it stands for.
 
     Args:
-        told: returns the description, a phrase; called when a report needs it.
+        describe: returns the description, a phrase; called when a report needs it.
     """
-    future = _TellingFuture(loop=asyncio.get_running_loop())
-    future.aldente_waits_for = told
+    future = _DescribedFuture(loop=asyncio.get_running_loop())
+    future.aldente_waits_for = describe
     return future
 
 
-class _TellingFuture(asyncio.Future[Any]):
+class _DescribedFuture(asyncio.Future[Any]):
     aldente_waits_for: Callable[[], str]

@@ -14,7 +14,7 @@ from aldente import _python_compat
 from aldente._clocks import monotonic
 from aldente._own_errors import contained, containing
 from aldente._rules.blocking_call.caller import is_in_debugger
-from aldente._rules.time_limit import told_stack
+from aldente._rules.time_limit import describe_stack
 from aldente._rules.watchdog import gone_while_forking
 from aldente._simulation.loop import SimulatedLoop
 from aldente._stacks import frames_of_threads
@@ -149,7 +149,7 @@ class _Ender:
             return
         error = PhaseTimeout(loop.name, loop.real_time.seconds or 0.0, "blocked the loop")
         with contained("recording the stack of a step that does not end"):
-            error.add_note(told_stack(frame))
+            error.add_note(describe_stack(frame))
         # Even if the program catches the error where it is raised.
         loop.fail(error)
         self._reason = loop, error

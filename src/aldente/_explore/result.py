@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from aldente._diagnosis.story import tell
+from aldente._diagnosis.story import describe_steps
 from aldente._diagnosis.waits import AwaitGraph
 from aldente._schedules import Schedule, Shrinking, Step
 from aldente._source import is_programs
@@ -58,7 +58,7 @@ class Failure:
         Args:
             folder: paths within it are shown relative to it; None for the current one.
         """
-        story = tell(self.steps, folder or Path.cwd())
+        story = describe_steps(self.steps, folder or Path.cwd())
         return ["\n".join(story)] if story else []
 
     def remarks(self) -> list[str]:

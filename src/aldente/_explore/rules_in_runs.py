@@ -107,7 +107,7 @@ class RuleWatch:
     def take(self) -> Sequence[Finding]:
         """The findings that fail the run."""
         if self._loop is not None:
-            background_error.tell_of_failed(self._loop)
+            background_error.report_failed(self._loop)
             look_into_main(self._loop, self._never_awaited)
             self._undo.__exit__(None, None, None)
             self._loop.on_exception = None

@@ -83,16 +83,16 @@ def handle_as_asyncio(loop: asyncio.BaseEventLoop, context: Context) -> None:
     inspect.unwrap(asyncio.BaseEventLoop.default_exception_handler)(loop, context)
 
 
-def tell_of_failed(loop: asyncio.AbstractEventLoop) -> None:
+def report_failed(loop: asyncio.AbstractEventLoop) -> None:
     """Have a closed loop report its failed tasks now, rather than when they are freed.
 
     Their exceptions can't be retrieved any more, but a variable may keep the tasks alive.
     """
     for task in _asyncio_compat.failed_and_unseen(loop):
-        tell_of_task(task)
+        report_task(task)
 
 
-def tell_of_task(task: asyncio.Future[Any]) -> None:
+def report_task(task: asyncio.Future[Any]) -> None:
     """Have the loop of a failed task or future report it now, and not again when it is freed."""
     context = {
         "message": f"{type(task).__name__} exception was never retrieved",
@@ -139,7 +139,7 @@ class Watch:
 
         def default_exception_handler(self: asyncio.BaseEventLoop, context: Context) -> None:
             receive(self, context)
-            if not _asyncio_compat.was_told_by_shield(context):
+            if not _asyncio_compat.was_reported_by_shield(context):
                 original(self, context)
 
         receive = self.receive
@@ -159,7 +159,7 @@ class Watch:
     def handle(self, loop: asyncio.AbstractEventLoop, context: Context) -> None:
         """Exception handler for loops of other kinds, whose default handler can't be replaced."""
         self.receive(loop, context)
-        if not _asyncio_compat.was_told_by_shield(context):
+        if not _asyncio_compat.was_reported_by_shield(context):
             loop.default_exception_handler(context)
 
     @containing("looking at what an exception handler received", None)
@@ -178,7 +178,7 @@ class Watch:
             finding = finding._replace(made_by=made_by)
             if fixture is not None:
                 # The test that ran when it failed has not started it.
-                details = (*finding.details, _told_of(fixture))
+                details = (*finding.details, _mention_of(fixture))
                 finding = finding._replace(made_by=None, details=details)
                 if self._hold(fixture, finding):
                     return
@@ -192,7 +192,7 @@ def find(context: Context) -> Finding | None:
     is_told = isinstance(error, (KeyboardInterrupt, SystemExit, PhaseTimeout, BlockedEnd))
     if error is None or is_told or isinstance(error, asyncio.CancelledError):
         return None
-    if _asyncio_compat.is_told_by_shield(context):
+    if _asyncio_compat.is_reported_by_shield(context):
         # It may still be awaited.
         return None
     return Finding(
@@ -204,7 +204,7 @@ def find(context: Context) -> Finding | None:
     )
 
 
-def _told_of(fixture: str) -> str:
+def _mention_of(fixture: str) -> str:
     return (
         f"it was started by the set-up of the fixture {fixture}, which outlives a test, so it is "
         "reported at the fixture's tear-down"

@@ -177,7 +177,7 @@ def from_context(context: dict[str, Any]) -> Finding | None:
         return None
     for value in context.values():
         if _makings.of(value) is not None:
-            _tell(value)
+            _mark_reported(value)
     made = context.get("source_traceback") or ()
     users = [entry for entry in made if is_users(entry.filename)]
     place = SourcePlace(users[-1].filename, users[-1].lineno) if users else None
@@ -222,7 +222,7 @@ def _find(loop: asyncio.AbstractEventLoop, unended: Unended | None) -> list[Find
         making = _makings.of(made)
         if making is None or not making.is_told:
             findings.append(_finding(made))
-            _tell(made)
+            _mark_reported(made)
     findings += _ended_by_other_end(loop, unended)
     # Others than these are not looked at, as another thread may be about to make them.
     for made in set(known).difference(opened):
@@ -298,7 +298,7 @@ def _findings_of_owners(
             continue
         is_on_loop = making.loop is not None and making.loop() is loop
         if id(client) in with_connections or (kind.is_leak_by_itself and is_on_loop):
-            _tell(client)
+            _mark_reported(client)
             yield _finding_of_client(kind, client, making, "when its event loop ended")
 
 
@@ -329,19 +329,19 @@ def _finding_if_open(making: Making, when: str) -> Iterator[Finding]:
     kind = open_resources.kind_of(made)
     if kind is not None:
         if kind.is_leak_by_itself and not kind.is_closed(made):
-            _tell(made)
+            _mark_reported(made)
             yield _finding_of_client(kind, made, making, when)
     elif (
         isinstance(made, (asyncio.BaseTransport, asyncio.Server))
         and open_resources.is_open(made)
         and not open_resources.is_accepted(made)
     ):
-        _tell(made)
+        _mark_reported(made)
         resource_origins.note_parts(made)
         yield _finding(made, when)
 
 
-def _tell(made: object) -> None:
+def _mark_reported(made: object) -> None:
     """Mark something as reported, with what it holds."""
     is_client = open_resources.kind_of(made) is not None
     for held in open_resources.held_by(made) if is_client else (made,):
@@ -384,7 +384,7 @@ def _on_dropped(
         or (of_transport is not None and of_transport.is_told)
     ):
         return
-    _tell(transport)
+    _mark_reported(transport)
     place = making.place or (of_transport.place if of_transport is not None else None)
     report(
         Finding(
@@ -409,7 +409,7 @@ class WaitedClient(NamedTuple):
     what: str
     place: SourcePlace | None
 
-    def told(self, folder: Path) -> str:
+    def describe(self, folder: Path) -> str:
         """A paragraph for a report, with paths relative to a folder."""
         if self.place is None:
             return self.what

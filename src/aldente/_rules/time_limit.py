@@ -122,13 +122,13 @@ def _blocked(run: Run, frame: FrameType | None) -> PhaseTimeout | BlockedEnd:
     else:
         state = "blocked the loop" if _has_started(task) else "never scheduled"
         error = PhaseTimeout(task.get_name(), run.timeout or 0.0, state)
-    error.add_note(told_stack(frame))
+    error.add_note(describe_stack(frame))
     for note in notes_on_stopped_clocks():
         error.add_note(note)
     return error
 
 
-def told_stack(frame: FrameType | None) -> str:
+def describe_stack(frame: FrameType | None) -> str:
     """The stack of a thread that blocks its loop, without frames that are no help to the user."""
     frames = [(each, each.f_lineno) for each in reversed(with_callers(frame))]
     summary = traceback.StackSummary.extract(iter(frames))

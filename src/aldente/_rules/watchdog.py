@@ -30,7 +30,7 @@ from typing import Any, NamedTuple, Protocol
 
 from aldente import _clocks, _python_compat
 from aldente._clocks import monotonic
-from aldente._own_errors import contained, tell
+from aldente._own_errors import contained, report
 from aldente._runner import running
 from aldente._runner.running import OtherRun, Run
 from aldente._stacks import GetFrames, Stack, frames_of_threads
@@ -377,7 +377,7 @@ class Watchdog:
                 if look.loop.is_closed():
                     # Other code closed it meanwhile.
                     return
-            tell("looking at a running loop", error)
+            report("looking at a running loop", error)
 
 
 class Forked(Protocol):

@@ -77,8 +77,8 @@ listeners: list[Callable[[Any], object]] = []
 def begin(loop: asyncio.AbstractEventLoop, runner: Run) -> None:
     """Register a run of a runner's loop, which is about to begin."""
     _running[loop] = runner
-    for tell in listeners:
-        tell(runner)
+    for notify in listeners:
+        notify(runner)
 
 
 def end(loop: asyncio.AbstractEventLoop) -> None:
@@ -89,8 +89,8 @@ def end(loop: asyncio.AbstractEventLoop) -> None:
 def begin_other(loop: asyncio.AbstractEventLoop, run: OtherRun) -> None:
     """Register the run of a loop without a runner, which is about to begin."""
     _others[loop] = run
-    for tell in listeners:
-        tell(run)
+    for notify in listeners:
+        notify(run)
 
 
 def end_other(loop: asyncio.AbstractEventLoop) -> None:

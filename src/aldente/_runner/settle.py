@@ -19,7 +19,7 @@ class SettlingLoop:
     """The part of a loop that lets tasks wait until every other task is durably blocked.
 
     From such a wait until that task continues, time stands still. The loop sets ``_settling`` to an
-    empty list, checks `is_awaited_to_settle` before it lets time pass, and calls `tell_settled`
+    empty list, checks `is_awaited_to_settle` before it lets time pass, and calls `notify_settled`
     instead.
     """
 
@@ -48,7 +48,7 @@ class SettlingLoop:
         """Whether a task waits for the loop to be durably blocked."""
         return any(not future.done() for future in self._settling)
 
-    def tell_settled(self) -> None:
+    def notify_settled(self) -> None:
         """Wake the tasks that wait for the loop to be durably blocked."""
         for future in self._settling:
             if not future.done():

@@ -40,7 +40,7 @@ def choose(options: Sequence[T]) -> T:
     if loop is None or count == 1:
         return options[0]
     index = loop.pick(Values(count, f"the choice of {loop.who_runs() or 'the program'}"))
-    loop.tell(f"aldente.choose gives option {index} of 0 to {count - 1}", is_choice=index != 0)
+    loop.note(f"aldente.choose gives option {index} of 0 to {count - 1}", is_choice=index != 0)
     return options[index]
 
 
@@ -141,7 +141,7 @@ def note(text: str) -> None:
         raise InvalidSetting("text", text, allowed)
     loop = _loop_here()
     if loop is not None:
-        loop.tell(f"note: {text}")
+        loop.note(f"note: {text}")
 
 
 def _loop_here() -> SimulatedLoop | None:

@@ -361,7 +361,7 @@ class Workers:
         """A future that is done when an executor has done all its jobs."""
         future: asyncio.Future[None] = self.loop.create_future()
         self._idle.append((executor, future))
-        self._tell_idle()
+        self._notify_idle()
         return future
 
     def abandon(self) -> None:
@@ -414,7 +414,7 @@ class Workers:
         self.jobs.remove(job)
         self.loop.call_outside(job.complete)
         self._offer_next()
-        self._tell_idle()
+        self._notify_idle()
 
     # Internals.
 
@@ -446,7 +446,7 @@ class Workers:
             self.loop.remove_hook(self._before_step)
         return bool(woken)
 
-    def _tell_idle(self) -> None:
+    def _notify_idle(self) -> None:
         busy = [job.executor for job in self.jobs]
         for executor, future in self._idle:
             if executor not in busy and not future.done():

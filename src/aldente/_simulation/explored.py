@@ -71,7 +71,9 @@ class Invariant:
                 raise InvalidSetting("check", self._check, _ALLOWED)
         except BaseException:
             self.end()
-            self._loop.tell(f"the invariant {_name_of(self._check)} is broken", is_place_told=False)
+            self._loop.note(
+                f"the invariant {_name_of(self._check)} is broken", is_place_named=False
+            )
             raise
 
 
@@ -122,13 +124,13 @@ class Event(NamedTuple):
         who: the task, or the function that an executor's thread runs; empty without either.
         text: the text of the line.
         is_choice: whether the explorer made this choice, away from stock order.
-        is_place_told: whether the story names the program's current line.
+        is_place_named: whether the story names the program's current line.
     """
 
     who: str
     text: str
     is_choice: bool
-    is_place_told: bool
+    is_place_named: bool
 
 
 class ExploredLoop(ChoosingLoop):
@@ -161,16 +163,16 @@ class ExploredLoop(ChoosingLoop):
         self._invariants = [*(self._invariants or ()), invariant]
         return invariant
 
-    def tell(self, text: str, *, is_choice: bool = False, is_place_told: bool = True) -> None:
+    def note(self, text: str, *, is_choice: bool = False, is_place_named: bool = True) -> None:
         """Add a line to the story of the run, if it is recorded.
 
         Args:
             text: the text of the line.
             is_choice: whether the explorer made this choice, away from stock order.
-            is_place_told: whether the story names the program's current line.
+            is_place_named: whether the story names the program's current line.
         """
         if self.on_event is not None:
-            self.on_event(Event(self.who_runs(), text, is_choice, is_place_told))
+            self.on_event(Event(self.who_runs(), text, is_choice, is_place_named))
 
     def who_runs(self) -> str:
         """The name of the running task, or of the function of an executor's thread; else empty."""

@@ -374,7 +374,7 @@ class SimulatedLoop(NoOutside, SettlingLoop, LimitedLoop):
         if not is_alone and foreign.wait(self.has_nothing_but_threads, self.is_real_time_over):
             self._take_called_in()
         elif self._guests and self.is_awaited_to_settle:
-            self.tell_settled()
+            self.notify_settled()
         elif self.error is None:
             self.let_time_pass()
 

@@ -103,7 +103,7 @@ class Tracer:
         )
 
     def _note_event(self, event: Event) -> None:
-        at = _place_of_program() if event.is_place_told else None
+        at = _place_of_program() if event.is_place_named else None
         self.steps.append(
             Step(
                 event.who,

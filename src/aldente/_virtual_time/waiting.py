@@ -224,7 +224,7 @@ class VirtualSelector(selectors.BaseSelector):
             # check.
             return events
         if loop.is_awaited_to_settle:
-            loop.tell_settled()
+            loop.notify_settled()
         elif when is not None:
             self._jump(when)
         elif (

@@ -23,7 +23,7 @@ from aldente._plugin.run.loops import registry_of
 from aldente._plugin.run.outcomes import is_no_failure
 from aldente._plugin.session import state_of
 from aldente._records import Finding, SourcePlace
-from aldente._rules.background_error import find, tell_of_failed
+from aldente._rules.background_error import find, report_failed
 from aldente._simulation.loop import SimulatedLoop
 from aldente.errors import FixtureYieldError, FoundInRun
 
@@ -121,7 +121,7 @@ class FoundInRuns:
         """
         collector, test = self._session.collector, self._item.nodeid
         collector.report_of_runs(test, chain(*self._kept.values()))
-        told = chain(_told_by(error), *self._deadlocks.values())
+        told = chain(_findings_of(error), *self._deadlocks.values())
         collector.report_of_runs(test, told, is_told=True)
         if self._known:
             self._session.summary.baseline.pass_over(sum(map(len, self._known.values())))
@@ -132,13 +132,13 @@ def _add(found: _ByPlace, into: _ByPlace) -> None:
         into.setdefault(place, findings)
 
 
-def _told_by(error: BaseException | None) -> Iterator[Finding]:
+def _findings_of(error: BaseException | None) -> Iterator[Finding]:
     """The findings that an exception, or one in a group, reports itself."""
     if isinstance(error, FoundInRun):
         yield from error.findings
     elif isinstance(error, BaseExceptionGroup):
         for each in error.exceptions:
-            yield from _told_by(each)
+            yield from _findings_of(each)
 
 
 # The ends of asyncio's messages for an object of another loop.
@@ -285,7 +285,7 @@ class RunsOfTest:
         troubles = Troubles()
         self._fixtures.end(troubles)
         if self._explored.loop is not None:
-            tell_of_failed(self._explored.loop)
+            report_failed(self._explored.loop)
             if self._session.never_awaited is not None:
                 look_into_main(self._explored.loop, self._session.never_awaited)
         for name, error in troubles:

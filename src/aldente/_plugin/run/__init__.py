@@ -10,7 +10,7 @@
     Connects the rules about event loops to the loops that run tests and fixtures.
 ``leftovers``, ``stuck_runs``
     Look for what tests leave on loops, and for runs that can't go on.
-``telling``
+``messages``
     Prints messages on the terminal while a test runs.
 ``policies``
     Applies the event loop policies that a test suite sets.

@@ -120,7 +120,7 @@ class Leftovers:
         failed, self._failed = self._failed, []
         for task in filter(None, [reference() for reference in failed]):
             if _asyncio_compat.has_unseen_exception(task):
-                background_error.tell_of_task(task)
+                background_error.report_task(task)
 
     @containing("looking for failed tasks at the end of the session", None)
     def _report_lost(self) -> None:
@@ -132,7 +132,7 @@ class Leftovers:
         for task in _asyncio_compat.failed_and_unseen():
             # Tasks of other tools belong to no test.
             if self._makers.maker_of(task) is not None:
-                background_error.tell_of_task(task)
+                background_error.report_task(task)
 
     @containing("looking for what a test left on a wide loop", None)
     def report_left_by(self, test: str, runner: Run, before: Collection[AnyTask]) -> None:

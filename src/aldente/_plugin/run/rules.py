@@ -158,15 +158,15 @@ class LoopWatch:
     def _look_for_replaced_loop(self, runner: Run) -> None:
         current = _asyncio_compat.current_event_loop()
         if current is not None and current is not runner.loop:
-            self._report_unless_told(nested_loop.replaced_loop("The test or fixture", current))
+            self._report_unless_placed(nested_loop.replaced_loop("The test or fixture", current))
 
     @containing("checking whether a loop was closed", None)
     def report_closed_loop(self) -> None:
         """Report that a test or fixture closed a loop that is aldente's to close."""
         if self._is_on("nested-loop"):
-            self._report_unless_told(nested_loop.closed_loop("The test or one of its fixtures"))
+            self._report_unless_placed(nested_loop.closed_loop("The test or one of its fixtures"))
 
-    def _report_unless_told(self, finding: Finding) -> None:
+    def _report_unless_placed(self, finding: Finding) -> None:
         """Report a finding without a place, unless the rule already reported one with a place."""
         if all(told.rule != finding.rule for told in self._session.collector.found):
             self._report(finding)

@@ -16,7 +16,7 @@ from aldente import _asyncio_compat
 from aldente._checked_pythons import is_checked
 from aldente._own_errors import containing
 from aldente._plugin.marks import is_allowed_somewhere
-from aldente._plugin.run import telling
+from aldente._plugin.run import messages
 from aldente._plugin.session import state_of
 from aldente._records import Level
 from aldente._rules import deadlock, leaked_resource, no_progress, time_limit
@@ -53,7 +53,7 @@ class StuckRuns:
 
     def install(self, installed: contextlib.ExitStack) -> None:
         """Start watching, until the stack is closed."""
-        installed.enter_context(telling.telling_at_end(self._tell_at_end))
+        installed.enter_context(messages.printing_at_end(self._print_at_end))
         if self._is_looked_for():
             installed.enter_context(running.watched(self.are_jobs_stuck))
 
@@ -85,34 +85,34 @@ class StuckRuns:
         main: Any = runner.main_task
         folder = self._config.rootpath
         graph = await_graph.snapshot(_tasks_of(runner))
-        told = diagnosis.explain(
+        text = diagnosis.explain(
             graph, main=None if main is None else _name_of(main), folder=folder
         )
         clients = leaked_resource.clients_waited_for(runner.loop)
-        notes = [client.told(folder) for client in clients]
-        return "\n\n".join([told, *notes, *time_limit.notes_on_stopped_clocks()])
+        notes = [client.describe(folder) for client in clients]
+        return "\n\n".join([text, *notes, *time_limit.notes_on_stopped_clocks()])
 
     @containing("reporting a run without progress", None)
     def _on_no_progress(self, runner: Run, seconds: float, frame: FrameType | None) -> None:
         """Print that a run without a time limit has made no progress for long."""
         test = self._session.current_test or "a run"
-        where = self.describe_tasks(runner) if frame is None else time_limit.told_stack(frame)
-        telling.say(
+        where = self.describe_tasks(runner) if frame is None else time_limit.describe_stack(frame)
+        messages.print_message(
             self._config,
             f"aldente: {test} has made no progress for {seconds:g} s, and no time limit ends it "
             f"(@aldente.timeout, aldente_timeout):\n{where}",
         )
 
     @containing("printing what tasks were waiting for at SIGTERM", None)
-    def _tell_at_end(self) -> None:
+    def _print_at_end(self) -> None:
         """Print what all tasks were waiting for when SIGTERM ended the process."""
         here = threading.get_ident()
         runs: list[tuple[object, Any]] = [*running.running(), *running.others()]
-        told = [self.describe_tasks(run) for _, run in runs if run.thread == here]
-        if told:
+        described = [self.describe_tasks(run) for _, run in runs if run.thread == here]
+        if described:
             test = self._session.current_test or "a run"
-            text = "\n\n".join(told)
-            telling.say(self._config, f"aldente: when SIGTERM came, in {test}:\n{text}")
+            text = "\n\n".join(described)
+            messages.print_message(self._config, f"aldente: when SIGTERM came, in {test}:\n{text}")
 
     @containing("checking whether timers can help a stuck run", False)
     def _is_out_of_reach(self, runner: Run, threads: Iterable[FrameType]) -> bool:
@@ -181,7 +181,7 @@ class StuckRuns:
             return False
         error.add_note(diagnosis.explain(graph, main=name, folder=folder))
         for client in clients:
-            error.add_note(f"\n{client.told(folder)}")
+            error.add_note(f"\n{client.describe(folder)}")
         runner.end(error)
         return True
 

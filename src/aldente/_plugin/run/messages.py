@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 
-def say(config: pytest.Config, text: str) -> None:
+def print_message(config: pytest.Config, text: str) -> None:
     """Print a message on the terminal, past any output capture; on any thread."""
     capturing: Any = config.pluginmanager.get_plugin("capturemanager")
     reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
@@ -29,13 +29,13 @@ def say(config: pytest.Config, text: str) -> None:
 
 
 @contextmanager
-def telling_at_end(tell: Callable[[], object]) -> Iterator[None]:
+def printing_at_end(show: Callable[[], object]) -> Iterator[None]:
     """While entered, call a function when SIGTERM ends the process.
 
     Only on the main thread, and only if SIGTERM has its default handler. Forks do not inherit it.
 
     Args:
-        tell: the function; called on the main thread, wherever that is.
+        show: the function; called on the main thread, wherever that is.
     """
     before = signal.getsignal(signal.SIGTERM) if _is_main() else None
     if before is not signal.SIG_DFL:
@@ -46,7 +46,7 @@ def telling_at_end(tell: Callable[[], object]) -> Iterator[None]:
     def on_term(number: int, frame: FrameType | None) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         try:
-            tell()
+            show()
         finally:
             os.kill(os.getpid(), signal.SIGTERM)
 
