@@ -557,7 +557,7 @@ def test_the_mode_may_change_while_plugins_are_configured(run_project: RunProjec
 
 
 def test_no_loop_is_current_after_a_test(run_project: RunProject) -> None:
-    """After an async test there is no current loop, as pytest-asyncio leaves it."""
+    """After an async test there is no current loop, as before it."""
     run_project(
         test_it="""
         from aldente._asyncio_compat import current_event_loop

@@ -61,7 +61,7 @@ def _read_settings(config: pytest.Config) -> Settings:
 
 def _read_levels(config: pytest.Config) -> dict[str, Any]:
     """The levels of rules, each the last that the command line names, or else the file."""
-    given, strict = config.getoption("aldente_rule"), bool(config.getoption("aldente_strict"))
+    given, strict = config.getoption("aldente_rule") or (), bool(config.getoption("aldente_strict"))
     in_file, strict_in_file = config.getini("aldente_rules"), bool(config.getini("aldente_strict"))
     defaults = parse_levels(
         in_file, name="aldente_rules", strict=strict_in_file, defaults=DEFAULT_LEVELS
