@@ -21,6 +21,7 @@ import aldente._plugin.run.tests
 import aldente._plugin.run.virtual  # noqa: F401
 
 RunProject = Callable[..., pytest.RunResult]
+SetConstant = Callable[[str, float], None]
 
 
 @pytest.fixture
@@ -56,3 +57,29 @@ def run_project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> R
         return pytester.runpytest_inprocess(*options)
 
     return run
+
+
+@pytest.fixture
+def set_constant(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> SetConstant:
+    """Gives a constant of aldente another value, in this process and in those that the test starts.
+
+    It makes waits shorter that have no effect but that the user is told later. A test that needs
+    something to end within such a wait keeps the real value.
+    """
+    lines: list[str] = []
+    pytester.syspathinsert()
+
+    def set_one(name: str, value: float) -> None:
+        monkeypatch.setattr(name, value)
+        module, _, constant = name.rpartition(".")
+        lines.append(f"import {module}\n{module}.{constant} = {value}\n")
+        (pytester.path / "other_constants.py").write_text("".join(lines), encoding="utf-8")
+        monkeypatch.setenv("PYTEST_PLUGINS", "other_constants")
+
+    return set_one
+
+
+@pytest.fixture
+def quick_deadlocks(set_constant: SetConstant) -> None:
+    """Deadlocks on loops of real time are found after a fifth of a second, instead of after one."""
+    set_constant("aldente._rules.deadlock.LIMIT", 0.2)

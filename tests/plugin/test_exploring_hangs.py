@@ -8,7 +8,14 @@ import sys
 
 import pytest
 
-from tests.plugin.conftest import RunProject
+from tests.plugin.conftest import RunProject, SetConstant
+
+
+@pytest.fixture
+def interrupted_soon(set_constant: SetConstant) -> None:
+    """A step is interrupted a fifth of a second after its limit, instead of two seconds."""
+    set_constant("aldente._explore.interrupting._ANSWER_LIMIT", 0.2)
+
 
 # CPython 3.13.0 to 3.13.9 and 3.14.0 count threads that are started again after the fork.
 COUNTS_TOO_LATE = (3, 13) <= sys.version_info < (3, 13, 10) or sys.version_info[:3] == (3, 14, 0)
@@ -61,6 +68,7 @@ async def test_next():
 """
 
 
+@pytest.mark.usefixtures("interrupted_soon")
 def test_a_step_that_never_ends(run_project: RunProject) -> None:
     """It is interrupted after the limit of the test, whichever that is; stack and token are shown."""
     result = run_project("-p", "no:randomly", subprocess=True, test_it=STEPS)
@@ -82,6 +90,7 @@ def test_a_step_that_never_ends(run_project: RunProject) -> None:
         )
 
 
+@pytest.mark.usefixtures("interrupted_soon")
 @pytest.mark.parametrize("how", ["option", "ini"])
 def test_the_limit_of_all_tests(run_project: RunProject, how: str) -> None:
     """The limit of the configuration interrupts it too; a token of it is run again likewise."""
@@ -137,6 +146,7 @@ def test_slow_steps_within_the_limit(run_project: RunProject) -> None:
     result.assert_outcomes(passed=1)
 
 
+@pytest.mark.usefixtures("interrupted_soon")
 def test_a_stack_that_cannot_be_told(run_project: RunProject) -> None:
     """A step that never ends is interrupted all the same."""
     result = run_project(
@@ -168,6 +178,7 @@ def test_a_stack_that_cannot_be_told(run_project: RunProject) -> None:
     )
 
 
+@pytest.mark.usefixtures("interrupted_soon")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.skipif(COUNTS_TOO_LATE, reason="this Python counts what is started after the fork")
 def test_programs_that_fork(run_project: RunProject) -> None:

@@ -13,7 +13,7 @@ import functools
 import selectors
 import weakref
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
@@ -64,7 +64,7 @@ class _Wait:
 
     future: tuple[int, int]
     since: float
-    limit: float = LIMIT
+    limit: float = field(default_factory=lambda: LIMIT)
 
 
 class Watch:

@@ -83,7 +83,9 @@ class Busy:
 
     def __init__(self) -> None:
         self._folder = Path.cwd()
-        self._counts: collections.Counter[tuple[str, str]] = collections.Counter()
+        self._counts: collections.Counter[tuple[str, SourcePlace | str | None]] = (
+            collections.Counter()
+        )
 
     @property
     def is_complete(self) -> bool:
@@ -94,19 +96,23 @@ class Busy:
         """Count a step that is about to run."""
         task = _asyncio_compat.task_of_step(callback)
         if task is None:
-            self._counts["a callback", getattr(callback, "__qualname__", repr(callback))] += 1
+            name = getattr(callback, "__qualname__", repr(callback))
+            self._counts["a callback", name] += 1
         else:
-            place = place_in(task)
-            if place is not None:
-                place = SourcePlace.relative_to(place.path, place.line, self._folder)
-            self._counts[repr(task.get_name()), str(place or "")] += 1
+            self._counts[repr(task.get_name()), place_in(task)] += 1
 
     def lines(self) -> list[str]:
         """A line for each task or callback that took steps, the busiest first."""
         total = self._counts.total()
+        counts: collections.Counter[tuple[str, str]] = collections.Counter()
+        for (who, where), count in self._counts.items():
+            counts[who, self._told(where)] += count
         return [
             f"{who}{' at ' if place else ''}{place}: {count:,} of the last {total:,} steps"
-            for (who, place), count in sorted(
-                self._counts.items(), key=lambda item: (-item[1], item[0])
-            )
+            for (who, place), count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
         ]
+
+    def _told(self, where: SourcePlace | str | None) -> str:
+        if isinstance(where, SourcePlace):
+            where = SourcePlace.relative_to(where.path, where.line, self._folder)
+        return str(where or "")

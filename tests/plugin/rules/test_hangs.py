@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.plugin.conftest import RunProject
+from tests.plugin.conftest import RunProject, SetConstant
 from tests.plugin.rules import part_of
 from tests.plugin.test_ending import wait_for
 
@@ -69,6 +69,7 @@ async def test_next():
 """
 
 
+@pytest.mark.usefixtures("quick_deadlocks")
 def test_every_kind_of_deadlock(run_project: RunProject) -> None:
     """A lost wake-up, a lock cycle, a condition, a queue and a circle each end with the culprit."""
     result = run_project("-n0", "-q", plugins=["xdist"], subprocess=True, test_it=DEADLOCKS)
@@ -82,7 +83,9 @@ def test_every_kind_of_deadlock(run_project: RunProject) -> None:
         "test_queue": "test_it.py:28: 'test_queue' waits for an item from queue (a Queue), which is empty.",
         "test_circle": "test_it.py:34: 'left' waits for 'right', which waits for 'left'.",
     }.items():
-        assert f"Deadlock: for 1 s nothing could happen any more while '{name}' was running" in text
+        assert (
+            f"Deadlock: for 0.2 s nothing could happen any more while '{name}' was running" in text
+        )
         assert culprit in text
     result.stdout.fnmatch_lines(["*- Captured stdout teardown -*", "torn down"])
 
@@ -97,7 +100,7 @@ import time
 import pytest
 
 # Longer than a deadlock must last.
-LONG = 1.4
+LONG = 0.4
 
 async def test_thread():
     loop, event = asyncio.get_running_loop(), asyncio.Event()
@@ -148,7 +151,7 @@ MY_THREAD = """
 import time
 
 def _worker(loop, event):
-    time.sleep(1.4)
+    time.sleep(0.4)
     loop.call_soon_threadsafe(event.set)
 """
 
@@ -165,7 +168,7 @@ import aldente
 import my_thread
 
 pytestmark = [aldente.virtual_time] if VIRTUAL else []
-LONG = 1.4
+LONG = 0.4
 
 async def test_signal_of_another_process():
     loop, event = asyncio.get_running_loop(), asyncio.Event()
@@ -209,6 +212,7 @@ async def test_worker_of_its_own():
 """
 
 
+@pytest.mark.usefixtures("quick_deadlocks")
 @pytest.mark.skipif(os.name == "nt", reason="signals and socket pairs of POSIX")
 def test_what_could_still_wake_the_loop(run_project: RunProject) -> None:
     """No deadlock is reported while a thread, job, child, connection, signal or timer may come."""
@@ -216,6 +220,7 @@ def test_what_could_still_wake_the_loop(run_project: RunProject) -> None:
     result.assert_outcomes(passed=6)
 
 
+@pytest.mark.usefixtures("quick_deadlocks")
 @pytest.mark.skipif(os.name == "nt", reason="signals and forks of POSIX")
 @pytest.mark.parametrize("is_virtual", [False, True], ids=["real", "virtual"])
 def test_what_could_still_wake_the_loop_on_both_clocks(
@@ -230,6 +235,7 @@ def test_what_could_still_wake_the_loop_on_both_clocks(
     result.assert_outcomes(passed=4)
 
 
+@pytest.mark.usefixtures("quick_deadlocks")
 @pytest.mark.skipif(os.name == "nt", reason="signals and socket pairs of POSIX")
 def test_deadlocks_under_xdist(run_project: RunProject) -> None:
     """In a worker of pytest-xdist, whose own threads wake no loop, a deadlock is found all the same."""
@@ -239,9 +245,15 @@ def test_deadlocks_under_xdist(run_project: RunProject) -> None:
     )
     result = run_project("-n1", plugins=["xdist"], subprocess=True, test_it=project)
     result.assert_outcomes(passed=2, failed=1)
-    result.stdout.fnmatch_lines(["*'test_lost_wake_up' waits for event (an Event) to be set."])
+    result.stdout.fnmatch_lines(
+        [
+            "*Deadlock: for 0.2 s nothing could happen any more while 'test_lost_wake_up' was running*",
+            "*'test_lost_wake_up' waits for event (an Event) to be set.",
+        ]
+    )
 
 
+@pytest.mark.usefixtures("quick_deadlocks")
 def test_an_allowed_deadlock_has_a_time_limit(run_project: RunProject) -> None:
     """Where a deadlock is a warning only, the time limit ends the test, and both are told."""
     result = run_project(
@@ -476,8 +488,9 @@ def test_what_blocks_the_end_of_a_loop(run_project: RunProject) -> None:
         assert f" in {culprit}\n" in text
 
 
-def test_a_test_that_swallows_its_end(run_project: RunProject) -> None:
+def test_a_test_that_swallows_its_end(run_project: RunProject, set_constant: SetConstant) -> None:
     """A test that swallows cancellations is given up, says so, and holds up nothing after it."""
+    set_constant("aldente._rules.time_limit.END_LIMIT", 1.0)
     result = run_project(
         "--aldente-timeout=0.2",
         subprocess=True,
@@ -563,6 +576,7 @@ def test_ctrl_c_tells_who_waits_for_whom(tmp_path: Path) -> None:
     ) in output
 
 
+@pytest.mark.usefixtures("quick_deadlocks")
 @pytest.mark.parametrize("clock", ["real", "virtual"])
 def test_a_handler_that_another_test_has_left(run_project: RunProject, clock: str) -> None:
     """A signal handler that was there before the loop was made is no way out of a deadlock."""

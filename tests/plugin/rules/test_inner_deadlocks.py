@@ -79,6 +79,7 @@ async def test_next():
 """
 
 
+@pytest.mark.usefixtures("quick_deadlocks")
 def test_deadlocks_beside_what_goes_on(run_project: RunProject) -> None:
     """Connections within the process, servers, idle threads and heartbeats hide no deadlock."""
     result = run_project("-p", "no:randomly", "-q", subprocess=True, test_it=STUCK)
@@ -99,11 +100,11 @@ def test_deadlocks_beside_what_goes_on(run_project: RunProject) -> None:
                 in text
             )
         else:
-            assert f"Deadlock: for 1 s nothing could happen any more while '{name}' was" in text
+            assert f"Deadlock: for 0.2 s nothing could happen any more while '{name}' was" in text
         assert f"'{name}' ({name}) {found}" in text
 
 
-# Each could hang, as far as is seen at first, and goes on by itself after longer than a second.
+# Each could hang, as far as is seen at first, and goes on by itself after longer than a deadlock must last.
 GOES_ON = """
 import asyncio
 import os
@@ -115,7 +116,7 @@ import threading
 import weakref
 import pytest
 
-LONG = 1.3
+LONG = 0.4
 
 class Box:
     def __init__(self, thing):
@@ -125,7 +126,7 @@ async def test_attribute_of_the_loop():
     asyncio.get_running_loop().custom = event = asyncio.Event()
 
     async def set_it():
-        for _ in range(25):
+        for _ in range(10):
             await asyncio.sleep(0.1)
         asyncio.get_running_loop().custom.set()
 
@@ -271,6 +272,7 @@ async def test_job_that_is_woken():
 """
 
 
+@pytest.mark.usefixtures("quick_deadlocks")
 def test_what_goes_on_may_help(run_project: RunProject) -> None:
     """Whatever way a timer, thread, child or signal has to what is waited for: it is no deadlock."""
     result = run_project("-p", "no:randomly", "-q", subprocess=True, test_it=GOES_ON)

@@ -125,19 +125,36 @@ LEAKS = {
 }
 
 
-@pytest.mark.parametrize(("test", "line"), LEAKS.values(), ids=LEAKS)
-def test_who_is_charged(
-    run_project: RunProject, pytester: pytest.Pytester, test: str, line: str
-) -> None:
-    """What a test leaks is one finding, of that test and at its line; the next test has none."""
-    project = START + test + NEXT.format("async " if WIDE in test else "")
+def run_each(
+    run_project: RunProject, pytester: pytest.Pytester, *arguments: str, **projects: str
+) -> dict[str, list[tuple[str, str, int]]]:
+    """Run pytest once on all projects, each a module; gives the findings of each, in short."""
+    # In a process of its own, as the collector is off; in one, as importing the libraries is slow.
     result, findings = run_with_findings(
-        run_project, pytester, "-Wignore", subprocess=True, test_it=project
+        run_project, pytester, *arguments, subprocess=True, **projects
     )
     assert result.ret == 0
-    assert [
-        (finding["rule"], finding["test"].split("::")[-1], finding["line"]) for finding in findings
-    ] == [("leaked-resource", "test_it", line_of(project, line))]
+    found: dict[str, list[tuple[str, str, int]]] = {name: [] for name in projects}
+    for finding in findings:
+        module, _, test = finding["test"].partition(".py::")
+        found[module].append((finding["rule"], test.rpartition("::")[2], finding["line"]))
+    return found
+
+
+def test_who_is_charged(run_project: RunProject, pytester: pytest.Pytester) -> None:
+    """What a test leaks is one finding, of that test and at its line; the next test has none."""
+    projects = {
+        _module(name): START + test + NEXT.format("async " if WIDE in test else "")
+        for name, (test, _) in LEAKS.items()
+    }
+    assert run_each(run_project, pytester, "-Wignore", **projects) == {
+        _module(name): [("leaked-resource", "test_it", line_of(projects[_module(name)], line))]
+        for name, (_, line) in LEAKS.items()
+    }
+
+
+def _module(name: str) -> str:
+    return "test_" + name.replace(",", "").replace(" ", "_")
 
 
 def test_what_is_alive_in_the_end(run_project: RunProject, pytester: pytest.Pytester) -> None:
@@ -176,12 +193,10 @@ NO_LEAKS = {
 }
 
 
-@pytest.mark.parametrize("test", NO_LEAKS.values(), ids=NO_LEAKS)
-def test_what_is_no_leak(run_project: RunProject, pytester: pytest.Pytester, test: str) -> None:
+def test_what_is_no_leak(run_project: RunProject, pytester: pytest.Pytester) -> None:
     """What is closed, or keeps nothing, is no finding."""
-    project = START + test + NEXT.format("")
-    _, findings = run_with_findings(run_project, pytester, subprocess=True, test_it=project)
-    assert findings == []
+    projects = {_module(name): START + test + NEXT.format("") for name, test in NO_LEAKS.items()}
+    assert run_each(run_project, pytester, **projects) == {name: [] for name in projects}
 
 
 def test_a_library_that_a_test_imports(run_project: RunProject, pytester: pytest.Pytester) -> None:

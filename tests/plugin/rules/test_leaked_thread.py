@@ -6,7 +6,22 @@ import sys
 
 import pytest
 
-from tests.plugin.conftest import RunProject
+from tests.plugin.conftest import RunProject, SetConstant
+
+
+@pytest.fixture
+def short_grace(set_constant: SetConstant) -> None:
+    """Threads that wait for ever are found after a tenth of a second, instead of after one."""
+    set_constant("aldente._rules.leaked_thread._GRACE", 0.1)
+    set_constant("aldente._rules.leaked_thread._GRACE_AT_END", 0.2)
+
+
+@pytest.fixture
+def jobs_given_up_soon(short_grace: None, quick_deadlocks: None, set_constant: SetConstant) -> None:
+    """Jobs that wait for ever are given up after a fifth of a second, instead of after one."""
+    set_constant("aldente._runner.shutdown.LIMIT_OF_STUCK_JOBS", 0.2)
+    set_constant("aldente._runner.running.LIMIT_OF_STUCK_JOBS", 0.2)
+
 
 WAITS = """
 import asyncio
@@ -100,6 +115,7 @@ def test_executor_that_is_kept():
 """
 
 
+@pytest.mark.usefixtures("short_grace")
 def test_threads_that_are_left(run_project: RunProject) -> None:
     """Each is told of with the line that has started it; and the process ends."""
     result = run_project("-p", "no:randomly", subprocess=True, test_it=WAITS)
@@ -130,6 +146,7 @@ def test_threads_that_are_not_left(run_project: RunProject) -> None:
     assert "does not wait for threads" not in result.stdout.str()
 
 
+@pytest.mark.usefixtures("short_grace")
 @pytest.mark.parametrize("how", ["option", "mark", "off"])
 def test_levels(run_project: RunProject, how: str) -> None:
     """It fails the test at level error, and is silent where it is allowed; the process ends always."""
@@ -173,6 +190,7 @@ def test_levels(run_project: RunProject, how: str) -> None:
     result.stdout.fnmatch_lines(["  'waits', started at test_it.py:13"])
 
 
+@pytest.mark.usefixtures("short_grace")
 def test_a_wide_fixture_that_leaves_one(run_project: RunProject) -> None:
     """A thread that a fixture of a wider scope leaves is told of at the end, and not waited for."""
     result = run_project(
@@ -202,6 +220,7 @@ def test_a_wide_fixture_that_leaves_one(run_project: RunProject) -> None:
     )
 
 
+@pytest.mark.usefixtures("short_grace")
 def test_under_xdist(run_project: RunProject) -> None:
     """A worker of pytest-xdist ends in spite of such threads, and their findings are told."""
     result = run_project("-n1", plugins=["xdist"], subprocess=True, test_it=WAITS)
@@ -273,6 +292,7 @@ def test_job(pool):
 """
 
 
+@pytest.mark.usefixtures("short_grace")
 def test_threads_that_other_threads_start(run_project: RunProject) -> None:
     """They belong to the fixture or test that has started those; but for jobs of pools."""
     result = run_project("-p", "no:randomly", subprocess=True, test_it=OF_OTHERS)
@@ -317,10 +337,11 @@ def test_failing():
 """
 
 
+@pytest.mark.usefixtures("short_grace")
 @pytest.mark.parametrize("is_ended", [True, False])
 def test_a_run_inside_a_test(run_project: RunProject, is_ended: bool) -> None:
     """The process ends with the status of the run that it was started for, not of one in a test."""
-    inside = RUN_INSIDE.format(seconds=5 if is_ended else 3600, is_ended=is_ended)
+    inside = RUN_INSIDE.format(seconds=1.5 if is_ended else 3600, is_ended=is_ended)
     result = run_project("-p", "no:randomly", subprocess=True, test_it=inside)
     result.assert_outcomes(passed=1, failed=1)
     assert result.ret == 1
@@ -337,6 +358,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.usefixtures("short_grace")
 def test_a_program_that_calls_pytest(
     run_project: RunProject, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -350,7 +372,7 @@ def test_a_program_that_calls_pytest(
         import time
 
         def test_it():
-            threading.Thread(target=time.sleep, args=(6,), name="left").start()
+            threading.Thread(target=time.sleep, args=(3,), name="left").start()
         """,
     )
     result = pytester.runpython(pytester.path / "program.py")
@@ -376,6 +398,7 @@ async def test_next():
 """
 
 
+@pytest.mark.usefixtures("jobs_given_up_soon")
 @pytest.mark.parametrize(
     "job",
     [
@@ -391,14 +414,15 @@ def test_a_job_that_never_ends(run_project: RunProject, job: str) -> None:
     result.assert_outcomes(passed=1, failed=1, errors=1)
     result.stdout.fnmatch_lines(
         [
-            "An executor job that was started on the event loop did not end within 1 s of its scope's end, and was given up.",
-            "E * aldente.errors.DeadlockError: Deadlock: for 1 s nothing could happen any more while 'test_async' was running, so it was cancelled.",
+            "An executor job that was started on the event loop did not end within 0.2 s of its scope's end, and was given up.",
+            "E * aldente.errors.DeadlockError: Deadlock: for 0.2 s nothing could happen any more while 'test_async' was running, so it was cancelled.",
             "aldente: the process does not wait for threads that tests left running:",
             "  'asyncio_0', started at test_it.py:*",
         ]
     )
 
 
+@pytest.mark.usefixtures("jobs_given_up_soon")
 def test_a_job_of_a_sync_test(run_project: RunProject) -> None:
     """The same job on a loop that a sync test runs: neither asyncio.run nor the process waits for it."""
     result = run_project(

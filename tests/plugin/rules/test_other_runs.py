@@ -6,6 +6,8 @@ import pytest
 
 from tests.plugin.conftest import RunProject
 
+pytestmark = pytest.mark.usefixtures("quick_deadlocks")
+
 STUCK = """
 import asyncio
 import threading
@@ -72,7 +74,7 @@ def test_deadlocks_of_other_runs(run_project: RunProject) -> None:
         "test_thread",
         "test_that_ignores_its_end",
     ):
-        assert f"Deadlock: for 1 s nothing could happen any more while '{name}' was" in text
+        assert f"Deadlock: for 0.2 s nothing could happen any more while '{name}' was" in text
     assert text.count("test_it.py:7: await asyncio.Queue().get()") >= 5
     # aldente's own frame between the test and asyncio is not shown.
     assert "other_runs.py" not in text
@@ -128,7 +130,7 @@ GOES_ON = """
 import asyncio
 import threading
 
-LONG = 1.3
+LONG = 0.4
 
 def test_timer():
     asyncio.run(asyncio.sleep(LONG))
@@ -178,7 +180,7 @@ def test_where_it_is_no_error(run_project: RunProject, level: str) -> None:
         def test_it():
             # Ctrl-C, as all else that could end the wait might wake the loop.
             child = subprocess.Popen(
-                [sys.executable, "-c", f"import time, os; time.sleep(2.5); os.kill({os.getpid()}, 2)"]
+                [sys.executable, "-c", f"import time, os; time.sleep(1); os.kill({os.getpid()}, 2)"]
             )
             try:
                 asyncio.run(asyncio.Event().wait())

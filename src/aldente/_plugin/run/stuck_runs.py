@@ -148,7 +148,7 @@ class StuckRuns:
         if runner is None or runner.main_task is None:
             return False
         if isinstance(error, DeadlockError):
-            return self._is_on() and self._on_deadlock(runner, 0.0)
+            return self._is_on() and self._on_deadlock(runner, at_once=True)
         if isinstance(error, EndlessTimeError):
             inside = f"{self._config.rootpath}{os.sep}"
             error.timers = [timer.replace(inside, "") for timer in error.timers]
@@ -157,7 +157,7 @@ class StuckRuns:
         return True
 
     @containing("reporting a deadlock", False)
-    def _on_deadlock(self, runner: Run, seconds: float = deadlock.LIMIT) -> bool:
+    def _on_deadlock(self, runner: Run, *, at_once: bool = False) -> bool:
         from aldente._diagnosis import await_graph
         from aldente._diagnosis import deadlock as diagnosis
         from aldente._plugin.findings.deadlock import deadlock_finding
@@ -167,6 +167,7 @@ class StuckRuns:
             return False
         name, folder = _name_of(main), self._config.rootpath
         is_beside_timers = bool(_asyncio_compat.timers_of(runner.loop))
+        seconds = 0.0 if at_once else deadlock.LIMIT
         error = DeadlockError(
             self._running_in(runner) or name, seconds, beside_timers=is_beside_timers
         )
