@@ -2,8 +2,9 @@
 
 Only code with a reference to the awaited object can complete it, and only code with a reference to
 the task can cancel it. The search follows references as the garbage collector does: through
-closures, containers, modules and objects of all kinds; not through the loop or other tasks, of
-which programs see only what they keep themselves.
+closures, containers, modules and objects of all kinds, and from functions to the modules that they
+import when they are called; not through the loop or other tasks, of which programs see only what
+they keep themselves.
 
 A scheduler that polls every 30 seconds keeps a loop going for ever, even if the test waits for an
 event that never comes; but nothing that goes on (timers, tasks, connections) has a reference to
@@ -20,13 +21,14 @@ log handlers of pytest: both lead to pytest's configuration, and from there to a
 from __future__ import annotations
 
 import asyncio
+import dis
 import gc
 import logging
 import socket
 import sys
 import weakref
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from types import FrameType, FunctionType, MethodType, ModuleType
+from types import CodeType, FrameType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 from aldente import _asyncio_compat
@@ -94,7 +96,44 @@ def can_reach(
             left.append(vars(thing))
         elif not isinstance(thing, _NOT_FOLLOWED) and not _leads_to_pytest(type(thing)):
             left += gc.get_referents(thing)
+            if type(thing) is FunctionType:
+                left += _imported_by(thing.__code__, thing.__globals__)
     return False
+
+
+def _imported_by(code: CodeType, namespace: Mapping[str, Any]) -> Iterator[object]:
+    """The modules that a function imports when it is called, of those that are imported already.
+
+    What is imported for the first time may import all of its package.
+
+    Args:
+        code: its code; functions inside of it have their own.
+        namespace: its global variables.
+    """
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType):
+            yield from _imported_by(inner, namespace)
+    if _IMPORT_NAME not in code.co_code[::2]:
+        return
+    parents = [""]
+    package = namespace.get("__package__")
+    while isinstance(package, str) and package:
+        # Of a relative import, whose level is not looked at.
+        parents.append(f"{package}.")
+        package = package.rpartition(".")[0]
+    for instruction in dis.get_instructions(code):
+        if instruction.opname == "IMPORT_NAME":
+            names = [f"{parent}{instruction.argval}".rstrip(".") for parent in parents]
+            found = [sys.modules[name] for name in names if name in sys.modules]
+            yield from found or _of_packages({name.partition(".")[0] for name in names})
+
+
+def _of_packages(names: Collection[str]) -> list[object]:
+    """All imported modules of some packages."""
+    return [module for name, module in list(sys.modules.items()) if name.partition(".")[0] in names]
+
+
+_IMPORT_NAME = dis.opmap["IMPORT_NAME"]
 
 
 def _leads_to_pytest(kind: type) -> bool:
@@ -258,7 +297,9 @@ class _Search:
         if issubclass(kind, (asyncio.Task, FrameType)) or _is_own(thing) or _leads_to_pytest(kind):
             return ()
         found = gc.get_referents(thing)
-        if issubclass(kind, socket.socket):
+        if kind is FunctionType:
+            found += _imported_by(thing.__code__, thing.__globals__)
+        elif issubclass(kind, socket.socket):
             found += self._hearing.get(thing.fileno(), ())
         return found
 

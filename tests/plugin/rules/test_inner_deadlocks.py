@@ -392,6 +392,53 @@ def test_a_search_does_not_go_through_pytest(
     assert "can reach, so it was ended." in result.stdout.str()
 
 
+ACTING = {
+    "absolute": "def act():\n    import package.state\n    package.state.event.set()\n",
+    "of_a_part": "def act():\n    from package.state import event\n    event.set()\n",
+    "deeper": (
+        "def act():\n    def inner():\n        from package import state\n"
+        "        state.event.set()\n    inner()\n"
+    ),
+    "not_yet_imported": "def act():\n    from package.acting import act\n    act()\n",
+    "package.relative": "def act():\n    from .state import event\n    event.set()\n",
+    "package.of_the_package": "def act():\n    from . import state\n    state.event.set()\n",
+}
+
+IMPORTS = f"""
+import asyncio
+import importlib
+import aldente
+import pytest
+
+async def beat(act):
+    for _ in range(5_000):
+        await asyncio.sleep(30)
+    act()
+
+def new_event():
+    state = importlib.import_module("package.state")
+    state.event = asyncio.Event()
+    return state.event
+
+@aldente.virtual_time
+@pytest.mark.parametrize("name", {list(ACTING)!r})
+async def test_it(name):
+    beating = asyncio.create_task(beat(importlib.import_module(name).act))
+    await new_event().wait()
+"""
+
+
+def test_what_a_heartbeat_imports(run_project: RunProject, pytester: pytest.Pytester) -> None:
+    """A function may import what it wakes a task with only when it is called."""
+    pytester.mkpydir("package")
+    acting = "def act():\n    from .state import event\n    event.set()\n"
+    for name, code in {**ACTING, "package.state": "", "package.acting": acting}.items():
+        path = pytester.path.joinpath(*name.split(".")).with_suffix(".py")
+        path.write_text(code, encoding="utf-8")
+    pytester.syspathinsert()
+    run_project("-q", test_it=IMPORTS).assert_outcomes(passed=len(ACTING))
+
+
 NO_END = """
 import asyncio
 import aldente
