@@ -89,12 +89,14 @@ environments:
 ##   make test-3.12     run all tests on one Python
 .PHONY: $(VERSIONS:%=test-%)
 $(VERSIONS:%=test-%): test-%: .venv/%/.installed
+	$(call python,$*) -m compileall -q src
 	$(call python,$*) -m pytest $(IN_PARALLEL) \
 	    $(if $(filter $(NEWEST),$*),,$(if $(filter $(OLDEST),$*),$(ON_OLDEST),$(ON_MIDDLE)))
 
 ##   make whole-3.12    run all tests on one Python
 .PHONY: $(VERSIONS:%=whole-%)
 $(VERSIONS:%=whole-%): whole-%: .venv/%/.installed
+	$(call python,$*) -m compileall -q src
 	$(call python,$*) -m pytest $(IN_PARALLEL)
 
 ##   make example-3.12  run the worked example's tests on one Python

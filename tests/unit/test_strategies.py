@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import random
 import sys
@@ -55,6 +56,44 @@ def test_a_strategy_is_the_same_for_the_same_seed(name: str) -> None:
         [run.choices for run in runs_of(make_strategy(name, 5), in_order(4), 30)] for _ in range(2)
     )
     assert first == second
+
+
+class Cycle:
+    """Refers to itself, and says when it is freed."""
+
+    def __init__(self, freed: list[object]) -> None:
+        self.freed = freed
+        self.itself = self
+
+    def __del__(self) -> None:
+        self.freed.append(None)
+
+
+def test_lines_that_the_collector_runs_do_not_count() -> None:
+    """When the collector comes depends on what the process has done before, not on the schedule."""
+    freed: list[object] = []
+
+    def work() -> None:
+        Cycle(freed)
+        gc.collect()
+
+    def on_collection(phase: str, information: object) -> None:
+        freed.append(phase)
+
+    before = list(gc.callbacks)
+    counter = LineCounter()
+    gc.callbacks.append(on_collection)
+    try:
+        counter.start()
+        work()
+        counter.stop()
+    finally:
+        gc.callbacks.remove(on_collection)
+    assert (freed[0], freed.count(None), freed[-1]) == ("start", 1, "stop")
+    counted = {number for number, _ in counter.counts}
+    assert id(work.__code__) in counted
+    assert counted.isdisjoint({id(Cycle.__del__.__code__), id(on_collection.__code__)})
+    assert gc.callbacks == before
 
 
 @pytest.mark.parametrize("name", ["auto", "pct", "pos", "random"])

@@ -6,6 +6,8 @@ before it did, and `Unseen` records which schedules were tried, so that none is 
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import random
 import sys
 from collections.abc import Hashable, Mapping, Sequence
@@ -28,17 +30,23 @@ class LineCounter:
 
     It uses `sys.monitoring`, with one event for each line outside of the program. On Python 3.11 it
     uses `sys.settrace`, unless another tool does. Then, and if other tools have taken all numbers,
-    it counts nothing.
+    it counts nothing. What the garbage collector runs does not count either: when it comes depends
+    on all that the process has done.
     """
 
     def __init__(self) -> None:
         self.counts: dict[Line, int] = {}
         self._number: int | None = None
         self._is_tracing = False
+        self._is_collecting = False
 
     def start(self) -> None:
         """Count from 0."""
         self.counts = {}
+        self._is_collecting = False
+        # Around the callbacks of the program.
+        gc.callbacks.insert(0, self._begin_collection)
+        gc.callbacks.append(self._end_collection)
         if sys.version_info >= (3, 12):
             self._number = free_tool_number()
             if self._number is not None:
@@ -51,6 +59,10 @@ class LineCounter:
 
     def stop(self) -> None:
         """Stop counting."""
+        for callback in (self._begin_collection, self._end_collection):
+            # The program may have cleared the list.
+            with contextlib.suppress(ValueError):
+                gc.callbacks.remove(callback)
         if sys.version_info >= (3, 12):
             if self._number is not None:
                 sys.monitoring.set_events(self._number, 0)
@@ -61,7 +73,17 @@ class LineCounter:
             self._is_tracing = False
             sys.settrace(None)
 
+    def _begin_collection(self, phase: str, information: Mapping[str, int]) -> None:
+        if phase == "start":
+            self._is_collecting = True
+
+    def _end_collection(self, phase: str, information: Mapping[str, int]) -> None:
+        if phase == "stop":
+            self._is_collecting = False
+
     def _note(self, code: CodeType, line: int) -> Any:
+        if self._is_collecting:
+            return None
         counts = self.counts
         key = (id(code), line)
         if key in counts:
