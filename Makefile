@@ -17,7 +17,8 @@ ifndef SIDE_BY_SIDE
 endif
 
 
-JOBS ?= 2
+# Half of the tests' time is waiting, for processes, time limits and the like.
+JOBS ?= 3
 PYTHONS ?=
 
 EXAMPLE := examples/fetcher
@@ -32,12 +33,19 @@ COVERAGE := build/coverage
 # its file for ever.
 IN_PARALLEL := -n $(JOBS) --dist loadfile --max-worker-restart 0
 
-# What the Pythons between the oldest and the newest need to show, within the time that a whole run may
-# take. "make whole-3.12" runs all on one of them.
+# Which tests "make test" runs on which Python; "make whole-3.12" runs all on one.
+#
+#                            newest   oldest   between
+#   tests/unit                  x        x        x
+#   tests/plugin                x        x
+#   tests/conformance           x        x
+#   tests/plugin/coexistence    x                          other tools, mostly of one kind for all Pythons
+#   tests/packaging             x                          the wheel is the same for all
+#   tests/known_bugs            x                          how soon bugs are found does not depend on it
+#   docs, README.md             x
+ON_NEWEST :=
+ON_OLDEST := tests/unit tests/plugin tests/conformance --ignore=tests/plugin/coexistence
 ON_MIDDLE := tests/unit
-# What the oldest need not show once more: how soon the search finds bugs does not depend on the Python,
-# and other tools and the documentation are tried with the newest.
-ON_OLDEST := tests --ignore=tests/known_bugs --ignore=tests/plugin/coexistence
 
 # Looking for Pythons takes a second, which help and clean need not wait for.
 ifneq ($(filter-out help clean,$(or $(MAKECMDGOALS),help)),)
@@ -91,7 +99,7 @@ environments:
 $(VERSIONS:%=test-%): test-%: .venv/%/.installed
 	$(call python,$*) -m compileall -q src
 	$(call python,$*) -m pytest $(IN_PARALLEL) \
-	    $(if $(filter $(NEWEST),$*),,$(if $(filter $(OLDEST),$*),$(ON_OLDEST),$(ON_MIDDLE)))
+	    $(if $(filter $(NEWEST),$*),$(ON_NEWEST),$(if $(filter $(OLDEST),$*),$(ON_OLDEST),$(ON_MIDDLE)))
 
 ##   make whole-3.12    run all tests on one Python
 .PHONY: $(VERSIONS:%=whole-%)

@@ -115,6 +115,7 @@ RELIANCES: tuple[Reliance, ...] = (
         asyncio.TaskGroup()._errors
         """,
     ),
+    Reliance("abc.ABC._abc_impl", "diagnosis"),
     Reliance("asyncio.Future()._asyncio_awaited_by", "diagnosis", since=(3, 14)),
     Reliance("asyncio.tasks._AsCompletedIterator()._todo", "diagnosis", since=(3, 13)),
     Reliance("asyncio.as_completed->_on_completion", "diagnosis", before=(3, 13)),

@@ -44,8 +44,10 @@ def run_project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> R
         subprocess: bool = False,
         **modules: str,
     ) -> pytest.RunResult:
+        # Hypothesis says the last when it is imported, as the collector does not know what holds
+        # objects that tests/conftest.py has it leave out.
         pytester.makeini(
-            f"[pytest]\nfilterwarnings =\n    error\n    ignore:Module already imported:pytest.PytestAssertRewriteWarning\n{ini}"
+            f"[pytest]\nfilterwarnings =\n    error\n    ignore:Module already imported:pytest.PytestAssertRewriteWarning\n    ignore:It looks like `register_random`\n{ini}"
         )
         if modules:
             pytester.makepyfile(**modules)

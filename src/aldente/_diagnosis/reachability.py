@@ -31,7 +31,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import CodeType, FrameType, FunctionType, MethodType, ModuleType
 from typing import Any
 
-from aldente import _asyncio_compat
+from aldente import _asyncio_compat, _python_compat
 from aldente._diagnosis.await_graph import snapshot
 from aldente._diagnosis.deadlock import stuck_tasks
 from aldente._diagnosis.waits import Kind
@@ -294,7 +294,12 @@ class _Search:
         if issubclass(kind, ModuleType):
             # Only the namespace: other referents of an extension module may not be safe to follow.
             return [vars(thing)]
-        if issubclass(kind, (asyncio.Task, FrameType)) or _is_own(thing) or _leads_to_pytest(kind):
+        if (
+            issubclass(kind, (asyncio.Task, FrameType))
+            or kind is _python_compat.CLASSES_OF_ABSTRACT_CLASS
+            or _is_own(thing)
+            or _leads_to_pytest(kind)
+        ):
             return ()
         found = gc.get_referents(thing)
         if kind is FunctionType:
