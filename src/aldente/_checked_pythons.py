@@ -95,6 +95,7 @@ RELIANCES: tuple[Reliance, ...] = (
         threading._active
         """,
     ),
+    Reliance("asyncio.tasks.__sleep0", "simulation"),
     Reliance("asyncio.tasks._discard_awaited_by", "simulation", since=(3, 14)),
     # Who waits for whom.
     *_rows(

@@ -62,7 +62,6 @@ class Rule(NamedTuple):
 
     Attributes:
         name: its public name, for example ``"never-awaited"``.
-        level: the level of its findings unless the user sets one.
         catches: one line that describes the pitfall.
         why: why it matters, as findings say it; sentences.
         explanation: paragraphs for ``--aldente-explain``: what triggers it, what does not, how to
@@ -72,7 +71,6 @@ class Rule(NamedTuple):
     """
 
     name: str
-    level: Level
     catches: str
     why: str
     explanation: str

@@ -130,11 +130,26 @@ class Settings(NamedTuple):
             differing.append(
                 f"asyncio_default_test_loop_scope={self.default_test_loop_scope.value}"
             )
+        default = Settings()
+        if self.full_trace:
+            differing.append("full_trace=True")
+        if self.slow_step != default.slow_step:
+            differing.append(f"slow_step={self.slow_step:g} s")
+        for number, what in (
+            (len(self.blocking_functions), "blocking call"),
+            (len(self.known_tasks), "known task"),
+        ):
+            if number:
+                differing.append(f"{number} {what}{'s' if number > 1 else ''}")
+        if self.blocking_groups:
+            differing.append(f"blocking_groups={' '.join(self.blocking_groups)}")
         if self.clock != "real":
             differing.append(f"clock={self.clock}")
         if self.wall is not None:
             differing.append(f"wall={_wall_in_words(self.wall)}")
-        if self.forced_runs or self.runs != Settings().runs:
+        if self.max_virtual_time != default.max_virtual_time:
+            differing.append(f"max_virtual_time={self.max_virtual_time:g} s")
+        if self.forced_runs or self.runs != default.runs:
             differing.append(f"runs={self.forced_runs or self.runs:,}")
         if self.forced_seed is not None:
             differing.append(f"seed={self.forced_seed}")

@@ -227,7 +227,7 @@ def test_a_wrong_option_of_the_mark(run_project: RunProject, options: str, messa
         (
             ["--aldente-runs=0"],
             "",
-            "*It must be a whole number from 1 to *It was given as --aldente-runs=0 (int)*",
+            "*It must be a whole number from 1 to *It was given as --aldente-runs='0' (str)*",
         ),
         (["--aldente-runs=few"], "", "*--aldente-runs='few' (str)*"),
         (["--aldente-seed=x"], "", "*--aldente-seed='x' (str)*"),

@@ -180,8 +180,10 @@ def private_names(path: Path) -> set[str]:
         elif isinstance(node, ast.Constant) and re.fullmatch(r"[\w.<>]+", str(node.value)):
             # A name, or a dotted one; no text.
             names.add(str(node.value).rpartition(".")[2])
-    # Not the names with two underlines, which are Python's own.
-    return {name for name in names if re.match("_[a-zA-Z]", name)} - own_names(tree)
+    # Not names such as __name__, which are Python's own.
+    return {
+        name for name in names if re.match("__?[a-zA-Z]", name) and not name.endswith("__")
+    } - own_names(tree)
 
 
 @pytest.mark.parametrize("path", USERS, ids=lambda path: path.name)

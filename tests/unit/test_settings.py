@@ -55,6 +55,27 @@ def test_defaults_differ_in_nothing() -> None:
     assert Settings().differences() == []
 
 
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        (Settings(mode="strict", debug=True), ["mode=strict", "debug=True"]),
+        (Settings(full_trace=True, slow_step=0.25), ["full_trace=True", "slow_step=0.25 s"]),
+        (
+            Settings(blocking_functions=("a.b",), known_tasks=("c", "d")),
+            ["1 blocking call", "2 known tasks"],
+        ),
+        (
+            Settings(blocking_groups=("files",), max_virtual_time=3600.0),
+            ["blocking_groups=files", "max_virtual_time=3600 s"],
+        ),
+        (Settings(clock="virtual", timeout=5.0), ["clock=virtual", "timeout=5 s"]),
+    ],
+)
+def test_differences(changed: Settings, words: list[str]) -> None:
+    """The header has words for each setting that differs."""
+    assert changed.differences() == words
+
+
 def test_misspelt_keys() -> None:
     """Unknown aldente_ keys and near misses of asyncio_ keys are found, others are not."""
     known = ["asyncio_mode", "asyncio_debug"]

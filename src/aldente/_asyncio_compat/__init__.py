@@ -40,6 +40,7 @@ from aldente._asyncio_compat.stepping import (
     task_of_step,
 )
 from aldente._asyncio_compat.tasks import (
+    FUNCTIONS_OF_SLEEP,
     IS_RECORDING_TASKS,
     ShieldLeavesExceptions,
     TaskRecord,
@@ -92,6 +93,7 @@ from aldente._asyncio_compat.transports import (
 )
 
 __all__ = [
+    "FUNCTIONS_OF_SLEEP",
     "IS_RECORDING_TASKS",
     "RUN_CHECK",
     "STEP_CODE",

@@ -6,7 +6,8 @@ A setting of a whole run is a field of `Settings` with its default, and a row he
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import pytest
@@ -86,6 +87,14 @@ def _parse_dotted_names(name: str, lines: Sequence[str]) -> tuple[str, ...]:
 
 def _parse_lines(name: str, lines: Sequence[str]) -> tuple[str, ...]:
     return tuple(line.strip() for line in lines if line.strip())
+
+
+def _parse_written(parse: Callable[[str, object], int], name: str, value: object) -> int:
+    """Check a whole number by a function for numbers from code; errors show what was written."""
+    try:
+        return parse(name, whole_if_written(value))
+    except InvalidSetting as error:
+        raise InvalidSetting(name, value, error.allowed) from None
 
 
 def _parse_token(name: str, token: str) -> Schedule:
@@ -236,20 +245,20 @@ OPTIONS: tuple[Option, ...] = (
         "how many schedules each test marked with aldente.explore is run under at most, whatever "
         "its mark says",
         "forced_runs",
-        lambda name, value: parse_runs(name, whole_if_written(value)),
+        functools.partial(_parse_written, parse_runs),
         flag="--aldente-runs",
         metavar="N",
     ),
     Option(
         "how many schedules to run explored tests under whose mark sets no number (default: 200)",
         "runs",
-        lambda name, value: parse_runs(name, whole_if_written(value)),
+        functools.partial(_parse_written, parse_runs),
         key="aldente_runs",
     ),
     Option(
         "the seed of the schedules of explored tests, whatever their marks say",
         "forced_seed",
-        lambda name, value: parse_seed(name, whole_if_written(value)),
+        functools.partial(_parse_written, parse_seed),
         flag="--aldente-seed",
         metavar="N",
     ),
@@ -310,20 +319,25 @@ def given_settings(config: pytest.Config) -> dict[str, Any]:
     found = {}
     for option in OPTIONS:
         if option.setting is not None:
-            name, value = _given(config, option)
-            if value not in (None, "", []):
+            for name, value in _given(config, option):
                 found[option.setting] = option.parse(name, value)
     return found
 
 
-def _given(config: pytest.Config, option: Option) -> tuple[str, Any]:
-    """What the user has given for an option, and under which name."""
+def _given(config: pytest.Config, option: Option) -> Iterator[tuple[str, Any]]:
+    """Under which name the user has given an option, and its value; nothing if not at all."""
     if option.flag is not None:
         value = config.getoption(option.destination)
-        if value is not None or option.key is None:
-            return option.flag, value
-    if option.key is None:
-        return "", None
-    if option.kind == "flag or string":
-        return option.key, pytest_compat.flag_or_text(config, option.key)
-    return option.key, config.getini(option.key)
+        if value is not None:
+            yield option.flag, value
+            return
+    if option.key is not None:
+        is_special = option.kind == "flag or string"
+        value = (
+            pytest_compat.flag_or_text(config, option.key)
+            if is_special
+            else config.getini(option.key)
+        )
+        # A key without a value is as if it were not there.
+        if value not in (None, "", []):
+            yield option.key, value

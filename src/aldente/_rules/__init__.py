@@ -1,8 +1,9 @@
 """The rules: one module per pitfall of async tests. They do not depend on pytest.
 
-Each rule is a module with a ``RULE`` and one detector: a context manager that reports an
+The module of a rule has its ``RULE`` and what detects it: a context manager that reports an
 `aldente._records.Finding` for each pitfall that it sees while entered; a watcher that the
-watchdog's thread calls; or a function that inspects what a test has left behind.
+watchdog's thread calls; or a function that inspects what a test has left behind. The other modules
+are parts of such detectors.
 
 ``registry``
     Every rule by its name.

@@ -52,7 +52,6 @@ def is_users_code(path: str) -> bool:
 
 RULE = Rule(
     "background-error",
-    "error",
     catches="an exception in a task or callback that was never retrieved",
     why=(
         "asyncio only logs such an exception, so a test passes although the code under test has "

@@ -28,7 +28,6 @@ from aldente._stacks import Entry, frames_of_threads
 
 RULE = Rule(
     "deadlock",
-    "error",
     catches="every task waits for something that can never happen",
     why="The test would hang for ever, and so would the program.",
     explanation=(

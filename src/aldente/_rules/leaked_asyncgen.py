@@ -15,7 +15,6 @@ from aldente._source import is_users, place_of, users_frame
 
 RULE = Rule(
     "leaked-asyncgen",
-    "warn",
     catches="an async generator left unfinished at the end of the scope that used it",
     why=(
         "Its 'finally' and 'async with' blocks run only now, after the test, in any order; in "

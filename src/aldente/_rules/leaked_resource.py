@@ -21,7 +21,6 @@ from aldente._source import is_users, source_line
 
 RULE = Rule(
     name="leaked-resource",
-    level="warn",
     catches="a connection, server, pipe or subprocess that is still open when its loop ends",
     why=(
         "It keeps its descriptor, port or process after the test; its peer goes on waiting, and "

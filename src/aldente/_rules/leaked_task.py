@@ -13,7 +13,6 @@ from aldente._source import is_users
 
 RULE = Rule(
     "leaked-task",
-    "warn",
     catches="a task still pending at the end of the scope that made it",
     why=(
         "aldente cancels it now, whatever it is doing; in a program it would run on, hold its "

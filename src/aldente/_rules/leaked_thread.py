@@ -21,7 +21,6 @@ from aldente._stacks import frames_of_threads, variables_of, with_callers
 
 RULE = Rule(
     name="leaked-thread",
-    level="warn",
     catches="a non-daemon thread that a test has started and left running",
     why=(
         "Python waits for it when the process ends, maybe for ever; until then it runs beside "

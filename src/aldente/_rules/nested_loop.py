@@ -21,7 +21,6 @@ from aldente._source import caller, is_users, place_of
 
 RULE = Rule(
     name="nested-loop",
-    level="warn",
     catches="a second event loop inside an async test, or a test that closes or replaces its loop",
     why=(
         "A thread runs one event loop at a time, so the tasks of a second one never run there; "

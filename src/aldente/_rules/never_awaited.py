@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 RULE = Rule(
     "never-awaited",
-    "error",
     catches="a coroutine that was made and dropped, so that it never ran",
     why=(
         "Calling an 'async def' function only makes a coroutine; its body runs when it is awaited. "

@@ -17,7 +17,6 @@ from aldente._rules.mock_uses import Use, find_use, is_asyncios, tracebacks_of
 
 RULE = Rule(
     name="plain-mock",
-    level="error",
     catches="a Mock or MagicMock, or what it returned, where an awaitable is needed",
     why="Calling a Mock returns its return value directly; async code needs an awaitable.",
     explanation="""\

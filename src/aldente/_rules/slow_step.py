@@ -20,7 +20,6 @@ from aldente._stacks import Entry, Stack
 
 RULE = Rule(
     "slow-step",
-    "warn",
     catches="a step that held the event loop for longer than 0.1 s",
     why=(
         "While one step runs, nothing else on the loop runs: time-outs fire late, connections "

@@ -6,7 +6,6 @@ from aldente._records import Rule
 
 RULE = Rule(
     "unused-answer",
-    "error",
     catches="an answer that was given to a double and never used",
     why=(
         "The test prepares for a call that never comes: the code no longer makes it, or makes it "

@@ -24,6 +24,7 @@ from types import (
 )
 from typing import Any
 
+from aldente import _asyncio_compat
 from aldente._asyncio_compat import stepping
 from aldente._simulation import choices, determinism, loop, ready, scheduler, timers
 from aldente._strategies.bytecode import Accesses, analyse
@@ -146,11 +147,17 @@ def _is_plain_class(made: type) -> bool:
     )
 
 
-_FOLDER = os.path.join(os.path.dirname(__file__), "")
+_PACKAGE = os.path.dirname(os.path.dirname(__file__))
+# What only watches the program: strategies, and rules that look at a step from inside of it.
+_WATCHING = (
+    os.path.join(_PACKAGE, "_strategies", ""),
+    os.path.join(_PACKAGE, "_rules", ""),
+    os.path.join(_PACKAGE, "_own_errors.py"),
+)
 # They wait for a future of their own, and call only the loop.
 _SLEEPS = {
     id(function.__code__)
-    for function in (asyncio.sleep, vars(asyncio.tasks).get("__sleep0"))
+    for function in _asyncio_compat.FUNCTIONS_OF_SLEEP
     if inspect.isfunction(function)
 }
 
@@ -329,4 +336,4 @@ _UNKNOWN = Accesses(frozenset(), frozenset(), True)
 
 def _is_ignored(code: CodeType) -> bool:
     file = code.co_filename
-    return file in FILES_OF_LOOP or id(code) in _SLEEPS or file.startswith(_FOLDER)
+    return file in FILES_OF_LOOP or id(code) in _SLEEPS or file.startswith(_WATCHING)

@@ -127,6 +127,10 @@ WRONG = {
         "'-1' is not a valid --aldente-timeout. It must be a number of seconds greater than 0, or 0 for no limit.",
         "It was given as --aldente-timeout='-1' (str).",
     ),
+    "--aldente-clock=": (
+        "'' is not a valid --aldente-clock. Valid clocks are: real, virtual.",
+        "It was given as --aldente-clock='' (str).",
+    ),
     "--aldente-explain=deadlok": (
         f"'deadlok' is not a valid --aldente-explain. Did you mean 'deadlock'? The rules are: {RULES}.",
         "It was given as --aldente-explain='deadlok' (str).",

@@ -19,7 +19,6 @@ GROUPS = ("files",)
 
 RULE = Rule(
     name=report.RULE_NAME,
-    level="warn",
     catches="a call that blocks the event loop: time.sleep, a blocking socket, a subprocess wait",
     why=(
         "While a call blocks, no other task, callback or time-out of the event loop runs. "
