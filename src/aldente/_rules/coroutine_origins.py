@@ -256,9 +256,12 @@ class CoroutineMakers:
                 return maker
         identity = identity_of(coroutine)
         known = self._by_identity.pop(identity, None) or self.earlier
-        # One made since may have the identity of another one.
-        if known is not None and (
-            identity in self._young or identity_of(origin) not in new_identities(tuple)
+        # One made since, whose origin is young, may have the identity of another one. Without an
+        # origin, as in other threads, that is unknown.
+        if (
+            known is not None
+            and origin is not None
+            and (identity in self._young or identity_of(origin) not in new_identities(tuple))
         ):
             return known
         return self._markers[-1]
