@@ -64,11 +64,14 @@ def import_everywhere(path: str) -> None:
         return
     for module in list(sys.modules.values()):
         if type(module) is types.ModuleType:
-            for name in [name for name, value in list(vars(module).items()) if _is(value, path)]:
+            for name in [
+                name for name, value in list(vars(module).items()) if path_of(value) == path
+            ]:
                 with contextlib.suppress(ImportError):
                     getattr(module, name)
 
 
-def _is(value: object, path: str) -> bool:
+def path_of(value: object) -> str | None:
+    """What a lazy name stands for, ``"package.module.name"``; None for another object."""
     # Only its repr shows what it will import.
-    return type(value) is _LAZY and repr(value) == f"<lazy_import {path!r}>"
+    return repr(value).partition("'")[2].rpartition("'")[0] if type(value) is _LAZY else None

@@ -31,7 +31,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import CodeType, FrameType, FunctionType, MethodType, ModuleType
 from typing import Any
 
-from aldente import _asyncio_compat, _python_compat
+from aldente import _asyncio_compat, _lazy_imports, _python_compat
 from aldente._diagnosis.await_graph import snapshot
 from aldente._diagnosis.deadlock import stuck_tasks
 from aldente._diagnosis.waits import Kind
@@ -96,9 +96,16 @@ def can_reach(
             left.append(vars(thing))
         elif not isinstance(thing, _NOT_FOLLOWED) and not _leads_to_pytest(type(thing)):
             left += gc.get_referents(thing)
-            if type(thing) is FunctionType:
-                left += _imported_by(thing.__code__, thing.__globals__)
+            left += _imported_through(thing)
     return False
+
+
+def _imported_through(thing: object) -> Iterable[object]:
+    """The modules that a function imports when it is called, or a lazy name when it is used."""
+    if type(thing) is FunctionType:
+        return _imported_by(thing.__code__, thing.__globals__)
+    path = _lazy_imports.path_of(thing)
+    return () if path is None else _of_path(path)
 
 
 def _imported_by(code: CodeType, namespace: Mapping[str, Any]) -> Iterator[object]:
@@ -126,6 +133,14 @@ def _imported_by(code: CodeType, namespace: Mapping[str, Any]) -> Iterator[objec
             names = [f"{parent}{instruction.argval}".rstrip(".") for parent in parents]
             found = [sys.modules[name] for name in names if name in sys.modules]
             yield from found or _of_packages({name.partition(".")[0] for name in names})
+
+
+def _of_path(path: str) -> list[object]:
+    """The imported module on a path such as ``"package.module.name"``, or else its package's."""
+    for name in (path, path.rpartition(".")[0]):
+        if name in sys.modules:
+            return [sys.modules[name]]
+    return _of_packages({path.partition(".")[0]})
 
 
 def _of_packages(names: Collection[str]) -> list[object]:
@@ -302,9 +317,8 @@ class _Search:
         ):
             return ()
         found = gc.get_referents(thing)
-        if kind is FunctionType:
-            found += _imported_by(thing.__code__, thing.__globals__)
-        elif issubclass(kind, socket.socket):
+        found += _imported_through(thing)
+        if issubclass(kind, socket.socket):
             found += self._hearing.get(thing.fileno(), ())
         return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import pytest
 
@@ -403,6 +404,14 @@ ACTING = {
     "package.relative": "def act():\n    from .state import event\n    event.set()\n",
     "package.of_the_package": "def act():\n    from . import state\n    state.event.set()\n",
 }
+
+if sys.version_info >= (3, 15):
+    LAZY = "def act():\n    state.event.set()\n"
+    ACTING |= {
+        "lazy": f"lazy from package import state\n{LAZY}",
+        "lazy_module": f"lazy import package.state as state\n{LAZY}",
+        "package.lazy_and_relative": f"lazy from . import state\n{LAZY}",
+    }
 
 IMPORTS = f"""
 import asyncio
