@@ -14,7 +14,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     These are half a million objects. Each run of pytest in this process collects garbage when it
     ends, which would take longer than all else that most of them do.
     """
-    # When it is imported, Hypothesis asks the collector who holds some objects of trio's.
+    # When it is imported, Hypothesis asks the collector what holds some objects of trio's.
     with contextlib.suppress(ImportError):
         import hypothesis  # noqa: F401
     gc.collect()
