@@ -39,7 +39,7 @@ IN_PARALLEL := -n $(JOBS) --dist loadfile --max-worker-restart 0
 #   tests/unit                  x        x        x
 #   tests/plugin                x        x
 #   tests/conformance           x        x
-#   tests/plugin/coexistence    x                          other tools, mostly of one kind for all Pythons
+#   tests/plugin/coexistence    x                          other tools are tried on one Python
 #   tests/packaging             x        x                 the wheel is built and installed on the newest
 #   tests/known_bugs            x                          how soon bugs are found does not depend on it
 #   docs, README.md             x
@@ -137,7 +137,7 @@ lint: .venv/$(NEWEST)/.tools-installed
 	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(TOOLS)/pyright --pythonpath $(TOOLS)/python
 	$(TOOLS)/lint-imports --no-logo
 
-##   make format        rewrite the code in its format, and mend what ruff can mend
+##   make format        rewrite the code in its format, and fix what ruff can fix
 .PHONY: format
 format: .venv/$(NEWEST)/.tools-installed
 	$(TOOLS)/ruff format .
