@@ -13,6 +13,8 @@ are parts of such detectors.
     The watchdog's thread reports them.
 ``leaked_task``, ``leaked_asyncgen``, ``leaked_resource``, ``leaked_thread``
     Report at the end of a scope.
+``processor_times``
+    How long threads have run, for ``slow_step``.
 ``unused_answer``
     Seen by the doubles themselves.
 ``late_warnings``, ``resource_origins``, ``open_resources``
