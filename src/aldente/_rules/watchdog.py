@@ -354,7 +354,7 @@ class Watchdog:
 
     def _watch(self, alarm: Alarm, has_begun: Callable[[], None]) -> None:
         try:
-            self._have_files_changed(WatcherWithFiles.on_thread_start)
+            self._for_files(operator.methodcaller("on_thread_start"))
             has_begun()
             while True:
                 alarm.wait()
@@ -365,9 +365,9 @@ class Watchdog:
                 _python_compat.hide_this_thread()
         finally:
             alarm.close()
-            self._have_files_changed(WatcherWithFiles.on_thread_end)
+            self._for_files(operator.methodcaller("on_thread_end"))
 
-    def _have_files_changed(self, change: Callable[[WatcherWithFiles], None]) -> None:
+    def _for_files(self, change: Callable[[WatcherWithFiles], object]) -> None:
         for watcher in self._watchers:
             if isinstance(watcher, WatcherWithFiles):
                 with contained("opening or closing files of a rule"):

@@ -197,6 +197,8 @@ def list_for(seconds):
 
 async def test_it():
     before = list_for(0)
+    # As long as they are open before, nothing has to be opened now.
+    assert sum("schedstat" in target for target in before) == 2
     assert list_for(1) == before
 """
 
