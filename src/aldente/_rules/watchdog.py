@@ -257,6 +257,8 @@ class Watchdog:
         watchers: the watchers, which are called with each look.
         is_looked_at: whether to look at a runner's loop; other watchdogs may look at others.
         of_others: the watcher of loops that no runner drives.
+        opens_files: whether it may open descriptors. Where it starts in the middle of a test, a
+            test that compares those of the process would see them.
     """
 
     def __init__(
@@ -264,10 +266,13 @@ class Watchdog:
         watchers: Sequence[Watcher],
         is_looked_at: Callable[[Run], bool] = lambda run: True,
         of_others: Sequence[Watcher] = (),
+        *,
+        opens_files: bool = True,
     ) -> None:
         self._watchers = list(watchers)
         self._of_others = list(of_others)
         self._is_looked_at = is_looked_at
+        self._opens_files = opens_files
         self._alarm: Alarm | None = None
         self._thread: _python_compat.HiddenThread | None = None
         self._is_to_start = False
@@ -293,7 +298,7 @@ class Watchdog:
             self._is_to_start = self._is_in_child = False
             if self._alarm is not None:
                 return
-            alarm = make_alarm()
+            alarm = make_alarm() if self._opens_files else RegularAlarm()
             # There may be a run already: that of a test that forked.
             alarm.repeat()
             self._alarm = alarm
@@ -368,7 +373,7 @@ class Watchdog:
             self._for_files(operator.methodcaller("on_thread_end"))
 
     def _for_files(self, change: Callable[[WatcherWithFiles], object]) -> None:
-        for watcher in self._watchers:
+        for watcher in self._watchers if self._opens_files else ():
             if isinstance(watcher, WatcherWithFiles):
                 with contained("opening or closing files of a rule"):
                     change(watcher)

@@ -68,8 +68,12 @@ class LoopWatch:
         self.stuck_runs = StuckRuns(config)
         self._installed = contextlib.ExitStack()
 
-    def install(self) -> None:
-        """Start watching, until `uninstall`."""
+    def install(self, *, opens_files: bool) -> None:
+        """Start watching, until `uninstall`.
+
+        Args:
+            opens_files: whether descriptors may be opened, as no test has begun.
+        """
         if first_loop := sys.modules.get("aldente._plugin.first_loop"):
             first_loop.stop_waiting()
         enter = self._installed.enter_context
@@ -96,7 +100,9 @@ class LoopWatch:
             enter(plain_mock.watch())
         self.stuck_runs.install(self._installed)
         others = list(self.stuck_runs.watchers())
-        watchdog = Watchdog(list(self._watchers()), self._runners.__contains__, others)
+        watchdog = Watchdog(
+            list(self._watchers()), self._runners.__contains__, others, opens_files=opens_files
+        )
         enter(watchdog.installed())
 
     @containing("preparing to watch a loop", None)
@@ -195,14 +201,20 @@ def _conclude_slow_steps(watch: slow_step.Watch, runner: Run) -> None:
 _watch_key = pytest.StashKey[LoopWatch]()
 
 
-def watch_of(config: pytest.Config) -> LoopWatch:
-    """The watch over the event loops of a run; installed on first use."""
+def watch_of(config: pytest.Config, *, opens_files: bool = True) -> LoopWatch:
+    """The watch over the event loops of a run; installed on first use.
+
+    Args:
+        config: pytest's configuration.
+        opens_files: whether installing it may open descriptors, as no test has begun that may
+            compare those of the process.
+    """
     watch = config.stash.get(_watch_key, None)
     if watch is None:
         watch = config.stash[_watch_key] = LoopWatch(config)
         config.add_cleanup(watch.uninstall)
         try:
-            watch.install()
+            watch.install(opens_files=opens_files)
         except InvalidSetting as error:
             raise pytest.UsageError(str(error)) from None
     return watch
