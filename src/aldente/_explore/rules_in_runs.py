@@ -15,8 +15,13 @@ from aldente import _asyncio_compat
 from aldente._diagnosis.finding_text import describe, fold
 from aldente._own_errors import contained
 from aldente._records import Finding, Level, SourcePlace
-from aldente._rules import background_error, leaked_asyncgen, leaked_task, never_awaited
-from aldente._rules.registry import rule_named
+from aldente._rules import (
+    background_error,
+    leaked_asyncgen,
+    leaked_task,
+    never_awaited,
+    rule_named,
+)
 from aldente._settings import DEFAULT_LEVELS, parse_level
 from aldente._simulation.loop import SimulatedLoop
 from aldente.errors import FoundInRun, InvalidSetting

@@ -5,8 +5,6 @@ The module of a rule has its ``RULE`` and what detects it: a context manager tha
 watchdog's thread calls; or a function that inspects what a test has left behind. The other modules
 are parts of such detectors.
 
-``registry``
-    Every rule by its name.
 ``never_awaited``, ``background_error``, ``blocking_call``, ``nested_loop``, ``plain_mock``
     Report while the test runs.
 ``deadlock``, ``slow_step``
@@ -29,4 +27,54 @@ are parts of such detectors.
     The thread that inspects running loops, and its other checks.
 ``mock_uses``
     Which mock an awaited expression comes from, for ``plain_mock``.
+
+`RULES` below is the table of all rules. Default levels, options, marks, ``--aldente-rules`` and
+what is installed derive from it. It imports no rule: each start of pytest reads the table.
 """
+
+from __future__ import annotations
+
+import importlib
+from typing import Any, NamedTuple
+
+from aldente._records import Level, Rule
+
+
+class RuleRow(NamedTuple):
+    """A rule, as known without importing its module.
+
+    Attributes:
+        name: its public name, which its module has with underscores.
+        level: its level where the user sets none.
+    """
+
+    name: str
+    level: Level
+
+
+# The most severe first, as in lists of rules.
+RULES = (
+    RuleRow("never-awaited", "error"),
+    RuleRow("background-error", "error"),
+    RuleRow("deadlock", "error"),
+    RuleRow("plain-mock", "error"),
+    RuleRow("unused-answer", "error"),
+    RuleRow("blocking-call", "warn"),
+    RuleRow("slow-step", "warn"),
+    RuleRow("leaked-task", "warn"),
+    RuleRow("leaked-asyncgen", "warn"),
+    RuleRow("leaked-resource", "warn"),
+    RuleRow("leaked-thread", "warn"),
+    RuleRow("nested-loop", "warn"),
+)
+
+
+def module_of(rule: str) -> Any:
+    """Import the module of a rule."""
+    return importlib.import_module(f"{__name__}.{rule.replace('-', '_')}")
+
+
+def rule_named(name: str) -> Rule:
+    """Return a rule; import its module on first use."""
+    rule: Rule = module_of(name).RULE
+    return rule

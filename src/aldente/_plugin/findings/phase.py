@@ -19,8 +19,8 @@ from aldente._plugin.pytest_asyncio import event_loop
 from aldente._plugin.run.outcomes import hide_frames
 from aldente._plugin.session import SessionState
 from aldente._records import Finding
+from aldente._rules import rule_named
 from aldente._rules.background_error import has_type_error
-from aldente._rules.registry import rule_named
 from aldente.errors import DeadlockError, PhaseTimeout
 
 # The title of the findings in the report of a test that failed for another reason.

@@ -12,10 +12,8 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from aldente._records import Finding, Rule
 from aldente._rules.blocking_call import detect, report
 from aldente._rules.blocking_call.report import Watcher, watchers
+from aldente._settings import BLOCKING_GROUPS
 from aldente.errors import InvalidSetting
-
-# Groups of calls that are reported on demand only.
-GROUPS = ("files",)
 
 RULE = Rule(
     name=report.RULE_NAME,
@@ -70,17 +68,16 @@ def watch(
 
     Args:
         report: called with each finding, before the call blocks.
-        groups: groups of calls to report as well; see `GROUPS`.
+        groups: groups of calls to report as well; see `BLOCKING_GROUPS`.
         functions: dotted names of further functions that block.
 
     Raises:
         InvalidSetting: there is no such group or function.
     """
     for group in groups:
-        if group not in GROUPS:
-            raise InvalidSetting(
-                "aldente_blocking_groups", group, f"Valid groups: {', '.join(GROUPS)}."
-            )
+        if group not in BLOCKING_GROUPS:
+            valid = f"Valid groups: {', '.join(BLOCKING_GROUPS)}."
+            raise InvalidSetting("aldente_blocking_groups", group, valid)
     detect.install_hook()
     with contextlib.ExitStack() as undoing:
         detect.install(undoing, files="files" in groups)
