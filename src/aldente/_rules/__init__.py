@@ -1,9 +1,9 @@
 """The rules: one module per pitfall of async tests. They do not depend on pytest.
 
-The module of a rule has its ``RULE`` and what detects it: a context manager that reports an
-`aldente._records.Finding` for each pitfall that it sees while entered; a watcher that the
-watchdog's thread calls; or a function that inspects what a test has left behind. The other modules
-are parts of such detectors.
+The module of a rule has its ``RULE``, what detects it, and ``install``, which joins that to the
+loops of tests. It is detected by a context manager that reports an `aldente._records.Finding` for
+each pitfall that it sees while entered; a watcher that the watchdog's thread calls; or a function
+that inspects what a test has left behind. The other modules are parts of such detectors.
 
 ``never_awaited``, ``background_error``, ``blocking_call``, ``nested_loop``, ``plain_mock``
     Report while the test runs.
@@ -23,6 +23,8 @@ are parts of such detectors.
     Which test made a coroutine, found among the garbage collector's young objects.
 ``loop_owners``
     Which test made a loop or task that outlives it.
+``observation``
+    What the module of a rule gets to observe the loops of tests.
 ``watchdog``, ``time_limit``, ``no_progress``
     The thread that inspects running loops, and its other checks.
 ``mock_uses``
@@ -46,25 +48,34 @@ class RuleRow(NamedTuple):
     Attributes:
         name: its public name, which its module has with underscores.
         level: its level where the user sets none.
+        observes_loops: whether its module has a function ``install``, which is called with an
+            `aldente._rules.observation.Observation` before the first test runs a loop.
+        only_with: the module without which no test can have the pitfall; it is observed only when
+            that is imported. None if every test can have it.
     """
 
     name: str
     level: Level
+    observes_loops: bool = True
+    only_with: str | None = None
 
 
 # The most severe first, as in lists of rules.
 RULES = (
     RuleRow("never-awaited", "error"),
     RuleRow("background-error", "error"),
-    RuleRow("deadlock", "error"),
-    RuleRow("plain-mock", "error"),
-    RuleRow("unused-answer", "error"),
+    # The plugin ends the run, in aldente._plugin.run.stuck_runs.
+    RuleRow("deadlock", "error", observes_loops=False),
+    RuleRow("plain-mock", "error", only_with="unittest.mock"),
+    # The doubles report it.
+    RuleRow("unused-answer", "error", observes_loops=False),
     RuleRow("blocking-call", "warn"),
     RuleRow("slow-step", "warn"),
     RuleRow("leaked-task", "warn"),
     RuleRow("leaked-asyncgen", "warn"),
     RuleRow("leaked-resource", "warn"),
-    RuleRow("leaked-thread", "warn"),
+    # Sync tests have it too: see aldente._plugin.findings.hooks.
+    RuleRow("leaked-thread", "warn", observes_loops=False),
     RuleRow("nested-loop", "warn"),
 )
 

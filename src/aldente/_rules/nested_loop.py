@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aldente import _asyncio_compat
 from aldente._own_errors import containing
@@ -18,6 +18,9 @@ from aldente._records import Finding, Rule, SourcePlace
 from aldente._rules.background_error import errors_within, is_users_code
 from aldente._runner import running
 from aldente._source import caller, is_users, place_of
+
+if TYPE_CHECKING:
+    from aldente._rules.observation import Observation
 
 RULE = Rule(
     name="nested-loop",
@@ -385,3 +388,27 @@ def _patch(
             setattr(owner, name, original)
 
     patches.callback(undo)
+
+
+def install(observation: Observation) -> None:
+    """Report second loops, and loops that tests close or replace."""
+    session = observation.session
+    session.at_tear_down.append(observation.enter(watch(observation.report)))
+
+    def report_unless_placed(finding: Finding) -> None:
+        # The same pitfall may have been reported with its place.
+        if not session.has_found(RULE.name):
+            observation.report(finding)
+
+    @containing("checking whether the current loop was replaced", None)
+    def look_for_replaced_loop(run: running.Run) -> None:
+        current = _asyncio_compat.current_event_loop()
+        if current is not None and current is not run.loop:
+            report_unless_placed(replaced_loop("The test or fixture", current))
+
+    @containing("checking whether a loop was closed", None)
+    def report_closed_loop() -> None:
+        report_unless_placed(closed_loop("The test or one of its fixtures"))
+
+    observation.at_run_end.append(look_for_replaced_loop)
+    observation.at_closed_loop.append(report_closed_loop)

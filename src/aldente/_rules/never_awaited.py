@@ -27,6 +27,7 @@ from aldente._source import caller, is_users, place_of, users_frame
 
 if TYPE_CHECKING:
     from aldente._rules.coroutine_origins import Coroutine, Filters
+    from aldente._rules.observation import Observation
 
 RULE = Rule(
     "never-awaited",
@@ -330,3 +331,10 @@ def _place_of(coroutine: Coroutine, dropper: FrameType | None) -> SourcePlace | 
     if is_users(code.co_filename):
         return SourcePlace(code.co_filename, code.co_firstlineno)
     return made
+
+
+def install(observation: Observation) -> None:
+    """Also report async context managers that are never entered."""
+    from aldente._rules import dropped_managers
+
+    observation.enter(dropped_managers.watch(observation.report, observation.current_test))

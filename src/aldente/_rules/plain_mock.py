@@ -6,7 +6,7 @@ import ast
 import contextlib
 import re
 from collections.abc import Iterator
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from unittest.mock import DEFAULT, NonCallableMock
 
 from aldente._doubles.mock_compat import Patcher
@@ -14,6 +14,9 @@ from aldente._own_errors import contained
 from aldente._records import Finding, Rule, SourcePlace
 from aldente._rules.background_error import errors_within
 from aldente._rules.mock_uses import Use, find_use, is_asyncios, tracebacks_of
+
+if TYPE_CHECKING:
+    from aldente._rules.observation import Observation
 
 RULE = Rule(
     name="plain-mock",
@@ -241,3 +244,8 @@ def _name_of(mock: NonCallableMock) -> str:
 
 def _an(noun: str) -> str:
     return f"{'an' if noun[0] in 'aeiouAEIOU' else 'a'} {noun}"
+
+
+def install(observation: Observation) -> None:
+    """Look into errors before patches are undone; pytest's side looks into those of tests."""
+    observation.enter(watch())

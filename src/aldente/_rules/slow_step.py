@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from aldente import _python_compat
+from aldente._own_errors import containing
 from aldente._records import Finding, Rule, SourcePlace
 from aldente._rules.blocking_call.caller import is_debugger
 from aldente._rules.watchdog import INTERVAL, Look
 from aldente._runner.running import Run
 from aldente._source import is_own, is_users
 from aldente._stacks import Entry, Stack
+
+if TYPE_CHECKING:
+    from aldente._rules.observation import Observation
 
 RULE = Rule(
     "slow-step",
@@ -275,3 +279,19 @@ def _lines(entries: Sequence[Entry]) -> Iterator[str]:
     if len(shown) > 1:
         for entry in shown[:_FRAMES]:
             yield f"in {entry.function} at {entry.place}"
+
+
+def install(observation: Observation) -> None:
+    """Have the watchdog look for slow steps."""
+    watch = Watch(
+        observation.report,
+        observation.settings.slow_step,
+        lambda: observation.is_allowed(RULE.name),
+    )
+    observation.watchers.append(watch)
+
+    @containing("looking for slow steps", None)
+    def conclude(run: Run) -> None:
+        watch.on_run_end(run)
+
+    observation.at_run_end.append(conclude)

@@ -248,7 +248,7 @@ class LoopRegistry:
                 self._spare = runner
             return
         if runner.loop.is_closed():
-            self.watch.report_closed_loop()
+            self.watch.on_closed_loop()
             _warn_of_failed_ending("Event loop is closed")
         self.owners.note(runner.loop, _owner(key[0]))
         if isinstance(key[0], pytest.Item):

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from aldente._records import Finding, Rule
 from aldente._rules.blocking_call import detect, report
 from aldente._rules.blocking_call.report import Watcher, watchers
 from aldente._settings import BLOCKING_GROUPS
 from aldente.errors import InvalidSetting
+
+if TYPE_CHECKING:
+    from aldente._rules.observation import Observation
 
 RULE = Rule(
     name=report.RULE_NAME,
@@ -87,3 +91,14 @@ def watch(
         watchers.append(watcher)
         undoing.callback(watchers.remove, watcher)
         yield
+
+
+def install(observation: Observation) -> None:
+    """Report blocking calls in all tests."""
+    settings = observation.settings
+    watching = watch(
+        observation.report,
+        groups=settings.blocking_groups,
+        functions=settings.blocking_functions,
+    )
+    observation.enter(watching)
