@@ -52,12 +52,15 @@ class RuleRow(NamedTuple):
             `aldente._rules.observation.Observation` before the first test runs a loop.
         only_with: the module without which no test can have the pitfall; it is observed only when
             that is imported. None if every test can have it.
+        shown_by: the errors that show it when a test fails with them, alone or in a group, or as
+            causes of others; its module's function ``find_in_failure`` is called with those.
     """
 
     name: str
     level: Level
     observes_loops: bool = True
     only_with: str | None = None
+    shown_by: type[BaseException] | None = None
 
 
 # The most severe first, as in lists of rules.
@@ -66,7 +69,7 @@ RULES = (
     RuleRow("background-error", "error"),
     # The plugin ends the run, in aldente._plugin.run.stuck_runs.
     RuleRow("deadlock", "error", observes_loops=False),
-    RuleRow("plain-mock", "error", only_with="unittest.mock"),
+    RuleRow("plain-mock", "error", only_with="unittest.mock", shown_by=TypeError),
     # The doubles report it.
     RuleRow("unused-answer", "error", observes_loops=False),
     RuleRow("blocking-call", "warn"),
@@ -76,7 +79,7 @@ RULES = (
     RuleRow("leaked-resource", "warn"),
     # Sync tests have it too: see aldente._plugin.findings.hooks.
     RuleRow("leaked-thread", "warn", observes_loops=False),
-    RuleRow("nested-loop", "warn"),
+    RuleRow("nested-loop", "warn", shown_by=RuntimeError),
 )
 
 

@@ -31,6 +31,7 @@ RULE = Rule(
         "references, which the event loop has closed by itself; generator fixtures; what a "
         "test that has failed left behind."
     ),
+    is_left_behind=True,
 )
 
 _FIX = (

@@ -44,6 +44,7 @@ of loops that do not show theirs, such as uvloop's; resources on the loop of a w
 that loop ends.
 
 Fix: close it where it was made, best by `async with`; in a fixture after the `yield`.""",
+    is_left_behind=True,
 )
 
 _makings = resource_origins.makings

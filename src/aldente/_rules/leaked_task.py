@@ -30,6 +30,7 @@ RULE = Rule(
         "name matches a line of aldente_known_tasks (for example 'mylib.*'); what a test that has "
         "failed left behind."
     ),
+    is_left_behind=True,
 )
 
 _FIX = (

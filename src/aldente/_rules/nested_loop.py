@@ -46,6 +46,7 @@ given to the thread; sync tests and fixtures that run a loop of their own.
 Fix: await the coroutine, making the functions around it async, or start it with
 `asyncio.create_task()`. Code that insists on a loop of its own runs in a thread:
 `await asyncio.to_thread(function)`.""",
+    explains_failure=True,
 )
 
 Report = Callable[[Finding], object]
@@ -155,6 +156,13 @@ def explain_error(error: BaseException) -> Finding | None:
             if finding is not None:
                 return finding
     return None
+
+
+@containing("looking for a loop inside another one", None)
+def find_in_failure(error: BaseException) -> Finding | None:
+    """The finding for the error of a test."""
+    is_of_loops = isinstance(error, (RuntimeError, BaseExceptionGroup))
+    return explain_error(error) if is_of_loops else None
 
 
 def closed_loop(what: str, place: SourcePlace | None = None) -> Finding:

@@ -49,6 +49,8 @@ RULE = Rule(
         "The place is where the coroutine was made."
     ),
     is_seen_at_once=True,
+    # The coroutine for a loop that could not run.
+    explained_by="nested-loop",
 )
 
 _FIX = "Await it, or hand it to asyncio.create_task() and await the task."

@@ -41,6 +41,9 @@ RULE = Rule(
         "machine is busy with other things."
     ),
     is_seen_at_once=True,
+    is_measured=True,
+    is_sampled=True,
+    explained_by="blocking-call",
 )
 
 _FIX = (

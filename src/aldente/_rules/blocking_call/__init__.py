@@ -55,6 +55,7 @@ Fix: await the async counterpart (`asyncio.sleep`, `asyncio.create_subprocess_ex
 `asyncio.Event`, `asyncio.Queue`, an async client or driver), or run the call in a thread: `await
 asyncio.to_thread(function, ...)`.""",
     is_seen_at_once=True,
+    is_measured=True,
 )
 
 
