@@ -84,8 +84,10 @@ RULES = (
 
 
 def module_of(rule: str) -> Any:
-    """Import the module of a rule."""
-    return importlib.import_module(f"{__name__}.{rule.replace('-', '_')}")
+    """Return the module of a rule; import it on first use."""
+    name = rule.replace("-", "_")
+    # Once imported it is an attribute here, and remains when pytester forgets what tests imported.
+    return globals().get(name) or importlib.import_module(f"{__name__}.{name}")
 
 
 def rule_named(name: str) -> Rule:
