@@ -4,8 +4,8 @@
     What the parts of the plugin share during a run.
 ``option_table``, ``options``
     The options of the command line and of the configuration file; the settings in force.
-``ownership``, ``definitions``
-    Which tests and fixtures are aldente's, where they are defined, and warnings with that place.
+``ownership``
+    Which tests and fixtures are aldente's.
 ``asyncio_mark``, ``marks``
     The ``asyncio`` mark; those of the rules, of the time limit and of virtual time.
 ``collection``, ``async_calls``

@@ -215,7 +215,7 @@ def bound_function(fixturedef: FixtureDef, request: pytest.FixtureRequest) -> Ca
     function = fixturedef.func
     if fixturedef.scope == "function" or not inspect.ismethod(function):
         return resolve_fixture_function(fixturedef, request)
-    from aldente._plugin.definitions import warn_at
+    from aldente._source import warn_at
 
     with warnings.catch_warnings(record=True) as given:
         warnings.simplefilter("always")

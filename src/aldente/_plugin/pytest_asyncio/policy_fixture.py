@@ -65,7 +65,7 @@ def is_set_up(item: pytest.Item) -> bool:
 def warn_of_override(fixturedef: pytest.FixtureDef[Any]) -> None:
     """Warn that the override is deprecated."""
     __tracebackhide__ = True
-    from aldente._plugin.definitions import warn_at
+    from aldente._source import warn_at
 
     warn_at(fixturedef.func, pytest.PytestDeprecationWarning(_DEPRECATED))
 

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from aldente._plugin import asyncio_mark, ownership, refusals
-from aldente._plugin.definitions import warn_at
 from aldente._plugin.pytest_asyncio import looptime
 from aldente._plugin.refusals import refuse_async_generator, refuse_result
 from aldente._plugin.run.loops import registry_of
 from aldente._plugin.run.outcomes import reraise
 from aldente._plugin.session import state_of
+from aldente._source import warn_at
 
 
 def make_synchronous(item: pytest.Function) -> Callable[[], None]:

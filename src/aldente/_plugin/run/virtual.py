@@ -13,7 +13,6 @@ import pytest
 
 from aldente import _asyncio_compat
 from aldente._plugin import ownership, pytest_compat
-from aldente._plugin.definitions import place_of_function
 from aldente._plugin.explore.state import explored_test
 from aldente._plugin.loop_factory_fixture import FACTORY_FIXTURE
 from aldente._plugin.loop_scopes import LoopHome, home_of_test, wide_homes
@@ -23,7 +22,7 @@ from aldente._plugin.run.rules import LoopWatch
 from aldente._plugin.session import state_of
 from aldente._plugin.test_time import collected_tests, time_of
 from aldente._records import LoopScope, SourcePlace, TestTime
-from aldente._source import source_line
+from aldente._source import place_of_function, source_line
 from aldente._virtual_time.clock import Clock
 from aldente._virtual_time.loop import START, VirtualTimeLoop
 from aldente._virtual_time.wall_clock import follow_wall, restore
