@@ -12,8 +12,6 @@
     Look for what tests leave on loops, and for runs that can't go on.
 ``messages``
     Prints messages on the terminal while a test runs.
-``policies``
-    Applies the event loop policies that a test suite sets.
 ``other_loops``
     Explains which loop an object belongs to that was used on another one.
 ``outcomes``

@@ -22,7 +22,6 @@ from aldente._plugin.loop_scopes import LoopHome, home_of_test, home_without_fix
 from aldente._plugin.marks import timeout_of
 from aldente._plugin.options import settings_of
 from aldente._plugin.pytest_asyncio import policy_fixture
-from aldente._plugin.run import policies
 from aldente._plugin.run.other_loops import LoopOwners, note_other_loop
 from aldente._plugin.run.rules import watch_of
 from aldente._records import LoopScope
@@ -92,7 +91,7 @@ class LoopRegistry:
         return self._runner(home, item, factory)
 
     def _runner(self, home: LoopHome, item: pytest.Item, factory: LoopFactory | None) -> LoopRunner:
-        policy = policies.use_for_test(item)
+        policy = policy_fixture.use_for_test(item)
         key = (home.node, factory, policy)
         runner = self._runners.get(key)
         if runner is None:
