@@ -98,9 +98,9 @@ def _port_factory(socket_type: int) -> Callable[[], int]:
 def _runner_fixture(scope: _ScopeName) -> Any:
     @pytest.fixture(scope=scope, name=f"_{scope}_scoped_runner")
     def scoped_runner(request: pytest.FixtureRequest) -> Iterator[asyncio.Runner]:
-        from aldente._plugin.pytest_asyncio import runners
+        from aldente._plugin.pytest_asyncio import looptime
 
-        yield from runners.provide(request, scope)
+        yield from looptime.provide_runner(request, scope)
 
     return scoped_runner
 
