@@ -8,8 +8,8 @@
     Which tests and fixtures are aldente's.
 ``asyncio_mark``, ``marks``
     The ``asyncio`` mark; those of the rules, of the time limit and of virtual time.
-``collection``, ``async_calls``
-    Preparation of the collected tests, and the hooks that run async ones.
+``collection``
+    Preparation of the collected tests.
 ``loop_scopes``, ``loop_factories``, ``loop_factory_fixture``
     On which event loop a test or fixture runs, and its loop factory, by mark and by hook.
 ``test_time``, ``time_checks``

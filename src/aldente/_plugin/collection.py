@@ -31,9 +31,9 @@ def prepare(tests: Sequence[pytest.Item], config: pytest.Config) -> None:
         has_async_tests = ownership.add_mark_in_auto_mode(test) or has_async_tests
         loop_factories.request_factory_first(test)
     if has_async_tests and not config.pluginmanager.has_plugin(ASYNC_CALLS):
-        from aldente._plugin import async_calls
+        from aldente._plugin.run import tests as async_tests
 
-        config.pluginmanager.register(async_calls, ASYNC_CALLS)
+        config.pluginmanager.register(async_tests, ASYNC_CALLS)
 
 
 def note_marks(tests: Sequence[pytest.Item], config: pytest.Config) -> None:

@@ -73,7 +73,7 @@ def replayed(program: Program, schedule: Schedule, *, is_lenient: bool = False) 
 Function = Callable[..., Any]
 
 
-def make_synchronous(item: pytest.Function, explored: ExploredTest) -> Callable[[], None]:
+def make_exploring(item: pytest.Function, explored: ExploredTest) -> Callable[[], None]:
     """Replace the function of an explored test by a synchronous one.
 
     Returns:

@@ -3,7 +3,7 @@
 ``loops``
     The event loops of a session and what lives on them.
 ``tests``, ``fixtures``
-    Turn an async test or fixture into a function that pytest can call.
+    Turn an async test or fixture into a function that pytest can call; the hooks for tests.
 ``virtual``
     The virtual-time loops of tests, and their clocks.
 ``rules``
