@@ -38,7 +38,6 @@ MODULES_OF_EVERY_START = {
     "aldente._plugin.session",
     "aldente._plugin.own_imports",
     "aldente._plugin.test_time",
-    "aldente._plugin.time_checks",
     "aldente._rules",
     "aldente._rules.coroutine_origins",
     "aldente._rules.leaked_thread",

@@ -12,8 +12,8 @@
     Preparation of the collected tests.
 ``loop_scopes``, ``loop_factories``, ``loop_factory_fixture``
     On which event loop a test or fixture runs, and its loop factory, by mark and by hook.
-``test_time``, ``time_checks``
-    Which time a test has, and where it can't be virtual.
+``test_time``
+    Which time a test has.
 ``run``
     Everything that imports asyncio, hence imported with the first async test or fixture: the
     runners of a session, and async tests and fixtures made synchronous.

@@ -5,7 +5,7 @@
 ``tests``, ``fixtures``
     Turn an async test or fixture into a function that pytest can call; the hooks for tests.
 ``virtual``
-    The virtual-time loops of tests, and their clocks.
+    The virtual-time loops of tests, and their clocks; which tests can't have them.
 ``rules``
     Connects the rules about event loops to the loops that run tests and fixtures.
 ``leftovers``, ``stuck_runs``

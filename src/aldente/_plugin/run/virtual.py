@@ -1,6 +1,7 @@
 """The virtual-time loops of tests, and their clocks.
 
-A loop that outlives a test has virtual time if every test on it has.
+A loop that outlives a test has virtual time if every test on it has. A plugin of its own,
+registered when a test may have virtual time.
 """
 
 from __future__ import annotations
@@ -30,6 +31,16 @@ from aldente.errors import MissingExtra
 
 # The node whose end closes the loop, and the loop factory.
 _Key = tuple[pytest.Item | pytest.Collector, Callable[..., Any] | None]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if not ownership.is_own_async_test(item) or explored_test(item) is not None:
+        return
+    time = time_of(item)
+    reason = reason_against(item, time) if time.is_virtual else None
+    if reason is not None:
+        pytest.fail(reason, pytrace=False)
 
 
 class Users:
