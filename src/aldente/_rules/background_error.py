@@ -311,7 +311,7 @@ def listen(observation: Observation) -> Watch:
     observation.session.at_thread_start.append(makers.note_thread)
 
     def read_message(loop: asyncio.AbstractEventLoop, context: Context) -> Finding | None:
-        readings = (read(loop, context) for read in observation.reading_messages)
+        readings = (read(loop, context) for read in observation.message_readers)
         return next(filter(None, readings), None)
 
     watch = Watch(observation.report, makers.maker_of, read_message, makers.fixture_of, makers.hold)

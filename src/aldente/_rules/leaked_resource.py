@@ -404,9 +404,9 @@ def install(observation: Observation) -> None:
     """Report what is open when loops, tests and the session end."""
     observation.share(background_error.listen)
     leaks = _Leaks(observation)
-    observation.reading_messages.append(leaks.read_message)
+    observation.message_readers.append(leaks.read_message)
     observation.at_leftovers.append(leaks.note_open)
-    observation.finding_excuses.append(handlers_of_clients)
+    observation.excused_finders.append(handlers_of_clients)
     observation.at_drained.append(leaks.report_open)
     observation.session.at_tear_down.append(leaks.report_left_on_closed_loops)
     observation.session.at_session_end.append(leaks.report_left_in_the_end)

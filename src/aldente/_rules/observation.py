@@ -60,6 +60,7 @@ class Observation:
         session: as given.
         settings: as given.
         is_allowed: as given.
+        report: takes a finding, on any thread.
         makers: which test each loop and task belongs to.
         wide_loops: loops that outlive a test, and may have objects of many tests.
         installed: what is undone after the last test.
@@ -67,14 +68,14 @@ class Observation:
         at_loop_start: what is called with each run that is about to be observed.
         at_run_end: what is called with a run that has ended, on its thread.
         at_leftovers: what is called with a run before its remaining tasks are cancelled.
-        at_tasks_left: what is called with tasks that are left pending, and whether they may be
-            those of others than the user's code.
+        at_tasks_left: what is called with tasks that are left pending, and whether only those of
+            the user's own code count.
         at_loop_end: what is called with a loop that has ended, after the former.
         at_drained: what is called with a run when no task is left to close anything.
         at_test_end: what is called with a loop that outlives a test, and with the test.
         at_closed_loop: what is called when a test or fixture has closed its loop.
-        finding_excuses: give the tasks of a loop that end with something that is reported itself.
-        reading_messages: give the finding for what an exception handler received that is no
+        excused_finders: give the tasks of a loop that end with something that is reported itself.
+        message_readers: give the finding for what an exception handler received that is no
             exception, if it is one.
     """
 
@@ -97,8 +98,8 @@ class Observation:
         self.at_drained: list[Callable[[Run], None]] = []
         self.at_test_end: list[Callable[[AnyLoop, str], None]] = []
         self.at_closed_loop: list[Callable[[], None]] = []
-        self.finding_excuses: list[Callable[[AnyLoop], Collection[object]]] = []
-        self.reading_messages: list[Callable[[AnyLoop, dict[str, Any]], Finding | None]] = []
+        self.excused_finders: list[Callable[[AnyLoop], Collection[object]]] = []
+        self.message_readers: list[Callable[[AnyLoop, dict[str, Any]], Finding | None]] = []
         self._shared: dict[Callable[[Observation], Any], Any] = {}
 
     def current_test(self) -> str | None:

@@ -37,7 +37,7 @@ class Leftovers:
     def _without_excused(
         self, loop: asyncio.AbstractEventLoop, left: list[AnyTask]
     ) -> list[AnyTask]:
-        for find_excused in self._observation.finding_excuses if left else ():
+        for find_excused in self._observation.excused_finders if left else ():
             excused = find_excused(loop)
             left = [task for task in left if task not in excused]
         return left
