@@ -330,7 +330,6 @@ def install(observation: Observation) -> None:
     observation.session.at_session_end.append(failed.report_lost)
 
 
-@containing("preparing to watch a loop", None)
 def _set_handler(watch: Watch, run: Run) -> None:
     """Set an exception handler on a loop that is not asyncio's."""
     if not isinstance(run.loop, asyncio.BaseEventLoop):

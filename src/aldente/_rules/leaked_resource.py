@@ -435,7 +435,6 @@ class _Leaks:
             return finding._replace(made_by="")
         return finding
 
-    @containing("looking for what is left on a loop", None)
     def note_open(self, run: Run) -> None:
         """Note what is open before the tasks that are left are cancelled."""
         if _asyncio_compat.may_have_transports(run.loop):

@@ -48,8 +48,9 @@ class Observation:
     """Where rules report, and what they have called while the loops of tests are observed.
 
     The function ``install`` in the module of a rule gets it, once a session and before the first
-    loop runs. It enters context managers, and appends to the lists of what is called when. Each
-    function in these lists contains its own errors (`aldente._own_errors`).
+    loop runs. It enters context managers, and appends to the lists of what is called when. The
+    functions in these lists contain their own errors (`aldente._own_errors`), except those of
+    ``at_loop_start`` and ``at_leftovers``, whose caller does it.
 
     Args:
         session: the session, which takes the findings.

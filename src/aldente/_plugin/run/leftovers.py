@@ -32,19 +32,23 @@ class Leftovers:
         left = [task for task in runner.leftover_tasks() if not runner.is_hosting(task)]
         for act in self._observation.at_leftovers:
             act(runner)
-        self.report_left_on(runner.loop, self._without_excused(runner.loop, left))
+        if left:
+            left = self._without_excused(runner.loop, left)
+        self.report_left_on(runner.loop, left)
 
     def _without_excused(
         self, loop: asyncio.AbstractEventLoop, left: list[AnyTask]
     ) -> list[AnyTask]:
-        for find_excused in self._observation.excused_finders if left else ():
+        for find_excused in self._observation.excused_finders:
             excused = find_excused(loop)
             left = [task for task in left if task not in excused]
         return left
 
     def report_left_on(self, loop: asyncio.AbstractEventLoop, left: Collection[AnyTask]) -> None:
         """Report tasks left on a loop, and its async generators."""
-        self._report_tasks([task for task in left if not self._makers.is_noted(task)])
+        tasks = [task for task in left if not self._makers.is_noted(task)]
+        if tasks:
+            self._report_tasks(tasks)
         for act in self._observation.at_loop_end:
             act(loop)
 
