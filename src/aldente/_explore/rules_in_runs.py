@@ -61,7 +61,7 @@ def note_besides(error: BaseException, findings: Sequence[Finding]) -> None:
 
 
 # The rules for runs outside of a test.
-RULES = tuple(
+_NAMES = tuple(
     module.RULE.name for module in (never_awaited, background_error, leaked_task, leaked_asyncgen)
 )
 
@@ -160,7 +160,7 @@ def parse_levels_in_runs(value: object) -> Mapping[str, Level]:
     >>> parse_levels_in_runs({"leaked-task": "error"})["leaked-task"]
     'error'
     """
-    levels: dict[str, Level] = {rule: DEFAULT_LEVELS[rule] for rule in RULES}
+    levels: dict[str, Level] = {rule: DEFAULT_LEVELS[rule] for rule in _NAMES}
     if value is None:
         return levels
     if not isinstance(value, Mapping):

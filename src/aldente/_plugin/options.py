@@ -9,6 +9,7 @@ import pytest
 
 from aldente._checked_pythons import doubts, is_checked
 from aldente._plugin import option_table, pytest_compat
+from aldente._rules import RULES, rule_named
 from aldente._settings import (
     DEFAULT_LEVELS,
     Settings,
@@ -90,7 +91,6 @@ def explain_rules(config: pytest.Config) -> int | None:
     if not one and not config.getoption("aldente_rules"):
         return None
     from aldente._diagnosis import finding_text
-    from aldente._rules import RULES, rule_named
 
     levels = settings_of(config).levels
     try:
