@@ -13,19 +13,7 @@ import measuring
 import runner
 from runner import Comparison, Pythons
 
-_RULES = (
-    "never-awaited",
-    "background-error",
-    "deadlock",
-    "plain-mock",
-    "blocking-call",
-    "slow-step",
-    "leaked-task",
-    "leaked-asyncgen",
-    "leaked-resource",
-    "leaked-thread",
-    "nested-loop",
-)
+_NAMES_OF_RULES = "from aldente._rules import RULES; print(*(row.name for row in RULES))"
 
 # Ten tasks that give way to one another ten thousand times each.
 _BUSY_TEST = """
@@ -49,7 +37,8 @@ async def test_{number}():
 
 def comparisons(pythons: Pythons, tests: int) -> Iterable[Comparison]:
     """What is measured, one after the other."""
-    off = [option for rule in _RULES for option in ("--aldente-rule", f"{rule}=off")]
+    rules = measuring.output_of([str(pythons.aldente), "-c", _NAMES_OF_RULES]).split()
+    off = [option for rule in rules for option in ("--aldente-rule", f"{rule}=off")]
     busy = runner.write_suite("busy", max(tests // 100, 1), _BUSY_TEST)
     yield Comparison(
         f"{busy.tests} tests of 10 tasks x 10,000 sleep(0), default rules against none",

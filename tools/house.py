@@ -161,17 +161,20 @@ PATHS = {
 }
 
 _COUNTER = """
-import json, os, sys
-entered = set()
+import inspect, json, os, sys
+entered, called = set(), set()
 def see(frame, event, argument):
     name = frame.f_globals.get("__name__", "")
     if event == "call" and name.startswith("aldente") and frame.f_code.co_name != "<module>":
         entered.add(name)
+        # The body of a class runs when its module is imported.
+        if frame.f_code.co_flags & inspect.CO_OPTIMIZED:
+            called.add(name)
 sys.setprofile(see)
 def pytest_unconfigure():
     sys.setprofile(None)
     with open("entered.json", "w") as file:
-        json.dump(sorted(entered), file)
+        json.dump([len(entered), len(called)], file)
 """
 
 
@@ -188,8 +191,8 @@ def paths() -> Iterator[str]:
                 stdout=subprocess.DEVNULL,
                 check=False,
             )
-            entered = json.loads(Path(folder, "entered.json").read_text())
-        yield f"modules entered by {words}: {len(entered)}"
+            entered, called = json.loads(Path(folder, "entered.json").read_text())
+        yield f"modules entered by {words}: {entered}; those with a function called: {called}"
 
 
 def _dedented(text: str) -> str:

@@ -14,7 +14,7 @@ A map of the code, from the bottom up; imports go downward only:
 ``_clocks``
     The clocks of the system, taken before a library or a test can replace them.
 ``_source``
-    Which code is the user's, and the place of a frame in it.
+    Which code is the user's, the place of a frame or function in it, and warnings with that place.
 ``_checked_pythons``, ``_python_compat``
     The private names that aldente relies on, and the Pythons on which they were checked; the only
     module that touches private names of the standard library, except asyncio's.

@@ -68,6 +68,15 @@ class Rule(NamedTuple):
             fix it.
         is_seen_at_once: whether findings are made where the code runs, so that a block of code can
             allow them.
+        is_measured: whether findings at one place differ in a measured time or in arguments of a
+            call, so that only the last is kept.
+        is_sampled: whether the line and the number of findings are those that the watchdog happens
+            to see, so that a known one stands for all of its test.
+        is_left_behind: whether a failing test may not have reached the code that avoids it.
+        explained_by: the rule whose finding at the same place explains that of this one.
+        told_by: the exceptions that tell the finding themselves.
+        explains_failure: whether a finding says why a phase has failed, so that the report of the
+            failure has it at any level.
     """
 
     name: str
@@ -75,6 +84,12 @@ class Rule(NamedTuple):
     why: str
     explanation: str
     is_seen_at_once: bool = False
+    is_measured: bool = False
+    is_sampled: bool = False
+    is_left_behind: bool = False
+    explained_by: str | None = None
+    told_by: type[BaseException] | None = None
+    explains_failure: bool = False
 
 
 class Finding(NamedTuple):

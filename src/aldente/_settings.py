@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
 from aldente._records import LEVELS, Level, LoopScope
+from aldente._rules import RULES
 from aldente._validation import parse_one_of
 from aldente.errors import InvalidSetting
 
@@ -25,23 +26,8 @@ ClockKind = Literal["real", "virtual"]
 
 CLOCKS: tuple[ClockKind, ...] = ("real", "virtual")
 
-# Every rule with its level, most severe first; without importing the rules.
-DEFAULT_LEVELS: Mapping[str, Level] = MappingProxyType(
-    {
-        "never-awaited": "error",
-        "background-error": "error",
-        "deadlock": "error",
-        "plain-mock": "error",
-        "unused-answer": "error",
-        "blocking-call": "warn",
-        "slow-step": "warn",
-        "leaked-task": "warn",
-        "leaked-asyncgen": "warn",
-        "leaked-resource": "warn",
-        "leaked-thread": "warn",
-        "nested-loop": "warn",
-    }
-)
+# Every rule with its level, most severe first.
+DEFAULT_LEVELS: Mapping[str, Level] = MappingProxyType({row.name: row.level for row in RULES})
 
 # The groups of calls that the rule blocking-call reports only if the user names them.
 BLOCKING_GROUPS = ("files",)

@@ -1,4 +1,4 @@
-"""Which code is the user's, and the place of a frame in it."""
+"""Which code is the user's, and the place of a frame or function in it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ import functools
 import inspect
 import linecache
 import os
-from types import FrameType
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any
 
 from aldente._records import SourcePlace
 
@@ -99,3 +103,28 @@ def caller(levels: int = 1) -> FrameType | None:
 def source_line(place: SourcePlace) -> str:
     """The line of source code at a place, without its indentation; empty if it can't be read."""
     return linecache.getline(place.path, place.line).strip()
+
+
+def place_of_function(function: Callable[..., Any], folder: Path) -> SourcePlace:
+    """The file and line of a function; the path is relative to a folder if inside it."""
+    code = _code_of(function)
+    return SourcePlace.relative_to(code.co_filename, code.co_firstlineno, folder)
+
+
+def warn_at(function: Callable[..., Any], warning: Warning) -> None:
+    """Warn with the place of the user's function that a warning is about.
+
+    Where warnings are errors, a note has the place, as the traceback has only aldente's lines.
+    """
+    __tracebackhide__ = True
+    code = _code_of(function)
+    try:
+        warnings.warn_explicit(warning, None, code.co_filename, code.co_firstlineno)
+    except Warning as error:
+        error.add_note(f"It is about {code.co_name}() at {code.co_filename}:{code.co_firstlineno}.")
+        raise
+
+
+def _code_of(function: Callable[..., Any]) -> CodeType:
+    code: CodeType = inspect.unwrap(getattr(function, "__func__", function)).__code__
+    return code

@@ -7,7 +7,7 @@ imports nothing heavy, as every start of pytest imports it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from aldente.errors import InvalidSetting
 
@@ -104,8 +104,13 @@ def parse_limit(name: str, value: object) -> float | None:
         raise InvalidSetting(error.name, error.value, allowed) from None
 
 
-def parse_duration(name: str, value: object) -> float:
+def parse_duration(name: str, value: object, *, or_else: str = "") -> float:
     """Parse a length of time or a moment from code, in seconds; it may be 0.
+
+    Args:
+        name: the name of the argument, for the message.
+        value: what was given.
+        or_else: what else the argument may be, for the message.
 
     Raises:
         InvalidSetting: it is not a number of at least 0.
@@ -115,7 +120,7 @@ def parse_duration(name: str, value: object) -> float:
     """
     if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e300:
         return float(value)
-    raise InvalidSetting(name, value, "It must be a number of seconds of at least 0.")
+    raise InvalidSetting(name, value, f"It must be a number of seconds of at least 0{or_else}.")
 
 
 def parse_whole(name: str, value: object, least: int, most: int) -> int:
@@ -186,3 +191,39 @@ def parse_count(name: str, value: object, *, or_else: str = "") -> int:
     if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
         return value
     raise InvalidSetting(name, value, f"It must be a whole number of at least 1{or_else}.")
+
+
+def parse_exception(name: str, value: Any) -> BaseException | type[BaseException]:
+    """An exception, or a class of exceptions, that is given in code.
+
+    Raises:
+        InvalidSetting: it is neither.
+
+    >>> parse_exception("raises", ValueError)
+    <class 'ValueError'>
+    """
+    if not is_exception(value):
+        raise InvalidSetting(name, value, "It must be an exception, or a class of exceptions.")
+    exception: BaseException | type[BaseException] = value
+    return exception
+
+
+def is_exception(value: object) -> bool:
+    """Whether a value is an exception, or a class of them."""
+    return isinstance(value, BaseException) or (
+        isinstance(value, type) and issubclass(value, BaseException)
+    )
+
+
+def parse_function(name: str, value: Any) -> Any:
+    """A function or coroutine function that is given in code.
+
+    Raises:
+        InvalidSetting: it can't be called.
+
+    >>> parse_function("calls", len)
+    <built-in function len>
+    """
+    if not callable(value):
+        raise InvalidSetting(name, value, "It must be a function or coroutine function.")
+    return value

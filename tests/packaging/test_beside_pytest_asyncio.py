@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from tests.packaging import processes
+from tests.packaging.processes import install
 
 pytestmark = pytest.mark.packaging
 
@@ -46,15 +47,10 @@ def test_names(request):
 def real_one(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with pytest-asyncio in it, for ``sys.path``."""
     folder = tmp_path_factory.mktemp("pytest-asyncio")
-    pip = [sys.executable, "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
-    subprocess.run(
-        [*pip, "--no-deps", "--target", str(folder), "pytest-asyncio==1.5.0"],
-        check=True,
-        stdin=subprocess.DEVNULL,
-    )
+    install(folder, "--no-deps", "pytest-asyncio==1.5.0")
     # What it needs besides pytest, on Pythons before 3.13.
     if sys.version_info < (3, 13):
-        subprocess.run([*pip, "--target", str(folder), "typing-extensions"], check=True)
+        install(folder, "typing-extensions")
     return folder
 
 
@@ -66,20 +62,9 @@ def run(real_one: Path, tmp_path: Path) -> Run:
         text = _SUITE.replace("UNMARKED_RUNS", str(unmarked_runs))
         (tmp_path / "test_it.py").write_text(text, encoding="utf-8")
         (tmp_path / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
-        environment = {**os.environ, "PYTHONPATH": str(real_one)}
-        environment.pop("PYTEST_DISABLE_PLUGIN_AUTOLOAD", None)
-        if not autoload:
-            environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-        return subprocess.run(
-            [sys.executable, "-m", "pytest", *_QUIET, "-rA", *options],
-            cwd=tmp_path,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        ).stdout
+        variables = {} if autoload else {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+        command = [sys.executable, "-m", "pytest", *_QUIET, "-rA", *options]
+        return processes.run(command, tmp_path, PYTHONPATH=str(real_one), **variables).stdout
 
     return run
 

@@ -7,22 +7,28 @@ from pathlib import Path
 import pytest
 
 from aldente._plugin.option_table import OPTIONS
-from aldente._settings import DEFAULT_LEVELS
+from aldente._settings import DEFAULT_LEVELS, Settings
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("rule", DEFAULT_LEVELS)
 def test_a_rule_is_documented(rule: str) -> None:
-    """A rule has a page, a row with its level in the list of rules, and a row in its benchmark."""
+    """A rule has a page, and a row with its level in the list of rules."""
     page = (ROOT / "docs" / "rules" / f"{rule}.md").read_text(encoding="utf-8")
     assert page.startswith("#")
     rules = (ROOT / "docs" / "rules.md").read_text(encoding="utf-8")
     assert f"| [{rule}](rules/{rule}.md) | {DEFAULT_LEVELS[rule]} |" in rules
-    if rule != "unused-answer":
-        # It is about doubles, and does not look at loops.
-        measured = (ROOT / "benchmarks" / "rules.py").read_text(encoding="utf-8")
-        assert f'"{rule}",' in measured
+
+
+def test_the_limit_of_slow_steps_is_documented() -> None:
+    """The documentation names the default limit of a step, where it says what the rule catches."""
+    limit = f"{Settings().slow_step:g}"
+    for name in ("docs/rules.md", "docs/rules/slow-step.md", "README.md"):
+        assert f"for longer than {limit} s" in (ROOT / name).read_text(encoding="utf-8")
+    reference = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+    [row] = [line for line in reference.splitlines() if line.startswith("| `aldente_slow_step`")]
+    assert row.endswith(f"| `{limit}` |")
 
 
 def test_options_are_documented() -> None:

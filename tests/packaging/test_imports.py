@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.packaging import processes
 
 # What every pytest start imports of aldente, async tests or not. A module that is added here costs
 # every run of every suite; what only some tests need is imported when first used.
@@ -38,7 +39,6 @@ MODULES_OF_EVERY_START = {
     "aldente._plugin.session",
     "aldente._plugin.own_imports",
     "aldente._plugin.test_time",
-    "aldente._plugin.time_checks",
     "aldente._rules",
     "aldente._rules.coroutine_origins",
     "aldente._rules.leaked_thread",
@@ -100,22 +100,11 @@ def _imported_by(folder: Path, suite: str, *options: str) -> set[str]:
     (folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
     (folder / "conftest.py").write_text(_CONFTEST, encoding="utf-8")
     (folder / "test_it.py").write_text(suite, encoding="utf-8")
-    # Other plugins, and coverage when it follows subprocesses, have imports of their own.
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("COVERAGE", "COV_", "PYTEST"))
-    }
-    run = subprocess.run(
-        [sys.executable, "-m", "pytest", *options],
-        cwd=folder,
-        env={**environment, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert run.returncode == pytest.ExitCode.OK, run.stdout + run.stderr
+    # Without other plugins, which have imports of their own.
+    variables = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    if "PYTHONPATH" in os.environ:
+        variables["PYTHONPATH"] = os.environ["PYTHONPATH"]
+    processes.output_of([sys.executable, "-m", "pytest", *options], folder, **variables)
     return set(json.loads((folder / "modules.json").read_text(encoding="utf-8")))
 
 

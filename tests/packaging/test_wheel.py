@@ -6,15 +6,14 @@ import email.message
 import email.parser
 import json
 import os
-import subprocess
 import sys
 import zipfile
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 import aldente
+from tests.packaging.processes import output_of, run
 
 pytestmark = pytest.mark.packaging
 
@@ -66,30 +65,6 @@ print(json.dumps({"pytest": sorted(found), "installed": sorted(installed)}))
 """
 
 
-def _run(command: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("COVERAGE", "COV_", "PYTEST", "PYTHONPATH"))
-    }
-    return subprocess.run(
-        command,
-        cwd=folder,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-
-
-def _output_of(command: Sequence[str], folder: Path) -> str:
-    finished = _run(command, folder)
-    assert finished.returncode == 0, finished.stdout
-    return finished.stdout
-
-
 def _pip(python: Path | str, *arguments: str) -> list[str]:
     return [str(python), "-m", "pip", *arguments, "-qq", "--disable-pip-version-check"]
 
@@ -98,7 +73,7 @@ def _pip(python: Path | str, *arguments: str) -> list[str]:
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built from the sources."""
     folder = tmp_path_factory.mktemp("wheel")
-    _output_of(
+    output_of(
         _pip(sys.executable, "wheel", "--no-deps", "--wheel-dir", str(folder), str(_ROOT)), folder
     )
     (wheel,) = folder.glob("*.whl")
@@ -117,9 +92,9 @@ def metadata(wheel: Path) -> email.message.Message:
 def outside_python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The Python of a new environment in which nothing but the wheel has been installed."""
     environment = tmp_path_factory.mktemp("environment")
-    _output_of([sys.executable, "-m", "venv", str(environment)], environment)
+    output_of([sys.executable, "-m", "venv", str(environment)], environment)
     python = environment / ("Scripts" if os.name == "nt" else "bin") / "python"
-    _output_of(_pip(python, "install", str(wheel)), environment)
+    output_of(_pip(python, "install", str(wheel)), environment)
     return python
 
 
@@ -158,7 +133,7 @@ def test_plugin_is_registered_under_its_name(wheel: Path) -> None:
 
 def test_installing_brings_nothing_but_pytest(outside_python: Path, tmp_path: Path) -> None:
     """``pip install aldente`` adds aldente, pytest and what pytest itself needs."""
-    found = json.loads(_output_of([str(outside_python), "-I", "-c", _CLOSURE], tmp_path))
+    found = json.loads(output_of([str(outside_python), "-I", "-c", _CLOSURE], tmp_path))
     brought_by_venv = {"pip", "setuptools"}
     assert set(found["installed"]) - brought_by_venv == {"aldente", *found["pytest"]}
 
@@ -167,7 +142,7 @@ def test_outside_project_runs_unconfigured(outside_python: Path, tmp_path: Path)
     """Async tests and fixtures of a project without any configuration run, pass and fail."""
     (tmp_path / "conftest.py").write_text(_CONFTEST, encoding="utf-8")
     (tmp_path / "test_outside.py").write_text(_TESTS, encoding="utf-8")
-    finished = _run([str(outside_python), "-m", "pytest", "--rootdir", str(tmp_path)], tmp_path)
+    finished = run([str(outside_python), "-m", "pytest", "--rootdir", str(tmp_path)], tmp_path)
     assert finished.returncode == pytest.ExitCode.TESTS_FAILED, finished.stdout
     assert "1 failed, 2 passed" in finished.stdout
     assert "assert (1 + 1) == 3" in finished.stdout

@@ -14,8 +14,6 @@
     Patches with doubles, mistakes in what they patch, and all the doubles of a test.
 ``leftovers``
     What was left undone at the end, and the receiver of these findings.
-``checks``
-    Checks of the arguments of doubles.
 ``mock_compat``
     The only module that touches private names of `unittest.mock`.
 """

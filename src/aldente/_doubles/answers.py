@@ -8,12 +8,12 @@ from typing import Any, Self
 
 from aldente._doubles import mock_compat
 from aldente._doubles.calls import Call
-from aldente._doubles.checks import checked_seconds
 from aldente._doubles.gates import Gate
 from aldente._doubles.mock_compat import DEFAULT
 from aldente._doubles.spec import signature_of
 from aldente._doubles.waiting import described_future
 from aldente._records import SourcePlace
+from aldente._validation import is_exception, parse_duration
 from aldente.errors import InvalidSetting, NoMoreAnswers
 
 
@@ -48,7 +48,7 @@ class Each:
             raise NoMoreAnswers(self._double, str(call), [str(known) for known in self._calls])
         self._calls.append(call)
         value = self.values[number]
-        return Source(value) if mock_compat.is_exception(value) else Source(None, value)
+        return Source(value) if is_exception(value) else Source(None, value)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.reserve(Call(self._double, args, kwargs, None)).give(args, kwargs)
@@ -107,10 +107,10 @@ class Source:
         """The answer to a call that is not awaited; `DEFAULT` when there is none."""
         effect = self.side_effect
         if effect is not None:
-            if mock_compat.is_exception(effect):
+            if is_exception(effect):
                 raise effect
             result: Any = effect(*args, **kwargs) if callable(effect) else next(effect)
-            if not callable(effect) and mock_compat.is_exception(result):
+            if not callable(effect) and is_exception(result):
                 raise result
             if result is not DEFAULT:
                 return result
@@ -130,6 +130,15 @@ class Source:
                 # As AsyncMock does: a StopIteration can't leave a coroutine.
                 raise StopAsyncIteration from None
         return self.value if result is DEFAULT else result
+
+
+def parse_answer_time(value: object) -> float:
+    """Parse how long an answer takes, in seconds.
+
+    Raises:
+        InvalidSetting: it is not a number of at least 0.
+    """
+    return parse_duration("takes", value, or_else=", or a function that gives one")
 
 
 class Timing:
@@ -157,8 +166,8 @@ class Timing:
             seconds: float | None = self.seconds
             return seconds
         if _takes_no_arguments(self.seconds):
-            return checked_seconds("takes", self.seconds())
-        return checked_seconds("takes", self.seconds(*call.args, **call.kwargs))
+            return parse_answer_time(self.seconds())
+        return parse_answer_time(self.seconds(*call.args, **call.kwargs))
 
 
 def _takes_no_arguments(function: Any) -> bool:
@@ -200,7 +209,7 @@ class Items:
         if self._all is not None:
             return await anext(self._all)
         for item in self._each:
-            if mock_compat.is_exception(item):
+            if is_exception(item):
                 raise item
             return item
         raise StopAsyncIteration

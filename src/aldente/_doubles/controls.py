@@ -5,13 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Self
 
-from aldente._doubles.answers import Calls, Each, Source, Streams, Timing, never
+from aldente._doubles.answers import (
+    Calls,
+    Each,
+    Source,
+    Streams,
+    Timing,
+    never,
+    parse_answer_time,
+)
 from aldente._doubles.calls import Call
-from aldente._doubles.checks import checked_callable, checked_exception, checked_seconds
 from aldente._doubles.gates import Gate
 from aldente._doubles.mock_compat import DEFAULT
 from aldente._records import SourcePlace
 from aldente._source import place_of_caller
+from aldente._validation import parse_exception, parse_function
 
 
 class Answering:
@@ -53,7 +61,7 @@ class Answering:
         Raises:
             InvalidSetting: the argument is no exception.
         """
-        self._double_answer(checked_exception("raises", exception), DEFAULT)
+        self._double_answer(parse_exception("raises", exception), DEFAULT)
         return self
 
     def calls(self, function: Callable[..., Any]) -> Self:
@@ -65,7 +73,7 @@ class Answering:
         >>> asyncio.run(aldente.Double().calls(str.upper)("tea"))
         'TEA'
         """
-        self._double_answer(Calls(checked_callable("calls", function)), DEFAULT)
+        self._double_answer(Calls(parse_function("calls", function)), DEFAULT)
         return self
 
 
@@ -94,7 +102,7 @@ class AwaitedAnswering(Answering):
             InvalidSetting: the value is no number of seconds.
         """
         if not callable(seconds):
-            checked_seconds("takes", seconds)
+            parse_answer_time(seconds)
         self._double_timing().seconds = seconds
         return self
 

@@ -7,9 +7,8 @@ from types import TracebackType
 from typing import NamedTuple
 
 from aldente._doubles.calls import Call
-from aldente._doubles.checks import checked_exception
 from aldente._doubles.waiting import described_future
-from aldente._validation import parse_count
+from aldente._validation import parse_count, parse_exception
 from aldente.errors import NotHeld
 
 _Failure = BaseException | type[BaseException]
@@ -115,7 +114,7 @@ class Gate:
             InvalidSetting: ``exception`` is no exception.
             NotHeld: not so many wait, or not this one.
         """
-        self._open_for(which, checked_exception("exception", exception))
+        self._open_for(which, parse_exception("exception", exception))
 
     def _open_for(self, which: int | Call | None, failure: _Failure | None) -> None:
         chosen = self._chosen(which)

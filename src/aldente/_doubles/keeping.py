@@ -13,6 +13,7 @@ from aldente._doubles.delivery import is_awaited_itself
 from aldente._doubles.mock_compat import DEFAULT
 from aldente._doubles.spec import Kind, annotation_of_result, is_function
 from aldente._doubles.state import name_of, state_of
+from aldente._validation import is_exception
 from aldente.errors import InvalidSetting
 
 
@@ -112,7 +113,7 @@ def _check_items(double: Any, side_effect: Any, value: Any) -> None:
     if side_effect is not None and not isinstance(side_effect, Each):
         return
     for one in values:
-        if one is DEFAULT or mock_compat.is_exception(one) or mock_compat.is_mock(one):
+        if one is DEFAULT or is_exception(one) or mock_compat.is_mock(one):
             continue
         if not isinstance(one, AsyncIterable | Iterable):
             name = name_of(double)

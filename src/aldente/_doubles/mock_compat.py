@@ -265,13 +265,6 @@ def is_sync_magic(name: str | None) -> bool:
     return name in _SYNC_MAGICS
 
 
-def is_exception(value: object) -> bool:
-    """Whether a value is an exception, or a class of them."""
-    return isinstance(value, BaseException) or (
-        isinstance(value, type) and issubclass(value, BaseException)
-    )
-
-
 def is_mocks_own(path: str) -> bool:
     """Whether a source file is that of `unittest.mock`."""
     return path == mock.__file__

@@ -15,8 +15,13 @@ from aldente import _asyncio_compat
 from aldente._diagnosis.finding_text import describe, fold
 from aldente._own_errors import contained
 from aldente._records import Finding, Level, SourcePlace
-from aldente._rules import background_error, leaked_asyncgen, leaked_task, never_awaited
-from aldente._rules.registry import rule_named
+from aldente._rules import (
+    background_error,
+    leaked_asyncgen,
+    leaked_task,
+    never_awaited,
+    rule_named,
+)
 from aldente._settings import DEFAULT_LEVELS, parse_level
 from aldente._simulation.loop import SimulatedLoop
 from aldente.errors import FoundInRun, InvalidSetting
@@ -56,7 +61,7 @@ def note_besides(error: BaseException, findings: Sequence[Finding]) -> None:
 
 
 # The rules for runs outside of a test.
-RULES = tuple(
+_NAMES = tuple(
     module.RULE.name for module in (never_awaited, background_error, leaked_task, leaked_asyncgen)
 )
 
@@ -155,7 +160,7 @@ def parse_levels_in_runs(value: object) -> Mapping[str, Level]:
     >>> parse_levels_in_runs({"leaked-task": "error"})["leaked-task"]
     'error'
     """
-    levels: dict[str, Level] = {rule: DEFAULT_LEVELS[rule] for rule in RULES}
+    levels: dict[str, Level] = {rule: DEFAULT_LEVELS[rule] for rule in _NAMES}
     if value is None:
         return levels
     if not isinstance(value, Mapping):

@@ -4,16 +4,16 @@
     What the parts of the plugin share during a run.
 ``option_table``, ``options``
     The options of the command line and of the configuration file; the settings in force.
-``ownership``, ``definitions``
-    Which tests and fixtures are aldente's, where they are defined, and warnings with that place.
+``ownership``
+    Which tests and fixtures are aldente's.
 ``asyncio_mark``, ``marks``
     The ``asyncio`` mark; those of the rules, of the time limit and of virtual time.
-``collection``, ``async_calls``
-    Preparation of the collected tests, and the hooks that run async ones.
+``collection``
+    Preparation of the collected tests.
 ``loop_scopes``, ``loop_factories``, ``loop_factory_fixture``
     On which event loop a test or fixture runs, and its loop factory, by mark and by hook.
-``test_time``, ``time_checks``
-    Which time a test has, and where it can't be virtual.
+``test_time``
+    Which time a test has.
 ``run``
     Everything that imports asyncio, hence imported with the first async test or fixture: the
     runners of a session, and async tests and fixtures made synchronous.

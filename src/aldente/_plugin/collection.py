@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 import aldente
-from aldente._plugin import asyncio_mark, loop_factories, ownership, test_time, time_checks
+from aldente._plugin import asyncio_mark, loop_factories, ownership, test_time
 from aldente._plugin.explore import state
 from aldente._plugin.marks import rules_raised_by_marks
 from aldente._plugin.options import settings_of
@@ -31,9 +31,9 @@ def prepare(tests: Sequence[pytest.Item], config: pytest.Config) -> None:
         has_async_tests = ownership.add_mark_in_auto_mode(test) or has_async_tests
         loop_factories.request_factory_first(test)
     if has_async_tests and not config.pluginmanager.has_plugin(ASYNC_CALLS):
-        from aldente._plugin import async_calls
+        from aldente._plugin.run import tests as async_tests
 
-        config.pluginmanager.register(async_calls, ASYNC_CALLS)
+        config.pluginmanager.register(async_tests, ASYNC_CALLS)
 
 
 def note_marks(tests: Sequence[pytest.Item], config: pytest.Config) -> None:
@@ -57,16 +57,25 @@ def note_marks(tests: Sequence[pytest.Item], config: pytest.Config) -> None:
         if has_looptime and state.explored_test(test) is None:
             looptime.request_runner_first(test)
     _watch_what_marks_raise(tests, state_of(config))
-    time_checks.register_if_needed(config)
     if config.pluginmanager.has_plugin(ASYNC_CALLS):
         from aldente._plugin.run.rules import watch_of
 
+        _register_virtual_time(config)
         # Now, as a wrong setting ends the run, and all rules to watch are known.
         watch_of(config)
         if tests:
             from aldente._plugin.pytest_asyncio import event_loop
 
             event_loop.warn_of_overrides(tests[0].session)
+
+
+def _register_virtual_time(config: pytest.Config) -> None:
+    """Register the plugin that refuses tests which can't have virtual time, if any may have it."""
+    name = test_time.VIRTUAL_TIME
+    if test_time.may_be_virtual(config) and not config.pluginmanager.has_plugin(name):
+        from aldente._plugin.run import virtual
+
+        config.pluginmanager.register(virtual, name)
 
 
 def _watch_what_marks_raise(tests: Sequence[pytest.Item], session: SessionState) -> None:

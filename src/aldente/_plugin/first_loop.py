@@ -14,17 +14,13 @@ from typing import Any
 
 import pytest
 
-from aldente._plugin.collection import ASYNC_CALLS
-
 
 def watch_from_first_loop(config: pytest.Config) -> None:
     """Have the rules watch loops from when one is made, or an older one is run.
 
     Requires that asyncio is imported. Where loops are not asyncio's own (uvloop), the first one
-    can't be seen, so the rules watch from now on; with async tests they already do.
+    can't be seen, so the rules watch from now on.
     """
-    if config.pluginmanager.has_plugin(ASYNC_CALLS):
-        return
     if _has_other_loops():
         _watch(config, opens_files=True)
         return

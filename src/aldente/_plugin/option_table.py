@@ -15,6 +15,7 @@ import pytest
 from aldente._plugin import pytest_compat
 from aldente._settings import (
     BLOCKING_GROUPS,
+    Settings,
     parse_clock,
     parse_configured_wall,
     parse_default_fixture_loop_scope,
@@ -33,6 +34,8 @@ from aldente.errors import InvalidSetting
 
 if TYPE_CHECKING:
     from aldente._schedules import Schedule
+
+_DEFAULTS = Settings()
 
 
 class Option(NamedTuple):
@@ -182,7 +185,8 @@ OPTIONS: tuple[Option, ...] = (
         metavar="FILE",
     ),
     Option(
-        "how long a step of the event loop may take, in seconds (default: 0.1)",
+        "how long a step of the event loop may take, in seconds "
+        f"(default: {_DEFAULTS.slow_step:g})",
         "slow_step",
         parse_seconds,
         key="aldente_slow_step",
@@ -250,7 +254,8 @@ OPTIONS: tuple[Option, ...] = (
         metavar="N",
     ),
     Option(
-        "how many schedules to run explored tests under whose mark sets no number (default: 200)",
+        "how many schedules to run explored tests under whose mark sets no number "
+        f"(default: {_DEFAULTS.runs})",
         "runs",
         functools.partial(_parse_written, parse_runs),
         key="aldente_runs",

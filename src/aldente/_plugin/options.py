@@ -9,6 +9,7 @@ import pytest
 
 from aldente._checked_pythons import doubts, is_checked
 from aldente._plugin import option_table, pytest_compat
+from aldente._rules import RULES, rule_named
 from aldente._settings import (
     DEFAULT_LEVELS,
     Settings,
@@ -90,19 +91,15 @@ def explain_rules(config: pytest.Config) -> int | None:
     if not one and not config.getoption("aldente_rules"):
         return None
     from aldente._diagnosis import finding_text
-    from aldente._rules import registry
 
     levels = settings_of(config).levels
     try:
-        chosen = (
-            [registry.rule_named(parse_rule("--aldente-explain", one))]
-            if one
-            else registry.all_rules()
-        )
+        names = [parse_rule("--aldente-explain", one)] if one else [row.name for row in RULES]
     except ValueError as error:
         raise pytest.UsageError(str(error)) from None
     # pytest has no terminal writer yet.
-    print("\n\n".join(finding_text.explain(rule, levels[rule.name]) for rule in chosen))
+    texts = (finding_text.explain(rule_named(name), levels[name]) for name in names)
+    print("\n\n".join(texts))
     return 0
 
 

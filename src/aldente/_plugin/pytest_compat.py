@@ -25,6 +25,7 @@ from _pytest.outcomes import Failed
 from _pytest.scope import Scope
 
 from aldente._records import LoopScope
+from aldente._source import warn_at
 
 FixtureDef = pytest.FixtureDef[Any]
 
@@ -215,8 +216,6 @@ def bound_function(fixturedef: FixtureDef, request: pytest.FixtureRequest) -> Ca
     function = fixturedef.func
     if fixturedef.scope == "function" or not inspect.ismethod(function):
         return resolve_fixture_function(fixturedef, request)
-    from aldente._plugin.definitions import warn_at
-
     with warnings.catch_warnings(record=True) as given:
         warnings.simplefilter("always")
         bound = resolve_fixture_function(fixturedef, request)

@@ -9,13 +9,13 @@ from typing import Any, NoReturn
 import pytest
 
 from aldente._plugin import ownership, pytest_compat
-from aldente._plugin.definitions import place_of_function, warn_at
 from aldente._plugin.options import settings_of
 from aldente._plugin.ownership import is_decorated
 from aldente._plugin.pytest_compat import Failure
 from aldente._plugin.session import state_of
 from aldente._records import Finding, SourcePlace
 from aldente._rules import never_awaited
+from aldente._source import place_of_function, warn_at
 
 # pytest 8.4.0 does not have the special one, which came back with 8.4.1.
 _ReturnedValueWarning = getattr(pytest, "PytestReturnNotNoneWarning", pytest.PytestWarning)

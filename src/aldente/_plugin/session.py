@@ -11,6 +11,7 @@ import pytest
 
 from aldente._plugin.findings.collector import Collector
 from aldente._plugin.options import settings_of
+from aldente._records import Finding
 from aldente._rules.never_awaited import Watch
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class SessionState:
     Attributes:
         installed: what is undone after the last test.
         collector: takes the findings.
+        report: the collector's function for that.
         never_awaited: sees coroutines that are dropped; None when that rule is off.
         at_tear_down: what is called when a test has been torn down, before it is charged.
         at_session_end: what is called after the last test, before late findings are taken.
@@ -44,6 +46,7 @@ class SessionState:
         self.installed = contextlib.ExitStack()
         self._summary: Summary | None = None
         self.collector = Collector(settings.levels, settings.set_rules)
+        self.report: Callable[[Finding], None] = self.collector.report
         self.never_awaited: Watch | None = None
         if self.collector.levels["never-awaited"] != "off":
             self.never_awaited = Watch(self.collector.report)
@@ -75,6 +78,10 @@ class SessionState:
     def current_test(self) -> str | None:
         """The node id of the test that began last."""
         return None if self.current_item is None else self.current_item.nodeid
+
+    def has_found(self, rule: str) -> bool:
+        """Whether a rule has a finding that no phase of a test has taken yet."""
+        return any(finding.rule == rule for finding in self.collector.found)
 
 
 def state_of(config: pytest.Config) -> SessionState:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pytest
 
 from aldente._plugin import ownership, pytest_compat
-from aldente._plugin.definitions import place_of_function
+from aldente._source import place_of_function
 
 # The plugin that runs the tests that a mark or fixture claims.
 _PLUGINS = {

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
+import aldente
 from aldente._plugin.marks import MARK
 from aldente._plugin.options import settings_of
 from aldente._records import TestTime
 from aldente._settings import Settings
 
 # The plugin that checks it, registered when a test may have virtual time.
-TIME_CHECKS = "aldente-time-checks"
+VIRTUAL_TIME = "aldente-virtual-time"
 # The keys of the marks; for each the closest mark that has it decides.
 _KEYS = ("clock", "wall", "patience")
 
@@ -31,9 +32,10 @@ def collected_tests(session: pytest.Session) -> Sequence[pytest.Item]:
 _collected_key = pytest.StashKey[tuple[pytest.Item, ...]]()
 
 
-def is_registered(config: pytest.Config) -> bool:
-    """Whether tests may have virtual time."""
-    return config.pluginmanager.has_plugin(TIME_CHECKS)
+def may_be_virtual(config: pytest.Config) -> bool:
+    """Whether tests may have virtual time; known after collection."""
+    # The lazy attribute is set on first use.
+    return "virtual_time" in vars(aldente) or settings_of(config).clock == "virtual"
 
 
 def time_of(item: pytest.Item) -> TestTime:

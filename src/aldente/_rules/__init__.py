@@ -1,12 +1,10 @@
 """The rules: one module per pitfall of async tests. They do not depend on pytest.
 
-The module of a rule has its ``RULE`` and what detects it: a context manager that reports an
-`aldente._records.Finding` for each pitfall that it sees while entered; a watcher that the
-watchdog's thread calls; or a function that inspects what a test has left behind. The other modules
-are parts of such detectors.
+The module of a rule has its ``RULE``, what detects it, and ``install``, which joins that to the
+loops of tests. It is detected by a context manager that reports an `aldente._records.Finding` for
+each pitfall that it sees while entered; a watcher that the watchdog's thread calls; or a function
+that inspects what a test has left behind. The other modules are parts of such detectors.
 
-``registry``
-    Every rule by its name.
 ``never_awaited``, ``background_error``, ``blocking_call``, ``nested_loop``, ``plain_mock``
     Report while the test runs.
 ``deadlock``, ``slow_step``
@@ -27,8 +25,74 @@ are parts of such detectors.
     Which test made a coroutine, found among the garbage collector's young objects.
 ``loop_owners``
     Which test made a loop or task that outlives it.
+``observation``
+    What the module of a rule gets to observe the loops of tests.
 ``watchdog``, ``time_limit``, ``no_progress``
     The thread that inspects running loops, and its other checks.
 ``mock_uses``
     Which mock an awaited expression comes from, for ``plain_mock``.
+
+`RULES` below is the table of all rules. Default levels, options, marks, ``--aldente-rules`` and
+what is installed derive from it. It imports no rule: each start of pytest reads the table.
 """
+
+from __future__ import annotations
+
+import importlib
+from typing import Any, NamedTuple
+
+from aldente._records import Level, Rule
+
+
+class RuleRow(NamedTuple):
+    """A rule, as known without importing its module.
+
+    Attributes:
+        name: its public name, which its module has with underscores.
+        level: its level where the user sets none.
+        observes_loops: whether its module has a function ``install``, which is called with an
+            `aldente._rules.observation.Observation` before the first test runs a loop.
+        only_with: the module without which no test can have the pitfall; it is observed only when
+            that is imported. None if every test can have it.
+        shown_by: the errors that show it when a test fails with them, alone or in a group, or as
+            causes of others; its module's function ``find_in_failure`` is called with those.
+    """
+
+    name: str
+    level: Level
+    observes_loops: bool = True
+    only_with: str | None = None
+    shown_by: type[BaseException] | None = None
+
+
+# The most severe first, as in lists of rules.
+RULES = (
+    RuleRow("never-awaited", "error"),
+    RuleRow("background-error", "error"),
+    # The plugin ends the run, in aldente._plugin.run.stuck_runs.
+    RuleRow("deadlock", "error", observes_loops=False),
+    RuleRow("plain-mock", "error", only_with="unittest.mock", shown_by=TypeError),
+    # The doubles report it.
+    RuleRow("unused-answer", "error", observes_loops=False),
+    RuleRow("blocking-call", "warn"),
+    RuleRow("slow-step", "warn"),
+    RuleRow("leaked-task", "warn"),
+    RuleRow("leaked-asyncgen", "warn"),
+    RuleRow("leaked-resource", "warn"),
+    # Sync tests have it too: see aldente._plugin.findings.hooks.
+    RuleRow("leaked-thread", "warn", observes_loops=False),
+    RuleRow("nested-loop", "warn", shown_by=RuntimeError),
+)
+
+
+def module_of(rule: str) -> Any:
+    """Return the module of a rule; import it on first use."""
+    name = rule.replace("-", "_")
+    # Once imported it is an attribute here, and remains when pytester forgets what tests imported.
+    return globals().get(name) or importlib.import_module(f"{__name__}.{name}")
+
+
+def rule_named(name: str) -> Rule:
+    """Return a rule; import its module on first use."""
+    rule: Rule = module_of(name).RULE
+    return rule

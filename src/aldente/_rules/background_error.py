@@ -9,18 +9,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import inspect
 import re
 import traceback
+import weakref
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aldente import _asyncio_compat
 from aldente._own_errors import containing
 from aldente._records import Finding, Rule, SourcePlace
 from aldente._source import is_users
 from aldente.errors import BlockedEnd, PhaseTimeout
+
+if TYPE_CHECKING:
+    from aldente._rules.observation import Observation
+    from aldente._runner.running import Run
 
 
 def errors_within(error: BaseException) -> Iterator[BaseException]:
@@ -296,3 +302,84 @@ def _users_lines(error: BaseException) -> Iterator[str]:
         return
     for frame in frames:
         yield f"{frame.name} at {frame.filename}:{frame.lineno}"
+
+
+def listen(observation: Observation) -> Watch:
+    """Have the exception handlers of asyncio's loops report; for `Observation.share`."""
+    makers = observation.makers
+    observation.enter(makers.installed())
+    observation.session.at_thread_start.append(makers.note_thread)
+
+    def read_message(loop: asyncio.AbstractEventLoop, context: Context) -> Finding | None:
+        readings = (read(loop, context) for read in observation.message_readers)
+        return next(filter(None, readings), None)
+
+    watch = Watch(observation.report, makers.maker_of, read_message, makers.fixture_of, makers.hold)
+    observation.enter(watch.installed())
+    return watch
+
+
+def install(observation: Observation) -> None:
+    """Report what exception handlers receive, and failed tasks that something keeps alive."""
+    watch = observation.share(listen)
+    failed = _FailedTasks(observation)
+    observation.at_loop_start.append(functools.partial(_set_handler, watch))
+    observation.at_drained.append(failed.note)
+    observation.at_test_end.append(failed.note_on_wide_loop)
+    observation.session.at_tear_down.append(failed.report)
+    observation.session.at_session_end.append(failed.report_lost)
+
+
+def _set_handler(watch: Watch, run: Run) -> None:
+    """Set an exception handler on a loop that is not asyncio's."""
+    if not isinstance(run.loop, asyncio.BaseEventLoop):
+        run.loop.set_exception_handler(watch.handle)
+        _asyncio_compat.record_tasks_of(run.loop)
+
+
+class _FailedTasks:
+    """Reports failed tasks that something keeps alive.
+
+    asyncio reports them when they are freed, which may be in another test, or never.
+    """
+
+    def __init__(self, observation: Observation) -> None:
+        self._makers = observation.makers
+        self._failed: list[weakref.ref[asyncio.Future[Any]]] = []
+
+    @containing("looking for failed tasks", None)
+    def note(self, run: Run) -> None:
+        """Note the failed tasks of a loop that is about to be closed."""
+        for task in _asyncio_compat.failed_and_unseen(run.loop):
+            if self._makers.maker_of(task) is None:
+                # It failed between two tests on a wide loop.
+                self._makers.note(task, "")
+            self._failed.append(weakref.ref(task))
+
+    @containing("looking for what a test left on a wide loop", None)
+    def note_on_wide_loop(self, loop: asyncio.AbstractEventLoop, test: str) -> None:
+        """Record whose the failed tasks are; other code may still retrieve their exceptions."""
+        if _asyncio_compat.may_have_tasks(loop):
+            for failed in _asyncio_compat.failed_and_unseen(loop):
+                if not self._makers.is_noted(failed):
+                    self._makers.note(failed, test)
+
+    @containing("looking for failed tasks that are still alive", None)
+    def report(self) -> None:
+        """Report the failed tasks that are still alive after the tear-down of their test."""
+        failed, self._failed = self._failed, []
+        for task in filter(None, [reference() for reference in failed]):
+            if _asyncio_compat.has_unseen_exception(task):
+                report_task(task)
+
+    @containing("looking for failed tasks at the end of the session", None)
+    def report_lost(self) -> None:
+        """Report the failed tasks of tests that something keeps alive to the end of the session.
+
+        asyncio would report them, if at all, when the interpreter exits, without effect on the exit
+        status.
+        """
+        for task in _asyncio_compat.failed_and_unseen():
+            # Tasks of other tools belong to no test.
+            if self._makers.maker_of(task) is not None:
+                report_task(task)

@@ -25,6 +25,7 @@ from aldente._runner import outside, peers, running
 from aldente._runner.running import Run
 from aldente._runner.threads import can_only_wait, only_wait
 from aldente._stacks import Entry, frames_of_threads
+from aldente.errors import DeadlockError
 
 RULE = Rule(
     "deadlock",
@@ -42,6 +43,7 @@ RULE = Rule(
         "those. Loops that do not show what they wait for (uvloop) are not looked at."
     ),
     is_seen_at_once=True,
+    told_by=DeadlockError,
 )
 
 # How long nothing must be able to happen, in seconds.

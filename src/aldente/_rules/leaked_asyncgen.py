@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import inspect
 import weakref
 from collections.abc import AsyncGenerator, Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aldente import _asyncio_compat
 from aldente._own_errors import containing
 from aldente._records import Finding, Rule, SourcePlace
 from aldente._source import is_users, place_of, users_frame
+
+if TYPE_CHECKING:
+    from aldente._rules.observation import Observation
 
 RULE = Rule(
     "leaked-asyncgen",
@@ -27,6 +31,7 @@ RULE = Rule(
         "references, which the event loop has closed by itself; generator fixtures; what a "
         "test that has failed left behind."
     ),
+    is_left_behind=True,
 )
 
 _FIX = (
@@ -71,3 +76,16 @@ class Watch:
                 self._places.get(generator, at),
                 details=(f"it waits at its 'yield' in {at}",),
             )
+
+
+def install(observation: Observation) -> None:
+    """Record where async generators are iterated, and report those that are left."""
+    watch = Watch()
+    observation.enter(watch.installed())
+
+    @containing("looking for async generators that are left", None)
+    def report(loop: asyncio.AbstractEventLoop) -> None:
+        for finding in watch.find(_asyncio_compat.unfinished_async_generators(loop)):
+            observation.report(finding)
+
+    observation.at_loop_end.append(report)

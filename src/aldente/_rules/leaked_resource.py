@@ -1,23 +1,25 @@
-"""The rule ``leaked-resource``: connections, servers and subprocesses that outlive their loop.
-
-Also finds clients that were left open and that a server which is being closed waits for.
-"""
+"""The rule ``leaked-resource``: connections, servers and subprocesses that outlive their loop."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from aldente import _asyncio_compat
+from aldente._own_errors import containing
 from aldente._records import Finding, Rule, SourcePlace
-from aldente._rules import open_resources, resource_origins
+from aldente._rules import background_error, open_resources, resource_origins
 from aldente._rules.late_warnings import LateWarnings
-from aldente._rules.resource_origins import Making, makings
-from aldente._source import is_users, source_line
+from aldente._rules.resource_origins import Making
+from aldente._source import is_users
+
+if TYPE_CHECKING:
+    from aldente._rules.observation import Observation
+    from aldente._runner.running import Run
 
 RULE = Rule(
     name="leaked-resource",
@@ -42,6 +44,7 @@ of loops that do not show theirs, such as uvloop's; resources on the loop of a w
 that loop ends.
 
 Fix: close it where it was made, best by `async with`; in a fixture after the `yield`.""",
+    is_left_behind=True,
 )
 
 _makings = resource_origins.makings
@@ -397,47 +400,61 @@ def _on_dropped(
     )
 
 
-class WaitedClient(NamedTuple):
-    """A connection that was left open, and that a server which is being closed waits for.
-
-    Attributes:
-        what: what it is and why it matters, in words.
-        place: where the client's end was made; None if that isn't known.
-    """
-
-    what: str
-    place: SourcePlace | None
-
-    def describe(self, folder: Path) -> str:
-        """A paragraph for a report, with paths relative to a folder."""
-        if self.place is None:
-            return self.what
-        line = source_line(self.place)
-        place = SourcePlace.relative_to(self.place.path, self.place.line, folder)
-        return f"{self.what}\n    {place}: {line}\n    {open_resources.FIX_OF_CONNECTION}"
+def install(observation: Observation) -> None:
+    """Report what is open when loops, tests and the session end."""
+    observation.share(background_error.listen)
+    leaks = _Leaks(observation)
+    observation.message_readers.append(leaks.read_message)
+    observation.at_leftovers.append(leaks.note_open)
+    observation.excused_finders.append(handlers_of_clients)
+    observation.at_drained.append(leaks.report_open)
+    observation.session.at_tear_down.append(leaks.report_left_on_closed_loops)
+    observation.session.at_session_end.append(leaks.report_left_in_the_end)
 
 
-def clients_waited_for(loop: asyncio.AbstractEventLoop) -> list[WaitedClient]:
-    """The connections for which ``Server.wait_closed()`` waits now; it does from Python 3.12.1 on.
+class _Leaks:
+    """Reports what is left open."""
 
-    Args:
-        loop: the loop.
-    """
-    made = [made for made in made_on(loop) if not isinstance(made, asyncio.Server)]
-    clients = {
-        open_resources.address(client, "sockname"): client
-        for client in made
-        if not open_resources.is_accepted(client)
-    }
-    return [
-        WaitedClient(
-            "Server.wait_closed() waits until all clients of the server are gone, and the "
-            f"connection{open_resources.of_addresses(accepted)} is open at both ends.",
-            making.place if making is not None else None,
+    def __init__(self, observation: Observation) -> None:
+        self._report = observation.report
+        self._wide_loops = observation.wide_loops
+        maker_of = observation.makers.maker_of
+        self._watching = observation.enter(
+            watch(observation.current_test, observation.report, maker_of)
         )
-        for accepted in made
-        if open_resources.is_accepted(accepted)
-        and open_resources.is_open(accepted)
-        and _asyncio_compat.is_waited_for(_asyncio_compat.acceptor_of(accepted))
-        for making in [makings.of(clients.get(open_resources.address(accepted, "peername"), loop))]
-    ]
+        self._unended: weakref.WeakKeyDictionary[Run, Unended] = weakref.WeakKeyDictionary()
+
+    def read_message(
+        self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]
+    ) -> Finding | None:
+        """The finding for a library's message without an exception, if it is one."""
+        finding = from_context(context)
+        is_of_any_test = is_collecting() and loop in self._wide_loops
+        if finding is not None and finding.made_by is None and is_of_any_test:
+            # The collector may run in any test.
+            return finding._replace(made_by="")
+        return finding
+
+    def note_open(self, run: Run) -> None:
+        """Note what is open before the tasks that are left are cancelled."""
+        if _asyncio_compat.may_have_transports(run.loop):
+            self._unended[run] = Unended(run.loop)
+
+    @containing("looking for open connections", None)
+    def report_open(self, run: Run) -> None:
+        """Report the connections that are still open when no task is left to close them."""
+        for finding in find(run.loop, self._unended.pop(run, None)):
+            self._report(finding)
+
+    @containing("looking for open connections of closed loops", None)
+    def report_left_on_closed_loops(self) -> None:
+        """Report what is open on loops that a test has closed."""
+        self._watching.watch_libraries()
+        for finding in left_on_closed_loops(self._watching):
+            self._report(finding)
+
+    @containing("looking for open connections at the end of the session", None)
+    def report_left_in_the_end(self) -> None:
+        """Report what is open and was not reported before."""
+        for finding in left_in_the_end(self._watching):
+            self._report(finding)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import fnmatch
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from aldente import _asyncio_compat
+from aldente._own_errors import containing
 from aldente._records import Finding, Rule, SourcePlace
 from aldente._source import is_users
+
+if TYPE_CHECKING:
+    from aldente._rules.observation import Observation
 
 RULE = Rule(
     "leaked-task",
@@ -26,6 +30,7 @@ RULE = Rule(
         "name matches a line of aldente_known_tasks (for example 'mylib.*'); what a test that has "
         "failed left behind."
     ),
+    is_left_behind=True,
 )
 
 _FIX = (
@@ -106,3 +111,15 @@ def _waiting_at(task: asyncio.Task[Any]) -> Iterator[str]:
     stack = task.get_stack(limit=1)
     if stack:
         yield f"it waits in {stack[-1].f_code.co_filename}:{stack[-1].f_lineno}"
+
+
+def install(observation: Observation) -> None:
+    """Report tasks that are left pending."""
+    known = observation.settings.known_tasks
+
+    @containing("looking for tasks that are left pending", None)
+    def report(tasks: Collection[asyncio.Task[Any]], users_only: bool) -> None:
+        for finding in find(tasks, known=known, users_only=users_only):
+            observation.report(finding)
+
+    observation.at_tasks_left.append(report)

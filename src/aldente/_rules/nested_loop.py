@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aldente import _asyncio_compat
 from aldente._own_errors import containing
@@ -18,6 +18,9 @@ from aldente._records import Finding, Rule, SourcePlace
 from aldente._rules.background_error import errors_within, is_users_code
 from aldente._runner import running
 from aldente._source import caller, is_users, place_of
+
+if TYPE_CHECKING:
+    from aldente._rules.observation import Observation
 
 RULE = Rule(
     name="nested-loop",
@@ -43,6 +46,7 @@ given to the thread; sync tests and fixtures that run a loop of their own.
 Fix: await the coroutine, making the functions around it async, or start it with
 `asyncio.create_task()`. Code that insists on a loop of its own runs in a thread:
 `await asyncio.to_thread(function)`.""",
+    explains_failure=True,
 )
 
 Report = Callable[[Finding], object]
@@ -152,6 +156,13 @@ def explain_error(error: BaseException) -> Finding | None:
             if finding is not None:
                 return finding
     return None
+
+
+@containing("looking for a loop inside another one", None)
+def find_in_failure(error: BaseException) -> Finding | None:
+    """The finding for the error of a test."""
+    is_of_loops = isinstance(error, (RuntimeError, BaseExceptionGroup))
+    return explain_error(error) if is_of_loops else None
 
 
 def closed_loop(what: str, place: SourcePlace | None = None) -> Finding:
@@ -385,3 +396,27 @@ def _patch(
             setattr(owner, name, original)
 
     patches.callback(undo)
+
+
+def install(observation: Observation) -> None:
+    """Report second loops, and loops that tests close or replace."""
+    session = observation.session
+    session.at_tear_down.append(observation.enter(watch(observation.report)))
+
+    def report_unless_placed(finding: Finding) -> None:
+        # The same pitfall may have been reported with its place.
+        if not session.has_found(RULE.name):
+            observation.report(finding)
+
+    @containing("checking whether the current loop was replaced", None)
+    def look_for_replaced_loop(run: running.Run) -> None:
+        current = _asyncio_compat.current_event_loop()
+        if current is not None and current is not run.loop:
+            report_unless_placed(replaced_loop("The test or fixture", current))
+
+    @containing("checking whether a loop was closed", None)
+    def report_closed_loop() -> None:
+        report_unless_placed(closed_loop("The test or one of its fixtures"))
+
+    observation.at_run_end.append(look_for_replaced_loop)
+    observation.at_closed_loop.append(report_closed_loop)

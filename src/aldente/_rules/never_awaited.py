@@ -27,6 +27,7 @@ from aldente._source import caller, is_users, place_of, users_frame
 
 if TYPE_CHECKING:
     from aldente._rules.coroutine_origins import Coroutine, Filters
+    from aldente._rules.observation import Observation
 
 RULE = Rule(
     "never-awaited",
@@ -48,6 +49,8 @@ RULE = Rule(
         "The place is where the coroutine was made."
     ),
     is_seen_at_once=True,
+    # The coroutine for a loop that could not run.
+    explained_by="nested-loop",
 )
 
 _FIX = "Await it, or hand it to asyncio.create_task() and await the task."
@@ -330,3 +333,10 @@ def _place_of(coroutine: Coroutine, dropper: FrameType | None) -> SourcePlace | 
     if is_users(code.co_filename):
         return SourcePlace(code.co_filename, code.co_firstlineno)
     return made
+
+
+def install(observation: Observation) -> None:
+    """Also report async context managers that are never entered."""
+    from aldente._rules import dropped_managers
+
+    observation.enter(dropped_managers.watch(observation.report, observation.current_test))

@@ -6,14 +6,17 @@ import ast
 import contextlib
 import re
 from collections.abc import Iterator
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from unittest.mock import DEFAULT, NonCallableMock
 
 from aldente._doubles.mock_compat import Patcher
-from aldente._own_errors import contained
+from aldente._own_errors import contained, containing
 from aldente._records import Finding, Rule, SourcePlace
 from aldente._rules.background_error import errors_within
 from aldente._rules.mock_uses import Use, find_use, is_asyncios, tracebacks_of
+
+if TYPE_CHECKING:
+    from aldente._rules.observation import Observation
 
 RULE = Rule(
     name="plain-mock",
@@ -29,6 +32,8 @@ passing that to `asyncio.gather()`, `asyncio.wait_for()` or `asyncio.create_task
 Fix: use `AsyncMock` for a function that is awaited, or build the whole mock with
 `unittest.mock.create_autospec()`, which makes the async methods of its spec awaitable. For
 `async with` and `async for` use a `MagicMock`: it supports both.""",
+    # As a note.
+    told_by=BaseException,
 )
 
 # What to replace a mock with whose result is awaited.
@@ -136,6 +141,15 @@ def note(error: BaseException) -> None:
         error.add_note(text)
 
 
+@containing("looking for a plain mock that was awaited", None)
+def find_in_failure(error: BaseException) -> Finding | None:
+    """The finding for the error of a test, which gets the explanation as a note."""
+    finding = find(error)
+    if finding is not None:
+        note(error)
+    return finding
+
+
 def _find(error: TypeError) -> Finding | None:
     users, innermost = tracebacks_of(error)
     mistake = _mistake_of(str(error))
@@ -241,3 +255,8 @@ def _name_of(mock: NonCallableMock) -> str:
 
 def _an(noun: str) -> str:
     return f"{'an' if noun[0] in 'aeiouAEIOU' else 'a'} {noun}"
+
+
+def install(observation: Observation) -> None:
+    """Look into errors before patches are undone; pytest's side looks into those of tests."""
+    observation.enter(watch())

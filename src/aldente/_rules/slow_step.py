@@ -8,27 +8,36 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from aldente import _python_compat
+from aldente._own_errors import containing
 from aldente._records import Finding, Rule, SourcePlace
 from aldente._rules.blocking_call.caller import is_debugger
 from aldente._rules.processor_times import ProcessorTimes, Times
 from aldente._rules.watchdog import INTERVAL, Look
 from aldente._runner.running import Run
+from aldente._settings import Settings
 from aldente._source import is_own, is_users
 from aldente._stacks import Entry, Stack
 
+if TYPE_CHECKING:
+    from aldente._rules.observation import Observation
+
+# The default, in words.
+_LIMIT = f"{Settings().slow_step:g} s"
+
 RULE = Rule(
     "slow-step",
-    catches="a step that held the event loop for longer than 0.1 s",
+    catches=f"a step that held the event loop for longer than {_LIMIT}",
     why=(
         "While one step runs, nothing else on the loop runs: time-outs fire late, connections "
         "stall, and tests of concurrent code show an order that production never sees."
     ),
     explanation=(
         "Found: a step of the loop, from one 'await' that waits to the next, that takes longer "
-        "than aldente_slow_step (0.1 s), whether it computes or blocks. The stack is the last one "
-        "seen while it ran.\n\n"
+        f"than aldente_slow_step ({_LIMIT}), whether it computes or blocks. The stack is the last "
+        "one seen while it ran.\n\n"
         "Not a finding: a pause in a debugger; imports; what has no alternative: reading "
         "the certificates for an SSL context, starting a thread or a process, also for a pool, "
         "ending a pool of processes that has nothing left to do; pytest's and Hypothesis's own "
@@ -37,6 +46,9 @@ RULE = Rule(
         "machine is busy with other things."
     ),
     is_seen_at_once=True,
+    is_measured=True,
+    is_sampled=True,
+    explained_by="blocking-call",
 )
 
 _FIX = (
@@ -269,3 +281,19 @@ def _lines(entries: Sequence[Entry]) -> Iterator[str]:
     if len(shown) > 1:
         for entry in shown[:_FRAMES]:
             yield f"in {entry.function} at {entry.place}"
+
+
+def install(observation: Observation) -> None:
+    """Have the watchdog look for slow steps."""
+    watch = Watch(
+        observation.report,
+        observation.settings.slow_step,
+        lambda: observation.is_allowed(RULE.name),
+    )
+    observation.watchers.append(watch)
+
+    @containing("looking for slow steps", None)
+    def conclude(run: Run) -> None:
+        watch.on_run_end(run)
+
+    observation.at_run_end.append(conclude)

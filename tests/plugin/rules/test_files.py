@@ -147,7 +147,10 @@ def test_a_slow_step_in_the_baseline(run_project: RunProject) -> None:
     )
     result.assert_outcomes(failed=1)
     # Another line takes as long, in two steps.
-    lines = ["start = time.thread_time()", "while time.thread_time() - start < 1.0: len(str(start))"]
+    lines = [
+        "start = time.thread_time()",
+        "while time.thread_time() - start < 1.0: len(str(start))",
+    ]
     project = SLOW.format(
         lines="\n    ".join([*lines, "await asyncio.sleep(0)", *lines, "list(lines)"])
     )

@@ -18,10 +18,9 @@ import pytest
 
 from aldente import _asyncio_compat
 from aldente._plugin import pytest_compat
-from aldente._plugin.definitions import place_of_function
 from aldente._plugin.ownership import is_async_fixture_function
 from aldente._records import SourcePlace
-from aldente._source import users_frame
+from aldente._source import place_of_function, users_frame
 from aldente.errors import FixtureYieldError
 
 FixtureDef = pytest.FixtureDef[Any]

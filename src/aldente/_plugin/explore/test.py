@@ -36,7 +36,7 @@ from aldente._plugin.refusals import refuse_async_generator
 from aldente._plugin.run.outcomes import is_no_failure, reraise
 from aldente._plugin.session import state_of
 from aldente._plugin.test_time import time_of
-from aldente._rules.registry import rule_named
+from aldente._rules import rule_named
 from aldente._schedules import Schedule
 from aldente._simulation import tokens
 from aldente._simulation.determinism import kept_randomness
@@ -73,7 +73,7 @@ def replayed(program: Program, schedule: Schedule, *, is_lenient: bool = False) 
 Function = Callable[..., Any]
 
 
-def make_synchronous(item: pytest.Function, explored: ExploredTest) -> Callable[[], None]:
+def make_exploring(item: pytest.Function, explored: ExploredTest) -> Callable[[], None]:
     """Replace the function of an explored test by a synchronous one.
 
     Returns:

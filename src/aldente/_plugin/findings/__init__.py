@@ -7,7 +7,7 @@
 ``phase``
     Fails a test, or adds to its report.
 ``deadlock``
-    A deadlock as a finding.
+    A deadlock as a finding, and the open connections that a server waits for.
 ``own_errors``
     Errors in aldente's own code while it watches, which change no test's outcome.
 ``summary``, ``baseline``

@@ -11,16 +11,14 @@ from typing import Any
 import pytest
 
 from aldente._records import Finding, Level, SourcePlace
+from aldente._rules import rule_named
+from aldente._settings import DEFAULT_LEVELS
 from aldente._source import source_line
 
 # A finding without its line numbers, which change when code above it changes.
 Fingerprint = tuple[str, str, str, str]
 
 _VERSION = 1
-
-# Rules that report the line and the number of findings that the watchdog happens to see: each of
-# their findings stands for all of its test.
-_SEEN_ANYWHERE = ("slow-step",)
 
 
 def write_findings(config: pytest.Config, findings: Iterable[Mapping[str, Any]]) -> None:
@@ -96,7 +94,7 @@ class Baseline:
         fingerprint = _identity(self._fingerprint_of(test, finding))
         if self._known[fingerprint] <= 0:
             return False
-        if finding.rule not in _SEEN_ANYWHERE:
+        if not rule_named(finding.rule).is_sampled:
             self._known[fingerprint] -= 1
             if test == self._test:
                 self._used.append(fingerprint)
@@ -175,7 +173,12 @@ class Baseline:
 def _identity(fingerprint: Fingerprint) -> Fingerprint:
     """The part of a fingerprint that identifies a finding, however often it is seen."""
     test, rule, _, _ = fingerprint
-    return (test, rule, "", "") if rule in _SEEN_ANYWHERE else fingerprint
+    return (test, rule, "", "") if _is_sampled(rule) else fingerprint
+
+
+def _is_sampled(rule: str) -> bool:
+    # The baseline may be of another version, with other rules.
+    return rule in DEFAULT_LEVELS and rule_named(rule).is_sampled
 
 
 def _read(path: Path) -> Iterable[Fingerprint]:

@@ -8,6 +8,7 @@ import pytest
 
 from aldente._plugin.marks import is_allowed_here, level_in
 from aldente._records import Finding, Level
+from aldente._rules import rule_named
 
 
 class Collector:
@@ -33,7 +34,7 @@ class Collector:
         self.told: set[Finding] = set()
         # Failed tests, and findings of which other findings may be consequences.
         self._failed: set[str] = set()
-        self._explaining: set[tuple[str, str, object]] = set()
+        self._explaining: set[tuple[str, str | None, object]] = set()
 
     def report(self, finding: Finding) -> None:
         """Add a finding, on any thread, unless the running code allows it."""
@@ -93,17 +94,14 @@ class Collector:
         A blocking call makes its step slow, and a coroutine for a nested loop that could not run is
         never awaited.
         """
-        self._explaining.update(
-            (test, finding.rule, finding.place)
-            for finding in findings
-            if finding.rule in _EXPLAINED_BY.values()
-        )
+        self._explaining.update((test, finding.rule, finding.place) for finding in findings)
         return [finding for finding in findings if not self._is_consequence(test, finding)]
 
     def _is_consequence(self, test: str, finding: Finding) -> bool:
-        if finding.rule in _LEFT_BEHIND and test in self._failed:
+        rule = rule_named(finding.rule)
+        if rule.is_left_behind and test in self._failed:
             return True
-        return (test, _EXPLAINED_BY.get(finding.rule, ""), finding.place) in self._explaining
+        return (test, rule.explained_by, finding.place) in self._explaining
 
     def level_in(self, item: pytest.Item | None, rule: str) -> Level:
         """The level of a rule in a test, or outside of all tests."""
@@ -142,22 +140,12 @@ class Collector:
         return [(finding, level) for finding, level in leveled if level != "off"]
 
 
-# Rules whose findings at one place differ in a measured time, or in a call's arguments.
-_MEASURING = ("blocking-call", "slow-step")
-
-# Rules for what a failing test may not have reached the code to close, cancel or end.
-_LEFT_BEHIND = ("leaked-task", "leaked-asyncgen", "leaked-resource", "leaked-thread")
-
-# The rules whose findings explain those of others at the same place.
-_EXPLAINED_BY = {"slow-step": "blocking-call", "never-awaited": "nested-loop"}
-
-
 def _without_repeats(findings: Iterable[Finding]) -> list[Finding]:
     """For rules that measure, keep the last finding per place, or per call without a place."""
     kept: dict[object, Finding] = {}
     for finding in findings:
         cause: object = finding
-        if finding.rule in _MEASURING:
+        if rule_named(finding.rule).is_measured:
             cause = finding.rule, finding.place or finding.what.partition("(")[0]
         kept[cause] = finding
     return list(kept.values())

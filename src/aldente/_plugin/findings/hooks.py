@@ -18,6 +18,7 @@ import pytest
 
 from aldente._own_errors import contained
 from aldente._plugin import options, pytest_compat
+from aldente._plugin.collection import ASYNC_CALLS
 from aldente._plugin.findings.own_errors import OwnErrors
 from aldente._plugin.session import SessionState, begin_session
 from aldente._python_compat import is_worker
@@ -85,7 +86,8 @@ class FindingsHooks:
             report.register(self._config)
 
     def pytest_collection_finish(self) -> None:
-        if "asyncio" in sys.modules:
+        is_watched = self._config.pluginmanager.has_plugin(ASYNC_CALLS)
+        if not is_watched and "asyncio" in sys.modules:
             # Sync tests run loops too, by themselves or through unittest.
             from aldente._plugin.first_loop import watch_from_first_loop
 

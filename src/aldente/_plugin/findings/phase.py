@@ -19,9 +19,9 @@ from aldente._plugin.pytest_asyncio import event_loop
 from aldente._plugin.run.outcomes import hide_frames
 from aldente._plugin.session import SessionState
 from aldente._records import Finding
-from aldente._rules.background_error import has_type_error
-from aldente._rules.registry import rule_named
-from aldente.errors import DeadlockError, PhaseTimeout
+from aldente._rules import RULES, module_of, rule_named
+from aldente._rules.background_error import errors_within
+from aldente.errors import PhaseTimeout
 
 # The title of the findings in the report of a test that failed for another reason.
 SECTION = "aldente: found in this test"
@@ -98,12 +98,11 @@ def _is_told_besides(
 
     It lists errors that the exception itself does not report, and why a loop could not run.
     """
+    rule = rule_named(finding.rule)
     error = call.excinfo.value if call.excinfo is not None else None
-    if finding.rule == "plain-mock" or (
-        finding.rule == "deadlock" and isinstance(error, DeadlockError)
-    ):
+    if rule.told_by is not None and isinstance(error, rule.told_by):
         return False
-    return finding in errors or finding.rule == "nested-loop"
+    return finding in errors or rule.explains_failure
 
 
 def _look_into_failure(session: SessionState, item: pytest.Item, error: BaseException) -> None:
@@ -112,35 +111,19 @@ def _look_into_failure(session: SessionState, item: pytest.Item, error: BaseExce
         session.never_awaited.look_into(error)
     if isinstance(error, PhaseTimeout):
         _shorten_paths_in_notes(error, item)
-    level_in = session.collector.level_in
-    if level_in(item, "plain-mock") != "off":
-        _look_for_plain_mock(session, item, error)
-    if level_in(item, "nested-loop") != "off" and isinstance(
-        error, (RuntimeError, BaseExceptionGroup)
-    ):
-        _look_for_nested_loop(session, error)
-
-
-@containing("looking for a plain mock that was awaited", None)
-def _look_for_plain_mock(session: SessionState, item: pytest.Item, error: BaseException) -> None:
-    if not has_type_error(error):
-        return
-    from aldente._rules import plain_mock
-
-    finding = plain_mock.find(error)
-    if finding is not None:
-        plain_mock.note(error)
-        _shorten_paths_in_notes(error, item)
-        session.collector.report(finding)
-
-
-@containing("looking for a loop inside another one", None)
-def _look_for_nested_loop(session: SessionState, error: BaseException) -> None:
-    from aldente._rules import nested_loop
-
-    finding = nested_loop.explain_error(error)
-    if finding is not None:
-        session.collector.report(finding)
+    for row in RULES:
+        kind = row.shown_by
+        if (
+            kind is None
+            or session.collector.level_in(item, row.name) == "off"
+            or not any(isinstance(inner, kind) for inner in errors_within(error))
+        ):
+            continue
+        finding = module_of(row.name).find_in_failure(error)
+        if finding is not None:
+            if rule_named(row.name).told_by is not None:
+                _shorten_paths_in_notes(error, item)
+            session.collector.report(finding)
 
 
 @containing("leaving aldente's own lines out of a failure", None)

@@ -13,7 +13,7 @@ from aldente._diagnosis.finding_text import FOLDED, describe, more, shorten
 from aldente._plugin.findings import baseline
 from aldente._plugin.findings.baseline import as_plain, from_plain
 from aldente._records import Finding, Level
-from aldente._rules.registry import rule_named
+from aldente._rules import rule_named
 from aldente._settings import DEFAULT_LEVELS
 
 

@@ -10,8 +10,7 @@ import warnings
 import pytest
 
 from aldente._plugin import pytest_compat
-from aldente._plugin.definitions import place_of_function
-from aldente._source import is_users
+from aldente._source import is_users, place_of_function
 
 NAME = "event_loop"
 

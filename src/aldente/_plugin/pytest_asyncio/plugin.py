@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-from aldente._plugin.pytest_asyncio import __version__, fixture, is_async_test
+from aldente._plugin.pytest_asyncio import (
+    __version__,
+    fixture,
+    is_async_test,
+    policy_fixture,
+)
 
 if TYPE_CHECKING:
     import asyncio
@@ -32,9 +37,7 @@ def __getattr__(name: str) -> Any:
 @pytest.fixture(scope="session")
 def event_loop_policy() -> Any:
     """The policy that makes event loops; a test suite may override it."""
-    from aldente._plugin.run import policies
-
-    return policies.current()
+    return policy_fixture.current()
 
 
 def _unused_port(socket_type: int) -> int:
@@ -95,9 +98,9 @@ def _port_factory(socket_type: int) -> Callable[[], int]:
 def _runner_fixture(scope: _ScopeName) -> Any:
     @pytest.fixture(scope=scope, name=f"_{scope}_scoped_runner")
     def scoped_runner(request: pytest.FixtureRequest) -> Iterator[asyncio.Runner]:
-        from aldente._plugin.pytest_asyncio import runners
+        from aldente._plugin.pytest_asyncio import looptime
 
-        yield from runners.provide(request, scope)
+        yield from looptime.provide_runner(request, scope)
 
     return scoped_runner
 

@@ -1,13 +1,20 @@
-"""The fixture ``event_loop_policy``, which test suites written for pytest-asyncio override."""
+"""The fixture ``event_loop_policy``, which test suites written for pytest-asyncio override.
+
+Both are deprecated: policies since Python 3.14, to be removed in 3.16, and the fixture by
+pytest-asyncio. asyncio is imported inside of functions, as every start of pytest imports this
+module.
+"""
 
 from __future__ import annotations
 
+import warnings
 import weakref
 from typing import Any
 
 import pytest
 
 from aldente._plugin import pytest_compat
+from aldente._source import warn_at
 
 NAME = "event_loop_policy"
 # The module of the fixture that tests see unless they override it.
@@ -65,8 +72,6 @@ def is_set_up(item: pytest.Item) -> bool:
 def warn_of_override(fixturedef: pytest.FixtureDef[Any]) -> None:
     """Warn that the override is deprecated."""
     __tracebackhide__ = True
-    from aldente._plugin.definitions import warn_at
-
     warn_at(fixturedef.func, pytest.PytestDeprecationWarning(_DEPRECATED))
 
 
@@ -77,3 +82,48 @@ def request_for(metafunc: pytest.Metafunc) -> None:
     """
     if NAME not in metafunc.fixturenames and is_overridden(metafunc.definition):
         pytest_compat.add_fixture(metafunc, NAME)
+
+
+def current() -> Any:
+    """The policy in force; None where Python has no policies."""
+    import asyncio
+
+    if not hasattr(asyncio, "get_event_loop_policy"):
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return asyncio.get_event_loop_policy()
+
+
+def use_for_test(item: pytest.Item) -> Any:
+    """Apply the policy of a test's ``event_loop_policy`` fixture until the end of the test.
+
+    Returns:
+        The policy; None if the test suite does not override the fixture for this test.
+    """
+    if not is_overridden(item):
+        return None
+    import asyncio
+
+    if not hasattr(asyncio, "set_event_loop_policy"):
+        pytest.fail(
+            f"{item.name!r} has no event loop: the fixture event_loop_policy is to make it, "
+            "but this Python has no event loop policies any more.\n"
+            "Fix: remove the fixture; for a loop of another kind, write the hook "
+            "pytest_asyncio_loop_factories.",
+            pytrace=False,
+        )
+    policy = value_for(item)
+    before = current()
+    if policy is not before:
+        _put_in_force(policy)
+        item.addfinalizer(lambda: _put_in_force(before))
+    return policy
+
+
+def _put_in_force(policy: Any) -> None:
+    import asyncio
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        asyncio.set_event_loop_policy(policy)

@@ -3,17 +3,15 @@
 ``loops``
     The event loops of a session and what lives on them.
 ``tests``, ``fixtures``
-    Turn an async test or fixture into a function that pytest can call.
+    Turn an async test or fixture into a function that pytest can call; the hooks for tests.
 ``virtual``
-    The virtual-time loops of tests, and their clocks.
+    The virtual-time loops of tests, and their clocks; which tests can't have them.
 ``rules``
     Connects the rules about event loops to the loops that run tests and fixtures.
 ``leftovers``, ``stuck_runs``
     Look for what tests leave on loops, and for runs that can't go on.
 ``messages``
     Prints messages on the terminal while a test runs.
-``policies``
-    Applies the event loop policies that a test suite sets.
 ``other_loops``
     Explains which loop an object belongs to that was used on another one.
 ``outcomes``

@@ -14,7 +14,6 @@ import pytest
 
 from aldente import _asyncio_compat
 from aldente._plugin import ownership, pytest_compat
-from aldente._plugin.definitions import place_of_function
 from aldente._plugin.explore.state import explored_test, refuse_if_explored
 from aldente._plugin.loop_scopes import LoopHome, describe_choice, home_of_fixture
 from aldente._plugin.ownership import pass_on_loop_scope
@@ -25,6 +24,7 @@ from aldente._records import LoopScope
 from aldente._runner.context import carry_over
 from aldente._runner.generator_task import GeneratorHost
 from aldente._runner.runner import LoopRunner
+from aldente._source import place_of_function
 from aldente.errors import FixtureCancelled, ImpossibleLoopScope
 
 FixtureDef = pytest.FixtureDef[Any]

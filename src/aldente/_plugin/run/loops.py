@@ -22,7 +22,6 @@ from aldente._plugin.loop_scopes import LoopHome, home_of_test, home_without_fix
 from aldente._plugin.marks import timeout_of
 from aldente._plugin.options import settings_of
 from aldente._plugin.pytest_asyncio import policy_fixture
-from aldente._plugin.run import policies
 from aldente._plugin.run.other_loops import LoopOwners, note_other_loop
 from aldente._plugin.run.rules import watch_of
 from aldente._records import LoopScope
@@ -60,7 +59,7 @@ class LoopRegistry:
         self.owners = LoopOwners()
         self.watch = watch_of(config)
         self._timeout = settings_of(config).timeout
-        self.may_be_virtual = test_time.is_registered(config)
+        self.may_be_virtual = config.pluginmanager.has_plugin(test_time.VIRTUAL_TIME)
         # None leaves the choice to asyncio, which reads PYTHONASYNCIODEBUG.
         self._debug = True if settings_of(config).debug else None
         config.add_cleanup(self._pool.close)
@@ -92,7 +91,7 @@ class LoopRegistry:
         return self._runner(home, item, factory)
 
     def _runner(self, home: LoopHome, item: pytest.Item, factory: LoopFactory | None) -> LoopRunner:
-        policy = policies.use_for_test(item)
+        policy = policy_fixture.use_for_test(item)
         key = (home.node, factory, policy)
         runner = self._runners.get(key)
         if runner is None:
@@ -248,7 +247,7 @@ class LoopRegistry:
                 self._spare = runner
             return
         if runner.loop.is_closed():
-            self.watch.report_closed_loop()
+            self.watch.on_closed_loop()
             _warn_of_failed_ending("Event loop is closed")
         self.owners.note(runner.loop, _owner(key[0]))
         if isinstance(key[0], pytest.Item):

@@ -19,7 +19,7 @@ from aldente._plugin.marks import is_allowed_somewhere
 from aldente._plugin.run import messages
 from aldente._plugin.session import state_of
 from aldente._records import Level
-from aldente._rules import deadlock, leaked_resource, no_progress, time_limit
+from aldente._rules import deadlock, no_progress, time_limit
 from aldente._rules.watchdog import Watcher
 from aldente._runner import running
 from aldente._runner.running import Run, runner_of
@@ -81,6 +81,7 @@ class StuckRuns:
         """Describe what the tasks of a run wait for."""
         from aldente._diagnosis import await_graph
         from aldente._diagnosis import deadlock as diagnosis
+        from aldente._plugin.findings.deadlock import clients_waited_for
 
         main: Any = runner.main_task
         folder = self._config.rootpath
@@ -88,7 +89,7 @@ class StuckRuns:
         text = diagnosis.explain(
             graph, main=None if main is None else _name_of(main), folder=folder
         )
-        clients = leaked_resource.clients_waited_for(runner.loop)
+        clients = clients_waited_for(runner.loop)
         notes = [client.describe(folder) for client in clients]
         return "\n\n".join([text, *notes, *time_limit.notes_on_stopped_clocks()])
 
@@ -160,7 +161,7 @@ class StuckRuns:
     def _on_deadlock(self, runner: Run, *, at_once: bool = False) -> bool:
         from aldente._diagnosis import await_graph
         from aldente._diagnosis import deadlock as diagnosis
-        from aldente._plugin.findings.deadlock import deadlock_finding
+        from aldente._plugin.findings.deadlock import clients_waited_for, deadlock_finding
 
         main = runner.main_task
         if main is None or main.done() or self._is_deadlock_allowed():
@@ -176,7 +177,7 @@ class StuckRuns:
             runner.end(error)
             return True
         graph = await_graph.snapshot(_tasks_of(runner))
-        clients = leaked_resource.clients_waited_for(runner.loop)
+        clients = clients_waited_for(runner.loop)
         self._report(deadlock_finding(graph, name, clients))
         if self._level_of("deadlock") != "error":
             return False

@@ -1,23 +1,55 @@
-"""Turns an async test into a function that pytest can call."""
+"""Turns async tests into functions that pytest can call.
+
+A plugin of its own, registered if a suite has any: a hook around every call would slow down sync
+suites for nothing.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import functools
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
 from contextvars import copy_context
 from typing import Any
 
 import pytest
 
-from aldente._plugin import asyncio_mark, ownership, refusals
-from aldente._plugin.definitions import warn_at
+from aldente._plugin import asyncio_mark, ownership, refusals, shared_fixtures
+from aldente._plugin.explore.state import explored_test
 from aldente._plugin.pytest_asyncio import looptime
 from aldente._plugin.refusals import refuse_async_generator, refuse_result
 from aldente._plugin.run.loops import registry_of
 from aldente._plugin.run.outcomes import reraise
 from aldente._plugin.session import state_of
+from aldente._source import warn_at
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    __tracebackhide__ = True
+    if not ownership.is_own_async_test(pyfuncitem):
+        return (yield)
+    explored = explored_test(pyfuncitem)
+    if explored is not None:
+        # Not as an attribute of its package, which may be stale: a run of pytester in this process
+        # may have removed the module from sys.modules.
+        from aldente._plugin.explore.test import make_exploring
+
+        restore = make_exploring(pyfuncitem, explored)
+    else:
+        restore = make_synchronous(pyfuncitem)
+    try:
+        return (yield)
+    finally:
+        restore()
+
+
+# After all fixtures of the test are set up.
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    __tracebackhide__ = True
+    shared_fixtures.check(item)
 
 
 def make_synchronous(item: pytest.Function) -> Callable[[], None]:

@@ -1,6 +1,7 @@
 """The virtual-time loops of tests, and their clocks.
 
-A loop that outlives a test has virtual time if every test on it has.
+A loop that outlives a test has virtual time if every test on it has. A plugin of its own,
+registered when a test may have virtual time.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ import pytest
 
 from aldente import _asyncio_compat
 from aldente._plugin import ownership, pytest_compat
-from aldente._plugin.definitions import place_of_function
 from aldente._plugin.explore.state import explored_test
 from aldente._plugin.loop_factory_fixture import FACTORY_FIXTURE
 from aldente._plugin.loop_scopes import LoopHome, home_of_test, wide_homes
@@ -23,7 +23,7 @@ from aldente._plugin.run.rules import LoopWatch
 from aldente._plugin.session import state_of
 from aldente._plugin.test_time import collected_tests, time_of
 from aldente._records import LoopScope, SourcePlace, TestTime
-from aldente._source import source_line
+from aldente._source import place_of_function, source_line
 from aldente._virtual_time.clock import Clock
 from aldente._virtual_time.loop import START, VirtualTimeLoop
 from aldente._virtual_time.wall_clock import follow_wall, restore
@@ -31,6 +31,16 @@ from aldente.errors import MissingExtra
 
 # The node whose end closes the loop, and the loop factory.
 _Key = tuple[pytest.Item | pytest.Collector, Callable[..., Any] | None]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if not ownership.is_own_async_test(item) or explored_test(item) is not None:
+        return
+    time = time_of(item)
+    reason = reason_against(item, time) if time.is_virtual else None
+    if reason is not None:
+        pytest.fail(reason, pytrace=False)
 
 
 class Users:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from aldente._records import Finding, Rule
 from aldente._rules.blocking_call import detect, report
 from aldente._rules.blocking_call.report import Watcher, watchers
+from aldente._settings import BLOCKING_GROUPS
 from aldente.errors import InvalidSetting
 
-# Groups of calls that are reported on demand only.
-GROUPS = ("files",)
+if TYPE_CHECKING:
+    from aldente._rules.observation import Observation
 
 RULE = Rule(
     name=report.RULE_NAME,
@@ -53,6 +55,7 @@ Fix: await the async counterpart (`asyncio.sleep`, `asyncio.create_subprocess_ex
 `asyncio.Event`, `asyncio.Queue`, an async client or driver), or run the call in a thread: `await
 asyncio.to_thread(function, ...)`.""",
     is_seen_at_once=True,
+    is_measured=True,
 )
 
 
@@ -70,17 +73,16 @@ def watch(
 
     Args:
         report: called with each finding, before the call blocks.
-        groups: groups of calls to report as well; see `GROUPS`.
+        groups: groups of calls to report as well; see `BLOCKING_GROUPS`.
         functions: dotted names of further functions that block.
 
     Raises:
         InvalidSetting: there is no such group or function.
     """
     for group in groups:
-        if group not in GROUPS:
-            raise InvalidSetting(
-                "aldente_blocking_groups", group, f"Valid groups: {', '.join(GROUPS)}."
-            )
+        if group not in BLOCKING_GROUPS:
+            valid = f"Valid groups: {', '.join(BLOCKING_GROUPS)}."
+            raise InvalidSetting("aldente_blocking_groups", group, valid)
     detect.install_hook()
     with contextlib.ExitStack() as undoing:
         detect.install(undoing, files="files" in groups)
@@ -90,3 +92,14 @@ def watch(
         watchers.append(watcher)
         undoing.callback(watchers.remove, watcher)
         yield
+
+
+def install(observation: Observation) -> None:
+    """Report blocking calls in all tests."""
+    settings = observation.settings
+    watching = watch(
+        observation.report,
+        groups=settings.blocking_groups,
+        functions=settings.blocking_functions,
+    )
+    observation.enter(watching)
