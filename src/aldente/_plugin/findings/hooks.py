@@ -78,7 +78,7 @@ class FindingsHooks:
         self._config.add_cleanup(self._let_threads_go)
         if self._config.pluginmanager.has_plugin("dsession"):
             # pytest-xdist's controller, which runs no test itself.
-            of_workers = _FindingsOfWorkers(self._state)
+            of_workers = _OfWorkers(self._config, self._state)
             self._config.pluginmanager.register(of_workers, f"{NAME}-of-workers")
             from aldente._plugin.explore import report
 
@@ -180,11 +180,19 @@ class FindingsHooks:
             self._state.summary.print(terminalreporter)
 
 
-class _FindingsOfWorkers:
-    """Receives the findings of pytest-xdist's workers."""
+class _OfWorkers:
+    """Receives the findings and messages of pytest-xdist's workers."""
 
-    def __init__(self, state: SessionState) -> None:
+    def __init__(self, config: pytest.Config, state: SessionState) -> None:
+        self._config = config
         self._state = state
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        from aldente._plugin.run.messages import receive_messages
+
+        with contained("listening to a worker"):
+            receive_messages(self._config, node)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         findings: list[dict[str, Any]] | None = getattr(report, "aldente_findings", None)
