@@ -55,7 +55,8 @@ def prepare(fixturedef: FixtureDef, request: pytest.FixtureRequest) -> Callable[
             return _make_synchronous(fixturedef, request, registry)
         if registry.isolation.enter():
             pytest_compat.item_of(request).addfinalizer(registry.isolation.leave)
-        return _do_nothing
+        # Added after its set-up, it runs before its tear-down.
+        return functools.partial(request.addfinalizer, registry.make_current_again)
     with contextlib.ExitStack() as stack:
         stack.enter_context(registry.isolation.outside())
         if is_own:
