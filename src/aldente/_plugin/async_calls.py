@@ -11,7 +11,7 @@ import pytest
 
 from aldente._plugin import shared_fixtures
 from aldente._plugin.explore.state import explored_test
-from aldente._plugin.ownership import is_own_async_test
+from aldente._plugin.ownership import involves_loops, is_own_async_test
 from aldente._plugin.run import tests
 
 
@@ -22,6 +22,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
         return (yield)
     explored = explored_test(pyfuncitem)
     if explored is not None:
+        # Known from now on, when the function looks like that of a sync test.
+        involves_loops(pyfuncitem)
         # Not as an attribute of its package, which may be stale: a run of pytester in this process
         # may have removed the module from sys.modules.
         from aldente._plugin.explore.test import make_synchronous
