@@ -422,7 +422,11 @@ class LoopRunner:
         guard = self._guard
         if guard is None:
             return False
-        self._end_reason = reason
+        before, self._end_reason = self._end_reason, reason
+        if guard.has_broken_in:
+            # It was caught, as by a loop that tries again after every Exception.
+            self._end_reason = before or reason
+            return guard.break_in(asyncio.CancelledError())
         if guard.break_in(reason):
             return True
         self._end_reason = None
