@@ -116,6 +116,33 @@ def test_workers(run_project: RunProject) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+def test_workers_at_ctrl_c(run_project: RunProject) -> None:
+    """What tasks of a worker of pytest-xdist wait for at Ctrl-C is printed on the terminal, too."""
+    pytest.importorskip("xdist")
+    result = run_project(
+        "-n1",
+        plugins=["xdist"],
+        subprocess=True,
+        test_it="""
+        import asyncio
+        import os
+        import signal
+
+        async def test_waits():
+            loop = asyncio.get_running_loop()
+            loop.call_later(0.1, os.kill, os.getpid(), signal.SIGINT)
+            await asyncio.sleep(60)
+        """,
+    )
+    result.stdout.fnmatch_lines(
+        [
+            "aldente: when Ctrl-C was pressed:",
+            "'test_waits' (test_waits) waits for a timer: asyncio.sleep(60).",
+        ]
+    )
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 @pytest.mark.parametrize("kind", ["async", "sync"])
 def test_sigterm_tells_who_waits_for_whom(tmp_path: Path, kind: str) -> None:
     """A run that is ended by SIGTERM says what its tasks were waiting for, and ends by it."""

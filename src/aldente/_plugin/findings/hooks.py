@@ -172,8 +172,11 @@ class FindingsHooks:
 
     def pytest_keyboard_interrupt(self) -> None:
         if self._state.interrupted_in is not None:
-            writer = self._config.get_terminal_writer()
-            writer.line(f"\naldente: when Ctrl-C was pressed:\n{self._state.interrupted_in}")
+            from aldente._plugin.run.messages import print_message
+
+            with contained("printing what tasks were waiting for at Ctrl-C"):
+                text = f"aldente: when Ctrl-C was pressed:\n{self._state.interrupted_in}"
+                print_message(self._config, text)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self._state.has_summary:
