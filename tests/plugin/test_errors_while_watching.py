@@ -429,3 +429,32 @@ def test_loop_that_a_test_has_changed_is_only_not_used_again(
         """,
     )
     assert result.parseoutcomes().get("passed") == 3, result.outlines
+
+
+def test_what_tests_replace(run_project: RunProject) -> None:
+    """A test may replace what watching itself needs, and that of which errors are told."""
+    result = run_project(
+        subprocess=True,
+        test_it="""
+        import asyncio
+        from unittest import mock
+        import pytest
+
+        @pytest.mark.parametrize("names", [
+            ["inspect.currentframe", "sys._getframe"],
+            ["linecache.getline", "linecache.getlines", "traceback.extract_tb"],
+            ["traceback.TracebackException.from_exception", "asyncio.all_tasks"],
+            ["weakref.ref"],
+        ], ids=str)
+        async def test_it(monkeypatch, names):
+            for name in names:
+                monkeypatch.setattr(name, mock.Mock(side_effect=LookupError(name)))
+            open(__file__).close()
+            asyncio.get_running_loop().call_soon(list)
+            task = asyncio.create_task(asyncio.sleep(0.05))
+            await asyncio.sleep(0.1)
+            assert task.done()
+        """,
+    )
+    result.assert_outcomes(passed=4)
+    assert result.ret == 0

@@ -236,6 +236,48 @@ def test_fixtures_asked_for_by_name_before_their_turn(run_project: RunProject) -
     )
 
 
+def test_fixtures_of_which_all_are_requested_by_name(run_project: RunProject) -> None:
+    """A test without other fixtures gets the values, too, new ones in each run."""
+    result = run_project(
+        "-p",
+        "no:randomly",
+        test_it="""
+        import aldente
+        import pytest
+
+        log = []
+
+        @pytest.fixture
+        def numbers():
+            log.append("up")
+            yield [1]
+            log.append("down")
+
+        @pytest.fixture
+        async def asynchronous():
+            pass
+
+        @aldente.explore(runs=2)
+        async def test_sync(request):
+            numbers = request.getfixturevalue("numbers")
+            assert numbers == [1]
+            numbers.append(2)
+
+        def test_log():
+            assert log == ["up", "down"] * (len(log) // 2) and log
+
+        @aldente.explore(runs=2)
+        async def test_async(request):
+            request.getfixturevalue("asynchronous")
+        """,
+    )
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines(
+        ["test_it.py:*: the async fixture 'asynchronous' was requested within a run, *"]
+    )
+    result.stdout.no_fnmatch_line("*not exact*")
+
+
 def test_async_fixtures_that_are_not_marked_in_strict_mode(run_project: RunProject) -> None:
     """They are nobody's, as in other tests."""
     result = run_project(

@@ -91,6 +91,56 @@ def test_a_step_that_never_ends(run_project: RunProject) -> None:
 
 
 @pytest.mark.usefixtures("interrupted_soon")
+def test_code_that_tries_again_after_every_exception(
+    run_project: RunProject, set_constant: SetConstant
+) -> None:
+    """What catches the interruption, an Exception, is interrupted again by what it does not catch."""
+    set_constant("aldente._rules.time_limit.END_LIMIT", 0.3)
+    result = run_project(
+        "-p",
+        "no:randomly",
+        subprocess=True,
+        ini="aldente_timeout = 0.2",
+        test_it="""
+        import aldente
+        import pytest
+
+        def poll():
+            while True:
+                try:
+                    while True:
+                        pass
+                except Exception:
+                    pass
+
+        async def test_plain():
+            poll()
+
+        @pytest.fixture
+        async def service():
+            yield
+            poll()
+
+        async def test_fixture(service):
+            pass
+
+        @aldente.virtual_time
+        async def test_virtual():
+            poll()
+
+        @aldente.explore
+        async def test_explored():
+            poll()
+        """,
+    )
+    result.assert_outcomes(failed=3, passed=1, errors=1)
+    text = result.stdout.str()
+    for name in ("test_plain", "fixture service", "test_virtual", "test_explored"):
+        assert f"PhaseTimeout: '{name}' blocked the loop and had not ended after 0.2 s" in text
+    assert text.count("in poll") >= 4
+
+
+@pytest.mark.usefixtures("interrupted_soon")
 @pytest.mark.parametrize("how", ["option", "ini"])
 def test_the_limit_of_all_tests(run_project: RunProject, how: str) -> None:
     """The limit of the configuration interrupts it too; a token of it is run again likewise."""

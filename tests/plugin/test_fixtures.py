@@ -225,6 +225,93 @@ def test_getfixturevalue_in_a_thread_is_explained(run_project: RunProject, scope
     )
 
 
+def test_a_fixture_on_another_loop_than_the_tests_in_a_thread(run_project: RunProject) -> None:
+    """The same error: two loops that wait for each other would run at a time."""
+    result = run_project(
+        test_it="""
+        import asyncio
+        import pytest
+
+        @pytest.fixture(scope="module")
+        async def wide():
+            yield 1
+
+        async def test_asks(request):
+            await asyncio.to_thread(request.getfixturevalue, "wide")
+
+        async def test_next():
+            pass
+        """
+    )
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines(
+        ["E   *RunningLoopError: Cannot run fixture wide from inside test_asks*"]
+    )
+
+
+def test_a_sync_test_asks_in_a_thread(run_project: RunProject) -> None:
+    """It gets the value, and the tear-down has the context variables of the main thread to itself."""
+    result = run_project(
+        test_it="""
+        import concurrent.futures
+        import contextvars
+        import pytest
+
+        V = contextvars.ContextVar("V", default=0)
+
+        @pytest.fixture
+        async def narrow():
+            V.set(1)
+            yield "narrow"
+
+        @pytest.fixture(scope="module")
+        async def wide():
+            V.set(2)
+            yield "wide"
+
+        @pytest.mark.parametrize("name", ["narrow", "wide"])
+        def test_asks(request, name):
+            with concurrent.futures.ThreadPoolExecutor() as pool:
+                assert pool.submit(request.getfixturevalue, name).result() == name
+            assert V.get() == 0
+
+        async def test_next():
+            assert V.get() == 0
+        """
+    )
+    result.assert_outcomes(passed=3)
+
+
+def test_a_sync_test_asks_within_a_loop_of_its_own(run_project: RunProject) -> None:
+    """The error is the same as in an async test; it is about no other run of pytest."""
+    result = run_project(
+        test_it="""
+        import asyncio
+        import pytest
+
+        @pytest.fixture
+        async def resource():
+            return 1
+
+        def test_asks(request):
+            async def main():
+                return request.getfixturevalue("resource")
+
+            asyncio.run(main())
+        """
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "E   *RunningLoopError: Cannot run fixture resource from inside test_asks, which is running "
+            "on its event loop.",
+            "E   *Fix: name the fixture as an argument of the test or fixture, so that it is set up "
+            "before.",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*pytest.main*")
+
+
 def test_set_up_and_tear_down_share_a_task(run_project: RunProject) -> None:
     """Task groups, time-outs and anyio's cancel scopes may span the ``yield`` of a fixture."""
     result = run_project(

@@ -130,6 +130,36 @@ def loop(prepared):
 async def test_it(loop):
     assert asyncio.get_running_loop() is loop
 """,
+    "after another loop of a fixture's tear-down": """
+@pytest.fixture
+def loop():
+    loop = asyncio.get_event_loop()
+    yield
+    assert asyncio.get_event_loop() is loop
+
+@pytest.fixture
+def cleaned_up(loop):
+    yield
+    asyncio.run(asyncio.sleep(0))
+
+async def test_it(cleaned_up):
+    pass
+""",
+    "after another loop of a test's": """
+@pytest.fixture
+async def value():
+    return 5
+
+class TestIt:
+    def setup_method(self):
+        self.loop = asyncio.get_event_loop()
+
+    def test_it(self, value):
+        asyncio.run(asyncio.sleep(0))
+
+    def teardown_method(self):
+        assert asyncio.get_event_loop() is self.loop
+""",
     "an explored test": """
 import aldente
 

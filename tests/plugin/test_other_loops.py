@@ -31,7 +31,7 @@ _FIX = (
             "FUTURE.append(asyncio.Event()); asyncio.create_task(FUTURE[0].wait()); "
             "await asyncio.sleep(0)",
             "await FUTURE[0].wait()",
-            "an item of FUTURE (a Event)",
+            "an item of FUTURE (an Event)",
         ),
         (
             "await LOCK.acquire(); asyncio.create_task(LOCK.acquire()); await asyncio.sleep(0)",
@@ -129,6 +129,41 @@ def test_what_belongs_to_a_wider_loop(run_project: RunProject) -> None:
             "E " + _FIX,
         ]
     )
+
+
+def test_several_objects_of_another_loop(run_project: RunProject) -> None:
+    """It is the one that the error is about, not the first that is found."""
+    result = run_project(
+        "-p",
+        "no:randomly",
+        test_it="""
+        import asyncio
+
+        kept = {}
+
+        async def test_makes():
+            kept["future"] = asyncio.get_running_loop().create_future()
+            kept["event"], kept["queue"] = asyncio.Event(), asyncio.Queue()
+            for waits in (kept["event"].wait(), kept["queue"].get()):
+                task = asyncio.create_task(waits)
+                await asyncio.sleep(0)
+                task.cancel()
+
+        async def test_event():
+            await kept["event"].wait()
+
+        async def test_queue():
+            await kept["queue"].get()
+
+        async def test_future():
+            await kept["future"]
+        """,
+    )
+    result.assert_outcomes(passed=1, failed=3)
+    told = (
+        "E *It is about an item of kept ({}), made or first used on the event loop of *test_makes*"
+    )
+    result.stdout.fnmatch_lines([told.format(what) for what in ("an Event", "a Queue", "a Future")])
 
 
 def test_explored_tests_say_it_once(run_project: RunProject) -> None:

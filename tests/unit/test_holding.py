@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -96,14 +97,38 @@ def found_in(function: Callable[[], None]) -> int:
     return len(found)
 
 
+def in_frozen_list() -> None:
+    kept.append(None)
+    gc.freeze()
+    kept[0] = work()
+    take(kept[0])
+
+
+def in_arguments_in_frozen_list() -> None:
+    kept.append(None)
+    gc.freeze()
+    kept[0] = (work(),)
+    take_any(*kept[0])
+
+
 @pytest.mark.parametrize("function", [variable, argument, arguments, in_group])
 def test_what_only_frames_hold(function: Callable[[], None]) -> None:
     """A coroutine in variables and arguments of what has failed is found, once, and closed."""
     assert found_in(function) == 1
 
 
-@pytest.mark.parametrize("function", [in_list, in_variable_of_module, task, started])
-def test_what_somebody_else_holds(function: Callable[[], None]) -> None:
+@pytest.mark.parametrize(
+    "function",
+    [
+        in_list,
+        in_variable_of_module,
+        in_frozen_list,
+        in_arguments_in_frozen_list,
+        task,
+        started,
+    ],
+)
+def test_what_others_hold(function: Callable[[], None]) -> None:
     """A coroutine that a list, a module or a task holds, or that has started, may be awaited still."""
     try:
         assert found_in(function) == 0
@@ -111,7 +136,29 @@ def test_what_somebody_else_holds(function: Callable[[], None]) -> None:
         for each in kept:
             if isinstance(each, asyncio.AbstractEventLoop):
                 each.run_until_complete(asyncio.sleep(0))
-            for one in each if isinstance(each, list) else [each]:
+            for one in each if isinstance(each, list | tuple) else [each]:
                 if not isinstance(one, asyncio.Task):
                     one.close()
         kept.clear()
+
+
+def test_what_a_running_function_holds() -> None:
+    """A coroutine in a variable of a function that still runs, as in a thread, may be awaited by it."""
+    box, running, go_on = [work()], threading.Event(), threading.Event()
+
+    def run_later() -> None:
+        coroutine = box.pop()
+        other.append(coroutine)
+        running.set()
+        go_on.wait()
+        asyncio.run(coroutine)
+
+    other: list[Any] = []
+    thread = threading.Thread(target=run_later)
+    thread.start()
+    try:
+        running.wait()
+        assert found_in(lambda: take(other.pop())) == 0
+    finally:
+        go_on.set()
+        thread.join()

@@ -238,6 +238,10 @@ def pending_tasks(loop: asyncio.AbstractEventLoop) -> set[asyncio.Task[Any]]:
 IS_RECORDING_TASKS = not _TASK_SETS
 
 
+# A test may replace it for its own code.
+_reference_to = weakref.ref
+
+
 class TaskRecord:
     """The live tasks that were made, and the live futures that `shield` has reported."""
 
@@ -249,7 +253,7 @@ class TaskRecord:
 
     def add(self, task: Any) -> None:
         """Record a task or future while it is alive."""
-        self._references.append(weakref.ref(task))
+        self._references.append(_reference_to(task))
         if len(self._references) > self._limit:
             self._forget_freed()
 

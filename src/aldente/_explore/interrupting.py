@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import asyncio
 import contextlib
 import functools
 import signal
@@ -104,7 +105,7 @@ class _Ender:
         # Held while it sends the signal, so that the signal can't arrive after `stop`.
         self._sending = _thread.allocate_lock()
         # The run to interrupt, and the error to raise.
-        self._reason: tuple[SimulatedLoop, PhaseTimeout] | None = None
+        self._reason: tuple[SimulatedLoop, BaseException] | None = None
 
     def start_when_needed(self) -> None:
         """Start the thread, if it is needed."""
@@ -129,21 +130,22 @@ class _Ender:
     def _watch(self, stopped: _thread.LockType) -> None:
         """Check until it is stopped."""
         late: SimulatedLoop | None = None
-        next_time = 0.0
+        next_time, is_first = 0.0, True
         while not stopped.acquire(timeout=_LOOK):
             loop = _current[-1] if _current else None
             end = None if loop is None else loop.real_time.end
             if loop is None or end is None or monotonic() < end:
                 late = None
             elif late is not loop:
-                late, next_time = loop, end + _ANSWER_LIMIT
+                late, next_time, is_first = loop, end + _ANSWER_LIMIT, True
             elif monotonic() >= next_time:
                 next_time = monotonic() + _ANSWER_LIMIT
-                self._end(loop, stopped)
+                self._end(loop, stopped, is_first=is_first)
+                is_first = False
         stopped.release()
 
     @containing("ending a step that does not end by itself", None)
-    def _end(self, loop: SimulatedLoop, stopped: _thread.LockType) -> None:
+    def _end(self, loop: SimulatedLoop, stopped: _thread.LockType, *, is_first: bool) -> None:
         frame = frames_of_threads().get(threading.main_thread().ident or 0)
         if is_in_debugger(frame):
             return
@@ -152,7 +154,8 @@ class _Ender:
             error.add_note(describe_stack(frame))
         # Even if the program catches the error where it is raised.
         loop.fail(error)
-        self._reason = loop, error
+        # A loop that tries again after every Exception does not catch the second one.
+        self._reason = loop, error if is_first else asyncio.CancelledError()
         with self._sending:
             if stopped.locked():
                 signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)

@@ -26,11 +26,15 @@ from _pytest.scope import Scope
 
 from aldente._records import LoopScope
 from aldente._source import warn_at
+from aldente._stacks import with_callers
 
 FixtureDef = pytest.FixtureDef[Any]
 
 # The type of pytest.fail.Exception, which type checkers do not accept as a type.
 Failure = Failed
+
+# The code of the function that is around all of a run. Checked on pytest 8.4 to 9.2.
+CODE_OF_RUN = wrap_session.__code__
 
 # The first words of the failure with which pytest refuses an async test that no plugin has run.
 _ASYNC_REFUSAL = "async def functions are not natively supported"
@@ -125,11 +129,7 @@ def is_inside_another_run() -> bool:
     A run knows nothing of others. The function of pytest that is around all of a run is on the
     stack once for each. Checked on pytest 8.4 to 9.2.
     """
-    runs, frame = 0, inspect.currentframe()
-    while frame is not None:
-        runs += frame.f_code is wrap_session.__code__
-        frame = frame.f_back
-    return runs > 1
+    return sum(each.f_code is CODE_OF_RUN for each in with_callers(inspect.currentframe())) > 1
 
 
 def fixture_around(frame: FrameType | None) -> FixtureDef | None:

@@ -103,6 +103,9 @@ def kind_of_collector(
 _SAMPLE = _Made(object(), Maker(""))
 _REFERENCES_TO_LAST = sys.getrefcount(_SAMPLE.origin)
 
+# How many references to an item of a list a call has whose argument is that item.
+_REFERENCES_OF_CALL = sys.getrefcount([object()][0])
+
 # From this many known coroutines on, look for those that are gone.
 _MANY_MADE = 1_000
 
@@ -301,38 +304,62 @@ def look_into_frames(
         variables = entry.tb_frame.f_locals
         all_variables.append(variables)
         values = list(variables.values())
-        for value in values:
+        ours = [id(values), *map(id, all_variables)]
+        for index in range(len(values)):
             if (
-                type(value) is CoroutineType
-                and inspect.getcoroutinestate(value) == inspect.CORO_CREATED
-                and _is_held_by_frames(value, [id(each) for each in (values, *all_variables)])
+                type(values[index]) is CoroutineType
+                and inspect.getcoroutinestate(values[index]) == inspect.CORO_CREATED
+                and _is_held_by_frames(values, index, ours)
             ):
-                report(value)
-                value.close()
+                report(values[index])
+                values[index].close()
         entry = entry.tb_next
     if isinstance(error, BaseExceptionGroup):
         for each in error.exceptions:
             look_into_frames(each, report)
 
 
-def _is_held_by_frames(value: object, looking: Collection[int]) -> bool:
+def _is_held_by_frames(values: list[Any], index: int, ours: Collection[int]) -> bool:
     """Whether only frames hold an object: no task that has not run yet, no list, nothing else.
 
     Args:
-        value: the object.
-        looking: the identities of containers that hold it only for this search.
+        values: a list that has the object.
+        index: where in the list it is.
+        ours: the identities of containers that hold it only for this search.
     """
-    # No variable here may be in a closure, whose cell would be one more referrer.
-    referrers = gc.get_referrers(value)
-    ours = (*looking, id(referrers))
-    for referrer in referrers:
-        if isinstance(referrer, FrameType) or id(referrer) in ours:
+    referrers = gc.get_referrers(values[index])
+    if _has_hidden_holders(values, index, referrers):
+        return False
+    ours = (*ours, id(referrers))
+    # By index, as a variable or an iterator would be one more reference.
+    for number in range(len(referrers)):
+        if isinstance(referrers[number], FrameType) or id(referrers[number]) in ours:
             continue
         # Otherwise it is the tuple of a function's *args.
-        if type(referrer) is not tuple or not _are_frames(gc.get_referrers(referrer), ours):
+        if type(referrers[number]) is not tuple or not _are_arguments(referrers, number, ours):
             return False
     return True
 
 
-def _are_frames(referrers: list[object], ours: Collection[int]) -> bool:
-    return all(isinstance(each, FrameType) or id(each) in ours for each in referrers)
+def _are_arguments(values: list[Any], index: int, ours: Collection[int]) -> bool:
+    """Whether only frames hold a tuple."""
+    referrers = gc.get_referrers(values[index])
+    ours = (*ours, id(referrers))
+    return not _has_hidden_holders(values, index, referrers) and all(
+        isinstance(each, FrameType) or id(each) in ours for each in referrers
+    )
+
+
+def _has_hidden_holders(values: list[Any], index: int, referrers: list[Any]) -> bool:
+    """Whether what the collector knows nothing of holds an object, for which it may be used still.
+
+    It does not know containers after `gc.freeze`, nor the variables of functions that are running.
+
+    Args:
+        values: a list that has the object.
+        index: where in the list it is.
+        referrers: what the collector knows to hold it.
+    """
+    identity = id(values[index])
+    known = sum(list(map(id, gc.get_referents(each))).count(identity) for each in referrers)
+    return sys.getrefcount(values[index]) - known > _REFERENCES_OF_CALL

@@ -46,7 +46,12 @@ def carry_over(source: Context) -> Callable[[], None] | None:
     if not tokens:
         return None
 
+    thread = threading.get_ident()
+
     def undo() -> None:
+        if threading.get_ident() != thread:
+            # A test has requested the fixture in a thread, whose context is gone with it.
+            return
         for variable, token in reversed(tokens):
             variable.reset(token)
 

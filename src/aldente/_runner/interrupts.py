@@ -42,6 +42,7 @@ class InterruptGuard:
 
     Attributes:
         interrupted: whether Ctrl-C was pressed.
+        has_broken_in: whether `break_in` has raised an exception.
     """
 
     __slots__ = (
@@ -51,6 +52,7 @@ class InterruptGuard:
         "_loop",
         "_reason",
         "_task",
+        "has_broken_in",
         "interrupted",
     )
 
@@ -65,7 +67,7 @@ class InterruptGuard:
         self._task = task
         self._loop = loop
         self._before_cancelling = before_cancelling
-        self.interrupted = False
+        self.interrupted = self.has_broken_in = False
         self._handler = None
         # The previous SIGINT handler.
         self._before: object = None
@@ -115,6 +117,7 @@ class InterruptGuard:
     def _on_interrupt(self, signal_number: int, frame: FrameType | None) -> None:
         reason, self._reason = self._reason, None
         if reason is not None:
+            self.has_broken_in = True
             raise reason
         if self in _entered:
             self.interrupt()

@@ -301,14 +301,28 @@ class LoopRunner:
         elif self.main_task is not None:
             # In another thread, which waits for the code that runs here.
             beneath = self
+        elif running.number():
+            # Likewise, on another loop than this one.
+            beneath = self._busy_sibling()
         if beneath is not None:
             task = beneath.main_task
             raise RunningLoopError(
                 wanted,
                 task.get_name() if task is not None else "what ends an event loop",
-                is_other_run=beneath._observer is not self._observer,
+                is_other_run=not beneath.has_observer(self._observer),
                 is_tear_down=is_tear_down,
             )
+
+    def has_observer(self, observer: Observer) -> bool:
+        """Whether an observer is notified of its runs."""
+        return self._observer is observer
+
+    def _busy_sibling(self) -> LoopRunner | None:
+        """A runner with the same observer that runs something now, on another thread."""
+        for _, run in running.running():
+            if isinstance(run, LoopRunner) and run.has_observer(self._observer):
+                return run
+        return None
 
     def _drive(
         self,
@@ -408,7 +422,11 @@ class LoopRunner:
         guard = self._guard
         if guard is None:
             return False
-        self._end_reason = reason
+        before, self._end_reason = self._end_reason, reason
+        if guard.has_broken_in:
+            # It was caught, as by a loop that tries again after every Exception.
+            self._end_reason = before or reason
+            return guard.break_in(asyncio.CancelledError())
         if guard.break_in(reason):
             return True
         self._end_reason = None

@@ -81,6 +81,67 @@ def test_a_run_without_progress(run_project: RunProject) -> None:
     assert "captured" not in text
 
 
+def test_workers(run_project: RunProject) -> None:
+    """A worker of pytest-xdist tells it on the terminal of the whole run, once for each test."""
+    pytest.importorskip("xdist")
+    result = run_project(
+        "-n2",
+        plugins=["xdist"],
+        subprocess=True,
+        conftest=SOON,
+        test_it="""
+        import asyncio
+        import time
+
+        async def test_waits():
+            await asyncio.sleep(1.5)
+
+        async def test_blocks():
+            end = time.monotonic() + 1.5
+            while time.monotonic() < end:
+                pass
+        """,
+    )
+    result.assert_outcomes(passed=2)
+    text = result.stdout.str()
+    for test in ("waits", "blocks"):
+        assert text.count(f"aldente: test_it.py::test_{test} has made no progress for 0.3 s") == 1
+    result.stdout.fnmatch_lines(
+        [
+            "'test_waits' (test_waits) waits for a timer: asyncio.sleep(1.5).",
+            "    test_it.py:5: await asyncio.sleep(1.5)",
+        ]
+    )
+    result.stdout.fnmatch_lines(["  *test_it.py:*in test_blocks"])
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+def test_workers_at_ctrl_c(run_project: RunProject) -> None:
+    """What tasks of a worker of pytest-xdist wait for at Ctrl-C is printed on the terminal, too."""
+    pytest.importorskip("xdist")
+    result = run_project(
+        "-n1",
+        plugins=["xdist"],
+        subprocess=True,
+        test_it="""
+        import asyncio
+        import os
+        import signal
+
+        async def test_waits():
+            loop = asyncio.get_running_loop()
+            loop.call_later(0.1, os.kill, os.getpid(), signal.SIGINT)
+            await asyncio.sleep(60)
+        """,
+    )
+    result.stdout.fnmatch_lines(
+        [
+            "aldente: when Ctrl-C was pressed:",
+            "'test_waits' (test_waits) waits for a timer: asyncio.sleep(60).",
+        ]
+    )
+
+
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 @pytest.mark.parametrize("kind", ["async", "sync"])
 def test_sigterm_tells_who_waits_for_whom(tmp_path: Path, kind: str) -> None:

@@ -171,7 +171,10 @@ class RunsOfTest:
     ) -> None:
         self._item = item
         self._explored = explored
-        self._fixtures = explored.fixtures or FixturesOfRuns(item)
+        if explored.fixtures is None:
+            # The test may request its first one by its name.
+            explored.fixtures = FixturesOfRuns(item)
+        self._fixtures = explored.fixtures
         self._function = function
         self._args = args
         self._kwargs = kwargs

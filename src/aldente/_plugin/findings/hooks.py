@@ -79,7 +79,7 @@ class FindingsHooks:
         self._config.add_cleanup(self._let_threads_go)
         if self._config.pluginmanager.has_plugin("dsession"):
             # pytest-xdist's controller, which runs no test itself.
-            of_workers = _FindingsOfWorkers(self._state)
+            of_workers = _OfWorkers(self._config, self._state)
             self._config.pluginmanager.register(of_workers, f"{NAME}-of-workers")
             from aldente._plugin.explore import report
 
@@ -174,19 +174,30 @@ class FindingsHooks:
 
     def pytest_keyboard_interrupt(self) -> None:
         if self._state.interrupted_in is not None:
-            writer = self._config.get_terminal_writer()
-            writer.line(f"\naldente: when Ctrl-C was pressed:\n{self._state.interrupted_in}")
+            from aldente._plugin.run.messages import print_message
+
+            with contained("printing what tasks were waiting for at Ctrl-C"):
+                text = f"aldente: when Ctrl-C was pressed:\n{self._state.interrupted_in}"
+                print_message(self._config, text)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self._state.has_summary:
             self._state.summary.print(terminalreporter)
 
 
-class _FindingsOfWorkers:
-    """Receives the findings of pytest-xdist's workers."""
+class _OfWorkers:
+    """Receives the findings and messages of pytest-xdist's workers."""
 
-    def __init__(self, state: SessionState) -> None:
+    def __init__(self, config: pytest.Config, state: SessionState) -> None:
+        self._config = config
         self._state = state
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        from aldente._plugin.run.messages import receive_messages
+
+        with contained("listening to a worker"):
+            receive_messages(self._config, node)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         findings: list[dict[str, Any]] | None = getattr(report, "aldente_findings", None)

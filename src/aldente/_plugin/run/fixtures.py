@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import functools
 import inspect
+import itertools
 from collections.abc import Callable
 from contextvars import Context, copy_context
 from typing import Any, NoReturn
@@ -25,7 +26,8 @@ from aldente._runner.context import carry_over
 from aldente._runner.generator_task import GeneratorHost
 from aldente._runner.runner import LoopRunner
 from aldente._source import place_of_function
-from aldente.errors import FixtureCancelled, ImpossibleLoopScope
+from aldente._stacks import with_callers
+from aldente.errors import FixtureCancelled, ImpossibleLoopScope, RunningLoopError
 
 FixtureDef = pytest.FixtureDef[Any]
 
@@ -55,7 +57,8 @@ def prepare(fixturedef: FixtureDef, request: pytest.FixtureRequest) -> Callable[
             return _make_synchronous(fixturedef, request, registry)
         if registry.isolation.enter():
             pytest_compat.item_of(request).addfinalizer(registry.isolation.leave)
-        return _do_nothing
+        # Added after its set-up, it runs before its tear-down.
+        return functools.partial(request.addfinalizer, registry.make_current_again)
     with contextlib.ExitStack() as stack:
         stack.enter_context(registry.isolation.outside())
         if is_own:
@@ -217,6 +220,10 @@ class AsyncFixture:
             cancelled = FixtureCancelled(self._describe(), phase)
             cancelled.__cause__ = error
             error = cancelled
+        elif isinstance(error, RunningLoopError) and error.inside is None and _is_loop_inside_run():
+            # That of a sync test, or of another fixture.
+            error = RunningLoopError(error.wanted, self._item.name, is_tear_down=error.is_tear_down)
+            error.__suppress_context__ = True
         self._registry.note_deaths(self._item)
         self._registry.note_other_loop(error, self._runner)
         reraise(error, self._item.config)
@@ -242,3 +249,12 @@ class AsyncFixture:
     @property
     def _place(self) -> str:
         return str(place_of_function(self._function, self._request.session.startpath))
+
+
+def _is_loop_inside_run() -> bool:
+    """Whether the event loop that runs the caller was started within this run of pytest."""
+    inside = itertools.takewhile(
+        lambda frame: frame.f_code is not pytest_compat.CODE_OF_RUN,
+        with_callers(inspect.currentframe()),
+    )
+    return any(frame.f_code.co_flags & inspect.CO_COROUTINE for frame in inside)

@@ -169,14 +169,7 @@ class LoopRegistry:
         because finalizers run in reverse order.
         """
         if self._begun is item:
-            if (
-                self._begun_runner is not None
-                # The test may request a fixture in another thread.
-                and self._begun_runner.main_task is None
-                and _asyncio_compat.current_event_loop() is None
-            ):
-                # A fixture has run a loop of its own, as asyncio.run() does.
-                _asyncio_compat.make_current(self._begun_runner.loop)
+            self.make_current_again()
             return
         if not policy_fixture.is_set_up(item):
             # A policy may come from a fixture, which must not be set up from here.
@@ -189,6 +182,19 @@ class LoopRegistry:
             self._begun = None
             raise
         _asyncio_compat.make_current(runner.loop)
+
+    def make_current_again(self) -> None:
+        """Make the loop of the test current again where code has run a loop of its own meanwhile.
+
+        As `asyncio.run` does, which leaves no current loop.
+        """
+        if (
+            self._begun_runner is not None
+            # The test may request a fixture in another thread.
+            and self._begun_runner.main_task is None
+            and _asyncio_compat.current_event_loop() is None
+        ):
+            _asyncio_compat.make_current(self._begun_runner.loop)
 
     def _forget_current_loop_after(self, item: pytest.Item) -> None:
         if self._current_for is not item:

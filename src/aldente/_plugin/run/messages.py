@@ -1,4 +1,8 @@
-"""Prints messages on the terminal while a test runs: that it is stuck, or is being ended."""
+"""Prints messages on the terminal while a test runs: that it is stuck, or is being ended.
+
+A worker of pytest-xdist has no terminal: its messages go through a channel of execnet, on which
+pytest-xdist is built, to the controller, which prints them.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +17,35 @@ from typing import Any
 
 import pytest
 
+from aldente._own_errors import contained
+
+# The channel's name in what the controller gives to a worker.
+_CHANNEL = "aldente_messages"
+
+
+def receive_messages(config: pytest.Config, node: Any) -> None:
+    """Print what a worker of pytest-xdist sends; called by the controller before the worker starts.
+
+    Args:
+        config: the controller's configuration.
+        node: the worker, as pytest-xdist's hooks get it.
+    """
+
+    def receive(text: str) -> None:
+        with contained("printing a message of a worker"):
+            print_message(config, text)
+
+    channel = node.gateway.newchannel()
+    channel.setcallback(receive)
+    node.workerinput[_CHANNEL] = channel
+
 
 def print_message(config: pytest.Config, text: str) -> None:
     """Print a message on the terminal, past any output capture; on any thread."""
+    channel = getattr(config, "workerinput", {}).get(_CHANNEL)
+    if channel is not None:
+        channel.send(text)
+        return
     capturing: Any = config.pluginmanager.get_plugin("capturemanager")
     reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
     with capturing.global_and_fixture_disabled() if capturing is not None else nullcontext():
@@ -24,7 +54,7 @@ def print_message(config: pytest.Config, text: str) -> None:
             reporter.write_line(text)
             reporter.flush()
         elif sys.__stderr__ is not None:
-            # A worker of pytest-xdist.
+            # As with -p no:terminal.
             print(text, file=sys.__stderr__, flush=True)
 
 

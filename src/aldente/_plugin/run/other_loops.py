@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import re
 import weakref
-from collections.abc import Iterator
-from types import FrameType, TracebackType
+from collections.abc import Collection, Iterator
+from types import FrameType
 from typing import Any, NamedTuple, cast
 
 from aldente._rules.background_error import errors_within
@@ -82,7 +83,7 @@ def note_other_loop(error: BaseException, own: Loop, owners: LoopOwners) -> None
         message = str(inner) if isinstance(inner, RuntimeError) else ""
         if not message.endswith((*_OTHER_LOOP, _CLOSED)) or _is_told(inner):
             continue
-        found = _find(inner.__traceback__, own, is_closed=message.endswith(_CLOSED))
+        found = _find(inner, own)
         if found is not None:
             inner.add_note(_describe(found, owners.of(found.loop)))
 
@@ -101,22 +102,49 @@ def _describe(found: _Found, owner: str | None) -> str:
     )
 
 
-def _find(traceback: TracebackType | None, own: Loop, *, is_closed: bool) -> _Found | None:
+def _find(error: BaseException, own: Loop) -> _Found | None:
     """The object of another loop: by the user's innermost name for it, or else by its type."""
+    message = str(error)
+    is_closed = message.endswith(_CLOSED)
     frames: list[FrameType] = []
+    traceback = error.__traceback__
     while traceback is not None:
         frames.append(traceback.tb_frame)
         traceback = traceback.tb_next
     frames.reverse()
     users = [frame for frame in frames if is_users(frame.f_code.co_filename)]
     for chosen, is_named in ((users, True), (frames, False)):
-        for frame in chosen:
-            for name, value in _variables(frame):
-                loop = _loop_of(value)
-                if loop is not None and loop is not own and (loop.is_closed() or not is_closed):
-                    kind = type(value).__name__
-                    return _Found(f"{name} (a {kind})" if is_named else f"a {kind}", loop)
+        found = [
+            (name, value, loop)
+            for frame in chosen
+            for name, value in _variables(frame)
+            if (loop := _loop_of(value)) is not None
+            and loop is not own
+            and (loop.is_closed() or not is_closed)
+        ]
+        if found:
+            libraries = [frame for frame in frames if frame not in users]
+            used = {id(value) for frame in libraries for value in frame.f_locals.values()}
+            name, value, loop = min(found, key=lambda each: _doubt(each[1], used, message))
+            kind = type(value).__name__
+            kind = f"{'an' if kind[0] in 'AEIOU' else 'a'} {kind}"
+            return _Found(f"{name} ({kind})" if is_named else kind, loop)
     return None
+
+
+def _doubt(value: object, used: Collection[int], message: str) -> int:
+    """How doubtful it is that an error is about an object, from 0 on.
+
+    Args:
+        value: the object.
+        used: the identities of what the library had in variables that raised the error.
+        message: that of the error, which may have the type of the object.
+    """
+    if id(value) in used:
+        return 0
+    # Before that stands the task which got it.
+    about = message.rpartition(" got ")[2]
+    return 1 if re.search(rf"\b{re.escape(type(value).__name__)}\b", about) else 2
 
 
 def _variables(frame: FrameType) -> Iterator[tuple[str, object]]:

@@ -32,6 +32,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
         return (yield)
     explored = explored_test(pyfuncitem)
     if explored is not None:
+        # Known from now on, when the function looks like that of a sync test.
+        ownership.involves_loops(pyfuncitem)
         # Not as an attribute of its package, which may be stale: a run of pytester in this process
         # may have removed the module from sys.modules.
         from aldente._plugin.explore.test import make_exploring

@@ -25,7 +25,7 @@ from types import ModuleType
 from typing import Any
 
 from aldente import _lazy_imports
-from aldente._own_errors import containing
+from aldente._own_errors import contained, containing
 from aldente._rules.blocking_call.report import (
     BlockingCall,
     Topic,
@@ -141,13 +141,6 @@ _READERS: dict[str, Callable[[_Arguments], BlockingCall | None]] = {
 }
 
 
-@containing("reading an audit event", None)
-def _read(
-    reader: Callable[[_Arguments], BlockingCall | None], arguments: _Arguments
-) -> BlockingCall | None:
-    return reader(arguments)
-
-
 def _on_event(
     event: str,
     arguments: _Arguments,
@@ -159,12 +152,12 @@ def _on_event(
     reader = reader_of(event)
     if reader is None or not watchers or not is_watched_here():
         return
-    call = _read(reader, arguments)
-    if call is None:
-        return
-    with reporting(call, caller()):
-        # The call itself is made once this returns.
-        pass
+    with contained("reading an audit event"):
+        call = reader(arguments)
+        if call is not None:
+            with reporting(call, caller()):
+                # The call itself is made once this returns.
+                pass
 
 
 Function = Callable[..., Any]
