@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,6 @@ from aldente._plugin.pytest_asyncio import event_loop
 from aldente._plugin.run.outcomes import hide_frames
 from aldente._plugin.session import SessionState
 from aldente._records import Finding
-from aldente._rules.background_error import has_type_error
 from aldente._rules.registry import rule_named
 from aldente.errors import DeadlockError, PhaseTimeout
 
@@ -123,7 +123,7 @@ def _look_into_failure(session: SessionState, item: pytest.Item, error: BaseExce
 
 @containing("looking for a plain mock that was awaited", None)
 def _look_for_plain_mock(session: SessionState, item: pytest.Item, error: BaseException) -> None:
-    if not has_type_error(error):
+    if "unittest.mock" not in sys.modules:
         return
     from aldente._rules import plain_mock
 
