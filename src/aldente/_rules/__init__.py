@@ -15,9 +15,9 @@ are parts of such detectors.
     Report at the end of a scope.
 ``unused_answer``
     Seen by the doubles themselves.
-``late_warnings``, ``resource_origins``, ``open_resources``
+``late_warnings``, ``resource_origins``, ``open_resources``, ``after_import``
     What ``leaked_resource`` knows: where and by which test something was made, who closes it, what
-    is open on a loop, and what the clients of libraries hold.
+    is open on a loop, and what the clients of libraries hold, whenever these are imported.
 ``dropped_mocks``, ``handed_over``, ``dropped_managers``
     Used by ``never_awaited`` for coroutines of an AsyncMock, of functions that a loop calls, and
     for async context managers that are never entered.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import inspect
 import re
 import sys
@@ -128,7 +129,12 @@ class LateWarnings:
         if isinstance(made, asyncio.AbstractEventLoop):
             return self._maker_of_loop(made), None
         making = self._makings.of(made)
-        return None if making is None else (making.test, making.place)
+        if making is not None:
+            return making.test, making.place
+        # A client of a library that is not known, which keeps its loop.
+        loops = {id(loop): loop for loop in _loops_in(made)}
+        makers = {self._maker_of_loop(loop) for loop in loops.values()}
+        return (makers.pop(), None) if len(makers) == 1 else None
 
     def _is_others(self, making: _MadeBy) -> bool:
         test, _ = making
@@ -159,6 +165,14 @@ def _candidates(unraisable: sys.UnraisableHookArgs) -> Iterator[object]:
     while trace is not None:
         yield trace.tb_frame.f_locals.get("self")
         trace = trace.tb_next
+
+
+def _loops_in(made: object) -> Iterator[asyncio.AbstractEventLoop]:
+    """The event loops among the attributes of an object."""
+    for referent in gc.get_referents(made):
+        for each in referent.values() if type(referent) is dict else (referent,):
+            if issubclass(type(each), asyncio.AbstractEventLoop):
+                yield each
 
 
 def _stand_ins(finalizer: Callable[..., None], warn: Callable[..., None]) -> dict[str, object]:

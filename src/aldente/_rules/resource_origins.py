@@ -22,6 +22,7 @@ from aldente import _asyncio_compat
 from aldente._own_errors import contained, containing
 from aldente._records import Finding, SourcePlace
 from aldente._rules import open_resources
+from aldente._rules.after_import import AfterImport
 from aldente._source import is_users, place_of
 
 
@@ -256,10 +257,13 @@ class Watching:
         self._undo.callback(_forget_collections)
         self._undo.callback(makings.take_recent, self)
         self.watch_libraries()
+        libraries = {kind.package for kind in open_resources.KINDS}
+        self._undo.enter_context(AfterImport(libraries, self.watch_libraries).installed())
         with self._undo:
             yield
         self._replaced.clear()
 
+    @containing("watching the clients of libraries", None)
     def watch_libraries(self) -> None:
         """Watch the clients of the libraries that are imported by now."""
         for kind in open_resources.KINDS:
