@@ -19,7 +19,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from aldente._own_errors import containing
-from aldente._records import Finding, SourcePlace
+from aldente._records import FREED, Finding, SourcePlace
 from aldente._rules.resource_origins import Makings
 
 _FIX = "Close it where it was made, best by 'async with'; in a fixture after the 'yield'."
@@ -33,7 +33,7 @@ class LateWarnings:
 
     Args:
         makings: tells which test made something.
-        current_test: gives the node id of the test that is running.
+        current_test: gives the node id of the test that is running; None between tests.
         maker_of_loop: gives the node id of the test that made an event loop, if one did.
         report: called with each finding, on whatever thread frees something.
     """
@@ -149,7 +149,7 @@ class LateWarnings:
         self._report(
             Finding(
                 "leaked-resource",
-                f"It was freed unclosed, and warnings are errors: {_text_of(warning)}.",
+                f"{FREED}, and warnings are errors: {_text_of(warning)}.",
                 _FIX,
                 place,
                 made_by=test,

@@ -252,3 +252,27 @@ def test_client_of_an_unknown_library(run_project: RunProject) -> None:
     )
     result.assert_outcomes(passed=2, errors=1)
     result.stdout.fnmatch_lines(["*unclosed Client*", "ERROR test_it.py::test_leaks*"])
+
+
+def test_freed_between_tests(run_project: RunProject) -> None:
+    """What goes with the values of a test's fixtures, after its tear-down, fails no other test."""
+    result = run_project(
+        subprocess=True,
+        test_it="""
+            import aiosqlite
+            import pytest
+
+            @pytest.fixture
+            async def database():
+                yield await aiosqlite.connect(":memory:")
+
+            async def test_leaks(database):
+                await database.execute("select 1")
+
+            def test_innocent():
+                pass
+        """,
+    )
+    result.assert_outcomes(passed=2, errors=1)
+    result.stdout.fnmatch_lines(["leaked-resource [[]error]: 1", "ERROR test_it.py::test_leaks*"])
+    result.stdout.no_fnmatch_line("leaked-thread*")

@@ -12,7 +12,7 @@ import pytest
 from aldente._diagnosis.finding_text import FOLDED, describe, more, shorten
 from aldente._plugin.findings import baseline
 from aldente._plugin.findings.baseline import as_plain, from_plain
-from aldente._records import Finding, Level
+from aldente._records import FREED, Finding, Level
 from aldente._rules.registry import rule_named
 from aldente._settings import DEFAULT_LEVELS
 
@@ -148,7 +148,11 @@ def _is_whole(session: pytest.Session) -> bool:
 
 def _without_repeated_leaks(findings: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Leave out repeats of a leak, which its loop's end shows, and each of its parts when freed."""
-    late = {finding["test"] for finding in findings if _is_leak(finding) and not finding["phase"]}
+    late = {
+        finding["test"]
+        for finding in findings
+        if _is_leak(finding) and (finding["phase"] is None or FREED in finding["what"])
+    }
     of_tests: dict[str, list[dict[str, Any]]] = {}
     others: list[dict[str, Any]] = []
     for finding in findings:

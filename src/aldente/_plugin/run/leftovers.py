@@ -60,7 +60,10 @@ class Leftovers:
         if self._is_on("leaked-resource"):
             self._resources = installed.enter_context(
                 leaked_resource.watch(
-                    lambda: session.current_test, self._report, self._makers.maker_of
+                    lambda: session.current_test,
+                    self._report,
+                    self._makers.maker_of,
+                    lambda: session.is_torn_down,
                 )
             )
             session.at_tear_down.append(self._report_left_on_closed_loops)
