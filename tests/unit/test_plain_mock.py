@@ -670,3 +670,10 @@ def test_a_mock_that_gives_something_else_is_not_blamed() -> None:
     text = plain_mock.explain(error_of(main))
     # Python 3.11 does not say which type failed.
     assert text is None or "is required" in str(error_of(main))
+
+
+def test_other_errors_are_left_as_they_are() -> None:
+    """An error that comes from no mock gets no attribute, however it is looked into."""
+    error = error_of(raise_type_error)
+    plain_mock.find(error)
+    assert vars(error) == {}

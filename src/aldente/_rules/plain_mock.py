@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import asyncio
 import contextlib
 import re
 from collections.abc import Iterator
@@ -99,14 +98,22 @@ def find(error: BaseException) -> Finding | None:
     undone.
     """
     for inner in errors_within(error):
-        if isinstance(inner, (Exception, asyncio.CancelledError)):
-            attributes: dict[str, Any] = vars(inner)
-            if attributes.get(_KEPT) is None:
-                attributes[_KEPT] = _find(inner, error)
-            if attributes[_KEPT] is not None:
-                finding: Finding = attributes[_KEPT]
-                return finding
+        attributes: dict[str, Any] = vars(inner)
+        finding: Finding | None = attributes.get(_KEPT)
+        if finding is None and (type(inner) is TypeError or _is_of_asyncio(inner)):
+            finding = _find(inner, error)
+        if finding is not None:
+            attributes[_KEPT] = finding
+            return finding
     return None
+
+
+def _is_of_asyncio(error: BaseException) -> bool:
+    """Whether asyncio raised an error, or was waiting when it came."""
+    innermost = error.__traceback__
+    while innermost is not None and innermost.tb_next is not None:
+        innermost = innermost.tb_next
+    return innermost is not None and is_asyncios(innermost.tb_frame)
 
 
 @contextlib.contextmanager
@@ -149,7 +156,7 @@ def _find(error: BaseException, outer: BaseException) -> Finding | None:
     if users is None:
         # A cancellation that asyncio's own functions have turned into a time-out.
         users, _ = tracebacks_of(outer)
-    is_of_asyncio = innermost is not None and is_asyncios(innermost.tb_frame)
+    is_of_asyncio = _is_of_asyncio(error)
     mistake = None
     if type(error) is TypeError or (is_of_asyncio and type(error) in _ERRORS_OF_ASYNCIO):
         mistake = _mistake_of(str(error))
