@@ -116,6 +116,9 @@ class Finding(NamedTuple):
     is_grave: bool = False
 
 
+# How findings begin of what is open until it is freed, which may be a finding already.
+FREED = "It was freed unclosed"
+
 # Called with findings from below the test runner; only the last one is.
 receivers: list[Callable[[Finding], None]] = []
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -395,6 +396,25 @@ def test_ways_to_wait_for_tasks(way: str) -> None:
     assert summarise(graph) == (
         f"{line_of('generator')}: '{name}' waits for ready (an Event) to be set."
     )
+
+
+def test_what_wait_takes_for_a_future_is_told() -> None:
+    """A plain mock, which `asyncio.wait()` waits for without a word, is told beside the tasks."""
+    calls: list[Any] = []
+
+    async def main() -> None:
+        mock: Any = Mock(name="not called")
+        calls.append(mock)
+        stuck = asyncio.create_task(asyncio.Event().wait(), name="stuck")
+        asyncio.create_task(asyncio.wait([mock]), name="other")  # noqa: RUF006 - for this test
+        await asyncio.wait({stuck, mock})
+
+    graph = look_at(main)
+    assert "'other' (wait) waits for a Mock, which is no future (asyncio.wait).\n" in explain(graph)
+    assert "main) waits for 'stuck' and a Mock, which is no future (asyncio.wait).\n" in explain(
+        graph
+    )
+    assert "done" not in calls[0]._mock_children
 
 
 def test_time_outs_are_told() -> None:

@@ -191,6 +191,82 @@ def test_what_is_handed_to_asyncio_is_explained() -> None:
         assert text.endswith(use_async_mock("'client.fetch'"))
 
 
+def test_what_is_handed_to_asyncio_from_a_list_is_explained() -> None:
+    """Of results that a list keeps, the first that asyncio refuses is named by its index."""
+    client = Mock(spec=["fetch"])
+
+    async def gather() -> None:
+        jobs = [asyncio.sleep(0), client.fetch()]
+        await asyncio.gather(*jobs)
+
+    text, line = explain(gather)
+    assert line == "await asyncio.gather(*jobs)"
+    assert text.splitlines()[0] == (
+        "plain-mock: 'jobs[1]' is a Mock named 'mock.fetch()', which can't be awaited."
+    )
+
+
+@pytest.mark.parametrize("client", [Mock(), Mock(return_value={"a": 1})], ids=["mock", "dict"])
+def test_what_is_run_is_explained(client: Mock) -> None:
+    """A result that `asyncio.run()` or a method of a loop or runner refuses is named."""
+
+    def run() -> None:
+        asyncio.run(client())
+
+    def in_a_loop() -> None:
+        with contextlib.closing(asyncio.new_event_loop()) as loop:
+            loop.run_until_complete(client())
+
+    def in_a_runner() -> None:
+        with asyncio.Runner() as runner:
+            runner.run(client())
+
+    for function in (run, in_a_loop, in_a_runner):
+        with pytest.raises((TypeError, ValueError)) as caught:
+            function()
+        text = plain_mock.explain(caught.value)
+        assert text is not None, function
+        assert text.startswith("plain-mock: 'client' is a Mock, so 'client()' gave a")
+
+
+async def as_completed(client: Mock) -> None:
+    for earliest in asyncio.as_completed([client()]):
+        await earliest
+
+
+async def wait(client: Mock) -> None:
+    async with asyncio.timeout(0):
+        await asyncio.wait({client()})
+
+
+async def wait_unhashable(client: Mock) -> None:
+    await asyncio.wait([client()])
+
+
+async def wait_for_list(client: Mock) -> None:
+    jobs = [client()]
+    await asyncio.wait_for(asyncio.wait(jobs), timeout=0.01)
+
+
+@pytest.mark.parametrize(
+    ("use", "client", "named"),
+    [
+        (as_completed, Mock(), "'client' is a Mock, so 'client()' gave a Mock,"),
+        (wait, Mock(), "'client' is a Mock, so 'client()' gave a Mock,"),
+        (wait, Mock(return_value="x"), "'client' is a Mock, so 'client()' gave a str,"),
+        (wait_unhashable, Mock(return_value={}), "'client' is a Mock, so 'client()' gave a dict,"),
+        (wait_for_list, MagicMock(), "'jobs[0]' is a MagicMock named 'mock()',"),
+    ],
+)
+def test_what_asyncio_waits_for_is_explained(
+    use: Callable[[Mock], Coroutine[Any, Any, None]], client: Mock, named: str
+) -> None:
+    """A mock that `asyncio.wait()` takes and waits for is named when a time-out ends the wait."""
+    text = plain_mock.explain(error_of(lambda: use(client)))
+    assert text is not None
+    assert text.startswith(f"plain-mock: {named} which can't be awaited.")
+
+
 class Service:
     """Code under test that awaits what it was given."""
 
@@ -347,6 +423,16 @@ async def call_wrongly() -> None:
     create_autospec(lambda: None)(1)
 
 
+async def wait_for_real_and_specced_futures() -> None:
+    real: Any = asyncio.get_running_loop().create_future()
+    async with asyncio.timeout(0.001):
+        await asyncio.wait([real, Mock(spec=asyncio.Future)])
+
+
+async def miss_attribute() -> None:
+    Mock(spec=["fetch"]).add_done_callback(print)
+
+
 async def raise_from_mock() -> None:
     await Mock(side_effect=KeyError("no such key"))()
 
@@ -363,6 +449,8 @@ async def raise_type_error() -> None:
         hand_number_to_asyncio,
         enter_coroutine,
         call_wrongly,
+        wait_for_real_and_specced_futures,
+        miss_attribute,
         raise_from_mock,
         raise_type_error,
     ],
@@ -582,3 +670,10 @@ def test_a_mock_that_gives_something_else_is_not_blamed() -> None:
     text = plain_mock.explain(error_of(main))
     # Python 3.11 does not say which type failed.
     assert text is None or "is required" in str(error_of(main))
+
+
+def test_other_errors_are_left_as_they_are() -> None:
+    """An error that comes from no mock gets no attribute, however it is looked into."""
+    error = error_of(raise_type_error)
+    plain_mock.find(error)
+    assert vars(error) == {}

@@ -7,6 +7,7 @@ import gc
 import itertools
 import random
 import sys
+import threading
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -348,6 +349,73 @@ def test_lines_are_counted() -> None:
     }
     program()
     assert {line: count for (_, line), count in counter.counts.items()} == lines
+
+
+def test_lines_of_other_threads_are_not_counted() -> None:
+    """What a thread of the program does beside a run is not counted, nor does its collection."""
+    begin, end = threading.Event(), threading.Event()
+
+    def work() -> None:
+        begin.wait()
+        for _ in range(3):
+            gc.collect()
+        end.set()
+
+    def program() -> None:
+        begin.set()
+        end.wait()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    counter = LineCounter()
+    counter.start()
+    program()
+    counter.stop()
+    thread.join()
+    counted = {number for number, _ in counter.counts}
+    assert id(program.__code__) in counted
+    assert id(work.__code__) not in counted
+
+
+@pytest.mark.skipif("sys.version_info < (3, 12)", reason="it traces one thread only")
+def test_lines_of_jobs_are_counted() -> None:
+    """What a job does while the simulated loop waits for it belongs to the run."""
+
+    def job() -> None:
+        sorted([2, 1])
+
+    async def main() -> None:
+        await asyncio.to_thread(job)
+
+    counter = LineCounter()
+    counter.start()
+    simulate(main, make_strategy("fifo", 0), RunSettings())
+    counter.stop()
+    assert id(job.__code__) in {number for number, _ in counter.counts}
+
+
+def test_a_thread_beside_changes_no_schedule() -> None:
+    """A thread that the program's own modules keep busy leaves the schedules of a seed as they are."""
+
+    def choices() -> list[list[int]]:
+        runs = runs_of(make_strategy("auto", 5), in_order(4), 23)
+        return [list(run.choices) for run in runs]
+
+    alone = choices()
+    is_over = threading.Event()
+
+    def spin() -> None:
+        while not is_over.is_set():
+            sum(range(10))
+
+    thread = threading.Thread(target=spin)
+    thread.start()
+    try:
+        beside = choices()
+    finally:
+        is_over.set()
+        thread.join()
+    assert beside == alone
 
 
 def test_news_are_told_once() -> None:

@@ -207,6 +207,25 @@ def test_no_wait_looks_too_short(first: float) -> None:
     aldente.run(main, clock="virtual", wall=True)
 
 
+@pytest.mark.parametrize("clock", ["virtual", "simulated"])
+def test_no_wait_a_hair_longer_than_others_looks_too_short(clock: str) -> None:
+    """A wait that is longer than whole seconds by less than loop time shows is not too short."""
+
+    async def main() -> None:
+        for count in range(1, 300):
+            wait = 0.1 * count + 0.3
+            began = (time.time(), time.monotonic())
+            await asyncio.sleep(wait)
+            assert time.time() - began[0] >= wait
+            assert time.monotonic() - began[1] >= wait
+
+    if clock == "virtual":
+        aldente.run(main, clock="virtual", wall=True)
+    else:
+        found = aldente.search(main, runs=2, wall=True)
+        assert found.failure is None
+
+
 def test_what_clocks_can_show_is_exact() -> None:
     """Whole seconds are whole seconds on every clock, whatever has been waited for before."""
 

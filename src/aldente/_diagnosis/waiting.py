@@ -228,11 +228,15 @@ def _task_group(variables: dict[str, Any], future: AnyFuture, inner: LiveWait | 
 
 def _wait(variables: dict[str, Any], future: AnyFuture, inner: LiveWait | None) -> LiveWait:
     limit = variables.get("timeout")
+    awaited = [*variables.get("fs", ())]
+    # asyncio.wait() takes a Mock too, which never calls back.
+    others = dict.fromkeys(type(each).__name__ for each in awaited if not asyncio.isfuture(each))
     return LiveWait(
         Kind.TASKS,
         through="asyncio.wait",
+        detail=" and ".join(f"a {name}, which is no future" for name in others),
         is_any=variables.get("return_when") != asyncio.ALL_COMPLETED,
-        futures=[*variables.get("fs", ())],
+        futures=[each for each in awaited if asyncio.isfuture(each)],
         limited_by=None if limit is None else f"asyncio.wait(timeout={limit:g})",
     )
 

@@ -100,10 +100,13 @@ class Phrases:
 
     def _tasks_phrase(self, wait: Wait) -> str:
         through = f" ({wait.through})" if wait.through else ""
+        if not wait.tasks and wait.detail:
+            return f"waits for {wait.detail}{through}"
         if not wait.tasks:
             return f"waits for futures behind which no task is seen{through}"
         one_of = "one of " if wait.is_any and len(wait.tasks) > 1 else ""
-        return f"waits for {one_of}{self._enumerate(wait.tasks)}{through}"
+        others = f" and {wait.detail}" if wait.detail else ""
+        return f"waits for {one_of}{self._enumerate(wait.tasks)}{others}{through}"
 
     def _enumerate(self, indices: Sequence[int]) -> str:
         return enumerate_names(self.name(index) for index in indices)

@@ -43,10 +43,12 @@ class Described(NamedTuple):
     Attributes:
         value: a function with the signature of the value, or the class of which it is an instance.
         result: the class of what awaiting, entering or iterating it gives; None if unknown.
+        gives_items: whether ``async for`` may go over what awaiting it gives.
     """
 
     value: Any
     result: type | None = None
+    gives_items: bool = True
 
 
 class _Parts(NamedTuple):
@@ -83,7 +85,10 @@ def describe(annotation: Any, name: str) -> Described | None:
         known = _CLASSES[kind.rpartition(".")[2]]
         # The last of Coroutine[Any, Any, X], the first of AsyncGenerator[X, None].
         position = 0 if known is collections.abc.AsyncGenerator else -1
-        return Described(known, as_class(parts.arguments[position]) if parts.arguments else None)
+        if not parts.arguments:
+            return Described(known)
+        result = parts.arguments[position]
+        return Described(known, as_class(result), may_be_iterated(result))
     known_class = as_class(hint)
     return None if known_class is None else Described(known_class)
 
@@ -94,7 +99,8 @@ def described_coroutine(result: Any) -> Described:
     Args:
         result: the annotation of what awaiting it gives.
     """
-    return Described(collections.abc.Awaitable, as_class(result))
+    gives_items = result is None or may_be_iterated(result)
+    return Described(collections.abc.Awaitable, as_class(result), gives_items)
 
 
 def may_be_iterated(annotation: Any) -> bool:

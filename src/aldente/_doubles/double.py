@@ -408,6 +408,7 @@ def _made(shape: Child, spec_argument: str, kind: type | None = None) -> Any:
     if shape.is_awaited:
         double: Any = Double(**arguments)
         state_of(double).result = shape.result
+        state_of(double).gives_items = shape.gives_items
         return double
     if not shape.is_called:
         return PlainObject(**arguments)

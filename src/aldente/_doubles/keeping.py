@@ -86,6 +86,14 @@ def is_iterated_itself(double: Any) -> bool:
 
 def _check_stream(double: Any, items: Any) -> None:
     state = state_of(double)
+    name = name_of(double)
+    if not state.is_called and not state.gives_items:
+        raise InvalidSetting(
+            "streams",
+            items,
+            f"{name} can't give items one by one: it is awaited, and as it is annotated that gives "
+            f"nothing to iterate over. Say {name}.returns(...).",
+        )
     if state.kind is Kind.STREAM or state.spec is None:
         return
     annotation = annotation_of_result(state.spec) if is_function(state.spec) else None
@@ -98,7 +106,6 @@ def _check_stream(double: Any, items: Any) -> None:
     else:
         shown = inspect.formatannotation(annotation)
         what = f"returns {shown}, as it is annotated, over which no 'async for' can go"
-    name = name_of(double)
     raise InvalidSetting(
         "streams",
         items,

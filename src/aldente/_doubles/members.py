@@ -44,6 +44,7 @@ class Member(NamedTuple):
         is_bound: whether calls leave out the first parameter of ``value``.
         result: the class of what awaiting, entering or iterating the attribute itself gives; None
             if unknown.
+        gives_items: whether ``async for`` may go over what awaiting the attribute itself gives.
     """
 
     value: Any
@@ -52,6 +53,7 @@ class Member(NamedTuple):
     is_instance: bool = False
     is_bound: bool = False
     result: type | None = None
+    gives_items: bool = True
 
 
 def described(annotation: Any, name: str) -> Member | None:
@@ -66,9 +68,9 @@ def described(annotation: Any, name: str) -> Member | None:
 
 
 def _of_description(description: Described) -> Member:
-    value, result = description
+    value, result, gives_items = description
     if isinstance(value, type):
-        return Member(value, is_instance=True, result=result)
+        return Member(value, is_instance=True, result=result, gives_items=gives_items)
     return _of_function(value, is_bound=False)
 
 

@@ -34,6 +34,7 @@ class Child(NamedTuple):
         is_same: whether its answer is the double whose attribute it is.
         is_called: whether it is callable.
         result: the class of what awaiting, entering or iterating it itself gives; None if unknown.
+        gives_items: whether ``async for`` may go over what awaiting it itself gives.
     """
 
     is_awaited: bool
@@ -41,6 +42,7 @@ class Child(NamedTuple):
     is_same: bool = False
     is_called: bool = True
     result: type | None = None
+    gives_items: bool = True
 
 
 class SpecsOwn:
@@ -209,7 +211,8 @@ def _of_member(member: Member, arguments: dict[str, Any]) -> Child:
     if value is None:
         return Child(member.kind is not Kind.PLAIN, arguments)
     if member.is_instance:
-        return _instance_of(value, arguments)._replace(result=member.result)
+        instance = _instance_of(value, arguments)
+        return instance._replace(result=member.result, gives_items=member.gives_items)
     if mock_compat.is_mock(value):
         return Child(mock_compat.is_awaited(value), arguments)
     if isinstance(value, type):

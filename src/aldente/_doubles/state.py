@@ -31,6 +31,7 @@ class State:
         is_called: whether it is callable.
         result: the class of what calling, awaiting, entering or iterating it gives; None if its
             spec determines that, or if it is unknown.
+        gives_items: whether ``async for`` may go over what awaiting it itself gives.
         hint: the name of the real thing, for messages.
         name: the name of the double, once it was needed.
         log: the calls.
@@ -40,6 +41,7 @@ class State:
 
     __slots__ = (
         "answers",
+        "gives_items",
         "hint",
         "is_called",
         "is_made_here",
@@ -59,6 +61,7 @@ class State:
         self.kind = kind
         self.is_called = True
         self.result: type | None = None
+        self.gives_items = True
         self.hint: str | None = None
         self.name: str | None = None
         self.log = CallLog()

@@ -36,6 +36,7 @@ class SessionState:
         marks_before: the marks of its own that it had then.
         bystanders: identifiers of threads of pytest's plugins and of debuggers, which wake no test.
         marks_without_effect: the warnings for tests, by node id, whose marks have no effect.
+        is_torn_down: whether that test is over, and pytest charges what is freed now to the next.
         has_failed: whether the last phase of a test that was run has failed.
         interrupted_in: what the tasks of a loop were waiting for at Ctrl-C, in words.
     """
@@ -57,6 +58,7 @@ class SessionState:
         self.marks_before: Collection[pytest.Mark] = ()
         self.bystanders: Collection[int] = ()
         self.marks_without_effect: dict[str, str] = {}
+        self.is_torn_down = False
         self.has_failed = False
         self.interrupted_in: str | None = None
 

@@ -15,9 +15,9 @@ that inspects what a test has left behind. The other modules are parts of such d
     How long threads have run, for ``slow_step``.
 ``unused_answer``
     Seen by the doubles themselves.
-``late_warnings``, ``resource_origins``, ``open_resources``
+``late_warnings``, ``resource_origins``, ``open_resources``, ``after_import``
     What ``leaked_resource`` knows: where and by which test something was made, who closes it, what
-    is open on a loop, and what the clients of libraries hold.
+    is open on a loop, and what the clients of libraries hold, whenever these are imported.
 ``dropped_mocks``, ``handed_over``, ``dropped_managers``
     Used by ``never_awaited`` for coroutines of an AsyncMock, of functions that a loop calls, and
     for async context managers that are never entered.
@@ -71,7 +71,7 @@ RULES = (
     RuleRow("background-error", "error"),
     # The plugin ends the run, in aldente._plugin.run.stuck_runs.
     RuleRow("deadlock", "error", observes_loops=False),
-    RuleRow("plain-mock", "error", only_with="unittest.mock", shown_by=TypeError),
+    RuleRow("plain-mock", "error", only_with="unittest.mock", shown_by=BaseException),
     # The doubles report it.
     RuleRow("unused-answer", "error", observes_loops=False),
     RuleRow("blocking-call", "warn"),

@@ -46,11 +46,6 @@ def errors_within(error: BaseException) -> Iterator[BaseException]:
             pending.append(current.__context__)
 
 
-def has_type_error(error: BaseException) -> bool:
-    """Whether an error is a TypeError, was raised from one or is a group with one."""
-    return any(type(inner) is TypeError for inner in errors_within(error))
-
-
 def is_users_code(path: str) -> bool:
     """`is_users` for a traceback entry; entries of Cython name sources that are not installed."""
     return is_users(path) and not path.endswith((".pyx", ".pxi", ".pxd"))

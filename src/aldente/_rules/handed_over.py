@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import linecache
+import pathlib
 import sys
 from collections.abc import Iterator
 
@@ -33,17 +34,21 @@ _TAKERS = {
 }
 
 
-def place_of_handing_over(function: str) -> SourcePlace | None:
+def place_of_handing_over(function: str, test: str | None) -> SourcePlace | None:
     """The only line of the user's that passes a function on; None if there is none, or several.
 
     Args:
         function: its name, unqualified.
+        test: the node id of the test during which that happened; lines in other tests are left out.
     """
+    file, _, names = (test or "").partition("::")
+    own = names.partition("[")[0].rpartition("::")[2]
     places = {
         SourcePlace(path, call.lineno)
         for path in _users_files()
-        for call in _calls_in(path, function)
+        for call, within in _calls_in(path, function)
         if any(_is_named(value, function) for value in _values_of(call))
+        and (not within or not own or (within == own and _is_file(path, file)))
     }
     return places.pop() if len(places) == 1 else None
 
@@ -53,8 +58,13 @@ def _users_files() -> set[str]:
     return {file for file in files if isinstance(file, str) and is_users(file)}
 
 
-def _calls_in(path: str, function: str) -> Iterator[ast.Call]:
-    """The calls of takers in a source file, if it mentions the function."""
+def _is_file(path: str, name: str) -> bool:
+    """Whether a path is that of a file in a node id, which is relative."""
+    return pathlib.PurePath(path).as_posix().endswith(name)
+
+
+def _calls_in(path: str, function: str) -> Iterator[tuple[ast.Call, str]]:
+    """The calls of takers in a source file, if it mentions the function, each with its test."""
     source = "".join(linecache.getlines(path))
     if function not in source or not any(taker in source for taker in _TAKERS):
         return
@@ -63,9 +73,21 @@ def _calls_in(path: str, function: str) -> Iterator[ast.Call]:
     except SyntaxError:
         # It was changed since it was imported, or is no Python source.
         return
-    for node in ast.walk(tree):
+    nodes = list(ast.walk(tree))
+    tests = [
+        node
+        for node in nodes
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        and node.name.startswith("test")
+    ]
+    for node in nodes:
         if isinstance(node, ast.Call) and _name_of(node.func) in _TAKERS:
-            yield node
+            within = (test.name for test in tests if _contains(test, node))
+            yield node, next(within, "")
+
+
+def _contains(outer: ast.stmt, inner: ast.expr) -> bool:
+    return outer.lineno <= inner.lineno <= (outer.end_lineno or outer.lineno)
 
 
 def _values_of(call: ast.Call) -> Iterator[ast.expr]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import inspect
 import re
 import sys
@@ -18,7 +19,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from aldente._own_errors import containing
-from aldente._records import Finding, SourcePlace
+from aldente._records import FREED, Finding, SourcePlace
 from aldente._rules.resource_origins import Makings
 
 _FIX = "Close it where it was made, best by 'async with'; in a fixture after the 'yield'."
@@ -32,7 +33,7 @@ class LateWarnings:
 
     Args:
         makings: tells which test made something.
-        current_test: gives the node id of the test that is running.
+        current_test: gives the node id of the test that is running; None between tests.
         maker_of_loop: gives the node id of the test that made an event loop, if one did.
         report: called with each finding, on whatever thread frees something.
     """
@@ -128,7 +129,12 @@ class LateWarnings:
         if isinstance(made, asyncio.AbstractEventLoop):
             return self._maker_of_loop(made), None
         making = self._makings.of(made)
-        return None if making is None else (making.test, making.place)
+        if making is not None:
+            return making.test, making.place
+        # A client of a library that is not known, which keeps its loop.
+        loops = {id(loop): loop for loop in _loops_in(made)}
+        makers = {self._maker_of_loop(loop) for loop in loops.values()}
+        return (makers.pop(), None) if len(makers) == 1 else None
 
     def _is_others(self, making: _MadeBy) -> bool:
         test, _ = making
@@ -143,7 +149,7 @@ class LateWarnings:
         self._report(
             Finding(
                 "leaked-resource",
-                f"It was freed unclosed, and warnings are errors: {_text_of(warning)}.",
+                f"{FREED}, and warnings are errors: {_text_of(warning)}.",
                 _FIX,
                 place,
                 made_by=test,
@@ -159,6 +165,14 @@ def _candidates(unraisable: sys.UnraisableHookArgs) -> Iterator[object]:
     while trace is not None:
         yield trace.tb_frame.f_locals.get("self")
         trace = trace.tb_next
+
+
+def _loops_in(made: object) -> Iterator[asyncio.AbstractEventLoop]:
+    """The event loops among the attributes of an object."""
+    for referent in gc.get_referents(made):
+        for each in referent.values() if type(referent) is dict else (referent,):
+            if issubclass(type(each), asyncio.AbstractEventLoop):
+                yield each
 
 
 def _stand_ins(finalizer: Callable[..., None], warn: Callable[..., None]) -> dict[str, object]:

@@ -34,9 +34,9 @@ finds them, subprocesses until they exit.
 
 Reported are the transports and listening servers of asyncio that are still open when their loop
 ends; the writers of streams that are dropped without being closed, which asyncio then closes;
-sessions of aiohttp, and clients of httpx that keep a connection; and what libraries themselves
-report as unclosed. Each comes with the place where it was made, and is charged to the test that
-made it, even if it is found later.
+sessions of aiohttp, connections of aiosqlite, and clients of httpx that keep a connection; and what
+libraries themselves report as unclosed. Each comes with the place where it was made, and is charged
+to the test that made it, even if it is found later.
 
 Not reported: what is closing already; connections that a server has accepted and whose other end is
 closed or reported itself; a subprocess's pipes, which are part of it; resources
@@ -55,6 +55,7 @@ def watch(
     current_test: Callable[[], str | None] = lambda: None,
     report: Callable[[Finding], None] = lambda finding: None,
     maker_of_loop: Callable[[object], str | None] = lambda loop: None,
+    is_torn_down: Callable[[], bool] = lambda: False,
 ) -> Iterator[resource_origins.Watching]:
     """Record where resources are made, for `find`.
 
@@ -62,13 +63,19 @@ def watch(
         current_test: returns the node id of the running test.
         report: called with the finding for a stream that is dropped, on whatever thread drops it.
         maker_of_loop: gives the node id of the test that made an event loop, if one did.
+        is_torn_down: whether that test is over, and pytest charges what is freed to the next one.
 
     Yields:
         The watcher, an argument of the functions that look through its records.
     """
-    late_warnings = LateWarnings(_makings, current_test, maker_of_loop, report)
+    late_warnings = LateWarnings(
+        _makings,
+        lambda: None if is_torn_down() else current_test(),
+        maker_of_loop,
+        report,
+    )
     watching = resource_origins.Watching(
-        current_test, lambda made: _on_dropped(made, report), _finding, late_warnings.finalize
+        current_test, lambda made: _report_dropped(made, report), _finding, late_warnings.finalize
     )
     with late_warnings.installed(), watching.installed():
         yield watching
@@ -370,6 +377,34 @@ def _finding(made: Any, when: str = "when its event loop ended") -> Finding:
     )
 
 
+def _report_dropped(made: Any, report: Callable[[Finding], None]) -> None:
+    kind = open_resources.kind_of(made)
+    if kind is None:
+        _on_dropped(made, report)
+    else:
+        _on_dropped_client(kind, made, report)
+
+
+def _on_dropped_client(
+    kind: open_resources.ClientKind, client: object, report: Callable[[Finding], None]
+) -> None:
+    """Report the client of a library that is about to be freed."""
+    making = _makings.of(client)
+    if making is None or making.is_told or kind.is_closed(client):
+        return
+    making.is_told = True
+    report(
+        Finding(
+            RULE.name,
+            f"The {kind.package}.{kind.name} was dropped while it was open: nothing refers to it "
+            "any more.",
+            kind.fix,
+            making.place,
+            made_by=making.test,
+        )
+    )
+
+
 def _on_dropped(
     made: asyncio.StreamWriter | asyncio.Transport, report: Callable[[Finding], None]
 ) -> None:
@@ -418,9 +453,14 @@ class _Leaks:
     def __init__(self, observation: Observation) -> None:
         self._report = observation.report
         self._wide_loops = observation.wide_loops
-        maker_of = observation.makers.maker_of
+        session = observation.session
         self._watching = observation.enter(
-            watch(observation.current_test, observation.report, maker_of)
+            watch(
+                observation.current_test,
+                observation.report,
+                observation.makers.maker_of,
+                lambda: session.is_torn_down,
+            )
         )
         self._unended: weakref.WeakKeyDictionary[Run, Unended] = weakref.WeakKeyDictionary()
 

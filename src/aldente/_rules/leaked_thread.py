@@ -40,6 +40,7 @@ threads of plugins.
 Fix: close the object that started it (a connection, a client, a pool), best by `async with`; or
 make the thread stop and `join()` it.""",
     is_left_behind=True,
+    explained_by="leaked-resource",
 )
 
 _FIX = (

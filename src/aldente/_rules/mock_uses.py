@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import builtins
 import inspect
 import itertools
@@ -87,6 +88,8 @@ def _candidates(
         if innermost is not None and _is_pythons(innermost.tb_frame):
             for handed in _arguments(operands):
                 yield users, handed
+                for element in _elements(handed, users.tb_frame):
+                    yield users, element
     if innermost is not None and innermost is not users:
         for operand in _operands(_node_at(innermost), how):
             yield innermost, operand
@@ -131,6 +134,22 @@ def is_asyncios(frame: FrameType) -> bool:
     return str(frame.f_globals.get("__name__")).partition(".")[0] == "asyncio"
 
 
+def mock_waited_for(traceback: TracebackType | None) -> NonCallableMock | None:
+    """A plain mock among what `asyncio.wait()` waits for, in a traceback that leads through it."""
+    while traceback is not None:
+        frame = traceback.tb_frame
+        if frame.f_code is asyncio.wait.__code__:
+            awaited = frame.f_locals["fs"]
+            for each in awaited if type(awaited) in (list, tuple, set) else ():
+                mock = _plain_mock(each)
+                # asyncio takes a mock with the spec of a future for one.
+                if mock is not None and not asyncio.isfuture(mock):
+                    return mock
+            return None
+        traceback = traceback.tb_next
+    return None
+
+
 def _arguments(operands: list[ast.expr]) -> Iterator[ast.expr]:
     """The arguments of those operands that are calls which await them."""
     for operand in operands:
@@ -158,6 +177,18 @@ def _parts(argument: ast.expr) -> Iterator[ast.expr]:
                 yield ast.Call(argument.args[0], [], [])
 
 
+# How many elements of a list are looked at.
+_MOST_ELEMENTS = 100
+
+
+def _elements(handed: ast.expr, frame: FrameType) -> Iterator[ast.expr]:
+    """The elements of a list of awaitables that is kept in a variable."""
+    kept = _look_up(handed, frame)
+    if type(kept) in (list, tuple):
+        for index in range(min(len(kept), _MOST_ELEMENTS)):  # type: ignore[arg-type]
+            yield ast.Subscript(handed, ast.Constant(index))
+
+
 def _name_called(expression: ast.expr) -> str | None:
     """The last part of the name of a called function; None if it is no call."""
     called = getattr(expression, "func", None)
@@ -169,7 +200,8 @@ def _operands(node: ast.AST | None, how: str) -> list[ast.expr]:
     """The operands of an await, async with or async for."""
     if isinstance(node, ast.AsyncWith):
         return [item.context_expr for item in node.items]
-    if isinstance(node, ast.AsyncFor):
+    if isinstance(node, (ast.AsyncFor, ast.For)):
+        # A plain one iterates over `asyncio.as_completed()`.
         return [node.iter]
     if isinstance(node, (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)):
         return [generator.iter for generator in node.generators if generator.is_async]

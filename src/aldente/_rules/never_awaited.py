@@ -195,12 +195,12 @@ class Watch:
             self._reported[id(origin)] = origin
         mock, is_mild = _mock_of(coroutine), False
         fix = _FIX_OF_CALLBACK if _is_of_callback(coroutine, dropper) else _FIX
-        place = _place_of(coroutine, dropper)
+        place = _place_of(coroutine, dropper, maker.test)
         if mock is not None:
             from aldente._rules import dropped_mocks
 
             is_mild = dropped_mocks.is_callers_choice(
-                coroutine, _place_of_handing_over(coroutine, dropper), maker.test
+                coroutine, _place_of_handing_over(coroutine, dropper, maker.test), maker.test
             )
             fix = dropped_mocks.fix_of(mock, is_callers_choice=is_mild, fix=fix)
         self._report(
@@ -277,7 +277,9 @@ def _caller_of(coroutine: Coroutine) -> SourcePlace | None:
     return SourcePlace(origin[0][0], origin[0][1]) if origin else None
 
 
-def _place_of_handing_over(coroutine: Coroutine, dropper: FrameType | None) -> SourcePlace | None:
+def _place_of_handing_over(
+    coroutine: Coroutine, dropper: FrameType | None, test: str | None
+) -> SourcePlace | None:
     """Where a function was passed on whose coroutine its caller dropped."""
     if not _is_of_callback(coroutine, dropper):
         return None
@@ -289,7 +291,7 @@ def _place_of_handing_over(coroutine: Coroutine, dropper: FrameType | None) -> S
         from aldente._rules import dropped_mocks
 
         name = dropped_mocks.name_of(mock).removesuffix("()").rpartition(".")[2]
-    return place_of_handing_over(name)
+    return place_of_handing_over(name, test)
 
 
 def _mock_of(coroutine: Coroutine) -> Any:
@@ -312,7 +314,9 @@ def _name_of(coroutine: Coroutine) -> str:
     return repr(coroutine.__qualname__)
 
 
-def _place_of(coroutine: Coroutine, dropper: FrameType | None) -> SourcePlace | None:
+def _place_of(
+    coroutine: Coroutine, dropper: FrameType | None, test: str | None
+) -> SourcePlace | None:
     """The line of the user's that made a coroutine, or the nearest known line."""
     call = _call_of_double(coroutine)
     if call is not None and call.place is not None:
@@ -323,7 +327,7 @@ def _place_of(coroutine: Coroutine, dropper: FrameType | None) -> SourcePlace | 
     caller = _caller_of(coroutine)
     if caller is not None and is_users(caller.path):
         return caller
-    handed_over = _place_of_handing_over(coroutine, dropper)
+    handed_over = _place_of_handing_over(coroutine, dropper, test)
     if handed_over is not None:
         return handed_over
     frame = users_frame(dropper)

@@ -29,8 +29,10 @@ class Session(Protocol):
         at_tear_down: what is called when a test has been torn down, before it is charged.
         at_session_end: what is called after the last test, before late findings are taken.
         report: takes a finding.
+        is_torn_down: whether the test that began last is over.
     """
 
+    is_torn_down: bool
     at_thread_start: list[Callable[[threading.Thread], None]]
     at_tear_down: list[Callable[[], None]]
     at_session_end: list[Callable[[], None]]

@@ -24,6 +24,7 @@ class ClientKind(NamedTuple):
         is_closed: whether an object of it is closed.
         is_leak_by_itself: whether it must be closed even without a connection, because the library
             itself complains.
+        tells_loop: whether its finalizer reports it to its loop.
     """
 
     package: str
@@ -31,6 +32,7 @@ class ClientKind(NamedTuple):
     fix: str
     is_closed: Callable[[Any], bool]
     is_leak_by_itself: bool = False
+    tells_loop: bool = True
 
     def loaded(self) -> Any:
         """The class; None if the library was not imported."""
@@ -66,6 +68,7 @@ KINDS: tuple[ClientKind, ...] = (
         "the tear-down.",
         lambda connection: _is_closed_database(connection),
         is_leak_by_itself=True,
+        tells_loop=False,
     ),
 )
 

@@ -13,7 +13,7 @@ from aldente._doubles.mock_compat import Patcher
 from aldente._own_errors import contained, containing
 from aldente._records import Finding, Rule, SourcePlace
 from aldente._rules.background_error import errors_within
-from aldente._rules.mock_uses import Use, find_use, is_asyncios, tracebacks_of
+from aldente._rules.mock_uses import Use, find_use, is_asyncios, mock_waited_for, tracebacks_of
 
 if TYPE_CHECKING:
     from aldente._rules.observation import Observation
@@ -27,7 +27,9 @@ RULE = Rule(
 TypeError that names neither the mock nor the fix; aldente adds both to the error.
 
 Explained are `await`, `async with` and `async for` of a plain mock or of what it returned, and
-passing that to `asyncio.gather()`, `asyncio.wait_for()` or `asyncio.create_task()`.
+passing that to functions of asyncio such as `gather()`, `wait_for()`, `create_task()` and `run()`.
+`asyncio.wait()` fails for no mock that it is given, but waits for it for ever: the time-out or
+deadlock that ends it is explained.
 
 Fix: use `AsyncMock` for a function that is awaited, or build the whole mock with
 `unittest.mock.create_autospec()`, which makes the async methods of its spec awaitable. For
@@ -46,6 +48,7 @@ _MESSAGES: list[tuple[re.Pattern[str], Literal["await", "async with", "async for
     (re.compile(r"a coroutine was expected, got (<(?P<type>\w+)|(?P<value>.+))"), "await"),
     (re.compile(r"An asyncio\.Future, a coroutine or an awaitable is required"), "await"),
     (re.compile(r"A coroutine object is required"), "await"),
+    (re.compile(r"'(?P<type>\S+)' object has no attribute 'add_done_callback'"), "await"),
     (
         re.compile(r"'(?P<type>\S+)' object does not support the asynchronous context manager"),
         "async with",
@@ -76,6 +79,10 @@ _UNHASHABLE = re.compile(
     r"(cannot use '\S+' as a (dict key|set element) \()?unhashable type: '(?P<type>\w+)'"
 )
 
+# What asyncio's functions raise besides TypeError for what they can't await; `asyncio.run()` raised
+# ValueError before CPython 3.14.
+_ERRORS_OF_ASYNCIO = (ValueError, AttributeError)
+
 _MOCK_CLASSES = ("Mock", "MagicMock", "NonCallableMock", "NonCallableMagicMock")
 # The attribute of an error that keeps its finding.
 _KEPT = "__aldente_plain_mock__"
@@ -96,14 +103,22 @@ def find(error: BaseException) -> Finding | None:
     undone.
     """
     for inner in errors_within(error):
-        if type(inner) is TypeError:
-            attributes: dict[str, Any] = vars(inner)
-            if attributes.get(_KEPT) is None:
-                attributes[_KEPT] = _find(inner)
-            if attributes[_KEPT] is not None:
-                finding: Finding = attributes[_KEPT]
-                return finding
+        attributes: dict[str, Any] = vars(inner)
+        finding: Finding | None = attributes.get(_KEPT)
+        if finding is None and (type(inner) is TypeError or _is_of_asyncio(inner)):
+            finding = _find(inner, error)
+        if finding is not None:
+            attributes[_KEPT] = finding
+            return finding
     return None
+
+
+def _is_of_asyncio(error: BaseException) -> bool:
+    """Whether asyncio raised an error, or was waiting when it came."""
+    innermost = error.__traceback__
+    while innermost is not None and innermost.tb_next is not None:
+        innermost = innermost.tb_next
+    return innermost is not None and is_asyncios(innermost.tb_frame)
 
 
 @contextlib.contextmanager
@@ -150,12 +165,21 @@ def find_in_failure(error: BaseException) -> Finding | None:
     return finding
 
 
-def _find(error: TypeError) -> Finding | None:
+def _find(error: BaseException, outer: BaseException) -> Finding | None:
     users, innermost = tracebacks_of(error)
-    mistake = _mistake_of(str(error))
-    unhashable = _UNHASHABLE.match(str(error))
-    if unhashable is not None and innermost is not None and is_asyncios(innermost.tb_frame):
-        mistake = _Mistake("await", unhashable["type"])
+    if users is None:
+        # A cancellation that asyncio's own functions have turned into a time-out.
+        users, _ = tracebacks_of(outer)
+    is_of_asyncio = _is_of_asyncio(error)
+    mistake = None
+    if type(error) is TypeError or (is_of_asyncio and type(error) in _ERRORS_OF_ASYNCIO):
+        mistake = _mistake_of(str(error))
+        unhashable = _UNHASHABLE.match(str(error))
+        if unhashable is not None and is_of_asyncio:
+            mistake = _Mistake("await", unhashable["type"])
+    elif is_of_asyncio:
+        mock = mock_waited_for(error.__traceback__)
+        mistake = None if mock is None else _Mistake("await", type(mock).__name__)
     if mistake is None:
         return None
     use = find_use(users, innermost, mistake.how, mistake.type_name)

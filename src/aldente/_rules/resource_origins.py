@@ -22,6 +22,7 @@ from aldente import _asyncio_compat
 from aldente._own_errors import contained, containing
 from aldente._records import Finding, SourcePlace
 from aldente._rules import open_resources
+from aldente._rules.after_import import AfterImport
 from aldente._source import is_users, place_of
 
 
@@ -225,8 +226,8 @@ class Watching:
 
     Args:
         current_test: returns the node id of the running test.
-        on_dropped: called with an `asyncio.StreamWriter` or `asyncio.Transport` that is about to be
-            freed.
+        on_dropped: called with an `asyncio.StreamWriter`, `asyncio.Transport` or client of a
+            library, which does not tell its loop, that is about to be freed.
         describe: gives the finding for a connection that no code closes.
         finalize: calls a ``__del__`` with what is about to be freed, and further arguments.
     """
@@ -256,10 +257,13 @@ class Watching:
         self._undo.callback(_forget_collections)
         self._undo.callback(makings.take_recent, self)
         self.watch_libraries()
+        libraries = {kind.package for kind in open_resources.KINDS}
+        self._undo.enter_context(AfterImport(libraries, self.watch_libraries).installed())
         with self._undo:
             yield
         self._replaced.clear()
 
+    @containing("watching the clients of libraries", None)
     def watch_libraries(self) -> None:
         """Watch the clients of the libraries that are imported by now."""
         for kind in open_resources.KINDS:
@@ -267,7 +271,8 @@ class Watching:
                 loaded = kind.loaded()
                 if isinstance(loaded, type):
                     self._replace(loaded, "__init__", self._recording)
-                    self._replace(loaded, "__del__", self._finalizing)
+                    finalizing = self._finalizing if kind.tells_loop else self._looking_at_dropped
+                    self._replace(loaded, "__del__", finalizing)
 
     def _replace(self, owner: type, name: str, replacing: Callable[[Any], Any]) -> None:
         if (owner, name) in self._replaced or name not in vars(owner):
@@ -331,7 +336,7 @@ class Watching:
         def __del__(made: Any, **stand_ins: object) -> None:  # noqa: N807
             __tracebackhide__ = True
             # A writer whose making has failed has no transport.
-            if isinstance(made, asyncio.Transport) or "_transport" in vars(made):
+            if not isinstance(made, asyncio.StreamWriter) or "_transport" in vars(made):
                 with contained("looking at a connection that is dropped"):
                     self._on_dropped(made)
             self._finalize(original, made, **stand_ins)

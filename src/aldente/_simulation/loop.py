@@ -92,6 +92,7 @@ class SimulatedLoop(NoOutside, SettlingLoop, LimitedLoop):
         self._end = START + max_virtual_time
         self._wall = wall
         self._has_wall = wall is not NO_WALL
+        self.note_wait = wall.note_wait if self._has_wall else None
         self._on_quiet = on_quiet
         self._next_quiet = QUIET_JUMPS
         self._quiet_since = START

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import math
+from collections.abc import Callable
 from contextvars import Context
 from heapq import heappop, heappush
 from typing import Any
@@ -50,10 +51,12 @@ class TimerLoop(SteppingLoop):
 
     Attributes:
         jumps: how often time has moved.
+        note_wait: what is told of each wait, with its beginning and length; None for nothing.
     """
 
     def __init__(self) -> None:
         self._is_debugging = False
+        self.note_wait: Callable[[float, float], None] | None = None
         super().__init__()
         self.jumps = 0
         self._now = START
@@ -87,6 +90,8 @@ class TimerLoop(SteppingLoop):
         """As asyncio's."""
         if delay is None:
             raise TypeError("delay must not be None")
+        if self.note_wait is not None:
+            self.note_wait(self._now, delay)
         if callback is WAKE_SLEEPER and delay > 0 and not self._is_over:
             # asyncio.sleep only ever cancels its timer, at its end. Its future has a `cancel` too
             # and no other owner, so it serves as the handle and saves one object.

@@ -11,10 +11,12 @@ import gc
 import random
 import sys
 from collections.abc import Hashable, Mapping, Sequence
+from threading import get_ident
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
 from aldente._simulation.choices import Options, Place
+from aldente._simulation.executors import loop_of_this_thread
 from aldente._source import is_programs
 from aldente._strategies.rare_events import SeldomChoices
 
@@ -26,7 +28,10 @@ _TOOL_NUMBERS = (3, 4)
 
 
 class LineCounter:
-    """Counts lines between `start` and `stop`.
+    """Counts the lines that a run reaches between `start` and `stop`.
+
+    Those are the lines of its thread, and of jobs that threads of executors do for it. Other
+    threads of the program run at their own speed, so what they reach is no progress of a schedule.
 
     It uses `sys.monitoring`, with one event for each line outside of the program. On Python 3.11 it
     uses `sys.settrace`, unless another tool does. Then, and if other tools have taken all numbers,
@@ -39,10 +44,12 @@ class LineCounter:
         self._number: int | None = None
         self._is_tracing = False
         self._is_collecting = False
+        self._thread = get_ident()
 
     def start(self) -> None:
-        """Count from 0."""
+        """Count from 0, what the current thread does."""
         self.counts = {}
+        self._thread = get_ident()
         self._is_collecting = False
         # Around the callbacks of the program.
         gc.callbacks.insert(0, self._begin_collection)
@@ -74,15 +81,19 @@ class LineCounter:
             sys.settrace(None)
 
     def _begin_collection(self, phase: str, information: Mapping[str, int]) -> None:
-        if phase == "start":
+        if phase == "start" and self._is_of_run():
             self._is_collecting = True
 
     def _end_collection(self, phase: str, information: Mapping[str, int]) -> None:
-        if phase == "stop":
+        if phase == "stop" and self._is_of_run():
             self._is_collecting = False
 
+    def _is_of_run(self) -> bool:
+        """Whether the current thread is that of the run, or does a job while that waits for it."""
+        return get_ident() == self._thread or loop_of_this_thread() is not None
+
     def _note(self, code: CodeType, line: int) -> Any:
-        if self._is_collecting:
+        if self._is_collecting or not self._is_of_run():
             return None
         counts = self.counts
         key = (id(code), line)

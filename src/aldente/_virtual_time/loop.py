@@ -141,6 +141,18 @@ class VirtualTimeLoop(JumpingLoop):
         self._wall.move_to(self._now)
         self.waiting.start_anew()
 
+    def call_later(
+        self,
+        delay: float,
+        callback: Callable[[*_Ts], object],
+        *args: *_Ts,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        """Like asyncio's."""
+        if self._wall is not NO_WALL and delay is not None:
+            self._wall.note_wait(self._now, delay)
+        return super().call_later(delay, callback, *args, context=context)
+
     def call_at(
         self,
         when: float,

@@ -14,6 +14,7 @@ from __future__ import annotations
 import datetime
 import functools
 import importlib
+import math
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -32,6 +33,9 @@ class Wall:
 
     def move_to(self, now: float) -> None:
         """Follow loop time, which is ``now`` from here on."""
+
+    def note_wait(self, now: float, delay: float) -> None:
+        """Note that a wait begins."""
 
     def __enter__(self) -> None:
         pass
@@ -76,6 +80,8 @@ class FollowingWall(Wall):
     def _begin(self) -> None:
         self._now = self._start
         self._lost = 0
+        # The ends of waits that were meant to be later, by less than loop time shows.
+        self._early: set[float] = set()
         self._time_readings = readings.float_clock()
         self._monotonic_readings = readings.float_clock()
         self._date_readings = readings.microsecond_clock()
@@ -97,11 +103,19 @@ class FollowingWall(Wall):
             # A loop of another test, or of another example, starts anew.
             self._begin()
         self._lost += readings.lost_in_a_step(self._now, now)
+        if self._early:
+            if now in self._early:
+                self._lost += readings.from_loop_time(math.ulp(now) / 2)
+            self._early = {end for end in self._early if end > now}
         self._now = now
         before = self._shown
         self._read_date()
         if self._traveller is not None:
             _shift(self._traveller, self._shown - before)
+
+    def note_wait(self, now: float, delay: float) -> None:
+        if readings.is_end_rounded_down(now, delay):
+            self._early.add(now + delay)
 
     def __enter__(self) -> None:
         if datetime.datetime.__name__ == "FakeDatetime":

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from tests.plugin.conftest import RunProject
+from tests.plugin.rules import run_with_findings
 
 pytestmark = pytest.mark.skipif("sys.platform == 'win32'")
 
@@ -134,3 +135,144 @@ def test_asked_for_warning_is_given(run_project: RunProject) -> None:
     )
     result = run_project(subprocess=True, test_it=project)
     result.assert_outcomes(passed=3)
+
+
+def test_leak_is_listed_once(run_project: RunProject, pytester: pytest.Pytester) -> None:
+    """What is open when its loop ends, and freed in parts later, is one error of the run."""
+    result, findings = run_with_findings(
+        run_project,
+        pytester,
+        subprocess=True,
+        test_it="""
+            import asyncio
+            import gc
+
+            kept = []
+
+            async def test_leaks():
+                server = await asyncio.start_server(lambda r, w: kept.append(w), "127.0.0.1")
+                kept.append(server)
+                kept.append(await asyncio.open_connection(*server.sockets[0].getsockname()))
+
+            def test_innocent():
+                kept.clear()
+                gc.collect()
+        """,
+    )
+    result.assert_outcomes(passed=2, errors=2)
+    assert [finding["level"] for finding in findings] == ["error", "error"]
+    assert sorted(finding["line"] for finding in findings) == [7, 9]
+
+
+def test_part_without_a_line_raises_the_level(run_project: RunProject) -> None:
+    """A server's end of a connection that is freed unclosed makes the client's end the error."""
+    result = run_project(
+        subprocess=True,
+        test_it="""
+            import asyncio
+            import gc
+
+            kept = []
+            accepted = []
+
+            async def test_leaks():
+                server = await asyncio.start_server(lambda r, w: accepted.append(w), "127.0.0.1")
+                kept.append(await asyncio.open_connection(*server.sockets[0].getsockname()))
+                await asyncio.sleep(0.01)
+                server.close()
+
+            def test_innocent():
+                accepted.clear()
+                gc.collect()
+        """,
+    )
+    result.assert_outcomes(passed=2, errors=1)
+    result.stdout.fnmatch_lines(
+        [
+            "leaked-resource [[]error]: 1",
+            "  test_it.py:9: A connection to 127.0.0.1:* was still open when its event loop ended.",
+        ]
+    )
+
+
+@pytest.mark.parametrize("arguments", [(), ("-n2", "--dist=loadfile")], ids=["alone", "xdist"])
+def test_library_that_a_test_imports(run_project: RunProject, arguments: tuple[str, ...]) -> None:
+    """The client of a library that the test itself imports has a place, and fails no other test."""
+    pytest.importorskip("aiohttp")
+    project = """
+import asyncio
+import gc
+
+kept = []
+
+async def test_leaks():
+    import aiohttp
+    kept.append(aiohttp.ClientSession())
+
+def test_innocent():
+    kept.clear()
+    gc.collect()
+"""
+    options = {"plugins": ["xdist"]} if arguments else {}
+    result = run_project(*arguments, subprocess=True, test_it=project, **options)
+    result.assert_outcomes(passed=2, errors=1)
+    result.stdout.fnmatch_lines(
+        [
+            "leaked-resource [[]error]: 1",
+            "  test_it.py:8: *",
+            "      in test_it.py::test_leaks*",
+        ]
+    )
+
+
+def test_client_of_an_unknown_library(run_project: RunProject) -> None:
+    """A client that is not known, but keeps its loop, fails the test of that loop, and no other."""
+    result = run_project(
+        subprocess=True,
+        test_it="""
+            import asyncio
+            import gc
+            import warnings
+
+            class Client:
+                def __init__(self):
+                    self.loop = asyncio.get_running_loop()
+                    self.me = self
+
+                def __del__(self):
+                    warnings.warn(f"unclosed {type(self).__name__}", ResourceWarning)
+
+            async def test_leaks():
+                gc.disable()
+                Client()
+
+            def test_innocent():
+                gc.collect()
+        """,
+    )
+    result.assert_outcomes(passed=2, errors=1)
+    result.stdout.fnmatch_lines(["*unclosed Client*", "ERROR test_it.py::test_leaks*"])
+
+
+def test_freed_between_tests(run_project: RunProject) -> None:
+    """What goes with the values of a test's fixtures, after its tear-down, fails no other test."""
+    result = run_project(
+        subprocess=True,
+        test_it="""
+            import aiosqlite
+            import pytest
+
+            @pytest.fixture
+            async def database():
+                yield await aiosqlite.connect(":memory:")
+
+            async def test_leaks(database):
+                await database.execute("select 1")
+
+            def test_innocent():
+                pass
+        """,
+    )
+    result.assert_outcomes(passed=2, errors=1)
+    result.stdout.fnmatch_lines(["leaked-resource [[]error]: 1", "ERROR test_it.py::test_leaks*"])
+    result.stdout.no_fnmatch_line("leaked-thread*")

@@ -12,6 +12,7 @@ START = """
 import asyncio
 import gc
 import aiohttp
+import aiosqlite
 import httpx
 import pytest
 
@@ -67,6 +68,10 @@ ANSWERED = (
     + "async def test_it(port):\n    client = httpx.AsyncClient(trust_env=False)  # here\n    await client.get(f'http://127.0.0.1:{port}/')\n"
 )
 
+DATABASE = """    database = await aiosqlite.connect(':memory:')  # here
+    await database.execute('select 1')
+"""
+
 # Each with the comment of its line.
 LEAKS = {
     "session in a cycle": (ASYNC + "    Api()", "# in a cycle"),
@@ -102,6 +107,11 @@ LEAKS = {
     "client of httpx in a global, wide": (ANSWERED + "    kept.append(client)\n", "# here"),
     "client of httpx in a cycle, wide": (ANSWERED + "    client.itself = client\n", "# here"),
     "client of httpx": (ANSWERED.replace(WIDE, "").replace("(scope='module')", ""), "# here"),
+    "database": (ASYNC + DATABASE, "# here"),
+    "database, wide": (WIDE + ASYNC + DATABASE, "# here"),
+    "database, sync": (RUNS.format(DATABASE), "# here"),
+    "database in a global": (ASYNC + DATABASE + "    kept.append(database)\n", "# here"),
+    "database in a cycle": (ASYNC + DATABASE + "    database.itself = database\n", "# here"),
     "local streams": (ASYNC + STREAMS, "# here"),
     "local streams, wide": (WIDE + ASYNC + STREAMS, "# here"),
     "local streams, sync": (RUNS.format(STREAMS), "# here"),

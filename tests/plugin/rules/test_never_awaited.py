@@ -225,6 +225,23 @@ def test_functions_that_are_handed_over_twice(
     assert {finding["line"] for finding in findings} == {line_of(project, "async def work")}
 
 
+def test_functions_that_other_tests_hand_over_too(
+    run_project: RunProject, pytester: pytest.Pytester
+) -> None:
+    """Lines in other tests have not handed a function over in this one, so its own line is told."""
+    project = WORK
+    for number in range(3):
+        project += (
+            f"async def test_{number}():\n"
+            f"    asyncio.get_running_loop().call_soon(work)  # {number}\n"
+            "    await asyncio.sleep(0)\n\n"
+        )
+    _, findings = run_with_findings(run_project, pytester, subprocess=True, test_it=project)
+    assert in_short(findings) == [
+        f"never-awaited test_{number} call {line_of(project, f'# {number}')}" for number in range(3)
+    ]
+
+
 MANAGERS = {
     "dropped": "async def test_it():\n    manage()  # here\n",
     "kept": "async def test_it():\n    kept.append(manage())  # here\n    kept.clear()\n",

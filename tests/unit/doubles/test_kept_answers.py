@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -80,6 +80,15 @@ class Client:
     def count(self) -> int:
         raise NotImplementedError
 
+    answered: asyncio.Future[int]
+    awaited: Awaitable[list[int]]
+    lines_later: asyncio.Future[AsyncIterator[str]]
+    unknown: asyncio.Future  # type: ignore[type-arg]
+
+    @property
+    async def later(self) -> int:
+        raise NotImplementedError
+
 
 @pytest.fixture
 def client() -> Any:
@@ -114,6 +123,25 @@ def test_a_stream_where_one_is_awaited(client: Any) -> None:
     async def main() -> list[str]:
         lines = [line async for line in await client.open()]
         return lines + [line async for line in await client.anything()]
+
+    assert asyncio.run(main()) == ["a", "b"]
+
+
+@pytest.mark.parametrize("name", ["answered", "awaited", "later"])
+def test_a_stream_of_what_is_awaited_itself(client: Any, name: str) -> None:
+    """Items can't be what a future or an async property gives either, unless it is unknown."""
+    with refused(
+        f"('x', 'y') is not a valid streams. Client.{name} can't give items one by one: it is "
+        "awaited, and as it is annotated that gives nothing to iterate over. "
+        f"Say Client.{name}.returns(...)."
+    ):
+        getattr(client, name).streams("x", "y")
+    client.lines_later.streams("a")
+    client.unknown.streams("b")
+
+    async def main() -> list[str]:
+        lines = [line async for line in await client.lines_later]
+        return lines + [line async for line in await client.unknown]
 
     assert asyncio.run(main()) == ["a", "b"]
 

@@ -92,10 +92,16 @@ class Collector:
         """Leave out findings that another one at the same place, or the test's failure, explains.
 
         A blocking call makes its step slow, and a coroutine for a nested loop that could not run is
-        never awaited.
+        never awaited; a connection of aiosqlite has a thread.
         """
-        self._explaining.update((test, finding.rule, finding.place) for finding in findings)
+        self._note_explaining(findings, test)
         return [finding for finding in findings if not self._is_consequence(test, finding)]
+
+    def _note_explaining(self, findings: Iterable[Finding], test: str = "") -> None:
+        """Note the findings that explain others, of one test or of those that made them."""
+        self._explaining.update(
+            (finding.made_by or test, finding.rule, finding.place) for finding in findings
+        )
 
     def _is_consequence(self, test: str, finding: Finding) -> bool:
         rule = rule_named(finding.rule)
@@ -123,6 +129,7 @@ class Collector:
 
     def take_late(self, session: pytest.Session) -> list[tuple[Finding, Level]]:
         """Take the late findings with their levels, without those that are off."""
+        self._note_explaining([*self.late, *self.found])
         late = [
             finding
             for finding in dict.fromkeys([*self.late, *self.found])

@@ -98,6 +98,7 @@ class FindingsHooks:
     def pytest_runtest_protocol(self, item: pytest.Item) -> None:
         state = self._state
         state.current_item = item
+        state.is_torn_down = False
         state.marks_before = tuple(item.own_markers)
         if state.never_awaited is not None:
             with contained("recording which test makes coroutines"):
@@ -114,6 +115,7 @@ class FindingsHooks:
         if caught:
             call.excinfo = caught[0]
         self._state.has_failed = call.excinfo is not None
+        self._state.is_torn_down = call.when == "teardown"
         if call.when == "setup":
             # Maybe once more: plugins run tests again that have failed.
             self._state.collector.begin(item.nodeid)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,7 @@ def _look_into_failure(session: SessionState, item: pytest.Item, error: BaseExce
         if (
             kind is None
             or session.collector.level_in(item, row.name) == "off"
+            or (row.only_with is not None and row.only_with not in sys.modules)
             or not any(isinstance(inner, kind) for inner in errors_within(error))
         ):
             continue

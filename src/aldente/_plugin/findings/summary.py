@@ -12,7 +12,7 @@ import pytest
 from aldente._diagnosis.finding_text import FOLDED, describe, more, shorten
 from aldente._plugin.findings import baseline
 from aldente._plugin.findings.baseline import as_plain, from_plain
-from aldente._records import Finding, Level
+from aldente._records import FREED, Finding, Level
 from aldente._rules import rule_named
 from aldente._settings import DEFAULT_LEVELS
 
@@ -59,6 +59,8 @@ class Summary:
             worker_output["aldente_passed_over"] = self.baseline.passed_over
             return
         self._findings += new
+        # With all of them: what is freed late is found again in later runs.
+        found, self._findings = self._findings, _without_repeated_leaks(self._findings)
         errors = [finding for finding in self._findings if _is_late_error(finding)]
         if errors and session.exitstatus == 0:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -69,7 +71,7 @@ class Summary:
             reporter.stats.setdefault("error", []).extend(reports)
         baseline.write_findings(self._config, self._findings)
         if _is_whole(session):
-            self.baseline.write(self._findings)
+            self.baseline.write(found)
         self._send(reports, (reporter, session))
 
     def _send(self, reports: Iterable[pytest.TestReport], besides: Iterable[object]) -> None:
@@ -142,6 +144,46 @@ def _is_whole(session: pytest.Session) -> bool:
         and not session.shouldstop
         and not session.config.getoption("collectonly")
     )
+
+
+def _without_repeated_leaks(findings: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Leave out repeats of a leak, which its loop's end shows, and each of its parts when freed."""
+    late = {
+        finding["test"]
+        for finding in findings
+        if _is_leak(finding) and (finding["phase"] is None or FREED in finding["what"])
+    }
+    of_tests: dict[str, list[dict[str, Any]]] = {}
+    others: list[dict[str, Any]] = []
+    for finding in findings:
+        is_repeated = finding["test"] in late and _is_leak(finding)
+        (of_tests.setdefault(finding["test"], []) if is_repeated else others).append(finding)
+    return [*others, *itertools.chain.from_iterable(map(_one_for_each_line, of_tests.values()))]
+
+
+def _is_leak(finding: Mapping[str, Any]) -> bool:
+    return bool(finding["rule"] == "leaked-resource")
+
+
+def _one_for_each_line(leaks: Iterable[dict[str, Any]]) -> Iterable[dict[str, Any]]:
+    """Of each line of a test the first leak that is an error, or else the first.
+
+    What has no line, such as a server's end of a connection, is a part of what has one; and sockets
+    are parts of transports.
+    """
+    by_line: dict[int | None, dict[str, Any]] = {}
+    for leak in sorted(leaks, key=lambda leak: (leak["level"] != "error", _SOCKET in leak["what"])):
+        by_line.setdefault(leak["line"], leak)
+    part = by_line.pop(None, None)
+    if part is not None and not by_line:
+        return [part]
+    found = list(by_line.values())
+    if part is not None and part["level"] == "error" and found[0]["level"] != "error":
+        found[0] = {**found[0], "level": "error", "phase": None}
+    return found
+
+
+_SOCKET = "unclosed <socket.socket"
 
 
 def _is_late_error(finding: Mapping[str, Any]) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from pathlib import Path
 from types import TracebackType
 from typing import NoReturn
@@ -17,7 +18,6 @@ import pytest
 from aldente._own_errors import contained
 from aldente._plugin.options import settings_of
 from aldente._plugin.pytest_compat import Failure
-from aldente._rules.background_error import has_type_error
 from aldente._source import is_own, is_users
 from aldente.errors import (
     DeadlockError,
@@ -122,7 +122,7 @@ def reraise(error: BaseException, config: pytest.Config) -> NoReturn:
     """Raise an exception as the outcome it means, without the frames of asyncio and aldente."""
     __tracebackhide__ = True
     outcome = unwrapped(error)
-    if has_type_error(outcome):
+    if "unittest.mock" in sys.modules:
         from aldente._rules import plain_mock
 
         # Now, while all frames are there.
