@@ -318,7 +318,10 @@ class LoopRunner:
         return self._observer is observer
 
     def _busy_sibling(self) -> LoopRunner | None:
-        """A runner with the same observer that runs something now, on another thread."""
+        """A runner of the same session that runs something now, on another thread."""
+        if self._observer is _NO_OBSERVER:
+            # It belongs to no session.
+            return None
         for _, run in running.running():
             if isinstance(run, LoopRunner) and run.has_observer(self._observer):
                 return run
