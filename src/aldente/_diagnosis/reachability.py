@@ -320,11 +320,20 @@ class _Search:
         found += _imported_through(thing)
         if issubclass(kind, socket.socket):
             found += self._hearing.get(thing.fileno(), ())
+        found += _finalizers_of(thing)
         return found
 
 
 # The modules of the classes with which threads wait for one another.
 _OF_THREADS = frozenset({"_thread", "threading", "queue", "_queue"})
+
+
+def _finalizers_of(thing: object) -> Iterator[object]:
+    """What `weakref.finalize` calls when an object is freed, and its arguments."""
+    for reference in weakref.getweakrefs(thing):
+        callback = reference.__callback__
+        if type(callback) is weakref.finalize:
+            yield from (callback.peek() or ())[1:]
 
 
 def _used_by(callbacks: Iterable[object]) -> Iterator[object]:

@@ -145,6 +145,12 @@ async def test_weak_reference():
     task = asyncio.create_task(later(weakref.ref(box)))
     await box.thing.wait()
 
+async def test_finalizer():
+    event, kept = asyncio.Event(), [Box(None)]
+    weakref.finalize(kept[0], event.set)
+    asyncio.get_running_loop().call_later(LONG, kept.clear)
+    await event.wait()
+
 async def test_callback():
     future = asyncio.get_running_loop().create_future()
     asyncio.get_running_loop().call_later(LONG, future.set_result, None)
@@ -277,7 +283,7 @@ async def test_job_that_is_woken():
 def test_what_goes_on_may_help(run_project: RunProject) -> None:
     """Whatever way a timer, thread, child or signal has to what is waited for: it is no deadlock."""
     result = run_project("-p", "no:randomly", "-q", subprocess=True, test_it=GOES_ON)
-    result.assert_outcomes(passed=13, xfailed=1)
+    result.assert_outcomes(passed=14, xfailed=1)
 
 
 LEFT_OPEN = """

@@ -93,6 +93,9 @@ def test_workers(run_project: RunProject) -> None:
         import asyncio
         import time
 
+        async def test_quick():
+            pass
+
         async def test_waits():
             await asyncio.sleep(1.5)
 
@@ -102,14 +105,15 @@ def test_workers(run_project: RunProject) -> None:
                 pass
         """,
     )
-    result.assert_outcomes(passed=2)
+    result.assert_outcomes(passed=3)
     text = result.stdout.str()
     for test in ("waits", "blocks"):
-        assert text.count(f"aldente: test_it.py::test_{test} has made no progress for 0.3 s") == 1
+        told = f"\naldente: test_it.py::test_{test} has made no progress for 0.3 s"
+        assert text.count(told) == 1
     result.stdout.fnmatch_lines(
         [
             "'test_waits' (test_waits) waits for a timer: asyncio.sleep(1.5).",
-            "    test_it.py:5: await asyncio.sleep(1.5)",
+            "    test_it.py:8: await asyncio.sleep(1.5)",
         ]
     )
     result.stdout.fnmatch_lines(["  *test_it.py:*in test_blocks"])

@@ -51,6 +51,9 @@ def print_message(config: pytest.Config, text: str) -> None:
     with capturing.global_and_fixture_disabled() if capturing is not None else nullcontext():
         if reporter is not None:
             reporter.ensure_newline()
+            if config.get_terminal_writer().width_of_current_line:
+                # After the dots of pytest-xdist.
+                reporter.write_line("")
             reporter.write_line(text)
             reporter.flush()
         elif sys.__stderr__ is not None:
