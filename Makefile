@@ -37,7 +37,7 @@ IN_PARALLEL := -n $(JOBS) --dist loadfile --max-worker-restart 0
 #
 #                            newest   oldest   between
 #   tests/unit                  x        x        x
-#   tests/plugin                x        x
+#   tests/plugin                x        x      a part   what follows asyncio's and CPython's own code
 #   tests/conformance           x        x
 #   tests/plugin/coexistence    x                          other tools are tried on one Python
 #   tests/packaging             x        x                 the wheel is built and installed on the newest
@@ -45,7 +45,9 @@ IN_PARALLEL := -n $(JOBS) --dist loadfile --max-worker-restart 0
 #   docs, README.md             x
 ON_NEWEST :=
 ON_OLDEST := tests --ignore=tests/plugin/coexistence --ignore=tests/known_bugs -m "not packaging"
-ON_MIDDLE := tests/unit
+ON_MIDDLE := tests/unit $(addprefix tests/plugin/test_,$(addsuffix .py,running_tests fixtures loop_scopes \
+    context_variables task_factories cancelled_groups loop_before_fixtures virtual_time doubles)) \
+    $(addprefix tests/plugin/rules/test_,$(addsuffix .py,never_awaited kept_tasks background_error inner_deadlocks))
 
 # Looking for Pythons takes a second, which help and clean need not wait for.
 ifneq ($(filter-out help clean,$(or $(MAKECMDGOALS),help)),)
@@ -84,8 +86,8 @@ demo: .venv/demo/.installed
 	cd $(EXAMPLE) && ../../.venv/demo/bin/python -m pytest -v
 	.venv/demo/bin/python tools/run_demo.py
 
-##   make test          lint; run all tests on the newest Python found, most on the oldest, the unit tests on those
-##                      between, and the example's on all; replay the tokens that each makes on all others
+##   make test          lint; run all tests on the newest Python found, most on the oldest, a part on those between,
+##                      and the example's on all; replay the tokens that each makes on all others
 .PHONY: test
 test: environments lint $(VERSIONS:%=test-%) $(VERSIONS:%=example-%) tokens
 	@echo "Tested on Python $(VERSIONS).$(if $(MISSING), No Python $(MISSING) was found here.)"

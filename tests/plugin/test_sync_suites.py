@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.plugin.conftest import RunProject
@@ -172,3 +174,33 @@ def test_outer(pytester):
     result = run_project(subprocess=True, **modules)
     result.assert_outcomes(passed=1)
     result.stdout.no_fnmatch_line("blocking-call*")
+
+
+COMPARES_DESCRIPTORS = """
+import asyncio
+import os
+import pytest
+
+@pytest.fixture
+def opens_nothing():
+    before = set(os.listdir("/proc/self/fd"))
+    yield
+    assert set(os.listdir("/proc/self/fd")) - before == set()
+
+@pytest.mark.parametrize("seconds", [0, 0.1])
+def test_it(opens_nothing, seconds):
+    asyncio.run(asyncio.sleep(seconds))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="descriptors can't be listed here")
+@pytest.mark.parametrize("has_async_tests", [False, True])
+def test_a_test_that_compares_descriptors(
+    run_project: RunProject, *, has_async_tests: bool
+) -> None:
+    """The test that comes to the first loop sees no descriptor that aldente opens."""
+    modules = {"conftest": IMPORTS_ASYNCIO, "test_it": COMPARES_DESCRIPTORS}
+    if has_async_tests:
+        modules["test_last"] = "async def test_last():\n    pass\n"
+    result = run_project(subprocess=True, **modules)
+    result.assert_outcomes(passed=2 + has_async_tests)

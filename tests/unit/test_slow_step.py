@@ -19,6 +19,7 @@ import pytest
 
 from aldente._records import Finding, SourcePlace
 from aldente._rules import slow_step
+from aldente._rules.processor_times import ProcessorTimes, Times
 from aldente._rules.watchdog import Look
 from aldente._runner.runner import LoopRunner
 from tests.unit.looks import MadeUpLoop, MadeUpRun, frame_of, in_step, look
@@ -51,7 +52,7 @@ def _watched(step: Callable[[LookAfter], None]) -> list[Finding]:
 
 def test_a_step_that_goes_on_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """A step that is seen again and again for longer than the limit is told with its length."""
-    monkeypatch.setattr(slow_step, "_times_of", lambda schedule: slow_step._Times(0.0, 0.0))
+    monkeypatch.setattr(ProcessorTimes, "_read", lambda *thread: Times(0.0, 0.0))
 
     def step(look_after: LookAfter) -> None:
         for _ in range(7):
@@ -108,7 +109,7 @@ def test_waiting_for_a_processor_does_not_count(monkeypatch: pytest.MonkeyPatch)
             starved += 0.015
             look_after(0.02)
 
-    monkeypatch.setattr(slow_step, "_times_of", lambda schedule: slow_step._Times(0.0, starved))
+    monkeypatch.setattr(ProcessorTimes, "_read", lambda *thread: Times(0.0, starved))
     assert _watched(step) == []
 
 
@@ -130,7 +131,7 @@ def test_waits_are_summed(told: str, monkeypatch: pytest.MonkeyPatch) -> None:
                 starved += waits
         look_after(0.02)
 
-    monkeypatch.setattr(slow_step, "_times_of", lambda schedule: slow_step._Times(0.0, starved))
+    monkeypatch.setattr(ProcessorTimes, "_read", lambda *thread: Times(0.0, starved))
     assert _watched(step) == []
 
 
@@ -144,7 +145,7 @@ def test_a_slow_step_on_a_busy_machine(monkeypatch: pytest.MonkeyPatch) -> None:
             look_after(0.2)
             starved += 0.18
 
-    monkeypatch.setattr(slow_step, "_times_of", lambda schedule: slow_step._Times(0.0, starved))
+    monkeypatch.setattr(ProcessorTimes, "_read", lambda *thread: Times(0.0, starved))
     (finding,) = _watched(step)
     # It has waited for 0.18 s at the end too, of which it is told later.
     assert "0.22 s" in finding.what
@@ -155,13 +156,10 @@ def test_waits_for_the_watchdog(ran: float, seconds: str, monkeypatch: pytest.Mo
     """What runs sleeps until the watchdog has looked, which does not count; a call that blocks does."""
     passed = 0.0
 
-    def times_of(schedule: str) -> slow_step._Times:
-        of_watchdog = slow_step._Times(0.0, passed * 0.85)
-        is_watchdogs = schedule == slow_step._OWN_SCHEDULE
-        return of_watchdog if is_watchdogs else slow_step._Times(passed * 10 * ran, 0.0)
-
-    monkeypatch.setattr(slow_step, "_times_of", times_of)
-    step = slow_step._Step(MadeUpRun("task"), 1, lambda: 0.0)  # type: ignore[arg-type]
+    monkeypatch.setattr(ProcessorTimes, "of", lambda *thread: Times(passed * 10 * ran, 0.0))
+    monkeypatch.setattr(ProcessorTimes, "of_this_thread", lambda times: Times(0.0, passed * 0.85))
+    run: Any = MadeUpRun("task")
+    step = slow_step._Step(run, 1, lambda: 0.0, ProcessorTimes())
     for number in range(1, 9):
         passed = number * 0.1
         step.goes_on([], passed)
@@ -170,7 +168,7 @@ def test_waits_for_the_watchdog(ran: float, seconds: str, monkeypatch: pytest.Mo
 
 def test_a_process_that_stood_still(monkeypatch: pytest.MonkeyPatch) -> None:
     """Time in which the whole process stood still does not count, as no look was taken in it."""
-    monkeypatch.setattr(slow_step, "_times_of", lambda schedule: slow_step._Times(0.0, 0.0))
+    monkeypatch.setattr(ProcessorTimes, "_read", lambda *thread: Times(0.0, 0.0))
 
     def step(look_after: LookAfter) -> None:
         look_after(0.02)
@@ -184,7 +182,8 @@ def test_a_process_that_stood_still(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_wait_of_the_watchdog_itself() -> None:
     """The time of a step begins once it is known how long its thread has waited before."""
     times = iter([100.0, 200.0])
-    step = slow_step._Step(MadeUpRun("task"), 1, lambda: next(times))  # type: ignore[arg-type]
+    run: Any = MadeUpRun("task")
+    step = slow_step._Step(run, 1, lambda: next(times), ProcessorTimes())
     step.goes_on([], 100.05)
     assert step.seconds() <= 0.05
 
@@ -208,20 +207,6 @@ def test_a_place_is_never_ours(
     assert places == ([] if is_ours_alone else [SourcePlace(pytest.__file__, 2)])
 
 
-@pytest.mark.skipif(
-    not Path("/proc/self/schedstat").exists(), reason="this system tells no waiting times"
-)
-def test_the_system_tells_who_waits_for_a_processor() -> None:
-    """For a thread there is the time that it has waited; for one that is gone there is none."""
-    schedule = slow_step._schedule_of(threading.get_ident())
-    assert Path(schedule).exists()
-    times = slow_step._times_of(schedule)
-    assert times.ran > 0
-    assert times.waited >= 0
-    assert slow_step._times_of(slow_step._schedule_of(1)) == (0, 0)
-    assert slow_step._times_of(slow_step._OWN_SCHEDULE) >= times
-
-
 def _look_often(watch: slow_step.Watch, run: Any, frame: FrameType, start: float = 0.0) -> None:
     """Look at a step for longer than it may take."""
     for number in range(8):
@@ -237,7 +222,7 @@ def found() -> list[Finding]:
 @pytest.fixture
 def watch(found: list[Finding], monkeypatch: pytest.MonkeyPatch) -> slow_step.Watch:
     """A watch with a limit of 0.1 s."""
-    monkeypatch.setattr(slow_step, "_times_of", lambda schedule: slow_step._Times(0.0, 0.0))
+    monkeypatch.setattr(ProcessorTimes, "_read", lambda *thread: Times(0.0, 0.0))
     return slow_step.Watch(found.append, 0.1, lambda: False)
 
 
@@ -283,7 +268,7 @@ def test_the_end_of_a_run_during_a_look(
     found: list[Finding], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The end of a run waits for the look that goes on, so that nothing of the run is seen later."""
-    monkeypatch.setattr(slow_step, "_times_of", lambda schedule: slow_step._Times(0.0, 0.0))
+    monkeypatch.setattr(ProcessorTimes, "_read", lambda *thread: Times(0.0, 0.0))
     is_looking, is_ending = threading.Event(), threading.Event()
     order = []
 

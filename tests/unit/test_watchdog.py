@@ -535,3 +535,54 @@ def test_runs_of_others() -> None:
     assert {look.run for look in of_mine.looks} == {mine}
     mine.close()
     other.close()
+
+
+class WithFiles(Recorder):
+    """A watcher that records which thread opens and closes its files."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.opened: list[int] = []
+        self.closed: list[int] = []
+
+    def on_thread_start(self) -> None:
+        self.opened.append(threading.get_native_id())
+
+    def on_thread_end(self) -> None:
+        self.closed.append(threading.get_native_id())
+
+
+def test_watchers_with_files() -> None:
+    """Files are open when the start returns, and closed when the end does, on the watchdog's thread."""
+    watcher = WithFiles()
+    watchdog = Watchdog([Recorder(), watcher])
+    for number in (1, 2):
+        watchdog.start()
+        assert len(watcher.opened) == number
+        assert len(watcher.closed) == number - 1
+        watchdog.stop()
+        assert watcher.closed == watcher.opened
+    assert threading.get_native_id() not in watcher.opened
+
+
+def test_a_watcher_that_cannot_open_its_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error as files are opened is reported; the thread looks at loops all the same."""
+
+    class Raises(WithFiles):
+        def on_thread_start(self) -> None:
+            raise LookupError("no files here")
+
+    told: list[OwnError] = []
+    monkeypatch.setattr(_own_errors, "listeners", [told.append])
+    watcher = Raises()
+    runner = LoopRunner()
+
+    async def run() -> None:
+        assert watcher.has_looked.wait(60)
+
+    with Watchdog([watcher]).installed():
+        runner.run(run(), context=contextvars.copy_context(), name="run")
+    runner.close()
+    assert [(each.doing, each.summary) for each in told] == [
+        ("opening or closing files of a rule", "LookupError: no files here")
+    ]

@@ -22,9 +22,10 @@ def watch_from_first_loop(config: pytest.Config) -> None:
     can't be seen, so the rules watch from now on.
     """
     if _has_other_loops():
-        _watch(config)
+        _watch(config, opens_files=True)
         return
-    first = _FirstLoop(functools.partial(_watch, config))
+    # The first loop is made or run in the middle of a test.
+    first = _FirstLoop(functools.partial(_watch, config, opens_files=False))
     first.install()
     config.add_cleanup(first.uninstall)
 
@@ -41,10 +42,10 @@ def stop_waiting() -> None:
 _waiting: list[_FirstLoop] = []
 
 
-def _watch(config: pytest.Config) -> None:
+def _watch(config: pytest.Config, *, opens_files: bool) -> None:
     from aldente._plugin.run.rules import watch_of
 
-    watch_of(config)
+    watch_of(config, opens_files=opens_files)
 
 
 def _has_other_loops() -> bool:

@@ -11,6 +11,8 @@ that inspects what a test has left behind. The other modules are parts of such d
     The watchdog's thread reports them.
 ``leaked_task``, ``leaked_asyncgen``, ``leaked_resource``, ``leaked_thread``
     Report at the end of a scope.
+``processor_times``
+    How long threads have run, for ``slow_step``.
 ``unused_answer``
     Seen by the doubles themselves.
 ``late_warnings``, ``resource_origins``, ``open_resources``

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from aldente import _python_compat
 from aldente._own_errors import containing
 from aldente._records import Finding, Rule, SourcePlace
 from aldente._rules.blocking_call.caller import is_debugger
+from aldente._rules.processor_times import ProcessorTimes, Times
 from aldente._rules.watchdog import INTERVAL, Look
 from aldente._runner.running import Run
 from aldente._settings import Settings
@@ -106,6 +107,15 @@ class Watch:
         self._is_allowed = is_allowed
         self._lock = threading.Lock()
         self._candidate: _Step | None = None
+        self._processor_times = ProcessorTimes()
+
+    def on_thread_start(self) -> None:
+        """Open what is read on the watchdog's thread."""
+        self._processor_times.open()
+
+    def on_thread_end(self) -> None:
+        """Close it."""
+        self._processor_times.close()
 
     def look(self, look: Look) -> None:
         """Check whether the loop is still in the step that it was in before."""
@@ -124,7 +134,7 @@ class Watch:
                 self._conclude()
             elif candidate is None or candidate.number != step:
                 self._conclude()
-                self._candidate = _Step(look.run, step, look.clock)
+                self._candidate = _Step(look.run, step, look.clock, self._processor_times)
             else:
                 candidate.goes_on(entries, look.now)
 
@@ -162,14 +172,23 @@ class _Step:
         run: the runner whose loop executes it.
         number: its number.
         clock: returns the time.
+        processor_times: the times of its thread, and of the watchdog's.
     """
 
-    def __init__(self, run: Run, number: int, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        run: Run,
+        number: int,
+        clock: Callable[[], float],
+        processor_times: ProcessorTimes,
+    ) -> None:
         self.run = run
         self._runs = run.runs
         self.number = number
-        self._schedule = _schedule_of(run.thread)
-        self._times, self._own_times = _times_of(self._schedule), _times_of(_OWN_SCHEDULE)
+        self._thread = run.thread
+        self._processor_times = processor_times
+        self._times = processor_times.of(run.thread)
+        self._own_times = processor_times.of_this_thread()
         # Not earlier: the watchdog too may have waited for a processor just now.
         self._seen = clock()
         # How long it has been seen to go on; how long its thread has run, and waited for a
@@ -187,11 +206,11 @@ class _Step:
     def goes_on(self, entries: Sequence[Entry], now: float) -> None:
         """Record that the step was seen again."""
         passed, self._seen = now - self._seen, now
-        ran, waited = self._newly_told()
+        ran, waited = self._newly_reported()
         self._passed += passed
         self._ran += ran
         self._waited += waited
-        own_times = _times_of(_OWN_SCHEDULE)
+        own_times = self._processor_times.of_this_thread()
         if ran > _AT_REST:
             # It has to hand the GIL to the watchdog now and then, and sleeps until the watchdog has
             # both the GIL and a processor. In a call that blocks it has no GIL to release.
@@ -212,44 +231,20 @@ class _Step:
     def seconds(self) -> float:
         """Return how long it held its loop, now that it is over."""
         # A wait for a processor that Linux had not reported when the step was last seen.
-        self._waited += self._newly_told().waited
+        self._waited += self._newly_reported().waited
         slept = self._passed - self._ran - self._waited - self._left_out
         return max(self._ran + min(slept, max(slept - self._waited_by_others, 0.0)), 0.0)
 
-    def _newly_told(self) -> _Times:
-        before, self._times = self._times, _times_of(self._schedule)
+    def _newly_reported(self) -> Times:
+        before, self._times = self._times, self._processor_times.of(self._thread)
         # There are no times of a thread that has ended.
-        return _Times(
+        return Times(
             max(self._times.ran - before.ran, 0.0), max(self._times.waited - before.waited, 0.0)
         )
 
 
-class _Times(NamedTuple):
-    """How long a thread has run, and waited for a processor, in seconds; 0 if unknown."""
-
-    ran: float
-    waited: float
-
-
-# Linux's file with these times for the thread that reads it.
-_OWN_SCHEDULE = "/proc/thread-self/schedstat"
 # How long a thread may run between two looks, in seconds, and count as having been asleep.
 _AT_REST = 0.0001
-
-
-def _schedule_of(thread: int) -> str:
-    """Linux's file with how long a thread has run and has waited to."""
-    found = _python_compat.thread_with(thread)
-    return f"/proc/self/task/{found.native_id if found is not None else 0}/schedstat"
-
-
-def _times_of(schedule: str) -> _Times:
-    try:
-        with open(schedule, "rb") as file:
-            ran, waited, _ = file.read().split()
-            return _Times(int(ran) / 1e9, int(waited) / 1e9)
-    except (OSError, ValueError):
-        return _Times(0.0, 0.0)
 
 
 def _is_exempt(entries: Sequence[Entry], stack: Stack) -> bool:

@@ -26,7 +26,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from aldente import _clocks, _python_compat
 from aldente._clocks import monotonic
@@ -235,6 +235,21 @@ class Watcher(Protocol):
         """Look at a loop; called on the watchdog's thread."""
 
 
+@runtime_checkable
+class WatcherWithFiles(Watcher, Protocol):
+    """A watcher that reads files on the watchdog's thread, which are opened before the first test.
+
+    Code under test that compares the open descriptors of the process sees each file that is opened
+    or closed in between.
+    """
+
+    def on_thread_start(self) -> None:
+        """Open the files; called on the watchdog's thread, while its start is waited for."""
+
+    def on_thread_end(self) -> None:
+        """Close the files; called on the watchdog's thread, while its end is waited for."""
+
+
 class Watchdog:
     """The thread that looks at running loops.
 
@@ -242,6 +257,8 @@ class Watchdog:
         watchers: the watchers, which are called with each look.
         is_looked_at: whether to look at a runner's loop; other watchdogs may look at others.
         of_others: the watcher of loops that no runner drives.
+        opens_files: whether it may open descriptors. Where it starts in the middle of a test, a
+            test that compares those of the process would see them.
     """
 
     def __init__(
@@ -249,10 +266,13 @@ class Watchdog:
         watchers: Sequence[Watcher],
         is_looked_at: Callable[[Run], bool] = lambda run: True,
         of_others: Sequence[Watcher] = (),
+        *,
+        opens_files: bool = True,
     ) -> None:
         self._watchers = list(watchers)
         self._of_others = list(of_others)
         self._is_looked_at = is_looked_at
+        self._opens_files = opens_files
         self._alarm: Alarm | None = None
         self._thread: _python_compat.HiddenThread | None = None
         self._is_to_start = False
@@ -278,11 +298,15 @@ class Watchdog:
             self._is_to_start = self._is_in_child = False
             if self._alarm is not None:
                 return
-            alarm = make_alarm()
+            alarm = make_alarm() if self._opens_files else RegularAlarm()
             # There may be a run already: that of a test that forked.
             alarm.repeat()
             self._alarm = alarm
-            self._thread = _python_compat.HiddenThread(functools.partial(self._watch, alarm))
+            has_begun = _thread.allocate_lock()
+            has_begun.acquire()
+            watch = functools.partial(self._watch, alarm, has_begun.release)
+            self._thread = _python_compat.HiddenThread(watch)
+            has_begun.acquire(timeout=END_LIMIT)
 
     def stop(self) -> None:
         """End the thread, and wait for its end."""
@@ -333,8 +357,10 @@ class Watchdog:
             self._alarm = None
             self.start()
 
-    def _watch(self, alarm: Alarm) -> None:
+    def _watch(self, alarm: Alarm, has_begun: Callable[[], None]) -> None:
         try:
+            self._for_files(operator.methodcaller("on_thread_start"))
+            has_begun()
             while True:
                 alarm.wait()
                 if self._alarm is not alarm:
@@ -344,6 +370,13 @@ class Watchdog:
                 _python_compat.hide_this_thread()
         finally:
             alarm.close()
+            self._for_files(operator.methodcaller("on_thread_end"))
+
+    def _for_files(self, change: Callable[[WatcherWithFiles], object]) -> None:
+        for watcher in self._watchers if self._opens_files else ():
+            if isinstance(watcher, WatcherWithFiles):
+                with contained("opening or closing files of a rule"):
+                    change(watcher)
 
     def _look_at_all(self) -> bool:
         """Look at all loops that this watchdog watches; return whether there are any.

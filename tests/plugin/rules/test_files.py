@@ -140,14 +140,17 @@ async def test_it():
 
 def test_a_slow_step_in_the_baseline(run_project: RunProject) -> None:
     """A slow step is known by its test, whatever line is seen of it, and however many are seen."""
-    lines = ["end = time.monotonic() + 1", "while time.monotonic() < end:", "    pass"]
+    lines = ["end = time.thread_time() + 1", "while time.thread_time() < end:", "    pass"]
     arguments = ("--aldente-baseline=known.json", "--aldente-rule=slow-step=error")
     result = run_project(
         *arguments, subprocess=True, test_it=SLOW.format(lines="\n    ".join(lines))
     )
     result.assert_outcomes(failed=1)
     # Another line takes as long, in two steps.
-    lines = ["start = time.monotonic()", "while time.monotonic() - start < 1.0: len(str(start))"]
+    lines = [
+        "start = time.thread_time()",
+        "while time.thread_time() - start < 1.0: len(str(start))",
+    ]
     project = SLOW.format(
         lines="\n    ".join([*lines, "await asyncio.sleep(0)", *lines, "list(lines)"])
     )

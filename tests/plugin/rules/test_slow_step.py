@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.plugin.conftest import RunProject
 from tests.plugin.rules import in_short, line_of, part_of, run_with_findings
 
-# Begins every project here. What is slow is so by the clock that the rule goes by.
+# Begins every project here. What is slow is so however little of a busy processor it gets.
 START = """
 import asyncio
 import sys
@@ -16,8 +18,8 @@ import aldente
 import pytest
 
 def compute(seconds):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
+    end = time.thread_time() + seconds
+    while time.thread_time() < end:
         pass  # computing
 
 """
@@ -175,3 +177,33 @@ def test_the_summary(run_project: RunProject) -> None:
     assert (
         part_of(result, "aldente findings").strip().startswith("slow-step [warn]: 1\n  test_it.py:")
     )
+
+
+LISTS_DESCRIPTORS = """
+import asyncio
+import os
+import time
+
+def list_for(seconds):
+    seen = set()
+    end = time.monotonic() + seconds
+    while not seen or time.monotonic() < end:
+        for name in os.listdir("/proc/self/fd"):
+            try:
+                seen.add(os.readlink(f"/proc/self/fd/{name}"))
+            except FileNotFoundError:
+                pass  # that of the listing
+    return seen
+
+async def test_it():
+    before = list_for(0)
+    # As long as they are open before, nothing has to be opened now.
+    assert sum("schedstat" in target for target in before) == 2
+    assert list_for(1) == before
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="descriptors can't be listed here")
+def test_watching_opens_nothing(run_project: RunProject) -> None:
+    """A slow step that lists the descriptors of its process sees none that aldente opens."""
+    run_project(test_it=LISTS_DESCRIPTORS, subprocess=True).assert_outcomes(passed=1)

@@ -46,8 +46,12 @@ class LoopWatch:
         self.leftovers = Leftovers(observation)
         self.stuck_runs = StuckRuns(config)
 
-    def install(self) -> None:
-        """Start watching, until `uninstall`."""
+    def install(self, *, opens_files: bool) -> None:
+        """Start watching, until `uninstall`.
+
+        Args:
+            opens_files: whether descriptors may be opened, as no test has begun.
+        """
         if first_loop := sys.modules.get("aldente._plugin.first_loop"):
             first_loop.stop_waiting()
         observation, stuck_runs = self._observation, self.stuck_runs
@@ -62,7 +66,9 @@ class LoopWatch:
         limits = time_limit.Watch(stuck_runs.describe_tasks)
         watchers = [limits, *stuck_runs.watchers(), *observation.watchers]
         others = list(stuck_runs.watchers())
-        observation.enter(Watchdog(watchers, self._runners.__contains__, others).installed())
+        is_observed = self._runners.__contains__
+        watchdog = Watchdog(watchers, is_observed, others, opens_files=opens_files)
+        observation.enter(watchdog.installed())
 
     @containing("preparing to watch a loop", None)
     def prepare(self, runner: Run) -> None:
@@ -107,14 +113,20 @@ class LoopWatch:
 _watch_key = pytest.StashKey[LoopWatch]()
 
 
-def watch_of(config: pytest.Config) -> LoopWatch:
-    """The watch over the event loops of a run; installed on first use."""
+def watch_of(config: pytest.Config, *, opens_files: bool = True) -> LoopWatch:
+    """The watch over the event loops of a run; installed on first use.
+
+    Args:
+        config: pytest's configuration.
+        opens_files: whether installing it may open descriptors, as no test has begun that may
+            compare those of the process.
+    """
     watch = config.stash.get(_watch_key, None)
     if watch is None:
         watch = config.stash[_watch_key] = LoopWatch(config)
         config.add_cleanup(watch.uninstall)
         try:
-            watch.install()
+            watch.install(opens_files=opens_files)
         except InvalidSetting as error:
             raise pytest.UsageError(str(error)) from None
     return watch
