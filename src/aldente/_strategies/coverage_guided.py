@@ -93,7 +93,8 @@ class LineCounter:
         return get_ident() == self._thread or loop_of_this_thread() is not None
 
     def _note(self, code: CodeType, line: int) -> Any:
-        if self._is_collecting or not self._is_of_run():
+        # As `_is_of_run`, without a call for each line.
+        if self._is_collecting or (get_ident() != self._thread and loop_of_this_thread() is None):
             return None
         counts = self.counts
         key = (id(code), line)
