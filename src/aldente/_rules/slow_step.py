@@ -112,6 +112,8 @@ class Watch:
     def on_thread_start(self) -> None:
         """Open what is read on the watchdog's thread."""
         self._processor_times.open()
+        # It imports modules on first use, which opens their files.
+        is_users(__file__)
 
     def on_thread_end(self) -> None:
         """Close it."""
