@@ -151,7 +151,10 @@ class VirtualTimeLoop(JumpingLoop):
         """Like asyncio's."""
         if self._wall is not NO_WALL and delay is not None:
             self._wall.note_wait(self._now, delay)
-        return super().call_later(delay, callback, *args, context=context)
+        timer = super().call_later(delay, callback, *args, context=context)
+        if self.get_debug():
+            _asyncio_compat.forget_innermost_frame(timer)
+        return timer
 
     def call_at(
         self,
