@@ -276,12 +276,13 @@ def is_async_refusal(failure: Failure) -> bool:
     return str(failure.msg).startswith(_ASYNC_REFUSAL)
 
 
-def is_async_fixture_refusal(failure: Failure) -> bool:
-    """Whether a failure is pytest's refusal to set up an async fixture.
+def is_async_fixture_refusal(error: BaseException | None) -> bool:
+    """Whether an error is pytest's refusal to set up an async fixture.
 
-    pytest 8.4 only warns of them. Checked on pytest 9.2.
+    pytest 8.4 warns of them, which is an error only if warnings are. Checked on pytest 8.4 and 9.2.
     """
-    return " requested an async fixture " in str(failure.msg).partition("\n")[0]
+    is_refusal = isinstance(error, Failed | pytest.PytestDeprecationWarning)
+    return is_refusal and " requested an async fixture " in str(error).partition("\n")[0]
 
 
 def returned_by_test(failure: Failure) -> object:

@@ -28,14 +28,14 @@ def explain(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
     the failure stays as it is.
     """
     failure = call.excinfo.value if call.excinfo is not None else None
-    if not isinstance(item, pytest.Function) or not isinstance(failure, Failure):
+    if not isinstance(item, pytest.Function):
         return
     if call.when == "setup" and pytest_compat.is_async_fixture_refusal(failure):
         text = explain_refused_fixture(item)
         if text is not None:
             call.excinfo = pytest_compat.excinfo_of_failure(text)
         return
-    if not pytest_compat.is_async_refusal(failure):
+    if not isinstance(failure, Failure) or not pytest_compat.is_async_refusal(failure):
         return
     result = pytest_compat.returned_by_test(failure)
     if result is not None:

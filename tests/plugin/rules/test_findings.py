@@ -527,8 +527,10 @@ def test_late_errors_in_junit_xml(
         f"never-awaited: the coroutine 'sleep' was never awaited.\n  test_it.py:{line}\n"
     )
     assert error.endswith("aldente found it after the test had ended.")
-    # Once in the head of the error, once in its text, once in the summary of findings.
-    assert result.stdout.str().count("the coroutine 'sleep' was never aw") == 3
+    # Once in its text, once in the summary of findings, and in pytest's own, which shows no text of
+    # such errors before pytest 9.
+    times = 3 if pytest.version_tuple >= (9,) else 2
+    assert result.stdout.str().count("the coroutine 'sleep' was never aw") == times
 
 
 def test_late_errors_in_other_reports(run_project: RunProject, pytester: pytest.Pytester) -> None:
