@@ -68,8 +68,8 @@ class Observation:
         wide_loops: loops that outlive a test, and may have objects of many tests.
         installed: what is undone after the last test.
         watchers: what the watchdog's thread calls to look at a running loop.
-        at_loop_start: what is called with each run that is about to be observed.
-        at_run_end: what is called with a run that has ended, on its thread.
+        at_loop_start: what is called with the run of a loop that is about to be observed, once.
+        at_run_end: what is called with a run each time that it has ended, on its thread.
         at_leftovers: what is called with a run before its remaining tasks are cancelled.
         at_tasks_left: what is called with tasks that are left pending, and whether only those of
             the user's own code count.
