@@ -69,6 +69,7 @@ def test_one_inside_another(library: str) -> None:
     with outer.installed(), inner.installed():
         module = importlib.import_module(library)
     assert seen == ["outer", "inner"]
+    assert module.__spec__ is not None
     assert "exec_module" not in vars(module.__spec__.loader)
 
 
@@ -111,9 +112,7 @@ class LoaderWithOwnFunction:
 
 
 @pytest.mark.parametrize("loader", [ClassAsLoader, LoaderWithOwnFunction()])
-def test_loaders_of_other_kinds(
-    library: str, loader: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_loaders_of_other_kinds(library: str, loader: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Loaders that tests make for a library go on working."""
 
     class Finder:

@@ -165,9 +165,7 @@ def test_leak_is_listed_once(run_project: RunProject, pytester: pytest.Pytester)
     assert sorted(finding["line"] for finding in findings) == [7, 9]
 
 
-def test_leaks_at_one_line_of_two_files(
-    run_project: RunProject, pytester: pytest.Pytester
-) -> None:
+def test_leaks_at_one_line_of_two_files(run_project: RunProject, pytester: pytest.Pytester) -> None:
     """Leaks at lines of the same number in two files are two, also if one is freed late."""
     _, findings = run_with_findings(
         run_project,

@@ -115,7 +115,7 @@ class ExploredTest:
         return self.fixtures_of(pytest_compat.item_of(request)).stand_in(definition, request)
 
     def fixtures_of(self, item: pytest.Item) -> FixturesOfRuns:
-        """The function-scoped fixtures of the test, until its tear-down: plugins may run it again."""
+        """The function-scoped fixtures of the test, made anew where a plugin runs it again."""
         if self._fixtures is None:
             from aldente._plugin.explore.fixtures import FixturesOfRuns
 
