@@ -10,7 +10,8 @@ A map of the code, from the bottom up; imports go downward only:
     Checks values that users give.
 ``_records``, ``_schedules``, ``_settings``
     Plain values: the scope of an event loop, rules and findings; what determines the run of a
-    simulated loop, and what happened in it; all settings, their defaults and their validation.
+    simulated loop, and what happened in it; all settings, their defaults and their validation. The
+    settings read the table of rules, which is in the package module of ``_rules``.
 ``_clocks``
     The clocks of the system, taken before a library or a test can replace them.
 ``_source``

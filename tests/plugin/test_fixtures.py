@@ -249,8 +249,8 @@ def test_a_fixture_on_another_loop_than_the_tests_in_a_thread(run_project: RunPr
     )
 
 
-def test_a_sync_test_asks_in_a_thread(run_project: RunProject) -> None:
-    """It gets the value, and the tear-down has the context variables of the main thread to itself."""
+def test_a_sync_test_asks_in_another_context(run_project: RunProject) -> None:
+    """It gets the value, and the tear-down leaves the context variables of the test alone."""
     result = run_project(
         test_it="""
         import concurrent.futures
@@ -269,17 +269,27 @@ def test_a_sync_test_asks_in_a_thread(run_project: RunProject) -> None:
             V.set(2)
             yield "wide"
 
+        @pytest.fixture
+        async def other():
+            V.set(3)
+            return "other"
+
         @pytest.mark.parametrize("name", ["narrow", "wide"])
         def test_asks(request, name):
             with concurrent.futures.ThreadPoolExecutor() as pool:
                 assert pool.submit(request.getfixturevalue, name).result() == name
             assert V.get() == 0
 
+        @pytest.mark.parametrize("name", ["narrow", "other"])
+        def test_runs_in_a_copy(request, name):
+            assert contextvars.copy_context().run(request.getfixturevalue, name) == name
+            assert V.get() == 0
+
         async def test_next():
             assert V.get() == 0
         """
     )
-    result.assert_outcomes(passed=3)
+    result.assert_outcomes(passed=5)
 
 
 def test_a_sync_test_asks_within_a_loop_of_its_own(run_project: RunProject) -> None:

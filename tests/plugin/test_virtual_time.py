@@ -1099,3 +1099,31 @@ def test_without_marks_nothing_is_imported(run_project: RunProject) -> None:
             assert not [name for name in sys.modules if name.startswith("aldente._virtual_time")]
         """,
     ).assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize(
+    ("ini", "mark"),
+    [("aldente_clock = virtual", ""), ("", "@aldente.virtual_time")],
+    ids=["clock", "mark"],
+)
+def test_async_fixture_of_sync_tests_alone(run_project: RunProject, ini: str, mark: str) -> None:
+    """A suite without async tests has virtual time in its async fixtures too."""
+    result = run_project(
+        ini=ini,
+        test_it=f"""
+        import asyncio
+        import aldente
+        import pytest
+
+        @pytest.fixture
+        async def waited():
+            loop = asyncio.get_running_loop()
+            await asyncio.sleep(3600)
+            return type(loop).__name__
+
+        {mark}
+        def test_it(waited):
+            assert "VirtualTime" in waited
+        """,
+    )
+    result.assert_outcomes(passed=1)

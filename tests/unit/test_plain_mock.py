@@ -7,6 +7,7 @@ import contextlib
 import inspect
 import os
 import re
+import traceback
 from collections.abc import Callable, Coroutine
 from types import SimpleNamespace
 from typing import Any
@@ -429,6 +430,15 @@ async def wait_for_real_and_specced_futures() -> None:
         await asyncio.wait([real, Mock(spec=asyncio.Future)])
 
 
+async def wait_and_clear_frames() -> None:
+    try:
+        async with asyncio.timeout(0.001):
+            await asyncio.wait([Mock()])
+    except TimeoutError as error:
+        traceback.clear_frames(getattr(error.__cause__, "__traceback__", None))
+        raise
+
+
 async def miss_attribute() -> None:
     Mock(spec=["fetch"]).add_done_callback(print)
 
@@ -450,6 +460,7 @@ async def raise_type_error() -> None:
         enter_coroutine,
         call_wrongly,
         wait_for_real_and_specced_futures,
+        wait_and_clear_frames,
         miss_attribute,
         raise_from_mock,
         raise_type_error,

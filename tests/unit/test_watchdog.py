@@ -16,7 +16,7 @@ import pytest
 
 from aldente import _own_errors, _python_compat
 from aldente._own_errors import OwnError
-from aldente._rules.watchdog import Look, Watchdog
+from aldente._rules.watchdog import Look, RegularAlarm, Watchdog
 from aldente._runner.bystanders import Bystanders
 from aldente._runner.runner import LoopRunner
 from aldente._runner.threads import Threads
@@ -563,6 +563,28 @@ def test_watchers_with_files() -> None:
         watchdog.stop()
         assert watcher.closed == watcher.opened
     assert threading.get_native_id() not in watcher.opened
+
+
+class LostAlarm(RegularAlarm):
+    """An alarm that knows, when a run begins, that it can't ring in time."""
+
+    def expect(self, *, is_only: bool) -> bool:
+        return False
+
+
+def test_files_after_the_alarm_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thread that lost its alarm does not close the files of the one that takes its place."""
+    alarms = iter([LostAlarm(), RegularAlarm()])
+    monkeypatch.setattr("aldente._rules.watchdog.make_alarm", lambda: next(alarms))
+    watcher = WithFiles()
+    runner = LoopRunner()
+    with Watchdog([watcher]).installed():
+        runner.run(asyncio.sleep(0.2), context=contextvars.copy_context(), name="run")
+        first, second = watcher.opened
+        assert watcher.closed == []
+    assert watcher.closed == [second]
+    assert first != second
+    runner.close()
 
 
 def test_a_watcher_that_cannot_open_its_files(monkeypatch: pytest.MonkeyPatch) -> None:

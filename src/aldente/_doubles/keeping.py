@@ -91,8 +91,8 @@ def _check_stream(double: Any, items: Any) -> None:
         raise InvalidSetting(
             "streams",
             items,
-            f"{name} can't give items one by one: it is awaited, and as it is annotated that gives "
-            f"nothing to iterate over. Say {name}.returns(...).",
+            f"{name} can't give items one by one: it is awaited, and gives something, as it is "
+            f"annotated, over which no 'async for' can go. Say {name}.returns(...).",
         )
     if state.kind is Kind.STREAM or state.spec is None:
         return

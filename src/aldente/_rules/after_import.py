@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from importlib.machinery import ModuleSpec
@@ -21,14 +22,17 @@ class AfterImport:
     def __init__(self, names: Collection[str], act: Callable[[], object]) -> None:
         self._names = names
         self._act = act
+        self._is_installed = False
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[None]:
         """While entered, the function is called after imports."""
         sys.meta_path.insert(0, self)
+        self._is_installed = True
         try:
             yield
         finally:
+            self._is_installed = False
             # A test may have replaced the list.
             with contextlib.suppress(ValueError):
                 sys.meta_path.remove(self)
@@ -36,23 +40,39 @@ class AfterImport:
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """What the other finders find, prepared so that the function is called; None for others."""
+        """What the finders behind this one find, prepared so that the function is called.
+
+        None for other modules, and where the import system has to ask the next finder itself.
+        """
         if name not in self._names:
             return None
-        for finder in list(sys.meta_path):
-            if finder is not self:
-                spec = finder.find_spec(name, path, target)
-                if spec is not None:
-                    self._prepare(spec.loader)
-                    return spec
+        # Only those behind: a run of pytest inside this one has such a finder too, which asks this.
+        behind = itertools.dropwhile(lambda finder: finder is not self, list(sys.meta_path))
+        for finder in itertools.islice(behind, 1, None):
+            if not hasattr(finder, "find_spec"):
+                # Python 3.11 asks it by another method, later Pythons pass over it.
+                return None
+            spec = finder.find_spec(name, path, target)
+            if spec is not None:
+                self._prepare(spec.loader)
+                return spec
         return None
 
     def _prepare(self, loader: Any) -> None:
-        def exec_module(module: ModuleType) -> None:
-            del loader.exec_module
-            loader.exec_module(module)
-            self._act()
+        attributes = getattr(loader, "__dict__", None)
+        if not isinstance(attributes, dict) or not hasattr(loader, "exec_module"):
+            # A loader with slots, a class, or one of the kind before Python 3.4.
+            return
+        before = attributes.get("exec_module")
 
-        # Not possible for a loader with slots.
-        with contextlib.suppress(AttributeError):
-            loader.exec_module = exec_module
+        def exec_module(module: ModuleType) -> None:
+            if before is None:
+                attributes.pop("exec_module", None)
+            else:
+                attributes["exec_module"] = before
+            loader.exec_module(module)
+            if self._is_installed:
+                self._act()
+
+        # Not by setattr(), which a loader may define.
+        attributes["exec_module"] = exec_module

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import linecache
 import pathlib
+import re
 import sys
 from collections.abc import Iterator
 
@@ -42,7 +43,8 @@ def place_of_handing_over(function: str, test: str | None) -> SourcePlace | None
         test: the node id of the test during which that happened; lines in other tests are left out.
     """
     file, _, names = (test or "").partition("::")
-    own = names.partition("[")[0].rpartition("::")[2]
+    # Without parameters, and without the group that pytest-xdist adds.
+    own = re.split(r"[\[@]", names, maxsplit=1)[0].rpartition("::")[2]
     places = {
         SourcePlace(path, call.lineno)
         for path in _users_files()
@@ -59,8 +61,8 @@ def _users_files() -> set[str]:
 
 
 def _is_file(path: str, name: str) -> bool:
-    """Whether a path is that of a file in a node id, which is relative."""
-    return pathlib.PurePath(path).as_posix().endswith(name)
+    """Whether a path is that of a file in a node id, which is relative, maybe with ``..``."""
+    return f"/{pathlib.PurePath(path).as_posix()}".endswith(f"/{name.rpartition('../')[2]}")
 
 
 def _calls_in(path: str, function: str) -> Iterator[tuple[ast.Call, str]]:

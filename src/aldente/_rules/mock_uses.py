@@ -139,7 +139,8 @@ def mock_waited_for(traceback: TracebackType | None) -> NonCallableMock | None:
     while traceback is not None:
         frame = traceback.tb_frame
         if frame.f_code is asyncio.wait.__code__:
-            awaited = frame.f_locals["fs"]
+            # Gone where code has cleared the frames, as unittest's assertRaises() does.
+            awaited = frame.f_locals.get("fs", ())
             for each in awaited if type(awaited) in (list, tuple, set) else ():
                 mock = _plain_mock(each)
                 # asyncio takes a mock with the spec of a future for one.

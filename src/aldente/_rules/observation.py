@@ -52,7 +52,8 @@ class Observation:
     The function ``install`` in the module of a rule gets it, once a session and before the first
     loop runs. It enters context managers, and appends to the lists of what is called when. The
     functions in these lists contain their own errors (`aldente._own_errors`), except those of
-    ``at_loop_start`` and ``at_leftovers``, whose caller does it.
+    ``at_loop_start``, ``at_leftovers``, ``excused_finders`` and ``message_readers``, whose callers
+    do it.
 
     Args:
         session: the session, which takes the findings.

@@ -370,7 +370,9 @@ class Watchdog:
                 _python_compat.hide_this_thread()
         finally:
             alarm.close()
-            self._for_files(operator.methodcaller("on_thread_end"))
+            # Otherwise another thread has taken over, whose files they are now.
+            if self._alarm is None or self._alarm is alarm:
+                self._for_files(operator.methodcaller("on_thread_end"))
 
     def _for_files(self, change: Callable[[WatcherWithFiles], object]) -> None:
         for watcher in self._watchers if self._opens_files else ():

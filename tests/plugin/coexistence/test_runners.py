@@ -302,6 +302,38 @@ def test_rerun_fixture_starts_afresh(run_project: RunProject, scope: str) -> Non
     result.stdout.fnmatch_lines(["*2 passed, 2 rerun*"])
 
 
+def test_rerun_of_an_explored_test_starts_afresh(run_project: RunProject) -> None:
+    """Each run of an explored test that is run again sets each fixture up once."""
+    pytest.importorskip("pytest_rerunfailures")
+    result = run_project(
+        "--reruns",
+        "1",
+        plugins=["rerunfailures"],
+        subprocess=True,
+        test_it="""
+        import aldente
+        import pytest
+
+        opened, failed = [], []
+
+        @pytest.fixture
+        async def connection():
+            opened.append(1)
+            yield
+            opened.pop()
+
+        @aldente.explore(runs=3)
+        async def test_flaky(connection, request):
+            assert len(opened) == 1
+            if len(failed) < 2:
+                # The run that fails is repeated, to show it.
+                failed.append(1)
+                raise ValueError("flaky")
+        """,
+    )
+    result.stdout.fnmatch_lines(["*1 passed, 1 rerun*"])
+
+
 @pytest.mark.parametrize(
     "fixture",
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -162,6 +163,29 @@ def test_leak_is_listed_once(run_project: RunProject, pytester: pytest.Pytester)
     result.assert_outcomes(passed=2, errors=2)
     assert [finding["level"] for finding in findings] == ["error", "error"]
     assert sorted(finding["line"] for finding in findings) == [7, 9]
+
+
+def test_leaks_at_one_line_of_two_files(run_project: RunProject, pytester: pytest.Pytester) -> None:
+    """Leaks at lines of the same number in two files are two, also if one is freed late."""
+    _, findings = run_with_findings(
+        run_project,
+        pytester,
+        subprocess=True,
+        helper="import asyncio\n\n\nasync def serve():\n"
+        "    return await asyncio.start_server(lambda r, w: None, '127.0.0.1')\n",
+        test_it="""
+import asyncio, gc, helper
+kept, others = [], []
+async def test_leaks():
+    others.append(await helper.serve())
+    kept.append(await asyncio.start_server(lambda r, w: None, "127.0.0.1"))
+def test_innocent():
+    kept.clear()
+    gc.collect()
+""",
+    )
+    assert [finding["line"] for finding in findings] == [5, 5]
+    assert {Path(finding["path"]).name for finding in findings} == {"helper.py", "test_it.py"}
 
 
 def test_part_without_a_line_raises_the_level(run_project: RunProject) -> None:

@@ -132,7 +132,7 @@ def test_a_stream_of_what_is_awaited_itself(client: Any, name: str) -> None:
     """Items can't be what a future or an async property gives either, unless it is unknown."""
     with refused(
         f"('x', 'y') is not a valid streams. Client.{name} can't give items one by one: it is "
-        "awaited, and as it is annotated that gives nothing to iterate over. "
+        "awaited, and gives something, as it is annotated, over which no 'async for' can go. "
         f"Say Client.{name}.returns(...)."
     ):
         getattr(client, name).streams("x", "y")

@@ -15,7 +15,7 @@ from aldente._explore.result import Failure
 from aldente._explore.rules_in_runs import look_into_main
 from aldente._explore.simulate import Main
 from aldente._plugin import pytest_compat
-from aldente._plugin.explore.fixtures import FixturesOfRuns, Troubles, resolved
+from aldente._plugin.explore.fixtures import Troubles, resolved
 from aldente._plugin.explore.state import ExploredTest
 from aldente._plugin.findings.deadlock import deadlock_finding
 from aldente._plugin.refusals import refuse_result
@@ -171,10 +171,8 @@ class RunsOfTest:
     ) -> None:
         self._item = item
         self._explored = explored
-        if explored.fixtures is None:
-            # The test may request its first one by its name.
-            explored.fixtures = FixturesOfRuns(item)
-        self._fixtures = explored.fixtures
+        # The test may request its first one by its name.
+        self._fixtures = explored.fixtures_of(item)
         self._function = function
         self._args = args
         self._kwargs = kwargs

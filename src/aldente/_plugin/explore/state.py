@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -83,7 +84,6 @@ class ExploredTest:
 
     Attributes:
         budget: as the argument.
-        fixtures: its function-scoped fixtures; None before the first is set up.
         outcome: its outcome; None until it is known.
         instance: the instance of its class that it belonged to before it was run; None if it is no
             method.
@@ -93,7 +93,7 @@ class ExploredTest:
 
     def __init__(self, budget: Budget) -> None:
         self.budget = budget
-        self.fixtures: FixturesOfRuns | None = None
+        self._fixtures: FixturesOfRuns | None = None
         self.outcome: Outcome | None = None
         self.instance: object = None
         self.loop: SimulatedLoop | None = None
@@ -112,11 +112,16 @@ class ExploredTest:
         self, definition: pytest.FixtureDef[Any], request: pytest.FixtureRequest
     ) -> Callable[[], object]:
         """Have a function-scoped fixture that pytest sets up made anew for every run."""
-        if self.fixtures is None:
+        return self.fixtures_of(pytest_compat.item_of(request)).stand_in(definition, request)
+
+    def fixtures_of(self, item: pytest.Item) -> FixturesOfRuns:
+        """The function-scoped fixtures of the test, made anew where a plugin runs it again."""
+        if self._fixtures is None:
             from aldente._plugin.explore.fixtures import FixturesOfRuns
 
-            self.fixtures = FixturesOfRuns(pytest_compat.item_of(request))
-        return self.fixtures.stand_in(definition, request)
+            self._fixtures = FixturesOfRuns(item)
+            item.addfinalizer(functools.partial(setattr, self, "_fixtures", None))
+        return self._fixtures
 
 
 _key = pytest.StashKey[ExploredTest]()

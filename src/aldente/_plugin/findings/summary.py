@@ -171,10 +171,10 @@ def _one_for_each_line(leaks: Iterable[dict[str, Any]]) -> Iterable[dict[str, An
     What has no line, such as a server's end of a connection, is a part of what has one; and sockets
     are parts of transports.
     """
-    by_line: dict[int | None, dict[str, Any]] = {}
+    by_line: dict[tuple[str | None, int | None], dict[str, Any]] = {}
     for leak in sorted(leaks, key=lambda leak: (leak["level"] != "error", _SOCKET in leak["what"])):
-        by_line.setdefault(leak["line"], leak)
-    part = by_line.pop(None, None)
+        by_line.setdefault((leak["path"], leak["line"]), leak)
+    part = by_line.pop((None, None), None)
     if part is not None and not by_line:
         return [part]
     found = list(by_line.values())

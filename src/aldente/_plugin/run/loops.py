@@ -59,7 +59,7 @@ class LoopRegistry:
         self.owners = LoopOwners()
         self.watch = watch_of(config)
         self._timeout = settings_of(config).timeout
-        self.may_be_virtual = config.pluginmanager.has_plugin(test_time.VIRTUAL_TIME)
+        self.may_be_virtual = test_time.may_be_virtual(config)
         # None leaves the choice to asyncio, which reads PYTHONASYNCIODEBUG.
         self._debug = True if settings_of(config).debug else None
         config.add_cleanup(self._pool.close)
