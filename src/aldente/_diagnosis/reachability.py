@@ -332,7 +332,7 @@ def _finalizers_of(thing: object) -> Iterator[object]:
     """What `weakref.finalize` calls when an object is freed, and its arguments."""
     for reference in weakref.getweakrefs(thing):
         # A proxy would ask the object for it.
-        callback = reference.__callback__ if type(reference) is weakref.ref else None
+        callback: Any = reference.__callback__ if type(reference) is weakref.ref else None
         if type(callback) is weakref.finalize:
             yield from (callback.peek() or ())[1:]
 

@@ -44,6 +44,7 @@ class Session(Protocol):
 
     def has_found(self, rule: str) -> bool:
         """Whether a rule has a finding in the running test."""
+        ...
 
 
 class Observation:
