@@ -10,12 +10,13 @@ import pytest
 
 from aldente._rules.handed_over import place_of_handing_over
 
+# No other module of the tests passes on a function with this name.
 SOURCE = """
 def test_one(loop):
-    loop.call_soon(work)
+    loop.call_soon(work_of_this_module)
 
 def test_other(loop):
-    loop.call_soon(work)
+    loop.call_soon(work_of_this_module)
 """
 
 
@@ -45,10 +46,10 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 )
 def test_line_of_the_test(file: Path, test: str) -> None:
     """The line of the test counts, not those of other tests or of other files."""
-    place = place_of_handing_over("work", test.format(folder=file.parent.name))
+    place = place_of_handing_over("work_of_this_module", test.format(folder=file.parent.name))
     assert place == (str(file), 3)
 
 
 def test_no_test(file: Path) -> None:
     """Where the test is not known, no line is told of several."""
-    assert place_of_handing_over("work", None) is None
+    assert place_of_handing_over("work_of_this_module", None) is None
