@@ -45,9 +45,9 @@ IN_PARALLEL := -n $(JOBS) --dist loadfile --max-worker-restart 0
 #   docs, README.md             x
 ON_NEWEST :=
 ON_OLDEST := tests --ignore=tests/plugin/coexistence --ignore=tests/known_bugs -m "not packaging"
-ON_MIDDLE := tests/unit $(addprefix tests/plugin/test_,$(addsuffix .py,running_tests fixtures loop_scopes \
-    context_variables task_factories cancelled_groups loop_before_fixtures virtual_time doubles)) \
-    $(addprefix tests/plugin/rules/test_,$(addsuffix .py,never_awaited kept_tasks background_error inner_deadlocks))
+ON_MIDDLE := tests/unit $(addprefix tests/plugin/test_,$(addsuffix .py,running_tests context_variables \
+    task_factories cancelled_groups doubles)) \
+    $(addprefix tests/plugin/rules/test_,$(addsuffix .py,kept_tasks background_error))
 
 # Looking for Pythons takes a second, which help and clean need not wait for.
 ifneq ($(filter-out help clean,$(or $(MAKECMDGOALS),help)),)
