@@ -341,3 +341,45 @@ def test_an_async_test_that_returns_an_awaitable_fails(run_project: RunProject) 
         ]
     )
     result.stdout.no_fnmatch_line("*was never awaited*")
+
+
+def test_loops_are_used_again(run_project: RunProject) -> None:
+    """With all rules, tests that leave their loops like new share one, which saves making another."""
+    result = run_project(
+        "--aldente-strict",
+        subprocess=True,
+        conftest="""
+        import asyncio
+
+        made = []
+        make = asyncio.SelectorEventLoop.__init__
+
+        def count(self, *arguments):
+            made.append(1)
+            make(self, *arguments)
+
+        asyncio.SelectorEventLoop.__init__ = count
+        """,
+        test_it="""
+        import asyncio
+        import pytest
+        from conftest import made
+
+        @pytest.fixture
+        async def prepared():
+            await asyncio.sleep(0)
+
+        @pytest.mark.parametrize("number", range(5))
+        async def test_plain(number):
+            await asyncio.sleep(0.001)
+
+        @pytest.mark.parametrize("number", range(5))
+        async def test_with_fixture(number, prepared):
+            await asyncio.create_task(asyncio.sleep(0))
+
+        def test_last():
+            # Not ten. On Python 3.11 one of them is not like new.
+            assert len(made) <= 2
+        """,
+    )
+    result.assert_outcomes(passed=11)

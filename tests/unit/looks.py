@@ -55,6 +55,7 @@ class MadeUpRun:
         self.deadline: float | None = None
         self.end_limit = 0.0
         self.is_virtual = False
+        self.handlers_before: tuple[Any, ...] | None = None
         self.broken_in: list[BaseException] = []
 
     def break_in(self, reason: BaseException) -> bool:

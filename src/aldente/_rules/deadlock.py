@@ -118,7 +118,7 @@ class Watch:
             task is None
             or task.done()
             or run.main_task is not task
-            or outside.handles_signals(loop)
+            or outside.handles_signals(run.handlers_before)
         ):
             return
         if self._is_hopeless(loop, run):

@@ -6,18 +6,18 @@ process writes to it. Where the other end is unknown, data may come.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import functools
 import importlib
 import signal
 import socket
-import weakref
 from collections.abc import Callable, Collection
 from typing import Any
 
 from aldente._runner import peers
 from aldente._runner.peers import Peer, kinds_of, opened_socket
+
+# What `signal.getsignal` gives for each signal, in their order.
+Handlers = tuple[Any, ...]
 
 
 def may_come_by(descriptors: Collection[int]) -> bool:
@@ -39,24 +39,24 @@ def may_come_by(descriptors: Collection[int]) -> bool:
     )
 
 
-def note_handlers(loop: asyncio.AbstractEventLoop) -> None:
-    """Note which signal handlers there are when a loop is made; they do not know of it."""
-    with contextlib.suppress(TypeError):
-        # A loop of another make may not be weakly referable.
-        _handlers_before[loop] = tuple(map(_get_handler, _SIGNALS))
+def signal_handlers() -> Handlers:
+    """The handlers of all signals that are set now."""
+    return tuple(map(_get_handler, _SIGNALS))
 
 
-def handles_signals(loop: asyncio.AbstractEventLoop) -> bool:
+def handles_signals(before: Handlers | None) -> bool:
     """Whether the program has set a signal handler since a loop was made.
 
     Another process may send the signal, and the handler may wake the loop. One that was there
     before, such as a library's or one that another test has left, is no way out. Loops' handlers do
     not count; see `aldente._asyncio_compat.handles_signals`.
+
+    Args:
+        before: the handlers that were set when the loop was made; None if that is unknown.
     """
-    before = _handlers_before.get(loop, (None,) * len(_SIGNALS))
     return any(
         handler is not known and _is_programs(handler)
-        for handler, known in zip(map(_get_handler, _SIGNALS), before, strict=True)
+        for handler, known in zip(signal_handlers(), before or (None,) * len(_SIGNALS), strict=True)
     )
 
 
@@ -94,9 +94,6 @@ _TOOLS = frozenset(
 _get_handler: Callable[[int], Any] = importlib.import_module("_signal").getsignal
 
 _SIGNALS = tuple(sorted(map(int, signal.valid_signals())))
-_handlers_before: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[Any, ...]] = (
-    weakref.WeakKeyDictionary()
-)
 
 # Not called where there is none (Windows), as there are no alarms.
 _get_timer: Callable[[int], tuple[float, float]] = getattr(signal, "getitimer", None)  # type: ignore[assignment]

@@ -57,6 +57,8 @@ class LoopRunner:
         deadline: when the current run must end, by `time.monotonic`; None for no limit. The
             observer enforces it.
         end_limit: without a main task: how long what is left may block the loop, in seconds.
+        handlers_before: the signal handlers that were set when the loop was made. They are kept
+            here, as a loop that is known to anything else is not used again.
 
     >>> import contextvars
     >>> async def answer():
@@ -79,7 +81,7 @@ class LoopRunner:
         self.is_virtual = is_virtual
         self._loop_factory = loop_factory
         self._loop = loop_factory()
-        outside.note_handlers(self._loop)
+        self.handlers_before: outside.Handlers = outside.signal_handlers()
         self._keep = keep
         self._is_closed = False
         self._debug = debug
@@ -103,7 +105,7 @@ class LoopRunner:
     def open_again(self) -> None:
         """Make another loop, after `close_if_unused` closed a loop that was like new."""
         self._loop = self._loop_factory()
-        outside.note_handlers(self._loop)
+        self.handlers_before = outside.signal_handlers()
         if self._debug is not None:
             self._loop.set_debug(self._debug)
         self._is_closed = False

@@ -31,6 +31,7 @@ class Run(Protocol):
         is_virtual: whether the time of the loop is virtual.
         is_ending: whether `end` was called, and it has not ended yet.
         interrupted: whether the user has pressed Ctrl-C in it.
+        handlers_before: the signal handlers that were set when the loop was made; None if unknown.
     """
 
     runs: int
@@ -41,6 +42,8 @@ class Run(Protocol):
     is_virtual: bool
     interrupted: bool
 
+    @property
+    def handlers_before(self) -> tuple[Any, ...] | None: ...
     @property
     def loop(self) -> asyncio.AbstractEventLoop: ...
     @property
@@ -175,12 +178,14 @@ class OtherRun:
         thread: the identifier of the thread that runs it.
         deadline: always None, as there is no limit.
         is_virtual: always False.
+        handlers_before: always None, as the loop may be an old one.
         end_reason: the exception that ends it; None until `end` is called.
     """
 
     runs = 1
     deadline = None
     is_virtual = False
+    handlers_before = None
 
     def __init__(self, loop: asyncio.AbstractEventLoop, awaited: Awaitable[Any]) -> None:
         self.loop = loop

@@ -12,7 +12,6 @@ from contextvars import Context
 from typing import Any, TypeVar, TypeVarTuple
 
 from aldente import _asyncio_compat
-from aldente._runner import outside
 from aldente._settings import Settings
 from aldente._virtual_time.polling import watch_for
 from aldente._virtual_time.waiting import JumpingLoop, VirtualSelector
@@ -114,7 +113,6 @@ class VirtualTimeLoop(JumpingLoop):
             polling=watch_for(self, follows=wall is not NO_WALL),
         )
         super().__init__(self.waiting)
-        outside.note_handlers(self)
         self._set_resolution()
 
     def time(self) -> float:

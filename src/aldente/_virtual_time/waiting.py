@@ -101,6 +101,7 @@ class VirtualSelector(selectors.BaseSelector):
         self._patience = patience
         self._peers = Peers()
         self._threads = Threads(loop, bystanders)
+        self._handlers_before = outside.signal_handlers()
         self._naps = NAPS
         self._jumps = 0
         self._next_look = JUMPS_UNTIL_LOOK
@@ -242,7 +243,9 @@ class VirtualSelector(selectors.BaseSelector):
         return []
 
     def _handles_signals(self) -> bool:
-        return _asyncio_compat.handles_signals(self._loop) or outside.handles_signals(self._loop)
+        return _asyncio_compat.handles_signals(self._loop) or outside.handles_signals(
+            self._handlers_before
+        )
 
     def _has_to_await_naps(self) -> bool:
         return self._naps > 0 and self._threads.are_napping()
