@@ -51,7 +51,8 @@ class TimerLoop(SteppingLoop):
 
     Attributes:
         jumps: how often time has moved.
-        note_wait: what is told of each wait, with its beginning and length; None for nothing.
+        note_wait: is called with the beginning and the length of each wait, in seconds; None if
+            nothing needs them.
     """
 
     def __init__(self) -> None:
