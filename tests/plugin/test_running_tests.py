@@ -378,8 +378,8 @@ def test_loops_are_used_again(run_project: RunProject) -> None:
             await asyncio.create_task(asyncio.sleep(0))
 
         def test_last():
-            # Not ten. On Python 3.11 one of them is not like new.
-            assert len(made) <= 2
+            # Not ten. One that the watchdog looks at as its test ends may not be used again.
+            assert len(made) <= 5
         """,
     )
     result.assert_outcomes(passed=11)
