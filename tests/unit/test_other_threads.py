@@ -324,3 +324,17 @@ def test_what_a_thread_waits_for(
     call = [threads.FUTEX, *arguments.split()]
     monkeypatch.setattr(threads, "system_call", lambda thread: call)
     assert threads.waits_for_a_lock(threading.current_thread()) is waits
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no files of threads")
+@pytest.mark.parametrize(("state", "waits"), [("S", True), ("R", False)], ids=["asleep", "woken"])
+def test_a_woken_thread_does_not_wait(
+    monkeypatch: pytest.MonkeyPatch, state: str, waits: bool
+) -> None:
+    """A woken thread that no processor runs yet still has its system call, for some milliseconds."""
+    files = {
+        "stat": f"7 (Thread-1 (R) S) {state} 1 7 7 0 -1",
+        "syscall": f"{threads.FUTEX} 0x7f00 0x189 0x0 0x0 0x0 0x0",
+    }
+    monkeypatch.setattr(threads, "_told_of", lambda thread, name: files[name])
+    assert threads.waits_for_a_lock(threading.current_thread()) is waits

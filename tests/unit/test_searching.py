@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime
+import itertools
 import os
 import random
 import secrets
@@ -207,6 +208,21 @@ def test_a_failure_of_an_inexact_replay_is_raised_with_a_note() -> None:
     with pytest.raises(LookupError) as caught:
         aldente.replay(fails, encode(Schedule((1,), (3, 7))))
     assert any("The replay was not exact" in note for note in caught.value.__notes__)
+
+
+def test_a_schedule_that_passes_in_its_last_run_is_not_exact() -> None:
+    """The last run of a failure is a replay of its token, so what came of it is reported."""
+    runs = itertools.count(1)
+
+    async def fails_three_times() -> None:
+        # As many as it takes to find the failure and to compare two runs of it.
+        if next(runs) <= 3:
+            await in_one_order()
+            raise LookupError
+
+    failure = aldente.search(fails_three_times, shrink=False).failure
+    assert failure is not None
+    assert failure.inexact == "the last run of this schedule passed, though an earlier one failed"
 
 
 # What fails in a clean-up is told by the loop, and so by the rule.

@@ -229,10 +229,20 @@ def system_call(thread: threading.Thread) -> list[str]:
     if sys.platform != "linux":
         return []
     try:
-        with open(f"/proc/self/task/{thread.native_id}/syscall", encoding="ascii") as file:
-            return file.read().split()
+        # A woken thread may still have to reach a processor, for milliseconds on a virtual machine.
+        # Linux shows its system call as before, but its state as running. The state comes first:
+        # the other way round, the thread could go to sleep elsewhere in between.
+        state = _told_of(thread, "stat").rpartition(")")[2].split()[0]
+        return ["running"] if state == "R" else _told_of(thread, "syscall").split()
     except OSError:
         return []
+
+
+def _told_of(thread: threading.Thread, name: str) -> str:
+    """What Linux tells of a thread in one of its files."""
+    path = f"/proc/self/task/{thread.native_id}/{name}"
+    with open(path, encoding="ascii", errors="replace") as file:
+        return file.read()
 
 
 # The numbers of the futex system call, and of that of ``time.sleep()``, by machine.
@@ -434,12 +444,9 @@ def _is_idle(thread: threading.Thread, frames: Mapping[int, FrameType]) -> bool:
 
 def _state_of(thread: threading.Thread) -> _State | None:
     """The state of a thread; None where the system does not show it."""
-    folder = f"/proc/self/task/{thread.native_id}"
     try:
-        with open(f"{folder}/status", encoding="ascii") as file:
-            lines = dict(line.split(":", 1) for line in file)
-        with open(f"{folder}/schedstat", encoding="ascii") as file:
-            ran, waited, _ = map(int, file.read().split())
+        lines = dict(line.split(":", 1) for line in _told_of(thread, "status").splitlines())
+        ran, waited, _ = map(int, _told_of(thread, "schedstat").split())
     except (OSError, ValueError):
         return None
     is_running = lines["State"].strip()[0] in "RD"
