@@ -171,8 +171,8 @@ class Explorer:
         if last.error is not None and kind_of(last.error) == kind_of(error):
             error = last.error
         elif not inexact:
-            end = "passed" if last.error is None else f"raised {last.error!r}"
-            inexact = f"the last run of this schedule {end}, though an earlier one failed"
+            outcome = "passed" if last.error is None else f"raised {last.error!r}"
+            inexact = f"the last run of this schedule {outcome}, though an earlier one failed"
         return Failure(
             error,
             schedule,
