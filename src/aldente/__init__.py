@@ -23,13 +23,13 @@ A map of the code, from the bottom up; imports go downward only:
     Resolves lazy imports.
 ``_own_errors``
     Keeps errors in aldente's own watching away from the code that it watches.
-``_atomic``, ``_stacks``
-    The stack of a thread at one moment.
 ``_doubles``
     Test doubles for async collaborators, and patching them in. Does not depend on the loops below,
     nor on pytest.
 ``_asyncio_compat``
     The only package that touches private names of asyncio.
+``_stacks``
+    The stack of a thread at one moment, read while no other thread runs.
 ``_runner``
     Runs coroutines on an event loop from synchronous code: the runner, the task that hosts an async
     generator, the shutdown of a loop, Ctrl-C, context variables. Does not depend on pytest.

@@ -46,7 +46,6 @@ MODULES_OF_EVERY_START = {
     "aldente._rules.never_awaited",
     "aldente._runner",
     "aldente._runner.bystanders",
-    "aldente._atomic",
     "aldente._checked_pythons",
     "aldente._clocks",
     "aldente._own_errors",

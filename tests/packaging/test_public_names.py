@@ -73,7 +73,7 @@ def test_errors_is_the_only_public_module() -> None:
 @pytest.fixture
 def unknown_loops(monkeypatch: pytest.MonkeyPatch) -> None:
     """The aldente that runs these tests does not note, and so know, the loops that they make."""
-    monkeypatch.setattr("aldente._rules.loop_owners.LoopMakers.note", lambda *arguments: None)
+    monkeypatch.setattr("aldente._rules.observation.LoopMakers.note", lambda *arguments: None)
 
 
 @pytest.mark.usefixtures("unknown_loops")

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from aldente._atomic import atomic_list
 from aldente._stacks import (
     Stack,
+    atomic_list,
     frame_of,
     frames_of_threads,
     variables_of,

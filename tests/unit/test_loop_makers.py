@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from aldente._rules.loop_owners import LoopMakers
+from aldente._rules.observation import LoopMakers
 
 
 @pytest.fixture

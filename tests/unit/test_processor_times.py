@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from aldente._rules.processor_times import ProcessorTimes
+from aldente._rules.slow_step import ProcessorTimes
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/schedstat").exists(), reason="this system records no waiting times"

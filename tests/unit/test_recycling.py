@@ -17,7 +17,7 @@ from aldente._runner.pool import LoopPool
 @pytest.fixture(autouse=True)
 def unknown_loops(monkeypatch: pytest.MonkeyPatch) -> None:
     """The aldente that runs these tests does not note, and so know, the loops that they make."""
-    monkeypatch.setattr("aldente._rules.loop_owners.LoopMakers.note", lambda *arguments: None)
+    monkeypatch.setattr("aldente._rules.observation.LoopMakers.note", lambda *arguments: None)
 
 
 @pytest.fixture

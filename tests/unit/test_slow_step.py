@@ -19,7 +19,7 @@ import pytest
 
 from aldente._records import Finding, SourcePlace
 from aldente._rules import slow_step
-from aldente._rules.processor_times import ProcessorTimes, Times
+from aldente._rules.slow_step import ProcessorTimes, Times
 from aldente._rules.watchdog import Look
 from aldente._runner.runner import LoopRunner
 from tests.unit.looks import MadeUpLoop, MadeUpRun, frame_of, in_step, look

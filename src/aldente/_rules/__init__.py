@@ -11,8 +11,6 @@ that inspects what a test has left behind. The other modules are parts of such d
     The watchdog's thread reports them.
 ``leaked_task``, ``leaked_asyncgen``, ``leaked_resource``, ``leaked_thread``
     Report at the end of a scope.
-``processor_times``
-    How long threads have run, for ``slow_step``.
 ``unused_answer``
     Seen by the doubles themselves.
 ``late_warnings``, ``resource_origins``, ``open_resources``, ``after_import``
@@ -23,10 +21,9 @@ that inspects what a test has left behind. The other modules are parts of such d
     for async context managers that are never entered.
 ``coroutine_origins``, ``new_objects``
     Which test made a coroutine, found among the garbage collector's young objects.
-``loop_owners``
-    Which test made a loop or task that outlives it.
 ``observation``
-    What the module of a rule gets to observe the loops of tests.
+    What the module of a rule gets to observe the loops of tests; and which test made a loop or task
+    that outlives it.
 ``watchdog``, ``time_limit``, ``no_progress``
     The thread that inspects running loops, and its other checks.
 ``mock_uses``

@@ -15,7 +15,7 @@ from itertools import chain, compress, repeat, tee
 from types import CoroutineType
 from typing import Any, NamedTuple
 
-from aldente._atomic import atomic_list
+from aldente._stacks import atomic_list
 
 
 class FoundCoroutine(NamedTuple):
