@@ -5,8 +5,8 @@ why it matters and what to do.
 
 ``_base``
     Exceptions that any run may need.
-``_doubles``, ``_shutdown``, ``_simulation``, ``_time``
-    Exceptions that few runs need, by subject; imported on first access.
+``_loops``, ``_doubles``
+    Those of event loops and their time, and those of doubles; imported on first access.
 """
 
 from __future__ import annotations
@@ -37,18 +37,23 @@ if TYPE_CHECKING:
         PatchedElsewhere,
         SyncDouble,
     )
-    from aldente.errors._shutdown import BlockedEnd, StuckShutdown, StuckTasks
-    from aldente.errors._simulation import (
+    from aldente.errors._loops import (
+        BlockedEnd,
+        EndlessTimeError,
         FoundInRun,
         InvalidToken,
         InvariantBroken,
         LivelockError,
+        MissingExtra,
+        NeverTrue,
         NotSimulated,
         OutsideSimulation,
+        RealTimeError,
         ReplayMismatch,
+        StuckShutdown,
+        StuckTasks,
         UnsupportedPython,
     )
-    from aldente.errors._time import EndlessTimeError, MissingExtra, NeverTrue, RealTimeError
 
 __all__ = [
     "AldenteError",
@@ -88,29 +93,29 @@ __all__ = [
 
 # The modules of the exceptions that are imported on first access.
 _LATER = {
-    "BlockedEnd": "_shutdown",
-    "StuckShutdown": "_shutdown",
-    "StuckTasks": "_shutdown",
+    "BlockedEnd": "_loops",
+    "StuckShutdown": "_loops",
+    "StuckTasks": "_loops",
     "DoubleMisused": "_doubles",
-    "EndlessTimeError": "_time",
-    "FoundInRun": "_simulation",
-    "InvalidToken": "_simulation",
-    "InvariantBroken": "_simulation",
-    "LivelockError": "_simulation",
-    "MissingExtra": "_time",
-    "NeverTrue": "_time",
+    "EndlessTimeError": "_loops",
+    "FoundInRun": "_loops",
+    "InvalidToken": "_loops",
+    "InvariantBroken": "_loops",
+    "LivelockError": "_loops",
+    "MissingExtra": "_loops",
+    "NeverTrue": "_loops",
     "NoAnswer": "_doubles",
     "NoMoreAnswers": "_doubles",
     "NoSuchModule": "_doubles",
     "NoSuchTarget": "_doubles",
     "NotHeld": "_doubles",
-    "NotSimulated": "_simulation",
-    "OutsideSimulation": "_simulation",
+    "NotSimulated": "_loops",
+    "OutsideSimulation": "_loops",
     "PatchedElsewhere": "_doubles",
-    "RealTimeError": "_time",
-    "ReplayMismatch": "_simulation",
+    "RealTimeError": "_loops",
+    "ReplayMismatch": "_loops",
     "SyncDouble": "_doubles",
-    "UnsupportedPython": "_simulation",
+    "UnsupportedPython": "_loops",
 }
 
 

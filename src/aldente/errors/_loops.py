@@ -1,4 +1,4 @@
-"""The exceptions of simulated runs."""
+"""The exceptions of event loops: of loops that do not end, of virtual time, of simulated runs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,209 @@ from collections.abc import Sequence
 from typing import Any
 
 from aldente.errors._base import AldenteError
+
+
+class BlockedEnd(AldenteError):
+    """A task blocked an event loop during the shutdown of the loop.
+
+    Args:
+        seconds: the limit, in seconds.
+
+    >>> BlockedEnd(30.0).seconds
+    30.0
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        super().__init__(seconds)
+
+    def __str__(self) -> str:
+        return (
+            "What was left on the event loop at the end of its scope blocked the loop and had not "
+            f"ended after {self.seconds:g} s, so it was interrupted.\n"
+            "In production it would hold up the shutdown for ever.\n"
+            "Fix: let CancelledError through (re-raise it after cleaning up), and await what "
+            "waits, or do it in a thread with asyncio.to_thread()."
+        )
+
+
+class StuckShutdown(AldenteError):
+    """An async generator or executor job, which can't be cancelled, did not end with its scope.
+
+    Args:
+        what: ``"an async generator"`` or ``"an executor job"``.
+        seconds: how long aldente waited for it, in seconds.
+
+    >>> StuckShutdown("an executor job", 60.0).what
+    'an executor job'
+    """
+
+    def __init__(self, what: str, seconds: float) -> None:
+        self.what = what
+        self.seconds = seconds
+        super().__init__(what, seconds)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.what[0].upper()}{self.what[1:]} that was started on the event loop did not end "
+            f"within {self.seconds:g} s of its scope's end, and was given up.\n"
+            "In production it would hold up the shutdown for ever.\n"
+            "Fix: end what it waits for before the test ends, or bound the wait; for an executor "
+            "job by an event that it looks at, for an async generator by closing it with aclose()."
+        )
+
+
+class StuckTasks(AldenteError):
+    """Tasks kept running after their cancellation, and aldente gave them up.
+
+    Args:
+        tasks: one line for each task: its name, its coroutine and where it waits.
+        seconds: how long aldente waited for them, in seconds of loop time.
+
+    >>> StuckTasks(["'worker' at app.py:12"], 10.0).seconds
+    10.0
+    """
+
+    def __init__(self, tasks: Sequence[str], seconds: float) -> None:
+        self.tasks = list(tasks)
+        self.seconds = seconds
+        super().__init__(self.tasks, seconds)
+
+    def __str__(self) -> str:
+        lines = "\n".join(f"  {task}" for task in self.tasks)
+        return (
+            f"{len(self.tasks)} task(s) did not end within {self.seconds:g} s of being cancelled "
+            f"and were given up:\n{lines}\n"
+            "A task that swallows CancelledError cannot be stopped; in production it holds up the "
+            "shutdown.\n"
+            "Fix: let CancelledError through (re-raise it after cleaning up), and bound what the "
+            "task awaits in its 'finally'."
+        )
+
+
+for _kind in list(vars().values()):
+    if isinstance(_kind, type) and _kind.__module__ == __name__:
+        # The module under which users see and catch them.
+        _kind.__module__ = "aldente.errors"
+
+
+class EndlessTimeError(AldenteError):
+    """Virtual time exceeded its limit without an end of the test.
+
+    Args:
+        seconds: the limit of loop time, in seconds; None if the limit of jumps was exceeded.
+        jumps: the limit of jumps from timer to timer.
+        timers: a line for each timer that was still set.
+
+    >>> EndlessTimeError(60.0, 1000, []).seconds
+    60.0
+    """
+
+    def __init__(self, seconds: float | None, jumps: int, timers: Sequence[str]) -> None:
+        self.seconds = seconds
+        self.jumps = jumps
+        self.timers = list(timers)
+        super().__init__(seconds, jumps, self.timers)
+
+    def __str__(self) -> str:
+        how_far = (
+            f"{self.jumps:,} jumps from timer to timer"
+            if self.seconds is None
+            else f"{self.seconds:,.0f} s of loop time"
+        )
+        lines = "".join(f"\n  {timer}" for timer in self.timers[:10])
+        return (
+            f"Virtual time ran on for more than {how_far}, and was stopped: something sleeps again "
+            "and again, or for longer than that, while nothing else happens. These timers kept it "
+            f"going:{lines}\n"
+            "Fix: cancel what runs for ever when the test no longer needs it, or set a time-out; "
+            "aldente_max_virtual_time says how far time may run, in seconds."
+        )
+
+
+class MissingExtra(AldenteError):
+    """A feature needs a library from an extra of aldente that is not installed.
+
+    Args:
+        wanted: what needs it.
+        library: the library.
+        extra: the extra of aldente that installs it.
+
+    >>> print(MissingExtra("wall=True", "time-machine", "wall"))
+    wall=True needs time-machine, which is not installed.
+    Fix: pip install "aldente[wall]"
+    """
+
+    def __init__(self, wanted: str, library: str, extra: str) -> None:
+        self.wanted = wanted
+        self.library = library
+        self.extra = extra
+        super().__init__(wanted, library, extra)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.wanted} needs {self.library}, which is not installed.\n"
+            f'Fix: pip install "aldente[{self.extra}]"'
+        )
+
+
+class NeverTrue(AldenteError, AssertionError):
+    """The predicate of `aldente.eventually` never came true.
+
+    Args:
+        predicate: its source.
+        within: the limit, in seconds of loop time.
+        asked: how often it was called.
+        last: the result of its last call, in words.
+
+    >>> print(NeverTrue("is_done()", 5.0, 501, "the last answer was False"))
+    is_done() was not true within 5 s. It was asked 501 times; the last answer was False.
+    """
+
+    def __init__(self, predicate: str, within: float, asked: int, last: str) -> None:
+        self.predicate = predicate
+        self.within = within
+        self.asked = asked
+        self.last = last
+        super().__init__(predicate, within, asked, last)
+
+    def __str__(self) -> str:
+        times = "once" if self.asked == 1 else f"{self.asked} times"
+        return (
+            f"{self.predicate} was not true within {self.within:g} s. It was asked {times}; "
+            f"{self.last}."
+        )
+
+
+class RealTimeError(AldenteError):
+    """A function of aldente needs virtual time, but the loop's time is real.
+
+    Args:
+        wanted: the function.
+        loop: the name of the loop's class.
+
+    >>> RealTimeError("aldente.settle()", "_UnixSelectorEventLoop").loop
+    '_UnixSelectorEventLoop'
+    """
+
+    def __init__(self, wanted: str, loop: str) -> None:
+        self.wanted = wanted
+        self.loop = loop
+        super().__init__(wanted, loop)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.wanted} needs virtual time, but the time of this event loop ({self.loop}) is "
+            "real: aldente can't move it, or know that nothing more will happen.\n"
+            "Fix: mark the test with @aldente.virtual_time, or set aldente_clock = virtual; "
+            "outside of pytest use aldente.run(main, clock='virtual')."
+        )
+
+
+for _kind in list(vars().values()):
+    if isinstance(_kind, type) and _kind.__module__ == __name__:
+        # The module under which users see and catch them.
+        _kind.__module__ = "aldente.errors"
 
 
 class OutsideSimulation(AldenteError, RuntimeError):
