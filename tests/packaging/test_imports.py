@@ -27,7 +27,6 @@ MODULES_OF_EVERY_START = {
     "aldente._plugin.marks",
     "aldente._plugin.findings.collector",
     "aldente._plugin.findings.hooks",
-    "aldente._plugin.findings.own_errors",
     "aldente._plugin.pytest_asyncio.looptime",
     "aldente._plugin.asyncio_mark",
     "aldente._plugin.option_table",
