@@ -7,9 +7,10 @@
 ``virtual``
     The virtual-time loops of tests, and their clocks; which tests can't have them.
 ``rules``
-    Connects the rules about event loops to the loops that run tests and fixtures.
-``leftovers``, ``stuck_runs``
-    Look for what tests leave on loops, and for runs that can't go on.
+    Connects the rules about event loops to the loops that run tests and fixtures, and to what tests
+    leave on these.
+``stuck_runs``
+    Runs that can't go on.
 ``messages``
     Prints messages on the terminal while a test runs.
 ``other_loops``
