@@ -2,8 +2,8 @@
 
 Each use says why there is no public way and on which versions it was checked.
 
-``loops``, ``stepping``, ``timers``
-    The private state of loops, the point at which a loop takes its next step, and its timers.
+``loops``, ``stepping``
+    The private state of loops with their timers, and the point at which a loop takes its next step.
 ``tasks``, ``transports``
     The private state of tasks, transports and servers.
 """
@@ -14,8 +14,13 @@ from aldente._asyncio_compat.loops import (
     RUN_CHECK,
     STEP_CODE,
     attributes_of_program,
+    code_of_timer,
+    context_of_callback,
     current_event_loop,
+    expire,
     forget_current_loop,
+    forget_innermost_frame,
+    handles_signals,
     is_loop_running_beneath,
     is_loop_running_here,
     is_policy_untouched,
@@ -24,8 +29,12 @@ from aldente._asyncio_compat.loops import (
     may_have_async_generators,
     may_have_default_executor,
     may_have_ready_callbacks,
+    next_timer,
     no_running_loop,
     on_first_iteration,
+    set_clock_resolution,
+    task_of_timer,
+    timers_of,
     unfinished_async_generators,
     without_suspended_loop,
 )
@@ -66,17 +75,6 @@ from aldente._asyncio_compat.tasks import (
     unfinished_count,
     waited_future,
     was_reported_by_shield,
-)
-from aldente._asyncio_compat.timers import (
-    code_of_timer,
-    context_of_callback,
-    expire,
-    forget_innermost_frame,
-    handles_signals,
-    next_timer,
-    set_clock_resolution,
-    task_of_timer,
-    timers_of,
 )
 from aldente._asyncio_compat.transports import (
     acceptor_of,
