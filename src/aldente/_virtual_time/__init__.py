@@ -8,6 +8,6 @@
     Detects code that polls a real clock.
 ``clock``
     The tests' view of the time and of the pending timers.
-``wall_clock``, ``readings``
+``wall_clock``
     Makes ``time.time()`` and its like follow the clock of the loop, and round up their readings.
 """

@@ -7,6 +7,13 @@ name (queues, threads, selectors) stay on real time. ``time.perf_counter()`` alw
 durations.
 
 The clocks start at a fixed moment, so that what a test computes from them is the same in every run.
+
+No clock shows exact time: a float of today's date in seconds has a resolution of a quarter of a
+microsecond, and a `datetime` one of a microsecond. On a real clock that does not matter, as every
+wait takes a little longer. Where time stands still between two readings it does: ``time.time() -
+start >= 0.1`` fails after a sleep of 0.1 s if one is rounded up and the other down. So readings are
+rounded up, and whatever one is ahead of the time, later ones are ahead as well. They are computed
+from integers, in a unit in which exact time and floats of loop time are exact.
 """
 
 from __future__ import annotations
@@ -21,9 +28,93 @@ from types import TracebackType
 from typing import Any
 
 from aldente import _clocks
-from aldente._virtual_time import readings
-from aldente._virtual_time.readings import NANOSECOND, SECOND
 from aldente.errors import MissingExtra
+
+# A float of loop time is a multiple of 2**-36 s, so of 2**-40 s; a nanosecond is 2**-9 * 5**-9 s.
+_FRACTIONS = 2**40
+_REST = 5**9
+SECOND = _FRACTIONS * _REST
+NANOSECOND = SECOND // 10**9
+MICROSECOND = SECOND // 10**6
+
+
+def from_loop_time(seconds: float) -> int:
+    """A moment of loop time.
+
+    >>> from_loop_time(100_000.5) == 100_000 * SECOND + SECOND // 2
+    True
+    """
+    return int(seconds * _FRACTIONS) * _REST
+
+
+def lost_in_a_step(before: float, now: float) -> int:
+    """How much later than ``now`` a wait may have been meant to end that began ``before``.
+
+    Loop time is a float too, and the end of a wait is rounded to one. What is a multiple of 2**-20
+    s, such as whole seconds, needs no rounding.
+
+    >>> lost_in_a_step(100_000.0, 100_030.5)
+    0
+    """
+    if ((now - before) * 2**20).is_integer():
+        return 0
+    return from_loop_time(math.ulp(now) / 2)
+
+
+def is_end_rounded_down(now: float, delay: float) -> bool:
+    """Whether a wait that is no multiple of 2**-20 s ends as if it were one, so too early.
+
+    >>> is_end_rounded_down(100_000.0, 0.1 * 12 + 0.3), is_end_rounded_down(100_000.0, 1.5)
+    (True, False)
+    """
+    passed = (now + delay) - now
+    return passed < delay and (passed * 2**20).is_integer()
+
+
+class Readings:
+    """The readings of one clock.
+
+    Args:
+        show: returns the first time, from a given one on, that the clock can show.
+    """
+
+    def __init__(self, show: Callable[[int], int]) -> None:
+        self._show = show
+        self._ahead = 0
+
+    def at(self, moment: int) -> int:
+        """What the clock shows at a moment; moments never go back."""
+        shown = self._show(moment + self._ahead)
+        self._ahead = max(self._ahead, shown - moment)
+        return shown
+
+
+def next_float(moment: int) -> float:
+    """The first number of seconds, from a moment on, that a float can represent.
+
+    >>> next_float(1_893_456_000 * SECOND + SECOND // 10) - 1_893_456_000
+    0.10000014305114746
+    """
+    seconds = moment / SECOND
+    numerator, denominator = seconds.as_integer_ratio()
+    is_early = numerator * SECOND < moment * denominator
+    return math.nextafter(seconds, math.inf) if is_early else seconds
+
+
+def float_clock() -> Readings:
+    """A clock that shows seconds as floats."""
+    return Readings(lambda moment: _exactly(next_float(moment)))
+
+
+def microsecond_clock() -> Readings:
+    """A clock that shows microseconds, and ignores less than half of one."""
+    return Readings(lambda moment: -((MICROSECOND // 2 - moment) // MICROSECOND) * MICROSECOND)
+
+
+def _exactly(seconds: float) -> int:
+    numerator, denominator = seconds.as_integer_ratio()
+    return -(-numerator * SECOND // denominator)
+
 
 _NANOSECONDS = 1_000_000_000
 
@@ -82,30 +173,30 @@ class FollowingWall(Wall):
         self._lost = 0
         # The ends of waits that were meant to be later, by less than loop time shows.
         self._early: set[float] = set()
-        self._time_readings = readings.float_clock()
-        self._monotonic_readings = readings.float_clock()
-        self._date_readings = readings.microsecond_clock()
+        self._time_readings = float_clock()
+        self._monotonic_readings = float_clock()
+        self._date_readings = microsecond_clock()
         # What time-machine shows: the microsecond, as a float of seconds.
         self._shown = self._date // NANOSECOND
         self._read_date()
 
     @property
     def _passed(self) -> int:
-        return readings.from_loop_time(self._now) - readings.from_loop_time(self._start)
+        return from_loop_time(self._now) - from_loop_time(self._start)
 
     def _read_date(self) -> None:
         date = self._date_readings.at(self._date + self._passed)
-        seconds, denominator = readings.next_float(date).as_integer_ratio()
+        seconds, denominator = next_float(date).as_integer_ratio()
         self._shown = -(-seconds * _NANOSECONDS // denominator)
 
     def move_to(self, now: float) -> None:
         if now < self._now:
             # A loop of another test, or of another example, starts anew.
             self._begin()
-        self._lost += readings.lost_in_a_step(self._now, now)
+        self._lost += lost_in_a_step(self._now, now)
         if self._early:
             if now in self._early:
-                self._lost += readings.from_loop_time(math.ulp(now) / 2)
+                self._lost += from_loop_time(math.ulp(now) / 2)
             self._early = {end for end in self._early if end > now}
         self._now = now
         before = self._shown
@@ -114,7 +205,7 @@ class FollowingWall(Wall):
             _shift(self._traveller, self._shown - before)
 
     def note_wait(self, now: float, delay: float) -> None:
-        if readings.is_end_rounded_down(now, delay):
+        if is_end_rounded_down(now, delay):
             self._early.add(now + delay)
 
     def __enter__(self) -> None:
@@ -149,9 +240,9 @@ class FollowingWall(Wall):
             name: its name.
         """
         if name == "monotonic_ns":
-            return _round_to_nanoseconds(readings.from_loop_time(self._now))
+            return _round_to_nanoseconds(from_loop_time(self._now))
         if name == "monotonic":
-            now = readings.from_loop_time(self._now) + self._lost
+            now = from_loop_time(self._now) + self._lost
             return self._monotonic_readings.at(now) / SECOND
         if _clocks.ORIGINALS["time_ns"]() != self._shown:
             # The user's own time-machine traveller is active.
