@@ -6,13 +6,11 @@
     What it finds out about each task: where it stands, which locks it holds, and what it waits for,
     by asyncio or by a library's task group.
 ``waits``
-    Plain facts about waiting tasks.
+    Plain facts about waiting tasks, and the words for them.
 ``deadlock``
     Explains a graph: the cycle, the lock that nothing releases, the event that nothing sets.
 ``reachability``
     Whether code that goes on could ever wake a waiting task.
-``wording``
-    The words for what tasks wait for.
 ``story``
     What happened in a simulated run: the steps that matter.
 ``finding_text``

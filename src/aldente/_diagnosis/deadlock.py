@@ -9,8 +9,16 @@ from collections.abc import Container, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from aldente._diagnosis.waits import FREE_KINDS, AwaitGraph, Kind, SuspendedFrame, Wait, WaitingTask
-from aldente._diagnosis.wording import Phrases, enumerate_names
+from aldente._diagnosis.waits import (
+    FREE_KINDS,
+    AwaitGraph,
+    Kind,
+    Phrases,
+    SuspendedFrame,
+    Wait,
+    WaitingTask,
+    enumerate_names,
+)
 from aldente._records import SourcePlace
 
 

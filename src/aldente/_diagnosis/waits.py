@@ -1,8 +1,13 @@
-"""Plain facts about waiting tasks. They keep no task, frame or future alive."""
+"""Plain facts about waiting tasks, and the words for them.
+
+The facts keep no task, frame or future alive.
+"""
 
 from __future__ import annotations
 
 import enum
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from aldente._records import SourcePlace
@@ -148,3 +153,227 @@ class AwaitGraph:
     """
 
     tasks: tuple[WaitingTask, ...]
+
+
+# How many tasks are named before the others are counted.
+_MOST_NAMES = 4
+
+# The words for each kind of wait; {thing} is "self.ready (an Event)".
+_WAITS_FOR = {
+    Kind.LOCK: "waits for {thing}",
+    Kind.SEMAPHORE: "waits for {thing}",
+    Kind.CONDITION: "waits for {thing} to be notified",
+    Kind.EVENT: "waits for {thing} to be set",
+    Kind.QUEUE_GET: "waits for an item from {thing}, which is empty",
+    Kind.QUEUE_PUT: "waits for room in {thing}, which is full",
+    Kind.QUEUE_JOIN: "waits for all items of {thing} to be finished",
+    Kind.BARRIER: "waits at {thing}",
+    Kind.FUTURE: "waits for {thing} to be completed",
+}
+
+# The action that would end the wait.
+_REMEDIES = {
+    Kind.LOCK: "release it",
+    Kind.SEMAPHORE: "release it",
+    Kind.CONDITION: "notify it",
+    Kind.EVENT: "set it",
+    Kind.QUEUE_GET: "put one",
+    Kind.QUEUE_PUT: "take an item",
+    Kind.QUEUE_JOIN: "call task_done()",
+    Kind.BARRIER: "come to it",
+    Kind.FUTURE: "complete it",
+}
+
+_PLAIN = {
+    Kind.RUNNING: "is running now",
+    Kind.READY: "is about to go on",
+    Kind.NOT_STARTED: "has not started yet",
+    Kind.TIMER: "waits for a timer",
+    Kind.EXECUTOR: "waits for a job in another thread or process",
+    Kind.INPUT_OUTPUT: "waits for input or output",
+    Kind.DOUBLE: "waits for a double",
+    Kind.UNKNOWN: "waits for something that can't be seen",
+}
+
+
+class Phrases:
+    """Phrases for what the tasks of a graph wait for.
+
+    Args:
+        graph: the tasks.
+        stuck: indices of those that can't go on.
+    """
+
+    def __init__(self, graph: AwaitGraph, stuck: frozenset[int]) -> None:
+        self._tasks = graph.tasks
+        self._stuck = stuck
+        self._names = _unique_names(task.name for task in graph.tasks)
+        self._marks = _marks_of_locks(task.wait for task in graph.tasks)
+
+    def name(self, index: int) -> str:
+        """The name of a task, quoted, with a number when other tasks have the same."""
+        return self._names[index]
+
+    def what(self, index: int) -> str:
+        """What a task waits for and which task holds that, without a full stop."""
+        wait = self._tasks[index].wait
+        return self._what(wait) + self._held_by(index, wait) + _limit(wait)
+
+    def describe(self, index: int) -> str:
+        """What a task waits for, which task holds that, and which could end the wait; sentences."""
+        wait = self._tasks[index].wait
+        return " ".join([f"{self.what(index)}.", *self._who_could(index, wait)])
+
+    def step(self, index: int, following: int) -> str:
+        """What a task waits for, in a sentence that goes on with the task that blocks it."""
+        wait = self._tasks[index].wait
+        name = self.name(following)
+        for holder in wait.holders:
+            if holder.task == index == following:
+                return f"{self._thing(wait)}, which it holds itself"
+            if holder.task == following:
+                return f"{self._thing(wait)}, held by {name}"
+        return f"itself ({name})" if index == following else name
+
+    def _what(self, wait: Wait) -> str:
+        if wait.kind is Kind.TASKS:
+            return self._tasks_phrase(wait)
+        if wait.kind in _PLAIN:
+            details = ": ".join(filter(None, [_PLAIN[wait.kind], wait.detail]))
+            return f"{details} ({wait.through})" if wait.through else details
+        phrase = _WAITS_FOR[wait.kind].format(thing=self._described(wait))
+        through = f"by {wait.through}" if wait.through else ""
+        extra = ", ".join(filter(None, [wait.detail, through]))
+        return f"{phrase} ({extra})" if extra else phrase
+
+    def _tasks_phrase(self, wait: Wait) -> str:
+        through = f" ({wait.through})" if wait.through else ""
+        if not wait.tasks and wait.detail:
+            return f"waits for {wait.detail}{through}"
+        if not wait.tasks:
+            return f"waits for futures behind which no task is seen{through}"
+        one_of = "one of " if wait.is_any and len(wait.tasks) > 1 else ""
+        others = f" and {wait.detail}" if wait.detail else ""
+        return f"waits for {one_of}{self._enumerate(wait.tasks)}{others}{through}"
+
+    def _enumerate(self, indices: Sequence[int]) -> str:
+        return enumerate_names(self.name(index) for index in indices)
+
+    def _described(self, wait: Wait) -> str:
+        thing = self._thing(wait)
+        if wait.expression is None or self._mark(wait):
+            return thing
+        return f"{thing} ({_with_article(wait.type_name)})"
+
+    def _thing(self, wait: Wait) -> str:
+        """The user's expression, with a number if another lock has the same one."""
+        thing = wait.expression or _with_article(wait.type_name)
+        return thing + self._mark(wait)
+
+    def _mark(self, wait: Wait) -> str:
+        mark = self._marks.get(wait.number or 0)
+        return "" if mark is None else f" ({wait.type_name} {mark})"
+
+    def _held_by(self, index: int, wait: Wait) -> str:
+        if not wait.holders:
+            return ""
+        if wait.holders == (TaskLink(index, wait.holders[0].expression),):
+            return ", which it holds itself"
+        names = [self._name_with_expression(holder, wait) for holder in wait.holders]
+        return f", held by {enumerate_names(names)}"
+
+    def _name_with_expression(self, link: TaskLink, wait: Wait) -> str:
+        name = self.name(link.task)
+        if link.expression in (None, wait.expression):
+            return name
+        return f"{name} (as {link.expression})"
+
+    def _who_could(self, index: int, wait: Wait) -> Iterable[str]:
+        """Sentences on which tasks could end the wait, or that none that is left could."""
+        if wait.kind not in _REMEDIES:
+            return
+        if wait.holders:
+            if wait.kind is Kind.LOCK and wait.holders[0].task == index:
+                yield "A task can't acquire the same Lock twice."
+            return
+        if wait.kind in (Kind.LOCK, Kind.SEMAPHORE):
+            yield self._who_may_hold(wait)
+            return
+        yield self._who_could_help(wait)
+        if wait.kind is Kind.CONDITION:
+            yield "A notify() wakes only those that wait already; one that came before is lost."
+
+    def _who_may_hold(self, wait: Wait) -> str:
+        if not wait.known_to:
+            return (
+                "No task is seen to hold it: it was acquired without 'async with' by this task or "
+                "by one that has ended."
+            )
+        names = [self._name_with_expression(link, wait) for link in wait.known_to]
+        return (
+            f"No task is seen to hold it by 'async with'; {enumerate_names(names)} may hold it, "
+            "having it in a variable."
+        )
+
+    def _who_could_help(self, wait: Wait) -> str:
+        remedy = _REMEDIES[wait.kind]
+        if not wait.known_to:
+            return f"No task is left to {remedy}: no other task is seen to have it in a variable."
+        going = [link for link in wait.known_to if link.task not in self._stuck]
+        names = enumerate_names(
+            self._name_with_expression(link, wait) for link in going or wait.known_to
+        )
+        if going:
+            return f"{names} could {remedy}."
+        it_waits = "is stuck itself" if len(wait.known_to) == 1 else "are stuck themselves"
+        return f"Only {names} could {remedy}, but {it_waits}."
+
+
+def enumerate_names(names: Iterable[str]) -> str:
+    """Names in a sentence; the last of many are counted.
+
+    >>> enumerate_names(["'a'", "'b'"])
+    "'a' and 'b'"
+    >>> enumerate_names(f"'{number}'" for number in range(1000))
+    "'0', '1', '2', '3' and 996 more"
+    """
+    shown = list(names)
+    if len(shown) > _MOST_NAMES + 1:
+        shown[_MOST_NAMES:] = [f"{len(shown) - _MOST_NAMES:,} more"]
+    if len(shown) < 2:
+        return "".join(shown)
+    return f"{', '.join(shown[:-1])} and {shown[-1]}"
+
+
+def _limit(wait: Wait) -> str:
+    return f", until {wait.limited_by} ends it" if wait.limited_by else ""
+
+
+def _with_article(type_name: str) -> str:
+    article = "an" if type_name[:1].upper() in tuple("AEIOU") else "a"
+    return f"{article} {type_name}"
+
+
+def _unique_names(names: Iterable[str]) -> list[str]:
+    counts: Counter[str] = Counter()
+    unique = []
+    for name in names:
+        counts[name] += 1
+        unique.append(f"{name!r}" if counts[name] == 1 else f"{name!r} ({counts[name]})")
+    return unique
+
+
+def _marks_of_locks(waits: Iterable[Wait]) -> dict[int, int]:
+    """Numbers for different locks that have the same name in different tasks."""
+    numbers: dict[tuple[str, str | None], list[int]] = {}
+    for wait in waits:
+        if wait.holders and wait.number is not None:
+            known = numbers.setdefault((wait.type_name, wait.expression), [])
+            if wait.number not in known:
+                known.append(wait.number)
+    return {
+        number: mark
+        for group in numbers.values()
+        if len(group) > 1
+        for mark, number in enumerate(group, 1)
+    }
