@@ -75,11 +75,11 @@ from aldente.errors import (
 )
 
 if TYPE_CHECKING:
+    from aldente._doubles.assertions import assert_order, assert_overlap
     from aldente._doubles.calls import Call
     from aldente._doubles.collection import Doubles
     from aldente._doubles.double import Double
     from aldente._doubles.gates import Gate
-    from aldente._doubles.ordering import assert_order, assert_overlap
     from aldente._doubles.patch import patch
     from aldente._explore.api import replay, run, search
     from aldente._explore.result import Exploration, Failure
@@ -148,8 +148,8 @@ _HOMES = {
     "SyncDouble": "aldente.errors",
     "UnsupportedPython": "aldente.errors",
     "allow": "aldente._plugin.marks",
-    "assert_order": "aldente._doubles.ordering",
-    "assert_overlap": "aldente._doubles.ordering",
+    "assert_order": "aldente._doubles.assertions",
+    "assert_overlap": "aldente._doubles.assertions",
     "choose": "aldente._simulation.api",
     "eventually": "aldente._runner.settle",
     "explore": "aldente._plugin.explore.mark",

@@ -2,14 +2,15 @@
 
 ``double``
     The doubles: `Double`, which a program awaits, and `PlainDouble`, which it calls.
-``spec``, ``annotated``, ``members``, ``shape``
+``spec``, ``annotated``, ``shape``
     The shape that a spec gives its double: its signature, the kind of its result, its attributes.
-``controls``, ``keeping``, ``answers``, ``gates``, ``results``
-    What a double answers, whether it can, when it does, and what a call of it returns.
+``controls``, ``keeping``, ``answers``, ``gates``
+    What a double answers, whether it can, and when it does.
 ``delivery``, ``waiting``, ``state``
-    The path of a call to its answer, what it waits for on the way, and the state of a double.
-``calls``, ``assertions``, ``ordering``
-    The calls of doubles, as a table, and their order.
+    The path of a call to its answer and what the call returns; what it waits for on the way; and
+    the state of a double.
+``calls``, ``assertions``
+    The calls of doubles, as a table, and assertions on them and on their order.
 ``patch``, ``targets``, ``collection``
     Patches with doubles, mistakes in what they patch, and all the doubles of a test.
 ``leftovers``

@@ -12,7 +12,15 @@ from aldente._doubles.answers import Calls, Timing, never
 from aldente._doubles.assertions import with_tables
 from aldente._doubles.calls import Timeline
 from aldente._doubles.controls import Answering, AwaitedAnswering, ByArgument, ByArgumentAwaited
-from aldente._doubles.delivery import add_answer, answered_now, awaited, is_stream
+from aldente._doubles.delivery import (
+    Entered,
+    NextItems,
+    Stream,
+    add_answer,
+    answered_now,
+    awaited,
+    is_stream,
+)
 from aldente._doubles.keeping import (
     check_answer,
     check_is_asked,
@@ -21,7 +29,6 @@ from aldente._doubles.keeping import (
     why_not_awaited,
     why_not_called,
 )
-from aldente._doubles.results import Entered, NextItems, Stream
 from aldente._doubles.shape import Child, child_of, shape_in, shape_like, take_looks, take_spec
 from aldente._doubles.spec import Kind, kind_of
 from aldente._doubles.state import (
