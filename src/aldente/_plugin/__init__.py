@@ -13,7 +13,7 @@
 ``loop_scopes``, ``loop_factories``, ``loop_factory_fixture``
     On which event loop a test or fixture runs, and its loop factory, by mark and by hook.
 ``test_time``
-    Which time a test has.
+    Which time a test has, and whether the clocks of the process can follow it.
 ``run``
     Everything that imports asyncio, hence imported with the first async test or fixture: the
     runners of a session, and async tests and fixtures made synchronous.

@@ -89,6 +89,17 @@ def first_of(item: pytest.Item) -> LoopFactory | None:
     return next(iter(_checked(hook(config=item.config, item=item)).values()))
 
 
+def maker_of_other_loop(item: pytest.Item) -> str | None:
+    """The name of the factory of a test's event loop; None for asyncio's default."""
+    import asyncio
+
+    factory = pytest_compat.parameters_of(item).get(FACTORY_FIXTURE)
+    if factory in (None, asyncio.SelectorEventLoop, asyncio.new_event_loop):
+        return None
+    module = getattr(factory, "__module__", "")
+    return f"{module}.{getattr(factory, '__qualname__', repr(factory))}"
+
+
 def request_factory_first(item: pytest.Item) -> None:
     """Have a test that is parametrized by loop factory or policy request that before its fixtures.
 

@@ -17,6 +17,7 @@ from aldente._plugin import asyncio_mark, ownership, pytest_compat
 from aldente._plugin.options import settings_of
 from aldente._records import LoopScope
 from aldente._settings import parse_loop_scope
+from aldente._source import place_of_function
 
 FixtureDef = pytest.FixtureDef[Any]
 
@@ -67,6 +68,16 @@ def wide_homes(item: pytest.Item) -> set[LoopHome]:
     if ownership.is_own_async_test(item):
         homes.add(home_of_test(item, {}))
     return {home for home in homes if home.node is not item}
+
+
+def wide_async_fixtures(item: pytest.Item) -> list[str]:
+    """The async fixtures that a test uses and that outlive it, each with its file and line."""
+    return [
+        f"{fixturedef.argname!r} ({place_of_function(fixturedef.func, item.config.rootpath)})"
+        for fixturedef in pytest_compat.closure(item)
+        if ownership.is_own_fixture_definition(fixturedef, item)
+        and pytest_compat.caching_scope(fixturedef, item) is not LoopScope.FUNCTION
+    ]
 
 
 def home_without_fixtures(item: pytest.Item) -> LoopHome:

@@ -1,4 +1,4 @@
-"""Which time a test has."""
+"""Which time a test has, and whether the clocks of the process can follow it."""
 
 from __future__ import annotations
 
@@ -52,3 +52,15 @@ def time_of(item: pytest.Item) -> TestTime:
         values.get("patience", Settings().patience),
         settings.max_virtual_time,
     )
+
+
+def reason_against_wall(time: TestTime) -> str | None:
+    """Why the clocks of the process can't follow the time of a test; None if they can."""
+    from aldente._virtual_time.wall_clock import follow_wall
+    from aldente.errors import MissingExtra
+
+    try:
+        follow_wall(0.0, time.wall)
+    except MissingExtra as error:
+        return str(error)
+    return None

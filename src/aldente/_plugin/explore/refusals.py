@@ -7,15 +7,11 @@ from typing import NamedTuple
 import pytest
 
 from aldente._plugin import pytest_compat
-from aldente._plugin.loop_scopes import home_of_test
+from aldente._plugin.loop_factories import maker_of_other_loop
+from aldente._plugin.loop_scopes import home_of_test, wide_async_fixtures
 from aldente._plugin.marks import MARK
 from aldente._plugin.pytest_asyncio import policy_fixture
-from aldente._plugin.run.virtual import (
-    maker_of_other_loop,
-    reason_against_wall,
-    wide_async_fixtures,
-)
-from aldente._plugin.test_time import time_of
+from aldente._plugin.test_time import reason_against_wall, time_of
 from aldente._records import LoopScope
 
 

@@ -17,7 +17,6 @@ from aldente._explore.simulate import Main
 from aldente._plugin import pytest_compat
 from aldente._plugin.explore.fixtures import Troubles, resolved
 from aldente._plugin.explore.state import ExploredTest
-from aldente._plugin.findings.deadlock import deadlock_finding
 from aldente._plugin.refusals import refuse_result
 from aldente._plugin.run.loops import registry_of
 from aldente._plugin.run.outcomes import is_no_failure
@@ -110,6 +109,8 @@ class FoundInRuns:
             # Besides the exception that it raised.
             self.keep_last_run()
         if failure.waiting is not None:
+            from aldente._plugin.findings.deadlock import deadlock_finding
+
             finding = deadlock_finding(failure.waiting, self._item.name)
             self._deadlocks.setdefault((finding.rule, finding.place), [finding])
 

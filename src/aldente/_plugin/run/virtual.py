@@ -15,19 +15,19 @@ import pytest
 from aldente import _asyncio_compat
 from aldente._plugin import ownership, pytest_compat
 from aldente._plugin.explore.state import explored_test
+from aldente._plugin.loop_factories import maker_of_other_loop
 from aldente._plugin.loop_factory_fixture import FACTORY_FIXTURE
-from aldente._plugin.loop_scopes import LoopHome, home_of_test, wide_homes
+from aldente._plugin.loop_scopes import LoopHome, home_of_test, wide_async_fixtures, wide_homes
 from aldente._plugin.marks import MARK
 from aldente._plugin.pytest_asyncio import policy_fixture
 from aldente._plugin.run.rules import LoopWatch
 from aldente._plugin.session import state_of
-from aldente._plugin.test_time import collected_tests, time_of
+from aldente._plugin.test_time import collected_tests, reason_against_wall, time_of
 from aldente._records import LoopScope, SourcePlace, TestTime
-from aldente._source import place_of_function, source_line
+from aldente._source import source_line
 from aldente._virtual_time.clock import Clock
 from aldente._virtual_time.loop import START, VirtualTimeLoop
 from aldente._virtual_time.wall_clock import follow_wall, restore
-from aldente.errors import MissingExtra
 
 # The node whose end closes the loop, and the loop factory.
 _Key = tuple[pytest.Item | pytest.Collector, Callable[..., Any] | None]
@@ -285,36 +285,8 @@ def _named(tests: Sequence[pytest.Item]) -> str:
     return shown if len(tests) <= 3 else f"{shown} and {len(tests) - 3} more"
 
 
-def reason_against_wall(time: TestTime) -> str | None:
-    """Why the clocks of the process can't follow the time of a test; None if they can."""
-    try:
-        follow_wall(START, time.wall)
-    except MissingExtra as error:
-        return str(error)
-    return None
-
-
-def maker_of_other_loop(item: pytest.Item) -> str | None:
-    """The name of the factory of a test's event loop; None for asyncio's default."""
-    factory = pytest_compat.parameters_of(item).get(FACTORY_FIXTURE)
-    if factory in (None, asyncio.SelectorEventLoop, asyncio.new_event_loop):
-        return None
-    module = getattr(factory, "__module__", "")
-    return f"{module}.{getattr(factory, '__qualname__', repr(factory))}"
-
-
 def _refusal(item: pytest.Item, reason: str, fix: str) -> str:
     return f"{item.name!r} can't have virtual time: {reason}\nFix: {fix}"
-
-
-def wide_async_fixtures(item: pytest.Item) -> list[str]:
-    """The async fixtures that a test uses and that outlive it, each with its file and line."""
-    return [
-        f"{fixturedef.argname!r} ({place_of_function(fixturedef.func, item.config.rootpath)})"
-        for fixturedef in pytest_compat.closure(item)
-        if ownership.is_own_fixture_definition(fixturedef, item)
-        and pytest_compat.caching_scope(fixturedef, item) is not LoopScope.FUNCTION
-    ]
 
 
 def _cause(item: pytest.Item, home: LoopHome) -> str:
