@@ -95,7 +95,7 @@ def test_code_that_tries_again_after_every_exception(
     run_project: RunProject, set_constant: SetConstant
 ) -> None:
     """What catches the interruption, an Exception, is interrupted again by what it does not catch."""
-    set_constant("aldente._rules.time_limit.END_LIMIT", 0.3)
+    set_constant("aldente._rules.long_runs.END_LIMIT", 0.3)
     result = run_project(
         "-p",
         "no:randomly",

@@ -6,7 +6,7 @@ import types
 from collections.abc import Coroutine, Generator
 from typing import Any
 
-from aldente._rules import no_progress
+from aldente._rules import long_runs
 from tests.unit.looks import MadeUpLoop, MadeUpRun, frame_of, look, selecting
 
 
@@ -60,7 +60,7 @@ class Looks:
         self.run = MadeUpRun(self.main)
         self.loop = MadeUpLoop()
         self.told: list[tuple[float, bool]] = []
-        self._watch = no_progress.Watch(
+        self._watch = long_runs.NoProgress(
             lambda run, seconds, frame: self.told.append((seconds, frame is not None))
         )
         self._now = 0.0

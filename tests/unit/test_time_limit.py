@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from aldente._rules import time_limit
+from aldente._rules import long_runs
 from aldente._runner.runner import LoopRunner
 from aldente.errors import PhaseTimeout
 from tests.unit.looks import MadeUpLoop, MadeUpRun, frame_of, in_step, look
@@ -31,11 +31,11 @@ class Task:
         return None
 
 
-def late_run() -> tuple[time_limit.Watch, MadeUpLoop, Any]:
+def late_run() -> tuple[long_runs.TimeLimit, MadeUpLoop, Any]:
     """A watch, and the loop and run of a task that had to end at 1.0 s."""
     run = MadeUpRun(Task())
     run.deadline = 1.0
-    return time_limit.Watch(lambda run: "it waits"), MadeUpLoop(), run
+    return long_runs.TimeLimit(lambda run: "it waits"), MadeUpLoop(), run
 
 
 def test_before_the_deadline() -> None:

@@ -15,7 +15,7 @@ from aldente import _python_compat
 from aldente._clocks import monotonic
 from aldente._own_errors import contained, containing
 from aldente._rules.blocking_call.caller import is_in_debugger
-from aldente._rules.time_limit import describe_stack
+from aldente._rules.long_runs import describe_stack
 from aldente._rules.watchdog import gone_while_forking
 from aldente._simulation.loop import SimulatedLoop
 from aldente._stacks import frames_of_threads

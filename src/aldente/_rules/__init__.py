@@ -24,8 +24,9 @@ that inspects what a test has left behind. The other modules are parts of such d
 ``observation``
     What the module of a rule gets to observe the loops of tests; and which test made a loop or task
     that outlives it.
-``watchdog``, ``time_limit``, ``no_progress``
-    The thread that inspects running loops, and its other checks.
+``watchdog``, ``long_runs``
+    The thread that inspects running loops; it ends runs past their limit, and reports those that
+    make no progress.
 ``mock_uses``
     Which mock an awaited expression comes from, for ``plain_mock``.
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import selectors
 import weakref
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
@@ -20,11 +19,11 @@ from typing import Any
 from aldente import _asyncio_compat, _python_compat
 from aldente._own_errors import containing
 from aldente._records import Rule
-from aldente._rules.watchdog import Look
+from aldente._rules.watchdog import SELECTING, Look, is_selecting
 from aldente._runner import outside, peers, running
 from aldente._runner.running import Run
 from aldente._runner.threads import can_only_wait, only_wait
-from aldente._stacks import Entry, frames_of_threads
+from aldente._stacks import frames_of_threads
 from aldente.errors import DeadlockError
 
 RULE = Rule(
@@ -187,7 +186,7 @@ def _is_at_rest(thread: int, frame: FrameType, run: Run) -> bool:
     Of two loops that wait for each other, report the one that began last; so only the others
     count as at rest.
     """
-    if (frame.f_code.co_name, frame.f_code.co_filename) != _SELECTING:
+    if (frame.f_code.co_name, frame.f_code.co_filename) != SELECTING:
         return False
     # In the order in which they began; a sync test that runs a loop has no runner.
     in_order: list[tuple[asyncio.AbstractEventLoop, Any]] = [*running.running(), *running.others()]
@@ -197,12 +196,3 @@ def _is_at_rest(thread: int, frame: FrameType, run: Run) -> bool:
         if other.thread == thread and _asyncio_compat.is_waiting_for_nothing(loop):
             return True
     return False
-
-
-def is_selecting(entry: Entry | None) -> bool:
-    """Whether a thread is in the function in which an event loop waits for its selector."""
-    return entry is not None and (entry.function, entry.path) == _SELECTING
-
-
-# The function in which an event loop waits for its selector, and its file.
-_SELECTING = ("select", selectors.__file__)

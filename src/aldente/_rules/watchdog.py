@@ -20,6 +20,7 @@ import contextlib
 import functools
 import operator
 import os
+import selectors
 import stat
 import sys
 import time
@@ -33,7 +34,7 @@ from aldente._clocks import monotonic
 from aldente._own_errors import contained, report
 from aldente._runner import running
 from aldente._runner.running import OtherRun, Run
-from aldente._stacks import GetFrames, Stack, frames_of_threads
+from aldente._stacks import Entry, GetFrames, Stack, frames_of_threads
 
 # How long after a look, or after the beginning of a run, the alarm rings, in seconds.
 INTERVAL = 0.02
@@ -226,6 +227,15 @@ class Look(NamedTuple):
         for thread in list(_python_compat.hidden_threads):
             frames.pop(thread, None)
         return frames
+
+
+# The function in which an event loop waits for its selector, and its file.
+SELECTING = ("select", selectors.__file__)
+
+
+def is_selecting(entry: Entry | None) -> bool:
+    """Whether a thread is in the function in which an event loop waits for its selector."""
+    return entry is not None and (entry.function, entry.path) == SELECTING
 
 
 class Watcher(Protocol):

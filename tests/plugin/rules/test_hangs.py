@@ -490,7 +490,7 @@ def test_what_blocks_the_end_of_a_loop(run_project: RunProject) -> None:
 
 def test_a_test_that_swallows_its_end(run_project: RunProject, set_constant: SetConstant) -> None:
     """A test that swallows cancellations is given up, says so, and holds up nothing after it."""
-    set_constant("aldente._rules.time_limit.END_LIMIT", 1.0)
+    set_constant("aldente._rules.long_runs.END_LIMIT", 1.0)
     result = run_project(
         "--aldente-timeout=0.2",
         subprocess=True,

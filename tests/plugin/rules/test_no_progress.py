@@ -13,10 +13,10 @@ import pytest
 from tests.plugin.conftest import RunProject
 
 SOON = """
-import aldente._rules.no_progress
+import aldente._rules.long_runs
 
-aldente._rules.no_progress.LIMIT = 0.3
-aldente._rules.no_progress.INTERVAL = 0.1
+aldente._rules.long_runs.PROGRESS_LIMIT = 0.3
+aldente._rules.long_runs.PROGRESS_INTERVAL = 0.1
 """
 
 SLOW = """

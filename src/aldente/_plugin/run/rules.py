@@ -19,7 +19,7 @@ from aldente._plugin.marks import is_allowed_somewhere
 from aldente._plugin.options import settings_of
 from aldente._plugin.run.stuck_runs import StuckRuns
 from aldente._plugin.session import state_of
-from aldente._rules import RULES, module_of, time_limit
+from aldente._rules import RULES, long_runs, module_of
 from aldente._rules.observation import Observation
 from aldente._rules.watchdog import Watchdog
 from aldente._runner.running import Run
@@ -70,7 +70,7 @@ class LoopWatch:
             ):
                 module_of(rule.name).install(observation)
         stuck_runs.install(observation.installed)
-        limits = time_limit.Watch(stuck_runs.describe_tasks)
+        limits = long_runs.TimeLimit(stuck_runs.describe_tasks)
         watchers = [limits, *stuck_runs.watchers(), *observation.watchers]
         others = list(stuck_runs.watchers())
         watchdog = Watchdog(watchers, self._runners.__contains__, others, opens_files=opens_files)

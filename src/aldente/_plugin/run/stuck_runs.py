@@ -19,7 +19,7 @@ from aldente._plugin.marks import is_allowed_somewhere
 from aldente._plugin.run import messages
 from aldente._plugin.session import state_of
 from aldente._records import Level
-from aldente._rules import deadlock, no_progress, time_limit
+from aldente._rules import deadlock, long_runs
 from aldente._rules.watchdog import Watcher
 from aldente._runner import running
 from aldente._runner.running import Run, runner_of
@@ -61,7 +61,7 @@ class StuckRuns:
         """The watchers for the watchdog; they also watch the loops of sync tests and of threads."""
         if self._is_looked_for():
             yield deadlock.Watch(self._on_deadlock, self.bystanders, self._is_out_of_reach)
-        yield no_progress.Watch(self._on_no_progress)
+        yield long_runs.NoProgress(self._on_no_progress)
 
     @containing("checking whether jobs of executors wait for ever", False)
     def are_jobs_stuck(self) -> bool:
@@ -91,13 +91,13 @@ class StuckRuns:
         )
         clients = clients_waited_for(runner.loop)
         notes = [client.describe(folder) for client in clients]
-        return "\n\n".join([text, *notes, *time_limit.notes_on_stopped_clocks()])
+        return "\n\n".join([text, *notes, *long_runs.notes_on_stopped_clocks()])
 
     @containing("reporting a run without progress", None)
     def _on_no_progress(self, runner: Run, seconds: float, frame: FrameType | None) -> None:
         """Print that a run without a time limit has made no progress for long."""
         test = self._session.current_test or "a run"
-        where = self.describe_tasks(runner) if frame is None else time_limit.describe_stack(frame)
+        where = self.describe_tasks(runner) if frame is None else long_runs.describe_stack(frame)
         messages.print_message(
             self._config,
             f"aldente: {test} has made no progress for {seconds:g} s, and no time limit ends it "
