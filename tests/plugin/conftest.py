@@ -12,7 +12,6 @@ import pytest
 # the package unittest would know a module that is none of sys.modules, where pytest looks.
 import aldente._plugin.explore.hooks
 import aldente._plugin.explore.mark
-import aldente._plugin.explore.refusals
 import aldente._plugin.explore.test
 import aldente._plugin.findings.deadlock
 import aldente._plugin.marks

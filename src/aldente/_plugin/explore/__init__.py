@@ -4,7 +4,7 @@
     The mark `aldente.explore`.
 ``state``
     Which tests are explored and how, and the state of each.
-``hooks``, ``refusals``
+``hooks``
     The hooks, and the messages for tests that can't be explored.
 ``test``, ``run``, ``fixtures``
     Turns a test into one with many runs, or one replayed run; what each run does, and what the
