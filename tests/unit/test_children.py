@@ -87,6 +87,18 @@ def test_helpers_of_multiprocessing() -> None:
 
 
 @needs_linux
+def test_a_child_that_ends_during_the_wait() -> None:
+    """A deadlock is told once the last process that might have connected has ended."""
+    code = """
+import subprocess
+with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(2)"]) as child:
+    run()
+    print("it had ended" if child.poll() == 0 else "it still ran")
+"""
+    assert output_of(code) == "deadlock\nit had ended\n"
+
+
+@needs_linux
 def test_a_child_of_a_helper() -> None:
     """A process that multiprocessing's helper has started may act, as one of this process's own."""
     code = f"""{HELPERS}

@@ -30,6 +30,10 @@ NAPS = 2.0
 # After how many jumps to check whether only timers go on; then after twice as many, and so on.
 JUMPS_UNTIL_LOOK = 1_000
 
+# How long, in real seconds, a loop waits for other processes before it checks again whether one may
+# still act: one that ends without a word wakes no loop.
+UNTIL_LOOK = 0.5
+
 # The longest wait of a selector, in seconds; asyncio has the same maximum.
 LONGEST = 86_400.0
 
@@ -233,7 +237,7 @@ class VirtualSelector(selectors.BaseSelector):
             or self._handles_signals()
             or self._peers.may_be_called(self._patience, self._real)
         ):
-            return self._real.select(None)
+            return self._real.select(UNTIL_LOOK)
         elif self._threads.may_ever_call_in():
             # Until one does, or all of them wait themselves.
             return self._real.select(self._patience)
