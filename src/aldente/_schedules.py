@@ -22,7 +22,7 @@ class Schedule:
         choices: the chosen options; further ones are 0.
         counts: the number of options of each choice; empty if not known.
         order: which resumptions the schedule may delay.
-        slack: by which fraction of its waiting time a resumption may be delayed.
+        slack: how much longer a sleep may take, as a fraction of its time.
         seed: the seed of the program's randomness.
         digest: a checksum over all counts of the run, which shows different options; None if not
             known.
@@ -72,6 +72,8 @@ class Step:
         event: the text of an event, if this is no step but an event between steps. It may be the
             program's own words, so steps that differ in it are the same.
         is_explorers: whether the explorer did that, which stock asyncio does not.
+        until: when what the task waits for is over instead, if the explorer has made it take longer
+            than it has to, in seconds since the run began; else 0.
     """
 
     task: str
@@ -85,6 +87,7 @@ class Step:
     cancelled_by: str = ""
     event: str = field(default="", compare=False)
     is_explorers: bool = False
+    until: float = 0.0
 
 
 # The name of the explorer as a cause.

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, NamedTuple
 
-from tests.known_bugs import any_await, cancelling, hard, locks, state, timing, workers
+from tests.known_bugs import any_await, cancelling, durations, hard, locks, state, timing, workers
 
 Program = Callable[[bool], Coroutine[Any, Any, None]]
 
@@ -80,6 +80,21 @@ BUGS = (
     Bug(workers.thread_against_loop),
     Bug(workers.started_before_ready),
     Bug(workers.version_overwritten),
+    Bug(durations.closed_twice),
+    Bug(durations.lost_at_time_out),
+    Bug(durations.paid_again_after_time_out),
+    Bug(durations.flush_after_close),
+    Bug(durations.failed_over_too_early),
+    Bug(durations.dispatched_out_of_order),
+    Bug(durations.lock_released_late),
+    Bug(durations.debounced_twice),
+    Bug(durations.stale_refresh),
+    Bug(durations.stopped_half_way),
+    Bug(durations.reconnected_twice),
+    Bug(durations.charged_by_both),
+    Bug(durations.taken_in_the_last_moment),
+    Bug(durations.probed_by_all),
+    Bug(durations.retried_while_running),
     Bug(hard.four_constraints, HARD),
     Bug(hard.starved_task, HARD),
     Bug(hard.one_of_5040_orders, HARD),

@@ -165,7 +165,7 @@ def test_a_cancellation_may_come_later(slack: float) -> None:
         async def work() -> float:
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.Event().wait()
-            return loop.time() - began
+            return round(loop.time() - began, 6)
 
         async def sleep() -> None:
             await asyncio.sleep(2)
@@ -178,7 +178,9 @@ def test_a_cancellation_may_come_later(slack: float) -> None:
         await sleeper
         return result
 
-    assert outcomes_of(main, slack=slack) == {0.0, 1.0, 2.0, 3.0}
+    # The sleep itself may take a quarter longer, or end just before the last timer fires.
+    later = {2.5} if slack else set()
+    assert outcomes_of(main, slack=slack) == {0.0, 1.0, 2.0, 3.0} | later
 
 
 def test_a_task_is_cancelled_once() -> None:

@@ -87,9 +87,14 @@ def test_a_changed_character_is_noticed(schedule: Schedule, data: st.DataObject)
     [
         (None, "It must be a string, not NoneType."),
         ("", "It is too short."),
-        ("2ABVN", "Its version, '2', is not known to this aldente."),
-        ("1ABV%", "It has characters that no token has."),
-        ("1AAAA", "Its checksum is wrong: a part of it is missing or has changed."),
+        ("3ABVN", "Its version, '3', is not known to this aldente."),
+        (
+            "1AKHFyw",
+            "An older aldente made it, whose schedules did not choose how long sleeps take; search "
+            "anew.",
+        ),
+        ("2ABV%", "It has characters that no token has."),
+        ("2AAAA", "Its checksum is wrong: a part of it is missing or has changed."),
         (
             pickle.dumps(print).decode("latin-1"),
             "Its version, '\\x80', is not known to this aldente.",

@@ -142,6 +142,18 @@ def shielded_future(future: asyncio.Future[Any]) -> asyncio.Future[Any] | None:
     return inner
 
 
+def task_that_awaits(future: asyncio.Future[Any]) -> asyncio.Task[Any] | None:
+    """The first task that awaits a future itself; None if there is none.
+
+    There is no public list of callbacks. Checked on CPython 3.11 to 3.15.
+    """
+    for callback, _ in getattr(future, "_callbacks", None) or ():
+        owner = getattr(callback, "__self__", None)
+        if isinstance(owner, asyncio.Task):
+            return owner
+    return None
+
+
 def is_executor_future(future: asyncio.Future[Any]) -> bool:
     """Whether a future stands for one of `concurrent.futures`, as ``run_in_executor`` makes it.
 

@@ -15,6 +15,9 @@ _FEW = 16
 # The greatest number of steps in a story: the first and the last ones.
 _MOST = 40
 
+# And of those that other tasks take while one waits for longer than it has to.
+_MOST_MEANWHILE = 8
+
 
 def describe_steps(steps: Sequence[Step], folder: Path) -> list[str]:
     """Lines about the steps of a run: where it left stock order, cancellations, and how it ended.
@@ -67,16 +70,16 @@ def _select(steps: Sequence[Step]) -> list[int]:
             if not step.task and not step.is_explorers:
                 chosen.update({number - 1} - {-1})
             tasks.add(step.task)
+            if step.until:
+                meanwhile = _meanwhile(steps, number)
+                chosen.update(meanwhile)
+                tasks.update(steps[place].task for place in meanwhile)
             continue
         if _is_switch(step):
             held = step.choice.instead_of if step.choice is not None else ""
             chosen.add(number)
             tasks.update((step.task, held))
             chosen.update(_step_after(steps, number, held))
-            if not step.task:
-                woken = _woken_by_time(steps, number, held)
-                chosen.update(woken)
-                tasks.update(steps[place].task for place in woken)
         elif not step.is_cancelled:
             continue
         chosen.add(number)
@@ -106,13 +109,16 @@ def _waker(steps: Sequence[Step], number: int) -> list[int]:
     return []
 
 
-def _woken_by_time(steps: Sequence[Step], number: int, held: str) -> list[int]:
-    """The first step of a task whose sleep ended when time moved."""
+def _meanwhile(steps: Sequence[Step], number: int) -> list[int]:
+    """What other tasks do while one waits for longer than it has to, and its own next step."""
+    late, found = steps[number], list[int]()
     for place in range(number + 1, len(steps)):
         step = steps[place]
-        if step.waited_for == "sleep" and step.task != held and step.time == steps[number].time:
-            return [place]
-    return []
+        if step.task == late.task and not step.event:
+            return [*found[: _MOST_MEANWHILE // 2], *found[-_MOST_MEANWHILE // 2 :], place]
+        if step.task and step.time > late.time:
+            found.append(place)
+    return found[:_MOST_MEANWHILE]
 
 
 def _step_after(steps: Sequence[Step], number: int, task: str) -> list[int]:
@@ -155,8 +161,6 @@ def _words_about(step: Step) -> str:
     """What caused a step, and which task it has overtaken."""
     parts = []
     if not step.task:
-        if step.choice is not None and step.place.startswith("_set_result"):
-            return f"time goes on, while {step.choice.instead_of!r} is ready"
         parts.append(f"calls {step.place}")
     elif step.is_cancelled:
         by = f" by {_named(step.cancelled_by)}" if step.cancelled_by else ""

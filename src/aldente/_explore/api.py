@@ -69,7 +69,7 @@ def search(
             ``start``, ``choose`` and ``end``.
         order: ``"any"`` to hold back all tasks, ``"io"`` only those woken from outside of the
             loop's own memory.
-        slack: how much longer an await may take, as a fraction of its time.
+        slack: how much longer a sleep may take, as a fraction of its time.
         seed: the seed of the choices and of the program's randomness; None is the same as 0.
         max_steps: how many steps a run may take.
         max_seconds: how long the search may take, in real seconds, shrinking included; None for no
@@ -140,7 +140,7 @@ def replay(
 
     >>> async def main():
     ...     return "done"
-    >>> replay(main, "1AKHFyw")
+    >>> replay(main, "2AKF7kg")
     Traceback (most recent call last):
         ...
     aldente.errors.ReplayMismatch: The run did not go as recorded: ...

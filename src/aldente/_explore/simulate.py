@@ -122,7 +122,7 @@ class RunSettings(NamedTuple):
 
     Attributes:
         order: which resumptions the loop may hold back.
-        slack: a resumption that has waited for t seconds may be held back for slack * t more.
+        slack: what has taken t seconds may take up to slack * t more.
         seed: the seed of the program's randomness.
         max_steps: how many steps a run may take.
         max_virtual_time: how far time may run, in seconds of loop time.

@@ -43,6 +43,12 @@ class SettlingLoop:
         if future in self._settling:
             self._settling.remove(future)
 
+    def keep_pace(self, end: float, future: asyncio.Future[Any]) -> None:
+        """Note that the test lets time pass up to a moment, until which a future is not done.
+
+        A simulated loop ends by then what has been due before; other loops have no need to.
+        """
+
     @property
     def is_awaited_to_settle(self) -> bool:
         """Whether a task waits for the loop to be durably blocked."""

@@ -2,8 +2,9 @@
 
 ``loop``
     The event loop, as its users see it: tasks, time, budgets, threads.
-``ready``, ``timers``, ``scheduler``
-    Its inside: ready callbacks; timers; which callback runs next, and when time passes.
+``ready``, ``timers``, ``durations``, ``scheduler``
+    Its inside: ready callbacks; timers; how much longer sleeps may take; which callback runs next,
+    and when time passes.
 ``explored``, ``api``
     What a program declares about itself while it is explored, such as invariants; its API.
 ``injection``
@@ -28,6 +29,5 @@
 Its rules: a schedule may do what asyncio could do if awaits took other times. All order is that of
 numbers given at creation; nothing here iterates over a set. A step costs the logarithm of the
 number of timers, and a move of 8 bytes of memory for each ready task: a fifth of a microsecond for
-4,000. Whether time may pass is known at once, except after the resumption with the earliest
-deadline has gone on: then it takes a search through the ready ones.
+4,000.
 """

@@ -18,6 +18,7 @@ class Kind(enum.Enum):
     GO_ON_WITH_JOB = "go on with a job"
     END_JOB = "end a job"
     TIME = "let time pass"
+    TAKE = "take longer"
     PICK = "pick"
     CANCEL = "cancel"
 
@@ -40,8 +41,8 @@ class Option(NamedTuple):
 
 
 # A ready resumption: how many plain callbacks were added before it, infinite for an intruder; its
-# callback, context and arguments; until when the loop may hold it back, or 0 if it has not waited.
-Entry = tuple[float, Any, Any, Any, float]
+# callback, context and arguments.
+Entry = tuple[float, Any, Any, Any]
 
 
 class Options(Sequence[Option]):
@@ -58,12 +59,14 @@ class Options(Sequence[Option]):
             a run has many such choices and should take few of them.
         is_of_values: whether the choice is not about which task goes on, so that all options but
             the first are equally far from stock order.
+        is_durations: whether the choice is about how much longer something takes.
     """
 
     __slots__ = ("_entries", "_may_time_pass")
 
     is_seldom = False
     is_of_values = False
+    is_durations = False
 
     def __init__(self, entries: Sequence[Entry], may_time_pass: Callable[[], bool]) -> None:
         self._entries = entries
@@ -171,6 +174,47 @@ class Values(Picks):
     is_of_values = True
 
 
+class Durations(Values):
+    """How much longer something from outside takes than it has to: not at all, or until a time.
+
+    Args:
+        ends: when it ends with each option, in seconds of loop time; the first is when it is due.
+        future: the future that is done then.
+    """
+
+    __slots__ = ("ends", "future")
+
+    is_durations = True
+
+    def __init__(self, ends: Sequence[float], future: asyncio.Future[Any]) -> None:
+        super().__init__(len(ends), "")
+        self.ends = ends
+        self.future = future
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[place] for place in range(*index.indices(len(self)))]
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        task = self._task
+        return Option(Kind.TAKE, "" if task is None else task.get_name(), task)
+
+    def key(self, index: int) -> Hashable:
+        """A different key for each task and option."""
+        task = self._task
+        return f"take {index} {'' if task is None else hash(task)}"
+
+    def place(self, index: int) -> Place:
+        """Where the task stands that waits for it."""
+        task = self._task
+        return (index,) if task is None else (index, *_place_of(task))
+
+    @property
+    def _task(self) -> asyncio.Task[Any] | None:
+        """The task that waits for it; None if none does."""
+        return _asyncio_compat.task_that_awaits(self.future)
+
+
 class Seldom(Values):
     """Whether a rare event, such as a cancellation, happens at an await: no, or yes.
 
@@ -206,7 +250,7 @@ def _place_of(task: Any) -> Place:
 
 def describe(entry: Entry) -> Option:
     """The option that stands for a ready resumption."""
-    _, callback, _, args, _ = entry
+    _, callback, _, args = entry
     task = _asyncio_compat.task_of_step(callback)
     if task is not None:
         return Option(Kind.RESUME, task.get_name(), task, args[0] if args else None)

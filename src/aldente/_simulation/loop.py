@@ -38,18 +38,18 @@ from aldente.errors import (
 QUIET_JUMPS = 1_000
 
 
-class SimulatedLoop(NoOutside, SettlingLoop, LimitedLoop):
+class SimulatedLoop(NoOutside, LimitedLoop, SettlingLoop):
     """An event loop without I/O, whose schedule a strategy decides.
 
-    A schedule may do what asyncio could do if awaits took other times: it holds back only
-    resumptions of tasks, each for at most as long as it has waited. It does not depend on
+    A schedule may do what asyncio could do if awaits took other times: tasks that are ready go on
+    in any order, and what comes from outside takes longer than it has to. It does not depend on
     addresses, hash seeds, real time or the machine.
 
     Args:
         strategy: decides whenever the run can go on in more than one way.
         order: ``"any"`` to hold back all resumptions, ``"io"`` only those caused from outside of
             the loop's own memory: by a sleep, a job of an executor, simulated I/O.
-        slack: a resumption that has waited for t seconds may be held back for slack * t more.
+        slack: what has taken t seconds may take up to slack * t more.
         max_steps: how many steps a run may take.
         max_virtual_time: how far time may run, in seconds of loop time.
         real_seconds: how long the run may take, in real seconds; None for no limit.
@@ -59,7 +59,6 @@ class SimulatedLoop(NoOutside, SettlingLoop, LimitedLoop):
 
     Attributes:
         real_time: how long the run may take by the wall clock.
-        main_task: the task for which it runs, once that is set.
         name: what messages call the run.
         error: the error that ends the run early; None without one.
 
@@ -83,7 +82,6 @@ class SimulatedLoop(NoOutside, SettlingLoop, LimitedLoop):
     ) -> None:
         super().__init__(strategy, holds_all=order == "any", slack=slack)
         self.real_time = RealTime(real_seconds)
-        self.main_task: asyncio.Task[Any] | None = None
         self.name = "the simulated run"
         self.error: AldenteError | None = None
         self._max_steps = max_steps

@@ -25,7 +25,7 @@ from aldente._asyncio_compat.stepping import (
     StepHandle,
 )
 from aldente._simulation.choices import Entry
-from aldente._simulation.timers import NO_CONTEXT, START, TimerLoop
+from aldente._simulation.timers import NO_CONTEXT, TimerLoop
 
 
 class PlainHandle(StepHandle):
@@ -48,7 +48,7 @@ class Facts(NamedTuple):
     Attributes:
         plain: the plain callbacks that are ready.
         added: how many plain callbacks were added since the loop began.
-        patient: how many ready resumptions have waited, and so let time pass.
+        patient: how many ready callbacks let time pass: those that no await has caused.
         numbers: how many numbers and names tasks and futures have got.
         timers: how many timers were set since the loop began.
         jumps: how often time has moved.
@@ -70,7 +70,7 @@ class ReadyLoop(TimerLoop):
     Args:
         holds_all: whether the loop may hold back all resumptions, or only those caused from outside
             of its own memory.
-        slack: a resumption that has waited for t seconds may be held back for slack * t more.
+        slack: what has taken t seconds may take up to slack * t more.
 
     Attributes:
         on_exception: called with the context of each error that reaches the default exception
@@ -82,9 +82,9 @@ class ReadyLoop(TimerLoop):
         self.on_exception: Callable[[dict[str, Any]], object] | None = None
         self._holds_all = holds_all
         self._slack = slack
-        # Since when the task has slept whose sleep ends now; None while no sleep ends. Also not
-        # None once the loop is closed, so that `call_soon` needs one test for both cases.
-        self._asleep_since: float | None = None
+        # Whether a sleep ends now. Also true once the loop is closed, so that `call_soon` needs one
+        # test for both cases.
+        self._is_sleep_ending = False
         # Whether the callback that runs now comes from outside of the loop's own memory.
         self._is_outside = False
         self._plain: collections.deque[Any] = collections.deque()
@@ -97,11 +97,6 @@ class ReadyLoop(TimerLoop):
         self._names = 0
         # When each task took its last step, by its identity; empty until time first moves.
         self._last_steps: dict[int, float] = {}
-        # How many ready resumptions have waited; their earliest deadline; and how many have that
-        # deadline, or 0 if the earliest one has to be looked for.
-        self._patient = 0
-        self._earliest = math.inf
-        self._earliest_count = 0
         # How many pending entries are intruders (see `add_intruder`); and the sum of these and of
         # the futures that wait for the loop to settle. One test of the sum skips both rare cases.
         self._intruders = 0
@@ -110,7 +105,7 @@ class ReadyLoop(TimerLoop):
     def close(self) -> None:
         """As asyncio's."""
         super().close()
-        self._asleep_since = START
+        self._is_sleep_ending = True
         self._plain.clear()
         self._pending.clear()
 
@@ -128,38 +123,25 @@ class ReadyLoop(TimerLoop):
     ) -> asyncio.Handle | None:
         """As asyncio's; returns no handle for the steps of tasks, which don't use it."""
         kind = type(callback)
-        since = self._asleep_since
+        is_sleep_ending = self._is_sleep_ending
         is_woken = kind is WAKE_UP_TYPE and callback.__name__ == WAKE_UP_NAME
-        if since is not None and (not is_woken or self._is_over):
+        if is_sleep_ending and (not is_woken or self._is_over):
             return self._call_unlike_sleepers(callback, args, context)
         if is_woken:
-            if since is not None or self._holds_all or self._is_outside:
-                deadline = 0.0
-                if self.jumps:
-                    now = self._now
-                    if since is None:
-                        since = self._last_steps.get(id(callback.__self__), START)
-                    if now > since and self._slack:
-                        # Until when the loop may hold it back.
-                        deadline = now + self._slack * (now - since)
-                        self._patient += 1
-                        if deadline < self._earliest:
-                            self._earliest, self._earliest_count = deadline, 1
-                        elif deadline == self._earliest:
-                            self._earliest_count += 1
+            if is_sleep_ending or self._holds_all or self._is_outside:
                 if context is None:
                     context = copy_context()
-                self._pending.append((self._added, callback, context, args, deadline))
+                self._pending.append((self._added, callback, context, args))
                 return None
         elif kind is STEP_TYPE:
             if self._holds_all and current_task(self) is callback.__self__:
                 # The task goes on after a bare yield; if another task runs, this is a first step.
-                self._pending.append((self._added, callback, context, args, 0.0))
+                self._pending.append((self._added, callback, context, args))
                 return None
         elif kind is MethodType and self._is_held(callback, args):
             if context is None:
                 context = copy_context()
-            self._pending.append((self._added, callback, context, args, 0.0))
+            self._pending.append((self._added, callback, context, args))
             return None
         make = OutsideHandle if self._is_outside else PlainHandle
         is_debug = self._is_debugging
@@ -182,13 +164,13 @@ class ReadyLoop(TimerLoop):
         if self._is_over:
             self._refuse(args)
             return None
-        since, self._asleep_since = self._asleep_since, None
+        self._is_sleep_ending = False
         self._is_outside = True
         try:
             return self.call_soon(callback, *args, context=context)
         finally:
             self._is_outside = False
-            self._asleep_since = since
+            self._is_sleep_ending = True
 
     def _refuse(self, args: tuple[Any, ...]) -> None:
         """Raise because the loop is closed, except when a cancelled sleep wakes its task."""
@@ -226,7 +208,7 @@ class ReadyLoop(TimerLoop):
 
     def add_option(self, callback: Any, context: Context) -> None:
         """Add a callback that is no step of a task but may be held back like one."""
-        self._pending.append((self._added, callback, context, (), 0.0))
+        self._pending.append((self._added, callback, context, ()))
 
     def add_intruder(self, callback: Any) -> None:
         """Add a callback that no await of the program has caused, to run now or at any later time.
@@ -234,11 +216,9 @@ class ReadyLoop(TimerLoop):
         While the loop holds it back, plain callbacks run and time passes, past all timers, as if it
         were not there. Plain callbacks that are ready when it is chosen run before it.
         """
-        self._pending.append((math.inf, callback, NO_CONTEXT, (), math.inf))
+        self._pending.append((math.inf, callback, NO_CONTEXT, ()))
         self._intruders += 1
         self._guests += 1
-        self._patient += 1
-        self._earliest_count += self._earliest == math.inf
 
     def intruder_came(self) -> None:
         """Count one intruder less: it was chosen and runs now."""
@@ -257,11 +237,6 @@ class ReadyLoop(TimerLoop):
                 del self._pending[index]
                 self._intruders -= 1
                 self._guests -= 1
-                self._patient -= 1
-                if not self._patient:
-                    self._earliest, self._earliest_count = math.inf, 0
-                else:
-                    self._earliest_count -= self._earliest == math.inf
                 return
 
     def ready(self) -> list[Any]:
@@ -278,7 +253,7 @@ class ReadyLoop(TimerLoop):
         return Facts(
             tuple(self._plain),
             self._added,
-            self._patient,
+            self._intruders,
             self._numbers + self._names,
             self._timers,
             self.jumps,

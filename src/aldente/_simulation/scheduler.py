@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from heapq import heappop
+from heapq import heappop, heappush
 from typing import Any
 
 from aldente import _asyncio_compat
 from aldente._asyncio_compat.stepping import STEP_TYPE, WAKE_SLEEPER, WAKE_UP_TYPE, StepTimer
-from aldente._simulation.choices import Options, Picks, Strategy
+from aldente._simulation.choices import Durations, Options, Picks, Strategy
+from aldente._simulation.durations import End, Late, Reach, ends_of, soonest
 from aldente._simulation.ready import ReadyLoop
-from aldente._simulation.timers import NO_CONTEXT, Sleep
+from aldente._simulation.timers import AHEAD, NO_CONTEXT, Sleep, SleepEntry
 from aldente.errors import AldenteError
 
 
@@ -31,6 +32,7 @@ class ChoosingLoop(ReadyLoop):
         choices: the number of the option chosen at each choice so far.
         counts: how many options each of these choices had.
         steps: how many steps were taken, at least; counted by turns.
+        on_late: called with what takes longer than it has to; None without a listener.
     """
 
     def __init__(self, strategy: Strategy, *, holds_all: bool, slack: float) -> None:
@@ -38,6 +40,7 @@ class ChoosingLoop(ReadyLoop):
         self.choices: list[int] = []
         self.counts: list[int] = []
         self.steps = 0
+        self.on_late: Callable[[Late], object] | None = None
         self._strategy = strategy
         self._is_stopping = False
         # Set by tests that inspect the loop after each turn.
@@ -166,18 +169,11 @@ class ChoosingLoop(ReadyLoop):
                     self._run_plain(plain.popleft())
                     continue
                 count = len(pending)
-                # "Let time pass" is one more option when every resumption has waited for some time
-                # and the next sleep ends before the first deadline: asyncio could run that sleep's
-                # task first, if what these tasks awaited had taken longer.
-                if (
-                    self._patient == count
-                    and not plain
-                    and (sleeps or alarms)
-                    and self._may_time_pass()
-                ):
+                # "Let time pass" is one more option when only intruders are ready.
+                if self._guests and self.may_time_pass():
                     count += 1
                 if count == 1:
-                    mark, callback, context, args, deadline = pending.pop()
+                    mark, callback, context, args = pending.pop()
                 else:
                     index = choose(count, options)
                     note_choice(index)
@@ -185,14 +181,7 @@ class ChoosingLoop(ReadyLoop):
                     if index == len(pending):
                         self._let_time_pass()
                         continue
-                    mark, callback, context, args, deadline = pending.pop(index)
-                if deadline:
-                    # Keeps the earliest deadline known without a search through `pending`.
-                    self._patient -= 1
-                    if not self._patient:
-                        self._earliest, self._earliest_count = math.inf, 0
-                    elif deadline == self._earliest:
-                        self._earliest_count -= 1
+                    mark, callback, context, args = pending.pop(index)
                 if plain and mark == infinity:
                     # An intruder comes after the plain callbacks that are ready now, but not after
                     # those that these add: else it might never come.
@@ -298,59 +287,27 @@ class ChoosingLoop(ReadyLoop):
             else:
                 if not sleeps or sleeps[0][0] > now:
                     return
-                when, _, future, result, _ = heappop(sleeps)
-                timer = Sleep(when, WAKE_SLEEPER, (future, result), self, NO_CONTEXT)
+                entry = heappop(sleeps)
+                if entry[2].done():
+                    continue
+                if self._takes_longer(entry):
+                    continue
+                if entry[4] == AHEAD:
+                    self._end_sleep(entry)
+                    continue
+                timer = Sleep(entry[0], WAKE_SLEEPER, (entry[2], entry[3]), self, NO_CONTEXT)
             self._plain.append(timer)
             self._added += 1
-
-    # How long the loop may hold a resumption back.
-
-    def _earliest_deadline(self) -> float:
-        """The earliest deadline of all resumptions, when each of them has one.
-
-        The search runs only after the last resumption with the earliest deadline is gone. That is
-        rare: younger ones have waited for less, or many share one deadline.
-        """
-        if not self._earliest_count:
-            deadlines = [entry[4] for entry in self._pending]
-            self._earliest = min(deadlines)
-            self._earliest_count = deadlines.count(self._earliest)
-        return self._earliest
 
     def may_time_pass(self) -> bool:
         """Whether time may pass to the next timer while something is ready.
 
-        It may if that timer is a sleep that ends before the first deadline of a resumption, or if
-        only intruders are ready.
+        It may when only intruders are ready, unless a future waits for the loop to settle.
         """
-        return (
-            bool(self._sleeps or self._alarms)
-            and not self._plain
-            and bool(self._pending)
-            and self._patient == len(self._pending)
-            and self._may_time_pass()
-        )
-
-    def _may_time_pass(self) -> bool:
-        """As `may_time_pass`, for a caller that knows that every ready resumption has waited."""
-        if self._guests:
-            # Time stands still while a future waits for the loop to settle.
-            if self._settling:
-                return False
-            if self._intruders == len(self._pending):
-                self._forget_done_sleeps()
-                return bool(self._sleeps or self._alarms)
-        sleeps, alarms = self._sleeps, self._alarms
-        while sleeps:
-            when, _, future, _, _ = sleeps[0]
-            if when > (self._earliest if self._earliest_count else self._earliest_deadline()):
-                return False
-            if alarms and alarms[0][0] <= when:
-                return False
-            if not future.done():
-                return True
-            heappop(sleeps)
-        return False
+        if self._settling or self._plain or not 0 < self._intruders == len(self._pending):
+            return False
+        self._forget_done_sleeps()
+        return bool(self._sleeps or self._alarms)
 
     def _forget_done_sleeps(self) -> None:
         """Drop cancelled sleeps from the front of the heap."""
@@ -374,12 +331,50 @@ class ChoosingLoop(ReadyLoop):
         if self.jumps >= self._jumps_limit or when > self._time_limit:
             self.on_time_limit()
         while True:
-            _, _, future, result, since = heappop(sleeps)
-            if not future.done():
-                if self._on_step is not None:
-                    self._on_step(WAKE_SLEEPER, (future, result))
-                self._asleep_since = since
-                future.set_result(result)
+            entry = heappop(sleeps)
+            if not entry[2].done() and not self._takes_longer(entry):
+                self._end_sleep(entry)
             if not sleeps or sleeps[0][0] > when:
-                self._asleep_since = None
                 return
+
+    def _end_sleep(self, entry: SleepEntry) -> None:
+        """End a sleep at once, which runs no code of the program."""
+        if self._on_step is not None:
+            self._on_step(WAKE_SLEEPER, (entry[2], entry[3]))
+        self._is_sleep_ending = True
+        entry[2].set_result(entry[3])
+        self._is_sleep_ending = False
+
+    # Durations.
+
+    def _takes_longer(self, entry: SleepEntry) -> bool:
+        """Let the strategy choose how long a sleep takes; whether it takes longer than it has to.
+
+        A sleep that is alone, so that nothing can happen before it ends, takes as long as it has
+        to: if it took longer, all that follows would only come later.
+        """
+        when, number, future, result, since, due = entry
+        if when > due or not due > since or not self._slack:
+            return False
+        self._forget_done_sleeps()
+        sleeps, alarms = self._sleeps, self._alarms
+        is_alone = not (sleeps or alarms or self._plain)
+        if is_alone and len(self._pending) == self._intruders:
+            return False
+        self._durations += 1
+        most = self._slack * (due - since)
+        last = min(due + most, math.nextafter(self._end_of_pace(), -math.inf))
+        reach = Reach(due, number, most, last, self._durations)
+        others = [each[0] for each in soonest(sleeps) if not each[2].done()]
+        timers = [End(*each[:2]) for each in soonest(alarms) if not each[2].is_cancelled]
+        ends = ends_of(reach, others, timers)
+        if len(ends) == 1:
+            return False
+        end = ends[self.pick(Durations([each.when for each in ends], future))]
+        if end.when == due:
+            return False
+        if self.on_late is not None:
+            self.on_late(Late(future, due - since, end, due))
+        since = AHEAD if end.is_ahead else since
+        heappush(sleeps, (end.when, end.number, future, result, since, due))
+        return True

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import heapq
 import math
+from asyncio import current_task
 from collections.abc import Callable
 from contextvars import Context
 from heapq import heappop, heappush
 from typing import Any
 
 from aldente import _asyncio_compat
-from aldente._asyncio_compat.stepping import WAKE_SLEEPER, SteppingLoop, StepTimer
+from aldente._asyncio_compat.stepping import WAKE_SLEEPER, SteppingLoop, StepTimer, frame_at
+from aldente._simulation.durations import sets_pace
 
 # Where time starts; see the virtual loop.
 START = 100_000.0
@@ -39,8 +41,13 @@ class Sleep(StepTimer):
 
 # Timers by their time, and by their number when it is the same.
 _Alarms = list[tuple[float, int, Alarm]]
-# Sleeps likewise: the future that the task awaits, its result, and when the sleep began.
-_Sleeps = list[tuple[float, int, asyncio.Future[Any], Any, float]]
+# Sleeps likewise: the future that the task awaits, its result, when the sleep began, and when it
+# was due. A sleep that takes longer than it has to has a later time, and a number with a fraction;
+# and `AHEAD` instead of its beginning if its task goes on before the callbacks of that time's
+# alarms.
+SleepEntry = tuple[float, float, asyncio.Future[Any], Any, float, float]
+_Sleeps = list[SleepEntry]
+AHEAD = -math.inf
 
 # Ending a sleep runs no code of the program, so any context will do.
 NO_CONTEXT = Context()
@@ -50,6 +57,7 @@ class TimerLoop(SteppingLoop):
     """The part of the simulated loop that keeps timers.
 
     Attributes:
+        main_task: the task for which it runs, once that is set.
         jumps: how often time has moved.
         note_wait: is called with the beginning and the length of each wait, in seconds; None if
             nothing needs them.
@@ -62,6 +70,11 @@ class TimerLoop(SteppingLoop):
         self.jumps = 0
         self._now = START
         self._is_over = False
+        self.main_task: asyncio.Task[Any] | None = None
+        # The moments up to which the test lets time pass, each until its future is done.
+        self._paces: list[tuple[float, asyncio.Future[Any]]] = []
+        # For how many sleeps it was chosen how long they take.
+        self._durations = 0
         self._sleeps: _Sleeps = []
         self._alarms: _Alarms = []
         self._many_sleeps = MANY_CANCELLED
@@ -101,11 +114,38 @@ class TimerLoop(SteppingLoop):
             self._timers = number = self._timers + 1
             sleeps = self._sleeps
             now = self._now
-            heappush(sleeps, (now + delay, number, future, result, now))
+            when = now + delay
+            main = self.main_task
+            if main is not None and current_task(self) is main and sets_pace(frame_at(1).f_back):
+                now = when
+                self.keep_pace(when, future)
+            heappush(sleeps, (when, number, future, result, now, when))
             if len(sleeps) > self._many_sleeps:
                 self._forget_cancelled_sleeps()
             return future  # type: ignore[no-any-return]
         return self.call_at(self._now + delay, callback, *args, context=context)
+
+    def keep_pace(self, end: float, future: asyncio.Future[Any]) -> None:
+        """End by a moment, up to which the test lets time pass, what has been due before.
+
+        Args:
+            end: the moment, in seconds of loop time.
+            future: not done until then.
+        """
+        self._paces.append((end, future))
+        if self._durations:
+            last = math.nextafter(end, -math.inf)
+            self._sleeps[:] = [
+                (min(when, last) if when > due else when, number, *rest, due)
+                for when, number, *rest, due in self._sleeps
+            ]
+            heapq.heapify(self._sleeps)
+
+    def _end_of_pace(self) -> float:
+        """The next moment up to which the test lets time pass; infinite without one."""
+        if self._paces:
+            self._paces[:] = [pace for pace in self._paces if not pace[1].done()]
+        return min((end for end, _ in self._paces), default=math.inf)
 
     def call_at(  # type: ignore[override]
         self, when: float, callback: Any, *args: Any, context: Context | None = None
@@ -151,9 +191,9 @@ class TimerLoop(SteppingLoop):
 
     def timers(self) -> list[asyncio.TimerHandle]:
         """The timers that are not cancelled, the next first."""
-        timers: list[tuple[float, int, asyncio.TimerHandle]] = [
+        timers: list[tuple[float, float, asyncio.TimerHandle]] = [
             (when, number, Sleep(when, WAKE_SLEEPER, (future, result), self, NO_CONTEXT))
-            for when, number, future, result, _ in self._sleeps
+            for when, number, future, result, *_ in self._sleeps
             if not future.done()
         ]
         timers += [item for item in self._alarms if not item[2].is_cancelled]

@@ -17,7 +17,9 @@ from collections.abc import Iterable, Iterator
 from aldente._schedules import Schedule
 from aldente.errors import InvalidToken
 
-_VERSION = "1"
+_VERSION = "2"
+# Its schedules let time pass while tasks were held, and chose no durations.
+_OLDER = "1"
 _IS_IO, _HAS_SLACK, _HAS_SEED, _HAS_DIGEST, _HAS_PYTHON = 1, 2, 4, 8, 16
 _FLAGS = _IS_IO | _HAS_SLACK | _HAS_SEED | _HAS_DIGEST | _HAS_PYTHON
 
@@ -38,7 +40,7 @@ def encode(schedule: Schedule) -> str:
     """The token of a schedule.
 
     >>> encode(Schedule(choices=(0, 0, 1)))
-    '1AKHFyw'
+    '2AKF7kg'
     """
     flags = _IS_IO if schedule.order == "io" else 0
     parts = []
@@ -75,7 +77,7 @@ def decode(token: str) -> Schedule:
     Raises:
         InvalidToken: the token is malformed.
 
-    >>> decode("1AKHFyw").choices
+    >>> decode("2AKF7kg").choices
     (0, 0, 1)
     """
     payload = _payload_of(token)
@@ -103,6 +105,12 @@ def _payload_of(token: object) -> bytes:
         raise InvalidToken(token, f"It must be a string, not {type(token).__name__}.")
     if len(token) < 5:
         raise InvalidToken(token, "It is too short.")
+    if token[0] == _OLDER:
+        reason = (
+            "An older aldente made it, whose schedules did not choose how long sleeps take; search "
+            "anew."
+        )
+        raise InvalidToken(token, reason)
     if token[0] != _VERSION:
         raise InvalidToken(token, f"Its version, {token[0]!r}, is not known to this aldente.")
     try:

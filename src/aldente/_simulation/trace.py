@@ -11,6 +11,7 @@ from aldente import _asyncio_compat
 from aldente._records import SourcePlace
 from aldente._schedules import EXPLORER, Choice, Step
 from aldente._simulation.determinism import SimulatedTask
+from aldente._simulation.durations import Late
 from aldente._simulation.executors import AnyJob
 from aldente._simulation.explored import Event
 from aldente._simulation.injection import Cancellation
@@ -66,12 +67,14 @@ class Tracer:
         loop.add_hook(self._note_step)
         loop.on_event = self._note_event
         loop.on_cancel = self._note_cancel
+        loop.on_late = self._note_late
 
     def stop(self) -> None:
         """Record no more."""
         self._loop.remove_hook(self._note_step)
         self._loop.on_event = None
         self._loop.on_cancel = None
+        self._loop.on_late = None
         del vars(self._loop)["call_soon"]
         self._causes.clear()
         self._cancelled_by.clear()
@@ -116,6 +119,26 @@ class Tracer:
             )
         )
 
+    def _note_late(self, late: Late) -> None:
+        task = _asyncio_compat.task_that_awaits(late.future)
+        at = None if task is None else place_in(task)
+        who = "" if task is None else task.get_name()
+        name = "" if task is None else _waited_for(task, (late.future,))
+        text = f"{name or 'what it waits for'} {late}"
+        until = _since_start(late.end.when)
+        self.steps.append(
+            Step(
+                who,
+                str(at or ""),
+                "",
+                self._time(),
+                at,
+                event=text,
+                is_explorers=True,
+                until=until,
+            )
+        )
+
     def _note_cancellation(self, cancellation: Cancellation) -> None:
         task = cancellation.task
         at, waited_for = place_in(task), _waited_for(task, _awaited(task))
@@ -126,7 +149,7 @@ class Tracer:
         self._current = EXPLORER
 
     def _time(self) -> float:
-        return round(self._loop.time() - START, 9)
+        return _since_start(self._loop.time())
 
     def _note_step(self, callback: Any, args: tuple[Any, ...]) -> None:
         owner = getattr(callback, "__self__", None)
@@ -164,6 +187,10 @@ class Tracer:
         if self._watch is None or not self._watch.has_led_to(callback):
             return None
         return self._watch.choice
+
+
+def _since_start(when: float) -> float:
+    return round(when - START, 9)
 
 
 def _coroutine_of(task: asyncio.Task[Any]) -> str:

@@ -25,8 +25,8 @@ What they use:
 
 ``context_switches``
     Counts context switches away from stock order.
-``rare_events``
-    Draws when rare events happen, such as a cancellation.
+``rare_events``, ``durations``
+    Draw when rare events happen, such as a cancellation, and how much longer sleeps take.
 ``coverage_guided``
     Mutates schedules that reached something new; records those tried; measures what was new in a
     run, by its steps and by the lines it reached.

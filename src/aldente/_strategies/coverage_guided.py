@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from aldente._simulation.choices import Options, Place
 from aldente._simulation.executors import loop_of_this_thread
 from aldente._source import is_programs
-from aldente._strategies.rare_events import SeldomChoices
+from aldente._strategies.durations import DrawnValues
 
 # A line: the identity of its function, and its number.
 Line = tuple[int, int]
@@ -337,7 +337,7 @@ class Climbing:
         self._leaving = 0
         self._tail = "random"
         self._rate = 0.0
-        self._seldom = SeldomChoices(seed)
+        self._values = DrawnValues(seed)
 
     def keep(self, choices: Sequence[int], *, is_record: bool) -> None:
         """Keep the schedule of a run that did something new.
@@ -355,7 +355,7 @@ class Climbing:
     def start(self) -> bool:
         """True: there is always another run."""
         draw = self._random.random
-        self._seldom.start()
+        self._values.start()
         self._position = 0
         self._model = self._pick()
         length = len(self._model)
@@ -383,27 +383,26 @@ class Climbing:
 
     def choose(self, count: int, options: Options) -> int:
         """The choice of the kept schedule, or a change of it."""
-        is_seldom = count == 2 and options.is_seldom
-        seldom = self._seldom.choose() if is_seldom else 0
+        drawn = self._values.choose(count, options) if options.is_of_values else None
         position = self._position
         self._position = position + 1
         draw = self._random.random
         if position >= len(self._model):
-            return self._beyond(count, is_seldom, seldom)
+            return self._beyond(count, drawn)
         old = min(self._model[position], count - 1)
         if position == self._leaving or (self._rate and draw() < self._rate):
             other = int(draw() * (count - 1))
             return other + (other >= old)
         if position < self._leaving or self._tail == "model":
             return old
-        return self._beyond(count, is_seldom, seldom)
+        return self._beyond(count, drawn)
 
-    def _beyond(self, count: int, is_seldom: bool, seldom: int) -> int:
+    def _beyond(self, count: int, drawn: int | None) -> int:
         """The choice where it no longer follows the kept schedule."""
         if self._tail == "stock":
             return 0
-        return seldom if is_seldom else int(self._random.random() * count)
+        return int(self._random.random() * count) if drawn is None else drawn
 
     def end(self) -> None:
-        """Learn how many rare choices there were; `Auto` calls `keep` if the run was new."""
-        self._seldom.end()
+        """Learn how many such choices there were; `Auto` calls `keep` if the run was new."""
+        self._values.end()

@@ -121,7 +121,7 @@ class StepObserver:
         if not self.is_observing:
             return
         key = options.key(choice)
-        if key == TIME_KEY:
+        if key == TIME_KEY or options.is_durations:
             self._step = _Step(key, None, self._loop.facts(), True)
         else:
             self._chosen, self._is_wild = key, False
@@ -140,7 +140,8 @@ class StepObserver:
         code = self._recorder.take()
         task = _asyncio_compat.task_of_step(callback)
         if task is None or _is_first_step(task):
-            if self._step is not None and self._step.key == TIME_KEY and callback is WAKE_SLEEPER:
+            is_time = self._step is not None and not isinstance(self._step.key, int)
+            if is_time and callback is WAKE_SLEEPER:
                 return
             self._end_step(code, ((callback, arguments),))
             self._note_plain(callback, arguments)

@@ -14,7 +14,7 @@ import random
 from collections.abc import Hashable
 
 from aldente._simulation.choices import Options
-from aldente._strategies.rare_events import SeldomChoices
+from aldente._strategies.durations import DrawnValues
 
 _DEPTHS = 5
 
@@ -45,12 +45,12 @@ class Pct:
         self._priorities: dict[Hashable, float] = {}
         self._yields = 0
         self._last: Hashable = None
-        self._seldom = SeldomChoices(seed)
+        self._values = DrawnValues(seed)
 
     def start(self) -> bool:
         """True: there is always another run."""
         self._priorities.clear()
-        self._seldom.start()
+        self._values.start()
         self._position = 0
         self._lowest = 0.0
         self._last, self._yields = None, 0
@@ -83,7 +83,8 @@ class Pct:
 
     def _value(self, count: int, options: Options) -> int:
         """Any value: no task goes on with it, so there is no priority."""
-        option = self._seldom.choose() if options.is_seldom else self._random.randrange(count)
+        drawn = self._values.choose(count, options)
+        option = self._random.randrange(count) if drawn is None else drawn
         return 0 if self._is_first else option
 
     def _highest(self, keys: list[Hashable]) -> int:
@@ -101,4 +102,4 @@ class Pct:
         """Learn how many choices there were."""
         self._is_first = False
         self._length = max(self._length, self._position)
-        self._seldom.end()
+        self._values.end()

@@ -12,7 +12,7 @@ import random
 from collections.abc import Hashable
 
 from aldente._simulation.choices import Options, Place
-from aldente._strategies.rare_events import SeldomChoices
+from aldente._strategies.durations import DrawnValues
 
 
 class Pos:
@@ -26,20 +26,19 @@ class Pos:
         self._draw = random.Random(seed).random
         # By the task's key and its place.
         self._priorities: dict[tuple[Hashable, Place], float] = {}
-        self._seldom = SeldomChoices(seed)
+        self._values = DrawnValues(seed)
 
     def start(self) -> bool:
         """True: there is always another run."""
         self._priorities.clear()
-        self._seldom.start()
+        self._values.start()
         return True
 
     def choose(self, count: int, options: Options) -> int:
         """The step with the highest priority."""
-        if options.is_seldom:
-            return self._seldom.choose()
         if options.is_of_values:
-            return int(self._draw() * count)
+            drawn = self._values.choose(count, options)
+            return int(self._draw() * count) if drawn is None else drawn
         known = self._priorities
         steps = [(options.key(index), options.place(index)) for index in range(count)]
         # Steps that are not ready any more went on without a choice.
@@ -55,4 +54,4 @@ class Pos:
 
     def end(self) -> None:
         """Learn how many rare choices there were."""
-        self._seldom.end()
+        self._values.end()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from aldente._simulation.choices import Options
-from aldente._strategies.rare_events import SeldomChoices
+from aldente._strategies.durations import DrawnValues
 
 
 class Random:
@@ -22,19 +22,20 @@ class Random:
 
     def __init__(self, seed: int) -> None:
         self._next = random.Random(seed).random
-        self._seldom = SeldomChoices(seed)
+        self._values = DrawnValues(seed)
 
     def start(self) -> bool:
         """True: there is always another run."""
-        self._seldom.start()
+        self._values.start()
         return True
 
     def choose(self, count: int, options: Options) -> int:
         """A random option."""
-        if count == 2 and options.is_seldom:
-            return self._seldom.choose()
+        drawn = self._values.choose(count, options) if options.is_of_values else None
+        if drawn is not None:
+            return drawn
         return int(self._next() * count)
 
     def end(self) -> None:
         """Learn how many rare choices there were."""
-        self._seldom.end()
+        self._values.end()

@@ -47,7 +47,8 @@ class Watched:
             self.switches.append(number)
         self.keys.append(options.key(option))
         # By identity, so that this keeps no task alive. The callback runs next.
-        self._callback = id(options.callback(option) or WAKE_SLEEPER)
+        is_step = not options.is_of_values
+        self._callback = id(options.callback(option) or WAKE_SLEEPER) if is_step else 0
         self.choice = Choice(number, option, options[0].who if option else "", is_switch)
         return option
 

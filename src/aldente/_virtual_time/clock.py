@@ -177,6 +177,7 @@ class Clock:
             reached: asyncio.Future[None] = loop.create_future()
             # Time stands still from that very moment on.
             timer = loop.call_at(when, loop.begin_settling, reached)
+            loop.keep_pace(when, reached)
             try:
                 await reached
             finally:

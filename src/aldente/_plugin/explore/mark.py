@@ -54,7 +54,7 @@ class Explore(MarkLike):
             options: ``runs``, the most schedules to run; ``strategy``, the strategy that chooses
                 them, by name or as a function that makes one from a seed; ``order``, ``"any"`` to
                 delay any task or ``"io"`` for only those that something outside resumes; ``slack``,
-                how much longer an await may take, as a fraction of its time; ``seed``, the seed of
+                how much longer a sleep may take, as a fraction of its time; ``seed``, the seed of
                 the schedules and of the randomness of the test; ``max_steps``, the most steps of a
                 run; ``max_seconds``, the time limit for all runs of a test, in real seconds.
 
