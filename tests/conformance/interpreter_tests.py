@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import faulthandler
+import gc
 import importlib
 import json
 import sys
@@ -103,25 +104,25 @@ class Report(unittest.TestResult):
         }
         print(json.dumps(line), file=sys.__stdout__, flush=True)
 
-    def _fail(self, test: Any, err: Any) -> None:
+    def _fail(self, test: Any, detail: str) -> None:
         self._outcome = "failed"
-        self._detail += self._exc_info_to_string(err, test)  # type: ignore[attr-defined]
+        self._detail += detail
         if not isinstance(test, unittest.TestCase):
             # What a whole class or module shares.
             self._print(test, False, 0.0)
 
     def addError(self, test: Any, err: Any) -> None:  # noqa: N802
         super().addError(test, err)
-        self._fail(test, err)
+        self._fail(test, self.errors[-1][1])
 
     def addFailure(self, test: Any, err: Any) -> None:  # noqa: N802
         super().addFailure(test, err)
-        self._fail(test, err)
+        self._fail(test, self.failures[-1][1])
 
     def addSubTest(self, test: Any, subtest: Any, err: Any) -> None:  # noqa: N802
         super().addSubTest(test, subtest, err)
         if err is not None:
-            self._fail(test, err)
+            self._fail(test, self._exc_info_to_string(err, test))  # type: ignore[attr-defined]
 
     def add_excluded(self, test: unittest.TestCase) -> None:
         """A test is not run."""
@@ -165,6 +166,9 @@ def main(kind: str, module_name: str, *only: str) -> None:
             report.add_excluded(test)
         else:
             suite.addTest(test)
+    # Many of these tests collect garbage when they end, which takes longer than all else they do.
+    gc.collect()
+    gc.freeze()
     suite.run(report)
 
 
