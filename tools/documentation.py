@@ -6,10 +6,10 @@ import itertools
 import os
 import re
 import shlex
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
+
+from tests.forks import run_pytest
 
 # What Python 3.13 and older say; the documentation has the words of the newest.
 _NOT_AWAITABLE = re.compile(r"object (\w+) can't be used in 'await' expression")
@@ -60,19 +60,18 @@ def _run_pytest(folder: str, options: list[str]) -> list[str]:
     """Run pytest in a folder, and return what it prints, with short titles and no empty lines."""
     # pytest prints more where it finds itself in continuous integration.
     inherited = {k: v for k, v in os.environ.items() if k not in ("CI", "BUILD_NUMBER")}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "aldente"]
-    result = subprocess.run(
-        [*command, *options],
-        cwd=folder,
-        # Wide enough for pytest not to cut messages, and without the plugins that are here only
-        # because this is aldente's own environment.
-        env={**inherited, "COLUMNS": "300", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    printed = _NOT_AWAITABLE.sub(r"'\1' object can't be awaited", result.stdout)
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
+        run_pytest(
+            ["-q", "-p", "no:cacheprovider", "-p", "aldente", *options],
+            # Wide enough for pytest not to cut messages, and without the plugins that are here only
+            # because this is aldente's own environment.
+            environment={**inherited, "COLUMNS": "300", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+            folder=folder,
+            stdout=output,
+            stderr=output,
+        )
+        output.seek(0)
+        printed = _NOT_AWAITABLE.sub(r"'\1' object can't be awaited", output.read())
     lines = [line.rstrip() for line in printed.splitlines() if line.strip()]
     return [_TITLE.sub(r"\1\1\1 \g<title> \1\1\1", line) for line in lines]
 

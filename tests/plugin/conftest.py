@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import unittest.mock  # noqa: F401
 from collections.abc import Callable, Sequence
+from typing import IO
 
 import pytest
 
@@ -18,6 +20,7 @@ import aldente._plugin.marks
 import aldente._plugin.run.fixtures
 import aldente._plugin.run.tests
 import aldente._plugin.run.virtual  # noqa: F401
+from tests.forks import run_pytest
 
 RunProject = Callable[..., pytest.RunResult]
 SetConstant = Callable[[str, float], None]
@@ -29,7 +32,8 @@ def run_project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> R
 
     Positional arguments go to pytest; ``ini`` is added to its configuration file. Of the installed
     plugins only aldente is loaded, and those named in ``plugins`` by entry point. The run is in a
-    process of its own when ``subprocess=True``; else it is in this one, which is much faster.
+    process of its own when ``subprocess=True``, which is a fork of one that has imported pytest
+    (tests/forks.py); in a new one when ``fresh=True``; else it is in this one, which is fastest.
     """
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     # With these pytest shortens nothing in its summary, so that texts come twice.
@@ -41,6 +45,7 @@ def run_project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> R
         ini: str = "",
         plugins: Sequence[str] = (),
         subprocess: bool = False,
+        fresh: bool = False,
         **modules: str,
     ) -> pytest.RunResult:
         # Hypothesis says the last when it is imported, as the collector does not know what holds
@@ -53,11 +58,37 @@ def run_project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> R
         options = ["-p", "no:cacheprovider", *arguments]
         for plugin in ("aldente", *plugins):
             options += ["-p", plugin]
-        if subprocess:
+        if not (subprocess or fresh):
+            return pytester.runpytest_inprocess(*options)
+        with monkeypatch.context() as patch:
+            if not fresh:
+                patch.setattr(pytester, "popen", _Forked)
             return pytester.runpytest_subprocess(*options)
-        return pytester.runpytest_inprocess(*options)
 
     return run
+
+
+class _Forked:
+    """A run of pytest in a fork, which has ended; for `pytest.Pytester.run`."""
+
+    stdin = None
+
+    def __init__(
+        self, command: Sequence[str], stdout: IO[str], stderr: IO[str], **_others: object
+    ) -> None:
+        folder = os.getcwd()
+        path = os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH", "")]))
+        _, _, *arguments = command
+        self._status = run_pytest(
+            arguments,
+            environment={**os.environ, "PYTHONPATH": path},
+            folder=folder,
+            stdout=stdout,
+            stderr=stderr,
+        )
+
+    def wait(self) -> int:
+        return self._status
 
 
 @pytest.fixture

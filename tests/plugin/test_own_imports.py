@@ -14,7 +14,7 @@ from tests.plugin.test_without_warnings import EVERYTHING
 def test_own_modules_are_not_rewritten(run_project: RunProject) -> None:
     """Those of the test suite are, and other finders find what is none of aldente's."""
     result = run_project(
-        subprocess=True,
+        fresh=True,
         test_it="""
 import sys
 
@@ -102,14 +102,14 @@ def test_all_imports_are_left_to_the_first_use(
 def test_a_conftest_that_leaves_all_imports_to_the_first_use(run_project: RunProject) -> None:
     """So may a conftest, when some of aldente's modules are loaded."""
     modules = {**EVERYTHING, "conftest": "import sys\nsys.set_lazy_imports('all')\n"}
-    run_project(subprocess=True, **modules).assert_outcomes(passed=9)
+    run_project(fresh=True, **modules).assert_outcomes(passed=9)
 
 
 @LAZY
 def test_lazy_imports_of_tests(run_project: RunProject) -> None:
     """Tests, conftests and the program import lazily what they name, the plugin included."""
     result = run_project(
-        subprocess=True,
+        fresh=True,
         conftest="""
         lazy import aldente
         lazy import clients

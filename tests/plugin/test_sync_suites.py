@@ -42,7 +42,7 @@ def test_nothing_is_installed_without_a_loop(run_project: RunProject) -> None:
             assert len(sys._current_frames()) == 1
         """,
     }
-    result = run_project(subprocess=True, **modules)
+    result = run_project(fresh=True, **modules)
     result.assert_outcomes(passed=3)
 
 
@@ -68,7 +68,7 @@ def test_last():
     LOOP.close()
 """,
     }
-    result = run_project(subprocess=True, **modules)
+    result = run_project(fresh=True, **modules)
     result.assert_outcomes(passed=2)
     result.stdout.fnmatch_lines(["blocking-call ?warn?: 1", "  test_it.py:5: time.sleep*"])
 
@@ -92,7 +92,7 @@ def test_the_makers_of_first_loops(run_project: RunProject) -> None:
             asyncio.run(main())
         """,
     }
-    result = run_project(subprocess=True, **modules)
+    result = run_project(fresh=True, **modules)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*background-error*"])
 
@@ -108,7 +108,7 @@ class Test(unittest.IsolatedAsyncioTestCase):
         await block()
 """
     }
-    result = run_project(subprocess=True, **modules)
+    result = run_project(fresh=True, **modules)
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["blocking-call ?warn?: 1"])
 
@@ -125,7 +125,7 @@ def test_it():
         runner.run(block())
 """
     }
-    result = run_project(subprocess=True, **modules)
+    result = run_project(fresh=True, **modules)
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["blocking-call ?warn?: 1"])
 
@@ -146,7 +146,7 @@ def test_last():
 """,
     }
     result = run_project(
-        ini="aldente_blocking_calls =\n    no_such.function\n", subprocess=True, **modules
+        ini="aldente_blocking_calls =\n    no_such.function\n", fresh=True, **modules
     )
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stdout.fnmatch_lines(["*no_such.function*is not a valid aldente_blocking_calls*"])
@@ -171,7 +171,7 @@ def test_outer(pytester):
     result.stdout.fnmatch_lines(["blocking-call ?warn?: 1"])
 """,
     }
-    result = run_project(subprocess=True, **modules)
+    result = run_project(fresh=True, **modules)
     result.assert_outcomes(passed=1)
     result.stdout.no_fnmatch_line("blocking-call*")
 
@@ -202,5 +202,5 @@ def test_a_test_that_compares_descriptors(
     modules = {"conftest": IMPORTS_ASYNCIO, "test_it": COMPARES_DESCRIPTORS}
     if has_async_tests:
         modules["test_last"] = "async def test_last():\n    pass\n"
-    result = run_project(subprocess=True, **modules)
+    result = run_project(fresh=True, **modules)
     result.assert_outcomes(passed=2 + has_async_tests)

@@ -142,6 +142,6 @@ def test_a_project_with_everything(
 ) -> None:
     """Tests and fixtures of all kinds run without a warning, and touch no event loop policy."""
     monkeypatch.setenv("PYTHONWARNINGS", "error")
-    result = run_project("-W", "error", *options, subprocess=True, **EVERYTHING)
+    result = run_project("-W", "error", *options, fresh=True, **EVERYTHING)
     result.assert_outcomes(passed=passed, warnings=0, deselected=9 - passed)
     assert "Warning" not in result.stdout.str() + result.stderr.str()

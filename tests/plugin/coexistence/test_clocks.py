@@ -13,7 +13,7 @@ def test_freezegun_freezes_the_code_and_not_the_loop(run_project: RunProject) ->
     """Under freezegun with ``real_asyncio=True`` async code sees frozen time, and sleeps still end."""
     pytest.importorskip("freezegun")
     result = run_project(
-        subprocess=True,
+        fresh=True,
         test_it="""
         import asyncio
         import datetime
@@ -66,7 +66,7 @@ def test_a_frozen_loop_is_closed_all_the_same(run_project: RunProject) -> None:
     """Ending what a test left on its loop needs no clock, so one frozen by freezegun is no hang."""
     pytest.importorskip("freezegun")
     result = run_project(
-        subprocess=True,
+        fresh=True,
         test_it="""
         import asyncio
         import pytest
@@ -193,7 +193,7 @@ def test_freezegun_stops_no_clock_of_ours(run_project: RunProject, before: str) 
     result = run_project(
         "-rA",
         "--tb=no",
-        subprocess=True,
+        fresh=True,
         conftest=f"from freezegun import freeze_time\n{before}",
         test_it=_FROZEN_TESTS,
     )
@@ -214,7 +214,7 @@ def test_freezegun_beats_wall(run_project: RunProject) -> None:
     pytest.importorskip("freezegun")
     pytest.importorskip("time_machine")
     result = run_project(
-        subprocess=True,
+        fresh=True,
         test_it="""
         import asyncio
         import datetime
@@ -254,7 +254,7 @@ def test_time_machine_moves_the_code_and_not_the_loop(run_project: RunProject, t
     pytest.importorskip("time_machine")
     result = run_project(
         plugins=["time_machine"],
-        subprocess=True,
+        fresh=True,
         conftest=f"""
         TICK = {tick}
         """,
@@ -308,7 +308,7 @@ def test_looptime_shortens_marked_tests(run_project: RunProject) -> None:
     pytest.importorskip("looptime")
     result = run_project(
         plugins=_LOOPTIME,
-        subprocess=True,
+        fresh=True,
         test_it="""
         import asyncio
         import time
@@ -353,7 +353,7 @@ def test_looptime_shortens_all_tests_on_request(run_project: RunProject) -> None
     result = run_project(
         "--looptime",
         plugins=_LOOPTIME,
-        subprocess=True,
+        fresh=True,
         test_it="""
         import asyncio
         import time
@@ -383,7 +383,7 @@ def test_looptime_works_on_shared_loops(run_project: RunProject) -> None:
     pytest.importorskip("looptime")
     result = run_project(
         plugins=_LOOPTIME,
-        subprocess=True,
+        fresh=True,
         test_it="""
         import asyncio
         import time

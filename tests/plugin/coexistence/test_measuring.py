@@ -78,7 +78,7 @@ def test_coverage_sees_async_tests_and_fixtures(run_project: RunProject) -> None
         "--cov-branch",
         "--cov-report=term-missing",
         plugins=["pytest_cov"],
-        subprocess=True,
+        fresh=True,
         **_PROJECT,
     )
     result.assert_outcomes(passed=2)
@@ -98,7 +98,7 @@ def test_coverage_contexts_name_async_tests(
         "--cov-context=test",
         "--cov-report=",
         plugins=["pytest_cov"],
-        subprocess=True,
+        fresh=True,
         conftest="""
         def pytest_unconfigure(config):
             import coverage
@@ -130,7 +130,7 @@ def test_coverage_is_combined_from_workers(run_project: RunProject) -> None:
         "--cov=app",
         "--cov-report=term-missing",
         plugins=["pytest_cov", "xdist"],
-        subprocess=True,
+        fresh=True,
         **_PROJECT,
     )
     result.assert_outcomes(passed=2)
@@ -142,7 +142,7 @@ def test_benchmarks_measure_nothing_of_aldente(run_project: RunProject) -> None:
     pytest.importorskip("pytest_benchmark")
     result = run_project(
         plugins=["benchmark"],
-        subprocess=True,
+        fresh=True,
         test_it="""
         import asyncio
         import sys
@@ -184,7 +184,7 @@ def test_benchmarks_work_in_async_tests(run_project: RunProject) -> None:
     pytest.importorskip("pytest_benchmark")
     result = run_project(
         plugins=["benchmark"],
-        subprocess=True,
+        fresh=True,
         test_it="""
         import asyncio
 
