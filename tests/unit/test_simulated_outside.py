@@ -164,8 +164,10 @@ def test_a_job_that_sleeps_is_waited_for() -> None:
     assert run(main).result == 100_000
 
 
-def test_a_job_that_waits_for_ever_is_a_deadlock() -> None:
+def test_a_job_that_waits_for_ever_is_a_deadlock(monkeypatch: pytest.MonkeyPatch) -> None:
     """A thread that waits for what only the loop could do ends as a deadlock, and is set free."""
+    # The thread does not end before the run.
+    monkeypatch.setattr("aldente._explore.simulate._REAL_SECONDS_OF_END", 0.2)
     never = threading.Event()
 
     async def main() -> None:
