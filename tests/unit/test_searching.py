@@ -10,11 +10,13 @@ import os
 import random
 import secrets
 import signal
+import subprocess
 import sys
 import time
 import uuid
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -315,20 +317,22 @@ def test_a_deadlock_says_who_waits_for_whom() -> None:
     assert __file__.rpartition("/")[2] in note
 
 
+def end_of(how: str) -> str:
+    """How a program of `tests.unit.heartbeats` ends, in a process of its own."""
+    program = subprocess.run(
+        [sys.executable, "-m", "tests.unit.heartbeats", how],
+        cwd=Path(__file__).parents[2],
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return program.stdout.strip()
+
+
 def test_a_heartbeat_does_not_hide_a_deadlock() -> None:
     """When only periodic tasks go on while the program waits for what no task has, that is told."""
-
-    async def main() -> None:
-        async def beat() -> None:
-            while True:
-                await asyncio.sleep(1)
-
-        asyncio.create_task(beat())  # noqa: RUF006 - the loop knows it
-        await deadlock()
-
-    # Once, as all that a process has in memory is looked through.
-    with pytest.raises(aldente.DeadlockError):
-        aldente.run(main, seed=0)
+    assert end_of("stuck") == "deadlock"
 
 
 def test_a_slow_program_with_a_heartbeat_is_no_deadlock() -> None:
@@ -349,57 +353,10 @@ def test_a_slow_program_with_a_heartbeat_is_no_deadlock() -> None:
     assert aldente.search(main, runs=2).failure is None
 
 
-class Box:
-    """Keeps things for the next test."""
-
-    event: asyncio.Event
-
-
-BOX = Box()
-
-
 @pytest.mark.parametrize("how", ["closure", "container", "global", "cancellation", "spawned"])
 def test_what_a_slow_task_can_reach_is_no_deadlock(how: str) -> None:
     """However a periodic task may get at what the program waits for, it is not taken for stuck."""
-
-    async def main() -> None:
-        event = asyncio.Event()
-        current = asyncio.current_task()
-        assert current is not None
-        ways: dict[str, Any] = {
-            "closure": lambda: event.set(),
-            "container": [{"deep": (event,)}],
-            "cancellation": current,
-            "spawned": [event],
-        }
-        BOX.event = event if how == "global" else asyncio.Event()
-        way = ways.get(how)
-        del ways
-
-        async def late(events: list[asyncio.Event]) -> None:
-            events[0].set()
-
-        async def poll(way: Any) -> None:
-            for _ in range(2_500):
-                await asyncio.sleep(1)
-            if how == "closure":
-                way()
-            elif how == "container":
-                way[0]["deep"][0].set()
-            elif how == "global":
-                BOX.event.set()
-            elif how == "cancellation":
-                way.cancel()
-            else:
-                await asyncio.create_task(late(way))
-
-        task = asyncio.create_task(poll(way))
-        with contextlib.suppress(asyncio.CancelledError):
-            await event.wait()
-        await task
-
-    # Once, as all that a process has in memory is looked through.
-    aldente.run(main, seed=0)
+    assert end_of(how) == "ended"
 
 
 def test_a_timer_may_end_what_no_task_can() -> None:
