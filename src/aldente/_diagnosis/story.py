@@ -116,9 +116,14 @@ def _meanwhile(steps: Sequence[Step], number: int) -> list[int]:
         step = steps[place]
         if step.task == late.task and not step.event:
             return [*found[: _MOST_MEANWHILE // 2], *found[-_MOST_MEANWHILE // 2 :], place]
-        if step.task and step.time > late.time:
+        if step.time > late.time and (step.task or _is_timers(step)):
             found.append(place)
     return found[:_MOST_MEANWHILE]
+
+
+def _is_timers(step: Step) -> bool:
+    """Whether a step is the callback of a timer other than a sleep's: no step has made it ready."""
+    return not step.task and not step.woken_by and not step.place.startswith("_set_result")
 
 
 def _step_after(steps: Sequence[Step], number: int, task: str) -> list[int]:

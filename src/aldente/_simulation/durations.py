@@ -127,9 +127,9 @@ def _candidates(
         just_before = math.nextafter(alarm.when, -math.inf)
         yield End(just_before, number, moment="until just before a timer fires")
         ahead = alarm.number - 1 + own
-        text = "until a timer fires, and goes on"
-        yield End(alarm.when, ahead, is_ahead=True, moment=f"{text} before that")
-        yield End(alarm.when, ahead, moment=f"{text} after that")
+        text = "until the moment of a timer, and goes on"
+        yield End(alarm.when, ahead, is_ahead=True, moment=f"{text} before its callback")
+        yield End(alarm.when, ahead, moment=f"{text} after its callback")
         yield End(alarm.when, alarm.number + own, moment="until just after a timer has fired")
 
 
