@@ -38,6 +38,22 @@ class Schedule:
     python: tuple[int, int] | None = None
 
 
+class SharedUse(NamedTuple):
+    """A use of something that tasks share.
+
+    Attributes:
+        text: the source of its name.
+        is_change: whether it is changed; else it is read.
+        value: its value then, in words; empty if it has no short one.
+        at: the line that uses it.
+    """
+
+    text: str
+    is_change: bool
+    value: str
+    at: SourcePlace
+
+
 class Choice(NamedTuple):
     """The option that a run took, of several.
 
@@ -74,6 +90,9 @@ class Step:
         is_explorers: whether the explorer did that, which stock asyncio does not.
         until: when what the task waits for is over instead, if the explorer has made it take longer
             than it has to, in seconds since the run began; else 0.
+        shared: what it reads and changes of what tasks race for.
+        call: for the first step of a task, the call that has made its coroutine; empty when its
+            arguments can't be shown.
     """
 
     task: str
@@ -88,6 +107,8 @@ class Step:
     event: str = field(default="", compare=False)
     is_explorers: bool = False
     until: float = 0.0
+    shared: tuple[SharedUse, ...] = field(default=(), compare=False)
+    call: str = field(default="", compare=False)
 
 
 # The name of the explorer as a cause.

@@ -233,6 +233,7 @@ def test_the_story_ends_with_the_step_that_broke_it() -> None:
         """\
     second  FILE  await asyncio.sleep(0)
             goes on after sleep
+            changes self.balance to -10  FILE  self.balance -= amount
     (loop)  the invariant 'Account.is_covered' is broken
 
 Run 1 failed"""

@@ -327,6 +327,11 @@ def test_a_report_is_a_story() -> None:
         )
     assert report.partition("\n\n")[2] == (
         """\
+What raced: cache.
+  second read cache = [] at FILE;
+  first changed cache to [1] at FILE;
+  then second changed cache to [1, 1] at FILE, by what it had read before.
+
 What happened, in 6 of 13 steps; > marks where the schedule left stock order:
       ... 1 other step
            0 s  first   FILE  async def get() -> None:
@@ -338,12 +343,15 @@ What happened, in 6 of 13 steps; > marks where the schedule left stock order:
       ... 1 other step
          1.5 s  second  FILE  await asyncio.sleep(1.5)
                         goes on after sleep
+                        reads cache = []  FILE  if not cache:
       ... 1 other step
            2 s  first   FILE  await asyncio.sleep(1)
                         goes on after sleep
+                        changes cache to [1]  FILE  cache.append(1)
       ... 2 other steps
          2.5 s  second  FILE  await asyncio.sleep(1)
                         goes on after sleep
+                        changes cache to [1, 1]  FILE  cache.append(1)
       ... 1 other step
          2.5 s  Task-1  FILE  await asyncio.gather(first, second)
                         goes on after gather

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from aldente._records import SourcePlace
-from aldente._schedules import EXPLORER, Step
+from aldente._schedules import EXPLORER, SharedUse, Step
 from aldente._source import source_line
 
 # Up to this number, the story has all steps of the tasks that take part in a switch.
@@ -33,7 +33,8 @@ def describe_steps(steps: Sequence[Step], folder: Path) -> list[str]:
     if not told:
         return []
     switches = sum(_is_switch(step) for step in steps)
-    lines = [
+    lines = _race(steps, folder)
+    lines += [
         f"What happened, in {_count(steps, told)} of {_count(steps, range(len(steps))):,} steps"
         + ("; > marks where the schedule left stock order:" if switches else ", in stock order:")
     ]
@@ -96,7 +97,8 @@ def _select(steps: Sequence[Step]) -> list[int]:
     involved = {number for number, step in enumerate(steps) if step.task in tasks and step.at}
     if len(chosen | involved) <= _FEW:
         chosen |= involved
-    found = sorted(chosen | events)
+    raced = {number for number, step in enumerate(steps) if step.shared}
+    found = sorted(chosen | events | raced)
     return found if len(found) <= _MOST else found[: _MOST // 2] + found[-_MOST // 2 :]
 
 
@@ -143,18 +145,58 @@ def _lines_of(steps: Sequence[Step], number: int, width: int, folder: Path) -> l
     step = steps[number]
     mark = ">" if _is_switch(step) else " "
     if step.at is not None:
-        place = SourcePlace.relative_to(step.at.path, step.at.line, folder)
-        source = source_line(step.at)
-        where = f"{place}  {source}" if source else str(place)
+        where = _where(step.at, folder)
     else:
         where = step.place if step.task else _words_about(step)
     first, second = where, _words_about(step) if step.task else ""
     if step.event:
         first, second = step.event, where if step.at is not None else ""
     lines = [f"  {mark} {_time(steps, number)}{_who(step):<{width}}  {first}".rstrip()]
+    indent = f"{'':<{width + 6 + len(_time(steps, number))}}"
     if second:
-        lines.append(f"{'':<{width + 6 + len(_time(steps, number))}}{second}")
+        lines.append(f"{indent}{second}")
+    for use in step.shared:
+        verb = "changes" if use.is_change else "reads"
+        lines.append(f"{indent}{verb} {_valued(use)}  {_where(use.at, folder)}")
     return lines
+
+
+def _where(at: SourcePlace, folder: Path) -> str:
+    place = SourcePlace.relative_to(at.path, at.line, folder)
+    source = source_line(at)
+    return f"{place}  {source}" if source else str(place)
+
+
+def _valued(use: SharedUse) -> str:
+    if not use.value:
+        return use.text
+    if " of " in use.value:
+        # A container, of which one element may have been used.
+        return f"{use.text} ({use.value})"
+    return f"{use.text} {'to' if use.is_change else '='} {use.value}"
+
+
+def _introduced(steps: Sequence[Step], task: str) -> str:
+    """A task's name, with the call that has made its coroutine if that is known."""
+    call = next((step.call for step in steps if step.task == task and step.call), "")
+    return f"{task}, {call}," if call else task
+
+
+def _race(steps: Sequence[Step], folder: Path) -> list[str]:
+    """A paragraph on what raced, if that is known."""
+    uses = [(step.task, use) for step in steps for use in step.shared]
+    if len(uses) != 3:
+        return []
+    (reader, read), (other, change), (_, act) = uses
+    names = {task: _introduced(steps, task) for task in (reader, other)}
+    places = [SourcePlace.relative_to(use.at.path, use.at.line, folder) for _, use in uses]
+    return [
+        f"What raced: {read.text}.",
+        f"  {names[reader]} read {_valued(read)} at {places[0]};",
+        f"  {names[other]} changed {_valued(change)} at {places[1]};",
+        f"  then {reader} changed {_valued(act)} at {places[2]}, by what it had read before.",
+        "",
+    ]
 
 
 def _time(steps: Sequence[Step], number: int) -> str:
@@ -175,7 +217,7 @@ def _words_about(step: Step) -> str:
         by = f", woken by {step.woken_by!r}" if is_told else ""
         parts.append(f"goes on after {step.waited_for}{by}")
     else:
-        parts.append("begins")
+        parts.append(f"begins {step.call}" if step.call else "begins")
     if _is_switch(step) and step.choice is not None:
         held = step.choice.instead_of
         parts.append(f"before {held!r}, which is ready for longer" if held else "out of turn")

@@ -12,6 +12,8 @@
     Makes the schedule of a failure smaller.
 ``nondeterminism``
     Runs a program again under one schedule, and finds what else it depends on.
+``shared_uses``, ``shared_names``
+    What raced in a run: what tasks read and change; the names that each line of a file uses.
 ``rules_in_runs``
     Rules in runs without pytest, and how their findings fail a run.
 ``interrupting``

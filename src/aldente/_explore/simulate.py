@@ -20,6 +20,7 @@ from aldente._diagnosis.reachability import can_reach
 from aldente._diagnosis.waits import AwaitGraph
 from aldente._explore import interrupting
 from aldente._explore.rules_in_runs import found_in_run
+from aldente._explore.shared_uses import SharedUses
 from aldente._records import Finding
 from aldente._runner.shutdown import Limits, end_loop, give_turns, give_up
 from aldente._schedules import Order, Schedule, Step
@@ -220,6 +221,8 @@ def simulate(
     quiet: list[AwaitGraph] = []
     loop = _make_loop(main, strategy, rules, real_seconds, quiet)
     tracer = Tracer(loop, choices) if is_traced else None
+    # Only of the run that is reported, as it takes long.
+    shared = SharedUses(loop, tracer.steps) if tracer is not None and choices is not None else None
     result = error = waiting = None
     if watch is not None:
         watch.begin(loop)
@@ -232,9 +235,14 @@ def simulate(
         with interrupting.running(loop):
             try:
                 loop.main_task = _start(loop, main)
+                if shared is not None:
+                    shared.start()
                 result = loop.run_until_complete(loop.main_task)
             except BaseException as raised:
                 error, waiting = _explained(loop, raised, quiet)
+            finally:
+                if shared is not None:
+                    shared.stop()
             steps_until_end = len(tracer.steps) if tracer is not None else 0
             error = _end(loop, error, watch)
         if tracer is not None:

@@ -178,7 +178,16 @@ class Tracer:
         choice = self._choice_of(callback)
         self.steps.append(
             Step(
-                name, place, cause, self._time(), at, waited_for, is_cancelled, choice, cancelled_by
+                name,
+                place,
+                cause,
+                self._time(),
+                at,
+                waited_for,
+                is_cancelled,
+                choice,
+                cancelled_by,
+                call="" if task is None or waited_for or args else _call_of(task),
             )
         )
 
@@ -191,6 +200,45 @@ class Tracer:
 
 def _since_start(when: float) -> float:
     return round(when - START, 9)
+
+
+# What is shown of these is their value; of others, only their type.
+_SHOWN = (bool, int, float, str, bytes, type(None))
+_CONTAINERS = (list, dict, set, frozenset, tuple)
+_LONGEST = 40
+
+
+def in_brief(value: object) -> str:
+    """A value in a few words, made without code of the program; empty for most objects.
+
+    >>> in_brief("a"), in_brief([1] * 50), in_brief(object())
+    ("'a'", 'list of 50', '')
+    """
+    if type(value) in _SHOWN:
+        text = repr(value)
+        return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+    if isinstance(value, _CONTAINERS) and type(value) in _CONTAINERS:
+        is_plain = all(type(each) in _SHOWN for each in value) and not isinstance(value, dict)
+        text = repr(value) if is_plain and len(value) <= _LONGEST else ""
+        return text if 0 < len(text) <= _LONGEST else f"{type(value).__name__} of {len(value)}"
+    return ""
+
+
+def _call_of(task: asyncio.Task[Any]) -> str:
+    """The call that has made the coroutine of a task that begins; empty if it can't be shown."""
+    coroutine: Any = task.get_coro()
+    frame = getattr(coroutine, "cr_frame", None)
+    if frame is None:
+        return ""
+    code = frame.f_code
+    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    values = [
+        in_brief(frame.f_locals[name]) or "..."
+        for name in names
+        if name != "self" and name in frame.f_locals
+    ]
+    is_told = any(value != "..." for value in values)
+    return f"{code.co_name}({', '.join(values)})" if is_told else ""
 
 
 def _coroutine_of(task: asyncio.Task[Any]) -> str:

@@ -1,0 +1,222 @@
+"""What raced, as the story of a failure says it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+import aldente
+
+Main = Callable[[], Coroutine[Any, Any, None]]
+
+
+def race_in(main: Main) -> str:
+    """The paragraph on what raced in the failure of a program; without numbers of lines."""
+    failure = aldente.search(main).failure
+    assert failure is not None
+    found = re.search(r"^What raced.*?\n\n", failure.report(), re.DOTALL | re.MULTILINE)
+    return re.sub(r"at \S*\.py:\d+", "at LINE", found[0]).strip() if found else ""
+
+
+class Shop:
+    """A shop with one item."""
+
+    def __init__(self) -> None:
+        self.stock = 1
+        self.sold: list[str] = []
+
+    async def buy(self, name: str) -> None:
+        """Buy an item, if there is one."""
+        if self.stock > 0:
+            await asyncio.sleep(0.01)
+            self.stock -= 1
+
+    async def buy_checked(self, name: str) -> None:
+        """Buy an item, if there still is one when it is taken; and count wrongly who did."""
+        if self.stock > 0:
+            await asyncio.sleep(0.01)
+            if self.stock > 0:
+                self.stock -= 1
+                self.sold.append(name)
+
+
+async def check_then_act() -> None:
+    """Two customers find the same item."""
+    shop = Shop()
+    await asyncio.gather(*(shop.buy(name) for name in ("Ann", "Bob")))
+    assert shop.stock == 0
+
+
+async def lost_update() -> None:
+    """A balance is read before an await and written after it."""
+    balance = 100
+
+    async def pay(amount: int) -> None:
+        nonlocal balance
+        before = balance
+        await asyncio.sleep(0)
+        balance = before - amount
+
+    await asyncio.gather(pay(10), pay(20))
+    assert balance == 70
+
+
+async def added_across_an_await() -> None:
+    """The value before ``+=`` is read before the await on its right."""
+    counts = {"a": 0}
+
+    async def one() -> int:
+        await asyncio.sleep(0)
+        return 1
+
+    async def add() -> None:
+        counts["a"] += await one()
+
+    await asyncio.gather(add(), add())
+    assert counts["a"] == 2
+
+
+async def found_missing() -> None:
+    """Two tasks see that a key is missing."""
+    cache: dict[str, str] = {}
+    loads = 0
+
+    async def get(key: str) -> None:
+        nonlocal loads
+        if key not in cache:
+            await asyncio.sleep(0)
+            loads += 1
+            cache[key] = "value"
+
+    await asyncio.gather(get("a"), get("a"))
+    assert loads == 1
+
+
+@pytest.mark.parametrize(
+    ("main", "race"),
+    [
+        (
+            check_then_act,
+            """\
+What raced: self.stock.
+  Task-2, buy('Ann'), read self.stock = 1 at LINE;
+  Task-3, buy('Bob'), changed self.stock to 0 at LINE;
+  then Task-2 changed self.stock to -1 at LINE, by what it had read before.""",
+        ),
+        (
+            lost_update,
+            """\
+What raced: balance.
+  Task-3, pay(20), read balance = 100 at LINE;
+  Task-2, pay(10), changed balance to 90 at LINE;
+  then Task-3 changed balance to 80 at LINE, by what it had read before.""",
+        ),
+        (
+            added_across_an_await,
+            """\
+What raced: counts['a'].
+  Task-3 read counts['a'] (dict of 1) at LINE;
+  Task-2 changed counts['a'] (dict of 1) at LINE;
+  then Task-3 changed counts['a'] (dict of 1) at LINE, by what it had read before.""",
+        ),
+        (
+            found_missing,
+            """\
+What raced: cache.
+  Task-3, get('a'), read cache (dict of 0) at LINE;
+  Task-2, get('a'), changed cache[key] (dict of 1) at LINE;
+  then Task-3 changed cache[key] (dict of 1) at LINE, by what it had read before.""",
+        ),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_what_raced_is_told(main: Main, race: str) -> None:
+    """Who read what, who changed it, and who acted on the old value."""
+    found = race_in(main)
+    # Which of the two comes first is the schedule's.
+    names = {"Task-2": "Task-3", "Task-3": "Task-2", "Ann": "Bob", "Bob": "Ann"}
+    assert found in (race, re.sub(r"Task-[23]|Ann|Bob", lambda name: names[name[0]], race)), found
+
+
+def test_what_is_read_again_is_no_race() -> None:
+    """A task that has checked again before it acts has not acted on an old value."""
+
+    async def main() -> None:
+        shop = Shop()
+        await asyncio.gather(*(shop.buy_checked(name) for name in ("Ann", "Bob")))
+        assert shop.stock == 0
+        assert shop.sold == ["Ann"]
+
+    assert race_in(main) == ""
+
+
+def test_code_of_the_program_does_not_run() -> None:
+    """Neither a property nor a representation is asked for to tell what raced."""
+    asked: list[str] = []
+
+    class Account:
+        def __init__(self) -> None:
+            self.owner = self
+
+        def __repr__(self) -> str:
+            asked.append("repr")
+            return "Account()"
+
+        def __eq__(self, other: object) -> bool:
+            asked.append("eq")
+            return self is other
+
+        __hash__ = None  # type: ignore[assignment]
+
+        @property
+        def balance(self) -> int:
+            asked.append("balance")
+            return 0
+
+    async def main() -> None:
+        account = Account()
+
+        async def change() -> None:
+            if account.owner is account:
+                await asyncio.sleep(0)
+                account.owner = Account()
+
+        async def read() -> None:
+            await asyncio.sleep(0)
+            if account.owner is not account:
+                # An assertion of pytest would ask for representations.
+                raise LookupError
+
+        await asyncio.gather(change(), change(), read())
+
+    failure = aldente.search(main).failure
+    assert failure is not None
+    assert asked == []
+
+
+def test_another_tracer_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a debugger traces, the story is told without what raced."""
+
+    def trace(*_: object) -> None:
+        return None
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        found = race_in(check_then_act)
+        after = sys.gettrace()
+    finally:
+        sys.settrace(before)
+    assert found == ""
+    assert after is trace
+
+
+def test_nothing_is_traced_after_a_search() -> None:
+    """The tracer is gone, also when the program replaced it."""
+    race_in(check_then_act)
+    assert sys.gettrace() is None
