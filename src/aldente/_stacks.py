@@ -274,6 +274,11 @@ def _unquoted(text: str) -> str:
     return text[1:-1].encode("latin-1", "backslashreplace").decode("unicode_escape")
 
 
+def import_codecs() -> None:
+    """Import the codec that names in stacks need, which opens its file, before anything is read."""
+    _unquoted("''")
+
+
 # Frames have their code in ``f_code``. But reading that, like `id`, raises an audit event, and
 # audit hooks run Python code. The repr of a frame was checked on CPython 3.11 to 3.15.
 _SHOWN = re.compile(r"<frame at \w+, file (.+), line (-?\d+), code (.+)>", re.DOTALL)

@@ -34,7 +34,7 @@ from aldente._clocks import monotonic
 from aldente._own_errors import contained, report
 from aldente._runner import running
 from aldente._runner.running import OtherRun, Run
-from aldente._stacks import Entry, GetFrames, Stack, frames_of_threads
+from aldente._stacks import Entry, GetFrames, Stack, frames_of_threads, import_codecs
 
 # How long after a look, or after the beginning of a run, the alarm rings, in seconds.
 INTERVAL = 0.02
@@ -369,6 +369,7 @@ class Watchdog:
 
     def _watch(self, alarm: Alarm, has_begun: Callable[[], None]) -> None:
         try:
+            import_codecs()
             self._for_files(operator.methodcaller("on_thread_start"))
             has_begun()
             while True:

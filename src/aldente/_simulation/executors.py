@@ -16,7 +16,7 @@ from contextvars import copy_context
 from typing import Any, TypeGuard
 
 from aldente import _asyncio_compat, _python_compat
-from aldente._clocks import monotonic
+from aldente._clocks import monotonic, sleep
 from aldente._runner.threads import waits_for_a_lock
 from aldente._simulation.choices import Kind, Picks
 from aldente._simulation.limits import LimitedLoop
@@ -27,6 +27,8 @@ from aldente._stacks import frames_of_threads, variables_of
 # another thread without a time-out; more when it may only be waiting for the GIL; many when it has
 # not even begun, as there should be a worker for it.
 _LOOK = 0.001
+# How long it pauses between two looks at threads that wait, in real seconds.
+_PAUSE = 0.0002
 _FEW, _MORE, _MANY = 3, 20, 1_000
 
 
@@ -355,6 +357,8 @@ class Workers:
                 return True
             if self.is_over():
                 return False
+            # Let the threads run, and the processor rest.
+            sleep(_PAUSE)
         return False
 
     def when_idle(self, executor: concurrent.futures.Executor) -> asyncio.Future[None]:
