@@ -247,8 +247,9 @@ def name_of(function: Callable[..., Any]) -> str:
 # processors of the machine.
 WORKERS = 32
 
-# How long waiting threads may take to wake by themselves, in real seconds, before time moves.
-_PATIENCE = 0.02
+# How often the loop looks whether waiting threads wake by themselves, before time moves. Not by real
+# time, as for `aldente._simulation.foreign_threads`.
+_PATIENCE = 100
 
 # The workers whose threads do jobs now, by the identifiers of the threads.
 _workers: dict[int, Workers] = {}
@@ -348,11 +349,12 @@ class Workers:
             return True
         if not self._waiting:
             return False
-        end = monotonic() + _PATIENCE
-        while monotonic() < end or (
+        looks = 0
+        while looks < _PATIENCE or (
             self.loop.has_nothing_but_threads
             and any(job.may_wake_by_itself for job in self._waiting)
         ):
+            looks += 1
             if self._look_at_waiting():
                 return True
             if self.is_over():

@@ -17,9 +17,11 @@ from aldente._clocks import monotonic
 from aldente._runner.bystanders import Bystanders
 from aldente._runner.threads import Threads
 
-# How long the loop waits for threads that sleep, run, or may not be waiting, in real seconds.
-PATIENCE = 0.05
-LONG_PATIENCE = 2.0
+# How often the loop looks at threads until it no longer waits for them: at those that show no
+# activity, and at any. Not by real time: on a busy machine threads may not run for seconds, and
+# neither does the loop.
+PATIENCE = 50
+LONG_PATIENCE = 2_000
 # How long the loop waits once more before it reports a deadlock, in real seconds.
 _CONFIRMATION = 0.2
 # How often the loop looks at these threads, in real seconds.
@@ -90,17 +92,20 @@ class ForeignThreads:
         if self._inbox:
             return True
         threads = self._look_at()
-        began = silent_since = monotonic()
+        began = monotonic()
+        looks = silent = 0
         threads.note_before()
         while threads.may_ever_call_in():
             if self._heard.wait(_LOOK):
                 return True
-            now = monotonic()
-            if threads.are_at_work() or threads.are_napping() or threads.are_running(now - began):
-                silent_since = now
+            looks += 1
+            silent += 1
+            is_running = threads.are_running(monotonic() - began)
+            if is_running or threads.are_at_work() or threads.are_napping():
+                silent = 0
             # Silence has to last, as a thread that has just woken does not show any activity yet.
-            is_silent = now - silent_since > PATIENCE
-            if now - began > LONG_PATIENCE or (is_silent and not is_needed) or is_over():
+            is_silent = silent > PATIENCE
+            if looks > LONG_PATIENCE or (is_silent and not is_needed) or is_over():
                 break
         if is_needed and not self._inbox and not is_over():
             # On a busy machine a woken thread may not have run yet, and looks as before.
