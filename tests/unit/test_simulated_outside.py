@@ -261,6 +261,42 @@ def test_a_thread_that_is_busy_is_waited_for() -> None:
     assert run(main).result == 100_000
 
 
+def test_a_thread_with_the_identifier_of_an_older_one_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A thread that has ended since the run began leaves its identifier to a new one."""
+    begun, ending = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        begun.set()
+        ending.wait()
+
+    older = threading.Thread(target=wait)
+    older.start()
+    begun.wait()
+
+    async def main() -> float:
+        loop = asyncio.get_running_loop()
+        future = loop.create_future()
+
+        def work() -> None:
+            time.sleep(0.1)
+            loop.call_soon_threadsafe(future.set_result, loop.time())
+
+        ending.set()
+        older.join()
+        thread = threading.Thread(target=work)
+        thread.start()
+        # Which one the system gives is not up to the test.
+        monkeypatch.setattr(older, "_ident", thread.ident)
+        async with asyncio.timeout(5):
+            when: float = await future
+        thread.join()
+        return when
+
+    assert run(main).result == 100_000
+
+
 # The world outside.
 
 

@@ -247,8 +247,8 @@ def name_of(function: Callable[..., Any]) -> str:
 # processors of the machine.
 WORKERS = 32
 
-# How often the loop looks whether waiting threads wake by themselves, before time moves. Not by real
-# time, as for `aldente._simulation.foreign_threads`.
+# How often the loop looks whether waiting threads wake by themselves, before time moves. Not by
+# real time, as for `aldente._simulation.foreign_threads`.
 _PATIENCE = 100
 
 # The workers whose threads do jobs now, by the identifiers of the threads.

@@ -118,7 +118,12 @@ class ForeignThreads:
         threads = self._threads
         if threads is None:
             # A thread that first calls in meanwhile is in the next view.
-            old = [thread for thread in self._old if thread.ident not in self._known]
+            # A thread that has ended may have left its identifier to one of the program's.
+            old = [
+                thread
+                for thread in self._old
+                if thread.is_alive() and thread.ident not in self._known
+            ]
             bystanders = Bystanders(thread.ident or 0 for thread in old)
             self._threads = threads = Threads(self._loop, bystanders, old)
         return threads
