@@ -132,20 +132,19 @@ class TimerLoop(SteppingLoop):
             end: the moment, in seconds of loop time.
             future: not done until then.
         """
+        self._paces = [pace for pace in self._paces if not pace[1].done()]
         self._paces.append((end, future))
         if self._durations:
             last = math.nextafter(end, -math.inf)
             self._sleeps[:] = [
-                (min(when, last) if when > due else when, number, *rest, due)
-                for when, number, *rest, due in self._sleeps
+                (min(when, last) if when > due else when, number, future, result, since, due)
+                for when, number, future, result, since, due in self._sleeps
             ]
             heapq.heapify(self._sleeps)
 
     def _end_of_pace(self) -> float:
         """The next moment up to which the test lets time pass; infinite without one."""
-        if self._paces:
-            self._paces[:] = [pace for pace in self._paces if not pace[1].done()]
-        return min((end for end, _ in self._paces), default=math.inf)
+        return min((end for end, future in self._paces if not future.done()), default=math.inf)
 
     def call_at(  # type: ignore[override]
         self, when: float, callback: Any, *args: Any, context: Context | None = None
