@@ -87,6 +87,12 @@ class Explorer:
         Returns:
             The results of the runs, without a failure; and the run that failed, or None.
         """
+        try:
+            return self._search(strategy, limit)
+        finally:
+            _release(strategy)
+
+    def _search(self, strategy: Strategy, limit: int) -> tuple[Exploration, Found | None]:
         check_python()
         seen: set[int] = set()
         number = 0
@@ -127,6 +133,7 @@ class Explorer:
             if run.error is not None:
                 found = Found(self.program, run, run.error, number)
             elif number == first + 1:
+                _release(strategy)
                 escaped = likely_cause(self.program, run.schedule(self.program.rules), run)
         if found is None and not is_late:
             is_complete, coverage = _covered(strategy)
@@ -215,11 +222,18 @@ class Explorer:
             run = program.run(strategy, rules=rules, real_seconds=end - monotonic())
             runs += 1
             if run.error is not None and kind_of(run.error) == kind:
+                strategy.release()
                 return f'With order="io" it is found too, in run {runs:,}.'
+        strategy.release()
         if strategy.is_exhaustive and is_checked():
             others = "its only schedule passes" if runs == 1 else f"all its {runs:,} schedules pass"
             return f'With order="io" it does not happen: {others}.'
         return f'With order="io" it was not found in {runs:,} runs.' if runs else ""
+
+
+def _release(strategy: Strategy) -> None:
+    """Have a strategy leave no trace in Python, as other runs follow, or none."""
+    getattr(strategy, "release", bool)()
 
 
 def _covered(strategy: Strategy) -> tuple[bool, str]:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import enum
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from types import CoroutineType
 from typing import Any, NamedTuple, Protocol
 
 from aldente import _asyncio_compat
+from aldente._asyncio_compat.stepping import SLEEP_CODE
+from aldente._simulation.determinism import SimulatedTask
 
 
 class Kind(enum.Enum):
@@ -53,8 +56,11 @@ class Options(Sequence[Option]):
     Args:
         entries: the ready resumptions.
         may_time_pass: whether time may pass now.
+        choices: all choices of the run so far.
 
     Attributes:
+        choices: as the argument.
+        moves: how often options have gone or moved other than by a choice, while others were left.
         is_seldom: whether a random strategy should rarely choose another option than the first, as
             a run has many such choices and should take few of them.
         is_of_values: whether the choice is not about which task goes on, so that all options but
@@ -62,15 +68,22 @@ class Options(Sequence[Option]):
         is_durations: whether the choice is about how much longer something takes.
     """
 
-    __slots__ = ("_entries", "_may_time_pass")
+    __slots__ = ("_entries", "_may_time_pass", "choices", "moves")
 
     is_seldom = False
     is_of_values = False
     is_durations = False
 
-    def __init__(self, entries: Sequence[Entry], may_time_pass: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        entries: Sequence[Entry],
+        may_time_pass: Callable[[], bool],
+        choices: Sequence[int] = (),
+    ) -> None:
         self._entries = entries
         self._may_time_pass = may_time_pass
+        self.choices = choices
+        self.moves = 0
 
     def __len__(self) -> int:
         return len(self._entries) + self._may_time_pass()
@@ -96,6 +109,8 @@ class Options(Sequence[Option]):
         if index == len(self._entries):
             return TIME_KEY
         owner = self._entries[index][1].__self__
+        if type(owner) is SimulatedTask:
+            return owner.number
         return hash(owner) if asyncio.isfuture(owner) else f"job {owner.who}"
 
     def keys(self) -> list[Hashable]:
@@ -107,11 +122,17 @@ class Options(Sequence[Option]):
         if index == len(self._entries):
             return ()
         owner = self._entries[index][1].__self__
-        return _place_of(owner) if asyncio.isfuture(owner) else (owner.kind.value,)
+        if type(owner) is SimulatedTask or asyncio.isfuture(owner):
+            return place_of_task(owner)
+        return (owner.kind.value,)
 
     def callback(self, index: int) -> object:
         """The callback that runs when an option is chosen; None for those that are no steps."""
         return self._entries[index][1] if index < len(self._entries) else None
+
+    def steps_among(self, count: int) -> int:
+        """How many of the options, `count` in all, are more than to let time pass."""
+        return min(count, len(self._entries))
 
     def goes_on_by_itself(self, index: int) -> bool:
         """Whether an option is a task that goes on after a ``sleep(0)``, without a future."""
@@ -207,7 +228,7 @@ class Durations(Values):
     def place(self, index: int) -> Place:
         """Where the task stands that waits for it."""
         task = self._task
-        return (index,) if task is None else (index, *_place_of(task))
+        return (index,) if task is None else (index, *place_of_task(task))
 
     @property
     def _task(self) -> asyncio.Task[Any] | None:
@@ -233,19 +254,82 @@ class Seldom(Values):
 
     def place(self, index: int) -> Place:
         """Where the task stands."""
-        return (self._who, index, *_place_of(self._task))
+        return (self._who, index, *place_of_task(self._task))
 
 
-def _place_of(task: Any) -> Place:
+def place_of_task(task: Any) -> Place:
+    """Where a suspended task stands: equal whenever it stands at the same place."""
     found: list[Hashable] = []
+    add = found.append
     current: Any = task.get_coro()
     while current is not None:
-        frame = getattr(current, "cr_frame", None) or getattr(current, "gi_frame", None)
-        if frame is not None:
+        if type(current) is CoroutineType:
+            code = current.cr_code
             # By identity, as comparing code objects is slow.
-            found += (id(frame.f_code), frame.f_lasti)
-        current = getattr(current, "cr_await", None) or getattr(current, "gi_yieldfrom", None)
+            add(id(code))
+            if code is SLEEP_CODE:
+                # Without the place inside, which takes as long to find as the rest.
+                add(0)
+                break
+            frame = current.cr_frame
+            if frame is None:
+                break
+            add(frame.f_lasti)
+            current = current.cr_await
+        else:
+            frame = getattr(current, "cr_frame", None) or getattr(current, "gi_frame", None)
+            if frame is not None:
+                found += (id(frame.f_code), frame.f_lasti)
+            current = getattr(current, "cr_await", None) or getattr(current, "gi_yieldfrom", None)
     return tuple(found)
+
+
+class Followed:
+    """Follows the options of a run from choice to choice.
+
+    Most options stay where they are when one is taken, and new ones come behind them. So a strategy
+    that keeps a list of what it knows of each need not look at all of them at each choice.
+
+    Attributes:
+        taken: the number that the option had which was taken at the last choice; None if none was,
+            or that is not known.
+        are_same: whether the other options of that choice are the first ones of this one.
+    """
+
+    def __init__(self) -> None:
+        self.taken: int | None = None
+        self.are_same = False
+        # How many options of tasks there were at the last choice, and are at this one.
+        self._before = self._size = 0
+        self._position = -1
+        self._moves = 0
+
+    def start(self) -> None:
+        """A run begins."""
+        self._size, self._position = 0, -1
+
+    def look(self, count: int, options: Options) -> None:
+        """Look at the options; once at each choice about which task goes on."""
+        choices, position = options.choices, self._position
+        before = self._before = self._size
+        is_next = 0 <= position < len(choices)
+        taken = choices[position] if is_next else before
+        # "Let time pass", the last one, takes none.
+        self.taken = taken if taken < before else None
+        # Of two options, the one that was left may have been taken without a choice.
+        self.are_same = is_next and before > 2 and options.moves == self._moves
+        self._position, self._moves = len(choices), options.moves
+        self._size = options.steps_among(count)
+
+    def keep(self, known: list[Any]) -> None:
+        """Leave in a list, of one item for each option of the last choice, what still holds."""
+        if not self.are_same:
+            known.clear()
+            return
+        if len(known) > self._before:
+            del known[self._before :]
+        if self.taken is not None:
+            del known[self.taken]
 
 
 def describe(entry: Entry) -> Option:

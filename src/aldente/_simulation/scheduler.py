@@ -54,7 +54,7 @@ class ChoosingLoop(ReadyLoop):
         self._after_step: Callable[[Any], object] | None = None
         self._hooks: list[Callable[[Any, tuple[Any, ...]], object]] = []
         self._after_hooks: list[Callable[[Any], object]] = []
-        self._options = Options(self._pending, self.may_time_pass)
+        self._options = Options(self._pending, self.may_time_pass, self.choices)
 
     def stop(self) -> None:
         """As asyncio's."""
@@ -107,6 +107,16 @@ class ChoosingLoop(ReadyLoop):
     def _call_after_hooks(self, callback: Any) -> None:
         for hook in list(self._after_hooks):
             hook(callback)
+
+    def put_intruders_last(self) -> None:
+        """Move intruders behind the resumptions of the program."""
+        super().put_intruders_last()
+        self._options.moves += 1
+
+    def remove_intruder(self, callback: Any) -> None:
+        """Undo `add_intruder`, if its callback has not run."""
+        super().remove_intruder(callback)
+        self._options.moves += 1
 
     def pick(self, options: Picks) -> int:
         """Let the strategy decide something other than the next step."""

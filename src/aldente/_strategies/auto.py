@@ -48,7 +48,6 @@ class Auto:
         self._turn = 0
         self._runs = 0
         self._most_options = 0
-        self._choices: list[int] = []
         self._unseen = Unseen(random.Random(self._random.random()))
         self._novelty = Novelty()
         self._lines = LineCounter()
@@ -57,7 +56,6 @@ class Auto:
         """Whether there is an untried schedule."""
         if self.is_exhaustive:
             return False
-        self._choices = []
         self._turn = self._pick() if self._runs else 1  # Pct, which learns the length
         self._members[self._turn].start()
         self._unseen.start()
@@ -79,22 +77,25 @@ class Auto:
         choice = self._members[self._turn].choose(count, options)
         choice = self._unseen.lead(count, choice)
         self._novelty.note(choice, options)
-        self._choices.append(choice)
-        if count > self._most_options:
-            self._most_options = count
         return choice
 
     def end(self) -> None:
         """Credit the strategy with what was new in the run."""
-        self._lines.stop()
-        self._unseen.end()
+        self._lines.pause()
+        unseen = self._unseen
+        unseen.end()
+        self._most_options = max(self._most_options, max(unseen.counts, default=0))
         self._members[self._turn].end()
         news = self._novelty.end(self._lines.counts)
         if news.value:
-            self._climbing.keep(self._choices, is_record=news.records > 0)
+            self._climbing.keep(unseen.choices, is_record=news.records > 0)
         self._runs += 1
         worth = self._worth
         worth[self._turn] = _MEMORY * worth[self._turn] + (1 - _MEMORY) * news.value
+
+    def release(self) -> None:
+        """Leave no trace in Python until the next run: other runs follow, or none."""
+        self._lines.stop()
 
     @property
     def is_exhaustive(self) -> bool:

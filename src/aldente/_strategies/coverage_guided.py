@@ -10,12 +10,16 @@ import contextlib
 import gc
 import random
 import sys
+import threading
+import weakref
+from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
+from itertools import islice, pairwise
 from threading import get_ident
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
-from aldente._simulation.choices import Options, Place
+from aldente._simulation.choices import Options
 from aldente._simulation.executors import loop_of_this_thread
 from aldente._source import is_programs
 from aldente._strategies.durations import DrawnValues
@@ -28,7 +32,7 @@ _TOOL_NUMBERS = (3, 4)
 
 
 class LineCounter:
-    """Counts the lines that a run reaches between `start` and `stop`.
+    """Counts the lines that a run reaches between `start` and `pause`, or `stop`.
 
     Those are the lines of its thread, and of jobs that threads of executors do for it. Other
     threads of the program run at their own speed, so what they reach is no progress of a schedule.
@@ -41,80 +45,154 @@ class LineCounter:
 
     def __init__(self) -> None:
         self.counts: dict[Line, int] = {}
+        self._counting: _Counting | None = None
+        # Ends the events; None while there are none.
+        self._ending: weakref.finalize[[int], LineCounter] | None = None
         self._number: int | None = None
         self._is_tracing = False
-        self._is_collecting = False
-        self._thread = get_ident()
 
     def start(self) -> None:
         """Count from 0, what the current thread does."""
-        self.counts = {}
-        self._thread = get_ident()
-        self._is_collecting = False
+        self.pause()
+        self._counting = counting = _Counting(get_ident())
+        self.counts = counting.counts
         # Around the callbacks of the program.
-        gc.callbacks.insert(0, self._begin_collection)
-        gc.callbacks.append(self._end_collection)
+        gc.callbacks.insert(0, counting.begin_collection)
+        gc.callbacks.append(counting.end_collection)
         if sys.version_info >= (3, 12):
-            self._number = free_tool_number()
+            self._begin_events()
             if self._number is not None:
                 event = sys.monitoring.events.LINE
-                sys.monitoring.register_callback(self._number, event, self._note)
-                sys.monitoring.set_events(self._number, event)
+                sys.monitoring.register_callback(self._number, event, counting.note)
         elif sys.gettrace() is None:
             self._is_tracing = True
-            sys.settrace(self._trace)
+            sys.settrace(counting.trace)
 
-    def stop(self) -> None:
-        """Stop counting."""
-        for callback in (self._begin_collection, self._end_collection):
+    def pause(self) -> None:
+        """Stop counting, but be ready to start again.
+
+        To set and end the events takes as long as a short run, as Python changes the code of every
+        function for it. Without a callback they cost next to nothing. They end by `stop`, when the
+        counter is freed, and when another tool of aldente asks for a number.
+        """
+        counting, self._counting = self._counting, None
+        if counting is None:
+            return
+        for callback in (counting.begin_collection, counting.end_collection):
             # The program may have cleared the list.
             with contextlib.suppress(ValueError):
                 gc.callbacks.remove(callback)
         if sys.version_info >= (3, 12):
             if self._number is not None:
-                sys.monitoring.set_events(self._number, 0)
                 sys.monitoring.register_callback(self._number, sys.monitoring.events.LINE, None)
-                sys.monitoring.free_tool_id(self._number)
-                self._number = None
+                _paused.add(self)
         elif self._is_tracing:
             self._is_tracing = False
             sys.settrace(None)
 
-    def _begin_collection(self, phase: str, information: Mapping[str, int]) -> None:
-        if phase == "start" and self._is_of_run():
-            self._is_collecting = True
+    def stop(self) -> None:
+        """Stop counting, and leave no trace."""
+        self.pause()
+        with _lock:
+            _paused.discard(self)
+            self.end_events()
 
-    def _end_collection(self, phase: str, information: Mapping[str, int]) -> None:
-        if phase == "stop" and self._is_of_run():
-            self._is_collecting = False
+    def _begin_events(self) -> None:
+        with _lock:
+            if self in _paused:
+                _paused.remove(self)
+                return
+        self._number = free_tool_number()
+        if self._number is not None and sys.version_info >= (3, 12):
+            sys.monitoring.set_events(self._number, sys.monitoring.events.LINE)
+            self._ending = weakref.finalize(self, _end_events, self._number)
 
-    def _is_of_run(self) -> bool:
-        """Whether the current thread is that of the run, or does a job while that waits for it."""
-        return get_ident() == self._thread or loop_of_this_thread() is not None
+    def end_events(self) -> None:
+        """End the events, if there are any; `stop` and `free_tool_number` call this."""
+        if self._ending is not None:
+            self._ending()
+            self._ending = self._number = None
 
-    def _note(self, code: CodeType, line: int) -> Any:
-        # As `_is_of_run`, without a call for each line.
-        if self._is_collecting or (get_ident() != self._thread and loop_of_this_thread() is None):
+
+# The counters that are paused and still have events; and what guards it.
+_paused: weakref.WeakSet[LineCounter] = weakref.WeakSet()
+_lock = threading.Lock()
+
+
+def _end_events(number: int) -> None:
+    if sys.version_info >= (3, 12):
+        sys.monitoring.set_events(number, 0)
+        sys.monitoring.register_callback(number, sys.monitoring.events.LINE, None)
+        sys.monitoring.free_tool_id(number)
+
+
+class _Counting:
+    """The callbacks of one run, and what they have counted.
+
+    Functions and no methods, as they are called for each line.
+
+    Args:
+        thread: the thread of the run.
+
+    Attributes:
+        counts: how often each line was reached.
+        note: called with each line.
+        trace: called for each line and each new frame, on Python 3.11.
+        begin_collection, end_collection: called by the garbage collector.
+    """
+
+    def __init__(self, thread: int) -> None:
+        counts: dict[Line, int] = {}
+        is_collecting = False
+        disable: Any = None
+        if sys.version_info >= (3, 12):
+            disable = sys.monitoring.DISABLE
+
+        def note(code: CodeType, line: int) -> Any:
+            # As `_is_of_run`, without a call for each line.
+            if is_collecting or (get_ident() != thread and loop_of_this_thread() is None):
+                return None
+            key = (id(code), line)
+            try:
+                counts[key] += 1
+            except KeyError:
+                if not is_programs(code.co_filename):
+                    return disable
+                counts[key] = 1
             return None
-        counts = self.counts
-        key = (id(code), line)
-        if key in counts:
-            counts[key] += 1
-        elif is_programs(code.co_filename):
-            counts[key] = 1
-        elif sys.version_info >= (3, 12):
-            return sys.monitoring.DISABLE
-        return None
 
-    def _trace(self, frame: FrameType, event: str, argument: object) -> Any:
-        if event == "line":
-            self._note(frame.f_code, frame.f_lineno)
-        elif event == "call" and not is_programs(frame.f_code.co_filename):
-            return None
-        return self._trace
+        def trace(frame: FrameType, event: str, argument: object) -> Any:
+            if event == "line":
+                note(frame.f_code, frame.f_lineno)
+            elif event == "call" and not is_programs(frame.f_code.co_filename):
+                return None
+            return trace
+
+        def begin_collection(phase: str, information: Mapping[str, int]) -> None:
+            nonlocal is_collecting
+            if phase == "start" and _is_of_run(thread):
+                is_collecting = True
+
+        def end_collection(phase: str, information: Mapping[str, int]) -> None:
+            nonlocal is_collecting
+            if phase == "stop" and _is_of_run(thread):
+                is_collecting = False
+
+        self.counts = counts
+        self.note, self.trace = note, trace
+        self.begin_collection, self.end_collection = begin_collection, end_collection
+
+
+def _is_of_run(thread: int) -> bool:
+    """Whether the current thread is that of the run, or does a job while that waits for it."""
+    return get_ident() == thread or loop_of_this_thread() is not None
 
 
 def free_tool_number() -> int | None:
+    """A number of `sys.monitoring`, taken for aldente; None if other tools have them all."""
+    with _lock:
+        while _paused:
+            _paused.pop().end_events()
     if sys.version_info >= (3, 12):
         for number in _TOOL_NUMBERS:
             if sys.monitoring.get_tool(number) is None:
@@ -126,7 +204,7 @@ def free_tool_number() -> int | None:
 # Up to this count, each higher number of visits to a line is new; above it, each doubling.
 _EXACT = 32
 
-# How many pairs of steps to remember, which bounds the memory.
+# How many pairs of steps to remember, which bounds the memory; about, as runs end.
 _MOST_PAIRS = 50_000
 
 
@@ -156,32 +234,25 @@ class Novelty:
         self._records: dict[Hashable, int] = {}
         self._levels: set[tuple[Hashable, int]] = set()
         self._pairs: set[int] = set()
-        self._new_pairs = 0
-        self._counts: dict[Place, int] = {}
-        self._last: tuple[Hashable, Place] = ("", ())
+        # The keys and the places of the steps of this run; places as hashes, which need less space.
+        self._keys: list[Hashable] = []
+        self._places: list[int] = []
 
     def start(self) -> None:
         """A run begins."""
-        self._counts = {}
-        self._new_pairs = 0
-        self._last = ("", ())
+        self._keys, self._places = [""], [0]
 
     def note(self, choice: int, options: Options) -> None:
         """Note a chosen step."""
-        place = options.place(choice)
-        step = (options.key(choice), place)
-        pair = hash((self._last, step))
-        if pair not in self._pairs and len(self._pairs) < _MOST_PAIRS:
-            self._pairs.add(pair)
-            self._new_pairs += 1
-        self._counts[place] = self._counts.get(place, 0) + 1
-        self._last = step
+        self._keys.append(options.key(choice))
+        self._places.append(hash(options.place(choice)))
 
     def end(self, lines: Mapping[Line, int]) -> News:
         """End the run, and return what was new; `lines` has how often it reached each line."""
         records = others = 0
+        places = Counter(islice(self._places, 1, None))
         # More different lines than ever is progress too, even if each was reached before.
-        found = [*self._counts.items(), *lines.items(), *([("lines", len(lines))] if lines else [])]
+        found = [*places.items(), *lines.items(), *([("lines", len(lines))] if lines else [])]
         for what, count in found:
             level = count if count <= _EXACT or what == "lines" else _EXACT + count.bit_length()
             if level > self._records.get(what, 0):
@@ -191,7 +262,15 @@ class Novelty:
             elif (what, level) not in self._levels:
                 self._levels.add((what, level))
                 others += 1
-        return News(records, others, self._new_pairs)
+        return News(records, others, self._new_pairs())
+
+    def _new_pairs(self) -> int:
+        if len(self._pairs) >= _MOST_PAIRS:
+            return 0
+        steps = zip(self._keys, self._places, strict=True)
+        new = set(map(hash, pairwise(steps))) - self._pairs
+        self._pairs |= new
+        return len(new)
 
 
 # How many bytes of schedules to remember, which bounds the memory; later ones may repeat.
@@ -230,6 +309,10 @@ class Unseen:
 
     Args:
         draw: the generator for the choice among untried options.
+
+    Attributes:
+        choices: the choices of the current run so far.
+        counts: how many options each of them had.
     """
 
     def __init__(self, draw: random.Random) -> None:
@@ -239,8 +322,8 @@ class Unseen:
         self._remembered = 0
         self._is_known = True
         self._path: list[tuple[_Node, int]] = []
-        self._choices: list[int] = []
-        self._counts: list[int] = []
+        self.choices: list[int] = []
+        self.counts: list[int] = []
 
     @property
     def is_exhausted(self) -> bool:
@@ -250,24 +333,27 @@ class Unseen:
     def start(self) -> None:
         """A run begins."""
         self._path = [(self._root, 0)]
-        self._choices, self._counts = [], []
+        self.choices, self.counts = [], []
         self._is_known = True
 
     def lead(self, count: int, wanted: int) -> int:
         """The wanted option, or another one if nothing is left to try after it."""
+        choice = self._lead(count, wanted) if self._is_known else wanted
+        self.choices.append(choice)
+        self.counts.append(count)
+        return choice
+
+    def _lead(self, count: int, wanted: int) -> int:
+        node = self._next(count)
+        if node is None:
+            self._is_known = False
+            return wanted
         choice = wanted
-        if self._is_known:
-            node = self._next(count)
-            if node is None:
-                self._is_known = False
-            else:
-                if node.options[wanted] is True:
-                    left = [index for index in range(count) if node.options[index] is not True]
-                    if left:
-                        choice = left[int(self._draw.random() * len(left))]
-                self._path.append((node, choice))
-        self._choices.append(choice)
-        self._counts.append(count)
+        if node.options[wanted] is True:
+            left = [index for index in range(count) if node.options[index] is not True]
+            if left:
+                choice = left[int(self._draw.random() * len(left))]
+        self._path.append((node, choice))
         return choice
 
     def _next(self, count: int) -> _Node | None:
@@ -292,12 +378,12 @@ class Unseen:
         position = len(self._path) - 1
         node, option = self._path.pop()
         after = node.options[option]
-        length = len(self._choices)
+        length = len(self.choices)
         if position < length:
             if after is _NOT_TRIED and self._remembered < _MOST_REMEMBERED:
                 # Only the rest: the tree has the choices before it.
-                choices = _packed(self._choices[position:])
-                counts = _packed(self._counts[position:])
+                choices = _packed(self.choices[position:])
+                counts = _packed(self.counts[position:])
                 per_choice = 1 if isinstance(counts, bytes) else 8
                 self._remembered += _BYTES_OF_RUN + 2 * per_choice * (length - position)
                 node.options[option] = _Tail(choices, counts, 0)

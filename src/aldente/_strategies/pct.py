@@ -13,7 +13,7 @@ from __future__ import annotations
 import random
 from collections.abc import Hashable
 
-from aldente._simulation.choices import Options
+from aldente._simulation.choices import Followed, Options
 from aldente._strategies.durations import DrawnValues
 
 _DEPTHS = 5
@@ -43,6 +43,9 @@ class Pct:
         self._lowest = 0.0
         self._changes: set[int] = set()
         self._priorities: dict[Hashable, float] = {}
+        # The priorities of the options, in their order.
+        self._current: list[float] = []
+        self._followed = Followed()
         self._yields = 0
         self._last: Hashable = None
         self._values = DrawnValues(seed)
@@ -50,6 +53,7 @@ class Pct:
     def start(self) -> bool:
         """True: there is always another run."""
         self._priorities.clear()
+        self._followed.start()
         self._values.start()
         self._position = 0
         self._lowest = 0.0
@@ -67,18 +71,20 @@ class Pct:
         self._position = position + 1
         if self._is_first:
             return 0
-        keys = options.keys()
-        best = self._highest(keys)
-        is_busy = self._yields >= _MANY_YIELDS and keys[best] == self._last
+        current = self._look(count, options)
+        best = current.index(max(current))
+        key = options.key(best)
+        is_busy = self._yields >= _MANY_YIELDS and key == self._last
         if is_busy or position in self._changes:
             self._lowest -= 1.0
-            self._priorities[keys[best]] = self._lowest
-            best = self._highest(keys)
-        if keys[best] == self._last and options.goes_on_by_itself(best):
+            self._priorities[key] = current[best] = self._lowest
+            best = current.index(max(current))
+            key = options.key(best)
+        if key == self._last and options.goes_on_by_itself(best):
             self._yields += 1
         else:
             self._yields = 0
-        self._last = keys[best]
+        self._last = key
         return best
 
     def _value(self, count: int, options: Options) -> int:
@@ -87,16 +93,18 @@ class Pct:
         option = self._random.randrange(count) if drawn is None else drawn
         return 0 if self._is_first else option
 
-    def _highest(self, keys: list[Hashable]) -> int:
-        priorities, draw = self._priorities, self._random.random
-        best, highest = 0, -1e300
-        for index, key in enumerate(keys):
-            priority = priorities.get(key)
+    def _look(self, count: int, options: Options) -> list[float]:
+        """The priorities of the options."""
+        current, known = self._current, self._priorities
+        self._followed.look(count, options)
+        self._followed.keep(current)
+        for index in range(len(current), count):
+            key = options.key(index)
+            priority = known.get(key)
             if priority is None:
-                priority = priorities[key] = draw()
-            if priority > highest:
-                best, highest = index, priority
-        return best
+                priority = known[key] = self._random.random()
+            current.append(priority)
+        return current
 
     def end(self) -> None:
         """Learn how many choices there were."""

@@ -11,8 +11,14 @@ from __future__ import annotations
 import random
 from collections.abc import Hashable
 
-from aldente._simulation.choices import Options, Place
+from aldente._simulation.choices import Followed, Options, Place
 from aldente._strategies.durations import DrawnValues
+
+# The priority of the step that was chosen last.
+_OVER = -1.0
+
+# How many places to remember, which bounds the memory.
+_MOST_PLACES = 10_000
 
 
 class Pos:
@@ -24,33 +30,79 @@ class Pos:
 
     def __init__(self, seed: int) -> None:
         self._draw = random.Random(seed).random
-        # By the task's key and its place.
-        self._priorities: dict[tuple[Hashable, Place], float] = {}
+        # Of each option: the task's key and its place, the functions there, the priority.
+        self._steps: list[tuple[Hashable, Place]] = []
+        self._functions: list[frozenset[Hashable]] = []
+        self._priorities: list[float] = []
+        self._chosen = 0
+        self._followed = Followed()
+        # The functions of each place, and the same set for the same functions.
+        self._functions_at: dict[Place, frozenset[Hashable]] = {}
+        self._sets: dict[frozenset[Hashable], frozenset[Hashable]] = {}
         self._values = DrawnValues(seed)
 
     def start(self) -> bool:
         """True: there is always another run."""
-        self._priorities.clear()
+        if len(self._functions_at) > _MOST_PLACES:
+            self._functions_at.clear()
+            self._sets.clear()
+        for known in (self._steps, self._functions, self._priorities):
+            known.clear()
+        self._followed.start()
         self._values.start()
         return True
 
     def choose(self, count: int, options: Options) -> int:
         """The step with the highest priority."""
+        draw = self._draw
         if options.is_of_values:
             drawn = self._values.choose(count, options)
-            return int(self._draw() * count) if drawn is None else drawn
-        known = self._priorities
-        steps = [(options.key(index), options.place(index)) for index in range(count)]
-        # Steps that are not ready any more went on without a choice.
-        current = {step: known[step] if step in known else self._draw() for step in steps}
-        chosen = max(range(count), key=lambda index: current[steps[index]])
-        del current[steps[chosen]]
-        functions = set(steps[chosen][1][::2])
-        self._priorities = {
-            step: priority if functions.isdisjoint(step[1][::2]) else self._draw()
-            for step, priority in current.items()
-        }
+            return int(draw() * count) if drawn is None else drawn
+        self._look(count, options)
+        priorities, functions = self._priorities, self._functions
+        chosen = priorities.index(max(priorities))
+        self._chosen = chosen
+        own = functions[chosen]
+        if functions.count(own) == count:
+            priorities[:] = [draw() for _ in range(count - 1)]
+            priorities.insert(chosen, _OVER)
+            return chosen
+        for index, others in enumerate(functions):
+            if index != chosen and not own.isdisjoint(others):
+                priorities[index] = draw()
+        priorities[chosen] = _OVER
         return chosen
+
+    def _look(self, count: int, options: Options) -> None:
+        """Give a priority to each step that is new."""
+        steps, functions, priorities = self._steps, self._functions, self._priorities
+        followed = self._followed
+        followed.look(count, options)
+        known: dict[tuple[Hashable, Place], float] = {}
+        if steps and not followed.are_same:
+            # Steps that are not ready any more went on without a choice.
+            known = dict(zip(steps, priorities, strict=True))
+            known.pop(steps[self._chosen], None)
+            if followed.taken is not None:
+                known.pop(steps[followed.taken], None)
+        followed.keep(steps)
+        followed.keep(functions)
+        followed.keep(priorities)
+        if _OVER in priorities:
+            # Another step was taken instead.
+            priorities[priorities.index(_OVER)] = self._draw()
+        for index in range(len(steps), count):
+            place = options.place(index)
+            step = (options.key(index), place)
+            priority = known.get(step)
+            steps.append(step)
+            functions.append(self._functions_at.get(place) or self._find_functions(place))
+            priorities.append(self._draw() if priority is None else priority)
+
+    def _find_functions(self, place: Place) -> frozenset[Hashable]:
+        found = frozenset(place[::2])
+        self._functions_at[place] = found = self._sets.setdefault(found, found)
+        return found
 
     def end(self) -> None:
         """Learn how many rare choices there were."""
