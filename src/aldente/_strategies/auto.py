@@ -24,6 +24,9 @@ _MOST_FOR_PCT = 300
 _LEAST = 0.15
 _MEMORY = 0.95
 
+# After as many watched runs in a row that were nothing new, only one run of some is watched.
+_WATCHED = ((30, 6), (10, 3))
+
 
 class Auto:
     """A mix of several strategies; its first run is the order of stock asyncio.
@@ -47,6 +50,11 @@ class Auto:
         self._worth = [1.0] * len(self._members)
         self._turn = 0
         self._runs = 0
+        # How many watched runs in a row were nothing new, and how many runs are not watched before
+        # the next one that is.
+        self._dull = 0
+        self._unwatched = 0
+        self._is_watched = True
         self._most_options = 0
         self._unseen = Unseen(random.Random(self._random.random()))
         self._novelty = Novelty()
@@ -59,6 +67,9 @@ class Auto:
         self._turn = self._pick() if self._runs else 1  # Pct, which learns the length
         self._members[self._turn].start()
         self._unseen.start()
+        self._is_watched = not self._unwatched
+        if not self._is_watched:
+            self._unwatched -= 1
         self._novelty.start()
         self._lines.start()
         return True
@@ -76,22 +87,28 @@ class Auto:
         """The choice of the strategy whose turn it is, unless nothing untried is left there."""
         choice = self._members[self._turn].choose(count, options)
         choice = self._unseen.lead(count, choice)
-        self._novelty.note(choice, options)
+        if self._is_watched:
+            self._novelty.note(choice, options)
         return choice
 
     def end(self) -> None:
         """Credit the strategy with what was new in the run."""
-        self._lines.pause()
+        self._runs += 1
         unseen = self._unseen
         unseen.end()
         self._most_options = max(self._most_options, max(unseen.counts, default=0))
         self._members[self._turn].end()
+        self._lines.pause()
         news = self._novelty.end(self._lines.counts)
         if news.value:
             self._climbing.keep(unseen.choices, is_record=news.records > 0)
-        self._runs += 1
         worth = self._worth
         worth[self._turn] = _MEMORY * worth[self._turn] + (1 - _MEMORY) * news.value
+        if self._is_watched:
+            self._dull = 0 if news.value else self._dull + 1
+            self._unwatched = next((of - 1 for dull, of in _WATCHED if self._dull >= dull), 0)
+        elif news.value:
+            self._dull = self._unwatched = 0
 
     def release(self) -> None:
         """Leave no trace in Python until the next run: other runs follow, or none."""

@@ -35,6 +35,8 @@ class Pos:
         self._functions: list[frozenset[Hashable]] = []
         self._priorities: list[float] = []
         self._chosen = 0
+        # Whether all priorities are to be drawn anew before they are used.
+        self._are_fresh = True
         self._followed = Followed()
         # The functions of each place, and the same set for the same functions.
         self._functions_at: dict[Place, frozenset[Hashable]] = {}
@@ -48,6 +50,7 @@ class Pos:
             self._sets.clear()
         for known in (self._steps, self._functions, self._priorities):
             known.clear()
+        self._are_fresh = True
         self._followed.start()
         self._values.start()
         return True
@@ -60,12 +63,17 @@ class Pos:
             return int(draw() * count) if drawn is None else drawn
         self._look(count, options)
         priorities, functions = self._priorities, self._functions
+        if self._are_fresh and functions.count(functions[0]) == count:
+            # All race, and none has a priority yet: each is equally likely to have the highest.
+            return int(draw() * count)
+        if self._are_fresh:
+            self._are_fresh = False
+            priorities[:] = [draw() for _ in priorities]
         chosen = priorities.index(max(priorities))
         self._chosen = chosen
         own = functions[chosen]
         if functions.count(own) == count:
-            priorities[:] = [draw() for _ in range(count - 1)]
-            priorities.insert(chosen, _OVER)
+            self._are_fresh = True
             return chosen
         for index, others in enumerate(functions):
             if index != chosen and not own.isdisjoint(others):
@@ -79,7 +87,7 @@ class Pos:
         followed = self._followed
         followed.look(count, options)
         known: dict[tuple[Hashable, Place], float] = {}
-        if steps and not followed.are_same:
+        if steps and not followed.are_same and not self._are_fresh:
             # Steps that are not ready any more went on without a choice.
             known = dict(zip(steps, priorities, strict=True))
             known.pop(steps[self._chosen], None)
@@ -94,10 +102,12 @@ class Pos:
         for index in range(len(steps), count):
             place = options.place(index)
             step = (options.key(index), place)
-            priority = known.get(step)
             steps.append(step)
             functions.append(self._functions_at.get(place) or self._find_functions(place))
-            priorities.append(self._draw() if priority is None else priority)
+            priority = known.get(step)
+            if priority is None:
+                priority = 0.0 if self._are_fresh else self._draw()
+            priorities.append(priority)
 
     def _find_functions(self, place: Place) -> frozenset[Hashable]:
         found = frozenset(place[::2])
