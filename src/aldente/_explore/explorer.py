@@ -123,7 +123,8 @@ class Explorer:
             if remaining is not None:
                 # The coverage before a run that may be cut off.
                 covered = _covered(strategy)
-            run = self.program.run(who, real_seconds=remaining)
+            is_compared = number == first
+            run = self.program.run(who, is_compared=is_compared, real_seconds=remaining)
             if self._was_cut_off(run.error) and number:
                 is_late = True
                 is_exhausted, coverage = covered

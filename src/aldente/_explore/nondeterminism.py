@@ -1,7 +1,8 @@
 """Finds whether a program depends on more than its schedule, and on what.
 
-It runs the same schedule twice more and compares the steps. If they differ, a third run looks at
-each call of a function written in C, for what the program asks of the outside world.
+It compares two runs of one schedule by their fingerprints. If those differ, it records runs until
+two of them differ, to say where; and one more looks at each call of a function written in C, for
+what the program asks of the outside world.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import os
 import random
 import sys
-from collections.abc import Sequence
 from types import FrameType
 from typing import Any
 
@@ -20,7 +20,7 @@ from aldente._explore.simulate import Program, Run
 from aldente._schedules import Schedule, Step
 from aldente._simulation import tokens
 from aldente._source import is_programs, place_of
-from aldente._strategies.replay import Replay, Watched
+from aldente._strategies.replay import Leading, Replay, Watched
 from aldente.errors import ReplayMismatch
 
 
@@ -98,39 +98,58 @@ _NAMES = {
 }
 
 
+# How many runs to record, at most, to see where they differ.
+_MOST_RECORDED = 5
+
+
 def likely_cause(program: Program, schedule: Schedule, before: Run | None = None) -> str:
     """What a program seems to depend on beside its schedule; empty if its runs are equal.
 
     Args:
         program: the program.
         schedule: the schedule of an earlier run.
-        before: that run, to compare it as well; None to skip that.
+        before: that run, with its fingerprint, to compare with it; None to run it anew.
     """
-    first = _again(program, schedule)
+    first = before or _again(program, schedule)
     second = _again(program, schedule)
-    difference = _difference(first, second)
+    if _are_alike(first, second):
+        return ""
+    difference = _recorded_difference(program, schedule)
     if difference is None:
-        kept = None if before is None else _difference_of_ends(before, first)
-        return "" if kept is None else f"two runs of one schedule differed {kept}; {_LEFT_BEHIND}"
+        third = _again(program, schedule)
+        if _are_alike(third, second) or not _are_alike(third, first):
+            # Only the first run was another one; or nothing but the identities of code differ.
+            kept = _difference_of_ends(first, second)
+            return "" if kept is None else f"{_DIFFERED} {kept}; {_LEFT_BEHIND}"
+        difference = _difference_of_ends(first, second) or "in their steps"
     sources = _sources_of(program, schedule)
     cause = f"the program calls {', '.join(sources)}" if sources else f"it may be {_HASHES}"
-    return f"two runs of one schedule differed {difference}; {cause}"
+    return f"{_DIFFERED} {difference}; {cause}"
 
 
-def _again(program: Program, schedule: Schedule) -> Run:
-    # Without the counts, so that it goes on where the options differ.
-    strategy = _Lenient(Schedule(schedule.choices))
-    return program.run(strategy, is_traced=True)
+_DIFFERED = "two runs of one schedule differed"
 
 
-class _Lenient(Replay):
-    """Replays a schedule while that is possible, and then goes on in stock order."""
+def _recorded_difference(program: Program, schedule: Schedule) -> str | None:
+    """The first difference of some recorded runs, in words; None if they are equal."""
+    first = _again(program, schedule, is_traced=True)
+    for _ in range(_MOST_RECORDED - 1):
+        difference = _difference(first, _again(program, schedule, is_traced=True))
+        if difference is not None:
+            return difference
+    return None
 
-    def choose(self, count: int, options: Sequence[object]) -> int:
-        try:
-            return super().choose(count, options)
-        except ReplayMismatch:
-            return 0
+
+def _are_alike(first: Run, second: Run) -> bool:
+    of_first = first.fingerprint, first.choices, first.counts
+    of_second = second.fingerprint, second.choices, second.counts
+    return of_first == of_second and _difference_of_ends(first, second) is None
+
+
+def _again(program: Program, schedule: Schedule, *, is_traced: bool = False) -> Run:
+    # It goes on where the options differ.
+    strategy = Leading(schedule.choices)
+    return program.run(strategy, is_traced=is_traced, is_compared=not is_traced)
 
 
 def _difference(first: Run, second: Run) -> str | None:

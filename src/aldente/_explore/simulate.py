@@ -26,6 +26,7 @@ from aldente._runner.shutdown import Limits, end_loop, give_turns, give_up
 from aldente._schedules import Order, Schedule, Step
 from aldente._simulation.choices import Strategy
 from aldente._simulation.determinism import seeded_randomness
+from aldente._simulation.fingerprint import Fingerprint
 from aldente._simulation.loop import SimulatedLoop
 from aldente._simulation.timers import START
 from aldente._simulation.trace import Tracer, Watch
@@ -72,6 +73,7 @@ class Program:
         *,
         rules: RunSettings | None = None,
         is_traced: bool = False,
+        is_compared: bool = False,
         choices: Watch | None = None,
         real_seconds: float | None = None,
     ) -> Run:
@@ -81,6 +83,7 @@ class Program:
             strategy: decides its schedule; its `start` has been called.
             rules: the settings of this run; None for those of all runs.
             is_traced: whether to record its steps.
+            is_compared: whether to make its fingerprint; not with `is_traced`.
             choices: follows which of these steps were chosen; None if that is not known.
             real_seconds: how long it may take, in real seconds; None for no limit.
 
@@ -95,6 +98,7 @@ class Program:
             strategy,
             rules or self.rules,
             is_traced=is_traced,
+            is_compared=is_compared,
             choices=choices,
             watch=self.watch,
             real_seconds=real_seconds,
@@ -173,6 +177,8 @@ class Run(NamedTuple):
         waiting: which task waited for which, in a deadlock; else None.
         depends_on_threads: whether threads have called in that the schedule does not control.
         findings: the findings that fail it, whether the program has failed or not.
+        fingerprint: a number for its steps, to compare it with other runs in this process; 0 if it
+            was not made.
     """
 
     result: Any
@@ -184,6 +190,7 @@ class Run(NamedTuple):
     waiting: AwaitGraph | None
     depends_on_threads: bool
     findings: Sequence[Finding] = ()
+    fingerprint: int = 0
 
     def schedule(self, rules: RunSettings) -> Schedule:
         """The schedule of the run."""
@@ -203,6 +210,7 @@ def simulate(
     rules: RunSettings,
     *,
     is_traced: bool = False,
+    is_compared: bool = False,
     choices: Watch | None = None,
     watch: RunWatch | None = None,
     real_seconds: float | None = None,
@@ -214,6 +222,7 @@ def simulate(
         strategy: decides its schedule; its `start` has been called.
         rules: the settings of the run.
         is_traced: whether to record its steps.
+        is_compared: whether to make its fingerprint; not with `is_traced`.
         choices: follows which of these steps were chosen; None if that is not known.
         watch: observes the run; None without one.
         real_seconds: how long it may take, in real seconds; None for no limit.
@@ -223,6 +232,7 @@ def simulate(
     tracer = Tracer(loop, choices) if is_traced else None
     # Only of the run that is reported, as it takes long.
     shared = SharedUses(loop, tracer.steps) if tracer is not None and choices is not None else None
+    fingerprint = Fingerprint(loop) if is_compared else None
     result = error = waiting = None
     if watch is not None:
         watch.begin(loop)
@@ -247,6 +257,7 @@ def simulate(
             error = _end(loop, error, watch)
         if tracer is not None:
             tracer.stop()
+        value = fingerprint.stop() if fingerprint is not None else 0
         findings = tuple(watch.take()) if watch is not None else ()
         # Freed now and not with the loop, so that lists of all tasks stay short.
         loop.main_task = None
@@ -263,6 +274,7 @@ def simulate(
         waiting,
         loop.depends_on_threads,
         findings,
+        value,
     )
 
 

@@ -260,6 +260,10 @@ class ReadyLoop(TimerLoop):
             self._overdue > 0,
         )
 
+    def added(self) -> tuple[int, int]:
+        """How many plain callbacks were added so far; how many resumptions are ready."""
+        return self._added, len(self._pending)
+
     @property
     def has_nothing_but_threads(self) -> bool:
         """Whether nothing is ready, and no timer is set."""

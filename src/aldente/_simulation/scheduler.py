@@ -73,13 +73,17 @@ class ChoosingLoop(ReadyLoop):
     def add_hook(self, hook: Callable[[Any, tuple[Any, ...]], object]) -> None:
         """Call a function before each step, with the step's callback and its arguments."""
         self._hooks.append(hook)
-        self._on_step = self._call_hooks
+        self._note_hooks()
 
     def remove_hook(self, hook: Callable[[Any, tuple[Any, ...]], object]) -> None:
         """Undo `add_hook`."""
         if hook in self._hooks:
             self._hooks.remove(hook)
-        self._on_step = self._call_hooks if self._hooks else None
+        self._note_hooks()
+
+    def _note_hooks(self) -> None:
+        hooks = self._hooks
+        self._on_step = None if not hooks else hooks[0] if len(hooks) == 1 else self._call_hooks
 
     def _call_hooks(self, callback: Any, args: tuple[Any, ...]) -> None:
         for hook in list(self._hooks):

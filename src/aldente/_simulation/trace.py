@@ -106,7 +106,7 @@ class Tracer:
         )
 
     def _note_event(self, event: Event) -> None:
-        at = _place_of_program() if event.is_place_named else None
+        at = place_of_program() if event.is_place_named else None
         self.steps.append(
             Step(
                 event.who,
@@ -162,7 +162,7 @@ class Tracer:
         at = place_in(task) if task is not None else None
         waited_for, is_cancelled, cancelled_by = "", False, ""
         if task is None:
-            name, place = "", _name_of(callback)
+            name, place = "", name_of_callback(callback)
             self._current = place
         else:
             name, place = task.get_name(), str(at) if at is not None else _coroutine_of(task)
@@ -251,7 +251,8 @@ def _awaited(task: asyncio.Task[Any]) -> tuple[Any, ...]:
     return () if future is None else (future,)
 
 
-def _place_of_program() -> SourcePlace | None:
+def place_of_program() -> SourcePlace | None:
+    """The place of the program that the current call comes from."""
     frame = inspect.currentframe()
     while frame is not None and not is_programs(frame.f_code.co_filename):
         frame = frame.f_back
@@ -298,7 +299,8 @@ def _is_cancelled(task: asyncio.Task[Any], args: tuple[Any, ...]) -> bool:
     return bool(task.cancelling() and args and asyncio.isfuture(args[0]) and args[0].cancelled())
 
 
-def _name_of(callback: Any) -> str:
+def name_of_callback(callback: Any) -> str:
+    """How a trace calls a callback that is no step of a task."""
     # Not the repr, which shows addresses.
     owner = getattr(callback, "__self__", None)
     if isinstance(owner, AnyJob):
