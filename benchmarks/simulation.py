@@ -25,6 +25,9 @@ MANY_LIMIT = 0.5  # x stock asyncio's, for 1,000 and 4,000 tasks
 RUN_LIMIT = 1.0  # x the time of asyncio.run, for a program of three tasks
 HEAP_LIMIT = 1.15  # x the time of a run, with a million objects more
 MEMORY_LIMIT = 20.0  # MB more after 100,000 runs
+CHECK_LIMIT = 1.0  # x a run, for the search for entropy besides the runs of a search
+AUTO_LIMIT = 1.5  # x the time of a run in random order
+SEARCH_LIMIT = 2.0  # x the time of asyncio.run, for a run of a search with the default settings
 
 # The least of several times each, all in one process, so that all share its luck.
 _PROGRAM = """
@@ -104,7 +107,61 @@ for name in sys.argv[1:]:
     figures[name + " ten"] = least(peer, TEN, 7)
     figures[name + " timers"] = least(peer, TIMERS, 7)
 
+# A run in a search, all included, with the default strategy; 5 tasks x 10 sleep(0).
 import aldente
+FIVE, RUNS = of(5, 10), 300
+
+def searching(strategy, runs):
+    def run(main):
+        exploration = aldente.search(main, runs=runs, strategy=strategy)
+        assert exploration.runs == runs and not exploration.escaped
+    return run
+
+def several(main):
+    for _ in range(RUNS):
+        asyncio.run(main())
+
+found = {}
+for _ in range(5):
+    for name, run in (
+        ("asyncio five", several),
+        ("random five", searching("random", RUNS)),
+        ("auto five", searching("auto", RUNS)),
+    ):
+        found[name] = min(found.get(name, 9e9), least(run, FIVE, 1) / RUNS)
+figures |= found
+
+# What a search of two runs takes besides them: it looks once whether the program depends on more.
+from aldente._explore.explorer import Explorer
+from aldente._explore.simulate import Program, RunSettings
+from aldente._strategies.registry import make_strategy
+
+def runs(count, strategy):
+    def run(main):
+        chosen, program = make_strategy(strategy, 0), Program(main, RunSettings())
+        for _ in range(count):
+            assert chosen.start() and program.run(chosen).error is None
+        getattr(chosen, "release", bool)()
+    return run
+
+def explore(strategy):
+    def run(main):
+        exploration = Explorer(Program(main, RunSettings())).explore(make_strategy(strategy, 0), 2)
+        assert exploration.runs == 2 and not exploration.escaped
+    return run
+
+found = {}
+for _ in range(9):
+    for name, run in (
+        ("two runs", runs(2, "auto")),
+        ("four runs", runs(4, "auto")),
+        ("two explored", explore("auto")),
+    ):
+        found[name] = min(found.get(name, 9e9), least(run, TEN, 1))
+figures["check"] = (found["two explored"] - found["two runs"]) / (
+    (found["four runs"] - found["two runs"]) / 2
+)
+
 def search(main):
     aldente.search(main, runs=500, strategy="random")
 
@@ -193,6 +250,9 @@ def report(rounds: Sequence[Figures]) -> bool:
             RUN_LIMIT,
             False,
         ),
+        ("search for entropy, x a run", median("check"), CHECK_LIMIT, False),
+        ("run under auto, x under random", ratio("auto five", "random five"), AUTO_LIMIT, False),
+        ("run of a search, x asyncio.run", ratio("auto five", "asyncio five"), SEARCH_LIMIT, False),
         ("run with a million objects, x without", median("heap"), HEAP_LIMIT, False),
     ]
     if "memory" in rounds[0]:

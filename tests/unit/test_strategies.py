@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 import gc
 import itertools
 import random
@@ -16,9 +17,9 @@ import pytest
 
 import aldente
 from aldente._explore.simulate import Run, RunSettings, simulate
-from aldente._simulation.choices import Kind, Picks, Strategy
+from aldente._simulation.choices import Followed, Kind, Options, Picks, Strategy
 from aldente._strategies.auto import Auto
-from aldente._strategies.coverage_guided import LineCounter, Novelty, Unseen
+from aldente._strategies.coverage_guided import LineCounter, Novelty, Unseen, free_tool_number
 from aldente._strategies.dfs import Dfs
 from aldente._strategies.pct import Pct
 from aldente._strategies.registry import STRATEGIES, make_strategy
@@ -525,3 +526,88 @@ def test_tasks_written_in_python_are_explored(strategy: str) -> None:
 
     found = aldente.search(main, runs=100, strategy=strategy)
     assert (found.failure is None) == (strategy == "fifo"), found
+
+
+class Following:
+    """Chooses at random, and checks what it knows of the options against what they are."""
+
+    def __init__(self, seed: int) -> None:
+        self.draw = random.Random(seed)
+        self.followed = Followed()
+        self.kept = 0
+        self.keys: list[object] = []
+
+    def start(self) -> bool:
+        self.followed.start()
+        self.keys.clear()
+        return True
+
+    def choose(self, count: int, options: Options) -> int:
+        if options.is_of_values:
+            return self.draw.randrange(count)
+        self.followed.look(count, options)
+        self.followed.keep(self.keys)
+        self.kept += len(self.keys)
+        self.keys += [options.key(index) for index in range(len(self.keys), count)]
+        assert self.keys == options.keys()
+        return self.draw.randrange(count)
+
+    def end(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_options_are_followed_from_choice_to_choice(seed: int) -> None:
+    """What is kept of the options belongs to them, whatever comes, goes and is cancelled."""
+
+    async def main() -> None:
+        async def work(number: int) -> None:
+            for _ in range(4):
+                await asyncio.sleep(0)
+                await asyncio.sleep(number % 3)
+            await asyncio.to_thread(int)
+
+        tasks = [asyncio.create_task(work(number)) for number in range(7)]
+        for task in tasks[::3]:
+            aldente.may_be_cancelled(task)
+        await asyncio.wait(tasks)
+
+    strategy = Following(seed)
+    for run in runs_of(strategy, main, 20):
+        assert run.error is None
+    assert strategy.kept > 500
+
+
+@pytest.mark.skipif("sys.version_info < (3, 12)", reason="Python 3.11 has no sys.monitoring")
+def test_a_search_keeps_no_number_of_monitoring() -> None:
+    """A paused counter gives its number to whoever asks, and none is taken after a search."""
+    monitoring: Any = getattr(sys, "monitoring", None)
+    numbers = [3, 4]
+    assert [monitoring.get_tool(number) for number in numbers] == [None, None]
+    counter = LineCounter()
+    for _ in range(2):
+        counter.start()
+        counter.pause()
+    assert monitoring.get_tool(3) == "aldente"
+    assert free_tool_number() == 3
+    monitoring.free_tool_id(3)
+    counter.start()
+    sorted([2, 1])
+    counter.stop()
+    assert counter.counts
+    counter.start()
+    counter.pause()
+    del counter
+    assert [monitoring.get_tool(number) for number in numbers] == [None, None]
+    aldente.search(in_order(3), runs=3)
+    assert aldente.search(in_order(3), runs=3).escaped == ""
+    assert [monitoring.get_tool(number) for number in numbers] == [None, None]
+
+
+def test_pos_prefers_none_of_the_steps_that_race() -> None:
+    """Where all steps race, each has the same chance to be the next one."""
+    strategy = make_strategy("pos", 2)
+    runs = runs_of(strategy, in_order(3), 600)
+    counted = collections.Counter(run.result for run in runs)
+    assert len(counted) == 6
+    assert min(counted.values()) > 60

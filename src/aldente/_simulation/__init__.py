@@ -25,6 +25,8 @@
     Seeded randomness; tasks and futures whose order in sets does not depend on addresses.
 ``limits``, ``trace``
     How long a run may take, and which tasks keep a loop busy; a record of all steps of a run.
+``fingerprint``
+    One number for all steps of a run, to compare runs.
 
 Its rules: a schedule may do what asyncio could do if awaits took other times. All order is that of
 numbers given at creation; nothing here iterates over a set. A step costs the logarithm of the

@@ -51,7 +51,8 @@ class Fingerprint:
         def note_event(event: Event) -> None:
             nonlocal value
             at = place_of_program() if event.is_place_named else None
-            value = hash((value, event, str(at)))
+            # Not by its text, which may be the program's own words.
+            value = hash((value, event.who, event.is_choice, str(at)))
 
         self._note_step = note_step
 

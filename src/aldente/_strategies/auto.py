@@ -24,8 +24,10 @@ _MOST_FOR_PCT = 300
 _LEAST = 0.15
 _MEMORY = 0.95
 
-# After as many watched runs in a row that were nothing new, only one run of some is watched.
-_WATCHED = ((30, 6), (10, 3))
+# After this many runs in a row with nothing new, the places of tasks are noted in one run of some,
+# and after that many the lines too; until something is new again.
+_DULL_PLACES, _ONE_OF = 10, 4
+_DULL_LINES, _ONE_OF_LINES = 100, 2
 
 
 class Auto:
@@ -50,11 +52,9 @@ class Auto:
         self._worth = [1.0] * len(self._members)
         self._turn = 0
         self._runs = 0
-        # How many watched runs in a row were nothing new, and how many runs are not watched before
-        # the next one that is.
+        # How many runs in a row were nothing new.
         self._dull = 0
-        self._unwatched = 0
-        self._is_watched = True
+        self._has_places = self._has_lines = True
         self._most_options = 0
         self._unseen = Unseen(random.Random(self._random.random()))
         self._novelty = Novelty()
@@ -67,11 +67,11 @@ class Auto:
         self._turn = self._pick() if self._runs else 1  # Pct, which learns the length
         self._members[self._turn].start()
         self._unseen.start()
-        self._is_watched = not self._unwatched
-        if not self._is_watched:
-            self._unwatched -= 1
         self._novelty.start()
-        self._lines.start()
+        self._has_places = self._dull < _DULL_PLACES or self._runs % _ONE_OF == 0
+        self._has_lines = self._dull < _DULL_LINES or self._runs % _ONE_OF_LINES == 0
+        if self._has_lines:
+            self._lines.start()
         return True
 
     def _pick(self) -> int:
@@ -87,7 +87,7 @@ class Auto:
         """The choice of the strategy whose turn it is, unless nothing untried is left there."""
         choice = self._members[self._turn].choose(count, options)
         choice = self._unseen.lead(count, choice)
-        if self._is_watched:
+        if self._has_places:
             self._novelty.note(choice, options)
         return choice
 
@@ -98,17 +98,15 @@ class Auto:
         unseen.end()
         self._most_options = max(self._most_options, max(unseen.counts, default=0))
         self._members[self._turn].end()
+        if not self._has_places and not self._has_lines:
+            return
         self._lines.pause()
-        news = self._novelty.end(self._lines.counts)
+        news = self._novelty.end(self._lines.counts if self._has_lines else {})
         if news.value:
             self._climbing.keep(unseen.choices, is_record=news.records > 0)
         worth = self._worth
         worth[self._turn] = _MEMORY * worth[self._turn] + (1 - _MEMORY) * news.value
-        if self._is_watched:
-            self._dull = 0 if news.value else self._dull + 1
-            self._unwatched = next((of - 1 for dull, of in _WATCHED if self._dull >= dull), 0)
-        elif news.value:
-            self._dull = self._unwatched = 0
+        self._dull = 0 if news.value else self._dull + 1
 
     def release(self) -> None:
         """Leave no trace in Python until the next run: other runs follow, or none."""
