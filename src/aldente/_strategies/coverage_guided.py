@@ -73,11 +73,11 @@ class LineCounter:
 
         To set and end the events takes as long as a short run, as Python changes the code of every
         function for it. Without a callback they cost next to nothing. They end by `stop`, when the
-        counter is freed, and when another tool of aldente asks for a number.
+        counter is freed, when another tool of aldente asks for a number, and beside other tools.
         """
-        counting, self._counting = self._counting, None
-        if counting is None:
+        if (counting := self._counting) is None:
             return
+        self._counting = None
         for callback in (counting.begin_collection, counting.end_collection):
             # The program may have cleared the list.
             with contextlib.suppress(ValueError):
@@ -85,7 +85,11 @@ class LineCounter:
         if sys.version_info >= (3, 12):
             if self._number is not None:
                 sys.monitoring.register_callback(self._number, sys.monitoring.events.LINE, None)
-                _paused.add(self)
+                if self._number == _TOOL_NUMBERS[0]:
+                    _paused.add(self)
+                else:
+                    # Another tool, such as Hypothesis, may look at the same lines.
+                    self.end_events()
         elif self._is_tracing:
             self._is_tracing = False
             sys.settrace(None)
@@ -124,15 +128,15 @@ def _end_events(number: int) -> None:
         sys.monitoring.set_events(number, 0)
         sys.monitoring.register_callback(number, sys.monitoring.events.LINE, None)
         sys.monitoring.free_tool_id(number)
+        if number == _TOOL_NUMBERS[0]:
+            # Else lines stay disabled for the next tool with this number.
+            sys.monitoring.restart_events()
 
 
 class _Counting:
     """The callbacks of one run, and what they have counted.
 
     Functions and no methods, as they are called for each line.
-
-    Args:
-        thread: the thread of the run.
 
     Attributes:
         counts: how often each line was reached.
