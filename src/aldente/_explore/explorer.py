@@ -134,7 +134,6 @@ class Explorer:
             if run.error is not None:
                 found = Found(self.program, run, run.error, number)
             elif number == first + 1:
-                _release(strategy)
                 escaped = likely_cause(self.program, run.schedule(self.program.rules), run)
         if found is None and not is_late:
             is_complete, coverage = _covered(strategy)
@@ -233,7 +232,7 @@ class Explorer:
 
 
 def _release(strategy: Strategy) -> None:
-    """Have a strategy leave no trace in Python, as other runs follow, or none."""
+    """Have a strategy leave no trace in Python, as the search is over."""
     getattr(strategy, "release", bool)()
 
 

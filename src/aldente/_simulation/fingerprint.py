@@ -37,7 +37,7 @@ class Fingerprint:
             kind = type(callback)
             is_step = kind is STEP_TYPE or kind is WAKE_UP_TYPE
             if is_step and type(task := callback.__self__) is SimulatedTask:
-                step: Any = (task.get_name(), place_of_task(task))
+                step: Any = task.get_name(), place_of_task(task)
                 if args and (task.cancelling() or type(args[0]) is SimulatedTask):
                     step = step, _what_woke(task, args[0])
             else:

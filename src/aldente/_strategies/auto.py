@@ -109,7 +109,7 @@ class Auto:
         self._dull = 0 if news.value else self._dull + 1
 
     def release(self) -> None:
-        """Leave no trace in Python until the next run: other runs follow, or none."""
+        """Leave no trace in Python until the next run, as the search is over."""
         self._lines.stop()
 
     @property
