@@ -76,7 +76,7 @@ class ExploringHooks:
             return (yield)
         from aldente._plugin.explore import hypothesis
 
-        # Two more show whether the example depends on more than its schedule.
+        # One more shows whether the example depends on more than its schedule; one is to spare.
         runs = hypothesis.runs_for_example(explored.budget) + 2
         with hypothesis.many_runs_for_each_example(function, runs):
             return (yield)
