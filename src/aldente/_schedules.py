@@ -116,8 +116,9 @@ EXPLORER = "the explorer"
 
 
 # How shrinking ended: no schedule with fewer context switches fails, none of its switches can be
-# left out, the budget ended before that was known, or the failure did not occur again.
-Smallness = Literal["least", "local", "budget", "unrepeatable"]
+# left out, the budget ended before that was known, the failure did not occur again, or an earlier
+# search has shrunk the schedule.
+Smallness = Literal["least", "local", "budget", "unrepeatable", "kept"]
 
 
 class Shrinking(NamedTuple):

@@ -9,10 +9,10 @@ from typing import NamedTuple
 from aldente._checked_pythons import is_checked, unproved
 from aldente._clocks import monotonic
 from aldente._explore.nondeterminism import likely_cause
-from aldente._explore.result import Exploration, Failure, Known
+from aldente._explore.result import Exploration, Failure, Kept, Known
 from aldente._explore.rules_in_runs import besides
 from aldente._explore.self_check import check_python
-from aldente._explore.shrink import Shrinker, kind_of
+from aldente._explore.shrink import Shrinker, fingerprint_of, kind_of
 from aldente._explore.simulate import Program, Run
 from aldente._schedules import Schedule, Shrinking
 from aldente._simulation import tokens
@@ -37,12 +37,15 @@ class Found(NamedTuple):
         run: the run.
         error: what it raised.
         number: the number of the run, from 1.
+        switches: how many context switches its schedule has, if an earlier search has shrunk it;
+            else None.
     """
 
     program: Program
     run: Run
     error: BaseException
     number: int
+    switches: int | None = None
 
 
 # How long the first run may take at least, in seconds: the search needs the result of one run.
@@ -57,14 +60,14 @@ class Explorer:
         program: the program.
         end: when the search has to end, by `time.monotonic`; None for no limit.
         is_shrinking: whether to shrink a failure.
-        known: a schedule that has failed before, to try first; None if there is none.
+        known: a failure of an earlier search, to try first; None if there is none.
         on_replay: called before the last run of a failure, which is the one reported.
     """
 
     program: Program
     end: float | None = None
     is_shrinking: bool = True
-    known: Schedule | None = None
+    known: Kept | None = None
     on_replay: Callable[[], object] = lambda: None
 
     def explore(self, strategy: Strategy, limit: int) -> Exploration:
@@ -143,18 +146,23 @@ class Explorer:
             found,
         )
 
-    def _try_known(self, schedule: Schedule) -> Found | None:
+    def _try_known(self, kept: Kept) -> Found | None:
         """The run of the known schedule, if it still fails."""
+        schedule = kept.schedule
         rules = self.program.rules._replace(
             order=schedule.order, slack=schedule.slack, seed=schedule.seed
         )
         program = replace(self.program, rules=rules)
-        run = program.run(Leading(schedule.choices))
-        return None if run.error is None else Found(program, run, run.error, 1)
+        watched = Watched(Leading(schedule.choices))
+        run = program.run(watched)
+        if run.error is None:
+            return None
+        is_same = self.is_shrinking and fingerprint_of(run.error) == kept.fingerprint
+        return Found(program, run, run.error, 1, len(watched.switches) if is_same else None)
 
     def conclude(self, found: Found) -> Failure:
         """The failure of a run: shrunk, and with what may make a replay inexact."""
-        program, run, error, number = found
+        program, run, error, number, switches = found
         schedule = run.schedule(program.rules)
         if isinstance(error, PhaseTimeout):
             token = tokens.encode(schedule)
@@ -164,13 +172,15 @@ class Explorer:
         if not inexact and run.depends_on_threads:
             inexact = "threads that the program has started itself called in on the loop"
         shrinking: Shrinking | None = None
-        if self.is_shrinking:
+        if switches is not None:
+            shrinking = Shrinking(0, switches, switches, "kept")
+        elif self.is_shrinking:
             end = self._end_within(_SECONDS_OF_SHRINKING)
             run, shrinking = Shrinker(program, end).shrink(run, error)
             error = run.error or error
         schedule = run.schedule(program.rules)
         # A failure in stock order does not depend on the order in which tasks go on.
-        has_switches = shrinking is not None and shrinking.after > 0
+        has_switches = switches is None and shrinking is not None and shrinking.after > 0
         reach = self._reach(program, error) if has_switches else ""
         watched = Watched(Replay(Schedule(schedule.choices)))
         self.on_replay()

@@ -5,12 +5,25 @@ from __future__ import annotations
 import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from aldente._diagnosis.story import describe_steps
 from aldente._diagnosis.waits import AwaitGraph
 from aldente._schedules import Schedule, Shrinking, Step
 from aldente._source import is_programs
+
+
+class Kept(NamedTuple):
+    """A failure of an earlier search, whose schedule is tried first.
+
+    Attributes:
+        schedule: the schedule.
+        fingerprint: identifies how it failed, if its schedule was shrunk then; else empty.
+    """
+
+    schedule: Schedule
+    fingerprint: str
+
 
 # The result of a schedule that had failed before.
 Known = Literal["failed", "passed"]
@@ -88,6 +101,11 @@ def _words_about(shrinking: Shrinking) -> str:
         return f"It did not fail again in the same way in {tried}, so its schedule is as it was."
     if not shrinking.after:
         return "It fails in stock order, so its schedule says nothing."
+    if shrinking.outcome == "kept":
+        return (
+            f"It is replayed from the last run, and was shrunk then; it has {after} away from "
+            "stock order."
+        )
     start = f"Its schedule has {after} away from stock order, of {shrinking.before:,} at first"
     if shrinking.outcome == "least":
         return f"{start}: after {tried} it is known that no fewer do."

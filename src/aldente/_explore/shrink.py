@@ -7,6 +7,7 @@ tries all schedules with fewer switches; if none of them fails, the result is mi
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -65,6 +66,15 @@ def name_of_type(error: BaseException) -> str:
     'builtins.ValueError'
     """
     return f"{type(error).__module__}.{type(error).__qualname__}"
+
+
+def fingerprint_of(error: BaseException) -> str:
+    """`kind_of` as a short text, to compare failures of different processes.
+
+    >>> fingerprint_of(ValueError("one")) == fingerprint_of(ValueError("two"))
+    True
+    """
+    return hashlib.sha256(repr(kind_of(error)).encode()).hexdigest()[:24]
 
 
 # How many runs to try for leaving switches out, and how many for a different schedule with fewer

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from aldente._schedules import Schedule
+from aldente._explore.result import Kept
 from aldente._simulation import tokens
 
 _FOLDER = "aldente"
@@ -35,14 +35,15 @@ class Remembered:
             with contextlib.suppress(OSError):
                 self._path = Path(cache.mkdir(_FOLDER)) / f"{name}.json"
 
-    def schedule(self) -> Schedule | None:
-        """The schedule that failed in the last session; None if there is none."""
+    def failure(self) -> Kept | None:
+        """The failure of the last session; None if there is none."""
         if self._path is None:
             return None
         try:
             kept: Any = json.loads(self._path.read_text(encoding="utf-8"))
             token: Any = kept.get("token") if isinstance(kept, dict) else kept
-            return tokens.decode(token)
+            fingerprint: Any = kept.get("fingerprint", "") if isinstance(kept, dict) else ""
+            return Kept(tokens.decode(token), fingerprint)
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
@@ -53,11 +54,12 @@ class Remembered:
             self.forget()
             return None
 
-    def keep(self, token: str) -> None:
-        """Keep a schedule that failed."""
+    def keep(self, token: str, fingerprint: str) -> None:
+        """Keep a schedule that failed, and how it failed if it was shrunk."""
         if self._path is None:
             return
-        text = json.dumps({"test": self._item.nodeid, "token": token})
+        kept = {"test": self._item.nodeid, "token": token, "fingerprint": fingerprint}
+        text = json.dumps(kept)
         # Atomically, in case the process is killed.
         part = self._path.with_suffix(f".{os.getpid()}")
         try:

@@ -23,6 +23,7 @@ from aldente._explore.explorer import Explorer, Found
 from aldente._explore.interrupting import ending_steps, noting_interrupts
 from aldente._explore.nondeterminism import run_again
 from aldente._explore.result import Exploration, Failure
+from aldente._explore.shrink import fingerprint_of
 from aldente._explore.simulate import Program, RunSettings
 from aldente._plugin import ownership
 from aldente._plugin.explore.failure_cache import Remembered
@@ -135,7 +136,7 @@ class _Test:
         self._end = (
             None if self._budget.max_seconds is None else (self._began + self._budget.max_seconds)
         )
-        self._known = Remembered(item).schedule() if self._budget.replay is None else None
+        self._known = Remembered(item).failure() if self._budget.replay is None else None
         self._runs = 0
         self._share: int | None = None
         # The result of the examples so far, whether there was one, and one that failed.
@@ -324,7 +325,15 @@ class _Test:
             self._runs,
             self._share,
             self._found.has_spared,
+            "" if failure is None else _fingerprint_of(failure),
         )
+
+
+def _fingerprint_of(failure: Failure) -> str:
+    shrinking = failure.shrinking
+    if shrinking is None or shrinking.outcome == "unrepeatable":
+        return ""
+    return fingerprint_of(failure.exception)
 
 
 def _of_all(before: Exploration | None, last: Exploration) -> Exploration:
