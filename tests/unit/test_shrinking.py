@@ -129,6 +129,48 @@ def test_no_switch_can_be_left_out() -> None:
     assert aldente.search(main, strategy=Dfs(least), runs=1_000).failure is not None
 
 
+async def four_constraints() -> None:
+    """Fails if four pairs of steps of four tasks are all in the unusual order."""
+    seen: dict[tuple[int, int], int] = {}
+
+    async def work(number: int) -> None:
+        for step in range(4):
+            await asyncio.sleep(0)
+            seen[number, step] = len(seen)
+
+    await asyncio.gather(*map(work, range(4)))
+    assert not (
+        seen[3, 0] < seen[0, 0]
+        and seen[2, 2] < seen[1, 0]
+        and seen[0, 3] < seen[2, 3]
+        and seen[1, 3] < seen[3, 3]
+    )
+
+
+@pytest.mark.parametrize(
+    ("strategy", "seed"), [("pct", 0), ("random", 2), ("random", 4), ("pos", 3)]
+)
+def test_switches_that_need_each_other_are_left_out_together(
+    strategy: str, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where each of four to seven switches is needed by the others, three are found to suffice."""
+    monkeypatch.setattr(explorer, "_SECONDS_OF_SHRINKING", 60.0)
+    failure = failure_of(four_constraints, strategy=strategy, seed=seed, runs=1_000)
+    assert failure.shrinking is not None
+    assert failure.shrinking.after == 3
+    assert failure.shrinking.outcome == "local"
+    assert "none of them can be left out" in failure.report()
+
+
+def test_leaving_out_several_has_a_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When it is over, what is said is still true: no single switch can be left out."""
+    monkeypatch.setattr(shrink, "_MOST_RUNS_FOR_MORE", 5)
+    failure = failure_of(four_constraints, strategy="pct", seed=0, runs=1_000)
+    assert failure.shrinking is not None
+    assert failure.shrinking.after == 4
+    assert failure.shrinking.outcome == "local"
+
+
 def test_another_failure_is_not_taken_for_the_same() -> None:
     """A smaller schedule that fails elsewhere, or in another way, is not what was found."""
 

@@ -1,7 +1,8 @@
 """Shrinks the schedule of a failure: fewer context switches away from stock order.
 
 The result is locally minimal: without any one of its switches, the program does not fail in the
-same way, with the same type of exception at the same place. If the budget allows, the shrinker also
+same way, with the same type of exception at the same place. Where no single one can be left out,
+the shrinker tries to leave out two, or to choose otherwise once. If the budget allows, it also
 tries all schedules with fewer switches; if none of them fails, the result is minimal.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, combinations
 from typing import Any
 
 from aldente._checked_pythons import is_checked
@@ -77,9 +79,10 @@ def fingerprint_of(error: BaseException) -> str:
     return hashlib.sha256(repr(kind_of(error)).encode()).hexdigest()[:24]
 
 
-# How many runs to try for leaving switches out, and how many for a different schedule with fewer
-# switches.
+# How many runs to try for leaving switches out one by one; how many where that does not help; and
+# how many for a different schedule with fewer switches.
 _MOST_RUNS = 600
+_MOST_RUNS_FOR_MORE = 2_000
 _MOST_OTHER_RUNS = 400
 
 
@@ -127,13 +130,9 @@ class Shrinker:
             before = sum(choice != 0 for choice in run.choices)
             return run, Shrinking(self._runs, before, before, "unrepeatable")
         before = len(best.switches)
-        is_complete = False
-        while not is_complete:
-            smaller = self._first_smaller(best, self._candidates(best))
-            is_complete = smaller is None and not self._is_over
-            if smaller is None:
-                break
-            best = smaller
+        best, is_complete = self._without_any(best)
+        if is_complete:
+            best, is_complete = self._without_more(best)
         outcome: Smallness = "local" if is_complete else "budget"
         if not best.switches:
             outcome = "least"
@@ -144,6 +143,28 @@ class Shrinker:
             elif not self._is_over and is_checked():
                 outcome = "least"
         return best.run, Shrinking(self._runs, before, len(best.switches), outcome)
+
+    def _without_any(self, best: _Found) -> tuple[_Found, bool]:
+        """Leave out switches one by one; return the smallest run, and whether all were tried."""
+        while True:
+            smaller = self._first_smaller(best, self._candidates(best))
+            if smaller is None:
+                return best, not self._is_over
+            best = smaller
+
+    def _without_more(self, best: _Found) -> tuple[_Found, bool]:
+        """As `_without_any`, where leaving out one switch does not help."""
+        self._most = self._runs + _MOST_RUNS_FOR_MORE
+        # Of two switches one would be left, and `_with_fewer` tries all schedules with one.
+        while len(best.switches) > 2:
+            others = chain(self._without_pairs(best), self._with_another(best))
+            smaller = self._first_smaller(best, others)
+            if smaller is None:
+                break
+            best, is_complete = self._without_any(smaller)
+            if not is_complete:
+                return best, False
+        return best, True
 
     @property
     def _is_over(self) -> bool:
@@ -208,6 +229,35 @@ class Shrinker:
         for number in deviations:
             if choices[number] > 1:
                 yield from self._once([*choices[:number], 1, *choices[number + 1 :]])
+
+    def _without_pairs(self, best: _Found) -> Iterator[Strategy]:
+        """Schedules without two of the switches, each of which the other one needs."""
+        choices = best.run.choices
+        begins = [*best.switches, len(choices)]
+        pairs = combinations(range(len(best.switches)), 2)
+        # Those that are close to each other first.
+        for one, other in sorted(pairs, key=lambda pair: pair[1] - pair[0]):
+            without, keys = list(choices), list(best.keys)
+            for number in (other, one):
+                begin, end = begins[number], begins[number + 1]
+                without[begin:end] = [0] * (end - begin)
+            del keys[begins[other] : begins[other + 1]]
+            yield from self._once(without)
+            yield Leading(choices[: begins[one]], keys, begins[one + 1])
+
+    def _with_another(self, best: _Found) -> Iterator[Strategy]:
+        """Schedules with another option at one choice, and the tasks after it as before.
+
+        One switch may do what two or more have done.
+        """
+        choices, keys = best.run.choices, best.keys
+        for number, count in enumerate(best.run.counts):
+            for option in range(count):
+                if option != choices[number]:
+                    other = [*choices[:number], option]
+                    # Once in place of the step that was chosen there, and once before it.
+                    yield Leading(other, keys, number + 1)
+                    yield Leading(other, [*keys[:number], None, *keys[number:]], number + 1)
 
     def _once(self, choices: Sequence[int]) -> Iterator[Strategy]:
         """The strategy of a schedule, unless that was tried."""
