@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import datetime
+import functools
 import itertools
 import os
 import random
@@ -12,6 +14,7 @@ import secrets
 import signal
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Callable, Coroutine
@@ -569,6 +572,73 @@ def test_entropy_that_escapes_is_noticed_and_named(make: Callable[[], Main], nam
     escaped = aldente.search(make(), runs=1).escaped
     assert "two runs of one schedule differed at step" in escaped
     assert named in escaped
+
+
+def escaped_library() -> Main:
+    """A program whose steps differ while a library uses addresses as keys."""
+    runs = itertools.count()
+
+    async def main() -> None:
+        copy.deepcopy([])
+        for _ in range(next(runs)):
+            await asyncio.sleep(0)
+
+    return main
+
+
+def escaped_id() -> Main:
+    """A program whose steps depend on an address."""
+    kept: list[object] = []
+
+    async def main() -> None:
+        kept.append(object())
+        for _ in range(id(kept[-1]) // 16 % 1009):
+            await asyncio.sleep(0)
+
+    return main
+
+
+def escaped_threads(*, has_clock: bool = False) -> Main:
+    """A program with a thread of its own that calls in more often in each run."""
+    runs = itertools.count(1)
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        asyncio.create_task(asyncio.sleep(0))  # noqa: RUF006
+        if has_clock:
+            time.perf_counter_ns()
+        for _ in range(next(runs)):
+            future = loop.create_future()
+            args = (future.set_result, None)
+            threading.Thread(target=loop.call_soon_threadsafe, args=args).start()
+            await future
+
+    return main
+
+
+_THREADS = "; threads that the program has started itself called in on the loop"
+
+
+@pytest.mark.parametrize(
+    ("make", "named", "is_id"),
+    [
+        (escaped_library, "; it may be the order of a set", False),
+        (escaped_id, "; the program calls id() at ", True),
+        (escaped_threads, _THREADS, False),
+        (
+            functools.partial(escaped_threads, has_clock=True),
+            f"{_THREADS}, and the program calls time.perf_counter_ns() at ",
+            False,
+        ),
+    ],
+)
+def test_threads_come_first_and_addresses_count_where_the_program_takes_them(
+    make: Callable[[], Main], named: str, is_id: bool
+) -> None:
+    """Threads that called in are named first; ``id()`` only where the program itself calls it."""
+    escaped = aldente.search(make(), runs=1).escaped
+    assert named in escaped
+    assert ("id()" in escaped) is is_id
 
 
 @pytest.mark.parametrize(

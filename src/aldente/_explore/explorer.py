@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from aldente._checked_pythons import is_checked, unproved
 from aldente._clocks import monotonic
-from aldente._explore.nondeterminism import likely_cause
+from aldente._explore.nondeterminism import THREADS, likely_cause
 from aldente._explore.result import Exploration, Failure, Kept, Known
 from aldente._explore.rules_in_runs import besides
 from aldente._explore.self_check import check_python
@@ -170,7 +170,7 @@ class Explorer:
         # A livelock takes long to run, so it is run no more often than needed.
         inexact = "" if isinstance(error, LivelockError) else likely_cause(program, schedule)
         if not inexact and run.depends_on_threads:
-            inexact = "threads that the program has started itself called in on the loop"
+            inexact = THREADS
         shrinking: Shrinking | None = None
         if switches is not None:
             shrinking = Shrinking(0, switches, switches, "kept")

@@ -82,6 +82,9 @@ _HASHES = (
     "from PYTHONHASHSEED"
 )
 
+# The cause when threads that the schedule does not control have called in.
+THREADS = "threads that the program has started itself called in on the loop"
+
 _LEFT_BEHIND = (
     "a run may leave something behind for the next, in a module's variable or a wider fixture"
 )
@@ -122,8 +125,11 @@ def likely_cause(program: Program, schedule: Schedule, before: Run | None = None
             kept = _difference_of_ends(first, second)
             return "" if kept is None else f"{_DIFFERED} {kept}; {_LEFT_BEHIND}"
         difference = _difference_of_ends(first, second) or "in their steps"
+    causes = [THREADS] if first.depends_on_threads or second.depends_on_threads else []
     sources = _sources_of(program, schedule)
-    cause = f"the program calls {', '.join(sources)}" if sources else f"it may be {_HASHES}"
+    if sources:
+        causes.append(f"the program calls {', '.join(sources)}")
+    cause = ", and ".join(causes) or f"it may be {_HASHES}"
     return f"{_DIFFERED} {difference}; {cause}"
 
 
@@ -186,6 +192,9 @@ def _sources_of(program: Program, schedule: Schedule) -> list[str]:
             return
         name = _source_called(called)
         if name is None or name in found or _is_of_loop(frame):
+            return
+        if called is id and not is_programs(frame.f_code.co_filename):
+            # Libraries use it as a key of objects, whose order does not follow from it.
             return
         caller: FrameType | None = frame
         # Libraries may be in between; calls of asyncio or aldente don't count as the program's.
