@@ -199,6 +199,7 @@ def test_how_many_runs_and_which_seed(run_project: RunProject) -> None:
         ('order="odd"', "Orders are: any, io. It was given as order='odd' (str)"),
         ("slack=-1", "It must be a number of at least 0. It was given as slack=-1 (int)"),
         ("max_steps=1.5", "max_steps=1.5 (float)"),
+        ("wall='yes'", "wall='yes' (str)"),
         ("max_seconds=0", "greater than 0. It was given as max_seconds=0 (int)"),
         ('strategy="best"', "Strategies are: auto, *strategy='best' (str)"),
         ("strategy=3", "Strategies are: auto, *strategy=3 (int)"),

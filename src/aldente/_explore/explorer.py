@@ -9,6 +9,7 @@ from typing import NamedTuple
 from aldente._checked_pythons import is_checked, unproved
 from aldente._clocks import monotonic
 from aldente._explore.nondeterminism import THREADS, likely_cause
+from aldente._explore.real_clocks import hint_at_clocks
 from aldente._explore.result import Exploration, Failure, Kept, Known
 from aldente._explore.rules_in_runs import besides
 from aldente._explore.self_check import check_python
@@ -182,6 +183,9 @@ class Explorer:
         # A failure in stock order does not depend on the order in which tasks go on.
         has_switches = switches is None and shrinking is not None and shrinking.after > 0
         reach = self._reach(program, error) if has_switches else ""
+        # What fails in stock order, or otherwise each time, may have to do with real clocks.
+        is_hint_due = bool(inexact) or not any(schedule.choices)
+        hint = hint_at_clocks(program, schedule) if is_hint_due else ""
         watched = Watched(Replay(Schedule(schedule.choices)))
         self.on_replay()
         last = program.run(watched, is_traced=True, choices=watched)
@@ -201,6 +205,7 @@ class Explorer:
             reach,
             run.waiting,
             tuple(besides(error, last.findings)),
+            hint,
         )
 
     def _was_cut_off(self, error: BaseException | None) -> bool:

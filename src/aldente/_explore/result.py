@@ -44,6 +44,7 @@ class Failure:
         reach: whether ``order="io"`` finds it too, in words; empty if that was not tried.
         waiting: which task waited for which, in a deadlock; else None.
         findings: what rules have found in its run besides, each with its place and fix.
+        hint: what may help, in words; else empty.
     """
 
     exception: BaseException
@@ -56,6 +57,7 @@ class Failure:
     reach: str = ""
     waiting: AwaitGraph | None = None
     findings: tuple[str, ...] = ()
+    hint: str = ""
 
     def report(self) -> str:
         """The failure as text: the exception, what happened, and how to see it again."""
@@ -83,6 +85,8 @@ class Failure:
             lines.append(self.reach)
         if self.inexact:
             lines.append(f"Not exact: {self.inexact}")
+        if self.hint:
+            lines.append(self.hint)
         return lines
 
 

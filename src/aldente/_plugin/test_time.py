@@ -54,6 +54,16 @@ def time_of(item: pytest.Item) -> TestTime:
     )
 
 
+def time_of_runs(item: pytest.Item) -> TestTime:
+    """Which time the runs of an explored test have: their mark has the option ``wall`` too."""
+    time = time_of(item)
+    for mark in item.iter_markers(MARK):
+        for options in (mark.kwargs.get("explore", {}), mark.kwargs):
+            if "wall" in options:
+                return time._replace(wall=options["wall"])
+    return time
+
+
 def reason_against_wall(time: TestTime) -> str | None:
     """Why the clocks of the process can't follow the time of a test; None if they can."""
     from aldente._virtual_time.wall_clock import follow_wall

@@ -99,7 +99,7 @@ class PollingWatch:
     def _see(self, frame: FrameType, event: str, called: Any) -> None:
         if event != "c_call":
             return
-        clock = _name_of_clock(called)
+        clock = name_of_clock(called)
         if clock is None or is_own(frame.f_code.co_filename):
             return
         if frame.f_globals.get("__name__") == "logging":
@@ -127,7 +127,12 @@ class NoPolling(PollingWatch):
         pass
 
 
-def _name_of_clock(called: Any) -> str | None:
+def name_of_clock(called: Any) -> str | None:
+    """The name of a clock that follows loop time with ``wall=True``; None if it is none.
+
+    >>> name_of_clock(datetime.datetime.now), name_of_clock(print)
+    ('datetime.now()', None)
+    """
     try:
         name = _NAMES.get(called)
     except TypeError:

@@ -20,7 +20,7 @@ from aldente._plugin.loop_scopes import home_of_test, wide_async_fixtures
 from aldente._plugin.marks import MARK
 from aldente._plugin.options import settings_of
 from aldente._plugin.pytest_asyncio import policy_fixture
-from aldente._plugin.test_time import reason_against_wall, time_of
+from aldente._plugin.test_time import reason_against_wall, time_of_runs
 from aldente._records import LoopScope
 
 _NAME = "aldente-exploring"
@@ -178,7 +178,7 @@ def _reason_against(item: pytest.Item) -> str | None:
             "it is marked with aldente.real_time too, and the time of simulated runs is virtual.",
             "remove one of the two marks.",
         )
-    return reason_against_wall(time_of(item))
+    return reason_against_wall(time_of_runs(item))
 
 
 def _refusal(item: pytest.Item, reason: str, fix: str) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime
 import inspect
 from collections.abc import Callable
 from typing import Any, overload
 
 from aldente._explore.arguments import parse_end, parse_rules, parse_strategy
 from aldente._plugin.marks import Marked, MarkLike
+from aldente._settings import parse_wall
 from aldente._simulation.choices import Strategy
 from aldente._strategies.registry import is_strategy
 from aldente._validation import parse_runs
@@ -16,7 +18,7 @@ from aldente.errors import InvalidSetting
 # The name of a strategy, or a function that makes one from a seed.
 StrategyArgument = str | Callable[[int], Strategy]
 
-_OPTIONS = ("runs", "strategy", "order", "slack", "seed", "max_steps", "max_seconds")
+_OPTIONS = ("runs", "strategy", "order", "slack", "seed", "max_steps", "max_seconds", "wall")
 
 
 class Explore(MarkLike):
@@ -42,6 +44,7 @@ class Explore(MarkLike):
         seed: int | None = None,
         max_steps: int = 100_000,
         max_seconds: float | None = None,
+        wall: bool | str | datetime.datetime = False,
     ) -> Explore: ...
 
     def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -56,7 +59,9 @@ class Explore(MarkLike):
                 delay any task or ``"io"`` for only those that something outside resumes; ``slack``,
                 how much longer a sleep may take, as a fraction of its time; ``seed``, the seed of
                 the schedules and of the randomness of the test; ``max_steps``, the most steps of a
-                run; ``max_seconds``, the time limit for all runs of a test, in real seconds.
+                run; ``max_seconds``, the time limit for all runs of a test, in real seconds;
+                ``wall``, whether the clocks of the process follow loop time, or the moment at which
+                they start.
 
         Raises:
             InvalidSetting: an option has a wrong value.
@@ -82,6 +87,8 @@ def _checked(_marked: object = None, /, **options: Any) -> dict[str, Any]:
     parse_end("max_seconds", options.get("max_seconds"))
     of_rules = ("order", "slack", "seed", "max_steps")
     parse_rules(**{name: options[name] for name in of_rules if name in options})
+    if "wall" in options:
+        options["wall"] = parse_wall("wall", options["wall"])
     return options
 
 

@@ -32,7 +32,9 @@ def add_to_report(item: pytest.Item, report: pytest.TestReport, outcome: Outcome
 
 def _paragraphs(item: pytest.Item, outcome: Outcome, failure: Failure) -> list[str]:
     found = [*failure.story(item.config.rootpath)]
-    found.append("\n".join([_how(outcome, failure), *failure.remarks()]))
+    inside = f"{item.config.rootpath}{os.sep}"
+    remarks = (line.replace(inside, "") for line in failure.remarks())
+    found.append("\n".join([_how(outcome, failure), *remarks]))
     found.append(f"Run it again: pytest {_argument(item)} --aldente-replay={failure.token}")
     return found
 

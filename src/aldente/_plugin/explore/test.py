@@ -36,7 +36,7 @@ from aldente._plugin.options import settings_of
 from aldente._plugin.refusals import refuse_async_generator
 from aldente._plugin.run.outcomes import is_no_failure, reraise
 from aldente._plugin.session import state_of
-from aldente._plugin.test_time import time_of
+from aldente._plugin.test_time import time_of_runs
 from aldente._rules import rule_named
 from aldente._schedules import Schedule
 from aldente._simulation import tokens
@@ -370,7 +370,7 @@ def _rules(item: pytest.Item, explored: ExploredTest) -> RunSettings:
         seed=budget.seed,
         max_virtual_time=settings.max_virtual_time,
         debug=True if settings.debug else None,
-    )._replace(wall=time_of(item).wall)
+    )._replace(wall=time_of_runs(item).wall)
     replay = budget.replay
     if replay is not None:
         rules = rules._replace(order=replay.order, slack=replay.slack, seed=replay.seed)
