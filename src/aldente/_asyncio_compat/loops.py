@@ -16,12 +16,17 @@ from typing import Any
 from aldente._checked_pythons import private
 
 
-def is_loop_running_here() -> bool:
-    """Whether an event loop is running in this thread.
+def loop_running_here() -> asyncio.AbstractEventLoop | None:
+    """The event loop that is running in this thread; None if there is none.
 
     ``_get_running_loop`` is documented as the form of ``get_running_loop`` that does not raise; it
     is several times cheaper than catching an exception. Checked on CPython 3.11 to 3.15.
     """
+    return asyncio._get_running_loop()
+
+
+def is_loop_running_here() -> bool:
+    """Whether an event loop is running in this thread."""
     return asyncio._get_running_loop() is not None
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import os
 import sys
 import threading
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from aldente._clocks import monotonic, sleep
 from aldente._runner.threads import waits_for_a_lock
 from aldente._simulation.choices import Kind, Picks
 from aldente._simulation.limits import LimitedLoop
+from aldente._source import caller, place_of, users_frame
 from aldente._stacks import frames_of_threads, variables_of
 
 # How long a thread that has the turn runs before the loop looks at it, in real seconds, and after
@@ -46,6 +48,7 @@ class Job:
         who: the name of the function.
         executor: as the argument.
         future: the executor's future, done when the function has returned.
+        place: the user's line that has submitted it; None if there is none.
         has_turn: whether its thread runs while the loop waits.
     """
 
@@ -60,6 +63,8 @@ class Job:
         self.who = name_of(function)
         self.executor = executor
         self.future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+        frame = users_frame(caller())
+        self.place = None if frame is None else place_of(frame)
         self._workers = workers
         self._function = function
         self._args = args
@@ -265,6 +270,21 @@ def loop_of_this_thread() -> LimitedLoop | None:
     return workers.loop if workers is not None and workers.is_waiting_for_this_thread() else None
 
 
+def job_of(thread: int) -> Job | None:
+    """The job that a thread of this process does; None if it does none.
+
+    Args:
+        thread: the identifier of the thread.
+    """
+    workers = _workers.get(thread)
+    return None if workers is None else workers.job_of(thread)
+
+
+if hasattr(os, "register_at_fork"):
+    # The thread that forked goes on in the child, which does no job.
+    os.register_at_fork(after_in_child=_workers.clear)
+
+
 def _has_threads_of_this_interpreter(
     executor: concurrent.futures.Executor,
 ) -> TypeGuard[concurrent.futures.ThreadPoolExecutor]:
@@ -330,7 +350,11 @@ class Workers:
 
     def job_of_this_thread(self) -> Job | None:
         """The job that the current thread does; None without one."""
-        return self._by_thread.get(threading.get_ident())
+        return self.job_of(threading.get_ident())
+
+    def job_of(self, thread: int) -> Job | None:
+        """The job that a thread does; None without one."""
+        return self._by_thread.get(thread)
 
     def is_waiting_for_this_thread(self) -> bool:
         """Whether the current thread does a job, and the loop waits for it."""

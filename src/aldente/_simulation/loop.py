@@ -17,6 +17,7 @@ from aldente._asyncio_compat.stepping import SLEEP_CODE, WAKE_SLEEPER, frame_at
 from aldente._python_compat import newest_thread
 from aldente._runner.settle import SettlingLoop
 from aldente._schedules import Order
+from aldente._simulation import blocking_sockets
 from aldente._simulation.choices import Strategy
 from aldente._simulation.determinism import SimulatedFuture, SimulatedTask
 from aldente._simulation.executors import Workers
@@ -185,6 +186,7 @@ class SimulatedLoop(NoOutside, LimitedLoop, SettlingLoop):
 
     def run_forever(self) -> None:
         """As asyncio's; other clocks follow loop time meanwhile."""
+        blocking_sockets.install()
         with self._wall:
             super().run_forever()
 

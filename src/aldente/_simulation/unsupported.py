@@ -8,28 +8,29 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+from aldente._records import SourcePlace
 from aldente._source import caller, is_own, place_of, users_frame
 from aldente.errors import OutsideSimulation
 
-_STREAMS = (
+STREAMS = (
     "connect both ends in memory: aldente.stream_pair() gives two connected pairs of a "
     "StreamReader and a StreamWriter; or put a double in the place of the client"
 )
 _PROCESS = "put a double in the place of what starts the process"
 _SIGNAL = "call the handler itself, or have a task cancelled as the handler would"
-_NAMES = "give the address as it would be found, or put a double in the place of the look-up"
+NAMES = "give the address as it would be found, or put a double in the place of the look-up"
 
 # What methods of event loops would touch: the fix for the test, and the names of the methods.
 _REFUSED = {
     "a real socket": (
-        _STREAMS,
+        STREAMS,
         "create_connection create_server create_unix_connection create_unix_server "
         "create_datagram_endpoint connect_accepted_socket sendfile start_tls sock_recv "
         "sock_recv_into sock_recvfrom sock_recvfrom_into sock_sendall sock_sendto sock_connect "
         "sock_accept sock_sendfile add_reader remove_reader add_writer remove_writer",
     ),
-    "a real pipe": (_STREAMS, "connect_read_pipe connect_write_pipe"),
-    "the name service": (_NAMES, "getaddrinfo getnameinfo"),
+    "a real pipe": (STREAMS, "connect_read_pipe connect_write_pipe"),
+    "the name service": (NAMES, "getaddrinfo getnameinfo"),
     "another process": (_PROCESS, "subprocess_exec subprocess_shell"),
     "a signal": (_SIGNAL, "add_signal_handler remove_signal_handler"),
 }
@@ -49,13 +50,24 @@ def _library_frame(frame: FrameType | None) -> FrameType | None:
     return frame
 
 
+def place_that_called(frame: FrameType | None, job: SourcePlace | None = None) -> str:
+    """Where the program did what is refused; empty when that is not known.
+
+    Args:
+        frame: the frame of the call.
+        job: where the program has submitted the job that the thread does; None if it does none.
+    """
+    users = users_frame(frame)
+    if users is None and job is not None:
+        return str(job)
+    found = users or _library_frame(frame)
+    return "" if found is None else str(place_of(found))
+
+
 def _refusal(method: str, touched: str, fix: str) -> Callable[..., Any]:
     def refuse(self: object, *args: object, **kwargs: object) -> Any:
         # Searched among the frames that await this one: the line is where the user awaits.
-        frame = caller()
-        frame = users_frame(frame) or _library_frame(frame)
-        place = "" if frame is None else str(place_of(frame))
-        raise OutsideSimulation(f"loop.{method}()", touched, place, fix)
+        raise OutsideSimulation(f"loop.{method}()", touched, place_that_called(caller()), fix)
 
     async def refuse_when_awaited(self: object, *args: object, **kwargs: object) -> Any:
         return refuse(self, *args, **kwargs)
