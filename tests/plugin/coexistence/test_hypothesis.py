@@ -100,3 +100,41 @@ def test_health_check_is_untouched(run_project: RunProject) -> None:
     )
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*FailedHealthCheck*"])
+
+
+_DEADLOCKS = """
+import asyncio
+import aldente
+import anyio
+from hypothesis import given, settings, strategies as st
+
+WAITS = [
+    lambda: anyio.sleep(0),
+    lambda: anyio.Event().wait(),
+    lambda: anyio.Semaphore(0).acquire(),
+    lambda: asyncio.Event().wait(),
+    lambda: asyncio.Queue().get(),
+]
+
+{mark}
+@settings(database=None, max_examples=50, deadline=None)
+@given(number=st.integers(0, 4))
+async def test_it(number):
+    await WAITS[number]()
+"""
+
+
+@pytest.mark.parametrize("mark", ["@aldente.virtual_time", "@aldente.explore(runs=20)"])
+def test_deadlocks_at_one_line_are_one_failure(run_project: RunProject, mark: str) -> None:
+    """Whatever a library does where the user's line waits, Hypothesis shrinks to one example."""
+    result = run_project(
+        "-p",
+        "hypothesispytest",
+        plugins=["hypothesispytest"],
+        test_it=_DEADLOCKS.format(mark=mark),
+    )
+    result.assert_outcomes(failed=1)
+    text = result.stdout.str()
+    assert "distinct failures" not in text
+    assert "Flaky" not in text
+    result.stdout.fnmatch_lines(["*number=1,*"])

@@ -96,12 +96,49 @@ def _shortened(traceback: TracebackType | None) -> TracebackType | None:
         if not (is_own(path) or path.startswith(_ASYNCIO_FOLDER)):
             kept.append(current)
         current = current.tb_next
-    if not kept:
-        return traceback
-    shortened = None
-    for entry in reversed(kept):
-        shortened = TracebackType(shortened, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
-    return shortened
+    return _joined(kept) if kept else traceback
+
+
+def _joined(entries: list[TracebackType]) -> TracebackType | None:
+    """A traceback of some entries only."""
+    joined = None
+    for entry in reversed(entries):
+        joined = TracebackType(joined, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
+    return joined
+
+
+def _end_at_users_line(error: DeadlockError) -> None:
+    """Leave out what a library does inside of the user's line that waits.
+
+    The notes of a deadlock say what it waits for. Hypothesis takes the innermost frames of an
+    exception and of its contexts as its place: two deadlocks are the same failure if they are at
+    the same line of the user's, whatever the library that waits there is doing.
+    """
+    current: BaseException | None = error
+    seen: set[int] = set()
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        if isinstance(current, (DeadlockError, asyncio.CancelledError)):
+            # The deadlock has ended the wait by a cancellation.
+            current.__traceback__ = _up_to_users_line(current.__traceback__)
+        context = current.__context__
+        while context is not None and not _has_users_frame(context) and id(context) not in seen:
+            # What a library had caught when it began to wait.
+            seen.add(id(context))
+            context = context.__context__
+        current.__context__ = context
+        current = context
+
+
+def _up_to_users_line(traceback: TracebackType | None) -> TracebackType | None:
+    entries: list[TracebackType] = []
+    current = traceback
+    while current is not None:
+        entries.append(current)
+        current = current.tb_next
+    while entries and not is_users(entries[-1].tb_frame.f_code.co_filename):
+        entries.pop()
+    return _joined(entries) if entries else traceback
 
 
 # Exceptions about a whole run or a function of the user's, rather than a line.
@@ -130,6 +167,8 @@ def reraise(error: BaseException, config: pytest.Config) -> NoReturn:
             plain_mock.find(outcome)
     if not settings_of(config).full_trace:
         hide_frames(outcome)
+        if isinstance(outcome, DeadlockError):
+            _end_at_users_line(outcome)
         if _is_of_whole_run(outcome) and not _has_users_frame(outcome):
             # Not raised where a task waits, as when tasks await each other in a cycle.
             notes = getattr(outcome, "__notes__", ())
