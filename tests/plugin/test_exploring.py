@@ -59,8 +59,8 @@ def test_a_race_is_found_told_and_replayed(run_project: RunProject) -> None:
             "* Ann * test_it.py:8  await asyncio.sleep(pause * amount)",
             "*goes on after sleep*",
             "Run * of at most 200 failed, after * s in all (strategy auto, seed 0).",
-            "Its schedule has 1 context switch away from stock order, of * at first: after * more "
-            "runs it is known that no fewer do.",
+            "Its schedule has 1 context switch away from stock order, of * at first; * more runs "
+            "confirmed that this is the minimum.",
             'With order="io" it is found too, in run *.',
             "Run it again: pytest test_it.py::test_transfer --aldente-replay=*",
             "1 test explored in * runs",
@@ -360,6 +360,31 @@ def test_a_mark_on_a_sync_test_is_warned_of(run_project: RunProject) -> None:
     )
 
 
+def test_without_durations_no_search_is_exhaustive(run_project: RunProject) -> None:
+    """With ``slack=0`` all orders may have been tried, but not what sleeps and time-outs may do."""
+    module = """
+        import asyncio
+        import aldente
+
+        async def work():
+            await asyncio.gather(asyncio.sleep(0), asyncio.sleep(0))
+
+        @aldente.explore(slack=0)
+        async def test_orders():
+            await work()
+        """
+    orders = "1 in all orders (slack=0: sleeps and time-outs were not varied)"
+    result = run_project(test_it=module)
+    result.stdout.fnmatch_lines([f"1 test explored in 2 runs, {orders}"])
+    other = """
+        @aldente.explore
+        async def test_all():
+            await work()
+        """
+    result = run_project(test_it=module + other)
+    result.stdout.fnmatch_lines([f"2 tests explored in 4 runs, 1 exhaustively, {orders}"])
+
+
 def test_the_summary_tells_how_far_it_was(run_project: RunProject) -> None:
     """Complete, cut short, and what depends on more than its schedule, are told at the end."""
     result = run_project(
@@ -390,7 +415,7 @@ def test_the_summary_tells_how_far_it_was(run_project: RunProject) -> None:
     result.stdout.fnmatch_lines(
         [
             "*- aldente: exploration -*",
-            "3 tests explored in * runs; 1 under all schedules there are",
+            "3 tests explored in * runs, 1 exhaustively",
             "test_it.py::test_small: 2 runs. All 2 schedules were tried; there are no others.",
             "cut short: test_it.py::test_long: * in max_seconds=0.5",
             "test_it.py::test_long: * run*",

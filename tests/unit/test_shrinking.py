@@ -243,7 +243,7 @@ def test_a_failure_in_stock_order_needs_no_schedule() -> None:
 
     failure = failure_of(main)
     assert failure.shrinking == (1, 0, 0, "least")
-    assert "It fails in stock order" in failure.report()
+    assert "It fails in asyncio's default order" in failure.report()
 
 
 def test_shrinking_has_a_budget(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -358,7 +358,7 @@ What happened, in 6 of 13 steps; > marks where the schedule left stock order:
       ... until the exception was raised
 
 Run N failed (seed 0).
-Its schedule has 1 context switch away from stock order, of 1 at first: after 5 more runs it is known that no fewer do.
+Its schedule has 1 context switch away from stock order, of 1 at first; 5 more runs confirmed that this is the minimum.
 With order="io" it is found too, in run 3.
 Run it again: aldente.replay(main, TOKEN)"""
     )

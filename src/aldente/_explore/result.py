@@ -104,7 +104,7 @@ def _words_about(shrinking: Shrinking) -> str:
     if shrinking.outcome == "unrepeatable":
         return f"It did not fail again in the same way in {tried}, so its schedule is as it was."
     if not shrinking.after:
-        return "It fails in stock order, so its schedule says nothing."
+        return "It fails in asyncio's default order; no special schedule is needed."
     if shrinking.outcome == "kept":
         return (
             f"It is replayed from the last run, and was shrunk then; it has {after} away from "
@@ -112,7 +112,7 @@ def _words_about(shrinking: Shrinking) -> str:
         )
     start = f"Its schedule has {after} away from stock order, of {shrinking.before:,} at first"
     if shrinking.outcome == "least":
-        return f"{start}: after {tried} it is known that no fewer do."
+        return f"{start}; {tried} confirmed that this is the minimum."
     if shrinking.outcome == "local":
         return f"{start}: after {tried} none of them can be left out."
     return f"{start}: the budget of {tried} ended before it was known whether fewer do."

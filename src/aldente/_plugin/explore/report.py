@@ -87,6 +87,8 @@ def note_in_report(report: pytest.TestReport, outcome: Outcome) -> None:
         "runs": outcome.runs,
         # A test that depends on more than its schedule may fail under one that passed.
         "is_exhausted": exploration.exhausted and not exploration.escaped,
+        # With a slack of 0 sleeps take as long as they say, so time-outs come when they always do.
+        "has_durations": outcome.budget.rules.get("slack", 1.0) > 0,
         "coverage": "" if exploration.escaped else exploration.coverage,
         "is_late": exploration.is_late,
         "is_fixed": outcome.is_fixed,
@@ -136,10 +138,16 @@ class ExplorationSummary:
 
 def _lines(told: dict[str, dict[str, Any]], *, is_verbose: bool) -> Iterable[str]:
     runs = sum(each["runs"] for each in told.values())
-    exhausted = sum(bool(each["is_exhausted"]) for each in told.values())
+    exhausted = [each for each in told.values() if each["is_exhausted"]]
+    complete = sum(bool(each["has_durations"]) for each in exhausted)
+    of_orders = len(exhausted) - complete
     tests = f"{len(told):,} test{'s' * (len(told) != 1)}"
-    complete = f"; {exhausted:,} under all schedules there are" if exhausted else ""
-    yield f"{tests} explored in {runs:,} run{'s' * (runs != 1)}{complete}"
+    parts = [f"{tests} explored in {runs:,} run{'s' * (runs != 1)}"]
+    if complete:
+        parts.append(f"{complete:,} exhaustively")
+    if of_orders:
+        parts.append(f"{of_orders:,} in all orders (slack=0: sleeps and time-outs were not varied)")
+    yield ", ".join(parts)
     for name, each in told.items():
         if each["is_fixed"]:
             yield f"fixed: {name} passes under the schedule that failed before, which is forgotten"
