@@ -14,6 +14,8 @@
     Runs a program again under one schedule, and finds what else it depends on.
 ``shared_uses``, ``shared_names``
     What raced in a run: what tasks read and change; the names that each line of a file uses.
+``real_clocks``
+    The hint for a failure of a program that reads clocks which don't follow loop time.
 ``rules_in_runs``
     Rules in runs without pytest, and how their findings fail a run.
 ``interrupting``

@@ -19,6 +19,8 @@
     Threads that the program starts itself; the loop waits for them.
 ``unsupported``
     Methods that need real I/O, which the loop refuses.
+``blocking_sockets``
+    Sockets and look-ups of names that a program uses without the loop, which are refused.
 ``streams``
     Connections in memory.
 ``determinism``
