@@ -39,6 +39,14 @@ class SimulatedTested(SimulatedLoop):
         seed = os.environ.get("SIMULATED_SEED")
         super().__init__(Fifo() if seed is None else Random(int(seed)))
 
+    def run_until_complete(self, future: Any) -> Any:
+        """As asyncio's; a test's own sleeps set its pace, as those of an explored test do."""
+        self.main_task = future if isinstance(future, asyncio.Task) else None
+        try:
+            return super().run_until_complete(future)
+        finally:
+            self.main_task = None
+
 
 class Scripted:
     """Takes the place of ``TestLoop``, the loop for tests of asyncio's tests, beside a loop.

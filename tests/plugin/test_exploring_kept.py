@@ -99,7 +99,7 @@ def test_a_failure_kept_by_an_older_version_is_shrunk(
     run_project(*_CACHE, test_it=RACE)
     (kept,) = pytester.path.glob(".pytest_cache/d/aldente/*.json")
     text = kept.read_text(encoding="utf-8")
-    kept.write_text(text.replace('"fingerprint"', '"unknown"'), encoding="utf-8")
+    kept.write_text(text.replace('"kind"', '"unknown"'), encoding="utf-8")
     run_project(*_CACHE).stdout.fnmatch_lines(["Its schedule has 1 context switch *"])
     run_project(*_CACHE).stdout.fnmatch_lines([REPLAYED])
 

@@ -13,7 +13,7 @@ from aldente._explore.real_clocks import hint_at_clocks
 from aldente._explore.result import Exploration, Failure, Kept, Known
 from aldente._explore.rules_in_runs import besides
 from aldente._explore.self_check import check_python
-from aldente._explore.shrink import Shrinker, fingerprint_of, kind_of
+from aldente._explore.shrink import Shrinker, identity_of_kind, kind_of
 from aldente._explore.simulate import Program, Run
 from aldente._schedules import Schedule, Shrinking
 from aldente._simulation import tokens
@@ -158,7 +158,7 @@ class Explorer:
         run = program.run(watched)
         if run.error is None:
             return None
-        is_same = self.is_shrinking and fingerprint_of(run.error) == kept.fingerprint
+        is_same = self.is_shrinking and identity_of_kind(run.error) == kept.kind
         return Found(program, run, run.error, 1, len(watched.switches) if is_same else None)
 
     def conclude(self, found: Found) -> Failure:

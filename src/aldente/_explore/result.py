@@ -18,11 +18,11 @@ class Kept(NamedTuple):
 
     Attributes:
         schedule: the schedule.
-        fingerprint: identifies how it failed, if its schedule was shrunk then; else empty.
+        kind: identifies how it failed, if its schedule was shrunk then; else empty.
     """
 
     schedule: Schedule
-    fingerprint: str
+    kind: str
 
 
 # The result of a schedule that had failed before.

@@ -70,10 +70,10 @@ def name_of_type(error: BaseException) -> str:
     return f"{type(error).__module__}.{type(error).__qualname__}"
 
 
-def fingerprint_of(error: BaseException) -> str:
+def identity_of_kind(error: BaseException) -> str:
     """`kind_of` as a short text, to compare failures of different processes.
 
-    >>> fingerprint_of(ValueError("one")) == fingerprint_of(ValueError("two"))
+    >>> identity_of_kind(ValueError("one")) == identity_of_kind(ValueError("two"))
     True
     """
     return hashlib.sha256(repr(kind_of(error)).encode()).hexdigest()[:24]

@@ -42,8 +42,8 @@ class Remembered:
         try:
             kept: Any = json.loads(self._path.read_text(encoding="utf-8"))
             token: Any = kept.get("token") if isinstance(kept, dict) else kept
-            fingerprint: Any = kept.get("fingerprint", "") if isinstance(kept, dict) else ""
-            return Kept(tokens.decode(token), fingerprint)
+            kind: Any = kept.get("kind", "") if isinstance(kept, dict) else ""
+            return Kept(tokens.decode(token), kind)
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
@@ -54,11 +54,11 @@ class Remembered:
             self.forget()
             return None
 
-    def keep(self, token: str, fingerprint: str) -> None:
+    def keep(self, token: str, kind: str) -> None:
         """Keep a schedule that failed, and how it failed if it was shrunk."""
         if self._path is None:
             return
-        kept = {"test": self._item.nodeid, "token": token, "fingerprint": fingerprint}
+        kept = {"test": self._item.nodeid, "token": token, "kind": kind}
         text = json.dumps(kept)
         # Atomically, in case the process is killed.
         part = self._path.with_suffix(f".{os.getpid()}")

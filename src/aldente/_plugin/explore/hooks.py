@@ -103,7 +103,7 @@ def _remember(item: pytest.Item, outcome: Outcome, *, has_passed: bool) -> None:
         return
     failure = outcome.failure
     if failure is not None and any(failure.schedule.choices):
-        Remembered(item).keep(failure.token, outcome.fingerprint)
+        Remembered(item).keep(failure.token, outcome.kind)
     elif failure is not None or (has_passed and outcome.is_fixed):
         # The stock order is tried first anyway.
         Remembered(item).forget()

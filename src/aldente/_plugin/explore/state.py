@@ -34,7 +34,7 @@ class Outcome:
         runs: the number of all runs.
         share: the most runs for each Hypothesis example; None without Hypothesis.
         is_spared: whether runs passed although they had findings that a baseline lists.
-        fingerprint: identifies how it failed, if its schedule was shrunk; else empty.
+        kind: identifies how it failed, if its schedule was shrunk; else empty.
     """
 
     exploration: Exploration | None
@@ -44,7 +44,7 @@ class Outcome:
     runs: int
     share: int | None = None
     is_spared: bool = False
-    fingerprint: str = ""
+    kind: str = ""
 
     @property
     def is_fixed(self) -> bool:

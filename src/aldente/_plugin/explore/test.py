@@ -23,7 +23,7 @@ from aldente._explore.explorer import Explorer, Found
 from aldente._explore.interrupting import ending_steps, noting_interrupts
 from aldente._explore.nondeterminism import run_again
 from aldente._explore.result import Exploration, Failure
-from aldente._explore.shrink import fingerprint_of
+from aldente._explore.shrink import identity_of_kind
 from aldente._explore.simulate import Program, RunSettings
 from aldente._plugin import ownership
 from aldente._plugin.explore.failure_cache import Remembered
@@ -325,15 +325,15 @@ class _Test:
             self._runs,
             self._share,
             self._found.has_spared,
-            "" if failure is None else _fingerprint_of(failure),
+            "" if failure is None else _identity_of(failure),
         )
 
 
-def _fingerprint_of(failure: Failure) -> str:
+def _identity_of(failure: Failure) -> str:
     shrinking = failure.shrinking
     if shrinking is None or shrinking.outcome == "unrepeatable":
         return ""
-    return fingerprint_of(failure.exception)
+    return identity_of_kind(failure.exception)
 
 
 def _of_all(before: Exploration | None, last: Exploration) -> Exploration:
