@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import aldente
+from aldente._own_errors import OwnError, listeners
 
 Main = Callable[[], Coroutine[Any, Any, None]]
 
@@ -81,6 +82,56 @@ async def added_across_an_await() -> None:
     assert counts["a"] == 2
 
 
+class Counter:
+    """A counter without a dictionary of its own."""
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
+class Counted:
+    """A counter whose first value is its class's."""
+
+    count = 0
+
+
+async def counted(counter: Any) -> None:
+    """A count is read before an await and written after it."""
+
+    async def add() -> None:
+        before = counter.count
+        await asyncio.sleep(0)
+        counter.count = before + 1
+
+    await asyncio.gather(add(), add())
+    assert counter.count == 2
+
+
+async def counted_in_slots() -> None:
+    """The object has slots."""
+    await counted(Counter())
+
+
+async def counted_from_the_class() -> None:
+    """The object has no such attribute before."""
+    await counted(Counted())
+
+
+async def changed_by_a_comprehension() -> None:
+    """The line that changes the list runs a loop of its own."""
+    rows = [0, 0]
+
+    async def add() -> None:
+        before = list(rows)
+        await asyncio.sleep(0)
+        rows[:] = [each + 1 for each in before]
+
+    await asyncio.gather(add(), add())
+    assert rows == [2, 2]
+
+
 async def found_missing() -> None:
     """Two tasks see that a key is missing."""
     cache: dict[str, str] = {}
@@ -95,6 +146,13 @@ async def found_missing() -> None:
 
     await asyncio.gather(get("a"), get("a"))
     assert loads == 1
+
+
+COUNTED = """\
+What raced: counter.count.
+  Task-3 read counter.count = 0 at LINE;
+  Task-2 changed counter.count to 1 at LINE;
+  then Task-3 changed counter.count to 1 at LINE, by what it had read before."""
 
 
 @pytest.mark.parametrize(
@@ -123,6 +181,16 @@ What raced: counts['a'].
   Task-3 read counts['a'] (dict of 1) at LINE;
   Task-2 changed counts['a'] (dict of 1) at LINE;
   then Task-3 changed counts['a'] (dict of 1) at LINE, by what it had read before.""",
+        ),
+        (counted_in_slots, COUNTED),
+        (counted_from_the_class, COUNTED),
+        (
+            changed_by_a_comprehension,
+            """\
+What raced: rows.
+  Task-3 read rows = [0, 0] at LINE;
+  Task-2 changed rows[:] to [1, 1] at LINE;
+  then Task-3 changed rows[:] to [1, 1] at LINE, by what it had read before.""",
         ),
         (
             found_missing,
@@ -220,3 +288,21 @@ def test_nothing_is_traced_after_a_search() -> None:
     """The tracer is gone, also when the program replaced it."""
     race_in(check_then_act)
     assert sys.gettrace() is None
+
+
+def test_an_error_of_the_tracer_is_none_of_the_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The failure is found and told as without it."""
+
+    def fail(file: str) -> None:
+        raise LookupError(file)
+
+    told: list[OwnError] = []
+    monkeypatch.setattr("aldente._explore.shared_uses.uses_in", fail)
+    listeners.append(told.append)
+    try:
+        failure = aldente.search(check_then_act).failure
+    finally:
+        listeners.remove(told.append)
+    assert failure is not None
+    assert type(failure.exception) is AssertionError
+    assert {error.doing for error in told} == {"following what tasks read and change"}

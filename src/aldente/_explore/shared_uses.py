@@ -18,7 +18,9 @@ from types import FrameType
 from typing import Any, NamedTuple
 
 from aldente._explore.shared_names import Use, uses_in
+from aldente._own_errors import containing
 from aldente._records import SourcePlace
+from aldente._runner.threads import attribute_of
 from aldente._schedules import SharedUse, Step
 from aldente._simulation.trace import in_brief
 from aldente._source import is_programs
@@ -87,10 +89,14 @@ class SharedUses:
         self._accesses.clear()
         self._known.clear()
 
+    @containing("following what tasks read and change", None)
     def _trace(self, frame: FrameType, event: str, argument: object) -> Any:
         if not is_programs(frame.f_code.co_filename) or self._lines > _MOST_LINES:
             return None
         if event == "line":
+            if frame in self._open and self._open[frame][0] == frame.f_lineno:
+                # The line goes on, after a part of it such as a comprehension.
+                return self._trace
             self._lines += 1
             self._end_line(frame)
             self._begin_line(frame)
@@ -149,14 +155,17 @@ class SharedUses:
             if value is _MISSING:
                 return None
             key = "attribute", self._number_of(value), attribute
-            value = _state_of(value).get(attribute, _MISSING)
+            value = attribute_of(value, attribute)
         if use.is_of_elements or isinstance(value, list | dict | set):
             if not isinstance(value, list | dict | set):
                 return None
             if use.is_of_elements or not use.is_change:
                 # With its name, if that is shared: another container may get its identity later.
                 return ("elements", key, id(value)), value
-        if key is None or value is _MISSING or inspect.isroutine(value) or isinstance(value, type):
+        if key is None or value is _MISSING or isinstance(value, type):
+            return None
+        if hasattr(type(value), "__get__"):
+            # A method, or a property, whose code uses what the object has.
             return None
         return key, value
 
@@ -190,15 +199,6 @@ def _is_suspended(frame: FrameType) -> bool:
 _RETURNS = frozenset(
     opcode.opmap[name] for name in ("RETURN_VALUE", "RETURN_CONST") if name in opcode.opmap
 )
-
-
-def _state_of(thing: Any) -> dict[str, Any]:
-    """The attributes of an object itself, without running any of its code."""
-    try:
-        found: Any = object.__getattribute__(thing, "__dict__")
-    except AttributeError:
-        return {}
-    return found if type(found) is dict else {}
 
 
 def _mark(steps: list[Step], accesses: Sequence[_Access]) -> None:

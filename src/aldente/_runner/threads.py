@@ -69,11 +69,11 @@ def _waits_in_c(frame: FrameType) -> bool:
     variables = variables_of(frame)
     thing = variables.get(call.variable, frame.f_globals.get(call.variable))
     for name in call.attributes:
-        thing = _attribute(thing, name)
+        thing = attribute_of(thing, name)
     return _has_reason(thing, call.method)
 
 
-def _attribute(thing: object, name: str) -> object:
+def attribute_of(thing: object, name: str) -> object:
     """An attribute of an object, read without running code of its class; None if not possible."""
     found = inspect.getattr_static(thing, name, None)
     if isinstance(found, MemberDescriptorType) and not isinstance(thing, type):
