@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
+from xml.etree import ElementTree
 
 import pytest
 
@@ -805,3 +806,19 @@ def test_what_a_run_leaves_that_is_cut_off_is_no_finding(run_project: RunProject
     )
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["cut short: *"])
+
+
+def test_what_a_failure_is_stands_in_junit_xml(
+    run_project: RunProject, pytester: pytest.Pytester
+) -> None:
+    """Runs, seed, token and story are properties of the test."""
+    result = run_project("--junitxml=report.xml", "--aldente-seed=3", test_it=RACE)
+    result.assert_outcomes(failed=1)
+    case = ElementTree.parse(pytester.path / "report.xml").find(".//testcase")
+    assert case is not None
+    found = {each.get("name"): each.get("value", "") for each in case.iter("property")}
+    assert set(found) == {"aldente.runs", "aldente.seed", "aldente.token", "aldente.story"}
+    assert (found["aldente.seed"], found["aldente.token"]) == ("3", token_in(result))
+    assert int(found["aldente.runs"]) >= 2
+    assert "What happened, in" in found["aldente.story"]
+    assert "sleep takes" in found["aldente.story"]

@@ -59,6 +59,9 @@ PITFALLS = {
     "another loop": "asyncio.run(work())",
     "plain-mock": "from unittest.mock import Mock\n    await Mock()()",
 }
+# What only the reports of explored tests have.
+OF_EXPLORATION = ("aldente.runs", "aldente.seed", "aldente.token", "aldente.story")
+
 MARKS = {
     "": "",
     "allowed": "@aldente.allow('never-awaited', 'leaked-task')",
@@ -92,7 +95,7 @@ def facts_of(
         facts[test] = (
             [tag for tag in outcome if tag != "properties"],
             sorted(findings),
-            sorted(one for one in properties if one != "aldente.runs"),
+            sorted(one for one in properties if one not in OF_EXPLORATION),
         )
     return facts
 

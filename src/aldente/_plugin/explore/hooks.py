@@ -93,7 +93,7 @@ class ExploringHooks:
         if report.failed:
             add_to_report(item, report, outcome)
         _remember(item, outcome, has_passed=report.passed)
-        note_in_report(report, outcome)
+        note_in_report(item, report, outcome)
         return report
 
 

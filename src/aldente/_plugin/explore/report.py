@@ -78,7 +78,7 @@ _NAME = "aldente-exploration-summary"
 _ATTRIBUTE = "aldente_explored"
 
 
-def note_in_report(report: pytest.TestReport, outcome: Outcome) -> None:
+def note_in_report(item: pytest.Item, report: pytest.TestReport, outcome: Outcome) -> None:
     """Store the outcome of a test in its report, which pytest-xdist sends between processes."""
     exploration = outcome.exploration
     if exploration is None:
@@ -97,7 +97,16 @@ def note_in_report(report: pytest.TestReport, outcome: Outcome) -> None:
         # Hypothesis examples have a limit each, and their number is unknown.
         "limit": outcome.budget.runs if outcome.share is None else 0,
     }
-    report.user_properties.append(("aldente.runs", outcome.runs))
+    properties: dict[str, object] = {"aldente.runs": outcome.runs}
+    failure = outcome.failure
+    if failure is not None:
+        properties["aldente.seed"] = failure.schedule.seed
+        properties["aldente.token"] = failure.token
+        properties["aldente.story"] = "\n\n".join([*failure.story(), *failure.remarks()])
+    # Of the item, as pytest writes those of the tear-down's report; and a test may be run again.
+    kept = [each for each in item.user_properties if each[0] not in properties]
+    item.user_properties[:] = [*kept, *properties.items()]
+    report.user_properties = list(item.user_properties)
 
 
 def register(config: pytest.Config) -> None:
