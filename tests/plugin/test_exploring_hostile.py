@@ -91,7 +91,8 @@ def test_ctrl_c_names_the_users_line(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=20)
     assert process.returncode == 2
-    assert "test_it.py:5: KeyboardInterrupt" in output
+    # On a busy machine Ctrl-C may come before the line that sleeps has begun.
+    assert re.search(r"test_it\.py:[45]: KeyboardInterrupt", output), output
 
 
 def test_what_examples_note_and_how_long_they_take(run_project: RunProject) -> None:

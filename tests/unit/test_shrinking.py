@@ -148,7 +148,7 @@ async def four_constraints() -> None:
 
 
 @pytest.mark.parametrize(
-    ("strategy", "seed"), [("pct", 0), ("random", 2), ("random", 4), ("pos", 3)]
+    ("strategy", "seed"), [("pct", 0), ("random", 2), ("random", 4), ("pos", 10)]
 )
 def test_switches_that_need_each_other_are_left_out_together(
     strategy: str, seed: int, monkeypatch: pytest.MonkeyPatch
