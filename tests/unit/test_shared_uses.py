@@ -223,6 +223,51 @@ def test_what_is_read_again_is_no_race() -> None:
     assert race_in(main) == ""
 
 
+def test_variables_of_two_calls_are_two() -> None:
+    """Tasks that each have a variable of one name do not race for it."""
+
+    async def main() -> None:
+        order: list[int] = []
+
+        def make(number: int) -> Callable[[], Coroutine[Any, Any, None]]:
+            count = 0
+
+            async def work() -> None:
+                nonlocal count
+                before = count
+                await asyncio.sleep(0)
+                count = before + 1
+                order.append(number)
+
+            return work
+
+        await asyncio.gather(make(1)(), make(2)())
+        assert order == [1, 2]
+
+    assert "count" not in race_in(main)
+
+
+def test_an_attribute_that_is_computed_has_no_value_of_its_own() -> None:
+    """What `__getattr__` would give is neither asked for nor taken for None."""
+
+    class Proxy:
+        def __getattr__(self, name: str) -> int:
+            return 1
+
+    async def main() -> None:
+        proxy: Any = Proxy()
+
+        async def add() -> None:
+            before = proxy.count
+            await asyncio.sleep(0)
+            proxy.count = before + 1
+
+        await asyncio.gather(add(), add())
+        assert proxy.count == 3
+
+    assert "None" not in race_in(main)
+
+
 def test_code_of_the_program_does_not_run() -> None:
     """Neither a property nor a representation is asked for to tell what raced."""
     asked: list[str] = []

@@ -11,7 +11,7 @@ import inspect
 import opcode
 import sys
 import weakref
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import replace
 from types import FrameType
@@ -68,6 +68,9 @@ class SharedUses:
         # has to free them when it would.
         self._known: dict[int, tuple[weakref.ref[Any], int]] = {}
         self._numbers = 0
+        # How often functions were called that have a variable of this file and name for the
+        # functions inside of them: each call has one of its own.
+        self._scopes: Counter[tuple[str, str]] = Counter()
         self._is_active = False
 
     def start(self) -> None:
@@ -85,7 +88,7 @@ class SharedUses:
             sys.settrace(None)
         self._open.clear()
         if self._lines <= _MOST_LINES:
-            _mark(self._steps, self._accesses)
+            _mark(self._steps, [each for each in self._accesses if self._is_one_thing(each.key)])
         self._accesses.clear()
         self._known.clear()
 
@@ -93,7 +96,12 @@ class SharedUses:
     def _trace(self, frame: FrameType, event: str, argument: object) -> Any:
         if not is_programs(frame.f_code.co_filename) or self._lines > _MOST_LINES:
             return None
-        if event == "line":
+        if event == "call" and frame.f_lineno == frame.f_code.co_firstlineno:
+            # A call, and no coroutine that goes on.
+            self._scopes.update(
+                (frame.f_code.co_filename, name) for name in frame.f_code.co_cellvars
+            )
+        elif event == "line":
             if frame in self._open and self._open[frame][0] == frame.f_lineno:
                 # The line goes on, after a part of it such as a comprehension.
                 return self._trace
@@ -155,7 +163,7 @@ class SharedUses:
             if value is _MISSING:
                 return None
             key = "attribute", self._number_of(value), attribute
-            value = attribute_of(value, attribute)
+            value = attribute_of(value, attribute, _MISSING)
         if use.is_of_elements or isinstance(value, list | dict | set):
             if not isinstance(value, list | dict | set):
                 return None
@@ -168,6 +176,13 @@ class SharedUses:
             # A method, or a property, whose code uses what the object has.
             return None
         return key, value
+
+    def _is_one_thing(self, key: Hashable) -> bool:
+        """Whether a key surely stands for one variable; a frame does not show which cell it has."""
+        match key:
+            case ("cell", str(file), str(name)):
+                return self._scopes[file, name] == 1
+        return True
 
     def _number_of(self, thing: object) -> Hashable:
         """A number that no other object of the run has; its identity where that can't be known."""

@@ -73,14 +73,14 @@ def _waits_in_c(frame: FrameType) -> bool:
     return _has_reason(thing, call.method)
 
 
-def attribute_of(thing: object, name: str) -> object:
-    """An attribute of an object, read without running code of its class; None if not possible."""
-    found = inspect.getattr_static(thing, name, None)
+def attribute_of(thing: object, name: str, default: object = None) -> object:
+    """An attribute of an object, read without running code of its class; else the default."""
+    found = inspect.getattr_static(thing, name, default)
     if isinstance(found, MemberDescriptorType) and not isinstance(thing, type):
         # An attribute of a class with slots.
         with contextlib.suppress(AttributeError):
             return found.__get__(thing)
-        return None
+        return default
     return found
 
 
