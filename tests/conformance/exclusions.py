@@ -167,6 +167,9 @@ _BY_ORDER = (
     ("test_queues", "*ShutdownTests.test_shutdown_immediate_with_unfinished", (3, 13)),
     ("test_staggered", "StaggeredTests.test_cancelled", (3, 14)),
     ("test_staggered", "StaggeredTests.test_multiple_winners", (3, 14)),
+    ("test_taskgroups", "*.test_taskgroup_15", (3, 11)),
+    ("test_taskgroups", "*.test_taskgroup_16", (3, 11)),
+    ("test_taskgroups", "*.test_taskgroup_23", (3, 11)),
     ("test_taskgroups", "*.test_taskgroup_cancel_keeps_outer_cancellation", (3, 15)),
     ("test_taskgroups", "*.test_taskgroup_cancel_one_winner", (3, 15)),
 )

@@ -40,7 +40,7 @@ class SimulatedTested(SimulatedLoop):
         super().__init__(Fifo() if seed is None else Random(int(seed)))
 
     def run_until_complete(self, future: Any) -> Any:
-        """As asyncio's; a test's own sleeps set its pace, as those of an explored test do."""
+        """As asyncio's; a test's own sleeps take no longer, as those of an explored test."""
         self.main_task = future if isinstance(future, asyncio.Task) else None
         try:
             return super().run_until_complete(future)

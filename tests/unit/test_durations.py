@@ -104,10 +104,12 @@ def test_the_moments_around_a_timer() -> None:
     assert outcomes_of(moments_at_time_out(), slack=0.4) == {("answer", "after it", "time-out")}
 
 
-def test_the_tests_own_sleeps_set_its_pace() -> None:
-    """What is due before the test function wakes is over then, and so is what is late already."""
+def test_the_tests_own_sleeps_take_no_longer() -> None:
+    """They say when the test does something; what others wait for may take longer than them."""
 
-    async def main() -> tuple[bool, ...]:
+    async def main() -> tuple[float, bool]:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         done: list[bool] = []
 
         async def work() -> None:
@@ -115,17 +117,16 @@ def test_the_tests_own_sleeps_set_its_pace() -> None:
             done.append(True)
 
         task = asyncio.create_task(work())
-        other = asyncio.create_task(asyncio.sleep(5))
         await asyncio.sleep(1)
-        first = tuple(done)
-        await asyncio.gather(task, other)
-        return first
+        found = loop.time() - began, bool(done)
+        await task
+        return found
 
-    assert outcomes_of(main) == {(True,)}
+    assert outcomes_of(main) == {(1, True), (1, False)}
 
 
-def test_a_pace_that_begins_while_something_is_late() -> None:
-    """The test function sleeps after another await: what was late by then is over when it wakes."""
+def test_a_test_that_advances_its_clock_sets_the_pace() -> None:
+    """What is due before its moment is over then, also what was late already."""
 
     async def main() -> bool:
         done = asyncio.Event()
@@ -139,7 +140,7 @@ def test_a_pace_that_begins_while_something_is_late() -> None:
 
         task = asyncio.create_task(work())
         await asyncio.create_task(other())
-        await asyncio.sleep(0.01)
+        await aldente.Clock(asyncio.get_running_loop).advance(0.01)
         is_done = done.is_set()
         await task
         return is_done
@@ -148,8 +149,8 @@ def test_a_pace_that_begins_while_something_is_late() -> None:
     assert outcomes_of(main) == {True}
 
 
-def test_sleeps_of_functions_that_the_test_calls_set_no_pace() -> None:
-    """They may take longer: the code under test may sleep in the task of the test."""
+def test_sleeps_of_functions_that_the_test_calls_may_take_longer() -> None:
+    """The code under test may sleep in the task of the test."""
 
     async def call() -> None:
         await asyncio.sleep(1)

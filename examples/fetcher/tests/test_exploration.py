@@ -262,11 +262,8 @@ async def test_work_is_seen_through() -> None:
             await see_through(work())
         assert [call.outcome for call in work.timeline] == ["returned"]
 
-    async def give_up() -> None:
-        for seconds in (0.5, 0.75):
-            await asyncio.sleep(seconds)
-            caller.cancel()
-
     caller = asyncio.create_task(call(), name="caller")
-    # In a task of its own: what is late is over before a sleep of the test itself ends.
-    await asyncio.gather(caller, asyncio.create_task(give_up(), name="impatient"))
+    for seconds in (0.5, 0.75):
+        await asyncio.sleep(seconds)
+        caller.cancel()
+    await caller

@@ -1,8 +1,8 @@
-"""How much longer a sleep may take than it has to, and which sleeps set the pace of a test.
+"""How much longer a sleep may take than it has to, and which sleeps are the test's own.
 
 What a sleep stands for, such as an answer from the network, may take longer: a fraction of its
-time more, or until the moment of another timer. The *pacing* sleeps, those of the test function
-itself, take as long as they say: a test means them as "until all of that is over".
+time more, or until the moment of another timer. The sleeps of the test function itself stand for
+nothing else: they say when the test does something, so they take as long as they say.
 """
 
 from __future__ import annotations
@@ -133,8 +133,8 @@ def _candidates(
         yield End(alarm.when, alarm.number + own, moment="until just after a timer has fired")
 
 
-def sets_pace(caller: FrameType | None) -> bool:
-    """Whether the main task sleeps in the test function itself.
+def is_own_sleep(caller: FrameType | None) -> bool:
+    """Whether a sleep of the main task is one of the test function itself.
 
     Args:
         caller: the frame that called `asyncio.sleep`.

@@ -13,7 +13,7 @@ from typing import Any
 
 from aldente import _asyncio_compat
 from aldente._asyncio_compat.stepping import WAKE_SLEEPER, SteppingLoop, StepTimer, frame_at
-from aldente._simulation.durations import sets_pace
+from aldente._simulation.durations import is_own_sleep
 
 # Where time starts; see the virtual loop.
 START = 100_000.0
@@ -116,9 +116,9 @@ class TimerLoop(SteppingLoop):
             now = self._now
             when = now + delay
             main = self.main_task
-            if main is not None and current_task(self) is main and sets_pace(frame_at(1).f_back):
+            if main is not None and current_task(self) is main and is_own_sleep(frame_at(1).f_back):
+                # It has begun when it ends, so that it takes no longer.
                 now = when
-                self.keep_pace(when, future)
             heappush(sleeps, (when, number, future, result, now, when))
             if len(sleeps) > self._many_sleeps:
                 self._forget_cancelled_sleeps()
