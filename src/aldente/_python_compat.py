@@ -8,6 +8,7 @@ from __future__ import annotations
 import _thread
 import abc
 import atexit
+import concurrent.futures
 import contextlib
 import os
 import random
@@ -16,7 +17,7 @@ import threading
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from types import CodeType, CoroutineType, FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from aldente._checked_pythons import private
 from aldente._clocks import monotonic
@@ -343,6 +344,21 @@ def helper_processes() -> set[int]:
 # has been asked about. Programs do not get them there, but a search along references does, and
 # reaches most classes of the process through ``Iterable``. Checked on CPython 3.11 to 3.15.
 CLASSES_OF_ABSTRACT_CLASS: type = type(private(abc.ABC, "_abc_impl"))
+
+
+def has_threads_of_this_interpreter(
+    executor: concurrent.futures.Executor,
+) -> TypeGuard[concurrent.futures.ThreadPoolExecutor]:
+    """Whether an executor runs its jobs in threads that share objects with the loop.
+
+    Python 3.14 and newer have a thread pool whose jobs run in other interpreters.
+    """
+    # The first such pool imports its module.
+    module = sys.modules.get("concurrent.futures.interpreter")
+    elsewhere: Any = getattr(module, "InterpreterPoolExecutor", ())
+    return isinstance(executor, concurrent.futures.ThreadPoolExecutor) and not isinstance(
+        executor, elsewhere
+    )
 
 
 def workers_of(executor: object) -> int:

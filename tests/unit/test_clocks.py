@@ -22,7 +22,10 @@ _CLOCKS = {
 }
 _DATES = {"now", "utcnow", "today"}
 # Where a function is looked up in order to be replaced, with the module below aldente.
-_REPLACED = {("_rules/blocking_call/detect.py", "time.sleep")}
+_REPLACED = {
+    ("_rules/blocking_call/detect.py", "time.sleep"),
+    ("_simulation/blocking_sleep.py", "time.sleep"),
+}
 
 
 def _clocks_taken(module: Path) -> Iterator[str]:

@@ -3,8 +3,8 @@
 ``loop``
     The event loop, as its users see it: tasks, time, budgets, threads.
 ``ready``, ``timers``, ``durations``, ``scheduler``
-    Its inside: ready callbacks; timers; how much longer sleeps may take; which callback runs next,
-    and when time passes.
+    Its inside: ready callbacks; timers; how much longer something may take; which callback runs
+    next, and when time passes.
 ``explored``, ``api``
     What a program declares about itself while it is explored, such as invariants; its API.
 ``injection``
@@ -19,6 +19,8 @@
     Threads that the program starts itself; the loop waits for them.
 ``unsupported``
     Methods that need real I/O, which the loop refuses.
+``blocking_sleep``
+    ``time.sleep()`` in a job, which takes loop time.
 ``blocking_sockets``
     Sockets and look-ups of names that a program uses without the loop, which are refused.
 ``streams``

@@ -200,14 +200,14 @@ class Durations(Values):
 
     Args:
         ends: when it ends with each option, in seconds of loop time; the first is when it is due.
-        future: the future that is done then.
+        future: the future that is done then; None if it is not known.
     """
 
     __slots__ = ("ends", "future")
 
     is_durations = True
 
-    def __init__(self, ends: Sequence[float], future: asyncio.Future[Any]) -> None:
+    def __init__(self, ends: Sequence[float], future: asyncio.Future[Any] | None) -> None:
         super().__init__(len(ends), "")
         self.ends = ends
         self.future = future
@@ -233,7 +233,8 @@ class Durations(Values):
     @property
     def _task(self) -> asyncio.Task[Any] | None:
         """The task that waits for it; None if none does."""
-        return _asyncio_compat.task_that_awaits(self.future)
+        future = self.future
+        return None if future is None else _asyncio_compat.task_that_awaits(future)
 
 
 class Seldom(Values):

@@ -3,6 +3,8 @@
 What a sleep stands for, such as an answer from the network, may take longer: a fraction of its
 time more, or until the moment of another timer. The sleeps of the test function itself stand for
 nothing else: they say when the test does something, so they take as long as they say.
+
+What takes no time in stock order, such as the job of a thread, may take some as well.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import asyncio
 import inspect
 import itertools
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import FrameType
 from typing import Any, NamedTuple, TypeVar
 
@@ -19,6 +21,10 @@ from aldente._source import is_programs
 
 # How much longer something may take, as parts of the most that it may.
 PARTS = (0.25, 0.5, 1.0)
+
+# How long what takes no time in stock order may take, in seconds, times the slack: as long as a
+# call of a database may, and shorter than most of the times for which programs sleep.
+UNTIMED = 0.1
 
 # Of how many other sleeps, and of how many timers of other kinds, the moments count: the next ones.
 _MOMENTS = 2
@@ -54,22 +60,47 @@ class Late(NamedTuple):
     """What takes longer than it has to.
 
     Attributes:
-        future: done at its end.
-        seconds: how long it has to take.
+        future: done at its end; None if it is not known.
+        seconds: how long it has to take; 0 for what takes no time in stock order.
         end: when it ends instead.
         due: when it would have ended.
     """
 
-    future: asyncio.Future[Any]
+    future: asyncio.Future[Any] | None
     seconds: float
     end: End
     due: float
 
     def __str__(self) -> str:
         """How long it takes, in words."""
-        longer = self.end.when - self.due
+        longer = f"{self.end.when - self.due:.6g} s"
         moment = f", {self.end.moment}" if self.end.moment else ""
-        return f"takes {longer:.6g} s longer than its {self.seconds:.6g} s{moment}"
+        if not self.seconds:
+            return f"takes {longer}{moment}"
+        return f"takes {longer} longer than its {self.seconds:.6g} s{moment}"
+
+
+class Arrival(asyncio.Future[None]):
+    """Done when something from outside comes that is no sleep of a task.
+
+    Args:
+        come: called then.
+        awaited: the future that is done by it, which a task may await; None if it is not known.
+        loop: the loop.
+
+    Attributes:
+        awaited: as the argument.
+    """
+
+    def __init__(
+        self,
+        come: Callable[[], object],
+        awaited: asyncio.Future[Any] | None,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        super().__init__(loop=loop)
+        self.awaited = awaited
+        self.add_done_callback(lambda _: come())
 
 
 class Reach(NamedTuple):

@@ -10,11 +10,10 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import os
-import sys
 import threading
 from collections.abc import Callable
 from contextvars import copy_context
-from typing import Any, TypeGuard
+from typing import Any
 
 from aldente import _asyncio_compat, _python_compat
 from aldente._clocks import monotonic, sleep
@@ -48,6 +47,7 @@ class Job:
         who: the name of the function.
         executor: as the argument.
         future: the executor's future, done when the function has returned.
+        awaited: the loop's future for it.
         place: the user's line that has submitted it; None if there is none.
         has_turn: whether its thread runs while the loop waits.
     """
@@ -63,6 +63,7 @@ class Job:
         self.who = name_of(function)
         self.executor = executor
         self.future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+        self.awaited: asyncio.Future[Any] = asyncio.wrap_future(self.future, loop=workers.loop)
         frame = users_frame(caller())
         self.place = None if frame is None else place_of(frame)
         self._workers = workers
@@ -72,8 +73,9 @@ class Job:
         # The turn is handed over by these semaphores, one for each direction.
         self._to_thread = threading.Semaphore(0)
         self._to_loop = threading.Semaphore(0)
+        # For how many seconds of loop time it sleeps now; 0 when it does not.
+        self._sleeps_for = 0.0
         self.has_turn = False
-        self._is_parked = False
         self._is_done = False
         self._is_abandoned = False
         self._result: Any = None
@@ -87,7 +89,6 @@ class Job:
             self._workers.end(self)
         elif self.kind is Kind.GO_ON_WITH_JOB:
             self.has_turn = True
-            self._is_parked = False
             self._to_thread.release()
             self.wait()
         elif self.future.set_running_or_notify_cancel():
@@ -111,7 +112,10 @@ class Job:
         self.has_turn = False
         if self._is_done:
             self.kind = Kind.END_JOB
-            self._workers.offer(self)
+            self._workers.note_end(self)
+        elif self._sleeps_for:
+            self._workers.note_sleep(self, self._sleeps_for)
+            self._sleeps_for = 0.0
         else:
             self._workers.note_call_in(self)
 
@@ -185,9 +189,20 @@ class Job:
         """Give the turn back and wait for the next one: the job has called in on the loop."""
         if self._is_abandoned or not self.has_turn:
             return
-        self._is_parked = True
         self._to_loop.release()
         self._to_thread.acquire()
+
+    def sleep(self, seconds: float) -> bool:
+        """Give the turn back until some loop time has passed; return whether that is possible.
+
+        Args:
+            seconds: how much; positive.
+        """
+        if self._is_abandoned or not self.has_turn:
+            return False
+        self._sleeps_for = seconds
+        self.call_in()
+        return True
 
 
 class RemoteJob:
@@ -215,6 +230,7 @@ class RemoteJob:
         self.who = name_of(function)
         self.executor = executor
         self.future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+        self.awaited: asyncio.Future[Any] = asyncio.wrap_future(self.future, loop=workers.loop)
         self.remote = remote
         self._workers = workers
 
@@ -285,21 +301,6 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_workers.clear)
 
 
-def _has_threads_of_this_interpreter(
-    executor: concurrent.futures.Executor,
-) -> TypeGuard[concurrent.futures.ThreadPoolExecutor]:
-    """Whether an executor runs its jobs in threads that share objects with the loop.
-
-    Python 3.14 and newer have a thread pool whose jobs run in other interpreters.
-    """
-    # The first such pool imports its module.
-    module = sys.modules.get("concurrent.futures.interpreter")
-    elsewhere: Any = getattr(module, "InterpreterPoolExecutor", ())
-    return isinstance(executor, concurrent.futures.ThreadPoolExecutor) and not isinstance(
-        executor, elsewhere
-    )
-
-
 class Workers:
     """The jobs that executors do for a loop.
 
@@ -336,7 +337,7 @@ class Workers:
             executor = concurrent.futures.ThreadPoolExecutor(WORKERS, thread_name_prefix="asyncio")
             _asyncio_compat.set_default_executor_silently(loop, executor)
         job: AnyJob
-        if _has_threads_of_this_interpreter(executor):
+        if _python_compat.has_threads_of_this_interpreter(executor):
             _python_compat.check_not_shut_down(executor)
             job = Job(self, executor, function, args)
             self._queue.append(job)
@@ -346,7 +347,7 @@ class Workers:
             self._remote.append(job)
         self.jobs.append(job)
         self._offer_next()
-        return asyncio.wrap_future(job.future, loop=loop)
+        return job.awaited
 
     def job_of_this_thread(self) -> Job | None:
         """The job that the current thread does; None without one."""
@@ -422,9 +423,14 @@ class Workers:
         self._by_thread.pop(threading.get_ident(), None)
         _workers.pop(threading.get_ident(), None)
 
-    def offer(self, job: Job) -> None:
-        """Make a job an option of the schedule, to go on or to end."""
-        self._offer(job)
+    def note_end(self, job: Job) -> None:
+        """Make the end of a job an option of the schedule, now or when the job has taken longer."""
+        if not self.loop.is_late(lambda: self._offer(job), job.awaited):
+            self._offer(job)
+
+    def note_sleep(self, job: Job, seconds: float) -> None:
+        """Make it an option of the schedule that a job goes on, once some loop time has passed."""
+        self.loop.come_after(seconds, lambda: self._offer(job), job.awaited)
 
     def note_call_in(self, job: Job) -> None:
         """Make it a choice whether a job that has called in or the loop goes on first."""

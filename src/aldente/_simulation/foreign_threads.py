@@ -11,11 +11,14 @@ import asyncio
 import collections
 import threading
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from aldente import _python_compat
 from aldente._clocks import monotonic
 from aldente._runner.bystanders import Bystanders
 from aldente._runner.threads import Threads
+from aldente._simulation.limits import LimitedLoop
+from aldente._simulation.ready import OutsideHandle
 
 # How often the loop looks at threads until it no longer waits for them: at those that show no
 # activity, and at any. Not by real time: on a busy machine threads may not run for seconds, and
@@ -31,6 +34,26 @@ _LOOK = 0.001
 STEPS_AT_MOST = 1_000
 
 
+class _Call(NamedTuple):
+    """A callback that a thread has called in.
+
+    Attributes:
+        handle: its handle.
+        steps: how many steps the loop had taken.
+        thread: an object of the thread's own.
+    """
+
+    handle: OutsideHandle
+    steps: int
+    thread: object
+
+
+def _future_in(handle: OutsideHandle) -> asyncio.Future[Any] | None:
+    """The future that a callback is about to set, as far as the callback shows it."""
+    owner = getattr(handle.callback, "__self__", None)
+    return next((each for each in (owner, *handle.args) if isinstance(each, asyncio.Future)), None)
+
+
 class ForeignThreads:
     """The callbacks that threads other than an executor's call in on a loop.
 
@@ -43,9 +66,13 @@ class ForeignThreads:
             the newest and none has called in, there is no thread to wait for.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: LimitedLoop) -> None:
         self._loop = loop
-        self._inbox: collections.deque[tuple[asyncio.Handle, int]] = collections.deque()
+        self._inbox: collections.deque[_Call] = collections.deque()
+        # The callbacks of each thread that come later, as the first of them is late.
+        self._late: dict[object, list[OutsideHandle]] = {}
+        # What tells threads apart: an ended one may leave its identifier to another.
+        self._own = threading.local()
         self._heard = threading.Event()
         self.newest_before = _python_compat.newest_thread()
         self._old = threading.enumerate()
@@ -54,7 +81,7 @@ class ForeignThreads:
         self._threads: Threads | None = None
         self.have_called_in = False
 
-    def call_in(self, handle: asyncio.Handle, steps: int) -> None:
+    def call_in(self, handle: OutsideHandle, steps: int) -> None:
         """Take a callback from a thread; runs in that thread.
 
         Args:
@@ -67,20 +94,40 @@ class ForeignThreads:
             # The thread belongs to the loop's program, even if it is older than the loop.
             self._known.add(number)
             self._threads = None
-        self._inbox.append((handle, steps))
+        self._inbox.append(_Call(handle, steps, vars(self._own).setdefault("thread", object())))
         self._heard.set()
 
     def is_due(self, steps: int) -> bool:
         """Whether a callback has waited for so many steps that it must run now."""
-        return bool(self._inbox) and steps - self._inbox[0][1] > STEPS_AT_MOST
+        return bool(self._inbox) and steps - self._inbox[0].steps > STEPS_AT_MOST
 
-    def take(self) -> list[asyncio.Handle]:
-        """The callbacks called in since the last call of this method."""
+    def let_all_in(self) -> None:
+        """Queue all callbacks, except those of threads whose earlier ones are late."""
         self._heard.clear()
-        taken = []
         while self._inbox:
-            taken.append(self._inbox.popleft()[0])
-        return taken
+            call = self._inbox.popleft()
+            self._late.get(call.thread, []).append(call.handle)
+            if call.thread not in self._late:
+                self._loop.queue_outside(call.handle)
+
+    def let_one_in(self) -> None:
+        """Queue the first callback, unless the schedule chooses that its thread takes some time.
+
+        Only the first, so that the choices do not depend on how fast a thread is.
+        """
+        self._heard.clear()
+        handle, _, thread = self._inbox.popleft()
+        if thread in self._late:
+            self._late[thread].append(handle)
+        elif self._loop.is_late(lambda: self._end_wait(thread), _future_in(handle)):
+            self._late[thread] = [handle]
+        else:
+            self._loop.queue_outside(handle)
+
+    def _end_wait(self, thread: object) -> None:
+        """Queue what a thread has called in, as the first of it is no longer late."""
+        for handle in self._late.pop(thread):
+            self._loop.queue_outside(handle)
 
     def wait(self, is_needed: bool, is_over: Callable[[], bool]) -> bool:
         """Wait in real time for what threads may do; return whether one has called in.

@@ -13,11 +13,12 @@ from contextvars import Context
 from typing import Any
 
 from aldente import _asyncio_compat
-from aldente._asyncio_compat.stepping import SLEEP_CODE, WAKE_SLEEPER, frame_at
+from aldente._asyncio_compat.stepping import SLEEP_CODE, frame_at
 from aldente._python_compat import newest_thread
 from aldente._runner.settle import SettlingLoop
 from aldente._schedules import Order
 from aldente._simulation import blocking_sockets
+from aldente._simulation.blocking_sleep import BlockingSleep
 from aldente._simulation.choices import Strategy
 from aldente._simulation.determinism import SimulatedFuture, SimulatedTask
 from aldente._simulation.executors import Workers
@@ -103,6 +104,7 @@ class SimulatedLoop(NoOutside, LimitedLoop, SettlingLoop):
         self.tasks_made = _asyncio_compat.TaskRecord()
         self._foreign = ForeignThreads(self)
         self._workers = Workers(self)
+        self._blocking_sleep = BlockingSleep()
 
     # Tasks and futures, and their names.
 
@@ -187,7 +189,7 @@ class SimulatedLoop(NoOutside, LimitedLoop, SettlingLoop):
     def run_forever(self) -> None:
         """As asyncio's; other clocks follow loop time meanwhile."""
         blocking_sockets.install()
-        with self._wall:
+        with self._wall, self._blocking_sleep:
             super().run_forever()
 
     def on_time_limit(self) -> None:
@@ -238,7 +240,7 @@ class SimulatedLoop(NoOutside, LimitedLoop, SettlingLoop):
         if self.steps > self._last_step:
             self._end_of_steps()
         if self._foreign.is_due(self.steps):
-            self._take_called_in()
+            self._foreign.let_all_in()
         if not self.is_real_time_over():
             # Check at every turn while `Busy` counts who takes the steps.
             next_look = self.steps + (
@@ -294,9 +296,19 @@ class SimulatedLoop(NoOutside, LimitedLoop, SettlingLoop):
             await asyncio.sleep(seconds)
             return
         answer = self.create_future()
-        # The caller may have been cancelled by then.
-        self.call_soon_outside(WAKE_SLEEPER, answer, None)
+        self.call_soon_outside(self._answer, answer)
         await answer
+
+    def _answer(self, answer: asyncio.Future[None]) -> None:
+        """Have an answer come that takes no time in stock order."""
+
+        def come() -> None:
+            # The caller may have been cancelled by then.
+            if not answer.done():
+                answer.set_result(None)
+
+        if not answer.done() and not self.is_late(come, answer):
+            come()
 
     def call_soon_threadsafe(  # type: ignore[override]
         self, callback: Any, *args: Any, context: Context | None = None
@@ -310,8 +322,7 @@ class SimulatedLoop(NoOutside, LimitedLoop, SettlingLoop):
         handle = OutsideHandle(callback, args, self, context)
         job = self._workers.job_of_this_thread()
         if job is not None and job.has_turn:
-            self._plain.append(handle)
-            self._added += 1
+            self.queue_outside(handle)
             job.call_in()
         else:
             self._foreign.call_in(handle, self.steps)
@@ -361,11 +372,6 @@ class SimulatedLoop(NoOutside, LimitedLoop, SettlingLoop):
         """Whether threads have called in that the schedule does not control."""
         return self._foreign.have_called_in
 
-    def _take_called_in(self) -> None:
-        for handle in self._foreign.take():
-            self._plain.append(handle)
-            self._added += 1
-
     def wait(self) -> None:
         """Wait for threads, or else let time pass: nothing is ready."""
         if self._workers.jobs and self._workers.wait():
@@ -373,7 +379,7 @@ class SimulatedLoop(NoOutside, LimitedLoop, SettlingLoop):
         foreign = self._foreign
         is_alone = newest_thread() is foreign.newest_before and not foreign.have_called_in
         if not is_alone and foreign.wait(self.has_nothing_but_threads, self.is_real_time_over):
-            self._take_called_in()
+            foreign.let_one_in()
         elif self._guests and self.is_awaited_to_settle:
             self.notify_settled()
         elif self.error is None:

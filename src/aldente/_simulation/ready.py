@@ -194,9 +194,13 @@ class ReadyLoop(TimerLoop):
         The loop may hold back tasks that it wakes, even with ``order="io"``.
         """
         handle = OutsideHandle(callback, args, self, None)
+        self.queue_outside(handle)
+        return handle
+
+    def queue_outside(self, handle: OutsideHandle) -> None:
+        """Call a callback soon that was caused from outside of the loop's memory."""
         self._plain.append(handle)
         self._added += 1
-        return handle
 
     def call_outside(self, function: Callable[[], object]) -> None:
         """Call a function now that stands for an event outside of the loop's own memory."""

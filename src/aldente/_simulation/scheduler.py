@@ -6,6 +6,7 @@ is always the oldest resumption, which stock asyncio would run next.
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Callable
 from heapq import heappop, heappush
@@ -14,7 +15,15 @@ from typing import Any
 from aldente import _asyncio_compat
 from aldente._asyncio_compat.stepping import STEP_TYPE, WAKE_SLEEPER, WAKE_UP_TYPE, StepTimer
 from aldente._simulation.choices import Durations, Options, Picks, Strategy
-from aldente._simulation.durations import End, Late, Reach, ends_of, soonest
+from aldente._simulation.durations import (
+    UNTIMED,
+    Arrival,
+    End,
+    Late,
+    Reach,
+    ends_of,
+    soonest,
+)
 from aldente._simulation.ready import ReadyLoop
 from aldente._simulation.timers import AHEAD, NO_CONTEXT, Sleep, SleepEntry
 from aldente.errors import AldenteError
@@ -381,14 +390,75 @@ class ChoosingLoop(ReadyLoop):
         reach = Reach(due, number, most, last, self._durations)
         others = [each[0] for each in soonest(sleeps) if not each[2].done()]
         timers = [End(*each[:2]) for each in soonest(alarms) if not each[2].is_cancelled]
-        ends = ends_of(reach, others, timers)
-        if len(ends) == 1:
+        awaited = future.awaited if isinstance(future, Arrival) else future
+        end = self._pick_end(ends_of(reach, others, timers), awaited, due - since)
+        if end is None:
             return False
-        end = ends[self.pick(Durations([each.when for each in ends], future))]
-        if end.when == due:
-            return False
-        if self.on_late is not None:
-            self.on_late(Late(future, due - since, end, due))
         since = AHEAD if end.is_ahead else since
         heappush(sleeps, (end.when, end.number, future, result, since, due))
         return True
+
+    def _pick_end(
+        self, ends: list[End], awaited: asyncio.Future[Any] | None, seconds: float
+    ) -> End | None:
+        """Let the strategy choose one of several ends; None for the first, when it is due.
+
+        Args:
+            ends: the ends.
+            awaited: done at the end; None if it is not known.
+            seconds: how long it takes to the first end.
+        """
+        if len(ends) == 1:
+            return None
+        end = ends[self.pick(Durations([each.when for each in ends], awaited))]
+        due = ends[0].when
+        if end.when == due:
+            return None
+        if self.on_late is not None:
+            self.on_late(Late(awaited, seconds, end, due))
+        return end
+
+    def is_late(self, come: Callable[[], object], awaited: asyncio.Future[Any] | None) -> bool:
+        """Let the strategy choose whether something that takes no time takes some; whether it does.
+
+        It may do so while a sleep of another task is near, and never as long as the next timer of
+        another kind or sleep of the test function needs: any time-out is generous for it.
+
+        Args:
+            come: called when it comes, if it takes some time; else it comes now.
+            awaited: the future that is done by it; None if that is not known.
+        """
+        self._forget_done_sleeps()
+        now, sleeps = self._now, self._sleeps
+        if not sleeps or not self._slack:
+            return False
+        most = self._slack * UNTIMED
+        limits = [when for when, _, timer in self._alarms if not timer.is_cancelled]
+        limits += [when for when, _, future, _, since, due in sleeps if when == since == due]
+        last = min([now + most, *(math.nextafter(when, -math.inf) for when in limits)])
+        others = [each[0] for each in soonest(sleeps) if not each[2].done()]
+        if not (last > now and others[0] <= last):
+            return False
+        self._durations += 1
+        self._timers += 1
+        reach = Reach(now, self._timers, most, last, self._durations)
+        end = self._pick_end(ends_of(reach, others, ()), awaited, 0.0)
+        if end is None:
+            return False
+        heappush(sleeps, (end.when, end.number, Arrival(come, awaited, self), None, now, now))
+        return True
+
+    def come_after(
+        self, seconds: float, come: Callable[[], object], awaited: asyncio.Future[Any] | None
+    ) -> None:
+        """Have something from outside come after a while, which may take longer as a sleep may.
+
+        Args:
+            seconds: how long it has to take; positive.
+            come: called when it comes.
+            awaited: as for `is_late`.
+        """
+        self._timers += 1
+        now = self._now
+        due = now + seconds
+        heappush(self._sleeps, (due, self._timers, Arrival(come, awaited, self), None, now, due))

@@ -120,10 +120,11 @@ class Tracer:
         )
 
     def _note_late(self, late: Late) -> None:
-        task = _asyncio_compat.task_that_awaits(late.future)
+        future = late.future
+        task = None if future is None else _asyncio_compat.task_that_awaits(future)
         at = None if task is None else place_in(task)
         who = "" if task is None else task.get_name()
-        name = "" if task is None else _waited_for(task, (late.future,))
+        name = "" if task is None else _waited_for(task, (future,))
         text = f"{name or 'what it waits for'} {late}"
         until = _since_start(late.end.when)
         self.steps.append(
