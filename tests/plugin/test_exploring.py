@@ -234,7 +234,7 @@ def test_a_wrong_option_of_the_mark(run_project: RunProject, options: str, messa
         (["--aldente-runs=few"], "", "*--aldente-runs='few' (str)*"),
         (["--aldente-seed=x"], "", "*--aldente-seed='x' (str)*"),
         ([], "aldente_runs = all", "*aldente_runs='all' (str)*"),
-        (["--aldente-replay=2AKF7kh"], "", "*checksum is wrong*--aldente-replay='2AKF7kh' (str)*"),
+        (["--aldente-replay=3AKERpA"], "", "*checksum is wrong*--aldente-replay='3AKERpA' (str)*"),
     ],
 )
 def test_a_wrong_setting(
@@ -250,7 +250,7 @@ def test_a_wrong_setting(
 def test_only_one_test_can_be_replayed(run_project: RunProject) -> None:
     """With several explored tests, or none, the token is refused and they are named."""
     two = RACE + "\n@aldente.explore\nasync def test_other():\n    pass\n"
-    result = run_project("--aldente-replay=2AKF7kg", test_it=two)
+    result = run_project("--aldente-replay=3AKERpQ", test_it=two)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(
         [
@@ -260,7 +260,7 @@ def test_only_one_test_can_be_replayed(run_project: RunProject) -> None:
             "Fix: name the test, as in the report of its failure.",
         ]
     )
-    none = run_project("--aldente-replay=2AKF7kg", test_it="async def test_it():\n    pass\n")
+    none = run_project("--aldente-replay=3AKERpQ", test_it="async def test_it():\n    pass\n")
     assert none.ret == pytest.ExitCode.USAGE_ERROR
     none.stderr.fnmatch_lines(["*but 0 are selected, as none is marked with aldente.explore.*"])
 
@@ -675,7 +675,7 @@ def test_what_is_kept_may_be_unreadable(run_project: RunProject, pytester: pytes
     cache = ("-p", "cacheprovider")
     run_project(*cache, test_it=RACE)
     (kept,) = pytester.path.glob(".pytest_cache/d/aldente/*.json")
-    for text in ("[1]", '{"token": "2AKF7kh"}', '{"token": 5}', "\\", ""):
+    for text in ("[1]", '{"token": "3AKERpA"}', '{"token": 5}', "\\", ""):
         kept.write_text(text, encoding="utf-8")
         result = run_project(*cache, *_WARNINGS)
         result.assert_outcomes(failed=1, warnings=1)

@@ -262,7 +262,7 @@ def test_exceptions_of_a_class_of_the_tests_own(run_project: RunProject) -> None
 def test_replaying_several_tests_in_several_processes(run_project: RunProject) -> None:
     """The refusal is shown, though pytest-xdist shows none of those of its processes."""
     result = run_project(
-        *("-n", "1", "--aldente-replay=2AEaO"),
+        *("-n", "1", "--aldente-replay=3AHfP"),
         plugins=["xdist"],
         subprocess=True,
         test_it="""

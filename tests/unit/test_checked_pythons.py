@@ -310,7 +310,7 @@ def test_where_steps_are_not_recognised_no_schedule_is_chosen(
         aldente.search(three_independent)
     assert raised.value.version == newer
     with pytest.raises(aldente.UnsupportedPython):
-        aldente.replay(three_independent, "2AKF7kg")
+        aldente.replay(three_independent, "3AKERpQ")
     with pytest.raises(aldente.UnsupportedPython):
         aldente.run(three_independent, seed=1)
 

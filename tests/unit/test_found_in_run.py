@@ -249,7 +249,7 @@ def test_wrong_levels_are_refused(rules: Any, message: str) -> None:
     with pytest.raises(InvalidSetting, match=re.escape(message)):
         aldente.search(forgets_to_await, rules=rules)
     with pytest.raises(InvalidSetting, match=re.escape(message)):
-        aldente.replay(forgets_to_await, "2AEaO", rules=rules)
+        aldente.replay(forgets_to_await, "3AHfP", rules=rules)
 
 
 def test_findings_are_told_with_the_programs_own_exception() -> None:

@@ -140,7 +140,7 @@ def replay(
 
     >>> async def main():
     ...     return "done"
-    >>> replay(main, "2AKF7kg")
+    >>> replay(main, "3AKERpQ")
     Traceback (most recent call last):
         ...
     aldente.errors.ReplayMismatch: The run did not go as recorded: ...

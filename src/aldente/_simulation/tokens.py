@@ -41,7 +41,7 @@ def encode(schedule: Schedule) -> str:
     """The token of a schedule.
 
     >>> encode(Schedule(choices=(0, 0, 1)))
-    '2AKF7kg'
+    '3AKERpQ'
     """
     flags = _IS_IO if schedule.order == "io" else 0
     parts = []
@@ -78,7 +78,7 @@ def decode(token: str) -> Schedule:
     Raises:
         InvalidToken: the token is malformed.
 
-    >>> decode("2AKF7kg").choices
+    >>> decode("3AKERpQ").choices
     (0, 0, 1)
     """
     payload = _payload_of(token)
