@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import queue
+import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -152,6 +154,57 @@ def test_a_late_thread_holds_back_no_other() -> None:
         return "".join(heard)
 
     assert {aldente.run(main, seed=seed) for seed in range(40)} == {"ab", "ba"}
+
+
+class Worker(threading.Thread):
+    """A thread of the program's own that does one job after the other, like aiosqlite's."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__()
+        self._loop = loop
+        self._jobs: queue.SimpleQueue[asyncio.Future[None] | None] = queue.SimpleQueue()
+        self.start()
+
+    def run(self) -> None:
+        while (future := self._jobs.get()) is not None:
+            # Long enough for the other thread to overtake this one.
+            sum(range(20_000))
+            self._loop.call_soon_threadsafe(future.set_result, None)
+
+    async def work(self) -> None:
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._jobs.put(future)
+        await future
+
+    def close(self) -> None:
+        self._jobs.put(None)
+        self.join()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows what threads do")
+def test_the_order_of_two_threads_does_not_depend_on_their_speed() -> None:
+    """A seed gives one outcome, though two threads run at the same time."""
+
+    async def main() -> tuple[tuple[str, int, float], ...]:
+        seen: list[tuple[str, int, float]] = []
+        workers = [Worker(asyncio.get_running_loop()) for _ in range(2)]
+
+        async def use(name: str, worker: Worker) -> None:
+            for number in range(3):
+                await worker.work()
+                seen.append((name, number, since_start()))
+                await asyncio.sleep(0.03)
+
+        try:
+            await asyncio.gather(*map(use, "ab", workers), asyncio.sleep(0.05), asyncio.sleep(0.1))
+        finally:
+            for worker in workers:
+                worker.close()
+        return tuple(seen)
+
+    for seed in range(15):
+        first, second = (aldente.run(main, seed=seed) for _ in range(2))
+        assert first == second
 
 
 def test_a_job_sleeps_in_loop_time() -> None:

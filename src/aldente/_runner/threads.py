@@ -336,6 +336,14 @@ class Threads:
             for thread, frames in self._others()
         )
 
+    def are_several(self) -> bool:
+        """Whether there is more than one."""
+        return threading.active_count() > 2 and len(self._threads()) > 1
+
+    def are_on_processors(self) -> bool:
+        """Whether one runs now or is about to, as far as the system shows it."""
+        return any(system_call(thread) == ["running"] for thread in self._threads())
+
     def note_before(self) -> None:
         """Record the threads' states before the loop listens."""
         self._before = self._states()

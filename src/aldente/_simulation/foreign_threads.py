@@ -2,19 +2,22 @@
 
 The loop can't know what such a thread is about to do, so it waits for it in real time before it
 moves loop time or reports a deadlock. A callback from such a thread runs when nothing else is
-ready, so that the order does not depend on the thread's speed; two such threads may still differ.
+ready, so that the order does not depend on the thread's speed. With several such threads the loop
+waits until all of them wait; where the system does not show that, they may still differ.
 """
 
 from __future__ import annotations
 
 import asyncio
 import collections
+import math
 import threading
+import weakref
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from aldente import _python_compat
-from aldente._clocks import monotonic
+from aldente._clocks import monotonic, sleep
 from aldente._runner.bystanders import Bystanders
 from aldente._runner.threads import Threads
 from aldente._simulation.limits import LimitedLoop
@@ -29,6 +32,8 @@ LONG_PATIENCE = 2_000
 _CONFIRMATION = 0.2
 # How often the loop looks at these threads, in real seconds.
 _LOOK = 0.001
+# How long it pauses between looks at threads that are about to end what they do, in real seconds.
+_PAUSE = 0.0001
 
 # After how many steps a callback from a thread runs although something else is ready.
 STEPS_AT_MOST = 1_000
@@ -40,12 +45,14 @@ class _Call(NamedTuple):
     Attributes:
         handle: its handle.
         steps: how many steps the loop had taken.
-        thread: an object of the thread's own.
+        thread: the thread; for one that `threading` has not started, what stands for it.
+        own: an object that no other thread has.
     """
 
     handle: OutsideHandle
     steps: int
-    thread: object
+    thread: threading.Thread
+    own: object
 
 
 def _future_in(handle: OutsideHandle) -> asyncio.Future[Any] | None:
@@ -73,6 +80,9 @@ class ForeignThreads:
         self._late: dict[object, list[OutsideHandle]] = {}
         # What tells threads apart: an ended one may leave its identifier to another.
         self._own = threading.local()
+        # The order in which threads were started.
+        self._numbers: weakref.WeakKeyDictionary[threading.Thread, int]
+        self._numbers = weakref.WeakKeyDictionary()
         self._heard = threading.Event()
         self.newest_before = _python_compat.newest_thread()
         self._old = threading.enumerate()
@@ -94,7 +104,8 @@ class ForeignThreads:
             # The thread belongs to the loop's program, even if it is older than the loop.
             self._known.add(number)
             self._threads = None
-        self._inbox.append(_Call(handle, steps, vars(self._own).setdefault("thread", object())))
+        own = vars(self._own).setdefault("thread", object())
+        self._inbox.append(_Call(handle, steps, threading.current_thread(), own))
         self._heard.set()
 
     def is_due(self, steps: int) -> bool:
@@ -106,27 +117,30 @@ class ForeignThreads:
         self._heard.clear()
         while self._inbox:
             call = self._inbox.popleft()
-            self._late.get(call.thread, []).append(call.handle)
-            if call.thread not in self._late:
+            self._late.get(call.own, []).append(call.handle)
+            if call.own not in self._late:
                 self._loop.queue_outside(call.handle)
 
     def let_one_in(self) -> None:
-        """Queue the first callback, unless the schedule chooses that its thread takes some time.
+        """Queue one callback, unless the schedule chooses that its thread takes some time.
 
-        Only the first, so that the choices do not depend on how fast a thread is.
+        Only one, that of the thread which was started first, so that the choices do not depend on
+        how fast threads are.
         """
         self._heard.clear()
-        handle, _, thread = self._inbox.popleft()
-        if thread in self._late:
-            self._late[thread].append(handle)
-        elif self._loop.is_late(lambda: self._end_wait(thread), _future_in(handle)):
-            self._late[thread] = [handle]
+        call = min(self._inbox, key=lambda call: self._number_of(call.thread))
+        self._inbox.remove(call)
+        own = call.own
+        if own in self._late:
+            self._late[own].append(call.handle)
+        elif self._loop.is_late(lambda: self._end_wait(own), _future_in(call.handle)):
+            self._late[own] = [call.handle]
         else:
-            self._loop.queue_outside(handle)
+            self._loop.queue_outside(call.handle)
 
-    def _end_wait(self, thread: object) -> None:
+    def _end_wait(self, own: object) -> None:
         """Queue what a thread has called in, as the first of it is no longer late."""
-        for handle in self._late.pop(thread):
+        for handle in self._late.pop(own):
             self._loop.queue_outside(handle)
 
     def wait(self, is_needed: bool, is_over: Callable[[], bool]) -> bool:
@@ -136,14 +150,16 @@ class ForeignThreads:
             is_needed: whether nothing else can happen, so that a long wait is worth it.
             is_over: returns whether the run's real time is over.
         """
-        if self._inbox:
-            return True
         threads = self._look_at()
+        if self._inbox:
+            self._let_threads_finish(threads)
+            return True
         began = monotonic()
         looks = silent = 0
         threads.note_before()
         while threads.may_ever_call_in():
             if self._heard.wait(_LOOK):
+                self._let_threads_finish(threads)
                 return True
             looks += 1
             silent += 1
@@ -159,6 +175,27 @@ class ForeignThreads:
             self._heard.wait(_CONFIRMATION)
         # One may have called in and ended since.
         return bool(self._inbox)
+
+    def _let_threads_finish(self, threads: Threads) -> None:
+        """Wait until all of several threads wait, as far as the system shows it.
+
+        So it depends less on their speed which of them have called in.
+        """
+        if not threads.are_several():
+            return
+        looks = 0
+        while threads.may_ever_call_in() and not self._loop.is_real_time_over():
+            looks += 1
+            if looks > (LONG_PATIENCE if threads.are_on_processors() else PATIENCE):
+                return
+            sleep(_PAUSE)
+
+    def _number_of(self, thread: threading.Thread) -> float:
+        """The place of a thread in the order in which the threads were started."""
+        for each in threading.enumerate():
+            self._numbers.setdefault(each, len(self._numbers))
+        # One that has ended before it was listed comes last.
+        return self._numbers.get(thread, math.inf)
 
     def _look_at(self) -> Threads:
         """A view of the threads that may belong to the loop's program."""
