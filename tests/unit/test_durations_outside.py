@@ -332,3 +332,16 @@ def test_the_story_says_what_a_job_took() -> None:
     assert failure is not None
     report = failure.report()
     assert "Task-3  to_thread takes 0.1 s\n" in report or "Task-3  to_thread takes 0.05 s" in report
+
+
+@pytest.mark.parametrize("strategy", ["dfs", "auto"])
+def test_a_program_with_threads_of_its_own_is_not_exhausted(strategy: Any) -> None:
+    """What its threads do is no choice of the schedule, so no search is a proof."""
+    job = aldente.search(run_job, strategy=strategy, runs=50)
+    assert (job.exhausted, job.failure) == (True, None)
+    thread = aldente.search(hear_thread, strategy=strategy, runs=50)
+    assert (thread.exhausted, thread.failure) == (False, None)
+    assert thread.coverage == (
+        "There is one schedule only. When threads of its own call in was no choice of the "
+        "schedules."
+    )

@@ -103,7 +103,7 @@ class Explorer:
         escaped = coverage = ""
         known: Known | None = None
         found: Found | None = None
-        is_exhausted = is_late = False
+        is_exhausted = is_late = has_threads = False
         covered = False, ""
         if self.known is not None:
             number = 1
@@ -134,6 +134,7 @@ class Explorer:
                 is_exhausted, coverage = covered
                 break
             number += 1
+            has_threads = has_threads or run.depends_on_threads
             seen.add(hash(tuple(run.choices)))
             if run.error is not None:
                 found = Found(self.program, run, run.error, number)
@@ -142,6 +143,8 @@ class Explorer:
         if found is None and not is_late:
             is_complete, coverage = _covered(strategy)
             is_exhausted = is_exhausted or is_complete
+        if has_threads:
+            is_exhausted, coverage = False, f"{coverage} {_OWN_THREADS}".lstrip()
         return (
             Exploration(number, len(seen), is_exhausted, None, escaped, coverage, known, is_late),
             found,
@@ -244,6 +247,9 @@ class Explorer:
             others = "its only schedule passes" if runs == 1 else f"all its {runs:,} schedules pass"
             return f'With order="io" it does not happen: {others}.'
         return f'With order="io" it was not found in {runs:,} runs.' if runs else ""
+
+
+_OWN_THREADS = "When threads of its own call in was no choice of the schedules."
 
 
 def _release(strategy: Strategy) -> None:

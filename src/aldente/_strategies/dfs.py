@@ -245,6 +245,8 @@ class Dfs:
                     f"{runs} were tried, and every other one is equivalent to one of them: "
                     f"{_branches(skipped)} skipped."
                 )
+            if self._runs == 1:
+                return "There is one schedule only."
             return f"All {runs} were tried; there are no others."
         complete = -1
         if self._branches and not self._is_cut:
