@@ -107,11 +107,13 @@ class Step:
             than it has to, in seconds since the run began; else 0.
         shared: what it reads of what tasks race for, and what it changes of what tasks share.
         call: for the first step of a task, the call that has made its coroutine; empty when its
-            arguments can't be shown.
+            arguments can't be shown. For a step of a thread's job, whether it "begins", "goes on"
+            or "ends", which the loop learns of.
         callers: the functions of the user's in which it goes on, the outermost first.
         outcome: how it ends, in words: what the task waits for then, that the task ends, or what
             the job of a thread raises.
         stopped_at: the user's line where the task waits or has raised an exception.
+        stopped_in: the functions of the user's in which it waits, the outermost first.
         is_failing: whether the exception that fails the run is raised in it.
     """
 
@@ -132,6 +134,7 @@ class Step:
     callers: tuple[str, ...] = field(default=(), compare=False)
     outcome: str = field(default="", compare=False)
     stopped_at: SourcePlace | None = field(default=None, compare=False)
+    stopped_in: tuple[str, ...] = field(default=(), compare=False)
     is_failing: bool = field(default=False, compare=False)
 
 

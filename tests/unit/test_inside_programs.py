@@ -119,8 +119,7 @@ What happened, in 1 of 1 steps; > marks where the schedule left stock order:
     Task-1  aldente.choose gives option 0 of 0 to 1
             FILE  aldente.choose(["usual", "other"])
   > Task-1  aldente.choose gives option 1 of 0 to 1
-            FILE  assert aldente.choose(["usual", "other"]) == "usual"
-            then ends with AssertionError  FILE  """ in story_of(main)
+            FILE  assert aldente.choose(["usual", "other"]) ==""" in story_of(main)
 
 
 # note.

@@ -16,7 +16,10 @@ from aldente._source import source_line
 WIDTH = 100
 
 # The greatest width of the names of tasks.
-_MOST_OF_NAME = 24
+_MOST_OF_NAME, _LEAST_OF_NAME = 24, 8
+
+# How many columns a line needs beside the name.
+_REST = 48
 
 # Where the lines that are about no step begin.
 _ASIDE = "      ... "
@@ -57,7 +60,8 @@ class _Story:
         self._width = width
         self._words = Words(steps, chosen.told)
         names = [self._words.who(steps[number]) for number in chosen.told]
-        self._name_width = min(max(map(len, names)), _MOST_OF_NAME)
+        most = min(_MOST_OF_NAME, max(width - _REST, _LEAST_OF_NAME))
+        self._name_width = min(max(map(len, names)), most)
 
     def lines(self) -> Iterator[str]:
         """All lines."""
@@ -68,9 +72,8 @@ class _Story:
         )
         told, count = self._chosen.told, self._chosen.count
         told_steps = count(told) + sum(len(more) for more in self._chosen.repeated.values())
-        yield (
-            f"What happened, in {told_steps:,} of {count(range(len(self._steps))):,} steps{order}"
-        )
+        happened = f"in {told_steps:,} of {count(range(len(self._steps))):,} steps{order}"
+        yield from wrapped("What happened, ", happened, self._width)
         before, waiting = -1, list[str]()
         for number in told:
             if not self._is_within(number, before):

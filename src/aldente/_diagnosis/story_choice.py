@@ -31,9 +31,9 @@ _PASSED_ON = frozenset(
         "_wait.<locals>._on_completion",
         "_AsCompletedIterator._handle_completion",
         "as_completed.<locals>._on_completion",
-        "future_add_to_awaited_by",
-        "future_discard_from_awaited_by",
+        "_discard_awaited_by",
         "gather.<locals>._done_callback",
+        "shield.<locals>._clear_awaited_by_callback",
         "shield.<locals>._inner_done_callback",
         "shield.<locals>._outer_done_callback",
         "TaskGroup._on_task_done",
@@ -144,7 +144,7 @@ def _select(steps: Sequence[Step]) -> list[int]:
     if last is not None:
         chosen.add(last)
         chosen.update(_waker(steps, last))
-    if not chosen.difference([last]) and not any(steps[number].is_explorers for number in events):
+    if not any(is_switch(step) or step.is_cancelled for step in steps):
         # It fails in stock order: no task stands out.
         tasks = {step.task for step in steps}
     tasks.discard("")

@@ -38,7 +38,7 @@ class Words:
         """Who takes a step."""
         if step.task or step.is_explorers:
             return step.task or "(explorer)"
-        return "(thread)" if is_job(step) else "(loop)"
+        return "(thread)" if is_job(step) and step.call != "ends" else "(loop)"
 
     def introduced(self, task: str) -> str:
         """A task's name, with the call that has made its coroutine if that is known."""
@@ -62,7 +62,10 @@ class Words:
 
     def _cause(self, step: Step) -> str:
         if not step.task:
-            return f"calls {short_name(step.place)}"
+            name = short_name(step.place)
+            return {"goes on": f"goes on with {name}", "ends": f"learns of the end of {name}"}.get(
+                step.call, f"calls {name}"
+            )
         if step.is_cancelled:
             by = f" by {_named(step.cancelled_by)}" if step.cancelled_by else ""
             return f"is cancelled{by}" + (f" in {step.waited_for}" if step.waited_for else "")
@@ -84,7 +87,11 @@ class Words:
             return ""
         if step.outcome.startswith(_ENDS_WITH) and self._is_passed_on(number):
             return f"{_ENDS_WITH.replace('ends', 'then ends')}the same exception"
-        return f"then {step.outcome}"
+        # Else its next step says it.
+        is_said = len(step.stopped_in) < 2 or number in self._next
+        return f"then {step.outcome}" + (
+            "" if is_said else f", in {callers_in_short(step.stopped_in)}"
+        )
 
     def _is_passed_on(self, number: int) -> bool:
         """Whether a task ends with the exception that fails the run, and another has raised it."""
@@ -94,7 +101,7 @@ class Words:
     def use(self, use: SharedUse) -> str:
         """A use of something that tasks share."""
         if use.role == "act" and not use.is_change:
-            return f"uses {use.kept}" if use.kept else f"goes on, by what {use.text} was"
+            return f"uses {use.kept}" if use.kept else f"goes on without reading {use.text} again"
         if use.is_call:
             return f"calls {use.text}"
         return f"{'changes' if use.is_change else 'reads'} {self.valued(use)}"

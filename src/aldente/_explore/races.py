@@ -9,7 +9,7 @@ between and the first has not read it again.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Hashable, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -68,15 +68,17 @@ class Call(NamedTuple):
 
 
 class Raised(NamedTuple):
-    """Where the exception that fails a run was raised.
+    """Where the exception that fails a run was raised, or where tasks wait in a deadlock.
 
     Attributes:
-        step: the number of the step; -1 if it is not known.
-        lines: the user's lines that it has passed.
+        step: the number of the step; -1 if it is not known, or a deadlock.
+        lines: the user's lines that it has passed, or at which tasks wait.
+        last_steps: in a deadlock, the number of the last step of each task.
     """
 
     step: int
-    lines: Collection[SourcePlace]
+    lines: Collection[SourcePlace] = ()
+    last_steps: Mapping[str, int] = {}
 
 
 Race = tuple[Access, Access, Access]
@@ -257,13 +259,21 @@ def _stale_uses_of(accesses: Sequence[Access], places: Sequence[int]) -> Iterato
         ]
         if not changes or accesses[changes[-1]].task == act.task:
             continue
-        if all(accesses[each].task != act.task for each in between if each > changes[-1]):
+        is_read = any(accesses[each].task == act.task for each in between if each > changes[-1])
+        # The very line that acts may look again.
+        following = (accesses[each] for each in places[index + 1 :])
+        is_read = is_read or any(
+            (each.task, each.step, each.use.at) == (act.task, act.step, act.use.at)
+            for each in following
+        )
+        if not is_read:
             yield accesses[act.of], accesses[changes[-1]], act
 
 
 def _is_about(act: Access, accesses: Sequence[Access], raised: Raised) -> bool:
     if raised.step < 0:
-        return False
+        is_last = raised.last_steps.get(act.task) == act.step
+        return is_last and act.use.at in raised.lines
     if act.step == raised.step and act.use.at in raised.lines:
         return True
     changed = {

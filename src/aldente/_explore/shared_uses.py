@@ -26,6 +26,7 @@ from aldente._schedules import SharedUse, Step
 from aldente._simulation.loop import SimulatedLoop
 from aldente._simulation.trace import in_brief
 from aldente._source import is_programs
+from aldente.errors import DeadlockError
 
 # A run with more lines than these is not followed to its end, and then nothing is said.
 _MOST_LINES = 200_000
@@ -82,14 +83,15 @@ class _Function:
 
     Attributes:
         line: the line that has begun; a suspended task is still on it. 0 if an exception ended it.
+        last: the line that has begun last, also if an exception has ended it.
         changes: what that line is going to change.
         watched: what it may act by.
     """
 
-    __slots__ = ("changes", "line", "watched")
+    __slots__ = ("changes", "last", "line", "watched")
 
     def __init__(self) -> None:
-        self.line = 0
+        self.line = self.last = 0
         self.changes: list[Use] = []
         self.watched: list[_Watched] = []
 
@@ -153,9 +155,9 @@ class SharedUses:
         self._is_active = False
         if sys.gettrace() == self._trace:
             sys.settrace(None)
+        raised = self._raised_of(error)
         self._calls.clear()
         if self._lines <= _MOST_LINES:
-            raised = self._raised_of(error)
             if raised.step >= 0:
                 self._steps[raised.step] = replace(self._steps[raised.step], is_failing=True)
             calls = [
@@ -212,11 +214,13 @@ class SharedUses:
     def _begin_line(self, frame: FrameType, call: _Function) -> None:
         line, file = frame.f_lineno, frame.f_code.co_filename
         facts = facts_of(file).get(line, _NO_FACTS)
-        self._note_acts(frame, call, facts)
+        if line != call.last:
+            # Else an exception, such as a cancellation, may have come where it waited.
+            self._note_acts(frame, call, facts)
         own = {name for name in facts.stores if _is_own_variable(name, frame)}
         for watched in call.watched:
             watched.pass_on(facts, own)
-        call.line = line
+        call.line = call.last = line
         for use in uses_in(file).get(line, ()):
             if use.is_change:
                 call.changes.append(use)
@@ -386,8 +390,10 @@ class SharedUses:
             for index, leaf in enumerate(leaves)
             if id(leaf) in self._raised and self._raised[id(leaf)][0] is type(leaf)
         ]
+        if isinstance(error, DeadlockError):
+            return self._stuck()
         if not steps:
-            return Raised(-1, ())
+            return Raised(-1)
         step, index = min(steps)
         lines, traceback = set(), leaves[index].__traceback__
         while traceback is not None:
@@ -395,6 +401,16 @@ class SharedUses:
             lines.add(SourcePlace(path, traceback.tb_lineno))
             traceback = traceback.tb_next
         return Raised(step, lines)
+
+    def _stuck(self) -> Raised:
+        """Where tasks wait in a deadlock."""
+        lines = {
+            SourcePlace(frame.f_code.co_filename, call.line)
+            for frame, call in self._calls.items()
+            if call.line
+        }
+        last = {step.task: number for number, step in enumerate(self._steps) if not step.event}
+        return Raised(-1, lines, last)
 
     def _told_accesses(self) -> Iterator[Access]:
         """All accesses, as a reader names what they use; of the same number as recorded."""

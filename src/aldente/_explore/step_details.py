@@ -21,9 +21,10 @@ from aldente._diagnosis.waits import AwaitGraph, Kind, Phrases, TaskLink, Wait, 
 from aldente._own_errors import containing
 from aldente._records import SourcePlace
 from aldente._schedules import Step
+from aldente._simulation.choices import Kind as JobKind
 from aldente._simulation.executors import Job
 from aldente._simulation.loop import SimulatedLoop
-from aldente._simulation.trace import in_brief
+from aldente._simulation.trace import in_brief, method_of
 from aldente._source import is_users, place_of
 
 # A run with more steps than these is not looked at to its end.
@@ -73,17 +74,10 @@ class StepDetails:
             return
         if task is not None:
             self._current = number, weakref.ref(task)
-            own = _own_links(links_of(task.get_coro()))
-            if own:
-                names = [link.frame.f_code.co_name for link in own]
-                self._steps[number] = replace(
-                    self._steps[number],
-                    # Within a context manager too, which is no coroutine.
-                    at=place_of(own[-1].frame),
-                    callers=tuple(name for name in names if not name.startswith("<")),
-                )
+            self._steps[number] = _with_callers(self._steps[number], task)
         elif isinstance(owner := getattr(callback, "__self__", None), Job):
             self._current = number, weakref.ref(owner)
+            self._steps[number] = replace(self._steps[number], call=_JOBS[owner.kind])
 
     @containing("looking at what a step has done", None)
     def _end_step(self) -> None:
@@ -91,11 +85,13 @@ class StepDetails:
         if current is None:
             return
         number, reference = current
-        owner, place = reference(), None
+        owner, place, own = reference(), None, list[Link]()
         if owner is None:
             outcome = "ends" if self._steps[number].task else ""
         elif isinstance(owner, Job):
-            outcome = "" if owner.error is None else f"raises {in_short(owner.error)}"
+            is_noticed = self._steps[number].call == "ends"
+            is_raised = owner.error is not None and not is_noticed
+            outcome = f"raises {in_short(owner.error)}" if is_raised and owner.error else ""
         elif owner.done():
             error = _asyncio_compat.unseen_exception(owner)
             outcome = "ends" if error is None else f"ends with {in_short(error)}"
@@ -105,7 +101,9 @@ class StepDetails:
             own = _own_links(live.links)
             outcome = self._wait_in_words(live, own)
             place = place_of(own[-1].frame) if own else None
-        self._steps[number] = replace(self._steps[number], outcome=outcome, stopped_at=place)
+        self._steps[number] = replace(
+            self._steps[number], outcome=outcome, stopped_at=place, stopped_in=_names_of(own)
+        )
 
     def _wait_in_words(self, live: LiveTask, own: Sequence[Link]) -> str:
         wait = live.wait
@@ -157,6 +155,30 @@ class StepDetails:
             for task in sorted(tasks, key=lambda task: natural_key(task.get_name()))
             if any(thing is subject for thing, _ in held_by(links_of(task.get_coro())))
         ]
+
+
+# What a job of a thread does in a step, by what it does next.
+_JOBS = {JobKind.BEGIN_JOB: "begins", JobKind.GO_ON_WITH_JOB: "goes on", JobKind.END_JOB: "ends"}
+
+
+def _with_callers(step: Step, task: asyncio.Task[Any]) -> Step:
+    """A step with the user's functions in which its task goes on."""
+    links = links_of(task.get_coro())
+    own = _own_links(links)
+    if not own:
+        return step
+    at, waited_for = place_of(own[-1].frame), step.waited_for
+    if step.waited_for and at != step.at:
+        # Within a context manager, which is no coroutine.
+        below = links[links.index(own[-1]) + 1 :]
+        name = method_of(below[0].frame) or below[0].function if below else "a future"
+        waited_for = "sleep" if name == "__sleep0" else name
+    return replace(step, at=at, waited_for=waited_for, callers=_names_of(own))
+
+
+def _names_of(links: Sequence[Link]) -> tuple[str, ...]:
+    names = (link.frame.f_code.co_name for link in links)
+    return tuple(name for name in names if not name.startswith("<"))
 
 
 def _task(name: str, wait: Wait | None = None) -> WaitingTask:

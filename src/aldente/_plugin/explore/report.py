@@ -23,7 +23,7 @@ _LEAST_WIDTH = 40
 def add_to_report(item: pytest.Item, report: pytest.TestReport, outcome: Outcome) -> None:
     """Add the story of the failed run to the report of a failed test."""
     failure = outcome.failure
-    if failure is None:
+    if failure is None or is_a_line(item.config):
         return
     text = "\n\n".join(_paragraphs(item, outcome, failure))
     add_section = getattr(report.longrepr, "addsection", None)
@@ -32,6 +32,11 @@ def add_to_report(item: pytest.Item, report: pytest.TestReport, outcome: Outcome
     else:
         # The report of a failure without a traceback is a string.
         report.longrepr = f"{report.longrepr}\n\n{text}"
+
+
+def is_a_line(config: pytest.Config) -> bool:
+    """Whether a failure is to be shown in one line; the summary then says how to see it again."""
+    return bool(config.getoption("tbstyle", "auto") == "line")
 
 
 def _paragraphs(item: pytest.Item, outcome: Outcome, failure: Failure) -> list[str]:

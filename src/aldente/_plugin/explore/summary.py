@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from aldente._plugin.explore.colours import colour_story
-from aldente._plugin.explore.report import ATTRIBUTE, TITLE
+from aldente._plugin.explore.report import ATTRIBUTE, TITLE, is_a_line
 from aldente._plugin.findings.summary import EXPLORED
 
 
@@ -52,7 +52,7 @@ class ExplorationSummary:
         is_verbose = self._config.get_verbosity() > 0
         inside = f"{self._config.rootpath}{os.sep}"
         lines = [line.replace(inside, "") for line in _lines(self._told, is_verbose=is_verbose)]
-        if self._config.getoption("tbstyle", "auto") == "line":
+        if is_a_line(self._config):
             # The reports are not printed, so this is all that says how to see a failure again.
             lines += [
                 f"run again: {told['command']}" for told in self._told.values() if "command" in told
