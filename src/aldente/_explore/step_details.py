@@ -11,11 +11,12 @@ import asyncio
 import weakref
 from collections.abc import Sequence
 from dataclasses import replace
+from types import CoroutineType, FrameType, GeneratorType
 from typing import Any
 
 from aldente import _asyncio_compat
 from aldente._diagnosis.await_graph import NameFinder, natural_key
-from aldente._diagnosis.inspection import Link, held_by, links_of
+from aldente._diagnosis.inspection import held_by, links_of
 from aldente._diagnosis.waiting import LiveTask, look_at, tasks_behind
 from aldente._diagnosis.waits import AwaitGraph, Kind, Phrases, TaskLink, Wait, WaitingTask
 from aldente._own_errors import containing
@@ -26,13 +27,14 @@ from aldente._simulation.executors import Job
 from aldente._simulation.loop import SimulatedLoop
 from aldente._simulation.trace import in_brief, method_of
 from aldente._source import is_users, place_of
+from aldente._stacks import variables_of
 
 # A run with more steps than these is not looked at to its end.
 _MOST_STEPS = 5_000
 
 # How often to look for the name of a lock or the like, and which tasks hold it: both look at many
 # objects.
-_MOST_NAMES = 300
+_MOST_NAMES = 100
 _MOST_TASKS = 100
 
 _HELD = (Kind.LOCK, Kind.SEMAPHORE)
@@ -85,7 +87,7 @@ class StepDetails:
         if current is None:
             return
         number, reference = current
-        owner, place, own = reference(), None, list[Link]()
+        owner, place, frames = reference(), None, list[FrameType]()
         if owner is None:
             outcome = "ends" if self._steps[number].task else ""
         elif isinstance(owner, Job):
@@ -97,20 +99,20 @@ class StepDetails:
             outcome = "ends" if error is None else f"ends with {in_short(error)}"
             place = None if error is None else _place_raised(error)
         else:
-            live = look_at(owner)
-            own = _own_links(live.links)
-            outcome = self._wait_in_words(live, own)
-            place = place_of(own[-1].frame) if own else None
+            frames = _frames_of(owner.get_coro())
+            words, frames = _sleep_in_words(frames), _own(frames)
+            outcome = self._wait_in_words(look_at(owner), frames) if words is None else words
+            place = place_of(frames[-1]) if frames else None
         self._steps[number] = replace(
-            self._steps[number], outcome=outcome, stopped_at=place, stopped_in=_names_of(own)
+            self._steps[number], outcome=outcome, stopped_at=place, stopped_in=_names_of(frames)
         )
 
-    def _wait_in_words(self, live: LiveTask, own: Sequence[Link]) -> str:
+    def _wait_in_words(self, live: LiveTask, own: Sequence[FrameType]) -> str:
         wait = live.wait
         if wait.kind is Kind.READY:
             return "lets others go on"
         if wait.kind is Kind.TIMER:
-            return f"waits for {wait.detail.removeprefix('asyncio.')}"
+            return f"waits for {wait.detail.removeprefix('asyncio.') or 'a timer'}"
         if wait.kind in (Kind.RUNNING, Kind.NOT_STARTED, Kind.UNKNOWN):
             return ""
         others = sorted(
@@ -163,37 +165,79 @@ _JOBS = {JobKind.BEGIN_JOB: "begins", JobKind.GO_ON_WITH_JOB: "goes on", JobKind
 
 def _with_callers(step: Step, task: asyncio.Task[Any]) -> Step:
     """A step with the user's functions in which its task goes on."""
-    links = links_of(task.get_coro())
-    own = _own_links(links)
+    frames = _frames_of(task.get_coro())
+    own = _own(frames)
     if not own:
         return step
-    at, waited_for = place_of(own[-1].frame), step.waited_for
+    at, waited_for = place_of(own[-1]), step.waited_for
     if step.waited_for and at != step.at:
         # Within a context manager, which is no coroutine.
-        below = links[links.index(own[-1]) + 1 :]
-        name = method_of(below[0].frame) or below[0].function if below else "a future"
+        below = frames[frames.index(own[-1]) + 1 :]
+        name = method_of(below[0]) or below[0].f_code.co_qualname if below else "a future"
         waited_for = "sleep" if name == "__sleep0" else name
     return replace(step, at=at, waited_for=waited_for, callers=_names_of(own))
 
 
-def _names_of(links: Sequence[Link]) -> tuple[str, ...]:
-    names = (link.frame.f_code.co_name for link in links)
-    return tuple(name for name in names if not name.startswith("<"))
+def _frames_of(coroutine: object) -> list[FrameType]:
+    """The suspended functions of a coroutine, the outermost first.
+
+    As `links_of` does, but without calls as far as that is possible: each call takes long while the
+    lines of the program are followed.
+    """
+    frames: list[FrameType] = []
+    current: Any = coroutine
+    while current is not None and type(current).__name__ not in _FUTURES:
+        if type(current) is CoroutineType:
+            frame, following = current.cr_frame, current.cr_await
+        elif type(current) is GeneratorType:
+            frame, following = current.gi_frame, current.gi_yieldfrom
+        else:
+            frame = following = None
+        if frame is None:
+            return [link.frame for link in links_of(coroutine)]
+        frames.append(frame)
+        current = following
+    return frames
+
+
+# The types of what a future's ``__await__`` returns, which show nothing below.
+_FUTURES = frozenset({"FutureIter", "Future", "Task", "SimulatedFuture", "SimulatedTask"})
+
+_SLEEP, _SLEEP_OF_0 = (
+    getattr(function, "__code__", None) for function in _asyncio_compat.FUNCTIONS_OF_SLEEP
+)
+
+
+def _sleep_in_words(frames: Sequence[FrameType]) -> str | None:
+    """What a task waits for that sleeps; None if it does not."""
+    if not frames:
+        return None
+    if frames[-1].f_code is _SLEEP_OF_0:
+        return "lets others go on"
+    if frames[-1].f_code is _SLEEP:
+        seconds = in_brief(variables_of(frames[-1]).get("delay"))
+        return f"waits for sleep({seconds or '...'})"
+    return None
+
+
+def _names_of(frames: Sequence[FrameType]) -> tuple[str, ...]:
+    names = [frame.f_code.co_name for frame in frames]
+    return tuple([name for name in names if not name.startswith("<")])
 
 
 def _task(name: str, wait: Wait | None = None) -> WaitingTask:
     return WaitingTask(name, "", (), (), wait or Wait(Kind.READY))
 
 
-def _own_links(links: Sequence[Link]) -> list[Link]:
-    return [link for link in links if is_users(link.frame.f_code.co_filename)]
+def _own(frames: Sequence[FrameType]) -> list[FrameType]:
+    return [frame for frame in frames if is_users(frame.f_code.co_filename)]
 
 
-def _name_in(own: Sequence[Link], subject: object) -> str | None:
+def _name_in(own: Sequence[FrameType], subject: object) -> str | None:
     """The name of an object in the innermost of the user's functions that has one."""
     finder = NameFinder()
-    for link in reversed(own):
-        name = finder.names_in(link.frame).get(id(subject))
+    for frame in reversed(own):
+        name = finder.names_in(frame).get(id(subject))
         if name is not None:
             return name
     return None

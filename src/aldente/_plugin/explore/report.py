@@ -46,7 +46,8 @@ def _paragraphs(item: pytest.Item, outcome: Outcome, failure: Failure) -> list[s
     remarks = (line.replace(inside, "") for line in [_how(outcome, failure), *failure.remarks()])
     return [
         *failure.story(config.rootpath, width, is_whole=is_whole),
-        "\n".join(part for line in remarks for part in wrapped("", line, width)),
+        # Sentences, which a narrower terminal may break anywhere.
+        "\n".join(part for line in remarks for part in wrapped("", line, WIDTH)),
         f"Run it again: {_command(item, failure)}",
     ]
 
