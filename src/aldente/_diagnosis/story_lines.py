@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterator, Sequence
 
@@ -14,6 +15,9 @@ _GAP = "  "
 # A line of source that is cut has as many columns at least; else it has a line of its own.
 _LEAST_OF_SOURCE = 24
 
+# The end of a place, behind which stands its source.
+_PLACE = re.compile(r":\d+$")
+
 # What is indented further than this would have no room.
 _LEAST_ROOM = 30
 
@@ -23,7 +27,8 @@ def line_of(head: str, parts: Sequence[Part], width: int) -> Iterator[str]:
 
     Args:
         head: what the first line begins with; the others are indented as far.
-        parts: the parts; the last one is cut if it does not fit, the others are wrapped.
+        parts: the parts; what stands behind a place is its source, and cut if it does not fit; the
+            others are wrapped.
         width: how long a line may be.
 
     >>> list(line_of("at: ", ["here", "and there"], 40))
@@ -36,17 +41,19 @@ def line_of(head: str, parts: Sequence[Part], width: int) -> Iterator[str]:
     lines = [""]
     for index, part in enumerate(parts):
         start = f"{lines[-1]}{_GAP}" if lines[-1] else ""
+        is_source = index > 0 and _PLACE.search(parts[index - 1]) is not None
         if len(start + part) <= room:
             lines[-1] = start + part
-        elif index and index == len(parts) - 1 and room - len(start) >= _LEAST_OF_SOURCE:
-            # A line of source, whose beginning says the most.
-            lines[-1] = f"{start}{part[: room - len(start) - 3]}..."
+        elif is_source and room - len(start) >= _LEAST_OF_SOURCE:
+            # Its beginning says the most.
+            lines[-1] = f"{start}{_cut(part, room - len(start))}"
+        elif is_source:
+            lines.append(f"{_GAP}{_cut(part, room - len(_GAP))}")
         else:
-            gap = _GAP if start else ""
             found = textwrap.wrap(
                 part,
                 room,
-                initial_indent=gap,
+                initial_indent=_GAP if start else "",
                 subsequent_indent=_GAP,
                 break_on_hyphens=False,
             )
@@ -54,6 +61,10 @@ def line_of(head: str, parts: Sequence[Part], width: int) -> Iterator[str]:
     yield f"{head}{lines[0]}".rstrip()
     for line in lines[1:]:
         yield f"{indent}{line}".rstrip()
+
+
+def _cut(text: str, room: int) -> str:
+    return text if len(text) <= room else f"{text[: room - 3]}..."
 
 
 def wrapped(head: str, text: str, width: int, indent: str = "  ") -> list[str]:
