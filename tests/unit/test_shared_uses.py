@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import sys
 from collections.abc import Callable, Coroutine
@@ -353,3 +354,56 @@ def test_an_error_of_the_tracer_is_none_of_the_programs(monkeypatch: pytest.Monk
     assert failure is not None
     assert type(failure.exception) is AssertionError
     assert {error.doing for error in told} == {"following what tasks read and change"}
+
+
+def test_frames_are_not_kept() -> None:
+    """What a function refers to is freed when it ends by an exception, as in all other runs."""
+    freed: list[list[int]] = []
+
+    class Thing:
+        def __del__(self) -> None:
+            self.order.append(1)
+
+        def __init__(self, order: list[int]) -> None:
+            self.order = order
+
+    async def main() -> None:
+        order: list[int] = []
+        freed.append(order)
+
+        async def fail() -> None:
+            thing = Thing(order)
+            await asyncio.sleep(0)
+            if thing.order is order:
+                raise ValueError
+
+        async def cancelled() -> None:
+            thing = Thing(order)
+            await asyncio.sleep(10 + len(thing.order))
+
+        with contextlib.suppress(ValueError):
+            await fail()
+        task = asyncio.create_task(cancelled())
+        await asyncio.sleep(1)
+        task.cancel()
+        await asyncio.wait([task])
+        del task
+        order.append(2)
+        raise LookupError
+
+    assert aldente.search(main).failure is not None
+    assert len(freed) > 1
+    assert freed[0] == [1, 1, 2]
+    assert all(order == freed[0] for order in freed)
+
+
+def test_objects_of_one_name_have_that_of_their_class() -> None:
+    """A variable that stood for several objects names none of them."""
+
+    async def main() -> None:
+        for _ in range(2):
+            shop = Shop()
+            await asyncio.gather(*(shop.buy(name) for name in ("Ann", "Bob")))
+        assert shop.stock == 0
+
+    assert race_in(main).startswith("What raced: Shop.stock.\n")

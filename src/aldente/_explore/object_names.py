@@ -64,8 +64,10 @@ class ObjectNames:
                     return
 
     def name_of(self, number: Hashable, default: str) -> str:
-        """The name of an object by its number; the default if none was found."""
-        return self._names.get(number, default)
+        """The name of an object by its number; the default if it has none of its own."""
+        name = self._names.get(number, default)
+        # A variable may have been set to several objects.
+        return name if list(self._names.values()).count(name) == 1 else default
 
     def _scopes(self, frame: FrameType) -> Iterator[Mapping[str, Any]]:
         """Where a reader looks for it: the variables of the program and its module, then here."""

@@ -82,15 +82,17 @@ class _Function:
     """A call of a function that has not returned.
 
     Attributes:
+        file: its file.
         line: the line that has begun; a suspended task is still on it. 0 if an exception ended it.
         last: the line that has begun last, also if an exception has ended it.
         changes: what that line is going to change.
         watched: what it may act by.
     """
 
-    __slots__ = ("changes", "last", "line", "watched")
+    __slots__ = ("changes", "file", "last", "line", "watched")
 
-    def __init__(self) -> None:
+    def __init__(self, file: str) -> None:
+        self.file = file
         self.line = self.last = 0
         self.changes: list[Use] = []
         self.watched: list[_Watched] = []
@@ -127,7 +129,8 @@ class SharedUses:
         # The calls by which tasks act on others, each with its place among accesses and its step.
         self._signals: list[tuple[int, int, SharedUse, _Owned | None]] = []
         self._lines = 0
-        self._calls: dict[FrameType, _Function] = {}
+        # By the identity of their frames, which nothing here keeps alive; a new call begins anew.
+        self._calls: dict[int, _Function] = {}
         self._names = ObjectNames(None)
         # By the identity of an exception: its type, the step in which it was raised, and how many
         # functions it had passed when it was seen last.
@@ -179,6 +182,7 @@ class SharedUses:
             return None
         if event == "call" and frame.f_lineno == frame.f_code.co_firstlineno:
             # A call, and no coroutine that goes on.
+            self._calls.pop(id(frame), None)
             self._scopes.update(
                 (frame.f_code.co_filename, name) for name in frame.f_code.co_cellvars
             )
@@ -191,9 +195,9 @@ class SharedUses:
             self._end_line(frame, call)
             self._begin_line(frame, call)
         elif event == "return":
-            if not _is_suspended(frame) and frame in self._calls:
-                self._end_line(frame, self._calls[frame])
-                del self._calls[frame]
+            if not _is_suspended(frame) and id(frame) in self._calls:
+                self._end_line(frame, self._calls[id(frame)])
+                del self._calls[id(frame)]
             # A frame that an exception holds keeps nothing of this; one that goes on is traced
             # anew.
             del frame.f_trace
@@ -201,14 +205,15 @@ class SharedUses:
         elif event == "exception" and not _is_end_of_iteration(argument):
             self._note_raised(argument)
             # What the rest of the line would have changed is as it was.
-            if frame in self._calls:
-                self._calls[frame].line, self._calls[frame].changes = 0, []
+            broken = self._calls.get(id(frame))
+            if broken is not None:
+                broken.line, broken.changes = 0, []
         return self._trace
 
     def _call_of(self, frame: FrameType) -> _Function:
-        call = self._calls.get(frame)
+        call = self._calls.get(id(frame))
         if call is None:
-            call = self._calls[frame] = _Function()
+            call = self._calls[id(frame)] = _Function(frame.f_code.co_filename)
         return call
 
     def _begin_line(self, frame: FrameType, call: _Function) -> None:
@@ -265,7 +270,7 @@ class SharedUses:
         """The places of the reads by which a line does what it does, or calls what does it."""
         found: list[int] = []
         while frame is not None:
-            call = self._calls.get(frame)
+            call = self._calls.get(id(frame))
             if call is not None and call.watched:
                 line = call.line or frame.f_lineno
                 facts = facts_of(frame.f_code.co_filename).get(line, _NO_FACTS)
@@ -404,11 +409,7 @@ class SharedUses:
 
     def _stuck(self) -> Raised:
         """Where tasks wait in a deadlock."""
-        lines = {
-            SourcePlace(frame.f_code.co_filename, call.line)
-            for frame, call in self._calls.items()
-            if call.line
-        }
+        lines = {SourcePlace(call.file, call.line) for call in self._calls.values() if call.line}
         last = {step.task: number for number, step in enumerate(self._steps) if not step.event}
         return Raised(-1, lines, last)
 
