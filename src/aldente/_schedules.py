@@ -38,20 +38,35 @@ class Schedule:
     python: tuple[int, int] | None = None
 
 
+# What a use has to do with a race: one task reads a thing, another changes it, and the first acts
+# by what it has read. Empty for a use that has nothing to do with one.
+Role = Literal["", "read", "change", "act"]
+
+
 class SharedUse(NamedTuple):
     """A use of something that tasks share.
 
     Attributes:
-        text: the source of its name.
+        text: its name.
         is_change: whether it is changed; else it is read.
         value: its value then, in words; empty if it has no short one.
         at: the line that uses it.
+        role: its part in a race.
+        kept: the variable that has the old value, where that is what a task acts by.
+        is_about_failure: whether the line that fails the run reads what is changed.
+        is_call: whether it is a call by which a task acts on others, such as ``event.set()``.
+        is_by_read: whether an act is known to go by what the task has read before.
     """
 
     text: str
     is_change: bool
     value: str
     at: SourcePlace
+    role: Role = ""
+    kept: str = ""
+    is_about_failure: bool = False
+    is_call: bool = False
+    is_by_read: bool = True
 
 
 class Choice(NamedTuple):
@@ -90,9 +105,16 @@ class Step:
         is_explorers: whether the explorer did that, which stock asyncio does not.
         until: when what the task waits for is over instead, if the explorer has made it take longer
             than it has to, in seconds since the run began; else 0.
-        shared: what it reads and changes of what tasks race for.
+        shared: what it reads of what tasks race for, and what it changes of what tasks share.
         call: for the first step of a task, the call that has made its coroutine; empty when its
-            arguments can't be shown.
+            arguments can't be shown. For a step of a thread's job, whether it "begins", "goes on"
+            or "ends", which the loop learns of.
+        callers: the functions of the user's in which it goes on, the outermost first.
+        outcome: how it ends, in words: what the task waits for then, that the task ends, or what
+            the job of a thread raises.
+        stopped_at: the user's line where the task waits or has raised an exception.
+        stopped_in: the functions of the user's in which it waits, the outermost first.
+        is_failing: whether the exception that fails the run is raised in it.
     """
 
     task: str
@@ -109,6 +131,11 @@ class Step:
     until: float = 0.0
     shared: tuple[SharedUse, ...] = field(default=(), compare=False)
     call: str = field(default="", compare=False)
+    callers: tuple[str, ...] = field(default=(), compare=False)
+    outcome: str = field(default="", compare=False)
+    stopped_at: SourcePlace | None = field(default=None, compare=False)
+    stopped_in: tuple[str, ...] = field(default=(), compare=False)
+    is_failing: bool = field(default=False, compare=False)
 
 
 # The name of the explorer as a cause.

@@ -60,8 +60,8 @@ def test_a_race_is_found_told_and_replayed(run_project: RunProject) -> None:
             "* Ann * test_it.py:8  await asyncio.sleep(pause * amount)",
             "*goes on after sleep*",
             "Run * of at most 200 failed, after * s in all (strategy auto, seed 0).",
-            "Its schedule has 1 context switch away from stock order, of * at first; * more runs "
-            "confirmed that this is the minimum.",
+            "Its schedule has 1 context switch away from stock order, of * at first.",
+            "* more runs confirmed that this is the minimum.",
             'With order="io" it is found too, in run *.',
             "Run it again: pytest test_it.py::test_transfer --aldente-replay=*",
             "1 test explored in * runs",
@@ -459,9 +459,10 @@ def test_deadlocks_livelocks_and_time_without_end(run_project: RunProject) -> No
     result.assert_outcomes(failed=3)
     result.stdout.fnmatch_lines(
         [
-            "Deadlock: nothing could happen any more while 'test_deadlock' was running*",
-            "'Task-2' waits for other (Lock 1), held by 'Task-3', which waits for *",
-            "    test_it.py:10: async with other:",
+            ">       await asyncio.gather(hold(first, second), hold(second, first))",
+            "E       *Deadlock: nothing could happen any more while 'test_deadlock' was running*",
+            "E       'Task-2' waits for other (Lock 1), held by 'Task-3', which waits for *",
+            "E           test_it.py:10: async with other:",
             "Livelock: the run had not ended after 200 steps. What kept it going:",
             "  'test_livelock' at test_it.py:17: * of the last * steps",
             "Virtual time ran on for more than *",

@@ -30,10 +30,7 @@ async def test_transfer():
     assert balance == 78.5
 """
 
-REPLAYED = (
-    "It is replayed from the last run, and was shrunk then; it has 1 context switch away from "
-    "stock order."
-)
+REPLAYED = "It is replayed from the last run, and was shrunk then."
 
 
 def runs_of(folder: Path) -> int:

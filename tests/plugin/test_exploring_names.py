@@ -44,7 +44,7 @@ def test_a_cancellation_is_found_and_told(run_project: RunProject) -> None:
             "*test_slots*note: the worker begins",
             "  > (explorer) *cancels 'worker' in sleep",
             "*await asyncio.sleep(1)",
-            "*is cancelled by the explorer in sleep",
+            "*is cancelled by the explorer in sleep*",
         ]
     )
     result.stdout.fnmatch_lines(["  > (explorer) *lets 'test_time_out' time out in sleep"])

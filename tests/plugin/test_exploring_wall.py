@@ -87,7 +87,8 @@ def test_a_failure_that_reads_a_clock_says_what_helps(run_project: RunProject) -
     module = f"{WAITING}\n@aldente.explore\nasync def test_it():\n    await wait()\n    assert 0\n"
     result = run_project(test_it=module)
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines([HINT])
+    # In as many lines as the width of the terminal needs.
+    assert HINT in " ".join(line.strip() for line in result.outlines)
     pytest.importorskip("time_machine")
     result = run_project(test_it=module.replace("explore\n", "explore(wall=True)\n"))
     result.assert_outcomes(failed=1)
@@ -111,10 +112,12 @@ async def test_it():
     result = run_project(test_it=module)
     result.stdout.fnmatch_lines(
         [
-            "Not exact: *; the program calls time.perf_counter_ns() at test_it.py:7*",
+            "Not exact: *",
             "The program reads time.monotonic() at test_it.py:9: *",
         ]
     )
+    text = " ".join(line.strip() for line in result.outlines)
+    assert "; the program calls time.perf_counter_ns() at test_it.py:7" in text
 
 
 def test_other_failures_get_no_hint(run_project: RunProject) -> None:

@@ -253,7 +253,7 @@ def test_shrinking_has_a_budget(monkeypatch: pytest.MonkeyPatch) -> None:
     assert failure.shrinking is not None
     assert failure.shrinking.runs == 4
     assert failure.shrinking.outcome == "budget"
-    assert "the budget of 4 more runs ended before it was known" in failure.report()
+    assert "The budget of 4 more runs ended before it was known" in failure.report()
     monkeypatch.undo()
     monkeypatch.setattr(explorer, "_SECONDS_OF_SHRINKING", 0.0)
     failure = failure_of(last_is_first, strategy=Youngest())

@@ -75,6 +75,7 @@ from aldente._asyncio_compat.tasks import (
     task_group_tasks,
     task_that_awaits,
     unfinished_count,
+    unseen_exception,
     waited_future,
     was_reported_by_shield,
 )
@@ -162,6 +163,7 @@ __all__ = [
     "transports_of",
     "unfinished_async_generators",
     "unfinished_count",
+    "unseen_exception",
     "waited_future",
     "was_reported_by_shield",
     "watched_by",

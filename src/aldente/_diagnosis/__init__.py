@@ -11,8 +11,9 @@
     Explains a graph: the cycle, the lock that nothing releases, the event that nothing sets.
 ``reachability``
     Whether code that goes on could ever wake a waiting task.
-``story``
-    What happened in a simulated run: the steps that matter.
+``story``, ``story_choice``, ``story_words``, ``story_lines``
+    What happened in a simulated run: which steps matter, the words for them, and lines of limited
+    width.
 ``finding_text``
     The text of a finding.
 """

@@ -342,4 +342,4 @@ def _own_links(links: Sequence[Link]) -> list[Link]:
 
 
 def _frame(link: Link) -> SuspendedFrame:
-    return SuspendedFrame(place_of(link.frame), link.function)
+    return SuspendedFrame(place_of(link.frame), link.function, link.frame.f_code.co_firstlineno)

@@ -2,232 +2,225 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from aldente._diagnosis.story_choice import Chosen, choose, is_switch
+from aldente._diagnosis.story_lines import Part, line_of, wrapped
+from aldente._diagnosis.story_words import Words
 from aldente._records import SourcePlace
-from aldente._schedules import EXPLORER, SharedUse, Step
+from aldente._schedules import SharedUse, Step
 from aldente._source import source_line
 
-# Up to this number, the story has all steps of the tasks that take part in a switch.
-_FEW = 16
+# The greatest width of a story, in columns.
+WIDTH = 100
 
-# The greatest number of steps in a story: the first and the last ones.
-_MOST = 40
+# The greatest width of the names of tasks.
+_MOST_OF_NAME, _LEAST_OF_NAME = 24, 8
 
-# And of those that other tasks take while one waits for longer than it has to.
-_MOST_MEANWHILE = 8
+# How many columns a line needs beside the name.
+_REST = 48
+
+# Where the lines that are about no step begin.
+_ASIDE = "      ... "
 
 
-def describe_steps(steps: Sequence[Step], folder: Path) -> list[str]:
+def describe_steps(
+    steps: Sequence[Step], folder: Path, width: int = WIDTH, *, is_whole: bool = False
+) -> list[str]:
     """Lines about the steps of a run: where it left stock order, cancellations, and how it ended.
 
     Args:
         steps: all steps of the run, up to its failure.
         folder: paths within it are shown relative to it.
+        width: how long a line may be.
+        is_whole: whether to tell all steps.
 
     >>> describe_steps([], Path.cwd())
     []
     """
-    told = _select(steps)
-    if not told:
-        return []
-    switches = sum(_is_switch(step) for step in steps)
-    lines = _race(steps, folder)
-    lines += [
-        f"What happened, in {_count(steps, told)} of {_count(steps, range(len(steps))):,} steps"
-        + ("; > marks where the schedule left stock order:" if switches else ", in stock order:")
-    ]
-    width = max(len(_who(steps[number])) for number in told)
-    before = -1
-    for number in told:
-        left_out = _count(steps, range(before + 1, number))
-        if left_out:
-            lines.append(f"      ... {left_out:,} other step{'s' * (left_out > 1)}")
-        lines += _lines_of(steps, number, width, folder)
-        before = number
-    if before + 1 < len(steps):
-        lines.append("      ... until the exception was raised")
-    return lines
+    chosen = choose(steps, is_whole=is_whole)
+    return list(_Story(steps, chosen, folder, width).lines()) if chosen.told else []
 
 
-def _count(steps: Sequence[Step], numbers: Iterable[int]) -> int:
-    """How many of some entries are steps."""
-    return sum(not steps[number].event for number in numbers)
+class _Story:
+    """The story of some steps.
+
+    Args:
+        steps: all steps of the run.
+        chosen: which ones to tell.
+        folder: paths within it are shown relative to it.
+        width: how long a line may be.
+    """
+
+    def __init__(self, steps: Sequence[Step], chosen: Chosen, folder: Path, width: int) -> None:
+        self._steps = steps
+        self._chosen = chosen
+        self._folder = folder
+        self._width = width
+        self._words = Words(steps, chosen.told)
+        names = [self._words.who(steps[number]) for number in chosen.told]
+        most = min(_MOST_OF_NAME, max(width - _REST, _LEAST_OF_NAME))
+        self._name_width = min(max(map(len, names)), most)
+
+    def lines(self) -> Iterator[str]:
+        """All lines."""
+        yield from self._race()
+        switches = any(is_switch(step) for step in self._steps)
+        order = (
+            "; > marks where the schedule left stock order:" if switches else ", in stock order:"
+        )
+        told, count = self._chosen.told, self._chosen.count
+        told_steps = count(told) + sum(len(more) for more in self._chosen.repeated.values())
+        happened = f"in {told_steps:,} of {count(range(len(self._steps))):,} steps{order}"
+        yield from wrapped("What happened, ", happened, self._width)
+        before, waiting = -1, list[str]()
+        for number in told:
+            if not self._is_within(number, before):
+                yield from waiting
+                waiting = []
+            left_out = count(range(before + 1, number))
+            if left_out:
+                yield f"{_ASIDE}{_counted(left_out, 'other step')}"
+            yield from self._lines_of(number)
+            waiting = waiting or list(self._lines_about_end(number))
+            before = max([number, *self._chosen.repeated.get(number, ())])
+        yield from waiting
+        yield from self._end(before)
+
+    def _end(self, before: int) -> Iterator[str]:
+        after = self._chosen.after_failure
+        if after:
+            count = self._chosen.count(after)
+            cancelled = dict.fromkeys(
+                self._steps[number].task for number in after if self._steps[number].is_cancelled
+            )
+            names = ", ".join(list(cancelled)[:3]) + (
+                f" and {len(cancelled) - 3:,} more" if len(cancelled) > 3 else ""
+            )
+            yield from self._aside(
+                f"{_counted(count, 'step')} after the exception was raised, in which tasks were "
+                f"cancelled: {names}"
+            )
+        else:
+            left_out = self._chosen.count(range(before + 1, len(self._steps)))
+            if left_out:
+                yield f"{_ASIDE}{_counted(left_out, 'other step')} until the run failed"
+
+    def _aside(self, text: str) -> Iterator[str]:
+        yield from wrapped(_ASIDE, text, self._width, " " * len(_ASIDE))
+
+    def _is_within(self, number: int, before: int) -> bool:
+        """Whether an event happens in the step before it."""
+        event = self._steps[number]
+        is_of_task = before >= 0 and event.task == self._steps[before].task
+        return bool(event.event) and is_of_task and not event.until
+
+    def _lines_of(self, number: int) -> Iterator[str]:
+        head = self._head(number)
+        indent = " " * len(head)
+        for index, parts in enumerate(self._rows(number)):
+            yield from line_of(head if index == 0 else indent, parts, self._width)
+
+    def _lines_about_end(self, number: int) -> Iterator[str]:
+        """What is told of a step after all that has happened in it."""
+        step, stop = self._steps[number], self._words.stop(number)
+        if not stop:
+            return
+        is_elsewhere = step.stopped_at is not None and step.stopped_at != step.at
+        place = self._place(step.stopped_at, step.at) if is_elsewhere else ()
+        if "sleep(" in stop or stop.endswith("the same exception"):
+            # Its source says nothing new.
+            place = place[: "sleep(" in stop]
+        yield from line_of(" " * len(self._head(number)), (stop, *place), self._width)
+
+    def _head(self, number: int) -> str:
+        """What the line of a step begins with."""
+        step = self._steps[number]
+        mark = ">" if is_switch(step) else " "
+        who = self._words.who(step)
+        if len(who) > self._name_width:
+            who = f"{who[: self._name_width - 3]}..."
+        return f"  {mark} {self._time(step)}{who:<{self._name_width}}  "
+
+    def _rows(self, number: int) -> Iterator[Sequence[Part]]:
+        """What is told of a step, a line each."""
+        step, words = self._steps[number], self._words
+        place = self._place(step.at) if step.at is not None else ()
+        if step.event:
+            yield (step.event,)
+            if place:
+                yield place
+            return
+        if step.task:
+            yield place or (step.place,)
+            yield (words.about(number),)
+        else:
+            yield (words.about(number),)
+        for use in step.shared:
+            yield words.use(use), *self._place(use.at, step.at)
+        more = len(self._chosen.repeated.get(number, ()))
+        if more:
+            yield (f"and so on, {_counted(more, 'more time')}",)
+
+    def _place(self, at: SourcePlace | None, before: SourcePlace | None = None) -> tuple[Part, ...]:
+        """A place with its source; only the name of the file if the line before has its path."""
+        if at is None:
+            return ()
+        place = str(SourcePlace.relative_to(at.path, at.line, self._folder))
+        if before is not None and before.path == at.path:
+            place = f"{Path(at.path).name}:{at.line}"
+        source = source_line(at)
+        return (place, source) if source else (place,)
+
+    def _time(self, step: Step) -> str:
+        """The time of a step; empty if time never moved in the run."""
+        return f"{step.time:>8g} s  " if self._steps[-1].time else ""
+
+    def _race(self) -> Iterator[str]:
+        """A paragraph on what raced, if that is known."""
+        found = [(step, use) for step in self._steps for use in step.shared if use.role]
+        if len(found) != 3:
+            return
+        (reader, read), (other, change), (_, act) = found
+        yield f"What raced: {read.text}."
+        yield from self._sentence(
+            f"{self._words.introduced(reader.task)} "
+            + (
+                f"kept {read.text} as {act.kept}"
+                if act.kept
+                else f"read {self._words.valued(read)}"
+            ),
+            read,
+            ";",
+        )
+        yield from self._sentence(
+            f"{self._words.introduced(other.task)} changed {self._words.valued(change)}",
+            change,
+            ";",
+        )
+        if act.is_change:
+            what = f"then {reader.task} changed {self._words.valued(act)}"
+            by = (
+                ", by what it had read before."
+                if act.is_by_read
+                else ", and had not read it again."
+            )
+            yield from self._sentence(what, act, by)
+        elif act.kept:
+            again = f", and had not read {read.text} again."
+            yield from self._sentence(f"then {reader.task} used {act.kept}", act, again)
+        else:
+            again = (
+                f", under the condition of line {read.at.line}, and had not read {read.text} again."
+            )
+            yield from self._sentence(f"then {reader.task} went on", act, again)
+        yield ""
+
+    def _sentence(self, what: str, use: SharedUse, end: str) -> Iterator[str]:
+        place = SourcePlace.relative_to(use.at.path, use.at.line, self._folder)
+        yield from wrapped("  ", f"{what} at {place}{end}", self._width, "    ")
 
 
-def _is_switch(step: Step) -> bool:
-    return step.is_explorers or (step.choice is not None and step.choice.is_switch)
-
-
-def _select(steps: Sequence[Step]) -> list[int]:
-    """The numbers of the steps that matter, in order."""
-    chosen: set[int] = set()
-    tasks: set[str] = set()
-    events = {number for number, step in enumerate(steps) if step.event}
-    for number, step in enumerate(steps):
-        if number in events:
-            # An event of the loop itself belongs to the step before it.
-            if not step.task and not step.is_explorers:
-                chosen.update({number - 1} - {-1})
-            tasks.add(step.task)
-            if step.until:
-                meanwhile = _meanwhile(steps, number)
-                chosen.update(meanwhile)
-                tasks.update(steps[place].task for place in meanwhile)
-            continue
-        if _is_switch(step):
-            held = step.choice.instead_of if step.choice is not None else ""
-            chosen.add(number)
-            tasks.update((step.task, held))
-            chosen.update(_step_after(steps, number, held))
-        elif not step.is_cancelled:
-            continue
-        chosen.add(number)
-        tasks.add(step.task)
-        chosen.update(_waker(steps, number))
-    last = next((n for n in reversed(range(len(steps))) if steps[n].at and n not in events), None)
-    if last is not None:
-        chosen.add(last)
-        chosen.update(_waker(steps, last))
-    if not chosen.difference([last]) and not any(steps[number].is_explorers for number in events):
-        # It fails in stock order: no task stands out.
-        tasks = {step.task for step in steps}
-    tasks.discard("")
-    involved = {number for number, step in enumerate(steps) if step.task in tasks and step.at}
-    if len(chosen | involved) <= _FEW:
-        chosen |= involved
-    raced = {number for number, step in enumerate(steps) if step.shared}
-    found = sorted(chosen | events | raced)
-    return found if len(found) <= _MOST else found[: _MOST // 2] + found[-_MOST // 2 :]
-
-
-def _waker(steps: Sequence[Step], number: int) -> list[int]:
-    """The step in which another task has woken the task of a step, if it is known."""
-    step = steps[number]
-    for place in reversed(range(number)):
-        if step.woken_by not in ("", step.task) and steps[place].task == step.woken_by:
-            return [place]
-    return []
-
-
-def _meanwhile(steps: Sequence[Step], number: int) -> list[int]:
-    """What other tasks do while one waits for longer than it has to, and its own next step."""
-    late, found = steps[number], list[int]()
-    for place in range(number + 1, len(steps)):
-        step = steps[place]
-        if step.task == late.task and not step.event:
-            return [*found[: _MOST_MEANWHILE // 2], *found[-_MOST_MEANWHILE // 2 :], place]
-        if step.time > late.time and (step.task or _is_timers(step)):
-            found.append(place)
-    return found[:_MOST_MEANWHILE]
-
-
-def _is_timers(step: Step) -> bool:
-    """Whether a step is the callback of a timer other than a sleep's: no step has made it ready."""
-    return not step.task and not step.woken_by and not step.place.startswith("_set_result")
-
-
-def _step_after(steps: Sequence[Step], number: int, task: str) -> list[int]:
-    for place in range(number + 1, len(steps)):
-        step = steps[place]
-        # A thread's job is no task; its place identifies it.
-        if task and (step.task or step.place.removesuffix(" in a thread")) == task:
-            return [place]
-    return []
-
-
-def _who(step: Step) -> str:
-    return step.task or ("(explorer)" if step.is_explorers else "(loop)")
-
-
-def _lines_of(steps: Sequence[Step], number: int, width: int, folder: Path) -> list[str]:
-    step = steps[number]
-    mark = ">" if _is_switch(step) else " "
-    if step.at is not None:
-        where = _where(step.at, folder)
-    else:
-        where = step.place if step.task else _words_about(step)
-    first, second = where, _words_about(step) if step.task else ""
-    if step.event:
-        first, second = step.event, where if step.at is not None else ""
-    lines = [f"  {mark} {_time(steps, number)}{_who(step):<{width}}  {first}".rstrip()]
-    indent = f"{'':<{width + 6 + len(_time(steps, number))}}"
-    if second:
-        lines.append(f"{indent}{second}")
-    for use in step.shared:
-        verb = "changes" if use.is_change else "reads"
-        lines.append(f"{indent}{verb} {_valued(use)}  {_where(use.at, folder)}")
-    return lines
-
-
-def _where(at: SourcePlace, folder: Path) -> str:
-    place = SourcePlace.relative_to(at.path, at.line, folder)
-    source = source_line(at)
-    return f"{place}  {source}" if source else str(place)
-
-
-def _valued(use: SharedUse) -> str:
-    if not use.value:
-        return use.text
-    if " of " in use.value:
-        # A container, of which one element may have been used.
-        return f"{use.text} ({use.value})"
-    return f"{use.text} {'to' if use.is_change else '='} {use.value}"
-
-
-def _introduced(steps: Sequence[Step], task: str) -> str:
-    """A task's name, with the call that has made its coroutine if that is known."""
-    call = next((step.call for step in steps if step.task == task and step.call), "")
-    return f"{task}, {call}," if call else task
-
-
-def _race(steps: Sequence[Step], folder: Path) -> list[str]:
-    """A paragraph on what raced, if that is known."""
-    uses = [(step.task, use) for step in steps for use in step.shared]
-    if len(uses) != 3:
-        return []
-    (reader, read), (other, change), (_, act) = uses
-    names = {task: _introduced(steps, task) for task in (reader, other)}
-    places = [SourcePlace.relative_to(use.at.path, use.at.line, folder) for _, use in uses]
-    return [
-        f"What raced: {read.text}.",
-        f"  {names[reader]} read {_valued(read)} at {places[0]};",
-        f"  {names[other]} changed {_valued(change)} at {places[1]};",
-        f"  then {reader} changed {_valued(act)} at {places[2]}, by what it had read before.",
-        "",
-    ]
-
-
-def _time(steps: Sequence[Step], number: int) -> str:
-    """The time of a step; empty if time never moved in the run."""
-    return f"{steps[number].time:>8g} s  " if steps[-1].time else ""
-
-
-def _words_about(step: Step) -> str:
-    """What caused a step, and which task it has overtaken."""
-    parts = []
-    if not step.task:
-        parts.append(f"calls {step.place}")
-    elif step.is_cancelled:
-        by = f" by {_named(step.cancelled_by)}" if step.cancelled_by else ""
-        parts.append(f"is cancelled{by}" + (f" in {step.waited_for}" if step.waited_for else ""))
-    elif step.waited_for:
-        is_told = step.woken_by != step.task and _is_task_name(step.woken_by)
-        by = f", woken by {step.woken_by!r}" if is_told else ""
-        parts.append(f"goes on after {step.waited_for}{by}")
-    else:
-        parts.append(f"begins {step.call}" if step.call else "begins")
-    if _is_switch(step) and step.choice is not None:
-        held = step.choice.instead_of
-        parts.append(f"before {held!r}, which is ready for longer" if held else "out of turn")
-    return ", ".join(parts)
-
-
-def _named(cause: str) -> str:
-    return cause if cause == EXPLORER else repr(cause)
-
-
-def _is_task_name(cause: str) -> bool:
-    # Callbacks have the names of functions of asyncio and of the program.
-    return bool(cause) and cause != EXPLORER and "." not in cause and not cause.startswith("_")
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'s' * (count != 1)}"

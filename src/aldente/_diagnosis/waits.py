@@ -57,10 +57,12 @@ class SuspendedFrame:
     Attributes:
         place: the file, with its full path, and the current line.
         function: its qualified name.
+        first_line: the number of its first line; 0 when it is not known.
     """
 
     place: SourcePlace
     function: str
+    first_line: int = 0
 
     @property
     def source(self) -> str:

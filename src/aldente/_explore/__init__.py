@@ -12,8 +12,14 @@
     Makes the schedule of a failure smaller.
 ``nondeterminism``
     Runs a program again under one schedule, and finds what else it depends on.
-``shared_uses``, ``shared_names``
-    What raced in a run: what tasks read and change; the names that each line of a file uses.
+``step_details``
+    What each step of a run does: its callers, and what its task waits for when it stops.
+``shared_uses``, ``shared_names``, ``object_names``
+    What tasks read and change in a run; the names that each line of a file uses; what objects are
+    called in the program.
+``races``, ``guards``
+    What raced, of what tasks have used; the lines that a condition decides about, and the variables
+    that keep a value.
 ``real_clocks``
     The hint for a failure of a program that reads clocks which don't follow loop time.
 ``rules_in_runs``

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from aldente._diagnosis.story import describe_steps
+from aldente._diagnosis.story import WIDTH, describe_steps
+from aldente._diagnosis.story_lines import wrapped
 from aldente._diagnosis.waits import AwaitGraph
 from aldente._schedules import Schedule, Shrinking, Step
 from aldente._source import is_programs
@@ -61,33 +62,43 @@ class Failure:
 
     def report(self) -> str:
         """The failure as text: the exception, what happened, and how to see it again."""
-        lines = [f"Run {self.run:,} failed (seed {self.schedule.seed}).", *self.remarks()]
+        lines = [f"Run {self.run:,} failed (seed {self.schedule.seed}).", *self.remarks(WIDTH)]
         lines.append(f"Run it again: aldente.replay(main, {self.token!r})")
         paragraphs = [_text_of(self.exception), *self.story()]
         paragraphs += [f"Found in the same run:\n{text}" for text in self.findings]
         return "\n\n".join([*paragraphs, "\n".join(lines)])
 
-    def story(self, folder: Path | None = None) -> list[str]:
+    def story(
+        self, folder: Path | None = None, width: int = WIDTH, *, is_whole: bool = False
+    ) -> list[str]:
         """What happened, as one paragraph; empty without recorded steps.
 
         Args:
             folder: paths within it are shown relative to it; None for the current one.
+            width: how long a line may be.
+            is_whole: whether to tell all steps, not only the few that matter.
         """
-        story = describe_steps(self.steps, folder or Path.cwd())
+        story = describe_steps(self.steps, folder or Path.cwd(), width, is_whole=is_whole)
         return ["\n".join(story)] if story else []
 
-    def remarks(self) -> list[str]:
-        """Remarks about its schedule, a line each."""
+    def remarks(self, width: int | None = None) -> list[str]:
+        """Remarks about its schedule.
+
+        Args:
+            width: how long a line may be; None for a line each.
+        """
         lines = []
         if self.shrinking is not None:
-            lines.append(_words_about(self.shrinking))
+            lines += _words_about(self.shrinking)
         if self.reach:
             lines.append(self.reach)
         if self.inexact:
             lines.append(f"Not exact: {self.inexact}")
         if self.hint:
             lines.append(self.hint)
-        return lines
+        if width is None:
+            return lines
+        return [part for line in lines for part in wrapped("", line, width)]
 
 
 def _text_of(error: BaseException) -> str:
@@ -98,24 +109,24 @@ def _text_of(error: BaseException) -> str:
     return "".join(traceback.format_exception(type(error), error, begin)).rstrip()
 
 
-def _words_about(shrinking: Shrinking) -> str:
+def _words_about(shrinking: Shrinking) -> list[str]:
     tried = f"{shrinking.runs:,} more run{'s' * (shrinking.runs != 1)}"
     after = _switches(shrinking.after)
     if shrinking.outcome == "unrepeatable":
-        return f"It did not fail again in the same way in {tried}, so its schedule is as it was."
+        return [f"It did not fail again in the same way in {tried}, so its schedule is as it was."]
     if not shrinking.after:
-        return "It fails in asyncio's default order; no special schedule is needed."
+        return ["It fails in asyncio's default order; no special schedule is needed."]
     if shrinking.outcome == "kept":
-        return (
-            f"It is replayed from the last run, and was shrunk then; it has {after} away from "
-            "stock order."
-        )
-    start = f"Its schedule has {after} away from stock order, of {shrinking.before:,} at first"
+        return [
+            "It is replayed from the last run, and was shrunk then.",
+            f"Its schedule has {after} away from stock order.",
+        ]
+    start = f"Its schedule has {after} away from stock order, of {shrinking.before:,} at first."
     if shrinking.outcome == "least":
-        return f"{start}; {tried} confirmed that this is the minimum."
+        return [start, f"{tried} confirmed that this is the minimum."]
     if shrinking.outcome == "local":
-        return f"{start}: after {tried} none of them can be left out."
-    return f"{start}: the budget of {tried} ended before it was known whether fewer do."
+        return [start, f"After {tried} none of them can be left out."]
+    return [start, f"The budget of {tried} ended before it was known whether fewer do."]
 
 
 def _switches(count: int) -> str:

@@ -9,9 +9,19 @@ from __future__ import annotations
 import ast
 import functools
 import linecache
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+# Methods by which a task acts on others: of asyncio's locks, events, queues, futures and tasks.
+_SIGNALLING = frozenset(
+    name
+    for names in (
+        "cancel clear get_nowait notify notify_all put_nowait release set set_exception set_result",
+        "shutdown task_done",
+    )
+    for name in names.split()
+)
 
 # Methods of lists, dictionaries, sets and deques that change them.
 _CHANGING = frozenset(
@@ -26,6 +36,18 @@ _CHANGING = frozenset(
 _Path = tuple[str, ...]
 
 
+class Index(NamedTuple):
+    """The index of an element.
+
+    Attributes:
+        variable: the variable that has it; empty for a constant.
+        constant: its value, if it is one.
+    """
+
+    variable: str
+    constant: Any = None
+
+
 class Use(NamedTuple):
     """A use of a path on a line.
 
@@ -34,12 +56,17 @@ class Use(NamedTuple):
         text: the source of the path, as a user would name it.
         is_change: whether it is changed; else it is read.
         is_of_elements: whether elements of the object are used, not the name itself.
+        element: which one is used, as a variable or a constant; None if it is neither, or all.
+        is_call: whether a method is called by which tasks act on others; the path leads to the
+            object, if it is one with such methods.
     """
 
     path: _Path
     text: str
     is_change: bool
     is_of_elements: bool = False
+    element: Index | None = None
+    is_call: bool = False
 
 
 @functools.lru_cache(maxsize=64)
@@ -53,10 +80,11 @@ def uses_in(file: str) -> Mapping[int, tuple[Use, ...]]:
     nodes = list(ast.walk(tree))
     # The use of an element is no use of its container besides.
     containers = {id(node.value) for node in nodes if isinstance(node, ast.Subscript)}
+    statements = Counter(node.lineno for node in nodes if isinstance(node, ast.stmt))
     for node in nodes:
         if id(node) in containers:
             continue
-        for line, use in _uses_of(node):
+        for line, use in [*_uses_of(node), *_call_of(node, statements)]:
             if use not in found[line]:
                 found[line].append(use)
     return {line: tuple(uses) for line, uses in found.items()}
@@ -76,6 +104,18 @@ def _uses_of(node: ast.AST) -> Iterator[tuple[int, Use]]:
         yield from _path_use(node, is_change=not isinstance(node.ctx, ast.Load))
 
 
+def _call_of(node: ast.AST, statements: Mapping[int, int]) -> Iterator[tuple[int, Use]]:
+    """The call that a statement is, if it is the only one on its line, so that it surely runs."""
+    if not isinstance(node, ast.Expr) or statements[node.lineno] > 1:
+        return
+    call = node.value
+    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
+        return
+    path = _path_of(call.func.value)
+    if path and call.func.attr in _SIGNALLING:
+        yield node.lineno, Use(path, f"{ast.unparse(call.func)}()", is_change=True, is_call=True)
+
+
 def _path_use(node: ast.expr, *, is_change: bool) -> Iterator[tuple[int, Use]]:
     if isinstance(node, ast.Subscript):
         yield from _element_use(node.value, node, is_change=is_change)
@@ -90,7 +130,15 @@ def _element_use(
 ) -> Iterator[tuple[int, Use]]:
     path = _path_of(container)
     if path:
-        yield whole.lineno, Use(path, ast.unparse(whole), is_change, is_of_elements=True)
+        text, index = ast.unparse(whole), _index_of(whole)
+        yield whole.lineno, Use(path, text, is_change, is_of_elements=True, element=index)
+
+
+def _index_of(node: ast.expr) -> Index | None:
+    index = node.slice if isinstance(node, ast.Subscript) else None
+    if isinstance(index, ast.Name):
+        return Index(index.id)
+    return Index("", index.value) if isinstance(index, ast.Constant) else None
 
 
 def _path_of(node: ast.expr) -> _Path:

@@ -1,5 +1,4 @@
-"""Records what tasks read and change in one run, and finds what raced: a value that one task read
-and another changed before the first was done with it.
+"""Records what tasks read and change in one run, to find what raced.
 
 This follows each line of the program, so it is used for the run that is reported, and no other.
 """
@@ -10,41 +9,105 @@ import asyncio
 import inspect
 import opcode
 import sys
-import weakref
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import FrameType
 from typing import Any, NamedTuple
 
+from aldente._explore.guards import LineFacts, facts_of
+from aldente._explore.object_names import ObjectNames
+from aldente._explore.races import Access, Call, Raised, mark
 from aldente._explore.shared_names import Use, uses_in
 from aldente._own_errors import containing
 from aldente._records import SourcePlace
 from aldente._runner.threads import attribute_of
 from aldente._schedules import SharedUse, Step
+from aldente._simulation.loop import SimulatedLoop
 from aldente._simulation.trace import in_brief
 from aldente._source import is_programs
+from aldente.errors import DeadlockError
 
 # A run with more lines than these is not followed to its end, and then nothing is said.
 _MOST_LINES = 200_000
 
 _MISSING = object()
 
+_SIGNALLED = (
+    asyncio.Lock,
+    asyncio.Event,
+    asyncio.Condition,
+    asyncio.Semaphore,
+    asyncio.Queue,
+    asyncio.Future,
+)
 
-class _Access(NamedTuple):
-    """A use of something that tasks may share.
+_NO_FACTS = LineFacts()
+
+
+@dataclass(slots=True)
+class _Watched:
+    """What a function has read, and may act by when it is out of date.
 
     Attributes:
-        step: the number of the step in which it happens.
-        task: the name of the task.
-        key: what is used: equal for two uses of the same thing.
-        use: for the story.
+        access: the place of the read among all accesses.
+        line: the line that has read it.
+        guarded: the lines that it decides about.
+        kept: the variable that keeps it; empty if none does.
+        derived: the variables that were set by it.
     """
 
-    step: int
-    task: str
-    key: Hashable
-    use: SharedUse
+    access: int
+    line: int
+    guarded: frozenset[int]
+    kept: str
+    derived: set[str]
+
+    def decides(self, line: int, facts: LineFacts) -> bool:
+        """Whether what a line does goes by what was read."""
+        is_line_itself = line == self.line
+        return is_line_itself or line in self.guarded or not self.derived.isdisjoint(facts.loads)
+
+    def pass_on(self, facts: LineFacts, own: set[str]) -> None:
+        """Follow the value from variable to variable, as a line sets them."""
+        if not self.derived.isdisjoint(facts.loads):
+            self.derived |= own
+        else:
+            self.derived -= facts.stores
+        if self.kept in facts.stores:
+            self.kept = ""
+
+
+class _Function:
+    """A call of a function that has not returned.
+
+    Attributes:
+        file: its file.
+        line: the line that has begun; a suspended task is still on it. 0 if an exception ended it.
+        last: the line that has begun last, also if an exception has ended it.
+        changes: what that line is going to change.
+        watched: what it may act by.
+    """
+
+    __slots__ = ("changes", "file", "last", "line", "watched")
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.line = self.last = 0
+        self.changes: list[Use] = []
+        self.watched: list[_Watched] = []
+
+
+class _Owned(NamedTuple):
+    """An access whose text begins with an object that a reader calls something else.
+
+    Attributes:
+        owner: the number of that object.
+        class_name: the name of its class.
+    """
+
+    owner: Hashable
+    class_name: str
 
 
 class SharedUses:
@@ -57,17 +120,21 @@ class SharedUses:
         steps: the steps of the run, which grow.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, steps: list[Step]) -> None:
+    def __init__(self, loop: SimulatedLoop, steps: list[Step]) -> None:
         self._loop = loop
         self._steps = steps
-        self._accesses: list[_Access] = []
+        self._accesses: list[Access] = []
+        # By the place of an access: what its text begins with, if that is no variable of a reader.
+        self._owned: dict[int, _Owned] = {}
+        # The calls by which tasks act on others, each with its place among accesses and its step.
+        self._signals: list[tuple[int, int, SharedUse, _Owned | None]] = []
         self._lines = 0
-        # The lines that have begun, by frame; a suspended task is still on its line.
-        self._open: dict[FrameType, tuple[int, list[Use]]] = {}
-        # Numbers of the objects that were used, by identity. Nothing keeps them alive, as the run
-        # has to free them when it would.
-        self._known: dict[int, tuple[weakref.ref[Any], int]] = {}
-        self._numbers = 0
+        # By the identity of their frames, which nothing here keeps alive; a new call begins anew.
+        self._calls: dict[int, _Function] = {}
+        self._names = ObjectNames(None)
+        # By the identity of an exception: its type, the step in which it was raised, and how many
+        # functions it had passed when it was seen last.
+        self._raised: dict[int, tuple[type, int, int]] = {}
         # How often functions were called that have a variable of this file and name for the
         # functions inside of them: each call has one of its own.
         self._scopes: Counter[tuple[str, str]] = Counter()
@@ -77,20 +144,37 @@ class SharedUses:
         """Follow what the current thread runs from now on."""
         if sys.gettrace() is None:
             self._is_active = True
+            self._names = ObjectNames(self._loop.main_task)
             sys.settrace(self._trace)
 
-    def stop(self) -> None:
-        """Follow no more, and mark the uses of what raced in the steps."""
+    def stop(self, error: BaseException | None = None) -> None:
+        """Follow no more, and mark in the steps what raced and where the run has failed.
+
+        Args:
+            error: the exception that fails the run.
+        """
         if not self._is_active:
             return
         self._is_active = False
         if sys.gettrace() == self._trace:
             sys.settrace(None)
-        self._open.clear()
+        raised = self._raised_of(error)
+        self._calls.clear()
         if self._lines <= _MOST_LINES:
-            _mark(self._steps, [each for each in self._accesses if self._is_one_thing(each.key)])
+            if raised.step >= 0:
+                self._steps[raised.step] = replace(self._steps[raised.step], is_failing=True)
+            calls = [
+                Call(place, step, self._told_use(use, owned))
+                for place, step, use, owned in self._signals
+            ]
+            mark(self._steps, list(self._told_accesses()), calls, raised)
         self._accesses.clear()
-        self._known.clear()
+        self._owned.clear()
+        self._signals.clear()
+        self._names.clear()
+        self._raised.clear()
+
+    # The tracer.
 
     @containing("following what tasks read and change", None)
     def _trace(self, frame: FrameType, event: str, argument: object) -> Any:
@@ -98,56 +182,169 @@ class SharedUses:
             return None
         if event == "call" and frame.f_lineno == frame.f_code.co_firstlineno:
             # A call, and no coroutine that goes on.
+            self._calls.pop(id(frame), None)
             self._scopes.update(
                 (frame.f_code.co_filename, name) for name in frame.f_code.co_cellvars
             )
         elif event == "line":
-            if frame in self._open and self._open[frame][0] == frame.f_lineno:
+            call = self._call_of(frame)
+            if call.line == frame.f_lineno:
                 # The line goes on, after a part of it such as a comprehension.
                 return self._trace
             self._lines += 1
-            self._end_line(frame)
-            self._begin_line(frame)
+            self._end_line(frame, call)
+            self._begin_line(frame, call)
         elif event == "return":
-            if not _is_suspended(frame):
-                self._end_line(frame)
+            if not _is_suspended(frame) and id(frame) in self._calls:
+                self._end_line(frame, self._calls[id(frame)])
+                del self._calls[id(frame)]
             # A frame that an exception holds keeps nothing of this; one that goes on is traced
             # anew.
             del frame.f_trace
             return None
         elif event == "exception" and not _is_end_of_iteration(argument):
+            self._note_raised(argument)
             # What the rest of the line would have changed is as it was.
-            self._open.pop(frame, None)
+            broken = self._calls.get(id(frame))
+            if broken is not None:
+                broken.line, broken.changes = 0, []
         return self._trace
 
-    def _begin_line(self, frame: FrameType) -> None:
-        changes: list[Use] = []
-        for use in uses_in(frame.f_code.co_filename).get(frame.f_lineno, ()):
+    def _call_of(self, frame: FrameType) -> _Function:
+        call = self._calls.get(id(frame))
+        if call is None:
+            call = self._calls[id(frame)] = _Function(frame.f_code.co_filename)
+        return call
+
+    def _begin_line(self, frame: FrameType, call: _Function) -> None:
+        line, file = frame.f_lineno, frame.f_code.co_filename
+        facts = facts_of(file).get(line, _NO_FACTS)
+        if line != call.last:
+            # Else an exception, such as a cancellation, may have come where it waited.
+            self._note_acts(frame, call, facts)
+        own = {name for name in facts.stores if _is_own_variable(name, frame)}
+        for watched in call.watched:
+            watched.pass_on(facts, own)
+        call.line = call.last = line
+        for use in uses_in(file).get(line, ()):
             if use.is_change:
-                changes.append(use)
-            else:
-                self._note(frame, frame.f_lineno, use)
-        if changes:
-            self._open[frame] = frame.f_lineno, changes
+                call.changes.append(use)
+                continue
+            kept = facts.keeps.get(use.text, "")
+            for access in self._note(frame, line, use):
+                self._watch(call, access, facts.guarded, kept if kept in own else "", own)
 
-    def _end_line(self, frame: FrameType) -> None:
+    def _watch(
+        self, call: _Function, access: int, guarded: frozenset[int], kept: str, own: set[str]
+    ) -> None:
+        """Remember what a line has read, if lines that follow may act by it."""
+        key, at = self._accesses[access].key, self._accesses[access].use.at
+        if _is_of_elements(key):
+            # The variable shows what the container has now.
+            kept = ""
+        before = (self._accesses[each.access] for each in call.watched)
+        is_again = [(each.key, each.use.at) == (key, at) for each in before]
+        call.watched = [
+            each for each, again in zip(call.watched, is_again, strict=True) if not again
+        ]
+        call.watched.append(_Watched(access, at.line, guarded, kept, set(own)))
+
+    def _note_acts(self, frame: FrameType, call: _Function, facts: LineFacts) -> None:
+        """Note that a line acts by what was read in an earlier step, current or not."""
+        step, line = len(self._steps) - 1, frame.f_lineno
+        for watched in call.watched:
+            read = self._accesses[watched.access]
+            kept = watched.kept if watched.kept in facts.loads else ""
+            if read.step < step and (kept or (facts.acts and line in watched.guarded)):
+                at = SourcePlace(frame.f_code.co_filename, line)
+                use = SharedUse(read.use.text, False, "", at, kept=kept)
+                owned = self._owned.get(watched.access)
+                place = len(self._accesses)
+                if owned is not None:
+                    self._owned[place] = owned
+                self._accesses.append(
+                    Access(place, step, read.task, read.key, use, of=watched.access)
+                )
+
+    def _deciding(self, frame: FrameType | None) -> frozenset[int]:
+        """The places of the reads by which a line does what it does, or calls what does it."""
+        found: list[int] = []
+        while frame is not None:
+            call = self._calls.get(id(frame))
+            if call is not None and call.watched:
+                line = call.line or frame.f_lineno
+                facts = facts_of(frame.f_code.co_filename).get(line, _NO_FACTS)
+                found += [each.access for each in call.watched if each.decides(line, facts)]
+            frame = frame.f_back
+        return frozenset(found)
+
+    def _end_line(self, frame: FrameType, call: _Function) -> None:
         """Note what the line that ends has changed."""
-        line, changes = self._open.pop(frame, (0, []))
-        for use in changes:
-            self._note(frame, line, use)
+        for use in call.changes:
+            self._note(frame, call.line, use)
+        call.line, call.changes = 0, []
 
-    def _note(self, frame: FrameType, line: int, use: Use) -> None:
+    def _note(self, frame: FrameType, line: int, use: Use) -> list[int]:
+        """Note a use; return the places of its accesses among all."""
         task = asyncio.current_task(self._loop)
-        found = self._find(frame, use) if task is not None and self._steps else None
-        if task is None or found is None:
-            return
-        key, value = found
-        place = SourcePlace(frame.f_code.co_filename, line)
-        shared = SharedUse(use.text, use.is_change, in_brief(value), place)
-        self._accesses.append(_Access(len(self._steps) - 1, task.get_name(), key, shared))
+        if task is None or not self._steps:
+            return []
+        if use.is_call:
+            self._note_call(frame, line, use)
+            return []
+        places = []
+        deciding = self._deciding(frame) if use.is_change else frozenset[int]()
+        index = _index_in(frame, use)
+        for key, value in self._find(frame, use):
+            at = SourcePlace(frame.f_code.co_filename, line)
+            text, shown = _element(use, value, index)
+            shared = SharedUse(text, use.is_change, shown, at)
+            places.append(len(self._accesses))
+            owned = self._owner(frame, use)
+            if owned is not None:
+                self._owned[len(self._accesses)] = owned
+            self._accesses.append(
+                Access(
+                    len(self._accesses),
+                    len(self._steps) - 1,
+                    task.get_name(),
+                    key,
+                    shared,
+                    deciding=deciding,
+                    is_in_place=use.is_of_elements,
+                    element=index if isinstance(value, dict) else None,
+                )
+            )
+        return places
 
-    def _find(self, frame: FrameType, use: Use) -> tuple[Hashable, Any] | None:
-        """What a use is about, and its value; None if tasks can't share it, or it is not there."""
+    def _note_call(self, frame: FrameType, line: int, use: Use) -> None:
+        """Note a call by which a task acts on others, if it is one."""
+        if isinstance(self._value_of(frame, use.path), _SIGNALLED):
+            at = SourcePlace(frame.f_code.co_filename, line)
+            shared = SharedUse(use.text, True, "", at, is_call=True)
+            place, step = len(self._accesses), len(self._steps) - 1
+            self._signals.append((place, step, shared, self._owner(frame, use)))
+
+    def _owner(self, frame: FrameType, use: Use) -> _Owned | None:
+        """The object that a use calls ``self``."""
+        if use.path[0] != "self" or "self" not in frame.f_locals or use.text == "self":
+            return None
+        owner = frame.f_locals["self"]
+        self._names.look_for(owner, frame)
+        return _Owned(self._names.number_of(owner), type(owner).__name__)
+
+    def _value_of(self, frame: FrameType, path: Sequence[str]) -> Any:
+        name, *attributes = path
+        value = frame.f_locals.get(name, frame.f_globals.get(name, _MISSING))
+        for attribute in attributes:
+            value = _MISSING if value is _MISSING else attribute_of(value, attribute, _MISSING)
+        return value
+
+    def _find(self, frame: FrameType, use: Use) -> list[tuple[Hashable, Any]]:
+        """What a use is about, with its value; empty if tasks can't share it, or it is not there.
+
+        A variable with a container is two things: which container it has, and what that contains.
+        """
         name, *attributes = use.path
         code = frame.f_code
         variables: Any = frame.f_locals
@@ -161,41 +358,121 @@ class SharedUses:
                 key = "global", id(frame.f_globals), name
         for attribute in attributes:
             if value is _MISSING:
-                return None
-            key = "attribute", self._number_of(value), attribute
+                return []
+            key = "attribute", self._names.number_of(value), attribute
             value = attribute_of(value, attribute, _MISSING)
-        if use.is_of_elements or isinstance(value, list | dict | set):
-            if not isinstance(value, list | dict | set):
-                return None
-            if use.is_of_elements or not use.is_change:
-                # With its name, if that is shared: another container may get its identity later.
-                return ("elements", key, id(value)), value
-        if key is None or value is _MISSING or isinstance(value, type):
-            return None
+        found: list[tuple[Hashable, Any]] = []
+        is_used = use.is_of_elements or not use.is_change
+        if is_used and isinstance(value, list | dict | set):
+            # With its name, if that is shared: another container may get its identity later.
+            found.append((("elements", key, id(value)), value))
+        if use.is_of_elements or key is None or value is _MISSING or isinstance(value, type):
+            return found
         if hasattr(type(value), "__get__"):
             # A method, or a property, whose code uses what the object has.
-            return None
-        return key, value
+            return found
+        return [*found, (key, value)]
+
+    def _note_raised(self, argument: Any) -> None:
+        _, error, traceback = argument
+        depth = 0
+        while traceback is not None:
+            depth, traceback = depth + 1, traceback.tb_next
+        known = self._raised.get(id(error))
+        step = len(self._steps) - 1
+        if known is not None and known[0] is type(error) and depth > known[2]:
+            # It is on its way to a caller, or to a task that awaits the one that has raised it.
+            step = known[1]
+        self._raised[id(error)] = type(error), step, depth
+
+    # The results.
+
+    def _raised_of(self, error: BaseException | None) -> Raised:
+        """Where an exception was raised first; of a group, the first one in it."""
+        leaves = list(_leaves(error))
+        steps = [
+            (self._raised[id(leaf)][1], index)
+            for index, leaf in enumerate(leaves)
+            if id(leaf) in self._raised and self._raised[id(leaf)][0] is type(leaf)
+        ]
+        if isinstance(error, DeadlockError):
+            return self._stuck()
+        if not steps:
+            return Raised(-1)
+        step, index = min(steps)
+        lines, traceback = set(), leaves[index].__traceback__
+        while traceback is not None:
+            path = traceback.tb_frame.f_code.co_filename
+            lines.add(SourcePlace(path, traceback.tb_lineno))
+            traceback = traceback.tb_next
+        return Raised(step, lines)
+
+    def _stuck(self) -> Raised:
+        """Where tasks wait in a deadlock."""
+        lines = {SourcePlace(call.file, call.line) for call in self._calls.values() if call.line}
+        last = {step.task: number for number, step in enumerate(self._steps) if not step.event}
+        return Raised(-1, lines, last)
+
+    def _told_accesses(self) -> Iterator[Access]:
+        """All accesses, as a reader names what they use; of the same number as recorded."""
+        for place, access in enumerate(self._accesses):
+            if not self._is_one_thing(access.key):
+                # So that it is equal to no other.
+                yield access._replace(key=("unknown", place), of=-1)
+                continue
+            yield access._replace(use=self._told_use(access.use, self._owned.get(place)))
+
+    def _told_use(self, use: SharedUse, owned: _Owned | None) -> SharedUse:
+        if owned is None:
+            return use
+        name = self._names.name_of(owned.owner, owned.class_name)
+        return use._replace(text=name + use.text.removeprefix("self"))
 
     def _is_one_thing(self, key: Hashable) -> bool:
         """Whether a key surely stands for one variable; a frame does not show which cell it has."""
         match key:
-            case ("cell", str(file), str(name)):
+            case ("cell", str(file), str(name)) | ("elements", ("cell", str(file), str(name)), _):
                 return self._scopes[file, name] == 1
         return True
 
-    def _number_of(self, thing: object) -> Hashable:
-        """A number that no other object of the run has; its identity where that can't be known."""
-        known = self._known.get(id(thing))
-        if known is not None and known[0]() is thing:
-            return known[1]
-        try:
-            reference = weakref.ref(thing)
-        except TypeError:
-            return "identity", id(thing)
-        self._numbers += 1
-        self._known[id(thing)] = reference, self._numbers
-        return self._numbers
+
+def _leaves(error: BaseException | None) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            yield from _leaves(each)
+    elif error is not None:
+        yield error
+
+
+def _is_own_variable(name: str, frame: FrameType) -> bool:
+    """Whether only the function itself can set a variable."""
+    return name in frame.f_code.co_varnames and name not in frame.f_code.co_cellvars
+
+
+def _index_in(frame: FrameType, use: Use) -> Any:
+    """The index of the element that is used, if it has a short text; else None."""
+    if use.element is None:
+        return None
+    variable, value = use.element
+    if variable:
+        value = frame.f_locals.get(variable, frame.f_globals.get(variable))
+    return value if in_brief(value) and isinstance(value, str | bytes | int) else None
+
+
+def _element(use: Use, value: Any, index: Any) -> tuple[str, str]:
+    """What a use of a container uses, and its value in words."""
+    if index is None or not isinstance(value, dict):
+        return use.text, in_brief(value)
+    text = f"{use.text.rpartition('[')[0]}[{in_brief(index)}]"
+    element = dict.get(value, index, _MISSING)
+    if element is _MISSING:
+        return text, in_brief(value)
+    return text, in_brief(element)
+
+
+def _is_of_elements(key: Hashable) -> bool:
+    """Whether a key stands for what a container contains."""
+    return isinstance(key, tuple) and key[0] == "elements"
 
 
 def _is_end_of_iteration(argument: Any) -> bool:
@@ -214,55 +491,3 @@ def _is_suspended(frame: FrameType) -> bool:
 _RETURNS = frozenset(
     opcode.opmap[name] for name in ("RETURN_VALUE", "RETURN_CONST") if name in opcode.opmap
 )
-
-
-def _mark(steps: list[Step], accesses: Sequence[_Access]) -> None:
-    """Give the steps of a race the uses of what raced."""
-    race = next(_races(accesses), None)
-    if race is None:
-        return
-    for number in {access.step for access in race}:
-        uses = tuple(access.use for access in race if access.step == number)
-        steps[number] = replace(steps[number], shared=uses)
-
-
-def _races(accesses: Sequence[_Access]) -> Iterator[tuple[_Access, _Access, _Access]]:
-    """The races of a run, the last one first: a read, a change by another, a change by the reader.
-
-    The reader changes the thing in a later step than that in which it has read it, by what is out
-    of date then.
-    """
-    by_key: dict[Hashable, list[_Access]] = defaultdict(list)
-    for access in accesses:
-        by_key[access.key].append(access)
-    found = [race for uses in by_key.values() for race in _races_of(uses)]
-    yield from sorted(found, key=lambda race: race[2].step, reverse=True)
-
-
-def _races_of(uses: Sequence[_Access]) -> Iterator[tuple[_Access, _Access, _Access]]:
-    # By task: its last read that it may act on; the change that has made that out of date; and what
-    # it has read since.
-    reads: dict[str, _Access] = {}
-    changed: dict[str, _Access] = {}
-    fresh: dict[str, _Access] = {}
-    for access in uses:
-        task = access.task
-        if not access.use.is_change:
-            (fresh if task in changed else reads)[task] = access
-            continue
-        if task in changed and _acts_on(fresh.get(task), access):
-            yield reads[task], changed[task], access
-        for known in (reads, changed, fresh):
-            known.pop(task, None)
-        reads.update(fresh)
-        for other in reads.keys() - (changed.keys() - fresh.keys()):
-            changed[other] = access
-        fresh.clear()
-
-
-def _acts_on(read: _Access | None, change: _Access) -> bool:
-    """Whether a task changes something by what is out of date, though it may have read it since.
-
-    To read it on the very line of the change, as ``+=`` does, is no check.
-    """
-    return read is None or (read.step == change.step and read.use.at.line == change.use.at.line)

@@ -21,6 +21,7 @@ from aldente._diagnosis.waits import AwaitGraph
 from aldente._explore import interrupting
 from aldente._explore.rules_in_runs import found_in_run
 from aldente._explore.shared_uses import SharedUses
+from aldente._explore.step_details import StepDetails
 from aldente._records import Finding
 from aldente._runner.shutdown import Limits, end_loop, give_turns, give_up
 from aldente._schedules import Order, Schedule, Step
@@ -230,8 +231,9 @@ def simulate(
     quiet: list[AwaitGraph] = []
     loop = _make_loop(main, strategy, rules, real_seconds, quiet)
     tracer = Tracer(loop, choices) if is_traced else None
-    # Only of the run that is reported, as it takes long.
+    # Only of the run that is reported, as they take long.
     shared = SharedUses(loop, tracer.steps) if tracer is not None and choices is not None else None
+    details = StepDetails(loop, tracer.steps) if tracer is not None and shared is not None else None
     fingerprint = Fingerprint(loop) if is_compared else None
     result = error = waiting = None
     if watch is not None:
@@ -245,14 +247,16 @@ def simulate(
         with interrupting.running(loop):
             try:
                 loop.main_task = _start(loop, main)
-                if shared is not None:
+                if shared is not None and details is not None:
+                    details.start()
                     shared.start()
                 result = loop.run_until_complete(loop.main_task)
             except BaseException as raised:
                 error, waiting = _explained(loop, raised, quiet)
             finally:
-                if shared is not None:
-                    shared.stop()
+                if shared is not None and details is not None:
+                    shared.stop(error)
+                    details.stop()
             steps_until_end = len(tracer.steps) if tracer is not None else 0
             error = _end(loop, error, watch)
         if tracer is not None:

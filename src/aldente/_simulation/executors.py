@@ -153,6 +153,11 @@ class Job:
         return _MORE
 
     @property
+    def error(self) -> BaseException | None:
+        """What the function has raised; None if it has not."""
+        return self._error
+
+    @property
     def may_wake_by_itself(self) -> bool:
         """Whether what it waits for may have a time-out."""
         return self._thread is None or not waits_for_a_lock(self._thread)

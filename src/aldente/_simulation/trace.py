@@ -272,7 +272,7 @@ def _waited_for(task: asyncio.Task[Any], args: tuple[Any, ...]) -> str:
             if is_programs(frame.f_code.co_filename):
                 name = ""
             elif not name and frame.f_code.co_qualname != _MAYBE_TIMEOUT:
-                name = _method_of(frame) or getattr(current, "__qualname__", "")
+                name = method_of(frame) or getattr(current, "__qualname__", "")
         current = getattr(current, "cr_await", None) or getattr(current, "gi_yieldfrom", None)
     if name == "__sleep0":
         return "sleep"
@@ -284,7 +284,7 @@ def _waited_for(task: asyncio.Task[Any], args: tuple[Any, ...]) -> str:
     return name
 
 
-def _method_of(frame: FrameType) -> str:
+def method_of(frame: FrameType) -> str:
     """A method's name with its object's class, if a class that is not public defines it."""
     owner, _, method = frame.f_code.co_qualname.rpartition(".")
     if not owner.startswith("_") or "self" not in frame.f_locals:

@@ -13,8 +13,10 @@
     How often each Hypothesis example is run, and the report of one that fails.
 ``output``
     The output of the runs, and their progress.
-``report``
-    The outcome of a test, in its report and at the end.
+``report``, ``summary``, ``colours``
+    The outcome of a test, in its report; of all tests, at the end; the colours of a report.
+``stuck_lines``
+    The lines at which a test waits in a deadlock.
 ``failure_cache``
     The schedules that failed, kept to try them first.
 

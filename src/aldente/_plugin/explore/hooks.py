@@ -13,8 +13,8 @@ import pytest
 from aldente._plugin import pytest_compat
 from aldente._plugin.explore.failure_cache import Remembered
 from aldente._plugin.explore.report import add_to_report, note_in_report
-from aldente._plugin.explore.report import register as register_report
 from aldente._plugin.explore.state import Outcome, explored_test
+from aldente._plugin.explore.summary import register as register_summary
 from aldente._plugin.loop_factories import maker_of_other_loop
 from aldente._plugin.loop_scopes import home_of_test, wide_async_fixtures
 from aldente._plugin.marks import MARK
@@ -30,7 +30,7 @@ def register(config: pytest.Config) -> None:
     """Register the hooks for explored tests, once."""
     if not config.pluginmanager.has_plugin(_NAME):
         config.pluginmanager.register(ExploringHooks(), _NAME)
-        register_report(config)
+        register_summary(config)
 
 
 class ExploringHooks:

@@ -1,42 +1,65 @@
-"""The outcome of an explored test, in its own report and at the end of the whole test run."""
+"""The outcome of an explored test, in its own report."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import shlex
-from collections.abc import Iterable
-from typing import Any
+import shutil
 
 import pytest
 
+from aldente._diagnosis.story import WIDTH
+from aldente._diagnosis.story_lines import wrapped
 from aldente._explore.result import Failure
 from aldente._plugin.explore.state import Budget, Outcome
 
-_TITLE = "aldente: what happened"
+TITLE = "aldente: what happened"
+
+# A terminal that says to be narrower does not know.
+_LEAST_WIDTH = 40
 
 
 def add_to_report(item: pytest.Item, report: pytest.TestReport, outcome: Outcome) -> None:
     """Add the story of the failed run to the report of a failed test."""
     failure = outcome.failure
-    if failure is None:
+    if failure is None or is_a_line(item.config):
         return
     text = "\n\n".join(_paragraphs(item, outcome, failure))
     add_section = getattr(report.longrepr, "addsection", None)
     if add_section is not None:
-        add_section(_TITLE, text)
+        add_section(TITLE, text)
     else:
         # The report of a failure without a traceback is a string.
         report.longrepr = f"{report.longrepr}\n\n{text}"
 
 
+def is_a_line(config: pytest.Config) -> bool:
+    """Whether a failure is to be shown in one line; the summary then says how to see it again."""
+    return bool(config.getoption("tbstyle", "auto") == "line")
+
+
 def _paragraphs(item: pytest.Item, outcome: Outcome, failure: Failure) -> list[str]:
-    found = [*failure.story(item.config.rootpath)]
-    inside = f"{item.config.rootpath}{os.sep}"
-    remarks = (line.replace(inside, "") for line in failure.remarks())
-    found.append("\n".join([_how(outcome, failure), *remarks]))
-    found.append(f"Run it again: pytest {_argument(item)} --aldente-replay={failure.token}")
-    return found
+    config, width = item.config, _width()
+    is_whole = config.get_verbosity() > 0
+    inside = f"{config.rootpath}{os.sep}"
+    remarks = (line.replace(inside, "") for line in [_how(outcome, failure), *failure.remarks()])
+    return [
+        *failure.story(config.rootpath, width, is_whole=is_whole),
+        # Sentences, which a narrower terminal may break anywhere.
+        "\n".join(part for line in remarks for part in wrapped("", line, WIDTH)),
+        f"Run it again: {_command(item, failure)}",
+    ]
+
+
+def _width() -> int:
+    """How long a line may be: the terminal may be narrower, as far as that is known."""
+    columns = shutil.get_terminal_size((WIDTH, 24)).columns
+    return min(columns, WIDTH) if columns >= _LEAST_WIDTH else WIDTH
+
+
+def _command(item: pytest.Item, failure: Failure) -> str:
+    return f"pytest {_argument(item)} --aldente-replay={failure.token}"
 
 
 def _argument(item: pytest.Item) -> str:
@@ -74,8 +97,8 @@ def strategy_name(budget: Budget) -> str:
     return name
 
 
-_NAME = "aldente-exploration-summary"
-_ATTRIBUTE = "aldente_explored"
+# The attribute of a report with the outcome of its test.
+ATTRIBUTE = "aldente_explored"
 
 
 def note_in_report(item: pytest.Item, report: pytest.TestReport, outcome: Outcome) -> None:
@@ -83,7 +106,7 @@ def note_in_report(item: pytest.Item, report: pytest.TestReport, outcome: Outcom
     exploration = outcome.exploration
     if exploration is None:
         return
-    vars(report)[_ATTRIBUTE] = {
+    vars(report)[ATTRIBUTE] = told = {
         "runs": outcome.runs,
         # A test that depends on more than its schedule may fail under one that passed.
         "is_exhausted": exploration.exhausted and not exploration.escaped,
@@ -103,71 +126,13 @@ def note_in_report(item: pytest.Item, report: pytest.TestReport, outcome: Outcom
         properties["aldente.seed"] = failure.schedule.seed
         properties["aldente.token"] = failure.token
         properties["aldente.story"] = "\n\n".join([*failure.story(), *failure.remarks()])
+        told["failure"] = {
+            "seed": failure.schedule.seed,
+            "token": failure.token,
+            "story": properties["aldente.story"],
+        }
+        told["command"] = _command(item, failure)
     # Of the item, as pytest writes those of the tear-down's report; and a test may be run again.
     kept = [each for each in item.user_properties if each[0] not in properties]
     item.user_properties[:] = [*kept, *properties.items()]
     report.user_properties = list(item.user_properties)
-
-
-def register(config: pytest.Config) -> None:
-    """Register the summary, once."""
-    if not config.pluginmanager.has_plugin(_NAME):
-        config.pluginmanager.register(ExplorationSummary(config), _NAME)
-
-
-class ExplorationSummary:
-    """Collects the outcomes of explored tests, from all processes, and prints them.
-
-    Args:
-        config: pytest's configuration.
-    """
-
-    def __init__(self, config: pytest.Config) -> None:
-        self._config = config
-        self._told: dict[str, dict[str, Any]] = {}
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        told = vars(report).get(_ATTRIBUTE)
-        if told is not None:
-            self._told[report.nodeid] = told
-
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        if not self._told:
-            return
-        is_verbose = self._config.get_verbosity() > 0
-        inside = f"{self._config.rootpath}{os.sep}"
-        lines = [line.replace(inside, "") for line in _lines(self._told, is_verbose=is_verbose)]
-        if self._config.get_verbosity() < 0 and len(lines) == 1:
-            # Quiet, and only the numbers would be printed.
-            return
-        terminalreporter.section("aldente: exploration", sep="-")
-        for line in lines:
-            terminalreporter.write_line(line)
-
-
-def _lines(told: dict[str, dict[str, Any]], *, is_verbose: bool) -> Iterable[str]:
-    runs = sum(each["runs"] for each in told.values())
-    exhausted = [each for each in told.values() if each["is_exhausted"]]
-    complete = sum(bool(each["has_durations"]) for each in exhausted)
-    of_orders = len(exhausted) - complete
-    tests = f"{len(told):,} test{'s' * (len(told) != 1)}"
-    parts = [f"{tests} explored in {runs:,} run{'s' * (runs != 1)}"]
-    if complete:
-        parts.append(f"{complete:,} exhaustively")
-    if of_orders:
-        parts.append(f"{of_orders:,} in all orders (slack=0: sleeps and time-outs were not varied)")
-    yield ", ".join(parts)
-    for name, each in told.items():
-        if each["is_fixed"]:
-            yield f"fixed: {name} passes under the schedule that failed before, which is forgotten"
-        if each["escaped"]:
-            yield f"not exact: {name}: {each['escaped']}"
-        if each["is_late"]:
-            limit = f" of {each['limit']:,}" if each["limit"] else ""
-            yield (
-                f"cut short: {name}: {each['runs']:,}{limit} runs in "
-                f"max_seconds={each['seconds']:g}"
-            )
-        if is_verbose:
-            coverage = f" {each['coverage']}" if each["coverage"] else ""
-            yield f"{name}: {each['runs']:,} run{'s' * (each['runs'] != 1)}.{coverage}"

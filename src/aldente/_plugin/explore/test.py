@@ -31,6 +31,7 @@ from aldente._plugin.explore.hypothesis import runs_for_example
 from aldente._plugin.explore.output import Output, Progress, each_warning_once
 from aldente._plugin.explore.run import FoundInRuns, RunsOfTest
 from aldente._plugin.explore.state import ExploredTest, Outcome
+from aldente._plugin.explore.stuck_lines import add_stuck_lines
 from aldente._plugin.marks import timeout_of
 from aldente._plugin.options import settings_of
 from aldente._plugin.refusals import refuse_async_generator
@@ -158,6 +159,8 @@ class _Test:
             self._found.report()
             reraise(error, self._item.config)
         raised = None if failure is None else failure.exception
+        if failure is not None:
+            add_stuck_lines(failure, self._item.name)
         self._found.report(raised)
         if raised is not None:
             reraise(raised, self._item.config)
@@ -197,6 +200,7 @@ class _Test:
             # Otherwise it combines several examples, or is another error of Hypothesis.
             if raised is self._failed[3].error:
                 failure.exception.__notes__ = getattr(raised, "__notes__", [])
+                add_stuck_lines(failure, self._item.name)
                 raised = failure.exception
             _fit_to_pytest(raised, self._item.config.rootpath)
         self._found.report(raised)

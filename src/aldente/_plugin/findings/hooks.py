@@ -82,9 +82,9 @@ class FindingsHooks:
             # pytest-xdist's controller, which runs no test itself.
             of_workers = _OfWorkers(self._config, self._state)
             self._config.pluginmanager.register(of_workers, f"{NAME}-of-workers")
-            from aldente._plugin.explore import report
+            from aldente._plugin.explore import summary
 
-            report.register(self._config)
+            summary.register(self._config)
 
     def pytest_collection_finish(self) -> None:
         is_watched = self._config.pluginmanager.has_plugin(ASYNC_CALLS)

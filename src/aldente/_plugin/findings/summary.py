@@ -16,6 +16,9 @@ from aldente._records import FREED, Finding, Level
 from aldente._rules import rule_named
 from aldente._settings import DEFAULT_LEVELS
 
+# The name of the plugin that knows which explored tests have failed, as its ``failures``.
+EXPLORED = "aldente-exploration-summary"
+
 
 class Summary:
     """The findings of a run, including those of pytest-xdist's workers.
@@ -69,10 +72,21 @@ class Summary:
         if reporter is not None and reports:
             # The tests were reported already, so these are shown and counted as errors.
             reporter.stats.setdefault("error", []).extend(reports)
-        baseline.write_findings(self._config, self._findings)
+        baseline.write_findings(self._config, self._with_explored())
         if _is_whole(session):
             self.baseline.write(found)
         self._send(reports, (reporter, session))
+
+    def _with_explored(self) -> list[dict[str, Any]]:
+        """The findings, with what is known of those explored tests that failed."""
+        plugin = self._config.pluginmanager.get_plugin(EXPLORED)
+        failures: Mapping[str, Mapping[str, Any]] = getattr(plugin, "failures", {})
+        return [
+            {**finding, "explored": failures[finding["test"]]}
+            if finding["test"] in failures
+            else finding
+            for finding in self._findings
+        ]
 
     def _send(self, reports: Iterable[pytest.TestReport], besides: Iterable[object]) -> None:
         """Send late reports to all plugins that receive reports, such as the writer of JUnit XML.

@@ -1,0 +1,93 @@
+"""The outcomes of all explored tests, at the end of the whole test run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from aldente._plugin.explore.colours import colour_story
+from aldente._plugin.explore.report import ATTRIBUTE, TITLE, is_a_line
+from aldente._plugin.findings.summary import EXPLORED
+
+
+def register(config: pytest.Config) -> None:
+    """Register the summary, once."""
+    if not config.pluginmanager.has_plugin(EXPLORED):
+        config.pluginmanager.register(ExplorationSummary(config), EXPLORED)
+
+
+class ExplorationSummary:
+    """Collects the outcomes of explored tests, from all processes, and prints them.
+
+    Args:
+        config: pytest's configuration.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._told: dict[str, dict[str, Any]] = {}
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        told = vars(report).get(ATTRIBUTE)
+        if told is not None:
+            self._told[report.nodeid] = told
+            colour_story(report, TITLE)
+
+    @property
+    def failures(self) -> dict[str, dict[str, Any]]:
+        """What is known of each explored test that failed, by its node id."""
+        return {
+            name: {"runs": told["runs"], **told["failure"]}
+            for name, told in self._told.items()
+            if "failure" in told
+        }
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if not self._told:
+            return
+        is_verbose = self._config.get_verbosity() > 0
+        inside = f"{self._config.rootpath}{os.sep}"
+        lines = [line.replace(inside, "") for line in _lines(self._told, is_verbose=is_verbose)]
+        if is_a_line(self._config):
+            # The reports are not printed, so this is all that says how to see a failure again.
+            lines += [
+                f"run again: {told['command']}" for told in self._told.values() if "command" in told
+            ]
+        if self._config.get_verbosity() < 0 and len(lines) == 1:
+            # Quiet, and only the numbers would be printed.
+            return
+        terminalreporter.section("aldente: exploration", sep="-")
+        for line in lines:
+            terminalreporter.write_line(line)
+
+
+def _lines(told: dict[str, dict[str, Any]], *, is_verbose: bool) -> Iterable[str]:
+    runs = sum(each["runs"] for each in told.values())
+    exhausted = [each for each in told.values() if each["is_exhausted"]]
+    complete = sum(bool(each["has_durations"]) for each in exhausted)
+    of_orders = len(exhausted) - complete
+    tests = f"{len(told):,} test{'s' * (len(told) != 1)}"
+    parts = [f"{tests} explored in {runs:,} run{'s' * (runs != 1)}"]
+    if complete:
+        parts.append(f"{complete:,} exhaustively")
+    if of_orders:
+        parts.append(f"{of_orders:,} in all orders (slack=0: sleeps and time-outs were not varied)")
+    yield ", ".join(parts)
+    for name, each in told.items():
+        if each["is_fixed"]:
+            yield f"fixed: {name} passes under the schedule that failed before, which is forgotten"
+        if each["escaped"]:
+            yield f"not exact: {name}: {each['escaped']}"
+        if each["is_late"]:
+            limit = f" of {each['limit']:,}" if each["limit"] else ""
+            yield (
+                f"cut short: {name}: {each['runs']:,}{limit} runs in "
+                f"max_seconds={each['seconds']:g}"
+            )
+        if is_verbose:
+            coverage = f" {each['coverage']}" if each["coverage"] else ""
+            yield f"{name}: {each['runs']:,} run{'s' * (each['runs'] != 1)}.{coverage}"
