@@ -9,7 +9,6 @@ from types import CoroutineType
 from typing import Any, NamedTuple, Protocol
 
 from aldente import _asyncio_compat
-from aldente._asyncio_compat.stepping import SLEEP_CODE
 from aldente._simulation.determinism import SimulatedTask
 
 
@@ -126,13 +125,33 @@ class Options(Sequence[Option]):
             return place_of_task(owner)
         return (owner.kind.value,)
 
+    def step(self, index: int) -> tuple[Hashable, Place]:
+        """The `key` and the `place` of an option, in one call, for speed."""
+        if index < len(self._entries):
+            owner = self._entries[index][1].__self__
+            if type(owner) is SimulatedTask:
+                return owner.number, place_of_task(owner)
+        return self.key(index), self.place(index)
+
+    def functions(self, index: int) -> tuple[Hashable, ...]:
+        """The functions of a `place`, without the positions there, which take longer to find."""
+        if index < len(self._entries):
+            owner = self._entries[index][1].__self__
+            if type(owner) is SimulatedTask:
+                found = functions_of_task(owner)
+                if found is not None:
+                    return found
+        return self.place(index)[::2]
+
     def callback(self, index: int) -> object:
         """The callback that runs when an option is chosen; None for those that are no steps."""
         return self._entries[index][1] if index < len(self._entries) else None
 
     def steps_among(self, count: int) -> int:
         """How many of the options, `count` in all, are more than to let time pass."""
-        return min(count, len(self._entries))
+        # Not min(), which takes several times as long.
+        steps = len(self._entries)
+        return count if count < steps else steps
 
     def goes_on_by_itself(self, index: int) -> bool:
         """Whether an option is a task that goes on after a ``sleep(0)``, without a future."""
@@ -258,16 +277,20 @@ class Seldom(Values):
 
 
 def place_of_task(task: Any) -> Place:
-    """Where a suspended task stands: equal whenever it stands at the same place."""
+    """Where a suspended task stands: equal whenever it stands at the same place.
+
+    Functions are known by their qualified names.
+    """
     found: list[Hashable] = []
     add = found.append
     current: Any = task.get_coro()
     while current is not None:
         if type(current) is CoroutineType:
-            code = current.cr_code
-            # By identity, as comparing code objects is slow.
-            add(id(code))
-            if code is SLEEP_CODE:
+            # By its name, as an audit event for `cr_code` takes as long as all else here.
+            name = current.__qualname__
+            add(name)
+            awaited = current.cr_await
+            if name == _SLEEP and type(awaited) is not CoroutineType:
                 # Without the place inside, which takes as long to find as the rest.
                 add(0)
                 break
@@ -275,13 +298,37 @@ def place_of_task(task: Any) -> Place:
             if frame is None:
                 break
             add(frame.f_lasti)
-            current = current.cr_await
+            current = awaited
         else:
             frame = getattr(current, "cr_frame", None) or getattr(current, "gi_frame", None)
             if frame is not None:
-                found += (id(frame.f_code), frame.f_lasti)
+                found += (frame.f_code.co_qualname, frame.f_lasti)
             current = getattr(current, "cr_await", None) or getattr(current, "gi_yieldfrom", None)
     return tuple(found)
+
+
+def functions_of_task(task: Any) -> tuple[str, ...] | None:
+    """The functions of a task's place; None if it awaits other code than coroutine functions."""
+    found: list[str] = []
+    current: Any = task.get_coro()
+    while type(current) is CoroutineType:
+        found.append(current.__qualname__)
+        current = current.cr_await
+    kind = type(current)
+    if current is None or kind in _WITHOUT_FRAMES or found[-1:] == [_SLEEP]:
+        return tuple(found)
+    if not any(hasattr(current, name) for name in _OF_FUNCTIONS):
+        _WITHOUT_FRAMES.add(kind)
+        return tuple(found)
+    return None
+
+
+# What coroutines await that is no function, such as the iterators of futures.
+_WITHOUT_FRAMES: set[type] = set()
+_OF_FUNCTIONS = "cr_frame", "gi_frame", "cr_await", "gi_yieldfrom"
+
+
+_SLEEP = asyncio.sleep.__qualname__
 
 
 class Followed:
@@ -310,26 +357,47 @@ class Followed:
 
     def look(self, count: int, options: Options) -> None:
         """Look at the options; once at each choice about which task goes on."""
-        choices, position = options.choices, self._position
+        choices, position, moves = options.choices, self._position, options.moves
         before = self._before = self._size
-        is_next = 0 <= position < len(choices)
-        taken = choices[position] if is_next else before
-        # "Let time pass", the last one, takes none.
-        self.taken = taken if taken < before else None
-        # Of two options, the one that was left may have been taken without a choice.
-        self.are_same = is_next and before > 2 and options.moves == self._moves
-        self._position, self._moves = len(choices), options.moves
+        self._position = length = len(choices)
+        if 0 <= position < length:
+            taken = choices[position]
+            # "Let time pass", the last one, takes none.
+            self.taken = taken if taken < before else None
+            # Of two options, the one that was left may have been taken without a choice.
+            self.are_same = before > 2 and moves == self._moves
+        else:
+            self.taken, self.are_same = None, False
+        self._moves = moves
         self._size = options.steps_among(count)
 
-    def keep(self, known: list[Any]) -> None:
-        """Leave in a list, of one item for each option of the last choice, what still holds."""
-        if not self.are_same:
+    def follow(self, count: int, options: Options, known: list[Any]) -> None:
+        """As `look`, and then `keep` for one list; in one call, for speed."""
+        choices, position, moves = options.choices, self._position, options.moves
+        before = self._size
+        self._position = length = len(choices)
+        self._size = options.steps_among(count)
+        if before > 2 and 0 <= position < length and moves == self._moves:
+            if len(known) > before:
+                del known[before:]
+            taken = choices[position]
+            if taken < before:
+                del known[taken]
+        else:
+            self._moves = moves
             known.clear()
-            return
-        if len(known) > self._before:
-            del known[self._before :]
-        if self.taken is not None:
-            del known[self.taken]
+
+    def keep(self, *lists: list[Any]) -> None:
+        """Leave in lists, of one item for each option of the last choice, what still holds."""
+        before, taken = self._before, self.taken
+        for known in lists:
+            if not self.are_same:
+                known.clear()
+                continue
+            if len(known) > before:
+                del known[before:]
+            if taken is not None:
+                del known[taken]
 
 
 def describe(entry: Entry) -> Option:

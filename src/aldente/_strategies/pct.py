@@ -71,7 +71,10 @@ class Pct:
         self._position = position + 1
         if self._is_first:
             return 0
-        current = self._look(count, options)
+        current = self._current
+        self._followed.follow(count, options, current)
+        if len(current) < count:
+            self._add_new(count, options)
         best = current.index(max(current))
         key = options.key(best)
         is_busy = self._yields >= _MANY_YIELDS and key == self._last
@@ -93,18 +96,15 @@ class Pct:
         option = self._random.randrange(count) if drawn is None else drawn
         return 0 if self._is_first else option
 
-    def _look(self, count: int, options: Options) -> list[float]:
-        """The priorities of the options."""
+    def _add_new(self, count: int, options: Options) -> None:
+        """Add the options that are new."""
         current, known = self._current, self._priorities
-        self._followed.look(count, options)
-        self._followed.keep(current)
         for index in range(len(current), count):
             key = options.key(index)
             priority = known.get(key)
             if priority is None:
                 priority = known[key] = self._random.random()
             current.append(priority)
-        return current
 
     def end(self) -> None:
         """Learn how many choices there were."""
