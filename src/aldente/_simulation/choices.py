@@ -58,7 +58,7 @@ class Options(Sequence[Option]):
         choices: all choices of the run so far.
 
     Attributes:
-        choices: as the argument.
+        entries, choices: as the arguments.
         moves: how often options have gone or moved other than by a choice, while others were left.
         is_seldom: whether a random strategy should rarely choose another option than the first, as
             a run has many such choices and should take few of them.
@@ -67,7 +67,7 @@ class Options(Sequence[Option]):
         is_durations: whether the choice is about how much longer something takes.
     """
 
-    __slots__ = ("_entries", "_may_time_pass", "choices", "moves")
+    __slots__ = ("_may_time_pass", "choices", "entries", "moves")
 
     is_seldom = False
     is_of_values = False
@@ -79,22 +79,22 @@ class Options(Sequence[Option]):
         may_time_pass: Callable[[], bool],
         choices: Sequence[int] = (),
     ) -> None:
-        self._entries = entries
+        self.entries = entries
         self._may_time_pass = may_time_pass
         self.choices = choices
         self.moves = 0
 
     def __len__(self) -> int:
-        return len(self._entries) + self._may_time_pass()
+        return len(self.entries) + self._may_time_pass()
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             return [self[place] for place in range(*index.indices(len(self)))]
         if not 0 <= index < len(self):
             raise IndexError(index)
-        if index == len(self._entries):
+        if index == len(self.entries):
             return Option(Kind.TIME)
-        return describe(self._entries[index])
+        return describe(self.entries[index])
 
     def __iter__(self) -> Iterator[Option]:
         return (self[index] for index in range(len(self)))
@@ -105,9 +105,9 @@ class Options(Sequence[Option]):
         It is the task's number, or a string for all else. It is much faster than to describe the
         option.
         """
-        if index == len(self._entries):
+        if index == len(self.entries):
             return TIME_KEY
-        owner = self._entries[index][1].__self__
+        owner = self.entries[index][1].__self__
         if type(owner) is SimulatedTask:
             return owner.number
         return hash(owner) if asyncio.isfuture(owner) else f"job {owner.who}"
@@ -118,25 +118,25 @@ class Options(Sequence[Option]):
 
     def place(self, index: int) -> Place:
         """Where an option goes on: equal whenever a task stands at the same place."""
-        if index == len(self._entries):
+        if index == len(self.entries):
             return ()
-        owner = self._entries[index][1].__self__
+        owner = self.entries[index][1].__self__
         if type(owner) is SimulatedTask or asyncio.isfuture(owner):
             return place_of_task(owner)
         return (owner.kind.value,)
 
     def step(self, index: int) -> tuple[Hashable, Place]:
         """The `key` and the `place` of an option, in one call, for speed."""
-        if index < len(self._entries):
-            owner = self._entries[index][1].__self__
+        if index < len(self.entries):
+            owner = self.entries[index][1].__self__
             if type(owner) is SimulatedTask:
                 return owner.number, place_of_task(owner)
         return self.key(index), self.place(index)
 
     def functions(self, index: int) -> tuple[Hashable, ...]:
         """The functions of a `place`, without the positions there, which take longer to find."""
-        if index < len(self._entries):
-            owner = self._entries[index][1].__self__
+        if index < len(self.entries):
+            owner = self.entries[index][1].__self__
             if type(owner) is SimulatedTask:
                 found = functions_of_task(owner)
                 if found is not None:
@@ -145,17 +145,15 @@ class Options(Sequence[Option]):
 
     def callback(self, index: int) -> object:
         """The callback that runs when an option is chosen; None for those that are no steps."""
-        return self._entries[index][1] if index < len(self._entries) else None
+        return self.entries[index][1] if index < len(self.entries) else None
 
     def steps_among(self, count: int) -> int:
         """How many of the options, `count` in all, are more than to let time pass."""
-        # Not min(), which takes several times as long.
-        steps = len(self._entries)
-        return count if count < steps else steps
+        return min(count, len(self.entries))
 
     def goes_on_by_itself(self, index: int) -> bool:
         """Whether an option is a task that goes on after a ``sleep(0)``, without a future."""
-        return index < len(self._entries) and not self._entries[index][3]
+        return index < len(self.entries) and not self.entries[index][3]
 
 
 # Where a task stands: functions from the outermost to the innermost, each with its position.
@@ -376,7 +374,8 @@ class Followed:
         choices, position, moves = options.choices, self._position, options.moves
         before = self._size
         self._position = length = len(choices)
-        self._size = options.steps_among(count)
+        steps = len(options.entries)
+        self._size = count if count < steps else steps
         if before > 2 and 0 <= position < length and moves == self._moves:
             if len(known) > before:
                 del known[before:]

@@ -169,7 +169,7 @@ _NAMES_OF_TUPLES = collections.namedtuple("_NAMES_OF_TUPLES", "a").__new__.__cod
 
 # In how many runs all lines are counted at first. Later they are after so many times as many runs
 # each time; and when a run has reached a line for the first time, but then not for so many runs.
-_LOOKS, _GROWTH, _PAUSE = 6, 8, 16
+_LOOKS, _GROWTH, _PAUSE = 4, 16, 16
 
 
 class ConstantLines:
