@@ -160,8 +160,12 @@ def _end_events(number: int) -> None:
 
 def _is_counted(code: CodeType) -> bool:
     # The function that makes a named tuple comes from a string, as a program may; most are made by
-    # aldente and by libraries.
-    return is_programs(code.co_filename) and code.co_names != _NAMES_OF_TUPLES
+    # aldente and by libraries. Modules, and data classes in them, are made by the first run only.
+    return (
+        is_programs(code.co_filename)
+        and code.co_names != _NAMES_OF_TUPLES
+        and code.co_name not in ("<module>", "__create_fn__")
+    )
 
 
 _NAMES_OF_TUPLES = collections.namedtuple("_NAMES_OF_TUPLES", "a").__new__.__code__.co_names
