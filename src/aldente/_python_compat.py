@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     OnUnawaited = Callable[[CoroutineType[Any, Any, Any]], None]
 
 
+# The identity of an object. Not id(), which raises an audit event, and audit hooks run Python code.
+identity_of = object.__hash__
+
+
 def receiver() -> object:
     """The object that receives warnings now; another one while code records them.
 

@@ -13,8 +13,8 @@ import pytest
 import aldente
 from aldente._explore.simulate import RunSettings, simulate
 from aldente._strategies.auto import Auto
-from aldente._strategies.coverage_guided import free_tool_number
 from aldente._strategies.dfs import Dfs
+from aldente._strategies.line_counter import free_tool_number
 from tests.conformance.racing import racing_program, source_of
 
 Main = Callable[[], Coroutine[Any, Any, object]]

@@ -11,18 +11,21 @@ import sys
 import threading
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 import aldente
 from aldente._explore.simulate import Run, RunSettings, simulate
+from aldente._python_compat import identity_of
 from aldente._simulation.choices import Followed, Kind, Options, Picks, Strategy
 from aldente._strategies.auto import Auto
-from aldente._strategies.coverage_guided import LineCounter, Novelty, Unseen, free_tool_number
+from aldente._strategies.coverage_guided import Novelty
 from aldente._strategies.dfs import Dfs
+from aldente._strategies.line_counter import LineCounter, free_tool_number
 from aldente._strategies.pct import Pct
 from aldente._strategies.registry import STRATEGIES, make_strategy
+from aldente._strategies.unseen import Unseen
 
 Main = Callable[[], Coroutine[Any, Any, object]]
 
@@ -60,6 +63,13 @@ def test_a_strategy_is_the_same_for_the_same_seed(name: str) -> None:
     assert first == second
 
 
+class Point(NamedTuple):
+    """A named tuple."""
+
+    x: int
+    y: int
+
+
 class Cycle:
     """Refers to itself, and says when it is freed."""
 
@@ -93,8 +103,9 @@ def test_lines_that_the_collector_runs_do_not_count() -> None:
         gc.callbacks.remove(on_collection)
     assert (freed[0], freed.count(None), freed[-1]) == ("start", 1, "stop")
     counted = {number for number, _ in counter.counts}
-    assert id(work.__code__) in counted
-    assert counted.isdisjoint({id(Cycle.__del__.__code__), id(on_collection.__code__)})
+    assert identity_of(work.__code__) in counted
+    others = Cycle.__del__.__code__, on_collection.__code__
+    assert counted.isdisjoint(map(identity_of, others))
     assert gc.callbacks == before
 
 
@@ -308,10 +319,19 @@ def test_no_schedule_is_tried_twice() -> None:
         unseen.start()
         first = unseen.lead(3, 0)
         rest = [unseen.lead(2, 1) for _ in range(first)]
-        unseen.end()
+        unseen.end([first, *rest], [3] + [2] * first)
         assert (first, *rest) not in seen
         seen.add((first, *rest))
     assert len(seen) == 1 + 2 + 4
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_auto_runs_no_schedule_twice(seed: int) -> None:
+    """All runs of a search have different choices, and it ends when there are no others."""
+    found = aldente.search(in_order(4), runs=500, seed=seed)
+    assert found.distinct == found.runs
+    found = aldente.search(in_order(2), runs=500, seed=seed)
+    assert (found.distinct, found.exhausted) == (found.runs, True)
 
 
 def test_a_program_that_changes_does_not_confuse_what_was_tried() -> None:
@@ -320,10 +340,10 @@ def test_a_program_that_changes_does_not_confuse_what_was_tried() -> None:
     draw = random.Random(1)
     for _ in range(500):
         unseen.start()
-        for _ in range(draw.randint(0, 4)):
-            count = draw.randint(2, 4)
-            assert 0 <= unseen.lead(count, draw.randrange(count)) < count
-        unseen.end()
+        counts = [draw.randint(2, 4) for _ in range(draw.randint(0, 4))]
+        choices = [unseen.lead(count, draw.randrange(count)) for count in counts]
+        assert all(0 <= choice < count for choice, count in zip(choices, counts, strict=True))
+        unseen.end(choices, counts)
 
 
 def test_lines_are_counted() -> None:
@@ -344,9 +364,9 @@ def test_lines_are_counted() -> None:
     if sys.gettrace() is None or sys.version_info >= (3, 12):
         assert lines[first + 2] == 7
         assert lines[first + 3] == 1
-    own = {id(program.__code__), id(test_lines_are_counted.__code__)}
+    own = {identity_of(program.__code__), identity_of(test_lines_are_counted.__code__)}
     assert {function for function, _ in counter.counts} <= own | {
-        id(LineCounter.stop.__code__),
+        identity_of(LineCounter.stop.__code__),
     }
     program()
     assert {line: count for (_, line), count in counter.counts.items()} == lines
@@ -374,8 +394,8 @@ def test_lines_of_other_threads_are_not_counted() -> None:
     counter.stop()
     thread.join()
     counted = {number for number, _ in counter.counts}
-    assert id(program.__code__) in counted
-    assert id(work.__code__) not in counted
+    assert identity_of(program.__code__) in counted
+    assert identity_of(work.__code__) not in counted
 
 
 @pytest.mark.skipif("sys.version_info < (3, 12)", reason="it traces one thread only")
@@ -392,7 +412,53 @@ def test_lines_of_jobs_are_counted() -> None:
     counter.start()
     simulate(main, make_strategy("fifo", 0), RunSettings())
     counter.stop()
-    assert id(job.__code__) in {number for number, _ in counter.counts}
+    assert identity_of(job.__code__) in {number for number, _ in counter.counts}
+
+
+def test_lines_that_each_run_reaches_equally_often_are_not_counted_again() -> None:
+    """What a line counts as is the same as if it were counted in each run, and others are counted."""
+
+    def program(times: int, *, is_rare: bool) -> None:
+        for _ in range(times):
+            sorted([2, 1])
+        abs(-1)
+        if is_rare:
+            abs(-2)
+
+    counter = LineCounter()
+    first = program.__code__.co_firstlineno
+
+    def run(times: int, *, is_rare: bool) -> tuple[dict[int, int], int]:
+        counter.start()
+        program(times, is_rare=is_rare)
+        counter.pause()
+        own = identity_of(program.__code__)
+        lines = {line - first: n for (code, line), n in counter.counts.items() if code == own}
+        return lines, counter.unchanged
+
+    try:
+        for number in range(4):
+            lines, unchanged = run(number, is_rare=False)
+            assert (lines[3], lines.get(2, 0), unchanged) == (1, number, 0)
+        assert not counter.are_equal
+        lines, unchanged = run(9, is_rare=True)
+        # Here, in this test and in `run`; those that were never reached are new.
+        assert (lines, unchanged >= 2) == ({1: 10, 2: 9, 5: 1}, True)
+        # All are counted again some runs after a line was new.
+        assert any(3 in run(1, is_rare=False)[0] for _ in range(20))
+        assert 3 not in run(1, is_rare=False)[0]
+    finally:
+        counter.stop()
+
+
+def test_making_named_tuples_counts_no_line() -> None:
+    """Their functions come from strings, as programs may, but most are aldente's and libraries'."""
+    counter = LineCounter()
+    counter.start()
+    Point(1, 2)
+    counter.stop()
+    codes = {code for code, _ in counter.counts}
+    assert identity_of(Point.__new__.__code__) not in codes
 
 
 def test_a_thread_beside_changes_no_schedule() -> None:
@@ -449,6 +515,8 @@ def test_options_have_keys_and_places() -> None:
             for index, option in enumerate(options):
                 kind = option.who if option.kind is Kind.RESUME else option.kind.value
                 by_itself = options.goes_on_by_itself(index)
+                assert options.step(index) == (options.key(index), options.place(index))
+                assert options.functions(index) == options.place(index)[::2]
                 seen.append((options.key(index), options.place(index), kind, by_itself))
             return 0
 
@@ -533,13 +601,16 @@ class Following:
 
     def __init__(self, seed: int) -> None:
         self.draw = random.Random(seed)
-        self.followed = Followed()
+        self.followed, self.other = Followed(), Followed()
         self.kept = 0
         self.keys: list[object] = []
+        self.same_keys: list[object] = []
 
     def start(self) -> bool:
         self.followed.start()
+        self.other.start()
         self.keys.clear()
+        self.same_keys.clear()
         return True
 
     def choose(self, count: int, options: Options) -> int:
@@ -548,8 +619,11 @@ class Following:
         self.followed.look(count, options)
         self.followed.keep(self.keys)
         self.kept += len(self.keys)
+        self.other.follow(count, options, self.same_keys)
+        assert self.same_keys == self.keys
         self.keys += [options.key(index) for index in range(len(self.keys), count)]
         assert self.keys == options.keys()
+        self.same_keys[:] = self.keys
         return self.draw.randrange(count)
 
     def end(self) -> None:

@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from aldente import _python_compat
 from aldente._checked_pythons import is_checked
+from aldente._python_compat import identity_of
 from aldente._rules.new_objects import (
-    identity_of,
     living_coroutines,
     new_identities,
     new_origins,

@@ -15,6 +15,7 @@ from itertools import chain, compress, repeat, tee
 from types import CoroutineType
 from typing import Any, NamedTuple
 
+from aldente._python_compat import identity_of
 from aldente._stacks import atomic_list
 
 
@@ -74,9 +75,6 @@ def new_identities(*kinds: type) -> list[int]:
         are_chosen = map(operator.or_, are_chosen, _are(kind, lists))
     return _get(map(identity_of, compress(_objects(lists), are_chosen)), lists)
 
-
-# Not id(), which raises an audit event, and audit hooks run Python code.
-identity_of = object.__hash__
 
 # The argument for `gc.get_objects`.
 _NEW = 0

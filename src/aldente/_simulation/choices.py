@@ -9,7 +9,6 @@ from types import CoroutineType
 from typing import Any, NamedTuple, Protocol
 
 from aldente import _asyncio_compat
-from aldente._asyncio_compat.stepping import SLEEP_CODE
 from aldente._simulation.determinism import SimulatedTask
 
 
@@ -59,7 +58,7 @@ class Options(Sequence[Option]):
         choices: all choices of the run so far.
 
     Attributes:
-        choices: as the argument.
+        entries, choices: as the arguments.
         moves: how often options have gone or moved other than by a choice, while others were left.
         is_seldom: whether a random strategy should rarely choose another option than the first, as
             a run has many such choices and should take few of them.
@@ -68,7 +67,7 @@ class Options(Sequence[Option]):
         is_durations: whether the choice is about how much longer something takes.
     """
 
-    __slots__ = ("_entries", "_may_time_pass", "choices", "moves")
+    __slots__ = ("_may_time_pass", "choices", "entries", "moves")
 
     is_seldom = False
     is_of_values = False
@@ -80,22 +79,22 @@ class Options(Sequence[Option]):
         may_time_pass: Callable[[], bool],
         choices: Sequence[int] = (),
     ) -> None:
-        self._entries = entries
+        self.entries = entries
         self._may_time_pass = may_time_pass
         self.choices = choices
         self.moves = 0
 
     def __len__(self) -> int:
-        return len(self._entries) + self._may_time_pass()
+        return len(self.entries) + self._may_time_pass()
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             return [self[place] for place in range(*index.indices(len(self)))]
         if not 0 <= index < len(self):
             raise IndexError(index)
-        if index == len(self._entries):
+        if index == len(self.entries):
             return Option(Kind.TIME)
-        return describe(self._entries[index])
+        return describe(self.entries[index])
 
     def __iter__(self) -> Iterator[Option]:
         return (self[index] for index in range(len(self)))
@@ -106,9 +105,9 @@ class Options(Sequence[Option]):
         It is the task's number, or a string for all else. It is much faster than to describe the
         option.
         """
-        if index == len(self._entries):
+        if index == len(self.entries):
             return TIME_KEY
-        owner = self._entries[index][1].__self__
+        owner = self.entries[index][1].__self__
         if type(owner) is SimulatedTask:
             return owner.number
         return hash(owner) if asyncio.isfuture(owner) else f"job {owner.who}"
@@ -119,24 +118,42 @@ class Options(Sequence[Option]):
 
     def place(self, index: int) -> Place:
         """Where an option goes on: equal whenever a task stands at the same place."""
-        if index == len(self._entries):
+        if index == len(self.entries):
             return ()
-        owner = self._entries[index][1].__self__
+        owner = self.entries[index][1].__self__
         if type(owner) is SimulatedTask or asyncio.isfuture(owner):
             return place_of_task(owner)
         return (owner.kind.value,)
 
+    def step(self, index: int) -> tuple[Hashable, Place]:
+        """The `key` and the `place` of an option, in one call, for speed."""
+        if index < len(self.entries):
+            owner = self.entries[index][1].__self__
+            if type(owner) is SimulatedTask:
+                return owner.number, place_of_task(owner)
+        return self.key(index), self.place(index)
+
+    def functions(self, index: int) -> tuple[Hashable, ...]:
+        """The functions of a `place`, without the positions there, which take longer to find."""
+        if index < len(self.entries):
+            owner = self.entries[index][1].__self__
+            if type(owner) is SimulatedTask:
+                found = functions_of_task(owner)
+                if found is not None:
+                    return found
+        return self.place(index)[::2]
+
     def callback(self, index: int) -> object:
         """The callback that runs when an option is chosen; None for those that are no steps."""
-        return self._entries[index][1] if index < len(self._entries) else None
+        return self.entries[index][1] if index < len(self.entries) else None
 
     def steps_among(self, count: int) -> int:
         """How many of the options, `count` in all, are more than to let time pass."""
-        return min(count, len(self._entries))
+        return min(count, len(self.entries))
 
     def goes_on_by_itself(self, index: int) -> bool:
         """Whether an option is a task that goes on after a ``sleep(0)``, without a future."""
-        return index < len(self._entries) and not self._entries[index][3]
+        return index < len(self.entries) and not self.entries[index][3]
 
 
 # Where a task stands: functions from the outermost to the innermost, each with its position.
@@ -259,16 +276,20 @@ class Seldom(Values):
 
 
 def place_of_task(task: Any) -> Place:
-    """Where a suspended task stands: equal whenever it stands at the same place."""
+    """Where a suspended task stands: equal whenever it stands at the same place.
+
+    Functions are known by their qualified names.
+    """
     found: list[Hashable] = []
     add = found.append
     current: Any = task.get_coro()
     while current is not None:
         if type(current) is CoroutineType:
-            code = current.cr_code
-            # By identity, as comparing code objects is slow.
-            add(id(code))
-            if code is SLEEP_CODE:
+            # By its name, as an audit event for `cr_code` takes as long as all else here.
+            name = current.__qualname__
+            add(name)
+            awaited = current.cr_await
+            if name == _SLEEP and type(awaited) is not CoroutineType:
                 # Without the place inside, which takes as long to find as the rest.
                 add(0)
                 break
@@ -276,13 +297,37 @@ def place_of_task(task: Any) -> Place:
             if frame is None:
                 break
             add(frame.f_lasti)
-            current = current.cr_await
+            current = awaited
         else:
             frame = getattr(current, "cr_frame", None) or getattr(current, "gi_frame", None)
             if frame is not None:
-                found += (id(frame.f_code), frame.f_lasti)
+                found += (frame.f_code.co_qualname, frame.f_lasti)
             current = getattr(current, "cr_await", None) or getattr(current, "gi_yieldfrom", None)
     return tuple(found)
+
+
+def functions_of_task(task: Any) -> tuple[str, ...] | None:
+    """The functions of a task's place; None if it awaits other code than coroutine functions."""
+    found: list[str] = []
+    current: Any = task.get_coro()
+    while type(current) is CoroutineType:
+        found.append(current.__qualname__)
+        current = current.cr_await
+    kind = type(current)
+    if current is None or kind in _WITHOUT_FRAMES or found[-1:] == [_SLEEP]:
+        return tuple(found)
+    if not any(hasattr(current, name) for name in _OF_FUNCTIONS):
+        _WITHOUT_FRAMES.add(kind)
+        return tuple(found)
+    return None
+
+
+# What coroutines await that is no function, such as the iterators of futures.
+_WITHOUT_FRAMES: set[type] = set()
+_OF_FUNCTIONS = "cr_frame", "gi_frame", "cr_await", "gi_yieldfrom"
+
+
+_SLEEP = asyncio.sleep.__qualname__
 
 
 class Followed:
@@ -311,26 +356,48 @@ class Followed:
 
     def look(self, count: int, options: Options) -> None:
         """Look at the options; once at each choice about which task goes on."""
-        choices, position = options.choices, self._position
+        choices, position, moves = options.choices, self._position, options.moves
         before = self._before = self._size
-        is_next = 0 <= position < len(choices)
-        taken = choices[position] if is_next else before
-        # "Let time pass", the last one, takes none.
-        self.taken = taken if taken < before else None
-        # Of two options, the one that was left may have been taken without a choice.
-        self.are_same = is_next and before > 2 and options.moves == self._moves
-        self._position, self._moves = len(choices), options.moves
+        self._position = length = len(choices)
+        if 0 <= position < length:
+            taken = choices[position]
+            # "Let time pass", the last one, takes none.
+            self.taken = taken if taken < before else None
+            # Of two options, the one that was left may have been taken without a choice.
+            self.are_same = before > 2 and moves == self._moves
+        else:
+            self.taken, self.are_same = None, False
+        self._moves = moves
         self._size = options.steps_among(count)
 
-    def keep(self, known: list[Any]) -> None:
-        """Leave in a list, of one item for each option of the last choice, what still holds."""
-        if not self.are_same:
+    def follow(self, count: int, options: Options, known: list[Any]) -> None:
+        """As `look`, and then `keep` for one list; in one call, for speed."""
+        choices, position, moves = options.choices, self._position, options.moves
+        before = self._size
+        self._position = length = len(choices)
+        steps = len(options.entries)
+        self._size = count if count < steps else steps
+        if before > 2 and 0 <= position < length and moves == self._moves:
+            if len(known) > before:
+                del known[before:]
+            taken = choices[position]
+            if taken < before:
+                del known[taken]
+        else:
+            self._moves = moves
             known.clear()
-            return
-        if len(known) > self._before:
-            del known[self._before :]
-        if self.taken is not None:
-            del known[self.taken]
+
+    def keep(self, *lists: list[Any]) -> None:
+        """Leave in lists, of one item for each option of the last choice, what still holds."""
+        before, taken = self._before, self.taken
+        for known in lists:
+            if not self.are_same:
+                known.clear()
+                continue
+            if len(known) > before:
+                del known[before:]
+            if taken is not None:
+                del known[taken]
 
 
 def describe(entry: Entry) -> Option:

@@ -19,7 +19,8 @@ class Fingerprint:
 
     Two runs in one process have different fingerprints if they differ in what a `Tracer` records:
     which task takes each step, where it stands, what it waited for, when, and what has caused it.
-    That is not true the other way round, as a fingerprint knows code by its identity.
+    But it knows functions by their qualified names, so it can't tell two of the same name apart
+    that stand at the same instruction; and runs may differ in it that no `Tracer` tells apart.
 
     Args:
         loop: the loop, which is not running.

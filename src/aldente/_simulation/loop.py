@@ -14,7 +14,7 @@ from typing import Any
 
 from aldente import _asyncio_compat
 from aldente._asyncio_compat.stepping import SLEEP_CODE, frame_at
-from aldente._python_compat import newest_thread
+from aldente._python_compat import identity_of, newest_thread
 from aldente._runner.settle import SettlingLoop
 from aldente._schedules import Order
 from aldente._simulation import blocking_sockets
@@ -159,7 +159,7 @@ class SimulatedLoop(NoOutside, LimitedLoop, SettlingLoop):
             self.tasks_made.add(task)
         if self.jumps:
             # An eager task has taken its first step by now.
-            self._last_steps[id(task)] = self._now
+            self._last_steps[identity_of(task)] = self._now
         return task
 
     def set_task_factory(self, factory: Any) -> None:
@@ -274,7 +274,7 @@ class SimulatedLoop(NoOutside, LimitedLoop, SettlingLoop):
             return
         if self._foreign.have_called_in or newest_thread() is not self._foreign.newest_before:
             return
-        if self._last_steps.get(id(main), START) < self._quiet_since:
+        if self._last_steps.get(identity_of(main), START) < self._quiet_since:
             error = self._on_quiet(self)
             if error is not None:
                 self.fail(error)

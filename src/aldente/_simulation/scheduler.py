@@ -14,6 +14,7 @@ from typing import Any
 
 from aldente import _asyncio_compat
 from aldente._asyncio_compat.stepping import STEP_TYPE, WAKE_SLEEPER, WAKE_UP_TYPE, StepTimer
+from aldente._python_compat import identity_of
 from aldente._simulation.choices import Durations, Options, Picks, Strategy
 from aldente._simulation.durations import (
     UNTIMED,
@@ -215,7 +216,7 @@ class ChoosingLoop(ReadyLoop):
                     self._run_plain(plain.popleft())
                 # Before time first moves each task has waited for 0 s, so nothing is recorded.
                 if self.jumps:
-                    last_steps[id(callback.__self__)] = self._now
+                    last_steps[identity_of(callback.__self__)] = self._now
                 if self._on_step is not None:
                     self._on_step(callback, args)
                 try:
@@ -243,7 +244,7 @@ class ChoosingLoop(ReadyLoop):
         if self.jumps and (type(callback) is STEP_TYPE or type(callback) is WAKE_UP_TYPE):
             # Other objects of these types have an identity that no task has, so the entry that they
             # leave does no harm.
-            self._last_steps[id(callback.__self__)] = self._now
+            self._last_steps[identity_of(callback.__self__)] = self._now
         if self._on_step is not None:
             self._on_step(callback, handle.args)
         try:

@@ -28,8 +28,10 @@ What they use:
 ``rare_events``, ``durations``
     Draw when rare events happen, such as a cancellation, and how much longer sleeps take.
 ``coverage_guided``
-    Mutates schedules that reached something new; records those tried; measures what was new in a
-    run, by its steps and by the lines it reached.
+    Mutates schedules that reached something new; measures what was new in a run, by its steps and
+    by the lines it reached.
+``line_counter``, ``unseen``
+    Count how often a run reached each line; record which schedules were tried.
 ``partial_order``
     Finds options that lead only to equivalent schedules; observes what each step does.
 ``footprints``, ``bytecode``, ``opcodes``, ``effects``

@@ -8,25 +8,34 @@ on a partial order, `Random` the rest of a small space, and `Climbing` a bug beh
 from __future__ import annotations
 
 import random
+from collections.abc import Callable, Sequence
 
 from aldente._simulation.choices import Options
-from aldente._strategies.coverage_guided import Climbing, LineCounter, Novelty, Unseen
+from aldente._simulation.loop import SimulatedLoop
+from aldente._strategies.coverage_guided import Climbing, Novelty
+from aldente._strategies.line_counter import LineCounter
 from aldente._strategies.pct import Pct
 from aldente._strategies.pos import Pos
 from aldente._strategies.random import Random
+from aldente._strategies.unseen import Unseen
 
 # With more options than these, `Auto` leaves out `Pos` and `Pct`, which look at all of them at each
 # choice.
 _MOST_FOR_POS = 60
 _MOST_FOR_PCT = 300
 
+# How often each strategy is used if all find equally much: `Random`, `Pct`, `Pos`, `Climbing`.
+# `Pct` finds more of what needs many steps in one order, such as a deadlock of five tasks.
+_SHARES = (0.5, 2.0, 0.5, 1.0)
+
 # The weight of a strategy that finds nothing, and the factor by which past finds lose weight.
 _LEAST = 0.15
 _MEMORY = 0.95
 
-# After this many runs in a row with nothing new, the places of tasks are noted in one run of some,
-# and after that many the lines too; until something is new again.
-_DULL_PLACES, _ONE_OF = 10, 4
+# After this many runs in a row that reached no further than others, the places of tasks are noted
+# in one run of some; so lines are counted if all runs have reached the same ones equally often.
+# After so many with nothing new at all, lines are counted in one run of some in any case.
+_DULL_PLACES, _ONE_OF, _ONE_OF_EQUAL = 10, 16, 8
 _DULL_LINES, _ONE_OF_LINES = 100, 2
 
 
@@ -51,9 +60,13 @@ class Auto:
         ]
         self._worth = [1.0] * len(self._members)
         self._turn = 0
+        self._choose: Callable[[int, Options], int] = self._members[0].choose
+        # What the loop records of the current run.
+        self._choices: Sequence[int] = ()
+        self._counts: Sequence[int] = ()
         self._runs = 0
-        # How many runs in a row were nothing new.
-        self._dull = 0
+        # How many runs in a row reached no further than others, and were nothing new at all.
+        self._recordless = self._dull = 0
         self._has_places = self._has_lines = True
         self._most_options = 0
         self._unseen = Unseen(random.Random(self._random.random()))
@@ -65,28 +78,43 @@ class Auto:
         if self.is_exhaustive:
             return False
         self._turn = self._pick() if self._runs else 1  # Pct, which learns the length
-        self._members[self._turn].start()
+        member = self._members[self._turn]
+        member.start()
+        self._choose = member.choose
         self._unseen.start()
         self._novelty.start()
-        self._has_places = self._dull < _DULL_PLACES or self._runs % _ONE_OF == 0
-        self._has_lines = self._dull < _DULL_LINES or self._runs % _ONE_OF_LINES == 0
+        is_dull = self._recordless >= _DULL_PLACES
+        self._has_places = not is_dull or self._runs % _ONE_OF == 0
+        one_of = _ONE_OF_LINES if self._dull >= _DULL_LINES else 1
+        if is_dull and self._lines.are_equal:
+            one_of = _ONE_OF_EQUAL
+        self._has_lines = self._runs % one_of == 0
         if self._has_lines:
             self._lines.start()
         return True
 
+    def attach(self, loop: SimulatedLoop) -> None:
+        """Use the record that the loop of the run keeps of its choices."""
+        self._choices, self._counts = loop.choices, loop.counts
+
     def _pick(self) -> int:
-        weights = [_LEAST + worth for worth in self._worth]
+        weights = [
+            share * (_LEAST + worth) for share, worth in zip(_SHARES, self._worth, strict=True)
+        ]
         if self._most_options > _MOST_FOR_PCT:
             weights[1] = 0.0
         if self._most_options > _MOST_FOR_POS:
             weights[2] = 0.0
-        (turn,) = self._random.choices(range(len(weights)), weights)
-        return turn
+        # As `random.choices`, which takes several times as long.
+        drawn = self._random.random() * sum(weights)
+        last = len(weights) - 1
+        return next((turn for turn in range(last) if drawn < sum(weights[: turn + 1])), last)
 
     def choose(self, count: int, options: Options) -> int:
         """The choice of the strategy whose turn it is, unless nothing untried is left there."""
-        choice = self._members[self._turn].choose(count, options)
-        choice = self._unseen.lead(count, choice)
+        choice = self._choose(count, options)
+        if self._unseen.is_known:
+            choice = self._unseen.lead(count, choice)
         if self._has_places:
             self._novelty.note(choice, options)
         return choice
@@ -94,19 +122,25 @@ class Auto:
     def end(self) -> None:
         """Credit the strategy with what was new in the run."""
         self._runs += 1
-        unseen = self._unseen
-        unseen.end()
-        self._most_options = max(self._most_options, max(unseen.counts, default=0))
+        choices, counts = self._choices, self._counts
+        self._choices = self._counts = ()
+        self._unseen.end(choices, counts)
+        if self._has_places:
+            self._most_options = max(self._most_options, max(counts, default=0))
         self._members[self._turn].end()
-        if not self._has_places and not self._has_lines:
+        lines = self._lines
+        lines.pause()
+        counted = (lines.counts, lines.unchanged) if self._has_lines else ({}, 0)
+        if not self._has_places and not counted[0]:
+            # Nothing was observed.
             return
-        self._lines.pause()
-        news = self._novelty.end(self._lines.counts if self._has_lines else {})
+        news = self._novelty.end(*counted)
         if news.value:
-            self._climbing.keep(unseen.choices, is_record=news.records > 0)
+            self._climbing.keep(choices, is_record=news.records > 0)
         worth = self._worth
         worth[self._turn] = _MEMORY * worth[self._turn] + (1 - _MEMORY) * news.value
         self._dull = 0 if news.value else self._dull + 1
+        self._recordless = 0 if news.records else self._recordless + 1
 
     def release(self) -> None:
         """Leave no trace in Python until the next run, as the search is over."""

@@ -28,8 +28,8 @@ from aldente import _asyncio_compat
 from aldente._asyncio_compat import stepping
 from aldente._simulation import choices, determinism, loop, ready, scheduler, timers
 from aldente._strategies.bytecode import Accesses, analyse
-from aldente._strategies.coverage_guided import free_tool_number
 from aldente._strategies.effects import ENDED, FUTURES, ITEMS, ITERATORS, Effects
+from aldente._strategies.line_counter import free_tool_number
 
 _NOTHING = Effects()
 _READS = Effects(reads=frozenset({ITEMS}))

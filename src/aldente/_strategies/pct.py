@@ -47,7 +47,8 @@ class Pct:
         self._current: list[float] = []
         self._followed = Followed()
         self._yields = 0
-        self._last: Hashable = None
+        # The priority of the task that went on last.
+        self._last: float | None = None
         self._values = DrawnValues(seed)
 
     def start(self) -> bool:
@@ -71,20 +72,24 @@ class Pct:
         self._position = position + 1
         if self._is_first:
             return 0
-        current = self._look(count, options)
-        best = current.index(max(current))
-        key = options.key(best)
-        is_busy = self._yields >= _MANY_YIELDS and key == self._last
+        current = self._current
+        self._followed.follow(count, options, current)
+        if len(current) < count:
+            self._add_new(count, options)
+        # No two tasks have the same priority, so it tells whether the last one goes on.
+        highest = max(current)
+        best = current.index(highest)
+        is_busy = self._yields >= _MANY_YIELDS and highest == self._last
         if is_busy or position in self._changes:
             self._lowest -= 1.0
-            self._priorities[key] = current[best] = self._lowest
-            best = current.index(max(current))
-            key = options.key(best)
-        if key == self._last and options.goes_on_by_itself(best):
+            self._priorities[options.key(best)] = current[best] = self._lowest
+            highest = max(current)
+            best = current.index(highest)
+        if highest == self._last and options.goes_on_by_itself(best):
             self._yields += 1
         else:
             self._yields = 0
-        self._last = key
+        self._last = highest
         return best
 
     def _value(self, count: int, options: Options) -> int:
@@ -93,18 +98,15 @@ class Pct:
         option = self._random.randrange(count) if drawn is None else drawn
         return 0 if self._is_first else option
 
-    def _look(self, count: int, options: Options) -> list[float]:
-        """The priorities of the options."""
+    def _add_new(self, count: int, options: Options) -> None:
+        """Add the options that are new."""
         current, known = self._current, self._priorities
-        self._followed.look(count, options)
-        self._followed.keep(current)
         for index in range(len(current), count):
             key = options.key(index)
             priority = known.get(key)
             if priority is None:
                 priority = known[key] = self._random.random()
             current.append(priority)
-        return current
 
     def end(self) -> None:
         """Learn how many choices there were."""

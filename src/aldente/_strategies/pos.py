@@ -30,23 +30,23 @@ class Pos:
 
     def __init__(self, seed: int) -> None:
         self._draw = random.Random(seed).random
-        # Of each option: the task's key and its place, the functions there, the priority.
+        # Of each option: the task's key and its place, the functions there, the priority. While all
+        # priorities are to be drawn anew before they are used, only the functions are known.
         self._steps: list[tuple[Hashable, Place]] = []
         self._functions: list[frozenset[Hashable]] = []
         self._priorities: list[float] = []
         self._chosen = 0
-        # Whether all priorities are to be drawn anew before they are used.
         self._are_fresh = True
         self._followed = Followed()
-        # The functions of each place, and the same set for the same functions.
-        self._functions_at: dict[Place, frozenset[Hashable]] = {}
+        # One set for the same functions, by the functions from the outermost to the innermost.
+        self._functions_of: dict[tuple[Hashable, ...], frozenset[Hashable]] = {}
         self._sets: dict[frozenset[Hashable], frozenset[Hashable]] = {}
         self._values = DrawnValues(seed)
 
     def start(self) -> bool:
         """True: there is always another run."""
-        if len(self._functions_at) > _MOST_PLACES:
-            self._functions_at.clear()
+        if len(self._functions_of) > _MOST_PLACES:
+            self._functions_of.clear()
             self._sets.clear()
         for known in (self._steps, self._functions, self._priorities):
             known.clear()
@@ -68,7 +68,8 @@ class Pos:
             return int(draw() * count)
         if self._are_fresh:
             self._are_fresh = False
-            priorities[:] = [draw() for _ in priorities]
+            priorities[:] = [draw() for _ in functions]
+            self._steps[:] = [options.step(index) for index in range(count)]
         chosen = priorities.index(max(priorities))
         self._chosen = chosen
         own = functions[chosen]
@@ -82,36 +83,39 @@ class Pos:
         return chosen
 
     def _look(self, count: int, options: Options) -> None:
-        """Give a priority to each step that is new."""
-        steps, functions, priorities = self._steps, self._functions, self._priorities
-        followed = self._followed
-        followed.look(count, options)
+        """Look at the steps that are new, and give a priority to each unless all get new ones."""
+        functions = self._functions
+        if self._are_fresh:
+            self._followed.follow(count, options, functions)
+        else:
+            self._followed.look(count, options)
+            self._give_priorities(count, options)
+        for index in range(len(functions), count):
+            names = options.functions(index)
+            functions.append(self._functions_of.get(names) or self._find_functions(names))
+
+    def _give_priorities(self, count: int, options: Options) -> None:
+        steps, priorities, followed = self._steps, self._priorities, self._followed
         known: dict[tuple[Hashable, Place], float] = {}
-        if steps and not followed.are_same and not self._are_fresh:
+        if steps and not followed.are_same:
             # Steps that are not ready any more went on without a choice.
             known = dict(zip(steps, priorities, strict=True))
             known.pop(steps[self._chosen], None)
             if followed.taken is not None:
                 known.pop(steps[followed.taken], None)
-        followed.keep(steps)
-        followed.keep(functions)
-        followed.keep(priorities)
+        followed.keep(self._functions, steps, priorities)
         if _OVER in priorities:
             # Another step was taken instead.
             priorities[priorities.index(_OVER)] = self._draw()
         for index in range(len(steps), count):
-            place = options.place(index)
-            step = (options.key(index), place)
+            step = options.step(index)
             steps.append(step)
-            functions.append(self._functions_at.get(place) or self._find_functions(place))
             priority = known.get(step)
-            if priority is None:
-                priority = 0.0 if self._are_fresh else self._draw()
-            priorities.append(priority)
+            priorities.append(self._draw() if priority is None else priority)
 
-    def _find_functions(self, place: Place) -> frozenset[Hashable]:
-        found = frozenset(place[::2])
-        self._functions_at[place] = found = self._sets.setdefault(found, found)
+    def _find_functions(self, names: tuple[Hashable, ...]) -> frozenset[Hashable]:
+        found = frozenset(names)
+        self._functions_of[names] = found = self._sets.setdefault(found, found)
         return found
 
     def end(self) -> None:
