@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
+from textwrap import dedent
 from xml.etree import ElementTree
 
 import pytest
@@ -384,6 +385,38 @@ def test_without_durations_no_search_is_exhaustive(run_project: RunProject) -> N
         """
     result = run_project(test_it=module + other)
     result.stdout.fnmatch_lines([f"2 tests explored in 4 runs, 1 exhaustively, {orders}"])
+
+
+def test_the_summary_tells_of_time_outs_that_never_fire(run_project: RunProject) -> None:
+    """A test that passes exhaustively may have time-outs that nothing ever reaches."""
+    generous = """
+        import asyncio
+        import aldente
+
+        @aldente.explore
+        async def test_generous():
+            async with asyncio.timeout(100):
+                await asyncio.sleep(1)
+        """
+    result = run_project(test_it=generous)
+    result.stdout.fnmatch_lines(
+        ["1 test explored in * run*, 1 exhaustively (no time-out ever fired)"]
+    )
+    tight = """
+        @aldente.explore
+        async def test_tight():
+            try:
+                async with asyncio.timeout(1.5):
+                    await asyncio.sleep(1)
+            except TimeoutError:
+                pass
+        """
+    result = run_project(test_it=generous + tight)
+    result.stdout.fnmatch_lines(
+        ["2 tests explored in * run*, 2 exhaustively (in 1 of them no time-out ever fired)"]
+    )
+    result = run_project(test_it="import asyncio\nimport aldente\n" + dedent(tight))
+    result.stdout.fnmatch_lines(["1 test explored in * run*, 1 exhaustively"])
 
 
 def test_the_summary_tells_how_far_it_was(run_project: RunProject) -> None:

@@ -186,6 +186,10 @@ def note_maker(handle: asyncio.Handle) -> None:
 WAKE_SLEEPER: Callable[..., object] = private(asyncio.futures, "_set_result_unless_cancelled")
 
 
+# The callback of `asyncio.timeout`'s timer, as a function of its class.
+ON_TIMEOUT: Any = vars(asyncio.Timeout).get("_on_timeout")
+
+
 class SteppingLoop(asyncio.BaseEventLoop):
     """asyncio's base of event loops, with public names for turns, ready callbacks and timers."""
 

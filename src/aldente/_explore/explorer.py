@@ -104,6 +104,7 @@ class Explorer:
         known: Known | None = None
         found: Found | None = None
         is_exhausted = is_late = has_threads = False
+        time_outs_set = time_outs_fired = 0
         covered = False, ""
         if self.known is not None:
             number = 1
@@ -135,6 +136,8 @@ class Explorer:
                 break
             number += 1
             has_threads = has_threads or run.depends_on_threads
+            time_outs_set = max(time_outs_set, run.time_outs[0])
+            time_outs_fired += run.time_outs[1]
             seen.add(hash(tuple(run.choices)))
             if run.error is not None:
                 found = Found(self.program, run, run.error, number)
@@ -146,7 +149,17 @@ class Explorer:
         if has_threads:
             is_exhausted, coverage = False, f"{coverage} {_OWN_THREADS}".lstrip()
         return (
-            Exploration(number, len(seen), is_exhausted, None, escaped, coverage, known, is_late),
+            Exploration(
+                number,
+                len(seen),
+                is_exhausted,
+                None,
+                escaped,
+                coverage,
+                known,
+                is_late,
+                unreached_time_outs=0 if time_outs_fired else time_outs_set,
+            ),
             found,
         )
 

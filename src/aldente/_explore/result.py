@@ -151,6 +151,8 @@ class Exploration:
         is_late: whether the search ended because its real time was over.
         findings: what rules have found that fails no run, each with its place and fix; once for
             each place.
+        unreached_time_outs: how many time-outs a run has set, at most, if none has fired in any
+            run: what they limit always ended before, by however much it may take longer. Else 0.
     """
 
     runs: int
@@ -162,3 +164,4 @@ class Exploration:
     known: Known | None = None
     is_late: bool = False
     findings: tuple[str, ...] = ()
+    unreached_time_outs: int = 0

@@ -177,6 +177,7 @@ class Run(NamedTuple):
         steps_until_end: how many steps there were when the program had ended or failed.
         waiting: which task waited for which, in a deadlock; else None.
         depends_on_threads: whether threads have called in that the schedule does not control.
+        time_outs: how many time-outs were set, and how many of them have fired.
         findings: the findings that fail it, whether the program has failed or not.
         fingerprint: a number for its steps, to compare it with other runs in this process; 0 if it
             was not made.
@@ -190,6 +191,7 @@ class Run(NamedTuple):
     steps_until_end: int
     waiting: AwaitGraph | None
     depends_on_threads: bool
+    time_outs: tuple[int, int]
     findings: Sequence[Finding] = ()
     fingerprint: int = 0
 
@@ -277,6 +279,7 @@ def simulate(
         steps_until_end,
         waiting,
         loop.depends_on_threads,
+        (loop.time_outs_set, loop.time_outs_fired),
         findings,
         value,
     )

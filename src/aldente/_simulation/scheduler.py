@@ -26,7 +26,7 @@ from aldente._simulation.durations import (
     soonest,
 )
 from aldente._simulation.ready import ReadyLoop
-from aldente._simulation.timers import AHEAD, NO_CONTEXT, Sleep, SleepEntry
+from aldente._simulation.timers import AHEAD, NO_CONTEXT, Sleep, SleepEntry, TimeOut
 from aldente.errors import AldenteError
 
 
@@ -308,6 +308,8 @@ class ChoosingLoop(ReadyLoop):
                 if timer.is_cancelled:
                     self._cancelled -= 1
                     continue
+                if type(timer) is TimeOut:
+                    self.time_outs_fired += 1
             else:
                 if not sleeps or sleeps[0][0] > now:
                     return

@@ -12,7 +12,13 @@ from heapq import heappop, heappush
 from typing import Any
 
 from aldente import _asyncio_compat
-from aldente._asyncio_compat.stepping import WAKE_SLEEPER, SteppingLoop, StepTimer, frame_at
+from aldente._asyncio_compat.stepping import (
+    ON_TIMEOUT,
+    WAKE_SLEEPER,
+    SteppingLoop,
+    StepTimer,
+    frame_at,
+)
 from aldente._simulation.durations import is_own_sleep
 
 # Where time starts; see the virtual loop.
@@ -30,6 +36,12 @@ class Alarm(StepTimer):
 
     __slots__ = ()
     is_outside = False
+
+
+class TimeOut(Alarm):
+    """The timer of an `asyncio.timeout`, which `asyncio.wait_for` uses too from Python 3.12 on."""
+
+    __slots__ = ()
 
 
 class Sleep(StepTimer):
@@ -59,6 +71,8 @@ class TimerLoop(SteppingLoop):
     Attributes:
         main_task: the task for which it runs, once that is set.
         jumps: how often time has moved.
+        time_outs_set: how many time-outs were set.
+        time_outs_fired: how many of them have fired.
         note_wait: is called with the beginning and the length of each wait, in seconds; None if
             nothing needs them.
     """
@@ -68,6 +82,7 @@ class TimerLoop(SteppingLoop):
         self.note_wait: Callable[[float, float], None] | None = None
         super().__init__()
         self.jumps = 0
+        self.time_outs_set = self.time_outs_fired = 0
         self._now = START
         self._is_over = False
         self.main_task: asyncio.Task[Any] | None = None
@@ -164,7 +179,11 @@ class TimerLoop(SteppingLoop):
         if is_debug:
             self.check_debug(callback)
         self._timers = number = self._timers + 1
-        timer = Alarm(when, callback, args, self, context)
+        if getattr(callback, "__func__", None) is ON_TIMEOUT:
+            self.time_outs_set += 1
+            timer: Alarm = TimeOut(when, callback, args, self, context)
+        else:
+            timer = Alarm(when, callback, args, self, context)
         heappush(self._alarms, (when, number, timer))
         if is_debug:
             _asyncio_compat.note_maker(timer)

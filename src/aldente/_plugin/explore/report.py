@@ -112,6 +112,7 @@ def note_in_report(item: pytest.Item, report: pytest.TestReport, outcome: Outcom
         "is_exhausted": exploration.exhausted and not exploration.escaped,
         # With a slack of 0 sleeps take as long as they say, so time-outs come when they always do.
         "has_durations": outcome.budget.rules.get("slack", 1.0) > 0,
+        "unreached": exploration.unreached_time_outs,
         "coverage": "" if exploration.escaped else exploration.coverage,
         "is_late": exploration.is_late,
         "is_fixed": outcome.is_fixed,

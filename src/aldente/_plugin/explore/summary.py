@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -65,6 +65,15 @@ class ExplorationSummary:
             terminalreporter.write_line(line)
 
 
+def _unreached(exhausted: Sequence[Mapping[str, Any]], complete: int) -> str:
+    """In how many tests no time-out ever fired, in words: what it limits never took so long."""
+    unreached = sum(bool(each["has_durations"] and each["unreached"]) for each in exhausted)
+    if not unreached:
+        return ""
+    where = "" if complete == 1 else f"in {unreached:,} of them "
+    return f" ({where}no time-out ever fired)"
+
+
 def _lines(told: dict[str, dict[str, Any]], *, is_verbose: bool) -> Iterable[str]:
     runs = sum(each["runs"] for each in told.values())
     exhausted = [each for each in told.values() if each["is_exhausted"]]
@@ -73,7 +82,7 @@ def _lines(told: dict[str, dict[str, Any]], *, is_verbose: bool) -> Iterable[str
     tests = f"{len(told):,} test{'s' * (len(told) != 1)}"
     parts = [f"{tests} explored in {runs:,} run{'s' * (runs != 1)}"]
     if complete:
-        parts.append(f"{complete:,} exhaustively")
+        parts.append(f"{complete:,} exhaustively{_unreached(exhausted, complete)}")
     if of_orders:
         parts.append(f"{of_orders:,} in all orders (slack=0: sleeps and time-outs were not varied)")
     yield ", ".join(parts)
