@@ -407,7 +407,7 @@ def test_the_summary_tells_of_time_outs_that_never_fire(run_project: RunProject)
         async def test_tight():
             try:
                 async with asyncio.timeout(1.5):
-                    await asyncio.sleep(1)
+                    await asyncio.create_task(asyncio.sleep(1))
             except TimeoutError:
                 pass
         """
