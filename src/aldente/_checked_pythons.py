@@ -73,6 +73,21 @@ RELIANCES: tuple[Reliance, ...] = (
         asyncio.BaseEventLoop()._executor_shutdown_called
         asyncio.BaseEventLoop()._default_executor
         asyncio.BaseEventLoop()._clock_resolution
+        asyncio.SelectorEventLoop._add_reader
+        asyncio.SelectorEventLoop._remove_reader
+        asyncio.SelectorEventLoop._add_writer
+        asyncio.SelectorEventLoop._remove_writer
+        asyncio.SelectorEventLoop._start_serving
+        asyncio.SelectorEventLoop._stop_serving
+        asyncio.SelectorEventLoop._make_datagram_transport
+        asyncio.SelectorEventLoop._sock_sendfile_native
+        asyncio.SelectorEventLoop._sock_sendfile_fallback
+        asyncio.SelectorEventLoop._close_self_pipe
+        asyncio.selector_events._SelectorTransport()._sock
+        asyncio.selector_events._SelectorTransport()._closing
+        asyncio.SelectorEventLoop()._selector
+        asyncio.sslproto.SSLProtocol()._app_transport
+        asyncio.sslproto._SSLProtocolTransport()._closed
         asyncio.futures._set_result_unless_cancelled
         asyncio.tasks._PyTask
         asyncio.tasks._PyTask._Task__step

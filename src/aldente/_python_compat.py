@@ -8,7 +8,6 @@ from __future__ import annotations
 import _thread
 import abc
 import atexit
-import concurrent.futures
 import contextlib
 import os
 import random
@@ -23,6 +22,8 @@ from aldente._checked_pythons import private
 from aldente._clocks import monotonic
 
 if TYPE_CHECKING:
+    import concurrent.futures
+
     OnUnawaited = Callable[[CoroutineType[Any, Any, Any]], None]
 
 
@@ -357,12 +358,13 @@ def has_threads_of_this_interpreter(
 
     Python 3.14 and newer have a thread pool whose jobs run in other interpreters.
     """
+    # Only code that has an executor has imported this.
+    from concurrent.futures import ThreadPoolExecutor
+
     # The first such pool imports its module.
     module = sys.modules.get("concurrent.futures.interpreter")
     elsewhere: Any = getattr(module, "InterpreterPoolExecutor", ())
-    return isinstance(executor, concurrent.futures.ThreadPoolExecutor) and not isinstance(
-        executor, elsewhere
-    )
+    return isinstance(executor, ThreadPoolExecutor) and not isinstance(executor, elsewhere)
 
 
 def workers_of(executor: object) -> int:

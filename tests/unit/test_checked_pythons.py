@@ -8,6 +8,8 @@ import importlib
 import inspect
 import re
 import selectors
+import socket
+import ssl
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -47,10 +49,18 @@ def samples() -> Iterator[dict[str, Callable[[], Any]]]:
 
         def transport() -> Any:
             kind = vars(asyncio.selector_events)["_SelectorTransport"]
-            made = kind.__new__(kind)
-            made._sock = None
-            made._loop = loop
-            made._server = None
+            made = kind(loop, stack.enter_context(socket.socket()), asyncio.Protocol())
+            # Else it says that it was not closed.
+            stack.callback(made._call_connection_lost, None)
+            stack.callback(made.close)
+            return made
+
+        def encrypted() -> Any:
+            context = ssl.create_default_context()
+            make = found("asyncio.sslproto.SSLProtocol")
+            made = make(loop, asyncio.Protocol(), context, None, server_hostname="localhost")
+            # Else its transport says that it was not closed.
+            stack.callback(setattr, made._get_app_transport(), "_closed", True)
             return made
 
         def policy() -> Any:
@@ -81,6 +91,8 @@ def samples() -> Iterator[dict[str, Callable[[], Any]]]:
                 "_AsCompletedIterator"
             ]([], None),
             "asyncio.selector_events._SelectorTransport": transport,
+            "asyncio.sslproto.SSLProtocol": encrypted,
+            "asyncio.sslproto._SSLProtocolTransport": lambda: encrypted()._get_app_transport(),
             "asyncio.StreamReaderProtocol": lambda: asyncio.StreamReaderProtocol(
                 asyncio.StreamReader(loop=loop), loop=loop
             ),

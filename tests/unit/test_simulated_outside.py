@@ -7,6 +7,7 @@ import concurrent.futures
 import inspect
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -25,8 +26,6 @@ from aldente._strategies.fifo import Fifo
 from aldente._strategies.random import Random
 
 Main = Callable[[], Coroutine[Any, Any, object]]
-
-NO_SOCKET: Any = None
 
 
 def run(main: Main, strategy: Any = None) -> Run:
@@ -300,15 +299,30 @@ def test_a_thread_with_the_identifier_of_an_older_one_is_waited_for(
 # The world outside.
 
 
+def test_a_socket_that_was_connected_outside_is_refused() -> None:
+    """It comes from before the run, so that its peer is no part of it."""
+    one, other = socket.socketpair()
+    with one, other:
+        one.setblocking(False)
+
+        async def main() -> None:
+            await asyncio.get_running_loop().sock_recv(one, 1)
+
+        failure = aldente.search(main).failure
+    assert failure is not None
+    assert isinstance(failure.exception, aldente.OutsideSimulation)
+    assert failure.exception.touched == "what it was connected with before the run"
+
+
 @pytest.mark.parametrize(
     ("call", "touched"),
     [
         (lambda: asyncio.open_connection("127.0.0.1", 1), "a real socket"),
-        (lambda: asyncio.start_server(print, "127.0.0.1", 0), "a real socket"),
+        (lambda: asyncio.open_connection("10.0.0.1", 1), "a real socket"),
         (lambda: asyncio.create_subprocess_exec("true"), "another process"),
         (lambda: asyncio.create_subprocess_shell("true"), "another process"),
-        (lambda: asyncio.get_running_loop().getaddrinfo("localhost", 80), "the name service"),
-        (lambda: asyncio.get_running_loop().sock_recv(NO_SOCKET, 1), "a real socket"),
+        (lambda: asyncio.open_connection("example.com", 80), "the name service"),
+        (lambda: asyncio.get_running_loop().getaddrinfo("a.b", 80), "the name service"),
         (lambda: asyncio.get_running_loop().add_reader(0, print), "a real socket"),
         (lambda: asyncio.get_running_loop().add_signal_handler(signal.SIGINT, print), "a signal"),
     ],

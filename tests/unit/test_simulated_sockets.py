@@ -22,8 +22,12 @@ pytestmark = aldente.allow("blocking-call")
 @pytest.fixture
 def server() -> Iterator[socket.socket]:
     """A server that no run may reach; its `accept` does not block."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listening,
+        socket.socket(type=socket.SOCK_DGRAM) as receiving,
+    ):
         listening.setblocking(False)
+        receiving.bind(listening.getsockname())
         yield listening
 
 

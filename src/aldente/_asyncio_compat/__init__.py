@@ -4,6 +4,8 @@ Each use says why there is no public way and on which versions it was checked.
 
 ``loops``, ``stepping``
     The private state of loops with their timers, and the point at which a loop takes its next step.
+``selector_loop``
+    asyncio's own code for sockets, for a loop that watches them itself.
 ``tasks``, ``transports``
     The private state of tasks, transports and servers.
 """

@@ -25,10 +25,12 @@ from aldente._explore.step_details import StepDetails
 from aldente._records import Finding
 from aldente._runner.shutdown import Limits, end_loop, give_turns, give_up
 from aldente._schedules import Order, Schedule, Step
+from aldente._simulation.blocking_sleep import BlockingSleep
 from aldente._simulation.choices import Strategy
-from aldente._simulation.determinism import seeded_randomness
+from aldente._simulation.determinism import LibrariesInOrder, seeded_randomness
 from aldente._simulation.fingerprint import Fingerprint
 from aldente._simulation.loop import SimulatedLoop
+from aldente._simulation.network.loop import SimulatedSockets
 from aldente._simulation.timers import START
 from aldente._simulation.trace import Tracer, Watch
 from aldente._strategies.fifo import Fifo
@@ -244,6 +246,9 @@ def simulate(
         no_collection(),
         seeded_randomness(rules.seed),
         _asyncio_compat.SetsInOrder(),
+        LibrariesInOrder(),
+        BlockingSleep(),
+        SimulatedSockets(),
         _asyncio_compat.ShieldLeavesExceptions(),
     ):
         with interrupting.running(loop):
@@ -265,9 +270,14 @@ def simulate(
             tracer.stop()
         value = fingerprint.stop() if fingerprint is not None else 0
         findings = tuple(watch.take()) if watch is not None else ()
+        if error is not None:
+            # Before the garbage collector may find them.
+            loop.abandon_sockets()
         # Freed now and not with the loop, so that lists of all tasks stay short.
         loop.main_task = None
     strategy.end()
+    if error is not None:
+        error = loop.explained(error)
     if findings and error is None:
         error = found_in_run(findings)
     return Run(

@@ -139,7 +139,7 @@ def loop_of(made: Any) -> asyncio.AbstractEventLoop | None:
 def is_open(made: Any) -> bool:
     """Whether a transport or server is open, and nothing else closes it with itself."""
     if isinstance(made, asyncio.Server):
-        return bool(made.sockets)
+        return any(each.fileno() >= 0 for each in made.sockets)
     if made.is_closing() or made.get_protocol() is None:
         # A transport whose creation failed has no protocol.
         return False

@@ -23,6 +23,8 @@
     ``time.sleep()`` in a job, which takes loop time.
 ``blocking_sockets``
     Sockets and look-ups of names that a program uses without the loop, which are refused.
+``network``
+    A network between the program's own parts: asyncio's code for sockets, on simulated ones.
 ``streams``
     Connections in memory.
 ``determinism``

@@ -42,6 +42,7 @@ class BlockingSleep:
         self._original = self._own = None
 
 
+@functools.lru_cache(maxsize=8)
 def _sleep_of_jobs(original: Any) -> Any:
     @functools.wraps(original)
     def sleep(seconds: Any, /) -> None:

@@ -65,6 +65,7 @@ class Options(Sequence[Option]):
         is_of_values: whether the choice is not about which task goes on, so that all options but
             the first are equally far from stock order.
         is_durations: whether the choice is about how much longer something takes.
+        is_delivery: whether the choice is about how something comes that was sent.
     """
 
     __slots__ = ("_may_time_pass", "choices", "entries", "moves")
@@ -72,6 +73,7 @@ class Options(Sequence[Option]):
     is_seldom = False
     is_of_values = False
     is_durations = False
+    is_delivery = False
 
     def __init__(
         self,
@@ -252,6 +254,19 @@ class Durations(Values):
         """The task that waits for it; None if none does."""
         future = self.future
         return None if future is None else _asyncio_compat.task_that_awaits(future)
+
+
+class Deliveries(Values):
+    """How something that is sent comes: as it was sent, together with the next, or in two parts.
+
+    Args:
+        count: in how many ways.
+        who: the name of the connection.
+    """
+
+    __slots__ = ()
+
+    is_delivery = True
 
 
 class Seldom(Values):

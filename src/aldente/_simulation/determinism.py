@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import random
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
 from aldente import _python_compat
@@ -54,12 +56,34 @@ _BYTES = 0x62797465
 
 T = TypeVar("T")
 
+_TASK = asyncio.Task
+# A number for a task of another loop, whose tasks hash by it.
+_new_number = object.__hash__
+
 # Looked up once, as each new task and future calls them.
 _new_task: Any = asyncio.Task.__new__
 _new_future: Any = asyncio.Future.__new__
 
 
-class SimulatedTask(asyncio.Task[T]):
+class _TaskClass(type):
+    """The class of `SimulatedTask`, which stands for `asyncio.Task` in a run."""
+
+    def __call__(cls, *args: Any, loop: Any = None, name: Any = None, **kwargs: Any) -> Any:
+        """A task that the program makes itself, named by its run."""
+        if name is None:
+            owner = loop or asyncio.get_event_loop()
+            # Other loops have no names of their own.
+            name = getattr(owner, "next_name", lambda: None)()
+        return super().__call__(*args, loop=loop, name=name, **kwargs)
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        return issubclass(type(instance), _TASK)
+
+    def __subclasscheck__(cls, subclass: type) -> bool:
+        return issubclass(subclass, _TASK)
+
+
+class SimulatedTask(asyncio.Task[T], metaclass=_TaskClass):
     """A task that hashes by its number in the run, and notifies the loop when it is cancelled.
 
     Attributes:
@@ -75,7 +99,8 @@ class SimulatedTask(asyncio.Task[T]):
         """Number a new task by its loop."""
         task: SimulatedTask[T] = _new_task(cls)
         owner: Any = loop or asyncio.get_event_loop()
-        task.number = owner.next_number()
+        next_number = getattr(owner, "next_number", None)
+        task.number = _new_number(task) if next_number is None else next_number()
         task.futures_made = 0
         return task
 
@@ -84,10 +109,77 @@ class SimulatedTask(asyncio.Task[T]):
 
     def cancel(self, msg: Any | None = None) -> bool:
         """As asyncio's; notifies `ExploredLoop.on_cancel` first."""
-        loop: Any = self.get_loop()
-        if loop.on_cancel is not None and not self.done():
-            loop.on_cancel(self)
+        # A thread with a loop of another kind may make tasks of this class during a run.
+        on_cancel = getattr(self.get_loop(), "on_cancel", None)
+        if on_cancel is not None and not self.done():
+            on_cancel(self)
         return super().cancel(msg)
+
+
+# Makes a task that has a name, faster than by its class.
+make_task: Any = functools.partial(type.__call__, SimulatedTask)
+
+
+class InOrder(set[T]):
+    """A set that iterates over its items in the order in which they were added."""
+
+    def __init__(self, items: Iterable[T] = ()) -> None:
+        super().__init__()
+        self._order: dict[T, None] = {}
+        for item in items:
+            self.add(item)
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self._order)
+
+    def add(self, item: T, /) -> None:
+        """As a set's."""
+        super().add(item)
+        self._order[item] = None
+
+    def remove(self, item: T, /) -> None:
+        """As a set's."""
+        super().remove(item)
+        del self._order[item]
+
+    def discard(self, item: Any, /) -> None:
+        """As a set's."""
+        super().discard(item)
+        self._order.pop(item, None)
+
+    def clear(self) -> None:
+        """As a set's."""
+        super().clear()
+        self._order.clear()
+
+    def pop(self) -> T:
+        """As a set's: the item that was added first."""
+        item = next(iter(self._order), None)
+        if item is None:
+            return super().pop()
+        self.remove(item)
+        return item
+
+
+class LibrariesInOrder:
+    """While entered, what libraries make of asyncio does not depend on addresses either.
+
+    ``asyncio.Task`` makes tasks that hash and are named by their run: aiohttp and others make tasks
+    without the loop's method, by that name. And anyio keeps its cancel scopes, which hash by
+    address, in sets that it makes by the name ``set``; those are in order.
+    """
+
+    def __enter__(self) -> None:
+        asyncio.Task = SimulatedTask  # type: ignore[misc]
+        backend: Any = sys.modules.get("anyio._backends._asyncio")
+        if backend is not None:
+            backend.set = InOrder
+
+    def __exit__(self, *exception: object) -> None:
+        asyncio.Task = _TASK  # type: ignore[misc]
+        backend = sys.modules.get("anyio._backends._asyncio")
+        if backend is not None:
+            vars(backend).pop("set", None)
 
 
 class SimulatedFuture(asyncio.Future[T]):

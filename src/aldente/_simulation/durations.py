@@ -56,6 +56,10 @@ class End(NamedTuple):
     moment: str = ""
 
 
+# What delivers, in stories.
+NETWORK = "(network)"
+
+
 class Late(NamedTuple):
     """What takes longer than it has to.
 
@@ -64,12 +68,19 @@ class Late(NamedTuple):
         seconds: how long it has to take; 0 for what takes no time in stock order.
         end: when it ends instead.
         due: when it would have ended.
+        what: what of the network it is, in words; empty for what a task waits for.
     """
 
     future: asyncio.Future[Any] | None
     seconds: float
     end: End
     due: float
+    what: str = ""
+
+    @property
+    def who(self) -> str:
+        """What it comes from, in words; empty for what a task waits for."""
+        return NETWORK if self.what else ""
 
     def __str__(self) -> str:
         """How long it takes, in words."""

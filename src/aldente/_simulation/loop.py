@@ -20,10 +20,11 @@ from aldente._schedules import Order
 from aldente._simulation import blocking_sockets
 from aldente._simulation.blocking_sleep import BlockingSleep
 from aldente._simulation.choices import Strategy
-from aldente._simulation.determinism import SimulatedFuture, SimulatedTask
+from aldente._simulation.determinism import SimulatedFuture, SimulatedTask, make_task
 from aldente._simulation.executors import Workers
 from aldente._simulation.foreign_threads import ForeignThreads
-from aldente._simulation.limits import Busy, LimitedLoop, RealTime
+from aldente._simulation.limits import Busy, RealTime
+from aldente._simulation.network.loop import NetworkLoop, SimulatedSockets
 from aldente._simulation.ready import OutsideHandle
 from aldente._simulation.timers import START
 from aldente._simulation.unsupported import NoOutside
@@ -40,8 +41,8 @@ from aldente.errors import (
 QUIET_JUMPS = 1_000
 
 
-class SimulatedLoop(NoOutside, LimitedLoop, SettlingLoop):
-    """An event loop without I/O, whose schedule a strategy decides.
+class SimulatedLoop(NoOutside, NetworkLoop, SettlingLoop):
+    """An event loop with a network of its own, whose schedule a strategy decides.
 
     A schedule may do what asyncio could do if awaits took other times: tasks that are ready go on
     in any order, and what comes from outside takes longer than it has to. It does not depend on
@@ -104,7 +105,6 @@ class SimulatedLoop(NoOutside, LimitedLoop, SettlingLoop):
         self.tasks_made = _asyncio_compat.TaskRecord()
         self._foreign = ForeignThreads(self)
         self._workers = Workers(self)
-        self._blocking_sleep = BlockingSleep()
 
     # Tasks and futures, and their names.
 
@@ -112,6 +112,11 @@ class SimulatedLoop(NoOutside, LimitedLoop, SettlingLoop):
         """A number for a task that no other task of this run has."""
         self._numbers += 1
         return self._numbers
+
+    def next_name(self) -> str:
+        """A name for a task that has got none."""
+        self._names += 1
+        return f"Task-{self._names}"
 
     def next_future_number(self) -> int:
         """A number for a future.
@@ -140,8 +145,7 @@ class SimulatedLoop(NoOutside, LimitedLoop, SettlingLoop):
         """As asyncio's; a task without a name gets one with its number in this run."""
         name = kwargs.pop("name", None)
         if name is None:
-            self._names += 1
-            name = f"Task-{self._names}"
+            name = self.next_name()
         self._check_open()
         factory = self._simulated_factory
         if factory is not None:
@@ -152,7 +156,7 @@ class SimulatedLoop(NoOutside, LimitedLoop, SettlingLoop):
                 task = factory(self, coro, **kwargs) if kwargs else factory(self, coro)
                 task.set_name(name)
         else:
-            task = SimulatedTask(coro, loop=self, name=name, **kwargs)
+            task = make_task(coro, loop=self, name=name, **kwargs)
             if self._is_debugging:
                 _asyncio_compat.forget_innermost_frame(task)
         if _asyncio_compat.IS_RECORDING_TASKS:
@@ -189,7 +193,8 @@ class SimulatedLoop(NoOutside, LimitedLoop, SettlingLoop):
     def run_forever(self) -> None:
         """As asyncio's; other clocks follow loop time meanwhile."""
         blocking_sockets.install()
-        with self._wall, self._blocking_sleep:
+        # Already entered if the whole run is, which takes less time.
+        with self._wall, BlockingSleep(), SimulatedSockets():
             super().run_forever()
 
     def on_time_limit(self) -> None:
@@ -375,6 +380,9 @@ class SimulatedLoop(NoOutside, LimitedLoop, SettlingLoop):
     def wait(self) -> None:
         """Wait for threads, or else let time pass: nothing is ready."""
         if self._workers.jobs and self._workers.wait():
+            return
+        # Before it waits for other threads, which takes real time.
+        if self.release():
             return
         foreign = self._foreign
         is_alone = newest_thread() is foreign.newest_before and not foreign.have_called_in

@@ -197,7 +197,7 @@ class ReadyLoop(TimerLoop):
         self.queue_outside(handle)
         return handle
 
-    def queue_outside(self, handle: OutsideHandle) -> None:
+    def queue_outside(self, handle: StepHandle) -> None:
         """Call a callback soon that was caused from outside of the loop's memory."""
         self._plain.append(handle)
         self._added += 1

@@ -64,6 +64,8 @@ class ChoosingLoop(ReadyLoop):
         self._after_step: Callable[[Any], object] | None = None
         self._hooks: list[Callable[[Any, tuple[Any, ...]], object]] = []
         self._after_hooks: list[Callable[[Any], object]] = []
+        # What may be ready among what the loop watches.
+        self._io: dict[int, None] = {}
         self._options = Options(self._pending, self.may_time_pass, self.choices)
 
     def stop(self) -> None:
@@ -162,10 +164,12 @@ class ChoosingLoop(ReadyLoop):
         plain, pending, sleeps, alarms = self._plain, self._pending, self._sleeps, self._alarms
         choose, options, last_steps = self._strategy.choose, self._options, self._last_steps
         note_choice, note_count = self.choices.append, self.counts.append
-        infinity = math.inf
+        infinity, io = math.inf, self._io
         while True:
             if self.steps > self._limit:
                 self.on_limit()
+            if io:
+                self.poll()
             if not plain and not pending and not self._is_stopping:
                 self.wait()
             if (sleeps and sleeps[0][0] <= self._now) or (alarms and alarms[0][0] <= self._now):
@@ -261,6 +265,9 @@ class ChoosingLoop(ReadyLoop):
             self._is_outside = False
             # The traceback of an exception keeps this frame alive, and so these objects.
             handle = callback = None
+
+    def poll(self) -> None:
+        """Queue the callbacks of what is ready among what the loop watches; a turn begins."""
 
     def wait(self) -> None:
         """Wait for threads, or else let time pass: nothing is ready."""
@@ -402,7 +409,7 @@ class ChoosingLoop(ReadyLoop):
         return True
 
     def _pick_end(
-        self, ends: list[End], awaited: asyncio.Future[Any] | None, seconds: float
+        self, ends: list[End], awaited: asyncio.Future[Any] | None, seconds: float, what: str = ""
     ) -> End | None:
         """Let the strategy choose one of several ends; None for the first, when it is due.
 
@@ -410,6 +417,7 @@ class ChoosingLoop(ReadyLoop):
             ends: the ends.
             awaited: done at the end; None if it is not known.
             seconds: how long it takes to the first end.
+            what: as for `is_late`.
         """
         if len(ends) == 1:
             return None
@@ -418,10 +426,12 @@ class ChoosingLoop(ReadyLoop):
         if end.when == due:
             return None
         if self.on_late is not None:
-            self.on_late(Late(awaited, seconds, end, due))
+            self.on_late(Late(awaited, seconds, end, due, what))
         return end
 
-    def is_late(self, come: Callable[[], object], awaited: asyncio.Future[Any] | None) -> bool:
+    def is_late(
+        self, come: Callable[[], object], awaited: asyncio.Future[Any] | None, what: str = ""
+    ) -> bool:
         """Let the strategy choose whether something that takes no time takes some; whether it does.
 
         It may do so while a sleep of another task is near, and never as long as the next timer of
@@ -430,6 +440,7 @@ class ChoosingLoop(ReadyLoop):
         Args:
             come: called when it comes, if it takes some time; else it comes now.
             awaited: the future that is done by it; None if that is not known.
+            what: what it is, in words; empty for what a task waits for.
         """
         self._forget_done_sleeps()
         now, sleeps = self._now, self._sleeps
@@ -445,7 +456,7 @@ class ChoosingLoop(ReadyLoop):
         self._durations += 1
         self._timers += 1
         reach = Reach(now, self._timers, most, last, self._durations)
-        end = self._pick_end(ends_of(reach, others, ()), awaited, 0.0)
+        end = self._pick_end(ends_of(reach, others, ()), awaited, 0.0, what)
         if end is None:
             return False
         heappush(sleeps, (end.when, end.number, Arrival(come, awaited, self), None, now, now))

@@ -123,9 +123,9 @@ class Tracer:
         future = late.future
         task = None if future is None else _asyncio_compat.task_that_awaits(future)
         at = None if task is None else place_in(task)
-        who = "" if task is None else task.get_name()
+        who = late.who or ("" if task is None else task.get_name())
         name = "" if task is None else _waited_for(task, (future,))
-        text = f"{name or 'what it waits for'} {late}"
+        text = f"{late.what or name or 'what it waits for'} {late}"
         until = _since_start(late.end.when)
         self.steps.append(
             Step(

@@ -18,25 +18,21 @@ STREAMS = (
 )
 _PROCESS = "put a double in the place of what starts the process"
 _SIGNAL = "call the handler itself, or have a task cancelled as the handler would"
+CLIENT = (
+    "put a double in the place of the client (aldente.Double, httpx.MockTransport, "
+    "httpx.ASGITransport); with real sockets, time can be virtual but not simulated"
+)
 NAMES = "give the address as it would be found, or put a double in the place of the look-up"
 
 # What methods of event loops would touch: the fix for the test, and the names of the methods.
 _REFUSED = {
-    "a real socket": (
-        STREAMS,
-        "create_connection create_server create_unix_connection create_unix_server "
-        "create_datagram_endpoint connect_accepted_socket sendfile start_tls sock_recv "
-        "sock_recv_into sock_recvfrom sock_recvfrom_into sock_sendall sock_sendto sock_connect "
-        "sock_accept sock_sendfile add_reader remove_reader add_writer remove_writer",
-    ),
     "a real pipe": (STREAMS, "connect_read_pipe connect_write_pipe"),
-    "the name service": (NAMES, "getaddrinfo getnameinfo"),
     "another process": (_PROCESS, "subprocess_exec subprocess_shell"),
     "a signal": (_SIGNAL, "add_signal_handler remove_signal_handler"),
 }
 
 # Called during shutdown, so they must not fail.
-_HARMLESS = {"remove_reader", "remove_writer", "remove_signal_handler"}
+_HARMLESS = {"remove_signal_handler"}
 
 
 class NoOutside:

@@ -66,19 +66,25 @@ class DrawnValues:
     def __init__(self, seed: int) -> None:
         self._seldom = SeldomChoices(seed)
         self._durations = DrawnDurations(seed)
+        # Those that come otherwise than they were sent are few in half of the runs, too.
+        self._deliveries = DrawnDurations(seed ^ 0xDE_11)
 
     def start(self) -> None:
         """Begin a run."""
         self._seldom.start()
         self._durations.start()
+        self._deliveries.start()
 
     def choose(self, count: int, options: Options) -> int | None:
         """An option; None where all options are equally probable."""
         if options.is_durations:
             return self._durations.choose(count)
+        if options.is_delivery:
+            return self._deliveries.choose(count)
         return self._seldom.choose() if options.is_seldom else None
 
     def end(self) -> None:
         """Learn how many such choices the run had."""
         self._seldom.end()
         self._durations.end()
+        self._deliveries.end()

@@ -198,7 +198,8 @@ class StepObserver:
         after = self._loop.facts()
         is_late = after.is_overdue or any(isinstance(each, Sleep) for each in after.plain)
         is_seen_between = self._loop.is_looked_at
-        if is_late or self._recorder.is_misled or self._loop.depends_on_threads or is_seen_between:
+        is_outside = self._loop.depends_on_threads or self._loop.has_network
+        if is_late or self._recorder.is_misled or is_outside or is_seen_between:
             self._on_doubt()
         if step.is_wild or code.is_wild:
             effects = ANYTHING

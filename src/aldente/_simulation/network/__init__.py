@@ -1,0 +1,31 @@
+"""A network inside a simulated run: asyncio's own code runs on simulated sockets.
+
+What is simulated is Linux, not asyncio: sockets without a wire. So transports, servers, TLS,
+datagrams and ``sock_*`` methods are those of asyncio, and libraries that make sockets themselves
+find what they know.
+
+``pipes``
+    One direction of a connection: what is on its way, how it is cut, and what has arrived.
+``addresses``
+    Which sockets have which addresses, and what is at one.
+``kernel``
+    The network of a run: its endpoints, and which of them are ready.
+``endpoints``
+    The ends of TCP connections, and listening sockets.
+``unix``
+    The same for Unix sockets.
+``datagrams``
+    The sockets of datagrams.
+``names``
+    Host names and services.
+``arguments``
+    Checks of arguments, as Python's sockets do them.
+``sockets``
+    The sockets that programs see, which take the place of Python's while a simulated loop runs.
+``refusals``
+    What is refused, because nothing in the run answers it.
+``creation``
+    Which sockets are simulated: those that the thread of a simulated loop makes, or gives to it.
+``loop``
+    The part of the simulated loop that asyncio's code for sockets calls.
+"""

@@ -1,0 +1,291 @@
+"""`Network`: the endpoints of a run, and which of them are ready."""
+
+from __future__ import annotations
+
+import enum
+import errno
+import selectors
+import socket
+from collections.abc import Callable
+
+from aldente._asyncio_compat.stepping import StepHandle
+from aldente._simulation.network import names, refusals
+from aldente._simulation.network.addresses import Address, Addresses, fail, named
+from aldente._simulation.network.pipes import Wire
+
+
+def check_how(how: int) -> None:
+    """Raise if a direction to shut down is none."""
+    if how not in (socket.SHUT_RD, socket.SHUT_WR, socket.SHUT_RDWR):
+        fail(errno.EINVAL)
+
+
+class Stage(enum.Enum):
+    """What has become of connecting a socket, as far as the program has been told."""
+
+    UNCONNECTED = enum.auto()
+    CONNECTING = enum.auto()
+    CONNECTED = enum.auto()
+
+
+class Endpoint:
+    """What is behind a simulated socket.
+
+    Args:
+        network: the network of the run.
+        family: the family of its addresses.
+
+    Attributes:
+        family: as the argument.
+        local: its own address; None as long as it has none.
+        remote: the address of what it is connected with; None without one.
+        error: the number of the error that the next operation raises; 0 without one.
+        handles: how many sockets use it.
+        descriptors: the file descriptors that stand for it.
+        is_closed: whether none does any more.
+        is_listening: whether it accepts connections.
+        has_chosen_address: whether the program has given it its address.
+        may_reuse_address, may_share_port: whether others may have its port too.
+        is_for_six_only: whether it is one of IPv6 that does without IPv4.
+        is_abortive: whether closing it resets its connection.
+    """
+
+    kind: socket.SocketKind
+
+    def __init__(self, network: Network, family: int) -> None:
+        self.network = network
+        self.family = socket.AddressFamily(family)
+        self.local: Address = None
+        self.remote: Address = None
+        self.error = 0
+        self.handles = 1
+        self.descriptors: list[int] = []
+        self.is_closed = False
+        self.is_listening = False
+        self.has_chosen_address = False
+        self.may_reuse_address = False
+        self.may_share_port = False
+        self.is_for_six_only = False
+        self.is_abortive = False
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether reading would not block."""
+        raise NotImplementedError
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether writing would not block."""
+        raise NotImplementedError
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is something that it is connected with."""
+        raise NotImplementedError
+
+    @property
+    def holds_address(self) -> bool:
+        """Whether its address is taken even after it was closed."""
+        return False
+
+    @property
+    def waiting_clients(self) -> int:
+        """How many connections wait to be accepted."""
+        return 0
+
+    def changed(self) -> None:
+        """Tell the network that it may have become ready."""
+        self.network.note_change(self)
+
+    def take_error(self) -> int:
+        """The number of its error, which is over with this; 0 without one."""
+        error, self.error = self.error, 0
+        return error
+
+    def raise_error(self) -> None:
+        """Raise its error, if it has one."""
+        if self.error:
+            fail(self.take_error())
+
+    def bind(self, address: Address) -> None:
+        """Give it an address."""
+        if self.local is not None:
+            fail(errno.EINVAL)
+        self.network.bind(self, address)
+        self.has_chosen_address = True
+
+    def connect(self, address: Address) -> bool:
+        """Connect it; return whether it is connected now."""
+        raise NotImplementedError
+
+    def shut_down(self, how: int) -> None:
+        """Shut down one or both directions."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """One socket less uses it."""
+        self.handles -= 1
+        if not self.handles and not self.is_closed:
+            self.is_closed = True
+            self.on_close()
+            if not self.holds_address:
+                self.network.unbind(self)
+
+    def on_close(self) -> None:
+        """Do what closing means for others."""
+        raise NotImplementedError
+
+
+class Network(Addresses):
+    """The network of a run.
+
+    Args:
+        wire: the loop.
+        ready: the loop looks whether it is empty.
+
+    Attributes:
+        wire: as the argument.
+        ready: the file descriptors that may be ready, in the order in which they became so.
+        refused: the addresses that were not served when something connected to them, each with the
+            user's line.
+        served: the addresses at which something has listened.
+    """
+
+    def __init__(self, wire: Wire, ready: dict[int, None]) -> None:
+        super().__init__(wire)
+        self.ready = ready
+        self.refused: dict[str, str] = {}
+        self._endpoints: dict[int, Endpoint] = {}
+        self._readers: dict[int, StepHandle] = {}
+        self._writers: dict[int, StepHandle] = {}
+        # The descriptors that were closed while something waited for them.
+        self._left: set[int] = set()
+
+    # Endpoints and what waits for them.
+
+    def add(self, descriptor: int, endpoint: Endpoint) -> None:
+        """Have a file descriptor stand for an endpoint."""
+        self._endpoints[descriptor] = endpoint
+        endpoint.descriptors.append(descriptor)
+
+    def remove(self, descriptor: int) -> None:
+        """Have a file descriptor stand for nothing."""
+        endpoint = self._endpoints.pop(descriptor, None)
+        self.ready.pop(descriptor, None)
+        if descriptor in self._readers or descriptor in self._writers:
+            self._left.add(descriptor)
+        if endpoint is not None:
+            endpoint.descriptors.remove(descriptor)
+
+    def __contains__(self, descriptor: int) -> bool:
+        return descriptor in self._endpoints
+
+    def watch(self, descriptor: int, handle: StepHandle | None, *, is_writer: bool) -> bool:
+        """Call a handle when a descriptor is ready, instead of an earlier one; None for none.
+
+        Returns:
+            Whether there was an earlier one.
+
+        Raises:
+            FileNotFoundError: something has waited for it when it was closed, and still does.
+        """
+        handles = self._writers if is_writer else self._readers
+        if descriptor in self._left:
+            self._change_left(descriptor, handles, is_added=handle is not None)
+        before = handles.pop(descriptor, None)
+        if before is not None:
+            before.cancel()
+        if handle is not None:
+            handles[descriptor] = handle
+            self.ready[descriptor] = None
+        return before is not None
+
+    def events_of(self, descriptor: int) -> int:
+        """What of a descriptor is watched, as the events of `selectors`."""
+        reading = selectors.EVENT_READ if descriptor in self._readers else 0
+        return reading | (selectors.EVENT_WRITE if descriptor in self._writers else 0)
+
+    def _change_left(
+        self, descriptor: int, handles: dict[int, StepHandle], *, is_added: bool
+    ) -> None:
+        """Do what asyncio's selectors do for a descriptor that was closed while it was watched.
+
+        Its number may be that of another socket by now. The system does not know it: it tells of a
+        change, and without one it never says that it is ready.
+        """
+        if (descriptor in handles) == is_added:
+            return
+        self._left.discard(descriptor)
+        others = self._readers if handles is self._writers else self._writers
+        if descriptor in others:
+            for each in (handles, others):
+                each.pop(descriptor, None)
+            fail(errno.ENOENT)
+
+    def note_change(self, endpoint: Endpoint) -> None:
+        """Look at an endpoint when a turn begins."""
+        for descriptor in endpoint.descriptors:
+            if descriptor in self._readers or descriptor in self._writers:
+                self.ready[descriptor] = None
+
+    def note_read(self, endpoint: Endpoint) -> None:
+        """Look no more at an endpoint of which all that has come was read."""
+        for descriptor in endpoint.descriptors:
+            if descriptor not in self._writers:
+                self.ready.pop(descriptor, None)
+
+    def poll(self, queue: Callable[[StepHandle], object]) -> None:
+        """Queue the handles of all that is ready; a turn begins."""
+        endpoints, readers, writers = self._endpoints, self._readers, self._writers
+        for descriptor in list(self.ready):
+            endpoint = endpoints.get(descriptor)
+            is_ready = False
+            if endpoint is not None and descriptor not in self._left:
+                if descriptor in readers and endpoint.is_readable:
+                    queue(readers[descriptor])
+                    is_ready = True
+                if descriptor in writers and endpoint.is_writable:
+                    queue(writers[descriptor])
+                    is_ready = True
+            if not is_ready:
+                del self.ready[descriptor]
+
+    # Addresses.
+
+    def reachable(self, family: int, address: Address, method: str) -> Address:
+        """The full address of something in the run; that of any host is this machine.
+
+        Args:
+            family: the family of the address.
+            address: the address.
+            method: what the program calls.
+
+        Raises:
+            OutsideSimulation: it is not in the run.
+        """
+        if family == socket.AF_UNIX:
+            return address
+        host, port = address[0], address[1]
+        try:
+            ((_, found), *_) = names.addresses_of(host, family, is_passive=False)
+        except names.UnknownHost:
+            refusals.refuse_peer(method, f"{host}:{port}", self.served)
+        if not names.is_here(found):
+            refusals.refuse_peer(method, named((found, port)), self.served)
+        if found in names.ANY.values():
+            found = names.LOOPBACK[socket.AddressFamily(family)]
+        return self.full(family, found, port)
+
+    def check_outside(self, kind: socket.SocketKind, address: Address, method: str) -> None:
+        """Look whether something real is at an address where the run has nothing.
+
+        Raises:
+            OutsideSimulation: so it is.
+        """
+        # The run's own ports may also be those of something real, which nothing here means.
+        if not self.was_occupied(kind, address) and refusals.is_served_outside(kind, address):
+            refusals.refuse_peer(method, named(address), self.served)
+
+    def note_unserved(self, address: Address) -> None:
+        """Note that nothing listens at an address to which something connects."""
+        self.refused.setdefault(named(address), refusals.users_line())

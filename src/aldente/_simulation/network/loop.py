@@ -1,0 +1,180 @@
+"""`NetworkLoop`: the part of the simulated loop that asyncio's code for sockets calls."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from aldente import _asyncio_compat
+from aldente._asyncio_compat.selector_loop import SocketLoop
+from aldente._asyncio_compat.stepping import StepHandle
+from aldente._simulation.durations import NETWORK
+from aldente._simulation.explored import Event
+from aldente._simulation.limits import LimitedLoop
+from aldente._simulation.network import names, refusals
+from aldente._simulation.network.creation import Sockets, adopt, close_all
+from aldente._simulation.network.kernel import Network
+from aldente._simulation.ready import OutsideHandle
+from aldente._simulation.unsupported import NAMES, STREAMS
+from aldente.errors import OutsideSimulation
+
+
+class NetworkLoop(LimitedLoop, SocketLoop):  # pyright: ignore[reportIncompatibleMethodOverride]
+    """The part of the simulated loop that has a network.
+
+    Args and attributes as for `LimitedLoop`.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Made when it is first needed: most programs have none.
+        self._network: Network | None = None
+        # What comes when nothing else can happen.
+        self._held: list[Callable[[], object]] = []
+
+    @property
+    def network(self) -> Network:
+        """The network of the run."""
+        if self._network is None:
+            self._network = Network(self, self._io)
+        return self._network
+
+    @property
+    def has_network(self) -> bool:
+        """Whether the program has made or used a socket."""
+        return self._network is not None
+
+    def poll(self) -> None:
+        """Queue what waits for sockets that are ready; a turn begins."""
+        network = self._network
+        if network is not None:
+            network.poll(self.queue_outside)
+
+    def make_watch_handle(self, callback: Any, args: Any, context: Any) -> StepHandle:
+        """As the base class's."""
+        self._check_closed()  # type: ignore[attr-defined]
+        return OutsideHandle(callback, args, self, context)
+
+    def watch(self, descriptor: Any, handle: StepHandle, *, is_writer: bool) -> None:
+        """As the base class's."""
+        number = descriptor if isinstance(descriptor, int) else descriptor.fileno()
+        if number not in self.network:
+            method = "loop.add_writer()" if is_writer else "loop.add_reader()"
+            raise OutsideSimulation(method, refusals.SOCKET, refusals.users_line(), STREAMS)
+        self.network.watch(number, handle, is_writer=is_writer)
+
+    def adopt(self, given: Any) -> None:
+        """As the base class's: a socket that was not simulated so far is so from now on."""
+        adopt(given, self.network)
+
+    def unwatch(self, descriptor: Any, *, is_writer: bool) -> bool:
+        """As the base class's."""
+        if self.is_closed():
+            return False
+        number = descriptor if isinstance(descriptor, int) else descriptor.fileno()
+        return self.network.watch(number, None, is_writer=is_writer)
+
+    def events_of(self, descriptor: int) -> int:
+        """As the base class's."""
+        return self.network.events_of(descriptor)
+
+    # What is on its way.
+
+    @property
+    def may_be_late(self) -> bool:
+        """Whether something that takes no time may take some: while a sleep is near."""
+        return bool(self._sleeps)
+
+    def hold(self, release: Callable[[], object]) -> None:
+        """Call a function when nothing else can happen, as if from outside."""
+        self._held.append(release)
+
+    def release(self) -> bool:
+        """Let come what was held first; return whether something was."""
+        if not self._held:
+            return False
+        self.call_outside(self._held.pop(0))
+        return True
+
+    def note_delivery(self, text: str) -> None:
+        """Note for the story that something is delivered otherwise than it was written."""
+        if self.on_event is not None:
+            self.on_event(Event(NETWORK, text, is_choice=True, is_place_named=False))
+
+    # Names.
+
+    async def getaddrinfo(  # type: ignore[override]
+        self,
+        host: Any,
+        port: Any,
+        *,
+        family: int = 0,
+        type: int = 0,  # noqa: A002
+        proto: int = 0,
+        flags: int = 0,
+    ) -> Sequence[Any]:
+        """As asyncio's; this machine is all there is."""
+        try:
+            return names.resolve(host, port, family=family, kind=type, proto=proto, flags=flags)
+        except names.UnknownHost:
+            place = refusals.users_line()
+            raise OutsideSimulation(
+                "loop.getaddrinfo()", "the name service", place, NAMES
+            ) from None
+
+    async def getnameinfo(self, sockaddr: Any, flags: int = 0) -> tuple[str, str]:
+        """As asyncio's."""
+        return names.describe(sockaddr, flags)
+
+    def abandon_sockets(self) -> None:
+        """Close what a failed run has left open, without the warnings that would hide the failure.
+
+        The loop is closed.
+        """
+        if self._network is not None:
+            self.abandon_transports()
+            close_all(self._network)
+
+    def explained(self, error: BaseException) -> BaseException:
+        """An error of the run; OutsideSimulation if it needs what only a real network has."""
+        network = self._network
+        if network is None:
+            return error
+        return refusals.explained(error, network.refused, network.served)
+
+
+def _adopting(method: str) -> Callable[..., Any]:
+    """A method of asyncio's that first takes a socket from outside into the run."""
+    original = getattr(SocketLoop, method)
+
+    @functools.wraps(original)
+    async def call(self: NetworkLoop, *args: Any, **kwargs: Any) -> Any:
+        for given in (kwargs.get("sock"), *args[:2]):
+            adopt(given, self.network)
+        return await original(self, *args, **kwargs)
+
+    return call
+
+
+for _method in (
+    *("sock_recv", "sock_recv_into", "sock_recvfrom", "sock_recvfrom_into", "sock_sendall"),
+    *("sock_sendto", "sock_connect", "sock_accept", "connect_accepted_socket"),
+    *("create_connection", "create_server", "create_datagram_endpoint"),
+    *("create_unix_connection", "create_unix_server"),
+):
+    if hasattr(SocketLoop, _method):
+        setattr(NetworkLoop, _method, _adopting(_method))
+
+
+class SimulatedSockets(Sockets):
+    """Has the sockets that a thread makes be simulated while a simulated loop runs in it."""
+
+    def __init__(self) -> None:
+        super().__init__(_network_here)
+
+
+def _network_here() -> Network | None:
+    """The network of the simulated loop that runs in this thread; None without one."""
+    loop = _asyncio_compat.loop_running_here()
+    return loop.network if isinstance(loop, NetworkLoop) else None

@@ -1,0 +1,113 @@
+"""What a simulated network refuses, because nothing in the run answers it."""
+
+from __future__ import annotations
+
+import _socket
+import contextlib
+import errno
+import socket
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NoReturn
+
+from aldente._simulation.unsupported import CLIENT, place_that_called
+from aldente._source import caller
+from aldente.errors import OutsideSimulation
+
+SOCKET = "a real socket"
+
+
+def users_line() -> str:
+    """The user's line; empty when that is not known."""
+    return place_that_called(caller())
+
+
+def refuse_peer(method: str, address: str, served: Iterable[str]) -> NoReturn:
+    """Raise because an address is not one of the run.
+
+    Args:
+        method: what the program called.
+        address: the address.
+        served: the addresses at which something has listened.
+    """
+    raise OutsideSimulation(method, SOCKET, users_line(), _fix(address, served))
+
+
+def refuse_blocking(method: str) -> NoReturn:
+    """Raise because a call would block the loop."""
+    fix = "await it: loop.sock_recv() and others; or use asyncio's streams"
+    raise OutsideSimulation(method, "a wait that blocks the loop", users_line(), fix)
+
+
+def refuse_connected() -> NoReturn:
+    """Raise because a socket is connected with something real."""
+    touched, fix = "what it was connected with before the run", "connect it in the run"
+    raise OutsideSimulation("a socket", touched, users_line(), fix)
+
+
+def explained(
+    error: BaseException, refused: Mapping[str, str], served: Iterable[str]
+) -> BaseException:
+    """An error of a run; OutsideSimulation if it needs what only a real network has.
+
+    That an address is refused may be what a test is about, and a client may begin before its
+    server. So it is told only when it has made the run fail, and nothing has ever listened there.
+
+    Args:
+        error: the error.
+        refused: the addresses that have refused a connection, each with the user's line.
+        served: the addresses at which something has listened.
+    """
+    known = set(served)
+    unserved = [each for each in refused if each not in known]
+    if not unserved or not _is_refusal(error):
+        return error
+    address = unserved[0]
+    outside = OutsideSimulation("socket.connect()", SOCKET, refused[address], _fix(address, served))
+    outside.__cause__ = error
+    return outside.with_traceback(error.__traceback__)
+
+
+def _fix(address: str, served: Iterable[str]) -> str:
+    return (
+        f"nothing in the run listens at {address} (served: {', '.join(served) or 'nothing'}); "
+        f"start a server in the test, or {CLIENT}"
+    )
+
+
+def _is_refusal(error: BaseException | None) -> bool:
+    """Whether an error is, or comes from, a refused connection."""
+    seen: set[int] = set()
+    left = [error]
+    while left:
+        each = left.pop()
+        if each is None or id(each) in seen:
+            continue
+        seen.add(id(each))
+        if isinstance(each, ConnectionRefusedError):
+            return True
+        if isinstance(each, BaseExceptionGroup):
+            left += each.exceptions
+        left += [each.__cause__, each.__context__]
+    return False
+
+
+def is_served_outside(kind: socket.SocketKind, address: Sequence[Any]) -> bool:
+    """Whether a real socket listens at an address of this machine, or receives datagrams there.
+
+    Nothing is sent there: the address is found taken, or is free.
+
+    Args:
+        kind: the kind of socket.
+        address: the address.
+    """
+    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    # Python's own class, as those that the program makes are simulated.
+    with contextlib.suppress(OSError), contextlib.closing(_socket.socket(family, kind)) as probe:
+        if kind == socket.SOCK_STREAM:
+            # Else a connection that has just ended would take the address as well.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(tuple(address[:2]))
+        except OSError as error:
+            return error.errno == errno.EADDRINUSE
+    return False

@@ -1,0 +1,115 @@
+"""What libraries make of asyncio does not depend on addresses in a run."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+import aldente
+from aldente._explore.simulate import RunSettings, simulate
+from aldente._simulation.determinism import InOrder
+from aldente._strategies.random import Random
+
+
+def test_a_set_in_order() -> None:
+    """It is a set, and iterates in the order of additions."""
+    items = InOrder("cab")
+    assert list(items) == ["c", "a", "b"]
+    items.remove("c")
+    items.add("c")
+    items.add("a")
+    assert list(items) == ["a", "b", "c"]
+    items.discard("x")
+    items.discard("b")
+    assert items == {"a", "c"}
+    assert len(items) == 2
+    assert items.pop() == "a"
+    with pytest.raises(KeyError):
+        items.remove("x")
+    items.clear()
+    assert not items
+    with pytest.raises(KeyError):
+        items.pop()
+
+
+def test_tasks_that_a_program_makes_itself() -> None:
+    """`asyncio.Task(...)` hashes and is named like those of the loop, and is one to isinstance."""
+    original = asyncio.Task
+
+    async def main() -> list[Any]:
+        loop = asyncio.get_running_loop()
+
+        async def nothing() -> None:
+            pass
+
+        made = asyncio.create_task(nothing())
+        own: asyncio.Task[None] = asyncio.Task(nothing(), loop=loop)
+        named: asyncio.Task[None] = asyncio.Task(nothing(), name="mine")
+        tasks = [made, own, named]
+        await asyncio.gather(*tasks)
+        assert all(isinstance(task, asyncio.Task) for task in tasks)
+        assert issubclass(type(made), asyncio.Task)
+        return [*(task.get_name() for task in tasks), *map(hash, tasks)]
+
+    first, second = aldente.run(main, seed=1), aldente.run(main, seed=1)
+    assert first == second
+    assert first[:3] == ["Task-2", "Task-3", "mine"]
+    assert asyncio.Task is original
+
+
+def test_a_task_of_another_loop_made_in_a_run() -> None:
+    """A thread with a loop of its own may make tasks meanwhile."""
+
+    async def nothing() -> int:
+        return 3
+
+    def work() -> int:
+        async def make() -> int:
+            other: asyncio.Task[None] = asyncio.Task(asyncio.sleep(60))
+            await asyncio.sleep(0)
+            other.cancel()
+            await asyncio.wait([other])
+            assert other.cancelled()
+            result: int = await asyncio.Task(nothing())
+            return result
+
+        return asyncio.run(make())
+
+    async def main() -> int:
+        return await asyncio.to_thread(work)
+
+    assert aldente.run(main, seed=1) == 3
+
+
+def test_scopes_of_anyio_are_cancelled_in_order() -> None:
+    """A seed gives the same run twice, though scopes hash by their addresses."""
+    anyio = pytest.importorskip("anyio")
+
+    async def main() -> list[str]:
+        ended: list[str] = []
+
+        async def work(name: str) -> None:
+            try:
+                with anyio.CancelScope():
+                    await anyio.sleep(10)
+            finally:
+                ended.append(name)
+
+        async with anyio.create_task_group() as group:
+            for name in "abcdefghij":
+                group.start_soon(work, name)
+            await anyio.sleep(1)
+            group.cancel_scope.cancel()
+        return ended
+
+    kept: list[object] = []
+    found = set()
+    for _ in range(10):
+        strategy = Random(7)
+        strategy.start()
+        found.add(tuple(simulate(main, strategy, RunSettings()).result))
+        # So that the next scopes have other addresses.
+        kept += [bytearray(64 + len(kept)) for _ in range(100)]
+    assert len(found) == 1
