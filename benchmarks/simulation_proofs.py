@@ -1,5 +1,5 @@
 """What simulated runs promise, tried at length: no false alarm, stock order, the same run again,
-and no outcome that is left out with equivalent schedules.
+no outcome that is left out with equivalent schedules, and a network like the system's.
 
 Usage: ``python benchmarks/simulation_proofs.py [--quick]``. Tests try a part of it; this takes some
 minutes. It measures nothing; the exit status is 1 when a promise is broken.
@@ -23,6 +23,9 @@ PROGRAMS = 20_000
 RACING_PROGRAMS = 3_000
 MOST_SCHEDULES = 1_500
 
+# How many random programs of clients and servers.
+NETWORK_PROGRAMS = 2_000
+
 _PROGRAM = """
 import asyncio, itertools, logging, sys, time
 import aldente
@@ -37,8 +40,9 @@ from tests.conformance.correct.table import SLOW
 from tests.conformance.generated import random_program
 from tests.conformance.racing import program_of, racing_program, source_of_pair
 from tests.conformance.racing_steps import STEPS
+from tests.conformance.test_generated_network import SECONDS, on_simulated, on_system
 
-schedules, programs, racing_programs, most, part = map(int, sys.argv[1:])
+schedules, programs, racing_programs, network_programs, most, part = map(int, sys.argv[1:])
 logging.disable(logging.CRITICAL)
 broken = runs = distinct = 0
 began = time.perf_counter()
@@ -115,7 +119,18 @@ lost = lost_outcomes(
     "pairs of steps", ((pair, program_of(source_of_pair(*pair))) for pair in pairs))
 lost += lost_outcomes(
     "programs with races", ((seed, racing_program(seed)) for seed in range(racing_programs)))
-sys.exit(bool(broken or others or again or lost))
+
+def differs_from_system(seed):
+    simulated = on_simulated(seed)
+    return all(simulated != on_system(seed, seconds) for seconds in SECONDS)
+
+began = time.perf_counter()
+unlike = []
+if sys.platform == "linux":
+    unlike = [seed for seed in range(network_programs) if differs_from_system(seed)]
+    print(f"{network_programs:,} programs of clients and servers, "
+          f"{time.perf_counter() - began:.0f} s: {len(unlike)} differ from real sockets {unlike}")
+sys.exit(bool(broken or others or again or lost or unlike))
 """
 
 
@@ -127,8 +142,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     measuring.install(python, ["--force-reinstall", "--no-deps", str(wheel)])
     part = 10 if options.rounds == 3 else 1
     print(f"Python {measuring.python_version(options.python)}")
-    counts = [SCHEDULES // part, PROGRAMS // part, RACING_PROGRAMS // part]
-    numbers = [*counts, MOST_SCHEDULES, part]
+    tried = (SCHEDULES, PROGRAMS, RACING_PROGRAMS, NETWORK_PROGRAMS)
+    numbers = [*(count // part for count in tried), MOST_SCHEDULES, part]
     child = subprocess.run(
         [str(python), "-c", _PROGRAM, *map(str, numbers)],
         cwd=measuring.ROOT,

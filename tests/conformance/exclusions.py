@@ -82,10 +82,32 @@ _STOCK = (
         "it needs debug mode to see how long a callback takes, in which no loop time passes",
         kinds=("simulated",),
     ),
+    *(
+        Exclusion(
+            "test_base_events",
+            f"BaseEventLoopWithSelectorTests.{test}",
+            "it replaces a function of the module socket that the simulated loop does not call",
+            kinds=("simulated",),
+        )
+        for test in ("test_create_datagram_endpoint_no_addrinfo", "test_getnameinfo")
+    ),
     Exclusion(
-        "test_base_events",
-        "BaseEventLoopWithSelectorTests.test_accept_connection_*",
-        "it calls a private method of loops with sockets",
+        "test_streams",
+        "StreamTests.test_open_unix_connection*",
+        "a thread is its peer, and in random order only the sockets of the loop are simulated",
+        kinds=("random",),
+    ),
+    Exclusion(
+        "test_events",
+        "*.test_internal_fds",
+        "it counts the sockets with which a loop wakes itself, and the simulated loop has none",
+        kinds=("simulated",),
+    ),
+    Exclusion(
+        "test_events",
+        "*.test_get_event_loop_new_process",
+        "it starts a process, and the socket that leads to it would be simulated",
+        since=(3, 12),
         kinds=("simulated",),
     ),
     Exclusion(
@@ -97,13 +119,6 @@ _STOCK = (
         "test_selector_events",
         "BaseSelectorEventLoopTests.test_*_writer*",
         "it replaces the methods of a mock that it takes for the loop's own selector",
-    ),
-    Exclusion(
-        "test_events",
-        "*.test_timeout_rounding",
-        "it asks the selector for how long the loop has waited",
-        since=(3, 14),
-        kinds=("simulated",),
     ),
     *(
         Exclusion(
@@ -122,7 +137,6 @@ _STOCK = (
         "test_events",
         "HandleTests.test_handle_source_traceback",
         "in debug mode, what is called in on the loop's own thread is placed at the loop's line",
-        since=(3, 14),
         kinds=("simulated",),
     ),
     Exclusion(

@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
+from tests.conformance import threaded_network
 from tests.conformance.exclusions import find_exclusion
 from tests.conformance.tested_loops import KINDS, Kind, made
 
@@ -43,6 +44,8 @@ def import_with(kind: Kind, name: str) -> ModuleType:
     class. The names of policies that are public until 3.13 mean that class too; on a Python without
     policies it is seen whether such a loop is one of ours.
     """
+    if issubclass(kind.tested, threaded_network.Threaded):
+        threaded_network.install()
     test_utils: Any = importlib.import_module("test.test_asyncio.utils")
     places: list[tuple[Any, str, Any]] = [
         (asyncio, "SelectorEventLoop", kind.tested),

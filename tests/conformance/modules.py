@@ -44,7 +44,9 @@ class Module(NamedTuple):
 
 NO_LOOP = "makes no loop"
 OTHER_SYSTEM = "tests the loops of Windows, which aldente does not replace"
-OUTSIDE = "tests sockets, pipes, processes or signals, which the simulated loop refuses"
+OUTSIDE = "tests pipes, processes or signals, which the simulated loop refuses"
+SELECTOR = "tests how asyncio's loop uses its selector, and the simulated loop has none"
+THREADS = "has threads as the peers of its sockets, and the schedule does not control them"
 NO_ORDER = "has hardly a test with more than one task that needs nothing outside"
 
 
@@ -56,6 +58,10 @@ def _on_virtual(name: str, least: Least) -> Module:
     return Module(name, least, OUTSIDE, OUTSIDE)
 
 
+def _on_simulated(name: str, least: Least) -> Module:
+    return Module(name, least, least, THREADS)
+
+
 def _on_none(name: str, reason: str) -> Module:
     return Module(name, reason, reason, reason)
 
@@ -63,16 +69,15 @@ def _on_none(name: str, reason: str) -> Module:
 # The slowest first.
 MODULES = (
     _on_virtual("test_subprocess", {(3, 11): 105, (3, 14): 76}),
-    # Until Python 3.13 most of its tests make a watcher of child processes first.
-    Module("test_events", {(3, 11): 210, (3, 14): 243}, {(3, 14): 40}, NO_ORDER),
+    Module("test_events", {(3, 11): 210, (3, 14): 243}, {(3, 11): 130}, NO_ORDER),
     _on_all("test_tasks", {(3, 11): 780, (3, 14): 910}),
-    _on_virtual("test_ssl", {(3, 11): 19}),
-    _on_virtual("test_sendfile", {(3, 11): 54}),
-    _on_virtual("test_sock_lowlevel", {(3, 11): 35}),
-    Module("test_streams", {(3, 11): 60}, {(3, 11): 44}, {(3, 11): 44}),
-    Module("test_base_events", {(3, 11): 51}, {(3, 11): 5}, NO_ORDER),
+    _on_simulated("test_ssl", {(3, 11): 19}),
+    _on_simulated("test_sendfile", {(3, 11): 54}),
+    _on_simulated("test_sock_lowlevel", {(3, 11): 35}),
+    Module("test_streams", {(3, 11): 60}, {(3, 11): 60, (3, 13): 65}, {(3, 11): 44}),
+    Module("test_base_events", {(3, 11): 51}, {(3, 11): 45}, NO_ORDER),
     _on_all("test_free_threading", {(3, 14): 20}),
-    _on_virtual("test_buffered_proto", {(3, 11): 1}),
+    _on_simulated("test_buffered_proto", {(3, 11): 1}),
     _on_all("test_context", {(3, 14): 1}),
     _on_all("test_eager_task_factory", {(3, 12): 35, (3, 14): 43}),
     _on_all("test_futures", {(3, 11): 137, (3, 14): 160}),
@@ -84,10 +89,10 @@ MODULES = (
     _on_none("test_protocols", NO_LOOP),
     Module("test_queues", {(3, 11): 40, (3, 13): 53}, {(3, 11): 40, (3, 13): 53}, {(3, 11): 37}),
     _on_all("test_runners", {(3, 11): 21}),
-    _on_virtual("test_selector_events", {(3, 11): 13}),
-    _on_virtual("test_server", {(3, 11): 2, (3, 13): 10}),
-    _on_virtual("test_server_context", {(3, 15): 11}),
-    _on_virtual("test_sslproto", {(3, 11): 19}),
+    Module("test_selector_events", {(3, 11): 13}, SELECTOR, SELECTOR),
+    _on_simulated("test_server", {(3, 11): 2, (3, 13): 10}),
+    _on_simulated("test_server_context", {(3, 15): 11}),
+    _on_simulated("test_sslproto", {(3, 11): 19}),
     _on_all("test_staggered", {(3, 13): 4}),
     _on_all("test_taskgroups", {(3, 11): 30, (3, 14): 83, (3, 15): 110}),
     _on_all("test_threads", {(3, 11): 5}),
