@@ -6,7 +6,19 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, NamedTuple
 
-from tests.known_bugs import any_await, cancelling, durations, hard, locks, state, timing, workers
+from tests.known_bugs import (
+    any_await,
+    cancelling,
+    connections,
+    datagrams,
+    durations,
+    hard,
+    locks,
+    network,
+    state,
+    timing,
+    workers,
+)
 
 Program = Callable[[bool], Coroutine[Any, Any, None]]
 
@@ -95,6 +107,31 @@ BUGS = (
     Bug(durations.taken_in_the_last_moment),
     Bug(durations.probed_by_all),
     Bug(durations.retried_while_running),
+    Bug(network.partial_read),
+    Bug(network.glued_messages),
+    Bug(network.body_expected_with_head),
+    Bug(network.character_cut_in_two),
+    Bug(network.end_taken_for_complete),
+    Bug(network.reply_given_to_another),
+    Bug(network.reply_left_by_time_out),
+    Bug(network.two_writers_on_a_connection),
+    Bug(network.stale_connection_from_pool),
+    Bug(network.sent_again_and_applied_twice),
+    Bug(network.reconnect_storm),
+    Bug(network.started_before_server),
+    Bug(connections.gone_peer_stops_broadcast),
+    Bug(connections.reset_during_upload),
+    Bug(connections.closed_before_it_was_read),
+    Bug(connections.close_of_old_connection_drops_new),
+    Bug(connections.lost_close),
+    Bug(connections.slow_reader_blocks_others),
+    Bug(connections.slow_reader_fills_memory),
+    Bug(connections.closed_while_requests_run),
+    Bug(datagrams.older_position_wins),
+    Bug(datagrams.fragments_put_together_as_they_come),
+    Bug(datagrams.answers_in_the_order_of_questions),
+    Bug(datagrams.split_brain),
+    Bug(datagrams.late_heartbeat),
     Bug(hard.four_constraints, HARD),
     Bug(hard.starved_task, HARD),
     Bug(hard.one_of_5040_orders, HARD),
