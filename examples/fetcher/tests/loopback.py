@@ -92,9 +92,16 @@ class Route:
 class LoopbackServer:
     """The routes of a server that is running at `url`."""
 
-    def __init__(self) -> None:
+    def __init__(self, runner: web.AppRunner) -> None:
         self.url = ""
         self._routes: dict[str, Route] = {}
+        self._runner = runner
+
+    @property
+    def open_connections(self) -> int:
+        """How many connections clients have opened and not closed."""
+        server = self._runner.server
+        return 0 if server is None else len(server.connections)
 
     def route(
         self, path: str, body: str, *, status: int = 200, headers: dict[str, str] | None = None
@@ -118,12 +125,12 @@ class LoopbackServer:
 @asynccontextmanager
 async def running_server() -> AsyncIterator[LoopbackServer]:
     """Run a server on a free port of 127.0.0.1."""
-    server = LoopbackServer()
     application = web.Application()
-    application.router.add_get("/{path:.*}", server.handle)
     runner = web.AppRunner(
         application, access_log=None, handler_cancellation=True, shutdown_timeout=0
     )
+    server = LoopbackServer(runner)
+    application.router.add_get("/{path:.*}", server.handle)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()

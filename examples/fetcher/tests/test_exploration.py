@@ -7,14 +7,11 @@ what is awaited may take up to twice as long. That these tests see what others d
 
 import asyncio
 import contextlib
-import functools
 from collections import Counter
-from collections.abc import AsyncIterator
 from typing import Any, TypeAlias
 from unittest.mock import ANY
 
 import aldente
-import httpcore
 import pytest
 
 from fetcher import (
@@ -28,7 +25,7 @@ from fetcher import (
 from fetcher.cancellation import see_through
 from fetcher.drivers.driver import Driver, Row
 from fetcher.sources import ApiSource
-from in_memory import Network
+from loopback import LoopbackServer
 
 pytestmark = aldente.explore(runs=40)
 
@@ -74,22 +71,6 @@ def drivers(doubles: aldente.Doubles) -> list[AnyDouble]:
 
     doubles.patch.dict("fetcher.database._DRIVERS", {"sqlite": make})
     return made
-
-
-@pytest.fixture
-async def network(
-    doubles: aldente.Doubles, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Network]:
-    """Replace sockets, and nothing above them: a server in memory, which answers in a second."""
-
-    async def answer(path: str) -> str:
-        return f'"{path}"'
-
-    network = Network(doubles.double(answer, strict=False).calls(answer).takes(1))
-    pool = functools.partial(httpcore.AsyncConnectionPool, network_backend=network)
-    monkeypatch.setattr(httpcore, "AsyncConnectionPool", pool)
-    yield network
-    await network.close()
 
 
 async def cancel(task: asyncio.Task[Any]) -> None:
@@ -179,16 +160,48 @@ async def test_a_cancelled_batch_keeps_what_came_in(
     assert (read.pending, open_client.pending) == (0, 0)
 
 
+# A real server and the real client, on the network of the simulation
+
+
 @aldente.explore(runs=15)
-async def test_a_cancelled_batch_closes_its_connections(network: Network) -> None:
-    """Whenever it is cancelled, the real HTTP client leaves no connection open."""
-    batch = asyncio.create_task(fetch_all_data([f"{A}/{n}" for n in range(4)], limit=2))
+async def test_a_cancelled_batch_closes_its_connections(server: LoopbackServer) -> None:
+    """Whenever it is cancelled, the HTTP client leaves no connection open."""
+    for number in range(4):
+        server.json_route(f"/{number}", number).delay = 1
+    sources = [f"{server.url}/{number}" for number in range(4)]
+    batch = asyncio.create_task(fetch_all_data(sources, limit=2))
 
     await asyncio.sleep(1.15)
-    assert network.open_connections <= 2
+    assert server.open_connections <= 2
     await cancel(batch)
 
-    assert network.open_connections == 0
+    # The server learns of it when the ends of the streams have come.
+    await aldente.eventually(lambda: server.open_connections == 0)
+
+
+@aldente.explore(runs=15)
+async def test_an_answer_is_read_to_its_end(server: LoopbackServer) -> None:
+    """However the network cuts it, and whatever comes after it on its connection."""
+    bodies = {f"/{number}": [number] * 40 for number in range(3)}
+    for path, body in bodies.items():
+        server.json_route(path, body).delay = 0.01
+
+    results = await fetch_all_data([server.url + path for path in bodies], limit=1)
+
+    assert [result.get("data") for result in results] == list(bodies.values())
+
+
+@aldente.explore(runs=15)
+async def test_a_source_is_tried_again_until_it_answers(server: LoopbackServer) -> None:
+    """A server that fails twice is asked three times, and no more, one request after the other."""
+    route = server.json_route("/", "at last")
+    route.delay = 1
+    route.fail(2)
+
+    [result] = await fetch_all_data([server.url + "/"], retries=2, timeout=3)
+
+    assert result.get("data") == "at last"
+    assert (route.arrived, route.peak) == (3, 1)
 
 
 # Databases

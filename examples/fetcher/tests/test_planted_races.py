@@ -53,6 +53,28 @@ PLANTED = [
         "        await see_through(self._disconnect())\n",
         "        await self._disconnect()\n",
     ),
+    # An answer is what has come of it so far, which is all of it as long as the network is fast.
+    PlantedRace(
+        f"{EXPLORED}::test_an_answer_is_read_to_its_end",
+        "api.py",
+        "        response = await http.get(source.url)\n",
+        '        async with http.stream("GET", source.url) as response:\n'
+        "            async for response._content in response.aiter_bytes():\n"
+        "                break\n",
+    ),
+    # A server that has answered with errors is asked once more while it still works on its answer.
+    PlantedRace(
+        f"{EXPLORED}::test_a_source_is_tried_again_until_it_answers",
+        "retrying.py",
+        "            if not may_pass(error):\n                raise\n",
+        "            if not may_pass(error):\n                raise\n"
+        "            if retry == retries and isinstance(error, BadStatus):\n"
+        "                await asyncio.sleep(delay_before(retry))\n"
+        "                try:\n"
+        "                    return await asyncio.wait_for(attempt(), 1.2)\n"
+        "                except TimeoutError:\n"
+        "                    return await attempt()\n",
+    ),
     # Who is cancelled twice goes on before its work is over.
     PlantedRace(
         f"{EXPLORED}::test_work_is_seen_through",
