@@ -26,6 +26,9 @@ A map of the code, from the bottom up; imports go downward only:
 ``_doubles``
     Test doubles for async collaborators, and patching them in. Does not depend on the loops below,
     nor on pytest.
+``_histories``
+    Histories of operations, and whether they are linearizable or serializable. Depends on nothing
+    else here but ``_validation`` and ``errors``.
 ``_asyncio_compat``
     The only package that touches private names of asyncio.
 ``_stacks``
@@ -83,6 +86,9 @@ if TYPE_CHECKING:
     from aldente._doubles.patch import patch
     from aldente._explore.api import replay, run, search
     from aldente._explore.result import Exploration, Failure
+    from aldente._histories import models
+    from aldente._histories.history import History, history
+    from aldente._histories.operations import Operation, Transaction
     from aldente._plugin.explore.mark import explore
     from aldente._plugin.marks import allow, real_time, rule, timeout, virtual_time
     from aldente._runner.settle import eventually, settle
@@ -104,6 +110,9 @@ if TYPE_CHECKING:
         NoSuchModule,
         NoSuchTarget,
         NotHeld,
+        NotJudged,
+        NotLinearizable,
+        NotSerializable,
         NotSimulated,
         OutsideSimulation,
         PatchedElsewhere,
@@ -128,6 +137,7 @@ _HOMES = {
     "Failure": "aldente._explore.result",
     "FoundInRun": "aldente.errors",
     "Gate": "aldente._doubles.gates",
+    "History": "aldente._histories.history",
     "InvalidToken": "aldente.errors",
     "InvariantBroken": "aldente.errors",
     "LivelockError": "aldente.errors",
@@ -138,7 +148,11 @@ _HOMES = {
     "NoSuchModule": "aldente.errors",
     "NoSuchTarget": "aldente.errors",
     "NotHeld": "aldente.errors",
+    "NotJudged": "aldente.errors",
+    "NotLinearizable": "aldente.errors",
+    "NotSerializable": "aldente.errors",
     "NotSimulated": "aldente.errors",
+    "Operation": "aldente._histories.operations",
     "OutsideSimulation": "aldente.errors",
     "PatchedElsewhere": "aldente.errors",
     "RealTimeError": "aldente.errors",
@@ -146,6 +160,7 @@ _HOMES = {
     "StuckShutdown": "aldente.errors",
     "StuckTasks": "aldente.errors",
     "SyncDouble": "aldente.errors",
+    "Transaction": "aldente._histories.operations",
     "UnsupportedPython": "aldente.errors",
     "allow": "aldente._plugin.marks",
     "assert_order": "aldente._doubles.assertions",
@@ -153,9 +168,11 @@ _HOMES = {
     "choose": "aldente._simulation.api",
     "eventually": "aldente._runner.settle",
     "explore": "aldente._plugin.explore.mark",
+    "history": "aldente._histories.history",
     "invariant": "aldente._simulation.api",
     "may_be_cancelled": "aldente._simulation.api",
     "maybe_timeout": "aldente._simulation.api",
+    "models": "aldente._histories",
     "note": "aldente._simulation.api",
     "patch": "aldente._doubles.patch",
     "real_time": "aldente._plugin.marks",
@@ -194,6 +211,7 @@ __all__ = [
     "FixtureYieldError",
     "FoundInRun",
     "Gate",
+    "History",
     "ImpossibleLoopScope",
     "InvalidSetting",
     "InvalidToken",
@@ -206,7 +224,11 @@ __all__ = [
     "NoSuchModule",
     "NoSuchTarget",
     "NotHeld",
+    "NotJudged",
+    "NotLinearizable",
+    "NotSerializable",
     "NotSimulated",
+    "Operation",
     "OutsideSimulation",
     "PatchedElsewhere",
     "PhaseTimeout",
@@ -216,6 +238,7 @@ __all__ = [
     "StuckShutdown",
     "StuckTasks",
     "SyncDouble",
+    "Transaction",
     "UnsupportedPython",
     "__version__",
     "allow",
@@ -224,9 +247,11 @@ __all__ = [
     "choose",
     "eventually",
     "explore",
+    "history",
     "invariant",
     "may_be_cancelled",
     "maybe_timeout",
+    "models",
     "note",
     "patch",
     "real_time",

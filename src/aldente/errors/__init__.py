@@ -5,8 +5,8 @@ why it matters and what to do.
 
 ``_base``
     Exceptions that any run may need.
-``_loops``, ``_doubles``
-    Those of event loops and their time, and those of doubles; imported on first access.
+``_loops``, ``_doubles``, ``_histories``
+    Those of event loops and their time, of doubles, and of histories; imported on first access.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         PatchedElsewhere,
         SyncDouble,
     )
+    from aldente.errors._histories import NotJudged, NotLinearizable, NotSerializable
     from aldente.errors._loops import (
         BlockedEnd,
         EndlessTimeError,
@@ -77,6 +78,9 @@ __all__ = [
     "NoSuchModule",
     "NoSuchTarget",
     "NotHeld",
+    "NotJudged",
+    "NotLinearizable",
+    "NotSerializable",
     "NotSimulated",
     "OutsideSimulation",
     "PatchedElsewhere",
@@ -109,6 +113,9 @@ _LATER = {
     "NoSuchModule": "_doubles",
     "NoSuchTarget": "_doubles",
     "NotHeld": "_doubles",
+    "NotJudged": "_histories",
+    "NotLinearizable": "_histories",
+    "NotSerializable": "_histories",
     "NotSimulated": "_loops",
     "OutsideSimulation": "_loops",
     "PatchedElsewhere": "_doubles",

@@ -1,0 +1,31 @@
+"""Histories: what tasks have done to something that they share, and whether that can be right.
+
+It knows nothing of event loops but their time, and nothing of the rest of aldente but its errors.
+
+``values``
+    Values as they are at a moment; compared, and shown.
+``operations``
+    Operations and transactions, as they are recorded.
+``models``
+    Models of things that are shared, by which a history is judged.
+``sequential``
+    A model as a machine with states.
+``linearizability``
+    The search for an order of operations in which the model gives the same results.
+``timeline``
+    The picture of what happened at the same time.
+``reasons``
+    Why no order does.
+``dependencies``
+    The graph of transactions, and its cycles.
+``accesses``
+    What transactions have done to one key.
+``serializability``
+    Looks for transactions that can't be put in any order.
+``history``
+    `aldente.history` and `aldente.History`, above all of these.
+"""
+
+from __future__ import annotations
+
+from aldente._histories import models as models

@@ -1,0 +1,183 @@
+"""`History`: records operations and transactions, and judges them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from aldente._histories.linearizability import OutOfSteps, is_linearizable
+from aldente._histories.operations import Operation, Recorded, Recorder, Transaction
+from aldente._histories.reasons import find_reason
+from aldente._histories.sequential import Machine, described, parts_by_key
+from aldente._histories.serializability import judge
+from aldente._validation import parse_whole
+from aldente.errors import InvalidSetting, NotJudged, NotLinearizable, NotSerializable
+
+AnyRecorded = TypeVar("AnyRecorded", bound=Recorded)
+
+MOST_STEPS = 100_000
+
+
+class History:
+    """What tasks have done to something that they share, and when; `aldente.history` makes one.
+
+    It works on every event loop, and without one, in several threads. Which operation came before
+    which is decided by the order in which the blocks were entered and left.
+
+    >>> history = History()
+    >>> with history.operation("set", "a", 1):
+    ...     pass
+    >>> with history.operation("get", "a") as operation:
+    ...     operation.returns(2)
+    2
+    >>> from aldente import models
+    >>> history.linearizable(models.KeyValue())
+    Traceback (most recent call last):
+        ...
+    aldente.errors.NotLinearizable: The history of 2 operations is not linearizable: get('a') ...
+    """
+
+    def __init__(self) -> None:
+        self._recorder = Recorder()
+
+    @property
+    def operations(self) -> list[Operation]:
+        """The operations so far, in the order in which they began."""
+        return self._all(Operation)
+
+    @property
+    def transactions(self) -> list[Transaction]:
+        """The transactions so far, in the order in which they began."""
+        return self._all(Transaction)
+
+    def operation(self, name: str, /, *arguments: Any, **keywords: Any) -> Operation:
+        """Record an operation: ``with history.operation("get", key) as operation: ...``.
+
+        Args:
+            name: its name, as the model's method has it.
+            arguments: its arguments, as they are now; with keyword arguments.
+        """
+        given: object = name
+        if not isinstance(given, str) or not given.isidentifier():
+            allowed = "It must be the name of a method of the model."
+            raise InvalidSetting("name", name, allowed)
+        return Operation(self._recorder, name, arguments, keywords)
+
+    def transaction(self, name: str = "") -> Transaction:
+        """Record a transaction: ``with history.transaction() as transaction: ...``.
+
+        Args:
+            name: its name, for reports.
+        """
+        given: object = name
+        if not isinstance(given, str):
+            raise InvalidSetting("name", name, "It must be a string.")
+        return Transaction(self._recorder, name)
+
+    def linearizable(self, model: object, *, max_steps: int = MOST_STEPS) -> bool:
+        """Check that the operations could have happened one at a time, each within its span.
+
+        Operations that failed are left out. One of unknown outcome may have had its effect at any
+        time after its beginning, or never.
+
+        Args:
+            model: what each operation does alone: a model as `aldente.models` has them, before the
+                first operation.
+            max_steps: how many times the search may try an operation on the model.
+
+        Returns:
+            True.
+
+        Raises:
+            NotLinearizable: no order of the operations gives what was recorded.
+            NotJudged: the search took too many steps, or there are no operations.
+            InvalidSetting: the model has no method for an operation.
+        """
+        __tracebackhide__ = True
+        most = parse_whole("max_steps", max_steps, 1, 10**12)
+        if isinstance(model, type):
+            model = model()
+        if not self.operations:
+            raise NotJudged("linearizable", "It has no operations.", _HOW_TO_RECORD)
+        operations = [one for one in self.operations if one.outcome != "failed"]
+        machine = Machine(model, operations)
+        for key, part in parts_by_key(model, operations):
+            self._judge_part(machine, key, part, most)
+        return True
+
+    def _judge_part(self, machine: Machine, key: str, part: list[Operation], most: int) -> None:
+        __tracebackhide__ = True
+        try:
+            if is_linearizable(machine, part, most):
+                return
+        except OutOfSteps:
+            about = f" of the key {key}" if key else ""
+            raise NotJudged(
+                "linearizable",
+                f"After {most:,} steps the search among the orders of its {len(part)} "
+                f"operations{about} had not ended.",
+                "Record fewer operations at the same time, or fewer of unknown outcome (say "
+                "operation.failed() where one is known to have had no effect), or give a higher "
+                "max_steps.",
+            ) from None
+        reason = find_reason(machine, part)
+        assert reason is not None
+        raise NotLinearizable(
+            key=key,
+            total=len(self.operations),
+            operations=reason.operations,
+            last=reason.last,
+            before=described(reason.model),
+            sentence=reason.sentence,
+            timeline=reason.timeline,
+        )
+
+    def serializable(self, *, initial: Mapping[Any, Any] | None = None) -> bool:
+        """Check that the transactions could have happened one after the other, in some order.
+
+        Each value may be written to a key only once, so that a read tells which transaction wrote
+        what it has read. What is reported is not serializable; what is not reported is serializable
+        if all keys are lists, and may not be if the order of writes to a key can't be told.
+
+        Args:
+            initial: the values before the first transaction; by default None, or an empty list for
+                keys that are appended to.
+
+        Returns:
+            True.
+
+        Raises:
+            NotSerializable: some transactions can't be put in any order.
+            NotJudged: a value was written twice, or was there before and is not in ``initial``, or
+                there are no transactions.
+        """
+        __tracebackhide__ = True
+        if not self.transactions:
+            raise NotJudged("serializable", "It has no transactions.", _HOW_TO_RECORD)
+        try:
+            judge(self.transactions, dict(initial or {}))
+        except (NotSerializable, NotJudged) as error:
+            raise error.with_traceback(None) from None
+        return True
+
+    def _all(self, kind: type[AnyRecorded]) -> list[AnyRecorded]:
+        return [one for one in self._recorder.all() if isinstance(one, kind)]
+
+    def __repr__(self) -> str:
+        counts = f"{len(self.operations)} operations, {len(self.transactions)} transactions"
+        return f"<History: {counts}>"
+
+
+_HOW_TO_RECORD = (
+    "Record what the tasks do: 'with history.operation(name, ...)' for linearizable(), "
+    "'with history.transaction()' for serializable()."
+)
+
+
+def history() -> History:
+    """A new, empty history of operations; see `History`.
+
+    >>> history()
+    <History: 0 operations, 0 transactions>
+    """
+    return History()

@@ -1,0 +1,256 @@
+"""Looks for an order of the operations of a history in which a model gives the same results.
+
+Wing and Gong's search with Lowe's two additions: an operation takes its place only when the end of
+one makes that necessary ("just in time"), and what has been tried is not tried again.
+Jeannette Wing, Chun Gong: Testing and Verifying Concurrent Objects, 1993. Gavin Lowe: Testing for
+Linearizability, 2017.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from aldente._histories.operations import Operation
+from aldente._histories.sequential import Machine
+
+
+class Event(NamedTuple):
+    """The beginning or the end of an operation.
+
+    Attributes:
+        operation: the operation.
+        is_end: whether it is its end.
+        bit: a bit for the operation, different from those of all that are pending meanwhile.
+        pending: the operations that have begun and not ended before it, with their bits; those that
+            return before those of unknown outcome.
+        unknown: the bits of the latter.
+    """
+
+    operation: Operation
+    is_end: bool
+    bit: int
+    pending: tuple[tuple[int, Operation], ...]
+    unknown: int
+
+
+class Configuration(NamedTuple):
+    """Where a search is after some events.
+
+    Attributes:
+        placed: the bits of the pending operations that have had their effect.
+        state: the number of the model's state.
+    """
+
+    placed: int
+    state: int
+
+
+class OutOfSteps(Exception):
+    """The search was given up."""
+
+
+def events_of(operations: Sequence[Operation]) -> list[Event]:
+    """The events of some operations in order; operations of unknown outcome have no end."""
+    moments = [(operation.began, False, operation) for operation in operations]
+    moments += [
+        (operation.ended, True, operation)
+        for operation in operations
+        if operation.outcome == "returned"
+    ]
+    moments.sort(key=lambda moment: moment[0])
+    events: list[Event] = []
+    pending: dict[int, Operation] = {}
+    bits: dict[int, int] = {}
+    for _, is_end, operation in moments:
+        if not is_end:
+            bit = 1
+            while bit in pending:
+                bit <<= 1
+            bits[operation.began] = bit
+        bit = bits[operation.began]
+        waiting = sorted(pending.items(), key=_last_if_unknown)
+        unknown = sum(bit for bit, other in waiting if other.outcome == "unknown")
+        events.append(Event(operation, is_end, bit, tuple(waiting), unknown))
+        if is_end:
+            del pending[bit]
+        else:
+            pending[bit] = operation
+    return events
+
+
+def _last_if_unknown(entry: tuple[int, Operation]) -> tuple[bool, int]:
+    return entry[1].outcome == "unknown", entry[1].began
+
+
+def is_linearizable(machine: Machine, operations: Sequence[Operation], most: int) -> bool:
+    """Whether some order explains the operations.
+
+    Args:
+        machine: the model.
+        operations: the operations.
+        most: the limit of the machine's steps.
+
+    Raises:
+        OutOfSteps: the limit was reached before the answer was known.
+    """
+    events = events_of(operations)
+    tried: dict[int, _Frontier] = {}
+    waiting = [(0, Configuration(0, machine.start))]
+    while waiting:
+        number, here = _passed(events, *waiting.pop())
+        if number == len(events):
+            return True
+        here = _settled(machine, events[number], here)
+        if not tried.setdefault(number, _Frontier(events[number].unknown)).add(here):
+            continue
+        if here.placed & events[number].bit:
+            waiting.append((number, here))
+            continue
+        following = list(_placements(machine, events[number], here, most))
+        waiting += [(number, after) for after in reversed(following)]
+    return False
+
+
+class _Frontier:
+    """Configurations, without those that can do no more than another one.
+
+    An operation of unknown outcome need not have its effect, so one in which fewer of them have had
+    it, and which is else the same, can do all that the other can.
+
+    Args:
+        unknown: the bits of the operations of unknown outcome.
+    """
+
+    def __init__(self, unknown: int) -> None:
+        self._unknown = unknown
+        self._least: dict[Configuration, list[int]] = {}
+
+    def add(self, one: Configuration) -> bool:
+        """Add a configuration; return whether none that is there can do as much."""
+        known = one._replace(placed=one.placed & ~self._unknown)
+        placed = one.placed & self._unknown
+        there = self._least.setdefault(known, [])
+        if any(other & placed == other for other in there):
+            return False
+        there[:] = [other for other in there if other & placed != placed]
+        there.append(placed)
+        return True
+
+    def __iter__(self) -> Iterator[Configuration]:
+        for known, there in self._least.items():
+            for placed in there:
+                yield known._replace(placed=known.placed | placed)
+
+
+def _passed(events: Sequence[Event], number: int, here: Configuration) -> tuple[int, Configuration]:
+    """Go on to the next end of an operation that has not had its effect."""
+    while number < len(events):
+        event = events[number]
+        if event.is_end:
+            if not here.placed & event.bit:
+                break
+            here = here._replace(placed=here.placed & ~event.bit)
+        number += 1
+    return number, here
+
+
+def _settled(machine: Machine, event: Event, here: Configuration) -> Configuration:
+    """Let all pending operations take their place that change nothing in any state and fit here.
+
+    Whatever can happen later can happen without them too.
+    """
+    placed = here.placed
+    for bit, operation in event.pending:
+        if placed & bit or operation.outcome == "unknown" or not machine.only_reads(operation):
+            continue
+        if machine.explains(here.state, operation) == here.state:
+            placed |= bit
+    return Configuration(placed, here.state)
+
+
+def _placements(
+    machine: Machine, event: Event, here: Configuration, most: int
+) -> Iterator[Configuration]:
+    """Let one more of the pending operations have its effect: first the one that ends."""
+    pending = sorted(event.pending, key=lambda entry: entry[0] != event.bit)
+    for bit, operation in pending:
+        if here.placed & bit:
+            continue
+        if machine.steps >= most:
+            raise OutOfSteps
+        state = machine.explains(here.state, operation)
+        if state is not None:
+            yield Configuration(here.placed | bit, state)
+
+
+class Failure(NamedTuple):
+    """Where all orders fail.
+
+    Attributes:
+        event: the end that no order reaches.
+        reached: all configurations in which the operation that ends might have its effect.
+        cut: the number of events after which just one configuration is possible: what comes before
+            can't be the reason.
+        start: that configuration.
+        changing: operations that have changed the state somewhere, by their first numbers.
+    """
+
+    event: int
+    reached: frozenset[Configuration]
+    cut: int
+    start: Configuration
+    changing: frozenset[int]
+
+
+def find_failure(
+    machine: Machine, events: Sequence[Event], most: int, start: Configuration | None = None
+) -> Failure | None:
+    """Follow all orders at once up to the first end that none of them reaches.
+
+    Args:
+        machine: the model.
+        events: the events.
+        most: the limit of the machine's steps.
+        start: where to start from; None for the machine's start.
+
+    Raises:
+        OutOfSteps: the limit was reached before.
+    """
+    here = {start or Configuration(0, machine.start)}
+    cut, first = 0, next(iter(here))
+    changing: set[int] = set()
+    for number, event in enumerate(events):
+        if not event.is_end:
+            continue
+        reached = _closure(machine, event, here, most, changing)
+        after = _Frontier(event.unknown)
+        for one in sorted(reached, key=lambda one: one.placed.bit_count()):
+            if one.placed & event.bit:
+                after.add(one._replace(placed=one.placed & ~event.bit))
+        here = set(after)
+        if not here:
+            return Failure(number, frozenset(reached), cut, first, frozenset(changing))
+        if len(here) == 1:
+            cut, first = number + 1, next(iter(here))
+    return None
+
+
+def _closure(
+    machine: Machine, event: Event, here: set[Configuration], most: int, changing: set[int]
+) -> set[Configuration]:
+    """What can be reached before an end; what has placed the operation that ends stays as it is."""
+    reached = {_settled(machine, event, one) for one in here}
+    waiting = [one for one in reached if not one.placed & event.bit]
+    while waiting:
+        one = waiting.pop()
+        for after in _placements(machine, event, one, most):
+            if after.state != one.state:
+                placed = after.placed ^ one.placed
+                changing.update(op.began for bit, op in event.pending if bit == placed)
+            after = _settled(machine, event, after)
+            if after not in reached:
+                reached.add(after)
+                if not after.placed & event.bit:
+                    waiting.append(after)
+    return reached

@@ -1,0 +1,134 @@
+"""The exceptions of histories."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from aldente.errors._base import AldenteError
+
+
+class NotLinearizable(AldenteError, AssertionError):
+    """No order of the operations of a history gives what was recorded.
+
+    Args:
+        key: the key that they concern, in words; empty if the history was not judged by key.
+        total: the number of operations in the history.
+        operations: the part of them that no order explains.
+        last: the operation among them that no order reaches.
+        before: the state before them, in words.
+        sentence: what is impossible.
+        timeline: the picture of the part.
+
+    >>> NotLinearizable("'a'", 9, [], None, "Register(1)", "get('a') returned 3; ...", "").key
+    "'a'"
+    """
+
+    def __init__(
+        self,
+        key: str,
+        total: int,
+        operations: Sequence[Any],
+        last: Any,
+        before: str,
+        sentence: str,
+        timeline: str,
+    ) -> None:
+        self.key = key
+        self.total = total
+        self.operations = tuple(operations)
+        self.last = last
+        self.before = before
+        self.sentence = sentence
+        self.timeline = timeline
+        super().__init__(key, total, self.operations, last, before, sentence, timeline)
+
+    def __str__(self) -> str:
+        count = len(self.operations)
+        part = "is the operation" if count == 1 else f"are the {count} operations"
+        about = f" of the key {self.key}" if self.key else ""
+        return (
+            f"The history of {self.total} operation{'s' * (self.total > 1)} is not linearizable: "
+            f"{self.sentence}\n"
+            f"Below {part}{about} that no order explains after {self.before}; those in dots "
+            "took effect before, '?' is an unknown outcome.\n"
+            f"{self.timeline}"
+        )
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.sentence!r})"
+
+
+class NotSerializable(AldenteError, AssertionError):
+    """Transactions of a history can't be put in any order that explains what they have read.
+
+    Args:
+        anomaly: the name of what went wrong: ``"G0"``, ``"G1a"``, ``"G1b"``, ``"G1c"``,
+            ``"G-single"`` or ``"G2"`` as Adya and Elle have them, or ``"internal"``,
+            ``"unwritten read"`` or ``"incompatible lists"``.
+        words: what that means, in a few words.
+        transactions: the transactions concerned.
+        reasons: a line for each fact that can't be true with the others; of a cycle, one for each
+            of its edges.
+        timeline: their picture.
+
+    >>> NotSerializable("G1c", "circular information flow", [], [], "").anomaly
+    'G1c'
+    """
+
+    def __init__(
+        self,
+        anomaly: str,
+        words: str,
+        transactions: Sequence[Any],
+        reasons: Sequence[str],
+        timeline: str,
+    ) -> None:
+        self.anomaly = anomaly
+        self.words = words
+        self.transactions = tuple(transactions)
+        self.reasons = tuple(reasons)
+        self.timeline = timeline
+        super().__init__(anomaly, words, self.transactions, self.reasons, timeline)
+
+    def __str__(self) -> str:
+        lines = "".join(f"\n  {reason}" for reason in self.reasons)
+        return (
+            f"The history is not serializable: {self.anomaly}, {self.words}.{lines}\n"
+            f"{self.timeline}"
+        )
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({f'{self.anomaly}, {self.words}'!r})"
+
+
+class NotJudged(AldenteError):
+    """A history could not be judged: it may be what was asked for, or not.
+
+    Args:
+        question: ``"linearizable"`` or ``"serializable"``.
+        reason: why, as a sentence.
+        fix: what to do.
+
+    >>> print(NotJudged("linearizable", "It has no operations.", "Record some."))
+    Whether the history is linearizable could not be judged. It has no operations.
+    Fix: Record some.
+    """
+
+    def __init__(self, question: str, reason: str, fix: str) -> None:
+        self.question = question
+        self.reason = reason
+        self.fix = fix
+        super().__init__(question, reason, fix)
+
+    def __str__(self) -> str:
+        return (
+            f"Whether the history is {self.question} could not be judged. {self.reason}\n"
+            f"Fix: {self.fix}"
+        )
+
+
+for _kind in list(vars().values()):
+    if isinstance(_kind, type) and _kind.__module__ == __name__:
+        # The module under which users see and catch them.
+        _kind.__module__ = "aldente.errors"
