@@ -198,14 +198,18 @@ def _is_peer(thread: threading.Thread) -> bool:
     return thread.is_alive() and not is_worker and thread is not threading.main_thread()
 
 
+# Methods that no program calls.
+_OWN = ("_endpoint", "_stream", "_would_block", "_may_be_of_processes", "_become_real")
+
+
 def install() -> None:
     """Have all sockets of the process be simulated, from its first simulated loop on."""
     network_loop._network_here = _network_here
-    # The peers of these tests are threads, which give their sockets to no loop.
-    creation._LEFT_ALONE = ()
+    # The peers of these tests are threads, whose sockets block.
+    SimulatedSocket._may_be_of_processes = lambda self: False  # type: ignore[method-assign]
     creation.Sockets(_network_here).__enter__()
     for name, method in list(vars(SimulatedSocket).items()):
-        is_helper = name.startswith("__") or name in ("_endpoint", "_stream", "_would_block")
+        is_helper = name.startswith("__") or name in _OWN
         if callable(method) and not is_helper:
             setattr(SimulatedSocket, name, _blocking(name, method))
     SimulatedSocket.sendall = _send_all  # type: ignore[method-assign]

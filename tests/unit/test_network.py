@@ -565,7 +565,7 @@ def test_the_story_says_how_it_came() -> None:
 
 
 def test_processes_of_the_machine_still_talk(tmp_path: Path) -> None:
-    """Unix sockets that are not given to the loop are real, as multiprocessing needs them."""
+    """Unix sockets that block and talk to nothing in the run are real, as multiprocessing's."""
     path = str(tmp_path / "s")
 
     async def main() -> bytes:

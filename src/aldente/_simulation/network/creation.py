@@ -25,9 +25,6 @@ from aldente._simulation.network.sockets import (
 )
 from aldente._simulation.network.unix import UnixEndpoint
 
-# Sockets of these families are real until they are given to the loop: processes of one machine use
-# them, those of multiprocessing among them.
-_LEFT_ALONE: tuple[int, ...] = (socket.AF_UNIX,)
 _FAMILIES = (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX)
 _KINDS: dict[tuple[bool, int], type[AnyEndpoint]] = {
     (False, socket.SOCK_STREAM): StreamEndpoint,
@@ -132,8 +129,6 @@ def _begin(
     if known is not None and (known[1] is None or known[1]() is not made):
         # Its descriptor was closed behind Python's back.
         close_descriptor(descriptor)
-    if made.family in _LEFT_ALONE:
-        return
     network = network_here()
     if network is None:
         return

@@ -71,7 +71,10 @@ class SimulatedSocket(socket.socket):
 
     def listen(self, backlog: int = 128, /) -> None:
         """As a socket's."""
-        self._stream().listen(operator.index(backlog))
+        if self._may_be_of_processes():
+            self._become_real()
+            return self.listen(backlog)
+        return self._stream().listen(operator.index(backlog))
 
     def accept(self) -> tuple[socket.socket, Address]:
         """As a socket's."""
@@ -94,13 +97,20 @@ class SimulatedSocket(socket.socket):
             # `socket.create_connection` and others close it only when an OSError is raised.
             self.close()
             raise
+        except OSError:
+            if not self._may_be_of_processes():
+                raise
+            # Nothing in the run listens there.
+            self._become_real()
+            return self.connect(address)
         if is_done:
-            return
+            return None
         if self.gettimeout() == 0:
             raise BlockingIOError(errno.EINPROGRESS, os.strerror(errno.EINPROGRESS))
         if not endpoint.is_writable:
             self._would_block("connect")
         endpoint.connect(address)
+        return None
 
     def connect_ex(self, address: Address, /) -> int:
         """As a socket's."""
@@ -299,6 +309,17 @@ class SimulatedSocket(socket.socket):
         if found is None:
             fail(errno.EBADF)
         return found[0]
+
+    def _may_be_of_processes(self) -> bool:
+        """Whether it may connect processes of this machine, as those of multiprocessing do.
+
+        Such sockets block, and no loop knows them.
+        """
+        return self.family == socket.AF_UNIX and self.gettimeout() != 0
+
+    def _become_real(self) -> None:
+        close_descriptor(self.fileno())
+        self.__class__ = socket.socket  # type: ignore[assignment]
 
     def _stream(self) -> StreamEndpoint:
         endpoint = self._endpoint()
