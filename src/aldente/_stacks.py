@@ -276,7 +276,8 @@ def _unquoted(text: str) -> str:
 
 def import_codecs() -> None:
     """Import the codec that names in stacks need, which opens its file, before anything is read."""
-    _unquoted("''")
+    # Of something: Python looks up no codec for what is empty.
+    _unquoted("'a'")
 
 
 # Frames have their code in ``f_code``. But reading that, like `id`, raises an audit event, and

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import sys
 import threading
 import weakref
@@ -151,3 +152,14 @@ def test_what_a_thread_lets_go_of_while_it_is_looked_at() -> None:
         looking.join()
         loop.close()
     assert kept == [0]
+
+
+def test_the_codec_of_names_is_imported_before_they_are_read() -> None:
+    """Else the watching thread would open its file in the middle of a test."""
+    script = (
+        "import sys; from aldente import _stacks\n"
+        "sys.modules.pop('encodings.unicode_escape', None)\n"
+        "_stacks.import_codecs(); print('encodings.unicode_escape' in sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert run.stdout == "True\n"
