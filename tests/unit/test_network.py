@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import socket
 import ssl
 import warnings
+import weakref
 from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
@@ -17,6 +19,7 @@ import pytest
 import aldente
 from aldente._explore.simulate import Run, RunSettings, simulate
 from aldente._simulation.network import refusals
+from aldente._simulation.network.sockets import endpoints_behind
 from aldente._strategies.fifo import Fifo
 from aldente._strategies.random import Random
 
@@ -543,6 +546,27 @@ def test_tls() -> None:
     for seed in range(5):
         first, second = (simulate(main, strategy_of(seed), RunSettings()).choices for _ in range(2))
         assert first == second
+
+
+def test_a_run_that_leaves_a_connection_open_is_freed() -> None:
+    """What is behind its sockets keeps nothing of the run alive."""
+    kept: list[weakref.ref[Any]] = []
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(asyncio.Protocol, "localhost", 4000)
+        transport, _ = await loop.create_connection(asyncio.Protocol, "localhost", 4000)
+        await asyncio.sleep(1)
+        kept.extend(map(weakref.ref, (transport, server, loop)))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        assert in_stock_order(main).error is None
+        for _ in range(2):
+            # First its sockets are closed, and then nothing leads to the loop.
+            gc.collect()
+    assert [reference() for reference in kept] == [None] * 3
+    assert not endpoints_behind
 
 
 # Stories.

@@ -184,6 +184,8 @@ async def a_client_tries_until_the_server_is_up() -> None:
     await close(writer)
     server.close()
     await server.wait_closed()
+    # Before Python 3.12 that does not wait for connections.
+    await asyncio.sleep(1.0)
 
 
 @correct
@@ -332,6 +334,8 @@ async def a_socket_file_leads_to_a_server() -> None:
         await close(writer)
         server.close()
         await server.wait_closed()
+        # Before Python 3.12 that does not wait for connections.
+        await asyncio.sleep(1.0)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
         try:

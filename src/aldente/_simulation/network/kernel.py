@@ -200,6 +200,12 @@ class Network(Addresses):
             self.ready[descriptor] = None
         return before is not None
 
+    def stop_watching(self) -> None:
+        """Call nothing any more, and keep nothing that was to be called: the loop is closed."""
+        self._readers.clear()
+        self._writers.clear()
+        self.ready.clear()
+
     def events_of(self, descriptor: int) -> int:
         """What of a descriptor is watched, as the events of `selectors`."""
         reading = selectors.EVENT_READ if descriptor in self._readers else 0

@@ -45,6 +45,13 @@ class NetworkLoop(LimitedLoop, SocketLoop):  # pyright: ignore[reportIncompatibl
         """Whether the program has made or used a socket."""
         return self._network is not None
 
+    def close(self) -> None:
+        """As asyncio's."""
+        super().close()
+        self._held.clear()
+        if self._network is not None:
+            self._network.stop_watching()
+
     def poll(self) -> None:
         """Queue what waits for sockets that are ready; a turn begins."""
         network = self._network
