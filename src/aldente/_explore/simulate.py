@@ -270,9 +270,8 @@ def simulate(
             tracer.stop()
         value = fingerprint.stop() if fingerprint is not None else 0
         findings = tuple(watch.take()) if watch is not None else ()
-        if error is not None:
-            # Before the garbage collector may find them.
-            loop.abandon_sockets()
+        # Before the garbage collector may find them.
+        loop.leave_sockets(has_failed=error is not None)
         # Freed now and not with the loop, so that lists of all tasks stay short.
         loop.main_task = None
     strategy.end()

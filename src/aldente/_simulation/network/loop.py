@@ -45,13 +45,6 @@ class NetworkLoop(LimitedLoop, SocketLoop):  # pyright: ignore[reportIncompatibl
         """Whether the program has made or used a socket."""
         return self._network is not None
 
-    def close(self) -> None:
-        """As asyncio's."""
-        super().close()
-        self._held.clear()
-        if self._network is not None:
-            self._network.stop_watching()
-
     def poll(self) -> None:
         """Queue what waits for sockets that are ready; a turn begins."""
         network = self._network
@@ -134,14 +127,21 @@ class NetworkLoop(LimitedLoop, SocketLoop):  # pyright: ignore[reportIncompatibl
         """As asyncio's."""
         return names.describe(sockaddr, flags)
 
-    def abandon_sockets(self) -> None:
-        """Close what a failed run has left open, without the warnings that would hide the failure.
+    def leave_sockets(self, *, has_failed: bool) -> None:
+        """Keep alive nothing that the run has left open; the loop is closed.
 
-        The loop is closed.
+        Args:
+            has_failed: whether to close it, too, without the warnings that would hide the failure.
         """
-        if self._network is not None:
+        network = self._network
+        if network is None:
+            return
+        if has_failed:
             self.abandon_transports()
-            close_all(self._network)
+            close_all(network)
+        # All sockets of the process are known by what is behind them, which would keep these.
+        self._held.clear()
+        network.stop_watching()
 
     def explained(self, error: BaseException) -> BaseException:
         """An error of the run; OutsideSimulation if it needs what only a real network has."""
