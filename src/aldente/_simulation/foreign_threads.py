@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import functools
 import math
 import threading
 import weakref
@@ -80,9 +81,6 @@ class ForeignThreads:
         self._late: dict[object, list[OutsideHandle]] = {}
         # What tells threads apart: an ended one may leave its identifier to another.
         self._own = threading.local()
-        # The order in which threads were started.
-        self._numbers: weakref.WeakKeyDictionary[threading.Thread, int]
-        self._numbers = weakref.WeakKeyDictionary()
         self._heard = threading.Event()
         self.newest_before = _python_compat.newest_thread()
         self._old = threading.enumerate()
@@ -90,6 +88,11 @@ class ForeignThreads:
         self._known: set[int] = set()
         self._threads: Threads | None = None
         self.have_called_in = False
+
+    @functools.cached_property
+    def _numbers(self) -> weakref.WeakKeyDictionary[threading.Thread, int]:
+        """The order in which threads were started; only the thread of the loop uses it."""
+        return weakref.WeakKeyDictionary()
 
     def call_in(self, handle: OutsideHandle, steps: int) -> None:
         """Take a callback from a thread; runs in that thread.
