@@ -123,7 +123,7 @@ class _Story:
             yield from line_of(head if index == 0 else indent, parts, self._width)
 
     def _lines_about_end(self, number: int) -> Iterator[str]:
-        """What is told of a step after all that has happened in it."""
+        """The lines that say where a step stopped, or how it ended."""
         step, stop = self._steps[number], self._words.stop(number)
         if not stop:
             return
@@ -144,7 +144,7 @@ class _Story:
         return f"  {mark} {self._time(step)}{who:<{self._name_width}}  "
 
     def _rows(self, number: int) -> Iterator[Sequence[Part]]:
-        """What is told of a step, a line each."""
+        """The lines that say what a step did, each as its parts."""
         step, words = self._steps[number], self._words
         place = self._place(step.at) if step.at is not None else ()
         if step.event:

@@ -6,7 +6,8 @@ import re
 import textwrap
 from collections.abc import Iterator, Sequence
 
-# A text on a line of its own, if it does not fit behind the one before: words, a place, its source.
+# A part of a line: words, a place, or its source. If it does not fit behind the part before it, it
+# gets a line of its own.
 Part = str
 
 # Between two parts of a line.
@@ -68,7 +69,7 @@ def _cut(text: str, room: int) -> str:
 
 
 def wrapped(head: str, text: str, width: int, indent: str = "  ") -> list[str]:
-    """A text in lines.
+    """Break a text into lines.
 
     Args:
         head: what the first line begins with.
