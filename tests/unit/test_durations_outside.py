@@ -127,6 +127,27 @@ def test_the_calls_of_a_thread_keep_their_order() -> None:
         assert aldente.run(main, seed=seed) == (0, 1, 2)
 
 
+def test_a_call_of_a_thread_that_was_cancelled_is_dropped() -> None:
+    """By the thread itself, before the loop has come to it."""
+
+    async def main() -> list[str]:
+        heard: list[str] = []
+        call = asyncio.get_running_loop().call_soon_threadsafe
+
+        def call_and_cancel() -> None:
+            call(heard.append, "cancelled").cancel()
+            call(heard.append, "called")
+
+        thread = threading.Thread(target=call_and_cancel)
+        thread.start()
+        thread.join()
+        await asyncio.gather(asyncio.sleep(0.05), asyncio.sleep(1))
+        return heard
+
+    for seed in range(5):
+        assert aldente.run(main, seed=seed) == ["called"]
+
+
 def test_a_late_thread_holds_back_no_other() -> None:
     """Each of two threads may be the one whose call comes last."""
 

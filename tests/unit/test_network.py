@@ -358,6 +358,25 @@ def test_a_refusal_after_the_server_has_closed_is_its_own_error() -> None:
     assert isinstance(in_stock_order(main).error, ConnectionRefusedError)
 
 
+@pytest.mark.parametrize("host", ["0.0.0.0", "127.0.0.1", None])
+def test_a_refusal_before_the_server_has_begun_is_its_own_error(host: str | None) -> None:
+    """Also with a server at all addresses: nothing real is missing, the client was too early."""
+
+    async def main() -> None:
+        async def begin() -> None:
+            await asyncio.sleep(1)
+            server = await asyncio.start_server(print, host, 4000)
+            server.close()
+
+        task = asyncio.create_task(begin())
+        try:
+            await asyncio.open_connection("127.0.0.1", 4000)
+        finally:
+            await task
+
+    assert isinstance(in_stock_order(main).error, ConnectionRefusedError)
+
+
 @pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 def test_what_really_listens_is_seen(kind: socket.SocketKind, host: str) -> None:

@@ -134,6 +134,8 @@ class ForeignThreads:
         call = min(self._inbox, key=lambda call: self._number_of(call.thread))
         self._inbox.remove(call)
         own = call.own
+        if call.handle.is_cancelled:
+            return
         if own in self._late:
             self._late[own].append(call.handle)
         elif self._loop.is_late(lambda: self._end_wait(own), _future_in(call.handle)):

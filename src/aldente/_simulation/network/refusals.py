@@ -57,14 +57,24 @@ def explained(
         refused: the addresses that have refused a connection, each with the user's line.
         served: the addresses at which something has listened.
     """
-    known = set(served)
-    unserved = [each for each in refused if each not in known]
+    unserved = [each for each in refused if not _is_served(each, served)]
     if not unserved or not _is_refusal(error):
         return error
     address = unserved[0]
     outside = OutsideSimulation("socket.connect()", SOCKET, refused[address], _fix(address, served))
     outside.__cause__ = error
     return outside.with_traceback(error.__traceback__)
+
+
+# The hosts of servers that listen at all addresses.
+_ANY = ("0.0.0.0", "[::]")
+
+
+def _is_served(address: str, served: Iterable[str]) -> bool:
+    """Whether a server has listened at an address, or at all addresses with its port."""
+    host, _, port = address.rpartition(":")
+    known = (each.rpartition(":") for each in served)
+    return any(each == port and (at == host or at in _ANY) for at, _, each in known)
 
 
 def _fix(address: str, served: Iterable[str]) -> str:
