@@ -347,6 +347,22 @@ def test_a_refusal_may_be_what_a_test_is_about() -> None:
     assert aldente.search(main, runs=30).failure is None
 
 
+def test_an_assertion_about_a_refusal_is_its_own_error() -> None:
+    """A test that has caught a refusal fails by what it asserts then; a library's error does not."""
+
+    async def main(error: Exception) -> None:
+        try:
+            await asyncio.open_connection("127.0.0.1", 4000)
+        except ConnectionRefusedError:
+            raise error  # noqa: B904
+
+    own = in_stock_order(partial(main, AssertionError("what is used instead is wrong"))).error
+    assert isinstance(own, AssertionError)
+    library = in_stock_order(partial(main, RuntimeError("no connection"))).error
+    assert isinstance(library, aldente.OutsideSimulation)
+    assert isinstance(library.__cause__, RuntimeError)
+
+
 def test_a_refusal_after_the_server_has_closed_is_its_own_error() -> None:
     """The run did serve the address, so that nothing real is missing."""
 
