@@ -170,22 +170,25 @@ class Picks(Options):
     Args:
         count: how many there are.
         who: the name of what decides between them.
+
+    Attributes:
+        size: how many there are; `len` takes longer.
     """
 
-    __slots__ = ("_count", "_who")
+    __slots__ = ("_who", "size")
 
     def __init__(self, count: int, who: str) -> None:
         super().__init__((), bool)
-        self._count = count
+        self.size = count
         self._who = who
 
     def __len__(self) -> int:
-        return self._count
+        return self.size
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             return [self[place] for place in range(*index.indices(len(self)))]
-        if not 0 <= index < self._count:
+        if not 0 <= index < self.size:
             raise IndexError(index)
         return Option(Kind.PICK, self._who)
 

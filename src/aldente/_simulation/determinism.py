@@ -63,6 +63,7 @@ _new_number = object.__hash__
 # Looked up once, as each new task and future calls them.
 _new_task: Any = asyncio.Task.__new__
 _new_future: Any = asyncio.Future.__new__
+_set_up_future: Any = asyncio.Future.__init__
 
 
 class _TaskClass(type):
@@ -197,6 +198,14 @@ class SimulatedFuture(asyncio.Future[T]):
 
     def __hash__(self) -> int:
         return self._number
+
+
+def make_future(loop: asyncio.AbstractEventLoop, number: int) -> SimulatedFuture[Any]:
+    """A future with a number, as the class makes it, but without the time that its call takes."""
+    future: SimulatedFuture[Any] = _new_future(SimulatedFuture)
+    _set_up_future(future, loop=loop)
+    future._number = number
+    return future
 
 
 # Programs and reports show the names Task and Future, as on any loop.

@@ -136,7 +136,7 @@ class ChoosingLoop(ReadyLoop):
 
     def pick(self, options: Picks) -> int:
         """Let the strategy decide something other than the next step."""
-        count = len(options)
+        count = options.size
         try:
             index = self._strategy.choose(count, options)
         except AldenteError as error:
