@@ -216,7 +216,8 @@ class StreamEndpoint(Endpoint):
 
     def send(self, buffers: Sequence[bytes], address: Address = None) -> int | None:
         """Send bytes; return how many, or None if it would block."""
-        self.raise_error()
+        if self.error:
+            self.raise_error()
         if self._is_connecting:
             return None
         pipe = self._outgoing
@@ -321,11 +322,11 @@ class StreamEndpoint(Endpoint):
 
     def on_arrival(self) -> None:
         """Something has arrived."""
-        assert self._incoming is not None
-        assert self._outgoing is not None
-        if self._incoming.is_reset:
+        incoming, outgoing = self._incoming, self._outgoing
+        assert incoming is not None
+        if incoming.is_reset:
             self.on_reset()
-        elif self._incoming.has_ended and self._outgoing.has_ended and not self._is_over:
+        elif incoming.has_ended and outgoing and outgoing.has_ended and not self._is_over:
             for each in (self, self.peer):
                 if each is not None:
                     each.on_ends()

@@ -134,12 +134,11 @@ class SimulatedSocket(socket.socket):
             return b""
         if not flags and bufsize > 0:
             # As most calls are.
-            endpoint = self._endpoint()
-            data = None
-            if isinstance(endpoint, StreamEndpoint):
-                data = endpoint.receive(bufsize)
-            if data is not None:
-                return data
+            found = endpoints_behind.get(self.fileno())
+            if found is not None and isinstance(found[0], StreamEndpoint):
+                data = found[0].receive(bufsize)
+                if data is not None:
+                    return data
         return self._receive("recv", bufsize, flags)[0]
 
     def recvfrom(self, bufsize: int, flags: int = 0, /) -> tuple[bytes, Address]:
@@ -211,10 +210,10 @@ class SimulatedSocket(socket.socket):
 
     def send(self, data: Any, flags: int = 0, /) -> int:
         """As a socket's."""
-        endpoint = self._endpoint()
-        if type(data) is bytes and isinstance(endpoint, StreamEndpoint):
+        found = endpoints_behind.get(self.fileno())
+        if type(data) is bytes and found is not None and isinstance(found[0], StreamEndpoint):
             # As most calls are.
-            sent = endpoint.send((data,))
+            sent = found[0].send((data,))
             if sent is not None:
                 return sent
             self._would_block("send", flags)
