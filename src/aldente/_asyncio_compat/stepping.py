@@ -345,6 +345,7 @@ def task_of_step(callback: object) -> asyncio.Task[Any] | None:
 # By which it is known that `asyncio.sleep` calls, and what finds the frame of a caller; both as
 # they are, because they are used for every sleep.
 SLEEP_CODE = asyncio.sleep.__code__
+GLOBALS_OF_SLEEP = asyncio.sleep.__globals__
 frame_at = sys._getframe
 
 

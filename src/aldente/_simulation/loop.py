@@ -13,7 +13,7 @@ from contextvars import Context
 from typing import Any
 
 from aldente import _asyncio_compat
-from aldente._asyncio_compat.stepping import SLEEP_CODE, frame_at
+from aldente._asyncio_compat.stepping import GLOBALS_OF_SLEEP, SLEEP_CODE, frame_at
 from aldente._python_compat import identity_of, newest_thread
 from aldente._runner.settle import SettlingLoop
 from aldente._schedules import Order
@@ -135,7 +135,9 @@ class SimulatedLoop(NoOutside, NetworkLoop, SettlingLoop):
 
     def create_future(self) -> asyncio.Future[Any]:
         """As asyncio's."""
-        if frame_at(1).f_code is SLEEP_CODE:
+        maker = frame_at(1)
+        # Most come from other modules, and `f_code` raises an audit event, which takes long.
+        if maker.f_globals is GLOBALS_OF_SLEEP and maker.f_code is SLEEP_CODE:
             # No program can put this future into a set, and tasks await asyncio's own class faster.
             # Its loop is the running one, which is this; an argument would take time as well.
             return Future()

@@ -240,21 +240,22 @@ class Network(Addresses):
             if descriptor not in self._writers:
                 self.ready.pop(descriptor, None)
 
-    def poll(self, queue: Callable[[StepHandle], object]) -> None:
-        """Queue the handles of all that is ready; a turn begins."""
-        endpoints, readers, writers = self._endpoints, self._readers, self._writers
-        for descriptor in list(self.ready):
+    def poll(self, queue: Callable[[StepHandle], object]) -> int:
+        """Queue the handles of all that is ready; return how many. A turn begins."""
+        endpoints, readers, writers, count = self._endpoints, self._readers, self._writers, 0
+        for descriptor in tuple(self.ready):
             endpoint = endpoints.get(descriptor)
-            is_ready = False
+            before = count
             if endpoint is not None and descriptor not in self._left:
                 if descriptor in readers and endpoint.is_readable:
                     queue(readers[descriptor])
-                    is_ready = True
+                    count += 1
                 if descriptor in writers and endpoint.is_writable:
                     queue(writers[descriptor])
-                    is_ready = True
-            if not is_ready:
+                    count += 1
+            if count == before:
                 del self.ready[descriptor]
+        return count
 
     # Addresses.
 
