@@ -13,7 +13,12 @@ from contextvars import Context
 from typing import Any
 
 from aldente import _asyncio_compat
-from aldente._asyncio_compat.stepping import GLOBALS_OF_SLEEP, SLEEP_CODE, frame_at
+from aldente._asyncio_compat.stepping import (
+    GLOBALS_OF_SLEEP,
+    SLEEP_CODE,
+    caller_finder,
+    frame_at,
+)
 from aldente._python_compat import identity_of, newest_thread
 from aldente._runner.settle import SettlingLoop
 from aldente._schedules import Order
@@ -99,6 +104,7 @@ class SimulatedLoop(NoOutside, NetworkLoop, SettlingLoop):
         self._quiet_since = START
         self._limit_time()
         self._busy: Busy | None = None
+        self._find_caller = caller_finder()
         self._factory: Callable[..., Any] | None = None
         self._simulated_factory: Callable[..., Any] | None = None
         # Used where asyncio keeps no record of tasks that are done.
@@ -135,7 +141,11 @@ class SimulatedLoop(NoOutside, NetworkLoop, SettlingLoop):
 
     def create_future(self) -> asyncio.Future[Any]:
         """As asyncio's."""
-        maker = frame_at(1)
+        try:
+            maker = self._find_caller()
+        except (StopIteration, ValueError):
+            # An interrupt has come at that place before, or another thread is there.
+            maker = frame_at(1)
         # Most come from other modules, and `f_code` raises an audit event, which takes long.
         if maker.f_globals is GLOBALS_OF_SLEEP and maker.f_code is SLEEP_CODE:
             # No program can put this future into a set, and tasks await asyncio's own class faster.
