@@ -59,7 +59,7 @@ class StreamEndpoint(Endpoint):
         pipe = self._incoming
         if pipe is None:
             return not self._is_connecting
-        return pipe.has_data or pipe.has_ended or self._is_read_shut or self.error != 0
+        return bool(self.error or pipe.has_data or pipe.has_ended or self._is_read_shut)
 
     @property
     def is_writable(self) -> bool:
@@ -330,7 +330,7 @@ class StreamEndpoint(Endpoint):
             for each in (self, self.peer):
                 if each is not None:
                     each.on_ends()
-        self.network.note_change(self)
+        self.changed()
 
     def on_ends(self) -> None:
         """Both streams have ended."""

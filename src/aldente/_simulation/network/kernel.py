@@ -240,22 +240,21 @@ class Network(Addresses):
             if descriptor not in self._writers:
                 self.ready.pop(descriptor, None)
 
-    def poll(self, queue: Callable[[StepHandle], object]) -> int:
-        """Queue the handles of all that is ready; return how many. A turn begins."""
-        endpoints, readers, writers, count = self._endpoints, self._readers, self._writers, 0
-        for descriptor in tuple(self.ready):
+    def poll(self, queue: Callable[[StepHandle], object]) -> None:
+        """Queue the handles of all that is ready; a turn begins."""
+        endpoints, readers, writers = self._endpoints, self._readers, self._writers
+        for descriptor in list(self.ready):
             endpoint = endpoints.get(descriptor)
-            before = count
+            is_ready = False
             if endpoint is not None and descriptor not in self._left:
                 if descriptor in readers and endpoint.is_readable:
                     queue(readers[descriptor])
-                    count += 1
+                    is_ready = True
                 if descriptor in writers and endpoint.is_writable:
                     queue(writers[descriptor])
-                    count += 1
-            if count == before:
+                    is_ready = True
+            if not is_ready:
                 del self.ready[descriptor]
-        return count
 
     # Addresses.
 

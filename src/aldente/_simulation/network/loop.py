@@ -49,8 +49,7 @@ class NetworkLoop(LimitedLoop, SocketLoop):  # pyright: ignore[reportIncompatibl
         """Queue what waits for sockets that are ready; a turn begins."""
         network = self._network
         if network is not None:
-            # As `queue_outside` for each.
-            self._added += network.poll(self._plain.append)
+            network.poll(self.queue_outside)
 
     def make_watch_handle(self, callback: Any, args: Any, context: Any) -> StepHandle:
         """As the base class's."""

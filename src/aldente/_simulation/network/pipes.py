@@ -223,7 +223,7 @@ class Pipe:
     @property
     def has_data(self) -> bool:
         """Whether data has arrived that was not read."""
-        return len(self._arrived) > 0
+        return bool(self._arrived)
 
     def receive(self, most: int, *, is_peek: bool = False) -> bytes:
         """Read what has arrived; empty if nothing has.
