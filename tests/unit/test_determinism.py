@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sys
+import threading
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 import aldente
+from aldente._asyncio_compat.stepping import caller_finder
 from aldente._explore.simulate import RunSettings, simulate
 from aldente._simulation.determinism import InOrder
 from aldente._strategies.random import Random
@@ -113,3 +118,113 @@ def test_scopes_of_anyio_are_cancelled_in_order() -> None:
         # So that the next scopes have other addresses.
         kept += [bytearray(64 + len(kept)) for _ in range(100)]
     assert len(found) == 1
+
+
+def test_the_future_of_a_sleep_takes_no_number() -> None:
+    """Only asyncio's own sleep gets a future of asyncio's class, whatever asks in between."""
+
+    async def main() -> list[int]:
+        loop = asyncio.get_running_loop()
+        found = [hash(loop.create_future())]
+        await asyncio.sleep(1)
+        found.append(hash(loop.create_future()))
+        await asyncio.wait([asyncio.create_task(asyncio.sleep(1))])
+        found.append(hash(loop.create_future()))
+        return found
+
+    first, second, third = simulate(main, Random(0), RunSettings()).result
+    # `asyncio.wait` has made one.
+    assert (second - first, third - second) == (1, 2)
+
+
+class _Interrupted(BaseException):
+    """Comes from outside at any place of a program."""
+
+
+def test_futures_go_on_having_numbers_after_an_interrupt() -> None:
+    """An interrupt that comes while a future is made leaves those made later as they would be."""
+
+    def interrupt(frame: Any, event: str, argument: object) -> None:
+        if frame.f_code.co_name == "_frames_of_callers":
+            sys.setprofile(None)
+            raise _Interrupted
+
+    async def main() -> tuple[type, type, int]:
+        loop = asyncio.get_running_loop()
+        sys.setprofile(interrupt)
+        with pytest.raises(_Interrupted):
+            loop.create_future()
+        futures = [loop.create_future(), loop.create_future()]
+        made: list[Any] = []
+        timer = type(loop).call_later
+
+        def call_later(*args: Any, **kwargs: Any) -> Any:
+            made.append(args[-2])
+            return timer(loop, *args, **kwargs)
+
+        loop.call_later = call_later  # type: ignore[method-assign]
+        await asyncio.sleep(1)
+        return type(made[0]), type(futures[0]), hash(futures[1]) - hash(futures[0])
+
+    result = simulate(main, Random(0), RunSettings())
+    assert result.error is None
+    of_sleep, of_program, difference = result.result
+    assert of_sleep is asyncio.Future
+    assert of_program is not asyncio.Future
+    assert difference == 1
+
+
+# The test waits for the thread.
+@aldente.allow("blocking-call")
+def test_another_thread_may_make_futures_too() -> None:
+    """Two threads that make futures at once get some, as on any loop."""
+
+    async def main() -> int:
+        loop = asyncio.get_running_loop()
+        made: list[object] = []
+
+        def make() -> None:
+            made.extend(loop.create_future() for _ in range(300))
+
+        thread = threading.Thread(target=make)
+        thread.start()
+        make()
+        thread.join()
+        return len(made)
+
+    with _frequent_switches():
+        result = simulate(main, Random(0), RunSettings())
+    assert result.error is None
+    assert result.result == 600
+
+
+@contextlib.contextmanager
+def _frequent_switches() -> Iterator[None]:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
+
+
+def test_a_finder_of_callers_raises_no_audit_event() -> None:
+    """That is why there is one: a hook of another library, or of aldente, takes long."""
+    events: list[str] = []
+    is_watching = False
+
+    def hook(event: str, arguments: object) -> None:
+        if is_watching:
+            events.append(event)
+
+    find = caller_finder()
+
+    def ask() -> Any:
+        return find()
+
+    sys.addaudithook(hook)
+    is_watching = True
+    frame = ask()
+    is_watching = False
+    assert frame is sys._getframe()
+    assert events == []

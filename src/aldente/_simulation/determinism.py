@@ -62,8 +62,8 @@ _new_number = object.__hash__
 
 # Looked up once, as each new task and future calls them.
 _new_task: Any = asyncio.Task.__new__
-_new_future: Any = asyncio.Future.__new__
-_set_up_future: Any = asyncio.Future.__init__
+new_future: Any = asyncio.Future.__new__
+set_up_future: Any = asyncio.Future.__init__
 
 
 class _TaskClass(type):
@@ -184,28 +184,24 @@ class LibrariesInOrder:
 
 
 class SimulatedFuture(asyncio.Future[T]):
-    """A future that hashes by its number in the run."""
+    """A future that hashes by its number in the run.
 
-    __slots__ = ("_number",)
-    _number: int
+    Attributes:
+        number: its number.
+    """
+
+    __slots__ = ("number",)
+    number: int
 
     def __new__(cls, *, loop: Any = None) -> SimulatedFuture[T]:
         """Number a new future by the task that makes it."""
-        future: SimulatedFuture[T] = _new_future(cls)
+        future: SimulatedFuture[T] = new_future(cls)
         owner: Any = loop or asyncio.get_event_loop()
-        future._number = owner.next_future_number()
+        future.number = owner.next_future_number()
         return future
 
     def __hash__(self) -> int:
-        return self._number
-
-
-def make_future(loop: asyncio.AbstractEventLoop, number: int) -> SimulatedFuture[Any]:
-    """A future with a number, as the class makes it, but without the time that its call takes."""
-    future: SimulatedFuture[Any] = _new_future(SimulatedFuture)
-    _set_up_future(future, loop=loop)
-    future._number = number
-    return future
+        return self.number
 
 
 # Programs and reports show the names Task and Future, as on any loop.

@@ -25,7 +25,13 @@ from aldente._schedules import Order
 from aldente._simulation import blocking_sockets
 from aldente._simulation.blocking_sleep import BlockingSleep
 from aldente._simulation.choices import Strategy
-from aldente._simulation.determinism import SimulatedTask, make_future, make_task
+from aldente._simulation.determinism import (
+    SimulatedFuture,
+    SimulatedTask,
+    make_task,
+    new_future,
+    set_up_future,
+)
 from aldente._simulation.executors import Workers
 from aldente._simulation.foreign_threads import ForeignThreads
 from aldente._simulation.limits import Busy, RealTime
@@ -151,7 +157,11 @@ class SimulatedLoop(NoOutside, NetworkLoop, SettlingLoop):
             # No program can put this future into a set, and tasks await asyncio's own class faster.
             # Its loop is the running one, which is this; an argument would take time as well.
             return Future()
-        return make_future(self, self.next_future_number())
+        # What its class does, in less time.
+        future: SimulatedFuture[Any] = new_future(SimulatedFuture)
+        set_up_future(future, loop=self)
+        future.number = self.next_future_number()
+        return future
 
     def create_task(self, coro: Any, **kwargs: Any) -> asyncio.Task[Any]:
         """As asyncio's; a task without a name gets one with its number in this run."""
