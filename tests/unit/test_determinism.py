@@ -150,7 +150,7 @@ def test_futures_go_on_having_numbers_after_an_interrupt() -> None:
             raise _Interrupted
 
     async def main() -> tuple[type, type, int]:
-        loop = asyncio.get_running_loop()
+        loop: Any = asyncio.get_running_loop()
         sys.setprofile(interrupt)
         with pytest.raises(_Interrupted):
             loop.create_future()
@@ -162,7 +162,7 @@ def test_futures_go_on_having_numbers_after_an_interrupt() -> None:
             made.append(args[-2])
             return timer(loop, *args, **kwargs)
 
-        loop.call_later = call_later  # type: ignore[method-assign]
+        loop.call_later = call_later
         await asyncio.sleep(1)
         return type(made[0]), type(futures[0]), hash(futures[1]) - hash(futures[0])
 

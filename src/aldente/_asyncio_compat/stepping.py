@@ -363,10 +363,11 @@ def caller_finder() -> Callable[[], Any]:
     >>> (lambda: name_of_caller())()
     '<lambda>'
     """
-    frames = _frames_of_callers()
+    frames: Any = _frames_of_callers()
     next(frames)
     frames.send(frames.gi_frame)
-    return frames.__next__
+    find: Callable[[], Any] = frames.__next__
+    return find
 
 
 def _frames_of_callers() -> Generator[Any, Any, None]:
