@@ -82,6 +82,9 @@ class SimulatedLoop(NoOutside, NetworkLoop, SettlingLoop):
     'an hour later'
     """
 
+    # One for all loops, as it takes a while to make.
+    _find_caller: Any = staticmethod(caller_finder())
+
     def __init__(
         self,
         strategy: Strategy,
@@ -110,7 +113,6 @@ class SimulatedLoop(NoOutside, NetworkLoop, SettlingLoop):
         self._quiet_since = START
         self._limit_time()
         self._busy: Busy | None = None
-        self._find_caller = caller_finder()
         self._factory: Callable[..., Any] | None = None
         self._simulated_factory: Callable[..., Any] | None = None
         # Used where asyncio keeps no record of tasks that are done.
@@ -149,8 +151,12 @@ class SimulatedLoop(NoOutside, NetworkLoop, SettlingLoop):
         """As asyncio's."""
         try:
             maker = self._find_caller()
-        except (StopIteration, ValueError):
-            # An interrupt has come at that place before, or another thread is there.
+        except ValueError:
+            # Another thread is there.
+            maker = frame_at(1)
+        except StopIteration:
+            # An interrupt has come there before.
+            SimulatedLoop._find_caller = staticmethod(caller_finder())
             maker = frame_at(1)
         # Most come from other modules, and `f_code` raises an audit event, which takes long.
         if maker.f_globals is GLOBALS_OF_SLEEP and maker.f_code is SLEEP_CODE:
