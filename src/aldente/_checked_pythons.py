@@ -85,6 +85,8 @@ RELIANCES: tuple[Reliance, ...] = (
         asyncio.SelectorEventLoop._close_self_pipe
         asyncio.selector_events._SelectorTransport()._sock
         asyncio.selector_events._SelectorTransport()._closing
+        asyncio.Server._detach
+        contextlib.ExitStack()._exit_callbacks
         asyncio.SelectorEventLoop()._selector
         asyncio.sslproto.SSLProtocol()._app_transport
         asyncio.sslproto._SSLProtocolTransport()._closed

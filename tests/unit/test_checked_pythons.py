@@ -93,6 +93,7 @@ def samples() -> Iterator[dict[str, Callable[[], Any]]]:
             "asyncio.selector_events._SelectorTransport": transport,
             "asyncio.sslproto.SSLProtocol": encrypted,
             "asyncio.sslproto._SSLProtocolTransport": lambda: encrypted()._get_app_transport(),
+            "contextlib.ExitStack": ExitStack,
             "asyncio.StreamReaderProtocol": lambda: asyncio.StreamReaderProtocol(
                 asyncio.StreamReader(loop=loop), loop=loop
             ),

@@ -6,6 +6,8 @@ Each use says why there is no public way and on which versions it was checked.
     The private state of loops with their timers, and the point at which a loop takes its next step.
 ``selector_loop``
     asyncio's own code for sockets, for a loop that watches them itself.
+``stopping``
+    Ends tasks without running any more of their code, as a crash does.
 ``tasks``, ``transports``
     The private state of tasks, transports and servers.
 """
