@@ -93,6 +93,8 @@ if TYPE_CHECKING:
     from aldente._plugin.marks import allow, real_time, rule, timeout, virtual_time
     from aldente._runner.settle import eventually, settle
     from aldente._simulation.api import choose, invariant, may_be_cancelled, maybe_timeout, note
+    from aldente._simulation.host_api import Host
+    from aldente._simulation.network_api import Connection, Network, network
     from aldente._simulation.streams import stream_pair
     from aldente._virtual_time.clock import Clock
     from aldente.errors import (
@@ -100,6 +102,7 @@ if TYPE_CHECKING:
         DoubleMisused,
         EndlessTimeError,
         FoundInRun,
+        HostCrashed,
         InvalidToken,
         InvariantBroken,
         LivelockError,
@@ -128,6 +131,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "BlockedEnd": "aldente.errors",
     "Call": "aldente._doubles.calls",
+    "Connection": "aldente._simulation.network_api",
     "Clock": "aldente._virtual_time.clock",
     "Double": "aldente._doubles.double",
     "DoubleMisused": "aldente.errors",
@@ -138,10 +142,13 @@ _HOMES = {
     "FoundInRun": "aldente.errors",
     "Gate": "aldente._doubles.gates",
     "History": "aldente._histories.history",
+    "Host": "aldente._simulation.host_api",
+    "HostCrashed": "aldente.errors",
     "InvalidToken": "aldente.errors",
     "InvariantBroken": "aldente.errors",
     "LivelockError": "aldente.errors",
     "MissingExtra": "aldente.errors",
+    "Network": "aldente._simulation.network_api",
     "NeverTrue": "aldente.errors",
     "NoAnswer": "aldente.errors",
     "NoMoreAnswers": "aldente.errors",
@@ -173,6 +180,7 @@ _HOMES = {
     "may_be_cancelled": "aldente._simulation.api",
     "maybe_timeout": "aldente._simulation.api",
     "models": "aldente._histories",
+    "network": "aldente._simulation.network_api",
     "note": "aldente._simulation.api",
     "patch": "aldente._doubles.patch",
     "real_time": "aldente._plugin.marks",
@@ -199,6 +207,7 @@ __all__ = [
     "BlockedEnd",
     "Call",
     "Clock",
+    "Connection",
     "DeadlockError",
     "Double",
     "DoubleMisused",
@@ -212,12 +221,15 @@ __all__ = [
     "FoundInRun",
     "Gate",
     "History",
+    "Host",
+    "HostCrashed",
     "ImpossibleLoopScope",
     "InvalidSetting",
     "InvalidToken",
     "InvariantBroken",
     "LivelockError",
     "MissingExtra",
+    "Network",
     "NeverTrue",
     "NoAnswer",
     "NoMoreAnswers",
@@ -252,6 +264,7 @@ __all__ = [
     "may_be_cancelled",
     "maybe_timeout",
     "models",
+    "network",
     "note",
     "patch",
     "real_time",

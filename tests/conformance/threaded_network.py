@@ -22,7 +22,7 @@ from aldente import _asyncio_compat
 from aldente._simulation.loop import SimulatedLoop
 from aldente._simulation.network import creation, sockets
 from aldente._simulation.network import loop as network_loop
-from aldente._simulation.network.kernel import Network
+from aldente._simulation.network.kernel import Kernel
 from aldente._simulation.network.sockets import SimulatedSocket
 from tests.conformance import threaded_tls
 
@@ -34,7 +34,7 @@ _PATIENCE = 1.0
 _LOOK = 0.005
 
 # The network of the newest loop, and the threads that wait for something to happen in it.
-_networks: list[Network] = []
+_networks: list[Kernel] = []
 _waiting: set[int] = set()
 
 
@@ -42,7 +42,7 @@ class _Blocked(Exception):
     """A call can't be done yet."""
 
 
-def _network_here() -> Network | None:
+def _network_here() -> Kernel | None:
     return _networks[-1] if _networks else None
 
 

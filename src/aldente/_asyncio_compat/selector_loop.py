@@ -33,6 +33,18 @@ class _Watched:
         return selectors.SelectorKey(descriptor, descriptor, events, None)
 
 
+def _abandon(transport: Any) -> Any:
+    """Have a transport do nothing any more, without a warning; return its socket."""
+    # Else a stream's writer that is freed later warns.
+    transport._closing = True
+    given, transport._sock = transport._sock, None
+    # TLS has a transport above it, which warns for itself.
+    above = getattr(transport.get_protocol(), "_app_transport", None)
+    if above is not None:
+        above._closed = True
+    return given
+
+
 class SocketLoop(selector_events.BaseSelectorEventLoop):
     """A loop with the methods of asyncio's selector loops, but without a selector.
 
@@ -64,15 +76,23 @@ class SocketLoop(selector_events.BaseSelectorEventLoop):
     def abandon_transports(self) -> None:
         """Close the sockets of all transports, which give no warning then; the loop is closed."""
         for transport in list(self._transports.values()):
-            # Else a stream's writer that is freed later warns.
-            transport._closing = True
-            given, transport._sock = transport._sock, None
+            given = _abandon(transport)
             if given is not None:
                 given.close()
-            # TLS has a transport above it, which warns for itself.
-            above = getattr(transport.get_protocol(), "_app_transport", None)
-            if above is not None:
-                above._closed = True
+
+    def abandon_some(self, descriptors: set[int]) -> None:
+        """Have the transports of some sockets do nothing any more, without a warning.
+
+        Args:
+            descriptors: the file descriptors of the sockets, which stay open.
+        """
+        for descriptor, transport in list(self._transports.items()):
+            if descriptor in descriptors:
+                _abandon(transport)
+                server, transport._server = transport._server, None
+                if server is not None:
+                    # It counts its connections, and waits for them.
+                    server._detach(*([transport] if sys.version_info >= (3, 13) else []))
 
     def _close_self_pipe(self) -> None:
         pass

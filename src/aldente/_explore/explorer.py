@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -105,6 +106,7 @@ class Explorer:
         found: Found | None = None
         is_exhausted = is_late = has_threads = False
         time_outs_set = time_outs_fired = 0
+        faults: Counter[str] = Counter()
         covered = False, ""
         if self.known is not None:
             number = 1
@@ -138,6 +140,8 @@ class Explorer:
             has_threads = has_threads or run.depends_on_threads
             time_outs_set = max(time_outs_set, run.time_outs[0])
             time_outs_fired += run.time_outs[1]
+            # Also those that may happen and have not, which `Counter.update` keeps as 0.
+            faults.update(run.faults)
             seen.add(hash(tuple(run.choices)))
             if run.error is not None:
                 found = Found(self.program, run, run.error, number)
@@ -159,6 +163,7 @@ class Explorer:
                 known,
                 is_late,
                 unreached_time_outs=0 if time_outs_fired else time_outs_set,
+                faults=dict(faults),
             ),
             found,
         )

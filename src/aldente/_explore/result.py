@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -153,6 +154,8 @@ class Exploration:
             each place.
         unreached_time_outs: how many time-outs a run has set, at most, if none has fired in any
             run: what they limit always ended before, by however much it may take longer. Else 0.
+        faults: how often each kind of fault of the network has happened in all runs; 0 for those
+            that were allowed, and have not.
     """
 
     runs: int
@@ -165,3 +168,4 @@ class Exploration:
     is_late: bool = False
     findings: tuple[str, ...] = ()
     unreached_time_outs: int = 0
+    faults: Mapping[str, int] = field(default_factory=dict)

@@ -1,6 +1,7 @@
 """Shrinks the schedule of a failure: fewer context switches away from stock order.
 
-The result is locally minimal: without any one of its switches, the program does not fail in the
+Faults of the network go first: a schedule without one is smaller than any with it. Otherwise the
+result is locally minimal: without any one of its switches, the program does not fail in the
 same way, with the same type of exception at the same place. Where no single one can be left out,
 the shrinker tries to leave out two, or to choose otherwise once. If the budget allows, it also
 tries all schedules with fewer switches; if none of them fails, the result is minimal.
@@ -93,12 +94,14 @@ class _Found:
     run: Run
     keys: list[Hashable]
     switches: list[int]
+    faults: list[int]
 
     @property
-    def size(self) -> tuple[int, int, int, int]:
-        """The size to shrink: switches, then deviations, then how far and how late they are."""
+    def size(self) -> tuple[int, int, int, int, int]:
+        """The size to shrink: faults, switches, deviations, then how far and how late they are."""
         others = [number for number, choice in enumerate(self.run.choices) if choice]
         return (
+            len(self.faults),
             len(self.switches),
             len(others),
             sum(self.run.choices),
@@ -178,7 +181,7 @@ class Shrinker:
         run = self._program.run(watched, real_seconds=left)
         if run.error is None or kind_of(run.error) != self._kind:
             return None
-        return _Found(run, watched.keys, watched.switches)
+        return _Found(run, watched.keys, watched.switches, watched.faults)
 
     def _first_smaller(self, best: _Found, candidates: Iterator[Strategy]) -> _Found | None:
         for candidate in candidates:
@@ -192,6 +195,9 @@ class Shrinker:
     def _candidates(self, best: _Found) -> Iterator[Strategy]:
         """Smaller schedules, those that leave out much first."""
         choices = best.run.choices
+        # Without all faults, and without each: a failure of a good network says more.
+        for numbers in [best.faults, *([number] for number in best.faults)]:
+            yield from self._without_faults(best, numbers)
         deviations = [number for number, choice in enumerate(choices) if choice]
         # Stock order from some choice on.
         length = len(deviations)
@@ -229,6 +235,15 @@ class Shrinker:
         for number in deviations:
             if choices[number] > 1:
                 yield from self._once([*choices[:number], 1, *choices[number + 1 :]])
+
+    def _without_faults(self, best: _Found, numbers: Sequence[int]) -> Iterator[Strategy]:
+        """Schedules in which some faults do not happen, with the tasks after them as before."""
+        if numbers:
+            without = list(best.run.choices)
+            for number in numbers:
+                without[number] = 0
+            yield from self._once(without)
+            yield Leading(without[: numbers[0] + 1], best.keys, numbers[0] + 1)
 
     def _without_pairs(self, best: _Found) -> Iterator[Strategy]:
         """Schedules without two of the switches, each of which the other one needs."""

@@ -7,7 +7,9 @@ import contextlib
 import functools
 import gc
 import inspect
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+import sys
+import warnings
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -23,7 +25,7 @@ from aldente._explore.rules_in_runs import found_in_run
 from aldente._explore.shared_uses import SharedUses
 from aldente._explore.step_details import StepDetails
 from aldente._records import Finding
-from aldente._runner.shutdown import Limits, end_loop, give_turns, give_up
+from aldente._runner.shutdown import Limits, drain_tasks, end_loop, give_turns, give_up
 from aldente._schedules import Order, Schedule, Step
 from aldente._simulation.blocking_sleep import BlockingSleep
 from aldente._simulation.choices import Strategy
@@ -180,6 +182,7 @@ class Run(NamedTuple):
         waiting: which task waited for which, in a deadlock; else None.
         depends_on_threads: whether threads have called in that the schedule does not control.
         time_outs: how many time-outs were set, and how many of them have fired.
+        faults: how often each kind of fault of the network has happened; 0 for those that may.
         findings: the findings that fail it, whether the program has failed or not.
         fingerprint: a number for its steps, to compare it with other runs in this process; 0 if it
             was not made.
@@ -194,6 +197,7 @@ class Run(NamedTuple):
     waiting: AwaitGraph | None
     depends_on_threads: bool
     time_outs: tuple[int, int]
+    faults: Mapping[str, int]
     findings: Sequence[Finding] = ()
     fingerprint: int = 0
 
@@ -289,6 +293,7 @@ def simulate(
         waiting,
         loop.depends_on_threads,
         (loop.time_outs_set, loop.time_outs_fired),
+        loop.faults,
         findings,
         value,
     )
@@ -375,6 +380,7 @@ def _end(
     loop.allow_more(_STEPS_OF_END, sum(_SECONDS_OF_END), _REAL_SECONDS_OF_END)
     find_tasks = functools.partial(_asyncio_compat.pending_tasks, loop)
     try:
+        error = _end_hosts(loop, error)
         if watch is not None and task.done():
             # As the test runner does.
             give_turns(loop, find_tasks)
@@ -388,6 +394,30 @@ def _end(
             # Marked as retrieved, so that asyncio does not log it: the run reports it.
             task.exception()
         loop.close()
+    return error
+
+
+def _end_hosts(loop: SimulatedLoop, error: BaseException | None) -> BaseException | None:
+    """Cancel what was started on hosts; return the error of the run."""
+    if not loop.has_hosts:
+        return error
+    for task in loop.hosts.mains:
+        if not _asyncio_compat.has_unseen_exception(task):
+            continue
+        if error is None:
+            error = task.exception()
+        else:
+            error.add_note(f"Before that, {task.get_name()!r} had failed: {task.exception()!r}")
+    # asyncio of Python 3.11 logs an error for each cancelled handler of a stream.
+    is_noisy = sys.version_info < (3, 12)
+    with (
+        loop.without_reports() if is_noisy else contextlib.nullcontext(),
+        warnings.catch_warnings(),
+    ):
+        # What a cancelled task leaves open is closed with its host.
+        warnings.simplefilter("ignore", ResourceWarning)
+        drain_tasks(loop, loop.hosts.tasks, _SECONDS_OF_END.tasks)
+    loop.hosts.end()
     return error
 
 

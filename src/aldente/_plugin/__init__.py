@@ -66,6 +66,7 @@ from aldente._plugin.session import state_of  # noqa: E402
 
 if TYPE_CHECKING:
     from aldente._doubles.collection import Doubles
+    from aldente._simulation.network_api import Network
     from aldente._virtual_time.clock import Clock
 
 
@@ -118,6 +119,14 @@ def clock(request: pytest.FixtureRequest) -> Clock:
     from aldente._plugin.run.loops import make_clock
 
     return make_clock(request.node)
+
+
+@pytest.fixture
+def network() -> Network:
+    """The network of an explored test: its hosts, the links between them, and their faults."""
+    from aldente._simulation.network_api import Network
+
+    return Network()
 
 
 @pytest.fixture

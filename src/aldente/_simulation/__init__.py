@@ -25,6 +25,8 @@
     Sockets and look-ups of names that a program uses without the loop, which are refused.
 ``network``
     A network between the program's own parts: asyncio's code for sockets, on simulated ones.
+``network_api``, ``host_api``
+    The network as programs see it: hosts, links, and faults.
 ``streams``
     Connections in memory.
 ``determinism``

@@ -35,7 +35,7 @@ def choose(options: Sequence[T]) -> T:
     if not isinstance(given, Sequence) or not given:
         allowed = "It must be a sequence, such as a list, with at least one value."
         raise InvalidSetting("options", options, allowed)
-    loop = _loop_here()
+    loop = loop_here()
     count = len(options)
     if loop is None or count == 1:
         return options[0]
@@ -59,7 +59,7 @@ async def maybe_timeout(awaitable: Awaitable[T]) -> T:
     >>> asyncio.run(maybe_timeout(asyncio.sleep(0, "done")))
     'done'
     """
-    loop = _loop_here()
+    loop = loop_here()
     task = asyncio.current_task() if loop is not None else None
     if loop is None or task is None:
         return await awaitable
@@ -118,7 +118,7 @@ def invariant(check: Callable[[], object]) -> Invariant:
     aldente.errors.NotSimulated: aldente.invariant() was called outside of a simulated run. ...
     """
     check_is_sync(check)
-    loop = _loop_here()
+    loop = loop_here()
     if loop is None:
         needs = "It checks after every step, and only a simulated loop shows its steps."
         raise NotSimulated("invariant", needs)
@@ -139,12 +139,12 @@ def note(text: str) -> None:
     if not isinstance(text, str):
         allowed = "aldente.note() takes a string, as in note(f'{x=}')."
         raise InvalidSetting("text", text, allowed)
-    loop = _loop_here()
+    loop = loop_here()
     if loop is not None:
         loop.note(f"note: {text}")
 
 
-def _loop_here() -> SimulatedLoop | None:
+def loop_here() -> SimulatedLoop | None:
     """The simulated loop on which the caller runs, or for which its thread does a job."""
     try:
         loop = asyncio.get_running_loop()

@@ -23,6 +23,7 @@ class Kind(enum.Enum):
     TAKE = "take longer"
     PICK = "pick"
     CANCEL = "cancel"
+    CRASH = "crash"
 
 
 class Option(NamedTuple):
@@ -66,6 +67,9 @@ class Options(Sequence[Option]):
             the first are equally far from stock order.
         is_durations: whether the choice is about how much longer something takes.
         is_delivery: whether the choice is about how something comes that was sent.
+        is_fault: whether options other than the first are faults of the network or of a host.
+        probability: with which probability a random strategy chooses another option than the first;
+            0 leaves it to the strategy.
     """
 
     __slots__ = ("_may_time_pass", "choices", "entries", "moves")
@@ -74,6 +78,8 @@ class Options(Sequence[Option]):
     is_of_values = False
     is_durations = False
     is_delivery = False
+    is_fault = False
+    probability = 0.0
 
     def __init__(
         self,
@@ -291,6 +297,39 @@ class Seldom(Values):
     def place(self, index: int) -> Place:
         """Where the task stands."""
         return (self._who, index, *place_of_task(self._task))
+
+
+class Fault(Values):
+    """Whether a fault of the network happens at some moment: no, or yes.
+
+    Args:
+        who: the name of the fault.
+    """
+
+    __slots__ = ()
+
+    is_seldom = True
+    is_fault = True
+
+    def __init__(self, who: str) -> None:
+        super().__init__(2, who)
+
+
+class Losses(Values):
+    """Whether something that is sent is lost: no, or yes.
+
+    Args:
+        who: between which hosts.
+        probability: as an attribute.
+    """
+
+    __slots__ = ("probability",)
+
+    is_fault = True
+
+    def __init__(self, who: str, probability: float) -> None:
+        super().__init__(2, who)
+        self.probability = probability
 
 
 def place_of_task(task: Any) -> Place:

@@ -111,7 +111,7 @@ class Arrival(asyncio.Future[None]):
     ) -> None:
         super().__init__(loop=loop)
         self.awaited = awaited
-        self.add_done_callback(lambda _: come())
+        self.add_done_callback(lambda done: None if done.cancelled() else come())
 
 
 class Reach(NamedTuple):

@@ -45,6 +45,7 @@ from aldente.errors import (
     AldenteError,
     DeadlockError,
     EndlessTimeError,
+    InvalidSetting,
     LivelockError,
 )
 
@@ -189,6 +190,8 @@ class SimulatedLoop(NoOutside, NetworkLoop, SettlingLoop):
                 _asyncio_compat.forget_innermost_frame(task)
         if _asyncio_compat.IS_RECORDING_TASKS:
             self.tasks_made.add(task)
+        if self.on_task is not None:
+            self.on_task(task, kwargs.get("context"))
         if self.jumps:
             # An eager task has taken its first step by now.
             self._last_steps[identity_of(task)] = self._now
@@ -240,6 +243,28 @@ class SimulatedLoop(NoOutside, NetworkLoop, SettlingLoop):
         """Set the limits past which `move_to` calls `on_time_limit`."""
         self._jumps_limit = 0 if self._has_wall else self._next_quiet
         self._time_limit = self._end
+
+    def skew(self, host: str, seconds: float) -> None:
+        """Have the wall clock of a host be ahead.
+
+        Args:
+            host: the name of the host.
+            seconds: how far, in seconds; negative for behind.
+
+        Raises:
+            InvalidSetting: the wall clock does not follow loop time.
+        """
+        if not self._has_wall:
+            allowed = "Only a wall clock that follows loop time can be skewed: explore(wall=True)."
+            raise InvalidSetting("clock_skew", seconds, allowed)
+        if not self.skews:
+            self._wall.skew_by(self._skew_here)
+        self.skews[host] = seconds
+
+    def _skew_here(self) -> int:
+        """How far ahead the clock of the host is on which code runs, in nanoseconds."""
+        host = self.network.addresses_here().host
+        return round(self.skews.get(host, 0.0) * 1_000_000_000)
 
     # Budgets.
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import contextlib
 import inspect
 import math
 from asyncio import current_task
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextvars import Context, copy_context
 from types import MethodType
 from typing import Any, NamedTuple
@@ -75,11 +76,14 @@ class ReadyLoop(TimerLoop):
     Attributes:
         on_exception: called with the context of each error that reaches the default exception
             handler; None leaves them to asyncio's.
+        on_task: called with each new task, and the context that it was given; None without a
+            listener.
     """
 
     def __init__(self, *, holds_all: bool, slack: float) -> None:
         super().__init__()
         self.on_exception: Callable[[dict[str, Any]], object] | None = None
+        self.on_task: Callable[[asyncio.Task[Any], Context | None], object] | None = None
         self._holds_all = holds_all
         self._slack = slack
         # Whether a sleep ends now. Also true once the loop is closed, so that `call_soon` needs one
@@ -115,6 +119,15 @@ class ReadyLoop(TimerLoop):
             self.on_exception(context)
         else:
             super().default_exception_handler(context)
+
+    @contextlib.contextmanager
+    def without_reports(self) -> Iterator[None]:
+        """While entered, errors that reach the default exception handler are dropped."""
+        before, self.on_exception = self.on_exception, bool
+        try:
+            yield
+        finally:
+            self.on_exception = before
 
     # Adding ready callbacks.
 
@@ -242,6 +255,21 @@ class ReadyLoop(TimerLoop):
                 self._intruders -= 1
                 self._guests -= 1
                 return
+
+    def drop_ready(self, is_dead: Callable[[Any, Context | None], bool]) -> None:
+        """Forget the ready callbacks and timers that belong to what has crashed.
+
+        Args:
+            is_dead: whether one does, by its callback and its context.
+        """
+        for handle in [*self._plain, *(timer for _, _, timer in self._alarms)]:
+            if not handle.is_cancelled and is_dead(handle.callback, handle.context):
+                handle.cancel()
+        self._pending[:] = [entry for entry in self._pending if not is_dead(entry[1], entry[2])]
+
+    def brings(self) -> bool:
+        """Whether the network brings something before time passes, so that a turn has to look."""
+        return False
 
     def ready(self) -> list[Any]:
         """All that is ready: the handles of plain callbacks, and the entries of resumptions."""

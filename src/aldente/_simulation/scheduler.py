@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
+from contextvars import Context
 from heapq import heappop, heappush
 from typing import Any
 
@@ -115,6 +116,11 @@ class ChoosingLoop(ReadyLoop):
             self._after_hooks.remove(hook)
         self._after_step = self._call_after_hooks if self._after_hooks else None
 
+    def drop_ready(self, is_dead: Callable[[Any, Context | None], bool]) -> None:
+        """As the base class's."""
+        super().drop_ready(is_dead)
+        self._options.moves += 1
+
     @property
     def is_looked_at(self) -> bool:
         """Whether a hook or a guest can see the program's state between its steps."""
@@ -197,6 +203,9 @@ class ChoosingLoop(ReadyLoop):
                     self._run_plain(plain.popleft())
                     continue
                 count = len(pending)
+                # What the network brings comes before time passes, and a turn begins with it.
+                if self._guests and not plain and self._intruders == count and self.brings():
+                    break
                 # "Let time pass" is one more option when only intruders are ready.
                 if self._guests and self.may_time_pass():
                     count += 1
@@ -469,15 +478,20 @@ class ChoosingLoop(ReadyLoop):
 
     def come_after(
         self, seconds: float, come: Callable[[], object], awaited: asyncio.Future[Any] | None
-    ) -> None:
+    ) -> Arrival:
         """Have something from outside come after a while, which may take longer as a sleep may.
 
         Args:
             seconds: how long it has to take; positive.
             come: called when it comes.
             awaited: as for `is_late`.
+
+        Returns:
+            What comes; it does not if that is cancelled.
         """
         self._timers += 1
         now = self._now
         due = now + seconds
-        heappush(self._sleeps, (due, self._timers, Arrival(come, awaited, self), None, now, due))
+        arrival = Arrival(come, awaited, self)
+        heappush(self._sleeps, (due, self._timers, arrival, None, now, due))
+        return arrival

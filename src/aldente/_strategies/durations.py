@@ -64,6 +64,7 @@ class DrawnValues:
     """
 
     def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed ^ 0x10_55)
         self._seldom = SeldomChoices(seed)
         self._durations = DrawnDurations(seed)
         # Those that come otherwise than they were sent are few in half of the runs, too.
@@ -81,6 +82,8 @@ class DrawnValues:
             return self._durations.choose(count)
         if options.is_delivery:
             return self._deliveries.choose(count)
+        if options.probability:
+            return int(self._random.random() < options.probability)
         return self._seldom.choose() if options.is_seldom else None
 
     def end(self) -> None:

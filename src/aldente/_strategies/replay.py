@@ -24,12 +24,14 @@ class Watched:
         choice: the last choice.
         keys: the key of each chosen option.
         switches: which of the choices are context switches away from stock order.
+        faults: which of them are faults of the network that happen.
     """
 
     def __init__(self, strategy: Strategy) -> None:
         self.choice: Choice | None = None
         self.keys: list[Hashable] = []
         self.switches: list[int] = []
+        self.faults: list[int] = []
         self._strategy = strategy
         self._counter = SwitchCounter()
         self._callback = 0
@@ -45,6 +47,8 @@ class Watched:
         number = len(self.keys)
         if is_switch:
             self.switches.append(number)
+        if option and options.is_fault:
+            self.faults.append(number)
         self.keys.append(options.key(option))
         # By identity, so that this keeps no task alive. The callback runs next.
         is_step = not options.is_of_values

@@ -128,6 +128,13 @@ class Wall:
     def note_wait(self, now: float, delay: float) -> None:
         """Note that a wait begins."""
 
+    def skew_by(self, skew: Callable[[], int]) -> None:
+        """Show another time to some code.
+
+        Args:
+            skew: how much later it is for the code that calls it, in nanoseconds.
+        """
+
     def __enter__(self) -> None:
         pass
 
@@ -166,6 +173,7 @@ class FollowingWall(Wall):
         self._start = start
         self._travel: Any = None
         self._traveller: Any = None
+        self._skew: Callable[[], int] | None = None
         self._begin()
 
     def _begin(self) -> None:
@@ -208,6 +216,11 @@ class FollowingWall(Wall):
         if is_end_rounded_down(now, delay):
             self._early.add(now + delay)
 
+    def skew_by(self, skew: Callable[[], int]) -> None:
+        self._skew = skew
+        if self._traveller is not None:
+            _skew(self._traveller, skew)
+
     def __enter__(self) -> None:
         if datetime.datetime.__name__ == "FakeDatetime":
             # freezegun has frozen the clocks already, and time-machine can't move them then.
@@ -215,6 +228,8 @@ class FollowingWall(Wall):
         self._travel = self._time_machine.travel(0, tick=False)
         self._traveller = self._travel.start()
         _shift(self._traveller, self._shown)
+        if self._skew is not None:
+            _skew(self._traveller, self._skew)
         for name, replacement in _REPLACEMENTS.items():
             if getattr(time, name) is _clocks.ORIGINALS[name]:
                 setattr(time, name, replacement)
@@ -244,10 +259,15 @@ class FollowingWall(Wall):
         if name == "monotonic":
             now = from_loop_time(self._now) + self._lost
             return self._monotonic_readings.at(now) / SECOND
-        if _clocks.ORIGINALS["time_ns"]() != self._shown:
+        ahead = 0 if self._skew is None else self._skew()
+        if _clocks.ORIGINALS["time_ns"]() != self._shown + ahead:
             # The user's own time-machine traveller is active.
             shown: float = _clocks.ORIGINALS[name]()
             return shown
+        if ahead:
+            # Of another clock, which has no readings before.
+            nanoseconds = self._shown + ahead
+            return nanoseconds if name == "time_ns" else next_float(nanoseconds * NANOSECOND)
         now = self._date + self._passed
         if name == "time_ns":
             return _round_to_nanoseconds(now)
@@ -310,6 +330,12 @@ def _round_to_nanoseconds(moment: int) -> int:
     333333333
     """
     return (moment + NANOSECOND // 2) // NANOSECOND
+
+
+def _skew(traveller: Any, skew: Callable[[], int]) -> None:
+    """Have time-machine show a time that depends on the code that asks."""
+    original = type(traveller).time_ns
+    traveller.time_ns = lambda: original(traveller) + skew()
 
 
 def _shift(traveller: Any, nanoseconds: int) -> None:

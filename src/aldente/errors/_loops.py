@@ -424,6 +424,29 @@ class NotSimulated(AldenteError, RuntimeError):
         )
 
 
+class HostCrashed(AldenteError, RuntimeError):
+    """A task ran on a host that has crashed, so that it never ends.
+
+    Args:
+        host: the name of the host.
+
+    >>> HostCrashed("db").host
+    'db'
+    """
+
+    def __init__(self, host: str) -> None:
+        self.host = host
+        super().__init__(host)
+
+    def __str__(self) -> str:
+        return (
+            f"The host {self.host!r} has crashed, and with it this task, none of whose code runs "
+            "any more.\n"
+            "Fix: do not await what runs on a host that crashes; start it again by "
+            "host.restart(main), and await the task that this returns."
+        )
+
+
 for _kind in list(vars().values()):
     if isinstance(_kind, type) and _kind.__module__ == __name__:
         # The module under which users see and catch them.

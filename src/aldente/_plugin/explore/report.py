@@ -113,6 +113,7 @@ def note_in_report(item: pytest.Item, report: pytest.TestReport, outcome: Outcom
         # With a slack of 0 sleeps take as long as they say, so time-outs come when they always do.
         "has_durations": outcome.budget.rules.get("slack", 1.0) > 0,
         "unreached": exploration.unreached_time_outs,
+        "faults": dict(exploration.faults),
         "coverage": "" if exploration.escaped else exploration.coverage,
         "is_late": exploration.is_late,
         "is_fixed": outcome.is_fixed,

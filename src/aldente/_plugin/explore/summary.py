@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -74,6 +75,28 @@ def _unreached(exhausted: Sequence[Mapping[str, Any]], complete: int) -> str:
     return f" ({where}no time-out ever fired)"
 
 
+# The plurals of the kinds of faults, in the order in which they are told.
+_PLURALS = {"reset": "resets", "partition": "partitions", "crash": "crashes", "loss": "losses"}
+
+
+def _faults(told: dict[str, dict[str, Any]], *, is_verbose: bool) -> Iterable[str]:
+    """How many faults of the network have happened in the runs in which some may."""
+    tests = {name: each for name, each in told.items() if each["faults"]}
+    if tests and not is_verbose:
+        total = Counter[str]()
+        for each in tests.values():
+            total.update(each["faults"])
+        tests = {"": {"faults": total, "runs": sum(each["runs"] for each in tests.values())}}
+    for name, each in tests.items():
+        counts = each["faults"]
+        kinds = [kind for kind in _PLURALS if kind in counts]
+        words = [
+            f"{counts[kind]:,} {kind if counts[kind] == 1 else _PLURALS[kind]}" for kind in kinds
+        ]
+        runs = f"{each['runs']:,} run{'s' * (each['runs'] != 1)}"
+        yield f"faults: {f'{name}: ' if name else ''}{', '.join(words)} in {runs}"
+
+
 def _lines(told: dict[str, dict[str, Any]], *, is_verbose: bool) -> Iterable[str]:
     runs = sum(each["runs"] for each in told.values())
     exhausted = [each for each in told.values() if each["is_exhausted"]]
@@ -86,6 +109,7 @@ def _lines(told: dict[str, dict[str, Any]], *, is_verbose: bool) -> Iterable[str
     if of_orders:
         parts.append(f"{of_orders:,} in all orders (slack=0: sleeps and time-outs were not varied)")
     yield ", ".join(parts)
+    yield from _faults(told, is_verbose=is_verbose)
     for name, each in told.items():
         if each["is_fixed"]:
             yield f"fixed: {name} passes under the schedule that failed before, which is forgotten"

@@ -7,7 +7,11 @@ find what they know.
 ``pipes``
     One direction of a connection: what is on its way, how it is cut, and what has arrived.
 ``addresses``
-    Which sockets have which addresses, and what is at one.
+    Which sockets of a host have which addresses, and what is at one.
+``links``
+    What is between two hosts, and how it delays, loses and holds what they send.
+``lives``
+    On which host code runs.
 ``kernel``
     The network of a run: its endpoints, and which of them are ready.
 ``endpoints``
@@ -22,6 +26,10 @@ find what they know.
     Checks of arguments, as Python's sockets do them.
 ``sockets``
     The sockets that programs see, which take the place of Python's while a simulated loop runs.
+``hosts``, ``disk``
+    What runs on each host, and how it crashes; its files, of which a crash loses some.
+``faults``
+    Faults that the explorer may choose: resets, partitions, crashes.
 ``refusals``
     What is refused, because nothing in the run answers it.
 ``creation``

@@ -1,11 +1,11 @@
-"""`Addresses`: which sockets of a run have which addresses, and what is at one."""
+"""`Addresses`: which sockets of a host have which addresses, and what is at one."""
 
 from __future__ import annotations
 
 import errno
 import os
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn, Protocol, TypeVar
 
 from aldente._simulation.network import names
@@ -73,27 +73,63 @@ def _file_at(path: Address) -> Any:
     return found.st_dev, found.st_ino
 
 
+class Ports:
+    """Gives sockets their ports: the same ones in the same order in all runs."""
+
+    def __init__(self) -> None:
+        self._next = _FIRST_PORT
+
+    def next(self) -> int:
+        """The next port; after the last one the first."""
+        port = self._next
+        self._next = port + 1 if port < _LAST_PORT else _FIRST_PORT
+        return port
+
+
 class Addresses:
-    """The addresses of a run.
+    """The addresses of a host.
 
     Args:
         wire: the loop.
+        host: the name of the host.
+        own: its addresses, by their families, besides those that every host has.
+        known: the addresses of all hosts of the run, by their names; none as long as there is only
+            the host of the test.
+        served: the addresses of the run at which something has listened.
+        ports: gives the ports of all hosts.
 
     Attributes:
-        wire: as the argument.
-        served: the addresses at which something has listened.
+        wire, host, own: as the arguments.
+        is_silent: whether it has crashed and sends nothing any more, not even a reset.
     """
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(
+        self,
+        wire: Wire,
+        host: str,
+        own: Mapping[int, str],
+        known: Mapping[str, Mapping[int, str]],
+        served: dict[str, None],
+        ports: Ports,
+    ) -> None:
         self.wire = wire
-        self.served: dict[str, None] = {}
+        self.host = host
+        self.own = own
+        self.is_silent = False
+        self._known = known
+        self._served = served
+        self._ports = ports
         self._at_port: dict[tuple[socket.SocketKind, int], list[Bound]] = {}
         self._occupied: set[tuple[socket.SocketKind, int]] = set()
         self._at_path: dict[Any, Bound] = {}
         self._listening: dict[int, list[Bound]] = {}
         # Addresses of connections that are over, with the end of the time in which they are kept.
         self._lingering: dict[int, list[tuple[float, Bound]]] = {}
-        self._next_port = _FIRST_PORT
+
+    def has(self, address: str) -> bool:
+        """Whether an address is one of this host."""
+        is_own = bool(self._known) and address in self.own.values()
+        return is_own or names.is_of_every_host(address)
 
     def any_address(self, family: int) -> Address:
         """The address of a socket that is bound to no host, with a port to be chosen."""
@@ -105,7 +141,8 @@ class Addresses:
 
     def address_towards(self, family: int, remote: Address) -> Address:
         """The own address of a socket that connects to another, with a port to be chosen."""
-        return self.full(family, remote[0], 0)
+        host = remote[0] if self.has(remote[0]) else self.own[family]
+        return self.full(family, host, 0)
 
     def source_of(self, sender: Bound, target: Address) -> Address:
         """The address that the receiver of a datagram sees."""
@@ -130,8 +167,8 @@ class Addresses:
             self._at_path[_file_at(address)] = endpoint
             return
         host, port = address[0], address[1]
-        ((_, found), *_) = names.addresses_of(host, endpoint.family, is_passive=True)
-        if not names.is_here(found):
+        ((_, found), *_) = names.addresses_of(host, endpoint.family, self._known, is_passive=True)
+        if not self.has(found):
             fail(errno.EADDRNOTAVAIL)
         full = self.full(endpoint.family, found, port or self._free_port(endpoint.kind))
         if port and self._is_taken(endpoint, full):
@@ -174,7 +211,7 @@ class Addresses:
         Raises:
             OSError: something else listens there.
         """
-        self.served[named(endpoint.local)] = None
+        self._served[named(endpoint.local)] = None
         if endpoint.family != socket.AF_UNIX:
             if self._is_taken(endpoint, endpoint.local):
                 fail(errno.EADDRINUSE)
@@ -217,10 +254,9 @@ class Addresses:
         return is_six and self.is_any(address)
 
     def _free_port(self, kind: socket.SocketKind) -> int:
-        """The next port that nothing uses: the same ones in the same order in all runs."""
+        """The next port that nothing uses."""
         for _ in range(_LAST_PORT - _FIRST_PORT):
-            port = self._next_port
-            self._next_port = port + 1 if port < _LAST_PORT else _FIRST_PORT
+            port = self._ports.next()
             if (kind, port) not in self._at_port and port not in self._lingering:
                 return port
         fail(errno.EADDRINUSE)

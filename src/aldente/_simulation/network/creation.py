@@ -12,7 +12,7 @@ from typing import Any
 
 from aldente._simulation.network.datagrams import DatagramEndpoint, UnixDatagramEndpoint
 from aldente._simulation.network.endpoints import StreamEndpoint
-from aldente._simulation.network.kernel import Network
+from aldente._simulation.network.kernel import Kernel
 from aldente._simulation.network.refusals import refuse_connected
 from aldente._simulation.network.sockets import (
     AnyEndpoint,
@@ -34,7 +34,7 @@ _KINDS: dict[tuple[bool, int], type[AnyEndpoint]] = {
 }
 
 
-def adopt(given: Any, network: Network) -> None:
+def adopt(given: Any, network: Kernel) -> None:
     """Simulate a socket that was made outside of the run and is given to its loop.
 
     Raises:
@@ -47,7 +47,7 @@ def adopt(given: Any, network: Network) -> None:
     _simulate(given, network)
 
 
-def _simulate(made: socket.socket, network: Network) -> None:
+def _simulate(made: socket.socket, network: Kernel) -> None:
     """Put an endpoint behind a socket that is not connected, with the address that it has."""
     endpoint = _endpoint_for(made, network)
     if endpoint is None:
@@ -63,7 +63,7 @@ def _simulate(made: socket.socket, network: Network) -> None:
     give(made, endpoint, is_counted=True)
 
 
-def close_all(network: Network) -> None:
+def close_all(network: Kernel) -> None:
     """Close the sockets of a network that are left."""
     for descriptor, (endpoint, owner) in list(endpoints_behind.items()):
         made = None if owner is None or endpoint.network is not network else owner()
@@ -78,7 +78,7 @@ class Sockets:
         network_here: the network of the simulated loop that runs in this thread; None without one.
     """
 
-    def __init__(self, network_here: Callable[[], Network | None]) -> None:
+    def __init__(self, network_here: Callable[[], Kernel | None]) -> None:
         self._network_here = network_here
         self._original: Any = None
         self._own: Any = None
@@ -102,7 +102,7 @@ class Sockets:
 
 
 @functools.lru_cache(maxsize=8)
-def _initializer(original: Any, network_here: Callable[[], Network | None]) -> Any:
+def _initializer(original: Any, network_here: Callable[[], Kernel | None]) -> Any:
     @functools.wraps(original)
     def initialize(self: socket.socket, *args: Any, **kwargs: Any) -> None:
         original(self, *args, **kwargs)
@@ -115,7 +115,7 @@ def _initializer(original: Any, network_here: Callable[[], Network | None]) -> A
 
 
 def _begin(
-    made: socket.socket, network_here: Callable[[], Network | None], *, is_given: bool
+    made: socket.socket, network_here: Callable[[], Kernel | None], *, is_given: bool
 ) -> None:
     """Simulate a new socket, if its thread runs a simulated loop."""
     descriptor = made.fileno()
@@ -146,7 +146,7 @@ def _begin(
         give(made, endpoint, is_counted=True)
 
 
-def _endpoint_for(made: socket.socket, network: Network) -> AnyEndpoint | None:
+def _endpoint_for(made: socket.socket, network: Kernel) -> AnyEndpoint | None:
     """A new endpoint for a socket; None if it is of a kind that is not simulated."""
     if made.family not in _FAMILIES:
         return None

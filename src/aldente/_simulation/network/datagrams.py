@@ -8,8 +8,8 @@ import socket
 from functools import partial
 
 from aldente._simulation.choices import Deliveries
-from aldente._simulation.network.addresses import Address, fail, named
-from aldente._simulation.network.kernel import Endpoint, Network, check_how
+from aldente._simulation.network.addresses import Address, fail
+from aldente._simulation.network.kernel import Endpoint, Kernel, check_how
 
 # What programs call.
 _CONNECT, _SEND = "socket.connect()", "socket.sendto()"
@@ -26,7 +26,7 @@ class DatagramEndpoint(Endpoint):
 
     kind = socket.SOCK_DGRAM
 
-    def __init__(self, network: Network, family: int) -> None:
+    def __init__(self, network: Kernel, family: int) -> None:
         super().__init__(network, family)
         self._arrived: collections.deque[tuple[bytes, Address]] = collections.deque()
         # Those that come after the next one, or when nothing else can happen.
@@ -49,11 +49,11 @@ class DatagramEndpoint(Endpoint):
 
     def connect(self, address: Address) -> bool:
         """Send to one address only, and receive from no other."""
-        self.remote = self.network.reachable(self.family, address, _CONNECT)
-        own = self.network.address_towards(self.family, self.remote)
+        self.remote = self.network.reachable(self, address, _CONNECT)
+        own = self.addresses.address_towards(self.family, self.remote)
         if self.local is None:
-            self.network.bind(self, own)
-        elif self.network.is_any(self.local):
+            self.addresses.bind(self, own)
+        elif self.addresses.is_any(self.local):
             self.local = (own[0], *self.local[1:])
         return True
 
@@ -85,24 +85,38 @@ class DatagramEndpoint(Endpoint):
         self._check_sending()
         target = self.remote
         if address is not None:
-            target = self.network.reachable(self.family, address, _SEND)
+            target = self.network.reachable(self, address, _SEND)
         if self.local is None:
-            self.network.bind(self, self.network.any_address(self.family))
-        source = self.network.source_of(self, target)
-        receiver = self.network.receiver_of(self, target, source)
+            self.addresses.bind(self, self.addresses.any_address(self.family))
+        source = self.addresses.source_of(self, target)
+        receiver = self._receiver(target, source)
         if receiver is None:
-            self.network.check_outside(self.kind, target, _SEND)
+            self.network.check_outside(self, target, _SEND)
         self._send(receiver, target, source, data)
         return len(data)
+
+    def _receiver(self, target: Address, source: Address) -> DatagramEndpoint | None:
+        """What receives datagrams at an address."""
+        found = self.network.route(self.addresses, target)
+        return None if found is None else found.receiver_of(self, target, source)
 
     def _send(
         self, receiver: DatagramEndpoint | None, target: Address, source: Address, data: bytes
     ) -> None:
         """Have a datagram be delivered, now or later as the strategy chooses."""
         come = partial(self._reach, target, source, data)
-        what = f"a datagram of {len(data):,} bytes from {named(source)} to {named(target)}"
+        name = self.network.named
+        what = f"a datagram of {len(data):,} bytes from {name(source)} to {name(target)}"
         wire = self.network.wire
-        if wire.pick(Deliveries(2, f"datagram {named(source)}")):
+        way = self.network.way(self.addresses, self.network.route(self.addresses, target))
+        if way is not None:
+            way.note_sending()
+            if way.is_closed or way.is_lost(what):
+                return
+            if way.may_delay:
+                wire.come_after(way.delay(len(data)), come, None)
+                return
+        if wire.pick(Deliveries(2, f"datagram {name(source)}")):
             wire.note_delivery(f"{what} comes after the next one")
             if receiver is None:
                 come()
@@ -113,9 +127,9 @@ class DatagramEndpoint(Endpoint):
             come()
 
     def _reach(self, target: Address, source: Address, data: bytes) -> None:
-        receiver = self.network.receiver_of(self, target, source)
+        receiver = self._receiver(target, source)
         if receiver is not None:
-            receiver.arrive(data, self.network.seen_from(receiver.family, source))
+            receiver.arrive(data, self.addresses.seen_from(receiver.family, source))
         elif self.remote is not None:
             self.error = errno.ECONNREFUSED
             self.changed()
@@ -160,6 +174,9 @@ class DatagramEndpoint(Endpoint):
         self._arrived.clear()
         self._held.clear()
 
+    def on_crash(self) -> None:
+        self.on_close()
+
 
 def _memory(length: int) -> int:
     """How much of memory a datagram takes: about as much as in Linux."""
@@ -170,7 +187,7 @@ def _memory(length: int) -> int:
 class UnixDatagramEndpoint(DatagramEndpoint):
     """A Unix socket of datagrams: nothing is lost, and a sender hears at once of what is wrong."""
 
-    def __init__(self, network: Network, family: int) -> None:
+    def __init__(self, network: Kernel, family: int) -> None:
         super().__init__(network, family)
         self._peer: UnixDatagramEndpoint | None = None
         # How many are on their way to it or wait to be read, and what waits for room.
@@ -188,7 +205,7 @@ class UnixDatagramEndpoint(DatagramEndpoint):
         return self.is_closed or self._count < _QUEUE
 
     def connect(self, address: Address) -> bool:
-        peer = self.network.found_at_path(self, address)
+        peer = self.addresses.found_at_path(self, address)
         self._check_may_send(peer)
         self._peer, self.remote = peer, peer.local
         return True
@@ -223,7 +240,7 @@ class UnixDatagramEndpoint(DatagramEndpoint):
         if len(data) > _MOST[self.family]:
             fail(errno.EMSGSIZE)
         self._check_sending()
-        target = self._peer if address is None else self.network.found_at_path(self, address)
+        target = self._peer if address is None else self.addresses.found_at_path(self, address)
         assert target is not None
         if target.is_closed:
             self._peer = self.remote = None

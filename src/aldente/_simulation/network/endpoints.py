@@ -10,13 +10,16 @@ import errno
 import socket
 from collections.abc import Sequence
 
-from aldente._simulation.network.addresses import Address, fail, named
-from aldente._simulation.network.kernel import Endpoint, Network, Stage, check_how
-from aldente._simulation.network.pipes import Pipe
+from aldente._simulation.network.addresses import Address, Addresses, fail
+from aldente._simulation.network.kernel import Endpoint, Kernel, Stage, check_how
+from aldente._simulation.network.pipes import Breaking, Pipe
 
 # What a backlog that is negative stands for.
 _MOST_WAITING = 4_096
 
+
+# How long a connection is tried that nothing answers, in seconds: as long as by Linux.
+_PATIENCE = 127.0
 
 # What programs call.
 _CONNECT = "socket.connect()"
@@ -31,7 +34,7 @@ class StreamEndpoint(Endpoint):
 
     kind = socket.SOCK_STREAM
 
-    def __init__(self, network: Network, family: int) -> None:
+    def __init__(self, network: Kernel, family: int) -> None:
         super().__init__(network, family)
         self.peer: StreamEndpoint | None = None
         self._incoming: Pipe | None = None
@@ -83,8 +86,8 @@ class StreamEndpoint(Endpoint):
             fail(errno.EINVAL)
         if not self.is_listening:
             if self.local is None:
-                self.network.bind(self, self.network.any_address(self.family))
-            self.network.listen(self)
+                self.addresses.bind(self, self.addresses.any_address(self.family))
+            self.addresses.listen(self)
             self.is_listening = True
         # Linux lets one more than that wait; it takes what is negative as a large number.
         self._most = (backlog if backlog >= 0 else _MOST_WAITING) + 1
@@ -116,27 +119,61 @@ class StreamEndpoint(Endpoint):
                 fail(number)
             self._stage = Stage.CONNECTED
             return True
-        self.remote = self.network.reachable(self.family, address, _CONNECT)
+        self.remote = self.network.reachable(self, address, _CONNECT)
         if self.local is None:
-            self.network.bind(self, self.network.address_towards(self.family, self.remote))
-        elif self.network.is_any(self.local):
-            own = self.network.address_towards(self.family, self.remote)
+            self.addresses.bind(self, self.addresses.address_towards(self.family, self.remote))
+        elif self.addresses.is_any(self.local):
+            own = self.addresses.address_towards(self.family, self.remote)
             self.local = (own[0], *self.local[1:])
-        if self.network.listener_for(self) is None:
-            self.network.check_outside(self.kind, self.remote, _CONNECT)
-            self.network.note_unserved(self.remote)
+        if self._target.listener_for(self) is None:
+            self.network.check_outside(self, self.remote, _CONNECT)
+            self.network.note_unserved(self, self.remote)
         self._stage = Stage.CONNECTING
         self._is_connecting = True
-        what = f"the connection from {named(self.local)} to {named(self.remote)}"
-        if not self.network.wire.is_late(self.establish, None, what):
-            self.establish()
+        self._reach_out()
         return False
+
+    @property
+    def _target(self) -> Addresses:
+        """The addresses of the host that it connects to."""
+        found = self.network.route(self.addresses, self.remote)
+        # `reachable` has found it.
+        assert found is not None
+        return found
+
+    def _reach_out(self) -> None:
+        """Establish the connection when the first packets have gone there and back."""
+        way = self.network.way(self.addresses, self._target)
+        wire = self.network.wire
+        if way is not None:
+            way.note_sending()
+        if way is None or not (way.is_closed or way.may_delay):
+            ends = f"from {self.network.named(self.local)} to {self.network.named(self.remote)}"
+            what = f"the connection {ends}"
+            if not wire.is_late(self.establish, None, what):
+                self.establish()
+        elif way.is_closed:
+            patience = wire.come_after(_PATIENCE, self._give_up_connecting, None)
+
+            def go() -> None:
+                patience.cancel()
+                if self._is_connecting:
+                    self._reach_out()
+
+            way.wait(go)
+        else:
+            wire.come_after(2 * way.delay_of_part(0), self.establish, None)
+
+    def _give_up_connecting(self) -> None:
+        if self._is_connecting:
+            self._is_connecting = False
+            self._end_with(errno.ETIMEDOUT)
 
     def establish(self) -> None:
         """Reach the listener, or find that there is none."""
         if self.is_closed or not self._is_connecting:
             return
-        listener = self.network.listener_for(self)
+        listener = self._target.listener_for(self)
         if listener is not None and not listener.has_room:
             listener.keep_waiting(self)
             return
@@ -154,7 +191,7 @@ class StreamEndpoint(Endpoint):
         self._incoming = self._outgoing = self.peer = self.remote = None
         self.error = 0
         if not self.has_chosen_address:
-            self.network.unbind(self)
+            self.addresses.unbind(self)
             self.local = None
 
     @property
@@ -173,6 +210,7 @@ class StreamEndpoint(Endpoint):
     def take(self, client: StreamEndpoint) -> None:
         """Take a connection, to be accepted later."""
         accepted = type(self)(self.network, self.family)
+        accepted.addresses = self.addresses
         accepted.handles = 0
         accepted.may_reuse_address = self.may_reuse_address
         accepted.may_share_port = self.may_share_port
@@ -180,9 +218,9 @@ class StreamEndpoint(Endpoint):
         accepted.local = self.local
         accepted.remote = client.local
         if self.family != socket.AF_UNIX:
-            accepted.local = self.network.seen_from(self.family, client.remote)
-            accepted.remote = self.network.seen_from(self.family, client.local)
-            self.network.occupy(accepted)
+            accepted.local = self.addresses.seen_from(self.family, client.remote)
+            accepted.remote = self.addresses.seen_from(self.family, client.local)
+            self.addresses.occupy(accepted)
         join(client, accepted)
         self._backlog.append(accepted)
         self.changed()
@@ -277,7 +315,7 @@ class StreamEndpoint(Endpoint):
 
     def _stop_listening(self) -> None:
         self.is_listening = False
-        self.network.stop_listening(self)
+        self.addresses.stop_listening(self)
         clients = (*self._backlog, *self._waiting)
         self._backlog.clear()
         self._waiting.clear()
@@ -293,18 +331,93 @@ class StreamEndpoint(Endpoint):
             self.is_abortive = True
             self.is_closed = True
             self.on_close()
-            self.network.unbind(self)
+            self.addresses.unbind(self)
 
     def _end_with(self, number: int) -> None:
         """Have the connection be over, with an error unless the number is 0."""
         self._is_over = self._is_read_shut = self._is_write_shut = True
+        self.network.forget(self)
         if number:
             self.error = number
         if self.is_closed or not self.has_chosen_address:
-            self.network.unbind(self)
+            self.addresses.unbind(self)
         self.changed()
 
+    def on_crash(self) -> None:
+        if self.is_listening:
+            self._crash_listening()
+        pipe = self._incoming
+        if pipe is None or self._outgoing is None:
+            return
+        pipe.close()
+        if self.peer is not None and self.peer.addresses is self.addresses:
+            # It has crashed as well.
+            self._is_over = True
+        if not self._is_over:
+            self._is_over = True
+            # Unless the host is silent, in which case the peer does not hear of it.
+            if not self.addresses.is_silent:
+                self._outgoing.reset()
+        self.network.forget(self)
+
+    def _crash_listening(self) -> None:
+        accepted, waiting = list(self._backlog), list(self._waiting)
+        self._backlog.clear()
+        self._waiting.clear()
+        self.is_listening = False
+        self.addresses.stop_listening(self)
+        for one in accepted:
+            one.crash()
+        for client in waiting:
+            client.try_again()
+
+    def try_again(self) -> None:
+        """Connect to what listens now, unless nothing answers."""
+        if self._is_connecting:
+            self._reach_out()
+
+    def break_connection(self) -> None:
+        """Reset the connection from between its ends: what is on its way is lost."""
+        for each in self.ends:
+            each.lose()
+
+    def lose(self) -> None:
+        """Lose what it has sent that is on its way, and its connection."""
+        if self._outgoing is not None:
+            self._outgoing.lose()
+            self.on_reset()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether its connection is no more."""
+        return self._is_over
+
+    @property
+    def ends(self) -> list[StreamEndpoint]:
+        """Both ends of its connection."""
+        return [self] if self.peer is None else [self, self.peer]
+
+    def let_break(self, breaking: Breaking) -> None:
+        """Let the explorer break the connection whenever this end sends."""
+        if self._outgoing is not None:
+            self._outgoing.breaking.append(breaking)
+
+    def forbid_break(self, allowed: object) -> None:
+        """Undo `let_break`.
+
+        Args:
+            allowed: what has allowed it.
+        """
+        if self._outgoing is not None:
+            kept = [each for each in self._outgoing.breaking if each.allowed is not allowed]
+            self._outgoing.breaking[:] = kept
+
     # Called by its pipes.
+
+    def on_given_up(self) -> None:
+        """What was sent has not arrived for too long."""
+        if not self._is_over:
+            self._end_with(errno.ETIMEDOUT)
 
     def on_refused(self) -> None:
         """What was sent has found that the peer does not read any more."""
@@ -338,17 +451,23 @@ class StreamEndpoint(Endpoint):
             self._end_with(0)
             if self._has_ended_first and self.has_chosen_address:
                 # The one that ends first keeps the address of the connection for a while.
-                self.network.linger(self)
+                self.addresses.linger(self)
 
 
 def join(one: StreamEndpoint, other: StreamEndpoint) -> None:
     """Connect two ends."""
     wire = one.network.wire
-    there = Pipe(wire, _from(one), other.on_arrival, one.changed, one.on_refused)
-    back = Pipe(wire, _from(other), one.on_arrival, other.changed, other.on_refused)
+    there = Pipe(wire, _from(one), other.on_arrival, one.changed, one.on_refused, one.on_given_up)
+    back = Pipe(
+        wire, _from(other), one.on_arrival, other.changed, other.on_refused, other.on_given_up
+    )
+    there.path = one.network.way(one.addresses, other.addresses)
+    back.path = one.network.way(other.addresses, one.addresses)
     one.join(other, back, there)
     other.join(one, there, back)
+    one.network.note_connection(one)
 
 
 def _from(endpoint: StreamEndpoint) -> str:
-    return f"from {named(endpoint.local)} to {named(endpoint.remote)}"
+    name = endpoint.network.named
+    return f"from {name(endpoint.local)} to {name(endpoint.remote)}"

@@ -1,4 +1,4 @@
-"""`Network`: the endpoints of a run, and which of them are ready."""
+"""`Kernel`: the endpoints of a run, and which of them are ready."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import enum
 import errno
 import selectors
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from aldente._asyncio_compat.stepping import StepHandle
 from aldente._simulation.network import names, refusals
-from aldente._simulation.network.addresses import Address, Addresses, fail, named
+from aldente._simulation.network.addresses import Address, Addresses, Ports, fail, named
+from aldente._simulation.network.links import Link, Way
+from aldente._simulation.network.lives import LIFE
 from aldente._simulation.network.pipes import Wire
 
 
@@ -37,6 +39,7 @@ class Endpoint:
 
     Attributes:
         family: as the argument.
+        addresses: those of its host: the one whose code has made it.
         local: its own address; None as long as it has none.
         remote: the address of what it is connected with; None without one.
         error: the number of the error that the next operation raises; 0 without one.
@@ -52,8 +55,9 @@ class Endpoint:
 
     kind: socket.SocketKind
 
-    def __init__(self, network: Network, family: int) -> None:
+    def __init__(self, network: Kernel, family: int) -> None:
         self.network = network
+        self.addresses = network.addresses_here()
         self.family = socket.AddressFamily(family)
         self.local: Address = None
         self.remote: Address = None
@@ -111,7 +115,7 @@ class Endpoint:
         """Give it an address."""
         if self.local is not None:
             fail(errno.EINVAL)
-        self.network.bind(self, address)
+        self.addresses.bind(self, address)
         self.has_chosen_address = True
 
     def connect(self, address: Address) -> bool:
@@ -127,16 +131,31 @@ class Endpoint:
         self.handles -= 1
         if not self.handles and not self.is_closed:
             self.is_closed = True
+            self.network.forget(self)
             self.on_close()
             if not self.holds_address:
-                self.network.unbind(self)
+                self.addresses.unbind(self)
 
     def on_close(self) -> None:
         """Do what closing means for others."""
         raise NotImplementedError
 
+    def crash(self) -> None:
+        """Be no more, as its host has crashed."""
+        self.is_closed = True
+        self.on_crash()
+        self.addresses.unbind(self)
 
-class Network(Addresses):
+    def on_crash(self) -> None:
+        """Do what a crash of its host means for others."""
+        raise NotImplementedError
+
+
+# The host of all code that runs on no other: that of the test.
+TEST = "test"
+
+
+class Kernel:
     """The network of a run.
 
     Args:
@@ -145,6 +164,10 @@ class Network(Addresses):
 
     Attributes:
         wire: as the argument.
+        hosts: the addresses of each host, by its name; of the test's first.
+        known: the same as they are looked up; empty as long as there is no other host.
+        connections: the clients' ends of the connections that are open.
+        on_connection: called with the client's end of each new connection.
         ready: the file descriptors that may be ready, in the order in which they became so.
         refused: the addresses that were not served when something connected to them, each with the
             user's line.
@@ -152,14 +175,100 @@ class Network(Addresses):
     """
 
     def __init__(self, wire: Wire, ready: dict[int, None]) -> None:
-        super().__init__(wire)
+        self.wire = wire
         self.ready = ready
         self.refused: dict[str, str] = {}
+        self.served: dict[str, None] = {}
+        self.known: dict[str, Mapping[int, str]] = {}
+        self.connections: dict[Endpoint, None] = {}
+        self.on_connection: list[Callable[[Endpoint], object]] = []
+        self._ports = Ports()
+        self._test = self._addresses_for(TEST)
+        self.hosts = {TEST: self._test}
+        self._links: dict[tuple[str, str], Link] = {}
         self._endpoints: dict[int, Endpoint] = {}
         self._readers: dict[int, StepHandle] = {}
         self._writers: dict[int, StepHandle] = {}
         # The descriptors that were closed while something waited for them.
         self._left: set[int] = set()
+
+    # Hosts and what is between them.
+
+    def _addresses_for(self, host: str, number: int = 1) -> Addresses:
+        own: dict[int, str] = {
+            socket.AF_INET: f"192.0.2.{number}",
+            socket.AF_INET6: f"2001:db8::{number:x}",
+        }
+        return Addresses(self.wire, host, own, self.known, self.served, self._ports)
+
+    def add_host(self, name: str) -> Addresses:
+        """Add a host, with addresses that are those of documents (RFC 5737, RFC 3849)."""
+        made = self.hosts[name] = self._addresses_for(name, len(self.hosts) + 1)
+        self.known.update((each.host, each.own) for each in self.hosts.values())
+        return made
+
+    def addresses_here(self) -> Addresses:
+        """The addresses of the host on which the running code runs."""
+        if not self.known:
+            return self._test
+        life = LIFE.get()
+        return self._test if life is None else self.hosts[life.host]
+
+    def route(self, origin: Addresses, address: Address) -> Addresses | None:
+        """The addresses among which one is that a host sends to; None if no host has it."""
+        if origin.has(address[0]):
+            return origin
+        if not self.known:
+            return None
+        found = (each for each in self.hosts.values() if address[0] in each.own.values())
+        return next(found, None)
+
+    def link(self, one: str, other: str) -> Link:
+        """The link between two hosts."""
+        first, second = sorted((one, other))
+        found = self._links.get((first, second))
+        if found is None:
+            found = self._links[first, second] = Link(self.wire, first, second)
+        return found
+
+    @property
+    def links(self) -> list[Link]:
+        """All links that something has asked for, in that order."""
+        return list(self._links.values())
+
+    def named(self, address: Address) -> str:
+        """An address in words, with the name of its host if that is one of the run."""
+        if self.known and isinstance(address, tuple):
+            for host, own in self.known.items():
+                if address[0] in own.values():
+                    return f"{host}:{address[1]}"
+        return named(address)
+
+    def way(self, origin: Addresses, target: Addresses | None) -> Way | None:
+        """The way from a host to another one; None on the same host."""
+        if target is None or target is origin:
+            return None
+        return self.link(origin.host, target.host).way(origin, target)
+
+    def go_on(self) -> None:
+        """Let go what has waited for hosts and links that are whole again."""
+        for link in list(self._links.values()):
+            link.go_on()
+
+    def endpoints_at(self, addresses: Addresses) -> list[Endpoint]:
+        """The sockets of a host, in the order in which they were made."""
+        found = dict.fromkeys(self._endpoints.values())
+        return [endpoint for endpoint in found if endpoint.addresses is addresses]
+
+    def note_connection(self, client: Endpoint) -> None:
+        """Note that a connection was established."""
+        self.connections[client] = None
+        for listener in list(self.on_connection):
+            listener(client)
+
+    def forget(self, endpoint: Endpoint) -> None:
+        """Note that a connection is over, or closed by its client."""
+        self.connections.pop(endpoint, None)
 
     # Endpoints and what waits for them.
 
@@ -258,40 +367,48 @@ class Network(Addresses):
 
     # Addresses.
 
-    def reachable(self, family: int, address: Address, method: str) -> Address:
-        """The full address of something in the run; that of any host is this machine.
+    def reachable(self, endpoint: Endpoint, address: Address, method: str) -> Address:
+        """The full address of something in the run; that of any host is the own host.
 
         Args:
-            family: the family of the address.
+            endpoint: what sends there.
             address: the address.
             method: what the program calls.
 
         Raises:
             OutsideSimulation: it is not in the run.
         """
-        if family == socket.AF_UNIX:
-            return address
+        family = endpoint.family
         host, port = address[0], address[1]
         try:
-            ((_, found), *_) = names.addresses_of(host, family, is_passive=False)
+            ((_, found), *_) = names.addresses_of(host, family, self.known, is_passive=False)
         except names.UnknownHost:
             refusals.refuse_peer(method, f"{host}:{port}", self.served)
-        if not names.is_here(found):
+        if self.route(endpoint.addresses, (found, port)) is None:
             refusals.refuse_peer(method, named((found, port)), self.served)
         if found in names.ANY.values():
             found = names.LOOPBACK[socket.AddressFamily(family)]
-        return self.full(family, found, port)
+        return endpoint.addresses.full(family, found, port)
 
-    def check_outside(self, kind: socket.SocketKind, address: Address, method: str) -> None:
+    def check_outside(self, endpoint: Endpoint, address: Address, method: str) -> None:
         """Look whether something real is at an address where the run has nothing.
 
         Raises:
             OutsideSimulation: so it is.
         """
+        if self._is_of_hosts(endpoint, address):
+            return
+        kind = endpoint.kind
         # The run's own ports may also be those of something real, which nothing here means.
-        if not self.was_occupied(kind, address) and refusals.is_served_outside(kind, address):
+        if not self._test.was_occupied(kind, address) and refusals.is_served_outside(kind, address):
             refusals.refuse_peer(method, named(address), self.served)
 
-    def note_unserved(self, address: Address) -> None:
+    def _is_of_hosts(self, endpoint: Endpoint, address: Address) -> bool:
+        """Whether nothing real can be meant: from another host, or at the address of one."""
+        return endpoint.addresses is not self._test or not names.is_of_every_host(address[0])
+
+    def note_unserved(self, endpoint: Endpoint, address: Address) -> None:
         """Note that nothing listens at an address to which something connects."""
+        if self._is_of_hosts(endpoint, address):
+            return
         self.refused.setdefault(named(address), refusals.users_line())

@@ -14,7 +14,10 @@ from aldente._simulation.explored import Event
 from aldente._simulation.limits import LimitedLoop
 from aldente._simulation.network import names, refusals
 from aldente._simulation.network.creation import Sockets, adopt, close_all
-from aldente._simulation.network.kernel import Network
+from aldente._simulation.network.disk import Disk
+from aldente._simulation.network.faults import Faults
+from aldente._simulation.network.hosts import Hosts
+from aldente._simulation.network.kernel import Kernel
 from aldente._simulation.ready import OutsideHandle
 from aldente._simulation.unsupported import NAMES, STREAMS
 from aldente.errors import OutsideSimulation
@@ -23,27 +26,74 @@ from aldente.errors import OutsideSimulation
 class NetworkLoop(LimitedLoop, SocketLoop):  # pyright: ignore[reportIncompatibleMethodOverride]
     """The part of the simulated loop that has a network.
 
-    Args and attributes as for `LimitedLoop`.
+    Args and attributes as for `LimitedLoop`, and:
+
+    Attributes:
+        faults: how often each kind of fault has happened, by its name; 0 for those that may.
+        skews: how far ahead the clocks of hosts are, in seconds, by their names.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         # Made when it is first needed: most programs have none.
-        self._network: Network | None = None
+        self._network: Kernel | None = None
+        # How often each kind of fault has happened, by its name.
+        self.faults: dict[str, int] = {}
+        # How far ahead the clock of each host is, in seconds, if it is not right.
+        self.skews: dict[str, float] = {}
+        self._hosts: Hosts | None = None
+        self._fault_rules: Faults | None = None
+        self._disks: dict[str, Disk] = {}
         # What comes when nothing else can happen.
         self._held: list[Callable[[], object]] = []
 
     @property
-    def network(self) -> Network:
+    def network(self) -> Kernel:
         """The network of the run."""
         if self._network is None:
-            self._network = Network(self, self._io)
+            self._network = Kernel(self, self._io)
         return self._network
 
     @property
     def has_network(self) -> bool:
         """Whether the program has made or used a socket."""
         return self._network is not None
+
+    @property
+    def hosts(self) -> Hosts:
+        """The hosts of the run."""
+        if self._hosts is None:
+            self._hosts = Hosts(self, self.network)
+            self._hosts.on_crash.append(self._crash_disk)
+        return self._hosts
+
+    @property
+    def fault_rules(self) -> Faults:
+        """The faults that may happen."""
+        if self._fault_rules is None:
+            self._fault_rules = Faults(self, self.network, self.hosts)
+        return self._fault_rules
+
+    @property
+    def has_hosts(self) -> bool:
+        """Whether the program has hosts of its own."""
+        return self._hosts is not None
+
+    def disk_of(self, host: str) -> Disk:
+        """The files of a host."""
+        if host not in self._disks:
+            self._disks[host] = Disk(self, host)
+        return self._disks[host]
+
+    def _crash_disk(self, host: str) -> None:
+        if host in self._disks:
+            self._disks[host].crash()
+
+    def end_program(self, *, in_step: bool = False) -> None:
+        """As the base class's; no fault happens any more."""
+        if self._fault_rules is not None:
+            self._fault_rules.end()
+        super().end_program(in_step=in_step)
 
     def poll(self) -> None:
         """Queue what waits for sockets that are ready; a turn begins."""
@@ -90,6 +140,10 @@ class NetworkLoop(LimitedLoop, SocketLoop):  # pyright: ignore[reportIncompatibl
         """Call a function when nothing else can happen, as if from outside."""
         self._held.append(release)
 
+    def brings(self) -> bool:
+        """As the base class's; lets come what waits until nothing else can happen."""
+        return bool(self._io) or self.release()
+
     def release(self) -> bool:
         """Let come what was held first; return whether something was."""
         if not self._held:
@@ -101,6 +155,17 @@ class NetworkLoop(LimitedLoop, SocketLoop):  # pyright: ignore[reportIncompatibl
         """Note for the story that something is delivered otherwise than it was written."""
         if self.on_event is not None:
             self.on_event(Event(NETWORK, text, is_choice=True, is_place_named=False))
+
+    def note_change(self, text: str) -> None:
+        """Note for the story that the program has changed something of the network."""
+        if self.on_event is not None:
+            self.on_event(Event(NETWORK, text, is_choice=False, is_place_named=True))
+
+    def note_fault(self, kind: str, text: str, *, is_choice: bool) -> None:
+        """Count a fault of the network or of a host, and note it for the story."""
+        self.faults[kind] = self.faults.get(kind, 0) + 1
+        if self.on_event is not None:
+            self.on_event(Event(NETWORK, text, is_choice=is_choice, is_place_named=not is_choice))
 
     # Names.
 
@@ -116,7 +181,15 @@ class NetworkLoop(LimitedLoop, SocketLoop):  # pyright: ignore[reportIncompatibl
     ) -> Sequence[Any]:
         """As asyncio's; this machine is all there is."""
         try:
-            return names.resolve(host, port, family=family, kind=type, proto=proto, flags=flags)
+            return names.resolve(
+                host,
+                port,
+                self.network.known,
+                family=family,
+                kind=type,
+                proto=proto,
+                flags=flags,
+            )
         except names.UnknownHost:
             place = refusals.users_line()
             raise OutsideSimulation(
@@ -125,7 +198,7 @@ class NetworkLoop(LimitedLoop, SocketLoop):  # pyright: ignore[reportIncompatibl
 
     async def getnameinfo(self, sockaddr: Any, flags: int = 0) -> tuple[str, str]:
         """As asyncio's."""
-        return names.describe(sockaddr, flags)
+        return names.describe(sockaddr, flags, self.network.known)
 
     def leave_sockets(self, *, has_failed: bool) -> None:
         """Keep alive nothing that the run has left open; the loop is closed.
@@ -133,6 +206,8 @@ class NetworkLoop(LimitedLoop, SocketLoop):  # pyright: ignore[reportIncompatibl
         Args:
             has_failed: whether to close it, too, without the warnings that would hide the failure.
         """
+        for disk in self._disks.values():
+            disk.remove()
         network = self._network
         if network is None:
             return
@@ -181,7 +256,7 @@ class SimulatedSockets(Sockets):
         super().__init__(_network_here)
 
 
-def _network_here() -> Network | None:
+def _network_here() -> Kernel | None:
     """The network of the simulated loop that runs in this thread; None without one."""
     loop = _asyncio_compat.loop_running_here()
     return loop.network if isinstance(loop, NetworkLoop) else None

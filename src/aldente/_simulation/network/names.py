@@ -5,11 +5,13 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 LOOPBACK = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
 ANY = {socket.AF_INET: "0.0.0.0", socket.AF_INET6: "::"}
+
+_COMMON = {*LOOPBACK.values(), *ANY.values()}
 
 Info = tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[Any, ...]]
 
@@ -25,8 +27,11 @@ class UnknownHost(Exception):
     """A host name that nothing in the run has."""
 
 
-def is_here(host: str) -> bool:
-    """Whether an address is one of the machine that the program runs on."""
+def is_of_every_host(host: str) -> bool:
+    """Whether an address means the host itself on each host, such as 127.0.0.1."""
+    if host in _COMMON:
+        # Without parsing it, which takes longer than all else that a datagram needs.
+        return True
     try:
         address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
@@ -34,12 +39,19 @@ def is_here(host: str) -> bool:
     return address.is_loopback or address.is_unspecified
 
 
-def addresses_of(host: str | bytes | None, family: int, *, is_passive: bool) -> list[Any]:
+def addresses_of(
+    host: str | bytes | None,
+    family: int,
+    known: Mapping[str, Mapping[int, str]],
+    *,
+    is_passive: bool,
+) -> list[Any]:
     """The addresses of a host, each with its family.
 
     Args:
         host: a name or address; None for this machine.
         family: the family of addresses wanted; 0 for all.
+        known: the addresses of the run's hosts, by their names.
         is_passive: whether they are for listening, so that no host means any.
 
     Raises:
@@ -48,19 +60,22 @@ def addresses_of(host: str | bytes | None, family: int, *, is_passive: bool) -> 
     """
     name = os.fsdecode(host) if isinstance(host, bytes) else host
     if not name:
-        known = ANY if is_passive else LOOPBACK
+        own = ANY if is_passive else LOOPBACK
         families = [family]
         if family == socket.AF_UNSPEC:
             families = [socket.AF_INET, socket.AF_INET6] if is_passive else [socket.AF_INET]
-        return [(each, known[socket.AddressFamily(each)]) for each in families if each in known]
+        return [(each, own[socket.AddressFamily(each)]) for each in families if each in own]
     try:
         address = ipaddress.ip_address(name.partition("%")[0])
     except ValueError:
-        if name.rstrip(".").lower() != "localhost" and not name.lower().endswith(".localhost"):
-            raise UnknownHost(name) from None
+        short = name.rstrip(".").lower()
         # One address on every machine, so that a schedule does not depend on its configuration.
         found = socket.AF_INET6 if family == socket.AF_INET6 else socket.AF_INET
-        return [(found, LOOPBACK[found])]
+        if short == "localhost" or short.endswith(".localhost"):
+            return [(found, LOOPBACK[found])]
+        if short not in known:
+            raise UnknownHost(name) from None
+        return [(found, known[short][found])]
     found = socket.AF_INET if address.version == 4 else socket.AF_INET6
     if family not in (socket.AF_UNSPEC, found):
         raise socket.gaierror(socket.EAI_ADDRFAMILY, "Address family for hostname not supported")
@@ -89,6 +104,7 @@ def port_of(service: Any) -> int:
 def resolve(
     host: str | bytes | None,
     service: Any,
+    known: Mapping[str, Mapping[int, str]],
     *,
     family: int = 0,
     kind: int = 0,
@@ -98,7 +114,9 @@ def resolve(
     """What `socket.getaddrinfo` gives for a host of the run."""
     port = port_of(service)
     found: list[Info] = []
-    for each, address in addresses_of(host, family, is_passive=bool(flags & socket.AI_PASSIVE)):
+    for each, address in addresses_of(
+        host, family, known, is_passive=bool(flags & socket.AI_PASSIVE)
+    ):
         where: tuple[Any, ...] = (address, port)
         if each == socket.AF_INET6:
             scope = str(host or "").partition("%")[2]
@@ -112,7 +130,9 @@ def resolve(
     return found
 
 
-def describe(address: Sequence[Any], flags: int) -> tuple[str, str]:
+def describe(
+    address: Sequence[Any], flags: int, known: Mapping[str, Mapping[int, str]]
+) -> tuple[str, str]:
     """What `socket.getnameinfo` gives for an address."""
     host, port = str(address[0]), int(address[1])
     service = str(port)
@@ -122,6 +142,7 @@ def describe(address: Sequence[Any], flags: int) -> tuple[str, str]:
             service = socket.getservbyport(port, kind)
         except OSError:
             pass
-    if not flags & socket.NI_NUMERICHOST and is_here(host):
-        host = "localhost"
+    if not flags & socket.NI_NUMERICHOST:
+        named = [name for name, own in known.items() if host in own.values()]
+        host = "localhost" if is_of_every_host(host) else (*named, host)[0]
     return host, service

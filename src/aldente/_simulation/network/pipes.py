@@ -5,12 +5,17 @@ from __future__ import annotations
 import collections
 import enum
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from aldente._simulation.choices import Deliveries
 
 # How many bytes are taken from a writer before the reader has read some.
 CAPACITY = 256 * 1024
+
+# How long data is sent again that does not arrive before the connection is given up, in seconds: as
+# long as by Linux.
+PATIENCE = 924.6
 
 # How far a line end is searched for.
 _LINE = 4_096
@@ -43,6 +48,10 @@ class Wire(Protocol):
         """Whether `is_late` may let something take time now."""
         ...
 
+    def come_after(self, seconds: float, come: Callable[[], object], awaited: Any) -> Any:
+        """Have something come after a while, which may take longer."""
+        ...
+
     def hold(self, release: Callable[[], object]) -> None:
         """Call a function when nothing else can happen."""
         ...
@@ -50,6 +59,64 @@ class Wire(Protocol):
     def note_delivery(self, text: str) -> None:
         """Note for the story that something is delivered otherwise than it was written."""
         ...
+
+    def note_fault(self, kind: str, text: str, *, is_choice: bool) -> None:
+        """Count a fault of the network or of a host, and note it for the story."""
+        ...
+
+
+class Path(Protocol):
+    """What a pipe needs of a way between two hosts."""
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing arrives for now."""
+        ...
+
+    def note_sending(self) -> None:
+        """Note that something is about to be sent."""
+        ...
+
+    def wait(self, go: Callable[[], object]) -> None:
+        """Call a function when something arrives again."""
+        ...
+
+    def delay_of_part(self, size: int) -> float:
+        """How long a part of a stream takes, in seconds."""
+        ...
+
+
+class Breaking(Protocol):
+    """Lets the explorer break a connection.
+
+    Attributes:
+        allowed: what has allowed it.
+    """
+
+    @property
+    def allowed(self) -> object:
+        """As described above."""
+        ...
+
+    def before_sending(self) -> bool:
+        """Let the strategy choose whether the connection breaks now; whether it has."""
+        ...
+
+    def after_sending(self) -> None:
+        """Break the connection if the strategy has chosen that it does so now."""
+        ...
+
+
+class _Batch:
+    """What arrives at one moment."""
+
+    __slots__ = ("is_due", "items", "size")
+
+    def __init__(self, items: list[tuple[bytes, bool] | Mark], size: int) -> None:
+        self.items = items
+        self.size = size
+        # Whether only what is ahead of it keeps it from arriving.
+        self.is_due = False
 
 
 class Pipe:
@@ -61,8 +128,11 @@ class Pipe:
         on_arrival: called when something has arrived.
         on_room: called when there is room again for data.
         on_refused: called when something has arrived that is not read any more.
+        on_given_up: called when something has not arrived for too long.
 
     Attributes:
+        path: the way between two hosts; None on one host.
+        breaking: what may break the connection.
         has_ended: whether the end of the stream has arrived.
         is_reset: whether a reset has arrived.
         is_closed: whether what arrives is not read any more.
@@ -76,24 +146,28 @@ class Pipe:
         on_arrival: Callable[[], object],
         on_room: Callable[[], object],
         on_refused: Callable[[], object],
+        on_given_up: Callable[[], object],
     ) -> None:
         self._wire = wire
         self._name = name
         self._on_arrival = on_arrival
         self._on_room = on_room
         self._on_refused = on_refused
+        self._on_given_up = on_given_up
+        self.path: Path | None = None
+        self.breaking: list[Breaking] = []
         self.has_ended = False
         self.is_reset = False
         self.is_closed = False
         self.is_refusing = False
         # What has arrived, in pieces; a reader gets no two pieces at once that a cut has made.
         self._arrived: collections.deque[tuple[bytes, bool]] = collections.deque()
-        self._on_way: collections.deque[tuple[bytes, bool] | Mark] = collections.deque()
+        self._on_way: collections.deque[_Batch] = collections.deque()
+        # The last of these, if it comes with what is sent next.
+        self._held: _Batch | None = None
         # Bytes in both.
         self._size = 0
         self._deliveries: dict[int, Deliveries] = {}
-        self._is_late = False
-        self._is_held = False
 
     # The writer's end.
 
@@ -108,6 +182,17 @@ class Pipe:
         Args:
             buffers: the bytes; the border between two is a place where the stream may be cut.
         """
+        if not self.breaking:
+            return self._send(buffers)
+        breaking = list(self.breaking)
+        if any(each.before_sending() for each in breaking):
+            return min(sum(map(len, buffers)), self.room)
+        sent = self._send(buffers)
+        for each in breaking:
+            each.after_sending()
+        return sent
+
+    def _send(self, buffers: Sequence[bytes]) -> int:
         data, border = buffers[0], 0
         if len(buffers) > 1:
             border = len(data)
@@ -127,27 +212,30 @@ class Pipe:
             options = self._deliveries[count] = Deliveries(2 + count, self._name)
         wire = self._wire
         chosen = wire.pick(options)
-        if not (chosen or self._on_way or self.is_refusing or wire.may_be_late):
-            # As most do. It is what `_go` and `_arrive` would do, for speed.
+        if not (
+            chosen or self._on_way or self.is_refusing or wire.may_be_late or self.path is not None
+        ):
+            # As most do. It is what `_go` and `_come` would do, for speed.
             self._arrived.append((data, False))
             self._on_arrival()
             return length
-        is_held = chosen == 1
         place = self._place(data, border, chosen) if chosen else 0
+        items: list[tuple[bytes, bool] | Mark] = [(data, False)]
         if place:
-            self._on_way.append((data[:place], True))
-            self._on_way.append((data[place:], False))
+            items = [(data[:place], True), (data[place:], False)]
+        if chosen == 1 and not self._on_way:
+            self._hold(items, length)
         else:
-            self._on_way.append((data, False))
-        if is_held and not self._is_held and not self._is_late:
-            self._hold()
-        else:
-            self._go(f"{length:,} bytes {self._name}")
+            self._go(items, length, f"{length:,} bytes {self._name}")
         return length
 
     def end(self) -> None:
         """Send the end of the stream."""
-        self._send_mark(Mark.END, "the end")
+        breaking = list(self.breaking)
+        if not any(each.before_sending() for each in breaking):
+            self._send_mark(Mark.END, "the end")
+            for each in breaking:
+                each.after_sending()
 
     def reset(self, *, is_lossy: bool = True) -> None:
         """Send a reset.
@@ -156,39 +244,84 @@ class Pipe:
             is_lossy: whether what is on its way is lost.
         """
         if is_lossy:
-            self._on_way.clear()
+            self.lose()
         self._send_mark(Mark.RESET, "a reset")
 
+    def lose(self) -> None:
+        """Lose what is on its way."""
+        self._on_way.clear()
+        self._held = None
+
     def _send_mark(self, mark: Mark, name: str) -> None:
-        self._on_way.append(mark)
         what = f"{name} {self._name}"
-        is_first = not (self._is_held or self._is_late)
-        if is_first and self._wire.pick(Deliveries(2, self._name)):
+        if not self._on_way and self._wire.pick(Deliveries(2, self._name)):
             self._wire.note_delivery(f"{what} comes when nothing else can happen")
-            self._hold()
+            self._hold([mark], 0)
         else:
-            self._go(what)
+            self._go([mark], 0, what)
 
-    def _go(self, what: str) -> None:
-        """Deliver what is on its way, unless something ahead of it is late or this becomes so."""
-        if self._is_held:
+    def _go(self, items: list[tuple[bytes, bool] | Mark], size: int, what: str) -> None:
+        """Have something arrive after what is on its way, and in its time."""
+        if self.path is not None:
+            self.path.note_sending()
+        if self._held is not None:
             # It comes with what it has waited for.
-            self._release()
-        elif not self._is_late:
-            if self._wire.is_late(self._arrive, None, what):
-                self._is_late = True
-            else:
-                self._arrive()
+            batch, self._held = self._held, None
+            batch.items += items
+            batch.size += size
+            self._start(batch, "")
+        else:
+            batch = _Batch(items, size)
+            self._on_way.append(batch)
+            self._start(batch, what)
 
-    def _hold(self) -> None:
-        """Deliver what is on its way with what is sent next, or when nothing else can happen."""
-        self._is_held = True
-        self._wire.hold(self._release)
+    def _start(self, batch: _Batch, what: str) -> None:
+        """Let something go.
 
-    def _release(self) -> None:
-        if self._is_held:
-            self._is_held = False
-            self._arrive()
+        Args:
+            batch: what goes.
+            what: the same in words; empty if it takes no longer than it has to.
+        """
+        come = partial(self._come, batch)
+        seconds = 0.0
+        if self.path is not None:
+            if self.path.is_closed:
+                self._wait(batch)
+                return
+            seconds = self.path.delay_of_part(batch.size)
+        if seconds:
+            self._wire.come_after(seconds, come, None)
+        elif not (what and self._on_way[0] is batch and self._wire.is_late(come, None, what)):
+            come()
+
+    def _wait(self, batch: _Batch) -> None:
+        """Let something go when the path is whole again, unless that takes too long."""
+        assert self.path is not None
+        patience: Any = None
+
+        def go() -> None:
+            patience.cancel()
+            if batch in self._on_way:
+                self._start(batch, "")
+
+        def give_up() -> None:
+            if batch in self._on_way:
+                self.lose()
+                self._on_given_up()
+
+        patience = self._wire.come_after(PATIENCE, give_up, None)
+        self.path.wait(go)
+
+    def _hold(self, items: list[tuple[bytes, bool] | Mark], size: int) -> None:
+        """Deliver something with what is sent next, or when nothing else can happen."""
+        batch = self._held = _Batch(items, size)
+        self._on_way.append(batch)
+        self._wire.hold(partial(self._release, batch))
+
+    def _release(self, batch: _Batch) -> None:
+        if self._held is batch:
+            self._held = None
+            self._start(batch, "")
 
     def _place(self, data: bytes, border: int, chosen: int) -> int:
         """Where data is cut by an option that was chosen; 0 if it comes with what is sent next."""
@@ -204,20 +337,33 @@ class Pipe:
 
     # The reader's end.
 
-    def _arrive(self) -> None:
-        self._is_late = False
-        if self.is_refusing and any(not isinstance(each, Mark) for each in self._on_way):
-            self._on_way.clear()
-            self._on_refused()
+    def _come(self, batch: _Batch) -> None:
+        """Deliver something, unless something ahead of it is late; and what is behind it."""
+        batch.is_due = True
+        on_way = self._on_way
+        if not on_way or not on_way[0].is_due:
             return
-        for each in self._on_way:
+        items: list[tuple[bytes, bool] | Mark] = []
+        while on_way and on_way[0].is_due:
+            items += on_way.popleft().items
+        self._arrive(items)
+
+    def _arrive(self, items: list[tuple[bytes, bool] | Mark]) -> None:
+        if self.is_refusing and any(not isinstance(each, Mark) for each in items):
+            self.lose()
+            if self.path is not None and self.path.is_closed:
+                # A host that is silent answers when it is there again.
+                self.path.wait(self._on_refused)
+            else:
+                self._on_refused()
+            return
+        for each in items:
             if each is Mark.END:
                 self.has_ended = True
             elif isinstance(each, Mark):
                 self.is_reset = True
             elif not self.is_closed:
                 self._arrived.append(each)
-        self._on_way.clear()
         self._on_arrival()
 
     @property

@@ -58,7 +58,7 @@ class SimulatedSocket(socket.socket):
         endpoint = self._endpoint()
         if endpoint.local is not None:
             return endpoint.local
-        return "" if self.family == socket.AF_UNIX else endpoint.network.any_address(self.family)
+        return "" if self.family == socket.AF_UNIX else endpoint.addresses.any_address(self.family)
 
     def getpeername(self) -> Address:
         """As a socket's."""

@@ -31,7 +31,7 @@ class UnixEndpoint(StreamEndpoint):
         super().listen(backlog)
 
     def connect(self, address: Address) -> bool:
-        listener = self.network.found_at_path(self, address)
+        listener = self.addresses.found_at_path(self, address)
         if not listener.is_listening:
             fail(errno.ECONNREFUSED)
         if not listener.has_room:
@@ -94,6 +94,10 @@ class UnixEndpoint(StreamEndpoint):
             self._outgoing.reset(is_lossy=False)
         elif not self._is_write_shut:
             self._outgoing.end()
+
+    def on_crash(self) -> None:
+        self.is_abortive = True
+        self.on_close()
 
     def on_peer_deaf(self) -> None:
         """The peer does not read any more."""

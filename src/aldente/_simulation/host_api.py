@@ -1,0 +1,179 @@
+"""`Host`: a host of the simulated network, as programs see it."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import socket
+from collections.abc import Callable, Coroutine
+from types import TracebackType
+from typing import Any, TypeVar
+
+from aldente._simulation.loop import SimulatedLoop
+from aldente._simulation.network import faults
+from aldente._simulation.network.disk import Disk
+from aldente._simulation.network.faults import MayCrash, MayHappen
+from aldente._simulation.network.lives import LIFE, Life
+from aldente._validation import parse_count, parse_duration, parse_flag
+from aldente.errors import InvalidSetting
+
+T = TypeVar("T")
+
+Main = Callable[[], Coroutine[Any, Any, Any]]
+
+
+class Host:
+    """A host of the simulated network: it has a name, an address, a clock, a disk, and its tasks.
+
+    What code starts inside ``with host:``, or in a coroutine that `run` runs, is on the host: its
+    sockets have the host's address, and it ends when the host crashes. Names resolve to it.
+
+    Attributes:
+        name: its name.
+    """
+
+    def __init__(self, loop: SimulatedLoop, name: str) -> None:
+        self._loop = loop
+        self.name = name
+
+    @property
+    def address(self) -> str:
+        """Its address, one of those that documents use (RFC 5737)."""
+        return self._loop.network.hosts[self.name].own[socket.AF_INET]
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it has not crashed, or was started again."""
+        return self._loop.hosts.is_up(self.name)
+
+    @property
+    def disk(self) -> Disk:
+        """Its files, which are there again after a crash, except what was not synced."""
+        return self._loop.disk_of(self.name)
+
+    @property
+    def clock_skew(self) -> float:
+        """How far ahead its wall clock is, in seconds; it may be set, with ``wall=True``.
+
+        Raises:
+            InvalidSetting: it is set to no number of seconds, or the wall clock is the real one.
+        """
+        return self._loop.skews.get(self.name, 0.0)
+
+    @clock_skew.setter
+    def clock_skew(self, seconds: float) -> None:
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+            raise InvalidSetting("clock_skew", seconds, "It is a number of seconds.")
+        self._loop.skew(self.name, float(seconds))
+
+    def __enter__(self) -> Host:
+        """Have what the block starts run on the host.
+
+        Raises:
+            InvalidSetting: it has crashed.
+        """
+        self._loop.hosts.check_is_up(self.name)
+        LIFE.set(Life(self.name, LIFE.get()))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        life = LIFE.get()
+        LIFE.set(None if life is None else life.outer)
+
+    def run(self, coroutine: Coroutine[Any, Any, T], *, name: str | None = None) -> asyncio.Task[T]:
+        """Start a task on the host; it is cancelled when the test function has ended.
+
+        Args:
+            coroutine: what it runs.
+            name: the name of the task; by default that of the host.
+
+        Raises:
+            InvalidSetting: the host has crashed, or the argument is no coroutine.
+        """
+        if not inspect.iscoroutine(coroutine):
+            raise InvalidSetting(
+                "coroutine", coroutine, "Call the coroutine function: run(main())."
+            )
+        return self._loop.hosts.run(self.name, coroutine, name)
+
+    def crash(self, *, silent: bool | None = None) -> None:
+        """Stop all that runs on the host, at once: no ``finally`` or ``except`` of it runs.
+
+        What was not synced to its `disk` may be lost. Its peers see that their connections are
+        reset; or, if it is silent, nothing at all until it is there again.
+
+        Args:
+            silent: whether its peers hear nothing; None lets the schedule choose.
+
+        Raises:
+            InvalidSetting: the running code runs on the host, or it has crashed already.
+        """
+        if silent is not None:
+            parse_flag("silent", silent)
+        if not self.is_up:
+            raise InvalidSetting("host", self.name, "It has crashed already.")
+        hosts = self._loop.hosts
+        faults.crash(self._loop, hosts, self.name, is_silent=silent, is_choice=False)
+
+    def restart(self, main: Main) -> asyncio.Task[Any]:
+        """Start the host again after a crash.
+
+        Args:
+            main: the coroutine function that it runs from now on, without arguments.
+
+        Returns:
+            The task that runs it.
+
+        Raises:
+            InvalidSetting: the host has not crashed, or ``main`` is no coroutine function.
+        """
+        self._check_main(main)
+        if self.is_up:
+            raise InvalidSetting("host", self.name, "Only a host that has crashed can restart.")
+        self._loop.hosts.revive(self.name)
+        self._loop.note_change(f"the host {self.name!r} starts again")
+        return self.run(main())
+
+    def may_crash(
+        self, *, restart: Main | None = None, after: float = 1.0, times: int = 1
+    ) -> MayHappen:
+        """Let the explorer crash the host, whenever a task on it waits.
+
+        Args:
+            restart: the coroutine function with which it starts again; None to leave it down.
+            after: after how long it does so, in seconds of loop time.
+            times: how often it may crash.
+
+        Returns:
+            A context manager; at the end of its block, and of the test, it must not any more.
+
+        Raises:
+            InvalidSetting: an argument has a value that is not allowed.
+        """
+        if restart is not None:
+            self._check_main(restart)
+        seconds = parse_duration("after", after)
+        count = parse_count("times", times)
+        begin = None if restart is None else lambda: self.restart(restart)
+        return MayCrash(self._loop.fault_rules, count, self.name, begin, seconds)
+
+    def _check_main(self, main: object) -> None:
+        if not callable(main):
+            if inspect.iscoroutine(main):
+                main.close()
+            allowed = "It is a coroutine function without arguments, as each start calls it anew."
+            raise InvalidSetting("main", main, allowed)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Host) and (self._loop, self.name) == (other._loop, other.name)
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    def __repr__(self) -> str:
+        return f"<host {self.name!r}{'' if self.is_up else ', crashed'}>"

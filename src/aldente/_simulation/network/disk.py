@@ -1,0 +1,202 @@
+"""`Disk`: the files of a host, of which a crash may lose what was not synced.
+
+The files are real, in a folder of their own for each run, so that any code can use them. What a
+crash leaves of them follows from what the code has synced, by `os.fsync` or `os.fdatasync`: the
+content of the file, and, as with the journals of Linux's file systems, all names up to then.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from aldente._simulation.choices import Values
+from aldente._simulation.network.pipes import Wire
+
+# By the path inside the folder.
+_Names = dict[str, int]
+
+
+class Disk:
+    """The files of a host.
+
+    Args:
+        wire: the loop.
+        host: the name of the host.
+
+    Attributes:
+        path: the folder in which they are.
+    """
+
+    def __init__(self, wire: Wire, host: str) -> None:
+        self._wire = wire
+        self._host = host
+        self._root = Path(tempfile.mkdtemp(prefix="aldente-"))
+        self.path = self._root / host
+        self.path.mkdir()
+        # Keeps the files that were synced, so that no other one gets the number of one of them.
+        self._kept = self._root / ".synced"
+        self._kept.mkdir()
+        # The file at each path, by its number, and the content of each, as they were synced.
+        self._names: _Names = {}
+        self._contents: dict[int, bytes] = {}
+        _SYNCS.add(self)
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    def __truediv__(self, name: str) -> Path:
+        return self.path / name
+
+    def __repr__(self) -> str:
+        return f"<disk of {self._host!r}: {self.path}>"
+
+    def remove(self) -> None:
+        """Remove all files: the run is over."""
+        _SYNCS.remove(self)
+        shutil.rmtree(self._root, ignore_errors=True)
+
+    # Syncing.
+
+    def note_sync(self, synced: os.stat_result) -> bool:
+        """Note that a file or folder was synced; whether it is one of this disk."""
+        for folder, _, files in os.walk(self.path):
+            if os.path.samestat(os.stat(folder), synced):
+                self._names = self._now()
+                return True
+            for name in files:
+                path = os.path.join(folder, name)
+                if os.path.samestat(os.stat(path), synced):
+                    self._sync_file(path, synced.st_ino)
+                    return True
+        return False
+
+    def note_sync_of_all(self) -> None:
+        """Note that all files were synced, as by `os.sync`."""
+        for path, number in self._now().items():
+            self._sync_file(str(self.path / path), number)
+
+    def _sync_file(self, path: str, number: int) -> None:
+        self._contents[number] = Path(path).read_bytes()
+        kept = self._kept / str(number)
+        if not kept.exists():
+            os.link(path, kept)
+        self._names = self._now()
+
+    def _now(self) -> _Names:
+        """The files as they are now."""
+        found: _Names = {}
+        for folder, _, files in os.walk(self.path):
+            for name in files:
+                path = Path(folder, name)
+                if path.is_file() and not path.is_symlink():
+                    found[str(path.relative_to(self.path))] = path.stat().st_ino
+        return dict(sorted(found.items()))
+
+    # Crashing.
+
+    def crash(self) -> None:
+        """Let the strategy choose what is left of all that was not synced.
+
+        Names are journaled in order, so that either all changes of them are there or, at worst,
+        none; what is written into files is not, so that each may have lost some.
+        """
+        now = self._now()
+        written = {number: (self.path / path).read_bytes() for path, number in now.items()}
+        names = now
+        if self._names != now and self._picks("names", 2):
+            names = self._names
+            changed = {path for path, _ in now.items() ^ names.items()}
+            self._note(f"changes of names are lost, not synced: {', '.join(sorted(changed))}")
+        left: dict[int, bytes] = {}
+        for path, number in names.items():
+            if number not in left:
+                left[number] = self._what_is_left(path, number, written)
+        # New files, as old ones may be open still, with data that nothing has written.
+        for folder in (self.path, self._kept):
+            shutil.rmtree(folder)
+            folder.mkdir()
+        self._contents.clear()
+        for path, number in names.items():
+            file = self.path / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(left[number])
+        self.note_sync_of_all()
+
+    def _what_is_left(self, path: str, number: int, written: dict[int, bytes]) -> bytes:
+        """What is left of a file.
+
+        Args:
+            path: its path.
+            number: its number.
+            written: the content of each file that is there now.
+        """
+        synced = self._contents.get(number, b"")
+        content = written.get(number, synced)
+        if content == synced:
+            return content
+        begin = len(synced) if content.startswith(synced) else 0
+        torn = content[: begin + (len(content) - begin) // 2]
+        options = [content, synced, *([torn] if torn not in (synced, content) else [])]
+        chosen = self._picks(path, len(options))
+        if chosen:
+            part = "a part of what" if chosen == 2 else "what"
+            self._note(f"{part} was not synced of {path} is lost")
+        return options[chosen]
+
+    def _picks(self, of: str, count: int) -> int:
+        return self._wire.pick(Values(count, f"what is left of {self._host}: {of}"))
+
+    def _note(self, text: str) -> None:
+        self._wire.note_delivery(f"{self._host}: {text}")
+
+
+class _Syncs:
+    """While there are disks, has the functions of `os` that sync files notify them."""
+
+    def __init__(self) -> None:
+        self._disks: list[Disk] = []
+        self._originals: dict[str, Callable[..., Any]] = {}
+
+    def add(self, disk: Disk) -> None:
+        """Notify a disk from now on."""
+        if not self._disks:
+            for name in ("fsync", "fdatasync", "sync"):
+                original = getattr(os, name, None)
+                if original is not None:
+                    self._originals[name] = original
+                    setattr(os, name, self._replacement(original))
+        self._disks.append(disk)
+
+    def remove(self, disk: Disk) -> None:
+        """Undo `add`."""
+        if disk in self._disks:
+            self._disks.remove(disk)
+        if not self._disks:
+            for name, original in self._originals.items():
+                setattr(os, name, original)
+            self._originals.clear()
+
+    def _replacement(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(original)
+        def sync(*args: Any) -> None:
+            if not args:
+                original()
+                for disk in list(self._disks):
+                    disk.note_sync_of_all()
+                return
+            number = args[0] if isinstance(args[0], int) else args[0].fileno()
+            synced = os.fstat(number)
+            # The system need not write what is lost with the run anyway.
+            if not any(disk.note_sync(synced) for disk in list(self._disks)):
+                original(*args)
+
+        return sync
+
+
+_SYNCS = _Syncs()
