@@ -30,6 +30,8 @@ find what they know.
     What runs on each host, and how it crashes; its files, of which a crash loses some.
 ``faults``
     Faults that the explorer may choose: resets, partitions, crashes.
+``pairs``
+    The two ends of ``socket.socketpair``.
 ``refusals``
     What is refused, because nothing in the run answers it.
 ``creation``

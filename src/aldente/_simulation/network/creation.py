@@ -13,6 +13,7 @@ from typing import Any
 from aldente._simulation.network.datagrams import DatagramEndpoint, UnixDatagramEndpoint
 from aldente._simulation.network.endpoints import StreamEndpoint
 from aldente._simulation.network.kernel import Kernel
+from aldente._simulation.network.pairs import noting, simulate_pair
 from aldente._simulation.network.refusals import refuse_connected
 from aldente._simulation.network.sockets import (
     AnyEndpoint,
@@ -38,13 +39,14 @@ def adopt(given: Any, network: Kernel) -> None:
     """Simulate a socket that was made outside of the run and is given to its loop.
 
     Raises:
-        OutsideSimulation: it is connected with something real.
+        OutsideSimulation: it is connected with something real, other than the other end of a pair.
     """
     if type(given) is not socket.socket or given.fileno() in endpoints_behind:
         return
-    if _is_connected(given):
+    if not _is_connected(given):
+        _simulate(given, network)
+    elif not simulate_pair(given, network):
         refuse_connected()
-    _simulate(given, network)
 
 
 def _simulate(made: socket.socket, network: Kernel) -> None:
@@ -82,12 +84,24 @@ class Sockets:
         self._network_here = network_here
         self._original: Any = None
         self._own: Any = None
+        self._own_pair: Any = None
+        self._original_pair: Any = None
 
     def __enter__(self) -> None:
         found: Any = socket.socket.__init__
         if getattr(found, "__code__", None) is not _CODE:
             self._original, self._own = found, _initializer(found, self._network_here)
             socket.socket.__init__ = self._own  # type: ignore[method-assign]
+            self._note_pairs()
+
+    def _note_pairs(self) -> None:
+        self._original_pair = getattr(socket, "socketpair", None)
+        if self._original_pair is not None:
+            self._own_pair = noting(self._original_pair, self._is_here)
+            socket.socketpair = self._own_pair
+
+    def _is_here(self) -> bool:
+        return self._network_here() is not None
 
     def __exit__(
         self,
@@ -98,7 +112,9 @@ class Sockets:
         # Left alone while other code has replaced it: it does no harm beneath.
         if self._own is not None and vars(socket.socket)["__init__"] is self._own:
             socket.socket.__init__ = self._original  # type: ignore[method-assign]
-        self._original = self._own = None
+        if self._own_pair is not None and vars(socket).get("socketpair") is self._own_pair:
+            socket.socketpair = self._original_pair
+        self._original = self._own = self._original_pair = self._own_pair = None
 
 
 @functools.lru_cache(maxsize=8)

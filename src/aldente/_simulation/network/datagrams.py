@@ -204,6 +204,10 @@ class UnixDatagramEndpoint(DatagramEndpoint):
         """Whether it takes one more datagram."""
         return self.is_closed or self._count < _QUEUE
 
+    def pair_with(self, peer: UnixDatagramEndpoint) -> None:
+        """Be one of two sockets without names that are connected with each other."""
+        self._peer, self.remote = peer, ""
+
     def connect(self, address: Address) -> bool:
         peer = self.addresses.found_at_path(self, address)
         self._check_may_send(peer)

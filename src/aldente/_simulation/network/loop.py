@@ -18,6 +18,7 @@ from aldente._simulation.network.disk import Disk
 from aldente._simulation.network.faults import Faults
 from aldente._simulation.network.hosts import Hosts
 from aldente._simulation.network.kernel import Kernel
+from aldente._simulation.network.pairs import simulate_pair
 from aldente._simulation.ready import OutsideHandle
 from aldente._simulation.unsupported import NAMES, STREAMS
 from aldente.errors import OutsideSimulation
@@ -109,6 +110,9 @@ class NetworkLoop(LimitedLoop, SocketLoop):  # pyright: ignore[reportIncompatibl
     def watch(self, descriptor: Any, handle: StepHandle, *, is_writer: bool) -> None:
         """As the base class's."""
         number = descriptor if isinstance(descriptor, int) else descriptor.fileno()
+        if number not in self.network:
+            # One of a pair, else it is refused below.
+            simulate_pair(descriptor, self.network)
         if number not in self.network:
             method = "loop.add_writer()" if is_writer else "loop.add_reader()"
             raise OutsideSimulation(method, refusals.SOCKET, refusals.users_line(), STREAMS)
