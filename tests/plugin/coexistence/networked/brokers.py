@@ -175,7 +175,8 @@ async def nats_client(is_encrypted: bool) -> Any:
 
         await answering.subscribe("shout", cb=shout)
         numbers = await answering.subscribe("numbers")
-        await answering.flush()
+        # Not flush(): in nats-py 2.16 its PING overtakes what was not sent yet. This does not.
+        assert (await answering.request("shout", b"ready", timeout=60)).data == b"READY"
         replies = await asyncio.gather(
             *(asking.request("shout", text, timeout=60) for text in (b"one", b"two"))
         )
