@@ -9,7 +9,7 @@ import pytest
 
 import aldente
 from aldente._explore.simulate import RunSettings, simulate
-from aldente._simulation.determinism import InOrder
+from aldente._simulation.anyio_in_runs import InOrder
 from aldente._strategies.random import Random
 
 

@@ -10,8 +10,7 @@ import asyncio
 import contextlib
 import functools
 import random
-import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, TypeVar
 
 from aldente import _python_compat
@@ -120,66 +119,17 @@ class SimulatedTask(asyncio.Task[T], metaclass=_TaskClass):
 make_task: Any = functools.partial(type.__call__, SimulatedTask)
 
 
-class InOrder(set[T]):
-    """A set that iterates over its items in the order in which they were added."""
+class TasksInOrder:
+    """While entered, ``asyncio.Task`` makes tasks that hash and are named by their run.
 
-    def __init__(self, items: Iterable[T] = ()) -> None:
-        super().__init__()
-        self._order: dict[T, None] = {}
-        for item in items:
-            self.add(item)
-
-    def __iter__(self) -> Iterator[T]:
-        return iter(self._order)
-
-    def add(self, item: T, /) -> None:
-        """As a set's."""
-        super().add(item)
-        self._order[item] = None
-
-    def remove(self, item: T, /) -> None:
-        """As a set's."""
-        super().remove(item)
-        del self._order[item]
-
-    def discard(self, item: Any, /) -> None:
-        """As a set's."""
-        super().discard(item)
-        self._order.pop(item, None)
-
-    def clear(self) -> None:
-        """As a set's."""
-        super().clear()
-        self._order.clear()
-
-    def pop(self) -> T:
-        """As a set's: the item that was added first."""
-        item = next(iter(self._order), None)
-        if item is None:
-            return super().pop()
-        self.remove(item)
-        return item
-
-
-class LibrariesInOrder:
-    """While entered, what libraries make of asyncio does not depend on addresses either.
-
-    ``asyncio.Task`` makes tasks that hash and are named by their run: aiohttp and others make tasks
-    without the loop's method, by that name. And anyio keeps its cancel scopes, which hash by
-    address, in sets that it makes by the name ``set``; those are in order.
+    aiohttp and others make tasks without the loop's method, by that name.
     """
 
     def __enter__(self) -> None:
         asyncio.Task = SimulatedTask  # type: ignore[misc]
-        backend: Any = sys.modules.get("anyio._backends._asyncio")
-        if backend is not None:
-            backend.set = InOrder
 
     def __exit__(self, *exception: object) -> None:
         asyncio.Task = _TASK  # type: ignore[misc]
-        backend = sys.modules.get("anyio._backends._asyncio")
-        if backend is not None:
-            vars(backend).pop("set", None)
 
 
 class SimulatedFuture(asyncio.Future[T]):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Annotated, Any
 
 import fastapi
 from fastapi.responses import StreamingResponse
@@ -29,9 +29,14 @@ def application(notes: list[str]) -> fastapi.FastAPI:
     return app
 
 
-async def item(number: int) -> dict[str, int]:
+def twice(number: int) -> int:
+    """FastAPI calls it in a thread of anyio, as it is no coroutine function."""
+    return number * 2
+
+
+async def item(number: int, doubled: Annotated[int, fastapi.Depends(twice)]) -> dict[str, int]:
     await asyncio.sleep(0.01)
-    return {"item": number}
+    return {"item": number, "doubled": doubled}
 
 
 async def upload(file: fastapi.UploadFile) -> dict[str, Any]:

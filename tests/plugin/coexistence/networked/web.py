@@ -79,7 +79,9 @@ async def use(port: int, is_encrypted: bool, *, is_http2: bool = False) -> list[
     options: dict[str, Any] = {"http2": True} if is_http2 else {}
     async with httpx.AsyncClient(base_url=url, verify=client_context(), **options) as client:
         replies = await asyncio.gather(*(client.get(f"/items/{each}") for each in (1, 2)))
-        assert [each.json() for each in replies] == [{"item": 1}, {"item": 2}]
+        assert [each.json() for each in replies] == [
+            {"item": number, "doubled": number * 2} for number in (1, 2)
+        ]
         reply = await client.post("/upload", files={"file": ("a.txt", b"x" * 3000)})
         assert reply.json() == {"name": "a.txt", "size": 3000}
         assert (await client.get("/items/none")).status_code == 422
