@@ -348,6 +348,32 @@ def test_the_world_outside_is_refused_at_the_users_line(
     assert "Fix: " in str(error)
 
 
+@pytest.mark.parametrize(
+    ("call", "is_of_the_run"),
+    [
+        (lambda: socket.create_connection(("127.0.0.1", 4000)), True),
+        (lambda: socket.create_connection(("localhost", 4000)), True),
+        (lambda: socket.getaddrinfo("example.com", 80), False),
+    ],
+)
+def test_a_socket_of_a_job_is_told_what_it_cannot_reach(
+    call: Callable[[], Any], is_of_the_run: bool
+) -> None:
+    """A job that would connect to a server of the run is told that only the loop's thread can."""
+
+    async def main() -> None:
+        async with await asyncio.start_server(print, "localhost", 4000):
+            await asyncio.to_thread(call)
+
+    failure = aldente.search(main).failure
+    assert failure is not None
+    error = failure.exception
+    assert isinstance(error, aldente.OutsideSimulation)
+    assert ("in a thread sockets are real, and reach no server of the run" in str(error)) is (
+        is_of_the_run
+    )
+
+
 def test_every_method_that_needs_the_world_is_refused() -> None:
     """No method of event loops is left that would fail in asyncio's own words."""
     known = {
