@@ -156,7 +156,9 @@ class Nats:
                 text = await reader.readexactly(int(size) + 2)
                 for to, pattern, number in self.subscriptions:
                     if pattern == subject or subject.startswith(pattern.removesuffix(b"*")):
-                        to.write(b" ".join([b"MSG", subject, number, *reply, size]) + b"\r\n" + text)
+                        to.write(
+                            b" ".join([b"MSG", subject, number, *reply, size]) + b"\r\n" + text
+                        )
 
 
 async def nats_client(is_encrypted: bool) -> Any:

@@ -24,7 +24,9 @@ async def mail(is_encrypted: bool) -> Any:
 
     def protocol() -> Any:
         context = server_context() if is_encrypted else None
-        return SMTP(Keep(), hostname="localhost", tls_context=context, require_starttls=is_encrypted)
+        return SMTP(
+            Keep(), hostname="localhost", tls_context=context, require_starttls=is_encrypted
+        )
 
     server = await asyncio.get_running_loop().create_server(protocol, "localhost", 0)
     port = server.sockets[0].getsockname()[1]
