@@ -39,13 +39,15 @@ for name in names:
     exploration = aldente.search(PROGRAMS[name][0], runs=schedules, seed=1)
     failed = exploration.failure is not None or bool(exploration.escaped)
     broken |= failed
+    verdict = "FAILED" if failed else "none failed"
     print(f"{name}: {exploration.runs} runs, {exploration.distinct} of them distinct, "
-          f"{time.perf_counter() - began:.0f} s: {'FAILED' if failed else 'none failed'}", flush=True)
+          f"{time.perf_counter() - began:.0f} s: {verdict}", flush=True)
     if exploration.failure is not None:
         print(exploration.failure.report())
+module = "tests.plugin.coexistence.networked.replaying"
 # With other hashes of strings than here.
 there = subprocess.run(
-    [sys.executable, "-m", "tests.plugin.coexistence.networked.replaying", str(seeds), *names],
+    [sys.executable, "-m", module, str(seeds), *names],
     env=os.environ | {"PYTHONHASHSEED": "2654435769"}, stdout=subprocess.PIPE, text=True, check=True)
 here = {name: what_happens(name, seeds) for name in names}
 different = [name for name, runs in json.loads(there.stdout).items() if runs != here[name]]

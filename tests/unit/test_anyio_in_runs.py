@@ -8,27 +8,27 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Coroutine
+from typing import Any
 
+import anyio
+import anyio.from_thread
+import anyio.to_thread
 import pytest
 
 import aldente
 from aldente._explore.simulate import Run, RunSettings, simulate
 from aldente._strategies.random import Random
 
-anyio = pytest.importorskip("anyio")
 
-
-def run_under(seed: int, main: object) -> Run:
+def run_under(seed: int, main: Callable[[], Coroutine[Any, Any, object]]) -> Run:
     strategy = Random(seed)
     strategy.start()
-    return simulate(main, strategy, RunSettings())  # type: ignore[arg-type]
+    return simulate(main, strategy, RunSettings())
 
 
 async def with_threads() -> list[str]:
     """Two jobs in threads, each of which calls in on the loop."""
-    import anyio.from_thread
-    import anyio.to_thread
-
     noted: list[str] = []
 
     def work(name: str) -> None:
@@ -84,8 +84,7 @@ def test_a_thread_sleeps_in_loop_time() -> None:
     async def main() -> float:
         before = anyio.current_time()
         await anyio.to_thread.run_sync(time.sleep, 3600)
-        after: float = anyio.current_time()
-        return after - before
+        return anyio.current_time() - before
 
     assert aldente.run(main, seed=1) >= 3600
 
@@ -146,8 +145,7 @@ def test_loops_outside_of_the_run() -> None:
         return anyio.run(anyio.to_thread.run_sync, lambda: threading.current_thread().name)
 
     async def main() -> str:
-        name: str = await anyio.to_thread.run_sync(elsewhere)
-        return name
+        return await anyio.to_thread.run_sync(elsewhere)
 
     assert aldente.run(main, seed=1).startswith("AnyIO worker thread")
 

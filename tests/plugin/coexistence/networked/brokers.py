@@ -96,11 +96,13 @@ async def redis_client(is_encrypted: bool) -> Any:
     """Commands of many tasks on a pool, a pipeline and a subscription."""
     import redis.asyncio
 
+    # What its annotations say of commands is also true of clients without asyncio.
+    make: Any = redis.asyncio.Redis
     async with _serving(Redis().handle, is_encrypted) as port:
         options: dict[str, Any] = {"ssl": True, "ssl_cert_reqs": "none"} if is_encrypted else {}
         if is_encrypted:
             options["ssl_check_hostname"] = False
-        async with redis.asyncio.Redis(
+        async with make(
             host="localhost", port=port, protocol=2, max_connections=3, **options
         ) as client:
 

@@ -94,13 +94,14 @@ async def grpc(is_encrypted: bool) -> Any:
     context = server_context() if is_encrypted else None
     if context is not None:
         context.set_alpn_protocols(["h2"])
-    server = Server([_Shouting()], codec=_Text())
+    codec: Any = _Text()
+    server = Server([_Shouting()], codec=codec)
     await server.start("127.0.0.1", 50051, ssl=context)
     options: dict[str, Any] = {}
     if is_encrypted:
         options["ssl"] = client_context()
         options["ssl"].set_alpn_protocols(["h2"])
-    async with Channel("127.0.0.1", 50051, codec=_Text(), **options) as channel:
+    async with Channel("127.0.0.1", 50051, codec=codec, **options) as channel:
         shout: Any = UnaryUnaryMethod(channel, "/Shouting/shout", str, str)
         got = await asyncio.gather(*map(shout, ("one", "two", "three" * 50)))
         assert got == ["ONE", "TWO", "THREE" * 50]
@@ -128,15 +129,17 @@ async def shell(is_encrypted: bool) -> Any:
             return False
 
     key = asyncssh.generate_private_key("ssh-ed25519")
-    async with asyncssh.listen(
-        "127.0.0.1", 8022, server_host_keys=[key], server_factory=Open, process_factory=shout
-    ):
-        async with asyncssh.connect(
+    async with (
+        asyncssh.listen(
+            "127.0.0.1", 8022, server_host_keys=[key], server_factory=Open, process_factory=shout
+        ),
+        asyncssh.connect(
             "127.0.0.1", 8022, known_hosts=None, username="me", client_keys=None, config=None
-        ) as connection:
-            results = await asyncio.gather(
-                *(connection.run(name, input=name * 100) for name in ("a", "b"))
-            )
+        ) as connection,
+    ):
+        results = await asyncio.gather(
+            *(connection.run(name, input=name * 100) for name in ("a", "b"))
+        )
     got = [(each.stdout, each.exit_status) for each in results]
     assert got == [(f"{name}: {name.upper() * 100}", 3) for name in ("a", "b")]
     return got

@@ -137,7 +137,7 @@ async def pool_of_aiohttp(is_encrypted: bool) -> Any:
     peers = set()
 
     async def count(request: web.Request) -> web.Response:
-        peers.add(request.transport.get_extra_info("peername"))
+        peers.add(request.get_extra_info("peername"))
         await asyncio.sleep(0.01)
         return web.Response(text=request.query["number"])
 
