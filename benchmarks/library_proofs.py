@@ -48,7 +48,8 @@ module = "tests.plugin.coexistence.networked.replaying"
 # With other hashes of strings than here.
 there = subprocess.run(
     [sys.executable, "-m", module, str(seeds), *names],
-    env=os.environ | {"PYTHONHASHSEED": "2654435769"}, stdout=subprocess.PIPE, text=True, check=True)
+    env=os.environ | {"PYTHONHASHSEED": "2654435769"},
+    stdout=subprocess.PIPE, text=True, check=True)
 here = {name: what_happens(name, seeds) for name in names}
 different = [name for name, runs in json.loads(there.stdout).items() if runs != here[name]]
 print(f"{len(names) * seeds} runs, again in another process: "
