@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
@@ -69,7 +70,8 @@ def test_a_race_of_a_thread() -> None:
 
         async with anyio.create_task_group() as group:
             for _ in range(2):
-                group.start_soon(anyio.to_thread.run_sync, withdraw)
+                # As Starlette calls functions.
+                group.start_soon(anyio.to_thread.run_sync, functools.partial(withdraw))
         assert balance == [8]
 
     failure = aldente.search(main, runs=100).failure

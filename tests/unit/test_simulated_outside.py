@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextvars
+import functools
 import inspect
 import os
 import signal
@@ -21,6 +23,7 @@ import pytest
 
 import aldente
 from aldente._explore.simulate import Run, RunSettings, simulate
+from aldente._simulation.executors import name_of
 from aldente._simulation.loop import SimulatedLoop
 from aldente._strategies.fifo import Fifo
 from aldente._strategies.random import Random
@@ -132,6 +135,18 @@ def test_a_job_that_nobody_wants_any_more_does_not_begin() -> None:
         return tuple(done)
 
     assert orders_of(main, 20) == {(), ("done",)}
+
+
+def test_jobs_have_the_names_of_their_functions() -> None:
+    """What wraps the function of a job is not what a report calls it."""
+
+    def work(*_: object) -> None:
+        pass
+
+    part = functools.partial(work, 1)
+    in_context = functools.partial(contextvars.copy_context().run, functools.partial(part, 2))
+    for function in (work, part, functools.partial(part, 2), in_context):
+        assert name_of(function).endswith("work")
 
 
 def test_an_executor_that_was_shut_down_refuses() -> None:
