@@ -86,12 +86,16 @@ class AnyioInRuns:
         backend: Any = sys.modules.get(_BACKEND)
         if backend is not None:
             vars(backend).pop("set", None)
-            backend.WorkerThread = getattr(backend.WorkerThread, "original", backend.WorkerThread)
+            found = getattr(backend, "WorkerThread", None)
+            if hasattr(found, "original"):
+                backend.WorkerThread = found.original
 
 
 def _replace(backend: Any) -> None:
     backend.set = InOrder
-    backend.WorkerThread = _in_turns(backend.WorkerThread)
+    # Without such a class, threads are those that the program starts itself, and reports say so.
+    if hasattr(backend, "WorkerThread"):
+        backend.WorkerThread = _in_turns(backend.WorkerThread)
 
 
 class _Finder(importlib.abc.MetaPathFinder):

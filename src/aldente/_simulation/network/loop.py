@@ -16,7 +16,7 @@ from aldente._simulation.network import names, refusals
 from aldente._simulation.network.creation import Sockets, adopt, close_all
 from aldente._simulation.network.kernel import Network
 from aldente._simulation.ready import OutsideHandle
-from aldente._simulation.unsupported import NAMES, STREAMS
+from aldente._simulation.unsupported import STREAMS
 from aldente.errors import OutsideSimulation
 
 
@@ -117,11 +117,10 @@ class NetworkLoop(LimitedLoop, SocketLoop):  # pyright: ignore[reportIncompatibl
         """As asyncio's; this machine is all there is."""
         try:
             return names.resolve(host, port, family=family, kind=type, proto=proto, flags=flags)
-        except names.UnknownHost:
-            place = refusals.users_line()
-            raise OutsideSimulation(
-                "loop.getaddrinfo()", "the name service", place, NAMES
-            ) from None
+        except names.UnknownHost as unknown:
+            refusals.refuse_name(
+                str(unknown), () if self._network is None else self._network.served
+            )
 
     async def getnameinfo(self, sockaddr: Any, flags: int = 0) -> tuple[str, str]:
         """As asyncio's."""
