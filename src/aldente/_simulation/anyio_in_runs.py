@@ -86,7 +86,7 @@ class AnyioInRuns:
         backend: Any = sys.modules.get(_BACKEND)
         if backend is not None:
             vars(backend).pop("set", None)
-            found = getattr(backend, "WorkerThread", None)
+            found: Any = getattr(backend, "WorkerThread", None)
             if hasattr(found, "original"):
                 backend.WorkerThread = found.original
 

@@ -21,7 +21,7 @@ from tests.plugin.coexistence.networked.replaying import what_happens
 from tests.plugin.coexistence.networked.table import PROGRAMS, missing_for
 
 # How many schedules are tried: those that take long, by TLS or by a framework, fewer.
-RUNS, DEAR_RUNS, TLS_RUNS = 200, 40, 20
+RUNS, DEAR_RUNS, TLS_RUNS = 200, 40, 12
 DEAR = {"fastapi-uvicorn-plain", "fastapi-hypercorn-plain"}
 # Under how many seeds the runs of two processes are compared.
 SEEDS = 2
