@@ -28,7 +28,7 @@ from aldente._schedules import Order, Schedule, Step
 from aldente._simulation.anyio_in_runs import AnyioInRuns
 from aldente._simulation.blocking_sleep import BlockingSleep
 from aldente._simulation.choices import Strategy
-from aldente._simulation.determinism import TasksInOrder, seeded_randomness
+from aldente._simulation.determinism import ObjectsInOrder, TasksInOrder, seeded_randomness
 from aldente._simulation.fingerprint import Fingerprint
 from aldente._simulation.loop import SimulatedLoop
 from aldente._simulation.network.loop import SimulatedSockets
@@ -248,6 +248,7 @@ def simulate(
         seeded_randomness(rules.seed),
         _asyncio_compat.SetsInOrder(),
         TasksInOrder(),
+        ObjectsInOrder(),
         AnyioInRuns(),
         BlockingSleep(),
         SimulatedSockets(),

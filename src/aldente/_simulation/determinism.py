@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import itertools
 import random
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from aldente import _python_compat
@@ -130,6 +132,103 @@ class TasksInOrder:
 
     def __exit__(self, *exception: object) -> None:
         asyncio.Task = _TASK  # type: ignore[misc]
+
+
+class ObjectsInOrder:
+    """While entered, what asyncio's classes make in a run hashes by its number, not by its address.
+
+    So sets of connections, queues and the like have one order: a server may keep its clients in
+    such a set. What was made before the run keeps its hash, and what is made in it has the same
+    hash for good, as it may be in a set that lives on. So `__hash__` is replaced once and stays.
+
+    Protocols get their number when they are first hashed in the run, as they rarely call the
+    ``__init__`` of their base class. Those without a ``__dict__`` keep hashing by their address.
+    """
+
+    def __init__(self) -> None:
+        self._originals: list[tuple[Any, Any]] = []
+        self._before = _numbers.next, _numbers.thread
+
+    def __enter__(self) -> None:
+        _give_hashes()
+        self._before = _numbers.next, _numbers.thread
+        _numbers.next, _numbers.thread = itertools.count(1).__next__, threading.get_ident()
+        for each in _NUMBERED_WHEN_MADE:
+            original = each.__init__
+            self._originals.append((each, original))
+            each.__init__ = _numbering(original)
+
+    def __exit__(self, *exception: object) -> None:
+        while self._originals:
+            each, original = self._originals.pop()
+            each.__init__ = original
+        _numbers.next, _numbers.thread = self._before
+
+
+class _Numbers:
+    """The numbers of the objects of a run, and the thread in which it runs; none without one."""
+
+    def __init__(self) -> None:
+        self.next: Callable[[], int] = itertools.count(1).__next__
+        self.thread: int | None = None
+
+
+_numbers = _Numbers()
+
+# Each has an ``__init__`` of its own.
+_NUMBERED_WHEN_MADE: tuple[Any, ...] = (
+    asyncio.BaseTransport,
+    asyncio.StreamReader,
+    asyncio.StreamWriter,
+    asyncio.Queue,
+    asyncio.Event,
+    asyncio.Lock,
+    asyncio.Semaphore,
+    asyncio.Condition,
+)
+_NUMBER = "_aldente_number"
+
+
+@functools.cache
+def _numbering(original: Any) -> Any:
+    """An ``__init__`` that also gives a number to what the thread of a run makes."""
+
+    @functools.wraps(original)
+    def initialize(self: Any, *args: Any, **kwargs: Any) -> None:
+        _number(self)
+        original(self, *args, **kwargs)
+
+    return initialize
+
+
+def _number(of: Any) -> int | None:
+    """The number of an object, which it gets now if the thread of a run asks; None without one."""
+    kept: dict[str, int] | None = getattr(of, "__dict__", None)
+    if kept is None:
+        return None
+    if _NUMBER not in kept and _numbers.thread == threading.get_ident():
+        kept[_NUMBER] = _numbers.next()
+    return kept.get(_NUMBER)
+
+
+def _hash_of_numbered(self: Any) -> int:
+    number: int | None = getattr(self, "__dict__", _NOTHING).get(_NUMBER)
+    return object.__hash__(self) if number is None else number
+
+
+def _hash_of_protocol(self: Any) -> int:
+    number = _number(self)
+    return object.__hash__(self) if number is None else number
+
+
+_NOTHING: dict[str, int] = {}
+
+
+@functools.cache
+def _give_hashes() -> None:
+    for each in _NUMBERED_WHEN_MADE:
+        each.__hash__ = _hash_of_numbered
+    asyncio.BaseProtocol.__hash__ = _hash_of_protocol  # type: ignore[method-assign]
 
 
 class SimulatedFuture(asyncio.Future[T]):
