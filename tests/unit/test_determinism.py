@@ -125,12 +125,17 @@ async def _protocols() -> set[Any]:
         def __init__(self) -> None:
             kept.append(self)
 
+        def connection_made(self, transport: Any) -> None:
+            transport.close()
+
     kept: list[Any] = []
     server = await asyncio.get_running_loop().create_server(Kept, "127.0.0.1", 4000)
     async with server:
         for _ in range(10):
-            _, writer = await asyncio.open_connection("127.0.0.1", 4000)
+            reader, writer = await asyncio.open_connection("127.0.0.1", 4000)
+            await reader.read()
             writer.close()
+            await writer.wait_closed()
     return set(kept)
 
 
