@@ -141,8 +141,9 @@ class ObjectsInOrder:
     such a set. What was made before the run keeps its hash, and what is made in it has the same
     hash for good, as it may be in a set that lives on. So `__hash__` is replaced once and stays.
 
-    Protocols get their number when they are first hashed in the run, as they rarely call the
-    ``__init__`` of their base class. Those without a ``__dict__`` keep hashing by their address.
+    Protocols, transports and streams get their number when they are first hashed in the run: those
+    from before a run have no part in it, and protocols rarely call the ``__init__`` of their base
+    class. Objects that take no attributes keep hashing by their address.
     """
 
     def __init__(self) -> None:
@@ -177,58 +178,58 @@ _numbers = _Numbers()
 
 # Each has an ``__init__`` of its own.
 _NUMBERED_WHEN_MADE: tuple[Any, ...] = (
-    asyncio.BaseTransport,
-    asyncio.StreamReader,
-    asyncio.StreamWriter,
     asyncio.Queue,
     asyncio.Event,
     asyncio.Lock,
     asyncio.Semaphore,
     asyncio.Condition,
 )
-_NUMBER = "_aldente_number"
+_NUMBERED_WHEN_HASHED: tuple[Any, ...] = (
+    asyncio.BaseProtocol,
+    asyncio.BaseTransport,
+    asyncio.StreamReader,
+    asyncio.StreamWriter,
+)
 
 
 @functools.cache
 def _numbering(original: Any) -> Any:
     """An ``__init__`` that also gives a number to what the thread of a run makes."""
+    get_ident, numbers, give = threading.get_ident, _numbers, object.__setattr__
 
     @functools.wraps(original)
     def initialize(self: Any, *args: Any, **kwargs: Any) -> None:
-        _number(self)
+        if numbers.thread == get_ident():
+            give(self, "_aldente_number", numbers.next())
         original(self, *args, **kwargs)
 
     return initialize
 
 
-def _number(of: Any) -> int | None:
-    """The number of an object, which it gets now if the thread of a run asks; None without one."""
-    kept: dict[str, int] | None = getattr(of, "__dict__", None)
-    if kept is None:
-        return None
-    if _NUMBER not in kept and _numbers.thread == threading.get_ident():
-        kept[_NUMBER] = _numbers.next()
-    return kept.get(_NUMBER)
-
-
-def _hash_of_numbered(self: Any) -> int:
-    number: int | None = getattr(self, "__dict__", _NOTHING).get(_NUMBER)
+def _hash_when_made(self: Any) -> int:
+    number: int | None = getattr(self, "_aldente_number", None)
     return object.__hash__(self) if number is None else number
 
 
-def _hash_of_protocol(self: Any) -> int:
-    number = _number(self)
-    return object.__hash__(self) if number is None else number
-
-
-_NOTHING: dict[str, int] = {}
+def _hash_when_hashed(self: Any) -> int:
+    number: int | None = getattr(self, "_aldente_number", None)
+    if number is None:
+        if _numbers.thread != threading.get_ident():
+            return object.__hash__(self)
+        number = _numbers.next()
+        try:
+            object.__setattr__(self, "_aldente_number", number)
+        except AttributeError:
+            return object.__hash__(self)
+    return number
 
 
 @functools.cache
 def _give_hashes() -> None:
     for each in _NUMBERED_WHEN_MADE:
-        each.__hash__ = _hash_of_numbered
-    asyncio.BaseProtocol.__hash__ = _hash_of_protocol  # type: ignore[method-assign]
+        each.__hash__ = _hash_when_made
+    for each in _NUMBERED_WHEN_HASHED:
+        each.__hash__ = _hash_when_hashed
 
 
 class SimulatedFuture(asyncio.Future[T]):
