@@ -7,6 +7,7 @@ the schedule decides when it goes on, as for a job of an executor. Checked on an
 
 from __future__ import annotations
 
+import asyncio
 import concurrent.futures
 import functools
 import importlib.abc
@@ -172,14 +173,16 @@ class _Jobs:
         self._worker = worker
         self._function = function
         self._executor = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix=worker.name)
+        self._last: asyncio.Future[Any] | None = None
 
     def put_nowait(self, item: Any) -> None:
         """As a queue's."""
         if item is None:
-            self._executor.shutdown(wait=False)
+            # A thread that has nothing to do ends before the run does.
+            self._executor.shutdown(wait=self._last is None or self._last.done())
             return
         job = functools.partial(run, item[1], self._function, _Once(self._worker, item))
-        self._worker.loop.run_in_executor(self._executor, job)
+        self._last = self._worker.loop.run_in_executor(self._executor, job)
 
 
 def run(function: object, work: Callable[[Any], None], worker: object) -> None:
