@@ -79,7 +79,7 @@ assert len(_python_compat.helper_processes()) == 1
 
 def test_the_newest_thread_while_others_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """A thread that starts or ends meanwhile does not disturb the look for the newest one."""
-    looks = []
+    looks: list[str] = []
 
     class Threads(dict[int, object]):
         def values(self) -> Any:
