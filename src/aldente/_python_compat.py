@@ -96,9 +96,12 @@ def newest_thread() -> threading.Thread | None:
     passes. ``_active`` is its source, in the order of their start. Checked on CPython
     3.11 to 3.15.
     """
-    for thread in reversed(_ACTIVE_THREADS.values()):
-        return thread
-    return None
+    while True:
+        try:
+            return next(reversed(_ACTIVE_THREADS.values()), None)
+        except RuntimeError:
+            # A thread has started or ended in between; so look again.
+            continue
 
 
 _ACTIVE_THREADS: dict[int, threading.Thread] = private(threading, "_active") or {}

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
+import random
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -14,7 +16,7 @@ import pytest
 import aldente
 from aldente._asyncio_compat.stepping import caller_finder
 from aldente._explore.simulate import RunSettings, simulate
-from aldente._simulation.determinism import InOrder
+from aldente._simulation.anyio_in_runs import InOrder
 from aldente._strategies.random import Random
 
 
@@ -228,3 +230,96 @@ def test_a_finder_of_callers_raises_no_audit_event() -> None:
     is_watching = False
     assert frame is sys._getframe()
     assert events == []
+
+
+async def _protocols() -> set[Any]:
+    """Protocols of servers, as they are kept by uvicorn and websockets."""
+
+    class Kept(asyncio.Protocol):
+        def __init__(self) -> None:
+            kept.append(self)
+
+        def connection_made(self, transport: Any) -> None:
+            transport.close()
+
+    kept: list[Any] = []
+    server = await asyncio.get_running_loop().create_server(Kept, "127.0.0.1", 4000)
+    async with server:
+        for _ in range(10):
+            reader, writer = await asyncio.open_connection("127.0.0.1", 4000)
+            await reader.read()
+            writer.close()
+            await writer.wait_closed()
+    return set(kept)
+
+
+async def _writers() -> set[Any]:
+    """Writers of streams, as a chat server keeps them."""
+    writers = [writer for _ in range(5) for _, writer in aldente.stream_pair()]
+    for writer in writers:
+        writer.close()
+    return set(writers)
+
+
+async def _made_of(kind: Callable[[], Any]) -> set[Any]:
+    return {kind() for _ in range(10)}
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        _protocols,
+        _writers,
+        *(
+            functools.partial(_made_of, kind)
+            for kind in (asyncio.Queue, asyncio.PriorityQueue, asyncio.Event, asyncio.Lock)
+        ),
+        *(
+            functools.partial(_made_of, kind)
+            for kind in (asyncio.Semaphore, asyncio.Condition, asyncio.StreamReader)
+        ),
+    ],
+)
+def test_sets_of_asyncios_objects_are_in_order(make: Callable[[], Any]) -> None:
+    """A set of what a run has made of asyncio's classes is in the same order in each run."""
+
+    async def main() -> list[int]:
+        made = await make()
+        return [hash(each) for each in made]
+
+    before = make_noise()
+    found = set()
+    for _ in range(6):
+        found.add(tuple(aldente.run(main, seed=3)))
+        before += make_noise()
+    assert len(found) == 1
+    assert len(set(found.pop())) == 10
+
+
+def make_noise() -> list[bytearray]:
+    """Take memory, so that the next objects have other addresses."""
+    return [bytearray(64 + number) for number in range(random.SystemRandom().randrange(200))]
+
+
+def test_what_was_made_before_a_run_keeps_its_hash() -> None:
+    """An object in a set from before the run is found in it, and one of a run is after it."""
+    queue: asyncio.Queue[int] = asyncio.Queue()
+    known = {queue}
+    made: list[Any] = []
+
+    class Plain(asyncio.Protocol):
+        __slots__ = ()
+
+    plain = Plain()
+    others = {plain}
+
+    async def main() -> bool:
+        made.extend((asyncio.Queue(), asyncio.Event(), asyncio.Protocol()))
+        known.update(made)
+        return queue in known and plain in others and all(each in known for each in made)
+
+    init = asyncio.Queue.__init__
+    assert aldente.run(main, seed=1)
+    assert asyncio.Queue.__init__ is init
+    assert queue in known
+    assert all(each in known for each in made)

@@ -121,6 +121,22 @@ def test_names_of_this_machine(host: Any, family: int, expected: str) -> None:
     assert found == (socket.AF_INET6 if ":" in expected else socket.AF_INET)
 
 
+@pytest.mark.parametrize("host", ["redis.internal", b"redis.internal"])
+def test_names_of_other_machines(host: Any) -> None:
+    """What nothing in the run is called is refused, with what the run serves instead."""
+
+    async def main() -> None:
+        async with await asyncio.start_server(print, "localhost", 6379):
+            await asyncio.get_running_loop().getaddrinfo(host, 6379)
+
+    failure = aldente.search(main).failure
+    assert failure is not None
+    assert (
+        "Fix: nothing in the run has the name redis.internal (served: 127.0.0.1:6379); start a "
+        "server in the test and connect to it at localhost, or put a double"
+    ) in str(failure.exception)
+
+
 @pytest.mark.parametrize(
     ("arguments", "number"),
     [

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 import warnings
+from typing import Any
 
 import pytest
 
@@ -74,3 +75,29 @@ assert len(_python_compat.helper_processes()) == 1
     if sys.platform == "win32":
         pytest.skip("it has no helpers there")
     subprocess.run([sys.executable, "-c", code], timeout=60, check=True)
+
+
+def test_the_newest_thread_while_others_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that starts or ends meanwhile does not disturb the look for the newest one."""
+    looks: list[str] = []
+
+    class Threads(dict[int, object]):
+        def values(self) -> Any:
+            if not looks:
+                looks.append("disturbed")
+                values = reversed(super().values())
+                self[3] = "third"
+                return _Reversible(values)
+            return super().values()
+
+    monkeypatch.setattr(_python_compat, "_ACTIVE_THREADS", Threads({1: "first", 2: "second"}))
+    assert _python_compat.newest_thread() == "third"  # type: ignore[comparison-overlap]
+    assert looks == ["disturbed"]
+
+
+class _Reversible:
+    def __init__(self, values: Any) -> None:
+        self._values = values
+
+    def __reversed__(self) -> Any:
+        return self._values

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextvars
+import functools
 import inspect
 import os
 import signal
@@ -21,6 +23,7 @@ import pytest
 
 import aldente
 from aldente._explore.simulate import Run, RunSettings, simulate
+from aldente._simulation.executors import name_of
 from aldente._simulation.loop import SimulatedLoop
 from aldente._strategies.fifo import Fifo
 from aldente._strategies.random import Random
@@ -132,6 +135,18 @@ def test_a_job_that_nobody_wants_any_more_does_not_begin() -> None:
         return tuple(done)
 
     assert orders_of(main, 20) == {(), ("done",)}
+
+
+def test_jobs_have_the_names_of_their_functions() -> None:
+    """What wraps the function of a job is not what a report calls it."""
+
+    def work(*_: object) -> None:
+        pass
+
+    part = functools.partial(work, 1)
+    in_context = functools.partial(contextvars.copy_context().run, functools.partial(part, 2))
+    for function in (work, part, functools.partial(part, 2), in_context):
+        assert name_of(function).endswith("work")
 
 
 def test_an_executor_that_was_shut_down_refuses() -> None:
@@ -346,6 +361,32 @@ def test_the_world_outside_is_refused_at_the_users_line(
     assert os.path.samefile(file, __file__)
     assert int(line) > 0
     assert "Fix: " in str(error)
+
+
+@pytest.mark.parametrize(
+    ("call", "is_of_the_run"),
+    [
+        (lambda: socket.create_connection(("127.0.0.1", 4000)), True),
+        (lambda: socket.create_connection(("localhost", 4000)), True),
+        (lambda: socket.getaddrinfo("example.com", 80), False),
+    ],
+)
+def test_a_socket_of_a_job_is_told_what_it_cannot_reach(
+    call: Callable[[], Any], is_of_the_run: bool
+) -> None:
+    """A job that would connect to a server of the run is told that only the loop's thread can."""
+
+    async def main() -> None:
+        async with await asyncio.start_server(print, "localhost", 4000):
+            await asyncio.to_thread(call)
+
+    failure = aldente.search(main).failure
+    assert failure is not None
+    error = failure.exception
+    assert isinstance(error, aldente.OutsideSimulation)
+    assert ("in a thread sockets are real, and reach no server of the run" in str(error)) is (
+        is_of_the_run
+    )
 
 
 def test_every_method_that_needs_the_world_is_refused() -> None:

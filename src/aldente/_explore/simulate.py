@@ -27,9 +27,10 @@ from aldente._explore.step_details import StepDetails
 from aldente._records import Finding
 from aldente._runner.shutdown import Limits, drain_tasks, end_loop, give_turns, give_up
 from aldente._schedules import Order, Schedule, Step
+from aldente._simulation.anyio_in_runs import AnyioInRuns
 from aldente._simulation.blocking_sleep import BlockingSleep
 from aldente._simulation.choices import Strategy
-from aldente._simulation.determinism import LibrariesInOrder, seeded_randomness
+from aldente._simulation.determinism import ObjectsInOrder, TasksInOrder, seeded_randomness
 from aldente._simulation.fingerprint import Fingerprint
 from aldente._simulation.loop import SimulatedLoop
 from aldente._simulation.network.loop import SimulatedSockets
@@ -250,7 +251,9 @@ def simulate(
         no_collection(),
         seeded_randomness(rules.seed),
         _asyncio_compat.SetsInOrder(),
-        LibrariesInOrder(),
+        TasksInOrder(),
+        ObjectsInOrder(),
+        AnyioInRuns(),
         BlockingSleep(),
         SimulatedSockets(),
         _asyncio_compat.ShieldLeavesExceptions(),

@@ -15,6 +15,8 @@
     Schedules in a printable form.
 ``executors``
     Executors, whose threads take turns with the loop.
+``anyio_in_runs``
+    anyio's worker threads, which take turns too, and its sets.
 ``foreign_threads``
     Threads that the program starts itself; the loop waits for them.
 ``unsupported``

@@ -19,7 +19,13 @@ from typing import Any
 
 from aldente import _asyncio_compat, _lazy_imports
 from aldente._simulation import executors
-from aldente._simulation.unsupported import NAMES, STREAMS, NoOutside, place_that_called
+from aldente._simulation.unsupported import (
+    IN_A_THREAD,
+    NAMES,
+    STREAMS,
+    NoOutside,
+    place_that_called,
+)
 from aldente._source import caller
 from aldente.errors import OutsideSimulation
 
@@ -53,6 +59,11 @@ def _is_name(arguments: _Arguments) -> bool:
 def _is_elsewhere(arguments: _Arguments) -> bool:
     # `socket.getfqdn` asks for the name of this machine, for the identifier of a mail for one.
     return arguments[0] not in ("localhost", socket.gethostname())
+
+
+def _is_of_the_run(touched: str, arguments: _Arguments) -> bool:
+    """Whether a job may have meant what is in the run: a server, or the name of this machine."""
+    return touched == _SOCKET or arguments[0] in ("localhost", b"localhost")
 
 
 # By event: the function, what it touches, the fix, and whether the call does so.
@@ -101,6 +112,8 @@ def _on_event(
     if event == "socket.connect":
         # `socket.create_connection` and others close it only when an OSError is raised.
         arguments[0].close()
+    if job is not None and _is_of_the_run(touched, arguments):
+        fix = IN_A_THREAD
     place = place_that_called(frame, None if job is None else job.place)
     raise OutsideSimulation(function, touched, place, fix)
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import itertools
 import random
-import sys
-from collections.abc import Iterable, Iterator
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from aldente import _python_compat
@@ -121,66 +122,115 @@ class SimulatedTask(asyncio.Task[T], metaclass=_TaskClass):
 make_task: Any = functools.partial(type.__call__, SimulatedTask)
 
 
-class InOrder(set[T]):
-    """A set that iterates over its items in the order in which they were added."""
+class TasksInOrder:
+    """While entered, ``asyncio.Task`` makes tasks that hash and are named by their run.
 
-    def __init__(self, items: Iterable[T] = ()) -> None:
-        super().__init__()
-        self._order: dict[T, None] = {}
-        for item in items:
-            self.add(item)
-
-    def __iter__(self) -> Iterator[T]:
-        return iter(self._order)
-
-    def add(self, item: T, /) -> None:
-        """As a set's."""
-        super().add(item)
-        self._order[item] = None
-
-    def remove(self, item: T, /) -> None:
-        """As a set's."""
-        super().remove(item)
-        del self._order[item]
-
-    def discard(self, item: Any, /) -> None:
-        """As a set's."""
-        super().discard(item)
-        self._order.pop(item, None)
-
-    def clear(self) -> None:
-        """As a set's."""
-        super().clear()
-        self._order.clear()
-
-    def pop(self) -> T:
-        """As a set's: the item that was added first."""
-        item = next(iter(self._order), None)
-        if item is None:
-            return super().pop()
-        self.remove(item)
-        return item
-
-
-class LibrariesInOrder:
-    """While entered, what libraries make of asyncio does not depend on addresses either.
-
-    ``asyncio.Task`` makes tasks that hash and are named by their run: aiohttp and others make tasks
-    without the loop's method, by that name. And anyio keeps its cancel scopes, which hash by
-    address, in sets that it makes by the name ``set``; those are in order.
+    aiohttp and others make tasks without the loop's method, by that name.
     """
 
     def __enter__(self) -> None:
         asyncio.Task = SimulatedTask  # type: ignore[misc]
-        backend: Any = sys.modules.get("anyio._backends._asyncio")
-        if backend is not None:
-            backend.set = InOrder
 
     def __exit__(self, *exception: object) -> None:
         asyncio.Task = _TASK  # type: ignore[misc]
-        backend = sys.modules.get("anyio._backends._asyncio")
-        if backend is not None:
-            vars(backend).pop("set", None)
+
+
+class ObjectsInOrder:
+    """While entered, what asyncio's classes make in a run hashes by its number, not by its address.
+
+    So sets of connections, queues and the like have one order: a server may keep its clients in
+    such a set. What was made before the run keeps its hash, and what is made in it has the same
+    hash for good, as it may be in a set that lives on. So `__hash__` is replaced once and stays.
+
+    Protocols, transports and streams get their number when they are first hashed in the run: those
+    from before a run have no part in it, and protocols rarely call the ``__init__`` of their base
+    class. Objects that take no attributes keep hashing by their address.
+    """
+
+    def __init__(self) -> None:
+        self._originals: list[tuple[Any, Any]] = []
+        self._before = _numbers.next, _numbers.thread
+
+    def __enter__(self) -> None:
+        _give_hashes()
+        self._before = _numbers.next, _numbers.thread
+        _numbers.next, _numbers.thread = itertools.count(1).__next__, threading.get_ident()
+        for each in _NUMBERED_WHEN_MADE:
+            original = each.__init__
+            self._originals.append((each, original))
+            each.__init__ = _numbering(original)
+
+    def __exit__(self, *exception: object) -> None:
+        while self._originals:
+            each, original = self._originals.pop()
+            each.__init__ = original
+        _numbers.next, _numbers.thread = self._before
+
+
+class _Numbers:
+    """The numbers of the objects of a run, and the thread in which it runs; none without one."""
+
+    def __init__(self) -> None:
+        self.next: Callable[[], int] = itertools.count(1).__next__
+        self.thread: int | None = None
+
+
+_numbers = _Numbers()
+
+# Each has an ``__init__`` of its own.
+_NUMBERED_WHEN_MADE: tuple[Any, ...] = (
+    asyncio.Queue,
+    asyncio.Event,
+    asyncio.Lock,
+    asyncio.Semaphore,
+    asyncio.Condition,
+)
+_NUMBERED_WHEN_HASHED: tuple[Any, ...] = (
+    asyncio.BaseProtocol,
+    asyncio.BaseTransport,
+    asyncio.StreamReader,
+    asyncio.StreamWriter,
+)
+
+
+@functools.cache
+def _numbering(original: Any) -> Any:
+    """An ``__init__`` that also gives a number to what the thread of a run makes."""
+    get_ident, numbers, give = threading.get_ident, _numbers, object.__setattr__
+
+    @functools.wraps(original)
+    def initialize(self: Any, *args: Any, **kwargs: Any) -> None:
+        if numbers.thread == get_ident():
+            give(self, "_aldente_number", numbers.next())
+        original(self, *args, **kwargs)
+
+    return initialize
+
+
+def _hash_when_made(self: Any) -> int:
+    number: int | None = getattr(self, "_aldente_number", None)
+    return object.__hash__(self) if number is None else number
+
+
+def _hash_when_hashed(self: Any) -> int:
+    number: int | None = getattr(self, "_aldente_number", None)
+    if number is None:
+        if _numbers.thread != threading.get_ident():
+            return object.__hash__(self)
+        number = _numbers.next()
+        try:
+            object.__setattr__(self, "_aldente_number", number)
+        except AttributeError:
+            return object.__hash__(self)
+    return number
+
+
+@functools.cache
+def _give_hashes() -> None:
+    for each in _NUMBERED_WHEN_MADE:
+        each.__hash__ = _hash_when_made
+    for each in _NUMBERED_WHEN_HASHED:
+        each.__hash__ = _hash_when_hashed
 
 
 class SimulatedFuture(asyncio.Future[T]):

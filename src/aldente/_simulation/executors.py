@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import functools
 import os
 import threading
 from collections.abc import Callable
@@ -261,11 +262,13 @@ AnyJob = Job | RemoteJob
 
 
 def name_of(function: Callable[..., Any]) -> str:
-    """The name of a function; of the inner one if `asyncio.to_thread` has wrapped it."""
+    """The name of a function; of the inner one if `asyncio.to_thread` or a partial wraps it."""
     args = getattr(function, "args", ())
     inner = getattr(function, "func", function)
     if getattr(inner, "__name__", "") == "run" and args:
         inner = args[0]
+    while isinstance(inner, functools.partial):
+        inner = inner.func
     return getattr(inner, "__qualname__", type(inner).__name__)
 
 

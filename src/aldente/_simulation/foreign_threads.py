@@ -1,4 +1,4 @@
-"""Threads that simulated code has started itself, such as those of aiosqlite and anyio.
+"""Threads that simulated code has started itself, such as those of aiosqlite.
 
 The loop can't know what such a thread is about to do, so it waits for it in real time before it
 moves loop time or reports a deadlock. A callback from such a thread runs when nothing else is

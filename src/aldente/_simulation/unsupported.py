@@ -16,6 +16,10 @@ STREAMS = (
     "connect both ends in memory: aldente.stream_pair() gives two connected pairs of a "
     "StreamReader and a StreamWriter; or put a double in the place of the client"
 )
+IN_A_THREAD = (
+    "in a thread sockets are real, and reach no server of the run: connect in the thread of the "
+    "loop, by asyncio's streams or a client for asyncio; or put a double in the place of the client"
+)
 _PROCESS = "put a double in the place of what starts the process"
 _SIGNAL = "call the handler itself, or have a task cancelled as the handler would"
 CLIENT = (

@@ -20,7 +20,7 @@ from aldente._simulation.network.hosts import Hosts
 from aldente._simulation.network.kernel import Kernel
 from aldente._simulation.network.pairs import simulate_pair
 from aldente._simulation.ready import OutsideHandle
-from aldente._simulation.unsupported import NAMES, STREAMS
+from aldente._simulation.unsupported import STREAMS
 from aldente.errors import OutsideSimulation
 
 
@@ -194,11 +194,10 @@ class NetworkLoop(LimitedLoop, SocketLoop):  # pyright: ignore[reportIncompatibl
                 proto=proto,
                 flags=flags,
             )
-        except names.UnknownHost:
-            place = refusals.users_line()
-            raise OutsideSimulation(
-                "loop.getaddrinfo()", "the name service", place, NAMES
-            ) from None
+        except names.UnknownHost as unknown:
+            refusals.refuse_name(
+                str(unknown), () if self._network is None else self._network.served
+            )
 
     async def getnameinfo(self, sockaddr: Any, flags: int = 0) -> tuple[str, str]:
         """As asyncio's."""

@@ -32,6 +32,20 @@ def refuse_peer(method: str, address: str, served: Iterable[str]) -> NoReturn:
     raise OutsideSimulation(method, SOCKET, users_line(), _fix(address, served))
 
 
+def refuse_name(host: str, served: Iterable[str]) -> NoReturn:
+    """Raise because a host name is not one of the run.
+
+    Args:
+        host: the name.
+        served: the addresses at which something has listened.
+    """
+    fix = (
+        f"nothing in the run has the name {host} (served: {', '.join(served) or 'nothing'}); start "
+        f"a server in the test and connect to it at localhost, or {CLIENT}"
+    )
+    raise OutsideSimulation("loop.getaddrinfo()", "the name service", users_line(), fix) from None
+
+
 def refuse_blocking(method: str) -> NoReturn:
     """Raise because a call would block the loop."""
     fix = "await it: loop.sock_recv() and others; or use asyncio's streams"

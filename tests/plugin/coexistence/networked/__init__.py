@@ -1,0 +1,1 @@
+"""Programs of real clients and servers, which no schedule of a network may break."""
