@@ -133,7 +133,8 @@ def test_names_of_other_machines(host: Any) -> None:
     assert failure is not None
     assert (
         "Fix: nothing in the run has the name redis.internal (served: 127.0.0.1:6379); start a "
-        "server in the test and connect to it at localhost, or put a double"
+        "server in the test, on a host of that name (aldente.network().host('redis.internal')) or "
+        "at localhost, or put a double"
     ) in str(failure.exception)
 
 

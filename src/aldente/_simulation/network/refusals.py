@@ -41,7 +41,8 @@ def refuse_name(host: str, served: Iterable[str]) -> NoReturn:
     """
     fix = (
         f"nothing in the run has the name {host} (served: {', '.join(served) or 'nothing'}); start "
-        f"a server in the test and connect to it at localhost, or {CLIENT}"
+        f"a server in the test, on a host of that name (aldente.network().host({host!r})) or at "
+        f"localhost, or {CLIENT}"
     )
     raise OutsideSimulation("loop.getaddrinfo()", "the name service", users_line(), fix) from None
 
