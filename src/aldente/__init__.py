@@ -85,6 +85,7 @@ if TYPE_CHECKING:
     from aldente._doubles.gates import Gate
     from aldente._doubles.patch import patch
     from aldente._explore.api import replay, run, search
+    from aldente._explore.check_class import check_class
     from aldente._explore.result import Exploration, Failure
     from aldente._histories import models
     from aldente._histories.history import History, history
@@ -95,6 +96,7 @@ if TYPE_CHECKING:
     from aldente._simulation.api import choose, invariant, may_be_cancelled, maybe_timeout, note
     from aldente._simulation.host_api import Host
     from aldente._simulation.network_api import Connection, Network, network
+    from aldente._simulation.operations_api import serializable
     from aldente._simulation.streams import stream_pair
     from aldente._virtual_time.clock import Clock
     from aldente.errors import (
@@ -112,6 +114,7 @@ if TYPE_CHECKING:
         NoMoreAnswers,
         NoSuchModule,
         NoSuchTarget,
+        NotAtomic,
         NotHeld,
         NotJudged,
         NotLinearizable,
@@ -154,6 +157,7 @@ _HOMES = {
     "NoMoreAnswers": "aldente.errors",
     "NoSuchModule": "aldente.errors",
     "NoSuchTarget": "aldente.errors",
+    "NotAtomic": "aldente.errors",
     "NotHeld": "aldente.errors",
     "NotJudged": "aldente.errors",
     "NotLinearizable": "aldente.errors",
@@ -172,6 +176,7 @@ _HOMES = {
     "allow": "aldente._plugin.marks",
     "assert_order": "aldente._doubles.assertions",
     "assert_overlap": "aldente._doubles.assertions",
+    "check_class": "aldente._explore.check_class",
     "choose": "aldente._simulation.api",
     "eventually": "aldente._runner.settle",
     "explore": "aldente._plugin.explore.mark",
@@ -188,6 +193,7 @@ _HOMES = {
     "rule": "aldente._plugin.marks",
     "run": "aldente._explore.api",
     "search": "aldente._explore.api",
+    "serializable": "aldente._simulation.operations_api",
     "settle": "aldente._runner.settle",
     "stream_pair": "aldente._simulation.streams",
     "timeout": "aldente._plugin.marks",
@@ -235,6 +241,7 @@ __all__ = [
     "NoMoreAnswers",
     "NoSuchModule",
     "NoSuchTarget",
+    "NotAtomic",
     "NotHeld",
     "NotJudged",
     "NotLinearizable",
@@ -256,6 +263,7 @@ __all__ = [
     "allow",
     "assert_order",
     "assert_overlap",
+    "check_class",
     "choose",
     "eventually",
     "explore",
@@ -272,6 +280,7 @@ __all__ = [
     "rule",
     "run",
     "search",
+    "serializable",
     "settle",
     "stream_pair",
     "timeout",

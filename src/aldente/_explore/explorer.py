@@ -164,6 +164,7 @@ class Explorer:
                 is_late,
                 unreached_time_outs=0 if time_outs_fired else time_outs_set,
                 faults=dict(faults),
+                unjudged=self.program.serial_orders.unjudged,
             ),
             found,
         )

@@ -10,7 +10,7 @@ import inspect
 import sys
 import warnings
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -21,7 +21,9 @@ from aldente._diagnosis.deadlock import stuck_tasks
 from aldente._diagnosis.reachability import can_reach
 from aldente._diagnosis.waits import AwaitGraph
 from aldente._explore import interrupting
+from aldente._explore.observations import Observation, observed
 from aldente._explore.rules_in_runs import found_in_run
+from aldente._explore.serial_orders import SerialOrders
 from aldente._explore.shared_uses import SharedUses
 from aldente._explore.step_details import StepDetails
 from aldente._records import Finding
@@ -62,6 +64,7 @@ class Program:
         real_seconds: how long each run may take, in real seconds; None for no limit.
         watch: observes every run, and returns the findings that fail it; None without one.
         runs: the number of runs so far.
+        serial_orders: what its operations give one at a time.
     """
 
     main: Main
@@ -72,6 +75,7 @@ class Program:
     real_seconds: float | None = None
     watch: RunWatch | None = None
     runs: int = 0
+    serial_orders: SerialOrders = field(default_factory=SerialOrders)
 
     def run(
         self,
@@ -113,10 +117,25 @@ class Program:
             # With its traceback, unless the program has hidden it.
             raise run.error if isinstance(run.error, KeyboardInterrupt) else KeyboardInterrupt
         self.runs += 1
+        if run.observation is not None and run.error is None:
+            error = self.serial_orders.judge(run.observation, self._run_serially)
+            run = run._replace(error=error)
         if run.error is not None and self.is_outcome(run.error):
             raise run.error
         self.on_run()
         return run
+
+    def _run_serially(self, strategy: Strategy) -> Observation | None:
+        """Run it with its operations one at a time; return what they have given.
+
+        Raises:
+            KeyboardInterrupt: the user pressed Ctrl-C.
+        """
+        rules = self.rules._replace(is_serial=True)
+        run = simulate(self.main, strategy, rules, real_seconds=self.real_seconds)
+        if self.is_interrupted():
+            raise run.error if isinstance(run.error, KeyboardInterrupt) else KeyboardInterrupt
+        return None if run.error is not None else run.observation
 
 
 Main = Callable[[], Coroutine[Any, Any, Any]]
@@ -140,6 +159,7 @@ class RunSettings(NamedTuple):
         wall: the time at which the wall clock starts if it follows loop time, in nanoseconds since
             1970; None if it doesn't follow it.
         debug: whether the loop is in asyncio's debug mode; None leaves it to asyncio.
+        is_serial: whether operations run one at a time.
     """
 
     order: Order = "any"
@@ -149,6 +169,7 @@ class RunSettings(NamedTuple):
     max_virtual_time: float = 10 * 365.25 * 86_400
     wall: int | None = None
     debug: bool | None = None
+    is_serial: bool = False
 
 
 class RunWatch(Protocol):
@@ -187,6 +208,7 @@ class Run(NamedTuple):
         findings: the findings that fail it, whether the program has failed or not.
         fingerprint: a number for its steps, to compare it with other runs in this process; 0 if it
             was not made.
+        observation: what its operations have given; None without any, or if some have not ended.
     """
 
     result: Any
@@ -201,6 +223,7 @@ class Run(NamedTuple):
     faults: Mapping[str, int]
     findings: Sequence[Finding] = ()
     fingerprint: int = 0
+    observation: Observation | None = None
 
     def schedule(self, rules: RunSettings) -> Schedule:
         """The schedule of the run."""
@@ -244,7 +267,7 @@ def simulate(
     shared = SharedUses(loop, tracer.steps) if tracer is not None and choices is not None else None
     details = StepDetails(loop, tracer.steps) if tracer is not None and shared is not None else None
     fingerprint = Fingerprint(loop) if is_compared else None
-    result = error = waiting = None
+    result = error = waiting = observation = None
     if watch is not None:
         watch.begin(loop)
     with (
@@ -265,6 +288,8 @@ def simulate(
                     details.start()
                     shared.start()
                 result = loop.run_until_complete(loop.main_task)
+                if loop.operations is not None:
+                    observation = observed(loop.operations)
             except BaseException as raised:
                 error, waiting = _explained(loop, raised, quiet)
             finally:
@@ -299,6 +324,7 @@ def simulate(
         loop.faults,
         findings,
         value,
+        observation,
     )
 
 
@@ -334,6 +360,7 @@ def _make_loop(
         max_virtual_time=rules.max_virtual_time,
         real_seconds=real_seconds,
         wall=follow_wall(START, rules.wall),
+        is_serial=rules.is_serial,
         on_quiet=on_quiet,
     )
     loop.name = _name_of(main)

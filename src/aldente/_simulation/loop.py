@@ -36,6 +36,7 @@ from aldente._simulation.executors import Workers
 from aldente._simulation.foreign_threads import ForeignThreads
 from aldente._simulation.limits import Busy, RealTime
 from aldente._simulation.network.loop import NetworkLoop, SimulatedSockets
+from aldente._simulation.operations import Operations
 from aldente._simulation.ready import OutsideHandle
 from aldente._simulation.timers import START
 from aldente._simulation.unsupported import NoOutside
@@ -69,6 +70,7 @@ class SimulatedLoop(NoOutside, NetworkLoop, SettlingLoop):
         max_virtual_time: how far time may run, in seconds of loop time.
         real_seconds: how long the run may take, in real seconds; None for no limit.
         wall: makes other clocks follow loop time.
+        is_serial: whether operations run one at a time.
         on_quiet: called with the loop when only timers have kept it going for a while; returns an
             error if the program is stuck.
 
@@ -76,6 +78,8 @@ class SimulatedLoop(NoOutside, NetworkLoop, SettlingLoop):
         real_time: how long the run may take by the wall clock.
         name: what messages call the run.
         error: the error that ends the run early; None without one.
+        is_serial: as the argument.
+        operations: the operations of the run; None without any.
 
     >>> from aldente._strategies.fifo import Fifo
     >>> with asyncio.Runner(loop_factory=lambda: SimulatedLoop(Fifo())) as runner:
@@ -96,12 +100,15 @@ class SimulatedLoop(NoOutside, NetworkLoop, SettlingLoop):
         max_virtual_time: float = 10 * 365.25 * 86_400,
         real_seconds: float | None = None,
         wall: Wall = NO_WALL,
+        is_serial: bool = False,
         on_quiet: Callable[[SimulatedLoop], AldenteError | None] | None = None,
     ) -> None:
         super().__init__(strategy, holds_all=order == "any", slack=slack)
         self.real_time = RealTime(real_seconds)
         self.name = "the simulated run"
         self.error: AldenteError | None = None
+        self.is_serial = is_serial
+        self.operations: Operations | None = None
         self._max_steps = max_steps
         self._max_virtual_time = max_virtual_time
         self._last_step = max_steps
@@ -190,8 +197,8 @@ class SimulatedLoop(NoOutside, NetworkLoop, SettlingLoop):
                 _asyncio_compat.forget_innermost_frame(task)
         if _asyncio_compat.IS_RECORDING_TASKS:
             self.tasks_made.add(task)
-        if self.on_task is not None:
-            self.on_task(task, kwargs.get("context"))
+        for listener in self.task_listeners:
+            listener(task, kwargs.get("context"))
         if self.jumps:
             # An eager task has taken its first step by now.
             self._last_steps[identity_of(task)] = self._now
@@ -340,7 +347,15 @@ class SimulatedLoop(NoOutside, NetworkLoop, SettlingLoop):
 
     def give_up(self) -> None:
         """End the run: nothing is ready, no timer is set and no thread can call in."""
+        if self.operations is not None and self.operations.let_one_through():
+            return
         self.fail(DeadlockError("the program", 0.0))
+
+    def begin_operations(self) -> Operations:
+        """The operations of the run, to which a program adds what they are operations of."""
+        if self.operations is None:
+            self.operations = Operations(self)
+        return self.operations
 
     # Threads.
 
@@ -443,8 +458,14 @@ class SimulatedLoop(NoOutside, NetworkLoop, SettlingLoop):
             foreign.let_one_in()
         elif self._guests and self.is_awaited_to_settle:
             self.notify_settled()
-        elif self.error is None:
+        elif self.error is None and not self._begins_operation():
             self.let_time_pass()
+
+    def _begins_operation(self) -> bool:
+        """Let an operation of a serial run begin that has waited for its turn; whether one was."""
+        if self.operations is None:
+            return False
+        return self.operations.on_idle(may_time_pass=bool(self._sleeps or self._alarms))
 
     def close(self) -> None:
         """As asyncio's."""

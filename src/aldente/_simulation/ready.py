@@ -76,14 +76,13 @@ class ReadyLoop(TimerLoop):
     Attributes:
         on_exception: called with the context of each error that reaches the default exception
             handler; None leaves them to asyncio's.
-        on_task: called with each new task, and the context that it was given; None without a
-            listener.
+        task_listeners: called with each new task, and the context that it was given.
     """
 
     def __init__(self, *, holds_all: bool, slack: float) -> None:
         super().__init__()
         self.on_exception: Callable[[dict[str, Any]], object] | None = None
-        self.on_task: Callable[[asyncio.Task[Any], Context | None], object] | None = None
+        self.task_listeners: list[Callable[[asyncio.Task[Any], Context | None], object]] = []
         self._holds_all = holds_all
         self._slack = slack
         # Whether a sleep ends now. Also true once the loop is closed, so that `call_soon` needs one

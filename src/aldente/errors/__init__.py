@@ -37,7 +37,7 @@ if TYPE_CHECKING:
         PatchedElsewhere,
         SyncDouble,
     )
-    from aldente.errors._histories import NotJudged, NotLinearizable, NotSerializable
+    from aldente.errors._histories import NotAtomic, NotJudged, NotLinearizable, NotSerializable
     from aldente.errors._loops import (
         BlockedEnd,
         EndlessTimeError,
@@ -79,6 +79,7 @@ __all__ = [
     "NoMoreAnswers",
     "NoSuchModule",
     "NoSuchTarget",
+    "NotAtomic",
     "NotHeld",
     "NotJudged",
     "NotLinearizable",
@@ -115,6 +116,7 @@ _LATER = {
     "NoMoreAnswers": "_doubles",
     "NoSuchModule": "_doubles",
     "NoSuchTarget": "_doubles",
+    "NotAtomic": "_histories",
     "NotHeld": "_doubles",
     "NotJudged": "_histories",
     "NotLinearizable": "_histories",

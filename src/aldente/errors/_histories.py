@@ -102,6 +102,48 @@ class NotSerializable(AldenteError, AssertionError):
         return f"{type(self).__name__}({f'{self.anomaly}, {self.words}'!r})"
 
 
+class NotAtomic(AldenteError, AssertionError):
+    """Operations of an object gave together what no order of them gives one at a time.
+
+    Args:
+        thing: the class of the object.
+        count: the number of operations.
+        here: lines that show what they gave.
+        orders: how many different things they give one at a time.
+        serial: lines that show these.
+
+    >>> NotAtomic("Shop", 2, [], 1, []).count
+    2
+    """
+
+    def __init__(
+        self, thing: str, count: int, here: Sequence[str], orders: int, serial: Sequence[str]
+    ) -> None:
+        self.thing = thing
+        self.count = count
+        self.here = tuple(here)
+        self.orders = orders
+        self.serial = tuple(serial)
+        super().__init__(thing, count, self.here, orders, self.serial)
+
+    def __str__(self) -> str:
+        return "\n".join(
+            [
+                f"What {self.count} operations of {self.thing} gave, no order of them gives one at "
+                "a time.",
+                "Here:",
+                *self.here,
+                "One at a time, in all orders:",
+                *self.serial,
+                "Fix: have what belongs together happen without an await in between, or hold an "
+                "asyncio.Lock over it.",
+            ]
+        )
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.thing!r})"
+
+
 class NotJudged(AldenteError):
     """A history could not be judged: it may be what was asked for, or not.
 

@@ -24,7 +24,7 @@ AnyTask = asyncio.Task[Any]
 class HostingLoop(Protocol):
     """What hosts need of the loop."""
 
-    on_task: Callable[[AnyTask, Context | None], object] | None
+    task_listeners: list[Callable[[AnyTask, Context | None], object]]
 
     def create_task(self, coro: Coroutine[Any, Any, Any], *, name: str) -> AnyTask:
         """As asyncio's."""
@@ -77,7 +77,8 @@ class Hosts:
 
     def add(self, name: str) -> Addresses:
         """Add a host."""
-        self._loop.on_task = self._note_task
+        if not self._tasks:
+            self._loop.task_listeners.append(self._note_task)
         self._tasks[name] = weakref.WeakSet()
         return self.kernel.add_host(name)
 
