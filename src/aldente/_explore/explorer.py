@@ -14,6 +14,7 @@ from aldente._explore.real_clocks import hint_at_clocks
 from aldente._explore.result import Exploration, Failure, Kept, Known
 from aldente._explore.rules_in_runs import besides
 from aldente._explore.self_check import check_python
+from aldente._explore.serial_orders import SerialOrders
 from aldente._explore.shrink import Shrinker, identity_of_kind, kind_of
 from aldente._explore.simulate import Program, Run
 from aldente._schedules import Schedule, Shrinking
@@ -164,7 +165,7 @@ class Explorer:
                 is_late,
                 unreached_time_outs=0 if time_outs_fired else time_outs_set,
                 faults=dict(faults),
-                unjudged=self.program.serial_orders.unjudged,
+                unjudged=dict(self.program.serial_orders.unjudged),
             ),
             found,
         )
@@ -175,7 +176,7 @@ class Explorer:
         rules = self.program.rules._replace(
             order=schedule.order, slack=schedule.slack, seed=schedule.seed
         )
-        program = replace(self.program, rules=rules)
+        program = replace(self.program, rules=rules, serial_orders=SerialOrders())
         watched = Watched(Leading(schedule.choices))
         run = program.run(watched)
         if run.error is None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import collections
-import enum
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable
 from typing import Any, NamedTuple
 
+from aldente._simulation.values import TooLarge, is_value, value_of
+from aldente._simulation.loop import SimulatedLoop
 from aldente._simulation.operations import Ended, Operations
-
-_PLAIN = (type(None), bool, int, float, complex, str, bytes)
 
 
 class Observation(NamedTuple):
@@ -23,6 +23,10 @@ class Observation(NamedTuple):
         shown_state: the state as the report shows it.
         is_ordered: whether operations that did not overlap must keep their order.
         is_plain: whether the program does nothing else than to call them.
+        has_time_passed: whether time has passed since they could begin.
+        has_timed_out: whether a time-out has fired.
+        doubt: why it may be right although they give it in no order one at a time, such as "a
+            time-out ended"; empty if it can't.
     """
 
     things: str
@@ -32,38 +36,88 @@ class Observation(NamedTuple):
     shown_state: str
     is_ordered: bool
     is_plain: bool
+    has_time_passed: bool
+    has_timed_out: bool
+    doubt: str
 
     @property
     def key(self) -> Hashable:
         """Equal for runs that have given the same."""
         return self.results, self.state
 
+    @property
+    def calls(self) -> Hashable:
+        """Equal for runs that have called the same operations."""
+        return frozenset(collections.Counter(map(_identity, self.operations)).items())
+
     def keeps_order_of(self, other: Observation) -> bool:
         """Whether operations that did not overlap in another run are in the same order in this."""
         places = {_identity(each): number for number, each in enumerate(self.operations)}
-        known = [each for each in other.operations if each.call.who is not None]
-        return all(
-            places[_identity(first)] < places[_identity(second)]
-            for first in known
-            for second in known
-            if first.ended < second.began
+        known = [(each, places.get(_identity(each))) for each in other.operations]
+        return not any(
+            first.ended < second.began and place is not None and later is not None and place > later
+            for first, place in known
+            for second, later in known
+            if first.call.who is not None and second.call.who is not None
         )
 
 
-def observed(operations: Operations) -> Observation | None:
-    """What the operations of a run that has ended have given; None if some have not ended."""
-    if not operations.are_over:
-        return None
+def observed(operations: Operations, loop: SimulatedLoop, *, is_random: bool) -> Observation:
+    """What the operations of a run that has ended have given.
+
+    Args:
+        operations: the operations.
+        loop: the loop of the run.
+        is_random: whether the run has drawn random numbers.
+    """
     ended = sorted(operations.ended, key=lambda each: each.began)
-    counts = collections.Counter((_identity(each), _outcome(each)) for each in ended)
-    results = frozenset(counts.items())
+    # A serial run may cancel them before they begin.
+    counted = [each for each in ended if not _is_cancelled(each)]
+    doubt = _doubt(operations, loop, is_random=is_random)
     states = [state() for state in operations.states]
+    try:
+        counts = collections.Counter((_identity(each), _outcome(each)) for each in counted)
+        state = tuple(value_of(each) for each in states)
+    except TooLarge:
+        counts, state, doubt = collections.Counter(), (), "values are too large to be compared"
     shown = ", ".join(_shown(state) for state in states)
-    state = tuple(value_of(each) for each in states)
     things = " and ".join(dict.fromkeys(type(each).__qualname__ for each in operations.things))
     return Observation(
-        things, results, state, tuple(ended), shown, operations.is_ordered, operations.is_plain
+        things,
+        frozenset(counts.items()),
+        state,
+        tuple(ended),
+        shown,
+        operations.is_ordered,
+        operations.is_plain,
+        operations.has_time_passed,
+        loop.time_outs_fired > 0,
+        doubt,
     )
+
+
+def _doubt(operations: Operations, loop: SimulatedLoop, *, is_random: bool) -> str:
+    """Why operations may rightly give together what they give in no order one at a time."""
+    depends_on_time = operations.have_read_time or loop.follows_wall
+    if not operations.are_over:
+        return "operations had not ended"
+    if any(map(_is_cancelled, operations.ended)):
+        return "operations were cancelled"
+    if loop.time_outs_fired:
+        return "time-outs ended operations"
+    if is_random:
+        return "random numbers were drawn"
+    if operations.has_time_passed and depends_on_time:
+        return "operations read a clock"
+    if operations.have_set_alarms:
+        return "operations set timers"
+    if operations.has_time_passed and operations.have_left_work:
+        return "tasks of operations outlived them"
+    return ""
+
+
+def _is_cancelled(each: Ended) -> bool:
+    return isinstance(each.error, asyncio.CancelledError | GeneratorExit)
 
 
 def _identity(each: Ended) -> Hashable:
@@ -75,63 +129,14 @@ def _identity(each: Ended) -> Hashable:
 def _outcome(each: Ended) -> Hashable:
     if each.error is None:
         return "returned", value_of(each.result)
-    return "raised", type(each.error).__qualname__, value_of(each.error.args)
-
-
-def value_of(value: Any, path: tuple[int, ...] = ()) -> Hashable:
-    """Something hashable that is equal for equal values.
-
-    Objects are equal if their types and attributes are. What is no value, such as a lock or a task,
-    is equal to all of its type.
-
-    >>> value_of({"a": [1], "b": 2}) == value_of({"b": 2, "a": [1]})
-    True
-    >>> value_of([1]) == value_of((1,))
-    False
-    """
-    kind = type(value)
-    if kind in _PLAIN:
-        return value  # type: ignore[no-any-return]
-    if id(value) in path:
-        return "the object", path.index(id(value))
-    inside = (*path, id(value))
-    if isinstance(value, enum.Enum):
-        return kind.__qualname__, value.name
-    if isinstance(value, list | tuple | collections.deque):
-        return kind.__qualname__, tuple(value_of(each, inside) for each in value)
-    if isinstance(value, dict):
-        return kind.__qualname__, _unordered(value.items(), inside)
-    if isinstance(value, set | frozenset):
-        return kind.__qualname__, _unordered(value, inside)
-    attributes = getattr(value, "__dict__", None)
-    if attributes and kind.__module__.partition(".")[0] not in ("asyncio", "_asyncio"):
-        return kind.__qualname__, _unordered(attributes.items(), inside)
-    compares: object = kind.__eq__
-    if compares is object.__eq__:
-        return (kind.__qualname__,)
-    try:
-        hash(value)
-    except TypeError:
-        return (kind.__qualname__,)
-    return value  # type: ignore[no-any-return]
-
-
-def is_value(value: Any) -> bool:
-    """Whether something is compared by its value, and not only by its type.
-
-    >>> is_value([1]), is_value(object())
-    (True, False)
-    """
-    return value_of(value) != (type(value).__qualname__,)
-
-
-def _unordered(values: Iterable[Any], path: tuple[int, ...]) -> Hashable:
-    counts = collections.Counter(value_of(each, path) for each in values)
-    return frozenset(counts.items())
+    return "raised", value_of(each.error)
 
 
 def _shown(state: Any) -> str:
     if type(state) is dict:
-        state = {name: value for name, value in state.items() if is_value(value)}
+        try:
+            state = {name: value for name, value in state.items() if is_value(value)}
+        except TooLarge:
+            return "..."
     text = repr(state)
     return text if len(text) <= 200 else f"{text[:197]}..."

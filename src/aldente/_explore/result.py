@@ -156,8 +156,8 @@ class Exploration:
             run: what they limit always ended before, by however much it may take longer. Else 0.
         faults: how often each kind of fault of the network has happened in all runs; 0 for those
             that were allowed, and have not.
-        unjudged: of how many runs it is not known whether the operations of something that has to
-            be `aldente.serializable` give the same one at a time, as that has too many orders.
+        unjudged: how many runs were not judged by `aldente.serializable`, by the reason: it is not
+            known whether operations give the same one at a time.
     """
 
     runs: int
@@ -171,4 +171,4 @@ class Exploration:
     findings: tuple[str, ...] = ()
     unreached_time_outs: int = 0
     faults: Mapping[str, int] = field(default_factory=dict)
-    unjudged: int = 0
+    unjudged: Mapping[str, int] = field(default_factory=dict)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Callable, Hashable
 
 from aldente._checked_pythons import is_checked
 from aldente._explore.observations import Observation
 from aldente._simulation.choices import Options, Strategy
+from aldente._simulation.loop import SimulatedLoop
 from aldente._simulation.operations import ARRIVAL, DEPARTURE, IDLE, Ended
 from aldente._strategies.dfs import Dfs
 from aldente.errors import NotAtomic
 
-# How many serial runs of a program are tried at most, with each strategy.
-_MOST_RUNS = 1_000
+# How many serial runs of a program are tried at most: first some that soon show most of what there
+# is, then all, for a plain program and for others.
+_QUICK_RUNS, _MOST_PLAIN_RUNS, _MOST_RUNS = 200, 1_000, 1_000
 
 # How many of what they give the report shows.
 _SHOWN = 3
@@ -26,29 +29,35 @@ class _Search:
         is_complete: whether it has tried all of its schedules.
     """
 
-    def __init__(self, strategy: Strategy) -> None:
+    def __init__(self, strategy: Strategy, limit: int) -> None:
         self.strategy = strategy
         self.is_complete = False
-        self._runs = 0
+        self._left = limit
 
     def start(self) -> bool:
         """Whether there is another run; it is prepared then."""
-        if self.is_complete or self._runs >= _MOST_RUNS:
+        if self.is_complete or not self._left:
             return False
-        self._runs += 1
+        self._left -= 1
         self.is_complete = not self.strategy.start()
         return not self.is_complete
 
 
 class Orders:
-    """Tries the orders of operations; all else goes in asyncio's order, and as early as it can.
+    """Tries the orders of operations, and all that may happen in each while one runs.
 
-    So these are all orders only if a program does nothing between its operations that they notice.
+    What happens between operations goes in asyncio's order, and the operations begin when nothing
+    else can happen. So these are all orders only if a program does nothing else than to call them.
     """
 
     def __init__(self) -> None:
         self._prefix: list[int] | None = []
         self._taken: list[tuple[int, int]] = []
+        self._loop: SimulatedLoop | None = None
+
+    def attach(self, loop: SimulatedLoop) -> None:
+        """Follow the operations of the next run."""
+        self._loop = loop
 
     def start(self) -> bool:
         """Whether there is an order left to try."""
@@ -56,12 +65,15 @@ class Orders:
         return self._prefix is not None
 
     def choose(self, count: int, options: Options) -> int:
-        """The next one of the order; as in asyncio for all else."""
+        """The next one of the order; as in asyncio for all between operations."""
         name = options[0].who
-        if name in (ARRIVAL, DEPARTURE):
+        operations = self._loop.operations if self._loop is not None else None
+        is_alone = operations is None or not operations.have_left_work
+        if name in (ARRIVAL, DEPARTURE) and is_alone:
             # Wait until nothing else can happen.
             return count - 1
-        if name != IDLE:
+        is_between = operations is not None and not operations.running and is_alone
+        if name not in (ARRIVAL, DEPARTURE, IDLE) and is_between:
             return 0
         assert self._prefix is not None
         place = len(self._taken)
@@ -71,6 +83,7 @@ class Orders:
 
     def end(self) -> None:
         """Find the next order: the last choice that has another option takes it."""
+        self._loop = None
         taken = self._taken
         while taken and taken[-1][0] + 1 >= taken[-1][1]:
             taken.pop()
@@ -81,15 +94,20 @@ class SerialOrders:
     """The serial runs of a program, tried as far as they are needed.
 
     Attributes:
-        unjudged: how many runs could not be judged, as the serial runs were too many.
+        unjudged: how many runs could not be judged, by the reason.
     """
 
     def __init__(self) -> None:
-        self.unjudged = 0
+        self.unjudged: collections.Counter[str] = collections.Counter()
         self._found: dict[Hashable, list[Observation]] = {}
+        self._first: Observation | None = None
+        self._is_reproducible: bool | None = None
+        # Why the serial runs, however many, may not show all that is right.
+        self._doubt = ""
         # First what is found soon, then all there is.
-        self._orders = _Search(Orders())
-        self._all = _Search(Dfs())
+        self._quick = _Search(Orders(), _QUICK_RUNS)
+        self._all = _Search(Dfs(), _MOST_RUNS)
+        self._plain = _Search(Orders(), _MOST_PLAIN_RUNS)
 
     def judge(
         self, observation: Observation, run: Callable[[Strategy], Observation | None]
@@ -103,19 +121,53 @@ class SerialOrders:
         """
         if len(observation.operations) < 2:
             return None
-        searches = [self._orders] if observation.is_plain else [self._orders, self._all]
+        searches = [self._plain] if observation.is_plain else [self._quick, self._all]
         for search in searches:
-            while not self._explains(observation) and search.start():
-                found = run(search.strategy)
-                if found is not None:
-                    self._found.setdefault(found.key, []).append(found)
+            while not self._explains(observation) and not self._doubt and search.start():
+                self._note(run(search.strategy))
         if self._explains(observation):
             return None
-        # Where no order comes to an end, they wait for what overlaps.
-        if not searches[-1].is_complete or not self._found or not is_checked():
-            self.unjudged += 1
+        reason = self._reason(observation, searches[-1], run)
+        if reason:
+            self.unjudged[reason] += 1
             return None
         return self._error(observation)
+
+    def _note(self, found: Observation | None) -> None:
+        if found is None:
+            self._doubt = "operations fail, or wait for ever, one at a time"
+        elif found.has_timed_out:
+            self._doubt = "time-outs end operations one at a time"
+        else:
+            self._first = self._first or found
+            self._found.setdefault(found.key, []).append(found)
+
+    def _reason(
+        self,
+        observation: Observation,
+        search: _Search,
+        run: Callable[[Strategy], Observation | None],
+    ) -> str:
+        """Why a run that no serial run explains is not judged; empty if it is."""
+        if observation.doubt or self._doubt:
+            return observation.doubt or self._doubt
+        if not search.is_complete:
+            return "operations have more orders one at a time than could be tried"
+        if not is_checked():
+            return "this version of Python is not among those checked"
+        calls = [found.calls for several in self._found.values() for found in several]
+        if observation.has_time_passed and observation.calls not in calls:
+            return "other operations are called one at a time, which may be for the time they take"
+        if self._is_reproducible is None:
+            again = Orders()
+            again.start()
+            found = run(again)
+            self._is_reproducible = found is not None and found.key == self._key_of_first
+        return "" if self._is_reproducible else "operations give something else each time"
+
+    @property
+    def _key_of_first(self) -> Hashable:
+        return None if self._first is None else self._first.key
 
     def _explains(self, observation: Observation) -> bool:
         found = self._found.get(observation.key, ())
@@ -134,6 +186,7 @@ class SerialOrders:
             _lines(observation, indent="    "),
             len(serial),
             lines,
+            is_ordered=observation.key in self._found,
         )
 
 

@@ -272,7 +272,7 @@ def simulate(
         watch.begin(loop)
     with (
         no_collection(),
-        seeded_randomness(rules.seed),
+        seeded_randomness(rules.seed) as is_random,
         _asyncio_compat.SetsInOrder(),
         TasksInOrder(),
         ObjectsInOrder(),
@@ -289,7 +289,7 @@ def simulate(
                     shared.start()
                 result = loop.run_until_complete(loop.main_task)
                 if loop.operations is not None:
-                    observation = observed(loop.operations)
+                    observation = observed(loop.operations, loop, is_random=is_random())
             except BaseException as raised:
                 error, waiting = _explained(loop, raised, quiet)
             finally:
@@ -298,6 +298,8 @@ def simulate(
                     details.stop()
             steps_until_end = len(tracer.steps) if tracer is not None else 0
             error = _end(loop, error, watch)
+            if loop.operations is not None:
+                loop.operations.stop()
         if tracer is not None:
             tracer.stop()
         value = fingerprint.stop() if fingerprint is not None else 0

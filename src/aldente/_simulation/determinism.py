@@ -29,7 +29,7 @@ def kept_randomness() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def seeded_randomness(seed: int) -> Iterator[None]:
+def seeded_randomness(seed: int) -> Iterator[Callable[[], bool]]:
     """While entered, `random`, `secrets`, `uuid.uuid4` and ``os.urandom`` follow from a seed.
 
     This is for tests, not for security. Code that has imported ``os.urandom`` by name, or draws
@@ -38,15 +38,26 @@ def seeded_randomness(seed: int) -> Iterator[None]:
     Args:
         seed: the seed.
 
+    Yields:
+        A function that says whether any of them has been drawn from.
+
     >>> import secrets
     >>> with kept_randomness(), seeded_randomness(1):
     ...     random.random(), secrets.token_hex(4)
     (0.13436424411240122, '5d9a1cd3')
     """
     random.seed(seed)
-    restore = _python_compat.replace_random_bytes(random.Random(seed ^ _BYTES).randbytes)
+    source = random.Random(seed ^ _BYTES)
+    restore = _python_compat.replace_random_bytes(source.randbytes)
+
+    def is_drawn() -> bool:
+        return (
+            random.getstate() != random.Random(seed).getstate()
+            or source.getstate() != random.Random(seed ^ _BYTES).getstate()
+        )
+
     try:
-        yield
+        yield is_drawn
     finally:
         restore()
 

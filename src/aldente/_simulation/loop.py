@@ -351,6 +351,16 @@ class SimulatedLoop(NoOutside, NetworkLoop, SettlingLoop):
             return
         self.fail(DeadlockError("the program", 0.0))
 
+    @property
+    def follows_wall(self) -> bool:
+        """Whether other clocks follow loop time."""
+        return self._has_wall
+
+    @property
+    def has_ready(self) -> bool:
+        """Whether a callback is ready."""
+        return bool(self._plain or self._pending)
+
     def begin_operations(self) -> Operations:
         """The operations of the run, to which a program adds what they are operations of."""
         if self.operations is None:

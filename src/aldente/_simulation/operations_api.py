@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
 from aldente._simulation.api import loop_here
-from aldente._simulation.operations import names_of_operations, observe
+from aldente._simulation.values import attributes_of
+from aldente._simulation.observed_classes import names_of_operations
 from aldente.errors import InvalidSetting
 
 T = TypeVar("T")
@@ -88,24 +90,15 @@ def _begin(
     operations = loop.begin_operations()
     for each in things:
         try:
-            observe(each)
+            operations.add(each)
         except TypeError as error:
             allowed = f"Its class can't be replaced by a subclass: {error}."
             raise InvalidSetting("thing", each, allowed) from None
-        operations.things.append(each)
         if state is None:
-            operations.states.append(partial(_attributes, each))
+            operations.states.append(partial(attributes_of, each))
     if state is not None:
         operations.states.append(state)
     operations.is_ordered = operations.is_ordered or linearizable
     operations.is_plain = is_plain
-
-
-def _attributes(thing: Any) -> dict[str, Any]:
-    found = dict(getattr(thing, "__dict__", {}))
-    for kind in type(thing).__mro__:
-        slots = vars(kind).get("__slots__", ())
-        for name in [slots] if isinstance(slots, str) else slots:
-            if hasattr(thing, name) and not name.startswith("__"):
-                found[name] = getattr(thing, name)
-    return found
+    if is_plain and len(asyncio.all_tasks()) > 1:
+        operations.have_left_work = True

@@ -111,20 +111,28 @@ class NotAtomic(AldenteError, AssertionError):
         here: lines that show what they gave.
         orders: how many different things they give one at a time.
         serial: lines that show these.
+        is_ordered: whether it is only the order of operations that did not overlap which is wrong.
 
     >>> NotAtomic("Shop", 2, [], 1, []).count
     2
     """
 
     def __init__(
-        self, thing: str, count: int, here: Sequence[str], orders: int, serial: Sequence[str]
+        self,
+        thing: str,
+        count: int,
+        here: Sequence[str],
+        orders: int,
+        serial: Sequence[str],
+        is_ordered: bool = False,
     ) -> None:
         self.thing = thing
         self.count = count
         self.here = tuple(here)
         self.orders = orders
         self.serial = tuple(serial)
-        super().__init__(thing, count, self.here, orders, self.serial)
+        self.is_ordered = is_ordered
+        super().__init__(thing, count, self.here, orders, self.serial, is_ordered)
 
     def __str__(self) -> str:
         return "\n".join(

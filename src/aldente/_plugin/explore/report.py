@@ -114,7 +114,7 @@ def note_in_report(item: pytest.Item, report: pytest.TestReport, outcome: Outcom
         "has_durations": outcome.budget.rules.get("slack", 1.0) > 0,
         "unreached": exploration.unreached_time_outs,
         "faults": dict(exploration.faults),
-        "unjudged": exploration.unjudged,
+        "unjudged": dict(exploration.unjudged),
         "coverage": "" if exploration.escaped else exploration.coverage,
         "is_late": exploration.is_late,
         "is_fixed": outcome.is_fixed,

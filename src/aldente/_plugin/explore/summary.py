@@ -115,11 +115,8 @@ def _lines(told: dict[str, dict[str, Any]], *, is_verbose: bool) -> Iterable[str
             yield f"fixed: {name} passes under the schedule that failed before, which is forgotten"
         if each["escaped"]:
             yield f"not exact: {name}: {each['escaped']}"
-        if each["unjudged"]:
-            yield (
-                f"not judged: {name}: {each['unjudged']:,} of {each['runs']:,} runs, whose "
-                "operations have more orders one at a time than could be tried"
-            )
+        for reason, count in each["unjudged"].items():
+            yield f"not judged: {name}: {count:,} of {each['runs']:,} runs, as {reason}"
         if each["is_late"]:
             limit = f" of {each['limit']:,}" if each["limit"] else ""
             yield (
