@@ -108,6 +108,7 @@ class Explorer:
         is_exhausted = is_late = has_threads = False
         time_outs_set = time_outs_fired = 0
         faults: Counter[str] = Counter()
+        unjudged: Counter[str] = Counter()
         covered = False, ""
         if self.known is not None:
             number = 1
@@ -143,6 +144,8 @@ class Explorer:
             time_outs_fired += run.time_outs[1]
             # Also those that may happen and have not, which `Counter.update` keeps as 0.
             faults.update(run.faults)
+            if run.unjudged:
+                unjudged[run.unjudged] += 1
             seen.add(hash(tuple(run.choices)))
             if run.error is not None:
                 found = Found(self.program, run, run.error, number)
@@ -165,7 +168,7 @@ class Explorer:
                 is_late,
                 unreached_time_outs=0 if time_outs_fired else time_outs_set,
                 faults=dict(faults),
-                unjudged=dict(self.program.serial_orders.unjudged),
+                unjudged=dict(unjudged),
             ),
             found,
         )

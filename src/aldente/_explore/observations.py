@@ -17,7 +17,7 @@ class Observation(NamedTuple):
 
     Attributes:
         things: the classes of what they are operations of, in words.
-        results: the result of each, by its caller and name, in words that follow from its value.
+        results: the result of each, by its caller and name.
         state: the state at the end.
         operations: the operations, in the order in which they have begun.
         shown_state: the state as the report shows it.
@@ -25,6 +25,7 @@ class Observation(NamedTuple):
         is_plain: whether the program does nothing else than to call them.
         has_time_passed: whether time has passed since they could begin.
         has_timed_out: whether a time-out has fired.
+        steps: how many steps the run had when its program had ended.
         doubt: why it may be right although they give it in no order one at a time, such as "a
             time-out ended"; empty if it can't.
     """
@@ -38,6 +39,7 @@ class Observation(NamedTuple):
     is_plain: bool
     has_time_passed: bool
     has_timed_out: bool
+    steps: int
     doubt: str
 
     @property
@@ -92,6 +94,7 @@ def observed(operations: Operations, loop: SimulatedLoop, *, is_random: bool) ->
         operations.is_plain,
         operations.has_time_passed,
         loop.time_outs_fired > 0,
+        loop.steps,
         doubt,
     )
 
@@ -113,6 +116,8 @@ def _doubt(operations: Operations, loop: SimulatedLoop, *, is_random: bool) -> s
         return "operations set timers"
     if operations.has_time_passed and operations.have_left_work:
         return "tasks of operations outlived them"
+    if operations.are_interfered_with:
+        return "the program used the object while operations overlapped"
     return ""
 
 

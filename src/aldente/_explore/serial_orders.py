@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import collections
 from collections.abc import Callable, Hashable
+from typing import NamedTuple
 
 from aldente._checked_pythons import is_checked
 from aldente._explore.observations import Observation
 from aldente._simulation.choices import Options, Strategy
 from aldente._simulation.loop import SimulatedLoop
-from aldente._simulation.operations import ARRIVAL, DEPARTURE, IDLE, Ended
+from aldente._simulation.operations import Ended, Turn
 from aldente._strategies.dfs import Dfs
 from aldente.errors import NotAtomic
 
 # How many serial runs of a program are tried at most: first some that soon show most of what there
 # is, then all, for a plain program and for others.
-_QUICK_RUNS, _MOST_PLAIN_RUNS, _MOST_RUNS = 200, 1_000, 1_000
+_QUICK_RUNS, _MOST_PLAIN_RUNS, _MOST_RUNS = 200, 1_000, 2_000
+
+_CHANGING = "operations give something else each time"
 
 # How many of what they give the report shows.
 _SHOWN = 3
@@ -66,15 +68,11 @@ class Orders:
 
     def choose(self, count: int, options: Options) -> int:
         """The next one of the order; as in asyncio for all between operations."""
-        name = options[0].who
         operations = self._loop.operations if self._loop is not None else None
-        is_alone = operations is None or not operations.have_left_work
-        if name in (ARRIVAL, DEPARTURE) and is_alone:
-            # Wait until nothing else can happen.
-            return count - 1
-        is_between = operations is not None and not operations.running and is_alone
-        if name not in (ARRIVAL, DEPARTURE, IDLE) and is_between:
-            return 0
+        if operations is None or not (operations.running or operations.have_left_work):
+            for index in range(count):
+                if not _is_turn(options.callback(index)):
+                    return index
         assert self._prefix is not None
         place = len(self._taken)
         index = self._prefix[place] if place < len(self._prefix) else 0
@@ -90,15 +88,27 @@ class Orders:
         self._prefix = [*(index for index, _ in taken[:-1]), taken[-1][0] + 1] if taken else None
 
 
-class SerialOrders:
-    """The serial runs of a program, tried as far as they are needed.
+def _is_turn(callback: object) -> bool:
+    """Whether an option lets an operation begin, or lets time pass."""
+    return callback is None or isinstance(getattr(callback, "__self__", None), Turn)
+
+
+class Verdict(NamedTuple):
+    """What is known of a run.
 
     Attributes:
-        unjudged: how many runs could not be judged, by the reason.
+        error: the error if its operations gave what no serial run gives; else None.
+        unjudged: why it could not be judged; empty if it was.
     """
 
+    error: NotAtomic | None = None
+    unjudged: str = ""
+
+
+class SerialOrders:
+    """The serial runs of a program, tried as far as they are needed."""
+
     def __init__(self) -> None:
-        self.unjudged: collections.Counter[str] = collections.Counter()
         self._found: dict[Hashable, list[Observation]] = {}
         self._first: Observation | None = None
         self._is_reproducible: bool | None = None
@@ -106,32 +116,37 @@ class SerialOrders:
         self._doubt = ""
         # First what is found soon, then all there is.
         self._quick = _Search(Orders(), _QUICK_RUNS)
-        self._all = _Search(Dfs(), _MOST_RUNS)
+        self._all = _Search(Dfs(skips_equivalent=False), _MOST_RUNS)
         self._plain = _Search(Orders(), _MOST_PLAIN_RUNS)
 
     def judge(
-        self, observation: Observation, run: Callable[[Strategy], Observation | None]
-    ) -> NotAtomic | None:
-        """The error of a run whose operations gave what no serial run gives; None without one.
+        self,
+        observation: Observation,
+        run: Callable[[Strategy], Observation | None],
+        run_again: Callable[[], Observation | None],
+    ) -> Verdict:
+        """Whether a run's operations gave what no serial run gives.
 
         Args:
             observation: what they gave.
             run: runs the program once, serially; returns what its operations gave, or None if it
                 has failed.
+            run_again: runs it again as it ran, and watches what else it does.
         """
         if len(observation.operations) < 2:
-            return None
+            return Verdict()
         searches = [self._plain] if observation.is_plain else [self._quick, self._all]
         for search in searches:
             while not self._explains(observation) and not self._doubt and search.start():
                 self._note(run(search.strategy))
         if self._explains(observation):
-            return None
+            return Verdict()
         reason = self._reason(observation, searches[-1], run)
-        if reason:
-            self.unjudged[reason] += 1
-            return None
-        return self._error(observation)
+        if not reason:
+            again = run_again()
+            is_same = again is not None and again.key == observation.key
+            reason = again.doubt if again is not None and is_same else _CHANGING
+        return Verdict(unjudged=reason) if reason else Verdict(self._error(observation))
 
     def _note(self, found: Observation | None) -> None:
         if found is None:
@@ -163,7 +178,7 @@ class SerialOrders:
             again.start()
             found = run(again)
             self._is_reproducible = found is not None and found.key == self._key_of_first
-        return "" if self._is_reproducible else "operations give something else each time"
+        return "" if self._is_reproducible else _CHANGING
 
     @property
     def _key_of_first(self) -> Hashable:
@@ -200,4 +215,4 @@ def _told(each: Ended) -> str:
     given = [repr(argument) for argument in call.arguments]
     given += [f"{name}={value!r}" for name, value in call.keywords.items()]
     end = f"returned {result!r}" if error is None else f"raised {error!r}"
-    return f"{call.name}({', '.join(given)}) {end}"
+    return f"{call.task}: {call.name}({', '.join(given)}) {end}"

@@ -23,7 +23,7 @@ from aldente._diagnosis.waits import AwaitGraph
 from aldente._explore import interrupting
 from aldente._explore.observations import Observation, observed
 from aldente._explore.rules_in_runs import found_in_run
-from aldente._explore.serial_orders import SerialOrders
+from aldente._explore.serial_orders import SerialOrders, Verdict
 from aldente._explore.shared_uses import SharedUses
 from aldente._explore.step_details import StepDetails
 from aldente._records import Finding
@@ -39,6 +39,7 @@ from aldente._simulation.network.loop import SimulatedSockets
 from aldente._simulation.timers import START
 from aldente._simulation.trace import Tracer, Watch
 from aldente._strategies.fifo import Fifo
+from aldente._strategies.replay import Leading
 from aldente._virtual_time.wall_clock import follow_wall
 from aldente.errors import (
     AldenteError,
@@ -117,26 +118,47 @@ class Program:
             # With its traceback, unless the program has hidden it.
             raise run.error if isinstance(run.error, KeyboardInterrupt) else KeyboardInterrupt
         self.runs += 1
-        if run.observation is not None and run.error is None:
-            error = self.serial_orders.judge(run.observation, self._run_serially)
-            run = run._replace(error=error)
+        if run.error is None and run.observation is not None:
+            verdict = self._judge(run.observation, rules or self.rules, run.choices)
+            run = run._replace(error=verdict.error, unjudged=verdict.unjudged)
         if run.error is not None and self.is_outcome(run.error):
             raise run.error
         self.on_run()
         return run
 
-    def _run_serially(self, strategy: Strategy) -> Observation | None:
-        """Run it with its operations one at a time; return what they have given.
+    def _judge(
+        self, observation: Observation, rules: RunSettings, choices: list[int]
+    ) -> Verdict:
+        """Whether the operations of a run gave what they do not give one at a time.
+
+        Args:
+            observation: what they gave.
+            rules: the settings of the run.
+            choices: its choices.
 
         Raises:
             KeyboardInterrupt: the user pressed Ctrl-C.
         """
-        rules = self.rules._replace(is_serial=True)
+        # More steps than this are spent on waiting for an operation that has to overlap.
+        most = min(self.rules.max_steps, _STEPS_OF_SERIAL_RUN + 10 * observation.steps)
+        # In any order, as an operation may begin while others of the program go on.
+        serial = self.rules._replace(order="any", is_serial=True, max_steps=most)
+        return self.serial_orders.judge(
+            observation,
+            lambda strategy: self._observe(strategy, serial),
+            lambda: self._observe(Leading(choices), rules._replace(is_watched=True)),
+        )
+
+    def _observe(self, strategy: Strategy, rules: RunSettings) -> Observation | None:
+        """Run it; return what its operations have given, or None if it fails."""
         run = simulate(self.main, strategy, rules, real_seconds=self.real_seconds)
         if self.is_interrupted():
             raise run.error if isinstance(run.error, KeyboardInterrupt) else KeyboardInterrupt
         return None if run.error is not None else run.observation
 
+
+# How many steps a serial run may take, besides ten times those of the run that it is compared with.
+_STEPS_OF_SERIAL_RUN = 1_000
 
 Main = Callable[[], Coroutine[Any, Any, Any]]
 
@@ -160,6 +182,7 @@ class RunSettings(NamedTuple):
             1970; None if it doesn't follow it.
         debug: whether the loop is in asyncio's debug mode; None leaves it to asyncio.
         is_serial: whether operations run one at a time.
+        is_watched: whether to note what else the program does while operations run.
     """
 
     order: Order = "any"
@@ -170,6 +193,7 @@ class RunSettings(NamedTuple):
     wall: int | None = None
     debug: bool | None = None
     is_serial: bool = False
+    is_watched: bool = False
 
 
 class RunWatch(Protocol):
@@ -208,7 +232,8 @@ class Run(NamedTuple):
         findings: the findings that fail it, whether the program has failed or not.
         fingerprint: a number for its steps, to compare it with other runs in this process; 0 if it
             was not made.
-        observation: what its operations have given; None without any, or if some have not ended.
+        observation: what its operations have given; None without any.
+        unjudged: why these could not be compared with all that they may give; empty if they were.
     """
 
     result: Any
@@ -224,6 +249,7 @@ class Run(NamedTuple):
     findings: Sequence[Finding] = ()
     fingerprint: int = 0
     observation: Observation | None = None
+    unjudged: str = ""
 
     def schedule(self, rules: RunSettings) -> Schedule:
         """The schedule of the run."""
@@ -363,6 +389,7 @@ def _make_loop(
         real_seconds=real_seconds,
         wall=follow_wall(START, rules.wall),
         is_serial=rules.is_serial,
+        is_watched=rules.is_watched,
         on_quiet=on_quiet,
     )
     loop.name = _name_of(main)

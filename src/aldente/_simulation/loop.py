@@ -71,6 +71,7 @@ class SimulatedLoop(NoOutside, NetworkLoop, SettlingLoop):
         real_seconds: how long the run may take, in real seconds; None for no limit.
         wall: makes other clocks follow loop time.
         is_serial: whether operations run one at a time.
+        is_watched: whether to note what else the program does while operations run.
         on_quiet: called with the loop when only timers have kept it going for a while; returns an
             error if the program is stuck.
 
@@ -78,7 +79,7 @@ class SimulatedLoop(NoOutside, NetworkLoop, SettlingLoop):
         real_time: how long the run may take by the wall clock.
         name: what messages call the run.
         error: the error that ends the run early; None without one.
-        is_serial: as the argument.
+        is_serial, is_watched: as the arguments.
         operations: the operations of the run; None without any.
 
     >>> from aldente._strategies.fifo import Fifo
@@ -101,6 +102,7 @@ class SimulatedLoop(NoOutside, NetworkLoop, SettlingLoop):
         real_seconds: float | None = None,
         wall: Wall = NO_WALL,
         is_serial: bool = False,
+        is_watched: bool = False,
         on_quiet: Callable[[SimulatedLoop], AldenteError | None] | None = None,
     ) -> None:
         super().__init__(strategy, holds_all=order == "any", slack=slack)
@@ -108,6 +110,7 @@ class SimulatedLoop(NoOutside, NetworkLoop, SettlingLoop):
         self.name = "the simulated run"
         self.error: AldenteError | None = None
         self.is_serial = is_serial
+        self.is_watched = is_watched
         self.operations: Operations | None = None
         self._max_steps = max_steps
         self._max_virtual_time = max_virtual_time
@@ -347,7 +350,7 @@ class SimulatedLoop(NoOutside, NetworkLoop, SettlingLoop):
 
     def give_up(self) -> None:
         """End the run: nothing is ready, no timer is set and no thread can call in."""
-        if self.operations is not None and self.operations.let_one_through():
+        if self.operations is not None and self.operations.let_through():
             return
         self.fail(DeadlockError("the program", 0.0))
 
@@ -355,6 +358,11 @@ class SimulatedLoop(NoOutside, NetworkLoop, SettlingLoop):
     def follows_wall(self) -> bool:
         """Whether other clocks follow loop time."""
         return self._has_wall
+
+    @property
+    def has_callbacks(self) -> bool:
+        """Whether a callback is ready that no choice can hold back."""
+        return bool(self._plain)
 
     @property
     def has_ready(self) -> bool:
@@ -468,14 +476,8 @@ class SimulatedLoop(NoOutside, NetworkLoop, SettlingLoop):
             foreign.let_one_in()
         elif self._guests and self.is_awaited_to_settle:
             self.notify_settled()
-        elif self.error is None and not self._begins_operation():
+        elif self.error is None:
             self.let_time_pass()
-
-    def _begins_operation(self) -> bool:
-        """Let an operation of a serial run begin that has waited for its turn; whether one was."""
-        if self.operations is None:
-            return False
-        return self.operations.on_idle(may_time_pass=bool(self._sleeps or self._alarms))
 
     def close(self) -> None:
         """As asyncio's."""

@@ -28,12 +28,15 @@ def names_of_operations(kind: type) -> Sequence[str]:
     ]
 
 
-def observe(thing: Any, run: Run) -> Callable[[], None]:
+def observe(
+    thing: Any, run: Run, on_use: Callable[[], object] | None = None
+) -> Callable[[], None]:
     """Have the async methods of an object be operations.
 
     Args:
         thing: the object.
         run: called instead of its public async methods.
+        on_use: called before an attribute is set and before another public method is called.
 
     Returns:
         Undoes it.
@@ -45,7 +48,7 @@ def observe(thing: Any, run: Run) -> Callable[[], None]:
     if hasattr(kind, _MARK):
         return lambda: None
     # A class for each object, as one that is kept would keep the class that a run has defined.
-    _CLASS.__set__(thing, _operating(kind, run))
+    _CLASS.__set__(thing, _operating(kind, run, on_use))
 
     def undo() -> None:
         if hasattr(type(thing), _MARK):
@@ -54,7 +57,7 @@ def observe(thing: Any, run: Run) -> Callable[[], None]:
     return undo
 
 
-def _operating(kind: type, run: Run) -> type:
+def _operating(kind: type, run: Run, on_use: Callable[[], object] | None) -> type:
     """A subclass whose public async methods are operations; all else is as in the class."""
 
     def reduced(self: Any, protocol: Any) -> Any:
@@ -76,6 +79,10 @@ def _operating(kind: type, run: Run) -> type:
     }
     for name in names_of_operations(kind):
         members[name] = _operation(name, getattr(kind, name), run)
+    if on_use is not None:
+        members["__setattr__"] = _noted(kind.__setattr__, on_use)
+        for name in _names_of_functions(kind):
+            members[name] = _noted(getattr(kind, name), on_use)
     made: type = type(kind)(kind.__name__, (kind,), members)
     made.__qualname__ = kind.__qualname__
     return made
@@ -85,5 +92,26 @@ def _operation(name: str, method: Any, run: Run) -> Any:
     @functools.wraps(method)
     async def call(self: Any, *arguments: Any, **keywords: Any) -> Any:
         return await run(self, name, functools.partial(method, self), arguments, keywords)
+
+    return call
+
+
+def _names_of_functions(kind: type) -> Sequence[str]:
+    """The names of the public methods of a class that are not async."""
+    found = {name: inspect.getattr_static(kind, name) for name in dir(kind)}
+    return [
+        name
+        for name, value in found.items()
+        if not name.startswith("_")
+        and inspect.isfunction(value)
+        and not inspect.iscoroutinefunction(value)
+    ]
+
+
+def _noted(function: Any, on_use: Callable[[], object]) -> Any:
+    @functools.wraps(function)
+    def call(*arguments: Any, **keywords: Any) -> Any:
+        on_use()
+        return function(*arguments, **keywords)
 
     return call

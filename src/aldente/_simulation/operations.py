@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextvars import Context, ContextVar
 from typing import Any, NamedTuple, Protocol
 
-from aldente._simulation.choices import Values
+from aldente._simulation.choices import Kind, Values
 from aldente._simulation.observed_classes import observe
 
 # The tasks that the running operation has made; None outside of operations. What an operation calls
@@ -22,16 +22,14 @@ from aldente._simulation.observed_classes import observe
 _inside: ContextVar[list[asyncio.Task[Any]] | None] = ContextVar("inside", default=None)
 
 
-# What a serial run chooses: whether an operation begins at once, or after others that may come;
-# which begins next after one, or whether others may come before; which begins when nothing else can
-# happen.
-ARRIVAL, DEPARTURE, IDLE = "whether to begin", "after an operation", "the next operation"
+_AT_ONCE = "whether to begin at once"
 
 
 class OperatingLoop(Protocol):
     """What operations need of the loop."""
 
     is_serial: bool
+    is_watched: bool
     task_listeners: list[Callable[[asyncio.Task[Any], Context | None], object]]
     jumps: int
 
@@ -39,8 +37,25 @@ class OperatingLoop(Protocol):
         """As asyncio's."""
         ...
 
+    def add_intruder(self, callback: Any) -> None:
+        """Have a callback run now or at any later time."""
+        ...
+
+    def remove_intruder(self, callback: Any) -> None:
+        """Undo `add_intruder`, if its callback has not run."""
+        ...
+
+    def intruder_came(self) -> None:
+        """Note that such a callback runs."""
+        ...
+
     def pick(self, options: Values) -> int:
         """Let the strategy decide."""
+        ...
+
+    @property
+    def has_callbacks(self) -> bool:
+        """Whether a callback is ready that no choice can hold back."""
         ...
 
     @property
@@ -55,12 +70,14 @@ class Call(NamedTuple):
     Attributes:
         who: the task that has called it, by how it came about: the numbers of its ancestors among
             the children of theirs; None if that is not known.
+        task: the name of the task.
         place: which of the calls of that task it is.
         name: the name of the method.
         arguments, keywords: the arguments.
     """
 
     who: tuple[int, ...] | None
+    task: str
     place: int
     name: str
     arguments: tuple[Any, ...]
@@ -84,6 +101,27 @@ class Ended(NamedTuple):
     ended: int
 
 
+class Turn:
+    """An operation of a serial run that waits for its turn.
+
+    Args:
+        operations: those that it is one of.
+        who: what it is called as an option of a choice.
+        future: done when it may begin.
+    """
+
+    kind = Kind.PICK
+
+    def __init__(self, operations: Operations, who: str, future: asyncio.Future[None]) -> None:
+        self.who = who
+        self.future = future
+        self._operations = operations
+
+    def go(self) -> None:
+        """Let it begin: the schedule chose it."""
+        self._operations.let_in(self)
+
+
 class Operations:
     """The operations of a run.
 
@@ -102,6 +140,8 @@ class Operations:
         have_read_time: whether some of them have read the clock of the loop.
         have_set_alarms: whether some of them have set a timer, other than to sleep or for a
             time-out.
+        are_interfered_with: whether the program has set an attribute, or called a method that is
+            not async, while several of them ran; if that is watched.
     """
 
     def __init__(self, loop: OperatingLoop) -> None:
@@ -111,6 +151,7 @@ class Operations:
         self.is_ordered = self.is_plain = False
         self.running = 0
         self.have_left_work = self.have_read_time = self.have_set_alarms = False
+        self.are_interfered_with = False
         self._loop = loop
         self._jumps = loop.jumps
         self._moments = 0
@@ -120,10 +161,10 @@ class Operations:
             weakref.WeakKeyDictionary()
         )
         self._children: dict[tuple[int, ...], int] = {}
-        task = asyncio.current_task()
+        task = asyncio.current_task(self._loop)
         if task is not None:
             self._origins[task] = ()
-        self._waiting: list[asyncio.Future[None]] = []
+        self._waiting: list[Turn] = []
         self._undo: list[Callable[[], None]] = []
         loop.task_listeners.append(self._note_task)
         self._watch_clock(loop)
@@ -160,8 +201,13 @@ class Operations:
         """
         if any(each is thing for each in self.things):
             return
-        self._undo.append(observe(thing, call_operation))
+        on_use = self._note_use if self._loop.is_watched else None
+        self._undo.append(observe(thing, call_operation, on_use))
         self.things.append(thing)
+
+    def _note_use(self) -> None:
+        if self.running > 1 and _inside.get() is None:
+            self.are_interfered_with = True
 
     def stop(self) -> None:
         """Have the methods of the objects be as before: the run is over."""
@@ -172,7 +218,7 @@ class Operations:
         made = _inside.get() if context is None else context.get(_inside)
         if made is not None:
             made.append(task)
-        parent = asyncio.current_task()
+        parent = asyncio.current_task(self._loop)  # type: ignore[arg-type]
         origin = None if parent is None else self._origins.get(parent)
         if origin is not None:
             number = self._children[origin] = self._children.get(origin, 0) + 1
@@ -195,15 +241,16 @@ class Operations:
 
     async def run(self, name: str, method: Any, arguments: Any, keywords: Any) -> Any:
         """Run an operation, alone if this is a serial run."""
-        task = asyncio.current_task()
+        task = asyncio.current_task(self._loop)
         who = None if task is None else self._origins.get(task)
         place = 0
         if who is not None:
             place = self._calls[who] = self._calls.get(who, 0) + 1
-        call = Call(who, place, name, arguments, keywords)
+        title = "" if task is None else task.get_name()
+        call = Call(who, title, place, name, arguments, keywords)
         self._begun += 1
         try:
-            await self._enter()
+            await self._enter(call)
         except BaseException:
             # Nothing of it has happened.
             self._begun -= 1
@@ -225,21 +272,47 @@ class Operations:
             self.ended.append(Ended(call, result, error, began, self.moment()))
             self._leave(made)
 
-    async def _enter(self) -> None:
+    async def _enter(self, call: Call) -> None:
+        """Wait for the turn of an operation, which may come at any time if none runs."""
         if not self._loop.is_serial:
             self.running += 1
-        # It may begin now, or after others that are about to come.
-        elif self.running or self._waiting or self._loop.pick(Values(2, ARRIVAL)):
-            turn = self._loop.create_future()
-            self._waiting.append(turn)
-            try:
-                await turn
-            except asyncio.CancelledError:
-                if not turn.cancelled():
-                    self._leave([])
-                raise
-        else:
-            self.running += 1
+            return
+        if not self.running and self._loop.has_callbacks and self._loop.pick(Values(2, _AT_ONCE)):
+            # Else they would come before it.
+            self._begin()
+            return
+        who = f"{call.name} of {call.task} ({call.place}), number {self._begun}"
+        turn = Turn(self, who, self._loop.create_future())
+        self._waiting.append(turn)
+        if not self.running:
+            self._loop.add_intruder(turn.go)
+        try:
+            await turn.future
+        except asyncio.CancelledError:
+            if turn in self._waiting:
+                self._waiting.remove(turn)
+                self._loop.remove_intruder(turn.go)
+            else:
+                self._leave([])
+            raise
+
+    def let_in(self, turn: Turn) -> None:
+        """Let an operation begin, and the others wait on.
+
+        Args:
+            turn: the operation.
+        """
+        self._loop.intruder_came()
+        self._waiting.remove(turn)
+        self._begin()
+        if not turn.future.done():
+            turn.future.set_result(None)
+
+    def _begin(self) -> None:
+        """Count an operation that begins, and have the others wait on."""
+        for turn in self._waiting:
+            self._loop.remove_intruder(turn.go)
+        self.running += 1
 
     def _leave(self, made: list[asyncio.Task[Any]]) -> None:
         """Let the next one begin, as one has ended.
@@ -250,54 +323,21 @@ class Operations:
         self.running -= 1
         if any(not task.done() for task in made):
             self.have_left_work = True
-        if not self._loop.is_serial:
-            return
-        if not self.running and self._loop.has_ready:
+        if not self.running and self._loop.is_serial:
             # In a plain program, all others wait for their turn.
-            self.have_left_work = self.have_left_work or self.is_plain
-        self._forget_cancelled()
-        if not self.running and self._waiting:
-            # Others may come before the next one begins.
-            self._choose(len(self._waiting) + 1, DEPARTURE)
+            is_left = self.is_plain and self._loop.has_ready
+            self.have_left_work = self.have_left_work or is_left
+            self.let_through()
 
-    def _forget_cancelled(self) -> None:
-        self._waiting = [turn for turn in self._waiting if not turn.done()]
-
-    def _choose(self, count: int, name: str) -> bool:
-        """Let one in that waits, if the strategy chooses one; whether it does.
-
-        Args:
-            count: how many options there are; the last one may be to let in none.
-            name: what decides.
-        """
-        index = self._loop.pick(Values(count, name)) if count > 1 else 0
-        if index == len(self._waiting):
-            return False
-        self.running += 1
-        self._waiting.pop(index).set_result(None)
-        return True
-
-    def on_idle(self, *, may_time_pass: bool) -> bool:
-        """Let one in, as nothing else is ready; return whether one was.
-
-        Args:
-            may_time_pass: whether there are timers, so that others may come in time.
-        """
-        self._forget_cancelled()
-        if self.running or not self._waiting:
-            return False
-        return self._choose(len(self._waiting) + may_time_pass, IDLE)
-
-    def let_one_through(self) -> bool:
-        """Begin one more, as nothing else can happen: one that has begun waits for it.
+    def let_through(self) -> bool:
+        """Let any of those begin that wait: none runs, or those that do wait for one of them.
 
         Returns:
-            Whether there was one.
+            Whether there is one.
         """
-        self._forget_cancelled()
-        if not self._waiting:
-            return False
-        return self._choose(len(self._waiting), IDLE)
+        for turn in self._waiting:
+            self._loop.add_intruder(turn.go)
+        return bool(self._waiting)
 
 
 async def call_operation(
