@@ -24,7 +24,8 @@ LIMITS = {"echo": 2.0, "GET": 1.3}
 # counts.
 _PROGRAM = """
 import asyncio, json, time
-from aldente._explore.simulate import RunSettings, simulate
+from aldente._explore.runs import RunSettings
+from aldente._explore.simulate import simulate
 from aldente._strategies.fifo import Fifo
 
 MESSAGE, ECHOES, GETS = b"x" * 1023 + b"\\n", 2_000, 300

@@ -57,7 +57,8 @@ def least(run, main, times):
     return min(found)
 
 def aldente_run(slack=1.0):
-    from aldente._explore.simulate import RunSettings, simulate
+    from aldente._explore.runs import RunSettings
+from aldente._explore.simulate import simulate
     from aldente._strategies.random import Random
     strategy = Random(1)
     def run(main):
@@ -133,7 +134,8 @@ figures |= found
 
 # What a search of two runs takes besides them: it looks once whether the program depends on more.
 from aldente._explore.explorer import Explorer
-from aldente._explore.simulate import Program, RunSettings
+from aldente._explore.runs import RunSettings
+from aldente._explore.simulate import Program
 from aldente._strategies.registry import make_strategy
 
 def runs(count, strategy):

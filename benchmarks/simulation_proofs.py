@@ -29,7 +29,8 @@ NETWORK_PROGRAMS = 2_000
 _PROGRAM = """
 import asyncio, itertools, logging, sys, time
 import aldente
-from aldente._explore.simulate import RunSettings, simulate
+from aldente._explore.runs import RunSettings
+from aldente._explore.simulate import simulate
 from aldente._simulation.loop import SimulatedLoop
 from aldente._virtual_time.loop import VirtualTimeLoop
 from aldente._strategies.dfs import Dfs

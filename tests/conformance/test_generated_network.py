@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from aldente._explore.simulate import RunSettings, simulate
+from aldente._explore.runs import RunSettings
+from aldente._explore.simulate import simulate
 from aldente._strategies.fifo import Fifo
 from tests.conformance.generated_network import network_program
 

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from aldente._explore.simulate import Run, RunSettings, simulate
+from aldente._explore.runs import Run, RunSettings
+from aldente._explore.simulate import simulate
 from aldente._runner.bystanders import Bystanders
 from aldente._schedules import Schedule
 from aldente._simulation.loop import SimulatedLoop

@@ -8,7 +8,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeAlias
 
 import aldente
-from aldente._explore.simulate import Run, RunSettings, simulate
+from aldente._explore.runs import Run, RunSettings
+from aldente._explore.simulate import simulate
 from aldente._strategies.fifo import Fifo
 
 Main: TypeAlias = Callable[[], Coroutine[Any, Any, Any]]

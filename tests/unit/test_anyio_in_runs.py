@@ -18,7 +18,8 @@ import anyio.to_thread
 import pytest
 
 import aldente
-from aldente._explore.simulate import Run, RunSettings, simulate
+from aldente._explore.runs import Run, RunSettings
+from aldente._explore.simulate import simulate
 from aldente._strategies.random import Random
 
 
@@ -164,7 +165,8 @@ def test_nothing_is_left_behind() -> None:
 
 _IMPORTED_IN_THE_RUN = """
 import json, sys
-from aldente._explore.simulate import RunSettings, simulate
+from aldente._explore.runs import RunSettings
+from aldente._explore.simulate import simulate
 from aldente._strategies.random import Random
 
 async def main():

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 import aldente
-from aldente._explore.simulate import Run, RunSettings, simulate
+from aldente._explore.runs import Run, RunSettings
+from aldente._explore.simulate import simulate
 from aldente._simulation.choices import Kind, Options, Seldom, Strategy
 from aldente._strategies.coverage_guided import Climbing
 from aldente._strategies.dfs import Dfs

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from aldente._explore.simulate import RunSettings, simulate
+from aldente._explore.runs import RunSettings
+from aldente._explore.simulate import simulate
 from aldente._strategies.dfs import Dfs
 from tests.conformance.racing import Main, program_of, source_of_pair
 

@@ -15,7 +15,8 @@ import pytest
 
 import aldente
 from aldente._asyncio_compat.stepping import caller_finder
-from aldente._explore.simulate import RunSettings, simulate
+from aldente._explore.runs import RunSettings
+from aldente._explore.simulate import simulate
 from aldente._simulation.anyio_in_runs import InOrder
 from aldente._strategies.random import Random
 

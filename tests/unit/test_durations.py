@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 import aldente
-from aldente._explore.simulate import RunSettings, simulate
+from aldente._explore.runs import RunSettings
+from aldente._explore.simulate import simulate
 from aldente._simulation.durations import End, Reach, ends_of, soonest
 from aldente._strategies.dfs import Dfs
 

@@ -16,7 +16,8 @@ import pytest
 
 import aldente
 from aldente import Double
-from aldente._explore.simulate import RunSettings, simulate
+from aldente._explore.runs import RunSettings
+from aldente._explore.simulate import simulate
 from aldente._simulation.loop import SimulatedLoop
 from aldente._strategies.fifo import Fifo
 from tests.unit.test_durations import outcomes_of

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 import aldente
-from aldente._explore.simulate import RunSettings, simulate
+from aldente._explore.runs import RunSettings
+from aldente._explore.simulate import simulate
 from aldente._strategies.auto import Auto
 from aldente._strategies.dfs import Dfs
 from aldente._strategies.line_counter import free_tool_number

@@ -10,7 +10,8 @@ import pytest
 
 import aldente
 from aldente._explore import nondeterminism
-from aldente._explore.simulate import Program, Run, RunSettings, simulate
+from aldente._explore.runs import Run, RunSettings
+from aldente._explore.simulate import Program, simulate
 from aldente._strategies.fifo import Fifo
 
 Main = Callable[[], Coroutine[Any, Any, object]]

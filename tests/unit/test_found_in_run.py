@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 import aldente
-from aldente._explore.simulate import Program, RunSettings
+from aldente._explore.runs import RunSettings
+from aldente._explore.simulate import Program
 from aldente._records import Finding, SourcePlace
 from aldente._rules import never_awaited
 from aldente._simulation.loop import SimulatedLoop

@@ -14,7 +14,8 @@ import pytest
 
 import aldente
 from aldente import History, models
-from aldente._explore.simulate import RunSettings, simulate
+from aldente._explore.runs import RunSettings
+from aldente._explore.simulate import simulate
 from aldente._histories.linearizability import events_of, find_failure
 from aldente._histories.reasons import find_reason
 from aldente._histories.sequential import Machine, parts_by_key

@@ -629,7 +629,8 @@ def test_outside_of_a_run_there_is_no_network(call: Any, name: str) -> None:
 
 _PROGRAM = """
 import asyncio, zlib, aldente
-from aldente._explore.simulate import RunSettings, simulate
+from aldente._explore.runs import RunSettings
+from aldente._explore.simulate import simulate
 from aldente._strategies.random import Random
 from tests.unit.hosted import ask, connect, serve
 async def main():

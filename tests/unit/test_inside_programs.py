@@ -10,7 +10,8 @@ from typing import Any, assert_type
 import pytest
 
 import aldente
-from aldente._explore.simulate import RunSettings, simulate
+from aldente._explore.runs import RunSettings
+from aldente._explore.simulate import simulate
 from aldente._strategies.auto import Auto
 from aldente._strategies.dfs import Dfs
 from aldente._strategies.fifo import Fifo

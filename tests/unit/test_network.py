@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 import aldente
-from aldente._explore.simulate import Run, RunSettings, simulate
+from aldente._explore.runs import Run, RunSettings
+from aldente._explore.simulate import simulate
 from aldente._simulation.network import refusals
 from aldente._simulation.network.sockets import endpoints_behind
 from aldente._strategies.fifo import Fifo

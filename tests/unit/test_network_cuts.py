@@ -7,7 +7,8 @@ import random
 
 import pytest
 
-from aldente._explore.simulate import RunSettings, simulate
+from aldente._explore.runs import RunSettings
+from aldente._explore.simulate import simulate
 from aldente._simulation.network.pipes import _places
 from aldente._strategies.random import Random
 from tests.conformance.bodies.with_connections import certificate

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 import tests.unit.socket_scripts  # noqa: F401
-from aldente._explore.simulate import RunSettings, simulate
+from aldente._explore.runs import RunSettings
+from aldente._explore.simulate import simulate
 from aldente._strategies.fifo import Fifo
 from tests.unit.socket_scripts.notes import SCRIPTS, Notes, Script
 

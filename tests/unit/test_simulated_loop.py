@@ -15,7 +15,8 @@ import pytest
 
 import aldente
 from aldente._asyncio_compat.stepping import WAKE_SLEEPER
-from aldente._explore.simulate import Run, RunSettings, simulate
+from aldente._explore.runs import Run, RunSettings
+from aldente._explore.simulate import simulate
 from aldente._schedules import Order
 from aldente._simulation.choices import Kind, Option
 from aldente._simulation.loop import SimulatedLoop

@@ -22,7 +22,8 @@ import anyio.to_thread
 import pytest
 
 import aldente
-from aldente._explore.simulate import Run, RunSettings, simulate
+from aldente._explore.runs import Run, RunSettings
+from aldente._explore.simulate import simulate
 from aldente._simulation.executors import name_of
 from aldente._simulation.loop import SimulatedLoop
 from aldente._strategies.fifo import Fifo

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 import pytest
 
 import aldente
-from aldente._explore.simulate import Run, RunSettings, simulate
+from aldente._explore.runs import Run, RunSettings
+from aldente._explore.simulate import simulate
 from aldente._python_compat import identity_of
 from aldente._simulation.choices import Followed, Kind, Options, Picks, Strategy
 from aldente._strategies.auto import Auto

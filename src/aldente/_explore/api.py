@@ -24,8 +24,9 @@ from aldente._explore.interrupting import noting_interrupts
 from aldente._explore.nondeterminism import run_again
 from aldente._explore.result import Exploration
 from aldente._explore.rules_in_runs import RuleWatch, note_besides, parse_levels_in_runs, texts_of
+from aldente._explore.runs import RunSettings
 from aldente._explore.self_check import check_python
-from aldente._explore.simulate import Program, RunSettings, simulate
+from aldente._explore.simulate import Program, simulate
 from aldente._records import Level
 from aldente._schedules import Schedule
 from aldente._settings import Settings, parse_clock, parse_wall

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from aldente import _asyncio_compat
-from aldente._explore.simulate import RunSettings
+from aldente._explore.runs import RunSettings
 from aldente._schedules import ORDERS, Order
 from aldente._settings import Settings, parse_wall
 from aldente._simulation.choices import Option, Strategy

@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 import itertools
 import math
 import random
+import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from aldente._explore.api import search
 from aldente._explore.result import Failure
+from aldente._explore.runs import RunSettings
 from aldente._explore.serial_orders import Orders
-from aldente._explore.simulate import RunSettings, simulate
+from aldente._explore.simulate import simulate
+from aldente._simulation.determinism import kept_randomness
 from aldente._simulation.operations_api import begin_plain
 from aldente._validation import parse_count, parse_seed
-from aldente.errors import DeadlockError, InvalidSetting
+from aldente.errors import (
+    AldenteError,
+    DeadlockError,
+    EndlessTimeError,
+    InvalidSetting,
+    LivelockError,
+    NotJudged,
+)
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
 
 T = TypeVar("T")
 
@@ -25,10 +39,25 @@ _MOST_TASKS, _MOST_CALLS = 3, 3
 # How many schedules of each program are tried.
 _SCHEDULES = 20
 
+# How many serial runs of a program there may be, and how many steps each of them may take.
+_MOST_RUNS, _MOST_STEPS = 1_000, 5_000
+
+# In how many orders the operations of a program can be called at most.
+_MOST_ORDERS = 150
+
+# How many operations are drawn from a strategy of Hypothesis.
+_DRAWN = 100
+
+_ALLOWED = (
+    "It is a list of functions that call an async method of an object, or a strategy of Hypothesis "
+    "for these."
+)
+
 
 def check_class(
     make: Callable[[], T],
-    operations: Sequence[Callable[[T], Awaitable[object]]],
+    operations: Sequence[Callable[[T], Awaitable[object]]]
+    | SearchStrategy[Callable[[T], Awaitable[object]]],
     *,
     runs: int = 1_000,
     state: Callable[[T], object] | None = None,
@@ -39,12 +68,14 @@ def check_class(
 
     It makes small programs of two or three tasks, each of which calls one to three operations of a
     new object, and explores them, with the object `serializable`: first all pairs of operations,
-    then larger programs, by chance.
+    then larger programs, by chance. Programs whose operations may wait for one another for ever are
+    left out.
 
     Args:
         make: makes an object, such as the class itself.
         operations: functions that call a method of an object that they are given, such as
-            ``lambda cache: cache.get("a")``. Errors that they raise are results.
+            ``lambda cache: cache.get("a")``; or a strategy of Hypothesis that draws such functions.
+            Errors that they raise are results.
         runs: how many runs there are in all, about.
         state: returns what is compared at the end, of an object; by default its attributes.
         linearizable: whether operations that did not overlap must keep their order.
@@ -54,6 +85,7 @@ def check_class(
         NotAtomic: a program gave what no order of its operations gives. Its notes have the story.
         DeadlockError: the operations of a program wait for one another, though one at a time they
             never do.
+        NotJudged: not one run could be judged.
         InvalidSetting: an argument has a wrong value.
 
     >>> class Counter:
@@ -69,48 +101,87 @@ def check_class(
     """
     if not callable(make):
         raise InvalidSetting("make", make, "It is a function that makes an object.")
-    given: object = operations
-    if not isinstance(given, Sequence) or not given or not all(map(callable, given)):
-        raise InvalidSetting("operations", operations, _ALLOWED)
+    if state is not None and not callable(state):
+        raise InvalidSetting("state", state, "It is a function of an object.")
+    parsed_seed = parse_seed("seed", seed)
     left = parse_count("runs", runs)
-    for number, program in enumerate(_programs(operations, parse_seed("seed", seed))):
+    unjudged: collections.Counter[str] = collections.Counter()
+    judged = 0
+    for number, program in enumerate(_programs(operations, parsed_seed)):
         if left <= 0:
-            return
+            break
         main = _main(make, program, state, linearizable=linearizable)
         is_waiting, count = _may_wait_for_ever(main)
         left -= count
-        if is_waiting or left <= 0:
+        if is_waiting:
+            unjudged["operations may wait for one another for ever"] += 1
             continue
-        found = search(main, runs=min(_SCHEDULES, left), seed=seed + number)
+        found = search(main, runs=_SCHEDULES, seed=parsed_seed + number)
         left -= found.runs
         if found.failure is not None:
             raise _told(found.failure)
+        unjudged.update(found.unjudged)
+        judged += found.runs - sum(found.unjudged.values())
+    if not judged:
+        reasons = "; ".join(reason for reason, _ in unjudged.most_common())
+        name = getattr(make, "__qualname__", repr(make))
+        raise NotJudged("serializable", f"The reason: {reasons}.", _FIX, name)
 
 
-# How many serial runs of a program there may be: more than orders if time may pass between.
-_MOST_RUNS = 1_000
+_FIX = "compare less with `state`, or leave out the operations that this is about."
 
-# In how many orders the operations of a program can be called at most.
-_MOST_ORDERS = 150
-
-_ALLOWED = "It is a list of functions that call an async method of an object."
-
-_Program = Sequence[Sequence[Callable[[Any], Awaitable[object]]]]
+_Operation = Callable[[Any], Awaitable[object]]
+_Program = Sequence[Sequence[_Operation]]
 
 
-def _programs(
-    operations: Sequence[Callable[[Any], Awaitable[object]]], seed: int
-) -> Iterator[_Program]:
-    """All pairs of operations, and then larger programs without end."""
-    yield from (
-        [[one], [other]] for one, other in itertools.combinations_with_replacement(operations, 2)
-    )
+def _programs(operations: Any, seed: int) -> Iterator[_Program]:
+    """All pairs of operations, and then larger programs without end.
+
+    Raises:
+        InvalidSetting: these are no operations.
+    """
+    strategies = sys.modules.get("hypothesis.strategies")
+    if strategies is not None and isinstance(operations, strategies.SearchStrategy):
+        operations = _drawn(operations, seed)
+    else:
+        _check(operations)
+        pairs = itertools.combinations_with_replacement(operations, 2)
+        yield from ([[one], [other]] for one, other in pairs)
     choose = random.Random(seed)
     while True:
         tasks = choose.randint(2, _MOST_TASKS)
         lengths = [choose.randint(1, _MOST_CALLS) for _ in range(tasks)]
         if _orders(lengths) <= _MOST_ORDERS:
             yield [choose.choices(operations, k=length) for length in lengths]
+
+
+def _check(operations: object) -> None:
+    is_list = isinstance(operations, Sequence) and not isinstance(operations, str)
+    if not is_list or not operations or not all(map(callable, operations)):
+        raise InvalidSetting("operations", operations, _ALLOWED)
+
+
+def _drawn(strategy: Any, seed: int) -> Sequence[_Operation]:
+    """Operations that a strategy of Hypothesis draws; the same for the same seed."""
+    import hypothesis
+
+    drawn: list[_Operation] = []
+
+    @hypothesis.seed(seed)
+    @hypothesis.settings(
+        max_examples=_DRAWN,
+        database=None,
+        deadline=None,
+        phases=[hypothesis.Phase.generate],
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )
+    @hypothesis.given(strategy)
+    def draw(operation: _Operation) -> None:
+        drawn.append(operation)
+
+    draw()
+    _check(drawn)
+    return drawn
 
 
 def _orders(lengths: Sequence[int]) -> int:
@@ -153,14 +224,21 @@ def _may_wait_for_ever(main: Callable[[], Any]) -> tuple[bool, int]:
         That, and how many runs it took to find out.
     """
     strategy = Orders()
-    rules = RunSettings(is_serial=True)
+    rules = RunSettings(is_serial=True, max_steps=_MOST_STEPS)
     runs = 0
-    while strategy.start():
-        run = simulate(main, strategy, rules)
-        runs += 1
-        if isinstance(run.error, DeadlockError) or runs > _MOST_RUNS:
-            return True, runs
+    with kept_randomness():
+        while strategy.start():
+            run = simulate(main, strategy, rules)
+            runs += 1
+            if runs > _MOST_RUNS or isinstance(run.error, _WAITING):
+                return True, runs
+            if isinstance(run.error, AldenteError):
+                raise run.error
     return False, runs
+
+
+# The errors of a run that does not end.
+_WAITING = (DeadlockError, EndlessTimeError, LivelockError)
 
 
 def _told(failure: Failure) -> BaseException:

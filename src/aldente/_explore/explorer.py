@@ -13,10 +13,11 @@ from aldente._explore.nondeterminism import THREADS, likely_cause
 from aldente._explore.real_clocks import hint_at_clocks
 from aldente._explore.result import Exploration, Failure, Kept, Known
 from aldente._explore.rules_in_runs import besides
+from aldente._explore.runs import Run
 from aldente._explore.self_check import check_python
 from aldente._explore.serial_orders import SerialOrders
 from aldente._explore.shrink import Shrinker, identity_of_kind, kind_of
-from aldente._explore.simulate import Program, Run
+from aldente._explore.simulate import Program
 from aldente._schedules import Schedule, Shrinking
 from aldente._simulation import tokens
 from aldente._simulation.choices import Strategy

@@ -14,9 +14,10 @@ from types import FrameType
 from typing import Any
 
 from aldente import _checked_pythons, _clocks
+from aldente._explore.runs import Run
 from aldente._explore.self_check import check_python
 from aldente._explore.shrink import name_of_type
-from aldente._explore.simulate import Program, Run
+from aldente._explore.simulate import Program
 from aldente._schedules import Schedule, Step
 from aldente._simulation import tokens
 from aldente._source import is_programs, place_of

@@ -7,9 +7,11 @@ import collections
 from collections.abc import Hashable
 from typing import Any, NamedTuple
 
-from aldente._simulation.values import TooLarge, is_value, value_of
 from aldente._simulation.loop import SimulatedLoop
 from aldente._simulation.operations import Ended, Operations
+from aldente._simulation.values import TooLarge, is_value, value_of
+
+TOO_LARGE = "values are too large to be compared"
 
 
 class Observation(NamedTuple):
@@ -19,7 +21,8 @@ class Observation(NamedTuple):
         things: the classes of what they are operations of, in words.
         results: the result of each, by its caller and name.
         state: the state at the end.
-        operations: the operations, in the order in which they have begun.
+        operations: the operations that have ended, in the order in which they have begun.
+        begun: how many have begun.
         shown_state: the state as the report shows it.
         is_ordered: whether operations that did not overlap must keep their order.
         is_plain: whether the program does nothing else than to call them.
@@ -34,6 +37,7 @@ class Observation(NamedTuple):
     results: Hashable
     state: Hashable
     operations: tuple[Ended, ...]
+    begun: int
     shown_state: str
     is_ordered: bool
     is_plain: bool
@@ -81,7 +85,8 @@ def observed(operations: Operations, loop: SimulatedLoop, *, is_random: bool) ->
         counts = collections.Counter((_identity(each), _outcome(each)) for each in counted)
         state = tuple(value_of(each) for each in states)
     except TooLarge:
-        counts, state, doubt = collections.Counter(), (), "values are too large to be compared"
+        # Equal to nothing.
+        counts, state, doubt = collections.Counter(), (object(),), TOO_LARGE
     shown = ", ".join(_shown(state) for state in states)
     things = " and ".join(dict.fromkeys(type(each).__qualname__ for each in operations.things))
     return Observation(
@@ -89,6 +94,7 @@ def observed(operations: Operations, loop: SimulatedLoop, *, is_random: bool) ->
         frozenset(counts.items()),
         state,
         tuple(ended),
+        operations.begun,
         shown,
         operations.is_ordered,
         operations.is_plain,

@@ -13,7 +13,8 @@ import functools
 from collections.abc import Sequence
 
 from aldente import _checked_pythons
-from aldente._explore.simulate import RunSettings, simulate
+from aldente._explore.runs import RunSettings
+from aldente._explore.simulate import simulate
 from aldente.errors import UnsupportedPython
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable
 from typing import NamedTuple
 
 from aldente._checked_pythons import is_checked
-from aldente._explore.observations import Observation
+from aldente._explore.observations import TOO_LARGE, Observation
 from aldente._simulation.choices import Options, Strategy
 from aldente._simulation.loop import SimulatedLoop
 from aldente._simulation.operations import Ended, Turn
@@ -133,9 +133,12 @@ class SerialOrders:
                 has failed.
             run_again: runs it again as it ran, and watches what else it does.
         """
-        if len(observation.operations) < 2:
+        if observation.begun < 2:
             return Verdict()
         searches = [self._plain] if observation.is_plain else [self._quick, self._all]
+        if observation.doubt:
+            # All serial runs would only tell whether it is right, and never that it is wrong.
+            searches = searches[:1]
         for search in searches:
             while not self._explains(observation) and not self._doubt and search.start():
                 self._note(run(search.strategy))
@@ -151,6 +154,8 @@ class SerialOrders:
     def _note(self, found: Observation | None) -> None:
         if found is None:
             self._doubt = "operations fail, or wait for ever, one at a time"
+        elif found.doubt == TOO_LARGE:
+            self._doubt = TOO_LARGE
         elif found.has_timed_out:
             self._doubt = "time-outs end operations one at a time"
         else:

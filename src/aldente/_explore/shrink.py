@@ -17,7 +17,8 @@ from typing import Any
 
 from aldente._checked_pythons import is_checked
 from aldente._clocks import monotonic
-from aldente._explore.simulate import Program, Run
+from aldente._explore.runs import Run
+from aldente._explore.simulate import Program
 from aldente._schedules import Shrinking, Smallness
 from aldente._simulation.choices import Strategy
 from aldente._source import is_own, is_programs

@@ -9,12 +9,12 @@ import gc
 import inspect
 import sys
 import warnings
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
-from aldente import _asyncio_compat, _checked_pythons
+from aldente import _asyncio_compat
 from aldente._diagnosis import await_graph
 from aldente._diagnosis import deadlock as diagnosis
 from aldente._diagnosis.deadlock import stuck_tasks
@@ -23,12 +23,11 @@ from aldente._diagnosis.waits import AwaitGraph
 from aldente._explore import interrupting
 from aldente._explore.observations import Observation, observed
 from aldente._explore.rules_in_runs import found_in_run
+from aldente._explore.runs import Run, RunSettings, RunWatch
 from aldente._explore.serial_orders import SerialOrders, Verdict
 from aldente._explore.shared_uses import SharedUses
 from aldente._explore.step_details import StepDetails
-from aldente._records import Finding
 from aldente._runner.shutdown import Limits, drain_tasks, end_loop, give_turns, give_up
-from aldente._schedules import Order, Schedule, Step
 from aldente._simulation.anyio_in_runs import AnyioInRuns
 from aldente._simulation.blocking_sleep import BlockingSleep
 from aldente._simulation.choices import Strategy
@@ -126,9 +125,7 @@ class Program:
         self.on_run()
         return run
 
-    def _judge(
-        self, observation: Observation, rules: RunSettings, choices: list[int]
-    ) -> Verdict:
+    def _judge(self, observation: Observation, rules: RunSettings, choices: list[int]) -> Verdict:
         """Whether the operations of a run gave what they do not give one at a time.
 
         Args:
@@ -167,100 +164,6 @@ Main = Callable[[], Coroutine[Any, Any, Any]]
 _STEPS_OF_END = 20_000
 _SECONDS_OF_END = Limits(tasks=30.0, generators=60.0, executor=60.0)
 _REAL_SECONDS_OF_END = 10.0
-
-
-class RunSettings(NamedTuple):
-    """The settings of a program's runs.
-
-    Attributes:
-        order: which resumptions the loop may hold back.
-        slack: what has taken t seconds may take up to slack * t more.
-        seed: the seed of the program's randomness.
-        max_steps: how many steps a run may take.
-        max_virtual_time: how far time may run, in seconds of loop time.
-        wall: the time at which the wall clock starts if it follows loop time, in nanoseconds since
-            1970; None if it doesn't follow it.
-        debug: whether the loop is in asyncio's debug mode; None leaves it to asyncio.
-        is_serial: whether operations run one at a time.
-        is_watched: whether to note what else the program does while operations run.
-    """
-
-    order: Order = "any"
-    slack: float = 1.0
-    seed: int = 0
-    max_steps: int = 100_000
-    max_virtual_time: float = 10 * 365.25 * 86_400
-    wall: int | None = None
-    debug: bool | None = None
-    is_serial: bool = False
-    is_watched: bool = False
-
-
-class RunWatch(Protocol):
-    """Observes runs, and finds what fails them although the program does not."""
-
-    def begin(self, loop: SimulatedLoop) -> None:
-        """Begin a run, whose loop exists."""
-        ...
-
-    def main_ended(self, loop: SimulatedLoop) -> None:
-        """Look at the tasks that the program leaves, before they are cancelled.
-
-        Tasks that were about to end by themselves have had the time for that.
-        """
-        ...
-
-    def take(self) -> Sequence[Finding]:
-        """The findings that fail the run, which is over, with its loop closed."""
-        ...
-
-
-class Run(NamedTuple):
-    """The result of one run.
-
-    Attributes:
-        result: what the program returned.
-        error: what it raised, or the error that ended the run; None if it passed.
-        choices: the number of the option chosen at each choice.
-        counts: how many options each choice had.
-        steps: the recorded steps, if it was traced.
-        steps_until_end: how many steps there were when the program had ended or failed.
-        waiting: which task waited for which, in a deadlock; else None.
-        depends_on_threads: whether threads have called in that the schedule does not control.
-        time_outs: how many time-outs were set, and how many of them have fired.
-        faults: how often each kind of fault of the network has happened; 0 for those that may.
-        findings: the findings that fail it, whether the program has failed or not.
-        fingerprint: a number for its steps, to compare it with other runs in this process; 0 if it
-            was not made.
-        observation: what its operations have given; None without any.
-        unjudged: why these could not be compared with all that they may give; empty if they were.
-    """
-
-    result: Any
-    error: BaseException | None
-    choices: list[int]
-    counts: list[int]
-    steps: list[Step]
-    steps_until_end: int
-    waiting: AwaitGraph | None
-    depends_on_threads: bool
-    time_outs: tuple[int, int]
-    faults: Mapping[str, int]
-    findings: Sequence[Finding] = ()
-    fingerprint: int = 0
-    observation: Observation | None = None
-    unjudged: str = ""
-
-    def schedule(self, rules: RunSettings) -> Schedule:
-        """The schedule of the run."""
-        return Schedule(
-            tuple(self.choices),
-            tuple(self.counts),
-            rules.order,
-            rules.slack,
-            rules.seed,
-            python=_checked_pythons.running,
-        )
 
 
 def simulate(

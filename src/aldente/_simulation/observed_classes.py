@@ -28,9 +28,7 @@ def names_of_operations(kind: type) -> Sequence[str]:
     ]
 
 
-def observe(
-    thing: Any, run: Run, on_use: Callable[[], object] | None = None
-) -> Callable[[], None]:
+def observe(thing: Any, run: Run, on_use: Callable[[], object] | None = None) -> Callable[[], None]:
     """Have the async methods of an object be operations.
 
     Args:

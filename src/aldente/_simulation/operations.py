@@ -8,12 +8,12 @@ Automatic Linearizability Checker. PLDI 2010).
 from __future__ import annotations
 
 import asyncio
-import sys
 import weakref
 from collections.abc import Callable
 from contextvars import Context, ContextVar
 from typing import Any, NamedTuple, Protocol
 
+from aldente._asyncio_compat.stepping import frame_at
 from aldente._simulation.choices import Kind, Values
 from aldente._simulation.observed_classes import observe
 
@@ -134,6 +134,7 @@ class Operations:
         ended: those that have ended, in this order.
         is_ordered: whether those that do not overlap must keep their order.
         is_plain: whether the program does nothing else than to call them.
+        begun: how many have begun.
         running: how many of them run now.
         have_left_work: whether work goes on that some of them have begun and not awaited; or that
             others do beside them, in a plain program.
@@ -149,13 +150,12 @@ class Operations:
         self.states: list[Callable[[], Any]] = []
         self.ended: list[Ended] = []
         self.is_ordered = self.is_plain = False
-        self.running = 0
+        self.begun = self.running = 0
         self.have_left_work = self.have_read_time = self.have_set_alarms = False
         self.are_interfered_with = False
         self._loop = loop
         self._jumps = loop.jumps
         self._moments = 0
-        self._begun = 0
         self._calls: dict[tuple[int, ...], int] = {}
         self._origins: weakref.WeakKeyDictionary[asyncio.Task[Any], tuple[int, ...]] = (
             weakref.WeakKeyDictionary()
@@ -174,7 +174,7 @@ class Operations:
         members, time, call_at = vars(loop), loop.time, loop.call_at
 
         def noting_time() -> float:
-            if _inside.get() is not None and not _is_of_asyncio(sys._getframe(1)):
+            if _inside.get() is not None and not _is_of_asyncio(frame_at(1)):
                 self.have_read_time = True
             return time()  # type: ignore[no-any-return]
 
@@ -227,7 +227,7 @@ class Operations:
     @property
     def are_over(self) -> bool:
         """Whether all that have begun have ended."""
-        return self._begun == len(self.ended)
+        return self.begun == len(self.ended)
 
     @property
     def has_time_passed(self) -> bool:
@@ -248,12 +248,12 @@ class Operations:
             place = self._calls[who] = self._calls.get(who, 0) + 1
         title = "" if task is None else task.get_name()
         call = Call(who, title, place, name, arguments, keywords)
-        self._begun += 1
+        self.begun += 1
         try:
             await self._enter(call)
         except BaseException:
             # Nothing of it has happened.
-            self._begun -= 1
+            self.begun -= 1
             raise
         began = self.moment()
         result = error = None
@@ -281,7 +281,7 @@ class Operations:
             # Else they would come before it.
             self._begin()
             return
-        who = f"{call.name} of {call.task} ({call.place}), number {self._begun}"
+        who = f"{call.name} of {call.task} ({call.place}), number {self.begun}"
         turn = Turn(self, who, self._loop.create_future())
         self._waiting.append(turn)
         if not self.running:
@@ -340,9 +340,7 @@ class Operations:
         return bool(self._waiting)
 
 
-async def call_operation(
-    thing: Any, name: str, method: Any, arguments: Any, keywords: Any
-) -> Any:
+async def call_operation(thing: Any, name: str, method: Any, arguments: Any, keywords: Any) -> Any:
     """Call a method of an object, as an operation if it is one of the running loop.
 
     Args:

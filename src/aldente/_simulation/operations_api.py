@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from aldente._simulation.api import loop_here
-from aldente._simulation.values import attributes_of
 from aldente._simulation.observed_classes import names_of_operations
+from aldente._simulation.values import attributes_of
 from aldente.errors import InvalidSetting
 
 T = TypeVar("T")

@@ -12,14 +12,42 @@ _PLAIN = (type(None), bool, int, complex, str, bytes)
 
 # The modules whose objects show all that they are by `repr`. By name, as they take long to import.
 _SHOWN_BY_REPR = frozenset(
-    ("datetime", "_datetime", "_pydatetime", "decimal", "_decimal", "_pydecimal", "fractions")
-    + ("ipaddress", "pathlib", "pathlib._local", "re", "uuid", "zoneinfo")
+    (
+        "datetime",
+        "_datetime",
+        "_pydatetime",
+        "decimal",
+        "_decimal",
+        "_pydecimal",
+        "fractions",
+        "ipaddress",
+        "pathlib",
+        "pathlib._local",
+        "re",
+        "uuid",
+        "zoneinfo",
+    )
 )
 
 # The modules of Python whose objects are no values.
 _NO_VALUES = frozenset(
-    ("asyncio", "_asyncio", "builtins", "concurrent", "contextvars", "functools", "itertools")
-    + ("logging", "operator", "random", "threading", "_thread", "types", "weakref", "aldente")
+    (
+        "asyncio",
+        "_asyncio",
+        "builtins",
+        "concurrent",
+        "contextvars",
+        "functools",
+        "itertools",
+        "logging",
+        "operator",
+        "random",
+        "threading",
+        "_thread",
+        "types",
+        "weakref",
+        "aldente",
+    )
 )
 
 # Of how many parts a value may consist.

@@ -135,10 +135,11 @@ class NotAtomic(AldenteError, AssertionError):
         super().__init__(thing, count, self.here, orders, self.serial, is_ordered)
 
     def __str__(self) -> str:
+        order = " in which each begins after those that had ended" if self.is_ordered else ""
         return "\n".join(
             [
-                f"What {self.count} operations of {self.thing} gave, no order of them gives one at "
-                "a time.",
+                f"What {self.count} operations of {self.thing} gave, no order of them{order} gives "
+                "one at a time.",
                 "Here:",
                 *self.here,
                 "One at a time, in all orders:",
@@ -153,27 +154,29 @@ class NotAtomic(AldenteError, AssertionError):
 
 
 class NotJudged(AldenteError):
-    """A history could not be judged: it may be what was asked for, or not.
+    """A history, or a class, could not be judged: it may be what was asked for, or not.
 
     Args:
         question: ``"linearizable"`` or ``"serializable"``.
         reason: why, as a sentence.
         fix: what to do.
+        subject: what could not be judged.
 
     >>> print(NotJudged("linearizable", "It has no operations.", "Record some."))
     Whether the history is linearizable could not be judged. It has no operations.
     Fix: Record some.
     """
 
-    def __init__(self, question: str, reason: str, fix: str) -> None:
+    def __init__(self, question: str, reason: str, fix: str, subject: str = "the history") -> None:
         self.question = question
         self.reason = reason
         self.fix = fix
-        super().__init__(question, reason, fix)
+        self.subject = subject
+        super().__init__(question, reason, fix, subject)
 
     def __str__(self) -> str:
         return (
-            f"Whether the history is {self.question} could not be judged. {self.reason}\n"
+            f"Whether {self.subject} is {self.question} could not be judged. {self.reason}\n"
             f"Fix: {self.fix}"
         )
 

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 import aldente
-from aldente._explore.simulate import Run, RunSettings, simulate
+from aldente._explore.runs import Run, RunSettings
+from aldente._explore.simulate import simulate
 from aldente._strategies.random import Random
 from tests.conformance.bodies.with_connections import certificate
 from tests.conformance.correct.serving import client_context, server_context

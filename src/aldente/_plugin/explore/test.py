@@ -23,8 +23,9 @@ from aldente._explore.explorer import Explorer, Found
 from aldente._explore.interrupting import ending_steps, noting_interrupts
 from aldente._explore.nondeterminism import run_again
 from aldente._explore.result import Exploration, Failure
+from aldente._explore.runs import RunSettings
 from aldente._explore.shrink import identity_of_kind
-from aldente._explore.simulate import Program, RunSettings
+from aldente._explore.simulate import Program
 from aldente._plugin import ownership
 from aldente._plugin.explore.failure_cache import Remembered
 from aldente._plugin.explore.hypothesis import runs_for_example

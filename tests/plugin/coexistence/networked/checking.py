@@ -7,7 +7,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import aldente
-from aldente._explore.simulate import Run, RunSettings, simulate
+from aldente._explore.runs import Run, RunSettings
+from aldente._explore.simulate import simulate
 from aldente._strategies.random import Random
 
 Main = Callable[[], Coroutine[Any, Any, Any]]
