@@ -289,7 +289,7 @@ async def callbacks_in_the_background() -> None:
 
         async def add(self, line: str) -> int:
             self.lines.append(line)
-            asyncio.get_running_loop().callsoon(self._flush)
+            asyncio.get_running_loop().call_soon(self._flush)
             return self.flushed
 
     log = aldente.serializable(Log())

@@ -242,8 +242,8 @@ async def tasks_of_callbacks() -> None:
     counter = aldente.serializable(Counter())
     loop = asyncio.get_running_loop()
     made: list[asyncio.Task[int]] = []
-    for amount in (1, 2):
-        loop.call_later(amount, lambda amount=amount: made.append(loop.create_task(counter.add())))
+    for seconds in (1, 2):
+        loop.call_later(seconds, lambda: made.append(loop.create_task(counter.add())))
     await asyncio.sleep(2)
     await asyncio.gather(*made, counter.add(10))
 

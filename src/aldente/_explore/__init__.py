@@ -12,6 +12,12 @@
     Makes the schedule of a failure smaller.
 ``nondeterminism``
     Runs a program again under one schedule, and finds what else it depends on.
+``runs``
+    What a run has given; the settings of runs.
+``observations``, ``serial_orders``
+    What operations of a run have given; whether they give the same one at a time, in some order.
+``check_class``
+    Small programs of the operations of a class, each explored.
 ``step_details``
     What each step of a run does: its callers, and what its task waits for when it stops.
 ``shared_uses``, ``shared_names``, ``object_names``

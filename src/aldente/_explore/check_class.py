@@ -155,7 +155,7 @@ def _programs(operations: Any, seed: int) -> Iterator[_Program]:
             yield [choose.choices(operations, k=length) for length in lengths]
 
 
-def _check(operations: object) -> None:
+def _check(operations: Any) -> None:
     is_list = isinstance(operations, Sequence) and not isinstance(operations, str)
     if not is_list or not operations or not all(map(callable, operations)):
         raise InvalidSetting("operations", operations, _ALLOWED)

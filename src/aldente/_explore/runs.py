@@ -9,9 +9,8 @@ from aldente import _checked_pythons
 from aldente._diagnosis.waits import AwaitGraph
 from aldente._explore.observations import Observation
 from aldente._records import Finding
-from aldente._schedules import Order, Schedule
+from aldente._schedules import Order, Schedule, Step
 from aldente._simulation.loop import SimulatedLoop
-from aldente._simulation.trace import Step
 
 
 class RunSettings(NamedTuple):

@@ -25,6 +25,9 @@
     ``time.sleep()`` in a job, which takes loop time.
 ``blocking_sockets``
     Sockets and look-ups of names that a program uses without the loop, which are refused.
+``operations``, ``observed_classes``, ``values``, ``operations_api``
+    Operations of an object: which there are in a run, and how they are run one at a time; how its
+    methods come to be operations; what their results are compared by; their API.
 ``network``
     A network between the program's own parts: asyncio's code for sockets, on simulated ones.
 ``network_api``, ``host_api``

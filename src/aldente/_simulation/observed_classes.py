@@ -59,7 +59,7 @@ def _operating(kind: type, run: Run, on_use: Callable[[], object] | None) -> typ
     """A subclass whose public async methods are operations; all else is as in the class."""
 
     def reduced(self: Any, protocol: Any) -> Any:
-        found = super(made, self).__reduce_ex__(protocol)
+        found = kind.__reduce_ex__(self, protocol)
         if not isinstance(found, tuple):
             return found
         function, arguments, *others = found

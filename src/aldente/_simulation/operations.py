@@ -161,7 +161,7 @@ class Operations:
             weakref.WeakKeyDictionary()
         )
         self._children: dict[tuple[int, ...], int] = {}
-        task = asyncio.current_task(self._loop)
+        task = self._current_task()
         if task is not None:
             self._origins[task] = ()
         self._waiting: list[Turn] = []
@@ -205,6 +205,10 @@ class Operations:
         self._undo.append(observe(thing, call_operation, on_use))
         self.things.append(thing)
 
+    def _current_task(self) -> asyncio.Task[Any] | None:
+        loop: Any = self._loop
+        return asyncio.current_task(loop)
+
     def _note_use(self) -> None:
         if self.running > 1 and _inside.get() is None:
             self.are_interfered_with = True
@@ -218,7 +222,7 @@ class Operations:
         made = _inside.get() if context is None else context.get(_inside)
         if made is not None:
             made.append(task)
-        parent = asyncio.current_task(self._loop)  # type: ignore[arg-type]
+        parent = self._current_task()
         origin = None if parent is None else self._origins.get(parent)
         if origin is not None:
             number = self._children[origin] = self._children.get(origin, 0) + 1
@@ -241,7 +245,7 @@ class Operations:
 
     async def run(self, name: str, method: Any, arguments: Any, keywords: Any) -> Any:
         """Run an operation, alone if this is a serial run."""
-        task = asyncio.current_task(self._loop)
+        task = self._current_task()
         who = None if task is None else self._origins.get(task)
         place = 0
         if who is not None:

@@ -123,6 +123,7 @@ class _Reader:
             return self.read(value.args, path)
         if isinstance(value, bytearray | memoryview):
             return bytes(value)
+        plain: Any
         for plain in (int, float, complex, str, bytes):
             if isinstance(value, plain):
                 return self.read(plain(value), path)
