@@ -223,6 +223,39 @@ def test_strategies_of_hypothesis() -> None:
         aldente.check_class(Cache, strategies.integers())
 
 
+class Worker:
+    """Hands its work over to a task, which does it in its own time."""
+
+    def __init__(self) -> None:
+        self.queue: asyncio.Queue[tuple[int, asyncio.Future[int]]] = asyncio.Queue()
+        self.done: list[int] = []
+        self.worker = asyncio.create_task(self._work())
+
+    async def _work(self) -> None:
+        while True:
+            item, future = await self.queue.get()
+            self.done.append(item)
+            future.set_result(len(self.done))
+
+    def _put(self, item: int) -> asyncio.Future[int]:
+        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self.queue.put_nowait((item, future))
+        return future
+
+    async def do(self, item: int) -> int:
+        return await self._put(item)
+
+    async def begin(self, item: int) -> list[int]:
+        self._put(item)
+        await asyncio.sleep(0)
+        return list(self.done)
+
+
+def test_work_of_other_tasks() -> None:
+    """An object that hands its work over to a task is not judged where no order explains it."""
+    aldente.check_class(Worker, [lambda it: it.do(1), lambda it: it.begin(2)], runs=40)
+
+
 @pytest.mark.parametrize("operations", [[], "get", [1], None, lambda cache: cache.get(1)])
 def test_no_operations(operations: Any) -> None:
     """What is no list of functions is refused."""

@@ -75,7 +75,7 @@ class Slow:
         ("clock", "operations read a clock"),
         ("timer", "operations set timers"),
         ("limit", "time-outs ended operations"),
-        ("background", "tasks of operations outlived them"),
+        ("background", "tasks that operations do not await did some of their work"),
         ("huge", "values are too large to be compared"),
         ("poll", "operations fail, or wait for ever, one at a time"),
     ],

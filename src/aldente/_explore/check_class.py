@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import functools
 import itertools
 import math
 import random
@@ -166,6 +167,7 @@ def _drawn(strategy: Any, seed: int) -> Sequence[_Operation]:
     import hypothesis
 
     drawn: list[_Operation] = []
+    checks: Any = hypothesis.HealthCheck
 
     @hypothesis.seed(seed)
     @hypothesis.settings(
@@ -173,7 +175,7 @@ def _drawn(strategy: Any, seed: int) -> Sequence[_Operation]:
         database=None,
         deadline=None,
         phases=[hypothesis.Phase.generate],
-        suppress_health_check=list(hypothesis.HealthCheck),
+        suppress_health_check=list(checks),
     )
     @hypothesis.given(strategy)
     def draw(operation: _Operation) -> None:
@@ -210,7 +212,7 @@ def _main(
 
     async def main() -> None:
         thing = make()
-        end = None if state is None else lambda: state(thing)
+        end = None if state is None else functools.partial(state, thing)
         begin_plain(thing, end, linearizable=linearizable)
         await asyncio.gather(*(call(thing, calls) for calls in program))
 

@@ -120,8 +120,9 @@ def _doubt(operations: Operations, loop: SimulatedLoop, *, is_random: bool) -> s
         return "operations read a clock"
     if operations.have_set_alarms:
         return "operations set timers"
-    if operations.has_time_passed and operations.have_left_work:
-        return "tasks of operations outlived them"
+    if operations.have_left_work:
+        # What it does belongs to an operation that has ended.
+        return "tasks that operations do not await did some of their work"
     if operations.are_interfered_with:
         return "the program used the object while operations overlapped"
     return ""

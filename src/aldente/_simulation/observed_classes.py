@@ -58,8 +58,10 @@ def observe(thing: Any, run: Run, on_use: Callable[[], object] | None = None) ->
 def _operating(kind: type, run: Run, on_use: Callable[[], object] | None) -> type:
     """A subclass whose public async methods are operations; all else is as in the class."""
 
+    reduce: Any = kind.__reduce_ex__
+
     def reduced(self: Any, protocol: Any) -> Any:
-        found = kind.__reduce_ex__(self, protocol)
+        found = reduce(self, protocol)
         if not isinstance(found, tuple):
             return found
         function, arguments, *others = found
