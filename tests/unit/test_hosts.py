@@ -68,6 +68,19 @@ def test_names_of_hosts_are_looked_up() -> None:
     assert result_of(main) == ["192.0.2.2", "2001:db8::2", "192.0.2.1", "127.0.0.1", "db"]
 
 
+def test_there_are_addresses_for_many_hosts() -> None:
+    """Each has one of its own; where there are no more, that is said."""
+
+    async def main() -> set[str]:
+        net = aldente.network()
+        found = {net.host(f"host-{number}").address for number in range(253)}
+        with pytest.raises(aldente.InvalidSetting, match="at most 254 hosts"):
+            net.host("one-more")
+        return found
+
+    assert len(result_of(main)) == 253
+
+
 def test_an_unknown_name_is_outside() -> None:
     """A name that no host has is refused, as without hosts."""
 

@@ -11,7 +11,7 @@ from aldente._simulation.loop import SimulatedLoop
 from aldente._simulation.network import faults
 from aldente._simulation.network.endpoints import StreamEndpoint
 from aldente._simulation.network.faults import MayBreak, MayHappen, MayPartition
-from aldente._simulation.network.kernel import Endpoint
+from aldente._simulation.network.kernel import MOST_HOSTS, Endpoint
 from aldente._simulation.network.links import Link
 from aldente._simulation.network.sockets import endpoints_behind
 from aldente._validation import parse_count, parse_duration
@@ -57,7 +57,7 @@ class Network:
             name: its name, which resolves to its address.
 
         Raises:
-            InvalidSetting: the name can't be one of a host.
+            InvalidSetting: the name can't be one of a host, or there are too many.
             NotSimulated: the caller is not in a simulated run.
         """
         loop = _loop("network().host")
@@ -65,6 +65,9 @@ class Network:
         if not _is_host_name(name):
             raise InvalidSetting("name", name, allowed)
         if name not in loop.network.hosts:
+            if len(loop.network.hosts) == MOST_HOSTS:
+                allowed = f"A network has at most {MOST_HOSTS} hosts, with that of the test."
+                raise InvalidSetting("name", name, allowed)
             loop.hosts.add(name)
         return Host(loop, name)
 

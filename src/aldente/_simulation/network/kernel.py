@@ -154,6 +154,9 @@ class Endpoint:
 # The host of all code that runs on no other: that of the test.
 TEST = "test"
 
+# As many as the range of addresses has, which are those of documents.
+MOST_HOSTS = 254
+
 
 class Kernel:
     """The network of a run.
