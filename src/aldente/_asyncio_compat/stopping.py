@@ -66,7 +66,8 @@ def stop_task(
             # A sleep, which would let time pass for nothing.
             waiter.cancel()
     for callback, context in _callbacks_of(task):
-        if is_dead(context):
+        # A thread may wait for the result, which it has no other way to stop.
+        if is_dead(context) and _name_of(callback) != _TELL_OTHER_FUTURE:
             task.remove_done_callback(callback)
     coroutine = task.get_coro()
     # `Task` forbids it, as a task sets its own.
@@ -75,6 +76,31 @@ def stop_task(
     task._log_traceback = False
     if coroutine is not None:
         stop(coroutine)
+
+
+# What tells a future of `concurrent.futures` that one of asyncio is done; and what starts a coroutine
+# for another thread.
+_TELL_OTHER_FUTURE = "_chain_future.<locals>._call_set_state"
+_START_FOR_THREAD = "run_coroutine_threadsafe.<locals>.callback"
+
+
+def fail_call_of_thread(callback: Any, error: BaseException) -> None:
+    """End a thread's wait for a coroutine that will not be started any more.
+
+    Args:
+        callback: one that is not going to be called; only those of `run_coroutine_threadsafe` mean
+            that a thread may wait.
+        error: what the thread gets.
+    """
+    if _name_of(callback) == _START_FOR_THREAD:
+        names = callback.__code__.co_freevars
+        future = callback.__closure__[names.index("future")].cell_contents
+        if not future.done():
+            future.set_exception(error)
+
+
+def _name_of(callback: Any) -> str:
+    return getattr(callback, "__qualname__", "")
 
 
 def _callbacks_of(future: Any) -> list[tuple[Any, Context | None]]:

@@ -11,7 +11,7 @@ from contextvars import Context
 from typing import Any, Protocol
 
 from aldente import _asyncio_compat
-from aldente._asyncio_compat.stopping import stop_task
+from aldente._asyncio_compat.stopping import fail_call_of_thread, stop_task
 from aldente._simulation.network.addresses import Addresses
 from aldente._simulation.network.kernel import Kernel
 from aldente._simulation.network.lives import LIFE, Life, host_in
@@ -172,7 +172,12 @@ class Hosts:
 
         def is_dead(callback: Any, context: Context | None) -> bool:
             task = _asyncio_compat.task_of_step(callback)
-            return task in dead if task is not None else host_in(context) == host
+            if task is not None:
+                return task in dead
+            if host_in(context) != host:
+                return False
+            fail_call_of_thread(callback, HostCrashed(host))
+            return True
 
         self._loop.drop_ready(is_dead)
         for task in tasks:

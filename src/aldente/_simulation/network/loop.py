@@ -65,7 +65,7 @@ class NetworkLoop(LimitedLoop, SocketLoop):  # pyright: ignore[reportIncompatibl
         """The hosts of the run."""
         if self._hosts is None:
             self._hosts = Hosts(self, self.network)
-            self._hosts.on_crash.append(self._crash_disk)
+            self._hosts.on_crash.append(self.crash_parts)
         return self._hosts
 
     @property
@@ -86,7 +86,8 @@ class NetworkLoop(LimitedLoop, SocketLoop):  # pyright: ignore[reportIncompatibl
             self._disks[host] = Disk(self, host)
         return self._disks[host]
 
-    def _crash_disk(self, host: str) -> None:
+    def crash_parts(self, host: str) -> None:
+        """Do what the crash of a host means for other parts than its tasks and sockets."""
         if host in self._disks:
             self._disks[host].crash()
 

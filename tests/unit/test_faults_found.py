@@ -1,0 +1,109 @@
+"""Faults of hosts and their crashes that were found by trying them in unusual programs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+
+import pytest
+
+import aldente
+
+
+def never_fails(main: Callable[[], object], runs: int = 20) -> None:
+    exploration = aldente.search(main, runs=runs, strategy="random", seed=1)  # type: ignore[arg-type]
+    assert exploration.failure is None, exploration.failure.report()
+
+
+def test_a_crash_ends_the_jobs_of_a_host() -> None:
+    """A job of an executor does not go on after a crash of its host, and nothing waits for it."""
+    steps: list[str] = []
+
+    async def main() -> None:
+        steps.clear()
+        loop = asyncio.get_running_loop()
+        host = aldente.network().host("worker")
+
+        def work() -> None:
+            for _ in range(3):
+                time.sleep(0.5)
+                steps.append("worked")
+
+        async def run() -> None:
+            await asyncio.gather(asyncio.to_thread(work), loop.run_in_executor(None, work))
+
+        host.run(run())
+        await asyncio.sleep(0.7)
+        host.crash()
+        before = len(steps)
+        await asyncio.sleep(10)
+        assert len(steps) == before
+        assert await asyncio.to_thread(lambda: "the next job") == "the next job"
+
+    never_fails(main)
+
+
+def test_an_error_of_a_job_is_not_logged_after_a_crash(caplog: pytest.LogCaptureFixture) -> None:
+    """A job that fails as its host crashes leaves no error behind that nobody has seen."""
+
+    async def main() -> None:
+        host = aldente.network().host("worker")
+
+        def work() -> None:
+            time.sleep(0.5)
+            raise ValueError
+
+        async def run() -> None:
+            with contextlib.suppress(ValueError):
+                await asyncio.to_thread(work)
+
+        host.run(run())
+        with host.may_crash():
+            await asyncio.sleep(2)
+
+    never_fails(main)
+    assert not caplog.records
+
+
+def test_a_thread_learns_that_the_host_of_its_coroutine_has_crashed() -> None:
+    """A thread that waits for a coroutine of its host does not wait any more after a crash."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        host = aldente.network().host("worker")
+
+        def work() -> None:
+            asyncio.run_coroutine_threadsafe(asyncio.sleep(5), loop).result()
+
+        async def run() -> None:
+            await asyncio.to_thread(work)
+
+        host.run(run())
+        await asyncio.sleep(1)
+        host.crash()
+        assert await asyncio.to_thread(lambda: "the next job") == "the next job"
+
+    never_fails(main, runs=3)
+
+
+def test_a_thread_is_on_the_host_that_has_started_it() -> None:
+    """What a job starts is on the host whose code has submitted the job."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+
+        async def here() -> str:
+            return aldente.network().here.name
+
+        def ask() -> str:
+            return asyncio.run_coroutine_threadsafe(here(), loop).result()
+
+        async def run() -> list[str]:
+            return [await loop.run_in_executor(None, ask), await asyncio.to_thread(ask)]
+
+        assert await aldente.network().host("worker").run(run()) == ["worker", "worker"]
+        assert await run() == ["test", "test"]
+
+    never_fails(main, runs=2)
