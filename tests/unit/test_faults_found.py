@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -107,3 +109,34 @@ def test_a_thread_is_on_the_host_that_has_started_it() -> None:
         assert await run() == ["test", "test"]
 
     never_fails(main, runs=2)
+
+
+@pytest.mark.parametrize("is_eager", [False, True])
+def test_a_crash_stops_tasks_that_the_program_has_made_itself(is_eager: bool) -> None:
+    """A crash also stops tasks that were made without the loop's `create_task`, as libraries do."""
+    if is_eager and sys.version_info < (3, 12):
+        pytest.skip("There are no eager tasks.")
+    options: Any = {"eager_start": True} if is_eager else {}
+    steps: list[str] = []
+
+    async def main() -> None:
+        steps.clear()
+        loop = asyncio.get_running_loop()
+        host = aldente.network().host("worker")
+
+        async def work() -> None:
+            while True:
+                await asyncio.sleep(0.5)
+                steps.append("worked")
+
+        async def run() -> None:
+            await asyncio.Task(work(), loop=loop, **options)
+
+        host.run(run())
+        await asyncio.sleep(0.7)
+        host.crash()
+        before = len(steps)
+        await asyncio.sleep(3)
+        assert len(steps) == before
+
+    never_fails(main)
