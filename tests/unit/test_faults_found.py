@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import aldente
+from aldente.errors import HostCrashed
 
 
 def never_fails(main: Callable[[], object], runs: int = 20) -> None:
@@ -138,5 +139,32 @@ def test_a_crash_stops_tasks_that_the_program_has_made_itself(is_eager: bool) ->
         before = len(steps)
         await asyncio.sleep(3)
         assert len(steps) == before
+
+    never_fails(main)
+
+
+def test_streams_of_a_crashed_host_raise_in_code_of_another() -> None:
+    """Code of the test that holds a stream of a host that has crashed is told so, and can close it."""
+
+    async def main() -> None:
+        host = aldente.network().host("client")
+
+        async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with contextlib.suppress(ConnectionError):
+                await reader.read()
+            writer.close()
+
+        async with await asyncio.start_server(handle, "0.0.0.0", 80):
+            with host:
+                reader, writer = await asyncio.open_connection("test", 80)
+            waiting = asyncio.create_task(reader.readline())
+            await asyncio.sleep(1)
+            host.crash(silent=False)
+            writer.write(b"nobody sends this\n")
+            writer.close()
+            for wait in (waiting, reader.read(), writer.wait_closed()):
+                with pytest.raises(HostCrashed):
+                    await wait
+            await asyncio.sleep(1)
 
     never_fails(main)

@@ -78,8 +78,8 @@ def stop_task(
         stop(coroutine)
 
 
-# What tells a future of `concurrent.futures` that one of asyncio is done; and what starts a coroutine
-# for another thread.
+# What tells a future of `concurrent.futures` that one of asyncio is done; and what starts a
+# coroutine for another thread.
 _TELL_OTHER_FUTURE = "_chain_future.<locals>._call_set_state"
 _START_FOR_THREAD = "run_coroutine_threadsafe.<locals>.callback"
 

@@ -34,8 +34,8 @@ class HostingLoop(Protocol):
         """Forget the ready callbacks and timers that belong to what has crashed."""
         ...
 
-    def abandon_some(self, descriptors: set[int]) -> None:
-        """Have the transports of sockets do nothing any more, without a warning."""
+    def abandon_some(self, descriptors: set[int], error: Exception) -> None:
+        """Have the transports of sockets do nothing any more; their streams raise an error."""
         ...
 
     def note_fault(self, kind: str, text: str, *, is_choice: bool) -> None:
@@ -191,7 +191,7 @@ class Hosts:
             if not endpoint.is_closed:
                 endpoint.crash()
         descriptors = {number for endpoint in endpoints for number in endpoint.descriptors}
-        self._loop.abandon_some(descriptors)
+        self._loop.abandon_some(descriptors, HostCrashed(addresses.host))
         for descriptor in sorted(descriptors):
             for is_writer in (False, True):
                 kernel.watch(descriptor, None, is_writer=is_writer)
