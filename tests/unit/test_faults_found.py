@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -12,6 +14,8 @@ from typing import Any
 import pytest
 
 import aldente
+from aldente._explore.simulate import RunSettings, simulate
+from aldente._strategies.random import Random
 from aldente.errors import HostCrashed
 
 
@@ -168,3 +172,29 @@ def test_streams_of_a_crashed_host_raise_in_code_of_another() -> None:
             await asyncio.sleep(1)
 
     never_fails(main)
+
+
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+def test_what_a_run_has_left_open_makes_no_choice_after_it() -> None:
+    """A socket that is freed after its run is closed without a choice, of that run or another."""
+    kept: list[socket.socket] = []
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        listener, client = socket.socket(), socket.socket()
+        for each in (listener, client):
+            each.setblocking(False)
+        listener.bind(("127.0.0.1", 80))
+        listener.listen()
+        await loop.sock_connect(client, ("127.0.0.1", 80))
+        accepted, _ = await loop.sock_accept(listener)
+        kept.extend((client, accepted, listener))
+
+    strategy = Random(1)
+    strategy.start()
+    run = simulate(main, strategy, RunSettings())
+    assert run.error is None
+    choices = list(run.choices)
+    kept.clear()
+    gc.collect()
+    assert run.choices == choices
