@@ -166,16 +166,19 @@ async def subscription_forgotten(is_fixed: bool) -> None:
         await writer.drain()
 
     async def client() -> None:
-        reader, writer = await dial("broker")
-        await subscribe(writer)
+        has_subscribed = False
         while True:
-            with contextlib.suppress(ConnectionError):
+            reader, writer = await dial("broker")
+            try:
+                if is_fixed or not has_subscribed:
+                    await subscribe(writer)
+                    has_subscribed = True
                 while (line := await reader.readline()).endswith(b"\n"):
                     got.append(int(line))
-            await close(writer)
-            reader, writer = await dial("broker")
-            if is_fixed:
-                await subscribe(writer)
+            except ConnectionError:
+                pass
+            finally:
+                await close(writer)
 
     with net.may_break("broker"):
         listener = asyncio.create_task(client())

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -237,7 +237,7 @@ async def a_crash_runs_no_more_code_of_its_host() -> None:
     steps: list[str] = []
 
     @contextlib.asynccontextmanager
-    async def noting() -> Any:
+    async def noting() -> AsyncIterator[None]:
         try:
             yield
         finally:
@@ -391,7 +391,7 @@ async def a_stream_waits_for_the_end_of_a_partition() -> None:
 async def replicas_that_count_apart_agree_in_the_end() -> None:
     net = aldente.network()
     names = ("berlin", "paris")
-    counts = {name: dict.fromkeys(names, 0) for name in names}
+    counts: dict[str, dict[str, int]] = {name: dict.fromkeys(names, 0) for name in names}
 
     def merger(name: str) -> Callable[[str], str]:
         def merge(state: str) -> str:
