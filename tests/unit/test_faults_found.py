@@ -8,6 +8,7 @@ import gc
 import socket
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -198,3 +199,38 @@ def test_what_a_run_has_left_open_makes_no_choice_after_it() -> None:
     kept.clear()
     gc.collect()
     assert run.choices == choices
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_connection_that_is_just_accepted_when_the_test_ends_is_closed() -> None:
+    """The end of the test closes connections of hosts, also those without a handler so far."""
+
+    async def main() -> None:
+        net = aldente.network()
+
+        async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            try:
+                await reader.read()
+            finally:
+                writer.close()
+
+        async def serve() -> None:
+            server = await asyncio.start_server(handle, "0.0.0.0", 80)
+            await server.serve_forever()
+
+        async def connect() -> None:
+            while True:
+                with contextlib.suppress(ConnectionError):
+                    _, writer = await asyncio.open_connection("server", 80)
+                    writer.close()
+                await asyncio.sleep(0.5)
+
+        net.host("server").run(serve())
+        net.host("client").run(connect())
+        await asyncio.sleep(1)
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        never_fails(main, runs=60)
+        gc.collect()
+    assert not caught

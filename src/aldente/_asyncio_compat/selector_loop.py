@@ -33,6 +33,11 @@ class _Watched:
         return selectors.SelectorKey(descriptor, descriptor, events, None)
 
 
+# The name of the function whose tasks make transports of connections that a server has accepted.
+# Checked on CPython 3.11 to 3.15.
+ACCEPTING: str = selector_events.BaseSelectorEventLoop._accept_connection2.__qualname__
+
+
 def _abandon(transport: Any) -> Any:
     """Have a transport do nothing any more, without a warning; return its socket."""
     # Else a stream's writer that is freed later warns.

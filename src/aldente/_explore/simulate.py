@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from aldente import _asyncio_compat, _checked_pythons
+from aldente._asyncio_compat.selector_loop import ACCEPTING
 from aldente._diagnosis import await_graph
 from aldente._diagnosis import deadlock as diagnosis
 from aldente._diagnosis.deadlock import stuck_tasks
@@ -419,9 +420,21 @@ def _end_hosts(loop: SimulatedLoop, error: BaseException | None) -> BaseExceptio
     ):
         # What a cancelled task leaves open is closed with its host.
         warnings.simplefilter("ignore", ResourceWarning)
+        # A connection that asyncio has accepted is closed by its handler, once it has one.
+        drain_tasks(loop, lambda: _tasks_of_program(loop), _SECONDS_OF_END.tasks)
+        give_turns(loop, loop.hosts.tasks)
         drain_tasks(loop, loop.hosts.tasks, _SECONDS_OF_END.tasks)
     loop.hosts.end()
     return error
+
+
+def _tasks_of_program(loop: SimulatedLoop) -> list[asyncio.Task[Any]]:
+    """The tasks on hosts, except those in which asyncio accepts a connection."""
+    return [
+        task
+        for task in loop.hosts.tasks()
+        if getattr(task.get_coro(), "__qualname__", "") != ACCEPTING
+    ]
 
 
 def _give_up(loop: SimulatedLoop) -> None:
