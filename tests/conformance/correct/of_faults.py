@@ -415,9 +415,6 @@ async def replicas_that_count_apart_agree_in_the_end() -> None:
     assert counts["berlin"] == counts["paris"] == {"berlin": 2, "paris": 2}
 
 
-# Links.
-
-
 class Mailbox(asyncio.DatagramProtocol):
     """Has what comes in a queue, with its sender."""
 
