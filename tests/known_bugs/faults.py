@@ -26,9 +26,11 @@ async def serve(handle: Callable[[Reader, Writer], Awaitable[None]]) -> None:
     """Serve on this host, for ever; a connection that breaks ends its handler."""
 
     async def guard(reader: Reader, writer: Writer) -> None:
-        with contextlib.suppress(ConnectionError):
-            await handle(reader, writer)
-        await close(writer)
+        try:
+            with contextlib.suppress(ConnectionError):
+                await handle(reader, writer)
+        finally:
+            writer.close()
 
     server = await asyncio.start_server(guard, "0.0.0.0", PORT)
     await server.serve_forever()

@@ -35,7 +35,8 @@ class _Watched:
 
 # The name of the function whose tasks make transports of connections that a server has accepted.
 # Checked on CPython 3.11 to 3.15.
-ACCEPTING: str = selector_events.BaseSelectorEventLoop._accept_connection2.__qualname__
+_LOOPS: Any = selector_events.BaseSelectorEventLoop
+ACCEPTING: str = _LOOPS._accept_connection2.__qualname__
 
 
 def _abandon(transport: Any) -> Any:

@@ -21,11 +21,10 @@ async def answer(reply: Callable[[str], str]) -> None:
     """Answer lines on this host, for ever."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError):
+        with contextlib.suppress(ConnectionError), contextlib.closing(writer):
             while (line := await reader.readline()).endswith(b"\n"):
                 writer.write(f"{reply(line.decode().strip())}\n".encode())
                 await writer.drain()
-        await close(writer)
 
     server = await asyncio.start_server(handle, "0.0.0.0", PORT)
     await server.serve_forever()
@@ -122,12 +121,11 @@ async def who_connects_again_subscribes_again() -> None:
     subscribers: set[asyncio.StreamWriter] = set()
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError):
+        with contextlib.suppress(ConnectionError), contextlib.closing(writer):
             if await reader.readline() == b"subscribe\n":
                 subscribers.add(writer)
                 await reader.read()
         subscribers.discard(writer)
-        await close(writer)
 
     async def publish() -> None:
         async with await asyncio.start_server(handle, "0.0.0.0", PORT):
@@ -159,12 +157,11 @@ async def a_time_out_shows_that_a_host_is_gone() -> None:
 
     async def run() -> None:
         async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            with contextlib.suppress(ConnectionError):
+            with contextlib.suppress(ConnectionError), contextlib.closing(writer):
                 while not writer.is_closing():
                     writer.write(b"beat\n")
                     await writer.drain()
                     await asyncio.sleep(0.5)
-            await close(writer)
 
         async with await asyncio.start_server(handle, "0.0.0.0", PORT) as server:
             await server.serve_forever()
