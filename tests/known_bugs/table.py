@@ -44,6 +44,11 @@ class Bug(NamedTuple):
         return self.program.__name__
 
     @property
+    def runs_of_twin(self) -> int:
+        """How many schedules the tests try of its twin; those with faults take longer."""
+        return 30 if self.program.__module__.endswith((".crashes", ".faults")) else 100
+
+    @property
     def main(self) -> Callable[[], Coroutine[Any, Any, None]]:
         """The program with its bug."""
         return partial(self.program, False)

@@ -23,8 +23,8 @@ import pytest
 
 import aldente
 from aldente._explore.simulate import Run, RunSettings, simulate
-from aldente._simulation.remote_jobs import name_of
 from aldente._simulation.loop import SimulatedLoop
+from aldente._simulation.remote_jobs import name_of
 from aldente._strategies.fifo import Fifo
 from aldente._strategies.random import Random
 
