@@ -158,3 +158,27 @@ async def test_it(network):
     )
     result.assert_outcomes(passed=1)
     result.stdout.no_fnmatch_line("*leaked*")
+
+
+def test_faults_of_a_kept_failure_are_counted(run_project: RunProject) -> None:
+    """The schedule that has failed before is tried first, with its faults."""
+    module = (
+        PROJECT
+        + """
+@aldente.explore(seed=1)
+async def test_it(network):
+    network.host("db").run(serve())
+    await asyncio.sleep(1)
+    network.may_break()
+    reader, writer = await asyncio.open_connection("db", 4000)
+    writer.write(b"hello\\n")
+    try:
+        assert await reader.readline() == b"hello\\n"
+    finally:
+        writer.close()
+"""
+    )
+    run_project("-p", "cacheprovider", test_it=module).assert_outcomes(failed=1)
+    again = run_project("-p", "cacheprovider")
+    again.assert_outcomes(failed=1)
+    again.stdout.fnmatch_lines(["faults: 1 reset in 1 run"])
