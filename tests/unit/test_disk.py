@@ -141,6 +141,59 @@ def test_folders_have_files_as_well() -> None:
     assert left_by(act) == {((path, "text"),), ((path, "text!"),)}
 
 
+def test_folders_and_links_are_kept() -> None:
+    """Nothing that was synced is lost: empty folders, links of both kinds, and modes."""
+
+    async def main() -> tuple[list[str], str, bool, bool]:
+        db = aldente.network().host("db")
+        (db.disk / "empty" / "inner").mkdir(parents=True)
+        write(db.disk / "run", "text", sync=None)
+        (db.disk / "run").chmod(0o750)
+        (db.disk / "soft").symlink_to("run")
+        (db.disk / "none").symlink_to("nothing")
+        os.link(db.disk / "run", db.disk / "same")
+        # Syncs the names as well, past the link that leads nowhere.
+        write(db.disk / "synced", "text", sync=os.fsync)
+        os.sync()
+        db.crash(silent=True)
+        names = sorted(str(path.relative_to(db.disk.path)) for path in db.disk.path.rglob("*"))
+        is_same = os.path.samefile(db.disk / "run", db.disk / "same")
+        may_run = (db.disk / "run").stat().st_mode & 0o777 == 0o750
+        return names, os.readlink(db.disk / "soft"), is_same, may_run
+
+    names = ["empty", "empty/inner", "none", "run", "same", "soft", "synced"]
+    assert result_of(main) == (names, "run", True, True)
+
+
+def test_a_new_folder_may_be_lost() -> None:
+    """As any other name, unless it was synced."""
+
+    async def main() -> bool:
+        db = aldente.network().host("db")
+        (db.disk / "data").mkdir()
+        db.crash(silent=True)
+        return (db.disk / "data").exists()
+
+    assert outcomes_of(main, runs=30) == {True, False}
+
+
+def test_a_removed_file_comes_back_as_it_was() -> None:
+    """Its name was synced with its folder, and another file may have got its number since."""
+
+    def act(db: aldente.Host) -> None:
+        write(db.disk / "old", "text", sync=None)
+        folder = os.open(db.disk, os.O_RDONLY)
+        os.fsync(folder)
+        os.close(folder)
+        number = (db.disk / "old").stat().st_ino
+        (db.disk / "old").unlink()
+        write(db.disk / "new", "other", sync=None)
+        assert (db.disk / "new").stat().st_ino != number
+
+    new = {(("new", text),) for text in ("other", "ot", "")}
+    assert left_by(act) == {(("old", ""),)} | new
+
+
 def test_an_open_file_writes_nothing_after_the_crash() -> None:
     """Data in the buffers of a crashed host's files does not come later."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -18,8 +19,9 @@ from typing import Any
 from aldente._simulation.choices import Values
 from aldente._simulation.network.pipes import Wire
 
-# By the path inside the folder.
-_Names = dict[str, int]
+# By the path inside the folder: the number of a file, the target of a symbolic link, or None for a
+# folder.
+_Names = dict[str, "int | str | None"]
 
 
 class Disk:
@@ -39,10 +41,10 @@ class Disk:
         self._root = Path(tempfile.mkdtemp(prefix="aldente-"))
         self.path = self._root / host
         self.path.mkdir()
-        # Keeps the files that were synced, so that no other one gets the number of one of them.
+        # Keeps the files of synced names, so that no other one gets the number of one of them.
         self._kept = self._root / ".synced"
         self._kept.mkdir()
-        # The file at each path, by its number, and the content of each, as they were synced.
+        # What is at each path, and the content of each file, as they were synced.
         self._names: _Names = {}
         self._contents: dict[int, bytes] = {}
         _SYNCS.add(self)
@@ -67,35 +69,45 @@ class Disk:
         """Note that a file or folder was synced; whether it is one of this disk."""
         for folder, _, files in os.walk(self.path):
             if os.path.samestat(os.stat(folder), synced):
-                self._names = self._now()
+                self._sync_names()
                 return True
             for name in files:
                 path = os.path.join(folder, name)
-                if os.path.samestat(os.stat(path), synced):
+                if os.path.samestat(os.lstat(path), synced):
                     self._sync_file(path, synced.st_ino)
                     return True
         return False
 
     def note_sync_of_all(self) -> None:
         """Note that all files were synced, as by `os.sync`."""
-        for path, number in self._now().items():
-            self._sync_file(str(self.path / path), number)
+        for path, number in _files_of(self._now()):
+            self._contents[number] = (self.path / path).read_bytes()
+        self._sync_names()
 
     def _sync_file(self, path: str, number: int) -> None:
         self._contents[number] = Path(path).read_bytes()
-        kept = self._kept / str(number)
-        if not kept.exists():
-            os.link(path, kept)
+        self._sync_names()
+
+    def _sync_names(self) -> None:
         self._names = self._now()
+        for path, number in _files_of(self._names):
+            kept = self._kept / str(number)
+            if not kept.exists():
+                os.link(self.path / path, kept)
 
     def _now(self) -> _Names:
-        """The files as they are now."""
+        """The files, folders and symbolic links as they are now."""
         found: _Names = {}
-        for folder, _, files in os.walk(self.path):
-            for name in files:
+        for folder, folders, files in os.walk(self.path):
+            for name in (*folders, *files):
                 path = Path(folder, name)
-                if path.is_file() and not path.is_symlink():
-                    found[str(path.relative_to(self.path))] = path.stat().st_ino
+                inside = str(path.relative_to(self.path))
+                if path.is_symlink():
+                    found[inside] = os.readlink(path)
+                elif path.is_dir():
+                    found[inside] = None
+                elif path.is_file():
+                    found[inside] = path.stat().st_ino
         return dict(sorted(found.items()))
 
     # Crashing.
@@ -107,26 +119,45 @@ class Disk:
         none; what is written into files is not, so that each may have lost some.
         """
         now = self._now()
-        written = {number: (self.path / path).read_bytes() for path, number in now.items()}
+        written = {number: (self.path / path).read_bytes() for path, number in _files_of(now)}
         names = now
         if self._names != now and self._picks("names", 2):
             names = self._names
             changed = {path for path, _ in now.items() ^ names.items()}
             self._note(f"changes of names are lost, not synced: {', '.join(sorted(changed))}")
         left: dict[int, bytes] = {}
-        for path, number in names.items():
+        for path, number in _files_of(names):
             if number not in left:
                 left[number] = self._what_is_left(path, number, written)
-        # New files, as old ones may be open still, with data that nothing has written.
+        self._make_anew(names, left)
+
+    def _make_anew(self, names: _Names, contents: dict[int, bytes]) -> None:
+        """Have new files, as old ones may be open still, with data that nothing has written."""
+        modes = {number: self._mode_of(path, number) for path, number in _files_of(names)}
         for folder in (self.path, self._kept):
             shutil.rmtree(folder)
             folder.mkdir()
         self._contents.clear()
-        for path, number in names.items():
-            file = self.path / path
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(left[number])
+        made: dict[int, Path] = {}
+        for path, entry in names.items():
+            # A folder comes before what is in it, as names are sorted.
+            place = self.path / path
+            if entry is None:
+                place.mkdir()
+            elif isinstance(entry, str):
+                place.symlink_to(entry)
+            elif entry in made:
+                os.link(made[entry], place)
+            else:
+                made[entry] = place
+                place.write_bytes(contents[entry])
+                place.chmod(modes[entry])
         self.note_sync_of_all()
+
+    def _mode_of(self, path: str, number: int) -> int:
+        """Who may read, write and run a file, which is at a path now or was when names were synced."""
+        kept = self._kept / str(number)
+        return stat.S_IMODE((kept if kept.exists() else self.path / path).stat().st_mode)
 
     def _what_is_left(self, path: str, number: int, written: dict[int, bytes]) -> bytes:
         """What is left of a file.
@@ -154,6 +185,10 @@ class Disk:
 
     def _note(self, text: str) -> None:
         self._wire.note_delivery(f"{self._host}: {text}")
+
+
+def _files_of(names: _Names) -> list[tuple[str, int]]:
+    return [(path, entry) for path, entry in names.items() if isinstance(entry, int)]
 
 
 class _Syncs:
