@@ -85,6 +85,19 @@ def test_what_was_overwritten_may_be_torn() -> None:
     assert left_by(act) == {(("conf", "old"),), (("conf", "newest"),), (("conf", "new"),)}
 
 
+def test_what_is_around_an_overwritten_part_is_never_lost() -> None:
+    """A part that is written in place tears nothing but itself."""
+
+    def act(db: aldente.Host) -> None:
+        write(db.disk / "table", "0123456789", sync=os.fsync)
+        with open(db.disk / "table", "r+") as table:
+            table.seek(2)
+            table.write("abcd")
+
+    found = {text for ((_, text),) in left_by(act)}
+    assert found == {"0123456789", "01abcd6789", "01ab456789"}
+
+
 def test_a_synced_file_that_is_renamed_is_whole() -> None:
     """The name has either its old content or its new one."""
 

@@ -171,8 +171,7 @@ class Disk:
         content = written.get(number, synced)
         if content == synced:
             return content
-        begin = len(synced) if content.startswith(synced) else 0
-        torn = content[: begin + (len(content) - begin) // 2]
+        torn = _torn(synced, content)
         options = [content, synced, *([torn] if torn not in (synced, content) else [])]
         chosen = self._picks(path, len(options))
         if chosen:
@@ -189,6 +188,33 @@ class Disk:
 
 def _files_of(names: _Names) -> list[tuple[str, int]]:
     return [(path, entry) for path, entry in names.items() if isinstance(entry, int)]
+
+
+def _torn(synced: bytes, content: bytes) -> bytes:
+    """A file of which only the first half of what has changed was written.
+
+    What is behind that half is as it was synced. A file that is shorter than it was had been emptied
+    before.
+    """
+    if len(content) < len(synced):
+        return content[: len(content) // 2]
+    begin = _length_in_common(synced, content)
+    end = len(content)
+    if len(content) == len(synced):
+        end -= _length_in_common(synced[::-1], content[::-1])
+    place = (begin + end) // 2
+    return content[:place] + synced[place:]
+
+
+def _length_in_common(one: bytes, other: bytes) -> int:
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[:middle] == other[:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
 
 
 class _Syncs:
