@@ -180,6 +180,28 @@ def test_a_block_and_its_tasks_run_on_a_host() -> None:
     assert result_of(main) == ["test", "one", "two", "one", "test", "two"]
 
 
+@pytest.mark.parametrize("others", [[], ["db"]], ids=["alone", "with another host"])
+def test_the_host_of_the_test_is_one_as_well(others: list[str]) -> None:
+    """It runs tasks, can be entered, and knows its name; but it does not crash."""
+
+    async def name() -> str:
+        return aldente.network().here.name
+
+    async def main() -> list[str]:
+        network = aldente.network()
+        for other in others:
+            network.host(other)
+        test = network.host("test")
+        with network.here:
+            inside = await asyncio.create_task(name())
+        for crash in (test.crash, test.may_crash):
+            with pytest.raises(aldente.InvalidSetting, match="The test runs on it"):
+                crash()
+        return [inside, await test.run(name())]
+
+    assert result_of(main) == ["test", "test"]
+
+
 def test_hosts_are_cancelled_at_the_end() -> None:
     """What runs on hosts is cancelled when the program has ended, with its clean-up."""
     ended: list[str] = []
@@ -284,6 +306,23 @@ def test_no_code_of_a_crashed_host_runs() -> None:
 
     assert result_of(main) is False
     assert notes == []
+
+
+def test_a_job_of_a_crashed_host_goes_on_to_its_end() -> None:
+    """A thread does it, which nothing stops; so nothing waits for it in vain."""
+    notes: list[str] = []
+
+    async def run() -> None:
+        await asyncio.get_running_loop().run_in_executor(None, notes.append, "did the job")
+
+    async def main() -> None:
+        db = aldente.network().host("db")
+        db.run(run())
+        await asyncio.sleep(0)
+        db.crash()
+
+    result_of(main)
+    assert notes == ["did the job"]
 
 
 def test_a_host_may_crash_before_its_tasks_begin() -> None:

@@ -111,8 +111,10 @@ class Host:
             silent: whether its peers hear nothing; None lets the schedule choose.
 
         Raises:
-            InvalidSetting: the running code runs on the host, or it has crashed already.
+            InvalidSetting: the running code runs on the host, it is that of the test, or it has
+                crashed already.
         """
+        self._loop.hosts.check_may_crash(self.name)
         if silent is not None:
             parse_flag("silent", silent)
         if not self.is_up:
@@ -153,8 +155,10 @@ class Host:
             A context manager; at the end of its block, and of the test, it must not any more.
 
         Raises:
-            InvalidSetting: an argument has a value that is not allowed.
+            InvalidSetting: it is the host of the test, or an argument has a value that is not
+                allowed.
         """
+        self._loop.hosts.check_may_crash(self.name)
         if restart is not None:
             self._check_main(restart)
         seconds = parse_duration("after", after)

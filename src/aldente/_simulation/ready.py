@@ -257,7 +257,7 @@ class ReadyLoop(TimerLoop):
                 return
 
     def drop_ready(self, is_dead: Callable[[Any, Context | None], bool]) -> None:
-        """Forget the ready callbacks and timers that belong to what has crashed.
+        """Forget the ready callbacks, steps and timers that belong to what has crashed.
 
         Args:
             is_dead: whether one does, by its callback and its context.
@@ -265,7 +265,12 @@ class ReadyLoop(TimerLoop):
         for handle in [*self._plain, *(timer for _, _, timer in self._alarms)]:
             if not handle.is_cancelled and is_dead(handle.callback, handle.context):
                 handle.cancel()
-        self._pending[:] = [entry for entry in self._pending if not is_dead(entry[1], entry[2])]
+        # Others are jobs of executors, which threads do to their end.
+        self._pending[:] = [
+            entry
+            for entry in self._pending
+            if _asyncio_compat.task_of_step(entry[1]) is None or not is_dead(entry[1], entry[2])
+        ]
 
     def brings(self) -> bool:
         """Whether the network brings something before time passes, so that a turn has to look."""

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from aldente import _asyncio_compat
 from aldente._asyncio_compat.stopping import fail_call_of_thread, stop_task
 from aldente._simulation.network.addresses import Addresses
-from aldente._simulation.network.kernel import Kernel
+from aldente._simulation.network.kernel import TEST, Kernel
 from aldente._simulation.network.lives import LIFE, Life, host_in
 from aldente._simulation.network.sockets import endpoints_behind
 from aldente.errors import HostCrashed, InvalidSetting
@@ -70,14 +70,14 @@ class Hosts:
         self.mains: list[AnyTask] = []
         self.on_crash: list[Callable[[str], object]] = []
         self._loop = loop
-        self._tasks: dict[str, weakref.WeakSet[AnyTask]] = {}
+        loop.on_task = self._note_task
+        self._tasks: dict[str, weakref.WeakSet[AnyTask]] = {TEST: weakref.WeakSet()}
         self._down: set[str] = set()
         # How many tasks each host was started with, for their names.
         self._started: dict[str, int] = {}
 
     def add(self, name: str) -> Addresses:
         """Add a host."""
-        self._loop.on_task = self._note_task
         self._tasks[name] = weakref.WeakSet()
         return self.kernel.add_host(name)
 
@@ -92,12 +92,21 @@ class Hosts:
         return sorted(found, key=hash)
 
     def host_of(self, task: AnyTask) -> str | None:
-        """The host on which a task runs; None for that of the test."""
+        """The host on which a task was started; None where none was entered: that of the test."""
         return next((host for host, tasks in self._tasks.items() if task in tasks), None)
 
     def is_up(self, host: str) -> bool:
         """Whether a host runs, or could."""
         return host not in self._down
+
+    def check_may_crash(self, host: str) -> None:
+        """Refuse to crash the host of the test.
+
+        Raises:
+            InvalidSetting: it is that.
+        """
+        if host == TEST:
+            raise InvalidSetting("host", host, "The test runs on it. Crash a host of its own.")
 
     def check_is_up(self, host: str) -> None:
         """Refuse to run something on a host that has crashed.
@@ -157,7 +166,8 @@ class Hosts:
     def end(self) -> None:
         """Switch all hosts off: the program is over."""
         for host in self._tasks:
-            self._switch_off(host, [], is_silent=True)
+            if host != TEST:
+                self._switch_off(host, [], is_silent=True)
 
     def _switch_off(self, host: str, tasks: list[AnyTask], *, is_silent: bool) -> None:
         self._down.add(host)
