@@ -196,6 +196,8 @@ class Hosts:
     def _crash_sockets(self, addresses: Addresses, *, is_silent: bool) -> None:
         addresses.is_silent = is_silent
         kernel = self.kernel
+        for link in kernel.links:
+            link.forget_queue(addresses.host)
         endpoints = kernel.endpoints_at(addresses)
         for endpoint in endpoints:
             if not endpoint.is_closed:

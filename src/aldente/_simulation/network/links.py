@@ -49,6 +49,11 @@ class Link:
             found = self._ways[origin.host] = Way(self, origin, target)
         return found
 
+    def forget_queue(self, host: str) -> None:
+        """Have nothing wait any more to leave one of its hosts, which has crashed."""
+        if host in self._ways:
+            self._ways[host].forget_queue()
+
     def heal(self) -> None:
         """Let what is sent pass again, and what has waited for it."""
         self.is_cut = False
@@ -93,6 +98,10 @@ class Way:
         """Note that something is about to be sent."""
         for listener in list(self._link.before_sending):
             listener()
+
+    def forget_queue(self) -> None:
+        """Have nothing wait any more to leave the host: it has crashed."""
+        self._free = 0.0
 
     def wait(self, go: Callable[[], object]) -> None:
         """Call a function when something arrives again."""
