@@ -595,6 +595,7 @@ def _returning(main: Any, wanted: object) -> Any:
     ("call", "message"),
     [
         (lambda net: net.host(""), "letters, digits"),
+        (lambda net: net.host("DB"), "small letters"),
         (lambda net: net.host("localhost"), "letters, digits"),
         (lambda net: net.host(3), "letters, digits"),
         (lambda net: net.host("192.0.2.7"), "letters, digits"),
@@ -603,8 +604,13 @@ def _returning(main: Any, wanted: object) -> Any:
         (lambda net: net.link("db", "test", latency=-1), "latency"),
         (lambda net: net.link("db", "test", loss=1), r"use partition\(\)"),
         (lambda net: net.link("db", "test", loss="much"), "probability"),
-        (lambda net: net.link("db", "test", bandwidth=0), "bytes"),
+        (lambda net: net.link("db", "test", bandwidth=0), "bytes in a second"),
+        (lambda net: net.link("db", "test", bandwidth=-1), "bytes in a second"),
+        (lambda net: net.link("db", "test", bandwidth="all"), "bytes in a second"),
         (lambda net: net.partition(3), "Known hosts"),
+        (lambda net: net.partition("db", []), "no host on one side"),
+        (lambda net: net.partition(["db", "test"]), "no host on one side"),
+        (lambda net: net.may_partition([], "db"), "no host on one side"),
         (lambda net: net.partition(["db"], "db"), "two hosts"),
         (lambda net: net.may_break(times=0), "times"),
         (lambda net: net.may_partition("db", seconds=-1), "seconds"),
@@ -615,6 +621,7 @@ def _returning(main: Any, wanted: object) -> Any:
         (lambda net: net.host("db").crash(silent="yes"), "silent"),
         (lambda net: setattr(net.host("db"), "clock_skew", 1), r"explore\(wall=True\)"),
         (lambda net: setattr(net.host("db"), "clock_skew", "1"), "number of seconds"),
+        (lambda net: setattr(net.host("db"), "clock_skew", float("nan")), "number of seconds"),
         (lambda net: net.connection(asyncio), "stream's writer"),
     ],
 )
@@ -646,6 +653,19 @@ def test_a_crashed_host_runs_nothing_and_does_not_crash_again() -> None:
             db.crash()
 
     result_of(main)
+
+
+def test_a_host_does_not_start_with_what_is_no_coroutine() -> None:
+    """It stays down."""
+
+    async def main() -> bool:
+        db = aldente.network().host("db")
+        db.crash()
+        with pytest.raises(aldente.InvalidSetting, match="coroutine function without arguments"):
+            db.restart(lambda: None)  # type: ignore[arg-type, return-value]
+        return db.is_up
+
+    assert result_of(main) is False
 
 
 def test_a_host_does_not_crash_itself() -> None:

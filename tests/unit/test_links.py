@@ -307,6 +307,26 @@ def test_sides_of_a_partition(
     assert result_of(main) == reached
 
 
+def test_the_other_side_alone_can_be_healed() -> None:
+    """`heal(other=...)` is about the links of these hosts, not about all."""
+
+    async def main() -> dict[str, int]:
+        net = aldente.network()
+        protocols = {}
+        for name in ("one", "two"):
+            protocols[name] = await receiver_on(net.host(name))
+            net.partition(name, "test")
+        net.heal(other="two")
+        for name in protocols:
+            sender = await sender_to(name)
+            sender.sendto(b"hello")
+            sender.close()
+        await asyncio.sleep(1)
+        return {name: len(protocol.got) for name, protocol in protocols.items()}
+
+    assert result_of(main) == {"one": 0, "two": 1}
+
+
 def test_what_is_under_way_arrives() -> None:
     """A partition does not take back what has left before it began."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import math
 import socket
 from collections.abc import Callable, Coroutine
 from types import TracebackType
@@ -20,6 +21,8 @@ from aldente.errors import InvalidSetting
 T = TypeVar("T")
 
 Main = Callable[[], Coroutine[Any, Any, Any]]
+
+_MAIN = "It is a coroutine function without arguments, as each start calls it anew."
 
 
 class Host:
@@ -62,7 +65,8 @@ class Host:
 
     @clock_skew.setter
     def clock_skew(self, seconds: float) -> None:
-        if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+        if not is_number or not math.isfinite(seconds):
             raise InvalidSetting("clock_skew", seconds, "It is a number of seconds.")
         self._loop.skew(self.name, float(seconds))
 
@@ -137,9 +141,17 @@ class Host:
         self._check_main(main)
         if self.is_up:
             raise InvalidSetting("host", self.name, "Only a host that has crashed can restart.")
+        coroutine = main()
+        if not inspect.iscoroutine(coroutine):
+            raise InvalidSetting("main", main, _MAIN)
         self._loop.hosts.revive(self.name)
         self._loop.note_change(f"the host {self.name!r} starts again")
-        return self.run(main())
+        return self.run(coroutine)
+
+    def _restart_if_down(self, main: Main) -> None:
+        # The program may have restarted it in the meantime.
+        if not self.is_up:
+            self.restart(main)
 
     def may_crash(
         self, *, restart: Main | None = None, after: float = 1.0, times: int = 1
@@ -163,15 +175,14 @@ class Host:
             self._check_main(restart)
         seconds = parse_duration("after", after)
         count = parse_count("times", times)
-        begin = None if restart is None else lambda: self.restart(restart)
+        begin = None if restart is None else lambda: self._restart_if_down(restart)
         return MayCrash(self._loop.fault_rules, count, self.name, begin, seconds)
 
     def _check_main(self, main: object) -> None:
         if not callable(main):
             if inspect.iscoroutine(main):
                 main.close()
-            allowed = "It is a coroutine function without arguments, as each start calls it anew."
-            raise InvalidSetting("main", main, allowed)
+            raise InvalidSetting("main", main, _MAIN)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Host) and (self._loop, self.name) == (other._loop, other.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any, NoReturn, TypeGuard
 
@@ -61,7 +62,10 @@ class Network:
             NotSimulated: the caller is not in a simulated run.
         """
         loop = _loop("network().host")
-        allowed = "A host's name has letters, digits, '-' and '.'; and localhost is each of them."
+        allowed = (
+            "A host's name has small letters, digits, '-' and '.', and is no address; "
+            "'localhost' is what each host calls itself."
+        )
         if not _is_host_name(name):
             raise InvalidSetting("name", name, allowed)
         if name not in loop.network.hosts:
@@ -106,8 +110,9 @@ class Network:
         if not _is_probability(loss):
             allowed = "It is a probability of at least 0 and less than 1; for 1, use partition()."
             raise InvalidSetting("loss", loss, allowed)
-        if bandwidth is not None and not parse_duration("bandwidth", bandwidth):
-            raise InvalidSetting("bandwidth", bandwidth, "It is a number of bytes, more than 0.")
+        if bandwidth is not None and not _is_positive(bandwidth):
+            allowed = "It is a number of bytes in a second, more than 0; or None for any number."
+            raise InvalidSetting("bandwidth", bandwidth, allowed)
         link = self._link(loop, one, other)
         link.latency, link.loss, link.bandwidth = seconds, float(loss), bandwidth
         if loss:
@@ -122,10 +127,10 @@ class Network:
 
         Args:
             one: a host, its name, or several of them.
-            other: the same; None for all others.
+            other: the same; None for all others that there are by now.
 
         Raises:
-            InvalidSetting: there is no such host, or one of them is on both sides.
+            InvalidSetting: there is no such host, one of them is on both sides, or none is on one.
             NotSimulated: the caller is not in a simulated run.
         """
         loop = _loop("network().partition")
@@ -139,13 +144,15 @@ class Network:
         """Let what is sent pass again between hosts: between all of them by default.
 
         Args:
-            one, other: as for `partition`.
+            one, other: as for `partition`; None for all.
 
         Raises:
             InvalidSetting: there is no such host, or one of them is on both sides.
             NotSimulated: the caller is not in a simulated run.
         """
         loop = _loop("network().heal")
+        if one is None:
+            one, other = other, None
         links = loop.network.links if one is None else self._links(loop, one, other)
         faults.heal(loop, [link for link in links if link.is_cut])
 
@@ -283,6 +290,9 @@ class Network:
             if other is None
             else self._names(loop, other)
         )
+        if not ours or not theirs:
+            allowed = "There is no host on one side. Make both first: network.host(name)."
+            raise InvalidSetting("host", one if other is None or not ours else other, allowed)
         return [self._link(loop, first, second) for first in ours for second in theirs]
 
     def __repr__(self) -> str:
@@ -321,6 +331,12 @@ def _is_host_name(name: object) -> TypeGuard[str]:
     plain = name.replace("-", "").replace(".", "")
     is_plain = plain.isascii() and plain.isalnum() and not plain.isdecimal()
     return is_plain and name == name.lower() and name != "localhost"
+
+
+def _is_positive(value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return 0 < value < math.inf
 
 
 def _is_probability(value: object) -> bool:

@@ -155,7 +155,7 @@ class Disk:
         self.note_sync_of_all()
 
     def _mode_of(self, path: str, number: int) -> int:
-        """Who may read, write and run a file, which is at a path now or was when names were synced."""
+        """Who may read, write and run a file that is at a path, now or as names were synced."""
         kept = self._kept / str(number)
         return stat.S_IMODE((kept if kept.exists() else self.path / path).stat().st_mode)
 
@@ -193,8 +193,8 @@ def _files_of(names: _Names) -> list[tuple[str, int]]:
 def _torn(synced: bytes, content: bytes) -> bytes:
     """A file of which only the first half of what has changed was written.
 
-    What is behind that half is as it was synced. A file that is shorter than it was had been emptied
-    before.
+    What is behind that half is as it was synced. A file that is shorter than it was had been
+    emptied before.
     """
     if len(content) < len(synced):
         return content[: len(content) // 2]
