@@ -308,6 +308,36 @@ def test_no_code_of_a_crashed_host_runs() -> None:
     assert notes == []
 
 
+def test_no_code_of_an_async_generator_of_a_crashed_host_runs() -> None:
+    """Nor when nothing but an object of the host knows it, and the loop ends those that are left."""
+    notes: list[str] = []
+
+    async def numbers(name: str) -> AsyncIterator[int]:
+        try:
+            yield 1
+        finally:
+            notes.append(name)
+
+    async def run() -> None:
+        kept = [numbers("in a list")]
+        await anext(kept[0])
+        await asyncio.sleep(10)
+
+    async def main() -> None:
+        db = aldente.network().host("db")
+        db.run(run())
+        own = numbers("of the test")
+        await anext(own)
+        await asyncio.sleep(1)
+        db.crash()
+        await asyncio.sleep(1)
+        await own.aclose()  # type: ignore[attr-defined]
+
+    result_of(main)
+    gc.collect()
+    assert notes == ["of the test"]
+
+
 def test_a_job_of_a_crashed_host_goes_on_to_its_end() -> None:
     """A thread does it, which nothing stops; so nothing waits for it in vain."""
     notes: list[str] = []

@@ -65,8 +65,7 @@ class Host:
 
     @clock_skew.setter
     def clock_skew(self, seconds: float) -> None:
-        is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
-        if not is_number or not math.isfinite(seconds):
+        if not _is_finite(seconds):
             raise InvalidSetting("clock_skew", seconds, "It is a number of seconds.")
         self._loop.skew(self.name, float(seconds))
 
@@ -192,3 +191,9 @@ class Host:
 
     def __repr__(self) -> str:
         return f"<host {self.name!r}{'' if self.is_up else ', crashed'}>"
+
+
+def _is_finite(value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return math.isfinite(value)

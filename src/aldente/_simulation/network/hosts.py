@@ -6,12 +6,13 @@ import asyncio
 import contextlib
 import warnings
 import weakref
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from contextvars import Context
 from typing import Any, Protocol
 
 from aldente import _asyncio_compat
-from aldente._asyncio_compat.stopping import fail_call_of_thread, stop_task
+from aldente._asyncio_compat.stepping import GeneratorsInOrder
+from aldente._asyncio_compat.stopping import fail_call_of_thread, stop, stop_task
 from aldente._simulation.network.addresses import Addresses
 from aldente._simulation.network.kernel import TEST, Kernel
 from aldente._simulation.network.lives import LIFE, Life, host_in
@@ -19,12 +20,18 @@ from aldente._simulation.network.sockets import endpoints_behind
 from aldente.errors import HostCrashed, InvalidSetting
 
 AnyTask = asyncio.Task[Any]
+AnyGenerator = AsyncGenerator[Any, Any]
 
 
 class HostingLoop(Protocol):
     """What hosts need of the loop."""
 
     on_task: Callable[[AnyTask, Context | None], object] | None
+
+    @property
+    def generators(self) -> GeneratorsInOrder:
+        """The async generators that have begun on it and not ended."""
+        ...
 
     def create_task(self, coro: Coroutine[Any, Any, Any], *, name: str) -> AnyTask:
         """As asyncio's."""
@@ -71,7 +78,10 @@ class Hosts:
         self.on_crash: list[Callable[[str], object]] = []
         self._loop = loop
         loop.on_task = self._note_task
+        loop.generators.on_begin = self._note_generator
         self._tasks: dict[str, weakref.WeakSet[AnyTask]] = {TEST: weakref.WeakSet()}
+        # The hosts on which async generators began.
+        self._generators: weakref.WeakKeyDictionary[AnyGenerator, str] = weakref.WeakKeyDictionary()
         self._down: set[str] = set()
         # How many tasks each host was started with, for their names.
         self._started: dict[str, int] = {}
@@ -85,6 +95,11 @@ class Hosts:
         life = LIFE.get() if context is None else context.get(LIFE)
         if life is not None:
             self._tasks[life.host].add(task)
+
+    def _note_generator(self, generator: AnyGenerator) -> None:
+        life = LIFE.get()
+        if life is not None:
+            self._generators[generator] = life.host
 
     def tasks(self) -> list[AnyTask]:
         """The tasks on all hosts that are not done."""
@@ -189,9 +204,14 @@ class Hosts:
             fail_call_of_thread(callback, HostCrashed(host))
             return True
 
+        # Kept until they are stopped, as the loop would end them when the tasks let go of them.
+        of_host = self._generators
+        generators = [each for each in self._loop.generators if of_host.get(each) == host]
         self._loop.drop_ready(is_dead)
         for task in tasks:
             stop_task(task, HostCrashed(host), lambda context: host_in(context) == host)
+        for generator in generators:
+            stop(generator)
 
     def _crash_sockets(self, addresses: Addresses, *, is_silent: bool) -> None:
         addresses.is_silent = is_silent
