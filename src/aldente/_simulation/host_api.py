@@ -108,7 +108,8 @@ class Host:
         """Stop all that runs on the host, at once: no ``finally`` or ``except`` of it runs.
 
         What was not synced to its `disk` may be lost. Its peers see that their connections are
-        reset; or, if it is silent, nothing at all until it is there again.
+        reset, if no partition is between them; or, if it is silent, nothing at all until it is
+        there again and they send something.
 
         Args:
             silent: whether its peers hear nothing; None lets the schedule choose.

@@ -33,7 +33,10 @@ class Connection:
         self.server = end.network.named(end.remote)
 
     def reset(self) -> None:
-        """Break it: both ends see a `ConnectionResetError`, and what is on its way is lost."""
+        """Break it: both ends see a `ConnectionResetError`, and what is on its way is lost.
+
+        An end sees a `BrokenPipeError` where the other one had ended its stream.
+        """
         faults.break_connection(self._loop, self._end, is_choice=False)
 
     def __repr__(self) -> str:
