@@ -276,6 +276,23 @@ def test_nothing_is_left_of_a_run() -> None:
     assert (os.fsync, os.fdatasync, os.sync) == functions
 
 
+def test_what_others_put_in_the_place_of_a_function_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A replacement that outlives the run is not undone by its end."""
+
+    def fsync(number: Any) -> None:
+        raise AssertionError(number)
+
+    # Has it be as before at the end of the test.
+    monkeypatch.setattr(os, "fsync", os.fsync)
+
+    async def main() -> None:
+        assert aldente.network().host("db").disk.path.exists()
+        os.fsync = fsync
+
+    result_of(main)
+    assert os.fsync is fsync
+
+
 def test_other_files_are_synced_as_ever(tmp_path: Path) -> None:
     """A file outside of disks goes to the system's function, with its errors."""
 

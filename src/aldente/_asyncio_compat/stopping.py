@@ -13,6 +13,7 @@ import contextlib
 import ctypes
 import gc
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextvars import Context
@@ -136,7 +137,7 @@ def _throw(part: Any) -> None:
 
 @contextlib.contextmanager
 def _raising(codes: set[CodeType]) -> Iterator[bool]:
-    """While entered, each instruction of some code raises; whether that is possible here."""
+    """While entered, some code raises at each instruction in this thread; whether it can here."""
     number = _free_number()
     if number is None:
         yield False
@@ -144,9 +145,16 @@ def _raising(codes: set[CodeType]) -> Iterator[bool]:
     if sys.version_info >= (3, 12):
         monitoring = sys.monitoring
         event = monitoring.events.INSTRUCTION
+        own_thread = threading.get_ident()
+
+        def stop_here(code: CodeType, offset: int) -> None:
+            # Others may run the same functions.
+            if threading.get_ident() == own_thread:
+                raise _Stopped
+
         monitoring.use_tool_id(number, "aldente")
         try:
-            monitoring.register_callback(number, event, _raise)
+            monitoring.register_callback(number, event, stop_here)
             for code in codes:
                 monitoring.set_local_events(number, code, event)
             yield True
@@ -155,10 +163,6 @@ def _raising(codes: set[CodeType]) -> Iterator[bool]:
                 monitoring.set_local_events(number, code, 0)
             monitoring.register_callback(number, event, None)
             monitoring.free_tool_id(number)
-
-
-def _raise(code: CodeType, offset: int) -> None:
-    raise _Stopped
 
 
 def _free_number() -> int | None:

@@ -223,6 +223,7 @@ class _Syncs:
     def __init__(self) -> None:
         self._disks: list[Disk] = []
         self._originals: dict[str, Callable[..., Any]] = {}
+        self._own: dict[str, Callable[..., Any]] = {}
 
     def add(self, disk: Disk) -> None:
         """Notify a disk from now on."""
@@ -231,7 +232,8 @@ class _Syncs:
                 original = getattr(os, name, None)
                 if original is not None:
                     self._originals[name] = original
-                    setattr(os, name, self._replacement(original))
+                    self._own[name] = self._replacement(original)
+                    setattr(os, name, self._own[name])
         self._disks.append(disk)
 
     def remove(self, disk: Disk) -> None:
@@ -240,8 +242,11 @@ class _Syncs:
             self._disks.remove(disk)
         if not self._disks:
             for name, original in self._originals.items():
-                setattr(os, name, original)
+                # Left alone where other code has replaced it: it does no harm beneath.
+                if getattr(os, name) is self._own[name]:
+                    setattr(os, name, original)
             self._originals.clear()
+            self._own.clear()
 
     def _replacement(self, original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)
