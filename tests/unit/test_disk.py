@@ -279,8 +279,8 @@ def test_nothing_is_left_of_a_run() -> None:
 def test_what_others_put_in_the_place_of_a_function_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     """A replacement that outlives the run is not undone by its end."""
 
-    def fsync(number: Any) -> None:
-        raise AssertionError(number)
+    def fsync(fd: Any) -> None:
+        raise AssertionError(fd)
 
     # Has it be as before at the end of the test.
     monkeypatch.setattr(os, "fsync", os.fsync)

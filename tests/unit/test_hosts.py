@@ -586,6 +586,24 @@ def test_what_a_crashed_task_has_waited_for_is_no_news() -> None:
     assert not [each["message"] for each in messages if "never" in each["message"]]
 
 
+def test_an_error_of_a_job_of_a_crashed_host_is_no_news(caplog: pytest.LogCaptureFixture) -> None:
+    """Nobody is left who could look at it."""
+
+    def fail() -> None:
+        raise ValueError
+
+    async def main() -> None:
+        db = aldente.network().host("db")
+        db.run(asyncio.to_thread(fail))
+        await asyncio.sleep(0)
+        db.crash()
+        await asyncio.sleep(1)
+
+    result_of(main)
+    gc.collect()
+    assert not caplog.records
+
+
 # Clocks.
 
 

@@ -66,6 +66,9 @@ def stop_task(
         elif type(waiter) is asyncio.Future and not _callbacks_of(waiter):
             # A sleep, which would let time pass for nothing.
             waiter.cancel()
+        else:
+            # Such as that of a job, which may fail still.
+            waiter.add_done_callback(_look_at_error, context=Context())
     for callback, context in _callbacks_of(task):
         # A thread may wait for the result, which it has no other way to stop.
         if is_dead(context) and _name_of(callback) != _TELL_OTHER_FUTURE:
@@ -77,6 +80,11 @@ def stop_task(
     task._log_traceback = False
     if coroutine is not None:
         stop(coroutine)
+
+
+def _look_at_error(waiter: asyncio.Future[Any]) -> None:
+    if not waiter.cancelled():
+        waiter.exception()
 
 
 # What tells a future of `concurrent.futures` that one of asyncio is done; and what starts a
