@@ -111,7 +111,7 @@ async def test_it(network):
     result = run_project(test_it=module)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
-        ["*ConnectionResetError*", "*(network)  the connection between * is reset"]
+        ["*ConnectionResetError*", "  > *(network)  the connection between test:*"]
     )
     result.stdout.re_match_lines([r"faults: 1 reset in \d+ runs?"])
 

@@ -265,12 +265,7 @@ class ReadyLoop(TimerLoop):
         for handle in [*self._plain, *(timer for _, _, timer in self._alarms)]:
             if not handle.is_cancelled and is_dead(handle.callback, handle.context):
                 handle.cancel()
-        # Others are jobs of executors, which threads do to their end.
-        self._pending[:] = [
-            entry
-            for entry in self._pending
-            if _asyncio_compat.task_of_step(entry[1]) is None or not is_dead(entry[1], entry[2])
-        ]
+        self._pending[:] = [entry for entry in self._pending if not is_dead(entry[1], entry[2])]
 
     def brings(self) -> bool:
         """Whether the network brings something before time passes, so that a turn has to look."""
