@@ -76,13 +76,13 @@ def test_what_was_appended_may_be_lost_or_torn() -> None:
 
 
 def test_what_was_overwritten_may_be_torn() -> None:
-    """A file written anew may have its old content, the new one, or a part of it."""
+    """A file written anew may have its old content, the new one, a part of it, or none."""
 
     def act(db: aldente.Host) -> None:
         write(db.disk / "conf", "old", sync=os.fsync)
         write(db.disk / "conf", "newest", sync=None)
 
-    assert left_by(act) == {(("conf", "old"),), (("conf", "newest"),), (("conf", "new"),)}
+    assert left_by(act) == {(("conf", text),) for text in ("old", "newest", "new", "")}
 
 
 def test_what_is_around_an_overwritten_part_is_never_lost() -> None:
@@ -96,6 +96,18 @@ def test_what_is_around_an_overwritten_part_is_never_lost() -> None:
 
     found = {text for ((_, text),) in left_by(act)}
     assert found == {"0123456789", "01abcd6789", "01ab456789"}
+
+
+def test_a_file_that_is_emptied_and_written_anew_is_no_mixture() -> None:
+    """However long the new content is, what is left of it is its beginning, or nothing."""
+
+    def act(db: aldente.Host) -> None:
+        write(db.disk / "conf", "old and long", sync=os.fsync)
+        write(db.disk / "conf", "as long as it", sync=None)
+
+    assert left_by(act) == {
+        (("conf", text),) for text in ("old and long", "as long as it", "as lon", "")
+    }
 
 
 def test_a_synced_file_that_is_renamed_is_whole() -> None:

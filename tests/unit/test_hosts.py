@@ -247,7 +247,7 @@ def test_a_failure_names_the_host_that_had_failed_before() -> None:
 
     error = in_stock_order(main).error
     assert isinstance(error, ConnectionRefusedError)
-    assert error.__notes__ == ["Before that, 'db' had failed: ValueError('no disk')"]
+    assert "Before that, 'db' had failed: ValueError('no disk')" in error.__notes__
 
 
 def test_tasks_are_named_after_their_hosts() -> None:
@@ -526,6 +526,38 @@ def test_a_host_can_crash_again_and_again() -> None:
 
     assert result_of(main) == [False, True] * 3
     assert starts == [0, 1, 2, 3]
+
+
+def test_a_block_on_a_host_that_has_crashed_makes_no_sockets() -> None:
+    """Also after a restart, as it began in the life before; a new block does."""
+
+    async def main() -> None:
+        db = aldente.network().host("db")
+        with db:
+            db.crash(silent=False)
+            with pytest.raises(aldente.HostCrashed):
+                socket.socket()
+            db.restart(serve)
+            with pytest.raises(aldente.HostCrashed):
+                socket.socket()
+        with db, socket.socket() as made:
+            assert made.fileno() >= 0
+
+    result_of(main)
+
+
+def test_a_refused_connection_to_a_host_says_so() -> None:
+    """The error of the run has a note with the host, the port and the line."""
+
+    async def main() -> None:
+        aldente.network().host("db").run(serve())
+        await asyncio.open_connection("db", PORT)
+
+    error = in_stock_order(main).error
+    assert isinstance(error, ConnectionRefusedError)
+    (note,) = error.__notes__
+    assert note.startswith("Nothing listened at db:4000 when ")
+    assert "test_hosts.py:" in note
 
 
 def test_another_host_goes_on() -> None:

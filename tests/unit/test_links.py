@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -70,6 +71,33 @@ def test_latency_is_exact_in_stock_order() -> None:
         return [connected, answered]
 
     assert result_of(main) == [0.5, 0.5]
+
+
+def test_the_answer_of_a_closed_end_takes_its_time() -> None:
+    """What is sent to an end that reads no more is answered by a reset, after a latency each."""
+
+    async def main() -> float:
+        net = aldente.network()
+
+        async def leave(reader: Reader, writer: Writer) -> None:
+            writer.close()
+
+        with net.host("db"):
+            server = await asyncio.start_server(leave, "0.0.0.0", PORT)
+        net.link("db", "test", latency=0.5)
+        reader, writer = await asyncio.open_connection("db", PORT)
+        assert await reader.read() == b""
+        begin = clock()
+        writer.write(b"anything")
+        with contextlib.suppress(ConnectionError):
+            while clock() < begin + 10:
+                writer.write(b"more")
+                await writer.drain()
+                await asyncio.sleep(0.25)
+        server.close()
+        return clock() - begin
+
+    assert result_of(main) == 1.0
 
 
 def test_bandwidth_is_shared_by_what_is_sent() -> None:

@@ -14,7 +14,7 @@ from aldente._simulation.loop import SimulatedLoop
 from aldente._simulation.network import faults
 from aldente._simulation.network.disk import Disk
 from aldente._simulation.network.faults import MayCrash, MayHappen
-from aldente._simulation.network.lives import LIFE, Life
+from aldente._simulation.network.lives import LIFE
 from aldente._validation import parse_count, parse_duration, parse_flag
 from aldente.errors import InvalidSetting
 
@@ -76,7 +76,7 @@ class Host:
             InvalidSetting: it has crashed.
         """
         self._loop.hosts.check_is_up(self.name)
-        LIFE.set(Life(self.name, LIFE.get()))
+        LIFE.set(self._loop.network.life_on(self.name))
         return self
 
     def __exit__(

@@ -7,10 +7,12 @@ content of the file, and, as with the journals of Linux's file systems, all name
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import shutil
 import stat
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -47,6 +49,8 @@ class Disk:
         # What is at each path, and the content of each file, as they were synced.
         self._names: _Names = {}
         self._contents: dict[int, bytes] = {}
+        # Those that were emptied when they were opened, since they were synced.
+        self._emptied: set[int] = set()
         _SYNCS.add(self)
 
     def __fspath__(self) -> str:
@@ -65,6 +69,12 @@ class Disk:
 
     # Syncing.
 
+    def note_emptied(self, path: str) -> None:
+        """Note that a file is about to be opened and emptied, if it is one of this disk."""
+        if path.startswith(f"{self.path}{os.sep}"):
+            with contextlib.suppress(FileNotFoundError):
+                self._emptied.add(os.stat(path).st_ino)
+
     def note_sync(self, synced: os.stat_result) -> bool:
         """Note that a file or folder was synced; whether it is one of this disk."""
         for folder, _, files in os.walk(self.path):
@@ -82,10 +92,12 @@ class Disk:
         """Note that all files were synced, as by `os.sync`."""
         for path, number in _files_of(self._now()):
             self._contents[number] = (self.path / path).read_bytes()
+        self._emptied.clear()
         self._sync_names()
 
     def _sync_file(self, path: str, number: int) -> None:
         self._contents[number] = Path(path).read_bytes()
+        self._emptied.discard(number)
         self._sync_names()
 
     def _sync_names(self) -> None:
@@ -171,11 +183,14 @@ class Disk:
         content = written.get(number, synced)
         if content == synced:
             return content
-        torn = _torn(synced, content)
-        options = [content, synced, *([torn] if torn not in (synced, content) else [])]
+        torn = [_torn(synced, content)]
+        if number in self._emptied:
+            # What is written after that comes to an empty file.
+            torn = [content[: len(content) // 2], b""]
+        options = list(dict.fromkeys([content, synced, *torn]))
         chosen = self._picks(path, len(options))
         if chosen:
-            part = "a part of what" if chosen == 2 else "what"
+            part = "a part of what" if chosen >= 2 else "what"
             self._note(f"{part} was not synced of {path} is lost")
         return options[chosen]
 
@@ -222,11 +237,16 @@ class _Syncs:
 
     def __init__(self) -> None:
         self._disks: list[Disk] = []
+        self._is_watching = False
         self._originals: dict[str, Callable[..., Any]] = {}
         self._own: dict[str, Callable[..., Any]] = {}
 
     def add(self, disk: Disk) -> None:
         """Notify a disk from now on."""
+        if not self._is_watching:
+            # For good, as Python has no way to remove it.
+            sys.addaudithook(self._on_event)
+            self._is_watching = True
         if not self._disks:
             for name in ("fsync", "fdatasync", "sync"):
                 original = getattr(os, name, None)
@@ -235,6 +255,15 @@ class _Syncs:
                     self._own[name] = self._replacement(original)
                     setattr(os, name, self._own[name])
         self._disks.append(disk)
+
+    def _on_event(self, event: str, arguments: tuple[Any, ...]) -> None:
+        """Note files that are emptied as they are opened."""
+        if event != "open" or not self._disks or not arguments[2] & os.O_TRUNC:
+            return
+        if isinstance(arguments[0], str | bytes | os.PathLike):
+            path = os.path.abspath(os.fsdecode(arguments[0]))
+            for disk in list(self._disks):
+                disk.note_emptied(path)
 
     def remove(self, disk: Disk) -> None:
         """Undo `add`."""

@@ -15,7 +15,7 @@ from aldente._asyncio_compat.stepping import GeneratorsInOrder
 from aldente._asyncio_compat.stopping import fail_call_of_thread, stop, stop_task
 from aldente._simulation.network.addresses import Addresses
 from aldente._simulation.network.kernel import TEST, Kernel
-from aldente._simulation.network.lives import LIFE, Life, host_in
+from aldente._simulation.network.lives import LIFE, host_in
 from aldente._simulation.network.sockets import endpoints_behind
 from aldente.errors import HostCrashed, InvalidSetting
 
@@ -79,7 +79,10 @@ class Hosts:
         self._loop = loop
         loop.on_task = self._note_task
         loop.generators.on_begin = self._note_generator
-        self._tasks: dict[str, weakref.WeakSet[AnyTask]] = {TEST: weakref.WeakSet()}
+        # In the order in which they were made.
+        self._tasks: dict[str, weakref.WeakKeyDictionary[AnyTask, None]] = {
+            TEST: weakref.WeakKeyDictionary()
+        }
         # The hosts on which async generators began.
         self._generators: weakref.WeakKeyDictionary[AnyGenerator, str] = weakref.WeakKeyDictionary()
         self._down: set[str] = set()
@@ -88,13 +91,13 @@ class Hosts:
 
     def add(self, name: str) -> Addresses:
         """Add a host."""
-        self._tasks[name] = weakref.WeakSet()
+        self._tasks[name] = weakref.WeakKeyDictionary()
         return self.kernel.add_host(name)
 
     def _note_task(self, task: AnyTask, context: Context | None) -> None:
         life = LIFE.get() if context is None else context.get(LIFE)
         if life is not None:
-            self._tasks[life.host].add(task)
+            self._tasks[life.host][task] = None
 
     def _note_generator(self, generator: AnyGenerator) -> None:
         life = LIFE.get()
@@ -103,8 +106,8 @@ class Hosts:
 
     def tasks(self) -> list[AnyTask]:
         """The tasks on all hosts that are not done."""
-        found = (task for tasks in self._tasks.values() for task in tasks if not task.done())
-        return sorted(found, key=hash)
+        everywhere = (task for tasks in self._tasks.values() for task in list(tasks))
+        return [task for task in everywhere if not task.done()]
 
     def host_of(self, task: AnyTask) -> str | None:
         """The host on which a task was started; None where none was entered: that of the test."""
@@ -136,7 +139,7 @@ class Hosts:
     def on(self, host: str) -> Iterator[None]:
         """While entered, what code starts runs on a host."""
         before = LIFE.get()
-        LIFE.set(Life(host, before))
+        LIFE.set(self.kernel.life_on(host))
         try:
             yield
         finally:
@@ -165,7 +168,7 @@ class Hosts:
         Raises:
             InvalidSetting: the running code runs on it.
         """
-        tasks = [task for task in sorted(self._tasks[host], key=hash) if not task.done()]
+        tasks = [task for task in list(self._tasks[host]) if not task.done()]
         if asyncio.current_task() in tasks:
             allowed = (
                 "A step of its own can't crash it: no code would be left to go on. Let the test, "
@@ -186,6 +189,7 @@ class Hosts:
 
     def _switch_off(self, host: str, tasks: list[AnyTask], *, is_silent: bool) -> None:
         self._down.add(host)
+        self.kernel.crashes[host] = self.kernel.crashes.get(host, 0) + 1
         with warnings.catch_warnings(), self._loop.without_reports():
             # What is freed with the tasks was not closed, which is what a crash means.
             warnings.simplefilter("ignore")

@@ -227,6 +227,7 @@ class NetworkLoop(LimitedLoop, SocketLoop):  # pyright: ignore[reportIncompatibl
         network = self._network
         if network is None:
             return error
+        refusals.note_hosts(error, network.refused_by_hosts)
         return refusals.explained(error, network.refused, network.served)
 
 

@@ -85,6 +85,10 @@ class Path(Protocol):
         """Call a function when something arrives again."""
         ...
 
+    def delay(self, size: int) -> float:
+        """How long something takes that is not sent again, in seconds."""
+        ...
+
     def delay_of_part(self, size: int) -> float:
         """How long a part of a stream takes, in seconds."""
         ...
@@ -381,8 +385,11 @@ class Pipe:
     def _arrive(self, items: list[tuple[bytes, bool] | Mark]) -> None:
         if self.is_refusing and any(not isinstance(each, Mark) for each in items):
             self.lose()
+            seconds = 0.0 if self.path is None else self.path.delay(0)
             if self.path is not None and self.path.is_closed:
                 self._wait_for_refusal()
+            elif seconds:
+                self._wire.come_after(seconds, self._on_refused, None)
             else:
                 self._on_refused()
             return
