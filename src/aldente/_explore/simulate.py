@@ -4,29 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import gc
-import inspect
-import sys
-import warnings
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from aldente import _asyncio_compat, _checked_pythons
-from aldente._asyncio_compat.selector_loop import ACCEPTING
 from aldente._diagnosis import await_graph
 from aldente._diagnosis import deadlock as diagnosis
 from aldente._diagnosis.deadlock import stuck_tasks
 from aldente._diagnosis.reachability import can_reach
 from aldente._diagnosis.waits import AwaitGraph
 from aldente._explore import interrupting
+from aldente._explore.ending import end
 from aldente._explore.rules_in_runs import found_in_run
 from aldente._explore.shared_uses import SharedUses
 from aldente._explore.step_details import StepDetails
 from aldente._records import Finding
-from aldente._runner.shutdown import Limits, drain_tasks, end_loop, give_turns, give_up
 from aldente._schedules import Order, Schedule, Step
 from aldente._simulation.anyio_in_runs import AnyioInRuns
 from aldente._simulation.blocking_sleep import BlockingSleep
@@ -121,12 +116,6 @@ class Program:
 
 
 Main = Callable[[], Coroutine[Any, Any, Any]]
-
-
-# How many steps, and how much loop time, the tasks may take that are left after the main task.
-_STEPS_OF_END = 20_000
-_SECONDS_OF_END = Limits(tasks=30.0, generators=60.0, executor=60.0)
-_REAL_SECONDS_OF_END = 10.0
 
 
 class RunSettings(NamedTuple):
@@ -273,7 +262,7 @@ def simulate(
                     shared.stop(error)
                     details.stop()
             steps_until_end = len(tracer.steps) if tracer is not None else 0
-            error = _end(loop, error, watch)
+            error = end(loop, error, None if watch is None else watch.main_ended)
         if tracer is not None:
             tracer.stop()
         value = fingerprint.stop() if fingerprint is not None else 0
@@ -370,84 +359,6 @@ def _start(loop: SimulatedLoop, main: Main) -> asyncio.Task[Any]:
         # On an unsupported Python. Else a warning about the coroutine would hide the error.
         coroutine.close()
         raise
-
-
-def _end(
-    loop: SimulatedLoop, error: BaseException | None, watch: RunWatch | None
-) -> BaseException | None:
-    """End all tasks that are left on a loop, and close it; return the error of the run."""
-    task = loop.main_task
-    if task is None:
-        loop.close()
-        return error
-    loop.end_program()
-    loop.allow_more(_STEPS_OF_END, sum(_SECONDS_OF_END), _REAL_SECONDS_OF_END)
-    find_tasks = functools.partial(_asyncio_compat.pending_tasks, loop)
-    try:
-        error = _end_hosts(loop, error)
-        if watch is not None and task.done():
-            # As the test runner does.
-            give_turns(loop, find_tasks)
-            watch.main_ended(loop)
-        end_loop(loop, find_tasks, _SECONDS_OF_END, lambda: False)
-    except BaseException as raised:
-        error = error or raised
-        _give_up(loop)
-    finally:
-        if error is not None and task.done() and not task.cancelled():
-            # Marked as retrieved, so that asyncio does not log it: the run reports it.
-            task.exception()
-        loop.close()
-    return error
-
-
-def _end_hosts(loop: SimulatedLoop, error: BaseException | None) -> BaseException | None:
-    """Cancel what was started on hosts; return the error of the run."""
-    if not loop.has_hosts:
-        return error
-    for task in loop.hosts.mains:
-        if not _asyncio_compat.has_unseen_exception(task):
-            continue
-        if error is None:
-            error = task.exception()
-        else:
-            error.add_note(f"Before that, {task.get_name()!r} had failed: {task.exception()!r}")
-    # asyncio of Python 3.11 logs an error for each cancelled handler of a stream.
-    is_noisy = sys.version_info < (3, 12)
-    with (
-        loop.without_reports() if is_noisy else contextlib.nullcontext(),
-        warnings.catch_warnings(),
-    ):
-        # What a cancelled task leaves open is closed with its host.
-        warnings.simplefilter("ignore", ResourceWarning)
-        # A connection that asyncio has accepted is closed by its handler, once it has one.
-        drain_tasks(loop, lambda: _tasks_of_program(loop), _SECONDS_OF_END.tasks)
-        give_turns(loop, loop.hosts.tasks)
-        drain_tasks(loop, loop.hosts.tasks, _SECONDS_OF_END.tasks)
-    loop.hosts.end()
-    return error
-
-
-def _tasks_of_program(loop: SimulatedLoop) -> list[asyncio.Task[Any]]:
-    """The tasks on hosts, except those in which asyncio accepts a connection."""
-    return [
-        task
-        for task in loop.hosts.tasks()
-        if getattr(task.get_coro(), "__qualname__", "") != ACCEPTING
-    ]
-
-
-def _give_up(loop: SimulatedLoop) -> None:
-    """Leave tasks as they are, without warnings."""
-    tasks = asyncio.all_tasks(loop)
-    give_up(tasks)
-    for task in tasks:
-        coroutine = task.get_coro()
-        if (
-            inspect.iscoroutine(coroutine)
-            and inspect.getcoroutinestate(coroutine) == "CORO_CREATED"
-        ):
-            coroutine.close()
 
 
 def _graph_if_stuck(loop: SimulatedLoop) -> AwaitGraph | None:
