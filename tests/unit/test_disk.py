@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -303,6 +305,27 @@ def test_what_others_put_in_the_place_of_a_function_stays(monkeypatch: pytest.Mo
 
     result_of(main)
     assert os.fsync is fsync
+
+
+def test_nothing_is_left_of_an_interrupted_run() -> None:
+    """Also when the user presses Ctrl-C while the run ends."""
+    folders: list[Path] = []
+
+    async def run() -> None:
+        try:
+            await asyncio.sleep(1000)
+        finally:
+            raise KeyboardInterrupt
+
+    async def main() -> None:
+        db = aldente.network().host("db")
+        folders.append(db.disk.path)
+        db.run(run())
+        await asyncio.sleep(1)
+
+    with contextlib.suppress(KeyboardInterrupt):
+        in_stock_order(main)
+    assert not folders[0].exists()
 
 
 def test_other_files_are_synced_as_ever(tmp_path: Path) -> None:

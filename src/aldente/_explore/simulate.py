@@ -239,6 +239,7 @@ def simulate(
         watch.begin(loop)
     with (
         no_collection(),
+        loop.removing_disks(),
         seeded_randomness(rules.seed),
         _asyncio_compat.SetsInOrder(),
         TasksInOrder(),

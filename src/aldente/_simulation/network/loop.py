@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from aldente import _asyncio_compat
@@ -79,6 +80,15 @@ class NetworkLoop(LimitedLoop, SocketLoop):  # pyright: ignore[reportIncompatibl
     def has_hosts(self) -> bool:
         """Whether the program has hosts of its own."""
         return self._hosts is not None
+
+    @contextlib.contextmanager
+    def removing_disks(self) -> Iterator[None]:
+        """Remove the files of hosts in the end, however a run ends."""
+        try:
+            yield
+        finally:
+            for disk in self._disks.values():
+                disk.remove()
 
     def disk_of(self, host: str) -> Disk:
         """The files of a host."""
@@ -210,8 +220,6 @@ class NetworkLoop(LimitedLoop, SocketLoop):  # pyright: ignore[reportIncompatibl
         Args:
             has_failed: whether to close it, too, without the warnings that would hide the failure.
         """
-        for disk in self._disks.values():
-            disk.remove()
         network = self._network
         if network is None:
             return
