@@ -7,7 +7,6 @@ import inspect
 import math
 import socket
 from collections.abc import Callable, Coroutine
-from types import TracebackType
 from typing import Any, TypeVar
 
 from aldente._simulation.loop import SimulatedLoop
@@ -79,12 +78,7 @@ class Host:
         LIFE.set(self._loop.network.life_on(self.name))
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         life = LIFE.get()
         LIFE.set(None if life is None else life.outer)
 

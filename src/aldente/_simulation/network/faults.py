@@ -10,7 +10,6 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from functools import partial
-from types import TracebackType
 from typing import Any, Protocol
 
 from aldente import _asyncio_compat
@@ -92,12 +91,7 @@ class MayHappen:
     def __enter__(self) -> MayHappen:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.end()
 
 
