@@ -266,7 +266,7 @@ def test_a_host_may_crash_at_any_wait() -> None:
         await asyncio.sleep(40)
         return first, await attempt()
 
-    found = outcomes_of(main, runs=400)
+    found = outcomes_of(main, runs=200)
     assert {first for first, _ in found} == {"answers", "silence", "reset", "refused"}
     assert {second for first, second in found if first != "answers"} == {"answers"}
 
@@ -407,11 +407,9 @@ def test_a_fault_that_is_not_needed_shrinks_away() -> None:
         await asyncio.gather(note(1), note(2))
         assert order == [1, 2]
 
-    for seed in range(2):
-        failure = failure_of(main, seed=seed)
-        text = "\n".join(failure.story())
-        assert "is reset" not in text
-        assert "nothing passes" not in text
+    text = "\n".join(failure_of(main).story())
+    assert "is reset" not in text
+    assert "nothing passes" not in text
 
 
 def test_what_the_test_does_is_told_at_its_line() -> None:

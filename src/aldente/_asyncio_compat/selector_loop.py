@@ -13,6 +13,7 @@ from asyncio import base_events, selector_events
 from typing import Any
 
 from aldente._asyncio_compat.stepping import StepHandle
+from aldente._checked_pythons import private
 
 
 class _Watched:
@@ -35,8 +36,8 @@ class _Watched:
 
 # The name of the function whose tasks make transports of connections that a server has accepted.
 # Checked on CPython 3.11 to 3.15.
-_LOOPS: Any = selector_events.BaseSelectorEventLoop
-ACCEPTING: str = _LOOPS._accept_connection2.__qualname__
+_accepting = private(selector_events.BaseSelectorEventLoop, "_accept_connection2")
+ACCEPTING: str = getattr(_accepting, "__qualname__", "")
 
 
 def _abandon(transport: Any) -> Any:
