@@ -36,7 +36,7 @@ IN_PARALLEL := -n $(JOBS) --dist loadfile --max-worker-restart 0
 # Which tests "make test" runs on which Python; "make whole-3.12" runs all on one.
 #
 #                            newest   oldest   between
-#   tests/unit                  x        x        x
+#   tests/unit                  x        x        x        but for what takes long and follows nothing of Python
 #   tests/plugin                x        x      a part   what follows asyncio's and CPython's own code
 #   tests/conformance           x        x
 #   tests/plugin/coexistence    x                          other tools are tried on one Python
@@ -45,7 +45,8 @@ IN_PARALLEL := -n $(JOBS) --dist loadfile --max-worker-restart 0
 #   docs, README.md             x
 ON_NEWEST :=
 ON_OLDEST := tests --ignore=tests/plugin/coexistence --ignore=tests/known_bugs -m "not packaging"
-ON_MIDDLE := tests/unit $(addprefix tests/plugin/test_,$(addsuffix .py,running_tests context_variables \
+ON_MIDDLE := tests/unit $(addprefix --ignore=tests/unit/test_,$(addsuffix .py,faults disk anyio_in_runs)) \
+    $(addprefix tests/plugin/test_,$(addsuffix .py,running_tests context_variables \
     task_factories cancelled_groups doubles)) \
     $(addprefix tests/plugin/rules/test_,$(addsuffix .py,kept_tasks background_error))
 

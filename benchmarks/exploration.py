@@ -99,8 +99,14 @@ search = {
     "simloop": one_by_one(run_simloop),
     "simloom": one_by_one(run_simloom),
 }[tool]
-# Peers can't simulate threads, nor cancel at any await that aldente's functions tell them of.
-ALDENTES_OWN = ("tests.known_bugs.any_await", "thread_against_loop")
+# Peers can't simulate threads, nor cancel at any await or have hosts and faults, which aldente's
+# functions tell them of.
+ALDENTES_OWN = (
+    "tests.known_bugs.any_await",
+    "tests.known_bugs.faults",
+    "tests.known_bugs.crashes",
+    "thread_against_loop",
+)
 
 found = {}
 for bug in BUGS:

@@ -85,6 +85,10 @@ RELIANCES: tuple[Reliance, ...] = (
         asyncio.SelectorEventLoop._close_self_pipe
         asyncio.selector_events._SelectorTransport()._sock
         asyncio.selector_events._SelectorTransport()._closing
+        asyncio.selector_events._SelectorTransport()._conn_lost
+        asyncio.selector_events.BaseSelectorEventLoop._accept_connection2
+        asyncio.sslproto.SSLProtocol()._app_protocol
+        asyncio.futures._chain_future->_call_set_state
         asyncio.Server._detach
         contextlib.ExitStack()._exit_callbacks
         asyncio.SelectorEventLoop()._selector

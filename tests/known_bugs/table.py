@@ -10,8 +10,10 @@ from tests.known_bugs import (
     any_await,
     cancelling,
     connections,
+    crashes,
     datagrams,
     durations,
+    faults,
     hard,
     locks,
     network,
@@ -40,6 +42,11 @@ class Bug(NamedTuple):
     def name(self) -> str:
         """What it is called."""
         return self.program.__name__
+
+    @property
+    def runs_of_twin(self) -> int:
+        """How many schedules the tests try of its twin; those with faults take longer."""
+        return 30 if self.program.__module__.endswith((".crashes", ".faults")) else 100
 
     @property
     def main(self) -> Callable[[], Coroutine[Any, Any, None]]:
@@ -132,6 +139,22 @@ BUGS = (
     Bug(datagrams.answers_in_the_order_of_questions),
     Bug(datagrams.split_brain),
     Bug(datagrams.late_heartbeat),
+    Bug(faults.deposit_repeated_after_reset),
+    Bug(faults.pooled_connection_broken),
+    Bug(faults.subscription_forgotten),
+    Bug(faults.leader_writes_after_its_lease),
+    Bug(faults.counter_loses_in_partition),
+    Bug(faults.read_from_a_replica_behind),
+    Bug(faults.measurement_sent_once),
+    Bug(faults.question_without_time_out),
+    Bug(crashes.log_not_synced),
+    Bug(crashes.settings_written_in_place),
+    Bug(crashes.log_removed_before_its_snapshot_is_there),
+    Bug(crashes.feed_without_heartbeat),
+    Bug(crashes.session_of_before_the_restart),
+    Bug(crashes.job_of_a_crashed_worker),
+    Bug(crashes.event_lost_between_store_and_broker),
+    Bug(crashes.file_moved_twice),
     Bug(hard.four_constraints, HARD),
     Bug(hard.starved_task, HARD),
     Bug(hard.one_of_5040_orders, HARD),

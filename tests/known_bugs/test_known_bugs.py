@@ -29,5 +29,5 @@ def test_a_bug_is_found(bug: Bug) -> None:
 @pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
 def test_a_fixed_program_never_fails(bug: Bug) -> None:
     """The twin of a bug passes in every schedule that is tried."""
-    found = aldente.search(bug.fixed, runs=100, seed=SEED)
+    found = aldente.search(bug.fixed, runs=bug.runs_of_twin, seed=SEED)
     assert found.failure is None, found.failure.report()

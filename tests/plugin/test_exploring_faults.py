@@ -39,6 +39,25 @@ async def ask():
 """
 
 
+# Fails when its connection breaks.
+FAILING = (
+    PROJECT
+    + """
+@aldente.explore(seed=1)
+async def test_it(network):
+    network.host("db").run(serve())
+    await asyncio.sleep(1)
+    network.may_break()
+    reader, writer = await asyncio.open_connection("db", 4000)
+    writer.write(b"hello\\n")
+    try:
+        assert await reader.readline() == b"hello\\n"
+    finally:
+        writer.close()
+"""
+)
+
+
 def test_the_fixture_of_an_explored_test(run_project: RunProject) -> None:
     """It gives the network of each run, to async fixtures as well, and faults are counted."""
     result = run_project(
@@ -92,26 +111,10 @@ async def test_it(network):
 
 def test_a_failure_shows_the_fault(run_project: RunProject) -> None:
     """The report of a failed test has the fault in its story, and its token replays it."""
-    module = (
-        PROJECT
-        + """
-@aldente.explore(seed=1)
-async def test_it(network):
-    network.host("db").run(serve())
-    await asyncio.sleep(1)
-    network.may_break()
-    reader, writer = await asyncio.open_connection("db", 4000)
-    writer.write(b"hello\\n")
-    try:
-        assert await reader.readline() == b"hello\\n"
-    finally:
-        writer.close()
-"""
-    )
-    result = run_project(test_it=module)
+    result = run_project(test_it=FAILING)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
-        ["*ConnectionResetError*", "*(network)  the connection between * is reset"]
+        ["*ConnectionResetError*", "  > *(network)  the connection between test:*"]
     )
     result.stdout.re_match_lines([r"faults: 1 reset in \d+ runs?"])
 
@@ -158,3 +161,11 @@ async def test_it(network):
     )
     result.assert_outcomes(passed=1)
     result.stdout.no_fnmatch_line("*leaked*")
+
+
+def test_faults_of_a_kept_failure_are_counted(run_project: RunProject) -> None:
+    """The schedule that has failed before is tried first, with its faults."""
+    run_project("-p", "cacheprovider", test_it=FAILING).assert_outcomes(failed=1)
+    again = run_project("-p", "cacheprovider")
+    again.assert_outcomes(failed=1)
+    again.stdout.fnmatch_lines(["faults: 1 reset in 1 run"])

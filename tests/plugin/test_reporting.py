@@ -252,6 +252,7 @@ def test_set_up_is_shown_as_for_sync_fixtures(run_project: RunProject) -> None:
         "clock",
         "doubles",
         "event_loop_policy",
+        "network",
         "unused_tcp_port",
         "unused_tcp_port_factory",
         "unused_udp_port",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -76,13 +78,38 @@ def test_what_was_appended_may_be_lost_or_torn() -> None:
 
 
 def test_what_was_overwritten_may_be_torn() -> None:
-    """A file written anew may have its old content, the new one, or a part of it."""
+    """A file written anew may have its old content, the new one, a part of it, or none."""
 
     def act(db: aldente.Host) -> None:
         write(db.disk / "conf", "old", sync=os.fsync)
         write(db.disk / "conf", "newest", sync=None)
 
-    assert left_by(act) == {(("conf", "old"),), (("conf", "newest"),), (("conf", "new"),)}
+    assert left_by(act) == {(("conf", text),) for text in ("old", "newest", "new", "")}
+
+
+def test_what_is_around_an_overwritten_part_is_never_lost() -> None:
+    """A part that is written in place tears nothing but itself."""
+
+    def act(db: aldente.Host) -> None:
+        write(db.disk / "table", "0123456789", sync=os.fsync)
+        with open(db.disk / "table", "r+") as table:
+            table.seek(2)
+            table.write("abcd")
+
+    found = {text for ((_, text),) in left_by(act)}
+    assert found == {"0123456789", "01abcd6789", "01ab456789"}
+
+
+def test_a_file_that_is_emptied_and_written_anew_is_no_mixture() -> None:
+    """However long the new content is, what is left of it is its beginning, or nothing."""
+
+    def act(db: aldente.Host) -> None:
+        write(db.disk / "conf", "old and long", sync=os.fsync)
+        write(db.disk / "conf", "as long as it", sync=None)
+
+    assert left_by(act) == {
+        (("conf", text),) for text in ("old and long", "as long as it", "as lon", "")
+    }
 
 
 def test_a_synced_file_that_is_renamed_is_whole() -> None:
@@ -139,6 +166,59 @@ def test_folders_have_files_as_well() -> None:
 
     path = os.path.join("a", "b", "log")
     assert left_by(act) == {((path, "text"),), ((path, "text!"),)}
+
+
+def test_folders_and_links_are_kept() -> None:
+    """Nothing that was synced is lost: empty folders, links of both kinds, and modes."""
+
+    async def main() -> tuple[list[str], str, bool, bool]:
+        db = aldente.network().host("db")
+        (db.disk / "empty" / "inner").mkdir(parents=True)
+        write(db.disk / "run", "text", sync=None)
+        (db.disk / "run").chmod(0o750)
+        (db.disk / "soft").symlink_to("run")
+        (db.disk / "none").symlink_to("nothing")
+        os.link(db.disk / "run", db.disk / "same")
+        # Syncs the names as well, past the link that leads nowhere.
+        write(db.disk / "synced", "text", sync=os.fsync)
+        os.sync()
+        db.crash(silent=True)
+        names = sorted(str(path.relative_to(db.disk.path)) for path in db.disk.path.rglob("*"))
+        is_same = (db.disk / "run").samefile(db.disk / "same")
+        may_run = (db.disk / "run").stat().st_mode & 0o777 == 0o750
+        return names, os.readlink(db.disk / "soft"), is_same, may_run
+
+    names = ["empty", "empty/inner", "none", "run", "same", "soft", "synced"]
+    assert result_of(main) == (names, "run", True, True)
+
+
+def test_a_new_folder_may_be_lost() -> None:
+    """As any other name, unless it was synced."""
+
+    async def main() -> bool:
+        db = aldente.network().host("db")
+        (db.disk / "data").mkdir()
+        db.crash(silent=True)
+        return (db.disk / "data").exists()
+
+    assert outcomes_of(main, runs=30) == {True, False}
+
+
+def test_a_removed_file_comes_back_as_it_was() -> None:
+    """Its name was synced with its folder, and another file may have got its number since."""
+
+    def act(db: aldente.Host) -> None:
+        write(db.disk / "old", "text", sync=None)
+        folder = os.open(db.disk, os.O_RDONLY)
+        os.fsync(folder)
+        os.close(folder)
+        number = (db.disk / "old").stat().st_ino
+        (db.disk / "old").unlink()
+        write(db.disk / "new", "other", sync=None)
+        assert (db.disk / "new").stat().st_ino != number
+
+    new = {(("new", text),) for text in ("other", "ot", "")}
+    assert left_by(act) == {(("old", ""),)} | new
 
 
 def test_an_open_file_writes_nothing_after_the_crash() -> None:
@@ -208,6 +288,44 @@ def test_nothing_is_left_of_a_run() -> None:
     assert not folders[0].exists()
     assert not folders[0].parent.exists()
     assert (os.fsync, os.fdatasync, os.sync) == functions
+
+
+def test_what_others_put_in_the_place_of_a_function_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A replacement that outlives the run is not undone by its end."""
+
+    def fsync(fd: Any) -> None:
+        raise AssertionError(fd)
+
+    # Has it be as before at the end of the test.
+    monkeypatch.setattr(os, "fsync", os.fsync)
+
+    async def main() -> None:
+        assert aldente.network().host("db").disk.path.exists()
+        os.fsync = fsync
+
+    result_of(main)
+    assert os.fsync is fsync
+
+
+def test_nothing_is_left_of_an_interrupted_run() -> None:
+    """Also when the user presses Ctrl-C while the run ends."""
+    folders: list[Path] = []
+
+    async def run() -> None:
+        try:
+            await asyncio.sleep(1000)
+        finally:
+            raise KeyboardInterrupt
+
+    async def main() -> None:
+        db = aldente.network().host("db")
+        folders.append(db.disk.path)
+        db.run(run())
+        await asyncio.sleep(1)
+
+    with contextlib.suppress(KeyboardInterrupt):
+        in_stock_order(main)
+    assert not folders[0].exists()
 
 
 def test_other_files_are_synced_as_ever(tmp_path: Path) -> None:

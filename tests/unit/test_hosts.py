@@ -68,6 +68,19 @@ def test_names_of_hosts_are_looked_up() -> None:
     assert result_of(main) == ["192.0.2.2", "2001:db8::2", "192.0.2.1", "127.0.0.1", "db"]
 
 
+def test_there_are_addresses_for_many_hosts() -> None:
+    """Each has one of its own; where there are no more, that is said."""
+
+    async def main() -> set[str]:
+        net = aldente.network()
+        found = {net.host(f"host-{number}").address for number in range(253)}
+        with pytest.raises(aldente.InvalidSetting, match="at most 254 hosts"):
+            net.host("one-more")
+        return found
+
+    assert len(result_of(main)) == 253
+
+
 def test_an_unknown_name_is_outside() -> None:
     """A name that no host has is refused, as without hosts."""
 
@@ -167,6 +180,28 @@ def test_a_block_and_its_tasks_run_on_a_host() -> None:
     assert result_of(main) == ["test", "one", "two", "one", "test", "two"]
 
 
+@pytest.mark.parametrize("others", [[], ["db"]], ids=["alone", "with another host"])
+def test_the_host_of_the_test_is_one_as_well(others: list[str]) -> None:
+    """It runs tasks, can be entered, and knows its name; but it does not crash."""
+
+    async def name() -> str:
+        return aldente.network().here.name
+
+    async def main() -> list[str]:
+        network = aldente.network()
+        for other in others:
+            network.host(other)
+        test = network.host("test")
+        with network.here:
+            inside = await asyncio.create_task(name())
+        for crash in (test.crash, test.may_crash):
+            with pytest.raises(aldente.InvalidSetting, match="The test runs on it"):
+                crash()
+        return [inside, await test.run(name())]
+
+    assert result_of(main) == ["test", "test"]
+
+
 def test_hosts_are_cancelled_at_the_end() -> None:
     """What runs on hosts is cancelled when the program has ended, with its clean-up."""
     ended: list[str] = []
@@ -212,7 +247,7 @@ def test_a_failure_names_the_host_that_had_failed_before() -> None:
 
     error = in_stock_order(main).error
     assert isinstance(error, ConnectionRefusedError)
-    assert error.__notes__ == ["Before that, 'db' had failed: ValueError('no disk')"]
+    assert "Before that, 'db' had failed: ValueError('no disk')" in error.__notes__
 
 
 def test_tasks_are_named_after_their_hosts() -> None:
@@ -270,6 +305,53 @@ def test_no_code_of_a_crashed_host_runs() -> None:
         return db.is_up
 
     assert result_of(main) is False
+    assert notes == []
+
+
+def test_no_code_of_an_async_generator_of_a_crashed_host_runs() -> None:
+    """Nor when nothing but an object of the host knows it, and the loop ends those that are left."""
+    notes: list[str] = []
+
+    async def numbers(name: str) -> AsyncIterator[int]:
+        try:
+            yield 1
+        finally:
+            notes.append(name)
+
+    async def run() -> None:
+        kept = [numbers("in a list")]
+        await anext(kept[0])
+        await asyncio.sleep(10)
+
+    async def main() -> None:
+        db = aldente.network().host("db")
+        db.run(run())
+        own = numbers("of the test")
+        await anext(own)
+        await asyncio.sleep(1)
+        db.crash()
+        await asyncio.sleep(1)
+        await own.aclose()  # type: ignore[attr-defined]
+
+    result_of(main)
+    gc.collect()
+    assert notes == ["of the test"]
+
+
+def test_a_job_of_a_crashed_host_that_has_not_begun_never_does() -> None:
+    """So nothing waits for it at the end of the run."""
+    notes: list[str] = []
+
+    async def run() -> None:
+        await asyncio.get_running_loop().run_in_executor(None, notes.append, "did the job")
+
+    async def main() -> None:
+        db = aldente.network().host("db")
+        db.run(run())
+        await asyncio.sleep(0)
+        db.crash()
+
+    result_of(main)
     assert notes == []
 
 
@@ -446,6 +528,38 @@ def test_a_host_can_crash_again_and_again() -> None:
     assert starts == [0, 1, 2, 3]
 
 
+def test_a_block_on_a_host_that_has_crashed_makes_no_sockets() -> None:
+    """Also after a restart, as it began in the life before; a new block does."""
+
+    async def main() -> None:
+        db = aldente.network().host("db")
+        with db:
+            db.crash(silent=False)
+            with pytest.raises(aldente.HostCrashed):
+                socket.socket()
+            db.restart(serve)
+            with pytest.raises(aldente.HostCrashed):
+                socket.socket()
+        with db, socket.socket() as made:
+            assert made.fileno() >= 0
+
+    result_of(main)
+
+
+def test_a_refused_connection_to_a_host_says_so() -> None:
+    """The error of the run has a note with the host, the port and the line."""
+
+    async def main() -> None:
+        aldente.network().host("db").run(serve())
+        await asyncio.open_connection("db", PORT)
+
+    error = in_stock_order(main).error
+    assert isinstance(error, ConnectionRefusedError)
+    (note,) = error.__notes__
+    assert note.startswith("Nothing listened at db:4000 when ")
+    assert "test_hosts.py:" in note
+
+
 def test_another_host_goes_on() -> None:
     """Tasks, timers and connections of other hosts are left alone."""
 
@@ -504,6 +618,24 @@ def test_what_a_crashed_task_has_waited_for_is_no_news() -> None:
     assert not [each["message"] for each in messages if "never" in each["message"]]
 
 
+def test_an_error_of_a_job_of_a_crashed_host_is_no_news(caplog: pytest.LogCaptureFixture) -> None:
+    """Nobody is left who could look at it."""
+
+    def fail() -> None:
+        raise ValueError
+
+    async def main() -> None:
+        db = aldente.network().host("db")
+        db.run(asyncio.to_thread(fail))
+        await asyncio.sleep(0)
+        db.crash()
+        await asyncio.sleep(1)
+
+    result_of(main)
+    gc.collect()
+    assert not caplog.records
+
+
 # Clocks.
 
 
@@ -543,6 +675,7 @@ def _returning(main: Any, wanted: object) -> Any:
     ("call", "message"),
     [
         (lambda net: net.host(""), "letters, digits"),
+        (lambda net: net.host("DB"), "small letters"),
         (lambda net: net.host("localhost"), "letters, digits"),
         (lambda net: net.host(3), "letters, digits"),
         (lambda net: net.host("192.0.2.7"), "letters, digits"),
@@ -551,8 +684,13 @@ def _returning(main: Any, wanted: object) -> Any:
         (lambda net: net.link("db", "test", latency=-1), "latency"),
         (lambda net: net.link("db", "test", loss=1), r"use partition\(\)"),
         (lambda net: net.link("db", "test", loss="much"), "probability"),
-        (lambda net: net.link("db", "test", bandwidth=0), "bytes"),
+        (lambda net: net.link("db", "test", bandwidth=0), "bytes in a second"),
+        (lambda net: net.link("db", "test", bandwidth=-1), "bytes in a second"),
+        (lambda net: net.link("db", "test", bandwidth="all"), "bytes in a second"),
         (lambda net: net.partition(3), "Known hosts"),
+        (lambda net: net.partition("db", []), "no host on one side"),
+        (lambda net: net.partition(["db", "test"]), "no host on one side"),
+        (lambda net: net.may_partition([], "db"), "no host on one side"),
         (lambda net: net.partition(["db"], "db"), "two hosts"),
         (lambda net: net.may_break(times=0), "times"),
         (lambda net: net.may_partition("db", seconds=-1), "seconds"),
@@ -563,6 +701,7 @@ def _returning(main: Any, wanted: object) -> Any:
         (lambda net: net.host("db").crash(silent="yes"), "silent"),
         (lambda net: setattr(net.host("db"), "clock_skew", 1), r"explore\(wall=True\)"),
         (lambda net: setattr(net.host("db"), "clock_skew", "1"), "number of seconds"),
+        (lambda net: setattr(net.host("db"), "clock_skew", float("nan")), "number of seconds"),
         (lambda net: net.connection(asyncio), "stream's writer"),
     ],
 )
@@ -594,6 +733,19 @@ def test_a_crashed_host_runs_nothing_and_does_not_crash_again() -> None:
             db.crash()
 
     result_of(main)
+
+
+def test_a_host_does_not_start_with_what_is_no_coroutine() -> None:
+    """It stays down."""
+
+    async def main() -> bool:
+        db = aldente.network().host("db")
+        db.crash()
+        with pytest.raises(aldente.InvalidSetting, match="coroutine function without arguments"):
+            db.restart(lambda: None)  # type: ignore[arg-type, return-value]
+        return db.is_up
+
+    assert result_of(main) is False
 
 
 def test_a_host_does_not_crash_itself() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -70,6 +71,33 @@ def test_latency_is_exact_in_stock_order() -> None:
         return [connected, answered]
 
     assert result_of(main) == [0.5, 0.5]
+
+
+def test_the_answer_of_a_closed_end_takes_its_time() -> None:
+    """What is sent to an end that reads no more is answered by a reset, after a latency each."""
+
+    async def main() -> float:
+        net = aldente.network()
+
+        async def leave(reader: Reader, writer: Writer) -> None:
+            writer.close()
+
+        with net.host("db"):
+            server = await asyncio.start_server(leave, "0.0.0.0", PORT)
+        net.link("db", "test", latency=0.5)
+        reader, writer = await asyncio.open_connection("db", PORT)
+        assert await reader.read() == b""
+        begin = clock()
+        writer.write(b"anything")
+        with contextlib.suppress(ConnectionError):
+            while clock() < begin + 10:
+                writer.write(b"more")
+                await writer.drain()
+                await asyncio.sleep(0.25)
+        server.close()
+        return clock() - begin
+
+    assert result_of(main) == 1.0
 
 
 def test_bandwidth_is_shared_by_what_is_sent() -> None:
@@ -305,6 +333,26 @@ def test_sides_of_a_partition(
         return {"one": got.count(b"0"), "two": got.count(b"1"), "one-two": got.count(b"2")}
 
     assert result_of(main) == reached
+
+
+def test_the_other_side_alone_can_be_healed() -> None:
+    """`heal(other=...)` is about the links of these hosts, not about all."""
+
+    async def main() -> dict[str, int]:
+        net = aldente.network()
+        protocols = {}
+        for name in ("one", "two"):
+            protocols[name] = await receiver_on(net.host(name))
+            net.partition(name, "test")
+        net.heal(other="two")
+        for name in protocols:
+            sender = await sender_to(name)
+            sender.sendto(b"hello")
+            sender.close()
+        await asyncio.sleep(1)
+        return {name: len(protocol.got) for name, protocol in protocols.items()}
+
+    assert result_of(main) == {"one": 0, "two": 1}
 
 
 def test_what_is_under_way_arrives() -> None:

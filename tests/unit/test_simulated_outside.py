@@ -24,8 +24,8 @@ import pytest
 import aldente
 from aldente._explore.runs import Run, RunSettings
 from aldente._explore.simulate import simulate
-from aldente._simulation.executors import name_of
 from aldente._simulation.loop import SimulatedLoop
+from aldente._simulation.remote_jobs import name_of
 from aldente._strategies.fifo import Fifo
 from aldente._strategies.random import Random
 
@@ -182,7 +182,7 @@ def test_a_job_that_waits_is_waited_for() -> None:
 def test_a_job_that_waits_for_ever_is_a_deadlock(monkeypatch: pytest.MonkeyPatch) -> None:
     """A thread that waits for what only the loop could do ends as a deadlock, and is set free."""
     # The thread does not end before the run.
-    monkeypatch.setattr("aldente._explore.simulate._REAL_SECONDS_OF_END", 0.2)
+    monkeypatch.setattr("aldente._explore.ending._REAL_SECONDS_OF_END", 0.2)
     never = threading.Event()
 
     async def main() -> None:

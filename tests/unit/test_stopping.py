@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import gc
 import sys
+import threading
 import types
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from typing import Any
 
 import pytest
 
-from aldente._asyncio_compat.stopping import stop, stop_task
+from aldente._asyncio_compat.stopping import _raising, _Stopped, stop, stop_task
 
 NOTES: list[str] = []
 
@@ -181,6 +182,23 @@ def test_code_that_goes_on_is_not_touched() -> None:
         "finally",
         "outer",
     ]
+
+
+@pytest.mark.skipif(not hasattr(sys, "monitoring"), reason="there is no sys.monitoring")
+def test_the_same_code_in_another_thread_goes_on() -> None:
+    """A thread may run a function at the same moment at which a coroutine of it is stopped."""
+    found: list[int] = []
+
+    def count() -> None:
+        found.append(len(found))
+
+    with _raising({count.__code__}):
+        thread = threading.Thread(target=count)
+        thread.start()
+        thread.join()
+        with pytest.raises(_Stopped):
+            count()
+    assert found == [0]
 
 
 def test_callbacks_of_what_has_crashed_are_not_called() -> None:

@@ -204,6 +204,21 @@ async def test_a_source_is_tried_again_until_it_answers(server: LoopbackServer) 
     assert (route.arrived, route.peak) == (3, 1)
 
 
+@aldente.explore(runs=30)
+async def test_a_broken_connection_costs_one_more_try(
+    server: LoopbackServer, network: aldente.Network
+) -> None:
+    """Whenever it breaks, before the request has arrived or while the answer comes."""
+    route = server.json_route("/", "data")
+    route.delay = 1
+
+    with network.may_break():
+        [result] = await fetch_all_data([server.url + "/"], retries=1, timeout=5)
+
+    assert result.get("data") == "data"
+    assert route.arrived <= 2
+
+
 # Databases
 
 

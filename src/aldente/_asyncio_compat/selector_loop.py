@@ -13,6 +13,7 @@ from asyncio import base_events, selector_events
 from typing import Any
 
 from aldente._asyncio_compat.stepping import StepHandle
+from aldente._checked_pythons import private
 
 
 class _Watched:
@@ -33,16 +34,36 @@ class _Watched:
         return selectors.SelectorKey(descriptor, descriptor, events, None)
 
 
+# The name of the function whose tasks make transports of connections that a server has accepted.
+# Checked on CPython 3.11 to 3.15.
+_accepting = private(selector_events.BaseSelectorEventLoop, "_accept_connection2")
+ACCEPTING: str = getattr(_accepting, "__qualname__", "")
+
+
 def _abandon(transport: Any) -> Any:
     """Have a transport do nothing any more, without a warning; return its socket."""
     # Else a stream's writer that is freed later warns.
     transport._closing = True
+    # Else a write would need the socket.
+    transport._conn_lost = getattr(transport, "_conn_lost", 0) + 1
     given, transport._sock = transport._sock, None
     # TLS has a transport above it, which warns for itself.
     above = getattr(transport.get_protocol(), "_app_transport", None)
     if above is not None:
         above._closed = True
     return given
+
+
+def _end_stream(protocol: Any, error: Exception) -> None:
+    """Have the reader and writer of a connection raise an error; other protocols hear nothing.
+
+    Args:
+        protocol: the one of the connection, which may be that of TLS.
+        error: the error.
+    """
+    above = getattr(protocol, "_app_protocol", protocol)
+    if isinstance(above, asyncio.StreamReaderProtocol):
+        above.connection_lost(error)
 
 
 class SocketLoop(selector_events.BaseSelectorEventLoop):
@@ -80,15 +101,17 @@ class SocketLoop(selector_events.BaseSelectorEventLoop):
             if given is not None:
                 given.close()
 
-    def abandon_some(self, descriptors: set[int]) -> None:
+    def abandon_some(self, descriptors: set[int], error: Exception) -> None:
         """Have the transports of some sockets do nothing any more, without a warning.
 
         Args:
             descriptors: the file descriptors of the sockets, which stay open.
+            error: what their streams raise in code that still uses them.
         """
         for descriptor, transport in list(self._transports.items()):
             if descriptor in descriptors:
                 _abandon(transport)
+                _end_stream(transport.get_protocol(), error)
                 server, transport._server = transport._server, None
                 if server is not None:
                     # It counts its connections, and waits for them.

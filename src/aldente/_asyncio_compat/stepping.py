@@ -196,6 +196,7 @@ class SteppingLoop(asyncio.BaseEventLoop):
     def __init__(self) -> None:
         super().__init__()
         self._asyncgens: Any = GeneratorsInOrder()
+        self.generators: GeneratorsInOrder = self._asyncgens
 
     def ready(self) -> list[Any]:
         """The ready callbacks."""
@@ -253,9 +254,13 @@ class GeneratorsInOrder:
     """The async generators that have started and not ended, in the order of their start.
 
     It replaces the weak set of ``BaseEventLoop``, which is ordered by address.
+
+    Attributes:
+        on_begin: called with each that begins; None without a listener.
     """
 
     def __init__(self) -> None:
+        self.on_begin: Callable[[AsyncGenerator[Any, Any]], object] | None = None
         self._references: dict[int, weakref.ref[AsyncGenerator[Any, Any]]] = {}
 
     def add(self, generator: AsyncGenerator[Any, Any]) -> None:
@@ -264,6 +269,8 @@ class GeneratorsInOrder:
         self._references[key] = weakref.ref(
             generator, lambda reference: self._references.pop(key, None)
         )
+        if self.on_begin is not None:
+            self.on_begin(generator)
 
     def discard(self, generator: AsyncGenerator[Any, Any]) -> None:
         """Remove one that has ended."""

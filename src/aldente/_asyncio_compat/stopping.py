@@ -13,6 +13,7 @@ import contextlib
 import ctypes
 import gc
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextvars import Context
@@ -65,8 +66,12 @@ def stop_task(
         elif type(waiter) is asyncio.Future and not _callbacks_of(waiter):
             # A sleep, which would let time pass for nothing.
             waiter.cancel()
+        else:
+            # Such as that of a job, which may fail still.
+            waiter.add_done_callback(_look_at_error, context=Context())
     for callback, context in _callbacks_of(task):
-        if is_dead(context):
+        # A thread may wait for the result, which it has no other way to stop.
+        if is_dead(context) and _name_of(callback) != _TELL_OTHER_FUTURE:
             task.remove_done_callback(callback)
     coroutine = task.get_coro()
     # `Task` forbids it, as a task sets its own.
@@ -75,6 +80,36 @@ def stop_task(
     task._log_traceback = False
     if coroutine is not None:
         stop(coroutine)
+
+
+def _look_at_error(waiter: asyncio.Future[Any]) -> None:
+    if not waiter.cancelled():
+        waiter.exception()
+
+
+# What tells a future of `concurrent.futures` that one of asyncio is done; and what starts a
+# coroutine for another thread.
+_TELL_OTHER_FUTURE = "_chain_future.<locals>._call_set_state"
+_START_FOR_THREAD = "run_coroutine_threadsafe.<locals>.callback"
+
+
+def fail_call_of_thread(callback: Any, error: BaseException) -> None:
+    """End a thread's wait for a coroutine that will not be started any more.
+
+    Args:
+        callback: one that is not going to be called; only those of `run_coroutine_threadsafe` mean
+            that a thread may wait.
+        error: what the thread gets.
+    """
+    if _name_of(callback) == _START_FOR_THREAD:
+        names = callback.__code__.co_freevars
+        future = callback.__closure__[names.index("future")].cell_contents
+        if not future.done():
+            future.set_exception(error)
+
+
+def _name_of(callback: Any) -> str:
+    return getattr(callback, "__qualname__", "")
 
 
 def _callbacks_of(future: Any) -> list[tuple[Any, Context | None]]:
@@ -110,7 +145,7 @@ def _throw(part: Any) -> None:
 
 @contextlib.contextmanager
 def _raising(codes: set[CodeType]) -> Iterator[bool]:
-    """While entered, each instruction of some code raises; whether that is possible here."""
+    """While entered, some code raises at each instruction in this thread; whether it can here."""
     number = _free_number()
     if number is None:
         yield False
@@ -118,9 +153,16 @@ def _raising(codes: set[CodeType]) -> Iterator[bool]:
     if sys.version_info >= (3, 12):
         monitoring = sys.monitoring
         event = monitoring.events.INSTRUCTION
+        own_thread = threading.get_ident()
+
+        def stop_here(code: CodeType, offset: int) -> None:
+            # Others may run the same functions.
+            if threading.get_ident() == own_thread:
+                raise _Stopped
+
         monitoring.use_tool_id(number, "aldente")
         try:
-            monitoring.register_callback(number, event, _raise)
+            monitoring.register_callback(number, event, stop_here)
             for code in codes:
                 monitoring.set_local_events(number, code, event)
             yield True
@@ -129,10 +171,6 @@ def _raising(codes: set[CodeType]) -> Iterator[bool]:
                 monitoring.set_local_events(number, code, 0)
             monitoring.register_callback(number, event, None)
             monitoring.free_tool_id(number)
-
-
-def _raise(code: CodeType, offset: int) -> None:
-    raise _Stopped
 
 
 def _free_number() -> int | None:

@@ -6,6 +6,8 @@
     Many runs of a program, until one fails, and the analysis of that failure.
 ``simulate``
     One simulated run of a program, from its beginning to the close of its loop.
+``ending``
+    The end of a run, with the tasks that its program has left, and its hosts.
 ``result``
     The results of a search.
 ``shrink``

@@ -115,6 +115,7 @@ class Explorer:
             number = 1
             found = self._try_known(self.known)
             known = "failed" if found is not None else "passed"
+            faults.update({} if found is None else found.run.faults)
         first = number
         while number < limit and found is None:
             remaining = None if self.end is None else self.end - monotonic()

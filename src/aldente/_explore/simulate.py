@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import gc
-import inspect
-import sys
-import warnings
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,13 +17,13 @@ from aldente._diagnosis.deadlock import stuck_tasks
 from aldente._diagnosis.reachability import can_reach
 from aldente._diagnosis.waits import AwaitGraph
 from aldente._explore import interrupting
+from aldente._explore.ending import end
 from aldente._explore.observations import Observation, observed
 from aldente._explore.rules_in_runs import found_in_run
 from aldente._explore.runs import Run, RunSettings, RunWatch
 from aldente._explore.serial_orders import SerialOrders, Verdict
 from aldente._explore.shared_uses import SharedUses
 from aldente._explore.step_details import StepDetails
-from aldente._runner.shutdown import Limits, drain_tasks, end_loop, give_turns, give_up
 from aldente._simulation.anyio_in_runs import AnyioInRuns
 from aldente._simulation.blocking_sleep import BlockingSleep
 from aldente._simulation.choices import Strategy
@@ -160,12 +156,6 @@ _STEPS_OF_SERIAL_RUN = 1_000
 Main = Callable[[], Coroutine[Any, Any, Any]]
 
 
-# How many steps, and how much loop time, the tasks may take that are left after the main task.
-_STEPS_OF_END = 20_000
-_SECONDS_OF_END = Limits(tasks=30.0, generators=60.0, executor=60.0)
-_REAL_SECONDS_OF_END = 10.0
-
-
 def simulate(
     main: Main,
     strategy: Strategy,
@@ -201,6 +191,7 @@ def simulate(
         watch.begin(loop)
     with (
         no_collection(),
+        loop.removing_disks(),
         seeded_randomness(rules.seed) as is_random,
         _asyncio_compat.SetsInOrder(),
         TasksInOrder(),
@@ -226,7 +217,7 @@ def simulate(
                     shared.stop(error)
                     details.stop()
             steps_until_end = len(tracer.steps) if tracer is not None else 0
-            error = _end(loop, error, watch)
+            error = end(loop, error, None if watch is None else watch.main_ended)
             if loop.operations is not None:
                 loop.operations.stop()
         if tracer is not None:
@@ -328,72 +319,6 @@ def _start(loop: SimulatedLoop, main: Main) -> asyncio.Task[Any]:
         # On an unsupported Python. Else a warning about the coroutine would hide the error.
         coroutine.close()
         raise
-
-
-def _end(
-    loop: SimulatedLoop, error: BaseException | None, watch: RunWatch | None
-) -> BaseException | None:
-    """End all tasks that are left on a loop, and close it; return the error of the run."""
-    task = loop.main_task
-    if task is None:
-        loop.close()
-        return error
-    loop.end_program()
-    loop.allow_more(_STEPS_OF_END, sum(_SECONDS_OF_END), _REAL_SECONDS_OF_END)
-    find_tasks = functools.partial(_asyncio_compat.pending_tasks, loop)
-    try:
-        error = _end_hosts(loop, error)
-        if watch is not None and task.done():
-            # As the test runner does.
-            give_turns(loop, find_tasks)
-            watch.main_ended(loop)
-        end_loop(loop, find_tasks, _SECONDS_OF_END, lambda: False)
-    except BaseException as raised:
-        error = error or raised
-        _give_up(loop)
-    finally:
-        if error is not None and task.done() and not task.cancelled():
-            # Marked as retrieved, so that asyncio does not log it: the run reports it.
-            task.exception()
-        loop.close()
-    return error
-
-
-def _end_hosts(loop: SimulatedLoop, error: BaseException | None) -> BaseException | None:
-    """Cancel what was started on hosts; return the error of the run."""
-    if not loop.has_hosts:
-        return error
-    for task in loop.hosts.mains:
-        if not _asyncio_compat.has_unseen_exception(task):
-            continue
-        if error is None:
-            error = task.exception()
-        else:
-            error.add_note(f"Before that, {task.get_name()!r} had failed: {task.exception()!r}")
-    # asyncio of Python 3.11 logs an error for each cancelled handler of a stream.
-    is_noisy = sys.version_info < (3, 12)
-    with (
-        loop.without_reports() if is_noisy else contextlib.nullcontext(),
-        warnings.catch_warnings(),
-    ):
-        # What a cancelled task leaves open is closed with its host.
-        warnings.simplefilter("ignore", ResourceWarning)
-        drain_tasks(loop, loop.hosts.tasks, _SECONDS_OF_END.tasks)
-    loop.hosts.end()
-    return error
-
-
-def _give_up(loop: SimulatedLoop) -> None:
-    """Leave tasks as they are, without warnings."""
-    tasks = asyncio.all_tasks(loop)
-    give_up(tasks)
-    for task in tasks:
-        coroutine = task.get_coro()
-        if (
-            inspect.iscoroutine(coroutine)
-            and inspect.getcoroutinestate(coroutine) == "CORO_CREATED"
-        ):
-            coroutine.close()
 
 
 def _graph_if_stuck(loop: SimulatedLoop) -> AwaitGraph | None:

@@ -15,6 +15,8 @@
     Schedules in a printable form.
 ``executors``
     Executors, whose threads take turns with the loop.
+``remote_jobs``
+    Jobs of executors outside of this process.
 ``anyio_in_runs``
     anyio's worker threads, which take turns too, and its sets.
 ``foreign_threads``

@@ -83,11 +83,14 @@ class _TaskClass(type):
 
     def __call__(cls, *args: Any, loop: Any = None, name: Any = None, **kwargs: Any) -> Any:
         """A task that the program makes itself, named by its run."""
+        owner = loop or asyncio.get_event_loop()
+        # Other loops have no names of their own, and nothing that wants to know.
         if name is None:
-            owner = loop or asyncio.get_event_loop()
-            # Other loops have no names of their own.
             name = getattr(owner, "next_name", lambda: None)()
-        return super().__call__(*args, loop=loop, name=name, **kwargs)
+        task = super().__call__(*args, loop=loop, name=name, **kwargs)
+        for listener in getattr(owner, "task_listeners", ()):
+            listener(task, kwargs.get("context"))
+        return task
 
     def __instancecheck__(cls, instance: object) -> bool:
         return issubclass(type(instance), _TASK)

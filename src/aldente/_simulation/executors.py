@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import functools
 import os
 import threading
 from collections.abc import Callable
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from typing import Any
 
 from aldente import _asyncio_compat, _python_compat
@@ -21,8 +20,11 @@ from aldente._clocks import monotonic, sleep
 from aldente._runner.threads import waits_for_a_lock
 from aldente._simulation.choices import Kind, Picks
 from aldente._simulation.limits import LimitedLoop
+from aldente._simulation.network.lives import LIFE, host_in
+from aldente._simulation.remote_jobs import RemoteJob, name_of
 from aldente._source import caller, place_of, users_frame
 from aldente._stacks import frames_of_threads, variables_of
+from aldente.errors import HostCrashed
 
 # How long a thread that has the turn runs before the loop looks at it, in real seconds, and after
 # how many looks in a row the loop takes it to wait: few when the system reports that it waits for
@@ -50,6 +52,7 @@ class Job:
         future: the executor's future, done when the function has returned.
         awaited: the loop's future for it.
         place: the user's line that has submitted it; None if there is none.
+        context: that of the code that has submitted it.
         has_turn: whether its thread runs while the loop waits.
     """
 
@@ -67,6 +70,7 @@ class Job:
         self.awaited: asyncio.Future[Any] = asyncio.wrap_future(self.future, loop=workers.loop)
         frame = users_frame(caller())
         self.place = None if frame is None else place_of(frame)
+        self.context: Context = copy_context()
         self._workers = workers
         self._function = function
         self._args = args
@@ -79,6 +83,8 @@ class Job:
         self.has_turn = False
         self._is_done = False
         self._is_abandoned = False
+        # What ends it at its next turn, as its host has crashed.
+        self._crash: HostCrashed | None = None
         self._result: Any = None
         self._error: BaseException | None = None
 
@@ -165,7 +171,7 @@ class Job:
 
     def complete(self) -> None:
         """Tell its end to those who wait for it."""
-        if self.future.cancelled():
+        if self.future.cancelled() or self._crash is not None:
             return
         if self._error is not None:
             self.future.set_exception(self._error)
@@ -177,16 +183,38 @@ class Job:
         self._is_abandoned = True
         self._to_thread.release()
 
+    def crash(self, host: str) -> bool:
+        """End it, as its host has crashed; return whether it is over.
+
+        A thread can't be stopped where it is. If it waits for its turn, that raises an exception;
+        if it waits for other threads, so does the next turn that it asks for.
+
+        Args:
+            host: the name of the host.
+        """
+        self._crash = HostCrashed(host)
+        if self.kind is not Kind.GO_ON_WITH_JOB:
+            return True
+        if self._workers.waits_for_others(self):
+            return False
+        self.has_turn = True
+        self._to_thread.release()
+        self.wait()
+        return self._is_done
+
     # On the thread of the job.
 
     def _work(self) -> None:
         self._thread = threading.current_thread()
         self._workers.begin_thread(self)
+        # What it starts, and its sockets, are on the host of the code that has submitted it.
+        before = LIFE.set(self.context.get(LIFE))
         try:
             self._result = self._function(*self._args)
         except BaseException as error:
             self._error = error
         finally:
+            LIFE.reset(before)
             self._workers.end_thread()
             self._is_done = True
             self._to_loop.release()
@@ -195,8 +223,11 @@ class Job:
         """Give the turn back and wait for the next one: the job has called in on the loop."""
         if self._is_abandoned or not self.has_turn:
             return
-        self._to_loop.release()
-        self._to_thread.acquire()
+        if self._crash is None:
+            self._to_loop.release()
+            self._to_thread.acquire()
+        if self._crash is not None:
+            raise self._crash
 
     def sleep(self, seconds: float) -> bool:
         """Give the turn back until some loop time has passed; return whether that is possible.
@@ -206,70 +237,13 @@ class Job:
         """
         if self._is_abandoned or not self.has_turn:
             return False
-        self._sleeps_for = seconds
+        if self._crash is None:
+            self._sleeps_for = seconds
         self.call_in()
         return True
 
 
-class RemoteJob:
-    """A job of an executor whose workers are no threads of this process.
-
-    The loop can't take turns with those, so it waits for their end in real time once nothing else
-    can happen.
-
-    Args:
-        workers: the workers that learn of its end.
-        executor: the executor that runs it.
-        function: the function that it calls.
-        remote: the future of the executor.
-    """
-
-    kind = Kind.END_JOB
-
-    def __init__(
-        self,
-        workers: Workers,
-        executor: concurrent.futures.Executor,
-        function: Callable[..., Any],
-        remote: concurrent.futures.Future[Any],
-    ) -> None:
-        self.who = name_of(function)
-        self.executor = executor
-        self.future: concurrent.futures.Future[Any] = concurrent.futures.Future()
-        self.awaited: asyncio.Future[Any] = asyncio.wrap_future(self.future, loop=workers.loop)
-        self.remote = remote
-        self._workers = workers
-
-    def go(self) -> None:
-        """Notice its end: the schedule chose this job."""
-        self._workers.end(self)
-
-    def complete(self) -> None:
-        """Tell its end to those who wait for it."""
-        if not self.future.set_running_or_notify_cancel():
-            return
-        try:
-            self.future.set_result(self.remote.result())
-        except (Exception, concurrent.futures.CancelledError) as error:
-            self.future.set_exception(error)
-
-    def abandon(self) -> None:
-        """Cancel it, as the loop is closed."""
-        self.remote.cancel()
-
-
 AnyJob = Job | RemoteJob
-
-
-def name_of(function: Callable[..., Any]) -> str:
-    """The name of a function; of the inner one if `asyncio.to_thread` or a partial wraps it."""
-    args = getattr(function, "args", ())
-    inner = getattr(function, "func", function)
-    if getattr(inner, "__name__", "") == "run" and args:
-        inner = args[0]
-    while isinstance(inner, functools.partial):
-        inner = inner.func
-    return getattr(inner, "__qualname__", type(inner).__name__)
 
 
 # How many threads asyncio's default executor has here. On a real loop the number depends on the
@@ -403,6 +377,16 @@ class Workers:
         self._notify_idle()
         return future
 
+    def crash(self, host: str) -> None:
+        """End the jobs of a host that crashes."""
+        crashed = [job for job in self.jobs if host_in(job.context) == host]
+        self._queue = [job for job in self._queue if job not in crashed]
+        self._remote = [job for job in self._remote if job not in crashed]
+        self.jobs = [job for job in self.jobs if job not in crashed]
+        self.jobs += [job for job in crashed if not job.crash(host)]
+        self._offer_next()
+        self._notify_idle()
+
     def abandon(self) -> None:
         """Let go of the jobs that are not done, as the loop is closed."""
         for job in self.jobs:
@@ -416,6 +400,10 @@ class Workers:
     def are_waiting(self) -> bool:
         """Whether threads wait in the middle of a job."""
         return bool(self._waiting)
+
+    def waits_for_others(self, job: Job) -> bool:
+        """Whether the thread of a job waits for something, maybe for the loop."""
+        return job in self._waiting
 
     def is_over(self) -> bool:
         """Whether the real time of the run is over."""
@@ -433,7 +421,8 @@ class Workers:
 
     def note_end(self, job: Job) -> None:
         """Make the end of a job an option of the schedule, now or when the job has taken longer."""
-        if not self.loop.is_late(lambda: self._offer(job), job.awaited):
+        is_awaited = job in self.jobs
+        if is_awaited and not self.loop.is_late(lambda: self._offer(job), job.awaited):
             self._offer(job)
 
     def note_sleep(self, job: Job, seconds: float) -> None:
@@ -463,7 +452,9 @@ class Workers:
     # Internals.
 
     def _offer(self, job: AnyJob) -> None:
-        self.loop.add_option(job.go, copy_context())
+        # Jobs of a host that has crashed are not there any more.
+        if job in self.jobs:
+            self.loop.add_option(job.go, job.context)
 
     def _offer_next(self) -> None:
         """Let jobs begin for which there is a free worker, in the order of submission."""

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import math
 import socket
 from collections.abc import Callable, Coroutine
-from types import TracebackType
 from typing import Any, TypeVar
 
 from aldente._simulation.loop import SimulatedLoop
 from aldente._simulation.network import faults
 from aldente._simulation.network.disk import Disk
 from aldente._simulation.network.faults import MayCrash, MayHappen
-from aldente._simulation.network.lives import LIFE, Life
+from aldente._simulation.network.lives import LIFE
 from aldente._validation import parse_count, parse_duration, parse_flag
 from aldente.errors import InvalidSetting
 
 T = TypeVar("T")
 
 Main = Callable[[], Coroutine[Any, Any, Any]]
+
+_MAIN = "It is a coroutine function without arguments, as each start calls it anew."
 
 
 class Host:
@@ -62,7 +64,7 @@ class Host:
 
     @clock_skew.setter
     def clock_skew(self, seconds: float) -> None:
-        if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        if not _is_finite(seconds):
             raise InvalidSetting("clock_skew", seconds, "It is a number of seconds.")
         self._loop.skew(self.name, float(seconds))
 
@@ -73,15 +75,10 @@ class Host:
             InvalidSetting: it has crashed.
         """
         self._loop.hosts.check_is_up(self.name)
-        LIFE.set(Life(self.name, LIFE.get()))
+        LIFE.set(self._loop.network.life_on(self.name))
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         life = LIFE.get()
         LIFE.set(None if life is None else life.outer)
 
@@ -105,14 +102,17 @@ class Host:
         """Stop all that runs on the host, at once: no ``finally`` or ``except`` of it runs.
 
         What was not synced to its `disk` may be lost. Its peers see that their connections are
-        reset; or, if it is silent, nothing at all until it is there again.
+        reset, if no partition is between them; or, if it is silent, nothing at all until it is
+        there again and they send something.
 
         Args:
             silent: whether its peers hear nothing; None lets the schedule choose.
 
         Raises:
-            InvalidSetting: the running code runs on the host, or it has crashed already.
+            InvalidSetting: the running code runs on the host, it is that of the test, or it has
+                crashed already.
         """
+        self._loop.hosts.check_may_crash(self.name)
         if silent is not None:
             parse_flag("silent", silent)
         if not self.is_up:
@@ -135,9 +135,17 @@ class Host:
         self._check_main(main)
         if self.is_up:
             raise InvalidSetting("host", self.name, "Only a host that has crashed can restart.")
+        coroutine = main()
+        if not inspect.iscoroutine(coroutine):
+            raise InvalidSetting("main", main, _MAIN)
         self._loop.hosts.revive(self.name)
         self._loop.note_change(f"the host {self.name!r} starts again")
-        return self.run(main())
+        return self.run(coroutine)
+
+    def _restart_if_down(self, main: Main) -> None:
+        # The program may have restarted it in the meantime.
+        if not self.is_up:
+            self.restart(main)
 
     def may_crash(
         self, *, restart: Main | None = None, after: float = 1.0, times: int = 1
@@ -153,21 +161,22 @@ class Host:
             A context manager; at the end of its block, and of the test, it must not any more.
 
         Raises:
-            InvalidSetting: an argument has a value that is not allowed.
+            InvalidSetting: it is the host of the test, or an argument has a value that is not
+                allowed.
         """
+        self._loop.hosts.check_may_crash(self.name)
         if restart is not None:
             self._check_main(restart)
         seconds = parse_duration("after", after)
         count = parse_count("times", times)
-        begin = None if restart is None else lambda: self.restart(restart)
+        begin = None if restart is None else lambda: self._restart_if_down(restart)
         return MayCrash(self._loop.fault_rules, count, self.name, begin, seconds)
 
     def _check_main(self, main: object) -> None:
         if not callable(main):
             if inspect.iscoroutine(main):
                 main.close()
-            allowed = "It is a coroutine function without arguments, as each start calls it anew."
-            raise InvalidSetting("main", main, allowed)
+            raise InvalidSetting("main", main, _MAIN)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Host) and (self._loop, self.name) == (other._loop, other.name)
@@ -177,3 +186,9 @@ class Host:
 
     def __repr__(self) -> str:
         return f"<host {self.name!r}{'' if self.is_up else ', crashed'}>"
+
+
+def _is_finite(value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return math.isfinite(value)

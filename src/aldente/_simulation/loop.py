@@ -479,6 +479,11 @@ class SimulatedLoop(NoOutside, NetworkLoop, SettlingLoop):
         elif self.error is None:
             self.let_time_pass()
 
+    def crash_parts(self, host: str) -> None:
+        """As the base class's; and the jobs of a host end."""
+        super().crash_parts(host)
+        self._workers.crash(host)
+
     def close(self) -> None:
         """As asyncio's."""
         super().close()

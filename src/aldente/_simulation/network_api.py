@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any, NoReturn, TypeGuard
 
@@ -11,7 +12,7 @@ from aldente._simulation.loop import SimulatedLoop
 from aldente._simulation.network import faults
 from aldente._simulation.network.endpoints import StreamEndpoint
 from aldente._simulation.network.faults import MayBreak, MayHappen, MayPartition
-from aldente._simulation.network.kernel import Endpoint
+from aldente._simulation.network.kernel import MOST_HOSTS, Endpoint
 from aldente._simulation.network.links import Link
 from aldente._simulation.network.sockets import endpoints_behind
 from aldente._validation import parse_count, parse_duration
@@ -32,7 +33,10 @@ class Connection:
         self.server = end.network.named(end.remote)
 
     def reset(self) -> None:
-        """Break it: both ends see a `ConnectionResetError`, and what is on its way is lost."""
+        """Break it: both ends see a `ConnectionResetError`, and what is on its way is lost.
+
+        An end sees a `BrokenPipeError` where the other one had ended its stream.
+        """
         faults.break_connection(self._loop, self._end, is_choice=False)
 
     def __repr__(self) -> str:
@@ -57,14 +61,20 @@ class Network:
             name: its name, which resolves to its address.
 
         Raises:
-            InvalidSetting: the name can't be one of a host.
+            InvalidSetting: the name can't be one of a host, or there are too many.
             NotSimulated: the caller is not in a simulated run.
         """
         loop = _loop("network().host")
-        allowed = "A host's name has letters, digits, '-' and '.'; and localhost is each of them."
+        allowed = (
+            "A host's name has small letters, digits, '-' and '.', and is no address; "
+            "'localhost' is what each host calls itself."
+        )
         if not _is_host_name(name):
             raise InvalidSetting("name", name, allowed)
         if name not in loop.network.hosts:
+            if len(loop.network.hosts) == MOST_HOSTS:
+                allowed = f"A network has at most {MOST_HOSTS} hosts, with that of the test."
+                raise InvalidSetting("name", name, allowed)
             loop.hosts.add(name)
         return Host(loop, name)
 
@@ -103,8 +113,9 @@ class Network:
         if not _is_probability(loss):
             allowed = "It is a probability of at least 0 and less than 1; for 1, use partition()."
             raise InvalidSetting("loss", loss, allowed)
-        if bandwidth is not None and not parse_duration("bandwidth", bandwidth):
-            raise InvalidSetting("bandwidth", bandwidth, "It is a number of bytes, more than 0.")
+        if bandwidth is not None and not _is_positive(bandwidth):
+            allowed = "It is a number of bytes in a second, more than 0; or None for any number."
+            raise InvalidSetting("bandwidth", bandwidth, allowed)
         link = self._link(loop, one, other)
         link.latency, link.loss, link.bandwidth = seconds, float(loss), bandwidth
         if loss:
@@ -119,10 +130,10 @@ class Network:
 
         Args:
             one: a host, its name, or several of them.
-            other: the same; None for all others.
+            other: the same; None for all others that there are by now.
 
         Raises:
-            InvalidSetting: there is no such host, or one of them is on both sides.
+            InvalidSetting: there is no such host, one of them is on both sides, or none is on one.
             NotSimulated: the caller is not in a simulated run.
         """
         loop = _loop("network().partition")
@@ -136,13 +147,15 @@ class Network:
         """Let what is sent pass again between hosts: between all of them by default.
 
         Args:
-            one, other: as for `partition`.
+            one, other: as for `partition`; None for all.
 
         Raises:
             InvalidSetting: there is no such host, or one of them is on both sides.
             NotSimulated: the caller is not in a simulated run.
         """
         loop = _loop("network().heal")
+        if one is None:
+            one, other = other, None
         links = loop.network.links if one is None else self._links(loop, one, other)
         faults.heal(loop, [link for link in links if link.is_cut])
 
@@ -280,6 +293,9 @@ class Network:
             if other is None
             else self._names(loop, other)
         )
+        if not ours or not theirs:
+            allowed = "There is no host on one side. Make both first: network.host(name)."
+            raise InvalidSetting("host", one if other is None or not ours else other, allowed)
         return [self._link(loop, first, second) for first in ours for second in theirs]
 
     def __repr__(self) -> str:
@@ -318,6 +334,12 @@ def _is_host_name(name: object) -> TypeGuard[str]:
     plain = name.replace("-", "").replace(".", "")
     is_plain = plain.isascii() and plain.isalnum() and not plain.isdecimal()
     return is_plain and name == name.lower() and name != "localhost"
+
+
+def _is_positive(value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return 0 < value < math.inf
 
 
 def _is_probability(value: object) -> bool:

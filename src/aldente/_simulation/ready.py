@@ -256,7 +256,7 @@ class ReadyLoop(TimerLoop):
                 return
 
     def drop_ready(self, is_dead: Callable[[Any, Context | None], bool]) -> None:
-        """Forget the ready callbacks and timers that belong to what has crashed.
+        """Forget the ready callbacks, steps and timers that belong to what has crashed.
 
         Args:
             is_dead: whether one does, by its callback and its context.

@@ -142,6 +142,9 @@ class ChoosingLoop(ReadyLoop):
 
     def pick(self, options: Picks) -> int:
         """Let the strategy decide something other than the next step."""
+        if self._is_over:
+            # What the run has left open, such as a socket, is freed at any time after it.
+            return 0
         count = options.size
         try:
             index = self._strategy.choose(count, options)

@@ -5,6 +5,7 @@ None of them may fail under any schedule. They assert for themselves.
 
 from tests.conformance.correct import (
     of_cancellation,
+    of_faults,
     of_network,
     of_primitives,
     of_queues_and_streams,
@@ -22,6 +23,7 @@ __all__ = [
     "PROGRAMS",
     "Program",
     "of_cancellation",
+    "of_faults",
     "of_network",
     "of_primitives",
     "of_queues_and_streams",

@@ -25,6 +25,7 @@ from aldente._simulation.network.sockets import (
     note_options,
 )
 from aldente._simulation.network.unix import UnixEndpoint
+from aldente.errors import HostCrashed
 
 _FAMILIES = (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX)
 _KINDS: dict[tuple[bool, int], type[AnyEndpoint]] = {
@@ -163,11 +164,19 @@ def _begin(
 
 
 def _endpoint_for(made: socket.socket, network: Kernel) -> AnyEndpoint | None:
-    """A new endpoint for a socket; None if it is of a kind that is not simulated."""
+    """A new endpoint for a socket; None if it is of a kind that is not simulated.
+
+    Raises:
+        HostCrashed: the code runs on a host that has crashed.
+    """
     if made.family not in _FAMILIES:
         return None
     make = _KINDS.get((made.family == socket.AF_UNIX, made.type))
-    return None if make is None else make(network, made.family)
+    try:
+        return None if make is None else make(network, made.family)
+    except HostCrashed:
+        made.close()
+        raise
 
 
 def _is_left(descriptor: int) -> bool:

@@ -128,9 +128,10 @@ class DatagramEndpoint(Endpoint):
 
     def _reach(self, target: Address, source: Address, data: bytes) -> None:
         receiver = self._receiver(target, source)
+        way = self.network.way(self.addresses, self.network.route(self.addresses, target))
         if receiver is not None:
             receiver.arrive(data, self.addresses.seen_from(receiver.family, source))
-        elif self.remote is not None:
+        elif self.remote is not None and (way is None or not way.is_closed):
             self.error = errno.ECONNREFUSED
             self.changed()
 

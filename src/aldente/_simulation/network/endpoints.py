@@ -41,6 +41,8 @@ class StreamEndpoint(Endpoint):
         self._outgoing: Pipe | None = None
         self._stage = Stage.UNCONNECTED
         self._is_connecting = False
+        # Until when it tries to connect.
+        self._patience_ends = 0.0
         # Shut by the program, or by what has come.
         self._is_read_shut = False
         self._is_write_shut = False
@@ -130,6 +132,7 @@ class StreamEndpoint(Endpoint):
             self.network.note_unserved(self, self.remote)
         self._stage = Stage.CONNECTING
         self._is_connecting = True
+        self._patience_ends = self.network.wire.time() + _PATIENCE
         self._reach_out()
         return False
 
@@ -153,7 +156,11 @@ class StreamEndpoint(Endpoint):
             if not wire.is_late(self.establish, None, what):
                 self.establish()
         elif way.is_closed:
-            patience = wire.come_after(_PATIENCE, self._give_up_connecting, None)
+            left = self._patience_ends - wire.time()
+            if left <= 0:
+                self._give_up_connecting()
+                return
+            patience = wire.come_after(left, self._give_up_connecting, None)
 
             def go() -> None:
                 patience.cancel()
@@ -172,6 +179,11 @@ class StreamEndpoint(Endpoint):
     def establish(self) -> None:
         """Reach the listener, or find that there is none."""
         if self.is_closed or not self._is_connecting:
+            return
+        way = self.network.way(self.addresses, self._target)
+        if way is not None and way.is_closed:
+            # Since the first packets have left; the answer does not come, so that it tries again.
+            self._reach_out()
             return
         listener = self._target.listener_for(self)
         if listener is not None and not listener.has_room:
@@ -355,8 +367,10 @@ class StreamEndpoint(Endpoint):
             self._is_over = True
         if not self._is_over:
             self._is_over = True
-            # Unless the host is silent, in which case the peer does not hear of it.
-            if not self.addresses.is_silent:
+            if self.addresses.is_silent:
+                # The peer does not hear of it.
+                self._outgoing.abandon()
+            else:
                 self._outgoing.reset()
         self.network.forget(self)
 
@@ -417,6 +431,8 @@ class StreamEndpoint(Endpoint):
     def on_given_up(self) -> None:
         """What was sent has not arrived for too long."""
         if not self._is_over:
+            if self._incoming is not None:
+                self._incoming.is_refusing = True
             self._end_with(errno.ETIMEDOUT)
 
     def on_refused(self) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from types import TracebackType
+from functools import partial
 from typing import Any, Protocol
 
 from aldente import _asyncio_compat
@@ -91,12 +91,7 @@ class MayHappen:
     def __enter__(self) -> MayHappen:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.end()
 
 
@@ -196,11 +191,14 @@ class MayPartition(MayHappen):
             return
         cut(self._faults.loop, self._links, is_choice=True)
         if self._seconds is not None:
-            self._faults.loop.come_after(self._seconds, self._heal, None)
+            come = partial(self._heal, [link.cuts for link in self._links])
+            self._faults.loop.come_after(self._seconds, come, None)
         self._end_if_over()
 
-    def _heal(self) -> None:
-        heal(self._faults.loop, [link for link in self._links if link.is_cut])
+    def _heal(self, cuts: list[int]) -> None:
+        """Heal the links that were not healed, and maybe cut again, by the program since."""
+        both = zip(self._links, cuts, strict=True)
+        heal(self._faults.loop, [link for link, cut in both if link.is_cut and link.cuts == cut])
 
     def _on_end(self) -> None:
         for link in self._links:
@@ -322,7 +320,7 @@ def cut(loop: FaultyLoop, links: list[Link], *, is_choice: bool) -> None:
     between = ", ".join(map(str, links))
     loop.note_fault(PARTITION, f"nothing passes between {between}", is_choice=is_choice)
     for link in links:
-        link.is_cut = True
+        link.cut()
 
 
 def heal(loop: FaultyLoop, links: list[Link]) -> None:

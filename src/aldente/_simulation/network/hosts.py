@@ -6,25 +6,32 @@ import asyncio
 import contextlib
 import warnings
 import weakref
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from contextvars import Context
 from typing import Any, Protocol
 
 from aldente import _asyncio_compat
-from aldente._asyncio_compat.stopping import stop_task
+from aldente._asyncio_compat.stepping import GeneratorsInOrder
+from aldente._asyncio_compat.stopping import fail_call_of_thread, stop, stop_task
 from aldente._simulation.network.addresses import Addresses
-from aldente._simulation.network.kernel import Kernel
-from aldente._simulation.network.lives import LIFE, Life, host_in
+from aldente._simulation.network.kernel import TEST, Kernel
+from aldente._simulation.network.lives import LIFE, host_in
 from aldente._simulation.network.sockets import endpoints_behind
 from aldente.errors import HostCrashed, InvalidSetting
 
 AnyTask = asyncio.Task[Any]
+AnyGenerator = AsyncGenerator[Any, Any]
 
 
 class HostingLoop(Protocol):
     """What hosts need of the loop."""
 
     task_listeners: list[Callable[[AnyTask, Context | None], object]]
+
+    @property
+    def generators(self) -> GeneratorsInOrder:
+        """The async generators that have begun on it and not ended."""
+        ...
 
     def create_task(self, coro: Coroutine[Any, Any, Any], *, name: str) -> AnyTask:
         """As asyncio's."""
@@ -34,8 +41,8 @@ class HostingLoop(Protocol):
         """Forget the ready callbacks and timers that belong to what has crashed."""
         ...
 
-    def abandon_some(self, descriptors: set[int]) -> None:
-        """Have the transports of sockets do nothing any more, without a warning."""
+    def abandon_some(self, descriptors: set[int], error: Exception) -> None:
+        """Have the transports of sockets do nothing any more; their streams raise an error."""
         ...
 
     def note_fault(self, kind: str, text: str, *, is_choice: bool) -> None:
@@ -70,35 +77,54 @@ class Hosts:
         self.mains: list[AnyTask] = []
         self.on_crash: list[Callable[[str], object]] = []
         self._loop = loop
-        self._tasks: dict[str, weakref.WeakSet[AnyTask]] = {}
+        loop.task_listeners.append(self._note_task)
+        loop.generators.on_begin = self._note_generator
+        # In the order in which they were made.
+        self._tasks: dict[str, weakref.WeakKeyDictionary[AnyTask, None]] = {
+            TEST: weakref.WeakKeyDictionary()
+        }
+        # The hosts on which async generators began.
+        self._generators: weakref.WeakKeyDictionary[AnyGenerator, str] = weakref.WeakKeyDictionary()
         self._down: set[str] = set()
         # How many tasks each host was started with, for their names.
         self._started: dict[str, int] = {}
 
     def add(self, name: str) -> Addresses:
         """Add a host."""
-        if not self._tasks:
-            self._loop.task_listeners.append(self._note_task)
-        self._tasks[name] = weakref.WeakSet()
+        self._tasks[name] = weakref.WeakKeyDictionary()
         return self.kernel.add_host(name)
 
     def _note_task(self, task: AnyTask, context: Context | None) -> None:
         life = LIFE.get() if context is None else context.get(LIFE)
         if life is not None:
-            self._tasks[life.host].add(task)
+            self._tasks[life.host][task] = None
+
+    def _note_generator(self, generator: AnyGenerator) -> None:
+        life = LIFE.get()
+        if life is not None:
+            self._generators[generator] = life.host
 
     def tasks(self) -> list[AnyTask]:
         """The tasks on all hosts that are not done."""
-        found = (task for tasks in self._tasks.values() for task in tasks if not task.done())
-        return sorted(found, key=hash)
+        everywhere = (task for tasks in self._tasks.values() for task in list(tasks))
+        return [task for task in everywhere if not task.done()]
 
     def host_of(self, task: AnyTask) -> str | None:
-        """The host on which a task runs; None for that of the test."""
+        """The host on which a task was started; None where none was entered: that of the test."""
         return next((host for host, tasks in self._tasks.items() if task in tasks), None)
 
     def is_up(self, host: str) -> bool:
         """Whether a host runs, or could."""
         return host not in self._down
+
+    def check_may_crash(self, host: str) -> None:
+        """Refuse to crash the host of the test.
+
+        Raises:
+            InvalidSetting: it is that.
+        """
+        if host == TEST:
+            raise InvalidSetting("host", host, "The test runs on it. Crash a host of its own.")
 
     def check_is_up(self, host: str) -> None:
         """Refuse to run something on a host that has crashed.
@@ -113,7 +139,7 @@ class Hosts:
     def on(self, host: str) -> Iterator[None]:
         """While entered, what code starts runs on a host."""
         before = LIFE.get()
-        LIFE.set(Life(host, before))
+        LIFE.set(self.kernel.life_on(host))
         try:
             yield
         finally:
@@ -142,7 +168,7 @@ class Hosts:
         Raises:
             InvalidSetting: the running code runs on it.
         """
-        tasks = [task for task in sorted(self._tasks[host], key=hash) if not task.done()]
+        tasks = [task for task in list(self._tasks[host]) if not task.done()]
         if asyncio.current_task() in tasks:
             allowed = (
                 "A step of its own can't crash it: no code would be left to go on. Let the test, "
@@ -158,10 +184,12 @@ class Hosts:
     def end(self) -> None:
         """Switch all hosts off: the program is over."""
         for host in self._tasks:
-            self._switch_off(host, [], is_silent=True)
+            if host != TEST:
+                self._switch_off(host, [], is_silent=True)
 
     def _switch_off(self, host: str, tasks: list[AnyTask], *, is_silent: bool) -> None:
         self._down.add(host)
+        self.kernel.crashes[host] = self.kernel.crashes.get(host, 0) + 1
         with warnings.catch_warnings(), self._loop.without_reports():
             # What is freed with the tasks was not closed, which is what a crash means.
             warnings.simplefilter("ignore")
@@ -173,21 +201,33 @@ class Hosts:
 
         def is_dead(callback: Any, context: Context | None) -> bool:
             task = _asyncio_compat.task_of_step(callback)
-            return task in dead if task is not None else host_in(context) == host
+            if task is not None:
+                return task in dead
+            if host_in(context) != host:
+                return False
+            fail_call_of_thread(callback, HostCrashed(host))
+            return True
 
+        # Kept until they are stopped, as the loop would end them when the tasks let go of them.
+        of_host = self._generators
+        generators = [each for each in self._loop.generators if of_host.get(each) == host]
         self._loop.drop_ready(is_dead)
         for task in tasks:
             stop_task(task, HostCrashed(host), lambda context: host_in(context) == host)
+        for generator in generators:
+            stop(generator)
 
     def _crash_sockets(self, addresses: Addresses, *, is_silent: bool) -> None:
         addresses.is_silent = is_silent
         kernel = self.kernel
+        for link in kernel.links:
+            link.forget_queue(addresses.host)
         endpoints = kernel.endpoints_at(addresses)
         for endpoint in endpoints:
             if not endpoint.is_closed:
                 endpoint.crash()
         descriptors = {number for endpoint in endpoints for number in endpoint.descriptors}
-        self._loop.abandon_some(descriptors)
+        self._loop.abandon_some(descriptors, HostCrashed(addresses.host))
         for descriptor in sorted(descriptors):
             for is_writer in (False, True):
                 kernel.watch(descriptor, None, is_writer=is_writer)

@@ -12,8 +12,9 @@ from aldente._asyncio_compat.stepping import StepHandle
 from aldente._simulation.network import names, refusals
 from aldente._simulation.network.addresses import Address, Addresses, Ports, fail, named
 from aldente._simulation.network.links import Link, Way
-from aldente._simulation.network.lives import LIFE
+from aldente._simulation.network.lives import LIFE, Life
 from aldente._simulation.network.pipes import Wire
+from aldente.errors import HostCrashed
 
 
 def check_how(how: int) -> None:
@@ -154,6 +155,9 @@ class Endpoint:
 # The host of all code that runs on no other: that of the test.
 TEST = "test"
 
+# As many as the range of addresses has, which are those of documents.
+MOST_HOSTS = 254
+
 
 class Kernel:
     """The network of a run.
@@ -167,10 +171,12 @@ class Kernel:
         hosts: the addresses of each host, by its name; of the test's first.
         known: the same as they are looked up; empty as long as there is no other host.
         connections: the clients' ends of the connections that are open.
+        crashes: how often each host has crashed, by its name.
         on_connection: called with the client's end of each new connection.
         ready: the file descriptors that may be ready, in the order in which they became so.
         refused: the addresses that were not served when something connected to them, each with the
             user's line.
+        refused_by_hosts: the same of hosts of the run.
         served: the addresses at which something has listened.
     """
 
@@ -178,6 +184,7 @@ class Kernel:
         self.wire = wire
         self.ready = ready
         self.refused: dict[str, str] = {}
+        self.refused_by_hosts: dict[str, str] = {}
         self.served: dict[str, None] = {}
         self.known: dict[str, Mapping[int, str]] = {}
         self.connections: dict[Endpoint, None] = {}
@@ -185,6 +192,7 @@ class Kernel:
         self._ports = Ports()
         self._test = self._addresses_for(TEST)
         self.hosts = {TEST: self._test}
+        self.crashes: dict[str, int] = {}
         self._links: dict[tuple[str, str], Link] = {}
         self._endpoints: dict[int, Endpoint] = {}
         self._readers: dict[int, StepHandle] = {}
@@ -208,11 +216,24 @@ class Kernel:
         return made
 
     def addresses_here(self) -> Addresses:
-        """The addresses of the host on which the running code runs."""
+        """The addresses of the host on which the running code runs.
+
+        Raises:
+            HostCrashed: it has crashed since that code began to run there.
+        """
         if not self.known:
             return self._test
         life = LIFE.get()
-        return self._test if life is None else self.hosts[life.host]
+        if life is None:
+            return self._test
+        if life.number != self.crashes.get(life.host, 0):
+            # Such as the block of a test that has entered the host before.
+            raise HostCrashed(life.host)
+        return self.hosts[life.host]
+
+    def life_on(self, host: str) -> Life:
+        """What the context of code says that runs on a host from now on."""
+        return Life(host, self.crashes.get(host, 0), LIFE.get())
 
     def route(self, origin: Addresses, address: Address) -> Addresses | None:
         """The addresses among which one is that a host sends to; None if no host has it."""
@@ -410,5 +431,6 @@ class Kernel:
     def note_unserved(self, endpoint: Endpoint, address: Address) -> None:
         """Note that nothing listens at an address to which something connects."""
         if self._is_of_hosts(endpoint, address):
+            self.refused_by_hosts.setdefault(self.named(address), refusals.users_line())
             return
         self.refused.setdefault(named(address), refusals.users_line())

@@ -29,6 +29,7 @@ class Link:
         loss: with which probability something sent is lost.
         bandwidth: how many bytes pass in a second; None for any number.
         is_cut: whether nothing passes.
+        cuts: how often it was cut.
         before_sending: called before something is sent.
     """
 
@@ -39,6 +40,7 @@ class Link:
         self.loss = 0.0
         self.bandwidth: float | None = None
         self.is_cut = False
+        self.cuts = 0
         self.before_sending: list[Callable[[], object]] = []
         self._ways: dict[str, Way] = {}
 
@@ -48,6 +50,16 @@ class Link:
         if found is None:
             found = self._ways[origin.host] = Way(self, origin, target)
         return found
+
+    def forget_queue(self, host: str) -> None:
+        """Have nothing wait any more to leave one of its hosts, which has crashed."""
+        if host in self._ways:
+            self._ways[host].forget_queue()
+
+    def cut(self) -> None:
+        """Let nothing pass."""
+        self.is_cut = True
+        self.cuts += 1
 
     def heal(self) -> None:
         """Let what is sent pass again, and what has waited for it."""
@@ -93,6 +105,10 @@ class Way:
         """Note that something is about to be sent."""
         for listener in list(self._link.before_sending):
             listener()
+
+    def forget_queue(self) -> None:
+        """Have nothing wait any more to leave the host: it has crashed."""
+        self._free = 0.0
 
     def wait(self, go: Callable[[], object]) -> None:
         """Call a function when something arrives again."""

@@ -11,10 +11,12 @@ class Life(NamedTuple):
 
     Attributes:
         host: the name of the host.
+        number: how often the host had crashed before.
         outer: where the code ran that has entered the host.
     """
 
     host: str
+    number: int
     outer: Life | None
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from aldente import _asyncio_compat
@@ -65,7 +66,7 @@ class NetworkLoop(LimitedLoop, SocketLoop):  # pyright: ignore[reportIncompatibl
         """The hosts of the run."""
         if self._hosts is None:
             self._hosts = Hosts(self, self.network)
-            self._hosts.on_crash.append(self._crash_disk)
+            self._hosts.on_crash.append(self.crash_parts)
         return self._hosts
 
     @property
@@ -80,13 +81,23 @@ class NetworkLoop(LimitedLoop, SocketLoop):  # pyright: ignore[reportIncompatibl
         """Whether the program has hosts of its own."""
         return self._hosts is not None
 
+    @contextlib.contextmanager
+    def removing_disks(self) -> Iterator[None]:
+        """Remove the files of hosts in the end, however a run ends."""
+        try:
+            yield
+        finally:
+            for disk in self._disks.values():
+                disk.remove()
+
     def disk_of(self, host: str) -> Disk:
         """The files of a host."""
         if host not in self._disks:
             self._disks[host] = Disk(self, host)
         return self._disks[host]
 
-    def _crash_disk(self, host: str) -> None:
+    def crash_parts(self, host: str) -> None:
+        """Do what the crash of a host means for other parts than its tasks and sockets."""
         if host in self._disks:
             self._disks[host].crash()
 
@@ -209,8 +220,6 @@ class NetworkLoop(LimitedLoop, SocketLoop):  # pyright: ignore[reportIncompatibl
         Args:
             has_failed: whether to close it, too, without the warnings that would hide the failure.
         """
-        for disk in self._disks.values():
-            disk.remove()
         network = self._network
         if network is None:
             return
@@ -226,6 +235,7 @@ class NetworkLoop(LimitedLoop, SocketLoop):  # pyright: ignore[reportIncompatibl
         network = self._network
         if network is None:
             return error
+        refusals.note_hosts(error, network.refused_by_hosts)
         return refusals.explained(error, network.refused, network.served)
 
 

@@ -85,6 +85,10 @@ class Path(Protocol):
         """Call a function when something arrives again."""
         ...
 
+    def delay(self, size: int) -> float:
+        """How long something takes that is not sent again, in seconds."""
+        ...
+
     def delay_of_part(self, size: int) -> float:
         """How long a part of a stream takes, in seconds."""
         ...
@@ -114,13 +118,15 @@ class Breaking(Protocol):
 class _Batch:
     """What arrives at one moment."""
 
-    __slots__ = ("is_due", "items", "size")
+    __slots__ = ("is_due", "is_waiting", "items", "size")
 
     def __init__(self, items: list[tuple[bytes, bool] | Mark], size: int) -> None:
         self.items = items
         self.size = size
         # Whether only what is ahead of it keeps it from arriving.
         self.is_due = False
+        # Whether it is sent again and again, as nothing arrives.
+        self.is_waiting = False
 
 
 class Pipe:
@@ -172,6 +178,8 @@ class Pipe:
         # Bytes in both.
         self._size = 0
         self._deliveries: dict[int, Deliveries] = {}
+        # Whether nobody is there any more who sends again what does not arrive.
+        self._is_abandoned = False
 
     # The writer's end.
 
@@ -256,6 +264,12 @@ class Pipe:
         self._on_way.clear()
         self._held = None
 
+    def abandon(self) -> None:
+        """Send nothing again that has not arrived: the writer's host has crashed."""
+        self._is_abandoned = True
+        while any(batch.is_waiting for batch in self._on_way):
+            self._on_way.pop()
+
     def _send_mark(self, mark: Mark, name: str) -> None:
         what = f"{name} {self._name}"
         if not self._on_way and self._wire.pick(Deliveries(2, self._name)):
@@ -290,7 +304,11 @@ class Pipe:
         seconds = 0.0
         if self.path is not None:
             if self.path.is_closed:
-                self._wait(batch)
+                if self._is_abandoned or Mark.RESET in batch.items:
+                    # It is sent once only.
+                    self._on_way.remove(batch)
+                else:
+                    self._wait(batch)
                 return
             seconds = self.path.delay_of_part(batch.size)
         if seconds:
@@ -301,10 +319,11 @@ class Pipe:
     def _wait(self, batch: _Batch) -> None:
         """Let something go when the path is whole again, unless that takes too long."""
         assert self.path is not None
-        patience: Any = None
+        batch.is_waiting = True
 
         def go() -> None:
             patience.cancel()
+            batch.is_waiting = False
             if batch in self._on_way:
                 self._start(batch, "")
 
@@ -315,6 +334,17 @@ class Pipe:
 
         patience = self._wire.come_after(PATIENCE, give_up, None)
         self.path.wait(go)
+
+    def _wait_for_refusal(self) -> None:
+        """Have data be refused by a host that answers when it is there again, if in time."""
+        assert self.path is not None
+
+        def refuse() -> None:
+            patience.cancel()
+            self._on_refused()
+
+        patience = self._wire.come_after(PATIENCE, self._on_given_up, None)
+        self.path.wait(refuse)
 
     def _hold(self, items: list[tuple[bytes, bool] | Mark], size: int) -> None:
         """Deliver something with what is sent next, or when nothing else can happen."""
@@ -355,9 +385,11 @@ class Pipe:
     def _arrive(self, items: list[tuple[bytes, bool] | Mark]) -> None:
         if self.is_refusing and any(not isinstance(each, Mark) for each in items):
             self.lose()
+            seconds = 0.0 if self.path is None else self.path.delay(0)
             if self.path is not None and self.path.is_closed:
-                # A host that is silent answers when it is there again.
-                self.path.wait(self._on_refused)
+                self._wait_for_refusal()
+            elif seconds:
+                self._wire.come_after(seconds, self._on_refused, None)
             else:
                 self._on_refused()
             return

@@ -81,6 +81,22 @@ def explained(
     return outside.with_traceback(error.__traceback__)
 
 
+def note_hosts(error: BaseException, refused: Mapping[str, str]) -> None:
+    """Add to an error of a run, if it comes from a refused connection, which host has refused it.
+
+    Args:
+        error: the error.
+        refused: the addresses that have refused a connection, each with the user's line.
+    """
+    if refused and _is_refusal(error):
+        address, line = next(iter(refused.items()))
+        error.add_note(
+            f"Nothing listened at {address} when {line} connected: a task that host.run() has "
+            "started listens only once it has run so far, and to connect from another host it has "
+            "to listen at 0.0.0.0, or at its own address."
+        )
+
+
 # The hosts of servers that listen at all addresses.
 _ANY = ("0.0.0.0", "[::]")
 
