@@ -45,7 +45,8 @@ IN_PARALLEL := -n $(JOBS) --dist loadfile --max-worker-restart 0
 #   docs, README.md             x
 ON_NEWEST :=
 ON_OLDEST := tests --ignore=tests/plugin/coexistence --ignore=tests/known_bugs -m "not packaging"
-ON_MIDDLE := tests/unit $(addprefix --ignore=tests/unit/test_,$(addsuffix .py,faults disk anyio_in_runs)) \
+ON_MIDDLE := tests/unit $(addprefix --ignore=tests/unit/test_,$(addsuffix .py,faults disk anyio_in_runs \
+    serializable serializable_unjudged check_class)) \
     $(addprefix tests/plugin/test_,$(addsuffix .py,running_tests context_variables \
     task_factories cancelled_groups doubles)) \
     $(addprefix tests/plugin/rules/test_,$(addsuffix .py,kept_tasks background_error))
