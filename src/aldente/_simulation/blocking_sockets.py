@@ -85,12 +85,16 @@ def install() -> None:
     sys.addaudithook(_on_event)
 
 
+# What is done by event: refused, or called with the arguments.
+_HANDLED: dict[str, Any] = dict(_REFUSED)
+
+
 def _on_event(
     event: str,
     arguments: _Arguments,
     # Bound here because the hook runs until the process ends, after the module's own names are
     # gone; and because it runs for every event of the process, so that each look-up counts.
-    find: Callable[[str], Any] = _REFUSED.get,
+    find: Callable[[str], Any] = _HANDLED.get,
     running_loop: Callable[[], object] = _asyncio_compat.loop_running_here,
     simulated: type = NoOutside,
     job_here: Callable[[int], executors.Job | None] = executors.job_of,
@@ -98,6 +102,9 @@ def _on_event(
 ) -> None:
     refused = find(event)
     if refused is None:
+        return
+    if refused.__class__ is not tuple:
+        refused(arguments)
         return
     job = None
     # In a child process no loop is running, as asyncio compares the number of the process.
@@ -116,6 +123,18 @@ def _on_event(
         fix = IN_A_THREAD
     place = place_that_called(frame, None if job is None else job.place)
     raise OutsideSimulation(function, touched, place, fix)
+
+
+def listen(event: str, listener: Callable[[_Arguments], object] | None) -> None:
+    """Call a function for each audit event of a name that nothing here is about; None for none.
+
+    A hook of its own would take time for each event of the process, for good.
+    """
+    install()
+    if listener is None:
+        _HANDLED.pop(event, None)
+    else:
+        _HANDLED[event] = listener
 
 
 def _is_of_pair(frame: FrameType | None) -> bool:

@@ -12,12 +12,12 @@ import functools
 import os
 import shutil
 import stat
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from aldente._simulation import blocking_sockets
 from aldente._simulation.choices import Values
 from aldente._simulation.network.pipes import Wire
 
@@ -237,17 +237,13 @@ class _Syncs:
 
     def __init__(self) -> None:
         self._disks: list[Disk] = []
-        self._is_watching = False
         self._originals: dict[str, Callable[..., Any]] = {}
         self._own: dict[str, Callable[..., Any]] = {}
 
     def add(self, disk: Disk) -> None:
         """Notify a disk from now on."""
-        if not self._is_watching:
-            # For good, as Python has no way to remove it.
-            sys.addaudithook(self._on_event)
-            self._is_watching = True
         if not self._disks:
+            blocking_sockets.listen("open", self._on_open)
             for name in ("fsync", "fdatasync", "sync"):
                 original = getattr(os, name, None)
                 if original is not None:
@@ -256,9 +252,9 @@ class _Syncs:
                     setattr(os, name, self._own[name])
         self._disks.append(disk)
 
-    def _on_event(self, event: str, arguments: tuple[Any, ...]) -> None:
+    def _on_open(self, arguments: tuple[Any, ...]) -> None:
         """Note files that are emptied as they are opened."""
-        if event != "open" or not self._disks or not arguments[2] & os.O_TRUNC:
+        if not arguments[2] & os.O_TRUNC:
             return
         if isinstance(arguments[0], str | bytes | os.PathLike):
             path = os.path.abspath(os.fsdecode(arguments[0]))
@@ -270,6 +266,7 @@ class _Syncs:
         if disk in self._disks:
             self._disks.remove(disk)
         if not self._disks:
+            blocking_sockets.listen("open", None)
             for name, original in self._originals.items():
                 # Left alone where other code has replaced it: it does no harm beneath.
                 if getattr(os, name) is self._own[name]:
