@@ -36,7 +36,7 @@ IN_PARALLEL := -n $(JOBS) --dist loadfile --max-worker-restart 0
 # Which tests "make test" runs on which Python; "make whole-3.12" runs all on one.
 #
 #                            newest   oldest   between
-#   tests/unit                  x        x        x        of the long ones those alone that follow Python's own code
+#   tests/unit                  x        x      a part   what follows Python's own code, and all that takes no time
 #   tests/plugin                x        x      a part   what follows asyncio's and CPython's own code
 #   tests/conformance           x        x
 #   tests/plugin/coexistence    x                          other tools are tried on one Python
@@ -44,11 +44,14 @@ IN_PARALLEL := -n $(JOBS) --dist loadfile --max-worker-restart 0
 #   tests/known_bugs            x                          how soon bugs are found does not depend on it
 #   docs, README.md             x
 ON_NEWEST :=
-ON_NEWEST_ALONE := $(addprefix --ignore=tests/unit/test_,$(addsuffix .py,anyio_in_runs check_class \
-    crashes_under_way disk faults faults_found links pairs serializable serializable_unjudged))
+WITHOUT = $(addprefix --ignore=tests/unit/test_,$(addsuffix .py,$(1)))
+WITHOUT_LONG := $(call WITHOUT,anyio_in_runs check_class crashes_under_way disk faults faults_found links pairs \
+    serializable serializable_unjudged)
 ON_OLDEST := tests --ignore=tests/plugin/coexistence --ignore=tests/known_bugs -m "not packaging" \
-    $(ON_NEWEST_ALONE)
-ON_MIDDLE := tests/unit $(ON_NEWEST_ALONE) \
+    $(WITHOUT_LONG)
+ON_MIDDLE := tests/unit $(WITHOUT_LONG) $(call WITHOUT,histories histories_serializable histories_timeline \
+    hypothesis_notes network_cuts network_programs no_progress searching settings shrinking story story_details \
+    strategies time_limit values_of_runs virtual_time_model watchdog) \
     $(addprefix tests/plugin/test_,$(addsuffix .py,running_tests context_variables \
     task_factories cancelled_groups doubles)) \
     $(addprefix tests/plugin/rules/test_,$(addsuffix .py,kept_tasks background_error))

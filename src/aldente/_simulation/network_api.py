@@ -126,7 +126,7 @@ class Network:
     ) -> None:
         """Let nothing pass between hosts, until `heal` is called.
 
-        Streams wait, as their senders try again; datagrams are lost. Nobody hears of it.
+        Streams wait, as their senders try again; datagrams are lost. Neither side is told.
 
         Args:
             one: a host, its name, or several of them.
