@@ -46,7 +46,12 @@ class Bug(NamedTuple):
     @property
     def runs_of_twin(self) -> int:
         """How many schedules the tests try of its twin; those with faults take longer."""
-        return 30 if self.program.__module__.endswith((".crashes", ".faults")) else 100
+        return 30 if self.has_faults else 100
+
+    @property
+    def has_faults(self) -> bool:
+        """Whether it needs faults of the network or of hosts."""
+        return self.program.__module__.endswith((".crashes", ".faults"))
 
     @property
     def main(self) -> Callable[[], Coroutine[Any, Any, None]]:
