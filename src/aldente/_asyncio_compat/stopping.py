@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import gc
 import sys
 import threading
@@ -258,6 +257,9 @@ def _keep(part: Any) -> None:
         # Else the loop closes it in the end.
         loop = asyncio.get_running_loop()
         getattr(loop, "_asyncgens", set()).discard(part)
+    # Here, as a Python without it can do all else.
+    import ctypes
+
     api = ctypes.pythonapi
     # Never decremented, so that nothing ends it, not even the interpreter when it exits.
     api.Py_IncRef(ctypes.py_object(part))
