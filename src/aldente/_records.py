@@ -77,6 +77,8 @@ class Rule(NamedTuple):
         told_by: the exceptions that tell the finding themselves.
         explains_failure: whether a finding says why a phase has failed, so that the report of the
             failure has it at any level.
+        shows_details: whether the summary shows the details of warnings, as they say how to see
+            them happen.
     """
 
     name: str
@@ -90,6 +92,7 @@ class Rule(NamedTuple):
     explained_by: str | None = None
     told_by: type[BaseException] | None = None
     explains_failure: bool = False
+    shows_details: bool = False
 
 
 class Finding(NamedTuple):

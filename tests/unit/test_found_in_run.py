@@ -41,6 +41,17 @@ class Looking:
         self.seen.append("take")
         return self._findings
 
+    looks_for_races = False
+
+    def report_race(self, finding: Finding) -> bool:
+        raise AssertionError(finding)
+
+    def again(self, token: str) -> str:
+        raise AssertionError(token)
+
+    def aside(self) -> contextlib.AbstractContextManager[object]:
+        return contextlib.nullcontext()
+
 
 _FINDING = Finding("leaked-task", "a task was left.", "Await it.", SourcePlace(__file__, 1))
 

@@ -153,6 +153,11 @@ def replay(
     with kept_randomness(), noting_interrupts() as is_interrupted:
         program = Program(main, runs_rules, is_interrupted, watch=watch)
         run, mismatch = run_again(program, schedule)
+        lost = None
+        if run.error is None and mismatch is None:
+            lost = Explorer(program).look_into(schedule)
+    if lost is not None:
+        raise lost.exception
     if mismatch is not None and (run.error is None or isinstance(run.error, ReplayMismatch)):
         raise mismatch
     if run.error is not None:

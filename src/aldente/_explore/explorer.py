@@ -9,15 +9,18 @@ from typing import NamedTuple
 
 from aldente._checked_pythons import is_checked, unproved
 from aldente._clocks import monotonic
+from aldente._explore.lost_updates import finding_of
 from aldente._explore.nondeterminism import THREADS, likely_cause
+from aldente._explore.race_search import Failed, LostUpdate, RaceSearch
 from aldente._explore.real_clocks import hint_at_clocks
 from aldente._explore.result import Exploration, Failure, Kept, Known
-from aldente._explore.rules_in_runs import besides
-from aldente._explore.runs import Run
+from aldente._explore.rules_in_runs import besides, found_in_run
+from aldente._explore.runs import Run, RunWatch
 from aldente._explore.self_check import check_python
 from aldente._explore.serial_orders import SerialOrders
 from aldente._explore.shrink import Shrinker, identity_of_kind, kind_of
 from aldente._explore.simulate import Program
+from aldente._records import Finding
 from aldente._schedules import Schedule, Shrinking
 from aldente._simulation import tokens
 from aldente._simulation.choices import Strategy
@@ -31,6 +34,12 @@ from aldente.errors import LivelockError, PhaseTimeout
 _SECONDS_OF_SHRINKING = 5.0
 _RUNS_IN_OTHER_ORDER = 200
 _SECONDS_IN_OTHER_ORDER = 2.0
+
+
+# Of a search that passes: for how many runs there is one more that looks for lost updates. And how
+# many runs may look into one schedule.
+_RUNS_FOR_ONE_OF_RACES = 5
+_RUNS_OF_RACE = 40
 
 
 class Found(NamedTuple):
@@ -83,6 +92,8 @@ class Explorer:
         """
         exploration, found = self.search(strategy, limit)
         if found is None:
+            exploration, found = self._look_for_races(exploration, limit)
+        if found is None or exploration.failure is not None:
             return exploration
         failure = self.conclude(found)
         escaped = failure.inexact or exploration.escaped
@@ -173,6 +184,60 @@ class Explorer:
                 unjudged=dict(unjudged),
             ),
             found,
+        )
+
+    def _look_for_races(
+        self, exploration: Exploration, limit: int
+    ) -> tuple[Exploration, Found | None]:
+        """Look for lost updates in a program that has passed.
+
+        Args:
+            exploration: the results of its runs.
+            limit: how many these may have been at most.
+
+        Returns:
+            The results with the failure if a lost update is one; and a run that has failed, if one
+            was found in looking for them.
+        """
+        watch = self.program.watch
+        if watch is None or not watch.looks_for_races or exploration.escaped:
+            return exploration, None
+        search = RaceSearch(self.program, limit // _RUNS_FOR_ONE_OF_RACES, self.end)
+        for each in search.look():
+            number = exploration.runs + search.runs
+            if isinstance(each, Failed):
+                return exploration, Found(self.program, each.run, each.error, number)
+            if watch.report_race(self._finding(each, watch)):
+                return replace(exploration, failure=self._lost(each, number)), None
+        return exploration, None
+
+    def look_into(self, schedule: Schedule) -> Failure | None:
+        """The failure of a schedule that passes, but for a lost update; None without one."""
+        watch = self.program.watch
+        if watch is not None and watch.looks_for_races:
+            for each in RaceSearch(self.program, _RUNS_OF_RACE, self.end).look_into(schedule):
+                if watch.report_race(self._finding(each, watch)):
+                    return self._lost(each, 1)
+        return None
+
+    def _finding(self, lost: LostUpdate, watch: RunWatch) -> Finding:
+        token = tokens.encode(lost.run.schedule(self.program.rules))
+        return finding_of(lost, watch.again(token))
+
+    def _lost(self, lost: LostUpdate, number: int) -> Failure:
+        """The failure by a lost update."""
+        program = self.program
+        schedule = lost.run.schedule(program.rules)
+        watched = Watched(Replay(Schedule(schedule.choices)))
+        self.on_replay()
+        last = program.run(watched, is_traced=True, choices=watched)
+        return Failure(
+            # Without how to run it again, which the report of a failure says.
+            found_in_run((finding_of(lost),)),
+            schedule,
+            tokens.encode(schedule),
+            number,
+            steps=tuple(last.steps[: last.steps_until_end]),
         )
 
     def _try_known(self, kept: Kept) -> Found | None:

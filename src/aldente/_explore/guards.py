@@ -91,7 +91,11 @@ def _guarded_by(
     ):
         return set()
     if isinstance(statement, ast.While):
-        return set(_lines_of(statement.body))
+        lines = set(_lines_of(statement.body))
+        # What follows a loop that nothing else ends is reached when its condition is false.
+        if not any(isinstance(node, ast.Break) for node in ast.walk(statement)):
+            lines.update(_lines_of(following))
+        return lines
     if isinstance(statement, ast.Assert):
         return set(_lines_of(following))
     if any(isinstance(node, ast.And) for node in inside):

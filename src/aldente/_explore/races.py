@@ -36,6 +36,10 @@ class Access(NamedTuple):
         deciding: for a change, the places of the reads by which it is made.
         is_in_place: whether a container is changed, rather than what a name stands for.
         element: which element of a dictionary is used; None if that is not known, or all.
+        value: for a change, something that is equal for equal values, if these are kept.
+        computed_from: for a change, those of `deciding` whose value it uses.
+        resource: for a change that sets something which has to be closed, its number, if values
+            are kept.
     """
 
     place: int
@@ -47,6 +51,9 @@ class Access(NamedTuple):
     deciding: frozenset[int] = frozenset()
     is_in_place: bool = False
     element: Any = None
+    value: Hashable = None
+    computed_from: frozenset[int] = frozenset()
+    resource: Hashable = None
 
     def may_meet(self, other: Access) -> bool:
         """Whether both may be about the same element."""

@@ -6,8 +6,9 @@ search.
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from aldente._rules import (
     leaked_asyncgen,
     leaked_task,
     never_awaited,
+    race,
     rule_named,
 )
 from aldente._settings import DEFAULT_LEVELS, parse_level
@@ -61,9 +63,8 @@ def note_besides(error: BaseException, findings: Sequence[Finding]) -> None:
 
 
 # The rules for runs outside of a test.
-_NAMES = tuple(
-    module.RULE.name for module in (never_awaited, background_error, leaked_task, leaked_asyncgen)
-)
+_RULES = never_awaited, background_error, leaked_task, leaked_asyncgen, race
+_NAMES = tuple(module.RULE.name for module in _RULES)
 
 
 class RuleWatch:
@@ -83,6 +84,31 @@ class RuleWatch:
         self._generators = leaked_asyncgen.Watch()
         self._loop: SimulatedLoop | None = None
         self._undo = self._never_awaited.installed()
+        self._is_aside = False
+
+    @contextlib.contextmanager
+    def aside(self) -> Iterator[None]:
+        """While entered, what is found in runs is dropped."""
+        self._is_aside = True
+        try:
+            yield
+        finally:
+            self._is_aside = False
+
+    @property
+    def looks_for_races(self) -> bool:
+        """Whether the rule `race` is on."""
+        return self._levels[race.RULE.name] != "off"
+
+    def report_race(self, finding: Finding) -> bool:
+        """Report a lost update; whether it fails the program."""
+        self._report(finding)
+        failing, self._failing = self._failing, []
+        return bool(failing)
+
+    def again(self, token: str) -> str:
+        """How to run a schedule again in which an update is lost, in words."""
+        return f'Run it again: aldente.replay(main, {token!r}, rules={{"race": "error"}})'
 
     @property
     def warnings(self) -> Sequence[Finding]:
@@ -129,6 +155,8 @@ class RuleWatch:
             self._report(finding)
 
     def _report(self, finding: Finding) -> None:
+        if self._is_aside:
+            return
         level = self._levels[finding.rule]
         finding = finding._replace(made_by=None)
         if level == "error":

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Protocol
 
 from aldente import _checked_pythons
 from aldente._diagnosis.waits import AwaitGraph
 from aldente._explore.observations import Observation
+from aldente._explore.races import Access
 from aldente._records import Finding
 from aldente._schedules import Order, Schedule, Step
 from aldente._simulation.loop import SimulatedLoop
@@ -58,6 +60,23 @@ class RunWatch(Protocol):
         """The findings that fail the run, which is over, with its loop closed."""
         ...
 
+    @property
+    def looks_for_races(self) -> bool:
+        """Whether a program that passes is run again, to look for lost updates."""
+        ...
+
+    def report_race(self, finding: Finding) -> bool:
+        """Report a lost update; whether it fails the program."""
+        ...
+
+    def again(self, token: str) -> str:
+        """How to run a schedule again in which an update is lost, in words."""
+        ...
+
+    def aside(self) -> AbstractContextManager[object]:
+        """While entered, runs are only for comparison: what is found in them is dropped."""
+        ...
+
 
 class Run(NamedTuple):
     """The result of one run.
@@ -78,6 +97,8 @@ class Run(NamedTuple):
             was not made.
         observation: what its operations have given; None without any.
         unjudged: why these could not be compared with all that they may give; empty if they were.
+        accesses: what tasks have read and changed, if that was followed.
+        reads_clock: whether the program has read the clock of the loop, if that was followed.
     """
 
     result: Any
@@ -94,6 +115,8 @@ class Run(NamedTuple):
     fingerprint: int = 0
     observation: Observation | None = None
     unjudged: str = ""
+    accesses: Sequence[Access] = ()
+    reads_clock: bool = False
 
     def schedule(self, rules: RunSettings) -> Schedule:
         """The schedule of the run."""

@@ -11,10 +11,12 @@ import opcode
 import sys
 from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import FrameType
 from typing import Any, NamedTuple
 
+from aldente._asyncio_compat.stepping import frame_at
+from aldente._explore.decisions import NO_FACTS, CalledFunction, Decisions, WatchedRead
 from aldente._explore.guards import LineFacts, facts_of
 from aldente._explore.object_names import ObjectNames
 from aldente._explore.races import Access, Call, Raised, mark
@@ -25,6 +27,7 @@ from aldente._runner.threads import attribute_of
 from aldente._schedules import SharedUse, Step
 from aldente._simulation.loop import SimulatedLoop
 from aldente._simulation.trace import in_brief
+from aldente._simulation.values import UNKNOWN, TooLarge, value_of
 from aldente._source import is_programs
 from aldente.errors import DeadlockError
 
@@ -32,6 +35,9 @@ from aldente.errors import DeadlockError
 _MOST_LINES = 200_000
 
 _MISSING = object()
+
+# An object whose class has one of these has to be given back: another one is no other value of it.
+_CLOSING = ("close", "aclose", "cancel", "release", "disconnect", "stop", "shutdown", "__aexit__")
 
 _SIGNALLED = (
     asyncio.Lock,
@@ -41,61 +47,6 @@ _SIGNALLED = (
     asyncio.Queue,
     asyncio.Future,
 )
-
-_NO_FACTS = LineFacts()
-
-
-@dataclass(slots=True)
-class _Watched:
-    """What a function has read, and may act by when it is out of date.
-
-    Attributes:
-        access: the place of the read among all accesses.
-        line: the line that has read it.
-        guarded: the lines that it decides about.
-        kept: the variable that keeps it; empty if none does.
-        derived: the variables that were set by it.
-    """
-
-    access: int
-    line: int
-    guarded: frozenset[int]
-    kept: str
-    derived: set[str]
-
-    def decides(self, line: int, facts: LineFacts) -> bool:
-        """Whether what a line does goes by what was read."""
-        is_line_itself = line == self.line
-        return is_line_itself or line in self.guarded or not self.derived.isdisjoint(facts.loads)
-
-    def pass_on(self, facts: LineFacts, own: set[str]) -> None:
-        """Follow the value from variable to variable, as a line sets them."""
-        if not self.derived.isdisjoint(facts.loads):
-            self.derived |= own
-        else:
-            self.derived -= facts.stores
-        if self.kept in facts.stores:
-            self.kept = ""
-
-
-class _Function:
-    """A call of a function that has not returned.
-
-    Attributes:
-        file: its file.
-        line: the line that has begun; a suspended task is still on it. 0 if an exception ended it.
-        last: the line that has begun last, also if an exception has ended it.
-        changes: what that line is going to change.
-        watched: what it may act by.
-    """
-
-    __slots__ = ("changes", "file", "last", "line", "watched")
-
-    def __init__(self, file: str) -> None:
-        self.file = file
-        self.line = self.last = 0
-        self.changes: list[Use] = []
-        self.watched: list[_Watched] = []
 
 
 class _Owned(NamedTuple):
@@ -118,9 +69,19 @@ class SharedUses:
     Args:
         loop: the loop.
         steps: the steps of the run, which grow.
+        keeps_values: whether to keep what each change sets, to compare it with that of other runs.
+
+    Attributes:
+        accesses: all uses of what tasks share, once the run has ended; empty if they were too many.
+        reads_clock: whether the program has read the clock of the loop, if values are kept.
     """
 
-    def __init__(self, loop: SimulatedLoop, steps: list[Step]) -> None:
+    def __init__(
+        self, loop: SimulatedLoop, steps: list[Step], *, keeps_values: bool = False
+    ) -> None:
+        self.accesses: Sequence[Access] = ()
+        self.reads_clock = False
+        self._keeps_values = keeps_values
         self._loop = loop
         self._steps = steps
         self._accesses: list[Access] = []
@@ -130,7 +91,7 @@ class SharedUses:
         self._signals: list[tuple[int, int, SharedUse, _Owned | None]] = []
         self._lines = 0
         # By the identity of their frames, which nothing here keeps alive; a new call begins anew.
-        self._calls: dict[int, _Function] = {}
+        self._calls: dict[int, CalledFunction] = {}
         self._names = ObjectNames(None)
         # By the identity of an exception: its type, the step in which it was raised, and how many
         # functions it had passed when it was seen last.
@@ -145,7 +106,20 @@ class SharedUses:
         if sys.gettrace() is None:
             self._is_active = True
             self._names = ObjectNames(self._loop.main_task)
+            if self._keeps_values:
+                self._watch_clock()
             sys.settrace(self._trace)
+
+    def _watch_clock(self) -> None:
+        """Note when the program reads the clock of the loop, until that is closed."""
+        time = self._loop.time
+
+        def noting_time() -> float:
+            if is_programs(frame_at(1).f_code.co_filename):
+                self.reads_clock = True
+            return time()
+
+        vars(self._loop)["time"] = noting_time
 
     def stop(self, error: BaseException | None = None) -> None:
         """Follow no more, and mark in the steps what raced and where the run has failed.
@@ -167,7 +141,8 @@ class SharedUses:
                 Call(place, step, self._told_use(use, owned))
                 for place, step, use, owned in self._signals
             ]
-            mark(self._steps, list(self._told_accesses()), calls, raised)
+            self.accesses = tuple(self._told_accesses())
+            mark(self._steps, self.accesses, calls, raised)
         self._accesses.clear()
         self._owned.clear()
         self._signals.clear()
@@ -210,15 +185,15 @@ class SharedUses:
                 broken.line, broken.changes = 0, []
         return self._trace
 
-    def _call_of(self, frame: FrameType) -> _Function:
+    def _call_of(self, frame: FrameType) -> CalledFunction:
         call = self._calls.get(id(frame))
         if call is None:
-            call = self._calls[id(frame)] = _Function(frame.f_code.co_filename)
+            call = self._calls[id(frame)] = CalledFunction(frame.f_code.co_filename)
         return call
 
-    def _begin_line(self, frame: FrameType, call: _Function) -> None:
+    def _begin_line(self, frame: FrameType, call: CalledFunction) -> None:
         line, file = frame.f_lineno, frame.f_code.co_filename
-        facts = facts_of(file).get(line, _NO_FACTS)
+        facts = facts_of(file).get(line, NO_FACTS)
         if line != call.last:
             # Else an exception, such as a cancellation, may have come where it waited.
             self._note_acts(frame, call, facts)
@@ -235,7 +210,7 @@ class SharedUses:
                 self._watch(call, access, facts.guarded, kept if kept in own else "", own)
 
     def _watch(
-        self, call: _Function, access: int, guarded: frozenset[int], kept: str, own: set[str]
+        self, call: CalledFunction, access: int, guarded: frozenset[int], kept: str, own: set[str]
     ) -> None:
         """Remember what a line has read, if lines that follow may act by it."""
         key, at = self._accesses[access].key, self._accesses[access].use.at
@@ -247,9 +222,9 @@ class SharedUses:
         call.watched = [
             each for each, again in zip(call.watched, is_again, strict=True) if not again
         ]
-        call.watched.append(_Watched(access, at.line, guarded, kept, set(own)))
+        call.watched.append(WatchedRead(access, at.line, guarded, kept, set(own)))
 
-    def _note_acts(self, frame: FrameType, call: _Function, facts: LineFacts) -> None:
+    def _note_acts(self, frame: FrameType, call: CalledFunction, facts: LineFacts) -> None:
         """Note that a line acts by what was read in an earlier step, current or not."""
         step, line = len(self._steps) - 1, frame.f_lineno
         for watched in call.watched:
@@ -266,19 +241,26 @@ class SharedUses:
                     Access(place, step, read.task, read.key, use, of=watched.access)
                 )
 
-    def _deciding(self, frame: FrameType | None) -> frozenset[int]:
-        """The places of the reads by which a line does what it does, or calls what does it."""
+    def _decisions(self, frame: FrameType | None) -> Decisions:
+        """The reads by which a line does what it does, or calls what does it."""
         found: list[int] = []
+        computed: list[int] = []
+        is_callers = False
         while frame is not None:
             call = self._calls.get(id(frame))
             if call is not None and call.watched:
                 line = call.line or frame.f_lineno
-                facts = facts_of(frame.f_code.co_filename).get(line, _NO_FACTS)
-                found += [each.access for each in call.watched if each.decides(line, facts)]
-            frame = frame.f_back
-        return frozenset(found)
+                facts = facts_of(frame.f_code.co_filename).get(line, NO_FACTS)
+                for each in call.watched:
+                    if each.decides(line, facts):
+                        found.append(each.access)
+                        # A line that reads a thing and sets it, as `+=` does, has used the value.
+                        if each.is_used_by(facts) or (line == each.line and not is_callers):
+                            computed.append(each.access)
+            frame, is_callers = frame.f_back, True
+        return Decisions(frozenset(found), frozenset(computed))
 
-    def _end_line(self, frame: FrameType, call: _Function) -> None:
+    def _end_line(self, frame: FrameType, call: CalledFunction) -> None:
         """Note what the line that ends has changed."""
         for use in call.changes:
             self._note(frame, call.line, use)
@@ -293,7 +275,7 @@ class SharedUses:
             self._note_call(frame, line, use)
             return []
         places = []
-        deciding = self._deciding(frame) if use.is_change else frozenset[int]()
+        decisions = self._decisions(frame) if use.is_change else Decisions()
         index = _index_in(frame, use)
         for key, value in self._find(frame, use):
             at = SourcePlace(frame.f_code.co_filename, line)
@@ -310,12 +292,27 @@ class SharedUses:
                     task.get_name(),
                     key,
                     shared,
-                    deciding=deciding,
+                    deciding=decisions.all,
+                    computed_from=decisions.computed,
                     is_in_place=use.is_of_elements,
                     element=index if isinstance(value, dict) else None,
                 )
             )
+            if use.is_change and self._keeps_values:
+                self._keep_value(use, value, index)
         return places
+
+    def _keep_value(self, use: Use, value: Any, index: Any) -> None:
+        """Keep what a change has set: of a dictionary, the element if it is known."""
+        if use.is_of_elements and index is not None and isinstance(value, dict):
+            value = dict.get(value, index, _MISSING)
+        has_to_be_closed = any(hasattr(type(value), name) for name in _CLOSING)
+        resource = self._names.number_of(value) if has_to_be_closed else None
+        try:
+            kept = value_of(value)
+        except TooLarge:
+            kept = UNKNOWN
+        self._accesses[-1] = self._accesses[-1]._replace(value=kept, resource=resource)
 
     def _note_call(self, frame: FrameType, line: int, use: Use) -> None:
         """Note a call by which a task acts on others, if it is one."""

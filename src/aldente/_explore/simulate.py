@@ -81,6 +81,7 @@ class Program:
         is_traced: bool = False,
         is_compared: bool = False,
         choices: Watch | None = None,
+        keeps_values: bool = False,
         real_seconds: float | None = None,
     ) -> Run:
         """Run it once, and keep the exception that it raises.
@@ -106,6 +107,7 @@ class Program:
             is_traced=is_traced,
             is_compared=is_compared,
             choices=choices,
+            keeps_values=keeps_values,
             watch=self.watch,
             real_seconds=real_seconds,
         )
@@ -144,10 +146,35 @@ class Program:
 
     def _observe(self, strategy: Strategy, rules: RunSettings) -> Observation | None:
         """Run it; return what its operations have given, or None if it fails."""
-        run = simulate(self.main, strategy, rules, real_seconds=self.real_seconds)
+        run = self.run_aside(strategy, rules)
+        return None if run.error is not None else run.observation
+
+    def run_aside(
+        self, strategy: Strategy, rules: RunSettings, *, keeps_values: bool = False
+    ) -> Run:
+        """Run it once, only for comparison: it is no run of a search, and may fail.
+
+        Args:
+            strategy: decides its schedule; its `start` has been called.
+            rules: the settings of the run.
+            keeps_values: whether to follow what its tasks change, and keep the values.
+
+        Raises:
+            KeyboardInterrupt: the user pressed Ctrl-C.
+        """
+        with contextlib.nullcontext() if self.watch is None else self.watch.aside():
+            run = simulate(
+                self.main,
+                strategy,
+                rules,
+                is_traced=keeps_values,
+                keeps_values=keeps_values,
+                watch=self.watch,
+                real_seconds=self.real_seconds,
+            )
         if self.is_interrupted():
             raise run.error if isinstance(run.error, KeyboardInterrupt) else KeyboardInterrupt
-        return None if run.error is not None else run.observation
+        return run
 
 
 # How many steps a serial run may take, besides ten times those of the run that it is compared with.
@@ -164,6 +191,7 @@ def simulate(
     is_traced: bool = False,
     is_compared: bool = False,
     choices: Watch | None = None,
+    keeps_values: bool = False,
     watch: RunWatch | None = None,
     real_seconds: float | None = None,
 ) -> Run:
@@ -176,6 +204,8 @@ def simulate(
         is_traced: whether to record its steps.
         is_compared: whether to make its fingerprint; not with `is_traced`.
         choices: follows which of these steps were chosen; None if that is not known.
+        keeps_values: whether to follow what tasks read and change, and keep the values that they
+            set; needs `is_traced`.
         watch: observes the run; None without one.
         real_seconds: how long it may take, in real seconds; None for no limit.
     """
@@ -183,8 +213,11 @@ def simulate(
     loop = _make_loop(main, strategy, rules, real_seconds, quiet)
     tracer = Tracer(loop, choices) if is_traced else None
     # Only of the run that is reported, as they take long.
-    shared = SharedUses(loop, tracer.steps) if tracer is not None and choices is not None else None
-    details = StepDetails(loop, tracer.steps) if tracer is not None and shared is not None else None
+    shared = details = None
+    if tracer is not None and (choices is not None or keeps_values):
+        shared = SharedUses(loop, tracer.steps, keeps_values=keeps_values)
+    if tracer is not None and choices is not None:
+        details = StepDetails(loop, tracer.steps)
     fingerprint = Fingerprint(loop) if is_compared else None
     result = error = waiting = observation = None
     if watch is not None:
@@ -204,8 +237,9 @@ def simulate(
         with interrupting.running(loop):
             try:
                 loop.main_task = _start(loop, main)
-                if shared is not None and details is not None:
+                if details is not None:
                     details.start()
+                if shared is not None:
                     shared.start()
                 result = loop.run_until_complete(loop.main_task)
                 if loop.operations is not None:
@@ -213,8 +247,9 @@ def simulate(
             except BaseException as raised:
                 error, waiting = _explained(loop, raised, quiet)
             finally:
-                if shared is not None and details is not None:
+                if shared is not None:
                     shared.stop(error)
+                if details is not None:
                     details.stop()
             steps_until_end = len(tracer.steps) if tracer is not None else 0
             error = end(loop, error, None if watch is None else watch.main_ended)
@@ -247,6 +282,8 @@ def simulate(
         findings,
         value,
         observation,
+        accesses=shared.accesses if shared is not None else (),
+        reads_clock=shared is not None and shared.reads_clock,
     )
 
 

@@ -58,6 +58,13 @@ class TooLarge(Exception):
     """A value consists of too many parts to compare them all."""
 
 
+# What stands for a value of too many parts.
+UNKNOWN = "unknown"
+
+# The types of numbers that may be moments or durations, and of other moments and durations.
+_OF_TIME = frozenset(("float", "datetime", "date", "time", "timedelta"))
+
+
 def value_of(value: Any) -> Hashable:
     """Something hashable that is equal for equal values.
 
@@ -73,6 +80,21 @@ def value_of(value: Any) -> Hashable:
     False
     """
     return _Reader().read(value, ())
+
+
+def without_times(value: Hashable) -> Hashable:
+    """What `value_of` gives, without what depends on when it was made.
+
+    >>> without_times(value_of(("a", 1.5))) == without_times(value_of(("a", 2.5)))
+    True
+    """
+    if isinstance(value, tuple):
+        if len(value) == 2 and value[0] in _OF_TIME:
+            return value[:1]
+        return tuple(without_times(each) for each in value)
+    if isinstance(value, frozenset):
+        return frozenset(without_times(each) for each in value)
+    return value
 
 
 class _Reader:

@@ -48,7 +48,7 @@ def _paragraphs(item: pytest.Item, outcome: Outcome, failure: Failure) -> list[s
         *failure.story(config.rootpath, width, is_whole=is_whole),
         # Sentences, which a narrower terminal may break anywhere.
         "\n".join(part for line in remarks for part in wrapped("", line, WIDTH)),
-        f"Run it again: {_command(item, failure)}",
+        f"Run it again: {command(item, failure.token)}",
     ]
 
 
@@ -58,8 +58,9 @@ def _width() -> int:
     return min(columns, WIDTH) if columns >= _LEAST_WIDTH else WIDTH
 
 
-def _command(item: pytest.Item, failure: Failure) -> str:
-    return f"pytest {_argument(item)} --aldente-replay={failure.token}"
+def command(item: pytest.Item, token: str) -> str:
+    """The command that runs a schedule of a test again."""
+    return f"pytest {_argument(item)} --aldente-replay={token}"
 
 
 def _argument(item: pytest.Item) -> str:
@@ -134,7 +135,7 @@ def note_in_report(item: pytest.Item, report: pytest.TestReport, outcome: Outcom
             "token": failure.token,
             "story": properties["aldente.story"],
         }
-        told["command"] = _command(item, failure)
+        told["command"] = command(item, failure.token)
     # Of the item, as pytest writes those of the tear-down's report; and a test may be run again.
     kept = [each for each in item.user_properties if each[0] not in properties]
     item.user_properties[:] = [*kept, *properties.items()]

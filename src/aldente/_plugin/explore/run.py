@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from itertools import chain
 from types import MethodType
 from typing import Any
@@ -16,6 +18,7 @@ from aldente._explore.rules_in_runs import look_into_main
 from aldente._explore.simulate import Main
 from aldente._plugin import pytest_compat
 from aldente._plugin.explore.fixtures import Troubles, resolved
+from aldente._plugin.explore.report import command
 from aldente._plugin.explore.state import ExploredTest
 from aldente._plugin.refusals import refuse_result
 from aldente._plugin.run.loops import registry_of
@@ -53,7 +56,34 @@ class FoundInRuns:
         # Reported only when the test fails with the last run.
         self._of_last_run: Sequence[Finding] = ()
         self._has_main_ended = False
+        self._is_aside = False
         self.has_spared = False
+
+    @contextlib.contextmanager
+    def aside(self) -> Iterator[None]:
+        """While entered, what is found in runs is dropped."""
+        self._is_aside = True
+        try:
+            yield
+        finally:
+            self._is_aside = False
+
+    @property
+    def looks_for_races(self) -> bool:
+        """Whether the rule `race` is on in the test."""
+        return self._session.collector.level_in(self._item, "race") != "off"
+
+    def report_race(self, finding: Finding) -> bool:
+        """Report a lost update; whether it fails the test."""
+        collector = self._session.collector
+        is_error = collector.level_of(self._item, finding) == "error"
+        is_known = self._session.summary.baseline.names(self._item.nodeid, finding)
+        if is_error and not is_known and not self._is_for_baseline:
+            return True
+        self.has_spared = self.has_spared or is_error
+        into = self._known if is_known else self._kept
+        into.setdefault((finding.rule, finding.place), []).append(finding)
+        return False
 
     def begin(self) -> None:
         """Begin a run."""
@@ -69,10 +99,11 @@ class FoundInRuns:
         collector = self._session.collector
         if not collector.found:
             return ()
+        taken = collector.take(self._item)
         kept: _ByPlace = {}
         known: _ByPlace = {}
         failing: list[Finding] = []
-        for finding in collector.take(self._item):
+        for finding in [] if self._is_aside else taken:
             is_error = collector.level_of(self._item, finding) == "error"
             is_known = self._session.summary.baseline.names(self._item.nodeid, finding)
             if is_error and not is_known and not self._is_for_baseline:
@@ -276,6 +307,23 @@ class RunsOfTest:
         pytest_compat.forget_logs(self._item)
         self._fixtures.begin()
         self._found.begin()
+
+    @property
+    def looks_for_races(self) -> bool:
+        """Whether the rule `race` is on in the test."""
+        return self._found.looks_for_races
+
+    def report_race(self, finding: Finding) -> bool:
+        """Report a lost update; whether it fails the test."""
+        return self._found.report_race(finding)
+
+    def again(self, token: str) -> str:
+        """How to run a schedule again in which an update is lost, in words."""
+        return f"Run it again: {command(self._item, token)}"
+
+    def aside(self) -> AbstractContextManager[object]:
+        """While entered, what is found in runs is dropped."""
+        return self._found.aside()
 
     def main_ended(self, loop: SimulatedLoop) -> None:
         """Check the tasks and generators that are left."""

@@ -175,6 +175,8 @@ class _Test:
         with self._running(runs) as program:
             if self._budget.replay is not None:
                 failure = replayed(program, self._budget.replay)
+                if failure is None:
+                    failure = self._explorer(program).look_into(self._budget.replay)
             else:
                 strategy = parse_strategy(self._budget.strategy, self._budget.seed)
                 exploration = self._explorer(program).explore(strategy, self._budget.runs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -233,3 +234,7 @@ def _lines(same: Sequence[Mapping[str, Any]], folder: Path) -> Iterable[str]:
     others = len({each["test"] for each in same}) - 1
     tests = f", and in {others} more test{'s' if others > 1 else ''}" if others else ""
     yield f"    in {finding['test'] or 'an unknown test'}{found_late}{tests}"
+    if finding["level"] == "warn" and rule_named(finding["rule"]).shows_details:
+        # Of an error they are in the report of the failure.
+        for line in finding["details"]:
+            yield f"    {line.replace(f'{folder}{os.sep}', '')}"

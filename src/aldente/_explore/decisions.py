@@ -1,0 +1,79 @@
+"""What a function has read of what tasks share, and which of its lines go by that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from aldente._explore.guards import LineFacts
+from aldente._explore.shared_names import Use
+
+NO_FACTS = LineFacts()
+
+
+@dataclass(slots=True)
+class WatchedRead:
+    """What a function has read, and may act by when it is out of date.
+
+    Attributes:
+        access: the place of the read among all accesses.
+        line: the line that has read it.
+        guarded: the lines that it decides about.
+        kept: the variable that keeps it; empty if none does.
+        derived: the variables that were set by it.
+    """
+
+    access: int
+    line: int
+    guarded: frozenset[int]
+    kept: str
+    derived: set[str]
+
+    def decides(self, line: int, facts: LineFacts) -> bool:
+        """Whether what a line does goes by what was read."""
+        return line == self.line or line in self.guarded or self.is_used_by(facts)
+
+    def is_used_by(self, facts: LineFacts) -> bool:
+        """Whether a line uses the value, or one that was computed from it."""
+        return not self.derived.isdisjoint(facts.loads)
+
+    def pass_on(self, facts: LineFacts, own: set[str]) -> None:
+        """Follow the value from variable to variable, as a line sets them."""
+        if not self.derived.isdisjoint(facts.loads):
+            self.derived |= own
+        else:
+            self.derived -= facts.stores
+        if self.kept in facts.stores:
+            self.kept = ""
+
+
+class CalledFunction:
+    """A call of a function that has not returned.
+
+    Attributes:
+        file: its file.
+        line: the line that has begun; a suspended task is still on it. 0 if an exception ended it.
+        last: the line that has begun last, also if an exception has ended it.
+        changes: what that line is going to change.
+        watched: what it may act by.
+    """
+
+    __slots__ = ("changes", "file", "last", "line", "watched")
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.line = self.last = 0
+        self.changes: list[Use] = []
+        self.watched: list[WatchedRead] = []
+
+
+class Decisions(NamedTuple):
+    """The reads by which a line does what it does, by their places among all accesses.
+
+    Attributes:
+        all: all of them.
+        computed: those of which it uses the value; the others decide that it is reached.
+    """
+
+    all: frozenset[int] = frozenset()
+    computed: frozenset[int] = frozenset()
