@@ -25,9 +25,12 @@
 ``shared_uses``, ``shared_names``, ``object_names``
     What tasks read and change in a run; the names that each line of a file uses; what objects are
     called in the program.
-``races``, ``guards``
+``races``, ``guards``, ``decisions``
     What raced, of what tasks have used; the lines that a condition decides about, and the variables
-    that keep a value.
+    that keep a value; what a function has read, and which of its lines go by that.
+``predicted_races``, ``race_search``, ``lost_updates``
+    The races that there may be in other schedules; runs that show in which of them an update is
+    lost; the finding of one.
 ``real_clocks``
     The hint for a failure of a program that reads clocks which don't follow loop time.
 ``rules_in_runs``

@@ -20,6 +20,8 @@ run after ``start``; the others don't depend on loops.
     A mix of several, each used in proportion to how much it still finds.
 ``replay``
     The choices of a schedule.
+``steered``
+    Parts of two tasks that overlap, or follow one another.
 
 What they use:
 
