@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import CodeType
 from typing import NamedTuple
 
 from aldente._explore.guards import LineFacts
@@ -52,18 +53,22 @@ class CalledFunction:
 
     Attributes:
         file: its file.
+        instructions: those of its code.
         line: the line that has begun; a suspended task is still on it. 0 if an exception ended it.
         last: the line that has begun last, also if an exception has ended it.
         changes: what that line is going to change.
+        sizes: how much there was of it when the line began, if values are kept.
         watched: what it may act by.
     """
 
-    __slots__ = ("changes", "file", "last", "line", "watched")
+    __slots__ = ("changes", "file", "instructions", "last", "line", "sizes", "watched")
 
-    def __init__(self, file: str) -> None:
-        self.file = file
+    def __init__(self, code: CodeType) -> None:
+        self.file = code.co_filename
+        self.instructions = code.co_code
         self.line = self.last = 0
         self.changes: list[Use] = []
+        self.sizes: dict[Use, int] = {}
         self.watched: list[WatchedRead] = []
 
 

@@ -9,9 +9,8 @@ from typing import NamedTuple
 
 from aldente._checked_pythons import is_checked, unproved
 from aldente._clocks import monotonic
-from aldente._explore.lost_updates import finding_of
 from aldente._explore.nondeterminism import THREADS, likely_cause
-from aldente._explore.race_search import Failed, LostUpdate, RaceSearch
+from aldente._explore.race_search import Failed, RaceSearch, Shown
 from aldente._explore.real_clocks import hint_at_clocks
 from aldente._explore.result import Exploration, Failure, Kept, Known
 from aldente._explore.rules_in_runs import besides, found_in_run
@@ -209,7 +208,7 @@ class Explorer:
             if isinstance(each, Failed):
                 return exploration, Found(self.program, each.run, each.error, number)
             if watch.report_race(self._finding(each, watch)):
-                return replace(exploration, failure=self._lost(each, number)), None
+                return replace(exploration, failure=self._failure_of(each, number)), None
         return exploration, None
 
     def look_into(self, schedule: Schedule) -> Failure | None:
@@ -218,23 +217,24 @@ class Explorer:
         if watch is not None and watch.looks_for_races:
             for each in RaceSearch(self.program, _RUNS_OF_RACE, self.end).look_into(schedule):
                 if watch.report_race(self._finding(each, watch)):
-                    return self._lost(each, 1)
+                    return self._failure_of(each, 1)
         return None
 
-    def _finding(self, lost: LostUpdate, watch: RunWatch) -> Finding:
-        token = tokens.encode(lost.run.schedule(self.program.rules))
-        return finding_of(lost, watch.again(token))
+    def _finding(self, shown: Shown, watch: RunWatch) -> Finding:
+        """A finding with how to run it again."""
+        token = tokens.encode(shown.run.schedule(self.program.rules))
+        return shown.finding._replace(details=(*shown.finding.details, watch.again(token)))
 
-    def _lost(self, lost: LostUpdate, number: int) -> Failure:
-        """The failure by a lost update."""
+    def _failure_of(self, shown: Shown, number: int) -> Failure:
+        """The failure by what a run shows."""
         program = self.program
-        schedule = lost.run.schedule(program.rules)
+        schedule = shown.run.schedule(program.rules)
         watched = Watched(Replay(Schedule(schedule.choices)))
         self.on_replay()
         last = program.run(watched, is_traced=True, choices=watched)
         return Failure(
             # Without how to run it again, which the report of a failure says.
-            found_in_run((finding_of(lost),)),
+            found_in_run((shown.finding,)),
             schedule,
             tokens.encode(schedule),
             number,

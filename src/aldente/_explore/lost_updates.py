@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from aldente._explore.race_search import LostUpdate
+from aldente._explore.predicted_races import Race
 from aldente._explore.races import Access
 from aldente._records import Finding
 from aldente._rules import race as rule
@@ -19,14 +19,13 @@ _FIX_OF_CHECK = (
 )
 
 
-def finding_of(lost: LostUpdate, again: str = "") -> Finding:
-    """The finding of a lost update.
+def finding_of(race: Race, serial: tuple[Access, Access]) -> Finding:
+    """The finding of a race in which an update is lost.
 
     Args:
-        lost: the update.
-        again: how to run it again, in words; empty if that is told elsewhere.
+        race: the race, as it goes in a run.
+        serial: the last change in each order of the two tasks, one after the other.
     """
-    race = lost.race
     name, first, other = race.act.use.text, race.act.task, race.change.task
     if race.is_computed:
         what = f"an update of {name} is lost: {first} sets it by what it read before {other} did."
@@ -37,23 +36,21 @@ def finding_of(lost: LostUpdate, again: str = "") -> Finding:
         what,
         _FIX_OF_VALUE if race.is_computed else _FIX_OF_CHECK,
         race.act.use.at,
-        (*_told(lost), *([again] if again else [])),
+        (*_told(race), _one_after_the_other(race, serial)),
     )
 
 
-def _told(lost: LostUpdate) -> Iterator[str]:
-    race = lost.race
+def _told(race: Race) -> Iterator[str]:
     for access, verb in ((race.read, "reads"), (race.change, "changes"), (race.act, "changes")):
         text, value = access.use.text, access.use.value
         shown = "" if not value else f" = {value}" if verb == "reads" else f" to {value}"
         yield f"{access.task} {verb} {text}{shown} at {access.use.at}"
-    yield _one_after_the_other(lost)
 
 
-def _one_after_the_other(lost: LostUpdate) -> str:
+def _one_after_the_other(race: Race, serial: tuple[Access, Access]) -> str:
     """What the two tasks give one after the other."""
-    outer, inner = lost.serial
-    race, name = lost.race, lost.race.act.use.text
+    outer, inner = serial
+    name = race.act.use.text
     if not race.is_computed and _is_like(inner, race.change):
         return f"One after the other, {race.act.task} does not do that once {inner.task} has."
     values = [each.use.value for each in (outer, inner)]

@@ -54,10 +54,12 @@ class UsesOfRun:
         self.accesses = run.accesses
         self._by_place = {access.place: access for access in run.accesses}
         self._numbers = list(_numbered(run.steps))
-        # By task: the number of its first step among those of all.
+        # By task: the number of its first step among those of all, and of its last one.
         self._begun: dict[str, int] = {}
+        self._ended: dict[str, int] = {}
         for number, step in enumerate(run.steps):
             self._begun.setdefault(step.task, number)
+            self._ended[step.task] = number
 
     def step_of(self, access: Access) -> tuple[str, int]:
         """The task of an access, and the number of its step among those of the task, from 0."""
@@ -66,6 +68,11 @@ class UsesOfRun:
     def has_begun_before(self, task: str, access: Access) -> bool:
         """Whether a task had begun when something else was done."""
         return self._begun[task] <= access.step
+
+    def is_used_after(self, task: str, thing: Hashable) -> bool:
+        """Whether something is used after the last step of a task."""
+        end = self._ended[task]
+        return any(access.key == thing and access.step > end for access in self.accesses)
 
     def section_of(self, change: Access) -> Section:
         """The part of a task that ends with a change, from the first read that this goes by."""
@@ -149,7 +156,8 @@ def observed(uses: UsesOfRun) -> Iterator[Race]:
     for read, change, act in races(uses.accesses):
         (task, last), (reader, first) = uses.step_of(act), uses.step_of(read)
         other, _ = uses.step_of(change)
-        if act.use.is_by_read and task == reader != other:
+        # Outside of tasks nothing can be led into another order.
+        if act.use.is_by_read and task == reader != other and other:
             yield Race(read, change, act, Section(task, first, last), uses.section_of(change))
     for race, source in _overwriting_by_stale(uses):
         if race.read.place < min(source.place, race.change.place) and (
@@ -192,7 +200,7 @@ def _races_around(
     task, first = uses.step_of(read)
     around = Section(task, first, first + length)
     for change in changes:
-        is_others = uses.step_of(change)[0] != task
+        is_others = uses.step_of(change)[0] not in (task, "")
         if is_others and change.may_meet(read) and uses.has_begun_before(task, change):
             yield Race(read, change, act, around, uses.section_of(change))
 
@@ -230,6 +238,7 @@ def _are_of_one_other(
     return (
         source.use.is_change
         and uses.step_of(source)[0] == other != task
+        and bool(other)
         and source.may_meet(read)
         and change.may_meet(act)
         and uses.has_begun_before(task, source)

@@ -1,47 +1,53 @@
-"""`RaceSearch`: looks for lost updates of a program that passes.
+"""`RaceSearch`: looks for lost updates in a program that passes, and for what is never put back.
 
 That one task reads a value, another changes it, and the first then changes it by what it has read,
 means nothing by itself. It is a finding when something is lost: when what comes out is nothing that
 the same two parts of tasks give one after the other, in either order. Such races are predicted from
 one run; then a run is led into each, and both parts are run one after the other.
+
+What a task takes and puts back when it returns is a finding when it is cancelled or raises in
+between, and does not put it back: runs are led into that as well.
 """
 
 from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from aldente._clocks import monotonic
+from aldente._explore import lost_updates
+from aldente._explore.kept_values import Ending
+from aldente._explore.never_put_back import NeverPutBack, borrowings, never_put_back
+from aldente._explore.never_put_back import finding_of as never_put_back_finding
 from aldente._explore.predicted_races import Race, UsesOfRun, observed, predicted
 from aldente._explore.races import Access
 from aldente._explore.runs import Run
 from aldente._explore.simulate import Program
+from aldente._records import Finding, SourcePlace
 from aldente._schedules import Schedule
 from aldente._simulation.choices import Strategy
 from aldente._simulation.values import UNKNOWN, without_times
 from aldente._strategies.fifo import Fifo
 from aldente._strategies.replay import Replay
-from aldente._strategies.steered import Apart, Overlapping, Section
+from aldente._strategies.steered import Apart, Interrupted, Overlapping, Section
 
 # How many races at the same lines are tried: these may be of other tasks, or in other steps.
 _MOST_AT_LINES = 3
 
 
-class LostUpdate(NamedTuple):
-    """A race in which something is lost.
+class Shown(NamedTuple):
+    """A run that shows a finding.
 
     Attributes:
-        race: the race, as it goes in the run.
         run: the run.
-        serial: the last change in each order of the two tasks, one after the other.
+        finding: the finding, without how to run it again.
     """
 
-    race: Race
     run: Run
-    serial: tuple[Access, Access]
+    finding: Finding
 
 
 class Failed(NamedTuple):
@@ -58,13 +64,17 @@ class Failed(NamedTuple):
     number: int
 
 
+# Makes a strategy that leads a run.
+Lead = Callable[[], Strategy]
+
+
 class _NoMoreRuns(Exception):
     """The budget of runs or of time has ended."""
 
 
 @dataclass(slots=True)
 class RaceSearch:
-    """Looks for lost updates of a program.
+    """Looks for lost updates of a program, and for what its tasks never put back.
 
     Attributes:
         program: the program.
@@ -77,48 +87,60 @@ class RaceSearch:
     limit: int
     end: float | None = None
     runs: int = 0
-    _lost: set[Hashable] = field(default_factory=set)
+    _found: set[Hashable] = field(default_factory=set)
     _tried: Counter[Hashable] = field(default_factory=Counter)
     _judged: Counter[Hashable] = field(default_factory=Counter)
+    # By the line on which tasks take something: the change that puts it back.
+    _borrowed: dict[SourcePlace, Access] = field(default_factory=dict)
 
-    def look(self) -> Iterator[LostUpdate | Failed]:
-        """The lost updates that are found, once for each three lines; and a run that fails."""
+    def look(self) -> Iterator[Shown | Failed]:
+        """What is found, once for each place; and a run that fails, which ends the search."""
         try:
             yield from self._look()
         except _NoMoreRuns:
             return
 
-    def _look(self) -> Iterator[LostUpdate | Failed]:
+    def _look(self) -> Iterator[Shown | Failed]:
         first = self._run(Fifo())
         if first.error is not None:
             return
         uses = UsesOfRun(first)
-        yield from self._lost_in(first, uses, Fifo)
-        for race in predicted(uses):
-            if race.places in self._lost or self._tried[race.places] >= _MOST_AT_LINES:
-                continue
-            self._tried[race.places] += 1
-            lead = functools.partial(Overlapping, race.around, race.inside)
+        yield from self._found_in(first, uses, Fifo)
+        for lead in self._leads(first, uses):
             run = self._run(lead())
             if run.error is not None:
                 yield Failed(run, run.error, self.runs)
                 return
-            yield from self._lost_in(run, UsesOfRun(run), lead)
+            yield from self._found_in(run, UsesOfRun(run), lead)
 
-    def look_into(self, schedule: Schedule) -> Iterator[LostUpdate]:
-        """The lost updates of one schedule."""
-        lead = functools.partial(Replay, schedule)
+    def _leads(self, run: Run, uses: UsesOfRun) -> Iterator[Lead]:
+        """The runs to try after the first one: into races, and into what a task has borrowed."""
+        for race in predicted(uses):
+            if race.places not in self._found and self._tried[race.places] < _MOST_AT_LINES:
+                self._tried[race.places] += 1
+                yield functools.partial(Overlapping, race.around, race.inside)
+        for borrowing in borrowings(uses, _ends_of(run)):
+            section, line = borrowing.section, borrowing.take.use.at
+            if section.first < section.last and line not in self._found:
+                self._tried[line] += 1
+                if self._tried[line] <= _MOST_AT_LINES:
+                    yield functools.partial(Interrupted, section)
+
+    def look_into(self, schedule: Schedule) -> Iterator[Shown]:
+        """What is found in one schedule."""
         try:
-            run = self._run(lead())
+            first = self._run(Fifo())
+            if first.error is None:
+                self._learn(UsesOfRun(first), first)
+            run = self._run(Replay(schedule))
             if run.error is None:
-                yield from self._lost_in(run, UsesOfRun(run), lead)
+                lead = functools.partial(Replay, schedule)
+                yield from self._found_in(run, UsesOfRun(run), lead)
         except _NoMoreRuns:
             return
 
-    def _lost_in(
-        self, run: Run, uses: UsesOfRun, lead: Callable[[], Strategy]
-    ) -> Iterator[LostUpdate]:
-        """The races of a run in which something is lost.
+    def _found_in(self, run: Run, uses: UsesOfRun, lead: Lead) -> Iterator[Shown]:
+        """What is found in a run.
 
         Args:
             run: the run, which has passed.
@@ -127,14 +149,34 @@ class RaceSearch:
         """
         if run.depends_on_threads:
             return
+        self._learn(uses, run)
         for race in observed(uses):
-            if race.places in self._lost or self._judged[race.places] >= _MOST_AT_LINES:
+            if race.places in self._found or self._judged[race.places] >= _MOST_AT_LINES:
                 continue
             self._judged[race.places] += 1
             serial = self._serial_of(race, run, uses)
             if serial is not None and self._is_repeatable(race, lead):
-                self._lost.add(race.places)
-                yield LostUpdate(race, run, serial)
+                self._found.add(race.places)
+                yield Shown(run, lost_updates.finding_of(race, serial))
+        for found in never_put_back(uses, _ends_of(run), self._borrowed):
+            line = found.take.use.at
+            if line not in self._found and self._is_kept_again(found, lead):
+                self._found.add(line)
+                yield Shown(run, never_put_back_finding(found))
+
+    def _learn(self, uses: UsesOfRun, run: Run) -> None:
+        """Note what tasks that return put back."""
+        for borrowing in borrowings(uses, _ends_of(run)):
+            self._borrowed.setdefault(borrowing.take.use.at, borrowing.put)
+
+    def _is_kept_again(self, found: NeverPutBack, lead: Lead) -> bool:
+        """Whether the same is found when the run is repeated."""
+        again = self._run(lead(), is_aside=True)
+        same = never_put_back(UsesOfRun(again), _ends_of(again), self._borrowed)
+        return again.error is None and any(
+            each.take.use.at == found.take.use.at and each.take.task == found.take.task
+            for each in same
+        )
 
     def _serial_of(self, race: Race, run: Run, uses: UsesOfRun) -> tuple[Access, Access] | None:
         """The last changes in both orders, if something is lost in the race; else None."""
@@ -144,14 +186,15 @@ class RaceSearch:
         inner = self._apart(race, race.inside, race.around, run)
         if inner is None or inner.change is None:
             return None
-        is_timed = run.reads_clock or self.program.rules.wall is not None
+        is_timed = run.kept is None or run.kept.reads_clock or self.program.rules.wall is not None
         reads = uses.count_of_reads(race.read, race.act, race.around)
         is_lost = _is_lost(race, reads, outer, inner, is_timed=is_timed)
         return (outer.last, inner.last) if is_lost else None
 
     def _apart(self, race: Race, first: Section, second: Section, run: Run) -> _Serial | None:
         """What both parts do one after the other; None if they can't be run so."""
-        found = self._run(Apart(first, second), is_aside=True)
+        renamed = {} if run.kept is None else run.kept.renamed
+        found = self._run(Apart(first, second, renamed), is_aside=True)
         # Time-outs that fire only because one waits for the other would be something else.
         if found.error is not None or found.time_outs[1] != run.time_outs[1]:
             return None
@@ -161,7 +204,7 @@ class RaceSearch:
         reads = 0 if act is None else uses.count_of_reads(race.read, act, race.around)
         return _Serial(act, change, reads)
 
-    def _is_repeatable(self, race: Race, lead: Callable[[], Strategy]) -> bool:
+    def _is_repeatable(self, race: Race, lead: Lead) -> bool:
         """Whether the same values come out again: they depend on the schedule alone."""
         again = self._run(lead(), is_aside=True)
         values = race.change.value, race.act.value
@@ -187,6 +230,10 @@ class RaceSearch:
         if is_aside:
             return program.run_aside(strategy, program.rules, keeps_values=True)
         return program.run(strategy, is_traced=True, keeps_values=True, real_seconds=left)
+
+
+def _ends_of(run: Run) -> Mapping[str, Ending]:
+    return {} if run.kept is None else run.kept.ends
 
 
 class _Serial(NamedTuple):

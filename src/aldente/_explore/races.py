@@ -40,6 +40,8 @@ class Access(NamedTuple):
         computed_from: for a change, those of `deciding` whose value it uses.
         resource: for a change that sets something which has to be closed, its number, if values
             are kept.
+        before, delta: for a change of a count or container, how much there was, and how much it has
+            added, if values are kept.
     """
 
     place: int
@@ -54,6 +56,8 @@ class Access(NamedTuple):
     value: Hashable = None
     computed_from: frozenset[int] = frozenset()
     resource: Hashable = None
+    before: int | None = None
+    delta: int | None = None
 
     def may_meet(self, other: Access) -> bool:
         """Whether both may be about the same element."""

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 from aldente import _checked_pythons
 from aldente._diagnosis.waits import AwaitGraph
+from aldente._explore.kept_values import KeptValues
 from aldente._explore.observations import Observation
 from aldente._explore.races import Access
 from aldente._records import Finding
@@ -98,7 +99,7 @@ class Run(NamedTuple):
         observation: what its operations have given; None without any.
         unjudged: why these could not be compared with all that they may give; empty if they were.
         accesses: what tasks have read and changed, if that was followed.
-        reads_clock: whether the program has read the clock of the loop, if that was followed.
+        kept: how tasks have ended, and what else was noted, if that was followed.
     """
 
     result: Any
@@ -116,7 +117,7 @@ class Run(NamedTuple):
     observation: Observation | None = None
     unjudged: str = ""
     accesses: Sequence[Access] = ()
-    reads_clock: bool = False
+    kept: KeptValues | None = None
 
     def schedule(self, rules: RunSettings) -> Schedule:
         """The schedule of the run."""

@@ -59,6 +59,7 @@ class Use(NamedTuple):
         element: which one is used, as a variable or a constant; None if it is neither, or all.
         is_call: whether a method is called by which tasks act on others; the path leads to the
             object, if it is one with such methods.
+        amount: 1 if a permit of the object is put back, -1 if one is taken; 0 for all else.
     """
 
     path: _Path
@@ -67,6 +68,7 @@ class Use(NamedTuple):
     is_of_elements: bool = False
     element: Index | None = None
     is_call: bool = False
+    amount: int = 0
 
 
 @functools.lru_cache(maxsize=64)
@@ -84,7 +86,7 @@ def uses_in(file: str) -> Mapping[int, tuple[Use, ...]]:
     for node in nodes:
         if id(node) in containers:
             continue
-        for line, use in [*_uses_of(node), *_call_of(node, statements)]:
+        for line, use in [*_uses_of(node), *_call_of(node, statements), *_permit_of(node)]:
             if use not in found[line]:
                 found[line].append(use)
     return {line: tuple(uses) for line, uses in found.items()}
@@ -114,6 +116,17 @@ def _call_of(node: ast.AST, statements: Mapping[int, int]) -> Iterator[tuple[int
     path = _path_of(call.func.value)
     if path and call.func.attr in _SIGNALLING:
         yield node.lineno, Use(path, f"{ast.unparse(call.func)}()", is_change=True, is_call=True)
+
+
+def _permit_of(node: ast.AST) -> Iterator[tuple[int, Use]]:
+    """The permit of a lock or semaphore that is taken or put back."""
+    is_taken = isinstance(node, ast.Await)
+    call = node.value if isinstance(node, ast.Await | ast.Expr) else None
+    if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute):
+        path, method = _path_of(call.func.value), call.func.attr
+        if path and method == ("acquire" if is_taken else "release"):
+            text, amount = ast.unparse(call.func.value), -1 if is_taken else 1
+            yield call.lineno, Use(path, text, is_change=True, amount=amount)
 
 
 def _path_use(node: ast.expr, *, is_change: bool) -> Iterator[tuple[int, Use]]:

@@ -9,15 +9,15 @@ import asyncio
 import inspect
 import opcode
 import sys
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import replace
 from types import FrameType
 from typing import Any, NamedTuple
 
-from aldente._asyncio_compat.stepping import frame_at
 from aldente._explore.decisions import NO_FACTS, CalledFunction, Decisions, WatchedRead
 from aldente._explore.guards import LineFacts, facts_of
+from aldente._explore.kept_values import PERMITS, KeptValues, size_of
 from aldente._explore.object_names import ObjectNames
 from aldente._explore.races import Access, Call, Raised, mark
 from aldente._explore.shared_names import Use, uses_in
@@ -27,7 +27,6 @@ from aldente._runner.threads import attribute_of
 from aldente._schedules import SharedUse, Step
 from aldente._simulation.loop import SimulatedLoop
 from aldente._simulation.trace import in_brief
-from aldente._simulation.values import UNKNOWN, TooLarge, value_of
 from aldente._source import is_programs
 from aldente.errors import DeadlockError
 
@@ -35,9 +34,6 @@ from aldente.errors import DeadlockError
 _MOST_LINES = 200_000
 
 _MISSING = object()
-
-# An object whose class has one of these has to be given back: another one is no other value of it.
-_CLOSING = ("close", "aclose", "cancel", "release", "disconnect", "stop", "shutdown", "__aexit__")
 
 _SIGNALLED = (
     asyncio.Lock,
@@ -69,19 +65,19 @@ class SharedUses:
     Args:
         loop: the loop.
         steps: the steps of the run, which grow.
-        keeps_values: whether to keep what each change sets, to compare it with that of other runs.
+        keeps_values: whether to keep what each change sets, to compare it with that of other runs;
+            changes outside of tasks are noted then as well.
 
     Attributes:
         accesses: all uses of what tasks share, once the run has ended; empty if they were too many.
-        reads_clock: whether the program has read the clock of the loop, if values are kept.
+        kept: keeps the values; None if they are not kept.
     """
 
     def __init__(
         self, loop: SimulatedLoop, steps: list[Step], *, keeps_values: bool = False
     ) -> None:
         self.accesses: Sequence[Access] = ()
-        self.reads_clock = False
-        self._keeps_values = keeps_values
+        self.kept = KeptValues(loop) if keeps_values else None
         self._loop = loop
         self._steps = steps
         self._accesses: list[Access] = []
@@ -106,20 +102,7 @@ class SharedUses:
         if sys.gettrace() is None:
             self._is_active = True
             self._names = ObjectNames(self._loop.main_task)
-            if self._keeps_values:
-                self._watch_clock()
             sys.settrace(self._trace)
-
-    def _watch_clock(self) -> None:
-        """Note when the program reads the clock of the loop, until that is closed."""
-        time = self._loop.time
-
-        def noting_time() -> float:
-            if is_programs(frame_at(1).f_code.co_filename):
-                self.reads_clock = True
-            return time()
-
-        vars(self._loop)["time"] = noting_time
 
     def stop(self, error: BaseException | None = None) -> None:
         """Follow no more, and mark in the steps what raced and where the run has failed.
@@ -179,16 +162,16 @@ class SharedUses:
             return None
         elif event == "exception" and not _is_end_of_iteration(argument):
             self._note_raised(argument)
-            # What the rest of the line would have changed is as it was.
             broken = self._calls.get(id(frame))
             if broken is not None:
+                # What the rest of the line would have changed is as it was.
                 broken.line, broken.changes = 0, []
         return self._trace
 
     def _call_of(self, frame: FrameType) -> CalledFunction:
         call = self._calls.get(id(frame))
         if call is None:
-            call = self._calls[id(frame)] = CalledFunction(frame.f_code.co_filename)
+            call = self._calls[id(frame)] = CalledFunction(frame.f_code)
         return call
 
     def _begin_line(self, frame: FrameType, call: CalledFunction) -> None:
@@ -201,13 +184,26 @@ class SharedUses:
         for watched in call.watched:
             watched.pass_on(facts, own)
         call.line = call.last = line
+        if call.instructions[frame.f_lasti] == _NOP:
+            # Of a block that is skipped, Python may show the last line on the way behind it.
+            return
         for use in uses_in(file).get(line, ()):
             if use.is_change:
                 call.changes.append(use)
+                if self.kept is not None:
+                    self._note_size(frame, call, use)
                 continue
             kept = facts.keeps.get(use.text, "")
             for access in self._note(frame, line, use):
                 self._watch(call, access, facts.guarded, kept if kept in own else "", own)
+
+    def _note_size(self, frame: FrameType, call: CalledFunction, use: Use) -> None:
+        """Note how much there is of what a line is going to change."""
+        call.sizes.pop(use, None)
+        for _, value in self._find(frame, use):
+            size = size_of(value)
+            if size is not None:
+                call.sizes[use] = size
 
     def _watch(
         self, call: CalledFunction, access: int, guarded: frozenset[int], kept: str, own: set[str]
@@ -269,10 +265,13 @@ class SharedUses:
     def _note(self, frame: FrameType, line: int, use: Use) -> list[int]:
         """Note a use; return the places of its accesses among all."""
         task = asyncio.current_task(self._loop)
-        if task is None or not self._steps:
+        if not self._steps or (task is None and (self.kept is None or not use.is_change)):
             return []
         if use.is_call:
             self._note_call(frame, line, use)
+            return []
+        if use.amount:
+            self._note_permit(frame, line, use)
             return []
         places = []
         decisions = self._decisions(frame) if use.is_change else Decisions()
@@ -289,7 +288,7 @@ class SharedUses:
                 Access(
                     len(self._accesses),
                     len(self._steps) - 1,
-                    task.get_name(),
+                    "" if task is None else task.get_name(),
                     key,
                     shared,
                     deciding=decisions.all,
@@ -298,21 +297,11 @@ class SharedUses:
                     element=index if isinstance(value, dict) else None,
                 )
             )
-            if use.is_change and self._keeps_values:
-                self._keep_value(use, value, index)
+            if use.is_change and self.kept is not None:
+                before = self._call_of(frame).sizes.get(use)
+                kept = self.kept.add_to(self._accesses[-1], value, before, self._names)
+                self._accesses[-1] = kept
         return places
-
-    def _keep_value(self, use: Use, value: Any, index: Any) -> None:
-        """Keep what a change has set: of a dictionary, the element if it is known."""
-        if use.is_of_elements and index is not None and isinstance(value, dict):
-            value = dict.get(value, index, _MISSING)
-        has_to_be_closed = any(hasattr(type(value), name) for name in _CLOSING)
-        resource = self._names.number_of(value) if has_to_be_closed else None
-        try:
-            kept = value_of(value)
-        except TooLarge:
-            kept = UNKNOWN
-        self._accesses[-1] = self._accesses[-1]._replace(value=kept, resource=resource)
 
     def _note_call(self, frame: FrameType, line: int, use: Use) -> None:
         """Note a call by which a task acts on others, if it is one."""
@@ -321,6 +310,28 @@ class SharedUses:
             shared = SharedUse(use.text, True, "", at, is_call=True)
             place, step = len(self._accesses), len(self._steps) - 1
             self._signals.append((place, step, shared, self._owner(frame, use)))
+
+    def _note_permit(self, frame: FrameType, line: int, use: Use) -> None:
+        """Note that a task takes a permit, or puts one back, if it is one."""
+        thing = self._value_of(frame, use.path)
+        if self.kept is not None and isinstance(thing, PERMITS):
+            at = SourcePlace(frame.f_code.co_filename, line)
+            task = asyncio.current_task(self._loop)
+            place = len(self._accesses)
+            owned = self._owner(frame, use)
+            if owned is not None:
+                self._owned[place] = owned
+            self._accesses.append(
+                Access(
+                    place,
+                    len(self._steps) - 1,
+                    "" if task is None else task.get_name(),
+                    ("permits", self._names.number_of(thing)),
+                    SharedUse(use.text, True, "", at),
+                    is_in_place=True,
+                    delta=use.amount,
+                )
+            )
 
     def _owner(self, frame: FrameType, use: Use) -> _Owned | None:
         """The object that a use calls ``self``."""
@@ -360,7 +371,7 @@ class SharedUses:
             value = attribute_of(value, attribute, _MISSING)
         found: list[tuple[Hashable, Any]] = []
         is_used = use.is_of_elements or not use.is_change
-        if is_used and isinstance(value, list | dict | set):
+        if is_used and isinstance(value, list | dict | set | deque):
             # With its name, if that is shared: another container may get its identity later.
             found.append((("elements", key, id(value)), value))
         if use.is_of_elements or key is None or value is _MISSING or isinstance(value, type):
@@ -485,6 +496,11 @@ def _is_suspended(frame: FrameType) -> bool:
     return frame.f_code.co_code[frame.f_lasti] not in _RETURNS
 
 
+_NOP = opcode.opmap["NOP"]
+
+# By the last, an exception goes on after a `finally` or `except` block, whose last line has ended.
 _RETURNS = frozenset(
-    opcode.opmap[name] for name in ("RETURN_VALUE", "RETURN_CONST") if name in opcode.opmap
+    opcode.opmap[name]
+    for name in ("RETURN_VALUE", "RETURN_CONST", "RERAISE")
+    if name in opcode.opmap
 )

@@ -283,7 +283,7 @@ def simulate(
         value,
         observation,
         accesses=shared.accesses if shared is not None else (),
-        reads_clock=shared is not None and shared.reads_clock,
+        kept=shared.kept if shared is not None else None,
     )
 
 

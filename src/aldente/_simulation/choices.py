@@ -286,17 +286,17 @@ class Seldom(Values):
         task: the task that awaits.
     """
 
-    __slots__ = ("_task",)
+    __slots__ = ("task",)
 
     is_seldom = True
 
     def __init__(self, who: str, task: asyncio.Task[Any]) -> None:
         super().__init__(2, who)
-        self._task = task
+        self.task = task
 
     def place(self, index: int) -> Place:
         """Where the task stands."""
-        return (self._who, index, *place_of_task(self._task))
+        return (self._who, index, *place_of_task(self.task))
 
 
 class Fault(Values):

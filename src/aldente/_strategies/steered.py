@@ -8,11 +8,11 @@ from __future__ import annotations
 import asyncio
 import weakref
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from aldente import _asyncio_compat
-from aldente._simulation.choices import Durations, Options
+from aldente._simulation.choices import Durations, Options, Seldom
 from aldente._simulation.loop import SimulatedLoop
 
 
@@ -117,9 +117,11 @@ class Apart:
     Args:
         first: the section that comes first.
         second: the other one.
+        renamed: the names of tasks that have others when they are made, by those.
     """
 
-    def __init__(self, first: Section, second: Section) -> None:
+    def __init__(self, first: Section, second: Section, renamed: Mapping[str, str]) -> None:
+        self._renamed = renamed
         self._first = first
         self._second = second
         self._progress: _Progress | None = None
@@ -144,7 +146,8 @@ class Apart:
     def _queue(self, callback: Any, *args: Any, context: Any = None) -> Any:
         """Stands in for the loop's `call_soon`."""
         progress, task = self._progress, _asyncio_compat.task_of_step(callback)
-        if progress is not None and task is not None and task.get_name() == self._second.task:
+        name = "" if task is None else task.get_name()
+        if progress is not None and self._renamed.get(name, name) == self._second.task:
             is_at = progress.next_step(self._second.task) == self._second.first
             if is_at and not progress.has_passed(self._first):
                 call_soon = self._call_soon
@@ -161,3 +164,45 @@ class Apart:
     def end(self) -> None:
         self._progress = None
         self._held.clear()
+
+
+class Interrupted:
+    """Has a task wait long within a section, and be cancelled there if it may be.
+
+    Args:
+        section: the section; the task has taken its first step by then.
+    """
+
+    def __init__(self, section: Section) -> None:
+        self._section = section
+        self._progress: _Progress | None = None
+
+    def attach(self, loop: SimulatedLoop) -> None:
+        """Follow the tasks of the run."""
+        self._progress = _Progress(loop)
+
+    def start(self) -> bool:
+        return True
+
+    def choose(self, count: int, options: Options) -> int:
+        """What lets the task go on last; in stock order for all else."""
+        if isinstance(options, Durations):
+            task = options[0].task
+            if task is None or not self._is_within(task.get_name()):
+                return 0
+            return max(range(count), key=lambda index: options.ends[index])
+        if isinstance(options, Seldom):
+            return int(self._is_within(options.task.get_name()))
+        if options.is_of_values:
+            return 0
+        within = (self._is_within(options[index].who) for index in range(count))
+        return next((index for index, is_within in enumerate(within) if not is_within), 0)
+
+    def _is_within(self, name: str) -> bool:
+        """Whether a task stands between the first step of the section and the last."""
+        progress, section = self._progress, self._section
+        assert progress is not None
+        return name == section.task and section.first < progress.next_step(name) <= section.last
+
+    def end(self) -> None:
+        self._progress = None

@@ -1,0 +1,126 @@
+"""What changes set and how much they add or take, kept to compare it within a run and with others.
+
+It also notes how tasks end, and whether the program reads the clock of the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import weakref
+from collections.abc import Hashable
+from contextvars import Context
+from typing import Any, Literal
+
+from aldente import _asyncio_compat
+from aldente._asyncio_compat.stepping import frame_at
+from aldente._explore.object_names import ObjectNames
+from aldente._explore.races import Access
+from aldente._simulation.loop import SimulatedLoop
+from aldente._simulation.values import UNKNOWN, TooLarge, value_of
+from aldente._source import is_programs
+
+# How a task has ended.
+Ending = Literal["returned", "raised", "cancelled"]
+
+# An object whose class has one of these has to be given back: another one is no other value of it.
+_CLOSING = ("close", "aclose", "cancel", "release", "disconnect", "stop", "shutdown", "__aexit__")
+
+# What is taken from these by a method, and put back by another.
+PERMITS = (asyncio.Semaphore, asyncio.Lock)
+
+
+class KeptValues:
+    """Keeps the values of one run.
+
+    Args:
+        loop: the loop of the run.
+
+    Attributes:
+        reads_clock: whether the program has read the clock of the loop.
+        ends: how each task has ended, by its name.
+        renamed: the names of tasks that had others when they were made, by those.
+    """
+
+    def __init__(self, loop: SimulatedLoop) -> None:
+        self.reads_clock = False
+        self.ends: dict[str, Ending] = {}
+        self.renamed: dict[str, str] = {}
+        self._made: weakref.WeakKeyDictionary[asyncio.Task[Any], str] = weakref.WeakKeyDictionary()
+        loop.task_listeners.append(self._note_made)
+        loop.add_hook(self._note_step)
+        loop.add_after_hook(self._note_end)
+        self._watch_clock(loop)
+
+    def _watch_clock(self, loop: SimulatedLoop) -> None:
+        """Note when the program reads the clock of the loop, until that is closed."""
+        time = loop.time
+
+        def noting_time() -> float:
+            if is_programs(frame_at(1).f_code.co_filename):
+                self.reads_clock = True
+            return time()
+
+        vars(loop)["time"] = noting_time
+
+    def _note_made(self, task: asyncio.Task[Any], context: Context | None) -> None:
+        self._made[task] = task.get_name()
+
+    def _note_step(self, callback: Any, args: tuple[Any, ...]) -> None:
+        """Note the name of a task that begins: before Python 3.13 a TaskGroup gives it late."""
+        task = _asyncio_compat.task_of_step(callback)
+        before = None if task is None else self._made.pop(task, None)
+        if task is not None and before is not None and before != task.get_name():
+            self.renamed[before] = task.get_name()
+
+    def _note_end(self, callback: Any) -> None:
+        task = _asyncio_compat.task_of_step(callback)
+        if task is None or not task.done():
+            return
+        if task.cancelled():
+            self.ends[task.get_name()] = "cancelled"
+        elif _asyncio_compat.unseen_exception(task) is not None:
+            self.ends[task.get_name()] = "raised"
+        else:
+            self.ends[task.get_name()] = "returned"
+
+    def add_to(self, access: Access, value: Any, before: int | None, names: ObjectNames) -> Access:
+        """A change with what it has set.
+
+        Args:
+            access: the change.
+            value: what a name stands for now, a container that was changed, or its element.
+            before: the `size_of` what was changed, before the change.
+            names: the numbers of objects.
+        """
+        if isinstance(value, dict) and access.element is not None:
+            kept = _value_of(dict.get(value, access.element))
+            resource = _number_of_resource(dict.get(value, access.element), names)
+        else:
+            kept, resource = _value_of(value), _number_of_resource(value, names)
+        after = size_of(value)
+        delta = None if before is None or after is None else after - before
+        return access._replace(value=kept, resource=resource, before=before, delta=delta)
+
+
+def size_of(value: Any) -> int | None:
+    """How much there is of something that can be taken from: a count, or elements; else None."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, list | dict | set | collections.deque):
+        return len(value)
+    return None
+
+
+def _value_of(value: Any) -> Hashable:
+    try:
+        return value_of(value)
+    except TooLarge:
+        return UNKNOWN
+
+
+def _number_of_resource(value: Any, names: ObjectNames) -> Hashable:
+    """The number of an object that has to be given back; None for others."""
+    if any(hasattr(type(value), name) for name in _CLOSING):
+        return names.number_of(value)
+    return None

@@ -1,0 +1,133 @@
+"""Finds what a task has taken and never put back, as it was cancelled or has raised an exception.
+
+What belongs back is learnt from tasks that return: these put back what they have taken on a line.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from aldente._explore.kept_values import Ending
+from aldente._explore.predicted_races import UsesOfRun
+from aldente._explore.races import Access
+from aldente._records import Finding, SourcePlace
+from aldente._rules import race as rule
+from aldente._strategies.steered import Section
+
+
+class NeverPutBack(NamedTuple):
+    """Something that a task has taken and not put back.
+
+    Attributes:
+        take: the change by which it has taken it.
+        ending: how the task has ended.
+        put: the change by which a task that returned has put back what it took on the same line.
+    """
+
+    take: Access
+    ending: Ending
+    put: Access
+
+
+class Borrowing(NamedTuple):
+    """A task that takes something and puts it back.
+
+    Attributes:
+        take, put: its changes.
+        section: the part of the task in between.
+    """
+
+    take: Access
+    put: Access
+    section: Section
+
+
+def borrowings(uses: UsesOfRun, ends: Mapping[str, Ending]) -> Iterator[Borrowing]:
+    """The tasks of a run that return, and have put back what they have taken."""
+    for changes in _countable(uses):
+        for task, own in _by_task(changes).items():
+            if ends.get(task) == "returned" and len(own) > 1 and not _sum(own):
+                (_, first), (_, last) = uses.step_of(own[0]), uses.step_of(own[-1])
+                yield Borrowing(own[0], own[-1], Section(task, first, last))
+
+
+def never_put_back(
+    uses: UsesOfRun, ends: Mapping[str, Ending], known: Mapping[SourcePlace, Access]
+) -> Iterator[NeverPutBack]:
+    """What tasks of a run have not put back, as they have ended otherwise than by returning.
+
+    It is told only where all others have put back what they took, so that there is one thing less
+    at the end; and where it is used afterwards: what is cancelled as a program ends may leave it.
+
+    Args:
+        uses: what the tasks have used.
+        ends: how each has ended.
+        known: by the line on which something is taken, the change that puts it back.
+    """
+    for changes in _countable(uses):
+        for task, own in _by_task(changes).items():
+            ending, take = ends.get(task, "returned"), own[0]
+            put = known.get(take.use.at)
+            if ending == "returned" or put is None or _sum(own) != take.delta:
+                continue
+            if not uses.is_used_after(task, take.key):
+                continue
+            first = next(change for change in changes if change.use.at in known)
+            since = [change for change in changes if change.place >= first.place]
+            if _is_whole(since) and not any(
+                _sum(others) for other, others in _by_task(since).items() if other != task
+            ):
+                yield NeverPutBack(take, ending, put)
+
+
+def _countable(uses: UsesOfRun) -> Iterator[Sequence[Access]]:
+    """The changes of each thing of which it is known how much each has taken or put back."""
+    for accesses in uses.by_thing():
+        changes = [access for access in accesses if access.use.is_change]
+        # The first one may have made it.
+        if all(change.delta is not None for change in changes[1:]):
+            yield [change for change in changes if change.delta]
+
+
+def _by_task(changes: Sequence[Access]) -> Mapping[str, Sequence[Access]]:
+    found: dict[str, list[Access]] = {}
+    for change in changes:
+        found.setdefault(change.task, []).append(change)
+    return found
+
+
+def _sum(changes: Sequence[Access]) -> int:
+    return sum(change.delta or 0 for change in changes)
+
+
+def _is_whole(changes: Sequence[Access]) -> bool:
+    """Whether no change is missing: each begins with as much as the one before has left."""
+    pairs = itertools.pairwise(changes)
+    return all(
+        later.before is None or later.before == (earlier.before or 0) + (earlier.delta or 0)
+        for earlier, later in pairs
+    )
+
+
+_ENDINGS: Mapping[Ending, str] = {"cancelled": "is cancelled", "raised": "raises an exception"}
+
+
+def finding_of(found: NeverPutBack) -> Finding:
+    """The finding of something that was never put back."""
+    take, put = found.take, found.put
+    name, end = take.use.text, _ENDINGS[found.ending]
+    is_taken = (take.delta or 0) < 0
+    verb, back = ("takes from", "puts it back") if is_taken else ("adds to", "takes it back")
+    return Finding(
+        rule.RULE.name,
+        f"{take.task} {verb} {name}, {end}, and never {back}.",
+        "Put it back in a 'finally' block, or hold it with a context manager, so that a "
+        "cancellation and an error do it too.",
+        take.use.at,
+        (
+            f"{take.task} changes {name} by {take.delta:+} at {take.use.at}, and {end}",
+            f"A task that returns undoes that at {put.use.at}",
+        ),
+    )
