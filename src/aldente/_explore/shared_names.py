@@ -11,7 +11,10 @@ import functools
 import linecache
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
+from types import FrameType
 from typing import Any, NamedTuple
+
+from aldente._simulation.trace import in_brief
 
 # Methods by which a task acts on others: of asyncio's locks, events, queues, futures and tasks.
 _SIGNALLING = frozenset(
@@ -34,6 +37,8 @@ _CHANGING = frozenset(
 )
 
 _Path = tuple[str, ...]
+
+_MISSING = object()
 
 
 class Index(NamedTuple):
@@ -161,3 +166,24 @@ def _path_of(node: ast.expr) -> _Path:
         names.append(node.attr)
         node = node.value
     return (node.id, *reversed(names)) if isinstance(node, ast.Name) else ()
+
+
+def index_in(frame: FrameType, use: Use) -> Any:
+    """The index of the element that is used, if it has a short text; else None."""
+    if use.element is None:
+        return None
+    variable, value = use.element
+    if variable:
+        value = frame.f_locals.get(variable, frame.f_globals.get(variable))
+    return value if in_brief(value) and isinstance(value, str | bytes | int) else None
+
+
+def element_of(use: Use, value: Any, index: Any) -> tuple[str, str]:
+    """What a use of a container uses, and its value in words."""
+    if index is None or not isinstance(value, dict):
+        return use.text, in_brief(value)
+    text = f"{use.text.rpartition('[')[0]}[{in_brief(index)}]"
+    element = dict.get(value, index, _MISSING)
+    if element is _MISSING:
+        return text, in_brief(value)
+    return text, in_brief(element)

@@ -20,13 +20,12 @@ from aldente._explore.guards import LineFacts, facts_of
 from aldente._explore.kept_values import PERMITS, KeptValues, size_of
 from aldente._explore.object_names import ObjectNames
 from aldente._explore.races import Access, Call, Raised, mark
-from aldente._explore.shared_names import Use, uses_in
+from aldente._explore.shared_names import Use, element_of, index_in, uses_in
 from aldente._own_errors import containing
 from aldente._records import SourcePlace
 from aldente._runner.threads import attribute_of
 from aldente._schedules import SharedUse, Step
 from aldente._simulation.loop import SimulatedLoop
-from aldente._simulation.trace import in_brief
 from aldente._source import is_programs
 from aldente.errors import DeadlockError
 
@@ -275,10 +274,10 @@ class SharedUses:
             return []
         places = []
         decisions = self._decisions(frame) if use.is_change else Decisions()
-        index = _index_in(frame, use)
+        index = index_in(frame, use)
         for key, value in self._find(frame, use):
             at = SourcePlace(frame.f_code.co_filename, line)
-            text, shown = _element(use, value, index)
+            text, shown = element_of(use, value, index)
             shared = SharedUse(text, use.is_change, shown, at)
             places.append(len(self._accesses))
             owned = self._owner(frame, use)
@@ -455,27 +454,6 @@ def _leaves(error: BaseException | None) -> Iterator[BaseException]:
 def _is_own_variable(name: str, frame: FrameType) -> bool:
     """Whether only the function itself can set a variable."""
     return name in frame.f_code.co_varnames and name not in frame.f_code.co_cellvars
-
-
-def _index_in(frame: FrameType, use: Use) -> Any:
-    """The index of the element that is used, if it has a short text; else None."""
-    if use.element is None:
-        return None
-    variable, value = use.element
-    if variable:
-        value = frame.f_locals.get(variable, frame.f_globals.get(variable))
-    return value if in_brief(value) and isinstance(value, str | bytes | int) else None
-
-
-def _element(use: Use, value: Any, index: Any) -> tuple[str, str]:
-    """What a use of a container uses, and its value in words."""
-    if index is None or not isinstance(value, dict):
-        return use.text, in_brief(value)
-    text = f"{use.text.rpartition('[')[0]}[{in_brief(index)}]"
-    element = dict.get(value, index, _MISSING)
-    if element is _MISSING:
-        return text, in_brief(value)
-    return text, in_brief(element)
 
 
 def _is_of_elements(key: Hashable) -> bool:
