@@ -126,9 +126,21 @@ fails = []
 if tool == "aldente":
     import aldente
     fails = [
-        bug.name for bug in BUGS for seed in range(seeds)
+        f"{bug.name}: the fixed program fails" for bug in BUGS for seed in range(seeds)
         if aldente.search(bug.fixed, runs=200, strategy=strategy, seed=seed).failure
     ]
+    # Tests shrink a part of them.
+    for bug in BUGS:
+        failure = aldente.search(bug.main, runs=most, strategy=strategy, seed=1,
+                                 max_seconds=seconds).failure
+        if failure is None:
+            continue
+        try:
+            aldente.replay(bug.main, failure.token)
+        except BaseException as error:
+            if type(error) is type(failure.exception):
+                continue
+        fails.append(f"{bug.name}: the token of the shrunk failure does not replay it")
 limits = {bug.name: bug.runs for bug in BUGS}
 print(json.dumps({"found": found, "fails": fails, "limits": limits}))
 """
@@ -148,7 +160,7 @@ def prepare_python(python: str) -> Path:
 def search(
     python: Path, tool: str, strategy: str, seeds: int
 ) -> tuple[Found, list[str], dict[str, int]]:
-    """In which runs a tool finds the bugs, which twins fail, and what the limits are.
+    """In which runs a tool finds the bugs, what it gets wrong, and what the limits are.
 
     Args:
         python: the interpreter of the environment.
@@ -189,8 +201,8 @@ def report(columns: dict[str, Found], fails: Sequence[str], limits: dict[str, in
     ]
     print(f"  {'found by most seeds':<24}" + "".join(f"{total:>10}" for total in totals))
     is_kept = not fails
-    for name in fails:
-        print(f"  {name}: the fixed program fails: MISSED")
+    for wrong in fails:
+        print(f"  {wrong}: MISSED")
     for bug, runs in columns["auto"].items():
         late = [number for number in runs if number is None or number > limits[bug]]
         if len(late) > ALLOWED_MISSES * len(runs):

@@ -36,8 +36,12 @@ class Exclusion(NamedTuple):
         return fnmatch.fnmatchcase(name, self.tests)
 
 
-# The one reason for which tests are excluded that do pass.
+# The two reasons for which tests are excluded that do pass.
 IS_SLOW = "takes real time: a second for each, to make a hundred objects and collect them"
+IS_THE_SAME = (
+    "it differs from SelectEventLoopTests by the loop's selector, and the simulated loop has none"
+)
+PASSING = (IS_SLOW, IS_THE_SAME)
 
 _ALL = ("virtual", "simulated", "random")
 _SIMULATED = ("simulated", "random")
@@ -55,6 +59,11 @@ IN_PYTHON = (
 )
 
 _STOCK = (
+    *(
+        Exclusion(module, f"{kind}EventLoopTests.*", IS_THE_SAME, kinds=("simulated",))
+        for module in ("test_events", "test_sendfile", "test_sock_lowlevel")
+        for kind in ("Poll", "EPoll")
+    ),
     Exclusion("test_futures", "*.test_future_del_collect", IS_SLOW, kinds=_ALL),
     Exclusion("test_tasks", "*.test_task_del_collect", IS_SLOW, kinds=_ALL),
     Exclusion(

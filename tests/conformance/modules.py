@@ -69,11 +69,11 @@ def _on_none(name: str, reason: str) -> Module:
 # The slowest first.
 MODULES = (
     _on_virtual("test_subprocess", {(3, 11): 105, (3, 14): 76}),
-    Module("test_events", {(3, 11): 210, (3, 14): 243}, {(3, 11): 130}, NO_ORDER),
+    Module("test_events", {(3, 11): 210, (3, 14): 243}, {(3, 11): 52}, NO_ORDER),
     _on_all("test_tasks", {(3, 11): 780, (3, 14): 910}),
     _on_simulated("test_ssl", {(3, 11): 19}),
-    _on_simulated("test_sendfile", {(3, 11): 54}),
-    _on_simulated("test_sock_lowlevel", {(3, 11): 35}),
+    Module("test_sendfile", {(3, 11): 54}, {(3, 11): 18}, THREADS),
+    Module("test_sock_lowlevel", {(3, 11): 35}, {(3, 11): 12}, THREADS),
     Module("test_streams", {(3, 11): 60}, {(3, 11): 60, (3, 13): 65}, {(3, 11): 44}),
     Module("test_base_events", {(3, 11): 51}, {(3, 11): 45}, NO_ORDER),
     _on_all("test_free_threading", {(3, 14): 20}),

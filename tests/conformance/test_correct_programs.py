@@ -9,8 +9,8 @@ from tests.conformance.correct import programs_for_this_python
 from tests.conformance.correct.table import SLOW
 
 # benchmarks/simulation_proofs.py runs each of them 2,000 times.
-RUNS = 12
-SLOW_RUNS = 3
+RUNS = 6
+SLOW_RUNS = 2
 
 
 # What some programs do on purpose.

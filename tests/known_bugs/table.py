@@ -25,6 +25,7 @@ from tests.known_bugs import (
 Program = Callable[[bool], Coroutine[Any, Any, None]]
 
 SIMPLE, HARD = 200, 5_000
+_WITH_NETWORK = (".network", ".connections", ".datagrams")
 
 
 class Bug(NamedTuple):
@@ -45,13 +46,20 @@ class Bug(NamedTuple):
 
     @property
     def runs_of_twin(self) -> int:
-        """How many schedules the tests try of its twin; those with faults take longer."""
-        return 30 if self.has_faults else 100
+        """How many schedules the tests try of its twin; those with a network take longer."""
+        if self.has_faults:
+            return 10
+        return 20 if self.program.__module__.endswith(_WITH_NETWORK) else 40
 
     @property
     def has_faults(self) -> bool:
         """Whether it needs faults of the network or of hosts."""
         return self.program.__module__.endswith((".crashes", ".faults"))
+
+    @property
+    def is_shrunk(self) -> bool:
+        """Whether the tests shrink its failure; that of others takes longer than to find it."""
+        return self.runs == SIMPLE and not self.has_faults
 
     @property
     def main(self) -> Callable[[], Coroutine[Any, Any, None]]:

@@ -34,7 +34,7 @@ def test_a_bug_is_found(program: Callable[[bool], Coroutine[Any, Any, None]]) ->
 @pytest.mark.parametrize("program", atomicity.PROGRAMS, ids=lambda program: program.__name__)
 def test_a_fixed_program_never_fails(program: Callable[[bool], Coroutine[Any, Any, None]]) -> None:
     """The twin of a bug passes in every schedule that is tried, and each is judged."""
-    found = aldente.search(partial(program, True), runs=100, seed=SEED)
+    found = aldente.search(partial(program, True), runs=40, seed=SEED)
     assert found.failure is None, found.failure.report()
     assert not found.unjudged
 
@@ -45,5 +45,5 @@ def test_nothing_else_fails(
     program: Callable[[], Coroutine[Any, Any, None]], strategy: str
 ) -> None:
     """A program whose operations are atomic, or can't be compared, passes in every schedule."""
-    found = aldente.search(program, runs=12, seed=SEED, strategy=strategy)
+    found = aldente.search(program, runs=8, seed=SEED, strategy=strategy)
     assert found.failure is None, found.failure.report()

@@ -393,10 +393,10 @@ def test_a_livelock_ends_by_its_budget() -> None:
 
         await asyncio.create_task(poll(), name="poller")
 
-    failure = aldente.search(main, max_steps=5_000).failure
+    failure = aldente.search(main, max_steps=500).failure
     assert failure is not None
     assert isinstance(failure.exception, aldente.LivelockError)
-    assert failure.exception.steps == 5_000
+    assert failure.exception.steps == 500
     assert failure.exception.busy[0].startswith("'poller' at ")
 
 
@@ -413,8 +413,11 @@ def test_endless_time_ends_by_its_budget() -> None:
 
 
 @pytest.mark.parametrize("pause", [0, 1])
-def test_a_task_that_refuses_its_cancellation_is_given_up(pause: int) -> None:
+def test_a_task_that_refuses_its_cancellation_is_given_up(
+    pause: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The end of a run has a budget of its own, and what does not end is the failure."""
+    monkeypatch.setattr("aldente._explore.ending._STEPS_OF_END", 2_000)
 
     async def main() -> None:
         async def refuse() -> None:
@@ -425,7 +428,7 @@ def test_a_task_that_refuses_its_cancellation_is_given_up(pause: int) -> None:
         asyncio.create_task(refuse())  # noqa: RUF006 - it is left behind
         await asyncio.sleep(1)
 
-    failure = aldente.search(main, runs=3, max_seconds=30, max_steps=10_000).failure
+    failure = aldente.search(main, runs=3, max_seconds=30, max_steps=1_000).failure
     assert failure is not None
     expected = aldente.StuckTasks if pause else aldente.LivelockError
     assert isinstance(failure.exception, expected)

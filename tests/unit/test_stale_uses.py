@@ -11,6 +11,7 @@ import pytest
 
 import aldente
 from tests.known_bugs.table import BUGS, Bug
+from tests.known_bugs.told import assert_told_in_order
 from tests.unit.test_shared_uses import race_in
 
 Main = Callable[[], Coroutine[Any, Any, None]]
@@ -198,25 +199,16 @@ def test_an_act_that_the_failing_line_sees_is_told() -> None:
     assert "used is_closed at LINE, and had not read connection.is_closed again" in race_in(main)
 
 
-@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
+# Known bugs of other kinds are looked at where all of them are looked for.
+OF_STATE = [bug for bug in BUGS if bug.program.__module__.endswith((".state", ".durations"))]
+
+
+@pytest.mark.parametrize("bug", OF_STATE, ids=lambda bug: bug.name)
 def test_each_word_on_a_known_bug_is_true(bug: Bug) -> None:
     """What is read, changed and done then are three steps, in this order, of two tasks."""
     failure = aldente.search(bug.main, runs=bug.runs, seed=1, shrink=False).failure
     assert failure is not None
-    told = [
-        (number, step.task, use)
-        for number, step in enumerate(failure.steps)
-        for use in step.shared
-        if use.role
-    ]
-    assert len(told) in (0, 3)
-    if told:
-        (first, reader, read), (second, other, change), (third, actor, act) = told
-        assert reader == actor != other
-        assert first <= second < third
-        assert [read.role, change.role, act.role] == ["read", "change", "act"]
-        assert change.is_change
-        assert not read.is_change
+    assert_told_in_order(failure)
 
 
 def test_a_task_that_is_cancelled_has_not_gone_on() -> None:

@@ -1,6 +1,6 @@
 """Real libraries in simulated runs: no schedule breaks them, and runs are the same anywhere.
 
-`networked` has the programs. benchmarks/network_proofs.py tries all of them at length.
+`networked` has the programs. benchmarks/library_proofs.py tries all of them at length.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tests.plugin.coexistence.networked.replaying import what_happens
 from tests.plugin.coexistence.networked.table import PROGRAMS, missing_for
 
 # How many schedules are tried: those that take long, by TLS or by a framework, fewer.
-RUNS, DEAR_RUNS, TLS_RUNS = 200, 40, 12
+RUNS, DEAR_RUNS, TLS_RUNS = 30, 12, 6
 DEAR = {"fastapi-uvicorn-plain", "fastapi-hypercorn-plain"}
 # Under how many seeds the runs of two processes are compared.
 SEEDS = 2
