@@ -10,8 +10,8 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
-# The test runs keep all cores busy by themselves, and their output is to be read in order; only the
-# environments are made side by side.
+# The test runs keep all cores busy by themselves, and their output is to be read in order; only what
+# has one process each is done side by side.
 ifndef SIDE_BY_SIDE
 .NOTPARALLEL:
 endif
@@ -36,22 +36,24 @@ IN_PARALLEL := -n $(JOBS) --dist loadfile --max-worker-restart 0
 # Which tests "make test" runs on which Python; "make whole-3.12" runs all on one.
 #
 #                            newest   oldest   between
-#   tests/unit                  x        x      a part   what follows Python's own code, and all that takes no time
+#   tests/unit                  x      most     a part   what follows Python's own code, and all that takes no time
 #   tests/plugin                x        x      a part   what follows asyncio's and CPython's own code
-#   tests/conformance           x        x
+#   tests/conformance           x      most                the interpreter's tests in simulation: on the newest, and
+#                                                          on all by "make compat"
 #   tests/plugin/coexistence    x                          other tools are tried on one Python
-#   tests/packaging             x        x                 the wheel is built and installed on the newest
+#   tests/packaging             x      most                the wheel is built and installed on the newest, and the
+#                                                          structure of the sources is the same on all
 #   tests/known_bugs            x                          how soon bugs are found does not depend on it
 #   docs, README.md             x
 ON_NEWEST :=
 WITHOUT = $(addprefix --ignore=tests/unit/test_,$(addsuffix .py,$(1)))
-WITHOUT_LONG := $(call WITHOUT,anyio_in_runs check_class crashes_under_way disk faults faults_found links pairs \
-    serializable serializable_unjudged)
+WITHOUT_LONG := $(call WITHOUT,anyio_in_runs check_class crashes_under_way disk faults faults_found histories \
+    histories_serializable histories_timeline links pairs serializable serializable_unjudged shrinking)
 ON_OLDEST := tests --ignore=tests/plugin/coexistence --ignore=tests/known_bugs -m "not packaging" \
-    $(WITHOUT_LONG)
-ON_MIDDLE := tests/unit $(WITHOUT_LONG) $(call WITHOUT,histories histories_serializable histories_timeline \
-    hypothesis_notes network_cuts network_programs no_progress searching settings shrinking story story_details \
-    strategies time_limit values_of_runs virtual_time_model watchdog) \
+    $(WITHOUT_LONG) --ignore=tests/conformance/test_interpreters_own_simulated.py \
+    --ignore=tests/packaging/test_documentation.py --ignore=tests/packaging/test_structure.py
+ON_MIDDLE := tests/unit $(WITHOUT_LONG) $(call WITHOUT,hypothesis_notes network_cuts network_programs no_progress \
+    searching settings story story_details strategies time_limit values_of_runs virtual_time_model watchdog) \
     $(addprefix tests/plugin/test_,$(addsuffix .py,running_tests context_variables \
     task_factories cancelled_groups doubles)) \
     $(addprefix tests/plugin/rules/test_,$(addsuffix .py,kept_tasks background_error))
@@ -80,6 +82,7 @@ endif
 interpreter = $(patsubst $(1)=%,%,$(filter $(1)=%,$(FOUND)))
 python = .venv/$(1)/bin/python
 TOOLS := .venv/$(NEWEST)/bin
+AT_ONCE = --no-print-directory --jobs=$(JOBS) SIDE_BY_SIDE=yes
 
 
 ##   make help          list the targets
@@ -96,12 +99,12 @@ demo: .venv/demo/.installed
 ##   make test          lint; run all tests on the newest Python found, most on the oldest, a part on those between,
 ##                      and the example's on all; replay the tokens that each makes on all others
 .PHONY: test
-test: environments lint $(VERSIONS:%=test-%) $(VERSIONS:%=example-%) tokens
+test: environments lint $(VERSIONS:%=test-%) examples tokens
 	@echo "Tested on Python $(VERSIONS).$(if $(MISSING), No Python $(MISSING) was found here.)"
 
 .PHONY: environments
 environments:
-	@$(MAKE) --no-print-directory --jobs=$(JOBS) SIDE_BY_SIDE=yes $(VERSIONS:%=.venv/%/.installed)
+	@$(MAKE) $(AT_ONCE) $(VERSIONS:%=.venv/%/.installed) .venv/$(NEWEST)/.tools-installed
 
 ##   make test-3.12     run all tests on one Python
 .PHONY: $(VERSIONS:%=test-%)
@@ -122,9 +125,13 @@ $(VERSIONS:%=example-%): example-%: .venv/%/.installed
 	cd $(EXAMPLE) && ../../$(call python,$*) -m pytest -q \
 	    $(if $(filter $(MIDDLE),$*),--ignore=tests/test_planted_races.py)
 
-##   make tokens        replay the tokens that each Python found makes on all others
+.PHONY: examples
+examples: $(VERSIONS:%=.venv/%/.installed)
+	@$(MAKE) $(AT_ONCE) --output-sync $(VERSIONS:%=example-%)
+
+##   make tokens        replay the tokens that each Python found makes of some programs on all others
 .PHONY: tokens
-tokens: environments
+tokens: $(VERSIONS:%=.venv/%/.installed)
 	$(STARTER) tests/compat/tokens.py $(foreach version,$(VERSIONS),$(call python,$(version)))
 
 ##   make coverage      run all tests on the newest Python, and report what they cover; takes twice as long
@@ -141,10 +148,15 @@ coverage: .venv/$(NEWEST)/.installed
 lint: .venv/$(NEWEST)/.tools-installed
 	$(TOOLS)/ruff format --check .
 	$(TOOLS)/ruff check .
+	@$(MAKE) $(AT_ONCE) --output-sync lint-types lint-pyright
+	$(TOOLS)/lint-imports --no-logo
+
+.PHONY: lint-types lint-pyright
+lint-types: .venv/$(NEWEST)/.tools-installed
 	$(TOOLS)/mypy
 	cd $(EXAMPLE) && ../../$(TOOLS)/mypy
+lint-pyright: .venv/$(NEWEST)/.tools-installed
 	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(TOOLS)/pyright --pythonpath $(TOOLS)/python
-	$(TOOLS)/lint-imports --no-logo
 
 ##   make format        rewrite the code in its format, and fix what ruff can fix
 .PHONY: format
@@ -153,9 +165,11 @@ format: .venv/$(NEWEST)/.tools-installed
 	$(TOOLS)/ruff check --fix .
 
 ##   make compat        what "make test" has no time for: the oldest pytest on every Python found, plugins that
-##                      require pytest-asyncio, and test suites of public packages (tests/compat/README.md)
+##                      require pytest-asyncio, tokens of more programs, and test suites of public packages
+##                      (tests/compat/README.md)
 .PHONY: compat
-compat: $(VERSIONS:%=oldest-%) with-pytest-asyncio
+compat: $(VERSIONS:%=oldest-%) with-pytest-asyncio $(VERSIONS:%=.venv/%/.installed)
+	$(STARTER) tests/compat/tokens.py --whole $(foreach version,$(VERSIONS),$(call python,$(version)))
 	$(call interpreter,$(NEWEST)) tests/compat/compare.py
 
 ##   make oldest-3.12   run the tests with the oldest pytest that aldente supports, on one Python

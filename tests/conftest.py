@@ -19,3 +19,10 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         import hypothesis  # noqa: F401
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture
+def only_aldente(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the installed plugins, pytest loads only aldente in new processes, which takes a fifth."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.setenv("PYTEST_PLUGINS", "aldente")

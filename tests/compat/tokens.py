@@ -1,10 +1,12 @@
 """Whether the tokens that one Python makes replay on all others, or are refused with the reason.
 
     python tests/compat/tokens.py .venv/3.11/bin/python .venv/3.15/bin/python
+    python tests/compat/tokens.py --whole .venv/3.11/bin/python .venv/3.15/bin/python
 
-Each Python, which has aldente installed, searches the programs of ``tests/known_bugs`` that take few
-runs, and some in which asyncio itself differs. Each of the others replays what it has found. A token may fail as it did, or be refused by a
-`ReplayMismatch` that names both Pythons; a replay that passes, or fails in another way, would be a
+Each Python, which has aldente installed, searches every third of the programs of ``tests/known_bugs``
+that take few runs, and some in which asyncio itself differs; all of them with several seeds if it is
+to be done as a whole. Each of the others replays what it has found. A
+token may fail as it did, or be refused by a `ReplayMismatch` that names both Pythons; a replay that passes, or fails in another way, would be a
 false word. The exit status is 1 if there is one.
 """
 
@@ -15,6 +17,7 @@ import asyncio
 import collections
 import contextlib
 import json
+import logging
 import subprocess
 import sys
 from collections.abc import Callable, Coroutine
@@ -23,8 +26,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parents[2]
-_SEEDS = range(2)
-
+# Every how many-th program is searched with one seed, or with how many seeds all of them are.
+_PART, _SEEDS = 3, 3
+# By the name of a program and a seed: the token of a failure, and what that raises.
 Tokens = dict[str, dict[str, str]]
 
 
@@ -119,22 +123,28 @@ class Outcome(NamedTuple):
     """What came of a token on another Python.
 
     Attributes:
+        made_on: the Python that has made the token.
         kind: ``"failed"`` as it did where it was made, ``"refused"`` with the reason, or a sentence
             on what else has happened.
         name: the program and seed.
     """
 
+    made_on: str
     kind: str
     name: str
 
 
-def search_all() -> Tokens:
-    """The tokens of the known bugs that are found in few runs, with what they raise."""
+def search_all(*, is_whole: bool) -> Tokens:
+    """The tokens of the known bugs that are found in few runs, or of a part, with what they raise."""
     import aldente
 
     found: Tokens = {}
-    for name, main in programs().items():
-        for seed in _SEEDS:
+    # The table has them in groups of one kind.
+    step, seeds = (1, _SEEDS) if is_whole else (_PART, 1)
+    names = [name for name in programs() if name not in VARYING][::step]
+    for name in (*names, *VARYING):
+        main = programs()[name]
+        for seed in range(seeds):
             failure = aldente.search(main, seed=seed).failure
             if failure is None or failure.inexact:
                 print(f"{name}: {(failure and failure.inexact) or 'not found'}", file=sys.stderr)
@@ -145,7 +155,7 @@ def search_all() -> Tokens:
 
 
 def replay_all(tokens: Tokens, made_on: str) -> list[Outcome]:
-    """What comes of tokens on this Python."""
+    """What comes of the tokens of one Python on this one."""
     import aldente
 
     mains = programs()
@@ -166,7 +176,7 @@ def replay_all(tokens: Tokens, made_on: str) -> list[Outcome]:
             )
         else:
             kind = "passed, though it was not refused"
-        outcomes.append(Outcome(kind, name))
+        outcomes.append(Outcome(made_on, kind, name))
     return outcomes
 
 
@@ -188,42 +198,54 @@ def _version_of(python: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
+def _report(here: str, outcomes: list[Outcome]) -> int:
+    """Print what came of tokens on a Python; return how many were neither."""
+    wrong = 0
+    for made_on in dict.fromkeys(outcome.made_on for outcome in outcomes):
+        of_one = [outcome for outcome in outcomes if outcome.made_on == made_on]
+        counts = collections.Counter(outcome.kind for outcome in of_one)
+        known = counts.pop("failed", 0), counts.pop("refused", 0)
+        print(f"{made_on} on {here}: {known[0]} replayed, {known[1]} refused with the reason")
+        for outcome in of_one:
+            if outcome.kind not in ("failed", "refused"):
+                print(f"    {outcome.name}: {outcome.kind}")
+        wrong += sum(counts.values())
+    return wrong
+
+
 def main() -> int:
     """Compare all pairs; 1 if a token is neither replayed nor refused with the reason."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("pythons", nargs="*", help="each with aldente installed")
+    parser.add_argument("--whole", action="store_true", help="all programs, with several seeds")
     parser.add_argument("--search", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--replay", metavar="MADE_ON", help=argparse.SUPPRESS)
+    parser.add_argument("--replay", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    # asyncio logs what it does not raise.
+    logging.disable(logging.CRITICAL)
     if options.search:
-        json.dump(search_all(), sys.stdout)
+        json.dump(search_all(is_whole=options.whole), sys.stdout)
         return 0
     if options.replay:
-        json.dump(replay_all(json.load(sys.stdin), options.replay), sys.stdout)
+        made = json.load(sys.stdin)
+        json.dump([each for one in made for each in replay_all(made[one], one)], sys.stdout)
         return 0
     versions = {_version_of(python): python for python in options.pythons}
+    search = ["--search", *(["--whole"] if options.whole else [])]
     with ThreadPoolExecutor(2) as pool:
-        made = dict(
-            zip(
-                versions,
-                pool.map(lambda python: _ask(python, "--search"), versions.values()),
-                strict=True,
-            )
-        )
-        pairs = [(one, other) for one in versions for other in versions if one != other]
+        found = pool.map(lambda python: _ask(python, *search), versions.values())
+        made = dict(zip(versions, found, strict=True))
         answers = pool.map(
-            lambda pair: _ask(versions[pair[1]], "--replay", pair[0], given=made[pair[0]]), pairs
+            lambda here: _ask(
+                versions[here],
+                "--replay",
+                given={one: tokens for one, tokens in made.items() if one != here},
+            ),
+            versions,
         )
         wrong = 0
-        for (one, other), answer in zip(pairs, answers, strict=True):
-            outcomes = [Outcome(*each) for each in answer]
-            counts = collections.Counter(outcome.kind for outcome in outcomes)
-            known = counts.pop("failed", 0), counts.pop("refused", 0)
-            print(f"{one} on {other}: {known[0]} replayed, {known[1]} refused with the reason")
-            for outcome in outcomes:
-                if outcome.kind not in ("failed", "refused"):
-                    print(f"    {outcome.name}: {outcome.kind}")
-            wrong += sum(counts.values())
+        for here, answer in zip(versions, answers, strict=True):
+            wrong += _report(here, [Outcome(*each) for each in answer])
     print(f"{wrong} of the tokens were neither." if wrong else "All tokens were one or the other.")
     return 1 if wrong or not any(made.values()) else 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,10 @@ pytestmark = pytest.mark.packaging
 
 Run = Callable[..., str]
 
-# Of the plugins that are loaded by themselves in the environment of aldente's own tests, those that
-# change the order of tests or need pytest-asyncio.
-_QUIET = ("-p", "no:cacheprovider", "-p", "no:randomly", "-p", "no:looptime_plugin")
+# Without the other plugins of this environment: some change the order of tests or need
+# pytest-asyncio, and to import them takes longer than all else.
+_OTHERS = {entry.name for entry in entry_points(group="pytest11")} - {"aldente", "asyncio"}
+_QUIET = [f"-pno:{name}" for name in ("cacheprovider", *sorted(_OTHERS))]
 
 _SUITE = """
 import asyncio
@@ -111,7 +113,7 @@ def test_a_run_inside_a_run(run: Run, tmp_path: Path) -> None:
     (tmp_path / "test_nested.py").write_text(
         "def test_nested(pytester):\n"
         '    pytester.makepyfile(test_inner="async def test_it(unused_tcp_port): pass")\n'
-        '    options = ("-p", "no:randomly", "-p", "no:looptime_plugin")\n'
+        f"    options = {_QUIET}\n"
         "    pytester.runpytest_inprocess(*options).assert_outcomes(passed=1)\n",
         encoding="utf-8",
     )

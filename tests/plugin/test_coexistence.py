@@ -77,6 +77,7 @@ def test_doctests_may_use_async_fixtures(run_project: RunProject) -> None:
     result.assert_outcomes(passed=1)
 
 
+@pytest.mark.usefixtures("only_aldente")
 @pytest.mark.parametrize("start", ["asyncio.run(main())", "asyncio.Runner().run(main())"])
 def test_pytest_inside_async_code_is_explained(pytester: pytest.Pytester, start: str) -> None:
     """Where pytest was called by async code, each async test says so, and nothing else."""
@@ -128,6 +129,7 @@ def test_pytest_inside_async_code_is_explained(pytester: pytest.Pytester, start:
         result.stdout.no_fnmatch_line(line)
 
 
+@pytest.mark.usefixtures("only_aldente")
 def test_the_advice_for_pytest_inside_async_code_works(pytester: pytest.Pytester) -> None:
     """In a thread the same run passes."""
     pytester.makepyfile(
@@ -171,6 +173,7 @@ def test_pytest_inside_an_async_test_is_explained(run_project: RunProject) -> No
     result.stdout.no_fnmatch_line("*getfixturevalue*")
 
 
+@pytest.mark.usefixtures("only_aldente")
 def test_pytest_runs_in_a_thread(pytester: pytest.Pytester) -> None:
     """pytest run off the main thread runs async tests, without touching signal handlers."""
     pytester.makepyfile(

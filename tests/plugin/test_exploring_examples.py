@@ -261,7 +261,7 @@ def test_an_example_whose_failure_has_no_place(run_project: RunProject, ends: st
     module = (
         ORDERS
         + f"""
-@aldente.explore(runs=20, max_steps=500)
+@aldente.explore(runs=20, max_steps=100)
 @settings(max_examples=20, database=None)
 @given(count=st.integers(0, 10))
 async def test_it(count):

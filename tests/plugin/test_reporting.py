@@ -330,6 +330,7 @@ def test_junit_xml_is_as_for_sync_tests(run_project: RunProject, pytester: pytes
 
 # Plugins of the run that these tests are in have threads, of which Python warns in a fork.
 @pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+@pytest.mark.usefixtures("only_aldente")
 def test_the_debugger_stops_in_the_users_frame(pytester: pytest.Pytester) -> None:
     """``--pdb`` after a failure, and ``breakpoint()`` inside a test, are in the test's own frame."""
     pytest.importorskip("pexpect")

@@ -33,7 +33,7 @@ def result_of(main: Main, **settings: Any) -> Any:
 
 
 def outcomes_of(
-    main: Main, runs: int = 150, *, strategy: str = "random", **settings: Any
+    main: Main, runs: int = 80, *, strategy: str = "random", **settings: Any
 ) -> set[Any]:
     """What a program returns under many schedules."""
     found: set[Any] = set()

@@ -190,8 +190,8 @@ class Background:
 
 def test_work_in_the_background() -> None:
     """What an operation leaves behind may come before or after the next one."""
-    aldente.check_class(Background, [lambda it: it.start(), lambda it: it.get()], runs=150)
-    aldente.check_class(Background, [lambda it: it.call(), lambda it: it.get()], runs=150)
+    aldente.check_class(Background, [lambda it: it.start(), lambda it: it.get()], runs=60)
+    aldente.check_class(Background, [lambda it: it.call(), lambda it: it.get()], runs=60)
 
 
 def test_choices_within_operations() -> None:
@@ -202,7 +202,7 @@ def test_choices_within_operations() -> None:
             await asyncio.sleep(0)
             return aldente.choose(["yes", "no"])
 
-    aldente.check_class(Client, [lambda client: client.ask()], runs=100)
+    aldente.check_class(Client, [lambda client: client.ask()], runs=30)
 
 
 def test_strategies_of_hypothesis() -> None:

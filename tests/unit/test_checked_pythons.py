@@ -337,13 +337,6 @@ def test_where_the_loop_breaks_no_schedule_is_chosen(
         aldente.search(three_independent)
 
 
-@pytest.fixture
-def only_aldente(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of the installed plugins pytest loads only aldente, which takes a tenth of the time."""
-    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-    monkeypatch.setenv("PYTEST_PLUGINS", "aldente")
-
-
 @pytest.mark.usefixtures("only_aldente")
 def test_the_header_says_so(pytester: pytest.Pytester) -> None:
     """One line of pytest's header says what is switched off; it is not there on a checked Python."""

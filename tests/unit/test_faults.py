@@ -155,7 +155,7 @@ def test_a_connection_of_the_test_s_own_host_may_break() -> None:
                 writer.close()
                 server.close()
 
-    assert outcomes_of(main, runs=100) == {True, False}
+    assert outcomes_of(main, runs=50) == {True, False}
 
 
 def test_only_what_was_allowed_breaks() -> None:
@@ -186,7 +186,7 @@ def test_several_resets_may_come() -> None:
         net.may_break(times=2)
         return [await attempt(1) for _ in range(3)].count("reset")
 
-    assert outcomes_of(main, runs=150) == {0, 1, 2}
+    assert outcomes_of(main, runs=80) == {0, 1, 2}
 
 
 def test_a_partition_may_begin_at_any_message() -> None:
@@ -266,7 +266,7 @@ def test_a_host_may_crash_at_any_wait() -> None:
         await asyncio.sleep(40)
         return first, await attempt()
 
-    found = outcomes_of(main, runs=200)
+    found = outcomes_of(main, runs=120)
     assert {first for first, _ in found} == {"answers", "silence", "reset", "refused"}
     assert {second for first, second in found if first != "answers"} == {"answers"}
 
@@ -303,7 +303,7 @@ def test_a_host_may_stay_down() -> None:
         await asyncio.sleep(100)
         return db.is_up
 
-    assert outcomes_of(main, runs=100) == {True, False}
+    assert outcomes_of(main, runs=50) == {True, False}
 
 
 @pytest.mark.parametrize("strategy", ["auto", "random", "pct", "pos", "dfs"])
@@ -336,7 +336,7 @@ def test_a_pending_crash_does_not_hide_the_network() -> None:
         return await attempt()
 
     for strategy in ("pct", "random", "auto"):
-        assert outcomes_of(main, runs=100, strategy=strategy) == {"answers"}
+        assert outcomes_of(main, runs=40, strategy=strategy) == {"answers"}
 
 
 # Counting, telling and shrinking.

@@ -84,14 +84,13 @@ def failure_of(main: Main, **arguments: Any) -> aldente.Failure:
 @pytest.mark.parametrize("strategy", ["auto", "random", "pct"])
 def test_one_switch_is_left_where_one_is_enough(main: Main, strategy: str) -> None:
     """A failure for which one context switch is enough is shrunk to one, whoever has found it."""
-    for seed in range(3):
-        failure = failure_of(main, strategy=strategy, seed=seed, runs=2_000)
-        assert failure.shrinking is not None
-        assert failure.shrinking.after == 1
-        assert failure.shrinking.outcome == "least"
-        assert len(failure.token) < 40
-        with pytest.raises(type(failure.exception)):
-            aldente.replay(main, failure.token)
+    failure = failure_of(main, strategy=strategy, seed=0, runs=2_000)
+    assert failure.shrinking is not None
+    assert failure.shrinking.after == 1
+    assert failure.shrinking.outcome == "least"
+    assert len(failure.token) < 40
+    with pytest.raises(type(failure.exception)):
+        aldente.replay(main, failure.token)
 
 
 def test_a_schedule_far_from_stock_order_is_shrunk() -> None:

@@ -294,10 +294,10 @@ def test_auto_climbs_to_a_bug_behind_many_races() -> None:
         assert won < 13
 
     for program in (until_lost, counted):
-        for seed in range(2):
-            # Without climbing, the first of `counted` needs more than 2,000.
-            found = aldente.search(program, runs=1_000, seed=seed, shrink=False)
-            assert found.failure is not None
+        # Without climbing, `counted` needs more than 2,000. benchmarks/exploration.py tries programs
+        # of this kind with ten seeds.
+        found = aldente.search(program, runs=1_000, seed=0, shrink=False)
+        assert found.failure is not None
         assert aldente.search(program, runs=500, strategy="random").failure is None
 
 

@@ -20,8 +20,8 @@ from tests.conformance.correct.serving import client_context, server_context
 Main = Callable[[], Coroutine[Any, Any, Any]]
 
 # How many schedules are tried, and of how many of them two runs are compared.
-RUNS = 200
-COMPARED = 10
+RUNS = 50
+COMPARED = 4
 
 with_tls = pytest.mark.parametrize(
     "is_encrypted",
@@ -124,7 +124,7 @@ def test_aiohttp(is_encrypted: bool) -> None:
             assert lines == [b"0\n", b"1\n", b"2\n"]
             return lines
 
-    check(main, runs=40 if is_encrypted else RUNS)
+    check(main, runs=10 if is_encrypted else RUNS)
 
 
 @with_tls
@@ -145,7 +145,7 @@ def test_websockets_of_aiohttp(is_encrypted: bool) -> None:
             assert got == [text.upper() for text in texts]
         return got
 
-    check(main, runs=40 if is_encrypted else RUNS)
+    check(main, runs=10 if is_encrypted else RUNS)
 
 
 # httpx, uvicorn and Starlette
