@@ -112,7 +112,7 @@ def test_as_in_an_ordinary_test(
     result = run_project(
         *("-p", "no:randomly", "--junitxml=j.xml", "--aldente-findings=findings.json"),
         test_ordinary=START + tests,
-        test_explored=START + "pytestmark = aldente.explore\n" + tests,
+        test_explored=START + "pytestmark = aldente.explore(runs=20)\n" + tests,
     )
     ordinary, explored = (
         facts_of(f"test_{one}", pytester.path) for one in ("ordinary", "explored")
