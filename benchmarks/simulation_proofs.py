@@ -26,8 +26,11 @@ MOST_SCHEDULES = 1_500
 # How many random programs of clients and servers.
 NETWORK_PROGRAMS = 2_000
 
+# In how many random orders the interpreter's own tests run that need none.
+ORDERS = 20
+
 _PROGRAM = """
-import asyncio, itertools, logging, sys, time
+import asyncio, importlib.util, itertools, logging, sys, time
 import aldente
 from aldente._explore.runs import RunSettings
 from aldente._explore.simulate import simulate
@@ -39,11 +42,15 @@ from aldente._strategies.random import Random
 from tests.conformance.correct import programs_for_this_python
 from tests.conformance.correct.table import SLOW
 from tests.conformance.generated import random_program
+from tests.conformance.interpreter_runs import run_module
+from tests.conformance.modules import modules_for
 from tests.conformance.racing import program_of, racing_program, source_of_pair
 from tests.conformance.racing_steps import STEPS
 from tests.conformance.test_generated_network import SECONDS, on_simulated, on_system
+from tests.conformance.test_interpreters_own_simulated import REFUSAL, WITH_SOCKETS
 
-schedules, programs, racing_programs, network_programs, most, part = map(int, sys.argv[1:])
+schedules, programs, racing_programs, network_programs, orders, most, part = map(
+    int, sys.argv[1:])
 logging.disable(logging.CRITICAL)
 broken = runs = distinct = 0
 began = time.perf_counter()
@@ -131,7 +138,24 @@ if sys.platform == "linux":
     unlike = [seed for seed in range(network_programs) if differs_from_system(seed)]
     print(f"{network_programs:,} programs of clients and servers, "
           f"{time.perf_counter() - began:.0f} s: {len(unlike)} differ from real sockets {unlike}")
-sys.exit(bool(broken or others or again or lost or unlike))
+
+began = time.perf_counter()
+disturbed = []
+# Some Pythons are installed without their tests.
+if importlib.util.find_spec("test") and importlib.util.find_spec("test.test_asyncio"):
+    for name in modules_for("random"):
+        for seed in range(1, orders + 1):
+            run = run_module("random", name, seed=seed)
+            failed = run.names("failed")
+            if name in WITH_SOCKETS:
+                failed = [each["name"] for each in run.tests
+                          if each["outcome"] == "failed" and REFUSAL not in each["detail"]]
+            if run.status:
+                failed.append(run.errors[-4000:])
+            disturbed += [(name, seed, each) for each in failed]
+    print(f"{len(modules_for('random'))} modules of the interpreter's tests, each in {orders} "
+          f"orders, {time.perf_counter() - began:.0f} s: {len(disturbed)} failures {disturbed}")
+sys.exit(bool(broken or others or again or lost or unlike or disturbed))
 """
 
 
@@ -143,7 +167,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     measuring.install(python, ["--force-reinstall", "--no-deps", str(wheel)])
     part = 10 if options.rounds == 3 else 1
     print(f"Python {measuring.python_version(options.python)}")
-    tried = (SCHEDULES, PROGRAMS, RACING_PROGRAMS, NETWORK_PROGRAMS)
+    tried = (SCHEDULES, PROGRAMS, RACING_PROGRAMS, NETWORK_PROGRAMS, ORDERS)
     numbers = [*(count // part for count in tried), MOST_SCHEDULES, part]
     child = subprocess.run(
         [str(python), "-c", _PROGRAM, *map(str, numbers)],
