@@ -71,3 +71,46 @@ def test_not_judged(run_project: RunProject) -> None:
     result.stdout.fnmatch_lines(
         ["not judged: test_it.py::test_shop: * of * runs, as operations set timers"]
     )
+
+
+def test_fixtures_are_made_anew_for_serial_runs(run_project: RunProject) -> None:
+    """A sync fixture too: each run one at a time begins with a new one."""
+    result = run_project(
+        test_it="""
+        import asyncio
+        import pytest
+        import aldente
+
+        class Shop:
+            def __init__(self):
+                self.stock = 1
+
+            async def buy(self):
+                if self.stock:
+                    await asyncio.sleep(0.01)
+                    self.stock -= 1
+                    return True
+                return False
+
+        @pytest.fixture
+        def shop():
+            return Shop()
+
+        @pytest.fixture
+        async def other_shop():
+            return Shop()
+
+        @aldente.explore
+        async def test_sync_fixture(shop):
+            shop = aldente.serializable(shop)
+            await asyncio.gather(shop.buy(), shop.buy())
+
+        @aldente.explore
+        async def test_async_fixture(other_shop):
+            shop = aldente.serializable(other_shop)
+            await asyncio.gather(shop.buy(), shop.buy())
+        """
+    )
+    result.assert_outcomes(failed=2)
+    assert result.stdout.str().count("What 2 operations of Shop gave, no order of them") >= 2
+    result.stdout.no_fnmatch_line("*not judged*")

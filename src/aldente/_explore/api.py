@@ -80,8 +80,9 @@ def search(
         shrink: whether to shrink a failure, to fewer context switches away from stock order.
         rules: other levels for rules: with ``"error"`` a finding fails the run, with ``"warn"`` it
             is in `Exploration.findings`, ``"off"`` finds nothing; for ``"never-awaited"`` and
-            ``"background-error"``, by default errors, and ``"leaked-task"`` and
-            ``"leaked-asyncgen"``, by default warnings.
+            ``"background-error"``, by default errors, and ``"leaked-task"``, ``"leaked-asyncgen"``
+            and ``"race"``, by default warnings. For the last one a program that passes is run up to
+            a fifth more often.
 
     Raises:
         InvalidSetting: an argument has a wrong value.
