@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
 from aldente._records import LEVELS, Level, LoopScope
 from aldente._rules import RULES
-from aldente._validation import parse_one_of
+from aldente._validation import parse_one_of, parse_runs, whole_if_written
 from aldente.errors import InvalidSetting
 
 if TYPE_CHECKING:
@@ -75,6 +75,12 @@ class Settings(NamedTuple):
         forced_runs: the most runs whatever the mark says; None if the mark decides.
         forced_seed: the seed of the schedules whatever the mark says; None if the mark decides.
         replay: the one schedule to run the explored test under; None to explore it.
+        explore: the most runs of each async test without the mark, after its own; 0 for as many as
+            ``runs``; None if these tests are not explored.
+        explore_test_seconds: how long that may take for each test, in real seconds; in proportion
+            longer for more than 200 runs.
+        explore_seconds: how long that may take for all tests of a process, in real seconds; None
+            for no limit.
 
     >>> Settings().mode
     'auto'
@@ -100,6 +106,9 @@ class Settings(NamedTuple):
     forced_runs: int | None = None
     forced_seed: int | None = None
     replay: Schedule | None = None
+    explore: int | None = None
+    explore_test_seconds: float = 2.0
+    explore_seconds: float | None = None
 
     def differences(self) -> list[str]:
         """The settings that differ from the defaults, as ``name=value``, for the header."""
@@ -141,6 +150,8 @@ class Settings(NamedTuple):
             differing.append(f"seed={self.forced_seed}")
         if self.replay is not None:
             differing.append("replaying one schedule")
+        if self.explore is not None:
+            differing.append(f"exploring all tests{self._limits_of_exploring()}")
         if self.timeout is not None:
             differing.append(f"timeout={self.timeout:g} s")
         differing += [
@@ -149,6 +160,17 @@ class Settings(NamedTuple):
             if level != DEFAULT_LEVELS[rule]
         ]
         return differing
+
+    def _limits_of_exploring(self) -> str:
+        """What differs from the defaults in how all tests are explored, in words."""
+        limits = []
+        if self.explore:
+            limits.append(f"{self.explore:,} runs")
+        if self.explore_test_seconds != Settings().explore_test_seconds:
+            limits.append(f"{self.explore_test_seconds:g} s each")
+        if self.explore_seconds is not None:
+            limits.append(f"{self.explore_seconds:g} s in all")
+        return f" ({', '.join(limits)})" if limits else ""
 
 
 def parse_mode(value: object) -> Mode:
@@ -213,6 +235,37 @@ _WALLS = (
     "It must be True or False, or the moment to begin with: a datetime or a string such as "
     "'2030-01-01T00:00Z', from 1970 on."
 )
+
+
+def parse_explore(name: str, value: object) -> int | None:
+    """Parse how many runs each async test gets: a number, or yes or no.
+
+    Args:
+        name: the name of the setting, for the message.
+        value: the user's value.
+
+    Returns:
+        The most runs; 0 for as many as other explored tests; None if tests are not explored.
+
+    Raises:
+        InvalidSetting: it is neither a number nor yes or no.
+
+    >>> parse_explore("aldente_explore", "500"), parse_explore("aldente_explore", "true")
+    (500, 0)
+    """
+    given = whole_if_written(value)
+    if isinstance(given, str):
+        given = _WORDS.get(given.lower(), given)
+    if isinstance(given, bool) or given == 0:
+        return 0 if given else None
+    if isinstance(given, str):
+        raise InvalidSetting(
+            name,
+            value,
+            "It must be a number of runs, as in --aldente-explore=500, or without a value stand "
+            "behind the paths.",
+        )
+    return parse_runs(name, given)
 
 
 def parse_configured_wall(name: str, value: object) -> int | None:

@@ -30,6 +30,8 @@ class RunSettings(NamedTuple):
         debug: whether the loop is in asyncio's debug mode; None leaves it to asyncio.
         is_serial: whether operations run one at a time.
         is_watched: whether to note what else the program does while operations run.
+        is_paced: whether a bare yield of the program's first task, such as its own ``sleep(0)``, is
+            a turn for all others.
     """
 
     order: Order = "any"
@@ -41,6 +43,7 @@ class RunSettings(NamedTuple):
     debug: bool | None = None
     is_serial: bool = False
     is_watched: bool = False
+    is_paced: bool = False
 
 
 class RunWatch(Protocol):

@@ -321,6 +321,7 @@ def _make_loop(
         wall=follow_wall(START, rules.wall),
         is_serial=rules.is_serial,
         is_watched=rules.is_watched,
+        is_paced=rules.is_paced,
         on_quiet=on_quiet,
     )
     loop.name = _name_of(main)

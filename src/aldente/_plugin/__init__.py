@@ -19,6 +19,8 @@
     runners of a session, and async tests and fixtures made synchronous.
 ``explore``
     Tests that are run under many schedules.
+``suite``
+    All async tests without a mark, explored after they have passed: ``--aldente-explore``.
 ``first_loop``
     Starts the rules with the first event loop of a suite without async tests.
 ``findings``
@@ -32,8 +34,9 @@
     provides them in its place.
 ``own_imports``
     How aldente's own modules are imported during a test run.
-``pytest_compat``
-    The only module that touches private names of pytest.
+``pytest_compat``, ``output_compat``, ``set_up_compat``
+    The only modules that touch private names of pytest: in general, of its logging and terminal, of
+    what is set up.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ from aldente._settings import (
     parse_configured_wall,
     parse_default_fixture_loop_scope,
     parse_default_test_loop_scope,
+    parse_explore,
     parse_mode,
 )
 from aldente._validation import (
@@ -52,6 +53,7 @@ class Option(NamedTuple):
         key: its name in the configuration file; None without one.
         kind: the type of the key; ``"flag or string"`` is one that pytest does not have.
         is_shared: whether pytest-asyncio has it too.
+        bare: what it means on the command line without a value; None if it must have one.
     """
 
     help: str
@@ -63,6 +65,7 @@ class Option(NamedTuple):
     key: str | None = None
     kind: Literal["string", "bool", "linelist", "args", "flag or string"] = "string"
     is_shared: bool = False
+    bare: str | None = None
 
     @property
     def destination(self) -> str:
@@ -275,6 +278,35 @@ OPTIONS: tuple[Option, ...] = (
         flag="--aldente-replay",
         metavar="TOKEN",
     ),
+    Option(
+        "run each async test that passes again under other schedules, without a mark: at most RUNS "
+        f"of them (default: as aldente_runs, {_DEFAULTS.runs}), and report what fails in one",
+        "explore",
+        parse_explore,
+        flag="--aldente-explore",
+        metavar="RUNS",
+        bare="true",
+        key="aldente_explore",
+        kind="flag or string",
+    ),
+    Option(
+        "how long --aldente-explore may take for each test, in real seconds, in proportion longer "
+        f"for more than {_DEFAULTS.runs} runs (default: {_DEFAULTS.explore_test_seconds:g})",
+        "explore_test_seconds",
+        parse_seconds,
+        flag="--aldente-explore-test-seconds",
+        metavar="SECONDS",
+        key="aldente_explore_test_seconds",
+    ),
+    Option(
+        "how long --aldente-explore may take for all tests, in real seconds; with pytest-xdist in "
+        "each worker (default: no limit)",
+        "explore_seconds",
+        parse_seconds,
+        flag="--aldente-explore-seconds",
+        metavar="SECONDS",
+        key="aldente_explore_seconds",
+    ),
 )
 
 
@@ -297,6 +329,8 @@ def _add_flag(group: pytest.OptionGroup, flag: str, option: Option) -> None:
         attributes = {"action": "append", "default": [], "metavar": option.metavar}
     elif option.metavar is not None:
         attributes = {"default": None, "metavar": option.metavar}
+        if option.bare is not None:
+            attributes |= {"nargs": "?", "const": option.bare}
     # A pytest-asyncio that was loaded before aldente may have added it, with the same meaning.
     with contextlib.suppress(ValueError) if option.is_shared else contextlib.nullcontext():
         group.addoption(flag, dest=option.destination, help=option.help, **attributes)

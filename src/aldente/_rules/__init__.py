@@ -11,8 +11,9 @@ that inspects what a test has left behind. The other modules are parts of such d
     The watchdog's thread reports them.
 ``leaked_task``, ``leaked_asyncgen``, ``leaked_resource``, ``leaked_thread``
     Report at the end of a scope.
-``unused_answer``, ``race``
-    Seen by the doubles themselves; found by running an explored test again.
+``unused_answer``, ``race``, ``schedule_dependent``
+    Seen by the doubles themselves; found by running an explored test again; found where all tests
+    are explored.
 ``late_warnings``, ``resource_origins``, ``open_resources``, ``after_import``
     What ``leaked_resource`` knows: where and by which test something was made, who closes it, what
     is open on a loop, and what the clients of libraries hold, whenever these are imported.
@@ -82,6 +83,8 @@ RULES = (
     RuleRow("nested-loop", "warn", shown_by=RuntimeError),
     # Explored tests are run again for it: see aldente._explore.race_search.
     RuleRow("race", "warn", observes_loops=False),
+    # Found by --aldente-explore, in aldente._plugin.suite.
+    RuleRow("schedule-dependent", "warn", observes_loops=False),
 )
 
 

@@ -72,6 +72,7 @@ class SimulatedLoop(NoOutside, NetworkLoop, SettlingLoop):
         wall: makes other clocks follow loop time.
         is_serial: whether operations run one at a time.
         is_watched: whether to note what else the program does while operations run.
+        is_paced: whether a bare yield of the main task is a turn for all others.
         on_quiet: called with the loop when only timers have kept it going for a while; returns an
             error if the program is stuck.
 
@@ -103,9 +104,11 @@ class SimulatedLoop(NoOutside, NetworkLoop, SettlingLoop):
         wall: Wall = NO_WALL,
         is_serial: bool = False,
         is_watched: bool = False,
+        is_paced: bool = False,
         on_quiet: Callable[[SimulatedLoop], AldenteError | None] | None = None,
     ) -> None:
         super().__init__(strategy, holds_all=order == "any", slack=slack)
+        self.is_paced = is_paced
         self.real_time = RealTime(real_seconds)
         self.name = "the simulated run"
         self.error: AldenteError | None = None

@@ -74,6 +74,8 @@ class ReadyLoop(TimerLoop):
         slack: what has taken t seconds may take up to slack * t more.
 
     Attributes:
+        is_paced: whether a bare yield of the main task is a turn for all others: all that is ready
+            then goes on before it, in any order, and all that becomes ready later after it.
         on_exception: called with the context of each error that reaches the default exception
             handler; None leaves them to asyncio's.
         task_listeners: called with each new task, and the context that it was given.
@@ -85,6 +87,9 @@ class ReadyLoop(TimerLoop):
         self.task_listeners: list[Callable[[asyncio.Task[Any], Context | None], object]] = []
         self._holds_all = holds_all
         self._slack = slack
+        self.is_paced = False
+        # The entry of the main task while that waits for the end of such a turn.
+        self._end_of_turn: Entry | None = None
         # Whether a sleep ends now. Also true once the loop is closed, so that `call_soon` needs one
         # test for both cases.
         self._is_sleep_ending = False
@@ -148,7 +153,10 @@ class ReadyLoop(TimerLoop):
         elif kind is STEP_TYPE:
             if self._holds_all and current_task(self) is callback.__self__:
                 # The task goes on after a bare yield; if another task runs, this is a first step.
-                self._pending.append((self._added, callback, context, args))
+                entry = (self._added, callback, context, args)
+                self._pending.append(entry)
+                if self.is_paced and callback.__self__ is self.main_task:
+                    self._end_of_turn = entry
                 return None
         elif kind is MethodType and self._is_held(callback, args):
             if context is None:
@@ -278,6 +286,18 @@ class ReadyLoop(TimerLoop):
     def holds_all(self) -> bool:
         """Whether the loop may hold back all resumptions."""
         return self._holds_all
+
+    def count_of_turn(self) -> int:
+        """How many of the first resumptions may go on now: those of a turn, then the main task."""
+        for place, entry in enumerate(self._pending):
+            if entry is self._end_of_turn:
+                if place:
+                    return place
+                self._end_of_turn = None
+                return 1
+        # The main task went on as the only one.
+        self._end_of_turn = None
+        return len(self._pending)
 
     def facts(self) -> Facts:
         """The state of the loop, to compare with its state after later steps."""

@@ -206,6 +206,8 @@ class ChoosingLoop(ReadyLoop):
                     self._run_plain(plain.popleft())
                     continue
                 count = len(pending)
+                if self._end_of_turn is not None:
+                    count = self.count_of_turn()
                 # What the network brings comes before time passes, and a turn begins with it.
                 if self._guests and not plain and self._intruders == count and self.brings():
                     break
@@ -213,7 +215,7 @@ class ChoosingLoop(ReadyLoop):
                 if self._guests and self.may_time_pass():
                     count += 1
                 if count == 1:
-                    mark, callback, context, args = pending.pop()
+                    mark, callback, context, args = pending.pop(0)
                 else:
                     index = choose(count, options)
                     note_choice(index)

@@ -16,7 +16,7 @@ from aldente import _asyncio_compat
 from aldente._explore.result import Failure
 from aldente._explore.rules_in_runs import look_into_main
 from aldente._explore.simulate import Main
-from aldente._plugin import pytest_compat
+from aldente._plugin import output_compat, pytest_compat
 from aldente._plugin.explore.fixtures import Troubles, resolved
 from aldente._plugin.explore.report import command
 from aldente._plugin.explore.state import ExploredTest
@@ -304,7 +304,7 @@ class RunsOfTest:
             stash.update(self._stash)
         self._explored.loop, self._explored.clock = loop, None
         pytest_compat.renew_instance(self._item)
-        pytest_compat.forget_logs(self._item)
+        output_compat.forget_logs(self._item)
         self._fixtures.begin()
         self._found.begin()
 

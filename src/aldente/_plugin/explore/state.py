@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,6 +15,7 @@ from aldente._plugin.options import settings_of
 from aldente._plugin.ownership import is_own_async_test
 
 if TYPE_CHECKING:
+    from aldente._explore.explorer import Explorer, Found
     from aldente._explore.result import Exploration, Failure
     from aldente._plugin.explore.fixtures import FixturesOfRuns
     from aldente._schedules import Schedule
@@ -83,9 +84,11 @@ class ExploredTest:
 
     Args:
         budget: how it is explored.
+        anew: the fixtures wider than the test that are made anew for every run too.
 
     Attributes:
         budget: as the argument.
+        is_marked: whether the user has marked it, rather than asked to explore all tests.
         outcome: its outcome; None until it is known.
         instance: the instance of its class that it belonged to before it was run; None if it is no
             method.
@@ -93,8 +96,13 @@ class ExploredTest:
         clock: the clock that its run requested; None if it did not.
     """
 
-    def __init__(self, budget: Budget) -> None:
+    is_marked = True
+
+    def __init__(
+        self, budget: Budget, anew: Collection[pytest.FixtureDef[Any]] = frozenset()
+    ) -> None:
         self.budget = budget
+        self._anew = anew
         self._fixtures: FixturesOfRuns | None = None
         self.outcome: Outcome | None = None
         self.instance: object = None
@@ -109,6 +117,14 @@ class ExploredTest:
         assert loop is not None
         self.clock = Clock(lambda: loop)
         return self.clock
+
+    def makes_anew(self, definition: pytest.FixtureDef[Any]) -> bool:
+        """Whether a fixture that is wider than the test is made anew for every run."""
+        return definition in self._anew
+
+    def conclude(self, explorer: Explorer, found: Found) -> Failure | None:
+        """The failure of a run that failed; None if it counts for none."""
+        return explorer.conclude(found)
 
     def stand_in(
         self, definition: pytest.FixtureDef[Any], request: pytest.FixtureRequest
@@ -132,6 +148,16 @@ _key = pytest.StashKey[ExploredTest]()
 def explored_test(item: pytest.Item) -> ExploredTest | None:
     """The state of an explored test; None for all others."""
     return item.stash.get(_key, None)
+
+
+def make_explored(item: pytest.Item, explored: ExploredTest) -> None:
+    """Make a test an explored one, until `forget_explored`."""
+    item.stash[_key] = explored
+
+
+def forget_explored(item: pytest.Item) -> None:
+    """Undo `make_explored`."""
+    item.stash.pop(_key, None)
 
 
 def refuse_if_explored(fixture: str, item: pytest.Item) -> None:

@@ -179,8 +179,13 @@ class _Test:
                     failure = self._explorer(program).look_into(self._budget.replay)
             else:
                 strategy = parse_strategy(self._budget.strategy, self._budget.seed)
-                exploration = self._explorer(program).explore(strategy, self._budget.runs)
-                failure = exploration.failure
+                explorer = self._explorer(program)
+                exploration, found = explorer.search(strategy, self._budget.runs)
+                if found is not None:
+                    failure = self._explored.conclude(explorer, found)
+                if failure is not None:
+                    escaped = failure.inexact or exploration.escaped
+                    exploration = replace(exploration, failure=failure, escaped=escaped)
             self._conclude(exploration, failure)
         return failure
 
@@ -377,7 +382,7 @@ def _rules(item: pytest.Item, explored: ExploredTest) -> RunSettings:
         seed=budget.seed,
         max_virtual_time=settings.max_virtual_time,
         debug=True if settings.debug else None,
-    )._replace(wall=time_of_runs(item).wall)
+    )._replace(wall=time_of_runs(item).wall, is_paced=not explored.is_marked)
     replay = budget.replay
     if replay is not None:
         rules = rules._replace(order=replay.order, slack=replay.slack, seed=replay.seed)

@@ -139,6 +139,9 @@ class Summary:
             for same in causes[:FOLDED]:
                 for line in _lines(same, self._config.rootpath):
                     terminalreporter.write_line(f"  {line}")
+                if rule_named(rule).has_story:
+                    for line in same[0]["details"]:
+                        terminalreporter.write_line(f"    {line}" if line else "")
                 if same[0]["fix"] != fix:
                     fix = same[0]["fix"]
                     terminalreporter.write_line(f"    {fix}")

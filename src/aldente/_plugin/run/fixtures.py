@@ -59,6 +59,9 @@ def prepare(fixturedef: FixtureDef, request: pytest.FixtureRequest) -> Callable[
             pytest_compat.item_of(request).addfinalizer(registry.isolation.leave)
         # Added after its set-up, it runs before its tear-down.
         return functools.partial(request.addfinalizer, registry.make_current_again)
+    explored = explored_test(pytest_compat.item_of(request))
+    if explored is not None and explored.makes_anew(fixturedef):
+        return explored.stand_in(fixturedef, request)
     with contextlib.ExitStack() as stack:
         stack.enter_context(registry.isolation.outside())
         if is_own:
