@@ -17,6 +17,7 @@ from __future__ import annotations
 from aldente._asyncio_compat.loops import (
     RUN_CHECK,
     STEP_CODE,
+    as_if_stopped,
     attributes_of_program,
     code_of_timer,
     context_of_callback,
@@ -108,6 +109,7 @@ __all__ = [
     "acceptor_of",
     "arguments_of",
     "as_completed_futures",
+    "as_if_stopped",
     "attributes_of_program",
     "check_callback",
     "code_of_timer",

@@ -53,6 +53,28 @@ def no_running_loop() -> Iterator[None]:
             tasks._enter_task(loop, task)
 
 
+@contextlib.contextmanager
+def as_if_stopped(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+    """While entered, a loop that is running beneath can be run as if it were not.
+
+    Use it within `no_running_loop`. A loop is running if it has the number of a thread; a run keeps
+    the hooks of async generators to put back, in an attribute from CPython 3.12 on, and ends once
+    the loop is to stop. Checked on CPython 3.11 to 3.15.
+    """
+    state = vars(loop)
+    kept = {name: state[name] for name in _OF_A_RUN if name in state}
+    hooks = sys.get_asyncgen_hooks()
+    state["_thread_id"] = None
+    try:
+        yield
+    finally:
+        state.update(kept)
+        sys.set_asyncgen_hooks(*hooks)
+
+
+_OF_A_RUN = ("_thread_id", "_old_agen_hooks", "_stopping")
+
+
 def is_loop_running_beneath() -> bool:
     """Whether a loop is running the calling code, and does not only count as running here.
 

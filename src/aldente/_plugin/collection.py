@@ -48,6 +48,10 @@ def note_marks(tests: Sequence[pytest.Item], config: pytest.Config) -> None:
         from aldente._plugin.explore import hooks as exploring
 
         exploring.register(config)
+    if settings_of(config).explore is not None:
+        from aldente._plugin.suite import hooks as exploring_all
+
+        exploring_all.register(config)
     for test in _tests_to_look_at(tests):
         warning = asyncio_mark.mark_without_effect(test)
         if warning is not None:
@@ -56,6 +60,10 @@ def note_marks(tests: Sequence[pytest.Item], config: pytest.Config) -> None:
             state.note_if_explored(test)
         if has_looptime and state.explored_test(test) is None:
             looptime.request_runner_first(test)
+    if settings_of(config).replay is not None:
+        from aldente._plugin.suite import again
+
+        again.explore_if_alone(tests)
     _watch_what_marks_raise(tests, state_of(config))
     if config.pluginmanager.has_plugin(ASYNC_CALLS):
         from aldente._plugin.run.rules import watch_of

@@ -5,7 +5,6 @@ Each use says why there is no public way and on which versions it was checked.
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -364,10 +364,16 @@ async def _finish_generator(generator: AsyncGenerator[Any, Any], stand_in: Stand
 
 @contextlib.contextmanager
 def _outside_of_loop() -> Iterator[None]:
-    """While entered, the run's loop is the current one but not running, as in other tests."""
+    """While entered, the run's loop is the current one but not running, as in other tests.
+
+    A sync fixture may run it, as ``loop.run_until_complete(client.close())`` does.
+    """
     is_running = _asyncio_compat.is_loop_running_here()
     loop = asyncio.get_running_loop() if is_running else None
-    with _asyncio_compat.no_running_loop():
+    with (
+        _asyncio_compat.no_running_loop(),
+        contextlib.nullcontext() if loop is None else _asyncio_compat.as_if_stopped(loop),
+    ):
         _asyncio_compat.make_current(loop)
         try:
             yield

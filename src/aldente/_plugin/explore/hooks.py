@@ -49,7 +49,7 @@ class ExploringHooks:
         names = "".join(f"\n  {item.nodeid}" for item in explored[:5])
         refusal = (
             f"--aldente-replay runs one explored test again, but {len(explored)} are selected"
-            f"{':' if names else ', as none is marked with aldente.explore.'}{names}\n"
+            f"{':' if names else ', as several tests are, and none is marked.'}{names}\n"
             "Fix: name the test, as in the report of its failure."
         )
         if not hasattr(session.config, "workerinput"):
@@ -61,7 +61,8 @@ class ExploringHooks:
         if self._refusal:
             item.session.shouldfail = "--aldente-replay runs one test only"
             pytest.fail(self._refusal, pytrace=False)
-        if explored_test(item) is not None:
+        explored = explored_test(item)
+        if explored is not None and explored.is_marked:
             reason = _reason_against(item)
             if reason is not None:
                 pytest.fail(reason, pytrace=False)
@@ -92,12 +93,12 @@ class ExploringHooks:
         outcome = explored.outcome
         if report.failed:
             add_to_report(item, report, outcome)
-        _remember(item, outcome, has_passed=report.passed)
+        remember(item, outcome, has_passed=report.passed)
         note_in_report(item, report, outcome)
         return report
 
 
-def _remember(item: pytest.Item, outcome: Outcome, *, has_passed: bool) -> None:
+def remember(item: pytest.Item, outcome: Outcome, *, has_passed: bool) -> None:
     """Keep the schedule of a failure, or remove the one that passes now."""
     if outcome.budget.replay is not None:
         return
@@ -135,6 +136,12 @@ _MEANT_FOR_ONE_RUN = {
 }
 
 
+def meant_for_one_run(definition: pytest.FixtureDef[object]) -> _MeantForOneRun | None:
+    """Why a fixture of another plugin assumes that a test runs once; None if it does not."""
+    why = _MEANT_FOR_ONE_RUN.get(getattr(definition.func, "__module__", ""))
+    return why if why is not None and definition.argname == why.fixture else None
+
+
 def _reason_against(item: pytest.Item) -> str | None:
     """Why a test can't be explored, and how to fix it; None if it can."""
     wide = wide_async_fixtures(item)
@@ -147,8 +154,8 @@ def _reason_against(item: pytest.Item) -> str | None:
             "to a separate test.",
         )
     for definition in pytest_compat.closure(item):
-        why = _MEANT_FOR_ONE_RUN.get(getattr(definition.func, "__module__", ""))
-        if why is not None and definition.argname == why.fixture:
+        why = meant_for_one_run(definition)
+        if why is not None:
             return _refusal(item, f"the fixture {why.fixture!r} {why.reason}", why.fix)
     named = maker_of_other_loop(item)
     if named is not None:

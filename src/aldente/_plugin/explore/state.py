@@ -87,7 +87,7 @@ class ExploredTest:
         anew: the fixtures wider than the test that are made anew for every run too.
 
     Attributes:
-        budget: as the argument.
+        budget, anew: as the arguments.
         is_marked: whether the user has marked it, rather than asked to explore all tests.
         outcome: its outcome; None until it is known.
         instance: the instance of its class that it belonged to before it was run; None if it is no
@@ -102,7 +102,7 @@ class ExploredTest:
         self, budget: Budget, anew: Collection[pytest.FixtureDef[Any]] = frozenset()
     ) -> None:
         self.budget = budget
-        self._anew = anew
+        self.anew = anew
         self._fixtures: FixturesOfRuns | None = None
         self.outcome: Outcome | None = None
         self.instance: object = None
@@ -120,7 +120,7 @@ class ExploredTest:
 
     def makes_anew(self, definition: pytest.FixtureDef[Any]) -> bool:
         """Whether a fixture that is wider than the test is made anew for every run."""
-        return definition in self._anew
+        return definition in self.anew
 
     def conclude(self, explorer: Explorer, found: Found) -> Failure | None:
         """The failure of a run that failed; None if it counts for none."""
@@ -157,7 +157,7 @@ def make_explored(item: pytest.Item, explored: ExploredTest) -> None:
 
 def forget_explored(item: pytest.Item) -> None:
     """Undo `make_explored`."""
-    item.stash.pop(_key, None)
+    del item.stash[_key]
 
 
 def refuse_if_explored(fixture: str, item: pytest.Item) -> None:

@@ -85,6 +85,10 @@ class FindingsHooks:
             from aldente._plugin.explore import summary
 
             summary.register(self._config)
+            if options.settings_of(self._config).explore is not None:
+                from aldente._plugin.suite.summary import register_summary
+
+                register_summary(self._config)
 
     def pytest_collection_finish(self) -> None:
         is_watched = self._config.pluginmanager.has_plugin(ASYNC_CALLS)

@@ -1,0 +1,87 @@
+"""Private names of pytest: the stack of what is set up, to set a test up twice.
+
+Each use says why there is no public way and on which versions it was checked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import pytest
+from _pytest.outcomes import OutcomeException
+
+from aldente._plugin.pytest_compat import stashed
+
+FixtureDef = pytest.FixtureDef[Any]
+
+
+@contextlib.contextmanager
+def after_tear_down_of_test(item: pytest.Item, act: Callable[[], object]) -> Iterator[None]:
+    """While entered, call a function when a test is torn down, before what is wider than the test.
+
+    It is not called if the tear-down of the test fails. pytest tears all of it down in one call, at
+    a place that no hook reaches. Checked on pytest 8.4 and 9.2.
+    """
+    state: Any = item.session._setupstate
+    tear_down = state.teardown_exact
+
+    def tear_down_in_two(next_item: pytest.Item | None) -> None:
+        __tracebackhide__ = True
+        try:
+            tear_down(item.parent)
+        except (OutcomeException, Exception) as error:
+            try:
+                tear_down(next_item)
+            except (OutcomeException, Exception) as other:
+                message = "errors during test teardown"
+                raise BaseExceptionGroup(message, [other, error]) from None
+            raise
+        try:
+            act()
+        finally:
+            tear_down(next_item)
+
+    state.teardown_exact = tear_down_in_two
+    try:
+        yield
+    finally:
+        del state.teardown_exact
+
+
+@contextlib.contextmanager
+def set_up_again(
+    item: pytest.Item, anew: Iterable[FixtureDef], stash: dict[Any, Any]
+) -> Iterator[None]:
+    """While entered, a test that was torn down is set up once more, without the hooks for that.
+
+    Args:
+        item: the test; what is wider than it is still set up.
+        anew: the wider fixtures to set up anew as well, whose values return then.
+        stash: what the stash of the test held before it was torn down.
+
+    Checked on pytest 8.4 and 9.2, which run a test again likewise after ``_initrequest``.
+    """
+    test: Any = item
+    state: Any = item.session._setupstate
+    # The method in the instance is that of `after_tear_down_of_test`.
+    tear_down = functools.partial(type(state).teardown_exact, state)
+    kept = [(each, each.cached_result, each._finalizers) for each in anew]
+    current = dict(stashed(item))
+    stashed(item).update(stash)
+    for definition, _, _ in kept:
+        definition.cached_result, definition._finalizers = None, []
+    test._initrequest()
+    try:
+        state.setup(item)
+        yield
+    finally:
+        try:
+            tear_down(item.parent)
+        finally:
+            for definition, result, finalizers in kept:
+                definition.cached_result, definition._finalizers = result, finalizers
+            stashed(item).clear()
+            stashed(item).update(current)

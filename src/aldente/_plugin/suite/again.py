@@ -1,0 +1,257 @@
+"""Runs a test that has passed under many schedules, as if it were marked with `aldente.explore`.
+
+It runs when the test's own fixtures are torn down and what is wider than the test is still set up.
+At any other moment two sets of its fixtures would be alive at once, and collide on what there is
+once only, such as a file or a patched attribute; or wide fixtures would be set up a second time.
+pytest gets no report of it: the test's outcome, output, logs and warnings are those of its own run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from aldente._clocks import monotonic
+from aldente._explore.explorer import Explorer, Found
+from aldente._explore.result import Failure
+from aldente._explore.shrink import kind_of
+from aldente._plugin import output_compat, ownership, set_up_compat
+from aldente._plugin.explore.report import command
+from aldente._plugin.explore.state import (
+    Budget,
+    ExploredTest,
+    explored_test,
+    forget_explored,
+    make_explored,
+)
+from aldente._plugin.options import settings_of
+from aldente._plugin.session import state_of
+from aldente._plugin.suite.reasons import INEXACT, Reason, reason_after
+from aldente._plugin.suite.wide_fixtures import made_anew
+from aldente._records import Finding, SourcePlace
+from aldente._rules import schedule_dependent
+from aldente._settings import Settings
+from aldente._source import place_of_function
+from aldente.errors import (
+    EndlessTimeError,
+    LivelockError,
+    OutsideSimulation,
+    PhaseTimeout,
+    ReplayMismatch,
+)
+
+if TYPE_CHECKING:
+    from aldente._plugin.explore.state import Outcome
+
+# How long the analysis of a failure may take, in real seconds, besides the time for finding it.
+_SECONDS_OF_ANALYSIS = 3.0
+
+# What a run ends with that says nothing about the order of tasks.
+_NOT_ABOUT_ORDER = (
+    EndlessTimeError,
+    LivelockError,
+    OutsideSimulation,
+    PhaseTimeout,
+    ReplayMismatch,
+)
+
+
+class UnmarkedTest(ExploredTest):
+    """The state of a test without a mark while it is explored.
+
+    Args:
+        item: the test.
+        max_seconds: the time limit for all its runs, in real seconds; None for no limit.
+
+    Attributes:
+        error: what it fails with in asyncio's own order; None if it does not.
+    """
+
+    is_marked = False
+
+    def __init__(self, item: pytest.Item, max_seconds: float | None) -> None:
+        settings = settings_of(item.config)
+        budget = Budget(
+            runs=settings.forced_runs or settings.explore or settings.runs,
+            strategy="auto",
+            seed=settings.forced_seed or 0,
+            max_seconds=max_seconds,
+            # Sleeps take as long as they say: how long those of a test's helpers may take is known
+            # to nobody but who writes the mark.
+            rules={"slack": 0.0},
+            replay=settings.replay,
+        )
+        super().__init__(budget, made_anew(item))
+        self.error: BaseException | None = None
+
+    def conclude(self, explorer: Explorer, found: Found) -> Failure | None:
+        """As the base class's; None if the test fails in asyncio's own order, as it has passed."""
+        if not any(found.run.choices) or isinstance(found.error, _NOT_ABOUT_ORDER):
+            self.error = found.error
+            return None
+        if explorer.end is not None:
+            explorer.end = max(explorer.end, monotonic() + _SECONDS_OF_ANALYSIS)
+        return explorer.conclude(found)
+
+
+def explore_if_alone(tests: Sequence[pytest.Item]) -> None:
+    """Have the only async test explored, by the schedule to run again, if none is marked."""
+    if any(explored_test(test) is not None for test in tests):
+        return
+    own = [test for test in tests if ownership.is_own_async_test(test)]
+    if len(own) == 1:
+        make_explored(own[0], UnmarkedTest(own[0], None))
+
+
+def seconds_for(item: pytest.Item) -> float:
+    """How long the runs of a test may take, in real seconds."""
+    settings = settings_of(item.config)
+    runs = settings.forced_runs or settings.explore or settings.runs
+    return settings.explore_test_seconds * max(1.0, runs / Settings().runs)
+
+
+class Result:
+    """What came of a test.
+
+    Args:
+        runs: how many runs there were.
+        is_exhausted: whether there are no other schedules.
+        is_late: whether the time was over before all runs.
+        finding: what was found; None for nothing.
+        reason: why the test was left alone; None if it was not.
+    """
+
+    def __init__(
+        self,
+        runs: int = 0,
+        *,
+        is_exhausted: bool = False,
+        is_late: bool = False,
+        finding: Finding | None = None,
+        reason: Reason | None = None,
+    ) -> None:
+        self.runs = runs
+        self.is_exhausted = is_exhausted
+        self.is_late = is_late
+        self.finding = finding
+        self.reason = reason
+
+
+def explore(item: pytest.Function, explored: UnmarkedTest, stash: dict[Any, Any]) -> Result:
+    """Run a test under many schedules.
+
+    Args:
+        item: the test, which is torn down.
+        explored: its state.
+        stash: what the stash of the test held before it was torn down.
+
+    Raises:
+        KeyboardInterrupt: the user pressed Ctrl-C.
+        pytest.exit.Exception: the test ends the whole run.
+    """
+    raised: BaseException | None = None
+    make_explored(item, explored)
+    try:
+        with (
+            _unnoticed(item),
+            set_up_compat.set_up_again(item, explored.anew, stash),
+        ):
+            item.runtest()
+    except (KeyboardInterrupt, pytest.exit.Exception):
+        raise
+    except BaseException as error:
+        raised = error
+    finally:
+        forget_explored(item)
+    outcome = explored.outcome
+    failure = None if outcome is None else outcome.failure
+    error = explored.error or (raised if failure is None else None)
+    if error is not None:
+        return Result(reason=reason_after(error))
+    assert outcome is not None
+    if failure is not None:
+        return _result_of(item, outcome, failure)
+    exploration = outcome.exploration
+    return Result(
+        outcome.runs,
+        is_exhausted=exploration is not None and exploration.exhausted and not exploration.escaped,
+        is_late=exploration is not None and exploration.is_late,
+    )
+
+
+def _result_of(item: pytest.Function, outcome: Outcome, failure: Failure) -> Result:
+    """The result of a test that fails in some order."""
+    if not any(failure.schedule.choices):
+        # After shrinking.
+        return Result(reason=reason_after(failure.exception))
+    shrinking = failure.shrinking
+    is_unrepeatable = shrinking is not None and shrinking.outcome == "unrepeatable"
+    if failure.inexact or is_unrepeatable:
+        return Result(reason=Reason(INEXACT, failure.inexact))
+    folder = item.config.rootpath
+    story = failure.story(folder, is_whole=item.config.get_verbosity() > 0)
+    lines = [line for paragraph in story for line in paragraph.splitlines()]
+    lines += [f"Found in the same run: {text}" for text in failure.findings]
+    lines += failure.remarks()
+    lines.append(f"Run it again: {command(item, failure.token)}")
+    finding = schedule_dependent.found(
+        failure.exception, _place(item, failure.exception), lines, item.function
+    )
+    return Result(outcome.runs, finding=finding)
+
+
+def _place(item: pytest.Function, error: BaseException) -> SourcePlace:
+    """Where a test fails; the line of the test itself if it fails nowhere."""
+    place = kind_of(error)[-1]
+    if isinstance(place, tuple) and len(place) == 2 and isinstance(place[0], str):
+        return SourcePlace(*place)
+    return place_of_function(item.function, Path("/"))
+
+
+@contextlib.contextmanager
+def _unnoticed(item: pytest.Item) -> Iterator[None]:
+    """While entered, what a test writes, logs, warns of and is found to do is dropped."""
+    session, config = state_of(item.config), item.config
+    collector, has_failed = session.collector, session.has_failed
+    found = len(collector.found)
+    written = output_compat.take_output(config)
+    phase = os.environ.get("PYTEST_CURRENT_TEST")
+    os.environ["PYTEST_CURRENT_TEST"] = f"{item.nodeid} (call)"
+    properties = list(item.user_properties)
+    try:
+        with _writing_nothing(config), warnings.catch_warnings():
+            yield
+    finally:
+        output_compat.take_output(config)
+        for text, stream in zip(written, (sys.stdout, sys.stderr), strict=True):
+            stream.write(text)
+        output_compat.forget_logs(item)
+        if phase is not None:
+            os.environ["PYTEST_CURRENT_TEST"] = phase
+        item.user_properties[:] = properties
+        del collector.found[found:]
+        collector.told = set()
+        session.has_failed = has_failed
+
+
+@contextlib.contextmanager
+def _writing_nothing(config: pytest.Config) -> Iterator[None]:
+    """While entered, nothing is written, if pytest does not capture it."""
+    if config.getoption("capture", "fd") != "no":
+        yield
+        return
+    with contextlib.redirect_stdout(_Nowhere()), contextlib.redirect_stderr(_Nowhere()):
+        yield
+
+
+class _Nowhere(io.StringIO):
+    def write(self, text: str) -> int:
+        return len(text)
