@@ -194,6 +194,27 @@ def make_pair(suite: Suite, python: str, wheel: Path, *, subject_first: bool = F
     return pair
 
 
+def make_subject(suite: Suite, python: str, wheel: Path) -> Path:
+    """The environment of a suite with aldente alone; one that was made for the same is used again.
+
+    Args:
+        suite: the suite.
+        python: what it is made with.
+        wheel: aldente's.
+    """
+    folder = _pair_folder(suite, python) / f"{SUBJECT}-alone"
+    plugins = [each for each in _requirements(suite) if suite.beside_peer or PEER not in each]
+    wanted = "\n".join(plugins)
+    made_for = folder / "requirements.txt"
+    if not (made_for.is_file() and made_for.read_text(encoding="utf-8") == wanted):
+        shutil.rmtree(folder, ignore_errors=True)
+        make_empty(folder, python)
+        install(folder, python, plugins)
+        made_for.write_text(wanted, encoding="utf-8")
+    install(folder, python, ["--no-deps", "--force-reinstall", str(wheel)])
+    return folder
+
+
 def remove_pair(suite: Suite, python: str) -> None:
     """Delete the environments of a suite, if there are any."""
     shutil.rmtree(_pair_folder(suite, python), ignore_errors=True)

@@ -8,7 +8,7 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.compat.environments import ENVIRONMENTS, clean_variables, unpack
@@ -80,8 +80,30 @@ def run_suite(suite: Suite, environment: Path, archive: Path) -> Run:
     return run
 
 
+def run_alone(suite: Suite, environment: Path, archive: Path, options: Sequence[str]) -> Path:
+    """Run a suite's tests once, with more options; returns the file with what pytest printed.
+
+    Raises:
+        RunFailed: pytest did not run to its end.
+    """
+    folder = ENVIRONMENTS / "runs" / suite.name
+    folder.mkdir(parents=True, exist_ok=True)
+    source = unpack(suite, archive, folder / "source")
+    record, log = folder / "alone.jsonl", folder / "alone.log"
+    status = _run_pytest(suite, environment, source, record, log, options)
+    if status not in _ENDED:
+        how = f"not done after {suite.seconds} s" if status is None else f"exit status {status}"
+        raise RunFailed(environment.name, how, log)
+    return log
+
+
 def _run_pytest(
-    suite: Suite, environment: Path, source: Path, record: Path, log: Path
+    suite: Suite,
+    environment: Path,
+    source: Path,
+    record: Path,
+    log: Path,
+    more: Sequence[str] = (),
 ) -> int | None:
     """The exit status of a run of pytest, None when its time was up."""
     programs = environment / "bin"
@@ -97,7 +119,7 @@ def _run_pytest(
     command = [str(programs / "pytest"), *options, "--continue-on-collection-errors"]
     with log.open("w", encoding="utf-8") as output:
         child = subprocess.Popen(
-            [*command, *suite.arguments],
+            [*command, *suite.arguments, *more],
             cwd=source,
             env=variables,
             stdin=subprocess.DEVNULL,

@@ -1,0 +1,37 @@
+"""The public packages whose tests are explored, and what was found there and read."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from tests.compat import suites
+
+_NAMES = (
+    "aiosignal",
+    "janus",
+    "async-timeout",
+    "aiolimiter",
+    "aiocache",
+    "aiofiles",
+    "asgiref",
+    "async-lru",
+    "aiostream",
+    "aiojobs",
+    "aiodataloader",
+    "async-property",
+    "pyee",
+    "blinker",
+    "graphql-core",
+    "python-statemachine",
+    "aiosmtplib",
+    "structlog",
+)
+
+# Of these a run takes longer than usual, as every test gets up to two seconds.
+SUITES = tuple(
+    dataclasses.replace(suite, seconds=900) for suite in suites.SUITES if suite.name in _NAMES
+)
+
+# What each finding is, by the test, once it was read.
+KNOWN: Mapping[str, str] = {}
