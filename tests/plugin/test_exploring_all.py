@@ -185,7 +185,6 @@ def test_all_that_a_suite_has(run_project: RunProject) -> None:
     result.assert_outcomes(passed=7, skipped=1, xfailed=1)
     result.stdout.fnmatch_lines(
         [
-            "1 test explored in * runs*",
             "3 tests explored in * runs*none fails in another order",
             "4 tests left alone:",
             "  2: it did not pass",
@@ -195,6 +194,7 @@ def test_all_that_a_suite_has(run_project: RunProject) -> None:
             "      test_it.py::test_async_process: loop.subprocess_exec() at *test_it.py:*",
             "  1: unittest runs it on a loop of its own",
             "      test_it.py::TestUnit::test_unit",
+            "1 test explored in 3 runs",
         ]
     )
     result.stdout.no_fnmatch_line("*aldente findings*")

@@ -13,6 +13,7 @@ from aldente._plugin.findings.collector import Collector
 from aldente._plugin.options import settings_of
 from aldente._records import Finding
 from aldente._rules.never_awaited import Watch
+from aldente._runner.bystanders import Bystanders
 
 if TYPE_CHECKING:
     from aldente._plugin.findings.summary import Summary
@@ -56,7 +57,7 @@ class SessionState:
         self.at_thread_start: list[Callable[[threading.Thread], None]] = []
         self.current_item: pytest.Item | None = None
         self.marks_before: Collection[pytest.Mark] = ()
-        self.bystanders: Collection[int] = ()
+        self.bystanders = Bystanders()
         self.marks_without_effect: dict[str, str] = {}
         self.is_torn_down = False
         self.has_failed = False

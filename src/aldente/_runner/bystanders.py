@@ -23,12 +23,16 @@ class Bystanders:
     """
 
     def __init__(self, identifiers: Iterable[int] = ()) -> None:
-        known = {thread.ident: thread for thread in threading.enumerate()}
         # None for threads without a threading.Thread, whose end is not known.
-        self._threads: dict[int, weakref.ref[threading.Thread] | None] = {
-            identifier: weakref.ref(known[identifier]) if identifier in known else None
-            for identifier in identifiers
-        }
+        self._threads: dict[int, weakref.ref[threading.Thread] | None] = {}
+        self.add(identifiers)
+
+    def add(self, identifiers: Iterable[int]) -> None:
+        """Leave out more threads that are alive now."""
+        known = {thread.ident: thread for thread in threading.enumerate()}
+        for identifier in identifiers:
+            thread = known.get(identifier)
+            self._threads[identifier] = None if thread is None else weakref.ref(thread)
 
     def __contains__(self, identifier: object) -> bool:
         if not isinstance(identifier, int) or identifier not in self._threads:

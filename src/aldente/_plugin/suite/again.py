@@ -12,6 +12,7 @@ import contextlib
 import io
 import os
 import sys
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ from aldente._clocks import monotonic
 from aldente._explore.explorer import Explorer, Found
 from aldente._explore.result import Failure
 from aldente._explore.shrink import kind_of
+from aldente._own_errors import contained
 from aldente._plugin import output_compat, ownership, set_up_compat
 from aldente._plugin.explore.report import command
 from aldente._plugin.explore.state import (
@@ -33,7 +35,7 @@ from aldente._plugin.explore.state import (
     make_explored,
 )
 from aldente._plugin.options import settings_of
-from aldente._plugin.session import state_of
+from aldente._plugin.session import SessionState, state_of
 from aldente._plugin.suite.reasons import INEXACT, Reason, reason_after
 from aldente._plugin.suite.wide_fixtures import made_anew
 from aldente._records import Finding, SourcePlace
@@ -70,6 +72,7 @@ class UnmarkedTest(ExploredTest):
     Args:
         item: the test.
         max_seconds: the time limit for all its runs, in real seconds; None for no limit.
+        is_alone: whether no other test is explored, so that the user looks for what breaks this.
 
     Attributes:
         error: what it fails with in asyncio's own order; None if it does not.
@@ -77,16 +80,18 @@ class UnmarkedTest(ExploredTest):
 
     is_marked = False
 
-    def __init__(self, item: pytest.Item, max_seconds: float | None) -> None:
+    def __init__(
+        self, item: pytest.Item, max_seconds: float | None, *, is_alone: bool = False
+    ) -> None:
         settings = settings_of(item.config)
         budget = Budget(
             runs=settings.forced_runs or settings.explore or settings.runs,
             strategy="auto",
             seed=settings.forced_seed or 0,
             max_seconds=max_seconds,
-            # Sleeps take as long as they say: how long those of a test's helpers may take is known
-            # to nobody but who writes the mark.
-            rules={"slack": 0.0},
+            # In a whole suite sleeps take as long as they say: tests rely on which of two is the
+            # longer one, and that is a fault of few of them.
+            rules={"slack": 1.0 if is_alone else 0.0},
             replay=settings.replay,
         )
         super().__init__(budget, made_anew(item))
@@ -221,6 +226,9 @@ def _unnoticed(item: pytest.Item) -> Iterator[None]:
     """While entered, what a test writes, logs, warns of and is found to do is dropped."""
     session, config = state_of(item.config), item.config
     collector, has_failed = session.collector, session.has_failed
+    # What the test's own run has left counts; what these runs leave does not.
+    _look_at_leftovers(session)
+    threads = set(threading.enumerate())
     found = len(collector.found)
     written = output_compat.take_output(config)
     phase = os.environ.get("PYTEST_CURRENT_TEST")
@@ -237,9 +245,19 @@ def _unnoticed(item: pytest.Item) -> Iterator[None]:
         if phase is not None:
             os.environ["PYTEST_CURRENT_TEST"] = phase
         item.user_properties[:] = properties
+        _look_at_leftovers(session)
+        # An interrupted run may leave some, and their loop is closed: they wake no other test.
+        left = set(threading.enumerate()) - threads
+        session.bystanders.add(thread.ident for thread in left if thread.ident is not None)
         del collector.found[found:]
         collector.told = set()
         session.has_failed = has_failed
+
+
+def _look_at_leftovers(session: SessionState) -> None:
+    for act in session.at_tear_down:
+        with contained("looking at what a test has left"):
+            act()
 
 
 @contextlib.contextmanager

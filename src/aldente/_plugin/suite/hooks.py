@@ -44,6 +44,8 @@ class ExploringAllHooks:
         self._last: pytest.Item | None = None
         self._has_passed = False
         self._result: Result | None = None
+        # Whether there is one test function only; None until that is known.
+        self._is_alone: bool | None = None
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -80,7 +82,14 @@ class ExploringAllHooks:
             self._result = Result(reason=reason)
             return
         _cancel_timer(item)
-        explored = UnmarkedTest(item, seconds)
+        if self._is_alone is None:
+            functions = {
+                (each.parent, each.originalname)
+                for each in item.session.items
+                if isinstance(each, pytest.Function) and _is_unmarked(each)
+            }
+            self._is_alone = len(functions) == 1
+        explored = UnmarkedTest(item, seconds, is_alone=self._is_alone)
         self._result = result = explore(item, explored, stash)
         if explored.outcome is not None:
             remember(item, explored.outcome, has_passed=result.finding is None)

@@ -8,10 +8,8 @@ import pytest
 
 from aldente._plugin import ownership, pytest_compat
 from aldente._plugin.explore.hooks import meant_for_one_run
-from aldente._plugin.loop_factories import maker_of_other_loop
 from aldente._plugin.marks import MARK, level_in
 from aldente._plugin.options import settings_of
-from aldente._plugin.pytest_asyncio import policy_fixture
 from aldente._plugin.test_time import reason_against_wall, time_of_runs
 from aldente._rules.schedule_dependent import RULE
 from aldente.errors import (
@@ -76,9 +74,6 @@ def reason_before(item: pytest.Item) -> Reason | None:
         why = meant_for_one_run(definition)
         if why is not None:
             return Reason(f"the fixture {why.fixture!r} is meant for one run")
-    named = maker_of_other_loop(item)
-    if named is not None or policy_fixture.is_overridden(item):
-        return Reason("it runs on a loop of another kind", named or "event_loop_policy")
     if any(mark.name == MARK and mark.kwargs.get("clock") == "real" for mark in item.own_markers):
         return Reason("it is marked with aldente.real_time")
     wall = reason_against_wall(time_of_runs(item))
