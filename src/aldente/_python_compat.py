@@ -378,6 +378,15 @@ def workers_of(executor: object) -> int:
     return getattr(executor, "_max_workers", 1)
 
 
+def give_up_thread(executor: object, thread: threading.Thread) -> None:
+    """Have a thread pool start another thread in place of one that may never be done.
+
+    The pool may be one of the whole process. ``_threads`` is a set of all its threads; there is no
+    public way. Checked on CPython 3.11 to 3.15.
+    """
+    getattr(executor, "_threads", set()).discard(thread)
+
+
 # The attribute of a process pool with what was submitted and is not done; otherwise only the
 # futures know. Checked on CPython 3.11 to 3.15.
 WORK_OF_POOL = "_pending_work_items"

@@ -182,6 +182,8 @@ class Job:
         """Let its thread run on without the loop, which is closed."""
         self._is_abandoned = True
         self._to_thread.release()
+        if self._thread is not None and not self._is_done:
+            _python_compat.give_up_thread(self.executor, self._thread)
 
     def crash(self, host: str) -> bool:
         """End it, as its host has crashed; return whether it is over.
