@@ -262,8 +262,7 @@ def parse_explore(name: str, value: object) -> int | None:
         raise InvalidSetting(
             name,
             value,
-            "It must be a number of runs, as in --aldente-explore=500, or without a value stand "
-            "behind the paths.",
+            "It must be a number of runs, or true or false.",
         )
     return parse_runs(name, given)
 

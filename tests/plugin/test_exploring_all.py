@@ -347,11 +347,15 @@ def test_configured(run_project: RunProject, given: str, said: str) -> None:
     result.stdout.fnmatch_lines([f"aldente: {said}", "1 test explored in 1 run, 1 exhaustively*"])
 
 
-def test_a_path_behind_the_option_is_no_number(run_project: RunProject) -> None:
-    """The option takes what follows as its value, and says so."""
+def test_what_follows_the_option(run_project: RunProject) -> None:
+    """A path behind the option is no value of it; a wrong value says what is allowed."""
     result = run_project("--aldente-explore", "test_it.py", test_it=RACE)
-    result.stderr.fnmatch_lines(["*behind the paths*", "*--aldente-explore='test_it.py'*"])
-    off = run_project(ini="aldente_explore = no", test_it=RACE)
+    result.stdout.fnmatch_lines(["collected 1 item", "1 test explored in *"])
+    wrong = run_project("--aldente-explore=often")
+    wrong.stderr.fnmatch_lines(
+        ["*It must be a number of runs, or true or false.", "*--aldente-explore='often'*"]
+    )
+    off = run_project(ini="aldente_explore = no")
     off.stdout.no_fnmatch_line("*explor*")
 
 

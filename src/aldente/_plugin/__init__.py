@@ -80,6 +80,12 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
     loop_factories.add_hook(pluginmanager)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(args: list[str]) -> None:
+    # argparse takes any argument for the value of an option that may have one: a path, too.
+    option_table.complete_bare_options(args)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     options.check_configuration(config)
     asyncio_mark.register(config)

@@ -336,6 +336,21 @@ def _add_flag(group: pytest.OptionGroup, flag: str, option: Option) -> None:
         group.addoption(flag, dest=option.destination, help=option.help, **attributes)
 
 
+def complete_bare_options(arguments: list[str]) -> None:
+    """Give options that may stand without a value theirs, where what follows is none.
+
+    >>> given = ["--aldente-explore", "tests", "--aldente-explore", "500"]
+    >>> complete_bare_options(given)
+    >>> given
+    ['--aldente-explore=true', 'tests', '--aldente-explore', '500']
+    """
+    bare = {option.flag: option.bare for option in OPTIONS if option.bare is not None}
+    for place, argument in enumerate(arguments):
+        follows = arguments[place + 1 : place + 2]
+        if argument in bare and not isinstance(whole_if_written("".join(follows)), int):
+            arguments[place] = f"{argument}={bare[argument]}"
+
+
 def _add_key(parser: pytest.Parser, key: str, option: Option) -> None:
     if option.is_shared:
         # A pytest-asyncio that was loaded before aldente may have added it, with another default.

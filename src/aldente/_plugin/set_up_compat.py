@@ -68,11 +68,12 @@ def set_up_again(
     state: Any = item.session._setupstate
     # The method in the instance is that of `after_tear_down_of_test`.
     tear_down = functools.partial(type(state).teardown_exact, state)
-    kept = [(each, each.cached_result, each._finalizers) for each in anew]
+    kept = [(each, each.cached_result, list(each._finalizers)) for each in anew]
     current = dict(stashed(item))
     stashed(item).update(stash)
     for definition, _, _ in kept:
-        definition.cached_result, definition._finalizers = None, []
+        definition.cached_result = None
+        definition._finalizers.clear()
     test._initrequest()
     try:
         state.setup(item)
@@ -82,6 +83,7 @@ def set_up_again(
             tear_down(item.parent)
         finally:
             for definition, result, finalizers in kept:
-                definition.cached_result, definition._finalizers = result, finalizers
+                definition.cached_result = result
+                definition._finalizers[:] = finalizers
             stashed(item).clear()
             stashed(item).update(current)

@@ -9,6 +9,7 @@ pytest gets no report of it: the test's outcome, output, logs and warnings are t
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import os
 import sys
@@ -26,6 +27,7 @@ from aldente._explore.result import Failure
 from aldente._explore.shrink import kind_of
 from aldente._own_errors import contained
 from aldente._plugin import output_compat, ownership, set_up_compat
+from aldente._plugin.explore.hooks import remember
 from aldente._plugin.explore.report import command
 from aldente._plugin.explore.state import (
     Budget,
@@ -162,25 +164,35 @@ def explore(item: pytest.Function, explored: UnmarkedTest, stash: dict[Any, Any]
         KeyboardInterrupt: the user pressed Ctrl-C.
         pytest.exit.Exception: the test ends the whole run.
     """
-    raised: BaseException | None = None
     make_explored(item, explored)
     try:
-        with (
-            _unnoticed(item),
-            set_up_compat.set_up_again(item, explored.anew, stash),
-        ):
+        with _unnoticed(item):
+            result = _explore(item, explored, stash)
+            if result.finding is not None or result.reason is not None:
+                # What runs have left that were cut off is told of when it is freed.
+                explored.error = explored.outcome = None
+                gc.collect()
+            return result
+    finally:
+        forget_explored(item)
+
+
+def _explore(item: pytest.Function, explored: UnmarkedTest, stash: dict[Any, Any]) -> Result:
+    raised: BaseException | None = None
+    try:
+        with set_up_compat.set_up_again(item, explored.anew, stash):
             item.runtest()
     except (KeyboardInterrupt, pytest.exit.Exception):
         raise
     except BaseException as error:
         raised = error
-    finally:
-        forget_explored(item)
     outcome = explored.outcome
+    if outcome is not None:
+        remember(item, outcome, has_passed=outcome.failure is None and explored.error is None)
     failure = None if outcome is None else outcome.failure
-    error = explored.error or (raised if failure is None else None)
-    if error is not None:
-        return Result(reason=reason_after(error))
+    in_order = explored.error or (raised if failure is None else None)
+    if in_order is not None:
+        return Result(reason=reason_after(in_order))
     assert outcome is not None
     if failure is not None:
         return _result_of(item, outcome, failure)
@@ -236,6 +248,7 @@ def _unnoticed(item: pytest.Item) -> Iterator[None]:
     properties = list(item.user_properties)
     try:
         with _writing_nothing(config), warnings.catch_warnings():
+            warnings.showwarning = _show_nothing
             yield
     finally:
         output_compat.take_output(config)
@@ -268,6 +281,10 @@ def _writing_nothing(config: pytest.Config) -> Iterator[None]:
         return
     with contextlib.redirect_stdout(_Nowhere()), contextlib.redirect_stderr(_Nowhere()):
         yield
+
+
+def _show_nothing(*_arguments: object, **_more: object) -> None:
+    pass
 
 
 class _Nowhere(io.StringIO):

@@ -6,13 +6,12 @@ A plugin of its own, registered with ``--aldente-explore``.
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import Any
+from typing import Any, TypeGuard
 
 import pytest
 
 from aldente._clocks import monotonic
 from aldente._plugin import ownership, pytest_compat, set_up_compat
-from aldente._plugin.explore.hooks import remember
 from aldente._plugin.explore.state import explored_test
 from aldente._plugin.options import settings_of
 from aldente._plugin.session import state_of
@@ -86,18 +85,16 @@ class ExploringAllHooks:
             functions = {
                 (each.parent, each.originalname)
                 for each in item.session.items
-                if isinstance(each, pytest.Function) and _is_unmarked(each)
+                if _is_unmarked(each)
             }
             self._is_alone = len(functions) == 1
         explored = UnmarkedTest(item, seconds, is_alone=self._is_alone)
         self._result = result = explore(item, explored, stash)
-        if explored.outcome is not None:
-            remember(item, explored.outcome, has_passed=result.finding is None)
         if result.finding is not None:
             state_of(item.config).collector.report(result.finding)
 
 
-def _is_unmarked(item: pytest.Item) -> bool:
+def _is_unmarked(item: pytest.Item) -> TypeGuard[pytest.Function]:
     """Whether a test is async and may be explored without a mark."""
     return (
         isinstance(item, pytest.Function)

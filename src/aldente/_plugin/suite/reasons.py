@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
@@ -82,7 +83,8 @@ def reason_before(item: pytest.Item) -> Reason | None:
 
 def reason_after(error: BaseException) -> Reason:
     """Why a test can't be explored, by what it fails with in asyncio's own order."""
-    outside = _outside(error)
+    errors = list(_behind(error))
+    outside = next((each for each in errors if isinstance(each, OutsideSimulation)), None)
     text = str(error).strip().partition("\n")[0]
     details = f"{type(error).__name__}: {text}" if text else type(error).__name__
     if outside is not None:
@@ -90,6 +92,9 @@ def reason_after(error: BaseException) -> Reason:
         where = f" at {outside.place}" if outside.place else ""
         kind = _TOUCHED.get(touched, f"it touches {touched}")
         return Reason(kind, f"{outside.called}{where}")
+    if any(isinstance(each, ConnectionRefusedError) for each in errors):
+        # By an address that nothing in the run serves.
+        return Reason(_TOUCHED["a real socket"], details)
     if isinstance(error, pytest.skip.Exception):
         return SKIPPED
     if isinstance(error, PhaseTimeout):
@@ -103,18 +108,16 @@ def reason_after(error: BaseException) -> Reason:
     return Reason(_FAILS, details)
 
 
-def _outside(error: BaseException | None) -> OutsideSimulation | None:
-    """What an error, its cause or one of a group says is outside of the simulation."""
+def _behind(error: BaseException) -> Iterator[BaseException]:
+    """An error, those that it has come from, and those of groups."""
     seen: set[int] = set()
-    waiting = [error]
+    waiting: list[BaseException | None] = [error]
     while waiting:
         current = waiting.pop()
         if current is None or id(current) in seen:
             continue
         seen.add(id(current))
-        if isinstance(current, OutsideSimulation):
-            return current
+        yield current
         waiting += [current.__cause__, current.__context__]
         if isinstance(current, BaseExceptionGroup):
             waiting += current.exceptions
-    return None
