@@ -38,12 +38,10 @@ _NAMES = (
 
 # Besides these of `suites.py`, some whose tests can't be compared.
 _MORE = (
-    Suite("asyncstdlib", "3.14.0", "tests run their coroutines by hand"),
     Suite(
         "tenacity", "9.2.1", "unittest and pytest", requirements=("tornado", "typeguard", "trio")
     ),
     Suite("aiotools", "2.2.4", "timers, task groups"),
-    Suite("aiometer", "1.0.0", "anyio"),
     Suite("aioresponses", "0.7.9", "unittest, aiohttp", requirements=("ddt", "aiohttp==3.14.5")),
 )
 

@@ -205,9 +205,7 @@ class ChoosingLoop(ReadyLoop):
                         continue
                     self._run_plain(plain.popleft())
                     continue
-                count = len(pending)
-                if self._end_of_turn is not None:
-                    count = self.count_of_turn()
+                count = len(pending) if self._end_of_turn is None else self.count_of_turn()
                 # What the network brings comes before time passes, and a turn begins with it.
                 if self._guests and not plain and self._intruders == count and self.brings():
                     break
