@@ -34,12 +34,14 @@ class Explored(NamedTuple):
         runs: in how many runs.
         findings: what was found.
         section: the lines of the report's section.
+        changed: the tests that ended otherwise than without being explored.
     """
 
     tests: int
     runs: int
     findings: Sequence[Mapping[str, Any]]
     section: Sequence[str]
+    changed: Sequence[str]
 
     @property
     def unknown(self) -> list[Mapping[str, Any]]:
@@ -67,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         finally:
             if not options.keep:
                 environments.remove_pair(suite, options.python)
-        is_well = is_well and not explored.unknown
+        is_well = is_well and not explored.unknown and not explored.changed
         _print(suite, explored)
     return 0 if is_well else 1
 
@@ -93,7 +95,8 @@ def explore(suite: Suite, python: str, wheel: Path, runs: int) -> Explored:
     found = environments.ENVIRONMENTS / "runs" / suite.name / "findings.jsonl"
     found.unlink(missing_ok=True)
     options = (f"--aldente-explore={runs}", f"--aldente-findings={found}", "-v")
-    log = running.run_alone(suite, environment, archive, options)
+    _, before = running.run_alone(suite, environment, archive, ())
+    log, run = running.run_alone(suite, environment, archive, options)
     lines = [
         finding
         for finding in map(json.loads, found.read_text(encoding="utf-8").splitlines())
@@ -102,7 +105,12 @@ def explore(suite: Suite, python: str, wheel: Path, runs: int) -> Explored:
     section = _section(log.read_text(encoding="utf-8", errors="replace"))
     numbers = _EXPLORED.search("\n".join(section))
     tests, number = (int(each.replace(",", "")) for each in numbers.groups()) if numbers else (0, 0)
-    return Explored(tests, number, lines, section)
+    changed = [
+        f"{name}: {outcome}, explored: {run.outcomes.get(name)}"
+        for name, outcome in before.outcomes.items()
+        if outcome != run.outcomes.get(name)
+    ]
+    return Explored(tests, number, lines, section, changed)
 
 
 def _section(text: str) -> list[str]:
@@ -129,6 +137,8 @@ def _print(suite: Suite, explored: Explored) -> None:
     for line in explored.section[1:]:
         if not line.startswith("      "):
             print(f"    {line}")
+    for line in explored.changed:
+        print(f"  ends otherwise: {line}")
     for finding in explored.findings:
         known = KNOWN.get(finding["test"], "unknown")
         print(f"  {finding['test']}: {finding['what']}\n      {known}")

@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Mapping
 
 from tests.compat import suites
-from tests.compat.suites import Suite
 
 _NAMES = (
     "aiosignal",
@@ -36,20 +35,9 @@ _NAMES = (
     "aioconsole",
 )
 
-# Besides these of `suites.py`, some whose tests can't be compared.
-_MORE = (
-    Suite(
-        "tenacity", "9.2.1", "unittest and pytest", requirements=("tornado", "typeguard", "trio")
-    ),
-    Suite("aiotools", "2.2.4", "timers, task groups"),
-    Suite("aioresponses", "0.7.9", "unittest, aiohttp", requirements=("ddt", "aiohttp==3.14.5")),
-)
-
 # Of these a run takes longer than usual, as every test gets up to two seconds.
 SUITES = tuple(
-    dataclasses.replace(suite, seconds=900)
-    for suite in (*suites.SUITES, *_MORE)
-    if suite.name in _NAMES or suite in _MORE
+    dataclasses.replace(suite, seconds=900) for suite in suites.SUITES if suite.name in _NAMES
 )
 
 # What each finding is, by the test, once it was read.

@@ -80,8 +80,13 @@ def run_suite(suite: Suite, environment: Path, archive: Path) -> Run:
     return run
 
 
-def run_alone(suite: Suite, environment: Path, archive: Path, options: Sequence[str]) -> Path:
-    """Run a suite's tests once, with more options; returns the file with what pytest printed.
+def run_alone(
+    suite: Suite, environment: Path, archive: Path, options: Sequence[str]
+) -> tuple[Path, Run]:
+    """Run a suite's tests once, with more options.
+
+    Returns:
+        The file with what pytest printed, and what became of the tests.
 
     Raises:
         RunFailed: pytest did not run to its end.
@@ -90,11 +95,15 @@ def run_alone(suite: Suite, environment: Path, archive: Path, options: Sequence[
     folder.mkdir(parents=True, exist_ok=True)
     source = unpack(suite, archive, folder / "source")
     record, log = folder / "alone.jsonl", folder / "alone.log"
+    record.unlink(missing_ok=True)
     status = _run_pytest(suite, environment, source, record, log, options)
     if status not in _ENDED:
         how = f"not done after {suite.seconds} s" if status is None else f"exit status {status}"
         raise RunFailed(environment.name, how, log)
-    return log
+    run = read_record(record)
+    if not run.outcomes:
+        raise RunFailed(environment.name, "it ran no test", log)
+    return log, run
 
 
 def _run_pytest(

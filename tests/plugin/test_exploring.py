@@ -262,9 +262,10 @@ def test_only_one_test_can_be_replayed(run_project: RunProject) -> None:
             "Fix: name the test, as in the report of its failure.",
         ]
     )
-    none = run_project("--aldente-replay=3AKERpQ", test_it="async def test_it():\n    pass\n")
+    two = "async def test_it():\n    pass\n\nasync def test_other():\n    pass\n"
+    none = run_project("--aldente-replay=3AKERpQ", test_it=two)
     assert none.ret == pytest.ExitCode.USAGE_ERROR
-    none.stderr.fnmatch_lines(["*but 0 are selected, as none is marked with aldente.explore.*"])
+    none.stderr.fnmatch_lines(["*but 0 are selected, as several tests are, and none is marked.*"])
 
 
 @pytest.mark.parametrize(
