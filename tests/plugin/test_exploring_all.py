@@ -359,6 +359,63 @@ def test_what_follows_the_option(run_project: RunProject) -> None:
     off.stdout.no_fnmatch_line("*explor*")
 
 
+def test_what_else_breaks(run_project: RunProject) -> None:
+    """A deadlock and an error that nobody awaits break a test too; each has a place."""
+    result = run_project(
+        "--aldente-explore",
+        test_it="""
+        import asyncio
+
+        async def test_locks():
+            one, other = asyncio.Lock(), asyncio.Lock()
+            async def both(first, second, turns):
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                async with first:
+                    await asyncio.sleep(0)
+                    async with second:
+                        pass
+            await asyncio.gather(both(one, other, 0), both(other, one, 2))
+
+        async def test_unnoticed():
+            values = []
+            async def fill():
+                await asyncio.sleep(0)
+                values.append(1)
+            async def use():
+                await asyncio.sleep(0)
+                values.pop()
+            async with asyncio.TaskGroup() as group:
+                group.create_task(fill())
+                group.create_task(use())
+        """,
+    )
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(
+        [
+            "schedule-dependent [[]warn[]]: 2",
+            "  test_it.py:3: passes in asyncio's order, fails in another: DeadlockError: *",
+            "  test_it.py:21: passes in asyncio's order, fails in another: ExceptionGroup: *",
+        ]
+    )
+
+
+def test_examples_are_left_alone(run_project: RunProject) -> None:
+    """A test with ``@given`` is listed: it is called many times already."""
+    result = run_project(
+        "--aldente-explore",
+        plugins=["hypothesispytest"],
+        test_it="""
+        from hypothesis import given, strategies
+
+        @given(strategies.integers())
+        async def test_given(number):
+            pass
+        """,
+    )
+    result.stdout.fnmatch_lines(["  1: Hypothesis runs it with many examples: mark it with *"])
+
+
 def test_workers(run_project: RunProject) -> None:
     """pytest-xdist's workers send what they have found and explored."""
     more = RACE.replace("test_race", "test_other")

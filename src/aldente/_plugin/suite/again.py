@@ -16,7 +16,6 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -43,9 +42,10 @@ from aldente._plugin.suite.wide_fixtures import made_anew
 from aldente._records import Finding, SourcePlace
 from aldente._rules import schedule_dependent
 from aldente._settings import Settings
-from aldente._source import place_of_function
 from aldente.errors import (
+    AldenteError,
     EndlessTimeError,
+    FoundInRun,
     LivelockError,
     OutsideSimulation,
     PhaseTimeout,
@@ -226,11 +226,19 @@ def _result_of(item: pytest.Function, outcome: Outcome, failure: Failure) -> Res
 
 
 def _place(item: pytest.Function, error: BaseException) -> SourcePlace:
-    """Where a test fails; the line of the test itself if it fails nowhere."""
-    place = kind_of(error)[-1]
-    if isinstance(place, tuple) and len(place) == 2 and isinstance(place[0], str):
-        return SourcePlace(*place)
-    return place_of_function(item.function, Path("/"))
+    """Where a test fails; the line of the test itself if it fails nowhere, as in a deadlock."""
+    if isinstance(error, BaseExceptionGroup):
+        return _place(item, error.exceptions[0])
+    if isinstance(error, FoundInRun):
+        places = [finding.place for finding in error.findings if finding.place is not None]
+        if places:
+            return places[0]
+    elif not isinstance(error, AldenteError):
+        place = kind_of(error)[-1]
+        if place is not None:
+            return SourcePlace(*place)
+    path, line, _ = item.reportinfo()
+    return SourcePlace(str(path), (line or 0) + 1)
 
 
 @contextlib.contextmanager
