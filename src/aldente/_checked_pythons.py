@@ -70,6 +70,7 @@ RELIANCES: tuple[Reliance, ...] = (
         asyncio.BaseEventLoop._check_thread
         asyncio.BaseEventLoop._check_default_executor
         asyncio.BaseEventLoop()._thread_id
+        asyncio.BaseEventLoop()._stopping
         asyncio.BaseEventLoop()._executor_shutdown_called
         asyncio.BaseEventLoop()._default_executor
         asyncio.BaseEventLoop()._clock_resolution
@@ -113,6 +114,7 @@ RELIANCES: tuple[Reliance, ...] = (
         random._urandom
         concurrent.futures.ThreadPoolExecutor()._max_workers
         concurrent.futures.ThreadPoolExecutor()._shutdown
+        concurrent.futures.ThreadPoolExecutor()._threads
         threading._active
         """,
     ),
@@ -175,6 +177,7 @@ RELIANCES: tuple[Reliance, ...] = (
         concurrent.futures.ProcessPoolExecutor()._pending_work_items
         """,
     ),
+    Reliance("asyncio.BaseEventLoop()._old_agen_hooks", "simulation", since=(3, 13)),
     Reliance("threading._shutdown_locks", "rules", before=(3, 13)),
     Reliance("threading.Thread()._tstate_lock", "rules", before=(3, 13)),
     Reliance("threading._thread_shutdown", "rules", since=(3, 13)),

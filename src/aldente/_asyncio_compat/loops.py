@@ -58,7 +58,7 @@ def as_if_stopped(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
     """While entered, a loop that is running beneath can be run as if it were not.
 
     Use it within `no_running_loop`. A loop is running if it has the number of a thread; a run keeps
-    the hooks of async generators to put back, in an attribute from CPython 3.12 on, and ends once
+    the hooks of async generators to put back, in an attribute from CPython 3.13 on, and ends once
     the loop is to stop. Checked on CPython 3.11 to 3.15.
     """
     state = vars(loop)

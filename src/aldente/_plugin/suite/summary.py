@@ -38,7 +38,7 @@ class SuiteSummary:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if not self._told:
             return
-        terminalreporter.section("aldente: exploration of all tests", sep="-")
+        terminalreporter.write_sep("-", "aldente: exploration of all tests")
         for line in _lines(self._told, is_verbose=self._config.get_verbosity() > 0):
             terminalreporter.write_line(line)
 
