@@ -45,10 +45,10 @@ IN_PARALLEL := -n $(JOBS) --dist loadfile --max-worker-restart 0
 #                                                          structure of the sources is the same on all
 #   tests/known_bugs            x                          how soon bugs are found does not depend on it
 #   docs, README.md             x
-# The few async tests of its own are explored as well, and so are those of the worked example.
+# The few async tests of its own are explored as well, and so is a part of the worked example's.
 ON_NEWEST := --aldente-explore=20
-EXPLORING := --aldente-explore=20 --aldente-explore-test-seconds=0.5 --aldente-explore-seconds=40 \
-    --aldente-rule=schedule-dependent=error
+EXPLORING := --aldente-explore=20 --aldente-explore-seconds=30 --aldente-rule=schedule-dependent=error \
+    tests/test_concurrency.py tests/test_doubles.py
 WITHOUT = $(addprefix --ignore=tests/unit/test_,$(addsuffix .py,$(1)))
 WITHOUT_LONG := $(call WITHOUT,anyio_in_runs check_class crashes_under_way disk faults faults_found histories \
     histories_serializable histories_timeline links pairs serializable serializable_unjudged shrinking)
@@ -126,8 +126,8 @@ $(VERSIONS:%=whole-%): whole-%: .venv/%/.installed
 .PHONY: $(VERSIONS:%=example-%)
 $(VERSIONS:%=example-%): example-%: .venv/%/.installed
 	cd $(EXAMPLE) && ../../$(call python,$*) -m pytest -q \
-	    $(if $(filter $(NEWEST),$*),$(EXPLORING)) \
 	    $(if $(filter $(MIDDLE),$*),--ignore=tests/test_planted_races.py)
+	$(if $(filter $(NEWEST),$*),cd $(EXAMPLE) && ../../$(call python,$*) -m pytest -q $(EXPLORING))
 
 .PHONY: examples
 examples: $(VERSIONS:%=.venv/%/.installed)
