@@ -41,4 +41,8 @@ SUITES = tuple(
 )
 
 # What each finding is, by the test, once it was read.
-KNOWN: Mapping[str, str] = {}
+KNOWN: Mapping[str, str] = {
+    "tests/test_task_group.py::test_task_group_cleanup": (
+        "counts turns: one task's sleep(0) has to be over before a task that was cancelled is awaited"
+    ),
+}
