@@ -230,7 +230,9 @@ def _place(item: pytest.Function, error: BaseException) -> SourcePlace:
     if isinstance(error, BaseExceptionGroup):
         return _place(item, error.exceptions[0])
     if isinstance(error, FoundInRun):
-        places = [finding.place for finding in error.findings if finding.place is not None]
+        places: list[SourcePlace] = [
+            finding.place for finding in error.findings if finding.place is not None
+        ]
         if places:
             return places[0]
     elif not isinstance(error, AldenteError):
