@@ -11,7 +11,7 @@ import pytest
 
 from aldente._plugin.findings.collector import Collector
 from aldente._plugin.options import settings_of
-from aldente._records import Finding
+from aldente._records import Finding, SourcePlace
 from aldente._rules.never_awaited import Watch
 from aldente._runner.bystanders import Bystanders
 
@@ -36,6 +36,8 @@ class SessionState:
         current_item: the test that has begun last.
         marks_before: the marks of its own that it had then.
         bystanders: identifiers of threads of pytest's plugins and of debuggers, which wake no test.
+        leave_thread: lets the process end without a thread, told of with a line and a test; None
+            before the session.
         marks_without_effect: the warnings for tests, by node id, whose marks have no effect.
         is_torn_down: whether that test is over, and pytest charges what is freed now to the next.
         has_failed: whether the last phase of a test that was run has failed.
@@ -58,6 +60,7 @@ class SessionState:
         self.current_item: pytest.Item | None = None
         self.marks_before: Collection[pytest.Mark] = ()
         self.bystanders = Bystanders()
+        self.leave_thread: Callable[[threading.Thread, SourcePlace, str], object] | None = None
         self.marks_without_effect: dict[str, str] = {}
         self.is_torn_down = False
         self.has_failed = False

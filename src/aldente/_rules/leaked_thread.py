@@ -131,6 +131,17 @@ class Watch:
         starts, self._starts = self._starts, []
         self._conclude(starts)
 
+    def leave(self, thread: threading.Thread, place: SourcePlace, test: str) -> None:
+        """Let the process end without a thread that runs of an explored test have left.
+
+        Args:
+            thread: the thread.
+            place: what is told of it then: the line of the test.
+            test: the node id of the test.
+        """
+        if not thread.daemon and all(start.thread() is not thread for start in self._left):
+            self._left.append(_Start(weakref.ref(thread), place, test, is_wide=False))
+
     def let_go(self, status: int | None) -> list[str]:
         """Have the process end without waiting for the threads that are left.
 

@@ -76,6 +76,7 @@ class FindingsHooks:
         # Whatever the level: the process must not wait for threads.
         self._state.installed.enter_context(self._threads.installed())
         self._state.at_tear_down.append(self._end_threads)
+        self._state.leave_thread = self._threads.leave
         self._state.at_session_end.append(self._threads.end_session)
         self._config.add_cleanup(self._let_threads_go)
         if self._config.pluginmanager.has_plugin("dsession"):

@@ -239,6 +239,10 @@ def _place(item: pytest.Function, error: BaseException) -> SourcePlace:
         place = kind_of(error)[-1]
         if place is not None:
             return SourcePlace(*place)
+    return _line_of(item)
+
+
+def _line_of(item: pytest.Item) -> SourcePlace:
     path, line, _ = item.reportinfo()
     return SourcePlace(str(path), (line or 0) + 1)
 
@@ -272,6 +276,9 @@ def _unnoticed(item: pytest.Item) -> Iterator[None]:
         # An interrupted run may leave some, and their loop is closed: they wake no other test.
         left = set(threading.enumerate()) - threads
         session.bystanders.add(thread.ident for thread in left if thread.ident is not None)
+        for thread in left:
+            if session.leave_thread is not None:
+                session.leave_thread(thread, _line_of(item), item.nodeid)
         del collector.found[found:]
         collector.told = set()
         session.has_failed = has_failed
