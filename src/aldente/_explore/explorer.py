@@ -82,12 +82,19 @@ class Explorer:
     known: Kept | None = None
     on_replay: Callable[[], object] = lambda: None
 
-    def explore(self, strategy: Strategy, limit: int) -> Exploration:
+    def explore(
+        self,
+        strategy: Strategy,
+        limit: int,
+        conclude: Callable[[Found], Failure | None] | None = None,
+    ) -> Exploration:
         """Run the program until it fails, or the budget ends.
 
         Args:
             strategy: the strategy.
             limit: the greatest number of runs, the one of the known schedule included.
+            conclude: the failure of a run that failed, or None if it counts for none; None for what
+                `conclude` of this object returns.
         """
         exploration, found = self.search(strategy, limit)
         # Who asks for the order of stock asyncio alone gets no other.
@@ -95,7 +102,9 @@ class Explorer:
             exploration, found = self._look_for_races(exploration, limit)
         if found is None or exploration.failure is not None:
             return exploration
-        failure = self.conclude(found)
+        failure = (conclude or self.conclude)(found)
+        if failure is None:
+            return exploration
         escaped = failure.inexact or exploration.escaped
         return replace(exploration, failure=failure, escaped=escaped)
 

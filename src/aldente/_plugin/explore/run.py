@@ -19,7 +19,7 @@ from aldente._explore.simulate import Main
 from aldente._plugin import output_compat, pytest_compat
 from aldente._plugin.explore.fixtures import Troubles, resolved
 from aldente._plugin.explore.report import command
-from aldente._plugin.explore.state import ExploredTest
+from aldente._plugin.explore.state import ExploredTest, explored_test
 from aldente._plugin.refusals import refuse_result
 from aldente._plugin.run.loops import registry_of
 from aldente._plugin.run.outcomes import is_no_failure
@@ -78,7 +78,10 @@ class FoundInRuns:
         collector = self._session.collector
         is_error = collector.level_of(self._item, finding) == "error"
         is_known = self._session.summary.baseline.names(self._item.nodeid, finding)
-        if is_error and not is_known and not self._is_for_baseline:
+        explored = explored_test(self._item)
+        # The outcome of a test without a mark is known; its tear-down fails with the finding.
+        may_fail = explored is None or explored.is_marked
+        if may_fail and is_error and not is_known and not self._is_for_baseline:
             return True
         self.has_spared = self.has_spared or is_error
         into = self._known if is_known else self._kept

@@ -180,12 +180,9 @@ class _Test:
             else:
                 strategy = parse_strategy(self._budget.strategy, self._budget.seed)
                 explorer = self._explorer(program)
-                exploration, found = explorer.search(strategy, self._budget.runs)
-                if found is not None:
-                    failure = self._explored.conclude(explorer, found)
-                if failure is not None:
-                    escaped = failure.inexact or exploration.escaped
-                    exploration = replace(exploration, failure=failure, escaped=escaped)
+                conclude = functools.partial(self._explored.conclude, explorer)
+                exploration = explorer.explore(strategy, self._budget.runs, conclude)
+                failure = exploration.failure
             self._conclude(exploration, failure)
         return failure
 
