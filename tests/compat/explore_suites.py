@@ -100,7 +100,7 @@ def explore(suite: Suite, python: str, wheel: Path, runs: int) -> Explored:
     lines = [
         finding
         for finding in map(json.loads, found.read_text(encoding="utf-8").splitlines())
-        if finding["rule"] == "schedule-dependent"
+        if finding["rule"] in ("schedule-dependent", "race")
     ]
     section = _section(log.read_text(encoding="utf-8", errors="replace"))
     numbers = _EXPLORED.search("\n".join(section))
