@@ -46,10 +46,10 @@ IN_PARALLEL := -n $(JOBS) --dist loadfile --max-worker-restart 0
 #   tests/known_bugs            x                          how soon bugs are found does not depend on it
 #   docs, README.md             x
 #   examples/fetcher            x      most     most       all but what searches for planted races
-# The few async tests of its own are explored as well, and so is a part of the worked example's.
+# On the newest the few async tests of its own are explored as well, and so are the example's, for a while.
 ON_NEWEST := --aldente-explore=20
-EXPLORING := --aldente-explore=20 --aldente-explore-seconds=30 --aldente-rule=schedule-dependent=error \
-    tests/test_concurrency.py tests/test_doubles.py
+EXPLORING := --aldente-explore=10 --aldente-explore-seconds=30 --aldente-rule=schedule-dependent=error \
+    --aldente-rule=race=error
 WITHOUT = $(addprefix --ignore=tests/unit/test_,$(addsuffix .py,$(1)))
 WITHOUT_LONG := $(call WITHOUT,anyio_in_runs check_class crashes_under_way disk faults faults_found histories \
     histories_serializable histories_timeline links pairs serializable serializable_unjudged shrinking)
@@ -127,8 +127,7 @@ $(VERSIONS:%=whole-%): whole-%: .venv/%/.installed
 .PHONY: $(VERSIONS:%=example-%)
 $(VERSIONS:%=example-%): example-%: .venv/%/.installed
 	cd $(EXAMPLE) && ../../$(call python,$*) -m pytest -q \
-	    $(if $(filter $(NEWEST),$*),,--ignore=tests/test_planted_races.py)
-	$(if $(filter $(NEWEST),$*),cd $(EXAMPLE) && ../../$(call python,$*) -m pytest -q $(EXPLORING))
+	    $(if $(filter $(NEWEST),$*),$(EXPLORING),--ignore=tests/test_planted_races.py)
 
 .PHONY: examples
 examples: $(VERSIONS:%=.venv/%/.installed)

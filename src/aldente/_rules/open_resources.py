@@ -74,9 +74,13 @@ KINDS: tuple[ClientKind, ...] = (
 
 
 def _is_closed_database(connection: Any) -> bool:
-    """Whether a connection of aiosqlite is closed, or was never opened."""
+    """Whether a connection of aiosqlite is closed, or was never opened.
+
+    Nothing may be asked here that SQLite answers itself: it would wait, with the GIL, for a
+    statement that the connection's thread runs, which may need the GIL for a function in Python.
+    """
     try:
-        connection.in_transaction  # noqa: B018
+        connection.isolation_level  # noqa: B018
     except ValueError:
         return True
     return False

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.plugin.coexistence.conftest import CheckSilent
+from tests.plugin.conftest import RunProject
 
 
 def test_aiosqlite(check_silent: CheckSilent) -> None:
@@ -477,3 +478,35 @@ def test_asyncpg(check_silent: CheckSilent, postgres: Path) -> None:
         """,
         passed=10,
     )
+
+
+def test_a_statement_that_runs_when_a_loop_ends(run_project: RunProject) -> None:
+    """A connection is looked at while SQLite runs a function in Python: neither waits for the other."""
+    pytest.importorskip("aiosqlite")
+    result = run_project(
+        # Its thread finds the loop closed.
+        *("-W", "ignore::pytest.PytestUnhandledThreadExceptionWarning"),
+        subprocess=True,
+        test_it="""
+        import asyncio
+        import threading
+        import time
+        import aiosqlite
+
+        async def test_it():
+            begun = threading.Event()
+
+            def slow():
+                begun.set()
+                time.sleep(1)
+                return 1
+
+            connection = await aiosqlite.connect(":memory:")
+            await connection.create_function("slow", 0, slow)
+            statement = asyncio.ensure_future(connection.execute("select slow()"))
+            await asyncio.to_thread(begun.wait)
+            statement.cancel()
+        """,
+    )
+    result.stdout.fnmatch_lines(["leaked-resource *: 1"])
+    result.assert_outcomes(passed=1)
