@@ -485,7 +485,7 @@ def test_a_statement_that_runs_when_a_loop_ends(run_project: RunProject) -> None
     pytest.importorskip("aiosqlite")
     result = run_project(
         # Its thread finds the loop closed.
-        *("-W", "ignore::pytest.PytestUnhandledThreadExceptionWarning"),
+        *("-W", "ignore"),
         subprocess=True,
         test_it="""
         import asyncio
