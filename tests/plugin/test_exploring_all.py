@@ -460,3 +460,31 @@ def test_an_interrupt_ends_all(run_project: RunProject) -> None:
     assert result.ret == pytest.ExitCode.INTERRUPTED
     result.stdout.fnmatch_lines(["*KeyboardInterrupt*"])
     result.stdout.no_fnmatch_line("*test_next*")
+
+
+def test_what_the_collector_frees_counts(run_project: RunProject) -> None:
+    """A coroutine in a cycle, which the test's own run has left, is found as without exploring."""
+    project = """
+        import asyncio
+        import gc
+        import pytest
+
+        @pytest.fixture(autouse=True)
+        def no_collection():
+            gc.disable()
+            yield
+            gc.enable()
+
+        async def work():
+            pass
+
+        async def test_cycle():
+            class Holder:
+                pass
+            holder = Holder()
+            holder.itself, holder.coroutine = holder, work()
+            await asyncio.gather(*(asyncio.sleep(0) for _ in range(3)))
+        """
+    result = run_project("--aldente-explore=20", test_it=project)
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["never-awaited: the coroutine 'work' was never awaited."])

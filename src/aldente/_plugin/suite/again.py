@@ -252,7 +252,9 @@ def _unnoticed(item: pytest.Item) -> Iterator[None]:
     """While entered, what a test writes, logs, warns of and is found to do is dropped."""
     session, config = state_of(item.config), item.config
     collector, has_failed = session.collector, session.has_failed
-    # What the test's own run has left counts; what these runs leave does not.
+    # What the test's own run has left counts; what these runs leave does not. So what is only freed
+    # by the garbage collector is freed now, and not during these runs.
+    gc.collect()
     _look_at_leftovers(session)
     threads = set(threading.enumerate())
     found = len(collector.found)
