@@ -103,6 +103,7 @@ if TYPE_CHECKING:
         BlockedEnd,
         DoubleMisused,
         EndlessTimeError,
+        FailedElsewhere,
         FoundInRun,
         HostCrashed,
         InvalidToken,
@@ -128,6 +129,7 @@ if TYPE_CHECKING:
         StuckTasks,
         SyncDouble,
         UnsupportedPython,
+        WorkersFailed,
     )
 
 # The modules of names that need pytest or asyncio, which are imported on first use.
@@ -141,6 +143,7 @@ _HOMES = {
     "Doubles": "aldente._doubles.collection",
     "EndlessTimeError": "aldente.errors",
     "Exploration": "aldente._explore.result",
+    "FailedElsewhere": "aldente.errors",
     "Failure": "aldente._explore.result",
     "FoundInRun": "aldente.errors",
     "Gate": "aldente._doubles.gates",
@@ -173,6 +176,7 @@ _HOMES = {
     "SyncDouble": "aldente.errors",
     "Transaction": "aldente._histories.operations",
     "UnsupportedPython": "aldente.errors",
+    "WorkersFailed": "aldente.errors",
     "allow": "aldente._plugin.marks",
     "assert_order": "aldente._doubles.assertions",
     "assert_overlap": "aldente._doubles.assertions",
@@ -220,6 +224,7 @@ __all__ = [
     "Doubles",
     "EndlessTimeError",
     "Exploration",
+    "FailedElsewhere",
     "Failure",
     "FixtureCancelled",
     "FixtureEnded",
@@ -259,6 +264,7 @@ __all__ = [
     "SyncDouble",
     "Transaction",
     "UnsupportedPython",
+    "WorkersFailed",
     "__version__",
     "allow",
     "assert_order",

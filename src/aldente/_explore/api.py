@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import Executor
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ from aldente._explore.arguments import (
     parse_rules,
     parse_strategy,
 )
+from aldente._explore.executors import Workers, check_shareable, parse_executor, search_in
 from aldente._explore.explorer import Explorer
 from aldente._explore.interrupting import noting_interrupts
 from aldente._explore.nondeterminism import run_again
@@ -26,6 +28,7 @@ from aldente._explore.result import Exploration
 from aldente._explore.rules_in_runs import RuleWatch, note_besides, parse_levels_in_runs, texts_of
 from aldente._explore.runs import RunSettings
 from aldente._explore.self_check import check_python
+from aldente._explore.sharded_search import Plan
 from aldente._explore.simulate import Program, simulate
 from aldente._records import Level
 from aldente._schedules import Schedule
@@ -33,8 +36,9 @@ from aldente._settings import Settings, parse_clock, parse_wall
 from aldente._simulation import tokens
 from aldente._simulation.choices import Strategy
 from aldente._simulation.determinism import kept_randomness
+from aldente._strategies.fifo import Fifo
 from aldente._strategies.random import Random
-from aldente._validation import parse_flag, parse_runs, parse_seconds
+from aldente._validation import parse_flag, parse_runs, parse_seconds, parse_whole
 from aldente._virtual_time.loop import START, VirtualTimeLoop
 from aldente._virtual_time.wall_clock import follow_wall
 from aldente.errors import AldenteError, DeadlockError, InvalidSetting, ReplayMismatch
@@ -55,6 +59,8 @@ def search(
     wall: bool | str | datetime = False,
     shrink: bool = True,
     rules: Mapping[str, Level] | None = None,
+    executor: Executor | None = None,
+    shards: int = 8,
 ) -> Exploration:
     """Run a program under many schedules, until one fails.
 
@@ -83,11 +89,17 @@ def search(
             ``"background-error"``, by default errors, and ``"leaked-task"``, ``"leaked-asyncgen"``
             and ``"race"``, by default warnings. For the last one a program that passes is run up to
             a fifth more often.
+        executor: has the runs done by its worker processes: a
+            `concurrent.futures.ProcessPoolExecutor`, or the executor of a cluster; None for this
+            process. `main` must be picklable then.
+        shards: with an executor, into how many parts to split the runs: at least as many as there
+            are workers. For the same seed and number of shards the result is the same.
 
     Raises:
         InvalidSetting: an argument has a wrong value.
         RuntimeError: an event loop is running in this thread.
         MissingExtra: `wall` needs a library that is not installed.
+        WorkersFailed: a worker process has died, or the executor takes no more work.
         KeyboardInterrupt: the user pressed Ctrl-C.
 
     >>> import asyncio
@@ -111,12 +123,22 @@ def search(
     is_shrinking = parse_flag("shrink", shrink)
     limit = parse_runs("runs", runs)
     seconds = parse_end("max_seconds", max_seconds)
+    number = parse_whole("shards", shards, 1, 10_000)
+    workers = None
+    if executor is not None:
+        check_shareable(strategy)
+        workers = Workers(parse_executor(executor), main, runs_rules, levels)
     end = None if seconds is None else monotonic() + seconds
     with kept_randomness(), noting_interrupts() as is_interrupted:
         watch = RuleWatch(levels)
         program = Program(main, runs_rules, is_interrupted, watch=watch)
-        found = Explorer(program, end, is_shrinking).explore(chosen, limit)
-        return replace(found, findings=tuple(texts_of(watch.warnings)))
+        explorer = Explorer(program, end, is_shrinking)
+        if workers is None:
+            found = explorer.explore(chosen, limit)
+            return replace(found, findings=tuple(texts_of(watch.warnings)))
+        looks_for_races = watch.looks_for_races and not isinstance(chosen, Fifo)
+        plan = Plan(number, limit, strategy, runs_rules.seed, looks_for_races)
+        return search_in(workers, plan, explorer, watch)
 
 
 def replay(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from aldente._checked_pythons import is_checked, unproved
@@ -74,6 +74,9 @@ class Explorer:
         is_shrinking: whether to shrink a failure.
         known: a failure of an earlier search, to try first; None if there is none.
         on_replay: called before the last run of a failure, which is the one reported.
+        is_continued: whether another part of the same search began with the order of stock asyncio,
+            and looked at what the program depends on besides.
+        seen: the hashes of the schedules of the runs.
     """
 
     program: Program
@@ -81,6 +84,8 @@ class Explorer:
     is_shrinking: bool = True
     known: Kept | None = None
     on_replay: Callable[[], object] = lambda: None
+    is_continued: bool = False
+    seen: set[int] = field(default_factory=set)
 
     def explore(
         self,
@@ -99,7 +104,7 @@ class Explorer:
         exploration, found = self.search(strategy, limit)
         # Who asks for the order of stock asyncio alone gets no other.
         if found is None and not isinstance(strategy, Fifo):
-            exploration, found = self._look_for_races(exploration, limit)
+            exploration, found = self.look_for_races(exploration, limit)
         if found is None or exploration.failure is not None:
             return exploration
         failure = (conclude or self.conclude)(found)
@@ -121,7 +126,7 @@ class Explorer:
 
     def _search(self, strategy: Strategy, limit: int) -> tuple[Exploration, Found | None]:
         check_python()
-        seen: set[int] = set()
+        seen = self.seen = set()
         number = 0
         escaped = coverage = ""
         known: Known | None = None
@@ -144,7 +149,7 @@ class Explorer:
                 is_exhausted, coverage = _covered(strategy)
                 break
             # The order of stock asyncio first: a failure there does not depend on the schedule.
-            begins_so = getattr(strategy, "begins_in_stock_order", False)
+            begins_so = self.is_continued or getattr(strategy, "begins_in_stock_order", False)
             who = Fifo() if number == first and not begins_so else strategy
             if not who.start():
                 is_exhausted = getattr(strategy, "is_exhaustive", True) and is_checked()
@@ -154,7 +159,7 @@ class Explorer:
             if remaining is not None:
                 # The coverage before a run that may be cut off.
                 covered = _covered(strategy)
-            is_compared = number == first
+            is_compared = number == first and not self.is_continued
             run = self.program.run(who, is_compared=is_compared, real_seconds=remaining)
             if self._was_cut_off(run.error) and number:
                 is_late = True
@@ -171,7 +176,7 @@ class Explorer:
             seen.add(hash(tuple(run.choices)))
             if run.error is not None:
                 found = Found(self.program, run, run.error, number)
-            elif number == first + 1:
+            elif number == first + 1 and not self.is_continued:
                 escaped = likely_cause(self.program, run.schedule(self.program.rules), run)
         if found is None and not is_late:
             is_complete, coverage = _covered(strategy)
@@ -195,7 +200,7 @@ class Explorer:
             found,
         )
 
-    def _look_for_races(
+    def look_for_races(
         self, exploration: Exploration, limit: int
     ) -> tuple[Exploration, Found | None]:
         """Look for lost updates in a program that has passed.

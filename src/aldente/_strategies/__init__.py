@@ -32,6 +32,8 @@ What they use:
 ``coverage_guided``
     Mutates schedules that reached something new; measures what was new in a run, by its steps and
     by the lines it reached.
+``shared_coverage``
+    What searches of one program in several processes tell each other of what they covered.
 ``line_counter``, ``unseen``
     Count how often a run reached each line; record which schedules were tried.
 ``partial_order``

@@ -17,6 +17,7 @@ from aldente._strategies.line_counter import LineCounter
 from aldente._strategies.pct import Pct
 from aldente._strategies.pos import Pos
 from aldente._strategies.random import Random
+from aldente._strategies.shared_coverage import Covering, Shared, SharedCoverage
 from aldente._strategies.unseen import Unseen
 
 # With more options than these, `Auto` leaves out `Pos` and `Pct`, which look at all of them at each
@@ -72,6 +73,19 @@ class Auto:
         self._unseen = Unseen(random.Random(self._random.random()))
         self._novelty = Novelty()
         self._lines = LineCounter()
+        self._shared: SharedCoverage | None = None
+
+    def share(self, shared: Shared) -> None:
+        """Begin with what searches in other processes have covered; called before the first run."""
+        names = self._lines.names = {}
+        self._shared = self._novelty.shared = SharedCoverage(shared, names)
+        for each in shared.schedules:
+            self._climbing.keep(each.choices, is_record=each.is_record)
+
+    @property
+    def news(self) -> Sequence[Covering]:
+        """The schedules that covered something that nobody had; none without `share`."""
+        return () if self._shared is None else tuple(self._shared.news)
 
     def start(self) -> bool:
         """Whether there is an untried schedule."""
@@ -137,6 +151,9 @@ class Auto:
         news = self._novelty.end(*counted)
         if news.value:
             self._climbing.keep(choices, is_record=news.records > 0)
+            if self._shared is not None:
+                covered = self._novelty.covered
+                self._shared.keep(choices, covered, is_record=news.records > 0)
         worth = self._worth
         worth[self._turn] = _MEMORY * worth[self._turn] + (1 - _MEMORY) * news.value
         self._dull = 0 if news.value else self._dull + 1

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from aldente._simulation.choices import Options, Place
 from aldente._strategies.durations import DrawnValues
 from aldente._strategies.line_counter import Line
+from aldente._strategies.shared_coverage import SharedCoverage
 
 # Up to this count, each higher number of visits to a line is new; above it, each doubling.
 _EXACT = 32
@@ -42,9 +43,16 @@ class News(NamedTuple):
 
 
 class Novelty:
-    """Compares each run with all before it."""
+    """Compares each run with all before it.
+
+    Attributes:
+        shared: what searches in other processes have covered; None without any.
+        covered: the lines and places at which the last run was something new, with their levels.
+    """
 
     def __init__(self) -> None:
+        self.shared: SharedCoverage | None = None
+        self.covered: list[tuple[Hashable, int]] = []
         self._records: dict[Hashable, int] = {}
         self._levels: set[tuple[Hashable, int]] = set()
         self._pairs: set[int] = set()
@@ -72,16 +80,34 @@ class Novelty:
         # More different lines than ever is progress too, even if each was reached before.
         number = len(lines) + unchanged
         found = [*places.items(), *lines.items(), *([("lines", number)] if number else [])]
+        if self.shared is not None:
+            self._learn(self.shared, found)
+        self.covered = covered = []
         for what, count in found:
             level = count if count <= _EXACT or what == "lines" else _EXACT + count.bit_length()
             if level > self._records.get(what, 0):
                 self._records[what] = level
                 self._levels.add((what, level))
+                covered.append((what, level))
                 records += 1
             elif (what, level) not in self._levels:
                 self._levels.add((what, level))
+                covered.append((what, level))
                 others += 1
         return News(records, others, self._new_pairs())
+
+    def _learn(self, shared: SharedCoverage, found: Sequence[tuple[Hashable, int]]) -> None:
+        """Take what others have covered as known, where a run comes for the first time here."""
+        shared.number_places(place for _, place in islice(self._steps, 1, None))
+        for what, _ in found:
+            if what in self._records:
+                continue
+            levels = shared.levels_of(what)
+            if levels:
+                self._records[what] = levels.bit_length() - 1
+                self._levels.update(
+                    (what, level) for level in range(levels.bit_length()) if levels >> level & 1
+                )
 
     def _new_pairs(self) -> int:
         if len(self._pairs) >= _MOST_PAIRS:

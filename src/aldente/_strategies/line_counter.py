@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import collections
 import gc
+import os
 import sys
 import threading
 import weakref
@@ -42,10 +43,12 @@ class LineCounter:
     Attributes:
         counts: how often the last run reached each line, except for those that were not counted.
         unchanged: how many those are, which all other runs have reached equally often.
+        names: gets the name of each function with such lines, by its identity; None for none.
     """
 
     def __init__(self) -> None:
         self.counts: dict[Line, int] = {}
+        self.names: dict[int, str] | None = None
         self.unchanged = 0
         self._constant = ConstantLines()
         self._counting = _Counting()
@@ -69,6 +72,7 @@ class LineCounter:
         self._skipped = skipped = self._constant.skipped()
         self.unchanged = len(skipped)
         counting = self._counting
+        counting.name(self.names)
         if sys.version_info >= (3, 12):
             self.is_counting = True
             self._begin_events()
@@ -168,6 +172,11 @@ def _is_counted(code: CodeType) -> bool:
     )
 
 
+def _name_of(code: CodeType) -> str:
+    """The name of a function in every process: machines may have its file in other folders."""
+    return f"{os.path.basename(code.co_filename)} {code.co_qualname} {code.co_firstlineno}"
+
+
 _NAMES_OF_TUPLES = collections.namedtuple("_NAMES_OF_TUPLES", "a").__new__.__code__.co_names
 
 
@@ -234,6 +243,7 @@ class _Counting:
     Attributes:
         begin: begins a run, given the lines not to count and whether to disable their events;
             returns how often each other line is reached from now on, in the current thread.
+        name: has the functions of lines named; given where their names go, or None.
         note: called with each line.
         trace: called for each new frame, on Python 3.11.
         begin_collection, end_collection: called by the garbage collector.
@@ -248,6 +258,11 @@ class _Counting:
         if sys.version_info >= (3, 12):
             disable = sys.monitoring.DISABLE
         disable_skipped: Any = None
+        names: dict[int, str] | None = None
+
+        def name(into: dict[int, str] | None) -> None:
+            nonlocal names
+            names = into
 
         def begin(skipped: Container[Line], *, is_disabling: bool) -> dict[Line, int]:
             nonlocal thread, counts, skip, is_collecting, disable_skipped
@@ -269,6 +284,8 @@ class _Counting:
                 if not _is_counted(code):
                     return disable
                 counts[key] = 1
+                if names is not None and key[0] not in names:
+                    names[key[0]] = _name_of(code)
             return None
 
         tracers: dict[int, Any] = {}
@@ -280,6 +297,8 @@ class _Counting:
             identity = identity_of(code)
             if identity not in tracers:
                 tracers[identity] = make_tracer(identity) if _is_counted(code) else None
+                if names is not None and tracers[identity] is not None:
+                    names[identity] = _name_of(code)
             return tracers[identity]
 
         def make_tracer(identity: int) -> Any:
@@ -304,7 +323,7 @@ class _Counting:
             if phase == "stop" and _is_of_run(thread):
                 is_collecting = False
 
-        self.begin, self.note, self.trace = begin, note, trace
+        self.name, self.begin, self.note, self.trace = name, begin, note, trace
         self.begin_collection, self.end_collection = begin_collection, end_collection
 
 

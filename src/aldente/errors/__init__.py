@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from aldente.errors._loops import (
         BlockedEnd,
         EndlessTimeError,
+        FailedElsewhere,
         FoundInRun,
         HostCrashed,
         InvalidToken,
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
         StuckShutdown,
         StuckTasks,
         UnsupportedPython,
+        WorkersFailed,
     )
 
 __all__ = [
@@ -63,6 +65,7 @@ __all__ = [
     "DeadlockError",
     "DoubleMisused",
     "EndlessTimeError",
+    "FailedElsewhere",
     "FixtureCancelled",
     "FixtureEnded",
     "FixtureYieldError",
@@ -95,6 +98,7 @@ __all__ = [
     "StuckTasks",
     "SyncDouble",
     "UnsupportedPython",
+    "WorkersFailed",
 ]
 
 
@@ -105,6 +109,7 @@ _LATER = {
     "StuckTasks": "_loops",
     "DoubleMisused": "_doubles",
     "EndlessTimeError": "_loops",
+    "FailedElsewhere": "_loops",
     "FoundInRun": "_loops",
     "HostCrashed": "_loops",
     "InvalidToken": "_loops",
@@ -128,6 +133,7 @@ _LATER = {
     "ReplayMismatch": "_loops",
     "SyncDouble": "_doubles",
     "UnsupportedPython": "_loops",
+    "WorkersFailed": "_loops",
 }
 
 

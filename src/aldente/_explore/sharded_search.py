@@ -1,0 +1,390 @@
+"""`ShardedSearch`: a search whose runs are shared out as batches, and come together again.
+
+Its result depends on the seed, the number of runs and the number of shards alone, whatever runs the
+batches, in whatever order they end. Each round has a batch of each shard. A batch begins with what
+all batches two rounds before it, or earlier, have covered: so no shard waits for the others at the
+end of a round, but only where it is a whole round ahead.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from aldente._clocks import monotonic
+from aldente._explore.batches import (
+    Batch,
+    BatchResult,
+    Bounds,
+    FailedRun,
+    merged,
+    part_of,
+    seed_of,
+    this_machine,
+)
+from aldente._explore.explorer import Explorer, Found
+from aldente._explore.result import Exploration, Failure
+from aldente._records import Finding
+from aldente._simulation import tokens
+from aldente._strategies.replay import Leading
+from aldente._strategies.shared_coverage import Covered, Shared
+from aldente.errors import FailedElsewhere, PhaseTimeout
+
+# How many runs the first batch of a shard has; each later one has twice as many, up to the most. A
+# batch is what is lost when a process dies.
+_FIRST_RUNS, _MOST_RUNS = 16, 512
+
+# For how many rounds a shard may be ahead of what it knows of others.
+_AHEAD = 2
+
+# For how many runs there is one more that looks for lost updates, and how many of those at most.
+_RUNS_FOR_ONE_OF_RACES, _MOST_OF_RACES = 5, 2_000
+
+# The place of the batch that looks for lost updates: no failure of others ends it.
+_RACES = -1, 0
+
+# How often to look whether time is over, in seconds; results are taken when they come.
+_LOOK = 0.5
+
+# The strategies that have another run after any number of runs, and another seed for each batch.
+_IN_ROUNDS = ("auto", "pct", "pos", "random")
+# Those that do not depend on the seed, so that all shards would do the same.
+_SEEDLESS = ("dfs", "fifo")
+
+Submit = Callable[[Batch, Bounds], "Future[BatchResult]"]
+
+
+class Plan(NamedTuple):
+    """How the runs of a search are shared out.
+
+    Attributes:
+        shards: the number of shards.
+        runs: the greatest number of all runs; None for no limit.
+        strategy: the strategy: a name, or a function that makes one from a seed.
+        seed: the seed of the search.
+        looks_for_races: whether to look for lost updates, if no run fails.
+    """
+
+    shards: int
+    runs: int | None
+    strategy: Any
+    seed: int
+    looks_for_races: bool
+
+    @property
+    def parts(self) -> int:
+        """In how many parts the runs are done: a strategy without a seed does all of them in one."""
+        return 1 if self.strategy in _SEEDLESS else self.shards
+
+    def runs_of(self, number: int, shard: int) -> int:
+        """How many runs a shard has in a round.
+
+        >>> plan = Plan(2, 101, "random", 0, False)
+        >>> [plan.runs_of(number, 0) for number in range(4)]
+        [16, 32, 3, 0]
+        """
+        if self.strategy not in _IN_ROUNDS:
+            return part_of(self.runs or _MOST_RUNS, shard, self.parts) if number == 0 else 0
+        size = _size_of(number)
+        if self.runs is None:
+            return size
+        done = sum(_size_of(each) for each in range(number))
+        return max(0, min(size, part_of(self.runs, shard, self.parts) - done))
+
+    def batch(self, number: int, shard: int, shared: Shared) -> Batch:
+        """A batch of a round, which begins with what others have covered."""
+        seed = seed_of(self.seed, shard, number)
+        return Batch(number, shard, self.runs_of(number, shard), seed, self.strategy, shared)
+
+    @property
+    def races(self) -> Batch:
+        """The batch that looks for lost updates."""
+        runs = min((self.runs or 10**9) // _RUNS_FOR_ONE_OF_RACES, _MOST_OF_RACES)
+        return Batch(*_RACES, runs, self.seed, self.strategy, looks_for_races=True)
+
+
+def _size_of(number: int) -> int:
+    return min(_FIRST_RUNS << min(number, 20), _MOST_RUNS)
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a search has come: all that it needs to go on.
+
+    Attributes:
+        next: the place of the first batch whose results are not in the others.
+        exploration: the results of all batches before it.
+        shared: what was covered in all rounds before some round: before that of `next`, and one
+            round earlier.
+        covered: what was covered by all batches before `next`.
+        waiting: the results of later batches.
+        findings: what rules have found in runs that passed.
+        races: the results of looking for lost updates; None before that.
+    """
+
+    next: tuple[int, int] = (0, 0)
+    exploration: Exploration = field(default_factory=lambda: Exploration(0, 0, exhausted=False))
+    shared: dict[int, Shared] = field(default_factory=dict)
+    covered: Covered = field(default_factory=Covered)
+    waiting: dict[tuple[int, int], BatchResult] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    races: BatchResult | None = None
+
+    def shared_before(self, number: int) -> Shared | None:
+        """What a batch of a round begins with; None if that is not known yet."""
+        if number < _AHEAD:
+            return Shared()
+        return self.shared.get(number - _AHEAD)
+
+    @property
+    def runs(self) -> int:
+        """How many runs there were in all."""
+        return self.exploration.runs + sum(each.runs for each in self.waiting.values())
+
+
+@dataclass(slots=True)
+class ShardedSearch:
+    """Shares a search out, and brings the results together.
+
+    Attributes:
+        plan: how the runs are shared out.
+        submit: has a batch done somewhere else.
+        end: when the search has to end, by `time.monotonic`; None for no limit.
+        progress: how far it has come.
+        on_result: called after each batch.
+        is_soak: whether another search may go on with its progress: it takes no part of a batch,
+            and does not remember all schedules to count the different ones.
+    """
+
+    plan: Plan
+    submit: Submit
+    end: float | None = None
+    progress: Progress = field(default_factory=Progress)
+    on_result: Callable[[], object] = lambda: None
+    is_soak: bool = False
+    # The batches that are being done, and the place of the first that ends the search.
+    _running: dict[Future[BatchResult], Batch] = field(default_factory=dict)
+    _submitted: set[tuple[int, int]] = field(default_factory=set)
+    _unbounded: set[tuple[int, int]] = field(default_factory=set)
+    _last: tuple[int, int] | None = None
+    _failed: tuple[FailedRun, int] | None = None
+    _seen: set[int] = field(default_factory=set)
+
+    def run(self) -> tuple[Exploration, FailedRun | None, int]:
+        """Search, until a run fails or the budget ends.
+
+        Returns:
+            The results, without a failure; the run that failed first in the order of the batches,
+            or None; and its number among all runs.
+        """
+        with _stop_file() as stop_file:
+            try:
+                self._run(stop_file)
+            finally:
+                for future in self._running:
+                    future.cancel()
+        progress = self.progress
+        if self._failed is None and not self._is_complete:
+            # Cut off by time: whatever there is.
+            self._merge(is_whole=False)
+            progress.exploration = replace(progress.exploration, is_late=True)
+        if self._failed is not None:
+            failed, number = self._failed
+            return progress.exploration, failed, number
+        races = progress.races
+        if races is not None and not progress.exploration.escaped:
+            progress.findings += races.findings
+            if races.failed is not None:
+                return (
+                    progress.exploration,
+                    races.failed,
+                    progress.exploration.runs + races.failed.number,
+                )
+        return progress.exploration, None, 0
+
+    def _run(self, stop_file: Path) -> None:
+        self._merge()
+        while not self._is_done():
+            for batch in self._due():
+                self._submitted.add(batch.place)
+                self._running[self.submit(batch, self._bounds(batch, stop_file))] = batch
+            if not self._running:
+                return
+            done, _ = wait(self._running, _LOOK, FIRST_COMPLETED)
+            # In the order of the batches, so that one error is the same every time.
+            for future in sorted(done, key=lambda each: self._running[each].place):
+                self._receive(self._running.pop(future), future.result(), stop_file)
+            if done:
+                self._merge()
+                self.on_result()
+
+    def _bounds(self, batch: Batch, stop_file: Path) -> Bounds:
+        seconds = None if self.end is None else self.end - monotonic()
+        file = "" if batch.place in self._unbounded else str(stop_file)
+        return Bounds(seconds, self.end, this_machine(), file)
+
+    def _is_done(self) -> bool:
+        """Whether all batches are done that are needed."""
+        progress = self.progress
+        if self._failed is not None:
+            return True
+        needs_races = self.plan.looks_for_races and not progress.exploration.escaped
+        if needs_races and progress.races is None and not self._is_late:
+            return False
+        return self._is_complete or (self._is_late and not self._running)
+
+    @property
+    def _is_complete(self) -> bool:
+        """Whether all batches have come that there are, up to the one that ends the search."""
+        if self._last is not None:
+            return self.progress.next > self._last
+        return not any(self._is_left(number) for number in self._ahead())
+
+    @property
+    def _is_late(self) -> bool:
+        return self.end is not None and monotonic() >= self.end
+
+    def _ahead(self) -> range:
+        first = self.progress.next[0]
+        return range(first, first + _AHEAD)
+
+    def _is_left(self, number: int) -> bool:
+        return any(self.plan.runs_of(number, shard) for shard in range(self.plan.parts))
+
+    def _due(self) -> Iterator[Batch]:
+        """The batches that can be begun."""
+        progress, plan = self.progress, self.plan
+        # One after the other, as the time for all may end in between.
+        for number in self._ahead():
+            shared = progress.shared_before(number)
+            if shared is None:
+                return
+            for shard in range(plan.parts):
+                place = number, shard
+                is_known = place in self._submitted or place in progress.waiting
+                is_beyond = self._last is not None and place > self._last
+                if place < progress.next or is_known or is_beyond or self._is_late:
+                    continue
+                if plan.runs_of(number, shard):
+                    yield plan.batch(number, shard, shared)
+            is_due = plan.looks_for_races and progress.races is None
+            if is_due and _RACES not in self._submitted and not self._is_late:
+                yield plan.races
+
+    def _receive(self, batch: Batch, result: BatchResult, stop_file: Path) -> None:
+        if result.is_stopped:
+            if self._last is None or batch.place < self._last:
+                # A machine of the same name, which does not have the file.
+                self._unbounded.add(batch.place)
+                self._submitted.discard(batch.place)
+            return
+        if self.is_soak and result.exploration.is_late and result.failed is None:
+            return
+        if batch.place == _RACES:
+            self.progress.races = result
+            return
+        self.progress.waiting[batch.place] = result
+        if result.failed is not None or result.exploration.exhausted:
+            if self._last is None or batch.place < self._last:
+                self._last = batch.place
+                _tell(stop_file, batch.place)
+
+    def _merge(self, *, is_whole: bool = True) -> None:
+        """Add the results of the next batches, in their order.
+
+        Args:
+            is_whole: whether to stop at the first one that is missing.
+        """
+        progress, plan = self.progress, self.plan
+        if not is_whole:
+            for place in sorted(progress.waiting):
+                self._add(progress.waiting.pop(place))
+                if self._failed is not None:
+                    return
+            return
+        while self._failed is None and (self._last is None or progress.next <= self._last):
+            number, shard = progress.next
+            if shard >= plan.parts:
+                progress.shared[number] = progress.covered.shared()
+                progress.shared.pop(number - _AHEAD, None)
+                progress.next = number + 1, 0
+            elif not plan.runs_of(number, shard):
+                if not self._is_left(number):
+                    return
+                progress.next = number, shard + 1
+            elif progress.next in progress.waiting:
+                self._add(progress.waiting.pop(progress.next))
+                progress.next = number, shard + 1
+            else:
+                return
+
+    def _add(self, result: BatchResult) -> None:
+        progress, before = self.progress, self.progress.exploration
+        if not self.is_soak:
+            self._seen.update(result.schedules)
+        progress.exploration = merged(before, result.exploration, len(self._seen))
+        progress.findings += result.findings
+        progress.covered.add(result.news)
+        if result.failed is not None:
+            self._failed = result.failed, before.runs + result.failed.number
+
+
+@contextlib.contextmanager
+def _stop_file() -> Iterator[Path]:
+    """A file that is there for as long as batches are needed."""
+    number, name = tempfile.mkstemp(prefix="aldente-search-")
+    os.close(number)
+    try:
+        yield Path(name)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def _tell(stop_file: Path, place: tuple[int, int]) -> None:
+    """End the batches after a place."""
+    part = stop_file.with_name(f"{stop_file.name}.part")
+    part.write_text(f"{place[0]} {place[1]}", encoding="ascii")
+    with contextlib.suppress(PermissionError):
+        # On Windows, while a batch reads it; then that one ends by itself.
+        part.replace(stop_file)
+    part.unlink(missing_ok=True)
+
+
+def conclude(
+    explorer: Explorer, exploration: Exploration, failed: FailedRun, number: int
+) -> Exploration:
+    """The results with the failure of a run in another process, which is run again in this one.
+
+    Args:
+        explorer: shrinks the failure.
+        exploration: the results.
+        failed: the run.
+        number: its number among all runs.
+    """
+    failure = _conclude(explorer, failed, number)
+    return replace(exploration, failure=failure, escaped=failure.inexact or exploration.escaped)
+
+
+def _conclude(explorer: Explorer, failed: FailedRun, number: int) -> Failure:
+    schedule, program = failed.schedule, explorer.program
+    token = tokens.encode(schedule)
+    if failed.timed_out is not None:
+        return Failure(PhaseTimeout(*failed.timed_out), schedule, token, number)
+    if failed.is_lost_update:
+        lost = explorer.look_into(schedule)
+        if lost is not None:
+            return replace(lost, run=number)
+    else:
+        leading = Leading(schedule.choices)
+        leading.start()
+        run = program.run(leading)
+        if run.error is not None:
+            return explorer.conclude(Found(program, run, run.error, number))
+    inexact = "it failed in another process, and its schedule passes in this one"
+    return Failure(FailedElsewhere(failed.text), schedule, token, number, inexact)
