@@ -129,6 +129,7 @@ if TYPE_CHECKING:
         StuckTasks,
         SyncDouble,
         UnsupportedPython,
+        UnusableState,
         WorkersFailed,
     )
 
@@ -176,6 +177,7 @@ _HOMES = {
     "SyncDouble": "aldente.errors",
     "Transaction": "aldente._histories.operations",
     "UnsupportedPython": "aldente.errors",
+    "UnusableState": "aldente.errors",
     "WorkersFailed": "aldente.errors",
     "allow": "aldente._plugin.marks",
     "assert_order": "aldente._doubles.assertions",
@@ -264,6 +266,7 @@ __all__ = [
     "SyncDouble",
     "Transaction",
     "UnsupportedPython",
+    "UnusableState",
     "WorkersFailed",
     "__version__",
     "allow",

@@ -46,6 +46,28 @@ _WORDS = {
 FIXTURE_SCOPE = "fixture-scope"
 
 
+class Shard(NamedTuple):
+    """One of the parts into which the runs of a search are split.
+
+    Attributes:
+        number: its number, from 0.
+        of: how many there are.
+
+    >>> [Shard(number, 4).part_of(10) for number in range(4)], str(Shard(0, 4))
+    ([3, 3, 2, 2], '1/4')
+    """
+
+    number: int = 0
+    of: int = 1
+
+    def part_of(self, runs: int) -> int:
+        """How many of all runs it has."""
+        return runs // self.of + (self.number < runs % self.of)
+
+    def __str__(self) -> str:
+        return f"{self.number + 1}/{self.of}"
+
+
 class Settings(NamedTuple):
     """The settings of a whole test run.
 
@@ -81,6 +103,8 @@ class Settings(NamedTuple):
             longer for more than 200 runs.
         explore_seconds: how long that may take for all tests of a process, in real seconds; None
             for no limit.
+        shard: the part of the runs of explored tests that this test run does.
+        workers: how many processes do the runs of an explored test.
 
     >>> Settings().mode
     'auto'
@@ -109,6 +133,8 @@ class Settings(NamedTuple):
     explore: int | None = None
     explore_test_seconds: float = 2.0
     explore_seconds: float | None = None
+    shard: Shard = Shard()
+    workers: int = 1
 
     def differences(self) -> list[str]:
         """The settings that differ from the defaults, as ``name=value``, for the header."""
@@ -152,6 +178,10 @@ class Settings(NamedTuple):
             differing.append("replaying one schedule")
         if self.explore is not None:
             differing.append(f"exploring all tests{self._limits_of_exploring()}")
+        if self.shard.of > 1:
+            differing.append(f"shard={self.shard}")
+        if self.workers > 1:
+            differing.append(f"workers={self.workers}")
         if self.timeout is not None:
             differing.append(f"timeout={self.timeout:g} s")
         differing += [
@@ -183,6 +213,24 @@ def parse_mode(value: object) -> Mode:
     'strict'
     """
     return parse_one_of(MODES, value, "asyncio_mode", value, "Valid modes: ")
+
+
+def parse_shard(name: str, value: object) -> Shard:
+    """Parse a user's number of a shard, from 1, with how many there are.
+
+    Raises:
+        InvalidSetting: it is no such pair.
+
+    >>> parse_shard("--aldente-shard", "3/10")
+    Shard(number=2, of=10)
+    """
+    number, slash, of = str(value).partition("/")
+    found = whole_if_written(number), whole_if_written(of)
+    if slash and isinstance(found[0], int) and isinstance(found[1], int):
+        if 1 <= found[0] <= found[1] <= 10_000:
+            return Shard(found[0] - 1, found[1])
+    allowed = "It must be the number of a shard and how many there are, such as 3/10."
+    raise InvalidSetting(name, value, allowed)
 
 
 def parse_clock(name: str, value: object) -> ClockKind:

@@ -149,6 +149,18 @@ def parse_runs(name: str, value: object) -> int:
     return parse_whole(name, value, 1, 10**12)
 
 
+def parse_workers(name: str, value: object) -> int:
+    """Parse a user's number of processes.
+
+    Raises:
+        InvalidSetting: it is no whole number of at least 1, or too great.
+
+    >>> parse_workers("--workers", 4)
+    4
+    """
+    return parse_whole(name, value, 1, 1_000)
+
+
 def parse_seed(name: str, value: object) -> int:
     """Parse a user's seed.
 

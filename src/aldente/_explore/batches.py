@@ -137,15 +137,6 @@ def seed_of(seed: int, shard: int, number: int = 0) -> int:
     return int.from_bytes(digest, "big")
 
 
-def part_of(runs: int, shard: int, shards: int) -> int:
-    """How many of all runs one shard has.
-
-    >>> [part_of(10, shard, 4) for shard in range(4)]
-    [3, 3, 2, 2]
-    """
-    return runs // shards + (shard < runs % shards)
-
-
 def this_machine() -> str:
     """The name of the machine."""
     return platform.node()

@@ -142,7 +142,7 @@ class Workers:
             what = f"a worker process died: {error}"
             fix = (
                 "look at what the program does to its process, such as os._exit() or too much "
-                "memory; aldente.search without an executor runs it in this process."
+                "memory; a search without an executor or workers shows it in this process."
             )
             raise WorkersFailed(what, fix) from error
         except (CancelledError, RuntimeError) as error:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,13 +24,13 @@ from aldente._explore.batches import (
     Bounds,
     FailedRun,
     merged,
-    part_of,
     seed_of,
     this_machine,
 )
 from aldente._explore.explorer import Explorer, Found
 from aldente._explore.result import Exploration, Failure
 from aldente._records import Finding
+from aldente._settings import Shard
 from aldente._simulation import tokens
 from aldente._strategies.replay import Leading
 from aldente._strategies.shared_coverage import Covered, Shared
@@ -53,9 +53,9 @@ _RACES = -1, 0
 _LOOK = 0.5
 
 # The strategies that have another run after any number of runs, and another seed for each batch.
-_IN_ROUNDS = ("auto", "pct", "pos", "random")
+IN_ROUNDS = ("auto", "pct", "pos", "random")
 # Those that do not depend on the seed, so that all shards would do the same.
-_SEEDLESS = ("dfs", "fifo")
+SEEDLESS = ("dfs", "fifo")
 
 Submit = Callable[[Batch, Bounds], "Future[BatchResult]"]
 
@@ -80,7 +80,7 @@ class Plan(NamedTuple):
     @property
     def parts(self) -> int:
         """In how many parts the runs are done: a strategy without a seed does all of them in one."""
-        return 1 if self.strategy in _SEEDLESS else self.shards
+        return 1 if self.strategy in SEEDLESS else self.shards
 
     def runs_of(self, number: int, shard: int) -> int:
         """How many runs a shard has in a round.
@@ -89,13 +89,13 @@ class Plan(NamedTuple):
         >>> [plan.runs_of(number, 0) for number in range(4)]
         [16, 32, 3, 0]
         """
-        if self.strategy not in _IN_ROUNDS:
-            return part_of(self.runs or _MOST_RUNS, shard, self.parts) if number == 0 else 0
+        if self.strategy not in IN_ROUNDS:
+            return Shard(shard, self.parts).part_of(self.runs or _MOST_RUNS) if number == 0 else 0
         size = _size_of(number)
         if self.runs is None:
             return size
         done = sum(_size_of(each) for each in range(number))
-        return max(0, min(size, part_of(self.runs, shard, self.parts) - done))
+        return max(0, min(size, Shard(shard, self.parts).part_of(self.runs) - done))
 
     def batch(self, number: int, shard: int, shared: Shared) -> Batch:
         """A batch of a round, which begins with what others have covered."""
@@ -124,7 +124,7 @@ class Progress:
             round earlier.
         covered: what was covered by all batches before `next`.
         waiting: the results of later batches.
-        findings: what rules have found in runs that passed.
+        findings: what rules have found in runs that passed, once for each rule and place.
         races: the results of looking for lost updates; None before that.
     """
 
@@ -141,6 +141,14 @@ class Progress:
         if number < _AHEAD:
             return Shared()
         return self.shared.get(number - _AHEAD)
+
+    def note(self, findings: Iterable[Finding]) -> None:
+        """Note what rules have found."""
+        known = {(each.rule, each.place) for each in self.findings}
+        for finding in findings:
+            if (finding.rule, finding.place) not in known:
+                known.add((finding.rule, finding.place))
+                self.findings.append(finding)
 
     @property
     def runs(self) -> int:
@@ -199,7 +207,7 @@ class ShardedSearch:
             return progress.exploration, failed, number
         races = progress.races
         if races is not None and not progress.exploration.escaped:
-            progress.findings += races.findings
+            progress.note(races.findings)
             if races.failed is not None:
                 return (
                     progress.exploration,
@@ -213,7 +221,11 @@ class ShardedSearch:
         while not self._is_done():
             for batch in self._due():
                 self._submitted.add(batch.place)
-                self._running[self.submit(batch, self._bounds(batch, stop_file))] = batch
+                future = self.submit(batch, self._bounds(batch, stop_file))
+                self._running[future] = batch
+                if future.done():
+                    # Done in this process: the next one may not be needed.
+                    break
             if not self._running:
                 return
             done, _ = wait(self._running, _LOOK, FIRST_COMPLETED)
@@ -329,7 +341,7 @@ class ShardedSearch:
         if not self.is_soak:
             self._seen.update(result.schedules)
         progress.exploration = merged(before, result.exploration, len(self._seen))
-        progress.findings += result.findings
+        progress.note(result.findings)
         progress.covered.add(result.news)
         if result.failed is not None:
             self._failed = result.failed, before.runs + result.failed.number

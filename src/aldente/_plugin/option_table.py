@@ -22,6 +22,7 @@ from aldente._settings import (
     parse_default_test_loop_scope,
     parse_explore,
     parse_mode,
+    parse_shard,
 )
 from aldente._validation import (
     parse_limit,
@@ -29,6 +30,7 @@ from aldente._validation import (
     parse_runs,
     parse_seconds,
     parse_seed,
+    parse_workers,
     whole_if_written,
 )
 from aldente.errors import InvalidSetting
@@ -306,6 +308,21 @@ OPTIONS: tuple[Option, ...] = (
         flag="--aldente-explore-seconds",
         metavar="SECONDS",
         key="aldente_explore_seconds",
+    ),
+    Option(
+        "run one part of the schedules of each explored test, such as 3/10, as the others are run "
+        "elsewhere",
+        "shard",
+        parse_shard,
+        flag="--aldente-shard",
+        metavar="I/N",
+    ),
+    Option(
+        "how many processes run the schedules of each explored test (default: this one alone)",
+        "workers",
+        functools.partial(_parse_written, parse_workers),
+        flag="--aldente-workers",
+        metavar="N",
     ),
 )
 

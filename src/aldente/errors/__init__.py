@@ -56,6 +56,7 @@ if TYPE_CHECKING:
         StuckShutdown,
         StuckTasks,
         UnsupportedPython,
+        UnusableState,
         WorkersFailed,
     )
 
@@ -98,6 +99,7 @@ __all__ = [
     "StuckTasks",
     "SyncDouble",
     "UnsupportedPython",
+    "UnusableState",
     "WorkersFailed",
 ]
 
@@ -133,6 +135,7 @@ _LATER = {
     "ReplayMismatch": "_loops",
     "SyncDouble": "_doubles",
     "UnsupportedPython": "_loops",
+    "UnusableState": "_loops",
     "WorkersFailed": "_loops",
 }
 

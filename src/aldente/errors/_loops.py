@@ -338,6 +338,28 @@ class WorkersFailed(AldenteError, RuntimeError):
         return f"The search could not go on: {self.what}\nFix: {self.fix}"
 
 
+class UnusableState(AldenteError):
+    """A long search can't go on with a state directory.
+
+    Args:
+        folder: the directory.
+        what: why not, in words.
+        fix: what to do, in words.
+
+    >>> UnusableState("soak", "its search has another seed: 1, and this one 2", "...").folder
+    'soak'
+    """
+
+    def __init__(self, folder: str, what: str, fix: str) -> None:
+        self.folder = folder
+        self.what = what
+        self.fix = fix
+        super().__init__(folder, what, fix)
+
+    def __str__(self) -> str:
+        return f"The search can't use the directory {self.folder!r}: {self.what}\nFix: {self.fix}"
+
+
 class UnsupportedPython(AldenteError):
     """Choosing schedules does not work on the running Python, which aldente was not tested on.
 

@@ -122,6 +122,7 @@ def note_in_report(item: pytest.Item, report: pytest.TestReport, outcome: Outcom
         "escaped": exploration.escaped if outcome.failure is None else "",
         "seconds": outcome.budget.max_seconds,
         # Hypothesis examples have a limit each, and their number is unknown.
+        "shard": "" if outcome.budget.shard.of == 1 else str(outcome.budget.shard),
         "limit": outcome.budget.runs if outcome.share is None else 0,
     }
     properties: dict[str, object] = {"aldente.runs": outcome.runs}

@@ -13,6 +13,7 @@ from aldente._plugin import pytest_compat
 from aldente._plugin.marks import MARK
 from aldente._plugin.options import settings_of
 from aldente._plugin.ownership import is_own_async_test
+from aldente._settings import Shard
 
 if TYPE_CHECKING:
     from aldente._explore.explorer import Explorer, Found
@@ -69,6 +70,7 @@ class Budget(NamedTuple):
         max_seconds: the time limit for all runs, in real seconds; None for no limit.
         rules: the other options of the marks: ``order``, ``slack``, ``max_steps``.
         replay: the one schedule to run instead; None to explore.
+        shard: which part of all runs these are.
     """
 
     runs: int
@@ -77,6 +79,7 @@ class Budget(NamedTuple):
     max_seconds: float | None
     rules: dict[str, Any]
     replay: Schedule | None
+    shard: Shard = Shard()
 
 
 class ExploredTest:
@@ -196,11 +199,25 @@ def _marked(item: pytest.Item) -> dict[str, Any] | None:
 def _budget_of(item: pytest.Item, marked: dict[str, Any]) -> Budget:
     settings = settings_of(item.config)
     seed = marked.get("seed") if settings.forced_seed is None else settings.forced_seed
+    strategy = marked.get("strategy", "auto")
+    runs = settings.forced_runs or marked.get("runs", settings.runs)
     return Budget(
-        runs=settings.forced_runs or marked.get("runs", settings.runs),
-        strategy=marked.get("strategy", "auto"),
+        runs=_part_of(runs, strategy, settings.shard),
+        strategy=strategy,
         seed=seed or 0,
         max_seconds=marked.get("max_seconds"),
         rules={name: marked[name] for name in ("order", "slack", "max_steps") if name in marked},
         replay=settings.replay,
+        shard=settings.shard,
     )
+
+
+# These do not depend on the seed, so that all shards would do the same.
+_SEEDLESS = ("dfs", "fifo")
+
+
+def _part_of(runs: int, strategy: object, shard: Shard) -> int:
+    """How many runs a shard has, at least one."""
+    if strategy in _SEEDLESS and shard.of > 1:
+        return 1 if shard.number else runs
+    return max(1, shard.part_of(runs))

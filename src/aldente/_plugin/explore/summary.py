@@ -104,6 +104,7 @@ def _lines(told: dict[str, dict[str, Any]], *, is_verbose: bool) -> Iterable[str
     of_orders = len(exhausted) - complete
     tests = f"{len(told):,} test{'s' * (len(told) != 1)}"
     parts = [f"{tests} explored in {runs:,} run{'s' * (runs != 1)}"]
+    parts += sorted({f"shard {each['shard']}" for each in told.values() if each["shard"]})
     if complete:
         parts.append(f"{complete:,} exhaustively{_unreached(exhausted, complete)}")
     if of_orders:

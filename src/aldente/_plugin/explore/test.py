@@ -19,6 +19,7 @@ from aldente import _asyncio_compat
 from aldente._clocks import monotonic
 from aldente._diagnosis.finding_text import describe, fold
 from aldente._explore.arguments import parse_rules, parse_strategy
+from aldente._explore.batches import seed_of
 from aldente._explore.explorer import Explorer, Found
 from aldente._explore.interrupting import ending_steps, noting_interrupts
 from aldente._explore.nondeterminism import run_again
@@ -42,6 +43,7 @@ from aldente._plugin.test_time import time_of_runs
 from aldente._rules import rule_named
 from aldente._schedules import Schedule
 from aldente._simulation import tokens
+from aldente._simulation.choices import Strategy
 from aldente._simulation.determinism import kept_randomness
 from aldente.errors import EndlessTimeError, FoundInRun, PhaseTimeout, ReplayMismatch, StuckTasks
 
@@ -178,10 +180,9 @@ class _Test:
                 if failure is None:
                     failure = self._explorer(program).look_into(self._budget.replay)
             else:
-                strategy = parse_strategy(self._budget.strategy, self._budget.seed)
                 explorer = self._explorer(program)
                 conclude = functools.partial(self._explored.conclude, explorer)
-                exploration = explorer.explore(strategy, self._budget.runs, conclude)
+                exploration = explorer.explore(self._strategy(), self._budget.runs, conclude)
                 failure = exploration.failure
             self._conclude(exploration, failure)
         return failure
@@ -245,7 +246,7 @@ class _Test:
             explorer.end = None
         # Each example like the only one, so that a failing one fails again.
         share = self._share = runs_for_example(self._budget)
-        strategy = parse_strategy(self._budget.strategy, self._budget.seed)
+        strategy = self._strategy()
         exploration, found = explorer.search(strategy, share)
         is_cut_off = found is not None and isinstance(found.error, PhaseTimeout) and self._is_over
         if is_cut_off and not is_first and not self._has_failed:
@@ -314,6 +315,14 @@ class _Test:
     def _is_over(self) -> bool:
         """Whether the time limit for all runs has passed."""
         return self._end is not None and monotonic() >= self._end
+
+    def _strategy(self) -> Strategy:
+        return parse_strategy(self._budget.strategy, self._seed_of_schedules)
+
+    @property
+    def _seed_of_schedules(self) -> int:
+        """The seed of the schedules, which is another one for each shard."""
+        return seed_of(self._budget.seed, self._budget.shard.number)
 
     def _explorer(self, program: Program) -> Explorer:
         return Explorer(program, self._end, known=self._known, on_replay=self._output.begin_last)

@@ -1,0 +1,195 @@
+"""The commands of ``python -m aldente``, and their arguments."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from aldente._command_line import programs, searching, showing
+from aldente._schedules import ORDERS
+from aldente._strategies.registry import STRATEGIES
+from aldente._validation import (
+    parse_runs,
+    parse_seconds,
+    parse_seed,
+    parse_whole,
+    parse_workers,
+    whole_if_written,
+)
+from aldente._version import __version__
+from aldente.errors import AldenteError, InvalidSetting
+
+T = TypeVar("T")
+
+_STATUS = """
+exit status:
+  0    it passed
+  1    a failure was found, or the replay failed
+  2    it could not be run: the command line is wrong, a worker process died
+  130  Ctrl-C
+"""
+
+_INTERRUPTED = 130
+
+_SEARCH = """
+Run a coroutine function under many schedules, until one fails.
+
+With --state it goes on where an earlier search was, however that ended: a part of a second is lost
+at a kill, and the runs under way. With --workers or --state the runs are split into shards, and the
+result is the same for the same seed and number of shards, whatever the number of workers.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the command line says; the exit status.
+
+    Args:
+        arguments: the arguments; None for those of the process.
+    """
+    given = _parser().parse_args(arguments)
+    do: Callable[[argparse.Namespace], int] = given.do
+    try:
+        return do(given)
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return _INTERRUPTED
+    except (AldenteError, programs.UnknownProgram) as error:
+        print(f"{_parser().prog}: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m aldente",
+        description="Search for failures of an asyncio program that depend on its schedule.",
+        epilog=_STATUS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"aldente {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_search(commands)
+    replay = _add(commands, "replay", "run one schedule of a program again", _replay)
+    replay.add_argument("token", metavar="TOKEN", help="the token of a failure")
+    replay.add_argument("program", metavar="MODULE:FUNCTION", help="the program that failed")
+    explain = _add(commands, "explain", "explain a rule", _explain)
+    explain.add_argument("rule", metavar="RULE", help="its name, such as never-awaited")
+    decode = _add(commands, "decode", "show what a token stands for", _decode)
+    decode.add_argument("token", metavar="TOKEN", help="the token of a failure")
+    return parser
+
+
+def _add(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    meaning: str,
+    do: Callable[[argparse.Namespace], int],
+    description: str = "",
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(
+        name,
+        help=meaning,
+        description=description or f"{meaning.capitalize()}.",
+        epilog=_STATUS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(do=do)
+    return parser
+
+
+def _add_search(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = _add(commands, "search", "search for a failure", _search, _SEARCH)
+    add = parser.add_argument
+    add("program", metavar="MODULE:FUNCTION", help="a coroutine function without arguments")
+    add(
+        "--runs",
+        metavar="N",
+        type=_checked("--runs", parse_runs),
+        help="the greatest number of runs (default: 200, or no limit with a time or --state)",
+    )
+    time = parser.add_mutually_exclusive_group()
+    for name, unit in (("--hours", 3_600), ("--seconds", 1)):
+        time.add_argument(
+            name,
+            dest="seconds",
+            metavar=name[2].upper(),
+            type=_seconds(name, unit),
+            help=f"how long it may take this time, in {name[2:]}",
+        )
+    add("--strategy", default="auto", help=f"{', '.join(STRATEGIES)} (default: auto)")
+    add("--seed", metavar="N", default=0, type=_checked("--seed", parse_seed), help="default: 0")
+    add("--order", default="any", choices=ORDERS, help="default: any")
+    add("--state", metavar="DIR", type=Path, help="a directory to go on from, and to save to")
+    add(
+        "--workers",
+        metavar="N",
+        type=_checked("--workers", parse_workers),
+        help="the number of processes (default: 1)",
+    )
+    add(
+        "--shards",
+        metavar="N",
+        default=8,
+        type=_checked("--shards", lambda name, value: parse_whole(name, value, 1, 10_000)),
+        help="into how many parts to split the runs, with --workers or --state (default: 8)",
+    )
+
+
+def _checked(name: str, parse: Callable[[str, object], T]) -> Callable[[str], T]:
+    """A type of argparse that checks as for code."""
+
+    def check(text: str) -> T:
+        try:
+            return parse(name, whole_if_written(text))
+        except InvalidSetting as error:
+            raise argparse.ArgumentTypeError(f"{text!r}: {error.allowed}") from None
+
+    return check
+
+
+def _seconds(name: str, unit: int) -> Callable[[str], float]:
+    def check(text: str) -> float:
+        try:
+            return parse_seconds(name, text) * unit
+        except InvalidSetting:
+            allowed = f"It must be a number of {name[2:]} greater than 0."
+            raise argparse.ArgumentTypeError(f"{text!r}: {allowed}") from None
+
+    return check
+
+
+def _search(given: argparse.Namespace) -> int:
+    program, source = programs.load(given.program)
+    has_limit = given.seconds is not None or given.state is not None
+    return searching.search(
+        searching.Request(
+            given.program,
+            program,
+            source,
+            given.runs if given.runs is not None or has_limit else 200,
+            given.seconds,
+            given.strategy,
+            given.seed,
+            given.order,
+            given.state,
+            given.workers,
+            given.shards,
+        )
+    )
+
+
+def _replay(given: argparse.Namespace) -> int:
+    program, _ = programs.load(given.program)
+    return searching.replay(given.program, program, given.token)
+
+
+def _explain(given: argparse.Namespace) -> int:
+    print(showing.explain(given.rule))
+    return 0
+
+
+def _decode(given: argparse.Namespace) -> int:
+    print(showing.decode(given.token))
+    return 0

@@ -1,0 +1,176 @@
+"""The commands ``search`` and ``replay``, which run a program."""
+
+from __future__ import annotations
+
+import contextlib
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import NamedTuple
+
+from aldente._explore import api
+from aldente._explore.arguments import parse_rules, parse_strategy
+from aldente._explore.executors import check_shareable
+from aldente._explore.explorer import Explorer
+from aldente._explore.interrupting import noting_interrupts
+from aldente._explore.nondeterminism import run_again
+from aldente._explore.result import Failure
+from aldente._explore.rules_in_runs import RuleWatch, besides, parse_levels_in_runs
+from aldente._explore.runs import RunSettings
+from aldente._explore.sharded_search import IN_ROUNDS, SEEDLESS, Plan
+from aldente._explore.simulate import Main, Program
+from aldente._explore.soak import Settings, Soaked, soak
+from aldente._explore.soak_state import Soak, SoakState
+from aldente._simulation import tokens
+from aldente._simulation.determinism import kept_randomness
+from aldente.errors import InvalidSetting, ReplayMismatch
+
+
+class Request(NamedTuple):
+    """What to search, and how.
+
+    Attributes:
+        name: the name of the program.
+        main: the program.
+        source: a checksum of its module's source; None if it has none.
+        runs: the most runs; None for no limit.
+        seconds: how long it may take; None for no limit.
+        strategy: the name of the strategy.
+        seed: the seed.
+        order: which resumptions to hold back.
+        state: the state directory; None without one.
+        workers: the number of processes; None for this one, without shards.
+        shards: the number of shards.
+    """
+
+    name: str
+    main: Main
+    source: int | None
+    runs: int | None
+    seconds: float | None
+    strategy: str
+    seed: int
+    order: str
+    state: Path | None
+    workers: int | None
+    shards: int
+
+
+def search(request: Request) -> int:
+    """Search, and print the result; the exit status.
+
+    Raises:
+        AldenteError: an argument has a wrong value, or the search can't go on.
+        KeyboardInterrupt: the user pressed Ctrl-C.
+    """
+    rules = parse_rules(order=request.order, seed=request.seed)
+    parse_strategy(request.strategy, rules.seed)
+    if request.state is None and request.workers is None:
+        found = api.search(
+            request.main,
+            runs=request.runs or 10**12,
+            strategy=request.strategy,
+            order=request.order,
+            seed=request.seed,
+            max_seconds=request.seconds,
+        )
+        return _tell(request, Soaked(found))
+    check_shareable(request.strategy)
+    if request.state is not None and request.strategy not in IN_ROUNDS:
+        allowed = f"With --state it must be one of: {', '.join(IN_ROUNDS)}."
+        raise InvalidSetting("strategy", request.strategy, allowed)
+    looks = RuleWatch(parse_levels_in_runs(None)).looks_for_races and request.strategy != "fifo"
+    plan = Plan(request.shards, request.runs, request.strategy, rules.seed, looks)
+    settings = Settings(rules, plan, request.seconds, request.workers or 1)
+    with _state_of(request) as state:
+        return _tell(request, soak(request.main, settings, state, _tell_progress))
+
+
+def _state_of(request: Request) -> AbstractContextManager[SoakState | None]:
+    if request.state is None:
+        return contextlib.nullcontext()
+    settings = {
+        "seed": request.seed,
+        "strategy": request.strategy,
+        "order": request.order,
+        "number of runs": request.runs,
+        "number of shards": request.shards,
+    }
+    return SoakState(request.state, Soak(request.name, settings, request.source))
+
+
+def _tell_progress(runs: int, seconds: float) -> None:
+    print(f"{_time(seconds)}: {runs:,} runs so far", flush=True)
+
+
+def _time(seconds: float) -> str:
+    """A length of time, in words.
+
+    >>> _time(42), _time(3_600 * 2 + 61)
+    ('42 s', '2 h 1 min')
+    """
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes = int(seconds // 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _tell(request: Request, soaked: Soaked) -> int:
+    """Print the result of a search; the exit status."""
+    exploration, before, is_kept, is_anew = soaked
+    if is_anew:
+        print("The failure that the state directory had passes now: the search began anew.\n")
+    for text in exploration.findings:
+        print(f"{text}\n")
+    failure = exploration.failure
+    if failure is not None:
+        if is_kept:
+            print("The failure that an earlier search has found fails still:\n")
+        print(_report(request.name, failure))
+        return 1
+    earlier = f", {before:,} of them earlier" if before else ""
+    print(f"No failure in {exploration.runs:,} runs (seed {request.seed}{earlier}).")
+    if exploration.coverage:
+        print(exploration.coverage)
+    if exploration.escaped:
+        print(f"Not exact: {exploration.escaped}")
+    if exploration.is_late:
+        print("The time for it is over.")
+    return 0
+
+
+def _report(name: str, failure: Failure) -> str:
+    text = failure.report().rpartition("\n")[0]
+    return f"{text}\nRun it again: python -m aldente replay {failure.token} {name}"
+
+
+def replay(name: str, main: Main, token: str) -> int:
+    """Run a schedule of a program again, and print what happened; the exit status.
+
+    Raises:
+        InvalidToken: the token is malformed.
+        KeyboardInterrupt: the user pressed Ctrl-C.
+    """
+    schedule = tokens.decode(token)
+    rules = RunSettings(order=schedule.order, slack=schedule.slack, seed=schedule.seed)
+    with kept_randomness(), noting_interrupts() as is_interrupted:
+        watch = RuleWatch(parse_levels_in_runs(None))
+        program = Program(main, rules, is_interrupted, watch=watch)
+        run, mismatch = run_again(program, schedule)
+        error = run.error
+        if mismatch is not None and (error is None or isinstance(error, ReplayMismatch)):
+            print(mismatch)
+            return 1
+        failure = None
+        if error is None:
+            failure = Explorer(program).look_into(schedule)
+        else:
+            steps = tuple(run.steps[: run.steps_until_end])
+            notes = tuple(besides(error, run.findings))
+            failure = Failure(
+                error, schedule, token, 1, steps=steps, waiting=run.waiting, findings=notes
+            )
+    if failure is None:
+        print("It passes under this schedule.")
+        return 0
+    print(_report(name, failure))
+    return 1
