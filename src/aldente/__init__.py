@@ -49,6 +49,8 @@ A map of the code, from the bottom up; imports go downward only:
     The strategies that choose the schedules of the simulated loop; one module each.
 ``_explore``
     Runs whole programs: once, under many schedules, or again under one. Does not depend on pytest.
+``_command_line``, ``__main__``
+    The command line ``python -m aldente``. Does not depend on pytest.
 ``_plugin``
     The pytest plugin: which tests and fixtures are aldente's, on which loop they run, how their
     outcome is shown, and how findings are reported. ``_plugin.pytest_compat`` is the only module

@@ -1,4 +1,4 @@
-"""``python -m aldente``: searches a program at length, runs a schedule of it again, and explains."""
+"""``python -m aldente``: searches a program at length, replays a schedule of it, and explains."""
 
 from __future__ import annotations
 

@@ -215,6 +215,10 @@ def parse_mode(value: object) -> Mode:
     return parse_one_of(MODES, value, "asyncio_mode", value, "Valid modes: ")
 
 
+# How many shards a search may have.
+_MOST = 10_000
+
+
 def parse_shard(name: str, value: object) -> Shard:
     """Parse a user's number of a shard, from 1, with how many there are.
 
@@ -224,11 +228,10 @@ def parse_shard(name: str, value: object) -> Shard:
     >>> parse_shard("--aldente-shard", "3/10")
     Shard(number=2, of=10)
     """
-    number, slash, of = str(value).partition("/")
-    found = whole_if_written(number), whole_if_written(of)
-    if slash and isinstance(found[0], int) and isinstance(found[1], int):
-        if 1 <= found[0] <= found[1] <= 10_000:
-            return Shard(found[0] - 1, found[1])
+    number, _, of = str(value).partition("/")
+    first, last = whole_if_written(number), whole_if_written(of)
+    if isinstance(first, int) and isinstance(last, int) and 1 <= first <= last <= _MOST:
+        return Shard(first - 1, last)
     allowed = "It must be the number of a shard and how many there are, such as 3/10."
     raise InvalidSetting(name, value, allowed)
 

@@ -16,7 +16,7 @@ from aldente._explore.nondeterminism import run_again
 from aldente._explore.result import Failure
 from aldente._explore.rules_in_runs import RuleWatch, besides, parse_levels_in_runs
 from aldente._explore.runs import RunSettings
-from aldente._explore.sharded_search import IN_ROUNDS, SEEDLESS, Plan
+from aldente._explore.sharded_search import IN_ROUNDS, Plan
 from aldente._explore.simulate import Main, Program
 from aldente._explore.soak import Settings, Soaked, soak
 from aldente._explore.soak_state import Soak, SoakState

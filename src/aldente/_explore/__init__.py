@@ -4,6 +4,12 @@
     `aldente.search`, `aldente.replay` and `aldente.run`.
 ``explorer``
     Many runs of a program, until one fails, and the analysis of that failure.
+``batches``, ``sharded_search``
+    Some of the runs of a search, as a value; a search whose runs are shared out.
+``executors``
+    Such a search in the worker processes of an executor.
+``soak``, ``soak_state``
+    A search that goes on for hours; how far it has come, in a directory.
 ``simulate``
     One simulated run of a program, from its beginning to the close of its loop.
 ``ending``

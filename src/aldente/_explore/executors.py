@@ -146,7 +146,7 @@ class Workers:
             )
             raise WorkersFailed(what, fix) from error
         except (CancelledError, RuntimeError) as error:
-            what = f"the executor took no more work: {error or type(error).__name__}"
+            what = f"the executor took no more work: {str(error) or type(error).__name__}"
             fix = "keep the executor open until the search has returned."
             raise WorkersFailed(what, fix) from error
         except Exception as error:
@@ -155,9 +155,7 @@ class Workers:
             raise WorkersFailed(what, fix) from error
 
 
-def search_in(
-    workers: Workers, plan: Plan, explorer: Explorer, watch: RuleWatch
-) -> Exploration:
+def search_in(workers: Workers, plan: Plan, explorer: Explorer, watch: RuleWatch) -> Exploration:
     """Search in worker processes, and analyse a failure in this one.
 
     Args:

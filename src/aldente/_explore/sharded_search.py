@@ -79,7 +79,7 @@ class Plan(NamedTuple):
 
     @property
     def parts(self) -> int:
-        """In how many parts the runs are done: a strategy without a seed does all of them in one."""
+        """In how many parts the runs are done; in one if the strategy has no seed."""
         return 1 if self.strategy in SEEDLESS else self.shards
 
     def runs_of(self, number: int, shard: int) -> int:
@@ -302,10 +302,10 @@ class ShardedSearch:
             self.progress.races = result
             return
         self.progress.waiting[batch.place] = result
-        if result.failed is not None or result.exploration.exhausted:
-            if self._last is None or batch.place < self._last:
-                self._last = batch.place
-                _tell(stop_file, batch.place)
+        is_last = result.failed is not None or result.exploration.exhausted
+        if is_last and (self._last is None or batch.place < self._last):
+            self._last = batch.place
+            _tell(stop_file, batch.place)
 
     def _merge(self, *, is_whole: bool = True) -> None:
         """Add the results of the next batches, in their order.

@@ -143,9 +143,7 @@ def soak(
                 progress, seconds = kept.progress, kept.seconds
         before = progress.runs
         with _submitting(main, program, watch, settings) as (submit, explaining):
-            search = ShardedSearch(
-                settings.plan, submit, end, progress, is_soak=state is not None
-            )
+            search = ShardedSearch(settings.plan, submit, end, progress, is_soak=state is not None)
             saving = _Saving(state, search, tell, seconds)
             search.on_result = saving.on_result
             with explaining():
@@ -153,16 +151,12 @@ def soak(
         if failed is not None:
             explorer.end = None
             exploration = conclude(explorer, exploration, failed, number)
-        findings = {
-            (each.rule, each.place): each for each in (*watch.warnings, *progress.findings)
-        }
+        findings = {(each.rule, each.place): each for each in (*watch.warnings, *progress.findings)}
         exploration = replace(exploration, findings=tuple(texts_of(findings.values())))
         return Soaked(exploration, before, is_anew=is_anew)
 
 
-def _searched(
-    search: ShardedSearch, saving: _Saving
-) -> tuple[Exploration, FailedRun | None, int]:
+def _searched(search: ShardedSearch, saving: _Saving) -> tuple[Exploration, FailedRun | None, int]:
     try:
         exploration, failed, number = search.run()
     except BaseException:

@@ -1,4 +1,4 @@
-"""`SoakState`: how far a long search has come, in a directory, whole whenever the process is killed.
+"""`SoakState`: how far a long search has come, in a directory that is whole after any kill.
 
 It is one file, which is written under another name and then put in the place of the older one. So
 there is always the older or the newer one, each with a checksum.
@@ -136,16 +136,16 @@ class SoakState:
             "version of aldente": (found["aldente"], __version__),
             "version of Python": (found["python"], _python()),
             "program": (found["program"], soak.program),
-            **{
-                name: (found["settings"].get(name), value) for name, value in soak.settings.items()
-            },
+            **{name: (found["settings"].get(name), value) for name, value in soak.settings.items()},
         }
         for name, (before, now) in wanted.items():
             if before != now:
                 what = f"its search has another {name}: {before}, and this one {now}"
                 raise self._unusable(what, f"go on with the same one; {_ANEW}")
 
-    def save(self, progress: Progress, failed: FailedRun | None, number: int, seconds: float) -> None:
+    def save(
+        self, progress: Progress, failed: FailedRun | None, number: int, seconds: float
+    ) -> None:
         """Save how far the search has come."""
         soak = self._soak
         body = json.dumps(

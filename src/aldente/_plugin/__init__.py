@@ -41,6 +41,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
@@ -91,6 +92,10 @@ def pytest_configure(config: pytest.Config) -> None:
     asyncio_mark.register(config)
     config.pluginmanager.register(hooks.FindingsHooks(config), hooks.NAME)
     config.add_cleanup(lambda: replace.give_back_names(config.pluginmanager))
+    if "ALDENTE_WORKER" in os.environ:
+        from aldente._plugin.explore import worker
+
+        worker.register(config)
 
 
 def pytest_cmdline_main(config: pytest.Config) -> int | None:

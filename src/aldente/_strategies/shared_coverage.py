@@ -42,7 +42,7 @@ class Shared(NamedTuple):
     """
 
     schedules: Sequence[Covering] = ()
-    levels: Mapping[int, int] = {}  # noqa: RUF012 - never changed
+    levels: Mapping[int, int] = {}
 
 
 class Covered:
@@ -54,7 +54,7 @@ class Covered:
         self._others = [each for each in shared.schedules if not each.is_record]
 
     def add(self, coverings: Iterable[Covering]) -> None:
-        """Add schedules that one search has found; those whose news another has told are dropped."""
+        """Add schedules that one search has found, except those that are news no more."""
         levels = self._levels
         for covering in coverings:
             new = [

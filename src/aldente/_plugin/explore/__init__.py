@@ -17,6 +17,9 @@
     The outcome of a test, in its report; of all tests, at the end; the colours of a report.
 ``stuck_lines``
     The lines at which a test waits in a deadlock.
+``together``, ``workers``, ``worker``, ``channel``
+    Explores a test by several processes: the commanding one, its worker processes, what each of
+    them does, and the messages between them.
 ``failure_cache``
     The schedules that failed, kept to try them first.
 

@@ -107,7 +107,11 @@ class Progress:
 
     def end_run(self) -> None:
         """A run has ended."""
-        self._runs += 1
+        self.end_runs(1)
+
+    def end_runs(self, number: int) -> None:
+        """Some runs have ended."""
+        self._runs += number
         now = monotonic()
         if now < self._next:
             return

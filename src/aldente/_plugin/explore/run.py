@@ -129,6 +129,17 @@ class FoundInRuns:
         """Whether to find everything, as a new baseline will list it as known."""
         return self._is_search and self._session.summary.baseline.is_new
 
+    @property
+    def taken(self) -> tuple[Finding, ...]:
+        """The findings so far that fail no run."""
+        return tuple(chain(*self._kept.values()))
+
+    def receive(self, findings: Sequence[Finding], has_spared: bool) -> None:
+        """Keep what was found in runs of another process, and whether a baseline spared some."""
+        self.has_spared = self.has_spared or has_spared
+        for finding in findings:
+            self._kept.setdefault((finding.rule, finding.place), [finding])
+
     def keep_last_run(self) -> None:
         """Keep the findings of a last run that did not pass, for example because of a skip."""
         found: _ByPlace = {}

@@ -81,6 +81,13 @@ class Budget(NamedTuple):
     replay: Schedule | None
     shard: Shard = Shard()
 
+    @property
+    def seed_of_schedules(self) -> int:
+        """The seed of the schedules, which is another one for each shard."""
+        from aldente._explore.batches import seed_of
+
+        return seed_of(self.seed, self.shard.number)
+
 
 class ExploredTest:
     """The state of a test that is run under many schedules.

@@ -19,7 +19,6 @@ from aldente import _asyncio_compat
 from aldente._clocks import monotonic
 from aldente._diagnosis.finding_text import describe, fold
 from aldente._explore.arguments import parse_rules, parse_strategy
-from aldente._explore.batches import seed_of
 from aldente._explore.explorer import Explorer, Found
 from aldente._explore.interrupting import ending_steps, noting_interrupts
 from aldente._explore.nondeterminism import run_again
@@ -34,6 +33,8 @@ from aldente._plugin.explore.output import Output, Progress, each_warning_once
 from aldente._plugin.explore.run import FoundInRuns, RunsOfTest
 from aldente._plugin.explore.state import ExploredTest, Outcome
 from aldente._plugin.explore.stuck_lines import add_stuck_lines
+from aldente._plugin.explore.together import explore_together
+from aldente._plugin.explore.worker import worker_of
 from aldente._plugin.marks import timeout_of
 from aldente._plugin.options import settings_of
 from aldente._plugin.refusals import refuse_async_generator
@@ -175,14 +176,24 @@ class _Test:
         exploration: Exploration | None = None
         runs = RunsOfTest(self._item, self._explored, function, args, kwargs, self._found)
         with self._running(runs) as program:
+            worker = worker_of(self._item.config)
+            if worker is not None:
+                worker.serve(program, self._found)
+                return None
             if self._budget.replay is not None:
                 failure = replayed(program, self._budget.replay)
                 if failure is None:
                     failure = self._explorer(program).look_into(self._budget.replay)
             else:
                 explorer = self._explorer(program)
-                conclude = functools.partial(self._explored.conclude, explorer)
-                exploration = explorer.explore(self._strategy(), self._budget.runs, conclude)
+                # Worker processes run tests with the mark only.
+                if settings_of(self._item.config).workers > 1 and self._explored.is_marked:
+                    exploration = explore_together(
+                        self._item, explorer, self._budget, self._found, self._progress
+                    )
+                else:
+                    conclude = functools.partial(self._explored.conclude, explorer)
+                    exploration = explorer.explore(self._strategy(), self._budget.runs, conclude)
                 failure = exploration.failure
             self._conclude(exploration, failure)
         return failure
@@ -317,12 +328,7 @@ class _Test:
         return self._end is not None and monotonic() >= self._end
 
     def _strategy(self) -> Strategy:
-        return parse_strategy(self._budget.strategy, self._seed_of_schedules)
-
-    @property
-    def _seed_of_schedules(self) -> int:
-        """The seed of the schedules, which is another one for each shard."""
-        return seed_of(self._budget.seed, self._budget.shard.number)
+        return parse_strategy(self._budget.strategy, self._budget.seed_of_schedules)
 
     def _explorer(self, program: Program) -> Explorer:
         return Explorer(program, self._end, known=self._known, on_replay=self._output.begin_last)

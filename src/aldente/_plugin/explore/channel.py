@@ -1,0 +1,90 @@
+"""`Channel`: messages between a run of pytest and its worker processes, over two pipes."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import struct
+from typing import IO, Any
+
+# The environment variable by which a process knows that it is a worker: the numbers of two open
+# files, to read from and to write to.
+VARIABLE = "ALDENTE_WORKER"
+
+_LENGTH = struct.Struct(">Q")
+
+# What a worker executes. Its own output goes where its errors go; standard input and output become
+# the pipes, before anything else can use them.
+PROGRAM = f"""
+import os, sys
+sys.path[:] = {{path!r}}
+numbers = os.dup(0), os.dup(1)
+os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+os.dup2(2, 1)
+os.environ[{VARIABLE!r}] = "%d %d" % numbers
+import pytest
+sys.exit(pytest.main({{arguments!r}}))
+"""
+
+
+class Closed(Exception):
+    """The other process has ended."""
+
+
+class Channel:
+    """Sends and receives objects.
+
+    Args:
+        reading: a file to read from.
+        writing: a file to write to.
+    """
+
+    def __init__(self, reading: IO[bytes], writing: IO[bytes]) -> None:
+        self._reading = reading
+        self._writing = writing
+
+    def send(self, message: Any) -> None:
+        """Send an object.
+
+        Raises:
+            Closed: the other process has ended.
+        """
+        data = pickle.dumps(message)
+        try:
+            self._writing.write(_LENGTH.pack(len(data)) + data)
+            self._writing.flush()
+        except (OSError, ValueError) as error:
+            raise Closed from error
+
+    def receive(self) -> Any:
+        """The next object of the other process.
+
+        Raises:
+            Closed: it has ended.
+        """
+        (length,) = _LENGTH.unpack(self._read(_LENGTH.size))
+        return pickle.loads(self._read(length))
+
+    def _read(self, length: int) -> bytes:
+        try:
+            data = self._reading.read(length)
+        except (OSError, ValueError) as error:
+            raise Closed from error
+        if len(data) < length:
+            raise Closed
+        return data
+
+    def close(self) -> None:
+        """Close both files."""
+        for file in (self._writing, self._reading):
+            try:
+                file.close()
+            except OSError:
+                # What could not be written to a process that has ended.
+                continue
+
+
+def take_channel() -> Channel:
+    """The channel of this worker, which processes that it starts do not inherit."""
+    reading, writing = map(int, os.environ.pop(VARIABLE).split())
+    return Channel(os.fdopen(reading, "rb"), os.fdopen(writing, "wb"))

@@ -1,0 +1,102 @@
+"""What a worker process of ``--aldente-workers`` does: a run of pytest that another one commands.
+
+It collects the same tests, sets up the explored test that it is told to, and does batches of its
+runs. It ends without a report of its own, so that no file of the other run is written twice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from typing import Any
+
+import pytest
+
+from aldente._explore.batches import Batch, Bounds, run_batch
+from aldente._explore.simulate import Program
+from aldente._plugin.explore.channel import Channel, Closed, take_channel
+from aldente._plugin.explore.run import FoundInRuns
+
+_key = pytest.StashKey["WorkerLoop"]()
+
+
+def register(config: pytest.Config) -> None:
+    """Make this run of pytest a worker."""
+    # Ctrl-C is for the run that commands it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    config.stash[_key] = loop = WorkerLoop(take_channel())
+    config.pluginmanager.register(loop, "aldente-worker")
+
+
+def worker_of(config: pytest.Config) -> WorkerLoop | None:
+    """The loop of this worker; None in other runs of pytest."""
+    return config.stash.get(_key, None)
+
+
+class WorkerLoop:
+    """Runs the tests that it is told to, instead of all that were collected.
+
+    Args:
+        channel: the channel to the commanding run.
+    """
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._is_ready = False
+        self._trouble = ""
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        items = {item.nodeid: item for item in session.items}
+        if not session.testsfailed:
+            # Else modules could not be collected.
+            with contextlib.suppress(Closed):
+                self._obey(items)
+        # What pytest's own plugin of this name does at the end of a session: tear fixtures down.
+        runner: Any = session.config.pluginmanager.get_plugin("runner")
+        runner.pytest_sessionfinish(session=session)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        # Without the end of the session, which would write reports and caches.
+        os._exit(1 if session.testsfailed else 0)
+
+    def _obey(self, items: dict[str, pytest.Item]) -> None:
+        while (message := self._channel.receive()) is not None:
+            name, next_name = message
+            item = items.get(name)
+            self._is_ready, self._trouble = False, "It has not collected this test."
+            if item is not None:
+                following = items.get(next_name)
+                item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            # Why it could not be set up; or that the test is over.
+            self._channel.send(None if self._is_ready else self._trouble)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if not self._is_ready and not report.passed:
+            self._trouble = report.longreprtext or f"Its set-up was {report.outcome}."
+
+    def serve(self, program: Program, found: FoundInRuns) -> None:
+        """Do batches of the runs of a test that is set up, until there are no more.
+
+        Args:
+            program: the test.
+            found: what rules have found in its runs.
+        """
+        self._is_ready = True
+        self._channel.send(True)
+        while (message := self._channel.receive()) is not None:
+            self._channel.send(_reply(message, program, found))
+
+
+def _reply(
+    message: tuple[Batch, Bounds], program: Program, found: FoundInRuns
+) -> tuple[Any, Any, bool]:
+    """The result of a batch, what rules have found so far, and whether a baseline spared some."""
+    try:
+        result: Any = run_batch(program, *message)
+    except BaseException as error:
+        # A skip, for example, is for the commanding run.
+        result = error
+    return result, found.taken, found.has_spared

@@ -1,0 +1,271 @@
+"""The worker processes of ``--aldente-workers``, which do the runs of one explored test together.
+
+Each is a run of pytest of its own, as fixtures can't be sent to other processes: it collects the
+same tests, and makes the fixtures that the test uses. They are started with the first explored test
+and end with the last.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+
+from aldente._explore.batches import Batch, BatchResult, Bounds
+from aldente._explore.sharded_search import Submit
+from aldente._plugin.explore.channel import PROGRAM, Channel, Closed
+from aldente._plugin.explore.state import explored_test
+from aldente._plugin.options import settings_of
+from aldente._python_compat import HiddenThread
+from aldente._records import Finding
+from aldente.errors import WorkersFailed
+
+# How long a worker may take to end its run, and to tear its fixtures down, in seconds.
+_END_WITHIN = 10.0
+
+# How much of what a worker has written its failure shows, in lines.
+_LINES = 30
+
+_FIXTURES = (
+    "each worker makes the fixtures of the test by itself, as with pytest-xdist: what they take, "
+    "such as a port, has to be free for several processes."
+)
+_CRASH = (
+    "look at what the test does to its process, such as os._exit() or too much memory; without "
+    "--aldente-workers it does it in this process."
+)
+
+_Task = tuple["Future[BatchResult]", Batch, Bounds]
+_Receive = Callable[[tuple[Finding, ...], bool], object]
+
+_key = pytest.StashKey["Workers"]()
+
+
+def workers_of(config: pytest.Config) -> Workers:
+    """The worker processes of this run of pytest; they are started when they are needed."""
+    if _key not in config.stash:
+        workers = config.stash[_key] = Workers(config, settings_of(config).workers)
+        config.pluginmanager.register(workers, "aldente-workers")
+    return config.stash[_key]
+
+
+class Workers:
+    """The worker processes of a run of pytest.
+
+    Args:
+        config: pytest's configuration.
+        number: how many.
+    """
+
+    def __init__(self, config: pytest.Config, number: int) -> None:
+        self._workers = [_Worker(each + 1, number, config) for each in range(number)]
+
+    @contextlib.contextmanager
+    def exploring(self, item: pytest.Item, receive: _Receive) -> Iterator[Submit]:
+        """While entered, the workers do batches of a test's runs; yields the function for it.
+
+        Args:
+            item: the test.
+            receive: called with what rules have found in the runs, and whether a baseline has
+                spared some; once for each batch, from other threads.
+        """
+        tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
+
+        def submit(batch: Batch, bounds: Bounds) -> Future[BatchResult]:
+            future: Future[BatchResult] = Future()
+            tasks.put((future, batch, bounds))
+            return future
+
+        names = item.nodeid, _next_explored(item)
+        threads = [
+            HiddenThread(lambda worker=worker: worker.serve(names, tasks, receive))  # type: ignore[misc]
+            for worker in self._workers
+        ]
+        try:
+            yield submit
+        finally:
+            for _ in threads:
+                tasks.put(None)
+            for thread, worker in zip(threads, self._workers, strict=True):
+                thread.join(_END_WITHIN)
+                if worker.is_busy:
+                    # A run that does not end.
+                    worker.kill()
+                    thread.join(_END_WITHIN)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self) -> None:
+        for worker in self._workers:
+            worker.tell_to_end()
+        for worker in self._workers:
+            worker.end()
+
+
+def _next_explored(item: pytest.Item) -> str:
+    """The test for which workers keep wide fixtures; empty if there is none."""
+    items = item.session.items
+    following = items[items.index(item) + 1 :] if item in items else []
+    return next((each.nodeid for each in following if explored_test(each) is not None), "")
+
+
+class _Worker:
+    """One worker process.
+
+    Args:
+        number: its number, from 1.
+        of: how many there are.
+        config: pytest's configuration.
+    """
+
+    def __init__(self, number: int, of: int, config: pytest.Config) -> None:
+        self._name = f"worker {number} of {of}"
+        self._config = config
+        self._process: subprocess.Popen[bytes] | None = None
+        self._channel: Channel | None = None
+        self._output: IO[bytes] | None = None
+        self.is_busy = False
+
+    def serve(
+        self, names: tuple[str, str], tasks: queue.SimpleQueue[_Task | None], receive: _Receive
+    ) -> None:
+        """Have batches of a test done, until there are no more; in a thread of its own."""
+        self.is_busy = True
+        try:
+            error = self._begin(names)
+            while (task := tasks.get()) is not None:
+                future, batch, bounds = task
+                if not future.set_running_or_notify_cancel():
+                    continue
+                if error is None:
+                    error = self._do(future, batch, bounds, names[0], receive)
+                if error is not None:
+                    future.set_exception(error)
+            if error is None:
+                self._finish()
+        finally:
+            self.is_busy = False
+
+    def _begin(self, names: tuple[str, str]) -> BaseException | None:
+        """Have the test set up; the error if it can't be."""
+        try:
+            channel = self._channel or self._start()
+            channel.send(names)
+            reply = channel.receive()
+        except Closed:
+            return self._crashed(f"before it could search {names[0]}")
+        except Exception as error:
+            return error
+        if reply is True:
+            return None
+        what = f"{self._name} could not set up {names[0]}:\n{reply}"
+        return WorkersFailed(what, _FIXTURES)
+
+    def _do(
+        self,
+        future: Future[BatchResult],
+        batch: Batch,
+        bounds: Bounds,
+        test: str,
+        receive: _Receive,
+    ) -> BaseException | None:
+        """Have a batch done; the error if the worker is lost."""
+        assert self._channel is not None
+        try:
+            self._channel.send((batch, bounds))
+            result, findings, has_spared = self._channel.receive()
+        except Closed:
+            return self._crashed(f"while it searched {test}")
+        except Exception as error:
+            return error
+        receive(findings, has_spared)
+        if isinstance(result, BaseException):
+            future.set_exception(result)
+        else:
+            future.set_result(result)
+        return None
+
+    def _finish(self) -> None:
+        """Have the test torn down."""
+        assert self._channel is not None
+        try:
+            self._channel.send(None)
+            self._channel.receive()
+        except Closed:
+            self.end()
+
+    def _start(self) -> Channel:
+        program = PROGRAM.format(path=list(sys.path), arguments=_arguments(self._config))
+        # pytest's capturing has no file of its own for a thread's processes.
+        self._output = tempfile.TemporaryFile()  # noqa: SIM115 - open for as long as the process
+        self._process = process = subprocess.Popen(
+            [sys.executable, "-c", program],
+            cwd=self._config.invocation_params.dir,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._output,
+        )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self._channel = Channel(process.stdout, process.stdin)
+        return self._channel
+
+    def _crashed(self, when: str) -> WorkersFailed:
+        status = None if self._process is None else self._process.wait()
+        text = self._written()
+        self.end()
+        what = f"{self._name} ended with exit status {status} {when}"
+        return WorkersFailed(f"{what}:\n{text}" if text else f"{what}.", _CRASH)
+
+    def _written(self) -> str:
+        if self._output is None:
+            return ""
+        self._output.seek(0)
+        lines = self._output.read().decode("utf-8", "replace").splitlines()
+        return "\n".join(lines[-_LINES:])
+
+    def tell_to_end(self) -> None:
+        """Have it tear its fixtures down and end."""
+        if self._channel is not None:
+            with contextlib.suppress(Closed):
+                self._channel.send(None)
+
+    def end(self) -> None:
+        """End it, and wait for that."""
+        process, channel, output = self._process, self._channel, self._output
+        self._process = self._channel = self._output = None
+        if process is not None:
+            try:
+                process.wait(_END_WITHIN)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        if channel is not None:
+            channel.close()
+        if output is not None:
+            output.close()
+
+    def kill(self) -> None:
+        """End it at once."""
+        if self._process is not None:
+            self._process.kill()
+
+
+def _arguments(config: pytest.Config) -> list[str]:
+    """The arguments of a worker: those of this run."""
+    given: Any = getattr(config, "workerinput", {}).get("mainargv")
+    # Those of the run of pytest-xdist whose worker this is, without the name of the program.
+    arguments = list(config.invocation_params.args) if given is None else list(given[1:])
+    if given is not None and Path(given[0]).name == "__main__.py" and arguments[:1] == ["-m"]:
+        arguments = arguments[2:]
+    arguments = [str(each) for each in arguments]
+    if config.pluginmanager.hasplugin("xdist"):
+        arguments += ["-n0"]
+    return [*arguments, "--aldente-workers=1"]
