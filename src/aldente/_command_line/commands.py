@@ -54,7 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return do(given)
     except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
+        state = getattr(given, "state", None)
+        kept = "" if state is None else f" What it has done is kept in {state}."
+        print(f"Interrupted.{kept}", file=sys.stderr)
         return _INTERRUPTED
     except (AldenteError, programs.UnknownProgram) as error:
         print(f"{_parser().prog}: {error}", file=sys.stderr)

@@ -43,8 +43,8 @@ _FIRST_RUNS, _MOST_RUNS = 16, 512
 # For how many rounds a shard may be ahead of what it knows of others.
 _AHEAD = 2
 
-# For how many runs there is one more that looks for lost updates, and how many of those at most.
-_RUNS_FOR_ONE_OF_RACES, _MOST_OF_RACES = 5, 2_000
+# As after a search of so many runs at most, to look for lost updates.
+_MOST_FOR_RACES = 10_000
 
 # The place of the batch that looks for lost updates: no failure of others ends it.
 _RACES = -1, 0
@@ -104,8 +104,8 @@ class Plan(NamedTuple):
 
     @property
     def races(self) -> Batch:
-        """The batch that looks for lost updates."""
-        runs = min((self.runs or 10**9) // _RUNS_FOR_ONE_OF_RACES, _MOST_OF_RACES)
+        """The batch that looks for lost updates: some runs for so many of a search."""
+        runs = min(self.runs or _MOST_FOR_RACES, _MOST_FOR_RACES)
         return Batch(*_RACES, runs, self.seed, self.strategy, looks_for_races=True)
 
 
@@ -198,23 +198,21 @@ class ShardedSearch:
                 for future in self._running:
                     future.cancel()
         progress = self.progress
-        if self._failed is None and not self._is_complete:
-            # Cut off by time: whatever there is.
+        is_cut_off = self._failed is None and not self._is_complete
+        if is_cut_off and not self.is_soak:
+            # Whatever there is.
             self._merge(is_whole=False)
-            progress.exploration = replace(progress.exploration, is_late=True)
+        exploration = progress.exploration
         if self._failed is not None:
-            failed, number = self._failed
-            return progress.exploration, failed, number
+            return exploration, *self._failed
+        if is_cut_off:
+            exploration = replace(exploration, runs=progress.runs, is_late=True)
         races = progress.races
-        if races is not None and not progress.exploration.escaped:
+        if races is not None and not exploration.escaped:
             progress.note(races.findings)
             if races.failed is not None:
-                return (
-                    progress.exploration,
-                    races.failed,
-                    progress.exploration.runs + races.failed.number,
-                )
-        return progress.exploration, None, 0
+                return exploration, races.failed, exploration.runs + races.failed.number
+        return exploration, None, 0
 
     def _run(self, stop_file: Path) -> None:
         self._merge()

@@ -1,0 +1,424 @@
+"""``python -m aldente``: what its commands print, their exit statuses, and searches that go on."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import aldente
+from aldente._command_line import commands
+from aldente._explore import soak
+from aldente._explore.soak_state import Soak, SoakState
+
+PROGRAMS = """
+import asyncio
+
+number = 3
+
+async def sells_twice():
+    seats, sold = 1, []
+    async def buy(name, pause):
+        nonlocal seats
+        await asyncio.sleep(pause)
+        if seats:
+            await asyncio.sleep(0.01)
+            seats -= 1
+            sold.append(name)
+    await asyncio.gather(buy("Ann", 0.1), buy("Bob", 0.115))
+    assert len(sold) == 1
+
+async def passes():
+    for _ in range(3):
+        await asyncio.gather(*(asyncio.sleep(0) for _ in range(4)))
+
+async def needs(what):
+    pass
+
+class Shop:
+    @staticmethod
+    async def opens():
+        pass
+"""
+
+
+class Done(NamedTuple):
+    """What a command has done: its exit status, and what it has printed."""
+
+    status: int
+    output: str
+    errors: str
+
+
+Run = Callable[..., Done]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs a command in a folder with the module ``programs_of_test``."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    write(tmp_path, PROGRAMS)
+    # Every batch is saved, so that nothing depends on how long one takes.
+    monkeypatch.setattr(soak, "_SAVE_EVERY", 0.0)
+
+    def run_one(*arguments: str) -> Done:
+        monkeypatch.delitem(sys.modules, "programs_of_test", raising=False)
+        try:
+            status = commands.main(arguments)
+        except SystemExit as exit_:
+            assert isinstance(exit_.code, int)
+            status = exit_.code
+        return Done(status, *capsys.readouterr())
+
+    return run_one
+
+
+def write(folder: Path, text: str) -> None:
+    """Write the module, which Python imports anew."""
+    (folder / "programs_of_test.py").write_text(text)
+    for file in folder.glob("__pycache__/*"):
+        file.unlink()
+
+
+FAILING, PASSING = "programs_of_test:sells_twice", "programs_of_test:passes"
+
+
+def token_in(output: str) -> str:
+    """The token of the last line of a report."""
+    words = output.splitlines()[-1].split()
+    assert words[:-2] == "Run it again: python -m aldente replay".split()
+    return words[-2]
+
+
+def test_a_failure(run: Run) -> None:
+    """It is reported with its story and how to see it again, and the status is 1."""
+    done = run("search", FAILING)
+    assert done.status == 1
+    assert "AssertionError" in done.output
+    assert "What happened" in done.output
+    assert "1 context switch away from stock order" in done.output
+    again = run("replay", token_in(done.output), FAILING)
+    assert again.status == 1
+    assert token_in(again.output) == token_in(done.output)
+
+
+def test_no_failure(run: Run) -> None:
+    """The number of runs is told, and the status is 0."""
+    done = run("search", PASSING, "--runs", "30", "--seed", "7")
+    assert done == (0, "No failure in 30 runs (seed 7).\n", "")
+    assert run("search", "programs_of_test:Shop.opens").status == 0
+
+
+def test_a_replay_that_passes(run: Run) -> None:
+    """A schedule under which the program passes is told as such."""
+    done = run("replay", "3AKERpQ", PASSING)
+    assert done.status == 0
+    assert done.output == "It passes under this schedule.\n"
+
+
+def test_workers(run: Run) -> None:
+    """With workers the result is that of one process with the same shards."""
+    two = run("search", FAILING, "--workers", "2")
+    assert two.status == 1
+    assert two == run("search", FAILING, "--workers", "1")
+
+
+def test_explain(run: Run) -> None:
+    """A rule is explained; the status of one that there is not is 2."""
+    assert run("explain", "never-awaited").output.startswith("never-awaited [error]: ")
+    done = run("explain", "never-awaitd")
+    assert done.status == 2
+    assert "Did you mean 'never-awaited'?" in done.errors
+
+
+def test_decode(run: Run) -> None:
+    """A token's parts are shown."""
+    done = run("decode", "3AKERpQ")
+    assert done.output.splitlines()[0] == "order     any"
+    assert done.output.splitlines()[-1].split() == ["0", "0", "1"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["search", "programs_of_test"], "must be module:function"),
+        (["search", "programs_of_test.py:passes"], "Did you mean programs_of_test:passes?"),
+        (["search", "no_such_module:main"], "there is no module 'no_such_module'"),
+        (["search", "asyncio.nothing:main"], "there is no module 'asyncio.nothing'"),
+        (["search", "programs_of_test:nothing"], "functions without arguments are: sells_twice"),
+        (["search", "programs_of_test:number"], "no coroutine function (it is a int)"),
+        (["search", "programs_of_test:needs"], "it needs what"),
+        (["search", PASSING, "--runs", "0"], "whole number"),
+        (["search", PASSING, "--seed", "x"], "whole number"),
+        (["search", PASSING, "--hours", "no"], "number of hours greater than 0"),
+        (["search", PASSING, "--seconds", "-1"], "number of seconds greater than 0"),
+        (["search", PASSING, "--strategy", "best"], "not a valid strategy"),
+        (["search", PASSING, "--strategy", "dfs", "--state", "s"], "With --state"),
+        (["search", PASSING, "--order", "no"], "invalid choice"),
+        (["search", PASSING, "--workers", "0"], "whole number"),
+        (["replay", "3AK", PASSING], "is no token"),
+        (["decode", "nothing"], "is no token"),
+        ([], "required"),
+    ],
+)
+def test_wrong_arguments(run: Run, arguments: list[str], message: str) -> None:
+    """Each is told with what is wrong, and the status is 2."""
+    done = run(*arguments)
+    assert done.status == 2
+    assert message in done.errors
+
+
+def test_a_module_that_fails(run: Run, tmp_path: Path) -> None:
+    """A module that can't be imported is told with its traceback."""
+    write(tmp_path, "import nothing_of_the_kind\n")
+    done = run("search", PASSING)
+    assert done.status == 2
+    assert "can't be imported" in done.errors
+    assert "nothing_of_the_kind" in done.errors
+
+
+# Searches that go on.
+
+
+def runs_of(folder: Path) -> int:
+    """How many runs a state directory has."""
+    body = (folder / "search.json").read_text().partition("\n")[2]
+    found: int = json.loads(body)["progress"]["exploration"]["runs"]
+    return found
+
+
+def test_it_goes_on(run: Run, tmp_path: Path) -> None:
+    """A search with a state begins where the one before it has ended."""
+    state = tmp_path / "state"
+    first = run("search", PASSING, "--state", str(state), "--runs", "200", "--seconds", "0.000001")
+    assert first.status == 0
+    assert "The time for it is over." in first.output
+    done = run("search", PASSING, "--state", str(state), "--runs", "200")
+    assert done.output.startswith("No failure in 200 runs (seed 0")
+    again = run("search", PASSING, "--state", str(state), "--runs", "200", "--workers", "2")
+    assert again.output == "No failure in 200 runs (seed 0, 200 of them earlier).\n"
+
+
+def test_a_kept_failure(run: Run, tmp_path: Path) -> None:
+    """A failure is reported again, until the program is fixed; then the search begins anew."""
+    state = tmp_path / "state"
+    arguments = "search", FAILING, "--state", str(state), "--runs", "60"
+    first = run(*arguments)
+    assert first.status == 1
+    again = run(*arguments)
+    assert again.status == 1
+    assert again.output.startswith("The failure that an earlier search has found fails still:")
+    assert token_in(again.output) == token_in(first.output)
+    write(tmp_path, PROGRAMS.replace("len(sold) == 1", "len(sold) >= 1"))
+    fixed = run(*arguments)
+    assert fixed.status == 0
+    assert fixed.output.startswith("The failure that the state directory had passes now")
+    assert "No failure in 60 runs" in fixed.output
+
+
+@pytest.mark.parametrize(
+    ("others", "name"),
+    [
+        ((PASSING, "--seed", "1"), "seed: 0"),
+        ((PASSING, "--strategy", "random"), "strategy: auto"),
+        ((PASSING, "--order", "io"), "order: any"),
+        ((PASSING, "--shards", "3"), "number of shards: 8"),
+        (("programs_of_test:Shop.opens",), f"program: {PASSING}"),
+    ],
+)
+def test_a_state_of_another_search(
+    run: Run, tmp_path: Path, others: tuple[str, ...], name: str
+) -> None:
+    """It is refused, and left as it is."""
+    state = tmp_path / "state"
+    first = "--state", str(state), "--runs", "40"
+    assert run("search", PASSING, *first).status == 0
+    before = (state / "search.json").read_bytes()
+    done = run("search", *others, *first)
+    assert done.status == 2
+    assert f"its search has another {name}" in done.errors
+    assert (state / "search.json").read_bytes() == before
+
+
+def test_a_changed_program(run: Run, tmp_path: Path) -> None:
+    """The runs of another source are not taken for runs of this one."""
+    state = tmp_path / "state"
+    arguments = "search", PASSING, "--state", str(state), "--runs", "40"
+    assert run(*arguments).status == 0
+    write(tmp_path, f"{PROGRAMS}\n# changed\n")
+    done = run(*arguments)
+    assert done.status == 2
+    assert "has changed since, so that its 40 runs say nothing" in done.errors
+
+
+@pytest.mark.parametrize("text", ["", "nothing", "12\n{}", None])
+def test_a_damaged_state(run: Run, tmp_path: Path, text: str | None) -> None:
+    """A file that is no state of a search is refused."""
+    state = tmp_path / "state"
+    state.mkdir()
+    if text is None:
+        # A whole file of another format.
+        text = f"{zlib.crc32(b'[]')}\n[]"
+    (state / "search.json").write_text(text)
+    done = run("search", PASSING, "--state", str(state))
+    assert done.status == 2
+    assert "is no state of a search" in done.errors
+
+
+def test_another_version(run: Run, tmp_path: Path) -> None:
+    """A state of another aldente is refused."""
+    state = tmp_path / "state"
+    arguments = "search", PASSING, "--state", str(state), "--runs", "40"
+    assert run(*arguments).status == 0
+    file = state / "search.json"
+    found = json.loads(file.read_text().partition("\n")[2])
+    body = json.dumps({**found, "aldente": "0.0.1"})
+    file.write_text(f"{zlib.crc32(body.encode())}\n{body}")
+    done = run(*arguments)
+    assert done.status == 2
+    assert "another version of aldente: 0.0.1" in done.errors
+
+
+def test_a_state_that_cannot_be_written(run: Run, tmp_path: Path) -> None:
+    """A file in the place of the directory is told."""
+    (tmp_path / "file").write_text("")
+    done = run("search", PASSING, "--state", str(tmp_path / "file"))
+    assert done.status == 2
+    assert "can't be written" in done.errors
+
+
+def test_an_interrupted_search(run: Run, tmp_path: Path) -> None:
+    """Ctrl-C ends it with status 130, and what it has done is kept."""
+    write(tmp_path, f"{PROGRAMS}\nruns = 0\n{_INTERRUPTED}")
+    state = tmp_path / "state"
+    arguments = "search", "programs_of_test:interrupted", "--state", str(state)
+    done = run(*arguments)
+    assert done.status == 130
+    assert done.errors == f"Interrupted. What it has done is kept in {state}.\n"
+    assert runs_of(state) >= 128
+
+
+_INTERRUPTED = """
+import signal
+
+async def interrupted():
+    global runs
+    runs += 1
+    if runs == 300:
+        signal.raise_signal(signal.SIGINT)
+    await passes()
+"""
+
+
+# Forks searches, each of which goes on, and kills it at some moment after it has saved twice.
+_KILLING = """
+import os, random, signal, sys, time
+from pathlib import Path
+from aldente._command_line.commands import main
+from aldente._explore import soak
+from aldente._explore.soak_state import Soak, SoakState
+
+soak._SAVE_EVERY = 0.0
+folder, kills = Path(sys.argv[1]), int(sys.argv[2])
+workers = ["--workers", sys.argv[3]] if len(sys.argv) > 3 else []
+draw = random.Random(1)
+file = folder / "search.json"
+arguments = ["search", "programs_of_test:passes", "--state", str(folder), *workers]
+
+def stamp():
+    return file.stat().st_mtime_ns if file.exists() else 0
+
+for _ in range(kills):
+    before = stamp()
+    child = os.fork()
+    if not child:
+        os._exit(main(arguments))
+    while stamp() == before:
+        assert os.waitpid(child, os.WNOHANG)[0] == 0
+        time.sleep(0.001)
+    time.sleep(draw.random() * 0.03)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    settings = {
+        "seed": 0,
+        "strategy": "auto",
+        "order": "any",
+        "number of runs": None,
+        "number of shards": 8,
+    }
+    with SoakState(folder, Soak("programs_of_test:passes", settings, None)) as state:
+        kept = state.load()
+    assert kept is not None
+    print(kept.progress.runs)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("workers", [[], ["2"]])
+def test_killed_at_any_moment(tmp_path: Path, workers: list[str]) -> None:
+    """After each of many kills the state can be read, and has no fewer runs than before."""
+    write(tmp_path, PROGRAMS)
+    path = os.pathsep.join([str(tmp_path), str(Path(aldente.__file__).parents[1])])
+    done = subprocess.run(
+        [sys.executable, "-c", _KILLING, str(tmp_path / "state"), "12", *workers],
+        env={**os.environ, "PYTHONPATH": path},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    runs = [int(line) for line in done.stdout.split()]
+    assert len(runs) == 12
+    assert runs == sorted(runs)
+    assert runs[-1] > runs[0]
+
+
+def test_two_at_once(tmp_path: Path) -> None:
+    """A second search with the same directory is refused while the first one goes on."""
+    holding = (
+        "import sys\nfrom pathlib import Path\n"
+        "from aldente._explore.soak_state import Soak, SoakState\n"
+        "with SoakState(Path(sys.argv[1]), Soak('it', {}, None)):\n"
+        "    print('holding', flush=True)\n"
+        "    sys.stdin.read()\n"
+    )
+    source = str(Path(aldente.__file__).parents[1])
+    with subprocess.Popen(
+        [sys.executable, "-c", holding, str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": source},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as other:
+        assert other.stdin is not None
+        assert other.stdout is not None
+        assert other.stdout.readline().strip() == b"holding"
+        state = SoakState(tmp_path, Soak("it", {}, None))
+        with pytest.raises(aldente.UnusableState, match="another process"):
+            state.__enter__()
+        other.stdin.close()
+        assert other.wait() == 0
+    with state:
+        assert state.load() is None
+
+
+def test_as_a_module() -> None:
+    """``python -m aldente`` is the command."""
+    source = str(Path(aldente.__file__).parents[1])
+    done = subprocess.run(
+        [sys.executable, "-m", "aldente", "decode", "3AKERpQ"],
+        env={**os.environ, "PYTHONPATH": source},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith("order     any\n")
