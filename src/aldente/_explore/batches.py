@@ -11,7 +11,6 @@ import array
 import hashlib
 import os
 import platform
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +19,7 @@ from typing import Any, NamedTuple
 from aldente._clocks import monotonic
 from aldente._explore.arguments import parse_strategy
 from aldente._explore.explorer import Explorer
-from aldente._explore.result import Exploration
+from aldente._explore.result import Exploration, text_of
 from aldente._explore.simulate import Program
 from aldente._records import Finding
 from aldente._schedules import Schedule
@@ -179,7 +178,7 @@ def _search(explorer: Explorer, batch: Batch) -> BatchResult:
     if found is not None:
         timed_out = found.error.args if isinstance(found.error, PhaseTimeout) else None
         schedule = found.run.schedule(found.program.rules)
-        text = "".join(traceback.format_exception(found.error)).rstrip()
+        text = text_of(found.error)
         failed = FailedRun(schedule, found.number, text, timed_out=timed_out)
     schedules = array.array("q", explorer.seen)
     return BatchResult(exploration, schedules, failed, getattr(strategy, "news", ()))
@@ -191,7 +190,7 @@ def _look_for_races(explorer: Explorer, batch: Batch) -> BatchResult:
     failed = None
     if found is not None:
         schedule = found.run.schedule(found.program.rules)
-        text = "".join(traceback.format_exception(found.error)).rstrip()
+        text = text_of(found.error)
         failed = FailedRun(schedule, found.number, text)
     elif found_in.failure is not None:
         lost = found_in.failure

@@ -65,7 +65,7 @@ class Failure:
         """The failure as text: the exception, what happened, and how to see it again."""
         lines = [f"Run {self.run:,} failed (seed {self.schedule.seed}).", *self.remarks(WIDTH)]
         lines.append(f"Run it again: aldente.replay(main, {self.token!r})")
-        paragraphs = [_text_of(self.exception), *self.story()]
+        paragraphs = [text_of(self.exception), *self.story()]
         paragraphs += [f"Found in the same run:\n{text}" for text in self.findings]
         return "\n\n".join([*paragraphs, "\n".join(lines)])
 
@@ -102,7 +102,7 @@ class Failure:
         return [part for line in lines for part in wrapped("", line, width)]
 
 
-def _text_of(error: BaseException) -> str:
+def text_of(error: BaseException) -> str:
     """An exception with its traceback, from the first line of the program on."""
     begin = error.__traceback__
     while begin is not None and not is_programs(begin.tb_frame.f_code.co_filename):

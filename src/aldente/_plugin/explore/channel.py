@@ -5,7 +5,12 @@ from __future__ import annotations
 import os
 import pickle
 import struct
-from typing import IO, Any
+import traceback
+from typing import IO, Any, NamedTuple
+
+import pytest
+
+from aldente.errors import WorkersFailed
 
 # The environment variable by which a process knows that it is a worker: the numbers of two open
 # files, to read from and to write to.
@@ -29,6 +34,42 @@ sys.exit(pytest.main({{arguments!r}}))
 
 class Closed(Exception):
     """The other process has ended."""
+
+
+# The outcomes of a test that are no failure, which can't be pickled.
+_OUTCOMES: dict[str, type[BaseException]] = {
+    "skip": pytest.skip.Exception,
+    "xfail": pytest.xfail.Exception,
+    "exit": pytest.exit.Exception,
+}
+OUTCOMES = tuple(_OUTCOMES.values())
+
+
+class Raised(NamedTuple):
+    """An exception that ends all runs of a test.
+
+    Attributes:
+        kind: which outcome it is; empty for another exception.
+        text: its text.
+    """
+
+    kind: str
+    text: str
+
+    @classmethod
+    def of(cls, error: BaseException) -> Raised:
+        """An exception, as it can be sent."""
+        for kind, type_ in _OUTCOMES.items():
+            if isinstance(error, type_):
+                return cls(kind, str(error))
+        return cls("", "".join(traceback.format_exception(error)).rstrip())
+
+    def exception(self) -> BaseException:
+        """The exception that it stands for."""
+        if self.kind:
+            return _OUTCOMES[self.kind](self.text)
+        what = f"a worker raised an exception:\n{self.text}"
+        return WorkersFailed(what, "run the test without --aldente-workers.")
 
 
 class Channel:

@@ -10,6 +10,7 @@ from aldente._explore.executors import check_shareable
 from aldente._explore.explorer import Explorer
 from aldente._explore.result import Exploration
 from aldente._explore.sharded_search import Plan, ShardedSearch, conclude
+from aldente._plugin.explore.channel import OUTCOMES
 from aldente._plugin.explore.output import Progress
 from aldente._plugin.explore.run import FoundInRuns
 from aldente._plugin.explore.state import Budget
@@ -68,7 +69,7 @@ def explore_together(
         search.on_result = on_result
         try:
             exploration, failed, number = search.run()
-        except WorkersFailed as error:
+        except (WorkersFailed, *OUTCOMES) as error:
             # Without the frames of futures, which say nothing.
             raise error.with_traceback(None) from None
     exploration = replace(exploration, runs=exploration.runs + 1, known=first.known)

@@ -16,8 +16,9 @@ import pytest
 
 from aldente._explore.batches import Batch, Bounds, run_batch
 from aldente._explore.simulate import Program
-from aldente._plugin.explore.channel import Channel, Closed, take_channel
+from aldente._plugin.explore.channel import Channel, Closed, Raised, take_channel
 from aldente._plugin.explore.run import FoundInRuns
+from aldente._plugin.run.outcomes import unwrapped
 
 _key = pytest.StashKey["WorkerLoop"]()
 
@@ -50,25 +51,30 @@ class WorkerLoop:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         items = {item.nodeid: item for item in session.items}
+        # pytest's own plugin of this name, which tears fixtures down.
+        runner: Any = session.config.pluginmanager.get_plugin("runner")
         if not session.testsfailed:
             # Else modules could not be collected.
             with contextlib.suppress(Closed):
-                self._obey(items)
-        # What pytest's own plugin of this name does at the end of a session: tear fixtures down.
-        runner: Any = session.config.pluginmanager.get_plugin("runner")
+                self._obey(items, runner)
         runner.pytest_sessionfinish(session=session)
         sys.stdout.flush()
         sys.stderr.flush()
         # Without the end of the session, which would write reports and caches.
         os._exit(1 if session.testsfailed else 0)
 
-    def _obey(self, items: dict[str, pytest.Item]) -> None:
+    def _obey(self, items: dict[str, pytest.Item], runner: Any) -> None:
+        before: pytest.Item | None = None
         while (message := self._channel.receive()) is not None:
             name, next_name = message
             item = items.get(name)
             self._is_ready, self._trouble = False, "It has not collected this test."
             if item is not None:
                 following = items.get(next_name)
+                if before is not None:
+                    # It may not be the one for which wide fixtures were kept.
+                    runner.pytest_runtest_teardown(item=before, nextitem=item)
+                before = item
                 item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
             # Why it could not be set up; or that the test is over.
             self._channel.send(None if self._is_ready else self._trouble)
@@ -97,6 +103,5 @@ def _reply(
     try:
         result: Any = run_batch(program, *message)
     except BaseException as error:
-        # A skip, for example, is for the commanding run.
-        result = error
+        result = Raised.of(unwrapped(error))
     return result, found.taken, found.has_spared

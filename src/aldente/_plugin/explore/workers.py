@@ -14,14 +14,13 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from pathlib import Path
 from typing import IO, Any
 
 import pytest
 
 from aldente._explore.batches import Batch, BatchResult, Bounds
 from aldente._explore.sharded_search import Submit
-from aldente._plugin.explore.channel import PROGRAM, Channel, Closed
+from aldente._plugin.explore.channel import PROGRAM, Channel, Closed, Raised
 from aldente._plugin.explore.state import explored_test
 from aldente._plugin.options import settings_of
 from aldente._python_compat import HiddenThread
@@ -162,7 +161,7 @@ class _Worker:
         except Closed:
             return self._crashed(f"before it could search {names[0]}")
         except Exception as error:
-            return error
+            return self._lost(error)
         if reply is True:
             return None
         what = f"{self._name} could not set up {names[0]}:\n{reply}"
@@ -184,10 +183,10 @@ class _Worker:
         except Closed:
             return self._crashed(f"while it searched {test}")
         except Exception as error:
-            return error
+            return self._lost(error)
         receive(findings, has_spared)
-        if isinstance(result, BaseException):
-            future.set_exception(result)
+        if isinstance(result, Raised):
+            future.set_exception(result.exception())
         else:
             future.set_result(result)
         return None
@@ -223,6 +222,15 @@ class _Worker:
         self.end()
         what = f"{self._name} ended with exit status {status} {when}"
         return WorkersFailed(f"{what}:\n{text}" if text else f"{what}.", _CRASH)
+
+    def _lost(self, error: Exception) -> WorkersFailed:
+        """The error for a worker with which nothing can be exchanged."""
+        self.kill()
+        self.end()
+        what = f"{self._name} could not be started, or its answer not be read: {error!r}"
+        failed = WorkersFailed(what, "run the test without --aldente-workers.")
+        failed.__cause__ = error
+        return failed
 
     def _written(self) -> str:
         if self._output is None:
@@ -262,10 +270,9 @@ def _arguments(config: pytest.Config) -> list[str]:
     """The arguments of a worker: those of this run."""
     given: Any = getattr(config, "workerinput", {}).get("mainargv")
     # Those of the run of pytest-xdist whose worker this is, without the name of the program.
-    arguments = list(config.invocation_params.args) if given is None else list(given[1:])
-    if given is not None and Path(given[0]).name == "__main__.py" and arguments[:1] == ["-m"]:
-        arguments = arguments[2:]
-    arguments = [str(each) for each in arguments]
+    arguments = [str(each) for each in config.invocation_params.args]
+    if given is not None:
+        arguments = list(given[1:])
     if config.pluginmanager.hasplugin("xdist"):
         arguments += ["-n0"]
     return [*arguments, "--aldente-workers=1"]
