@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -153,19 +152,6 @@ def test_workers(run_project: RunProject, pytester: pytest.Pytester) -> None:
     ended = (pytester.path / "ended.txt").read_text().split()
     # Each has torn its fixtures down, once.
     assert len(ended) == len(set(ended)) == 3
-
-
-def test_the_same_failure_with_any_number(run_project: RunProject) -> None:
-    """The result depends on the seed alone: not on the number of workers, nor on their speed."""
-    tokens = []
-    for number in (2, 3):
-        done = run_project(
-            f"--aldente-workers={number}", "-k", "test_fails and not once", test_it=SUITE
-        )
-        done.assert_outcomes(failed=1, deselected=6)
-        lines = [line for line in done.outlines if "--aldente-replay" in line or "Run " in line]
-        tokens.append([re.sub(r"after [\d.e-]+ s in all", "", line) for line in lines])
-    assert tokens[0] == tokens[1]
 
 
 def test_a_worker_that_crashes(run_project: RunProject) -> None:

@@ -73,9 +73,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         monkeypatch.delitem(sys.modules, "programs_of_test", raising=False)
         try:
             status = commands.main(arguments)
-        except SystemExit as exit_:
-            assert isinstance(exit_.code, int)
-            status = exit_.code
+        except SystemExit as ended:
+            status = int(ended.code or 0)
         return Done(status, *capsys.readouterr())
 
     return run_one
@@ -94,7 +93,7 @@ FAILING, PASSING = "programs_of_test:sells_twice", "programs_of_test:passes"
 def token_in(output: str) -> str:
     """The token of the last line of a report."""
     words = output.splitlines()[-1].split()
-    assert words[:-2] == "Run it again: python -m aldente replay".split()
+    assert words[:-2] == ["Run", "it", "again:", "python", "-m", "aldente", "replay"]
     return words[-2]
 
 

@@ -96,7 +96,7 @@ async def ends_its_process() -> None:
 
 async def waits_for_ever(path: str) -> None:
     """Blocks its worker, after it has said so."""
-    Path(path).write_text("here")
+    os.close(os.open(path, os.O_CREAT))
     threading.Event().wait()
 
 
@@ -222,7 +222,7 @@ def test_a_program_that_cannot_be_sent(pool: ProcessPoolExecutor) -> None:
     async def inside() -> None:
         pass
 
-    with pytest.raises(aldente.InvalidSetting, match="(?s)can't be sent.*functools.partial"):
+    with pytest.raises(aldente.InvalidSetting, match=r"(?s)can't be sent.*functools\.partial"):
         aldente.search(inside, executor=pool)
 
 
@@ -242,7 +242,7 @@ def _raise() -> None:
 
 def test_a_program_that_cannot_be_loaded(pool: ProcessPoolExecutor) -> None:
     """A program that workers can't load is told as such."""
-    with pytest.raises(aldente.InvalidSetting, match="can't load it .*not here"):
+    with pytest.raises(aldente.InvalidSetting, match=r"can't load it .*not here"):
         aldente.search(Unloadable().main, executor=pool)
 
 

@@ -42,7 +42,8 @@ _OUTCOMES: dict[str, type[BaseException]] = {
     "xfail": pytest.xfail.Exception,
     "exit": pytest.exit.Exception,
 }
-OUTCOMES = tuple(_OUTCOMES.values())
+# What an exception of a worker becomes.
+ENDS: tuple[type[BaseException], ...] = (*_OUTCOMES.values(), WorkersFailed)
 
 
 class Raised(NamedTuple):

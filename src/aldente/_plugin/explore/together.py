@@ -10,13 +10,12 @@ from aldente._explore.executors import check_shareable
 from aldente._explore.explorer import Explorer
 from aldente._explore.result import Exploration
 from aldente._explore.sharded_search import Plan, ShardedSearch, conclude
-from aldente._plugin.explore.channel import OUTCOMES
+from aldente._plugin.explore.channel import ENDS
 from aldente._plugin.explore.output import Progress
 from aldente._plugin.explore.run import FoundInRuns
 from aldente._plugin.explore.state import Budget
 from aldente._plugin.explore.workers import workers_of
 from aldente._strategies.fifo import Fifo
-from aldente.errors import WorkersFailed
 
 # Into how many parts the runs of a test are split: the same for any number of workers, so that the
 # result is the same too.
@@ -69,7 +68,7 @@ def explore_together(
         search.on_result = on_result
         try:
             exploration, failed, number = search.run()
-        except (WorkersFailed, *OUTCOMES) as error:
+        except ENDS as error:
             # Without the frames of futures, which say nothing.
             raise error.with_traceback(None) from None
     exploration = replace(exploration, runs=exploration.runs + 1, known=first.known)
