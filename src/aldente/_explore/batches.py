@@ -100,6 +100,7 @@ class BatchResult:
         news: the schedules that covered something that nobody had.
         is_stopped: whether it was ended, as nobody needs its results.
         findings: what rules have found that fails no run.
+        machine: the machine that has done it.
     """
 
     exploration: Exploration
@@ -108,6 +109,7 @@ class BatchResult:
     news: Sequence[Covering] = ()
     is_stopped: bool = False
     findings: tuple[Finding, ...] = ()
+    machine: str = ""
 
     @property
     def runs(self) -> int:

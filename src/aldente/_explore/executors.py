@@ -88,7 +88,7 @@ def _run_task(task: _Task) -> BatchResult:
         watch = RuleWatch(task.levels)
         program = Program(main, task.rules, is_interrupted, watch=watch)
         result = run_batch(program, task.batch, task.bounds)
-        return replace(result, findings=tuple(watch.warnings))
+        return replace(result, findings=tuple(watch.warnings), machine=this_machine())
 
 
 class Workers:

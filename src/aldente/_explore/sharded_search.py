@@ -182,6 +182,9 @@ class ShardedSearch:
     _unbounded: set[tuple[int, int]] = field(default_factory=set)
     _last: tuple[int, int] | None = None
     _failed: tuple[FailedRun, int] | None = None
+    # Whether all batches end by the file, as far as known. To cancel those of dask as well would
+    # have it log errors.
+    _is_local: bool = False
     _seen: set[int] = field(default_factory=set)
 
     def run(self) -> tuple[Exploration, FailedRun | None, int]:
@@ -195,8 +198,9 @@ class ShardedSearch:
             try:
                 self._run(stop_file)
             finally:
-                for future in self._running:
-                    future.cancel()
+                if not self._is_local:
+                    for future in self._running:
+                        future.cancel()
         progress = self.progress
         is_cut_off = self._failed is None and not self._is_complete
         if is_cut_off and not self.is_soak:
@@ -288,6 +292,9 @@ class ShardedSearch:
                 yield plan.races
 
     def _receive(self, batch: Batch, result: BatchResult, stop_file: Path) -> None:
+        is_first = len(self._submitted) == len(self._running) + 1
+        is_here = result.machine == this_machine()
+        self._is_local = is_here and (self._is_local or is_first)
         if result.is_stopped:
             if self._last is None or batch.place < self._last:
                 # A machine of the same name, which does not have the file.
