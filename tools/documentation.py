@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import itertools
 import os
 import re
 import shlex
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -54,6 +57,46 @@ def check(
         if file:
             return (Path(folder) / file).read_text(encoding="utf-8").rstrip()
     return "\n".join(_lines_of(section, printed) if section else printed[-lines:])
+
+
+def command(*commands: str, **modules: str) -> str:
+    """Run commands of ``python -m aldente`` one after the other, in a folder with some modules.
+
+    Args:
+        commands: the commands, each as it is typed behind ``$ python -m aldente``.
+        modules: the text of each module, by its name.
+
+    Returns:
+        What the last one has printed, and its exit status in a line of its own.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        for name, text in modules.items():
+            (Path(folder) / f"{name}.py").write_text(text.lstrip(), encoding="utf-8")
+        source = Path(__file__).parents[1] / "src"
+        for each in commands:
+            done = subprocess.run(
+                [sys.executable, "-m", "aldente", *shlex.split(each)],
+                env={**os.environ, "PYTHONPATH": str(source)},
+                cwd=folder,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                check=False,
+            )
+    return f"{done.stdout}exit status {done.returncode}"
+
+
+def importable(**modules: str) -> None:
+    """Write modules that this process can import, and those that it starts.
+
+    Args:
+        modules: the text of each module, by its name.
+    """
+    folder = tempfile.TemporaryDirectory()
+    atexit.register(folder.cleanup)
+    for name, text in modules.items():
+        (Path(folder.name) / f"{name}.py").write_text(text.lstrip(), encoding="utf-8")
+    sys.path.insert(0, folder.name)
 
 
 def _run_pytest(folder: str, options: list[str]) -> list[str]:

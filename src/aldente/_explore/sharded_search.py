@@ -49,6 +49,9 @@ _MOST_FOR_RACES = 10_000
 # The place of the batch that looks for lost updates: no failure of others ends it.
 _RACES = -1, 0
 
+# How long after its end to wait for the results of what is under way, in seconds.
+_ANSWER_WITHIN = 10.0
+
 # How often to look whether time is over, in seconds; results are taken when they come.
 _LOOK = 0.5
 
@@ -251,7 +254,10 @@ class ShardedSearch:
         needs_races = self.plan.looks_for_races and not progress.exploration.escaped
         if needs_races and progress.races is None and not self._is_late:
             return False
-        return self._is_complete or (self._is_late and not self._running)
+        if self._is_complete or (self._is_late and not self._running):
+            return True
+        # A worker that does not answer, as its machine is gone.
+        return self.end is not None and monotonic() >= self.end + _ANSWER_WITHIN
 
     @property
     def _is_complete(self) -> bool:
