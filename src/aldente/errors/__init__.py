@@ -5,8 +5,9 @@ why it matters and what to do.
 
 ``_base``
     Exceptions that any run may need.
-``_loops``, ``_doubles``, ``_histories``
-    Those of event loops and their time, of doubles, and of histories; imported on first access.
+``_loops``, ``_doubles``, ``_histories``, ``_shards``
+    Those of event loops and their time, of doubles, of histories, and of searches in several
+    processes; imported on first access.
 """
 
 from __future__ import annotations
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from aldente.errors._loops import (
         BlockedEnd,
         EndlessTimeError,
-        FailedElsewhere,
         FoundInRun,
         HostCrashed,
         InvalidToken,
@@ -56,9 +56,8 @@ if TYPE_CHECKING:
         StuckShutdown,
         StuckTasks,
         UnsupportedPython,
-        UnusableState,
-        WorkersFailed,
     )
+    from aldente.errors._shards import FailedElsewhere, UnusableState, WorkersFailed
 
 __all__ = [
     "AldenteError",
@@ -111,7 +110,7 @@ _LATER = {
     "StuckTasks": "_loops",
     "DoubleMisused": "_doubles",
     "EndlessTimeError": "_loops",
-    "FailedElsewhere": "_loops",
+    "FailedElsewhere": "_shards",
     "FoundInRun": "_loops",
     "HostCrashed": "_loops",
     "InvalidToken": "_loops",
@@ -135,8 +134,8 @@ _LATER = {
     "ReplayMismatch": "_loops",
     "SyncDouble": "_doubles",
     "UnsupportedPython": "_loops",
-    "UnusableState": "_loops",
-    "WorkersFailed": "_loops",
+    "UnusableState": "_shards",
+    "WorkersFailed": "_shards",
 }
 
 
