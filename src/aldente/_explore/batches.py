@@ -12,7 +12,7 @@ import hashlib
 import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +25,11 @@ from aldente._records import Finding
 from aldente._schedules import Schedule
 from aldente._strategies.shared_coverage import Covering, Shared
 from aldente.errors import PhaseTimeout
+
+
+def this_machine() -> str:
+    """The name of the machine."""
+    return platform.node()
 
 
 class Batch(NamedTuple):
@@ -109,7 +114,7 @@ class BatchResult:
     news: Sequence[Covering] = ()
     is_stopped: bool = False
     findings: tuple[Finding, ...] = ()
-    machine: str = ""
+    machine: str = field(default_factory=this_machine)
 
     @property
     def runs(self) -> int:
@@ -136,11 +141,6 @@ def seed_of(seed: int, shard: int, number: int = 0) -> int:
         return seed
     digest = hashlib.blake2b(f"{seed} {shard} {number}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big")
-
-
-def this_machine() -> str:
-    """The name of the machine."""
-    return platform.node()
 
 
 def run_batch(program: Program, batch: Batch, bounds: Bounds = Bounds()) -> BatchResult:  # noqa: B008 - a constant

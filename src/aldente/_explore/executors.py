@@ -7,7 +7,14 @@ import os
 import pickle
 import threading
 from collections.abc import Iterator, Mapping
-from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ThreadPoolExecutor
+from concurrent.futures import (
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+)
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -88,7 +95,7 @@ def _run_task(task: _Task) -> BatchResult:
         watch = RuleWatch(task.levels)
         program = Program(main, task.rules, is_interrupted, watch=watch)
         result = run_batch(program, task.batch, task.bounds)
-        return replace(result, findings=tuple(watch.warnings), machine=this_machine())
+        return replace(result, findings=tuple(watch.warnings))
 
 
 class Workers:
@@ -100,6 +107,9 @@ class Workers:
         rules: the settings of its runs.
         levels: the level of each rule.
 
+    Attributes:
+        are_local: whether they are known to be on this machine.
+
     Raises:
         InvalidSetting: the executor has threads only, or the program can't be sent.
     """
@@ -107,6 +117,7 @@ class Workers:
     def __init__(
         self, executor: Executor, main: Main, rules: RunSettings, levels: Mapping[str, Level]
     ) -> None:
+        self.are_local = isinstance(executor, ProcessPoolExecutor)
         self._executor = executor
         self._main = main
         try:
@@ -164,7 +175,7 @@ def search_in(workers: Workers, plan: Plan, explorer: Explorer, watch: RuleWatch
         explorer: analyses the failure.
         watch: the rules of runs in this process.
     """
-    search = ShardedSearch(plan, workers.submit, explorer.end)
+    search = ShardedSearch(plan, workers.submit, explorer.end, is_local=workers.are_local)
     with workers.explaining():
         exploration, failed, number = search.run()
     if failed is not None:

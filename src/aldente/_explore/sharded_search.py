@@ -169,6 +169,8 @@ class ShardedSearch:
         end: when the search has to end, by `time.monotonic`; None for no limit.
         progress: how far it has come.
         on_result: called after each batch.
+        is_local: whether all batches are done on this machine, as far as known: so they end by a
+            file. To cancel them as well would have pools of Python 3.11 and dask tell errors.
         is_soak: whether another search may go on with its progress: it takes no part of a batch,
             and does not remember all schedules to count the different ones.
     """
@@ -179,15 +181,13 @@ class ShardedSearch:
     progress: Progress = field(default_factory=Progress)
     on_result: Callable[[], object] = lambda: None
     is_soak: bool = False
+    is_local: bool = False
     # The batches that are being done, and the place of the first that ends the search.
     _running: dict[Future[BatchResult], Batch] = field(default_factory=dict)
     _submitted: set[tuple[int, int]] = field(default_factory=set)
     _unbounded: set[tuple[int, int]] = field(default_factory=set)
     _last: tuple[int, int] | None = None
     _failed: tuple[FailedRun, int] | None = None
-    # Whether all batches end by the file, as far as known. To cancel those of dask as well would
-    # have it log errors.
-    _is_local: bool = False
     _seen: set[int] = field(default_factory=set)
 
     def run(self) -> tuple[Exploration, FailedRun | None, int]:
@@ -201,7 +201,7 @@ class ShardedSearch:
             try:
                 self._run(stop_file)
             finally:
-                if not self._is_local:
+                if not self.is_local:
                     for future in self._running:
                         future.cancel()
         progress = self.progress
@@ -300,7 +300,7 @@ class ShardedSearch:
     def _receive(self, batch: Batch, result: BatchResult, stop_file: Path) -> None:
         is_first = len(self._submitted) == len(self._running) + 1
         is_here = result.machine == this_machine()
-        self._is_local = is_here and (self._is_local or is_first)
+        self.is_local = is_here and (self.is_local or is_first)
         if result.is_stopped:
             if self._last is None or batch.place < self._last:
                 # A machine of the same name, which does not have the file.

@@ -143,7 +143,9 @@ def soak(
                 progress, seconds = kept.progress, kept.seconds
         before = progress.runs
         with _submitting(main, program, watch, settings) as (submit, explaining):
-            search = ShardedSearch(settings.plan, submit, end, progress, is_soak=state is not None)
+            search = ShardedSearch(
+                settings.plan, submit, end, progress, is_soak=state is not None, is_local=True
+            )
             saving = _Saving(state, search, tell, seconds)
             search.on_result = saving.on_result
             with explaining():

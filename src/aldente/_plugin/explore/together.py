@@ -56,7 +56,7 @@ def explore_together(
     seed = budget.seed_of_schedules
     plan = Plan(_SHARDS, budget.runs - 1, budget.strategy, seed, looks_for_races)
     with workers_of(item.config).exploring(item, found_in_runs.receive) as submit:
-        search = ShardedSearch(plan, submit, explorer.end)
+        search = ShardedSearch(plan, submit, explorer.end, is_local=True)
         told = 1
 
         def on_result() -> None:
