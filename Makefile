@@ -171,6 +171,7 @@ format: .venv/$(NEWEST)/.tools-installed
 ##   make compat        what "make test" has no time for: the oldest pytest on every Python found, plugins that
 ##                      require pytest-asyncio, tokens of more programs, and test suites of public packages
 ##                      (tests/compat/README.md)
+##                      require pytest-asyncio, dask, and test suites of public packages (tests/compat/README.md)
 .PHONY: compat
 compat: $(VERSIONS:%=oldest-%) with-pytest-asyncio $(VERSIONS:%=.venv/%/.installed)
 	$(STARTER) tests/compat/tokens.py --whole $(foreach version,$(VERSIONS),$(call python,$(version)))
@@ -188,7 +189,8 @@ pairs:
 
 .PHONY: with-pytest-asyncio
 with-pytest-asyncio: .venv/with-pytest-asyncio/.installed
-	.venv/with-pytest-asyncio/bin/python -m pytest $(IN_PARALLEL) tests/plugin/coexistence/test_aiohttp_plugin.py
+	.venv/with-pytest-asyncio/bin/python -m pytest $(IN_PARALLEL) tests/plugin/coexistence/test_aiohttp_plugin.py \
+	    tests/unit/test_shards_on_dask.py
 
 ##   make docs          execute the code blocks of the documentation
 .PHONY: docs

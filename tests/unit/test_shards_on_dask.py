@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 import aldente
-from tests.unit.test_shards import passes, rarely_fails
+from tests.unit.test_shards import passes, sells_twice
 
 distributed = pytest.importorskip("distributed")
 
 # What dask and its parts warn of themselves is no matter of aldente's.
-pytestmark = pytest.mark.filterwarnings("default")
+pytestmark = [pytest.mark.filterwarnings("default"), aldente.allow("blocking-call")]
 
 
 @pytest.fixture(scope="module")
@@ -34,11 +34,11 @@ def test_the_same_result(executor: Any) -> None:
 
 def test_a_failure(executor: Any) -> None:
     """A failure of the cluster is shrunk and told in this process."""
-    failure = aldente.search(rarely_fails, runs=400, executor=executor).failure
+    failure = aldente.search(sells_twice, executor=executor).failure
     assert failure is not None
     assert not failure.inexact
     with pytest.raises(AssertionError):
-        aldente.replay(rarely_fails, failure.token)
+        aldente.replay(sells_twice, failure.token)
 
 
 def test_threads_are_refused() -> None:
