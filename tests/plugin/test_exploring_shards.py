@@ -169,6 +169,17 @@ def test_a_worker_that_crashes(run_project: RunProject) -> None:
     assert "as with pytest-xdist" in output
 
 
+def test_with_xdist(run_project: RunProject, pytester: pytest.Pytester) -> None:
+    """A worker of pytest-xdist has worker processes of its own, for the tests that it runs."""
+    done = run_project(
+        "-n1", WORKERS, "-k", "test_passes", plugins=["xdist"], fresh=True, test_it=SUITE
+    )
+    done.assert_outcomes(passed=1)
+    done.stdout.fnmatch_lines(["1 test explored in 60 runs*"])
+    # That of pytest-xdist, and at least one of its own.
+    assert len(set((pytester.path / "runs.txt").read_text().split())) >= 2
+
+
 def test_one_worker_is_this_process(run_project: RunProject, pytester: pytest.Pytester) -> None:
     """With one worker no other process is started."""
     done = run_project("--aldente-workers=1", "-k", "test_passes", test_it=SUITE)
