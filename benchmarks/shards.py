@@ -32,8 +32,8 @@ async def main():
     await asyncio.gather(*(work(number) for number in range(5)))
 """
 
-# Searches with some number of processes, and prints how long it and each process has taken; or, if it
-# is to do no runs, how many one process does in some seconds.
+# Searches with some number of processes, and prints how long it and each process has taken; or, if
+# it is to do no runs, how many one process does in some seconds.
 SCRIPT = """
 import json, os, sys, time
 from concurrent.futures import ProcessPoolExecutor

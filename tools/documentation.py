@@ -73,6 +73,7 @@ def command(*commands: str, **modules: str) -> str:
         for name, text in modules.items():
             (Path(folder) / f"{name}.py").write_text(text.lstrip(), encoding="utf-8")
         source = Path(__file__).parents[1] / "src"
+        printed = ""
         for each in commands:
             done = subprocess.run(
                 [sys.executable, "-m", "aldente", *shlex.split(each)],
@@ -83,7 +84,8 @@ def command(*commands: str, **modules: str) -> str:
                 text=True,
                 check=False,
             )
-    return f"{done.stdout}exit status {done.returncode}"
+            printed = f"{done.stdout}exit status {done.returncode}"
+    return printed
 
 
 def importable(**modules: str) -> None:

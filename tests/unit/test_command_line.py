@@ -75,7 +75,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
             status = commands.main(arguments)
         except SystemExit as ended:
             status = int(ended.code or 0)
-        return Done(status, *capsys.readouterr())
+        output, errors = capsys.readouterr()
+        return Done(status, output, errors)
 
     return run_one
 
