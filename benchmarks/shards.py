@@ -92,9 +92,9 @@ class Took(NamedTuple):
 
 def prepare(python: str) -> tuple[Path, Path]:
     """Make an environment with aldente, and a folder with the program."""
-    environment = measuring.make_environment("shards", python, [])
+    environment = measuring.make_environment("shards", python, ["pytest"])
     wheel = measuring.build_wheel(environment)
-    measuring.install(environment, ["--force-reinstall", str(wheel)])
+    measuring.install(environment, ["--force-reinstall", "--no-deps", str(wheel)])
     folder = measuring.ENVIRONMENTS / "shards_program"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "program_of_shards.py").write_text(PROGRAM, encoding="utf-8")

@@ -207,6 +207,25 @@ def test_it_goes_on(run: Run, tmp_path: Path) -> None:
     assert again.output == "No failure in 200 runs (seed 0, 200 of them earlier).\n"
 
 
+def test_a_finished_search(run: Run, tmp_path: Path) -> None:
+    """When all schedules were tried, the next start tries none."""
+    state = tmp_path / "state"
+    write(tmp_path, f"{PROGRAMS}\nasync def small():\n    await passes_once()\n{_SMALL}")
+    arguments = "search", "programs_of_test:small", "--state", str(state)
+    first = run(*arguments)
+    assert first.status == 0
+    assert "were tried; there are no others." in first.output
+    runs = runs_of(state)
+    again = run(*arguments)
+    assert f"No failure in {runs} runs (seed 0, {runs} of them earlier)." in again.output
+
+
+_SMALL = """
+async def passes_once():
+    await asyncio.gather(asyncio.sleep(0), asyncio.sleep(0))
+"""
+
+
 def test_a_kept_failure(run: Run, tmp_path: Path) -> None:
     """A failure is reported again, until the program is fixed; then the search begins anew."""
     state = tmp_path / "state"

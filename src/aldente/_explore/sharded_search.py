@@ -222,6 +222,11 @@ class ShardedSearch:
         return exploration, None, 0
 
     def _run(self, stop_file: Path) -> None:
+        if self.progress.exploration.exhausted:
+            # An earlier search with this progress has tried all schedules.
+            self._last = _RACES
+        for place, result in sorted(self.progress.waiting.items()):
+            self._note_end(place, result, stop_file)
         self._merge()
         while not self._is_done():
             for batch in self._due():
@@ -313,10 +318,14 @@ class ShardedSearch:
             self.progress.races = result
             return
         self.progress.waiting[batch.place] = result
+        self._note_end(batch.place, result, stop_file)
+
+    def _note_end(self, place: tuple[int, int], result: BatchResult, stop_file: Path) -> None:
+        """Have later batches end, if the results of one end the search."""
         is_last = result.failed is not None or result.exploration.exhausted
-        if is_last and (self._last is None or batch.place < self._last):
-            self._last = batch.place
-            _tell(stop_file, batch.place)
+        if is_last and (self._last is None or place < self._last):
+            self._last = place
+            _tell(stop_file, place)
 
     def _merge(self, *, is_whole: bool = True) -> None:
         """Add the results of the next batches, in their order.
