@@ -397,7 +397,7 @@ def test_what_is_new_is_shared() -> None:
         future.set_result(give(batch))
         return future
 
-    plan = Plan(2, 16 * 2 + 32 * 2 + 64 * 2 + 4, "auto", 0, looks_for_races=False)
+    plan = Plan(2, 16 * 2 + 64 * 2 + 256 * 2 + 4, "auto", 0, looks_for_races=False)
     exploration, failed, _ = ShardedSearch(plan, submit).run()
     assert failed is None
     assert exploration.runs == plan.runs

@@ -36,9 +36,10 @@ from aldente._strategies.replay import Leading
 from aldente._strategies.shared_coverage import Covered, Shared
 from aldente.errors import FailedElsewhere, PhaseTimeout
 
-# How many runs the first batch of a shard has; each later one has twice as many, up to the most. A
-# batch is what is lost when a process dies.
-_FIRST_RUNS, _MOST_RUNS = 16, 512
+# How many runs the first batch of a shard has; each later one has four times as many, up to the most.
+# A batch is what is lost when a process dies; with its end a strategy forgets which lines tell
+# nothing, and its next runs take longer.
+_FIRST_RUNS, _GROWTH, _MOST_RUNS = 16, 4, 1024
 
 # For how many rounds a shard may be ahead of what it knows of others.
 _AHEAD = 2
@@ -88,9 +89,9 @@ class Plan(NamedTuple):
     def runs_of(self, number: int, shard: int) -> int:
         """How many runs a shard has in a round.
 
-        >>> plan = Plan(2, 101, "random", 0, False)
+        >>> plan = Plan(2, 201, "random", 0, False)
         >>> [plan.runs_of(number, 0) for number in range(4)]
-        [16, 32, 3, 0]
+        [16, 64, 21, 0]
         """
         if self.strategy not in IN_ROUNDS:
             return Shard(shard, self.parts).part_of(self.runs or _MOST_RUNS) if number == 0 else 0
@@ -113,7 +114,7 @@ class Plan(NamedTuple):
 
 
 def _size_of(number: int) -> int:
-    return min(_FIRST_RUNS << min(number, 20), _MOST_RUNS)
+    return min(_FIRST_RUNS * _GROWTH ** min(number, 20), _MOST_RUNS)
 
 
 @dataclass(slots=True)

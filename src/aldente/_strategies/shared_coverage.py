@@ -81,7 +81,8 @@ class SharedCoverage:
 
     Args:
         shared: what others have covered.
-        name_of_line: the name of a line, by its identity in this process.
+        names_of_functions: the names of functions with lines, by their identities in this process;
+            filled by the counter of lines.
 
     Attributes:
         news: the schedules that covered something that nobody had covered.
