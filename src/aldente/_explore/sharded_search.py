@@ -36,8 +36,8 @@ from aldente._strategies.replay import Leading
 from aldente._strategies.shared_coverage import Covered, Shared
 from aldente.errors import FailedElsewhere, PhaseTimeout
 
-# How many runs the first batch of a shard has; each later one has four times as many, up to the most.
-# A batch is what is lost when a process dies; with its end a strategy forgets which lines tell
+# How many runs the first batch of a shard has; each later one has four times as many, up to the
+# most. A batch is what is lost when a process dies; with its end a strategy forgets which lines tell
 # nothing, and its next runs take longer.
 _FIRST_RUNS, _GROWTH, _MOST_RUNS = 16, 4, 1024
 
