@@ -37,8 +37,8 @@ from aldente._strategies.shared_coverage import Covered, Shared
 from aldente.errors import FailedElsewhere, PhaseTimeout
 
 # How many runs the first batch of a shard has; each later one has four times as many, up to the
-# most. A batch is what is lost when a process dies; with its end a strategy forgets which lines tell
-# nothing, and its next runs take longer.
+# most. A batch is what is lost when a process dies. With its end a strategy forgets which lines
+# tell nothing, and its next runs take longer.
 _FIRST_RUNS, _GROWTH, _MOST_RUNS = 16, 4, 1024
 
 # For how many rounds a shard may be ahead of what it knows of others.
@@ -95,10 +95,10 @@ class Plan(NamedTuple):
         """
         if self.strategy not in IN_ROUNDS:
             return Shard(shard, self.parts).part_of(self.runs or _MOST_RUNS) if number == 0 else 0
-        size = _size_of(number)
+        done = _runs_before(number)
+        size = _runs_before(number + 1) - done
         if self.runs is None:
             return size
-        done = sum(_size_of(each) for each in range(number))
         return max(0, min(size, Shard(shard, self.parts).part_of(self.runs) - done))
 
     def batch(self, number: int, shard: int, shared: Shared) -> Batch:
@@ -113,8 +113,19 @@ class Plan(NamedTuple):
         return Batch(*_RACES, runs, self.seed, self.strategy, looks_for_races=True)
 
 
-def _size_of(number: int) -> int:
-    return min(_FIRST_RUNS * _GROWTH ** min(number, 20), _MOST_RUNS)
+def _runs_before(number: int) -> int:
+    """How many runs a shard has before a round, if they do not end before.
+
+    >>> [_runs_before(number) for number in range(6)]
+    [0, 16, 80, 336, 1360, 2384]
+    """
+    runs, size = 0, _FIRST_RUNS
+    for done in range(number):
+        if size == _MOST_RUNS:
+            return runs + (number - done) * size
+        runs += size
+        size = min(size * _GROWTH, _MOST_RUNS)
+    return runs
 
 
 @dataclass(slots=True)
