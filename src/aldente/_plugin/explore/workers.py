@@ -126,6 +126,7 @@ class _Worker:
 
     def __init__(self, number: int, of: int, config: pytest.Config) -> None:
         self._name = f"worker {number} of {of}"
+        self._number = number
         self._config = config
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: Channel | None = None
@@ -201,7 +202,9 @@ class _Worker:
             self.end()
 
     def _start(self) -> Channel:
-        program = PROGRAM.format(path=list(sys.path), arguments=_arguments(self._config))
+        program = PROGRAM.format(
+            path=list(sys.path), arguments=_arguments(self._config, self._number)
+        )
         # pytest's capturing has no file of its own for a thread's processes.
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 - open for as long as the process
         self._process = process = subprocess.Popen(
@@ -266,8 +269,8 @@ class _Worker:
             self._process.kill()
 
 
-def _arguments(config: pytest.Config) -> list[str]:
-    """The arguments of a worker: those of this run."""
+def _arguments(config: pytest.Config, number: int) -> list[str]:
+    """The arguments of a worker, which has a number: those of this run."""
     given: Any = getattr(config, "workerinput", {}).get("mainargv")
     # Those of the run of pytest-xdist whose worker this is, without the name of the program.
     arguments = [str(each) for each in config.invocation_params.args]
@@ -275,4 +278,8 @@ def _arguments(config: pytest.Config) -> list[str]:
         arguments = list(given[1:])
     if config.pluginmanager.hasplugin("xdist"):
         arguments += ["-n0"]
+    folder = config.getoption("basetemp", None)
+    if folder is not None:
+        # pytest empties it when it begins.
+        arguments.append(f"--basetemp={folder}-worker-{number}")
     return [*arguments, "--aldente-workers=1"]
