@@ -51,10 +51,11 @@ ON_NEWEST := --aldente-explore=20
 EXPLORING := --aldente-explore=10 --aldente-explore-seconds=30 --aldente-rule=schedule-dependent=error \
     --aldente-rule=race=error
 WITHOUT = $(addprefix --ignore=tests/unit/test_,$(addsuffix .py,$(1)))
-WITHOUT_LONG := $(call WITHOUT,anyio_in_runs check_class crashes_under_way disk faults faults_found histories \
-    histories_serializable histories_timeline links pairs serializable serializable_unjudged shrinking)
+WITHOUT_LONG := $(call WITHOUT,anyio_in_runs check_class command_line crashes_under_way disk faults faults_found \
+    histories histories_serializable histories_timeline links pairs serializable serializable_unjudged shards \
+    shrinking)
 ON_OLDEST := tests --ignore=tests/plugin/coexistence --ignore=tests/known_bugs -m "not packaging" \
-    $(WITHOUT_LONG) --ignore=tests/conformance/test_interpreters_own_simulated.py \
+    --ignore=tests/plugin/test_exploring_shards.py $(WITHOUT_LONG) --ignore=tests/conformance/test_interpreters_own_simulated.py \
     --ignore=tests/packaging/test_documentation.py --ignore=tests/packaging/test_structure.py
 ON_MIDDLE := tests/unit $(WITHOUT_LONG) $(call WITHOUT,hypothesis_notes network_cuts network_programs no_progress \
     searching settings story story_details strategies time_limit values_of_runs virtual_time_model watchdog) \
