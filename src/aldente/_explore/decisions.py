@@ -7,6 +7,7 @@ from types import CodeType
 from typing import NamedTuple
 
 from aldente._explore.guards import LineFacts
+from aldente._explore.kept_values import Before
 from aldente._explore.shared_names import Use
 
 NO_FACTS = LineFacts()
@@ -48,6 +49,29 @@ class WatchedRead:
             self.kept = ""
 
 
+class Take(NamedTuple):
+    """A change of a count or container, made by a line or by what that has called.
+
+    Attributes:
+        access: the place of the change among all accesses.
+        stored: the variables that the line sets, as it may keep there what it has taken.
+        named: all variables of the line.
+    """
+
+    access: int
+    stored: frozenset[str]
+    named: frozenset[str]
+
+    def is_handled_by(self, facts: LineFacts) -> bool:
+        """Whether a line that an exception leads to does something about what was taken."""
+        if not facts.acts:
+            return False
+        names = facts.loads | facts.stores
+        return (facts.handles and not self.named.isdisjoint(names)) or (
+            facts.cleans and not self.stored.isdisjoint(names)
+        )
+
+
 class CalledFunction:
     """A call of a function that has not returned.
 
@@ -57,19 +81,21 @@ class CalledFunction:
         line: the line that has begun; a suspended task is still on it. 0 if an exception ended it.
         last: the line that has begun last, also if an exception has ended it.
         changes: what that line is going to change.
-        sizes: how much there was of it when the line began, if values are kept.
+        before: what there was of it when the line began or went on, if values are kept.
         watched: what it may act by.
+        takes: what its lines have taken or put back, if values are kept.
     """
 
-    __slots__ = ("changes", "file", "instructions", "last", "line", "sizes", "watched")
+    __slots__ = ("before", "changes", "file", "instructions", "last", "line", "takes", "watched")
 
     def __init__(self, code: CodeType) -> None:
         self.file = code.co_filename
         self.instructions = code.co_code
         self.line = self.last = 0
         self.changes: list[Use] = []
-        self.sizes: dict[Use, int] = {}
+        self.before: dict[Use, Before] = {}
         self.watched: list[WatchedRead] = []
+        self.takes: list[Take] = []
 
 
 class Decisions(NamedTuple):

@@ -27,6 +27,9 @@ class LineFacts:
         loads: the variables that it reads.
         stores: the variables that it sets.
         acts: whether it does something: calls, awaits, or sets what is no variable.
+        handles: whether it is in an `except` block.
+        cleans: whether it is in a `finally` block.
+        asserts: whether it is a part of an `assert` statement.
     """
 
     guarded: frozenset[int] = frozenset()
@@ -34,6 +37,9 @@ class LineFacts:
     loads: set[str] = field(default_factory=set)
     stores: set[str] = field(default_factory=set)
     acts: bool = False
+    handles: bool = False
+    cleans: bool = False
+    asserts: bool = False
 
 
 @functools.lru_cache(maxsize=64)
@@ -71,6 +77,20 @@ def _add(node: ast.AST, found: dict[int, LineFacts]) -> None:
             found[node.lineno].keeps[ast.unparse(value)] = target.id
     elif isinstance(node, ast.AugAssign):
         found[node.lineno].acts = True
+    elif isinstance(node, ast.Try | ast.TryStar):
+        for handler in node.handlers:
+            for line in _all_lines_of(handler.body):
+                found[line].handles = True
+        for line in _all_lines_of(node.finalbody):
+            found[line].cleans = True
+    elif isinstance(node, ast.Assert):
+        for line in _all_lines_of([node]):
+            found[line].asserts = True
+
+
+def _all_lines_of(block: Sequence[ast.stmt]) -> Iterator[int]:
+    for statement in block:
+        yield from range(statement.lineno, (statement.end_lineno or statement.lineno) + 1)
 
 
 def _blocks(tree: ast.AST) -> Iterator[Sequence[ast.stmt]]:

@@ -10,7 +10,7 @@ import collections
 import weakref
 from collections.abc import Hashable
 from contextvars import Context
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from aldente import _asyncio_compat
 from aldente._asyncio_compat.stepping import frame_at
@@ -30,6 +30,32 @@ _CLOSING = ("close", "aclose", "cancel", "release", "disconnect", "stop", "shutd
 PERMITS = (asyncio.Semaphore, asyncio.Lock)
 
 
+class Before(NamedTuple):
+    """What there was of something before a line has changed it.
+
+    Attributes:
+        size: the `size_of` it.
+        value: something that is equal for equal values; None if that is not needed.
+    """
+
+    size: int | None
+    value: Hashable = None
+
+    @classmethod
+    def of(cls, value: Any, *, is_whole: bool) -> Before:
+        """What there is now.
+
+        Args:
+            value: what a line is going to change.
+            is_whole: whether to keep its value too.
+        """
+        return cls(size_of(value), _value_of(value) if is_whole else None)
+
+    def is_left(self, value: Any) -> bool:
+        """Whether a line has surely left a value as it was."""
+        return self.value not in (None, UNKNOWN) and self.value == _value_of(value)
+
+
 class KeptValues:
     """Keeps the values of one run.
 
@@ -40,12 +66,15 @@ class KeptValues:
         reads_clock: whether the program has read the clock of the loop.
         ends: how each task has ended, by its name.
         renamed: the names of tasks that had others when they were made, by those.
+        handled: the places of changes after which a line did something about what was taken that an
+            exception or a `finally` block led to.
     """
 
     def __init__(self, loop: SimulatedLoop) -> None:
         self.reads_clock = False
         self.ends: dict[str, Ending] = {}
         self.renamed: dict[str, str] = {}
+        self.handled: set[int] = set()
         self._made: weakref.WeakKeyDictionary[asyncio.Task[Any], str] = weakref.WeakKeyDictionary()
         loop.task_listeners.append(self._note_made)
         loop.add_hook(self._note_step)
@@ -84,23 +113,31 @@ class KeptValues:
         else:
             self.ends[task.get_name()] = "returned"
 
-    def add_to(self, access: Access, value: Any, before: int | None, names: ObjectNames) -> Access:
+    def add_to(self, access: Access, value: Any, before: Before, names: ObjectNames) -> Access:
         """A change with what it has set.
 
         Args:
             access: the change.
             value: what a name stands for now, a container that was changed, or its element.
-            before: the `size_of` what was changed, before the change.
+            before: what there was before the change.
             names: the numbers of objects.
         """
-        if isinstance(value, dict) and access.element is not None:
+        if isinstance(value, set) and access.element is not None:
+            kept, resource = access.element in value, None
+        elif isinstance(value, dict) and access.element is not None:
             kept = _value_of(dict.get(value, access.element))
             resource = _number_of_resource(dict.get(value, access.element), names)
         else:
             kept, resource = _value_of(value), _number_of_resource(value, names)
-        after = size_of(value)
-        delta = None if before is None or after is None else after - before
-        return access._replace(value=kept, resource=resource, before=before, delta=delta)
+        size, after = before.size, size_of(value)
+        delta = None if size is None or after is None else after - size
+        return access._replace(
+            value=kept,
+            resource=resource,
+            before=size,
+            delta=delta,
+            changes_nothing=before.is_left(value),
+        )
 
 
 def size_of(value: Any) -> int | None:
@@ -121,6 +158,7 @@ def _value_of(value: Any) -> Hashable:
 
 def _number_of_resource(value: Any, names: ObjectNames) -> Hashable:
     """The number of an object that has to be given back; None for others."""
-    if any(hasattr(type(value), name) for name in _CLOSING):
+    # A plain attribute of such a name, such as the `stop` of a range, is no method.
+    if any(callable(getattr(type(value), name, None)) for name in _CLOSING):
         return names.number_of(value)
     return None

@@ -9,7 +9,7 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from aldente._explore.kept_values import Ending
+from aldente._explore.kept_values import Ending, KeptValues
 from aldente._explore.predicted_races import UsesOfRun
 from aldente._explore.races import Access
 from aldente._records import Finding, SourcePlace
@@ -54,25 +54,31 @@ def borrowings(uses: UsesOfRun, ends: Mapping[str, Ending]) -> Iterator[Borrowin
 
 
 def never_put_back(
-    uses: UsesOfRun, ends: Mapping[str, Ending], known: Mapping[SourcePlace, Access]
+    uses: UsesOfRun, kept: KeptValues | None, known: Mapping[SourcePlace, Access]
 ) -> Iterator[NeverPutBack]:
     """What tasks of a run have not put back, as they have ended otherwise than by returning.
 
     It is told only where all others have put back what they took, so that there is one thing less
-    at the end; and where it is used afterwards: what is cancelled as a program ends may leave it.
+    at the end; where no handler of the exception has done anything about it, such as to close what
+    is broken; and where it is used afterwards: what is cancelled as a program ends may leave it.
 
     Args:
         uses: what the tasks have used.
-        ends: how each has ended.
+        kept: how each has ended; None if that is not known.
         known: by the line on which something is taken, the change that puts it back.
     """
+    if kept is None:
+        return
+    ends = kept.ends
     for changes in _countable(uses):
         for task, own in _by_task(changes).items():
             ending, take = ends.get(task, "returned"), own[0]
             put = known.get(take.use.at)
             if ending == "returned" or put is None or _sum(own) != take.delta:
                 continue
-            if not uses.is_used_after(task, take.key):
+            if any(change.place in kept.handled for change in own):
+                continue
+            if not uses.is_needed_after(take):
                 continue
             first = next(change for change in changes if change.use.at in known)
             since = [change for change in changes if change.place >= first.place]

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterator, Sequence
 from typing import NamedTuple
 
+from aldente._explore.guards import facts_of
 from aldente._explore.races import Access, races
 from aldente._explore.runs import Run
 from aldente._records import SourcePlace
@@ -69,10 +70,16 @@ class UsesOfRun:
         """Whether a task had begun when something else was done."""
         return self._begun[task] <= access.step
 
-    def is_used_after(self, task: str, thing: Hashable) -> bool:
-        """Whether something is used after the last step of a task."""
-        end = self._ended[task]
-        return any(access.key == thing and access.step > end for access in self.accesses)
+    def is_needed_after(self, take: Access) -> bool:
+        """Whether what a task has taken is used after the last step of the task.
+
+        To look at it in an assertion is no use: this has passed, so what it is then is right. Nor is
+        that others put back what they have taken.
+        """
+        end = self._ended[take.task]
+        later = [each for each in self.accesses if each.key == take.key and each.step > end]
+        puts = {each.use.at for each in later if (each.delta or 0) * (take.delta or 0) < 0}
+        return any(each.use.at not in puts and not _is_asserted(each) for each in later)
 
     def section_of(self, change: Access) -> Section:
         """The part of a task that ends with a change, from the first read that this goes by."""
@@ -136,6 +143,11 @@ class UsesOfRun:
                 if task == section.task and step >= section.first:
                     return each
         return None
+
+
+def _is_asserted(access: Access) -> bool:
+    facts = facts_of(access.use.at.path).get(access.use.at.line)
+    return facts is not None and facts.asserts
 
 
 def _kind_of(key: Hashable) -> Hashable:

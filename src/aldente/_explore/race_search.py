@@ -158,7 +158,7 @@ class RaceSearch:
             if serial is not None and self._is_repeatable(race, lead):
                 self._found.add(race.places)
                 yield Shown(run, lost_updates.finding_of(race, serial))
-        for found in never_put_back(uses, _ends_of(run), self._borrowed):
+        for found in never_put_back(uses, run.kept, self._borrowed):
             line = found.take.use.at
             if line not in self._found and self._is_kept_again(found, lead):
                 self._found.add(line)
@@ -172,7 +172,7 @@ class RaceSearch:
     def _is_kept_again(self, found: NeverPutBack, lead: Lead) -> bool:
         """Whether the same is found when the run is repeated."""
         again = self._run(lead(), is_aside=True)
-        same = never_put_back(UsesOfRun(again), _ends_of(again), self._borrowed)
+        same = never_put_back(UsesOfRun(again), again.kept, self._borrowed)
         return again.error is None and any(
             each.take.use.at == found.take.use.at and each.take.task == found.take.task
             for each in same
@@ -269,6 +269,10 @@ def _is_lost(race: Race, reads: int, outer: _Serial, inner: _Serial, *, is_timed
     act, change = race.act.value, race.change.value
     last = outer.last.value, inner.last.value
     if UNKNOWN in (act, change, *last):
+        return False
+    is_of_another = race.read.key != race.act.key
+    if race.act.changes_nothing or (is_of_another and act == change):
+        # What the other has set is there after the act as well.
         return False
     if not race.is_computed and inner.act is not None and inner.reads <= reads:
         # The check holds after the other's change as well. If it has read more often, it waited

@@ -42,6 +42,7 @@ class Access(NamedTuple):
             are kept.
         before, delta: for a change of a count or container, how much there was, and how much it has
             added, if values are kept.
+        changes_nothing: whether the line surely leaves what it changes as it was, if that is kept.
     """
 
     place: int
@@ -58,6 +59,7 @@ class Access(NamedTuple):
     resource: Hashable = None
     before: int | None = None
     delta: int | None = None
+    changes_nothing: bool = False
 
     def may_meet(self, other: Access) -> bool:
         """Whether both may be about the same element."""

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from types import FrameType
 from typing import Any, NamedTuple
 
+from aldente._runner.threads import attribute_of
 from aldente._simulation.trace import in_brief
 
 # Methods by which a task acts on others: of asyncio's locks, events, queues, futures and tasks.
@@ -36,21 +37,29 @@ _CHANGING = frozenset(
     for name in names.split()
 )
 
+# Those of them that give nothing of what was there: to call one is no read.
+_ONLY_CHANGING = _CHANGING - frozenset(("pop", "popitem", "popleft", "setdefault"))
+
+# Methods whose first argument says which element of a dictionary, or of a set, they are about.
+_OF_ONE_ELEMENT = frozenset(("add", "discard", "get", "pop", "remove", "setdefault"))
+
 _Path = tuple[str, ...]
 
 _MISSING = object()
 
 
 class Index(NamedTuple):
-    """The index of an element.
+    """The index of an element: a path, a constant, or a tuple of such.
 
     Attributes:
-        variable: the variable that has it; empty for a constant.
+        path: the variable and the attributes that have it; empty for all else.
         constant: its value, if it is one.
+        parts: those of a tuple.
     """
 
-    variable: str
+    path: _Path = ()
     constant: Any = None
+    parts: tuple[Index, ...] = ()
 
 
 class Use(NamedTuple):
@@ -61,10 +70,11 @@ class Use(NamedTuple):
         text: the source of the path, as a user would name it.
         is_change: whether it is changed; else it is read.
         is_of_elements: whether elements of the object are used, not the name itself.
-        element: which one is used, as a variable or a constant; None if it is neither, or all.
+        element: which one is used; None if the source does not say so, or all are.
         is_call: whether a method is called by which tasks act on others; the path leads to the
             object, if it is one with such methods.
         amount: 1 if a permit of the object is put back, -1 if one is taken; 0 for all else.
+        is_conditional: whether the line may end without the change.
     """
 
     path: _Path
@@ -74,6 +84,7 @@ class Use(NamedTuple):
     element: Index | None = None
     is_call: bool = False
     amount: int = 0
+    is_conditional: bool = False
 
 
 @functools.lru_cache(maxsize=64)
@@ -86,15 +97,52 @@ def uses_in(file: str) -> Mapping[int, tuple[Use, ...]]:
         return {}
     nodes = list(ast.walk(tree))
     # The use of an element is no use of its container besides.
-    containers = {id(node.value) for node in nodes if isinstance(node, ast.Subscript)}
+    containers = {id(container) for node in nodes for container in _containers_of(node)}
+    conditional = {id(node) for each in nodes for node in _conditional_in(each)}
     statements = Counter(node.lineno for node in nodes if isinstance(node, ast.stmt))
     for node in nodes:
         if id(node) in containers:
             continue
         for line, use in [*_uses_of(node), *_call_of(node, statements), *_permit_of(node)]:
+            if use.is_change and id(node) in conditional:
+                use = use._replace(is_conditional=True)
             if use not in found[line]:
                 found[line].append(use)
     return {line: tuple(uses) for line, uses in found.items()}
+
+
+def _containers_of(node: ast.AST) -> Iterator[ast.expr]:
+    """The containers of which a node uses elements alone."""
+    if isinstance(node, ast.Subscript):
+        yield node.value
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        if node.func.attr in _ONLY_CHANGING:
+            yield node.func.value
+        elif node.func.attr == "get" and _index_of(node) is not None:
+            yield from (node.func, node.func.value)
+    elif isinstance(node, ast.Compare) and _index_of(node) is not None:
+        yield node.comparators[0]
+
+
+def _conditional_in(node: ast.AST) -> Iterator[ast.AST]:
+    """The parts of a node that may be left out on the line that it is on."""
+    found: list[ast.AST] = []
+    if isinstance(node, ast.IfExp):
+        found = [node.body, node.orelse]
+    elif isinstance(node, ast.BoolOp):
+        found = [*node.values[1:]]
+    elif isinstance(node, ast.Lambda):
+        found = [node.body]
+    elif isinstance(node, ast.comprehension):
+        found = [*node.ifs]
+    elif isinstance(node, ast.ListComp | ast.SetComp | ast.GeneratorExp):
+        found = [node.elt]
+    elif isinstance(node, ast.DictComp):
+        found = [node.key, node.value]
+    elif isinstance(node, ast.If | ast.While | ast.For | ast.AsyncFor):
+        found = [each for each in (*node.body, *node.orelse) if each.lineno == node.lineno]
+    for each in found:
+        yield from ast.walk(each)
 
 
 def _uses_of(node: ast.AST) -> Iterator[tuple[int, Use]]:
@@ -102,8 +150,15 @@ def _uses_of(node: ast.AST) -> Iterator[tuple[int, Use]]:
         # Its target is read as well.
         yield from _path_use(node.target, is_change=False)
     elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        index, container = _index_of(node), node.func.value
         if node.func.attr in _CHANGING:
-            yield from _element_use(node.func.value, node.func.value, is_change=True)
+            yield from _element_use(container, container, is_change=True, index=index)
+        elif node.func.attr == "get" and index is not None:
+            yield from _element_use(container, container, is_change=False, index=index)
+    elif isinstance(node, ast.Compare):
+        index, container = _index_of(node), node.comparators[0]
+        if index is not None:
+            yield from _element_use(container, container, is_change=False, index=index)
     elif isinstance(node, ast.Subscript):
         is_change = not isinstance(node.ctx, ast.Load)
         yield from _element_use(node.value, node, is_change=is_change)
@@ -144,19 +199,36 @@ def _path_use(node: ast.expr, *, is_change: bool) -> Iterator[tuple[int, Use]]:
 
 
 def _element_use(
-    container: ast.expr, whole: ast.expr, *, is_change: bool
+    container: ast.expr, whole: ast.expr, *, is_change: bool, index: Index | None = None
 ) -> Iterator[tuple[int, Use]]:
     path = _path_of(container)
     if path:
-        text, index = ast.unparse(whole), _index_of(whole)
+        text, index = ast.unparse(whole), index or _index_of(whole)
         yield whole.lineno, Use(path, text, is_change, is_of_elements=True, element=index)
 
 
 def _index_of(node: ast.expr) -> Index | None:
-    index = node.slice if isinstance(node, ast.Subscript) else None
-    if isinstance(index, ast.Name):
-        return Index(index.id)
-    return Index("", index.value) if isinstance(index, ast.Constant) else None
+    """Which element of a container a node is about; None if the source does not say so, or all."""
+    if isinstance(node, ast.Subscript):
+        return _index_by(node.slice)
+    if isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.In | ast.NotIn):
+        return _index_by(node.left) if len(node.ops) == 1 else None
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        return _index_by(node.args[0]) if node.func.attr in _OF_ONE_ELEMENT and node.args else None
+    return None
+
+
+def _index_by(node: ast.expr) -> Index | None:
+    path = _path_of(node)
+    if path:
+        return Index(path)
+    if isinstance(node, ast.Constant):
+        return Index(constant=node.value)
+    if isinstance(node, ast.Tuple):
+        parts = [_index_by(each) for each in node.elts]
+        known = tuple(part for part in parts if part is not None)
+        return Index(parts=known) if known and len(known) == len(parts) else None
+    return None
 
 
 def _path_of(node: ast.expr) -> _Path:
@@ -170,20 +242,32 @@ def _path_of(node: ast.expr) -> _Path:
 
 def index_in(frame: FrameType, use: Use) -> Any:
     """The index of the element that is used, if it has a short text; else None."""
-    if use.element is None:
-        return None
-    variable, value = use.element
-    if variable:
-        value = frame.f_locals.get(variable, frame.f_globals.get(variable))
-    return value if in_brief(value) and isinstance(value, str | bytes | int) else None
+    return None if use.element is None else _value_in(frame, use.element)
+
+
+def _value_in(frame: FrameType, index: Index) -> Any:
+    if index.parts:
+        values = tuple(_value_in(frame, part) for part in index.parts)
+        return None if None in values else values
+    value = index.constant
+    if index.path:
+        name, *attributes = index.path
+        value = frame.f_locals.get(name, frame.f_globals.get(name))
+        for attribute in attributes:
+            value = attribute_of(value, attribute, None)
+    # Of no other type, as those of the program may compare themselves by its code.
+    return value if type(value) in (str, bytes, int, bool) and in_brief(value) else None
 
 
 def element_of(use: Use, value: Any, index: Any) -> tuple[str, str]:
     """What a use of a container uses, and its value in words."""
     if index is None or not isinstance(value, dict):
         return use.text, in_brief(value)
-    text = f"{use.text.rpartition('[')[0]}[{in_brief(index)}]"
+    shown = in_brief(index)
+    container, bracket, _ = use.text.partition("[")
+    text = f"{container}[{shown.strip('()') if type(index) is tuple else shown}]"
     element = dict.get(value, index, _MISSING)
     if element is _MISSING:
-        return text, in_brief(value)
+        # Of `key in container`, what there was instead.
+        return text if bracket else container, in_brief(value)
     return text, in_brief(element)

@@ -17,10 +17,11 @@ from typing import Any, NamedTuple
 
 from aldente._explore.decisions import NO_FACTS, CalledFunction, Decisions, WatchedRead
 from aldente._explore.guards import LineFacts, facts_of
-from aldente._explore.kept_values import PERMITS, KeptValues, size_of
+from aldente._explore.kept_values import PERMITS, Before, KeptValues
 from aldente._explore.object_names import ObjectNames
 from aldente._explore.races import Access, Call, Raised, mark
 from aldente._explore.shared_names import Use, element_of, index_in, uses_in
+from aldente._explore.takes import handled_by, note_take
 from aldente._own_errors import containing
 from aldente._records import SourcePlace
 from aldente._runner.threads import attribute_of
@@ -143,6 +144,8 @@ class SharedUses:
             self._scopes.update(
                 (frame.f_code.co_filename, name) for name in frame.f_code.co_cellvars
             )
+        elif event == "call":
+            self._go_on(frame)
         elif event == "line":
             call = self._call_of(frame)
             if call.line == frame.f_lineno:
@@ -182,6 +185,8 @@ class SharedUses:
         own = {name for name in facts.stores if _is_own_variable(name, frame)}
         for watched in call.watched:
             watched.pass_on(facts, own)
+        if self.kept is not None:
+            self.kept.handled.update(handled_by(self._calls, frame, facts))
         call.line = call.last = line
         if call.instructions[frame.f_lasti] == _NOP:
             # Of a block that is skipped, Python may show the last line on the way behind it.
@@ -190,19 +195,25 @@ class SharedUses:
             if use.is_change:
                 call.changes.append(use)
                 if self.kept is not None:
-                    self._note_size(frame, call, use)
+                    self._note_before(frame, call, use)
                 continue
             kept = facts.keeps.get(use.text, "")
             for access in self._note(frame, line, use):
                 self._watch(call, access, facts.guarded, kept if kept in own else "", own)
 
-    def _note_size(self, frame: FrameType, call: CalledFunction, use: Use) -> None:
-        """Note how much there is of what a line is going to change."""
-        call.sizes.pop(use, None)
+    def _go_on(self, frame: FrameType) -> None:
+        """Note anew what there is, as others may have changed it while the line waited."""
+        call = self._calls.get(id(frame))
+        if call is not None and self.kept is not None:
+            for use in call.changes:
+                self._note_before(frame, call, use)
+
+    def _note_before(self, frame: FrameType, call: CalledFunction, use: Use) -> None:
+        """Note what there is of what a line is going to change."""
+        call.before.pop(use, None)
         for _, value in self._find(frame, use):
-            size = size_of(value)
-            if size is not None:
-                call.sizes[use] = size
+            is_part = use.is_of_elements and index_in(frame, use) is None
+            call.before[use] = Before.of(value, is_whole=use.is_conditional or is_part)
 
     def _watch(
         self, call: CalledFunction, access: int, guarded: frozenset[int], kept: str, own: set[str]
@@ -258,8 +269,14 @@ class SharedUses:
     def _end_line(self, frame: FrameType, call: CalledFunction) -> None:
         """Note what the line that ends has changed."""
         for use in call.changes:
-            self._note(frame, call.line, use)
+            if not (use.is_conditional and self._is_left_out(frame, call, use)):
+                self._note(frame, call.line, use)
         call.line, call.changes = 0, []
+
+    def _is_left_out(self, frame: FrameType, call: CalledFunction, use: Use) -> bool:
+        """Whether a line that need not make a change has left what it changes as it was."""
+        before = call.before.get(use)
+        return before is not None and all(before.is_left(value) for _, value in self._find(frame, use))
 
     def _note(self, frame: FrameType, line: int, use: Use) -> list[int]:
         """Note a use; return the places of its accesses among all."""
@@ -293,13 +310,15 @@ class SharedUses:
                     deciding=decisions.all,
                     computed_from=decisions.computed,
                     is_in_place=use.is_of_elements,
-                    element=index if isinstance(value, dict) else None,
+                    element=index if isinstance(value, dict | set) else None,
                 )
             )
             if use.is_change and self.kept is not None:
-                before = self._call_of(frame).sizes.get(use)
+                before = self._call_of(frame).before.get(use, Before(None))
                 kept = self.kept.add_to(self._accesses[-1], value, before, self._names)
                 self._accesses[-1] = kept
+                if kept.delta:
+                    note_take(self._calls, frame, kept.place)
         return places
 
     def _note_call(self, frame: FrameType, line: int, use: Use) -> None:
@@ -331,6 +350,7 @@ class SharedUses:
                     delta=use.amount,
                 )
             )
+            note_take(self._calls, frame, place)
 
     def _owner(self, frame: FrameType, use: Use) -> _Owned | None:
         """The object that a use calls ``self``."""
