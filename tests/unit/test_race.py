@@ -206,6 +206,61 @@ def test_the_program_runs_as_often_as_told_without_anything_shared() -> None:
     assert with_rule[1] == without[1] + 1
 
 
+class Strange:
+    """An object with which nothing can be done but by `type`."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise RuntimeError(name)
+
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class StrangeList(list[Any]):
+    """A list whose own methods raise."""
+
+    def __len__(self) -> int:
+        raise RuntimeError
+
+    def __iter__(self) -> Any:
+        raise RuntimeError
+
+
+def nested() -> list[Any]:
+    """A list in a list, and so on."""
+    found: list[Any] = []
+    for _ in range(400):
+        found = [found]
+    return found
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "make", [Strange, StrangeList, nested, lambda: 10**5_000, lambda: [10**5_000]]
+)
+def test_strange_values(make: Callable[[], Any]) -> None:
+    """What can't be read, counted or shown is followed without an error of the rule itself."""
+
+    async def main() -> None:
+        value: Any = None
+        kept: dict[str, Any] = {}
+
+        async def load() -> None:
+            nonlocal value
+            if value is None:
+                await asyncio.sleep(0)
+                value = make()
+            if "a" not in kept:
+                await asyncio.sleep(0)
+                kept["a"] = make()
+
+        await asyncio.gather(load(), load())
+
+    assert aldente.search(main, runs=20).findings == ()
+
+
 def test_another_tracer_is_left_alone() -> None:
     """Where a debugger traces, nothing is followed and nothing found."""
     before = sys.gettrace()

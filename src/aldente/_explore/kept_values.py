@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import functools
 import weakref
 from collections.abc import Hashable
 from contextvars import Context
@@ -122,9 +123,10 @@ class KeptValues:
             before: what there was before the change.
             names: the numbers of objects.
         """
-        if isinstance(value, set) and access.element is not None:
-            kept, resource = access.element in value, None
-        elif isinstance(value, dict) and access.element is not None:
+        kind = type(value)
+        if issubclass(kind, set) and access.element is not None:
+            kept, resource = set.__contains__(value, access.element), None
+        elif issubclass(kind, dict) and access.element is not None:
             kept = _value_of(dict.get(value, access.element))
             resource = _number_of_resource(dict.get(value, access.element), names)
         else:
@@ -142,23 +144,37 @@ class KeptValues:
 
 def size_of(value: Any) -> int | None:
     """How much there is of something that can be taken from: a count, or elements; else None."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    if isinstance(value, list | dict | set | collections.deque):
-        return len(value)
+    # By their types, and by the methods of those, as a class of the program may have others.
+    kind = type(value)
+    if issubclass(kind, int) and kind is not bool:
+        return int.__int__(value)
+    plain: Any
+    for plain in (list, dict, set, collections.deque):
+        if issubclass(kind, plain):
+            return int(plain.__len__(value))
     return None
 
 
 def _value_of(value: Any) -> Hashable:
+    """What a value is compared by; `UNKNOWN` if it is too large, or its own code prevents that."""
     try:
         return value_of(value)
     except TooLarge:
+        return UNKNOWN
+    except Exception:
+        # Of the program's: a property or a comparison that raises, or parts within parts.
         return UNKNOWN
 
 
 def _number_of_resource(value: Any, names: ObjectNames) -> Hashable:
     """The number of an object that has to be given back; None for others."""
     # A plain attribute of such a name, such as the `stop` of a range, is no method.
-    if any(callable(getattr(type(value), name, None)) for name in _CLOSING):
+    if any(_methods_of(base) for base in type(value).__mro__):
         return names.number_of(value)
     return None
+
+
+@functools.lru_cache(maxsize=256)
+def _methods_of(kind: type) -> frozenset[str]:
+    """The names of the methods by which something is closed that a class itself has."""
+    return frozenset(name for name in _CLOSING if callable(vars(kind).get(name)))

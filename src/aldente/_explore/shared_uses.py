@@ -33,6 +33,9 @@ from aldente.errors import DeadlockError
 # A run with more lines than these is not followed to its end, and then nothing is said.
 _MOST_LINES = 200_000
 
+# How many reads a function remembers.
+_MOST_WATCHED = 100
+
 _MISSING = object()
 
 _SIGNALLED = (
@@ -228,6 +231,8 @@ class SharedUses:
         call.watched = [
             each for each, again in zip(call.watched, is_again, strict=True) if not again
         ]
+        # Each line looks at all of them: a loop that makes new containers reads another each time.
+        del call.watched[:-_MOST_WATCHED]
         call.watched.append(WatchedRead(access, at.line, guarded, kept, set(own)))
 
     def _note_acts(self, frame: FrameType, call: CalledFunction, facts: LineFacts) -> None:
@@ -276,7 +281,9 @@ class SharedUses:
     def _is_left_out(self, frame: FrameType, call: CalledFunction, use: Use) -> bool:
         """Whether a line that need not make a change has left what it changes as it was."""
         before = call.before.get(use)
-        return before is not None and all(before.is_left(value) for _, value in self._find(frame, use))
+        return before is not None and all(
+            before.is_left(value) for _, value in self._find(frame, use)
+        )
 
     def _note(self, frame: FrameType, line: int, use: Use) -> list[int]:
         """Note a use; return the places of its accesses among all."""
@@ -310,7 +317,7 @@ class SharedUses:
                     deciding=decisions.all,
                     computed_from=decisions.computed,
                     is_in_place=use.is_of_elements,
-                    element=index if isinstance(value, dict | set) else None,
+                    element=index if issubclass(type(value), (dict, set)) else None,
                 )
             )
             if use.is_change and self.kept is not None:
@@ -323,7 +330,7 @@ class SharedUses:
 
     def _note_call(self, frame: FrameType, line: int, use: Use) -> None:
         """Note a call by which a task acts on others, if it is one."""
-        if isinstance(self._value_of(frame, use.path), _SIGNALLED):
+        if issubclass(type(self._value_of(frame, use.path)), _SIGNALLED):
             at = SourcePlace(frame.f_code.co_filename, line)
             shared = SharedUse(use.text, True, "", at, is_call=True)
             place, step = len(self._accesses), len(self._steps) - 1
@@ -332,7 +339,7 @@ class SharedUses:
     def _note_permit(self, frame: FrameType, line: int, use: Use) -> None:
         """Note that a task takes a permit, or puts one back, if it is one."""
         thing = self._value_of(frame, use.path)
-        if self.kept is not None and isinstance(thing, PERMITS):
+        if self.kept is not None and issubclass(type(thing), PERMITS):
             at = SourcePlace(frame.f_code.co_filename, line)
             task = asyncio.current_task(self._loop)
             place = len(self._accesses)
@@ -390,12 +397,13 @@ class SharedUses:
             value = attribute_of(value, attribute, _MISSING)
         found: list[tuple[Hashable, Any]] = []
         is_used = use.is_of_elements or not use.is_change
-        if is_used and isinstance(value, list | dict | set | deque):
+        if is_used and issubclass(type(value), (list, dict, set, deque)):
             # With its name, if that is shared: another container may get its identity later.
             found.append((("elements", key, id(value)), value))
-        if use.is_of_elements or key is None or value is _MISSING or isinstance(value, type):
+        is_class = issubclass(type(value), type)
+        if use.is_of_elements or key is None or value is _MISSING or is_class:
             return found
-        if hasattr(type(value), "__get__"):
+        if any("__get__" in vars(base) for base in type(value).__mro__):
             # A method, or a property, whose code uses what the object has.
             return found
         return [*found, (key, value)]

@@ -76,7 +76,7 @@ def _waits_in_c(frame: FrameType) -> bool:
 def attribute_of(thing: object, name: str, default: object = None) -> object:
     """An attribute of an object, read without running code of its class; else the default."""
     found = inspect.getattr_static(thing, name, default)
-    if isinstance(found, MemberDescriptorType) and not isinstance(thing, type):
+    if isinstance(found, MemberDescriptorType) and not issubclass(type(thing), type):
         # An attribute of a class with slots.
         with contextlib.suppress(AttributeError):
             return found.__get__(thing)

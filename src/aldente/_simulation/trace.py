@@ -207,6 +207,7 @@ def _since_start(when: float) -> float:
 _SHOWN = (bool, int, float, str, bytes, type(None))
 _CONTAINERS = (list, dict, set, frozenset, tuple)
 _LONGEST = 40
+_MOST_BITS = 1_000
 
 
 def in_brief(value: object) -> str:
@@ -215,14 +216,21 @@ def in_brief(value: object) -> str:
     >>> in_brief("a"), in_brief([1] * 50), in_brief(object())
     ("'a'", 'list of 50', '')
     """
-    if type(value) in _SHOWN:
+    if _is_plain(value):
         text = repr(value)
         return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
-    if isinstance(value, _CONTAINERS) and type(value) in _CONTAINERS:
-        is_plain = all(type(each) in _SHOWN for each in value) and not isinstance(value, dict)
+    if type(value) in _CONTAINERS and isinstance(value, _CONTAINERS):
+        is_plain = not isinstance(value, dict) and all(map(_is_plain, value))
         text = repr(value) if is_plain and len(value) <= _LONGEST else ""
         return text if 0 < len(text) <= _LONGEST else f"{type(value).__name__} of {len(value)}"
     return ""
+
+
+def _is_plain(value: object) -> bool:
+    """Whether a value is shown; Python refuses to write very long integers."""
+    if type(value) is int:
+        return value.bit_length() <= _MOST_BITS
+    return type(value) in _SHOWN
 
 
 def _call_of(task: asyncio.Task[Any]) -> str:
