@@ -249,7 +249,9 @@ async def appended_when_it_has_come() -> None:
         return number
 
     async def work(number: int) -> None:
-        results.append(await fetch(number)), found.add(await fetch(number))
+        results.append(await fetch(number))
+        found.add(await fetch(number))
+        await asyncio.sleep(0); results.append(number)  # noqa: E702  # fmt: skip
 
     await asyncio.gather(*(work(number) for number in (1, 2, 3, 1)))
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+import opcode
 from dataclasses import dataclass
-from types import CodeType
+from types import CodeType, FrameType
 from typing import NamedTuple
 
 from aldente._explore.guards import LineFacts
@@ -108,3 +110,19 @@ class Decisions(NamedTuple):
 
     all: frozenset[int] = frozenset()
     computed: frozenset[int] = frozenset()
+
+
+def is_suspended(frame: FrameType) -> bool:
+    """Whether a frame that returns only waits: a coroutine that is going to go on."""
+    flags = inspect.CO_COROUTINE | inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
+    if not frame.f_code.co_flags & flags:
+        return False
+    return frame.f_code.co_code[frame.f_lasti] not in _RETURNS
+
+
+# By the last, an exception goes on after a `finally` or `except` block, whose last line has ended.
+_RETURNS = frozenset(
+    opcode.opmap[name]
+    for name in ("RETURN_VALUE", "RETURN_CONST", "RERAISE")
+    if name in opcode.opmap
+)

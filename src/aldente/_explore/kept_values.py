@@ -124,6 +124,7 @@ class KeptValues:
             names: the numbers of objects.
         """
         kind = type(value)
+        kept: Hashable
         if issubclass(kind, set) and access.element is not None:
             kept, resource = set.__contains__(value, access.element), None
         elif issubclass(kind, dict) and access.element is not None:

@@ -73,8 +73,8 @@ class UsesOfRun:
     def is_needed_after(self, take: Access) -> bool:
         """Whether what a task has taken is used after the last step of the task.
 
-        To look at it in an assertion is no use: this has passed, so what it is then is right. Nor is
-        that others put back what they have taken.
+        To look at it in an assertion is no use: this has passed, so what it is then is right. Nor
+        is it one that others put back what they have taken.
         """
         end = self._ended[take.task]
         later = [each for each in self.accesses if each.key == take.key and each.step > end]

@@ -6,7 +6,6 @@ This follows each line of the program, so it is used for the run that is reporte
 from __future__ import annotations
 
 import asyncio
-import inspect
 import opcode
 import sys
 from collections import Counter, deque
@@ -15,7 +14,13 @@ from dataclasses import replace
 from types import FrameType
 from typing import Any, NamedTuple
 
-from aldente._explore.decisions import NO_FACTS, CalledFunction, Decisions, WatchedRead
+from aldente._explore.decisions import (
+    NO_FACTS,
+    CalledFunction,
+    Decisions,
+    WatchedRead,
+    is_suspended,
+)
 from aldente._explore.guards import LineFacts, facts_of
 from aldente._explore.kept_values import PERMITS, Before, KeptValues
 from aldente._explore.object_names import ObjectNames
@@ -33,9 +38,7 @@ from aldente.errors import DeadlockError
 # A run with more lines than these is not followed to its end, and then nothing is said.
 _MOST_LINES = 200_000
 
-# How many reads a function remembers.
-_MOST_WATCHED = 100
-
+_MOST_WATCHED = 100  # How many reads a function remembers.
 _MISSING = object()
 
 _SIGNALLED = (
@@ -158,7 +161,7 @@ class SharedUses:
             self._end_line(frame, call)
             self._begin_line(frame, call)
         elif event == "return":
-            if not _is_suspended(frame) and id(frame) in self._calls:
+            if not is_suspended(frame) and id(frame) in self._calls:
                 self._end_line(frame, self._calls[id(frame)])
                 del self._calls[id(frame)]
             # A frame that an exception holds keeps nothing of this; one that goes on is traced
@@ -279,7 +282,7 @@ class SharedUses:
         call.line, call.changes = 0, []
 
     def _is_left_out(self, frame: FrameType, call: CalledFunction, use: Use) -> bool:
-        """Whether a line that need not make a change has left what it changes as it was."""
+        """Whether a line that need not make a change has made none."""
         before = call.before.get(use)
         return before is not None and all(
             before.is_left(value) for _, value in self._find(frame, use)
@@ -494,19 +497,4 @@ def _is_end_of_iteration(argument: Any) -> bool:
     return issubclass(argument[0], (StopIteration, StopAsyncIteration))
 
 
-def _is_suspended(frame: FrameType) -> bool:
-    """Whether a frame that returns only waits: a coroutine that is going to go on."""
-    flags = inspect.CO_COROUTINE | inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
-    if not frame.f_code.co_flags & flags:
-        return False
-    return frame.f_code.co_code[frame.f_lasti] not in _RETURNS
-
-
 _NOP = opcode.opmap["NOP"]
-
-# By the last, an exception goes on after a `finally` or `except` block, whose last line has ended.
-_RETURNS = frozenset(
-    opcode.opmap[name]
-    for name in ("RETURN_VALUE", "RETURN_CONST", "RERAISE")
-    if name in opcode.opmap
-)

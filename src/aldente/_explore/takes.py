@@ -14,7 +14,7 @@ _EXITS = ("__exit__", "__aexit__")
 
 
 def note_take(calls: Mapping[int, CalledFunction], frame: FrameType, access: int) -> None:
-    """Note that a line has changed a count or a container, for its function and the callers of that.
+    """Note that a line has changed a count or container, for its function and its callers.
 
     Args:
         calls: the calls that have not returned, by the identity of their frames.
