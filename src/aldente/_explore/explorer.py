@@ -35,9 +35,10 @@ _RUNS_IN_OTHER_ORDER = 200
 _SECONDS_IN_OTHER_ORDER = 2.0
 
 
-# Of a search that passes: for how many runs there is one more that looks for lost updates. And how
-# many runs may look into one schedule.
+# Of a search that passes: for how many runs there is one more that looks for lost updates; how many
+# are led for each schedule but the first, where all were tried. And how many may look into one.
 _RUNS_FOR_ONE_OF_RACES = 5
+_LEADS_OF_SCHEDULE = 3
 _RUNS_OF_RACE = 40
 
 
@@ -216,7 +217,9 @@ class Explorer:
         watch = self.program.watch
         if watch is None or not watch.looks_for_races or exploration.escaped:
             return exploration, None
-        search = RaceSearch(self.program, limit // _RUNS_FOR_ONE_OF_RACES, self.end)
+        # Where all schedules were tried, no more races can be reached than these have.
+        leads = _LEADS_OF_SCHEDULE * (exploration.runs - 1) if exploration.exhausted else None
+        search = RaceSearch(self.program, limit // _RUNS_FOR_ONE_OF_RACES, self.end, leads)
         for each in search.look():
             number = exploration.runs + search.runs
             if isinstance(each, Failed):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterator, Sequence
 from typing import NamedTuple
@@ -171,31 +173,46 @@ def observed(uses: UsesOfRun) -> Iterator[Race]:
         # Outside of tasks nothing can be led into another order.
         if act.use.is_by_read and task == reader != other and other:
             yield Race(read, change, act, Section(task, first, last), uses.section_of(change))
-    for race, source in _overwriting_by_stale(uses):
-        if race.read.place < min(source.place, race.change.place) and (
-            max(source.place, race.change.place) < race.act.place
-        ):
-            yield race
+    yield from _overwriting_by_stale(uses, is_observed=True)
 
 
-def predicted(uses: UsesOfRun) -> Iterator[Race]:
+# Three lines of a race.
+_Lines = tuple[SourcePlace, SourcePlace, SourcePlace]
+
+
+def predicted(uses: UsesOfRun, most: int) -> Iterator[Race]:
     """The races that there may be in other schedules than that of a run.
 
     A task that has read the thing, and did not act by that, might have done as another does that
     reads it on the same line.
+
+    Args:
+        uses: what the tasks of the run have used.
+        most: how many races to return of the same three lines.
     """
+    counts: Counter[_Lines] = Counter()
+    found = itertools.chain(_predicted_of_things(uses, counts, most), _overwriting_by_stale(uses))
+    for race in found:
+        if counts[race.places] < most:
+            counts[race.places] += 1
+            yield race
+
+
+def _predicted_of_things(uses: UsesOfRun, counts: Counter[_Lines], most: int) -> Iterator[Race]:
     for accesses in uses.by_thing():
         changes = [access for access in accesses if access.use.is_change]
         if len({access.task for access in accesses}) < 2:
             continue
+        lines = {change.use.at for change in changes}
         for act in changes:
             task, last = uses.step_of(act)
             for read in uses.reads_of(act):
                 reader, first = uses.step_of(read)
-                if reader == task and first < last:
+                # In a long loop there are very many of the same lines.
+                is_enough = all(counts[read.use.at, line, act.use.at] >= most for line in lines)
+                if reader == task and first < last and not is_enough:
                     for like in _reads_like(read, accesses, uses):
                         yield from _races_around(like, act, last - first, changes, uses)
-    yield from (race for race, _ in _overwriting_by_stale(uses))
 
 
 def _reads_like(read: Access, accesses: Sequence[Access], uses: UsesOfRun) -> Iterator[Access]:
@@ -217,15 +234,20 @@ def _races_around(
             yield Race(read, change, act, around, uses.section_of(change))
 
 
-def _overwriting_by_stale(uses: UsesOfRun) -> Iterator[tuple[Race, Access]]:
+def _overwriting_by_stale(uses: UsesOfRun, *, is_observed: bool = False) -> Iterator[Race]:
     """Where a task sets one thing by what it has read of another, and one more task changes both.
 
     That is a race if the other task changes them in between, as one that fills a cache while
     another changes both what is stored and the cache.
 
-    Returns:
-        Each with the other task's change of what was read.
+    Args:
+        uses: what the tasks have used.
+        is_observed: whether to return only those in which it does so in this run.
     """
+
+    def may_be_between(read: Access, act: Access, other: Access) -> bool:
+        return not is_observed or read.place < other.place < act.place
+
     things = {accesses[0].key: accesses for accesses in uses.by_thing()}
     for accesses in things.values():
         # What is only added to a container overwrites nothing.
@@ -236,10 +258,12 @@ def _overwriting_by_stale(uses: UsesOfRun) -> Iterator[tuple[Race, Access]]:
         ]
         for act in changes:
             for read in uses.sources_of(act):
-                for source in things[read.key]:
-                    for change in changes:
+                between = functools.partial(may_be_between, read, act)
+                sources = [each for each in things[read.key] if each.use.is_change]
+                for source in filter(between, sources):
+                    for change in filter(between, changes):
                         if _are_of_one_other(source, change, read, act, uses):
-                            yield _overwriting(read, source, change, act, uses), source
+                            yield _overwriting(read, source, change, act, uses)
 
 
 def _are_of_one_other(
@@ -248,8 +272,7 @@ def _are_of_one_other(
     """Whether one task changes what another has read, and what that sets by it."""
     task, other = uses.step_of(act)[0], uses.step_of(change)[0]
     return (
-        source.use.is_change
-        and uses.step_of(source)[0] == other != task
+        uses.step_of(source)[0] == other != task
         and bool(other)
         and source.may_meet(read)
         and change.may_meet(act)

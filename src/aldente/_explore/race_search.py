@@ -12,6 +12,7 @@ between, and does not put it back: runs are led into that as well.
 from __future__ import annotations
 
 import functools
+import itertools
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -80,12 +81,14 @@ class RaceSearch:
         program: the program.
         limit: the greatest number of runs.
         end: when the search has to end, by `time.monotonic`; None for no limit.
+        leads: how many runs to lead into a race or the like at most; None for no limit.
         runs: how many runs there were.
     """
 
     program: Program
     limit: int
     end: float | None = None
+    leads: int | None = None
     runs: int = 0
     _found: set[Hashable] = field(default_factory=set)
     _tried: Counter[Hashable] = field(default_factory=Counter)
@@ -106,7 +109,7 @@ class RaceSearch:
             return
         uses = UsesOfRun(first)
         yield from self._found_in(first, uses, Fifo)
-        for lead in self._leads(first, uses):
+        for lead in itertools.islice(self._leads(first, uses), self.leads):
             run = self._run(lead())
             if run.error is not None:
                 yield Failed(run, run.error, self.runs)
@@ -115,9 +118,8 @@ class RaceSearch:
 
     def _leads(self, run: Run, uses: UsesOfRun) -> Iterator[Lead]:
         """The runs to try after the first one: into races, and into what a task has borrowed."""
-        for race in predicted(uses):
-            if race.places not in self._found and self._tried[race.places] < _MOST_AT_LINES:
-                self._tried[race.places] += 1
+        for race in predicted(uses, _MOST_AT_LINES):
+            if race.places not in self._found:
                 yield functools.partial(Overlapping, race.around, race.inside)
         for borrowing in borrowings(uses, _ends_of(run)):
             section, line = borrowing.section, borrowing.take.use.at
