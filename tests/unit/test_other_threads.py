@@ -40,6 +40,32 @@ def test_a_bystander_is_one_while_it_lives() -> None:
     assert len(bystanders) == 1
 
 
+def test_a_thread_with_the_identifier_of_one_that_has_ended_is_none() -> None:
+    """What `threading` knows is not the thread that it did not know when bystanders were noted."""
+    release = threading.Event()
+    thread = threading.Thread(target=release.wait, args=(60,))
+    # As of a thread that has ended by now, whose identifier the system gives to the next one.
+    thread.start()
+    identifier = thread.ident
+    assert identifier is not None
+    release.set()
+    thread.join()
+    bystanders = Bystanders([identifier])
+    assert identifier in bystanders
+    release.clear()
+    next_ones = [threading.Thread(target=release.wait, args=(60,)) for _ in range(100)]
+    for each in next_ones:
+        each.start()
+    given = [each.ident for each in next_ones]
+    is_bystander = identifier in bystanders
+    release.set()
+    for each in next_ones:
+        each.join()
+    if identifier not in given:
+        pytest.skip("this system gives no thread the identifier of another")
+    assert not is_bystander
+
+
 def start_outside_of_threading(function: Callable[[], object]) -> None:
     """Run a function in a thread that `threading` does not start, as one of a library in C.
 

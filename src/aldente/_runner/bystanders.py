@@ -23,7 +23,8 @@ class Bystanders:
     """
 
     def __init__(self, identifiers: Iterable[int] = ()) -> None:
-        # None for threads without a threading.Thread, whose end is not known.
+        # None for threads without a threading.Thread, whose end is not seen until a new thread that
+        # has one gets the identifier.
         self._threads: dict[int, weakref.ref[threading.Thread] | None] = {}
         self.add(identifiers)
 
@@ -39,7 +40,8 @@ class Bystanders:
             return False
         reference = self._threads[identifier]
         if reference is None:
-            return True
+            # One that `threading` knows now has got the identifier of another that has ended.
+            return _python_compat.thread_with(identifier) is None
         thread = reference()
         # Before CPython 3.13 a thread that other code has started counts as alive for ever.
         newest = _python_compat.thread_with(identifier) or thread

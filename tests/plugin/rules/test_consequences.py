@@ -136,8 +136,24 @@ async def test_it(resource):
 def test_an_explored_tests_sync_tear_down_runs_a_loop(
     run_project: RunProject, pytester: pytest.Pytester, holds: bool
 ) -> None:
-    """It is told once; that a coroutine was never awaited follows from it, in every run."""
+    """It may do so between runs of the test, as in other tests."""
     project = RUNS_A_LOOP.replace("{holds}", str(holds))
+    result, findings = run_with_findings(run_project, pytester, subprocess=True, test_it=project)
+    assert findings == []
+    result.assert_outcomes(passed=int(holds), failed=int(not holds))
+
+
+def test_an_explored_test_runs_a_loop(run_project: RunProject, pytester: pytest.Pytester) -> None:
+    """It is told once; that a coroutine was never awaited follows from it, in every run."""
+    project = """
+import asyncio
+import aldente
+
+@aldente.explore(runs=5)
+async def test_it():
+    await asyncio.gather(asyncio.sleep(0), asyncio.sleep(0))
+    asyncio.get_running_loop().run_until_complete(asyncio.sleep(0))  # here
+"""
     result, findings = run_with_findings(run_project, pytester, subprocess=True, test_it=project)
     assert in_short(findings) == [f"nested-loop test_it call {line_of(project, '# here')}"]
     result.assert_outcomes(failed=1)
