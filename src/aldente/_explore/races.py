@@ -94,7 +94,8 @@ class Raised(NamedTuple):
     last_steps: Mapping[str, int] = {}
 
 
-Race = tuple[Access, Access, Access]
+# A read, a change by another task, and what the reader does by what it has read.
+ThreeUses = tuple[Access, Access, Access]
 
 _ROLES: tuple[Role, ...] = ("read", "change", "act")
 
@@ -186,7 +187,7 @@ def _by_key(accesses: Sequence[Access]) -> list[list[int]]:
     return list(found.values())
 
 
-def races(accesses: Sequence[Access]) -> Iterator[Race]:
+def races(accesses: Sequence[Access]) -> Iterator[ThreeUses]:
     """The races of a run, the last one first: a read, a change by another, a change by the reader.
 
     The reader changes the thing in a later step than that in which it has read it, by what is out
@@ -200,7 +201,7 @@ def races(accesses: Sequence[Access]) -> Iterator[Race]:
     yield from sorted(found, key=lambda race: (race[2].use.is_by_read, race[2].step), reverse=True)
 
 
-def _races_of(uses: Sequence[Access]) -> Iterator[Race]:
+def _races_of(uses: Sequence[Access]) -> Iterator[ThreeUses]:
     # By task: its reads that it may act on; the change that has made those out of date; and what it
     # has read since.
     reads: dict[str, list[Access]] = {}
@@ -225,7 +226,7 @@ def _races_of(uses: Sequence[Access]) -> Iterator[Race]:
 
 def _race_of(
     reads: Sequence[Access], change: Access, fresh: Sequence[Access], act: Access
-) -> Iterator[Race]:
+) -> Iterator[ThreeUses]:
     """The race of a task that changes what is not what it has read; none if it has looked again.
 
     To read it on the very line of the change, as ``+=`` does, is no look, if an earlier read has
@@ -245,7 +246,7 @@ def _race_of(
         yield reads[-1], change, act._replace(use=act.use._replace(is_by_read=False))
 
 
-def stale_uses(accesses: Sequence[Access], raised: Raised) -> Iterator[Race]:
+def stale_uses(accesses: Sequence[Access], raised: Raised) -> Iterator[ThreeUses]:
     """The uses of what was out of date that have to do with the failure, the last one first.
 
     One has to do with it if the failing line is a part of it, or reads what its line has changed.
@@ -259,7 +260,7 @@ def stale_uses(accesses: Sequence[Access], raised: Raised) -> Iterator[Race]:
     yield from sorted(found, key=lambda race: race[2].step, reverse=True)
 
 
-def _stale_uses_of(accesses: Sequence[Access], places: Sequence[int]) -> Iterator[Race]:
+def _stale_uses_of(accesses: Sequence[Access], places: Sequence[int]) -> Iterator[ThreeUses]:
     for index, place in enumerate(places):
         act = accesses[place]
         if act.of < 0:

@@ -86,12 +86,6 @@ class StuckTasks(AldenteError):
         )
 
 
-for _kind in list(vars().values()):
-    if isinstance(_kind, type) and _kind.__module__ == __name__:
-        # The module under which users see and catch them.
-        _kind.__module__ = "aldente.errors"
-
-
 class EndlessTimeError(AldenteError):
     """Virtual time exceeded its limit without an end of the test.
 
@@ -203,12 +197,6 @@ class RealTimeError(AldenteError):
             "Fix: mark the test with @aldente.virtual_time, or set aldente_clock = virtual; "
             "outside of pytest use aldente.run(main, clock='virtual')."
         )
-
-
-for _kind in list(vars().values()):
-    if isinstance(_kind, type) and _kind.__module__ == __name__:
-        # The module under which users see and catch them.
-        _kind.__module__ = "aldente.errors"
 
 
 class OutsideSimulation(AldenteError, RuntimeError):
