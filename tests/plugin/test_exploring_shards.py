@@ -180,6 +180,30 @@ def test_with_xdist(run_project: RunProject, pytester: pytest.Pytester) -> None:
     assert len(set((pytester.path / "runs.txt").read_text().split())) >= 2
 
 
+@pytest.mark.parametrize(("runs", "is_spread"), [(2_000, True), (1_999, False)])
+def test_a_long_search_under_xdist(
+    run_project: RunProject, pytester: pytest.Pytester, runs: int, is_spread: bool
+) -> None:
+    """Where workers of pytest-xdist have no test, a long search is spread without an option."""
+    project = f"""
+    import asyncio
+    import os
+    from pathlib import Path
+    import aldente
+
+    @aldente.explore(runs={runs})
+    async def test_long():
+        with Path("runs.txt").open("a") as file:
+            file.write(f"{{os.getpid()}}\\n")
+        await asyncio.gather(*(asyncio.sleep(0) for _ in range(9)))
+    """
+    done = run_project("-n2", plugins=["xdist"], fresh=True, test_it=project)
+    done.assert_outcomes(passed=1)
+    found = set((pytester.path / "runs.txt").read_text().split())
+    # That of pytest-xdist, and at least one of its own.
+    assert (len(found) > 1) == is_spread
+
+
 def test_one_worker_is_this_process(run_project: RunProject, pytester: pytest.Pytester) -> None:
     """With one worker no other process is started."""
     done = run_project("--aldente-workers=1", "-k", "test_passes", test_it=SUITE)

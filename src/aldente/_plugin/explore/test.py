@@ -35,6 +35,7 @@ from aldente._plugin.explore.state import ExploredTest, Outcome
 from aldente._plugin.explore.stuck_lines import add_stuck_lines
 from aldente._plugin.explore.together import explore_together
 from aldente._plugin.explore.worker import worker_of
+from aldente._plugin.explore.workers import number_of_workers
 from aldente._plugin.marks import timeout_of
 from aldente._plugin.options import settings_of
 from aldente._plugin.refusals import refuse_async_generator
@@ -187,9 +188,10 @@ class _Test:
             else:
                 explorer = self._explorer(program)
                 # Worker processes run tests with the mark only.
-                if settings_of(self._item.config).workers > 1 and self._explored.is_marked:
+                number = number_of_workers(self._item, self._budget.runs)
+                if number > 1 and self._explored.is_marked:
                     exploration = explore_together(
-                        self._item, explorer, self._budget, self._found, self._progress
+                        self._item, explorer, self._budget, self._found, self._progress, number
                     )
                 else:
                     conclude = functools.partial(self._explored.conclude, explorer)

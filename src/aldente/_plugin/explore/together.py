@@ -28,6 +28,7 @@ def explore_together(
     budget: Budget,
     found_in_runs: FoundInRuns,
     progress: Progress,
+    number_of_workers: int,
 ) -> Exploration:
     """Run a test under many schedules, in worker processes.
 
@@ -40,6 +41,7 @@ def explore_together(
         budget: how it is explored.
         found_in_runs: collects the findings.
         progress: shows how many runs there were.
+        number_of_workers: how many processes do the runs.
 
     Raises:
         WorkersFailed: a worker has died, or could not set the test up.
@@ -55,7 +57,8 @@ def explore_together(
     looks_for_races = watch is not None and watch.looks_for_races and budget.strategy != "fifo"
     seed = budget.seed_of_schedules
     plan = Plan(_SHARDS, budget.runs - 1, budget.strategy, seed, looks_for_races)
-    with workers_of(item.config).exploring(item, found_in_runs.receive) as submit:
+    workers = workers_of(item.config, number_of_workers)
+    with workers.exploring(item, found_in_runs.receive) as submit:
         search = ShardedSearch(plan, submit, explorer.end, is_local=True)
         told = 1
 

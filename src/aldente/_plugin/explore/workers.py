@@ -48,10 +48,37 @@ _Receive = Callable[[tuple[Finding, ...], bool], object]
 _key = pytest.StashKey["Workers"]()
 
 
-def workers_of(config: pytest.Config) -> Workers:
-    """The worker processes of this run of pytest; they are started when they are needed."""
+# From how many runs on a search is long enough to start processes for it without being told.
+_LONG = 2_000
+
+
+def number_of_workers(item: pytest.Item, runs: int) -> int:
+    """How many processes do the runs of an explored test.
+
+    Workers of pytest-xdist that have no test, as there are fewer tests than workers, have a long
+    search done by as many processes instead.
+
+    Args:
+        item: the test.
+        runs: how many runs it has at most.
+    """
+    given = settings_of(item.config).workers
+    worker = getattr(item.config, "workerinput", None)
+    if given > 1 or worker is None or runs < _LONG:
+        return given
+    count: int = worker["workercount"]
+    return max(1, count // len(item.session.items))
+
+
+def workers_of(config: pytest.Config, number: int) -> Workers:
+    """The worker processes of this run of pytest; they are started when they are needed.
+
+    Args:
+        config: pytest's configuration.
+        number: how many.
+    """
     if _key not in config.stash:
-        workers = config.stash[_key] = Workers(config, settings_of(config).workers)
+        workers = config.stash[_key] = Workers(config, number)
         config.pluginmanager.register(workers, "aldente-workers")
     return config.stash[_key]
 
