@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any
@@ -322,3 +323,55 @@ def test_tasks_that_get_their_names_late() -> None:
     assert lines_of(main)[0] == (
         "race: an update of counter.value is lost: two sets it by what it read before one did."
     )
+
+
+def test_the_end_of_the_time_is_no_failure() -> None:
+    """A run that is led into a race, and cut off as the time for all runs is over, fails nothing."""
+    followed = 0
+
+    def work() -> None:
+        # Only runs whose lines are followed take long.
+        if sys.gettrace() is not None:
+            time.sleep(0.05)
+
+    async def main() -> None:
+        nonlocal followed
+        followed += sys.gettrace() is not None
+        flag = False
+
+        async def raise_flag(turns: int) -> None:
+            nonlocal flag
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            if not flag:
+                for _ in range(6):
+                    work()
+                    await asyncio.sleep(0)
+                flag = True
+
+        await asyncio.gather(raise_flag(0), raise_flag(20))
+
+    found = aldente.search(main, runs=30, strategy="random", max_seconds=0.6)
+    assert found.failure is None, found.failure.report()
+    if followed < 2:
+        pytest.skip("this machine was too busy to come as far as that")
+
+
+def test_a_task_that_waits_for_one_that_is_held_back() -> None:
+    """One after the other they can't run, as one looks again and again for what the other does."""
+
+    async def main() -> None:
+        value = begun = 0
+
+        async def add() -> None:
+            nonlocal value, begun
+            before = value
+            begun += 1
+            while begun < 2:
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0)
+            value = before + 1
+
+        await asyncio.gather(add(), add())
+
+    assert aldente.search(main).findings == ()

@@ -34,9 +34,13 @@ from aldente._simulation.values import UNKNOWN, without_times
 from aldente._strategies.fifo import Fifo
 from aldente._strategies.replay import Replay
 from aldente._strategies.steered import Apart, Interrupted, Overlapping, Section
+from aldente.errors import PhaseTimeout
 
 # How many races at the same lines are tried: these may be of other tasks, or in other steps.
 _MOST_AT_LINES = 3
+
+# How many steps a run for comparison may take, besides ten times those of other runs.
+_STEPS_OF_COMPARISON = 1_000
 
 
 class Shown(NamedTuple):
@@ -90,6 +94,7 @@ class RaceSearch:
     end: float | None = None
     leads: int | None = None
     runs: int = 0
+    _steps: int = 0
     _found: set[Hashable] = field(default_factory=set)
     _tried: Counter[Hashable] = field(default_factory=Counter)
     _judged: Counter[Hashable] = field(default_factory=Counter)
@@ -111,6 +116,9 @@ class RaceSearch:
         yield from self._found_in(first, uses, Fifo)
         for lead in itertools.islice(self._leads(first, uses), self.leads):
             run = self._run(lead())
+            if isinstance(run.error, PhaseTimeout):
+                # The time for all runs is over.
+                return
             if run.error is not None:
                 yield Failed(run, run.error, self.runs)
                 return
@@ -229,9 +237,14 @@ class RaceSearch:
         self.runs += 1
         strategy.start()
         program = self.program
-        if is_aside:
-            return program.run_aside(strategy, program.rules, keeps_values=True)
-        return program.run(strategy, is_traced=True, keeps_values=True, real_seconds=left)
+        if not is_aside:
+            run = program.run(strategy, is_traced=True, keeps_values=True, real_seconds=left)
+            self._steps = max(self._steps, len(run.steps))
+            return run
+        # A task may look again and again for what the one that waits would do.
+        most = min(program.rules.max_steps, _STEPS_OF_COMPARISON + 10 * self._steps)
+        rules = program.rules._replace(max_steps=most)
+        return program.run_aside(strategy, rules, keeps_values=True)
 
 
 def _ends_of(run: Run) -> Mapping[str, Ending]:
