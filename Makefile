@@ -37,7 +37,7 @@ IN_PARALLEL := -n $(JOBS) --dist loadfile --max-worker-restart 0
 #
 #                            newest   oldest   between
 #   tests/unit                  x      most     a part   what follows Python's own code, and all that takes no time
-#   tests/plugin                x        x      a part   what follows asyncio's and CPython's own code
+#   tests/plugin                x      most     a part   what follows asyncio's and CPython's own code
 #   tests/conformance           x      most                the interpreter's tests in simulation: on the newest, and
 #                                                          on all by "make compat"
 #   tests/plugin/coexistence    x                          other tools are tried on one Python
@@ -54,11 +54,15 @@ WITHOUT = $(addprefix --ignore=tests/unit/test_,$(addsuffix .py,$(1)))
 WITHOUT_LONG := $(call WITHOUT,anyio_in_runs check_class command_line crashes_under_way disk faults faults_found \
     histories histories_serializable histories_timeline links pairs serializable serializable_unjudged shards \
     shrinking)
+# What is said of a run, and of many, is the same on all; the oldest has no sys.monitoring, so it keeps the strategies.
+WITHOUT_WORDS := $(call WITHOUT,hypothesis_notes network_cuts network_programs no_progress settings story story_details \
+    time_limit virtual_time_model) \
+    $(addprefix --ignore=tests/plugin/test_exploring_,$(addsuffix .py,all examples faults histories kept names \
+    serializable shards story terminal wall))
 ON_OLDEST := tests --ignore=tests/plugin/coexistence --ignore=tests/known_bugs -m "not packaging" \
-    --ignore=tests/plugin/test_exploring_shards.py $(WITHOUT_LONG) --ignore=tests/conformance/test_interpreters_own_simulated.py \
+    $(WITHOUT_WORDS) $(WITHOUT_LONG) --ignore=tests/conformance/test_interpreters_own_simulated.py \
     --ignore=tests/packaging/test_documentation.py --ignore=tests/packaging/test_structure.py
-ON_MIDDLE := tests/unit $(WITHOUT_LONG) $(call WITHOUT,hypothesis_notes network_cuts network_programs no_progress \
-    searching settings story story_details strategies time_limit values_of_runs virtual_time_model watchdog) \
+ON_MIDDLE := tests/unit $(WITHOUT_LONG) $(WITHOUT_WORDS) $(call WITHOUT,searching strategies values_of_runs watchdog) \
     $(addprefix tests/plugin/test_,$(addsuffix .py,running_tests context_variables \
     task_factories cancelled_groups doubles)) \
     $(addprefix tests/plugin/rules/test_,$(addsuffix .py,kept_tasks background_error))
