@@ -34,8 +34,9 @@
 ``races``, ``guards``, ``decisions``
     What raced, of what tasks have used; the lines that a condition decides about, and the variables
     that keep a value; what a function has read, and which of its lines go by that.
-``kept_values``
-    What changes of a run have set, how much they have taken or put back, and how tasks have ended.
+``kept_values``, ``takes``
+    What changes of a run have set, how much they have taken or put back, and how tasks have ended;
+    what functions do about what they have taken when an exception comes.
 ``predicted_races``, ``race_search``, ``lost_updates``, ``never_put_back``
     The races that there may be in other schedules; runs that show in which of them an update is
     lost; the finding of one; what a task has taken, and not put back.

@@ -149,8 +149,17 @@ def _changes_before_failure(accesses: Sequence[Access], raised: Raised) -> Itera
     }
     for places in _by_key(accesses):
         if accesses[places[0]].key in read:
-            found = [accesses[place] for place in places[1:] if accesses[place].use.is_change]
+            found = _changes_after_making([accesses[place] for place in places])
             yield from found[-_MOST_BEFORE_FAILURE:]
+
+
+def _changes_after_making(uses: Sequence[Access]) -> list[Access]:
+    """The changes of something, but for its first use if that has made it."""
+    return [
+        access
+        for number, access in enumerate(uses)
+        if access.use.is_change and (number or access.is_in_place)
+    ]
 
 
 def _shared_changes(accesses: Sequence[Access]) -> Iterator[Access]:
@@ -158,7 +167,7 @@ def _shared_changes(accesses: Sequence[Access]) -> Iterator[Access]:
     for places in _by_key(accesses):
         found = [accesses[place] for place in places]
         if len({access.task for access in found}) > 1:
-            yield from (access for access in found[1:] if access.use.is_change and access.of < 0)
+            yield from (access for access in _changes_after_making(found) if access.of < 0)
 
 
 def _reads_of_others(
