@@ -18,7 +18,7 @@ endif
 
 
 # Half of the tests' time is waiting, for processes, time limits and the like.
-JOBS ?= 3
+JOBS ?= 4
 PYTHONS ?=
 
 EXAMPLE := examples/fetcher
