@@ -102,8 +102,8 @@ class BatchResult:
         exploration: the results of its runs, without a failure.
         schedules: the hashes of their schedules.
         failed: the run that failed; None if all passed.
-        news: the schedules that covered something that nobody had.
-        is_stopped: whether it was ended, as nobody needs its results.
+        news: the schedules that covered something new.
+        is_stopped: whether it was ended, as its results are not needed.
         findings: what rules have found that fails no run.
         machine: the machine that has done it.
     """

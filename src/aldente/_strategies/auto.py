@@ -84,7 +84,7 @@ class Auto:
 
     @property
     def news(self) -> Sequence[Covering]:
-        """The schedules that covered something that nobody had; none without `share`."""
+        """The schedules that covered something new; none without `share`."""
         return () if self._shared is None else tuple(self._shared.news)
 
     def start(self) -> bool:

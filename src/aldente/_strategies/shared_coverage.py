@@ -85,7 +85,7 @@ class SharedCoverage:
             filled by the counter of lines.
 
     Attributes:
-        news: the schedules that covered something that nobody had covered.
+        news: the schedules that covered something new.
     """
 
     def __init__(self, shared: Shared, names_of_functions: Mapping[int, str]) -> None:

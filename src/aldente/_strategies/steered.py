@@ -57,6 +57,26 @@ class _Progress:
         return known is not None and (task is None or task.done())
 
 
+def _holding_back(is_held: Callable[[str], bool], count: int, options: Options) -> int:
+    """The first option that lets no task go on which is to be held back, while there is one.
+
+    Args:
+        is_held: whether a task is to be held back, by its name; then what it waits for takes as
+            long as it may.
+        count: how many options there are.
+        options: the options.
+    """
+    if isinstance(options, Durations):
+        task = options[0].task
+        if task is None or not is_held(task.get_name()):
+            return 0
+        return max(range(count), key=lambda index: options.ends[index])
+    if options.is_of_values:
+        return 0
+    held = (is_held(options[index].who) for index in range(count))
+    return next((index for index, each in enumerate(held) if not each), 0)
+
+
 class Overlapping:
     """Has a section of one task begin before, and end after, that a step of another is taken.
 
@@ -82,15 +102,7 @@ class Overlapping:
 
     def choose(self, count: int, options: Options) -> int:
         """The first option that does not go against the order; to let it take longer otherwise."""
-        if isinstance(options, Durations):
-            task = options[0].task
-            if task is None or not self._is_early(task.get_name()):
-                return 0
-            return max(range(count), key=lambda index: options.ends[index])
-        if options.is_of_values:
-            return 0
-        early = (self._is_early(options[index].who) for index in range(count))
-        return next((index for index, is_early in enumerate(early) if not is_early), 0)
+        return _holding_back(self._is_early, count, options)
 
     def _is_early(self, name: str) -> bool:
         """Whether the next step of a task has to come after one of the other."""
@@ -186,17 +198,9 @@ class Interrupted:
 
     def choose(self, count: int, options: Options) -> int:
         """What lets the task go on last; in stock order for all else."""
-        if isinstance(options, Durations):
-            task = options[0].task
-            if task is None or not self._is_within(task.get_name()):
-                return 0
-            return max(range(count), key=lambda index: options.ends[index])
         if isinstance(options, Seldom):
             return int(self._is_within(options.task.get_name()))
-        if options.is_of_values:
-            return 0
-        within = (self._is_within(options[index].who) for index in range(count))
-        return next((index for index, is_within in enumerate(within) if not is_within), 0)
+        return _holding_back(self._is_within, count, options)
 
     def _is_within(self, name: str) -> bool:
         """Whether a task stands between the first step of the section and the last."""
