@@ -375,3 +375,19 @@ def test_a_task_that_waits_for_one_that_is_held_back() -> None:
         await asyncio.gather(add(), add())
 
     assert aldente.search(main).findings == ()
+
+
+def test_a_replay_runs_once_where_a_race_would_be_no_error() -> None:
+    """A warning has no effect on a replay, so nothing is looked for."""
+    began = 0
+
+    async def main() -> None:
+        nonlocal began
+        began += 1
+        await count()
+
+    failure = aldente.search(main, rules=ERROR).failure
+    assert failure is not None
+    began = 0
+    aldente.replay(main, failure.token)
+    assert began == 1

@@ -123,7 +123,7 @@ class BatchResult:
 
 
 class _Stopped(BaseException):
-    """Nobody needs the results of the batch any more."""
+    """The results of the batch are not needed any more."""
 
 
 def seed_of(seed: int, shard: int, number: int = 0) -> int:

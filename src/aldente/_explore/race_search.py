@@ -117,7 +117,7 @@ class RaceSearch:
         for lead in itertools.islice(self._leads(first, uses), self.leads):
             run = self._run(lead())
             if isinstance(run.error, PhaseTimeout):
-                # The time for all runs is over.
+                # The time is over for all runs, or for this one, as to follow its lines takes long.
                 return
             if run.error is not None:
                 yield Failed(run, run.error, self.runs)

@@ -36,7 +36,7 @@ class SessionState:
         current_item: the test that has begun last.
         marks_before: the marks of its own that it had then.
         bystanders: identifiers of threads of pytest's plugins and of debuggers, which wake no test.
-        leave_thread: lets the process end without a thread, told of with a line and a test; None
+        leave_thread: lets the process end without a thread, reported with a line and a test; None
             before the session.
         marks_without_effect: the warnings for tests, by node id, whose marks have no effect.
         is_torn_down: whether that test is over, and pytest charges what is freed now to the next.

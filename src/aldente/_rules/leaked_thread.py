@@ -136,7 +136,7 @@ class Watch:
 
         Args:
             thread: the thread.
-            place: what is told of it then: the line of the test.
+            place: the line of the test, which is reported with it.
             test: the node id of the test.
         """
         if not thread.daemon and all(start.thread() is not thread for start in self._left):

@@ -169,7 +169,7 @@ def explore(item: pytest.Function, explored: UnmarkedTest, stash: dict[Any, Any]
         with _unnoticed(item):
             result = _explore(item, explored, stash)
             if result.finding is not None or result.reason is not None:
-                # What runs have left that were cut off is told of when it is freed.
+                # What runs that were cut off have left is reported when it is freed: now.
                 explored.error = explored.outcome = None
                 gc.collect()
             return result
