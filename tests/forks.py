@@ -1,8 +1,8 @@
 """Runs pytest in forks of a process that has imported it.
 
-To start Python and to import pytest and asyncio takes longer than most runs of a small project.
-``fork_server/sitecustomize.py`` does this once for each process that runs tests. Each run then is a
-process of its own all the same, which imports aldente itself and ends as any other.
+To start Python and to import pytest, asyncio and aldente takes longer than most runs of a small
+project. ``fork_server/sitecustomize.py`` does this once for each process that runs tests. Each run
+then is a process of its own all the same, which starts and ends as any other.
 
 In this a fork is not like a new process: the seed of hashes is the server's, what it has imported
 is in ``sys.modules``, and garbage collections leave out the objects that were there before the

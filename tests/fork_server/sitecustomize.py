@@ -55,10 +55,11 @@ def _serve(descriptor: int) -> None:
 
 
 def _import_pytest() -> None:
-    """Import what each run of pytest imports, and asyncio."""
+    """Import what each run of pytest imports, asyncio and aldente."""
     plugins = importlib.import_module("_pytest.config").default_plugins
     for name in ("pytest", "asyncio", "pdb", "unittest", *(f"_pytest.{each}" for each in plugins)):
         importlib.import_module(name)
+    importlib.import_module("whole_package").import_all()
 
 
 def _is_possible(
@@ -68,6 +69,9 @@ def _is_possible(
 ) -> bool:
     """Whether a fork of this process would be like a new one."""
     if _read_at_start(environment) != _read_at_start(os.environ):
+        return False
+    # With other filters of warnings pytest tells that aldente is imported already.
+    if "-W" in arguments:
         return False
     known = {*sys.modules, *_IMPORTED_AT_START}
     return known.isdisjoint(

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import unittest.mock  # noqa: F401
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import IO
 
 import pytest
 
-# Imported here because a run in this process forgets what it has imported itself: every run would
-# import asyncio again, and what a test patches would not be what the run uses. Of unittest.mock
-# the package unittest would know a module that is none of sys.modules, where pytest looks.
-import aldente._plugin.explore.hooks
-import aldente._plugin.explore.mark
-import aldente._plugin.explore.test
-import aldente._plugin.findings.deadlock
-import aldente._plugin.marks
-import aldente._plugin.run.fixtures
-import aldente._plugin.run.tests
-import aldente._plugin.run.virtual  # noqa: F401
+from tests.fork_server.whole_package import import_all
 from tests.forks import run_pytest
+
+# A run in this process forgets what it has imported itself: every run would import asyncio again, and
+# what a test patches would not be what the run uses. Of unittest.mock the package unittest would know
+# a module that is none of sys.modules, where pytest looks.
+import_all()
 
 RunProject = Callable[..., pytest.RunResult]
 SetConstant = Callable[[str, float], None]
@@ -59,13 +56,25 @@ def run_project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> R
         for plugin in ("aldente", *plugins):
             options += ["-p", plugin]
         if not (subprocess or fresh):
-            return pytester.runpytest_inprocess(*options)
+            with _no_current_loop():
+                return pytester.runpytest_inprocess(*options)
         with monkeypatch.context() as patch:
             if not fresh:
                 patch.setattr(pytester, "popen", _Forked)
             return pytester.runpytest_subprocess(*options)
 
     return run
+
+
+@contextlib.contextmanager
+def _no_current_loop() -> Generator[None]:
+    """As in a new process: what one run leaves current is not there in the next of this process."""
+    policy = asyncio.events._event_loop_policy  # type: ignore[attr-defined]
+    asyncio.events._event_loop_policy = None  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        asyncio.events._event_loop_policy = policy  # type: ignore[attr-defined]
 
 
 class _Forked:

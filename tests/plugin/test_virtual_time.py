@@ -1091,7 +1091,7 @@ def test_xdist(run_project: RunProject) -> None:
 def test_without_marks_nothing_is_imported(run_project: RunProject) -> None:
     """A suite on real time does not pay for virtual time."""
     run_project(
-        subprocess=True,
+        fresh=True,
         test_it="""
         import sys
 
