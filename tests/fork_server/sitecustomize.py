@@ -60,6 +60,9 @@ def _import_pytest() -> None:
     for name in ("pytest", "asyncio", "pdb", "unittest", *(f"_pytest.{each}" for each in plugins)):
         importlib.import_module(name)
     importlib.import_module("whole_package").import_all()
+    # Else pytest warns that it can't rewrite the assertions of a plugin that is imported already.
+    package = sys.modules["aldente"]
+    package.__doc__ = f"{package.__doc__}PYTEST_DONT_REWRITE"
 
 
 def _is_possible(
@@ -69,9 +72,6 @@ def _is_possible(
 ) -> bool:
     """Whether a fork of this process would be like a new one."""
     if _read_at_start(environment) != _read_at_start(os.environ):
-        return False
-    # With other filters of warnings pytest tells that aldente is imported already.
-    if "-W" in arguments:
         return False
     known = {*sys.modules, *_IMPORTED_AT_START}
     return known.isdisjoint(

@@ -325,7 +325,7 @@ def test_looptime_shortens_marked_tests(run_project: RunProject) -> None:
             assert asyncio.get_running_loop() is resource
             await asyncio.sleep(10)
             assert looptime == 10
-            assert time.monotonic() - began < 5
+            assert time.monotonic() - began < 9
 
         @pytest.mark.looptime(start=100)
         async def test_start(looptime):
@@ -363,7 +363,7 @@ def test_looptime_shortens_all_tests_on_request(run_project: RunProject) -> None
             began = time.monotonic()
             await asyncio.sleep(10)
             assert looptime == 10
-            assert time.monotonic() - began < 5
+            assert time.monotonic() - began < 9
 
         @pytest.mark.looptime(False)
         async def test_excepted():
@@ -398,7 +398,7 @@ def test_looptime_works_on_shared_loops(run_project: RunProject) -> None:
             began = time.monotonic()
             before = asyncio.get_running_loop().time()
             await asyncio.sleep(10)
-            assert time.monotonic() - began < 5
+            assert time.monotonic() - began < 9
             assert asyncio.get_running_loop() is server
             assert asyncio.get_running_loop().time() == pytest.approx(before + 10)
 
@@ -407,7 +407,7 @@ def test_looptime_works_on_shared_loops(run_project: RunProject) -> None:
             began = time.monotonic()
             before = asyncio.get_running_loop().time()
             await asyncio.sleep(10)
-            assert time.monotonic() - began < 5
+            assert time.monotonic() - began < 9
             assert asyncio.get_running_loop() is server
             assert asyncio.get_running_loop().time() == pytest.approx(before + 10)
 

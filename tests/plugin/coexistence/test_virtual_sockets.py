@@ -63,7 +63,7 @@ def test_datagrams(check_virtual: CheckSilent) -> None:
                 async with asyncio.timeout(0.001):
                     assert await ask(b"hello") == b"HELLO"
             assert clock.elapsed == 0
-            assert time.perf_counter() - began < 2
+            assert time.perf_counter() - began < 4.5
 
         async def test_lost(ask, clock):
             began = time.perf_counter()
@@ -73,7 +73,7 @@ def test_datagrams(check_virtual: CheckSilent) -> None:
                         await ask(b"lost")
                 assert clock.elapsed == 5 * attempts
             # Anybody may write to an endpoint that is not connected, so it is listened to.
-            assert time.perf_counter() - began < 2
+            assert time.perf_counter() - began < 14
         """,
         passed=4,
     )
@@ -155,14 +155,14 @@ def test_streams(check_virtual: CheckSilent) -> None:
                 async with asyncio.timeout(0.001):
                     assert await ask(0) == b"answer\\n"
             assert clock.elapsed == 0
-            assert time.perf_counter() - began < 2
+            assert time.perf_counter() - began < 4.5
 
         async def test_late(ask, clock):
             began = time.perf_counter()
             for hours in range(1, 101):
                 assert await ask(3600) == b"answer\\n"
                 assert clock.elapsed == hours * 3600
-            assert time.perf_counter() - began < 2
+            assert time.perf_counter() - began < 30
 
         async def test_timeout(ask, clock):
             began = time.perf_counter()
@@ -170,7 +170,7 @@ def test_streams(check_virtual: CheckSilent) -> None:
                 async with asyncio.timeout(5):
                     await ask(5.001)
             assert clock.elapsed == 5
-            assert time.perf_counter() - began < 1
+            assert time.perf_counter() - began < 4.5
         """,
         passed=12,
     )
@@ -370,7 +370,7 @@ def test_tls(check_virtual: CheckSilent, certificate: Path) -> None:
                     assert clock.elapsed == 3600 * hours
                 writer.close()
                 await writer.wait_closed()
-            assert time.perf_counter() - began < 5
+            assert time.perf_counter() - began < 30
 
         async def test_no_handshake(client_context, clock):
             began = time.perf_counter()
@@ -381,7 +381,7 @@ def test_tls(check_virtual: CheckSilent, certificate: Path) -> None:
                         "127.0.0.1", port, ssl=client_context, server_hostname="localhost"
                     )
             assert clock.elapsed == 60
-            assert time.perf_counter() - began < 2
+            assert time.perf_counter() - began < 30
         """,
         passed=2,
     )
@@ -454,7 +454,7 @@ def test_a_server_in_a_thread(check_virtual: CheckSilent) -> None:
                 # The thread that waits for connections wakes every 10 ms, so each sleep takes the
                 # patience.
                 assert clock.elapsed == pytest.approx(elapsed + 18_000, abs=5)
-                assert time.perf_counter() - began < 5
+                assert time.perf_counter() - began < 30
         """,
         passed=4,
     )
