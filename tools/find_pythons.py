@@ -25,12 +25,14 @@ _ROOT = Path(__file__).parents[1]
 
 _CLASSIFIER = re.compile(r"Programming Language :: Python :: (3\.\d+)")
 
-# Free-threaded builds are another kind of Python, which aldente does not promise to support.
+# Free-threaded builds are another kind of Python, which aldente does not promise to support. Of an
+# environment that is active, such as one of the Makefile's own, which that may remove, counts the
+# Python that it was made from.
 _TRIAL = """
 import sys, sysconfig
 import ensurepip, venv
 usable = sys.implementation.name == "cpython" and not sysconfig.get_config_var("Py_GIL_DISABLED")
-print(sys.hexversion if usable else 0, "%d.%d" % sys.version_info[:2], sys.executable, sep="\\n")
+print(sys.hexversion if usable else 0, "%d.%d" % sys.version_info[:2], sys._base_executable, sep="\\n")
 """
 _TRIAL_SECONDS = 20
 
