@@ -320,14 +320,44 @@ def test_time_is_bounded(run_project: RunProject) -> None:
         "many",
         test_it=many,
     )
-    limited.stdout.fnmatch_lines(["1 test explored in * run*, 1 cut short by the time for each*"])
+    limited.stdout.fnmatch_lines(["1 test explored in * run*, 1 cut short as the time was over*"])
     over = run_project("--aldente-explore", "--aldente-explore-seconds=0.000001")
     over.stdout.fnmatch_lines(
         [
-            "2 tests left alone (-v lists them):",
-            "  2: the time of --aldente-explore-seconds was over",
+            "1 test explored in 1 run, 1 cut short as the time was over*",
+            "1 test left alone (-v lists them):",
+            "  1: the time of --aldente-explore-seconds was over",
         ]
     )
+
+
+def test_only_exploring_takes_of_its_time(run_project: RunProject) -> None:
+    """What else the suite does before does not count: a slow start leaves no test alone."""
+    result = run_project(
+        "--aldente-explore=5",
+        "--aldente-explore-seconds=60",
+        conftest="""
+        import aldente._clocks
+        import aldente._plugin.suite.hooks
+        import pytest
+
+        @pytest.fixture(scope="session")
+        def a_minute_passes():
+            monotonic = aldente._clocks.monotonic
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(aldente._plugin.suite.hooks, "monotonic", lambda: monotonic() + 60)
+                yield
+        """,
+        test_it="""
+        def test_sync(a_minute_passes):
+            pass
+
+        async def test_async():
+            pass
+        """,
+    )
+    result.stdout.fnmatch_lines(["1 test explored in * run*"])
+    result.stdout.no_fnmatch_line("*left alone*")
 
 
 @pytest.mark.parametrize(

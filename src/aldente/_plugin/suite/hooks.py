@@ -37,8 +37,8 @@ class ExploringAllHooks:
     """
 
     def __init__(self, config: pytest.Config) -> None:
-        limit = settings_of(config).explore_seconds
-        self._end = None if limit is None else monotonic() + limit
+        # How long the tests that are left may take; None for any time.
+        self._seconds_left = settings_of(config).explore_seconds
         # The test that has run last, whether it passed, and what came of exploring it.
         self._last: pytest.Item | None = None
         self._has_passed = False
@@ -73,8 +73,8 @@ class ExploringAllHooks:
     def _explore(self, item: pytest.Function, stash: dict[Any, Any]) -> None:
         reason = reasons.NOT_PASSED if not self._has_passed else reasons.reason_before(item)
         seconds = seconds_for(item)
-        if self._end is not None:
-            seconds = min(seconds, self._end - monotonic())
+        if self._seconds_left is not None:
+            seconds = min(seconds, self._seconds_left)
             if seconds <= 0:
                 reason = reason or reasons.TIME_IS_OVER
         if reason is not None:
@@ -89,7 +89,10 @@ class ExploringAllHooks:
             }
             self._is_alone = len(functions) == 1
         explored = UnmarkedTest(item, seconds, is_alone=self._is_alone)
+        began = monotonic()
         self._result = result = explore(item, explored, stash)
+        if self._seconds_left is not None:
+            self._seconds_left -= monotonic() - began
         if result.finding is not None:
             state_of(item.config).collector.report(result.finding)
 
