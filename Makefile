@@ -52,7 +52,7 @@ IN_PARALLEL := -n $(JOBS) --dist loadfile --max-worker-restart 0
 #   examples/fetcher            x      most     most       all but what searches for planted races
 # On the newest the few async tests of its own are explored as well, and so are the example's, for a while.
 ON_NEWEST := --aldente-explore=20
-EXPLORING := --aldente-explore=10 --aldente-explore-seconds=30 --aldente-rule=schedule-dependent=error \
+EXPLORING := --aldente-explore=10 --aldente-explore-seconds=20 --aldente-rule=schedule-dependent=error \
     --aldente-rule=race=error
 WITHOUT = $(addprefix --ignore=tests/unit/test_,$(addsuffix .py,$(1)))
 WITHOUT_LONG := $(call WITHOUT,anyio_in_runs check_class command_line crashes_under_way disk faults faults_found \
