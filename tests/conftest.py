@@ -1,4 +1,8 @@
-"""What all tests share: a collector that does not look through all of the tests again and again."""
+"""What all tests share.
+
+A collector that does not look through all of the tests again and again, and examples of Hypothesis
+that may take any time on a busy machine.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,14 @@ import contextlib
 import gc
 
 import pytest
+
+with contextlib.suppress(ImportError):
+    from hypothesis import HealthCheck, settings
+
+    settings.register_profile(
+        "busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.load_profile("busy machine")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

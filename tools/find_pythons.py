@@ -32,7 +32,8 @@ _TRIAL = """
 import sys, sysconfig
 import ensurepip, venv
 usable = sys.implementation.name == "cpython" and not sysconfig.get_config_var("Py_GIL_DISABLED")
-print(sys.hexversion if usable else 0, "%d.%d" % sys.version_info[:2], sys._base_executable, sep="\\n")
+version = "%d.%d" % sys.version_info[:2]
+print(sys.hexversion if usable else 0, version, sys._base_executable, sep="\\n")
 """
 _TRIAL_SECONDS = 20
 

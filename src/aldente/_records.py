@@ -109,6 +109,8 @@ class Finding(NamedTuple):
         made_by: the node id of the test that did it; None for the current one.
         is_mild: whether it is a warning where the user has not said that its rule is an error.
         is_grave: whether it is an error where the user has not set the level of its rule.
+        subject: what it is about, in as few words as can be, such as the name of a coroutine; empty
+            where the place says it.
     """
 
     rule: str
@@ -119,6 +121,7 @@ class Finding(NamedTuple):
     made_by: str | None = None
     is_mild: bool = False
     is_grave: bool = False
+    subject: str = ""
 
 
 # How findings begin of what is open until it is freed, which may be a finding already.

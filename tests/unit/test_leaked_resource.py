@@ -365,17 +365,19 @@ def test_a_client_of_httpx_without_connections_is_not_found() -> None:
 def test_a_session_that_is_told_is_not_told_again() -> None:
     """What aiohttp says of a session when it is freed is no second finding."""
     found: list[Finding | None] = []
+    kept: list[aiohttp.ClientSession] = []
 
     async def main() -> None:
         asyncio.get_running_loop().set_exception_handler(
             lambda loop, context: found.append(leaked_resource.from_context(context))
         )
         session = aiohttp.ClientSession()
-        vars(session)["itself"] = session
+        kept.append(session)
 
     loop = asyncio.new_event_loop()
     loop.run_until_complete(main())
     assert seen(only(leaked_resource.find(loop)))[1] == "session = aiohttp.ClientSession()"
+    kept.clear()
     gc.collect()
     loop.close()
     assert found == [None]

@@ -12,7 +12,7 @@ import threading
 import weakref
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType, SimpleNamespace
+from types import FrameType, ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -43,6 +43,8 @@ def _watched(step: Callable[[LookAfter], None]) -> list[Finding]:
 
     async def take_step() -> None:
         step(look_after)
+        # It may have added a callback.
+        await asyncio.sleep(0)
 
     runner.run(take_step(), context=contextvars.copy_context(), name="test")
     watch.on_run_end(runner)
@@ -97,6 +99,22 @@ def test_what_has_no_other_way_does_not_count(
         look_after(0.02)
 
     assert _watched(step) == []
+
+
+@pytest.mark.parametrize(("package", "findings"), [(slow_step, 0), (asyncio, 1)])
+def test_a_callback_of_aldente_does_not_count(
+    package: ModuleType, findings: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What aldente itself does on the loop is no step of the test; a library's callback is one."""
+    monkeypatch.setattr(ProcessorTimes, "_read", lambda *thread: Times(0.0, 0.0))
+    file = Path(package.__file__ or "").with_name("callback.py")
+    code = compile("for _ in range(7): look_after(0.02)", str(file), "exec")
+
+    def step(look_after: LookAfter) -> None:
+        names = {"look_after": look_after, "__name__": package.__name__}
+        asyncio.get_running_loop().call_soon(exec, code, names)
+
+    assert len(_watched(step)) == findings
 
 
 def test_waiting_for_a_processor_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:

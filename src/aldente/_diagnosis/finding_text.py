@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import textwrap
-from collections.abc import Iterable, Sized
+from collections.abc import Iterable, Sequence, Sized
 from pathlib import Path
 
 from aldente._records import Finding, Level, Rule, SourcePlace
@@ -74,6 +74,26 @@ def shorten(finding: Finding, folder: Path) -> str:
     if finding.place is None:
         return finding.what
     return f"{place_in(finding.place, folder)}: {finding.what}"
+
+
+def headline(findings: Sequence[Finding], folder: Path) -> str:
+    """The findings that fail a test, in the few words that a line of a summary has room for.
+
+    >>> slow = Finding("slow-step", "a step took 2 s.", "-", SourcePlace("/a.py", 3), subject="2 s")
+    >>> headline([slow], Path("/"))
+    'slow-step: 2 s at a.py:3'
+    >>> headline([Finding("slow-step", "a step took 2 s.", "-"), slow], Path("/"))
+    'slow-step: a step took 2 s. (and 1 more finding)'
+    """
+    first = findings[0]
+    about = f": {first.subject}" if first.subject else ""
+    if first.place is not None:
+        text = f"{first.rule}{about} at {place_in(first.place, folder)}"
+    else:
+        text = f"{first.rule}{about or f': {first.what}'}"
+    others = len(findings) - 1
+    more_findings = "finding" if others == 1 else "findings"
+    return f"{text} (and {others} more {more_findings})" if others else text
 
 
 def explain(rule: Rule, level: Level) -> str:

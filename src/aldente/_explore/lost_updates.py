@@ -37,6 +37,7 @@ def finding_of(race: Race, serial: tuple[Access, Access]) -> Finding:
         _FIX_OF_VALUE if race.is_computed else _FIX_OF_CHECK,
         race.act.use.at,
         (*_told(race), _one_after_the_other(race, serial)),
+        subject=name,
     )
 
 

@@ -136,4 +136,5 @@ def finding_of(found: NeverPutBack) -> Finding:
             f"{take.task} changes {name} by {take.delta:+} at {take.use.at}, and {end}",
             f"A task that returns undoes that at {put.use.at}",
         ),
+        subject=name,
     )

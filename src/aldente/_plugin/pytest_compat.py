@@ -349,6 +349,17 @@ def excinfo_of_failure(message: str) -> pytest.ExceptionInfo[BaseException]:
         return pytest.ExceptionInfo.from_exception(failure)
 
 
+def set_headline(report: pytest.TestReport, text: str) -> None:
+    """Set what pytest's short summary, and the message in JUnit XML, say of a failure.
+
+    That is the message of ``reprcrash``, which is not documented; without one the text of the
+    failure is taken. Checked on pytest 8.4 and 9.2.
+    """
+    crash = getattr(report.longrepr, "reprcrash", None)
+    if crash is not None:
+        crash.message = text
+
+
 def note_value(item: pytest.Item, fixturedef: FixtureDef, value: object) -> None:
     """Replace the value of a fixture that is set up, for requests from now on.
 

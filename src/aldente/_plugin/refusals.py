@@ -93,7 +93,7 @@ def _report(item: pytest.Function, result: object, *, is_async: bool) -> bool:
         )
     code = inspect.unwrap(getattr(item.obj, "__func__", item.obj)).__code__
     where = SourcePlace(code.co_filename, code.co_firstlineno)
-    finding = Finding(never_awaited.RULE.name, what, fix, where, made_by=item.nodeid)
+    finding = Finding(never_awaited.RULE.name, what, fix, where, made_by=item.nodeid, subject=name)
     session.collector.report(finding)
     return True
 

@@ -201,6 +201,7 @@ def find(context: Context) -> Finding | None:
         _FIX,
         _place_of(error.__traceback__) or _place_where_made(context),
         details=(*_users_lines(error), *_definition_of_callback(context)),
+        subject=type(error).__name__,
     )
 
 

@@ -165,4 +165,5 @@ def _finding(made: _Made) -> Finding:
         made_by=made.test,
         # The code may offer it to callers that need not use it.
         is_mild=True,
+        subject=made.name,
     )

@@ -75,6 +75,7 @@ class Watch:
                 _FIX,
                 self._places.get(generator, at),
                 details=(f"it waits at its 'yield' in {at}",),
+                subject=name,
             )
 
 

@@ -327,6 +327,7 @@ def _finding_of_client(
         kind.fix,
         making.place,
         made_by=making.test,
+        subject=f"{kind.package}.{kind.name}",
     )
 
 
@@ -401,6 +402,7 @@ def _on_dropped_client(
             kind.fix,
             making.place,
             made_by=making.test,
+            subject=f"{kind.package}.{kind.name}",
         )
     )
 
@@ -431,6 +433,7 @@ def _on_dropped(
             open_resources.FIX_OF_CONNECTION,
             place or _makings.place_of_dropped_client(making.test),
             made_by=making.test,
+            subject="a connection",
         )
     )
 

@@ -75,6 +75,7 @@ def find(
             _FIX,
             origin or _definition_of(coroutine),
             details=tuple(_waiting_at(task)),
+            subject=name,
         )
 
 

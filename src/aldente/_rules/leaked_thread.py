@@ -302,6 +302,7 @@ def _finding(start: _Start, thread: threading.Thread) -> Finding:
         start.place,
         details=details,
         made_by=start.test,
+        subject=thread.name,
     )
 
 

@@ -211,6 +211,7 @@ class Watch:
                 place,
                 made_by=maker.test,
                 is_mild=is_mild,
+                subject=coroutine.__qualname__ if mock is None else "",
             )
         )
 

@@ -64,7 +64,7 @@ def found(
     """
     what = f"passes in asyncio's order, fails in another: {_in_a_line(error)}"
     fix = _COUNTS_TURNS if counts_turns(test) else _FIX
-    return Finding(RULE.name, what, fix, place, tuple(story))
+    return Finding(RULE.name, what, fix, place, tuple(story), subject=type(error).__name__)
 
 
 _LONGEST = 160

@@ -79,6 +79,12 @@ _EXEMPT_MODULES = {"multiprocessing.forkserver", "multiprocessing.resource_track
 # puts around run_in_executor().
 _END_OF_POOL = ("concurrent.futures.process", "shutdown")
 
+# What calls the callbacks of a loop; the second that of a loop that is not written in Python.
+_RUN_CALLBACKS = {
+    ("asyncio.events", "_run"),
+    ("aldente._runner.running", "run_until_complete"),
+}
+
 # Test tools, which do work that the program under test would not: they compare values for the
 # message of a failed assertion, or draw an example.
 _TOOLS = {"_pytest", "aldente", "hypothesis"}
@@ -166,6 +172,7 @@ class Watch:
                 _FIX,
                 step.place,
                 details=step.lines,
+                subject=f"{seconds:.2f} s",
             )
         )
 
@@ -254,7 +261,7 @@ _AT_REST = 0.0001
 
 def _is_exempt(entries: Sequence[Entry], stack: Stack) -> bool:
     """Whether the step is in a call that is slow whatever the user's code does."""
-    if any(is_debugger(entry.module) for entry in entries):
+    if any(is_debugger(entry.module) for entry in entries) or _is_own_step(entries):
         return True
     is_in_tool = False
     for index, (path, _, function, module) in enumerate(entries):
@@ -269,6 +276,21 @@ def _is_exempt(entries: Sequence[Entry], stack: Stack) -> bool:
             return True
         is_in_tool = is_in_tool or module.partition(".")[0] in _TOOLS
     return False
+
+
+def _is_own_step(entries: Sequence[Entry]) -> bool:
+    """Whether the step is a callback of aldente's that runs none of the user's code.
+
+    Such as one that finds out what the tasks of a deadlock wait for.
+    """
+    called = None
+    for entry in entries:
+        if (entry.module, entry.function) in _RUN_CALLBACKS:
+            break
+        if is_users(entry.path):
+            return False
+        called = entry
+    return called is not None and is_own(called.path)
 
 
 def _has_work(stack: Stack, index: int) -> bool:

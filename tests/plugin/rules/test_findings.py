@@ -295,6 +295,62 @@ def test_stopping_early(run_project: RunProject, option: str) -> None:
     result.stdout.fnmatch_lines(["*stopping after 1 failures*"])
 
 
+FAILS_AND_WARNS = """
+import asyncio
+import time
+import pytest
+
+async def work():
+    pass
+
+async def test_one():
+    work()
+
+async def test_more():
+    work()
+    work()
+
+async def test_blocks():
+    time.sleep(0.001)
+    asyncio.create_task(asyncio.sleep(60))
+
+async def test_fails():
+    time.sleep(0.001)
+    assert not "this"
+"""
+
+
+def test_short_lines(run_project: RunProject) -> None:
+    """The summary names rule, subject and place; the last line counts what fails nothing."""
+    result = run_project("-p", "no:randomly", test_it=FAILS_AND_WARNS)
+    result.stdout.fnmatch_lines(
+        [
+            "FAILED test_it.py::test_one - never-awaited: work at test_it.py:9",
+            "FAILED test_it.py::test_more - never-awaited: work at test_it.py:12 (and 1 mo*",
+            "FAILED test_it.py::test_fails - *'this'*",
+            "=* 3 failed, 1 passed, 3 findings in *",
+        ]
+    )
+    one = run_project("-q", "-k", "test_fails", "--no-summary")
+    one.stdout.fnmatch_lines(["1 failed, 3 deselected, 1 finding in *"])
+
+
+def test_a_warning_is_in_the_report_of_its_test(run_project: RunProject) -> None:
+    """Tools that show the sections of reports have it; that of a failure stays short."""
+    conftest = """
+    def pytest_terminal_summary(terminalreporter):
+        for outcome in ("passed", "failed"):
+            for report in terminalreporter.stats[outcome]:
+                for title, text in report.sections:
+                    terminalreporter.write_line(f"{report.nodeid} [{title}] {text}")
+    """
+    result = run_project("-k", "blocks or fails", conftest=conftest, test_it=FAILS_AND_WARNS)
+    result.stdout.fnmatch_lines(
+        ["test_it.py::test_blocks [[]aldente: found in this test[]] blocking-call: time.sleep*"]
+    )
+    result.stdout.no_fnmatch_line("test_it.py::test_fails [[]aldente*")
+
+
 def test_last_failed(run_project: RunProject) -> None:
     """--lf runs the tests again that failed with a finding."""
     project = DROPS + "\ndef test_next():\n    pass\n"
@@ -319,7 +375,7 @@ def test_the_summary(run_project: RunProject) -> None:
     expected = [
         "never-awaited [error]: 13, of 2 causes",
         "  test_it.py:12: the coroutine 'work' was never awaited.",
-        "      in test_it.py::test_it[0], and in 11 more tests",
+        "      in 12 tests: test_it.py::test_it[0], test_it.py::test_it[1] and 10 more",
         "    Await it, or hand it to asyncio.create_task() and await the task.",
         "  test_it.py:32: the coroutine 'work' was never awaited.",
         "      in test_it.py::test_other",

@@ -125,7 +125,7 @@ def test_threads_that_are_left(run_project: RunProject) -> None:
         [
             "leaked-thread [[]warn[]]: 4, of 2 causes",
             "  test_it.py:13: the thread 'client' was left running.",
-            "      in test_it.py::test_async, and in 2 more tests",
+            "      in 3 tests: test_it.py::test_async, test_it.py::test_sync and 1 more",
             "    Close the object that started it (a connection, a client, a pool), best by 'async with'; or make the thread stop and join() it.*",
             "  test_it.py:26: the thread 'inner' was left running.",
             "      in test_it.py::test_of_another_thread",

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from aldente._diagnosis.finding_text import describe, fold, shorten
+from aldente._diagnosis.finding_text import describe, fold, headline, shorten
 from aldente._own_errors import contained, containing
 from aldente._plugin import pytest_compat, refusals
 from aldente._plugin.findings.baseline import as_plain
@@ -24,7 +24,7 @@ from aldente._rules import RULES, module_of, rule_named
 from aldente._rules.background_error import errors_within
 from aldente.errors import PhaseTimeout
 
-# The title of the findings in the report of a test that failed for another reason.
+# The title of the findings in the report of a test that does not fail for them.
 SECTION = "aldente: found in this test"
 
 
@@ -58,6 +58,11 @@ def report_phase(
     if errors and not is_failed_already:
         call.excinfo = pytest_compat.excinfo_of_failure(_text_of(errors, folder))
     report = _with_hint(item, call) or pytest.TestReport.from_item_and_call(item, call)
+    if errors and not is_failed_already:
+        pytest_compat.set_headline(report, headline(errors, folder))
+    if not errors and not is_failed_already:
+        # Where other tools than the terminal find them; that shows them at the end of the run.
+        report.sections.append((SECTION, _text_of(findings, folder)))
     if is_failed_already:
         besides = [
             finding

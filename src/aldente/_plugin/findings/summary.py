@@ -70,13 +70,22 @@ class Summary:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         reporter = self._config.pluginmanager.get_plugin("terminalreporter")
         reports = [self._late_report(finding) for finding in errors]
-        if reporter is not None and reports:
-            # The tests were reported already, so these are shown and counted as errors.
-            reporter.stats.setdefault("error", []).extend(reports)
+        if reporter is not None:
+            self._count(reporter, reports)
         baseline.write_findings(self._config, self._with_explored())
         if _is_whole(session):
             self.baseline.write(found)
         self._send(reports, (reporter, session))
+
+    def _count(self, reporter: Any, late: Sequence[pytest.TestReport]) -> None:
+        """Have the last line of the run count the findings that fail nothing."""
+        if late:
+            # The tests were reported already, so these are shown and counted as errors.
+            reporter.stats.setdefault("error", []).extend(late)
+        warned = [_Warned(finding) for finding in self._findings if finding["level"] != "error"]
+        if warned:
+            # pytest shows the name of any kind, as it is, with the number.
+            reporter.stats["finding" if len(warned) == 1 else "findings"] = warned
 
     def _with_explored(self) -> list[dict[str, Any]]:
         """The findings, with what is known of those explored tests that failed."""
@@ -153,6 +162,21 @@ class Summary:
         )
 
 
+class _Warned:
+    """A finding that fails nothing, as plugins see it that go through all that pytest counts.
+
+    They get pytest's own warnings there too, so it has the attributes of these.
+
+    Args:
+        finding: the finding.
+    """
+
+    def __init__(self, finding: Mapping[str, Any]) -> None:
+        self.nodeid: str = finding["test"]
+        self.message: str = f"{finding['rule']}: {finding['what']}"
+        self.fslocation = None if finding["path"] is None else (finding["path"], finding["line"])
+
+
 def _is_whole(session: pytest.Session) -> bool:
     """Whether a run is complete, so that its findings are those of all its tests."""
     return (
@@ -223,8 +247,20 @@ def _of_causes(number: int) -> str:
     return ", of one cause" if number == 1 else f", of {number} causes"
 
 
+def _named(tests: Sequence[str]) -> str:
+    """Tests in words: each of up to two, and of more the first two and how many others there are.
+
+    >>> _named(["test_it.py::test_a"]), _named(list("abcd"))
+    ('test_it.py::test_a', '4 tests: a, b and 2 more')
+    """
+    names = [test or "an unknown test" for test in tests]
+    if len(names) < 3:
+        return " and ".join(names)
+    return f"{len(names)} tests: {names[0]}, {names[1]} and {len(names) - 2} more"
+
+
 def _lines(same: Sequence[Mapping[str, Any]], folder: Path) -> Iterable[str]:
-    """The lines about findings of one cause: the first one, and the number of tests."""
+    """The lines about findings of one cause: the first one, and the tests."""
     finding = same[0]
     what: str = finding["what"]
     if finding["path"] is None:
@@ -234,9 +270,7 @@ def _lines(same: Sequence[Mapping[str, Any]], folder: Path) -> Iterable[str]:
         shown = path.relative_to(folder) if path.is_relative_to(folder) else path
         yield f"{shown}:{finding['line']}: {what}"
     found_late = ", found after it had ended" if finding["phase"] is None else ""
-    others = len({each["test"] for each in same}) - 1
-    tests = f", and in {others} more test{'s' if others > 1 else ''}" if others else ""
-    yield f"    in {finding['test'] or 'an unknown test'}{found_late}{tests}"
+    yield f"    in {_named(list(dict.fromkeys(each['test'] for each in same)))}{found_late}"
     if finding["level"] == "warn" and rule_named(finding["rule"]).shows_details:
         # Of an error they are in the report of the failure.
         for line in finding["details"]:

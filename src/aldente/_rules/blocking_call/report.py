@@ -163,6 +163,7 @@ def finding_of(call: BlockingCall, caller: Caller) -> Finding:
         fix=_fix_of(call, caller, name, written),
         place=place_of(caller.users[0]) if caller.users else None,
         details=tuple(_stack(caller)),
+        subject=f"{name}()",
     )
 
 
