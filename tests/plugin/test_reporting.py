@@ -246,6 +246,8 @@ def test_set_up_is_shown_as_for_sync_fixtures(run_project: RunProject) -> None:
         )
     result = run_project("--fixtures", **modules)
     result.stdout.fnmatch_lines(["resource -- test_it.py:[34]*", "    A resource of the user's."])
+    titles = [line for line in result.stdout.lines if "fixtures defined from" in line]
+    assert [line.split()[4] for line in titles if "aldente" in line] == ["aldente"]
     ours = [line for line in result.stdout.lines if "aldente" in line and " -- " in line]
     # pytest sorts them by the text of their places.
     assert sorted(line.split()[0] for line in ours) == [

@@ -128,6 +128,7 @@ def pytest_collection_modifyitems(
 
 
 @pytest.fixture
+@pytest_compat.as_aldentes
 def clock(request: pytest.FixtureRequest) -> Clock:
     """The time of the event loop that the test runs on: read it, and move it if it is virtual."""
     from aldente._plugin.run.loops import make_clock
@@ -136,6 +137,7 @@ def clock(request: pytest.FixtureRequest) -> Clock:
 
 
 @pytest.fixture
+@pytest_compat.as_aldentes
 def network() -> Network:
     """The network of an explored test: its hosts, the links between them, and their faults."""
     from aldente._simulation.network_api import Network
@@ -144,6 +146,7 @@ def network() -> Network:
 
 
 @pytest.fixture
+@pytest_compat.as_aldentes
 def doubles(pytestconfig: pytest.Config) -> Generator[Doubles]:
     """Makes doubles and patches them in; undoes all patches and checks them at teardown."""
     from aldente._doubles.collection import Doubles

@@ -9,7 +9,7 @@ import inspect
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import CodeType, FrameType
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import pytest
 from _pytest.fixtures import (
@@ -27,6 +27,11 @@ from aldente._source import warn_at
 from aldente._stacks import with_callers
 
 FixtureDef = pytest.FixtureDef[Any]
+
+# The name of aldente's package, as its users import it.
+PACKAGE = __name__.partition(".")[0]
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 # The type of pytest.fail.Exception, which type checkers do not accept as a type.
 Failure = Failed
@@ -347,6 +352,15 @@ def excinfo_of_failure(message: str) -> pytest.ExceptionInfo[BaseException]:
         raise Failed(message, pytrace=False)
     except Failed as failure:
         return pytest.ExceptionInfo.from_exception(failure)
+
+
+def as_aldentes(function: _Function) -> _Function:
+    """Have pytest list a fixture under the name of the package, not of a private module.
+
+    ``pytest --fixtures`` takes it from ``__module__``. Checked on pytest 8.4 and 9.2.
+    """
+    function.__module__ = PACKAGE
+    return function
 
 
 def set_headline(report: pytest.TestReport, text: str) -> None:

@@ -17,6 +17,7 @@ from aldente._plugin.pytest_asyncio import (
     is_async_test,
     policy_fixture,
 )
+from aldente._plugin.pytest_compat import as_aldentes
 
 if TYPE_CHECKING:
     import asyncio
@@ -35,6 +36,7 @@ def __getattr__(name: str) -> Any:
 
 
 @pytest.fixture(scope="session")
+@as_aldentes
 def event_loop_policy() -> Any:
     """The policy that makes event loops; a test suite may override it."""
     return policy_fixture.current()
@@ -51,6 +53,7 @@ def _unused_port(socket_type: int) -> int:
 
 
 @pytest.fixture
+@as_aldentes
 def unused_tcp_port() -> int:
     """An unused TCP port."""
     from socket import SOCK_STREAM
@@ -59,6 +62,7 @@ def unused_tcp_port() -> int:
 
 
 @pytest.fixture
+@as_aldentes
 def unused_udp_port() -> int:
     """An unused UDP port."""
     from socket import SOCK_DGRAM
@@ -67,6 +71,7 @@ def unused_udp_port() -> int:
 
 
 @pytest.fixture(scope="session")
+@as_aldentes
 def unused_tcp_port_factory() -> Callable[[], int]:
     """A function that returns a new unused TCP port on each call."""
     from socket import SOCK_STREAM
@@ -75,6 +80,7 @@ def unused_tcp_port_factory() -> Callable[[], int]:
 
 
 @pytest.fixture(scope="session")
+@as_aldentes
 def unused_udp_port_factory() -> Callable[[], int]:
     """A function that returns a new unused UDP port on each call."""
     from socket import SOCK_DGRAM
@@ -97,6 +103,7 @@ def _port_factory(socket_type: int) -> Callable[[], int]:
 
 def _runner_fixture(scope: _ScopeName) -> Any:
     @pytest.fixture(scope=scope, name=f"_{scope}_scoped_runner")
+    @as_aldentes
     def scoped_runner(request: pytest.FixtureRequest) -> Iterator[asyncio.Runner]:
         from aldente._plugin.pytest_asyncio import looptime
 

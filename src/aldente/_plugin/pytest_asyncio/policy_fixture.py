@@ -18,7 +18,7 @@ from aldente._source import warn_at
 
 NAME = "event_loop_policy"
 # The module of the fixture that tests see unless they override it.
-_DEFAULT = f"{__package__}.plugin"
+_DEFAULT = pytest_compat.PACKAGE
 
 _DEPRECATED = (
     'Overriding the "event_loop_policy" fixture is deprecated and will be removed in a future '
