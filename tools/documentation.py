@@ -103,8 +103,9 @@ def importable(**modules: str) -> None:
 
 def _run_pytest(folder: str, options: list[str]) -> list[str]:
     """Run pytest in a folder, and return what it prints, with short titles and no empty lines."""
-    # pytest prints more where it finds itself in continuous integration.
-    inherited = {k: v for k, v in os.environ.items() if k not in ("CI", "BUILD_NUMBER")}
+    # pytest and aldente print more where they find themselves in continuous integration.
+    known = ("CI", "BUILD_NUMBER", "GITHUB_ACTIONS")
+    inherited = {k: v for k, v in os.environ.items() if k not in known}
     with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
         run_pytest(
             ["-q", "-p", "no:cacheprovider", "-p", "aldente", *options],

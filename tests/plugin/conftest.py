@@ -33,8 +33,8 @@ def run_project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> R
     (tests/forks.py); in a new one when ``fresh=True``; else it is in this one, which is fastest.
     """
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-    # With these pytest shortens nothing in its summary, so that texts come twice.
-    for name in ("CI", "BUILD_NUMBER"):
+    # With these pytest and aldente print more.
+    for name in ("CI", "BUILD_NUMBER", "GITHUB_ACTIONS"):
         monkeypatch.delenv(name, raising=False)
 
     def run(

@@ -185,6 +185,11 @@ OPTIONS: tuple[Option, ...] = (
         metavar="FILE",
     ),
     Option(
+        "write all findings to a file, as SARIF 2.1.0",
+        flag="--aldente-sarif",
+        metavar="FILE",
+    ),
+    Option(
         "a file of findings that are known: written if it is not there, else these are passed over",
         flag="--aldente-baseline",
         metavar="FILE",

@@ -75,9 +75,9 @@ def _read_levels(config: pytest.Config) -> dict[str, Any]:
 
 def wants_files(config: pytest.Config) -> bool:
     """Whether to write the findings of the run to a file, even if there are none."""
-    return (
-        config.getoption("aldente_findings") is not None
-        or config.getoption("aldente_baseline") is not None
+    return any(
+        config.getoption(f"aldente_{name}") is not None
+        for name in ("findings", "sarif", "baseline")
     )
 
 

@@ -323,11 +323,11 @@ def _finding_of_client(
     has = f", with a connection {peers}," if peers else ""
     return Finding(
         RULE.name,
-        f"The {kind.package}.{kind.name}{has} was still open {when}.",
+        f"The {kind.full_name}{has} was still open {when}.",
         kind.fix,
         making.place,
         made_by=making.test,
-        subject=f"{kind.package}.{kind.name}",
+        subject=kind.full_name,
     )
 
 
@@ -367,15 +367,10 @@ def _finding(made: Any, when: str = "when its event loop ended") -> Finding:
     if open_resources.is_accepted(made):
         making = _makings.of(_asyncio_compat.acceptor_of(made)) or making
         details = ("That is where the server that accepted it was made.",)
-    place = making.place if making is not None else None
-    return Finding(
-        RULE.name,
-        f"{what} {when}.",
-        fix,
-        place,
-        details if place is not None else (),
-        making.test if making is not None else None,
-    )
+    what = f"{what} {when}."
+    if making is None or making.place is None:
+        return Finding(RULE.name, what, fix, made_by=None if making is None else making.test)
+    return Finding(RULE.name, what, fix, making.place, details, making.test)
 
 
 def _report_dropped(made: Any, report: Callable[[Finding], None]) -> None:
@@ -397,12 +392,11 @@ def _on_dropped_client(
     report(
         Finding(
             RULE.name,
-            f"The {kind.package}.{kind.name} was dropped while it was open: nothing refers to it "
-            "any more.",
+            f"The {kind.full_name} was dropped while it was open: nothing refers to it any more.",
             kind.fix,
             making.place,
             made_by=making.test,
-            subject=f"{kind.package}.{kind.name}",
+            subject=kind.full_name,
         )
     )
 

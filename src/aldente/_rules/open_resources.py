@@ -34,6 +34,11 @@ class ClientKind(NamedTuple):
     is_leak_by_itself: bool = False
     tells_loop: bool = True
 
+    @property
+    def full_name(self) -> str:
+        """The name of the class as its users write it."""
+        return f"{self.package}.{self.name}"
+
     def loaded(self) -> Any:
         """The class; None if the library was not imported."""
         return getattr(sys.modules.get(self.package), self.name, None)

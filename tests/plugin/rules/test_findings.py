@@ -433,7 +433,7 @@ def test_the_findings_file(run_project: RunProject, pytester: pytest.Pytester) -
             "phase": "call",
             "what": "the coroutine 'work' was never awaited.",
             "fix": "Await it, or hand it to asyncio.create_task() and await the task.",
-            "path": str(pytester.path / "test_it.py"),
+            "path": "test_it.py",
             "line": 12,
             "source": "work()",
             "details": [],

@@ -9,8 +9,8 @@
     Fails a test, or adds to its report.
 ``deadlock``
     A deadlock as a finding, and the open connections that a server waits for.
-``summary``, ``baseline``
-    The findings of a whole run: at its end, and as files.
+``summary``, ``baseline``, ``for_machines``
+    The findings of a whole run: at its end, as known ones, and as other programs read them.
 
 Only ``hooks`` and ``collector`` are imported before there is something to report.
 """

@@ -1,4 +1,4 @@
-"""Findings as files: JSON lines of a run, and the baseline of a project."""
+"""The baseline of a project: a file of findings that are known."""
 
 from __future__ import annotations
 
@@ -19,35 +19,6 @@ from aldente._source import source_line
 Fingerprint = tuple[str, str, str, str]
 
 _VERSION = 1
-
-
-def write_findings(config: pytest.Config, findings: Iterable[Mapping[str, Any]]) -> None:
-    """Write the findings of a run as JSON lines, if ``--aldente-findings`` asks for them."""
-    file = config.getoption("aldente_findings")
-    if file is None:
-        return
-    path = config.invocation_params.dir / file
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8") as stream:
-        for finding in findings:
-            stream.write(json.dumps(finding) + "\n")
-
-
-def check_findings_file(config: pytest.Config) -> None:
-    """Reject a file for findings that can't be written, before the run.
-
-    Raises:
-        pytest.UsageError: with the reason.
-    """
-    file = config.getoption("aldente_findings")
-    if file is None or hasattr(config, "workerinput"):
-        return
-    path = config.invocation_params.dir / file
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.open("a", encoding="utf-8").close()
-    except OSError as error:
-        raise pytest.UsageError(f"--aldente-findings: {path} can't be written: {error}") from None
 
 
 class Baseline:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +58,11 @@ def report_phase(
     if errors and not is_failed_already:
         call.excinfo = pytest_compat.excinfo_of_failure(_text_of(errors, folder))
     report = _with_hint(item, call) or pytest.TestReport.from_item_and_call(item, call)
-    if errors and not is_failed_already:
-        pytest_compat.set_headline(report, headline(errors, folder))
+    failing = errors
+    if call.excinfo is not None and is_failed_already:
+        failing = _failing(call.excinfo.value, told_by_failure, errors)
+    if failing:
+        pytest_compat.set_headline(report, headline(failing, folder))
     if not errors and not is_failed_already:
         # Where other tools than the terminal find them; that shows them at the end of the run.
         report.sections.append((SECTION, _text_of(findings, folder)))
@@ -78,6 +81,15 @@ def report_phase(
     vars(report)["aldente_findings"] = told
     session.summary.add(told)
     return report
+
+
+def _failing(
+    error: BaseException, told: Collection[Finding], errors: Sequence[Finding]
+) -> list[Finding]:
+    """The findings of an explored test's runs that the error of its phase is about."""
+    if not isinstance(error, pytest_compat.Failure):
+        return []
+    return [finding for finding in errors if finding in told]
 
 
 def _with_hint(item: pytest.Item, call: pytest.CallInfo[None]) -> pytest.TestReport | None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from aldente._diagnosis.finding_text import FOLDED, describe, more, shorten
-from aldente._plugin.findings import baseline
+from aldente._plugin.findings import baseline, for_machines
 from aldente._plugin.findings.baseline import as_plain, from_plain
 from aldente._records import FREED, Finding, Level
 from aldente._rules import rule_named
@@ -35,7 +35,7 @@ class Summary:
         self._config = config
         self._findings: list[dict[str, Any]] = []
         self.baseline = baseline.Baseline.of(config)
-        baseline.check_findings_file(config)
+        for_machines.check_files(config)
 
     def without_known(self, test: str, findings: Sequence[Finding]) -> list[Finding]:
         """The findings of a test that the project's baseline does not name."""
@@ -72,7 +72,7 @@ class Summary:
         reports = [self._late_report(finding) for finding in errors]
         if reporter is not None:
             self._count(reporter, reports)
-        baseline.write_findings(self._config, self._with_explored())
+        for_machines.write_files(self._config, self._with_explored())
         if _is_whole(session):
             self.baseline.write(found)
         self._send(reports, (reporter, session))
@@ -141,7 +141,7 @@ class Summary:
             ordered, key=lambda finding: (finding["level"], finding["rule"])
         ):
             found = list(group)
-            causes = _by_cause(found)
+            causes = for_machines.by_cause(found)
             number = f"{len(found)}{_of_causes(len(causes)) if len(causes) < len(found) else ''}"
             terminalreporter.write_line(f"{rule} [{level}]: {number}", bold=True)
             fix = None
@@ -157,6 +157,10 @@ class Summary:
             if len(causes) > FOLDED:
                 terminalreporter.write_line(f"  {more(causes)}; --aldente-findings=FILE writes all")
         self.baseline.print(terminalreporter)
+        if for_machines.is_github():
+            folder = for_machines.base_of(self._config)
+            for line in for_machines.github_commands(self._with_explored(), folder):
+                terminalreporter.write_line(line)
         terminalreporter.write_line(
             "pytest --aldente-explain RULE explains a rule, and how to fix or allow its findings."
         )
@@ -230,17 +234,6 @@ _SOCKET = "unclosed <socket.socket"
 
 def _is_late_error(finding: Mapping[str, Any]) -> bool:
     return finding["phase"] is None and finding["level"] == "error"
-
-
-def _by_cause(findings: Iterable[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
-    """Group the findings of one rule by their place, across tests."""
-    by_cause: dict[object, list[Mapping[str, Any]]] = {}
-    for finding in findings:
-        place = finding["path"], finding["line"]
-        # Without a place only the text shows that two are the same.
-        cause = place if finding["path"] is not None else finding["what"]
-        by_cause.setdefault(cause, []).append(finding)
-    return list(by_cause.values())
 
 
 def _of_causes(number: int) -> str:
