@@ -867,6 +867,57 @@ def test_polling_a_real_clock(run_project: RunProject) -> None:
     )
 
 
+REAL_CLOCKS = """
+import asyncio
+import time
+import aldente
+import pytest
+
+@aldente.virtual_time
+async def test_measures():
+    began = time.monotonic()
+    await asyncio.sleep(60)
+    elapsed = time.monotonic() - began
+    assert elapsed >= 60
+
+@aldente.virtual_time
+async def test_something_else(clock):
+    began = time.monotonic()
+    await asyncio.sleep(60)
+    assert clock.elapsed == 61
+
+@aldente.virtual_time
+async def test_no_time_has_passed():
+    assert time.time() < 0
+
+@aldente.virtual_time(wall=True)
+async def test_a_clock_that_follows():
+    began = time.monotonic()
+    await asyncio.sleep(60)
+    assert time.monotonic() - began > 61
+
+async def test_real_time():
+    await asyncio.sleep(0)
+    assert time.time() < 0
+"""
+
+
+def test_an_assertion_about_a_real_clock(run_project: RunProject) -> None:
+    """A test that measures by a clock that does not follow is told so; no other failure is."""
+    result = run_project("-p", "no:randomly", test_it=REAL_CLOCKS)
+    result.assert_outcomes(failed=5)
+    result.stdout.fnmatch_lines(
+        [
+            "E * 'test_measures' is on virtual time, and the assertion that failed uses "
+            "time.monotonic() (test_it.py:9) and time.monotonic() (test_it.py:11). That clock follows "
+            "real time, in which a sleep of the loop takes next to nothing.",
+            "E * Fix: @aldente.virtual_time(wall=True), *; or measure by the time of the loop: "
+            "clock.elapsed of the fixture clock.",
+        ]
+    )
+    assert result.stdout.str().count("That clock follows") == 1
+
+
 def test_no_polling(run_project: RunProject) -> None:
     """Who looks at the time but does not wait for it is told nothing."""
     result = run_project(test_it=NO_POLLING)

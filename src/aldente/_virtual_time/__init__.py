@@ -6,6 +6,8 @@
     The loop's selector, which lets time jump instead of sleeping.
 ``polling``
     Detects code that polls a real clock.
+``clocks_behind``
+    Finds the real clocks whose readings an assertion compares.
 ``clock``
     The tests' view of the time and of the pending timers.
 ``wall_clock``

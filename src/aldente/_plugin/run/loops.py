@@ -155,6 +155,18 @@ class LoopRegistry:
 
         return virtual.hint_at_polling(item, runner.loop)
 
+    def hints_after(self, item: pytest.Item, runner: LoopRunner, error: BaseException) -> list[str]:
+        """The hints for a test that failed, at clocks that do not follow virtual time."""
+        if not runner.is_virtual:
+            return []
+        from aldente._plugin.run import virtual
+
+        hints = (
+            virtual.hint_at_polling(item, runner.loop),
+            virtual.hint_at_clocks(item, runner.loop, error),
+        )
+        return [hint for hint in hints if hint is not None]
+
     def tasks_before(self, runner: LoopRunner) -> Collection[asyncio.Task[Any]] | None:
         """The tasks that are on a loop before a test; None if the loop is the test's own."""
         if not self._wide_loops or runner not in self._wide_runners:

@@ -109,9 +109,8 @@ def _synchronous(item: pytest.Function, function: Callable[..., Any]) -> Callabl
         except BaseException as error:
             registry.note_deaths(item)
             registry.note_other_loop(error, runner)
-            hint = registry.hint_at_polling(item, runner)
-            if hint is not None:
-                error.add_note(hint)
+            for note in registry.hints_after(item, runner, error):
+                error.add_note(note)
             reraise(error, item.config)
         finally:
             if before is not None and not runner.interrupted:

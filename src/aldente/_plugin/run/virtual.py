@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from aldente import _asyncio_compat
+from aldente._own_errors import containing
 from aldente._plugin import ownership, pytest_compat
 from aldente._plugin.explore.state import explored_test
 from aldente._plugin.loop_factories import maker_of_other_loop
@@ -197,9 +198,45 @@ def hint_at_polling(item: pytest.Item, loop: asyncio.AbstractEventLoop) -> str |
     return (
         f"{item.name!r} polls {poll.clock} on virtual time ({place}: "
         f"{source_line(poll.place)}). That clock follows real time, so code that waits for it "
-        "spins for as many real seconds.\n"
-        "Fix: @aldente.virtual_time(wall=True), or aldente_wall = true, has time.time(), "
-        "time.monotonic() and datetime.now() follow; or wait by the time of the loop."
+        f"spins for as many real seconds.\n{_HAVE_CLOCKS_FOLLOW}; or wait by the time of the loop."
+    )
+
+
+_HAVE_CLOCKS_FOLLOW = (
+    "Fix: @aldente.virtual_time(wall=True), or aldente_wall = true, has time.time(), "
+    "time.monotonic() and datetime.now() follow"
+)
+
+
+@containing("looking for clocks behind a failed assertion", None)
+def hint_at_clocks(
+    item: pytest.Item, loop: asyncio.AbstractEventLoop, error: BaseException
+) -> str | None:
+    """The hint for an assertion about a clock that does not follow virtual time, or None."""
+    if (
+        not isinstance(error, AssertionError)
+        or not isinstance(loop, VirtualTimeLoop)
+        or loop.time() == item.stash.get(_began_key, None)
+        or time_of(item).wall is not None
+    ):
+        return None
+    from aldente._virtual_time.clocks_behind import clocks_behind
+
+    readings = clocks_behind(error)
+    if not readings:
+        return None
+    folder = item.config.rootpath
+    places = [
+        SourcePlace.relative_to(reading.place.path, reading.place.line, folder)
+        for reading in readings
+    ]
+    read = " and ".join(
+        f"{reading.clock} ({place})" for reading, place in zip(readings, places, strict=True)
+    )
+    return (
+        f"{item.name!r} is on virtual time, and the assertion that failed uses {read}. That clock "
+        f"follows real time, in which a sleep of the loop takes next to nothing.\n{_HAVE_CLOCKS_FOLLOW}; or measure by "
+        "the time of the loop: clock.elapsed of the fixture clock."
     )
 
 
