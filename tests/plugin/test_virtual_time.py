@@ -909,7 +909,7 @@ def test_an_assertion_about_a_real_clock(run_project: RunProject) -> None:
     result.stdout.fnmatch_lines(
         [
             "E * 'test_measures' is on virtual time, and the assertion that failed uses "
-            "time.monotonic() (test_it.py:9) and time.monotonic() (test_it.py:11). That clock follows "
+            "time.monotonic() (test_it.py:8) and time.monotonic() (test_it.py:10). That clock follows "
             "real time, in which a sleep of the loop takes next to nothing.",
             "E * Fix: @aldente.virtual_time(wall=True), *; or measure by the time of the loop: "
             "clock.elapsed of the fixture clock.",

@@ -235,7 +235,8 @@ def hint_at_clocks(
     )
     return (
         f"{item.name!r} is on virtual time, and the assertion that failed uses {read}. That clock "
-        f"follows real time, in which a sleep of the loop takes next to nothing.\n{_HAVE_CLOCKS_FOLLOW}; or measure by "
+        "follows real time, in which a sleep of the loop takes next to nothing.\n"
+        f"{_HAVE_CLOCKS_FOLLOW}; or measure by "
         "the time of the loop: clock.elapsed of the fixture clock."
     )
 
