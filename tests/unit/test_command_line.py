@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
 import zlib
@@ -15,7 +18,8 @@ import pytest
 
 import aldente
 from aldente._command_line import commands
-from aldente._explore import soak
+from aldente._explore import soak, soak_state
+from aldente._explore.sharded_search import Progress
 from aldente._explore.soak_state import Soak, SoakState
 
 PROGRAMS = """
@@ -166,6 +170,7 @@ def test_decode(run: Run) -> None:
         (["search", PASSING, "--workers", "0"], "whole number"),
         (["replay", "3AK", PASSING], "is no token"),
         (["decode", "nothing"], "is no token"),
+        (["search", PASSING, "--state", ""], "the name of a directory"),
         ([], "required"),
     ],
 )
@@ -314,15 +319,26 @@ def test_a_state_that_cannot_be_written(run: Run, tmp_path: Path) -> None:
     assert "can't be written" in done.errors
 
 
-def test_an_interrupted_search(run: Run, tmp_path: Path) -> None:
-    """Ctrl-C ends it with status 130, and what it has done is kept."""
-    write(tmp_path, f"{PROGRAMS}\nruns = 0\n{_INTERRUPTED}")
+@pytest.mark.parametrize(
+    ("name", "status", "word"), [("SIGINT", 130, "Interrupted"), ("SIGTERM", 143, "Terminated")]
+)
+def test_an_interrupted_search(run: Run, tmp_path: Path, name: str, status: int, word: str) -> None:
+    """Ctrl-C and SIGTERM end it, with a status of their own; what it has done is kept."""
+    write(tmp_path, f"{PROGRAMS}\nruns = 0\n{_INTERRUPTED.replace('SIGINT', name)}")
     state = tmp_path / "state"
     arguments = "search", "programs_of_test:interrupted", "--state", str(state)
-    done = run(*arguments)
-    assert done.status == 130
-    assert done.errors == f"Interrupted. What it has done is kept in {state}.\n"
+    # Of pytest, aldente handles this signal.
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        done = run(*arguments)
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert done.status == status
+    # Nothing of the tasks that it has left.
+    assert done.errors == f"{word}. What it has done is kept in {state}.\n"
     assert runs_of(state) >= 128
+    assert sorted(os.listdir(state)) == ["lock", "search.json"]
 
 
 _INTERRUPTED = """
@@ -331,10 +347,97 @@ import signal
 async def interrupted():
     global runs
     runs += 1
+    tasks = asyncio.gather(*(asyncio.sleep(0) for _ in range(4)))
     if runs == 300:
-        signal.raise_signal(signal.SIGINT)
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            # A program that hides it is interrupted all the same.
+            pass
+    await tasks
     await passes()
 """
+
+
+def test_a_program_that_goes_elsewhere(run: Run, tmp_path: Path) -> None:
+    """The state stays in its directory when the program changes the current one."""
+    leaving = "import os\nasync def leaves():\n    os.chdir('/')\n    await passes()\n"
+    write(tmp_path, f"{PROGRAMS}\n{leaving}")
+    done = run("search", "programs_of_test:leaves", "--state", "state", "--runs", "40")
+    assert done.status == 0
+    assert runs_of(tmp_path / "state") == 40
+
+
+class FailingDisk:
+    """Has no room left after some writes.
+
+    Args:
+        writes: how many there can be.
+    """
+
+    def __init__(self, writes: int) -> None:
+        self._left = writes
+
+    def sync(self, _: int) -> None:
+        """In place of `os.fsync`."""
+        self._left -= 1
+        if self._left < 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_full_disk_at_the_beginning(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is searched for which nothing could be kept."""
+    monkeypatch.setattr(soak_state.os, "fsync", FailingDisk(0).sync)
+    done = run("search", PASSING, "--state", str(tmp_path / "state"))
+    assert done.status == 2
+    assert "No space left" in done.errors
+    assert "have room on the disk" in done.errors
+    assert os.listdir(tmp_path / "state") == ["lock"]
+
+
+@pytest.mark.parametrize(
+    ("program", "status", "text"),
+    [(FAILING, 1, "AssertionError"), (PASSING, 2, "No failure in 600 runs")],
+)
+def test_a_full_disk_later(
+    run: Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    program: str,
+    status: int,
+    text: str,
+) -> None:
+    """The search goes on and tells its result; and that it is not kept."""
+    # Each save has two: of the file, and of its name.
+    monkeypatch.setattr(soak_state.os, "fsync", FailingDisk(2).sync)
+    arguments = "search", program, "--state", str(tmp_path / "state"), "--runs", "600"
+    done = run(*arguments)
+    assert done.status == status
+    assert text in done.output
+    assert "No space left" in done.errors
+    # What was saved before is whole.
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    assert run(*arguments).status == status % 2
+
+
+def test_a_directory_that_was_replaced(tmp_path: Path) -> None:
+    """A search whose directory is another one's by now writes nothing into it."""
+    soak_of_test = Soak("it", {}, None)
+    folder = tmp_path / "state"
+    with SoakState(folder, soak_of_test) as first:
+        shutil.rmtree(folder)
+        with pytest.raises(aldente.UnusableState, match="can't be written"):
+            first.save(Progress(), 0.0)
+        with SoakState(folder, soak_of_test) as second:
+            second.save(Progress(), 1.0)
+            with pytest.raises(aldente.UnusableState, match="another search has begun"):
+                first.save(Progress(), 2.0)
+            kept = second.load()
+    assert kept is not None
+    assert kept.seconds == 1.0
 
 
 # Forks searches, each of which goes on, and kills it at some moment after it has saved twice.
@@ -342,7 +445,8 @@ _KILLING = """
 import os, random, signal, sys, time
 from pathlib import Path
 from aldente._command_line.commands import main
-from aldente._explore import soak
+from aldente._explore import soak, soak_state
+from aldente._explore.sharded_search import Progress
 from aldente._explore.soak_state import Soak, SoakState
 
 soak._SAVE_EVERY = 0.0
@@ -381,13 +485,14 @@ for _ in range(kills):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-@pytest.mark.parametrize("workers", [[], ["2"]])
-def test_killed_at_any_moment(tmp_path: Path, workers: list[str]) -> None:
+@pytest.mark.parametrize(("kills", "workers"), [("12", []), ("3", ["2"])])
+def test_killed_at_any_moment(tmp_path: Path, kills: str, workers: list[str]) -> None:
     """After each of many kills the state can be read, and has no fewer runs than before."""
     write(tmp_path, PROGRAMS)
     path = os.pathsep.join([str(tmp_path), str(Path(aldente.__file__).parents[1])])
     done = subprocess.run(
-        [sys.executable, "-c", _KILLING, str(tmp_path / "state"), "12", *workers],
+        # Worker processes take time to start.
+        [sys.executable, "-c", _KILLING, str(tmp_path / "state"), kills, *workers],
         env={**os.environ, "PYTHONPATH": path},
         cwd=tmp_path,
         capture_output=True,
@@ -397,7 +502,7 @@ def test_killed_at_any_moment(tmp_path: Path, workers: list[str]) -> None:
     )
     assert done.returncode == 0, done.stderr
     runs = [int(line) for line in done.stdout.split()]
-    assert len(runs) == 12
+    assert len(runs) == int(kills)
     assert runs == sorted(runs)
     assert runs[-1] > runs[0]
 

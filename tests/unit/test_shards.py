@@ -8,15 +8,18 @@ import functools
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
 
 import aldente
+from aldente._explore import sharded_search
 from aldente._explore.batches import Batch, BatchResult, Bounds, FailedRun, run_batch, seed_of
 from aldente._explore.result import Exploration
 from aldente._explore.runs import RunSettings
@@ -429,23 +432,6 @@ def test_a_batch_begins_with_what_others_know() -> None:
     assert len(again.news) < len(first.news)
 
 
-def test_a_batch_ends_when_it_is_not_needed(tmp_path: Path) -> None:
-    """Without its file, or after an earlier failure, it does no more runs."""
-    from aldente._explore.batches import this_machine
-
-    program = Program(passes, RunSettings())
-    file = tmp_path / "stop"
-    bounds = Bounds(machine=this_machine(), stop_file=str(file))
-    assert run_batch(program, Batch(1, 1, 5, 0, "auto"), bounds).is_stopped
-    file.write_text("")
-    assert run_batch(program, Batch(1, 1, 5, 0, "auto"), bounds).runs == 5
-    file.write_text("1 0")
-    assert run_batch(program, Batch(1, 1, 5, 0, "auto"), bounds).is_stopped
-    assert run_batch(program, Batch(0, 1, 5, 0, "auto"), bounds).runs == 5
-    elsewhere = bounds._replace(machine="another machine")
-    assert run_batch(program, Batch(1, 1, 5, 0, "auto"), elsewhere).runs == 5
-
-
 def test_a_search_goes_on() -> None:
     """A search that was cut off goes on to the result that it would have had."""
     plan = Plan(3, 500, "auto", 0, looks_for_races=False)
@@ -469,12 +455,61 @@ def test_a_search_goes_on() -> None:
                 raise Killed
 
         search.on_result = on_result
-        with contextlib.suppress(Killed):
+        try:
             cut = search.run()
             break
+        except Killed:
+            progress = search.progress
     assert lives > 3
     assert cut[1:] == whole[1:]
     assert cut[0].runs == whole[0].runs
+
+
+def test_an_interrupt_between_any_two_lines(tmp_path: Path) -> None:
+    """Whenever Ctrl-C comes: what is kept then goes on to the same result, with no run twice."""
+    plan = Plan(1, 20, "auto", 0, looks_for_races=False)
+    give = _given({(1, 0)})
+
+    def search(progress: Progress) -> ShardedSearch:
+        return ShardedSearch(plan, _at_once(give), progress=progress, is_soak=True, folder=tmp_path)
+
+    whole = search(Progress()).run()
+    lines = 0
+    while True:
+        lines += 1
+        first = search(Progress())
+        try:
+            with _interrupting_at(lines):
+                first.run()
+            break
+        except KeyboardInterrupt:
+            rest = search(first.progress).run()
+        assert rest[1:] == whole[1:], f"after {lines} lines"
+        assert rest[0].runs == whole[0].runs, f"after {lines} lines"
+    assert lines > 100
+
+
+@contextlib.contextmanager
+def _interrupting_at(number: int) -> Iterator[None]:
+    """While entered, raise KeyboardInterrupt before a line of `ShardedSearch`."""
+    done = 0
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal done
+        if frame.f_code.co_filename != sharded_search.__file__:
+            return None
+        if event == "line":
+            done += 1
+            if done == number:
+                raise KeyboardInterrupt
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        yield
+    finally:
+        sys.settrace(before)
 
 
 def _at_once(

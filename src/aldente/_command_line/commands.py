@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import gc
+import logging
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from aldente._command_line import programs, searching, showing
+from aldente._explore.interrupting import terminating
 from aldente._schedules import ORDERS
 from aldente._strategies.registry import STRATEGIES
 from aldente._validation import (
@@ -30,9 +34,10 @@ exit status:
   1    a failure was found, or the replay failed
   2    it could not be run: the command line is wrong, a worker process died
   130  Ctrl-C
+  143  SIGTERM
 """
 
-_INTERRUPTED = 130
+_INTERRUPTED, _TERMINATED = 130, 143
 
 _SEARCH = """
 Run a coroutine function under many schedules, until one fails.
@@ -51,21 +56,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     given = _parser().parse_args(arguments)
     do: Callable[[argparse.Namespace], int] = given.do
-    try:
-        return do(given)
-    except KeyboardInterrupt:
-        state = getattr(given, "state", None)
-        kept = "" if state is None else f" What it has done is kept in {state}."
-        print(f"Interrupted.{kept}", file=sys.stderr)
-        return _INTERRUPTED
-    except (AldenteError, programs.UnknownProgram) as error:
-        print(f"{_parser().prog}: {error}", file=sys.stderr)
-        return 2
+    with terminating() as is_terminated:
+        try:
+            return do(given)
+        except KeyboardInterrupt as error:
+            _drop_interrupted(error)
+            state = getattr(given, "state", None)
+            kept = "" if state is None else f" What it has done is kept in {state}."
+            print(f"{'Terminated' if is_terminated() else 'Interrupted'}.{kept}", file=sys.stderr)
+            return _TERMINATED if is_terminated() else _INTERRUPTED
+        except (AldenteError, programs.UnknownProgram) as error:
+            print(f"{searching.PROGRAM}: {error}", file=sys.stderr)
+            return 2
+
+
+def _drop_interrupted(error: KeyboardInterrupt) -> None:
+    """Drop the run that was interrupted, silently.
+
+    It was interrupted between any two lines, so the coroutines and tasks that it left mean nothing.
+    """
+    logger = logging.getLogger("asyncio")
+    was_disabled, logger.disabled = logger.disabled, True
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        raised: BaseException | None = error
+        while raised is not None:
+            # They have the frames, and these the tasks.
+            raised.__traceback__ = None
+            raised = raised.__context__
+        gc.collect()
+    logger.disabled = was_disabled
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m aldente",
+        prog=searching.PROGRAM,
         description="Search for failures of an asyncio program that depend on its schedule.",
         epilog=_STATUS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -123,7 +148,7 @@ def _add_search(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     add("--strategy", default="auto", help=f"{', '.join(STRATEGIES)} (default: auto)")
     add("--seed", metavar="N", default=0, type=_checked("--seed", parse_seed), help="default: 0")
     add("--order", default="any", choices=ORDERS, help="default: any")
-    add("--state", metavar="DIR", type=Path, help="a directory to go on from, and to save to")
+    add("--state", metavar="DIR", type=_folder, help="a directory to go on from, and to save to")
     add(
         "--workers",
         metavar="N",
@@ -160,6 +185,13 @@ def _seconds(name: str, unit: int) -> Callable[[str], float]:
             raise argparse.ArgumentTypeError(f"{text!r}: {allowed}") from None
 
     return check
+
+
+def _folder(text: str) -> Path:
+    if not text:
+        # An unset variable of a shell, rather than the current directory.
+        raise argparse.ArgumentTypeError("It must be the name of a directory.")
+    return Path(text)
 
 
 def _search(given: argparse.Namespace) -> int:

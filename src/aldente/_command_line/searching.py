@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
@@ -18,11 +19,14 @@ from aldente._explore.rules_in_runs import RuleWatch, besides, parse_levels_in_r
 from aldente._explore.runs import RunSettings
 from aldente._explore.sharded_search import IN_ROUNDS, Plan
 from aldente._explore.simulate import Main, Program
-from aldente._explore.soak import Settings, Soaked, soak
+from aldente._explore.soak import Settings, Soaked, Tell, soak
 from aldente._explore.soak_state import Soak, SoakState
 from aldente._simulation import tokens
 from aldente._simulation.determinism import kept_randomness
-from aldente.errors import InvalidSetting, ReplayMismatch
+from aldente.errors import InvalidSetting, ReplayMismatch, UnusableState
+
+# What messages begin with.
+PROGRAM = "python -m aldente"
 
 
 class Request(NamedTuple):
@@ -82,7 +86,8 @@ def search(request: Request) -> int:
     plan = Plan(request.shards, request.runs, request.strategy, rules.seed, looks)
     settings = Settings(rules, plan, request.seconds, request.workers or 1)
     with _state_of(request) as state:
-        return _tell(request, soak(request.main, settings, state, _tell_progress))
+        tell = Tell(_tell_progress, _tell_trouble)
+        return _tell(request, soak(request.main, settings, state, tell))
 
 
 def _state_of(request: Request) -> AbstractContextManager[SoakState | None]:
@@ -102,6 +107,10 @@ def _tell_progress(runs: int, seconds: float) -> None:
     print(f"{_time(seconds)}: {runs:,} runs so far", flush=True)
 
 
+def _tell_trouble(error: UnusableState) -> None:
+    print(f"{PROGRAM}: {error}\nThe search goes on.", file=sys.stderr, flush=True)
+
+
 def _time(seconds: float) -> str:
     """A length of time, in words.
 
@@ -116,7 +125,15 @@ def _time(seconds: float) -> str:
 
 def _tell(request: Request, soaked: Soaked) -> int:
     """Print the result of a search; the exit status."""
-    exploration, before, is_kept, is_anew = soaked
+    status = _tell_result(request, soaked)
+    if soaked.unsaved is None:
+        return status
+    print(f"{PROGRAM}: {soaked.unsaved}", file=sys.stderr)
+    return status or 2
+
+
+def _tell_result(request: Request, soaked: Soaked) -> int:
+    exploration, before, is_kept, is_anew, _ = soaked
     if is_anew:
         print("The failure that the state directory had passes now: the search began anew.\n")
     for text in exploration.findings:
@@ -128,7 +145,8 @@ def _tell(request: Request, soaked: Soaked) -> int:
         print(_report(request.name, failure))
         return 1
     earlier = f", {before:,} of them earlier" if before else ""
-    print(f"No failure in {exploration.runs:,} runs (seed {request.seed}{earlier}).")
+    runs = "1 run" if exploration.runs == 1 else f"{exploration.runs:,} runs"
+    print(f"No failure in {runs} (seed {request.seed}{earlier}).")
     if exploration.coverage:
         print(exploration.coverage)
     if exploration.escaped:

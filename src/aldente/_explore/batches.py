@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import array
 import hashlib
-import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from aldente._clocks import monotonic
@@ -21,6 +19,7 @@ from aldente._explore.arguments import parse_strategy
 from aldente._explore.explorer import Explorer
 from aldente._explore.result import Exploration, text_of
 from aldente._explore.simulate import Program
+from aldente._explore.stop_file import needed_by
 from aldente._records import Finding
 from aldente._schedules import Schedule
 from aldente._strategies.shared_coverage import Covering, Shared
@@ -66,8 +65,8 @@ class Bounds(NamedTuple):
         seconds: how long it may take, in real seconds; None for no limit.
         end: when it has to end, by `time.monotonic` of the machine `machine`; None for no limit.
         machine: the machine on which the search began.
-        stop_file: a file on that machine: batches end when it is gone, or has the place of an
-            earlier batch; empty for none.
+        stop_file: the path of a `StopFile` on that machine: batches end when it is gone, or has
+            the place of an earlier batch; empty for none.
     """
 
     seconds: float | None = None
@@ -212,24 +211,9 @@ def _end_of(bounds: Bounds) -> float | None:
 
 def _needed(batch: Batch, bounds: Bounds) -> Callable[[], bool]:
     """A function: whether the results of a batch are still needed."""
-    path = bounds.stop_file
-    if not path or bounds.machine != this_machine():
+    if not bounds.stop_file or bounds.machine != this_machine():
         return lambda: True
-    place, stat = batch.place, os.stat
-
-    def is_needed() -> bool:
-        try:
-            if not stat(path).st_size:
-                return True
-            first, second = Path(path).read_text(encoding="ascii").split()
-        except FileNotFoundError:
-            return False
-        except (OSError, ValueError):
-            # It is being replaced.
-            return True
-        return place < (int(first), int(second))
-
-    return is_needed
+    return needed_by(bounds.stop_file, batch.place)
 
 
 def merged(before: Exploration, last: Exploration, distinct: int) -> Exploration:

@@ -45,6 +45,11 @@ _NOT_LOADED = (
     "A worker process can't load it ({}). Put it into a module that workers can import: they know "
     "no functions of a console or notebook, and on other machines the module has to be installed."
 )
+_DIED = (
+    "look at what the program does to its process, such as os._exit() or too much memory; a search "
+    "without an executor or workers shows it in this process. A script that starts processes has "
+    "to do so under \"if __name__ == '__main__':\", as each of them imports it."
+)
 _OBJECT = (
     "Each shard needs one of its own: give its name, or a function of a module that makes one for "
     "a seed."
@@ -151,11 +156,7 @@ class Workers:
             raise InvalidSetting("main", self._main, _NOT_LOADED.format(error)) from None
         except BrokenExecutor as error:
             what = f"a worker process died: {error}"
-            fix = (
-                "look at what the program does to its process, such as os._exit() or too much "
-                "memory; a search without an executor or workers shows it in this process."
-            )
-            raise WorkersFailed(what, fix) from error
+            raise WorkersFailed(what, _DIED) from error
         except (CancelledError, RuntimeError) as error:
             what = f"the executor took no more work: {str(error) or type(error).__name__}"
             fix = "keep the executor open until the search has returned."
@@ -175,9 +176,14 @@ def search_in(workers: Workers, plan: Plan, explorer: Explorer, watch: RuleWatch
         explorer: analyses the failure.
         watch: the rules of runs in this process.
     """
-    search = ShardedSearch(plan, workers.submit, explorer.end, is_local=workers.are_local)
-    with workers.explaining():
-        exploration, failed, number = search.run()
+    search = ShardedSearch(
+        plan,
+        workers.submit,
+        explorer.end,
+        is_local=workers.are_local,
+        explaining=workers.explaining,
+    )
+    exploration, failed, number = search.run()
     if failed is not None:
         exploration = conclude(explorer, exploration, failed, number)
     found = {(each.rule, each.place): each for each in (*watch.warnings, *search.progress.findings)}

@@ -26,30 +26,70 @@ _ANSWER_LIMIT = 2.0
 _LOOK = 0.1
 
 
+class _Terminating:
+    """A handler of SIGTERM that does what Ctrl-C does.
+
+    Attributes:
+        has_come: whether the signal has come.
+    """
+
+    def __init__(self) -> None:
+        self.has_come = False
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        self.has_come = True
+        signal.default_int_handler(number, frame)
+
+
+@contextlib.contextmanager
+def terminating() -> Iterator[Callable[[], bool]]:
+    """While entered, SIGTERM does what Ctrl-C does; yields a function: whether it came.
+
+    Only on the main thread and where nothing else handles it; elsewhere always False.
+    """
+    handler = _Terminating()
+    is_ours = (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    )
+    if is_ours:
+        signal.signal(signal.SIGTERM, handler)
+    try:
+        yield lambda: handler.has_come
+    finally:
+        if is_ours:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
 @contextlib.contextmanager
 def noting_interrupts() -> Iterator[Callable[[], bool]]:
     """While entered, note Ctrl-C besides its usual effect; yields a function: whether it came.
 
-    Only on the main thread and with Python's own handler of Ctrl-C; elsewhere always False.
+    So is SIGTERM while `terminating` is entered. Only on the main thread and with Python's own
+    handler of Ctrl-C; elsewhere always False.
     """
     came: list[int] = []
-    before = signal.getsignal(signal.SIGINT)
-    is_ours = (
-        threading.current_thread() is threading.main_thread()
-        and before is signal.default_int_handler
-    )
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    is_main = threading.current_thread() is threading.main_thread()
 
     def note(number: int, frame: FrameType | None) -> None:
         came.append(number)
-        signal.default_int_handler(number, frame)
+        handler = before[signal.Signals(number)]
+        assert callable(handler)
+        handler(number, frame)
 
-    if is_ours:
-        signal.signal(signal.SIGINT, note)
+    ours = [
+        number
+        for number, handler in before.items()
+        if is_main and (handler is signal.default_int_handler or isinstance(handler, _Terminating))
+    ]
+    for number in ours:
+        signal.signal(number, note)
     try:
         yield lambda: bool(came)
     finally:
-        if is_ours:
-            signal.signal(signal.SIGINT, before)
+        for number in ours:
+            signal.signal(number, before[number])
 
 
 # The loops of the current runs, the innermost last: a program may explore another one.

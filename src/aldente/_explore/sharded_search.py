@@ -9,8 +9,6 @@ end of a round, but only where it is a whole round ahead.
 from __future__ import annotations
 
 import contextlib
-import os
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field, replace
@@ -29,6 +27,7 @@ from aldente._explore.batches import (
 )
 from aldente._explore.explorer import Explorer, Found
 from aldente._explore.result import Exploration, Failure
+from aldente._explore.stop_file import StopFile
 from aldente._records import Finding
 from aldente._settings import Shard
 from aldente._simulation import tokens
@@ -62,6 +61,7 @@ IN_ROUNDS = ("auto", "pct", "pos", "random")
 SEEDLESS = ("dfs", "fifo")
 
 Submit = Callable[[Batch, Bounds], "Future[BatchResult]"]
+Explaining = Callable[[], contextlib.AbstractContextManager[None]]
 
 
 class Plan(NamedTuple):
@@ -141,6 +141,8 @@ class Progress:
         waiting: the results of later batches.
         findings: what rules have found in runs that passed, once for each rule and place.
         races: the results of looking for lost updates; None before that.
+        failure: the run that failed first in the order of the batches, and its number among all
+            runs; None if none has failed.
     """
 
     next: tuple[int, int] = (0, 0)
@@ -150,6 +152,17 @@ class Progress:
     waiting: dict[tuple[int, int], BatchResult] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     races: BatchResult | None = None
+    failure: tuple[FailedRun, int] | None = None
+
+    def copy(self) -> Progress:
+        """One that can be changed without changing this one."""
+        return replace(
+            self,
+            shared=dict(self.shared),
+            covered=Covered(self.covered.shared()),
+            waiting=dict(self.waiting),
+            findings=list(self.findings),
+        )
 
     def shared_before(self, number: int) -> Shared | None:
         """What a batch of a round begins with; None if that is not known yet."""
@@ -185,6 +198,9 @@ class ShardedSearch:
             file. To cancel them as well would have pools of Python 3.11 and dask tell errors.
         is_soak: whether another search may go on with its progress: it takes no part of a batch,
             and does not remember all schedules to count the different ones.
+        explaining: entered while `submit` is called, and while the result of a batch is taken: says
+            what their errors mean.
+        folder: the folder for the file by which batches end; None for that of temporary files.
     """
 
     plan: Plan
@@ -194,12 +210,13 @@ class ShardedSearch:
     on_result: Callable[[], object] = lambda: None
     is_soak: bool = False
     is_local: bool = False
+    explaining: Explaining = contextlib.nullcontext
+    folder: Path | None = None
     # The batches that are being done, and the place of the first that ends the search.
     _running: dict[Future[BatchResult], Batch] = field(default_factory=dict)
     _submitted: set[tuple[int, int]] = field(default_factory=set)
     _unbounded: set[tuple[int, int]] = field(default_factory=set)
     _last: tuple[int, int] | None = None
-    _failed: tuple[FailedRun, int] | None = None
     _seen: set[int] = field(default_factory=set)
 
     def run(self) -> tuple[Exploration, FailedRun | None, int]:
@@ -209,31 +226,30 @@ class ShardedSearch:
             The results, without a failure; the run that failed first in the order of the batches,
             or None; and its number among all runs.
         """
-        with _stop_file() as stop_file:
+        with StopFile(self.folder) as stop_file:
             try:
                 self._run(stop_file)
             finally:
                 if not self.is_local:
                     for future in self._running:
                         future.cancel()
-        progress = self.progress
-        is_cut_off = self._failed is None and not self._is_complete
+        is_cut_off = self.progress.failure is None and not self._is_complete
         if is_cut_off and not self.is_soak:
             # Whatever there is.
             self._merge(is_whole=False)
+        progress = self.progress
         exploration = progress.exploration
-        if self._failed is not None:
-            return exploration, *self._failed
-        if is_cut_off:
+        if is_cut_off and progress.failure is None:
             exploration = replace(exploration, runs=progress.runs, is_late=True)
         races = progress.races
-        if races is not None and not exploration.escaped:
+        if progress.failure is None and races is not None and not exploration.escaped:
             progress.note(races.findings)
             if races.failed is not None:
-                return exploration, races.failed, exploration.runs + races.failed.number
-        return exploration, None, 0
+                progress.failure = races.failed, exploration.runs + races.failed.number
+        failed, number = progress.failure or (None, 0)
+        return exploration, failed, number
 
-    def _run(self, stop_file: Path) -> None:
+    def _run(self, stop_file: StopFile) -> None:
         if self.progress.exploration.exhausted:
             # An earlier search with this progress has tried all schedules.
             self._last = _RACES
@@ -243,7 +259,8 @@ class ShardedSearch:
         while not self._is_done():
             for batch in self._due():
                 self._submitted.add(batch.place)
-                future = self.submit(batch, self._bounds(batch, stop_file))
+                with self.explaining():
+                    future = self.submit(batch, self._bounds(batch, stop_file))
                 self._running[future] = batch
                 if future.done():
                     # Done in this process: the next one may not be needed.
@@ -253,20 +270,22 @@ class ShardedSearch:
             done, _ = wait(self._running, _LOOK, FIRST_COMPLETED)
             # In the order of the batches, so that one error is the same every time.
             for future in sorted(done, key=lambda each: self._running[each].place):
-                self._receive(self._running.pop(future), future.result(), stop_file)
+                with self.explaining():
+                    result = future.result()
+                self._receive(self._running.pop(future), result, stop_file)
             if done:
                 self._merge()
                 self.on_result()
 
-    def _bounds(self, batch: Batch, stop_file: Path) -> Bounds:
+    def _bounds(self, batch: Batch, stop_file: StopFile) -> Bounds:
         seconds = None if self.end is None else self.end - monotonic()
-        file = "" if batch.place in self._unbounded else str(stop_file)
+        file = "" if batch.place in self._unbounded else str(stop_file.path)
         return Bounds(seconds, self.end, this_machine(), file)
 
     def _is_done(self) -> bool:
         """Whether all batches are done that are needed."""
         progress = self.progress
-        if self._failed is not None:
+        if progress.failure is not None:
             return True
         needs_races = self.plan.looks_for_races and not progress.exploration.escaped
         if needs_races and progress.races is None and not self._is_late:
@@ -314,7 +333,7 @@ class ShardedSearch:
             if is_due and _RACES not in self._submitted and not self._is_late:
                 yield plan.races
 
-    def _receive(self, batch: Batch, result: BatchResult, stop_file: Path) -> None:
+    def _receive(self, batch: Batch, result: BatchResult, stop_file: StopFile) -> None:
         is_first = len(self._submitted) == len(self._running) + 1
         is_here = result.machine == this_machine()
         self.is_local = is_here and (self.is_local or is_first)
@@ -332,12 +351,12 @@ class ShardedSearch:
         self.progress.waiting[batch.place] = result
         self._note_end(batch.place, result, stop_file)
 
-    def _note_end(self, place: tuple[int, int], result: BatchResult, stop_file: Path) -> None:
+    def _note_end(self, place: tuple[int, int], result: BatchResult, stop_file: StopFile) -> None:
         """Have later batches end, if the results of one end the search."""
         is_last = result.failed is not None or result.exploration.exhausted
         if is_last and (self._last is None or place < self._last):
             self._last = place
-            _tell(stop_file, place)
+            stop_file.tell(place)
 
     def _merge(self, *, is_whole: bool = True) -> None:
         """Add the results of the next batches, in their order.
@@ -345,14 +364,20 @@ class ShardedSearch:
         Args:
             is_whole: whether to stop at the first one that is missing.
         """
-        progress, plan = self.progress, self.plan
-        if not is_whole:
+        # Replaced as a whole: Ctrl-C may come between any two lines, and then it is saved.
+        progress = self.progress.copy()
+        if is_whole:
+            self._merge_next(progress)
+        else:
             for place in sorted(progress.waiting):
-                self._add(progress.waiting.pop(place))
-                if self._failed is not None:
-                    return
-            return
-        while self._failed is None and (self._last is None or progress.next <= self._last):
+                self._add(progress, progress.waiting.pop(place))
+                if progress.failure is not None:
+                    break
+        self.progress = progress
+
+    def _merge_next(self, progress: Progress) -> None:
+        plan = self.plan
+        while progress.failure is None and (self._last is None or progress.next <= self._last):
             number, shard = progress.next
             if shard >= plan.parts:
                 progress.shared[number] = progress.covered.shared()
@@ -363,41 +388,20 @@ class ShardedSearch:
                     return
                 progress.next = number, shard + 1
             elif progress.next in progress.waiting:
-                self._add(progress.waiting.pop(progress.next))
+                self._add(progress, progress.waiting.pop(progress.next))
                 progress.next = number, shard + 1
             else:
                 return
 
-    def _add(self, result: BatchResult) -> None:
-        progress, before = self.progress, self.progress.exploration
+    def _add(self, progress: Progress, result: BatchResult) -> None:
+        before = progress.exploration
         if not self.is_soak:
             self._seen.update(result.schedules)
         progress.exploration = merged(before, result.exploration, len(self._seen))
         progress.note(result.findings)
         progress.covered.add(result.news)
         if result.failed is not None:
-            self._failed = result.failed, before.runs + result.failed.number
-
-
-@contextlib.contextmanager
-def _stop_file() -> Iterator[Path]:
-    """A file that is there for as long as batches are needed."""
-    number, name = tempfile.mkstemp(prefix="aldente-search-")
-    os.close(number)
-    try:
-        yield Path(name)
-    finally:
-        Path(name).unlink(missing_ok=True)
-
-
-def _tell(stop_file: Path, place: tuple[int, int]) -> None:
-    """End the batches after a place."""
-    part = stop_file.with_name(f"{stop_file.name}.part")
-    part.write_text(f"{place[0]} {place[1]}", encoding="ascii")
-    with contextlib.suppress(PermissionError):
-        # On Windows, while a batch reads it; then that one ends by itself.
-        part.replace(stop_file)
-    part.unlink(missing_ok=True)
+            progress.failure = result.failed, before.runs + result.failed.number
 
 
 def conclude(

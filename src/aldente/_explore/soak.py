@@ -22,10 +22,18 @@ from aldente._explore.interrupting import noting_interrupts
 from aldente._explore.result import Exploration
 from aldente._explore.rules_in_runs import RuleWatch, parse_levels_in_runs, texts_of
 from aldente._explore.runs import RunSettings
-from aldente._explore.sharded_search import Plan, Progress, ShardedSearch, Submit, conclude
+from aldente._explore.sharded_search import (
+    Explaining,
+    Plan,
+    Progress,
+    ShardedSearch,
+    Submit,
+    conclude,
+)
 from aldente._explore.simulate import Main, Program
-from aldente._explore.soak_state import SoakState
+from aldente._explore.soak_state import Kept, SoakState
 from aldente._simulation.determinism import kept_randomness
+from aldente.errors import UnusableState
 
 # How often to save how far it has come, and to tell it, in seconds.
 _SAVE_EVERY, _TELL_EVERY = 1.0, 60.0
@@ -39,12 +47,14 @@ class Soaked(NamedTuple):
         before: how many of its runs there were in earlier ones.
         is_kept: whether the failure was found in an earlier one.
         is_anew: whether it began anew, as the failure of an earlier one passes now.
+        unsaved: why the results could not be saved; None if they were.
     """
 
     exploration: Exploration
     before: int = 0
     is_kept: bool = False
     is_anew: bool = False
+    unsaved: UnusableState | None = None
 
 
 class Settings(NamedTuple):
@@ -63,6 +73,18 @@ class Settings(NamedTuple):
     workers: int
 
 
+class Tell(NamedTuple):
+    """What is told while a long search goes on.
+
+    Attributes:
+        progress: called every minute with the number of runs, and the seconds of this life.
+        trouble: called with why it can't be saved how far it has come, when that begins.
+    """
+
+    progress: Callable[[int, float], object]
+    trouble: Callable[[UnusableState], object]
+
+
 @dataclass(slots=True)
 class _Saving:
     """Saves how far a search has come, now and then.
@@ -70,14 +92,16 @@ class _Saving:
     Attributes:
         state: where; None for nowhere.
         search: the search.
-        tell: called with how far it has come: its runs, and the seconds that it took.
+        tell: told how far it has come.
         seconds: how long it took in earlier lives.
+        unsaved: why it could not be saved last time; None if it was.
     """
 
     state: SoakState | None
     search: ShardedSearch
-    tell: Callable[[int, float], object]
+    tell: Tell
     seconds: float = 0.0
+    unsaved: UnusableState | None = None
     _began: float = 0.0
     _saved: float = 0.0
     _told: float = 0.0
@@ -89,24 +113,48 @@ class _Saving:
         """A batch has ended."""
         now = monotonic()
         if now >= self._saved + _SAVE_EVERY:
-            self.save()
+            self._save_now_and_then()
             self._saved = monotonic()
         if now >= self._told + _TELL_EVERY:
             self._told = now
-            self.tell(self.search.progress.runs, now - self._began)
+            self.tell.progress(self.search.progress.runs, now - self._began)
 
-    def save(self, failed: FailedRun | None = None, number: int = 0) -> None:
-        """Save it now."""
+    def _save_now_and_then(self) -> None:
+        if not self._saved:
+            # Nobody wants to learn after hours that nothing is kept.
+            self.save()
+            return
+        before = self.unsaved
+        self.try_to_save()
+        if self.unsaved is not None and before is None:
+            # Once: the disk may have room again before the search is over.
+            self.tell.trouble(self.unsaved)
+
+    def try_to_save(self) -> None:
+        """Save it now, or note why that can't be done."""
+        try:
+            self.save()
+        except UnusableState as error:
+            self.unsaved = error
+        else:
+            self.unsaved = None
+
+    def save(self) -> None:
+        """Save it now.
+
+        Raises:
+            UnusableState: it can't be written.
+        """
         if self.state is not None:
             seconds = self.seconds + monotonic() - self._began
-            self.state.save(self.search.progress, failed, number, seconds)
+            self.state.save(self.search.progress, seconds)
 
 
 def soak(
     main: Main,
     settings: Settings,
     state: SoakState | None,
-    tell: Callable[[int, float], object],
+    tell: Tell,
 ) -> Soaked:
     """Search in one or more processes, and go on where an earlier search was.
 
@@ -114,7 +162,7 @@ def soak(
         main: the program.
         settings: the settings.
         state: where it is saved how far it has come; None for nowhere.
-        tell: called every minute with the number of runs, and the seconds of this life.
+        tell: what is told meanwhile.
 
     Raises:
         UnusableState: the state is of another search.
@@ -127,48 +175,62 @@ def soak(
         program = Program(main, settings.rules, is_interrupted, watch=watch)
         explorer = Explorer(program, end)
         kept = None if state is None else state.load()
-        is_anew, progress, seconds = False, Progress(), 0.0
-        if kept is not None:
-            if kept.failed is not None:
-                # However late it is: this is the result.
-                results = kept.progress.exploration
-                found = conclude(Explorer(program), results, kept.failed, kept.number)
-                is_certain = kept.failed.timed_out is None and not found.escaped
-                if kept.is_same_source or is_certain:
-                    return Soaked(found, found.runs, is_kept=True)
-                is_anew = True
-            else:
-                if not kept.is_same_source and state is not None:
-                    raise state.is_changed(kept.progress.runs)
-                progress, seconds = kept.progress, kept.seconds
+        is_anew = False
+        if kept is not None and kept.progress.failure is not None:
+            found = _found_before(program, kept, *kept.progress.failure)
+            if found is not None:
+                return Soaked(found, found.runs, is_kept=True)
+            kept, is_anew = None, True
+        if kept is not None and not kept.is_same_source and state is not None:
+            raise state.is_changed(kept.progress.runs)
+        progress, seconds = (Progress(), 0.0) if kept is None else (kept.progress, kept.seconds)
         before = progress.runs
         with _submitting(main, program, watch, settings) as (submit, explaining):
             search = ShardedSearch(
-                settings.plan, submit, end, progress, is_soak=state is not None, is_local=True
+                settings.plan,
+                submit,
+                end,
+                progress,
+                is_soak=state is not None,
+                is_local=True,
+                explaining=explaining,
+                folder=None if state is None else state.folder,
             )
             saving = _Saving(state, search, tell, seconds)
             search.on_result = saving.on_result
-            with explaining():
-                exploration, failed, number = _searched(search, saving)
+            exploration, failed, number = _searched(search, saving)
         if failed is not None:
             explorer.end = None
             exploration = conclude(explorer, exploration, failed, number)
-        findings = {(each.rule, each.place): each for each in (*watch.warnings, *progress.findings)}
+        warnings = *watch.warnings, *search.progress.findings
+        findings = {(each.rule, each.place): each for each in warnings}
         exploration = replace(exploration, findings=tuple(texts_of(findings.values())))
-        return Soaked(exploration, before, is_anew=is_anew)
+        return Soaked(exploration, before, is_anew=is_anew, unsaved=saving.unsaved)
+
+
+def _found_before(
+    program: Program, kept: Kept, failed: FailedRun, number: int
+) -> Exploration | None:
+    """The results with a failure of an earlier life; None if it passes, as the program is fixed.
+
+    However late it is: a failure is the result.
+    """
+    found = conclude(Explorer(program), kept.progress.exploration, failed, number)
+    is_certain = failed.timed_out is None and not found.escaped
+    return found if kept.is_same_source or is_certain else None
 
 
 def _searched(search: ShardedSearch, saving: _Saving) -> tuple[Exploration, FailedRun | None, int]:
     try:
         exploration, failed, number = search.run()
+    except UnusableState:
+        raise
     except BaseException:
         saving.save()
         raise
-    saving.save(failed, number)
+    # If that can't be done, the results are told all the same.
+    saving.try_to_save()
     return exploration, failed, number
-
-
-Explaining = Callable[[], contextlib.AbstractContextManager[None]]
 
 
 @contextlib.contextmanager
@@ -187,7 +249,7 @@ def _submitting(
     finally:
         # They have nothing left to do, and a run may never end.
         for process in set(multiprocessing.active_children()) - others:
-            process.terminate()
+            process.kill()
         pool.shutdown(cancel_futures=True)
 
 
@@ -203,8 +265,10 @@ def _run_here(
 
 def end_with_parent() -> None:
     """Have this worker process end when the process that started it has died, and only then."""
-    # Ctrl-C is for the process that started it.
+    # Ctrl-C is for the process that started it, and so is a SIGTERM to all processes of a group.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Not SIG_IGN, with which programs that the searched one starts would begin as well.
+    signal.signal(signal.SIGTERM, lambda *_: None)
     parent = multiprocessing.parent_process()
     if parent is None:
         return

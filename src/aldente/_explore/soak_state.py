@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import array
 import base64
+import contextlib
 import dataclasses
 import json
 import os
@@ -50,15 +51,11 @@ class Kept(NamedTuple):
 
     Attributes:
         progress: how far the search has come.
-        failed: the run that has failed; None if there is none.
-        number: its number among all runs.
         seconds: how long it has taken so far, in real seconds.
         is_same_source: whether the source of the program's module is as it was.
     """
 
     progress: Progress
-    failed: FailedRun | None
-    number: int
     seconds: float
     is_same_source: bool
 
@@ -70,19 +67,24 @@ class SoakState:
         folder: the directory; made if it is not there.
         soak: what is searched.
 
+    Attributes:
+        folder: the directory.
+
     Raises:
         UnusableState: the directory can't be used, or another process is using it.
     """
 
     def __init__(self, folder: Path, soak: Soak) -> None:
-        self._folder = folder
+        # The searched program may go to another directory.
+        self.folder = folder.absolute()
+        self._given = folder
         self._soak = soak
         self._lock: IO[bytes] | None = None
 
     def __enter__(self) -> SoakState:
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            self._lock = (self._folder / _LOCK).open("ab")
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._lock = (self.folder / _LOCK).open("ab")
         except OSError as error:
             raise self._unusable(f"it can't be written: {error}", "choose another one.") from error
         if not _take(self._lock):
@@ -96,7 +98,7 @@ class SoakState:
         self._lock.close()
 
     def _unusable(self, what: str, fix: str) -> UnusableState:
-        return UnusableState(str(self._folder), what, fix)
+        return UnusableState(str(self._given), what, fix)
 
     def is_changed(self, runs: int) -> UnusableState:
         """The error for a program whose source has changed since."""
@@ -112,7 +114,7 @@ class SoakState:
         Raises:
             UnusableState: it was saved by another search, or is no such state.
         """
-        path = self._folder / _NAME
+        path = self.folder / _NAME
         try:
             text = path.read_text(encoding="utf-8")
         except FileNotFoundError:
@@ -133,6 +135,7 @@ class SoakState:
     def _check(self, found: Mapping[str, Any]) -> None:
         soak = self._soak
         wanted = {
+            "format": (found["format"], _FORMAT),
             "version of aldente": (found["aldente"], __version__),
             "version of Python": (found["python"], _python()),
             "program": (found["program"], soak.program),
@@ -143,12 +146,45 @@ class SoakState:
                 what = f"its search has another {name}: {before}, and this one {now}"
                 raise self._unusable(what, f"go on with the same one; {_ANEW}")
 
-    def save(
-        self, progress: Progress, failed: FailedRun | None, number: int, seconds: float
-    ) -> None:
-        """Save how far the search has come."""
-        soak = self._soak
-        body = json.dumps(
+    def save(self, progress: Progress, seconds: float) -> None:
+        """Save how far the search has come.
+
+        Args:
+            progress: how far.
+            seconds: how long it has taken so far, in real seconds.
+
+        Raises:
+            UnusableState: it can't be written; what was saved before is still there.
+        """
+        body = self._body(progress, seconds)
+        part = self.folder / f"{_NAME}.part"
+        try:
+            if not self._is_held:
+                what = "it was removed, and another search has begun in a new one"
+                raise self._unusable(what, "choose another directory.")
+            with part.open("w", encoding="utf-8") as file:
+                file.write(f"{zlib.crc32(body.encode())}\n{body}")
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(self.folder / _NAME)
+            _write_names(self.folder)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                # It takes room on a disk that may be full.
+                part.unlink()
+            what = f"how far the search has come can't be written: {error}"
+            fix = "have room on the disk, and the directory writable, then start it again."
+            raise self._unusable(what, fix) from error
+
+    @property
+    def _is_held(self) -> bool:
+        """Whether the directory is still the one that was locked."""
+        assert self._lock is not None
+        return os.path.samestat(os.fstat(self._lock.fileno()), (self.folder / _LOCK).stat())
+
+    def _body(self, progress: Progress, seconds: float) -> str:
+        soak, (failed, number) = self._soak, progress.failure or (None, 0)
+        return json.dumps(
             {
                 "format": _FORMAT,
                 "aldente": __version__,
@@ -162,13 +198,6 @@ class SoakState:
                 "number": number,
             }
         )
-        part = self._folder / f"{_NAME}.part"
-        with part.open("w", encoding="utf-8") as file:
-            file.write(f"{zlib.crc32(body.encode())}\n{body}")
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(self._folder / _NAME)
-        _write_names(self._folder)
 
 
 _ANEW = "choose another directory, or remove this one to begin anew."
@@ -314,6 +343,7 @@ def _of_progress(progress: Progress) -> Any:
 def _kept(found: Mapping[str, Any], *, is_same_source: bool) -> Kept:
     told = found["progress"]
     number, shard = told["next"]
+    failed = _failed(found["failed"])
     progress = Progress(
         (number, shard),
         _exploration(told["exploration"]),
@@ -322,6 +352,6 @@ def _kept(found: Mapping[str, Any], *, is_same_source: bool) -> Kept:
         {(first, second): _result(each) for first, second, each in told["waiting"]},
         _findings(told["findings"]),
         None if told["races"] is None else _result(told["races"]),
+        None if failed is None else (failed, found["number"]),
     )
-    failed = _failed(found["failed"])
-    return Kept(progress, failed, found["number"], found["seconds"], is_same_source)
+    return Kept(progress, found["seconds"], is_same_source)
