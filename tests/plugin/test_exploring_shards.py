@@ -7,9 +7,12 @@ import re
 import signal
 import subprocess
 import sys
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from aldente._plugin.explore.workers import arguments_of_worker
 from tests.plugin.conftest import RunProject
 
 WORKERS = "--aldente-workers=2"
@@ -103,6 +106,16 @@ async def test_crashes(request):
 async def test_set_up(port):
     await asyncio.gather(*(asyncio.sleep(0) for _ in range(4)))
 
+@pytest.mark.parametrize("process", [os.getpid()])
+@aldente.explore(runs=40)
+async def test_has_another_name_there(process):
+    await asyncio.gather(*(asyncio.sleep(0) for _ in range(4)))
+
+@aldente.explore(runs=40)
+async def test_fails_there(request):
+    await asyncio.gather(*(asyncio.sleep(0) for _ in range(4)))
+    assert not request.config.pluginmanager.hasplugin("aldente-worker")
+
 @aldente.explore(runs=40)
 async def test_after():
     await asyncio.gather(*(asyncio.sleep(0) for _ in range(4)))
@@ -157,16 +170,44 @@ def test_workers(run_project: RunProject, pytester: pytest.Pytester) -> None:
 def test_a_worker_that_crashes(run_project: RunProject) -> None:
     """Its test fails with what it has printed, and the next ones go on with a new one."""
     done = run_project(WORKERS, test_it=CRASHES)
-    done.assert_outcomes(passed=1, failed=2)
+    done.assert_outcomes(passed=1, failed=4)
     output = done.stdout.str()
     assert re.search(
-        r"WorkersFailed: The search could not go on: worker \d of 2 ended with exit status 7 while "
+        r"The search could not go on: worker \d of 2 ended with exit status 7 while "
         r"it searched test_it.py::test_crashes",
         output,
     )
     assert re.search(r"worker \d of 2 could not set up test_it.py::test_set_up", output)
     assert "the port is taken" in output
     assert "as with pytest-xdist" in output
+    assert re.search(r"worker \d of 2 has not collected test_it.py::test_has_another_name", output)
+    assert "A run failed in a worker process, and its schedule passes in this process" in output
+    # No frames of aldente's, which say nothing.
+    assert "def explore_together(" not in output
+    assert "entries are hidden" not in output
+
+
+@pytest.mark.parametrize(
+    ("options", "added"),
+    [
+        ({}, []),
+        ({"numprocesses": None}, ["-n0"]),
+        ({"no_cov": False}, ["--no-cov"]),
+        ({"basetemp": "here"}, ["--basetemp=here-worker-2"]),
+    ],
+)
+def test_the_arguments_of_a_worker(
+    pytestconfig: pytest.Config, options: dict[str, object], added: list[str]
+) -> None:
+    """They are those of the run; the options of other plugins are seen however these are loaded."""
+    given = pytestconfig.invocation_params
+    config: Any = SimpleNamespace(
+        invocation_params=given,
+        option=SimpleNamespace(**options),
+        getoption=lambda name, default: options.get(name, default),
+    )
+    arguments = [str(each) for each in given.args]
+    assert arguments_of_worker(config, 2) == [*arguments, *added, "--aldente-workers=1"]
 
 
 def test_with_xdist(run_project: RunProject, pytester: pytest.Pytester) -> None:

@@ -68,7 +68,7 @@ class WorkerLoop:
         while (message := self._channel.receive()) is not None:
             name, next_name = message
             item = items.get(name)
-            self._is_ready, self._trouble = False, "It has not collected this test."
+            self._is_ready, self._trouble = False, ""
             if item is not None:
                 following = items.get(next_name)
                 if before is not None:
@@ -76,7 +76,7 @@ class WorkerLoop:
                     runner.pytest_runtest_teardown(item=before, nextitem=item)
                 before = item
                 item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-            # Why it could not be set up; or that the test is over.
+            # Why it could not be set up, empty if it was not collected; or that the test is over.
             self._channel.send(None if self._is_ready else self._trouble)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

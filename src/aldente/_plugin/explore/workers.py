@@ -14,7 +14,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from typing import IO, Any
+from typing import IO
 
 import pytest
 
@@ -36,6 +36,10 @@ _LINES = 30
 _FIXTURES = (
     "each worker makes the fixtures of the test by itself, as with pytest-xdist: what they take, "
     "such as a port, has to be free for several processes."
+)
+_COLLECTED = (
+    "each worker collects the tests by itself, as with pytest-xdist: their names have to be the "
+    "same in every process, so no ids of parameters may come from a set, random values or the time."
 )
 _CRASH = (
     "look at what the test does to its process, such as os._exit() or too much memory; without "
@@ -192,6 +196,8 @@ class _Worker:
             return self._lost(error)
         if reply is True:
             return None
+        if not reply:
+            return WorkersFailed(f"{self._name} has not collected {names[0]}.", _COLLECTED)
         what = f"{self._name} could not set up {names[0]}:\n{reply}"
         return WorkersFailed(what, _FIXTURES)
 
@@ -230,7 +236,7 @@ class _Worker:
 
     def _start(self) -> Channel:
         program = PROGRAM.format(
-            path=list(sys.path), arguments=_arguments(self._config, self._number)
+            path=list(sys.path), arguments=arguments_of_worker(self._config, self._number)
         )
         # pytest's capturing has no file of its own for a thread's processes.
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 - open for as long as the process
@@ -296,15 +302,18 @@ class _Worker:
             self._process.kill()
 
 
-def _arguments(config: pytest.Config, number: int) -> list[str]:
-    """The arguments of a worker, which has a number: those of this run."""
-    given: Any = getattr(config, "workerinput", {}).get("mainargv")
-    # Those of the run of pytest-xdist whose worker this is, without the name of the program.
+def arguments_of_worker(config: pytest.Config, number: int) -> list[str]:
+    """The arguments of a worker, which has a number: those of this run.
+
+    A worker of pytest-xdist has those of the run that has started it.
+    """
     arguments = [str(each) for each in config.invocation_params.args]
-    if given is not None:
-        arguments = list(given[1:])
-    if config.pluginmanager.hasplugin("xdist"):
-        arguments += ["-n0"]
+    # By their options, as the names of plugins depend on how they were loaded.
+    if hasattr(config.option, "numprocesses"):
+        arguments.append("-n0")
+    if hasattr(config.option, "no_cov"):
+        # pytest-cov removes earlier data when it begins, and its report comes at the end of a run.
+        arguments.append("--no-cov")
     folder = config.getoption("basetemp", None)
     if folder is not None:
         # pytest empties it when it begins.

@@ -22,6 +22,7 @@ from aldente._source import is_own, is_users
 from aldente.errors import (
     DeadlockError,
     EndlessTimeError,
+    FailedElsewhere,
     FixtureYieldError,
     FoundInRun,
     InvalidSetting,
@@ -31,6 +32,7 @@ from aldente.errors import (
     ReplayMismatch,
     RunningLoopError,
     StuckTasks,
+    WorkersFailed,
 )
 
 # From the strongest outcome to the weakest. A real error among them makes the group a failure.
@@ -146,6 +148,7 @@ def _up_to_users_line(traceback: TracebackType | None) -> TracebackType | None:
 _OF_WHOLE_RUNS = (
     DeadlockError,
     EndlessTimeError,
+    FailedElsewhere,
     FixtureYieldError,
     FoundInRun,
     InvalidSetting,
@@ -154,6 +157,7 @@ _OF_WHOLE_RUNS = (
     PhaseTimeout,
     ReplayMismatch,
     StuckTasks,
+    WorkersFailed,
 )
 
 
