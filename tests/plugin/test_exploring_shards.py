@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from aldente._plugin.explore import channel, worker
 from aldente._plugin.explore.workers import arguments_of_worker
 from tests.plugin.conftest import RunProject
 
@@ -291,6 +293,24 @@ def test_an_interrupt(pytester: pytest.Pytester) -> None:
     with pytest.raises(ProcessLookupError):
         # None of its group is left.
         os.killpg(run.pid, 0)
+
+
+@pytest.mark.skipif(not hasattr(select, "poll"), reason="needs pipes that can be asked")
+def test_a_worker_that_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends when the run that commands it is gone, however long the test goes on."""
+    ended: list[int] = []
+    monkeypatch.setattr(os, "_exit", ended.append)
+    monkeypatch.setattr(worker, "_END_WITHIN", 0.0)
+    reading, writing = os.pipe()
+    with open(reading, "rb") as from_run, open(os.devnull, "wb") as to_run:
+        loop = worker.WorkerLoop(channel.Channel(from_run, to_run))
+        for _ in range(2):
+            loop.end_if_alone()
+        assert not ended
+        os.close(writing)
+        for _ in range(2):
+            loop.end_if_alone()
+    assert ended == [1]
 
 
 # Shards of several test runs.

@@ -18,7 +18,7 @@ import pytest
 
 import aldente
 from aldente._command_line import commands
-from aldente._explore import soak, soak_state
+from aldente._explore import soak
 from aldente._explore.sharded_search import Progress
 from aldente._explore.soak_state import Soak, SoakState
 
@@ -389,7 +389,7 @@ def test_a_full_disk_at_the_beginning(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing is searched for which nothing could be kept."""
-    monkeypatch.setattr(soak_state.os, "fsync", FailingDisk(0).sync)
+    monkeypatch.setattr(os, "fsync", FailingDisk(0).sync)
     done = run("search", PASSING, "--state", str(tmp_path / "state"))
     assert done.status == 2
     assert "No space left" in done.errors
@@ -411,7 +411,7 @@ def test_a_full_disk_later(
 ) -> None:
     """The search goes on and tells its result; and that it is not kept."""
     # Each save has two: of the file, and of its name.
-    monkeypatch.setattr(soak_state.os, "fsync", FailingDisk(2).sync)
+    monkeypatch.setattr(os, "fsync", FailingDisk(2).sync)
     arguments = "search", program, "--state", str(tmp_path / "state"), "--runs", "600"
     done = run(*arguments)
     assert done.status == status
@@ -445,7 +445,7 @@ _KILLING = """
 import os, random, signal, sys, time
 from pathlib import Path
 from aldente._command_line.commands import main
-from aldente._explore import soak, soak_state
+from aldente._explore import soak
 from aldente._explore.sharded_search import Progress
 from aldente._explore.soak_state import Soak, SoakState
 

@@ -107,8 +107,11 @@ def running(loop: SimulatedLoop) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def ending_steps() -> Iterator[None]:
+def ending_steps(on_look: Callable[[], object] | None = None) -> Iterator[None]:
     """While entered, interrupt a step that goes on for long after its run's time is over.
+
+    Args:
+        on_look: called from another thread, several times a second, however long a step takes.
 
     The run then ends with `PhaseTimeout`, whose notes have the stack. Only on the main thread, and
     if SIGINT has a handler in Python or none: it uses that signal, which also ends system calls.
@@ -119,7 +122,7 @@ def ending_steps() -> Iterator[None]:
     ):
         yield
         return
-    ender = _Ender(before)
+    ender = _Ender(before, on_look)
     signal.signal(signal.SIGINT, ender.on_signal)
     try:
         with gone_while_forking(ender):
@@ -136,10 +139,16 @@ class _Ender:
 
     Args:
         before: the previous handler of SIGINT.
+        on_look: called at each check.
     """
 
-    def __init__(self, before: Callable[[int, FrameType | None], object] | int) -> None:
+    def __init__(
+        self,
+        before: Callable[[int, FrameType | None], object] | int,
+        on_look: Callable[[], object] | None,
+    ) -> None:
         self._before = before
+        self._on_look = on_look
         # Its thread, and the lock held until that thread has to end; None without a thread.
         self._thread: tuple[_python_compat.HiddenThread, _thread.LockType] | None = None
         # Held while it sends the signal, so that the signal can't arrive after `stop`.
@@ -172,6 +181,8 @@ class _Ender:
         late: SimulatedLoop | None = None
         next_time, is_first = 0.0, True
         while not stopped.acquire(timeout=_LOOK):
+            if self._on_look is not None:
+                self._on_look()
             loop = _current[-1] if _current else None
             end = None if loop is None else loop.real_time.end
             if loop is None or end is None or monotonic() < end:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import select
 import struct
 import traceback
 from typing import IO, Any, NamedTuple
@@ -106,6 +107,15 @@ class Channel:
         """
         (length,) = _LENGTH.unpack(self._read(_LENGTH.size))
         return pickle.loads(self._read(length))
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the other process has ended; on Windows never, as its pipes can't be asked."""
+        if not hasattr(select, "poll"):
+            return False
+        asked = select.poll()
+        asked.register(self._reading.fileno(), 0)
+        return any(event & select.POLLHUP for _, event in asked.poll(0))
 
     def _read(self, length: int) -> bytes:
         try:

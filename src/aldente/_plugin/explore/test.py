@@ -291,12 +291,13 @@ class _Test:
     @contextlib.contextmanager
     def _running(self, runs: RunsOfTest) -> Iterator[Program]:
         """While entered, run the test; yields it as a program."""
+        worker = worker_of(self._item.config)
         with (
             _asyncio_compat.without_suspended_loop(),
             kept_randomness(),
             each_warning_once(),
             noting_interrupts() as is_interrupted,
-            ending_steps(),
+            ending_steps(None if worker is None else worker.end_if_alone),
         ):
             try:
                 yield Program(

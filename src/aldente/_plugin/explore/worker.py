@@ -14,11 +14,15 @@ from typing import Any
 
 import pytest
 
+from aldente._clocks import monotonic
 from aldente._explore.batches import Batch, Bounds, run_batch
 from aldente._explore.simulate import Program
 from aldente._plugin.explore.channel import Channel, Closed, Raised, take_channel
 from aldente._plugin.explore.run import FoundInRuns
 from aldente._plugin.run.outcomes import unwrapped
+
+# How long the runs under way may go on when the commanding run is gone, in seconds.
+_END_WITHIN = 5.0
 
 _key = pytest.StashKey["WorkerLoop"]()
 
@@ -47,6 +51,8 @@ class WorkerLoop:
         self._channel = channel
         self._is_ready = False
         self._trouble = ""
+        # Since when the commanding run has been gone; None while it is there.
+        self._alone_since: float | None = None
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
@@ -82,6 +88,19 @@ class WorkerLoop:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if not self._is_ready and not report.passed:
             self._trouble = report.longreprtext or f"Its set-up was {report.outcome}."
+
+    def end_if_alone(self) -> None:
+        """End this process if the run that commands it is gone, and a run of the test goes on.
+
+        Called from another thread while the test runs.
+        """
+        if not self._channel.is_closed:
+            self._alone_since = None
+        elif self._alone_since is None:
+            self._alone_since = monotonic()
+        elif monotonic() >= self._alone_since + _END_WITHIN:
+            # It would go on for ever, with nobody to see it.
+            os._exit(1)
 
     def serve(self, program: Program, found: FoundInRuns) -> None:
         """Do batches of the runs of a test that is set up, until there are no more.

@@ -18,6 +18,7 @@ from typing import IO
 
 import pytest
 
+from aldente._clocks import monotonic
 from aldente._explore.batches import Batch, BatchResult, Bounds
 from aldente._explore.sharded_search import Submit
 from aldente._plugin.explore.channel import PROGRAM, Channel, Closed, Raised
@@ -124,8 +125,9 @@ class Workers:
         finally:
             for _ in threads:
                 tasks.put(None)
+            end = monotonic() + _END_WITHIN
             for thread, worker in zip(threads, self._workers, strict=True):
-                thread.join(_END_WITHIN)
+                thread.join(max(0.0, end - monotonic()))
                 if worker.is_busy:
                     # A run that does not end.
                     worker.kill()
