@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import shutil
@@ -112,6 +113,20 @@ def test_a_failure(run: Run) -> None:
     again = run("replay", token_in(done.output), FAILING)
     assert again.status == 1
     assert token_in(again.output) == token_in(done.output)
+
+
+def test_a_failure_that_cannot_be_encoded(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told all the same, and standard output is then as it was."""
+    write(tmp_path, "async def fails():\n    raise ValueError('caf\\xe9 \\udcff')\n")
+    written = io.BytesIO()
+    output = io.TextIOWrapper(written, "ascii")
+    monkeypatch.setattr(sys, "stdout", output)
+    assert run("search", "programs_of_test:fails").status == 1
+    output.flush()
+    assert rb"ValueError: caf\xe9 \udcff" in written.getvalue()
+    assert output.errors == "strict"
 
 
 def test_no_failure(run: Run) -> None:

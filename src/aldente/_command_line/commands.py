@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gc
+import io
 import logging
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -56,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     given = _parser().parse_args(arguments)
     do: Callable[[argparse.Namespace], int] = given.do
-    with terminating() as is_terminated:
+    with _printing_anything(), terminating() as is_terminated:
         try:
             return do(given)
         except KeyboardInterrupt as error:
@@ -68,6 +70,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except (AldenteError, programs.UnknownProgram) as error:
             print(f"{searching.PROGRAM}: {error}", file=sys.stderr)
             return 2
+
+
+@contextlib.contextmanager
+def _printing_anything() -> Iterator[None]:
+    """While entered, print what the terminal or file can't encode as its number.
+
+    A failure that took hours to find has to be told, whatever its message is made of.
+    """
+    streams = [each for each in (sys.stdout, sys.stderr) if isinstance(each, io.TextIOWrapper)]
+    before = [(each, each.errors) for each in streams]
+    for stream in streams:
+        stream.reconfigure(errors="backslashreplace")
+    try:
+        yield
+    finally:
+        for stream, errors in before:
+            stream.reconfigure(errors=errors)
 
 
 def _drop_interrupted(error: KeyboardInterrupt) -> None:
