@@ -6,6 +6,8 @@
     Many runs of a program, until one fails, and the analysis of that failure.
 ``batches``, ``sharded_search``
     Some of the runs of a search, as a value; a search whose runs are shared out.
+``stop_file``
+    Tells the batches on this machine which of them are still needed.
 ``executors``
     Such a search in the worker processes of an executor.
 ``soak``, ``soak_state``
@@ -45,7 +47,8 @@
 ``rules_in_runs``
     Rules in runs without pytest, and how their findings fail a run.
 ``interrupting``
-    Distinguishes Ctrl-C from a KeyboardInterrupt of the program; interrupts endless steps.
+    Distinguishes Ctrl-C and SIGTERM from a KeyboardInterrupt of the program; interrupts endless
+    steps.
 ``self_check``
     Checks that schedules work on a Python newer than those tested.
 ``arguments``
