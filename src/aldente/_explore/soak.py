@@ -121,7 +121,7 @@ class _Saving:
 
     def _save_now_and_then(self) -> None:
         if not self._saved:
-            # Nobody wants to learn after hours that nothing is kept.
+            # Else it would be learnt after hours that nothing is kept.
             self.save()
             return
         before = self.unsaved
