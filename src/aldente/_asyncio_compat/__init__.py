@@ -4,6 +4,8 @@ Each use says why there is no public way and on which versions it was checked.
 
 ``loops``, ``stepping``
     The private state of loops with their timers, and the point at which a loop takes its next step.
+``callbacks``
+    Observes the callbacks of all loops.
 ``selector_loop``
     asyncio's own code for sockets, for a loop that watches them itself.
 ``stopping``
@@ -14,6 +16,7 @@ Each use says why there is no public way and on which versions it was checked.
 
 from __future__ import annotations
 
+from aldente._asyncio_compat.callbacks import observing_callbacks
 from aldente._asyncio_compat.loops import (
     RUN_CHECK,
     STEP_CODE,
@@ -150,6 +153,7 @@ __all__ = [
     "next_timer",
     "no_running_loop",
     "note_maker",
+    "observing_callbacks",
     "on_first_iteration",
     "pending_tasks",
     "record_tasks_of",

@@ -5,8 +5,8 @@
 ``inspection``, ``waiting``
     What it finds out about each task: where it stands, which locks it holds, and what it waits for,
     by asyncio or by a library's task group.
-``waits``
-    Plain facts about waiting tasks, and the words for them.
+``waits``, ``wait_words``
+    Plain facts about waiting tasks, and the words for them; those for one task alone.
 ``deadlock``
     Explains a graph: the cycle, the lock that nothing releases, the event that nothing sets.
 ``reachability``

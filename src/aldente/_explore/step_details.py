@@ -17,8 +17,9 @@ from typing import Any
 from aldente import _asyncio_compat
 from aldente._diagnosis.await_graph import NameFinder, natural_key
 from aldente._diagnosis.inspection import held_by, links_of
-from aldente._diagnosis.waiting import LiveTask, look_at, tasks_behind
-from aldente._diagnosis.waits import AwaitGraph, Kind, Phrases, TaskLink, Wait, WaitingTask
+from aldente._diagnosis.wait_words import wait_in_words
+from aldente._diagnosis.waiting import LiveTask, look_at
+from aldente._diagnosis.waits import Kind
 from aldente._own_errors import containing
 from aldente._records import SourcePlace
 from aldente._schedules import Step
@@ -108,44 +109,12 @@ class StepDetails:
         )
 
     def _wait_in_words(self, live: LiveTask, own: Sequence[FrameType]) -> str:
-        wait = live.wait
-        if wait.kind is Kind.READY:
-            return "lets others go on"
-        if wait.kind is Kind.TIMER:
-            return f"waits for {wait.detail.removeprefix('asyncio.') or 'a timer'}"
-        if wait.kind in (Kind.RUNNING, Kind.NOT_STARTED, Kind.UNKNOWN):
-            return ""
-        others = sorted(
-            (task for task in tasks_behind(wait.futures) if task is not live.task),
-            key=lambda task: natural_key(task.get_name()),
-        )
-        # This task is the first one of the graph.
-        waited = tuple(range(1, len(others) + 1))
-        holders: list[TaskLink] = []
-        name: str | None = None
-        if wait.subject is not None and self._names_left > 0:
-            self._names_left -= 1
-            name = _name_in(own, wait.subject)
-            if wait.kind in _HELD:
-                for holder in self._holders(wait.subject):
-                    is_itself = holder is live.task
-                    holders.append(TaskLink(0 if is_itself else len(others) + 1, name))
-                    others += [] if is_itself else [holder]
-        told = Wait(
-            wait.kind,
-            "" if wait.subject is None else type(wait.subject).__name__,
-            name,
-            through=wait.through,
-            detail=wait.detail,
-            is_any=wait.is_any,
-            tasks=waited,
-            holders=tuple(holders),
-            limited_by=wait.limited_by,
-        )
-        graph = AwaitGraph(
-            (_task(live.task.get_name(), told), *(_task(other.get_name()) for other in others))
-        )
-        return Phrases(graph, frozenset()).what(0)
+        subject = live.wait.subject
+        if subject is None or self._names_left <= 0:
+            return wait_in_words(live)
+        self._names_left -= 1
+        holders = self._holders(subject) if live.wait.kind in _HELD else ()
+        return wait_in_words(live, _name_in(own, subject), holders)
 
     def _holders(self, subject: object) -> list[asyncio.Task[Any]]:
         """The tasks that hold a lock or semaphore by ``async with``, as far as that is seen."""
@@ -223,10 +192,6 @@ def _sleep_in_words(frames: Sequence[FrameType]) -> str | None:
 def _names_of(frames: Sequence[FrameType]) -> tuple[str, ...]:
     names = [frame.f_code.co_name for frame in frames]
     return tuple([name for name in names if not name.startswith("<")])
-
-
-def _task(name: str, wait: Wait | None = None) -> WaitingTask:
-    return WaitingTask(name, "", (), (), wait or Wait(Kind.READY))
 
 
 def _own(frames: Sequence[FrameType]) -> list[FrameType]:

@@ -19,6 +19,8 @@
     runners of a session, and async tests and fixtures made synchronous.
 ``explore``
     Tests that are run under many schedules.
+``tracing``
+    What tasks did and when, for viewers of traces: ``--aldente-trace``.
 ``suite``
     All async tests without a mark, explored after they have passed: ``--aldente-explore``.
 ``first_loop``

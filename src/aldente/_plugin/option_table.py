@@ -190,6 +190,12 @@ OPTIONS: tuple[Option, ...] = (
         metavar="FILE",
     ),
     Option(
+        "write what the tasks of each test did, and when, to a file that Perfetto and "
+        "chrome://tracing open",
+        flag="--aldente-trace",
+        metavar="FILE",
+    ),
+    Option(
         "a file of findings that are known: written if it is not there, else these are passed over",
         flag="--aldente-baseline",
         metavar="FILE",

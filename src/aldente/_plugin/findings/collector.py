@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 
 import pytest
 
@@ -23,6 +23,7 @@ class Collector:
         found: findings that no phase of a test has taken yet.
         late: findings of tests that had ended, which fail the run.
         told: findings that the phase's own failure reports.
+        listeners: called with each finding when it is made.
     """
 
     def __init__(self, levels: Mapping[str, Level], set_rules: Set[str] = frozenset()) -> None:
@@ -32,6 +33,7 @@ class Collector:
         self.found: list[Finding] = []
         self.late: list[Finding] = []
         self.told: set[Finding] = set()
+        self.listeners: list[Callable[[Finding], object]] = []
         # Failed tests, and findings of which other findings may be consequences.
         self._failed: set[str] = set()
         self._explaining: set[tuple[str, str | None, object]] = set()
@@ -40,6 +42,8 @@ class Collector:
         """Add a finding, on any thread, unless the running code allows it."""
         if finding.rule in self.watched and not is_allowed_here(finding.rule):
             self.found.append(finding)
+            for listener in self.listeners:
+                listener(finding)
 
     def report_of_runs(
         self, test: str, findings: Iterable[Finding], *, is_told: bool = False

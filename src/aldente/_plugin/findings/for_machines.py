@@ -43,11 +43,20 @@ def check_files(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):
         return
     for option, path in _files(config):
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.open("a", encoding="utf-8").close()
-        except OSError as error:
-            raise pytest.UsageError(f"{option}: {path} can't be written: {error}") from None
+        reject_unwritable(option, path)
+
+
+def reject_unwritable(option: str, path: Path) -> None:
+    """Reject the file of an option if it can't be written.
+
+    Raises:
+        pytest.UsageError: with the reason.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.open("a", encoding="utf-8").close()
+    except OSError as error:
+        raise pytest.UsageError(f"{option}: {path} can't be written: {error}") from None
 
 
 def _files(config: pytest.Config) -> Iterator[tuple[str, Path]]:

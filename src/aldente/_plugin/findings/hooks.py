@@ -73,6 +73,10 @@ class FindingsHooks:
         self._listening.enter_context(self._own_errors.installed())
         if self._state.never_awaited is not None:
             self._state.installed.enter_context(self._state.never_awaited.installed())
+        if self._config.getoption("aldente_trace") is not None:
+            from aldente._plugin.tracing import hooks as tracing
+
+            tracing.register(self._config, self._state)
         # Whatever the level: the process must not wait for threads.
         self._state.installed.enter_context(self._threads.installed())
         self._state.at_tear_down.append(self._end_threads)

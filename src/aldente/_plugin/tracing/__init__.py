@@ -1,0 +1,9 @@
+"""What every task of every test did and when, as a trace for viewers: ``--aldente-trace``.
+
+``recorder``
+    Records the steps of tasks, and what they wait for in between.
+``hooks``
+    Connects it to the tests, and writes the file.
+
+Nothing of this is imported without the option.
+"""

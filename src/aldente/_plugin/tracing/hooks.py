@@ -1,0 +1,92 @@
+"""The hooks that record a trace of the tests and write it; registered with ``--aldente-trace``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aldente import _asyncio_compat
+from aldente._plugin.findings.for_machines import reject_unwritable
+from aldente._plugin.options import settings_of
+from aldente._plugin.session import SessionState
+from aldente._plugin.tracing.recorder import Event, Recorder
+from aldente._version import __version__
+
+OPTION = "--aldente-trace"
+
+
+def register(config: pytest.Config, state: SessionState) -> None:
+    """Record a trace if the option asks for one.
+
+    Raises:
+        pytest.UsageError: its file can't be written.
+    """
+    hooks = TraceHooks(config)
+    if not hasattr(config, "workerinput"):
+        reject_unwritable(OPTION, hooks.path)
+    state.installed.enter_context(_asyncio_compat.observing_callbacks(hooks.recorder.observe))
+    state.collector.listeners.append(hooks.recorder.note)
+    config.pluginmanager.register(hooks, "aldente-trace")
+
+
+class TraceHooks:
+    """Records each test as a process of the trace, and writes all of them.
+
+    Args:
+        config: pytest's configuration.
+
+    Attributes:
+        path: the file.
+        recorder: records what loops do.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self.path: Path = config.invocation_params.dir / config.getoption("aldente_trace")
+        self.recorder = Recorder(settings_of(config).slow_step, config.rootpath)
+        # The traces of pytest-xdist's workers.
+        self._others: list[list[Event]] = []
+
+    # Before what sets up fixtures.
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> None:
+        self.recorder.begin_test(item.nodeid)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        # Missing if the worker crashed.
+        events = getattr(node, "workeroutput", {}).get("aldente_trace")
+        if events:
+            self._others.append(events)
+
+    # After the loops of wide fixtures have ended.
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self) -> None:
+        output: dict[str, Any] | None = getattr(self._config, "workeroutput", None)
+        if output is not None:
+            output["aldente_trace"] = self.recorder.events
+            return
+        trace = {
+            "traceEvents": joined([self.recorder.events, *self._others]),
+            "displayTimeUnit": "ms",
+            "otherData": {"program": f"aldente {__version__}"},
+        }
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.write_text(json.dumps(trace), encoding="utf-8")
+
+
+def joined(traces: list[list[Event]]) -> list[Event]:
+    """The events of several traces, whose tests have numbers that are all different.
+
+    >>> [event["pid"] for event in joined([[{"pid": 1}, {"pid": 2}], [], [{"pid": 1}]])]
+    [1, 2, 3]
+    """
+    found: list[Event] = []
+    last = 0
+    for events in traces:
+        found += [{**event, "pid": event["pid"] + last} for event in events]
+        last = max((event["pid"] for event in found), default=0)
+    return found
