@@ -45,7 +45,7 @@ class TraceHooks:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
-        self.path: Path = config.invocation_params.dir / config.getoption("aldente_trace")
+        self.path = Path(config.invocation_params.dir, str(config.getoption("aldente_trace")))
         self.recorder = Recorder(settings_of(config).slow_step, config.rootpath)
         # The traces of pytest-xdist's workers.
         self._others: list[list[Event]] = []
