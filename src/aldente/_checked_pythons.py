@@ -107,6 +107,8 @@ RELIANCES: tuple[Reliance, ...] = (
         asyncio.base_events._run_until_complete_cb
         asyncio.gather->_done_callback
         asyncio.TaskGroup._on_task_done
+        asyncio.mixins._LoopBoundMixin
+        asyncio.mixins._LoopBoundMixin._get_loop
         asyncio.TaskGroup()._tasks
         asyncio.Timeout._on_timeout
         asyncio.Future()._exception

@@ -190,6 +190,11 @@ WAKE_SLEEPER: Callable[..., object] = private(asyncio.futures, "_set_result_unle
 ON_TIMEOUT: Any = vars(asyncio.Timeout).get("_on_timeout")
 
 
+# Binds a primitive of asyncio to the running loop, unless it is bound. Checked on CPython 3.11 to
+# 3.15.
+BIND_TO_LOOP: Any = private(private(asyncio.mixins, "_LoopBoundMixin"), "_get_loop")
+
+
 class SteppingLoop(asyncio.BaseEventLoop):
     """asyncio's base of event loops, with public names for turns, ready callbacks and timers."""
 
@@ -370,11 +375,21 @@ def caller_finder() -> Callable[[], Any]:
     >>> (lambda: name_of_caller())()
     '<lambda>'
     """
-    frames: Any = _frames_of_callers()
+    find: Callable[[], Any] = frames_of_callers(1).__next__
+    return find
+
+
+def frames_of_callers(above: int) -> Generator[Any, None, None]:
+    """The same as a generator, which ends when an interrupt has ended it.
+
+    Args:
+        above: 1 for the caller of the function that asks, 2 for the caller of that one.
+    """
+    frames: Any = (_frames_of_callers, _frames_of_their_callers)[above - 1]()
     next(frames)
     frames.send(frames.gi_frame)
-    find: Callable[[], Any] = frames.__next__
-    return find
+    found: Generator[Any, None, None] = frames
+    return found
 
 
 def _frames_of_callers() -> Generator[Any, Any, None]:
@@ -382,6 +397,13 @@ def _frames_of_callers() -> Generator[Any, Any, None]:
     yield
     while True:
         yield own.f_back.f_back
+
+
+def _frames_of_their_callers() -> Generator[Any, Any, None]:
+    own = yield
+    yield
+    while True:
+        yield own.f_back.f_back.f_back
 
 
 def report_failed_step(

@@ -14,13 +14,20 @@ from __future__ import annotations
 
 import asyncio
 import dis
+import inspect
 import types
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
-from aldente._strategies.effects import ENDED, FUTURES, ITEMS, ITERATORS
+from aldente._strategies.effects import BOUND, ENDED, FUTURES
 from aldente._strategies.opcodes import PARTS, Access, access_of, operand_of
+from aldente._strategies.plans import ANYTHING, HARMLESS, Accesses, LineNotes, Plan, cell
+from aldente._strategies.symbols import STORES, Origin, Stack, Symbol, receiver_of
 
 _CALLS = ("CALL", "CALL_KW")
+_OF_CELLS = (Access.READS_CELL, Access.WRITES_CELL)
+_OF_NAMES = (Access.READS_NAME, Access.WRITES_NAME, *_OF_CELLS)
+_AWAITS_FUTURE = Accesses(frozenset({FUTURES, ENDED}), frozenset(), is_wild=False)
 
 # If a loop that begins a line iterates over a variable, one of these instructions pushes it; the
 # compiler emits no instruction that pushes two variables there.
@@ -54,29 +61,18 @@ _HIDDEN = _hidden_names()
 _ASYNCIO = (asyncio.__file__ or "").removesuffix("__init__.py")
 
 
-class Accesses(NamedTuple):
-    """What a line may do besides calls.
-
-    Attributes:
-        reads: the names that it reads.
-        writes: the names that it changes.
-        is_wild: whether it may do anything else.
-    """
-
-    reads: frozenset[str]
-    writes: frozenset[str]
-    is_wild: bool
-
-
-_HARMLESS = Accesses(frozenset(), frozenset(), is_wild=False)
-
-
 class Analysis(NamedTuple):
     """The analysis of one function.
 
     Attributes:
-        lines: what each line may do.
+        lines: what each line may do, by name.
+        plans: by line, what of that depends on objects; lines without such things have none.
         awaited: the offsets of calls whose result the code awaits at once.
+        receivers: by the offset of a call, where the object came from whose method is called, or
+            the first argument.
+        tested: what may follow a call in its line, by its offset, unless it returns a scalar.
+        returns: the offsets of instructions that return a scalar in any case.
+        cleanups: the first and last offsets of what follows an exception in a ``with`` block.
         looped: the offsets of calls whose result a loop iterates over at once.
         variables: by line, the variable over which the loop that begins there iterates, with the
             offset that identifies the loop.
@@ -84,7 +80,12 @@ class Analysis(NamedTuple):
     """
 
     lines: dict[int, Accesses]
+    plans: dict[int, Plan]
     awaited: frozenset[int]
+    receivers: dict[int, Symbol]
+    tested: dict[int, Accesses]
+    returns: frozenset[int]
+    cleanups: tuple[tuple[int, int], ...]
     looped: frozenset[int]
     variables: dict[int, tuple[int, str]]
     loops: dict[int, list[int]]
@@ -92,7 +93,15 @@ class Analysis(NamedTuple):
     def is_harmless(self, line: int) -> bool:
         """Whether a line needs no recording."""
         found = self.lines.get(line)
-        return found == _HARMLESS and line not in self.loops
+        return found == HARMLESS and line not in self.loops
+
+    def is_return_known(self, offset: int) -> bool:
+        """Whether it does not matter what an instruction returns, nor that it returns."""
+        return offset in self.returns and not any(plan.leans_on for plan in self.plans.values())
+
+    def is_cleanup(self, offset: int) -> bool:
+        """Whether an instruction belongs to what follows an exception in a ``with`` block."""
+        return any(first <= offset <= last for first, last in self.cleanups)
 
     def line_at(self, code: types.CodeType, offset: int) -> int:
         """The line to which an instruction belongs."""
@@ -117,35 +126,6 @@ def analyse(code: types.CodeType) -> Analysis:
     return known[1]
 
 
-class _Line:
-    """The findings in one line so far."""
-
-    def __init__(self) -> None:
-        self.reads: set[str] = set()
-        self.writes: set[str] = set()
-        self.is_wild = False
-
-    def add(self, each: dis.Instruction, access: Access) -> None:
-        """Add what one instruction of the line does."""
-        name: Any = each.argval
-        if access is Access.ASKS:
-            self.reads.add(ITEMS)
-        elif access is Access.TAKES:
-            self.reads.add(ITEMS)
-            self.writes.add(ITERATORS)
-        elif access is Access.CHANGES:
-            self.writes.add(ITEMS)
-        elif access is Access.READS_CELL:
-            self.reads.add(f"({name})")
-        elif access is Access.WRITES_CELL:
-            self.writes.add(f"({name})")
-        elif access in (Access.READS_NAME, Access.WRITES_NAME):
-            (self.reads if access is Access.READS_NAME else self.writes).add(name)
-            self.is_wild = self.is_wild or name in _HIDDEN
-        elif access is not Access.NOTHING:
-            self.is_wild = True
-
-
 class _Analyser:
     """Goes through the instructions of a function."""
 
@@ -162,84 +142,161 @@ class _Analyser:
         for offset, line in self._lines.items():
             self._begins.setdefault(line, offset)
         # The key None holds the instructions without a line number.
-        self._found: dict[int | None, _Line] = {None: _Line()}
+        self._found: dict[int | None, LineNotes] = {None: LineNotes()}
         self._awaited: set[int] = set()
+        self._receivers: dict[int, Symbol] = {}
+        self._returns: set[int] = set()
         self._looped: set[int] = set()
         self._variables: dict[int, tuple[int, str]] = {}
         self._loops: dict[int, list[int]] = {}
+        self._cleanups = tuple(self._find_cleanups())
+        # Variables of class bodies and modules are attributes in fact.
+        self._has_variables = bool(code.co_flags & inspect.CO_OPTIMIZED)
+        self._stack = Stack()
+        self._is_cleanup = False
 
     def analyse(self) -> Analysis:
         """The analysis of the function."""
         for place in range(len(self._instructions)):
             self._note(place)
-        everywhere = self._found.pop(None)
-        found = {line: each for line, each in self._found.items() if line is not None}
+        nowhere = self._found.pop(None)
+        everywhere = nowhere.finish(HARMLESS)[0]
+        lines: dict[int, Accesses] = {}
+        plans: dict[int, Plan] = {}
+        tested = dict(nowhere.tested)
+        for line, notes in self._found.items():
+            if line is not None:
+                tested |= notes.tested
+                lines[line], plan = notes.finish(everywhere)
+                if plan is not None:
+                    plans[line] = plan
         return Analysis(
-            {
-                line: Accesses(
-                    frozenset(each.reads | everywhere.reads),
-                    frozenset(each.writes | everywhere.writes),
-                    each.is_wild or everywhere.is_wild,
-                )
-                for line, each in found.items()
-            },
+            lines,
+            plans,
             frozenset(self._awaited),
+            self._receivers,
+            tested,
+            frozenset(self._returns),
+            self._cleanups,
             frozenset(self._looped),
             self._variables,
             self._loops,
         )
 
+    def _find_cleanups(self) -> Iterator[tuple[int, int]]:
+        """What follows an exception in each ``with`` block, up to the test of what it returned."""
+        for place, each in enumerate(self._instructions):
+            if each.opname == "WITH_EXCEPT_START":
+                last = place
+                while self._instructions[last].opname != "POP_JUMP_IF_TRUE":
+                    last += 1
+                yield self._instructions[place - 1].offset, self._instructions[last].offset
+
     def _note(self, place: int) -> None:
         each = self._instructions[place]
         line_number = self._lines.get(each.offset)
-        line = self._found.setdefault(line_number, _Line())
+        line = self._found.setdefault(line_number, LineNotes())
+        if place and line_number != self._lines.get(self._instructions[place - 1].offset):
+            self._stack.end_line()
+        if each.is_jump_target or line_number is None or not self._has_variables:
+            self._stack.clear()
+        if not any(first <= each.offset <= last for first, last in self._cleanups):
+            self._note_access(place, line, line_number)
+        self._note_stores(each, line, line_number)
+        self._stack.follow(each)
+
+    def _note_access(self, place: int, line: LineNotes, line_number: int | None) -> None:
+        each = self._instructions[place]
         access = access_of(each)
+        is_loop = self._is_loop(place, line_number)
         if access is Access.AWAITS:
             self._note_await(place, line)
-        elif line_number is not None and self._note_loop(place, line_number):
-            # Whether other tasks may use its iterator is only known when it begins.
-            line.reads.add(ITEMS)
-        elif self._is_modulo_of_number(place):
-            line.add(each, Access.CHANGES if operand_of(each) == "%=" else Access.ASKS)
-        else:
-            line.add(each, access)
+        elif is_loop and line_number is not None:
+            self._note_loop(place, line_number)
+        elif self._is_loop(place + 1, line_number):
+            # GET_ITER; what a loop reads is only known when it begins.
+            pass
+        elif access in _OF_NAMES:
+            self._note_name(each, line, access)
+        elif not line.ask(each, self._stack, access):
+            if self._is_modulo_of_number(place):
+                access = Access.CHANGES if operand_of(each) == "%=" else Access.ASKS
+            line.add_by_access(access)
+        if each.opname == "RETURN_VALUE" and self._stack.top(1) == (Symbol(Origin.SCALAR),):
+            self._returns.add(each.offset)
+        if each.opname == "CALL":
+            receiver = receiver_of(self._stack.top((each.arg or 0) + 2))
+            if receiver is not None:
+                self._receivers[each.offset] = receiver
         if _is_generator_expression(each.argval):
             # Since Python 3.15 its code makes the iterator, before the first event of that code.
-            line.reads.add(ITEMS)
+            line.add_by_access(Access.ASKS)
 
-    def _note_await(self, place: int, line: _Line) -> None:
+    def _note_name(self, each: dis.Instruction, line: LineNotes, access: Access) -> None:
+        name: str = each.argval
+        names = frozenset({cell(name) if access in _OF_CELLS else name})
+        is_write = access in (Access.WRITES_NAME, Access.WRITES_CELL)
+        if access in _OF_CELLS:
+            if is_write:
+                line.note_store(each.offset, Origin.CELL, name)
+        elif name in _HIDDEN:
+            line.add(ANYTHING)
+        elif name == "_loop" and not self._is_of_asyncio:
+            names |= {BOUND}
+        if each.opname.endswith("_ATTR") and each.opname != "LOAD_SUPER_ATTR":
+            line.note_attribute(each, self._stack, is_write=is_write)
+        else:
+            line.add(Accesses(frozenset(), names, False) if is_write else Accesses(names, frozenset(), False))
+
+    def _note_stores(self, each: dis.Instruction, line: LineNotes, line_number: int | None) -> None:
+        """Note where a line changes local variables, and whether it jumps back to itself."""
+        if each.opname in STORES:
+            kept = each.argval if isinstance(each.argval, tuple) else (each.argval,)
+            for name in kept[:1] if each.opname == "STORE_FAST_LOAD_FAST" else kept:
+                line.note_store(each.offset, Origin.LOCAL, name)
+        # An await jumps back too, but stores nothing between.
+        if each.opname == "JUMP_BACKWARD" and self._lines.get(each.argval) == line_number:
+            line.is_repeated = True
+
+    @property
+    def _is_of_asyncio(self) -> bool:
+        return self._code.co_filename.startswith(_ASYNCIO)
+
+    def _note_await(self, place: int, line: LineNotes) -> None:
         each, before = self._instructions[place], self._instructions[place - 1]
-        if self._code.co_filename.startswith(_ASYNCIO):
+        if self._is_of_asyncio:
             # asyncio awaits only futures.
-            line.reads |= {FUTURES, ENDED}
+            line.add(_AWAITS_FUTURE)
         elif before.opname in _CALLS and not each.is_jump_target:
             self._awaited.add(before.offset)
-        else:
-            line.is_wild = True
+        elif before.opname != "BEFORE_ASYNC_WITH" or each.is_jump_target:
+            line.add(ANYTHING)
 
-    def _note_loop(self, place: int, line: int) -> bool:
-        """Note a loop over the result of a call, or over a variable.
+    def _is_loop(self, place: int, line: int | None) -> bool:
+        """Whether an instruction is the head of a loop over the result of a call, or a variable.
 
         It must be certain which one: ``for x in a or b`` has two. And the loop is only certain to
         use the value that a variable has when its line begins if nothing comes before it there.
-
-        Returns:
-            Whether the instruction belongs to such a loop.
         """
-        if place < 2 or self._instructions[place].opname != "FOR_ITER":
+        if not 2 <= place < len(self._instructions):
+            return False
+        if self._instructions[place].opname != "FOR_ITER" or line is None:
             return False
         source, made = self._instructions[place - 2 : place]
         is_made = made.opname == "GET_ITER" and access_of(made) is Access.ASKS
         if not is_made or made.is_jump_target:
             return False
+        is_variable = source.opname in _VARIABLES and self._begins.get(line) == source.offset
+        return source.opname == "CALL" or is_variable
+
+    def _note_loop(self, place: int, line: int) -> None:
+        """Note a loop; what it reads, and whether other tasks may too, is known when it begins."""
+        source = self._instructions[place - 2]
         if source.opname == "CALL":
             self._looped.add(source.offset)
-        elif source.opname in _VARIABLES and self._begins.get(line) == source.offset:
-            self._variables[line] = (source.offset, source.argval)
         else:
-            return False
+            self._variables[line] = (source.offset, source.argval)
         self._loops.setdefault(line, []).append(source.offset)
-        return True
 
     def _is_modulo_of_number(self, place: int) -> bool:
         """Whether an instruction is ``%`` with a number, which has no state, on its right."""

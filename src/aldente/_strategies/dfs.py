@@ -21,7 +21,7 @@ from aldente._checked_pythons import is_checked
 from aldente._simulation.choices import Options
 from aldente._simulation.loop import SimulatedLoop
 from aldente._strategies.context_switches import SwitchCounter
-from aldente._strategies.footprints import AccessRecorder
+from aldente._strategies.recorder import AccessRecorder
 from aldente._strategies.partial_order import Place, Reduction
 
 # How many untried schedules to keep, which bounds the memory.
@@ -113,6 +113,8 @@ class Dfs:
         """Observe the steps of the next run, so that equivalent schedules can be skipped."""
         if self._is_reducing and loop.holds_all:
             self._reduction = Reduction(loop, self._recorder, self._doubt)
+            if self._branch.number == 0 or self._branch.place is not None:
+                self._reduction.begin_run()
             if self._branch.position == 0 and self._branch.number == 0:
                 self._is_followed = self._reduction.start(None)
 

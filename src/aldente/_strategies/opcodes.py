@@ -51,8 +51,8 @@ INSTRUCTIONS = _table(
     (Access.NOTHING, "BUILD_STRING BUILD_INTERPOLATION BUILD_TEMPLATE"),
     # Both only test a flag of the class.
     (Access.NOTHING, "MATCH_SEQUENCE MATCH_MAPPING"),
-    # A CALL event reports what is called.
-    (Access.NOTHING, "CALL CALL_KW KW_NAMES"),
+    # A CALL event reports what is called; of LOAD_SPECIAL, the methods of a context manager.
+    (Access.NOTHING, "CALL CALL_KW KW_NAMES LOAD_SPECIAL"),
     (Access.ASKS, "POP_JUMP_IF_TRUE POP_JUMP_IF_FALSE TO_BOOL UNARY_NOT COMPARE_OP GET_LEN"),
     (Access.ASKS, "UNARY_NEGATIVE UNARY_INVERT BUILD_SET SET_ADD MAP_ADD"),
     (Access.TAKES, "FOR_ITER CONTAINS_OP UNPACK_SEQUENCE UNPACK_EX"),
@@ -64,9 +64,8 @@ INSTRUCTIONS = _table(
     (Access.READS_CELL, "LOAD_DEREF"),
     (Access.WRITES_CELL, "STORE_DEREF DELETE_DEREF"),
     (Access.AWAITS, "GET_AWAITABLE"),
-    # No event reports a method that they call if it is written in C; only LOAD_SPECIAL leaves that
-    # to a CALL, which is for ``__enter__`` and not for ``__exit__`` after an exception.
-    (Access.ANYTHING, "BEFORE_WITH BEFORE_ASYNC_WITH LOAD_SPECIAL WITH_EXCEPT_START"),
+    # No event reports a method that they call if it is written in C.
+    (Access.ANYTHING, "BEFORE_WITH BEFORE_ASYNC_WITH WITH_EXCEPT_START"),
     # No event reports what an async iterator or the target of ``yield from`` does in C.
     (Access.ANYTHING, "GET_AITER GET_ANEXT END_ASYNC_FOR GET_YIELD_FROM_ITER"),
     # The string that represents a task shows its state.

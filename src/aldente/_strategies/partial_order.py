@@ -38,8 +38,16 @@ from aldente._simulation.choices import TIME_KEY, Options
 from aldente._simulation.loop import SimulatedLoop
 from aldente._simulation.ready import Facts
 from aldente._simulation.timers import Sleep
-from aldente._strategies.effects import ANYTHING, ENDED, PATIENCE, Effects, SleepSet, pass_step
-from aldente._strategies.footprints import AccessRecorder
+from aldente._strategies.effects import (
+    ANYTHING,
+    ENDED,
+    PATIENCE,
+    Effects,
+    SleepSet,
+    pass_step,
+    without_objects,
+)
+from aldente._strategies.recorder import AccessRecorder
 
 # The types whose code the recorder sees; it can't see code in other languages.
 _SEEN = (types.CoroutineType, types.GeneratorType)
@@ -88,6 +96,8 @@ class StepObserver:
         # The key that was chosen and has not begun, and whether its step may do anything.
         self._chosen: Hashable = None
         self._is_wild = False
+        # How many instances had been made when it was chosen.
+        self._made = 0
 
     @property
     def is_observing(self) -> bool:
@@ -105,7 +115,7 @@ class StepObserver:
         if self.is_observing:
             self._end_step(self._recorder.take())
             self._loop.remove_hook(self._note)
-            self._recorder.stop()
+        self._recorder.stop()
 
     def before_choice(self) -> None:
         """End the step before a choice."""
@@ -125,6 +135,7 @@ class StepObserver:
             self._step = _Step(key, None, self._loop.facts(), True)
         else:
             self._chosen, self._is_wild = key, False
+            self._made = self._recorder.instances.made
             if not isinstance(key, int):
                 # A thread's job, or no step.
                 self._on_doubt()
@@ -173,7 +184,9 @@ class StepObserver:
 
     def _begin_step(self, task: asyncio.Task[Any]) -> None:
         before = self._loop.facts()
-        is_wild = self._is_wild or not _is_seen(task) or not all(map(_only_counts, before.plain))
+        is_late = self._chosen is not None and self._recorder.instances.made > self._made
+        is_wild = self._is_wild or is_late or not _is_seen(task)
+        is_wild = is_wild or not all(map(_only_counts, before.plain))
         self._step = _Step(hash(task), task, before, is_wild)
         self._chosen, self._is_wild = None, False
         self._recorder.take()
@@ -236,14 +249,14 @@ class StepObserver:
         if after.patient > before.patient or (has_moved and not is_next_known):
             writes.add(PATIENCE)
         added = after.added - before.added
+        found = code._replace(reads=frozenset(reads), writes=frozenset(writes))
         if not added:
-            return Effects(frozenset(reads), frozenset(writes))
+            return found
         # While a callback is left, time may not pass. That makes no difference if it may not pass
         # anyway, because no resumption older than the callback has waited.
         if after.patient or (has_moved and not is_next_known):
             return ANYTHING
-        reads.add(PATIENCE)
-        return Effects(frozenset(reads), frozenset(writes), left=min(counted[-added:]))
+        return found._replace(reads=found.reads | {PATIENCE}, left=min(counted[-added:]))
 
 
 def _is_first_step(task: asyncio.Task[Any]) -> bool:
@@ -281,13 +294,22 @@ class Place:
     Attributes:
         sleep: the steps that need not be tried there.
         tried: the steps that were tried there, with their effects.
+        signature: that of the instances which the run had made before.
     """
 
-    __slots__ = ("sleep", "tried")
+    __slots__ = ("signature", "sleep", "tried")
 
-    def __init__(self, sleep: SleepSet) -> None:
+    def __init__(self, sleep: SleepSet, signature: int) -> None:
         self.sleep = sleep
         self.tried: SleepSet = {}
+        self.signature = signature
+
+    def check(self, signature: int) -> None:
+        """Forget which objects steps were about if a run has other instances when it comes here."""
+        if signature != self.signature:
+            self.sleep = without_objects(self.sleep)
+            self.tried = without_objects(self.tried)
+            self.signature = signature
 
 
 class Reduction:
@@ -308,10 +330,15 @@ class Reduction:
     ) -> None:
         self.sleep: SleepSet = {}
         self.is_redundant = False
+        self._recorder = recorder
         self._observer = StepObserver(loop, recorder, self._pass_step, on_doubt)
         # The choice whose step has not run yet, and the key that was chosen there.
         self._place: Place | None = None
         self._key: Hashable = None
+
+    def begin_run(self) -> None:
+        """Number the instances that the run makes, as the runs before it have."""
+        self._recorder.begin_run()
 
     def start(self, place: Place | None) -> bool:
         """Start observing the run; return whether that is possible.
@@ -320,6 +347,7 @@ class Reduction:
             place: the next choice; None at the beginning of a run.
         """
         if place is not None:
+            place.check(self._recorder.instances.signature)
             self.sleep = {**place.sleep, **place.tried}
         return self._observer.start()
 
@@ -328,7 +356,7 @@ class Reduction:
         self._observer.before_choice()
         if not self._observer.is_observing or self.is_redundant:
             return None
-        return Place(self.sleep)
+        return Place(self.sleep, self._recorder.instances.signature)
 
     def after_choice(self, place: Place, choice: int, options: Options) -> None:
         """Note the option chosen there."""

@@ -1,0 +1,223 @@
+"""`Resolver`: finds out of which objects a line uses attributes and elements, when it begins.
+
+An attribute belongs to the number of its instance. The elements of a list, dict, set or deque belong
+to the attribute that holds it, if that is the only reference to it: then nobody else can reach it
+without reading that attribute, so that its owner is the same for all. Everything else is by name.
+"""
+
+from __future__ import annotations
+
+import collections
+import inspect
+import types
+from collections.abc import Mapping
+from sys import getrefcount
+from typing import Any
+
+from aldente._strategies.effects import ITEMS, ITERATORS, ByObject
+from aldente._strategies.instances import UNKNOWN, Instances
+from aldente._strategies.plans import HARMLESS, Accesses, Kind, Plan, Question
+from aldente._strategies.symbols import SCALARS, Origin, Symbol
+
+_CONTAINERS = frozenset({list, dict, set, collections.deque})
+# What has elements that never change.
+_FIXED = SCALARS | {tuple, range}
+
+Variables = Mapping[str, Any]
+
+
+class Found:
+    """What was found, by name and by object."""
+
+    __slots__ = ("is_wild", "reads", "reads_of", "writes", "writes_of")
+
+    def __init__(self) -> None:
+        self.reads: set[str] = set()
+        self.writes: set[str] = set()
+        self.is_wild = False
+        self.reads_of: set[ByObject] = set()
+        self.writes_of: set[ByObject] = set()
+
+    def add(self, accesses: Accesses) -> None:
+        """Add accesses by name."""
+        self.reads |= accesses.reads
+        self.writes |= accesses.writes
+        self.is_wild = self.is_wild or accesses.is_wild
+
+    def merge(self, other: Found) -> None:
+        """Add what was found later."""
+        self.add(Accesses(frozenset(other.reads), frozenset(other.writes), other.is_wild))
+        self.reads_of |= other.reads_of
+        self.writes_of |= other.writes_of
+
+
+class Resolver:
+    """Follows the plans of lines.
+
+    Args:
+        instances: the numbers of the run's instances.
+
+    Attributes:
+        found: what was found in the current step, since the last line was disturbed.
+    """
+
+    def __init__(self, instances: Instances) -> None:
+        self._instances = instances
+        self.begin_step()
+
+    def begin_step(self) -> None:
+        """Forget what was found."""
+        self.found = Found()
+        self._instances.begin_step()
+        # Who has been made since then is known to nobody else.
+        self._newest = self._instances.made
+        # The line that has begun last and must not be disturbed, with its frame's identity.
+        self._open: Plan | None = None
+        self._frame = 0
+        # Lines in which other code may have run, each with what was found before that code.
+        self._disturbed: list[tuple[Plan, Found]] = []
+
+    @property
+    def has_open_line(self) -> bool:
+        """Whether a line has begun that leans on what other code may change."""
+        return self._open is not None
+
+    def end_step(self) -> Found:
+        """What the step has done, with what disturbed lines may have done."""
+        found = self.found
+        for plan, before in reversed(self._disturbed):
+            changed = found.writes.union([name for name, _ in found.writes_of])
+            if not plan.leans_on.isdisjoint(changed):
+                found.add(plan.whole)
+            found.merge(before)
+        return found
+
+    def enter(self, frame: int) -> None:
+        """Note that a line begins in a frame: the one before has ended if it is the same one."""
+        if frame != self._frame and self._open is not None:
+            self._disturbed.append((self._open, self.found))
+            self.found = Found()
+        self._open = None
+
+    def leave(self, frame: int) -> None:
+        """Note that a frame returns, and so ends its line."""
+        if frame == self._frame:
+            self._open = None
+
+    def follow(self, plan: Plan, variables: Variables, frame: int) -> None:
+        """Find out what a line may do that begins.
+
+        Args:
+            plan: its plan.
+            variables: the variables of its frame.
+            frame: the identity of the frame.
+        """
+        found = self.found
+        if plan.rest is not HARMLESS:
+            found.add(plan.rest)
+        for owner, reads, writes in plan.uses:
+            number = self._instances.number_of(self.value_of(owner, variables))
+            if not number:
+                found.reads |= reads
+                found.writes |= writes
+            elif number <= self._newest:
+                found.reads_of.update([(name, number) for name in reads])
+                found.writes_of.update([(name, number) for name in writes])
+        for question in plan.questions:
+            if not self._answer(question, variables):
+                found.add(question.otherwise)
+        if plan.leans_on:
+            self._open, self._frame = plan, frame
+
+    def note_container(
+        self, symbol: Symbol, variables: Variables, container: object, *, is_write: bool
+    ) -> bool:
+        """Note the use of a container's elements; return False if it may belong to anybody.
+
+        Args:
+            symbol: where it came from.
+            variables: the variables of the frame.
+            container: the container, of which the caller knows that it is not shared.
+            is_write: whether its elements are changed.
+        """
+        if type(container) not in _CONTAINERS or symbol.origin is not Origin.ATTRIBUTE:
+            return False
+        (owner,) = symbol.of
+        if owner is None:
+            return False
+        instance = self.value_of(owner, variables)
+        if self._instances.value_of(instance, symbol.name) is not container:
+            return False
+        number = self._instances.number_of(instance)
+        if number <= self._newest:
+            found, key = self.found, (number, symbol.name)
+            found.reads_of |= {(symbol.name, number), (ITEMS, key)}
+            if is_write:
+                found.writes_of |= {(ITEMS, key), (ITERATORS, key)}
+        return True
+
+    def value_of(self, symbol: Symbol, variables: Variables) -> object:
+        """What a symbol stands for, found without running any code; `UNKNOWN` if that fails."""
+        if symbol.origin in (Origin.LOCAL, Origin.CELL):
+            return variables.get(symbol.name, UNKNOWN)
+        if symbol.origin is not Origin.ATTRIBUTE:
+            return UNKNOWN
+        (owner,) = symbol.of
+        if owner is None:
+            return UNKNOWN
+        return self._instances.value_of(self.value_of(owner, variables), symbol.name)
+
+    def _is_scalar(self, symbol: Symbol | None, variables: Variables) -> bool:
+        if symbol is None:
+            return False
+        if symbol.origin in (Origin.SCALAR, Origin.CALL):
+            # If the call returns anything else, that is noted when it does.
+            return True
+        if symbol.origin is Origin.RESULT:
+            return all(self._is_scalar(each, variables) for each in symbol.of)
+        return type(self.value_of(symbol, variables)) in SCALARS
+
+    def _answer(self, question: Question, variables: Variables) -> bool:
+        """Note what an instruction does; return False if that is not known."""
+        kind, operands, _ = question
+        if kind is Kind.OPERATES:
+            return all(self._is_scalar(each, variables) for each in operands)
+        first, *others = operands
+        if not all(self._is_scalar(each, variables) for each in others):
+            return False
+        if first.origin in (Origin.SCALAR, Origin.CALL, Origin.RESULT):
+            return self._is_scalar(first, variables)
+        value = self.value_of(first, variables)
+        if kind is Kind.ENTERS or kind is Kind.ENTERS_ASYNC:
+            return _is_python_manager(type(value), is_async=kind is Kind.ENTERS_ASYNC)
+        if type(value) in _FIXED:
+            return kind is Kind.READS
+        if getrefcount(value) > _ALONE:
+            return False
+        return self.note_container(
+            first, variables, value, is_write=kind is Kind.WRITES
+        )
+
+
+def _is_python_manager(kind: Any, *, is_async: bool) -> bool:
+    """Whether the methods of a context manager are functions, whose lines are seen."""
+    if kind.__class__ is not type:
+        return False
+    for name in ("__aenter__", "__aexit__") if is_async else ("__enter__", "__exit__"):
+        method = inspect.getattr_static(kind, name, None)
+        if type(method) is not types.FunctionType:
+            return False
+        if is_async and not method.__code__.co_flags & inspect.CO_COROUTINE:
+            return False
+    return True
+
+
+def _count_of_held() -> int:
+    """How many references `_answer` finds to a container that one dictionary holds."""
+    holder = {"items": list[object]()}
+    value = holder.get("items")
+    return getrefcount(value)
+
+
+_ALONE = _count_of_held()
+
