@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from aldente._strategies.footprints import AccessRecorder
+from aldente._strategies.recorder import AccessRecorder
 from aldente._strategies.opcodes import (
     FIRST_PSEUDO_OPCODE,
     INSTRUCTIONS,
@@ -64,6 +64,7 @@ PLAIN_OPERANDS = {
     "LIST_APPEND": "which place of the stack",
     "LIST_EXTEND": "which place of the stack",
     "LOAD_SMALL_INT": "which number",
+    "LOAD_SPECIAL": "which method of a context manager",
     "MAKE_CELL": "which variable",
     "MAKE_FUNCTION": "which attributes of the function are given",
     "MAP_ADD": "which place of the stack",

@@ -27,7 +27,11 @@ from aldente._strategies.symbols import STORES, Origin, Stack, Symbol, receiver_
 _CALLS = ("CALL", "CALL_KW")
 _OF_CELLS = (Access.READS_CELL, Access.WRITES_CELL)
 _OF_NAMES = (Access.READS_NAME, Access.WRITES_NAME, *_OF_CELLS)
-_AWAITS_FUTURE = Accesses(frozenset({FUTURES, ENDED}), frozenset(), is_wild=False)
+# The variable in which a generator expression gets its outermost iterator.
+_GIVEN = ".0"
+_EXPRESSION = "<genexpr>"
+_SUSPENDED = inspect.CO_COROUTINE | inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
+AWAITS_FUTURE = Accesses(frozenset({FUTURES, ENDED}), frozenset(), is_wild=False)
 
 # If a loop that begins a line iterates over a variable, one of these instructions pushes it; the
 # compiler emits no instruction that pushes two variables there.
@@ -72,7 +76,11 @@ class Analysis(NamedTuple):
             the first argument.
         tested: what may follow a call in its line, by its offset, unless it returns a scalar.
         returns: the offsets of instructions that return a scalar in any case.
+        arguments: the same of the only argument of a method.
+        in_asyncio: whether the function is one of asyncio.
         cleanups: the first and last offsets of what follows an exception in a ``with`` block.
+        asked: the offsets of those calls whose results' elements are then asked whether they are
+            true.
         looped: the offsets of calls whose result a loop iterates over at once.
         variables: by line, the variable over which the loop that begins there iterates, with the
             offset that identifies the loop.
@@ -83,9 +91,12 @@ class Analysis(NamedTuple):
     plans: dict[int, Plan]
     awaited: frozenset[int]
     receivers: dict[int, Symbol]
+    arguments: dict[int, Symbol]
+    in_asyncio: bool
     tested: dict[int, Accesses]
     returns: frozenset[int]
     cleanups: tuple[tuple[int, int], ...]
+    asked: frozenset[int]
     looped: frozenset[int]
     variables: dict[int, tuple[int, str]]
     loops: dict[int, list[int]]
@@ -145,8 +156,12 @@ class _Analyser:
         self._found: dict[int | None, LineNotes] = {None: LineNotes()}
         self._awaited: set[int] = set()
         self._receivers: dict[int, Symbol] = {}
+        self._arguments: dict[int, Symbol] = {}
         self._returns: set[int] = set()
+        # The heads of loops that need no note of their own.
+        self._whole: set[int] = set()
         self._looped: set[int] = set()
+        self._asked: set[int] = set()
         self._variables: dict[int, tuple[int, str]] = {}
         self._loops: dict[int, list[int]] = {}
         self._cleanups = tuple(self._find_cleanups())
@@ -175,9 +190,12 @@ class _Analyser:
             plans,
             frozenset(self._awaited),
             self._receivers,
+            self._arguments,
+            self._is_of_asyncio,
             tested,
             frozenset(self._returns),
             self._cleanups,
+            frozenset(self._asked),
             frozenset(self._looped),
             self._variables,
             self._loops,
@@ -213,21 +231,42 @@ class _Analyser:
             self._note_await(place, line)
         elif is_loop and line_number is not None:
             self._note_loop(place, line_number)
+        elif each.opname == "TO_BOOL" and self._is_loop(place - 1, line_number):
+            # Since Python 3.14 ``all`` and ``any`` are compiled to that.
+            source = self._instructions[place - 3]
+            self._asked.add(source.offset)
+            if source.opname != "CALL":
+                line.add_by_access(access)
         elif self._is_loop(place + 1, line_number):
             # GET_ITER; what a loop reads is only known when it begins.
             pass
+        elif self._is_first_of_expression(place):
+            line.drain(each, _GIVEN)
+        elif self._is_whole_loop(place + 1) and line.ask(each, self._stack, Access.TAKES):
+            # GET_ITER; its loop ends in the same step.
+            self._whole.add(place + 1)
+        elif place in self._whole:
+            pass
+        elif each.opname == "YIELD_VALUE" and self._code.co_name == _EXPRESSION:
+            # Who takes it may ask whether it is true, for example.
+            if not line.ask(each, self._stack, Access.ASKS):
+                line.add_by_access(Access.ASKS)
         elif access in _OF_NAMES:
             self._note_name(each, line, access)
-        elif not line.ask(each, self._stack, access):
+        else:
             if self._is_modulo_of_number(place):
                 access = Access.CHANGES if operand_of(each) == "%=" else Access.ASKS
-            line.add_by_access(access)
+            if not line.ask(each, self._stack, access):
+                line.add_by_access(access)
         if each.opname == "RETURN_VALUE" and self._stack.top(1) == (Symbol(Origin.SCALAR),):
             self._returns.add(each.offset)
         if each.opname == "CALL":
             receiver = receiver_of(self._stack.top((each.arg or 0) + 2))
             if receiver is not None:
                 self._receivers[each.offset] = receiver
+            argument = self._stack.top(1)[0] if each.arg == 1 else None
+            if argument is not None:
+                self._arguments[each.offset] = argument
         if _is_generator_expression(each.argval):
             # Since Python 3.15 its code makes the iterator, before the first event of that code.
             line.add_by_access(Access.ASKS)
@@ -264,13 +303,11 @@ class _Analyser:
 
     def _note_await(self, place: int, line: LineNotes) -> None:
         each, before = self._instructions[place], self._instructions[place - 1]
-        if self._is_of_asyncio:
-            # asyncio awaits only futures.
-            line.add(_AWAITS_FUTURE)
-        elif before.opname in _CALLS and not each.is_jump_target:
+        if before.opname in _CALLS and not each.is_jump_target:
             self._awaited.add(before.offset)
         elif before.opname != "BEFORE_ASYNC_WITH" or each.is_jump_target:
-            line.add(ANYTHING)
+            # asyncio awaits only futures, besides coroutines.
+            line.wait(each, self._stack, AWAITS_FUTURE if self._is_of_asyncio else ANYTHING)
 
     def _is_loop(self, place: int, line: int | None) -> bool:
         """Whether an instruction is the head of a loop over the result of a call, or a variable.
@@ -287,7 +324,28 @@ class _Analyser:
         if not is_made or made.is_jump_target:
             return False
         is_variable = source.opname in _VARIABLES and self._begins.get(line) == source.offset
-        return source.opname == "CALL" or is_variable
+        if source.opname == "CALL":
+            return True
+        return is_variable and bool(self._code.co_flags & _SUSPENDED)
+
+    def _is_whole_loop(self, place: int) -> bool:
+        """Whether an instruction is the head of a loop that ends in the step in which it begins."""
+        if place >= len(self._instructions) or self._code.co_flags & _SUSPENDED:
+            return False
+        head, made = self._instructions[place], self._instructions[place - 1]
+        return (
+            head.opname == "FOR_ITER" and made.opname == "GET_ITER" and not made.is_jump_target
+        )
+
+    def _is_first_of_expression(self, place: int) -> bool:
+        """Whether an instruction takes from the iterator that a generator expression is given."""
+        before = self._instructions[place - 1]
+        return (
+            self._instructions[place].opname == "FOR_ITER"
+            and before.opname in _VARIABLES
+            and before.argval == _GIVEN
+            and self._code.co_name == _EXPRESSION
+        )
 
     def _note_loop(self, place: int, line: int) -> None:
         """Note a loop; what it reads, and whether other tasks may too, is known when it begins."""

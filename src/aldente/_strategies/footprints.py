@@ -13,6 +13,7 @@ import collections
 import enum
 import inspect
 import os
+import sys
 from types import (
     BuiltinMethodType,
     CodeType,
@@ -56,6 +57,9 @@ _COMPARED = frozenset(
     )
 )
 
+# The first argument of a call that has none.
+_MISSING: Any = sys.monitoring.MISSING if sys.version_info >= (3, 12) else _NOTHING
+
 _BINDING: Any = getattr(stepping.BIND_TO_LOOP, "__code__", None)
 
 # Only functions that call none of their arguments, such as a key function, and make no string of an
@@ -65,7 +69,8 @@ _FUNCTIONS: dict[int, Effects] = {
     for functions, effects in (
         ((range, isinstance, callable, id, asyncio.get_running_loop), _NOTHING),
         ((len, abs, int, float, bool, hash, iter), _READS),
-        ((list, tuple, set, dict, frozenset, enumerate, zip, sum, any, all, next), _TAKES),
+        ((list, tuple, set, dict, frozenset, collections.deque), _TAKES),
+        ((enumerate, zip, sum, any, all, next), _TAKES),
     )
     for function in functions
 }
@@ -115,6 +120,8 @@ def effects_of_call(function: Any, first: Any) -> Effects | None:
         is_recorded = code.co_filename not in FILES_OF_LOOP
         return _NOTHING if is_recorded or id(code) in _COMPARED else None
     if id(function) in _FUNCTIONS:
+        if first is _MISSING and isinstance(function, type):
+            return _NOTHING
         return _FUNCTIONS[id(function)]
     if kind is MethodDescriptorType:
         return _METHODS.get((function.__objclass__, function.__name__))
@@ -199,6 +206,9 @@ def iterates_over_result(function: Any, first: Any) -> Iterates:
     """What a loop goes through whose iterable a call returns."""
     if function is range:
         return Iterates.FIXED
+    if is_expression(function):
+        # Its code, of which the lines are seen, runs for this loop alone.
+        return Iterates.FIXED
     if any(function is each for each in (list, tuple, set, dict)):
         return Iterates.CONTAINER
     if function is enumerate:
@@ -206,6 +216,25 @@ def iterates_over_result(function: Any, first: Any) -> Iterates:
     owner = getattr(function, "__objclass__", None)
     is_view = owner is dict and function.__name__ in ("items", "keys", "values")
     return Iterates.CONTAINER if is_view else Iterates.ANYTHING
+
+
+def is_expression(function: Any) -> bool:
+    """Whether a function is that of a generator expression, so that a call makes the generator."""
+    return type(function) is FunctionType and function.__code__.co_name == "<genexpr>"
+
+
+# They go through their first argument to the end, or until they know enough.
+_EXHAUSTING = frozenset(
+    map(id, (list, tuple, set, frozenset, collections.deque, sum, any, all, next))
+)
+
+
+def only_takes(function: Any) -> bool:
+    """Whether a function does nothing but to take from the one iterator that it is given.
+
+    Besides it asks what it takes; the code of a generator expression counts as doing that.
+    """
+    return id(function) in _EXHAUSTING
 
 
 # Functions that return a scalar.
@@ -232,9 +261,27 @@ _OF_ONE: dict[int, bool] = {
 _METHODS_OF_ONE = {
     (kind, name): effects is _CHANGES
     for (kind, name), effects in _METHODS.items()
-    # The others compare elements, or go through another container.
-    if kind in _CONTAINERS and name not in ("extend", "update", "remove", "index", "count")
-} | {(set, "remove"): True}
+    # The others go through another container.
+    if kind in _CONTAINERS and name not in ("extend", "update")
+}
+_COMPARING = frozenset(
+    (kind, name) for kind in (list, collections.deque) for name in ("remove", "index", "count")
+)
+
+
+def compares_elements(function: Any) -> bool:
+    """Whether a method of a container compares its elements with its argument."""
+    return (
+        type(function) is MethodDescriptorType
+        and (function.__objclass__, function.__name__) in _COMPARING
+    )
+
+
+def future_of(effects: Effects, first: Any) -> tuple[Any, bool] | None:
+    """The future whose state a call reads, and whether it changes it; None if it does not."""
+    if effects is _READS_FUTURE or effects is _CHANGES_FUTURE:
+        return first, effects is _CHANGES_FUTURE
+    return None
 
 
 def change_of_one(function: Any) -> bool | None:

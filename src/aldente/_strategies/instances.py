@@ -18,6 +18,8 @@ import weakref
 from sys import getrefcount
 from typing import Any, Final
 
+from aldente._python_compat import identity_of
+
 UNKNOWN: Final = object()
 
 _PLAIN_METACLASSES = (type, abc.ABCMeta)
@@ -41,6 +43,7 @@ class Instances:
         self.signature = 0
         # By identity, which another instance may have later.
         self._numbers: dict[int, tuple[weakref.ref[object], int]] = {}
+        self._instances: dict[int, weakref.ref[object]] = {}
         # The numbers of those that are known to share their attributes with no other.
         self._separate: set[int] = set()
 
@@ -48,6 +51,7 @@ class Instances:
         """Forget all numbers."""
         self.made = self.signature = 0
         self._numbers = {}
+        self._instances = {}
         self._separate = set()
 
     def begin_step(self) -> None:
@@ -89,8 +93,13 @@ class Instances:
             return UNKNOWN
         return _attributes_of(instance).get(name, UNKNOWN)
 
+    def instance_of(self, number: int) -> object:
+        """The instance with a number; None if it is gone."""
+        reference = self._instances.get(number)
+        return None if reference is None else reference()
+
     def _entry(self, instance: object) -> tuple[weakref.ref[object], int] | None:
-        entry = self._numbers.get(id(instance))
+        entry = self._numbers.get(identity_of(instance))
         return entry if entry is not None and entry[0]() is instance else None
 
     def _keep(self, instance: object, number: int) -> None:
@@ -98,7 +107,8 @@ class Instances:
             reference = weakref.ref(instance)
         except TypeError:
             return
-        self._numbers[id(instance)] = (reference, number)
+        self._numbers[identity_of(instance)] = (reference, number)
+        self._instances[number] = reference
 
 
 def _is_made_by(code: types.CodeType, kind: Any) -> bool:

@@ -54,6 +54,8 @@ class Kind(enum.Enum):
     OPERATES = "nothing happens if all of them are scalars"
     READS = "the first is a container, of which it reads elements; the others are scalars"
     WRITES = "the first is a container, of which it changes elements; the others are scalars"
+    DRAINS = "the only one is an iterator over a container that nobody else has"
+    AWAITS = "the only one is a future of the run"
     ENTERS = "the only one is a context manager that is written in Python"
     ENTERS_ASYNC = "the same, with coroutine functions"
 
@@ -120,6 +122,8 @@ _ASKING: dict[str, tuple[int, int, Kind]] = {
     "DELETE_SUBSCR": (2, 0, Kind.WRITES),
     "FORMAT_SIMPLE": (1, 0, Kind.OPERATES),
     "CONVERT_VALUE": (1, 0, Kind.OPERATES),
+    "GET_ITER": (1, 0, Kind.READS),
+    "YIELD_VALUE": (1, 0, Kind.READS),
     "BEFORE_WITH": (1, 0, Kind.ENTERS),
     "BEFORE_ASYNC_WITH": (1, 0, Kind.ENTERS_ASYNC),
 }
@@ -210,6 +214,21 @@ class LineNotes:
         question = Question(kind, ordered, otherwise)
         self._noted.append(_Noted(each.offset, operands, question.otherwise, question))
         return True
+
+    def wait(self, each: dis.Instruction, stack: Stack, otherwise: Accesses) -> None:
+        """Note that the line awaits what is on top of the stack."""
+        (symbol,) = stack.top(1)
+        if symbol is None or not _is_place(symbol):
+            self.add(otherwise)
+        else:
+            question = Question(Kind.AWAITS, (symbol,), otherwise)
+            self._noted.append(_Noted(each.offset, (symbol,), otherwise, question))
+
+    def drain(self, each: dis.Instruction, variable: str) -> None:
+        """Note that the line takes from an iterator that it was given in a variable."""
+        symbol = Symbol(Origin.LOCAL, variable)
+        question = Question(Kind.DRAINS, (symbol,), _BY_ACCESS[Access.TAKES])
+        self._noted.append(_Noted(each.offset, (symbol,), question.otherwise, question))
 
     def finish(self, everywhere: Accesses) -> tuple[Accesses, Plan | None]:
         """What the line may do by name, and its plan if it has one.

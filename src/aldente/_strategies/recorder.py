@@ -11,22 +11,26 @@ from typing import Any, NamedTuple
 
 from aldente._asyncio_compat.stepping import frames_of_callers
 from aldente._python_compat import identity_of
-from aldente._strategies.bytecode import Analysis, analyse
+from aldente._strategies.bytecode import AWAITS_FUTURE, Analysis, analyse
 from aldente._strategies.effects import ITEMS, ITERATORS, Effects, Objects
 from aldente._strategies.footprints import (
     Iterates,
     change_of_one,
+    compares_elements,
     effects_of_call,
+    future_of,
+    is_expression,
     is_ignored,
     iterates_over,
     iterates_over_result,
+    only_takes,
     returns_scalar,
 )
 from aldente._strategies.instances import UNKNOWN, Instances
 from aldente._strategies.line_counter import free_tool_number
 from aldente._strategies.plans import ANYTHING, HARMLESS, Accesses
 from aldente._strategies.resolution import Resolver, Variables
-from aldente._strategies.symbols import SCALARS
+from aldente._strategies.symbols import SCALARS, Origin
 
 _INITIALISER = "__init__"
 
@@ -39,7 +43,11 @@ class _Sample:
 
 
 # As code of a program, of which the recorder sees the calls.
-_SAMPLE_CODE = compile("def use(sample):\n    sample.items.clear()\n    len(sample.items)\n", "<sample>", "exec")
+_SAMPLE_CODE = compile(
+    "def use(sample):\n    sample.items.clear()\n    items = sample.items\n    items.clear()\n",
+    "<sample>",
+    "exec",
+)
 _NO_VARIABLES: Variables = {}
 
 
@@ -71,9 +79,12 @@ class AccessRecorder:
         # Events of all threads arrive, such as those of a test runner.
         self._thread = get_ident()
         self._frames = frames_of_callers(2)
-        # How many references a container has at most that nothing else holds, in the event of a
-        # call of one of its methods; None until that is known.
-        self._alone: int | None = None
+        # How many references a container has at most that only an attribute holds, when one of its
+        # methods is called; by whether it comes from that attribute or a variable.
+        self._alone: dict[Origin, int] = {}
+        # The calls of this step that made an iterator for what encloses them, each by the identity
+        # of its frame and its offset.
+        self._makers: set[tuple[int, int]] = set()
         # What may follow in this step if these functions return no scalar.
         self._tested: dict[int, Accesses] = {}
 
@@ -106,7 +117,7 @@ class AccessRecorder:
             sys.monitoring.set_events(self._number, mask)
             sys.monitoring.restart_events()
             self._is_recording = True
-            if self._alone is None:
+            if not self._alone:
                 self._count_references()
         self.take()
         return self.is_recording
@@ -133,6 +144,7 @@ class AccessRecorder:
         )
         # Last, as making a named tuple is recorded too.
         self._tested = {}
+        self._makers = set()
         self._resolver.begin_step()
         return effects
 
@@ -285,17 +297,25 @@ class AccessRecorder:
     def _note_call(self, code: CodeType, offset: int, function: Any, first: Any) -> None:
         analysis, found = analyse(code), self._resolver.found
         effects = effects_of_call(function, first)
+        makes = is_expression(function)
         if effects is None:
             found.is_wild = True
-        elif effects.reads or effects.writes:
-            frame = next(self._frames, None) if ITEMS in effects.reads else None
-            if frame is None or not self._is_of_one(analysis, offset, frame, function, first):
+        elif makes or effects.reads or effects.writes:
+            frame = next(self._frames, None)
+            maker = (0 if frame is None else identity_of(frame), offset)
+            self._makers.discard(maker)
+            if frame is None:
+                found.is_wild = True
+            elif makes:
+                self._makers.add(maker)
+            elif effects is not None and self._is_of_future(effects, first):
+                pass
+            elif not self._is_of_one(analysis, maker, frame, function, first):
                 found.reads |= effects.reads
                 found.writes |= effects.writes
-        if offset in analysis.looped:
-            self._note_loop(code, offset, iterates_over_result(function, first))
-        if offset in analysis.tested:
-            self._note_tested(analysis.tested[offset], function)
+            elif function is iter:
+                self._makers.add(maker)
+        self._note_result(analysis, code, offset, function, first)
         inner = getattr(function, "__func__", function)
         called = getattr(inner, "__code__", None)
         if called is not None and _INITIALISER in (called.co_name, inner.__name__):
@@ -304,23 +324,52 @@ class AccessRecorder:
         if offset in analysis.awaited and (
             called is None or not called.co_flags & inspect.CO_COROUTINE
         ):
-            # The awaited object may be anything, and its code is not seen.
-            found.is_wild = True
+            # The awaited object may be anything, and its code is not seen; but see `_note_await`.
+            found.add(AWAITS_FUTURE if analysis.in_asyncio else ANYTHING)
+
+    def _is_of_future(self, effects: Effects, first: Any) -> bool:
+        """Note the call of a method of a future; False if it is none."""
+        found = future_of(effects, first)
+        return found is not None and self._resolver.note_future(found[0], is_write=found[1])
+
+    def _note_result(
+        self, analysis: Analysis, code: CodeType, offset: int, function: Any, first: Any
+    ) -> None:
+        """Note what is done with the result of a call."""
+        if offset in analysis.looped:
+            self._note_loop(code, offset, iterates_over_result(function, first))
+        if offset in analysis.asked and not is_expression(function):
+            self._resolver.found.reads.add(ITEMS)
+        if offset in analysis.tested:
+            self._note_tested(analysis.tested[offset], function)
 
     def _is_of_one(
-        self, analysis: Analysis, offset: int, frame: FrameType, function: Any, first: Any
+        self,
+        analysis: Analysis,
+        maker: tuple[int, int],
+        frame: FrameType,
+        function: Any,
+        first: Any,
     ) -> bool:
         """Note the call of a function that is about one container; False if it is about more."""
-        is_change = change_of_one(function)
         count = getrefcount(first)
-        if self._alone is None and is_change:
-            self._alone = count
-        symbol = analysis.receivers.get(offset)
-        if is_change is None or symbol is None or self._alone is None or count > self._alone:
+        symbol = analysis.receivers.get(maker[1])
+        if symbol is None:
             return False
-        return self._resolver.note_container(
-            symbol, variables_of(frame), first, is_write=is_change
-        )
+        if symbol.origin is Origin.CALL:
+            # What it takes from was made for it, and noted then.
+            return (maker[0], int(symbol.name)) in self._makers and only_takes(function)
+        is_change = change_of_one(function)
+        if is_change and frame.f_code.co_filename == _SAMPLE_CODE.co_filename:
+            self._alone.setdefault(symbol.origin, count)
+        if is_change is None or count > self._alone.get(symbol.origin, 0):
+            return False
+        variables = variables_of(frame)
+        if compares_elements(function):
+            argument = analysis.arguments.get(maker[1])
+            if argument is None or not self._resolver.is_compared_by_itself(argument, variables):
+                return False
+        return self._resolver.note_container(symbol, variables, first, is_write=is_change)
 
     def _note_tested(self, otherwise: Accesses, function: Any) -> None:
         """Note what follows a call if it returns no scalar."""

@@ -8,13 +8,17 @@ without reading that attribute, so that its owner is the same for all. Everythin
 from __future__ import annotations
 
 import collections
+import gc
 import inspect
+import sys
 import types
 from collections.abc import Mapping
 from sys import getrefcount
 from typing import Any
 
-from aldente._strategies.effects import ITEMS, ITERATORS, ByObject
+from aldente._python_compat import identity_of
+from aldente._simulation.determinism import SimulatedFuture
+from aldente._strategies.effects import FUTURES, ITEMS, ITERATORS, ByObject
 from aldente._strategies.instances import UNKNOWN, Instances
 from aldente._strategies.plans import HARMLESS, Accesses, Kind, Plan, Question
 from aldente._strategies.symbols import SCALARS, Origin, Symbol
@@ -22,6 +26,11 @@ from aldente._strategies.symbols import SCALARS, Origin, Symbol
 _CONTAINERS = frozenset({list, dict, set, collections.deque})
 # What has elements that never change.
 _FIXED = SCALARS | {tuple, range}
+
+# The iterators of containers, and of what never changes.
+_ITERATORS = frozenset(
+    type(iter(each)) for each in ([], {}, set[object](), collections.deque[object](), (), "", b"", range(0))
+)
 
 Variables = Mapping[str, Any]
 
@@ -76,6 +85,8 @@ class Resolver:
         self._frame = 0
         # Lines in which other code may have run, each with what was found before that code.
         self._disturbed: list[tuple[Plan, Found]] = []
+        # The iterators that one frame alone takes from, by its identity and theirs.
+        self._drained: set[tuple[int, int]] = set()
 
     @property
     def has_open_line(self) -> bool:
@@ -124,7 +135,7 @@ class Resolver:
                 found.reads_of.update([(name, number) for name in reads])
                 found.writes_of.update([(name, number) for name in writes])
         for question in plan.questions:
-            if not self._answer(question, variables):
+            if not self._answer(question, variables, frame):
                 found.add(question.otherwise)
         if plan.leans_on:
             self._open, self._frame = plan, frame
@@ -140,7 +151,11 @@ class Resolver:
             container: the container, of which the caller knows that it is not shared.
             is_write: whether its elements are changed.
         """
-        if type(container) not in _CONTAINERS or symbol.origin is not Origin.ATTRIBUTE:
+        if type(container) not in _CONTAINERS:
+            return False
+        if symbol.origin is Origin.LOCAL:
+            return self._note_held(container, is_write=is_write)
+        if symbol.origin is not Origin.ATTRIBUTE:
             return False
         (owner,) = symbol.of
         if owner is None:
@@ -148,13 +163,60 @@ class Resolver:
         instance = self.value_of(owner, variables)
         if self._instances.value_of(instance, symbol.name) is not container:
             return False
-        number = self._instances.number_of(instance)
+        self._note_elements(self._instances.number_of(instance), symbol.name, is_write=is_write)
+        return True
+
+    def note_future(self, future: object, *, is_write: bool) -> bool:
+        """Note the use of a future's state; return False if it is no plain future of the run."""
+        if type(future) is not SimulatedFuture:
+            return False
+        # Its number follows from the task that has made it, whatever other tasks did.
+        key = (FUTURES, future.number)
+        self.found.reads_of.add(key)
+        if is_write:
+            self.found.writes_of.add(key)
+        return True
+
+    def is_compared_by_itself(self, symbol: Symbol, variables: Variables) -> bool:
+        """Whether comparing a value with others asks no container for its elements."""
+        value = self.value_of(symbol, variables)
+        is_known = type(value) in SCALARS or type(value) is SimulatedFuture
+        return is_known or self._instances.number_of(value) > 0
+
+    def _note_held(self, container: object, *, is_write: bool) -> bool:
+        """Note the use of a container that was read from an attribute in this step."""
+        pairs = set(self.found.reads_of).union(*(found.reads_of for _, found in self._disturbed))
+        for name, number in pairs:
+            instance = self._instances.instance_of(number) if type(number) is int else None
+            if instance is not None and self._instances.value_of(instance, name) is container:
+                self._note_elements(number, name, is_write=is_write)
+                return True
+        return False
+
+    def _note_elements(self, number: Any, name: str, *, is_write: bool) -> None:
         if number <= self._newest:
-            found, key = self.found, (number, symbol.name)
-            found.reads_of |= {(symbol.name, number), (ITEMS, key)}
+            found, key = self.found, (number, name)
+            found.reads_of |= {(name, number), (ITEMS, key)}
             if is_write:
                 found.writes_of |= {(ITEMS, key), (ITERATORS, key)}
-        return True
+
+    def _drain(self, iterator: object, frame: int) -> bool:
+        """Note that an iterator is taken from; return False if somebody else may have it."""
+        if type(iterator) not in _ITERATORS:
+            return False
+        if getrefcount(iterator) > _ALONE_IN_VARIABLE and (frame, identity_of(iterator)) not in self._drained:
+            return False
+        self._drained.add((frame, identity_of(iterator)))
+        referents = gc.get_referents(iterator)
+        if not referents:
+            # It has reached its end, or goes through a range.
+            return True
+        container = referents.pop()
+        if referents or type(container) in _FIXED:
+            return not referents
+        # Besides its owner, the iterator has it.
+        is_alone = type(container) in _CONTAINERS and getrefcount(container) <= _ALONE + 1
+        return is_alone and self._note_held(container, is_write=False)
 
     def value_of(self, symbol: Symbol, variables: Variables) -> object:
         """What a symbol stands for, found without running any code; `UNKNOWN` if that fails."""
@@ -177,7 +239,7 @@ class Resolver:
             return all(self._is_scalar(each, variables) for each in symbol.of)
         return type(self.value_of(symbol, variables)) in SCALARS
 
-    def _answer(self, question: Question, variables: Variables) -> bool:
+    def _answer(self, question: Question, variables: Variables, frame: int) -> bool:
         """Note what an instruction does; return False if that is not known."""
         kind, operands, _ = question
         if kind is Kind.OPERATES:
@@ -190,9 +252,14 @@ class Resolver:
         value = self.value_of(first, variables)
         if kind is Kind.ENTERS or kind is Kind.ENTERS_ASYNC:
             return _is_python_manager(type(value), is_async=kind is Kind.ENTERS_ASYNC)
+        if kind is Kind.AWAITS:
+            return self.note_future(value, is_write=False)
+        if kind is Kind.DRAINS:
+            return self._drain(value, frame)
         if type(value) in _FIXED:
             return kind is Kind.READS
-        if getrefcount(value) > _ALONE:
+        is_variable = first.origin is Origin.LOCAL
+        if getrefcount(value) > (_ALONE + _PER_VARIABLE if is_variable else _ALONE):
             return False
         return self.note_container(
             first, variables, value, is_write=kind is Kind.WRITES
@@ -221,3 +288,18 @@ def _count_of_held() -> int:
 
 _ALONE = _count_of_held()
 
+
+def _count_in_variable() -> int:
+    """How many references `_drain` finds to an iterator that one variable holds."""
+
+    def count(iterator: object) -> int:
+        return getrefcount(iterator)
+
+    holder = {"iterator": iter(())}
+    value = holder.get("iterator")
+    return count(value)
+
+
+# A variable is one reference, and its copy by `variables_of` another one.
+_PER_VARIABLE = 1 if sys.version_info >= (3, 13) else 2
+_ALONE_IN_VARIABLE = _count_in_variable() + _PER_VARIABLE - 1
