@@ -27,7 +27,8 @@ from typing import Any
 from aldente import _asyncio_compat
 from aldente._asyncio_compat import stepping
 from aldente._simulation import choices, determinism, loop, ready, scheduler, timers
-from aldente._strategies.effects import BOUND, ENDED, FUTURES, ITEMS, ITERATORS, Effects
+from aldente._strategies.effects import BOUND, ENDED, FUTURES, ITEMS, ITERATORS, Effects, Objects
+from aldente._strategies.plans import Accesses
 
 _NOTHING = Effects()
 _READS = Effects(reads=frozenset({ITEMS}))
@@ -171,12 +172,17 @@ _SLEEPS = {
 }
 
 
+# They make the records of a step.
+_RECORDS = {id(kind.__new__.__code__) for kind in (Effects, Objects, Accesses, ready.Facts)}
+
+
 def is_ignored(code: CodeType) -> bool:
     """Whether the lines of a function are no part of the program, or known as a whole."""
     file = code.co_filename
     return (
         file in FILES_OF_LOOP
         or id(code) in _SLEEPS
+        or id(code) in _RECORDS
         or code is _BINDING
         or file.startswith(_WATCHING)
     )

@@ -249,14 +249,17 @@ class StepObserver:
         if after.patient > before.patient or (has_moved and not is_next_known):
             writes.add(PATIENCE)
         added = after.added - before.added
-        found = code._replace(reads=frozenset(reads), writes=frozenset(writes))
-        if not added:
-            return found
-        # While a callback is left, time may not pass. That makes no difference if it may not pass
-        # anyway, because no resumption older than the callback has waited.
-        if after.patient or (has_moved and not is_next_known):
-            return ANYTHING
-        return found._replace(reads=found.reads | {PATIENCE}, left=min(counted[-added:]))
+        left = 0
+        if added:
+            # While a callback is left, time may not pass. That makes no difference if it may not
+            # pass anyway, because no resumption older than the callback has waited.
+            if after.patient or (has_moved and not is_next_known):
+                return ANYTHING
+            reads.add(PATIENCE)
+            left = min(counted[-added:])
+        return Effects(
+            frozenset(reads), frozenset(writes), False, left, code.reads_of, code.writes_of
+        )
 
 
 def _is_first_step(task: asyncio.Task[Any]) -> bool:

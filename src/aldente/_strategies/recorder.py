@@ -34,6 +34,9 @@ from aldente._strategies.symbols import SCALARS, Origin
 
 _INITIALISER = "__init__"
 
+# How many of them to remember; a program may make new ones in each run.
+_MOST_INITIALISERS = 200
+
 
 class _Sample:
     """Something that holds a container."""
@@ -75,6 +78,9 @@ class AccessRecorder:
         # By the identity of a function.
         self._loops: dict[int, _Loops] = {}
         self._number: int | None = None
+        # Each ``__init__`` that was seen, by its identity, and the event on which all are watched.
+        self._initialisers: dict[int, CodeType] = {}
+        self._is_watching = 0
         self._is_recording = False
         # Events of all threads arrive, such as those of a test runner.
         self._thread = get_ident()
@@ -94,16 +100,19 @@ class AccessRecorder:
         return self._is_recording
 
     def begin_run(self) -> None:
-        """Number the instances that are made from now on, if that is possible."""
+        """Number the instances that are made from now on, if that is possible.
+
+        Of classes of which the recorder has not seen an instance before, none is numbered: then the
+        signature shows that runs differ. That way functions other than ``__init__`` run at full
+        speed.
+        """
         self.instances.begin_run()
         self._thread = get_ident()
         self._take_number()
         if sys.version_info >= (3, 12) and self._number is not None:
-            events = sys.monitoring.events
-            sys.monitoring.register_callback(self._number, events.PY_START, self._on_init)
-            sys.monitoring.set_events(self._number, events.PY_START)
-            # Else places stay disabled where another tool with the same number has disabled events.
-            sys.monitoring.restart_events()
+            event = sys.monitoring.events.PY_START
+            sys.monitoring.register_callback(self._number, event, self._on_init)
+            self._watch_initialisers(event)
 
     def start(self) -> bool:
         """Start recording; return whether that is possible."""
@@ -111,10 +120,13 @@ class AccessRecorder:
         self._frames = frames_of_callers(2)
         self._take_number()
         if sys.version_info >= (3, 12) and self._number is not None:
+            self._watch_initialisers(0)
             for event, function in self._callbacks():
                 sys.monitoring.register_callback(self._number, event, function)
             mask = sum(event for event, _ in self._callbacks())
             sys.monitoring.set_events(self._number, mask)
+            # Else places stay disabled where `LineCounter`, or another tool with the same number,
+            # has disabled events.
             sys.monitoring.restart_events()
             self._is_recording = True
             if not self._alone:
@@ -126,6 +138,7 @@ class AccessRecorder:
         """Stop recording and numbering, if it has started."""
         self._is_recording = False
         if sys.version_info >= (3, 12) and self._number is not None:
+            self._watch_initialisers(0)
             sys.monitoring.set_events(self._number, 0)
             for event, _ in self._callbacks():
                 sys.monitoring.register_callback(self._number, event, None)
@@ -152,6 +165,13 @@ class AccessRecorder:
         if sys.version_info >= (3, 12) and self._number is None:
             self._number = free_tool_number()
 
+    def _watch_initialisers(self, event: int) -> None:
+        """Have each ``__init__`` that was seen before call `_on_init`, or not if the event is 0."""
+        if sys.version_info >= (3, 12) and self._number is not None and self._is_watching != event:
+            self._is_watching = event
+            for code in self._initialisers.values():
+                sys.monitoring.set_local_events(self._number, code, event)
+
     def _count_references(self) -> None:
         """Find out how many references a container has that only an attribute holds."""
         names: dict[str, Any] = {}
@@ -173,11 +193,8 @@ class AccessRecorder:
             ]
 
         def _on_init(self, code: CodeType, offset: int) -> Any:
-            if code.co_name != _INITIALISER or is_ignored(code):
-                return sys.monitoring.DISABLE
             if get_ident() == self._thread:
                 self._note_init(code)
-            return None
 
         def _on_line(self, code: CodeType, line: int) -> Any:
             if is_ignored(code):
@@ -196,6 +213,8 @@ class AccessRecorder:
                 return sys.monitoring.DISABLE
             if get_ident() == self._thread:
                 if is_init:
+                    if len(self._initialisers) < _MOST_INITIALISERS:
+                        self._initialisers[id(code)] = code
                     self._note_init(code)
                 # Since Python 3.13 the first line of a function, such as that of a lambda, has no
                 # event of its own.

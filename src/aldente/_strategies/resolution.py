@@ -55,7 +55,9 @@ class Found:
 
     def merge(self, other: Found) -> None:
         """Add what was found later."""
-        self.add(Accesses(frozenset(other.reads), frozenset(other.writes), other.is_wild))
+        self.reads |= other.reads
+        self.writes |= other.writes
+        self.is_wild = self.is_wild or other.is_wild
         self.reads_of |= other.reads_of
         self.writes_of |= other.writes_of
 
