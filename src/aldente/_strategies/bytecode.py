@@ -27,6 +27,8 @@ from aldente._strategies.symbols import STORES, Origin, Stack, Symbol, receiver_
 _CALLS = ("CALL", "CALL_KW")
 _OF_CELLS = (Access.READS_CELL, Access.WRITES_CELL)
 _OF_NAMES = (Access.READS_NAME, Access.WRITES_NAME, *_OF_CELLS)
+_READS_BINDING = Accesses(frozenset({BOUND}), frozenset(), is_wild=False)
+
 # The variable in which a generator expression gets its outermost iterator.
 _GIVEN = ".0"
 _EXPRESSION = "<genexpr>"
@@ -75,6 +77,7 @@ class Analysis(NamedTuple):
         receivers: by the offset of a call, where the object came from whose method is called, or
             the first argument.
         tested: what may follow a call in its line, by its offset, unless it returns a scalar.
+        leans: whether any plan leans on what other code may change.
         returns: the offsets of instructions that return a scalar in any case.
         arguments: the same of the only argument of a method.
         in_asyncio: whether the function is one of asyncio.
@@ -94,6 +97,7 @@ class Analysis(NamedTuple):
     arguments: dict[int, Symbol]
     in_asyncio: bool
     tested: dict[int, Accesses]
+    leans: bool
     returns: frozenset[int]
     cleanups: tuple[tuple[int, int], ...]
     asked: frozenset[int]
@@ -108,7 +112,7 @@ class Analysis(NamedTuple):
 
     def is_return_known(self, offset: int) -> bool:
         """Whether it does not matter what an instruction returns, nor that it returns."""
-        return offset in self.returns and not any(plan.leans_on for plan in self.plans.values())
+        return offset in self.returns and not self.leans
 
     def is_cleanup(self, offset: int) -> bool:
         """Whether an instruction belongs to what follows an exception in a ``with`` block."""
@@ -193,6 +197,7 @@ class _Analyser:
             self._arguments,
             self._is_of_asyncio,
             tested,
+            any(plan.leans_on for plan in plans.values()),
             frozenset(self._returns),
             self._cleanups,
             frozenset(self._asked),
@@ -281,7 +286,7 @@ class _Analyser:
         elif name in _HIDDEN:
             line.add(ANYTHING)
         elif name == "_loop" and not self._is_of_asyncio:
-            names |= {BOUND}
+            line.add(_READS_BINDING)
         if each.opname.endswith("_ATTR") and each.opname != "LOAD_SUPER_ATTR":
             line.note_attribute(each, self._stack, is_write=is_write)
         else:

@@ -73,8 +73,8 @@ class Instances:
 
     def number_of(self, instance: object) -> int:
         """The number of an instance; 0 if it has none, or may share its attributes with another."""
-        entry = self._entry(instance)
-        if entry is None:
+        entry = self._numbers.get(identity_of(instance))
+        if entry is None or entry[0]() is not instance:
             return 0
         number = entry[1]
         if number and number not in self._separate:

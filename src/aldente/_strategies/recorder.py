@@ -81,6 +81,8 @@ class AccessRecorder:
         # Each ``__init__`` that was seen, by its identity, and the event on which all are watched.
         self._initialisers: dict[int, CodeType] = {}
         self._is_watching = 0
+        # The functions whose lines are recorded, by their identity.
+        self._watched: dict[int, CodeType] = {}
         self._is_recording = False
         # Events of all threads arrive, such as those of a test runner.
         self._thread = get_ident()
@@ -123,8 +125,7 @@ class AccessRecorder:
             self._watch_initialisers(0)
             for event, function in self._callbacks():
                 sys.monitoring.register_callback(self._number, event, function)
-            mask = sum(event for event, _ in self._callbacks())
-            sys.monitoring.set_events(self._number, mask)
+            sys.monitoring.set_events(self._number, _of_all_code())
             # Else places stay disabled where `LineCounter`, or another tool with the same number,
             # has disabled events.
             sys.monitoring.restart_events()
@@ -139,6 +140,9 @@ class AccessRecorder:
         self._is_recording = False
         if sys.version_info >= (3, 12) and self._number is not None:
             self._watch_initialisers(0)
+            for code in self._watched.values():
+                sys.monitoring.set_local_events(self._number, code, 0)
+            self._watched = {}
             sys.monitoring.set_events(self._number, 0)
             for event, _ in self._callbacks():
                 sys.monitoring.register_callback(self._number, event, None)
@@ -192,20 +196,27 @@ class AccessRecorder:
                 (events.CALL, self._on_call),
             ]
 
+        def _watch(self, code: CodeType) -> None:
+            """Record the lines of a function from now on.
+
+            Most functions that run are the loop's; so they cost one event each.
+            """
+            if id(code) not in self._watched and self._number is not None:
+                self._watched[id(code)] = code
+                sys.monitoring.set_local_events(self._number, code, _of_watched_code())
+
         def _on_init(self, code: CodeType, offset: int) -> Any:
             if get_ident() == self._thread:
                 self._note_init(code)
 
-        def _on_line(self, code: CodeType, line: int) -> Any:
-            if is_ignored(code):
-                return sys.monitoring.DISABLE
+        def _on_line(self, code: CodeType, line: int) -> None:
             if get_ident() == self._thread:
                 self._begin_line(code, line)
-            return None
 
         def _on_start(self, code: CodeType, offset: int) -> Any:
             if is_ignored(code):
                 return sys.monitoring.DISABLE
+            self._watch(code)
             is_init = code.co_name == _INITIALISER
             analysis = analyse(code)
             line = analysis.line_at(code, offset)
@@ -224,31 +235,31 @@ class AccessRecorder:
         def _on_resume(self, code: CodeType, offset: int) -> Any:
             if is_ignored(code):
                 return sys.monitoring.DISABLE
+            self._watch(code)
             if get_ident() == self._thread:
                 self._go_on(code, offset)
             return None
 
         def _on_throw(self, code: CodeType, offset: int, error: BaseException) -> Any:
-            if not is_ignored(code) and get_ident() == self._thread:
-                self._go_on(code, offset)
+            if not is_ignored(code):
+                self._watch(code)
+                if get_ident() == self._thread:
+                    self._go_on(code, offset)
 
         def _on_handled(self, code: CodeType, offset: int, error: BaseException) -> Any:
             if not is_ignored(code) and get_ident() == self._thread:
                 self._note_cleanup(code, offset)
 
         def _on_return(self, code: CodeType, offset: int, value: object) -> Any:
-            if is_ignored(code) or analyse(code).is_return_known(offset):
+            if analyse(code).is_return_known(offset):
                 return sys.monitoring.DISABLE
             if get_ident() == self._thread:
                 self._note_return(code, value)
             return None
 
-        def _on_call(self, code: CodeType, offset: int, function: Any, first: Any) -> Any:
-            if is_ignored(code):
-                return sys.monitoring.DISABLE
+        def _on_call(self, code: CodeType, offset: int, function: Any, first: Any) -> None:
             if get_ident() == self._thread:
                 self._note_call(code, offset, function, first)
-            return None
 
     # These are called by what an event calls, and so find the frame of the observed code.
 
@@ -424,6 +435,18 @@ class AccessRecorder:
             # Until now it may have been recorded as doing less.
             known[offset] = through
             self.is_misled = True
+
+
+if sys.version_info >= (3, 12):
+
+    def _of_all_code() -> int:
+        events = sys.monitoring.events
+        # The last two can't be had of one function alone.
+        return events.PY_START | events.PY_RESUME | events.PY_THROW | events.EXCEPTION_HANDLED
+
+    def _of_watched_code() -> int:
+        events = sys.monitoring.events
+        return events.LINE | events.CALL | events.PY_RETURN
 
 
 if sys.version_info >= (3, 13):

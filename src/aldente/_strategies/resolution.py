@@ -134,8 +134,10 @@ class Resolver:
                 found.reads |= reads
                 found.writes |= writes
             elif number <= self._newest:
-                found.reads_of.update([(name, number) for name in reads])
-                found.writes_of.update([(name, number) for name in writes])
+                for name in reads:
+                    found.reads_of.add((name, number))
+                for name in writes:
+                    found.writes_of.add((name, number))
         for question in plan.questions:
             if not self._answer(question, variables, frame):
                 found.add(question.otherwise)
