@@ -90,7 +90,7 @@ class Property(Node):
     """Its value is an item."""
 
     @property
-    def value(self) -> int:  # type: ignore[override]
+    def value(self) -> int:
         """The first item."""
         return (self.items or [3])[0]
 
@@ -245,8 +245,7 @@ STEPS = {
     "new_world": "w.a = Kind({n})",
     "new_both": "w.a = w.b = Node({n})",
     "dropped": "w.b = Node({n})\nw.b = Node({n} + 1)",
-    "made": "for i in range(2):\n    z = Node(i)\n    z.value = i\n    z.items.append(i)\n"
-    "w.b = z",
+    "made": "for i in range(2):\n    z = Node(i)\n    z.value = i\n    z.items.append(i)\nw.b = z",
     "single": "Single({n}).value += {n}",
     "same": "Same({n}).own = {n}",
     "deleted": "w.deleted = Doomed(w, {n})\nw.deleted = None",
@@ -398,7 +397,9 @@ def source_of_objects(seed: int) -> str:
     return _source(chosen, same, how, draw.choice(KINDS).__name__)
 
 
-def source_of_pair_of_objects(one: str, other: str, kind: str = "Node", *, is_other: bool = False) -> str:
+def source_of_pair_of_objects(
+    one: str, other: str, kind: str = "Node", *, is_other: bool = False
+) -> str:
     """The source code of a program of two tasks, which do something to the same object.
 
     Args:

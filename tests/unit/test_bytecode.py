@@ -6,8 +6,9 @@ import sys
 
 import pytest
 
-from aldente._strategies.bytecode import Accesses, Analysis, analyse
+from aldente._strategies.bytecode import Analysis, analyse
 from aldente._strategies.effects import ITEMS, ITERATORS
+from aldente._strategies.plans import Accesses
 
 pytestmark = pytest.mark.skipif(
     sys.version_info < (3, 12), reason="Python 3.11 has no sys.monitoring, so nothing is left out"

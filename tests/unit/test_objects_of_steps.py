@@ -134,7 +134,9 @@ def code_of(step: str) -> str:
 @pytest.mark.parametrize("pair", DEPENDENT, ids=lambda pair: "-".join(map(str, pair)))
 def test_no_order_of_steps_about_one_object_is_left_out(pair: tuple[Any, ...]) -> None:
     """What two tasks may end with when both use one object, under whatever name, they end with."""
-    one, other, kind, is_other = (*pair, *("Node", False)[len(pair) - 2 :])
+    one, other, *more = pair
+    kind = more[0] if more else "Node"
+    is_other = len(more) > 1 and more[1]
     source = source_of_pair_of_objects(code_of(one), code_of(other), kind, is_other=is_other)
     main = program_of_objects(source)
     everything = outcomes(main, skips_equivalent=False)

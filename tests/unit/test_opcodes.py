@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-from aldente._strategies.recorder import AccessRecorder
 from aldente._strategies.opcodes import (
     FIRST_PSEUDO_OPCODE,
     INSTRUCTIONS,
@@ -26,6 +25,7 @@ from aldente._strategies.opcodes import (
     access_of,
     operand_of,
 )
+from aldente._strategies.recorder import AccessRecorder
 
 pytestmark = pytest.mark.skipif(
     sys.version_info < (3, 12), reason="Python 3.11 has no sys.monitoring, so nothing is left out"

@@ -290,7 +290,11 @@ class _Analyser:
         if each.opname.endswith("_ATTR") and each.opname != "LOAD_SUPER_ATTR":
             line.note_attribute(each, self._stack, is_write=is_write)
         else:
-            line.add(Accesses(frozenset(), names, False) if is_write else Accesses(names, frozenset(), False))
+            line.add(
+                Accesses(frozenset(), names, False)
+                if is_write
+                else Accesses(names, frozenset(), False)
+            )
 
     def _note_stores(self, each: dis.Instruction, line: LineNotes, line_number: int | None) -> None:
         """Note where a line changes local variables, and whether it jumps back to itself."""
@@ -338,9 +342,7 @@ class _Analyser:
         if place >= len(self._instructions) or self._code.co_flags & _SUSPENDED:
             return False
         head, made = self._instructions[place], self._instructions[place - 1]
-        return (
-            head.opname == "FOR_ITER" and made.opname == "GET_ITER" and not made.is_jump_target
-        )
+        return head.opname == "FOR_ITER" and made.opname == "GET_ITER" and not made.is_jump_target
 
     def _is_first_of_expression(self, place: int) -> bool:
         """Whether an instruction takes from the iterator that a generator expression is given."""

@@ -21,8 +21,8 @@ from aldente._checked_pythons import is_checked
 from aldente._simulation.choices import Options
 from aldente._simulation.loop import SimulatedLoop
 from aldente._strategies.context_switches import SwitchCounter
-from aldente._strategies.recorder import AccessRecorder
 from aldente._strategies.partial_order import Place, Reduction
+from aldente._strategies.recorder import AccessRecorder
 
 # How many untried schedules to keep, which bounds the memory.
 _MOST_KNOWN = 500_000

@@ -59,7 +59,7 @@ _COMPARED = frozenset(
 )
 
 # The first argument of a call that has none.
-_MISSING: Any = sys.monitoring.MISSING if sys.version_info >= (3, 12) else _NOTHING
+_MISSING: Any = getattr(getattr(sys, "monitoring", None), "MISSING", _NOTHING)
 
 _BINDING: Any = getattr(stepping.BIND_TO_LOOP, "__code__", None)
 
@@ -248,14 +248,21 @@ _SCALAR_FUNCTIONS = frozenset(
     map(id, (isinstance, callable, id, len, int, float, bool, hash, any, all))
 )
 _SCALAR_METHODS = frozenset(
-    "index count append extend insert remove clear reverse add discard appendleft "
-    "upper lower strip startswith endswith encode done cancelled set_result".split()
+    name
+    for names in (
+        "index count append extend insert remove clear reverse add discard appendleft",
+        "upper lower strip startswith endswith encode done cancelled set_result",
+    )
+    for name in names.split()
 )
 
 
 def returns_scalar(function: Any) -> bool:
     """Whether a function written in C, whose effects are known, returns a scalar in any case."""
-    if type(function) in (MethodDescriptorType, BuiltinMethodType) and id(function) not in _FUNCTIONS:
+    if (
+        type(function) in (MethodDescriptorType, BuiltinMethodType)
+        and id(function) not in _FUNCTIONS
+    ):
         return function.__name__ in _SCALAR_METHODS
     return id(function) in _SCALAR_FUNCTIONS
 

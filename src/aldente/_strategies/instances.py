@@ -1,12 +1,13 @@
 """`Instances`: numbers for the instances of classes, the same in all runs that begin alike.
 
-An instance gets its number when its ``__init__``, written in Python, is called: the how many-th such
-call in the run it was. So two runs with the same choices give the same numbers until their choices
-differ, whether or not anything else of them is observed; `signature` tells whether they really did.
+An instance gets its number when its ``__init__``, written in Python, is called: the position of
+that call among all such calls of the run. So two runs with the same choices give the same numbers
+until their choices differ, whether or not anything else of them is observed. `Instances.signature`
+tells whether they really did.
 
-No number is given where one could not be relied upon: to instances of classes with a ``__new__`` or a
+No number is given where it would say too much: to instances of classes with a ``__new__`` or a
 metaclass of their own, which may return an old instance; to those that can't be referred to weakly;
-and to those whose ``__init__`` the program has called by itself, which need not be new. Instances made
+and to those whose ``__init__`` the program calls by itself, which may be old too. Instances made
 before the run have none either.
 """
 
@@ -131,7 +132,7 @@ def _found_in_class(kind: type, name: str) -> Any:
     return UNKNOWN
 
 
-def _is_plain(kind: type, name: str) -> bool:
+def _is_plain(kind: Any, name: str) -> bool:
     """Whether reading an attribute of an instance gives what is in its dictionary."""
     if kind.__getattribute__ is not object.__getattribute__:
         return False

@@ -28,7 +28,7 @@ class Accesses(NamedTuple):
     writes: frozenset[str]
     is_wild: bool
 
-    def __or__(self, other: Accesses) -> Accesses:  # type: ignore[override]
+    def __or__(self, other: Accesses) -> Accesses:
         """What either of two may do."""
         return Accesses(
             self.reads | other.reads, self.writes | other.writes, self.is_wild or other.is_wild
@@ -185,7 +185,9 @@ class LineNotes:
         """Note that an instruction reads or changes an attribute of what is on top of the stack."""
         name: str = each.argval
         names = frozenset({name})
-        accesses = Accesses(frozenset(), names, False) if is_write else Accesses(names, frozenset(), False)
+        accesses = (
+            Accesses(frozenset(), names, False) if is_write else Accesses(names, frozenset(), False)
+        )
         (owner,) = stack.top(1)
         if owner is None or not _is_place(owner):
             self.add(accesses)
@@ -254,7 +256,10 @@ class LineNotes:
                 uses.setdefault(each.symbols[0], (set(), set()))[each.is_write].add(each.name)
         if not uses and not questions:
             return whole, None
-        made = tuple(Use(owner, frozenset(reads), frozenset(writes)) for owner, (reads, writes) in uses.items())
+        made = tuple(
+            Use(owner, frozenset(reads), frozenset(writes))
+            for owner, (reads, writes) in uses.items()
+        )
         unique = tuple(dict.fromkeys(questions))
         return whole, Plan(rest, made, unique, frozenset(leans_on), whole)
 
@@ -286,4 +291,3 @@ def _is_known(symbol: Symbol) -> bool:
     if symbol.origin is Origin.RESULT:
         return all(each is not None and _is_known(each) for each in symbol.of)
     return symbol.origin in (Origin.SCALAR, Origin.CALL) or _is_place(symbol)
-

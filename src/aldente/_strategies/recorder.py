@@ -330,7 +330,7 @@ class AccessRecorder:
         makes = is_expression(function)
         if effects is None:
             found.is_wild = True
-        elif makes or effects.reads or effects.writes:
+        elif makes or effects.reads or effects.writes or self._makers:
             frame = next(self._frames, None)
             maker = (0 if frame is None else identity_of(frame), offset)
             self._makers.discard(maker)
@@ -338,7 +338,7 @@ class AccessRecorder:
                 found.is_wild = True
             elif makes:
                 self._makers.add(maker)
-            elif effects is not None and self._is_of_future(effects, first):
+            elif self._is_of_future(effects, first):
                 pass
             elif not self._is_of_one(analysis, maker, frame, function, first):
                 found.reads |= effects.reads

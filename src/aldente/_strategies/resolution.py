@@ -1,8 +1,10 @@
 """`Resolver`: finds out of which objects a line uses attributes and elements, when it begins.
 
-An attribute belongs to the number of its instance. The elements of a list, dict, set or deque belong
-to the attribute that holds it, if that is the only reference to it: then nobody else can reach it
-without reading that attribute, so that its owner is the same for all. Everything else is by name.
+An attribute belongs to its instance, by number. The elements of a list, dict, set or deque belong
+to the attribute that holds it, if that is the only reference to it: nobody else can then reach it
+without reading that attribute, and whoever puts it elsewhere changes that attribute or leaves two
+references. So each container has one owner at most, whoever uses it. The state of a future belongs
+to the number of the future. Everything else is by name.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import gc
 import inspect
 import sys
 import types
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from sys import getrefcount
 from typing import Any
 
@@ -28,9 +30,11 @@ _CONTAINERS = frozenset({list, dict, set, collections.deque})
 _FIXED = SCALARS | {tuple, range}
 
 # The iterators of containers, and of what never changes.
-_ITERATORS = frozenset(
-    type(iter(each)) for each in ([], {}, set[object](), collections.deque[object](), (), "", b"", range(0))
+_ITERABLES: tuple[Iterable[object], ...] = (
+    *([], {}, set[object](), collections.deque[object]()),
+    *((), "", b"", range(0)),
 )
+_ITERATORS = frozenset(type(iter(each)) for each in _ITERABLES)
 
 Variables = Mapping[str, Any]
 
@@ -208,7 +212,10 @@ class Resolver:
         """Note that an iterator is taken from; return False if somebody else may have it."""
         if type(iterator) not in _ITERATORS:
             return False
-        if getrefcount(iterator) > _ALONE_IN_VARIABLE and (frame, identity_of(iterator)) not in self._drained:
+        if (
+            getrefcount(iterator) > _ALONE_IN_VARIABLE
+            and (frame, identity_of(iterator)) not in self._drained
+        ):
             return False
         self._drained.add((frame, identity_of(iterator)))
         referents = gc.get_referents(iterator)
@@ -265,9 +272,7 @@ class Resolver:
         is_variable = first.origin is Origin.LOCAL
         if getrefcount(value) > (_ALONE + _PER_VARIABLE if is_variable else _ALONE):
             return False
-        return self.note_container(
-            first, variables, value, is_write=kind is Kind.WRITES
-        )
+        return self.note_container(first, variables, value, is_write=kind is Kind.WRITES)
 
 
 def _is_python_manager(kind: Any, *, is_async: bool) -> bool:

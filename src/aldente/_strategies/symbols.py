@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dis
 import enum
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 
 class Origin(enum.Enum):
