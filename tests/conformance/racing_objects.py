@@ -99,6 +99,19 @@ class Property(Node):
         self.__dict__.setdefault("items", [])[:1] = [number]
 
 
+class Masked(Node):
+    """What its dictionary has as its items is not what they are."""
+
+    @property
+    def items(self) -> Any:
+        """The line of its peer, if it has one."""
+        return () if self.peer is None else self.peer.line
+
+    @items.setter
+    def items(self, items: Any) -> None:
+        self.__dict__["items"] = items
+
+
 class Proxy(Node):
     """Some of its attributes are those of its peer."""
 
@@ -134,7 +147,7 @@ class Single(Node):
         return shared.setdefault("single", object.__new__(cls))  # type: ignore[no-any-return]
 
 
-KINDS = [Node, Node, Node, Child, Abstract, Data, Slotted, Property, Proxy, Missing, Same, Single]
+KINDS = [Node, Node, Node, Child, Abstract, Data, Slotted, Property, Masked, Proxy, Missing, Same, Single]
 
 # What a task may do with its objects ``x`` and ``y``, and ``w``, which has two of them.
 STEPS = {
@@ -349,7 +362,7 @@ class Held:
     __exit__ = list.append
 
 def count(items):
-    return 1 if not items else len(items)
+    return 9 if not items else len(items)
 
 def add_to(items, number):
     if number:

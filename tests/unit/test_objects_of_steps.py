@@ -46,6 +46,24 @@ DEPENDENT = [
     ("append", "read", "Property"),
     ("set", "count", "Property"),
     ("w.a = Kind(1)\nw.a.value = 4", "w.b = Kind(7)\nmine = w.b.value", "Same"),
+    (
+        "w.b = Same(7)\nawait asyncio.sleep(0)\nmine = w.b.value",
+        "await asyncio.sleep(0)\nx.value = 9",
+        "Same",
+    ),
+    (
+        "x.peer = y\nawait asyncio.sleep(0)\nif x.items:\n    mine = 3",
+        "await asyncio.sleep(0)\ny.line.append(1)",
+        "Masked",
+    ),
+    (
+        "w.b = object.__new__(Node)\nawait asyncio.sleep(0)\nw.b.__init__(5)",
+        "await asyncio.sleep(0)\nw.b.__init__(7)",
+    ),
+    (
+        "w.source = iter([3, 4])\nawait asyncio.sleep(0)\nmine = sum(each for each in w.source)",
+        "await asyncio.sleep(0)\nmine = next(w.source, 7)",
+    ),
     ("single", "single", "Single"),
     ("x.__init__(4)", "read"),
     ("set", "set", "Slotted"),

@@ -13,6 +13,7 @@ import functools
 import inspect
 import sys
 import weakref
+from asyncio import mixins
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator
 from contextvars import Context
 from types import BuiltinMethodType, CodeType, FunctionType, MethodType
@@ -192,7 +193,7 @@ ON_TIMEOUT: Any = vars(asyncio.Timeout).get("_on_timeout")
 
 # Binds a primitive of asyncio to the running loop, unless it is bound. Checked on CPython 3.11 to
 # 3.15.
-BIND_TO_LOOP: Any = private(private(asyncio.mixins, "_LoopBoundMixin"), "_get_loop")
+BIND_TO_LOOP: Any = private(private(mixins, "_LoopBoundMixin"), "_get_loop")
 
 
 class SteppingLoop(asyncio.BaseEventLoop):

@@ -17,7 +17,7 @@ import dis
 import inspect
 import types
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from aldente._strategies.effects import BOUND, ENDED, FUTURES
 from aldente._strategies.opcodes import PARTS, Access, access_of, operand_of
@@ -298,12 +298,13 @@ class _Analyser:
 
     def _note_stores(self, each: dis.Instruction, line: LineNotes, line_number: int | None) -> None:
         """Note where a line changes local variables, and whether it jumps back to itself."""
+        value: Any = each.argval
         if each.opname in STORES:
-            kept = each.argval if isinstance(each.argval, tuple) else (each.argval,)
+            kept: Any = value if type(value) is tuple else (value,)
             for name in kept[:1] if each.opname == "STORE_FAST_LOAD_FAST" else kept:
                 line.note_store(each.offset, Origin.LOCAL, name)
         # An await jumps back too, but stores nothing between.
-        if each.opname == "JUMP_BACKWARD" and self._lines.get(each.argval) == line_number:
+        if each.opname == "JUMP_BACKWARD" and self._lines.get(value) == line_number:
             line.is_repeated = True
 
     @property
