@@ -18,7 +18,7 @@ import measuring
 SCHEDULES = 2_000
 PROGRAMS = 20_000
 
-# How many random programs with races, and how many schedules such a program may have at most; they
+# How many random programs with races, and as many with objects of which the tasks use some; and how many schedules such a program may have at most; they
 # are tried after all pairs of steps, or a part of those.
 RACING_PROGRAMS = 3_000
 MOST_SCHEDULES = 1_500
@@ -45,6 +45,7 @@ from tests.conformance.generated import random_program
 from tests.conformance.interpreter_runs import run_module
 from tests.conformance.modules import modules_for
 from tests.conformance.racing import program_of, racing_program, source_of_pair
+from tests.conformance.racing_objects import racing_objects
 from tests.conformance.racing_steps import STEPS
 from tests.conformance.test_generated_network import SECONDS, on_simulated, on_system
 from tests.conformance.test_interpreters_own_simulated import REFUSAL, WITH_SOCKETS
@@ -127,6 +128,8 @@ lost = lost_outcomes(
     "pairs of steps", ((pair, program_of(source_of_pair(*pair))) for pair in pairs))
 lost += lost_outcomes(
     "programs with races", ((seed, racing_program(seed)) for seed in range(racing_programs)))
+lost += lost_outcomes(
+    "programs with objects", ((seed, racing_objects(seed)) for seed in range(racing_programs)))
 
 def differs_from_system(seed):
     simulated = on_simulated(seed)

@@ -147,7 +147,21 @@ class Single(Node):
         return shared.setdefault("single", object.__new__(cls))  # type: ignore[no-any-return]
 
 
-KINDS = [Node, Node, Node, Child, Abstract, Data, Slotted, Property, Masked, Proxy, Missing, Same, Single]
+KINDS = [
+    Node,
+    Node,
+    Node,
+    Child,
+    Abstract,
+    Data,
+    Slotted,
+    Property,
+    Masked,
+    Proxy,
+    Missing,
+    Same,
+    Single,
+]
 
 # What a task may do with its objects ``x`` and ``y``, and ``w``, which has two of them.
 STEPS = {

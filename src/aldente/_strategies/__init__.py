@@ -38,9 +38,13 @@ What they use:
     Count how often a run reached each line; record which schedules were tried.
 ``partial_order``
     Finds options that lead only to equivalent schedules; observes what each step does.
-``footprints``, ``bytecode``, ``opcodes``, ``effects``
-    Record what code reads and writes; know it for each line and each instruction; compare two
-    steps.
+``recorder``, ``footprints``, ``effects``
+    Record what code reads and writes; know it of calls; compare two steps.
+``bytecode``, ``plans``, ``symbols``, ``opcodes``
+    Know what each line and each instruction does; what of that depends on objects, and where a line
+    finds them.
+``resolution``, ``instances``
+    Find these objects when a line begins; number instances alike in all runs.
 ``registry``
     Makes strategies by their names.
 """
