@@ -18,8 +18,9 @@ import measuring
 SCHEDULES = 2_000
 PROGRAMS = 20_000
 
-# How many random programs with races, and as many with objects of which the tasks use some; and how many schedules such a program may have at most; they
-# are tried after all pairs of steps, or a part of those.
+# How many random programs with races, and as many whose tasks use several objects; and how many
+# schedules such a program may have at most. They are tried after all pairs of steps, or a part of
+# those.
 RACING_PROGRAMS = 3_000
 MOST_SCHEDULES = 1_500
 

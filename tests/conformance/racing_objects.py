@@ -343,8 +343,8 @@ THEMES = [
 _PROGRAM = """
 class World:
     def __init__(self, a, b):
-        self.a, self.b = a, b
-        self.source, self.add, self.last = iter(()), int, 0
+        self.a, self.b, self.c, self.unmade = a, b, Kind(3), object.__new__(Node)
+        self.source, self.add, self.last = iter([3, 4]), int, 0
         self.lists, self.table = [], {{}}
         self.future = asyncio.get_running_loop().create_future()
 
@@ -397,7 +397,8 @@ async def main():
     shown = [(each.value, list(each.items), dict(each.table), list(each.line), set(each.names),
               each.__dict__.get("own"), each.__dict__.get("extra"), each.level,
               each.queue.qsize(), each.lock.locked()) for each in seen]
-    return result, shown, [len(each) for each in world.lists], Node.level, world.last
+    other = world.c.value, world.c.__dict__.get("own"), world.unmade.__dict__.get("value")
+    return result, shown, other, [len(each) for each in world.lists], Node.level, world.last
 """
 
 _WORKER = """

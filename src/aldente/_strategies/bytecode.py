@@ -2,9 +2,9 @@
 
 Local variables belong to one task. Globals and closure variables are identified by name, and
 attributes too, unless a plan says where to find their owners at run time; see
-`aldente._strategies.plans`. The analysis assumes that an operator, a subscript or a loop does no more to the objects of a
-C library than it does to lists and dictionaries. Calls are recorded at run time, see
-`aldente._strategies.recorder`.
+`aldente._strategies.plans`. The analysis assumes that an operator, a subscript or a loop does no
+more to the objects of a C library than it does to lists and dictionaries. Calls are recorded at run
+time, see `aldente._strategies.recorder`.
 
 Known gaps: the analysis misses a program that keeps the ``__dict__`` of an object from before the
 run and changes attributes through it, and an object whose ``__del__`` another task would run if it
