@@ -305,8 +305,9 @@ class _Analyser:
             for name in kept[:1] if each.opname == "STORE_FAST_LOAD_FAST" else kept:
                 line.note_store(each.offset, Origin.LOCAL, name)
         # An await jumps back too, but stores nothing between.
-        if each.opname == "JUMP_BACKWARD" and self._lines.get(value) == line_number:
-            line.is_repeated = True
+        if each.opname == "JUMP_BACKWARD":
+            target: int = each.argval
+            line.is_repeated = line.is_repeated or self._lines.get(target) == line_number
 
     @property
     def _is_of_asyncio(self) -> bool:

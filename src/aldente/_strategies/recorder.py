@@ -139,11 +139,12 @@ class AccessRecorder:
         """Stop recording and numbering, if it has started."""
         self._is_recording = False
         if sys.version_info >= (3, 12) and self._number is not None:
-            self._watch_initialisers(0)
-            for code in self._watched.values():
-                sys.monitoring.set_local_events(self._number, code, 0)
-            self._watched = {}
+            # First of all code, so that no more functions are watched.
             sys.monitoring.set_events(self._number, 0)
+            self._watch_initialisers(0)
+            watched, self._watched = self._watched, {}
+            for code in watched.values():
+                sys.monitoring.set_local_events(self._number, code, 0)
             for event, _ in self._callbacks():
                 sys.monitoring.register_callback(self._number, event, None)
             sys.monitoring.free_tool_id(self._number)
@@ -216,35 +217,35 @@ class AccessRecorder:
         def _on_start(self, code: CodeType, offset: int) -> Any:
             if is_ignored(code):
                 return sys.monitoring.DISABLE
+            if get_ident() != self._thread:
+                return None
             self._watch(code)
             is_init = code.co_name == _INITIALISER
             analysis = analyse(code)
             line = analysis.line_at(code, offset)
             if not is_init and analysis.is_harmless(line):
                 return sys.monitoring.DISABLE
-            if get_ident() == self._thread:
-                if is_init:
-                    if len(self._initialisers) < _MOST_INITIALISERS:
-                        self._initialisers[id(code)] = code
-                    self._note_init(code)
-                # Since Python 3.13 the first line of a function, such as that of a lambda, has no
-                # event of its own.
-                self._begin_line(code, line)
+            if is_init:
+                if len(self._initialisers) < _MOST_INITIALISERS:
+                    self._initialisers[id(code)] = code
+                self._note_init(code)
+            # Since Python 3.13 the first line of a function, such as that of a lambda, has no event
+            # of its own.
+            self._begin_line(code, line)
             return None
 
         def _on_resume(self, code: CodeType, offset: int) -> Any:
             if is_ignored(code):
                 return sys.monitoring.DISABLE
-            self._watch(code)
             if get_ident() == self._thread:
+                self._watch(code)
                 self._go_on(code, offset)
             return None
 
         def _on_throw(self, code: CodeType, offset: int, error: BaseException) -> Any:
-            if not is_ignored(code):
+            if not is_ignored(code) and get_ident() == self._thread:
                 self._watch(code)
-                if get_ident() == self._thread:
-                    self._go_on(code, offset)
+                self._go_on(code, offset)
 
         def _on_handled(self, code: CodeType, offset: int, error: BaseException) -> Any:
             if not is_ignored(code) and get_ident() == self._thread:
