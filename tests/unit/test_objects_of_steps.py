@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import types
 import weakref
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -290,3 +291,18 @@ def test_what_a_program_keeps_of_its_variables_stays() -> None:
         return await asyncio.gather(work(Account()), work(Account()))
 
     assert outcomes(main) == {"[True, True] None"}
+
+
+def test_calls_of_anything_are_seen() -> None:
+    """What is called may be any object, such as a class that has the attributes of a function."""
+
+    async def main() -> object:
+        async def work(account: Account) -> object:
+            await asyncio.sleep(0)
+            made = types.FunctionType((lambda: 3).__code__, {})
+            bound = types.MethodType(len, account.history)
+            return made(), bound()
+
+        return await asyncio.gather(work(Account()), work(Account()))
+
+    assert outcomes(main) == {"[(3, 0), (3, 0)] None"}

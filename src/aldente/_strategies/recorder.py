@@ -347,8 +347,8 @@ class AccessRecorder:
             elif function is iter:
                 self._makers.add(maker)
         self._note_result(analysis, code, offset, function, first)
-        inner = getattr(function, "__func__", function)
-        called = getattr(inner, "__code__", None)
+        inner = function.__func__ if type(function) is MethodType else function
+        called = inner.__code__ if type(inner) is FunctionType else None
         if called is not None and _INITIALISER in (called.co_name, inner.__name__):
             # Not by making an instance.
             self.instances.exclude(getattr(function, "__self__", first))
