@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from aldente import _own_errors
 from aldente._explore.runs import RunSettings
 from aldente._explore.simulate import simulate
 from aldente._strategies.dfs import Dfs
@@ -306,3 +307,29 @@ def test_calls_of_anything_are_seen() -> None:
         return await asyncio.gather(work(Account()), work(Account()))
 
     assert outcomes(main) == {"[(3, 0), (3, 0)] None"}
+
+
+def test_a_fault_in_recording_changes_no_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told as an error of aldente's; the program goes on, and no schedule is left out for it."""
+
+    async def main() -> object:
+        account = Account()
+
+        async def work(number: int) -> None:
+            account.history.append(number)
+            await asyncio.sleep(0)
+            account.history.append(number)
+
+        await asyncio.gather(work(1), work(2))
+        return account.history
+
+    def fail(function: object, first: object) -> None:
+        raise LookupError(function)
+
+    everything = outcomes(main, skips_equivalent=False)
+    told: list[_own_errors.OwnError] = []
+    monkeypatch.setattr(_own_errors, "listeners", [told.append])
+    monkeypatch.setattr("aldente._strategies.recorder.effects_of_call", fail)
+    assert outcomes(main) == everything
+    assert {error.doing for error in told} == {"recording what a step reads and writes"}
+    assert "LookupError" in told[0].summary

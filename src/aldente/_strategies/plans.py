@@ -54,7 +54,7 @@ class Kind(enum.Enum):
     OPERATES = "nothing happens if all of them are scalars"
     READS = "the first is a container, of which it reads elements; the others are scalars"
     WRITES = "the first is a container, of which it changes elements; the others are scalars"
-    DRAINS = "the only one is an iterator over a container that nobody else has"
+    DRAINS = "the only one is an iterator over a container that no other code has"
     AWAITS = "the only one is a future of the run"
     ENTERS = "the only one is a context manager that is written in Python"
     ENTERS_ASYNC = "the same, with coroutine functions"

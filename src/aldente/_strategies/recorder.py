@@ -9,6 +9,7 @@ from threading import get_ident
 from types import CodeType, FrameType, FunctionType, MethodType
 from typing import Any, NamedTuple
 
+from aldente import _own_errors
 from aldente._asyncio_compat.stepping import frames_of_callers
 from aldente._python_compat import identity_of
 from aldente._strategies.bytecode import AWAITS_FUTURE, Analysis, analyse
@@ -29,7 +30,7 @@ from aldente._strategies.footprints import (
 from aldente._strategies.instances import UNKNOWN, Instances
 from aldente._strategies.line_counter import free_tool_number
 from aldente._strategies.plans import ANYTHING, HARMLESS, Accesses
-from aldente._strategies.resolution import Resolver, Variables
+from aldente._strategies.resolution import Resolver, Variables, variables_of
 from aldente._strategies.symbols import SCALARS, Origin
 
 _INITIALISER = "__init__"
@@ -208,11 +209,17 @@ class AccessRecorder:
 
         def _on_init(self, code: CodeType, offset: int) -> Any:
             if get_ident() == self._thread:
-                self._note_init(code)
+                try:
+                    self._note_init(code)
+                except Exception as error:
+                    self._give_up(error)
 
         def _on_line(self, code: CodeType, line: int) -> None:
             if get_ident() == self._thread:
-                self._begin_line(code, line)
+                try:
+                    self._begin_line(code, line)
+                except Exception as error:
+                    self._give_up(error)
 
         def _on_start(self, code: CodeType, offset: int) -> Any:
             if is_ignored(code):
@@ -220,18 +227,21 @@ class AccessRecorder:
             if get_ident() != self._thread:
                 return None
             self._watch(code)
-            is_init = code.co_name == _INITIALISER
-            analysis = analyse(code)
-            line = analysis.line_at(code, offset)
-            if not is_init and analysis.is_harmless(line):
-                return sys.monitoring.DISABLE
-            if is_init:
-                if len(self._initialisers) < _MOST_INITIALISERS:
-                    self._initialisers[id(code)] = code
-                self._note_init(code)
-            # Since Python 3.13 the first line of a function, such as that of a lambda, has no event
-            # of its own.
-            self._begin_line(code, line)
+            try:
+                is_init = code.co_name == _INITIALISER
+                analysis = analyse(code)
+                line = analysis.line_at(code, offset)
+                if not is_init and analysis.is_harmless(line):
+                    return sys.monitoring.DISABLE
+                if is_init:
+                    if len(self._initialisers) < _MOST_INITIALISERS:
+                        self._initialisers[id(code)] = code
+                    self._note_init(code)
+                # Since Python 3.13 the first line of a function, such as that of a lambda, has no
+                # event of its own.
+                self._begin_line(code, line)
+            except Exception as error:
+                self._give_up(error)
             return None
 
         def _on_resume(self, code: CodeType, offset: int) -> Any:
@@ -239,28 +249,48 @@ class AccessRecorder:
                 return sys.monitoring.DISABLE
             if get_ident() == self._thread:
                 self._watch(code)
-                self._go_on(code, offset)
+                try:
+                    self._go_on(code, offset)
+                except Exception as error:
+                    self._give_up(error)
             return None
 
         def _on_throw(self, code: CodeType, offset: int, error: BaseException) -> Any:
             if not is_ignored(code) and get_ident() == self._thread:
                 self._watch(code)
-                self._go_on(code, offset)
+                try:
+                    self._go_on(code, offset)
+                except Exception as failure:
+                    self._give_up(failure)
 
         def _on_handled(self, code: CodeType, offset: int, error: BaseException) -> Any:
             if not is_ignored(code) and get_ident() == self._thread:
-                self._note_cleanup(code, offset)
+                try:
+                    self._note_cleanup(code, offset)
+                except Exception as failure:
+                    self._give_up(failure)
 
         def _on_return(self, code: CodeType, offset: int, value: object) -> Any:
             if analyse(code).is_return_known(offset):
                 return sys.monitoring.DISABLE
             if get_ident() == self._thread:
-                self._note_return(code, value)
+                try:
+                    self._note_return(code, value)
+                except Exception as error:
+                    self._give_up(error)
             return None
 
         def _on_call(self, code: CodeType, offset: int, function: Any, first: Any) -> None:
             if get_ident() == self._thread:
-                self._note_call(code, offset, function, first)
+                try:
+                    self._note_call(code, offset, function, first)
+                except Exception as error:
+                    self._give_up(error)
+
+    def _give_up(self, error: Exception) -> None:
+        """Take what is recorded for incomplete, as recording has failed; the program goes on."""
+        self._resolver.found.is_wild = self.is_misled = True
+        _own_errors.report("recording what a step reads and writes", error)
 
     # These are called by what an event calls, and so find the frame of the observed code.
 
@@ -448,24 +478,3 @@ if sys.version_info >= (3, 12):
     def _of_watched_code() -> int:
         events = sys.monitoring.events
         return events.LINE | events.CALL | events.PY_RETURN
-
-
-if sys.version_info >= (3, 13):
-
-    def variables_of(frame: FrameType) -> Variables:
-        """The local variables of a function's frame."""
-        return frame.f_locals
-
-else:
-
-    def variables_of(frame: FrameType) -> Variables:
-        """The local variables of a function's frame, which it keeps alive no longer than before."""
-        found = frame.f_locals
-        copied = dict(found)
-        if frame.f_code.co_flags & inspect.CO_OPTIMIZED and getrefcount(found) <= _KEPT_BY_FRAME:
-            found.clear()
-        return copied
-
-
-# The references to the dictionary that a frame makes, while nothing else has one.
-_KEPT_BY_FRAME = 3

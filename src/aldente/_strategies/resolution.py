@@ -1,9 +1,9 @@
 """`Resolver`: finds out of which objects a line uses attributes and elements, when it begins.
 
 An attribute belongs to its instance, by number. The elements of a list, dict, set or deque belong
-to the attribute that holds it, if that is the only reference to it: nobody else can then reach it
-without reading that attribute, and whoever puts it elsewhere changes that attribute or leaves two
-references. So each container has one owner at most, whoever uses it. The state of a future belongs
+to the attribute that holds it, if that is the only reference to it: no code can then reach it
+without reading that attribute, and code that puts it elsewhere changes that attribute or leaves
+two references. So each container has one owner at most, in all steps. The state of a future belongs
 to the number of the future. Everything else is by name.
 """
 
@@ -84,7 +84,7 @@ class Resolver:
         """Forget what was found."""
         self.found = Found()
         self._instances.begin_step()
-        # Who has been made since then is known to nobody else.
+        # No other step knows what was made since then.
         self._newest = self._instances.made
         # The line that has begun last and must not be disturbed, with its frame's identity.
         self._open: Plan | None = None
@@ -209,7 +209,7 @@ class Resolver:
                 found.writes_of |= {(ITEMS, key), (ITERATORS, key)}
 
     def _drain(self, iterator: object, frame: int) -> bool:
-        """Note that an iterator is taken from; return False if somebody else may have it."""
+        """Note that an iterator is taken from; return False if other code may have it."""
         if type(iterator) not in _ITERATORS:
             return False
         if (
@@ -312,3 +312,24 @@ def _count_in_variable() -> int:
 # A variable is one reference, and its copy by `variables_of` another one.
 _PER_VARIABLE = 1 if sys.version_info >= (3, 13) else 2
 _ALONE_IN_VARIABLE = _count_in_variable() + _PER_VARIABLE - 1
+
+
+if sys.version_info >= (3, 13):
+
+    def variables_of(frame: types.FrameType) -> Variables:
+        """The local variables of a function's frame."""
+        return frame.f_locals
+
+else:
+
+    def variables_of(frame: types.FrameType) -> Variables:
+        """The local variables of a function's frame, which it keeps alive no longer than before."""
+        found = frame.f_locals
+        copied = dict(found)
+        if frame.f_code.co_flags & inspect.CO_OPTIMIZED and getrefcount(found) <= _KEPT_BY_FRAME:
+            found.clear()
+        return copied
+
+
+# The references to the dictionary that a frame makes, while nothing else has one.
+_KEPT_BY_FRAME = 3
