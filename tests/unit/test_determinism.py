@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import aldente
-from aldente._asyncio_compat.stepping import caller_finder
+from aldente._asyncio_compat.callers import caller_finder
 from aldente._explore.runs import RunSettings
 from aldente._explore.simulate import simulate
 from aldente._simulation.anyio_in_runs import InOrder

@@ -4,8 +4,8 @@ Each use says why there is no public way and on which versions it was checked.
 
 ``loops``, ``stepping``
     The private state of loops with their timers, and the point at which a loop takes its next step.
-``callbacks``
-    Observes the callbacks of all loops.
+``callbacks``, ``callers``
+    Observes the callbacks of all loops; finds the frame of a caller quickly.
 ``selector_loop``
     asyncio's own code for sockets, for a loop that watches them itself.
 ``stopping``

@@ -13,12 +13,8 @@ from contextvars import Context
 from typing import Any
 
 from aldente import _asyncio_compat
-from aldente._asyncio_compat.stepping import (
-    GLOBALS_OF_SLEEP,
-    SLEEP_CODE,
-    caller_finder,
-    frame_at,
-)
+from aldente._asyncio_compat.callers import caller_finder
+from aldente._asyncio_compat.stepping import GLOBALS_OF_SLEEP, SLEEP_CODE, frame_at
 from aldente._python_compat import identity_of, newest_thread
 from aldente._runner.settle import SettlingLoop
 from aldente._schedules import Order

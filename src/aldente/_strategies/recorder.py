@@ -10,7 +10,7 @@ from types import CodeType, FrameType, FunctionType, MethodType
 from typing import Any, NamedTuple
 
 from aldente import _own_errors
-from aldente._asyncio_compat.stepping import frames_of_callers
+from aldente._asyncio_compat.callers import frames_of_callers
 from aldente._python_compat import identity_of
 from aldente._strategies.bytecode import AWAITS_FUTURE, Analysis, analyse
 from aldente._strategies.effects import ITEMS, ITERATORS, Effects, Objects
