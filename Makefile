@@ -42,8 +42,8 @@ IN_PARALLEL := -n $(JOBS) --dist loadfile --max-worker-restart 0
 #                            newest   oldest   between
 #   tests/unit                  x      most     a part   what follows Python's own code, and all that takes no time
 #   tests/plugin                x      most     a part   what follows asyncio's and CPython's own code
-#   tests/conformance           x      most                the interpreter's tests in simulation: on the newest, and
-#                                                          on all by "make compat"
+#   tests/conformance           x      most                the interpreter's tests in simulation, correct and random
+#                                                          programs: on the newest, and on all by "make compat"
 #   tests/plugin/coexistence    x                          other tools are tried on one Python
 #   tests/packaging             x      most                the wheel is built and installed on the newest, and the
 #                                                          structure of the sources is the same on all
@@ -68,9 +68,11 @@ WITHOUT_WORDS := $(call WITHOUT,hypothesis_notes network_cuts network_programs n
     $(addprefix --ignore=tests/plugin/rules/test_,$(addsuffix .py,explored_tests files findings late_warnings \
     no_progress other_runs race))
 ON_OLDEST := tests --ignore=tests/plugin/coexistence --ignore=tests/known_bugs -m "not packaging" \
-    $(WITHOUT_WORDS) $(WITHOUT_LONG) --ignore=tests/conformance/test_interpreters_own_simulated.py \
+    $(WITHOUT_WORDS) $(WITHOUT_LONG) $(addprefix --ignore=tests/conformance/test_,$(addsuffix .py, \
+    correct_programs generated_programs interpreters_own_simulated)) \
     --ignore=tests/packaging/test_documentation.py --ignore=tests/packaging/test_structure.py
-ON_MIDDLE := tests/unit $(WITHOUT_LONG) $(WITHOUT_WORDS) $(call WITHOUT,searching strategies values_of_runs watchdog) \
+ON_MIDDLE := tests/unit $(WITHOUT_LONG) $(WITHOUT_WORDS) $(call WITHOUT,cancelling_anywhere clocks found_in_run hosts \
+    network network_kernel searching shared_uses stale_uses strategies values_of_runs watchdog) \
     $(addprefix tests/plugin/test_,$(addsuffix .py,running_tests context_variables \
     task_factories cancelled_groups doubles)) \
     $(addprefix tests/plugin/rules/test_,$(addsuffix .py,kept_tasks background_error))
