@@ -125,7 +125,7 @@ test: environments lint $(VERSIONS:%=test-%) examples tokens
 environments:
 	@$(MAKE) $(AT_ONCE) $(VERSIONS:%=.venv/%/.installed) .venv/$(NEWEST)/.tools-installed
 
-##   make test-3.12     run all tests on one Python
+##   make test-3.12     run on one Python what "make test" runs on it
 .PHONY: $(VERSIONS:%=test-%)
 $(VERSIONS:%=test-%): test-%: .venv/%/.installed
 	$(call python,$*) -m compileall -q src

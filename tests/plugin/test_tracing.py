@@ -148,6 +148,31 @@ def test_steps_and_waits(run_project: RunProject, pytester: pytest.Pytester) -> 
     assert names.keys() >= {"worker 0", "worker 1", "failing", "callbacks of the loop"}
 
 
+def test_a_finding_about_an_earlier_test(
+    run_project: RunProject, pytester: pytest.Pytester
+) -> None:
+    """What is found later says which test it is charged to."""
+    run_project(
+        *("-p", "no:randomly", "--aldente-trace=reports/trace.json"),
+        test_it="""
+        kept = []
+
+        async def work():
+            pass
+
+        async def test_makes():
+            kept.append(work())
+
+        async def test_drops():
+            kept.clear()
+        """,
+    )
+    events = events_of(pytester)
+    (finding,) = [event for event in of_test(events, "::test_drops") if event["ph"] == "i"]
+    assert finding["name"] == "never-awaited: work"
+    assert finding["args"]["test"] == "test_it.py::test_makes"
+
+
 def test_what_is_in_it(run_project: RunProject, pytester: pytest.Pytester) -> None:
     """Tests on virtual time are in it, and slow steps are marked; not sync and explored tests."""
     options = ("-p", "no:randomly", "--aldente-trace=reports/trace.json")

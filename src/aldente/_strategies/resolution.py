@@ -151,7 +151,7 @@ class Resolver:
     def note_container(
         self, symbol: Symbol, variables: Variables, container: object, *, is_write: bool
     ) -> bool:
-        """Note the use of a container's elements; return False if it may belong to anybody.
+        """Note the use of a container's elements; return False if its owner is unknown.
 
         Args:
             symbol: where it came from.

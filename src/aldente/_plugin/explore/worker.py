@@ -99,7 +99,7 @@ class WorkerLoop:
         elif self._alone_since is None:
             self._alone_since = monotonic()
         elif monotonic() >= self._alone_since + _END_WITHIN:
-            # It would go on for ever, with nobody to see it.
+            # It would go on for ever, and no run of pytest would take its result.
             os._exit(1)
 
     def serve(self, program: Program, found: FoundInRuns) -> None:

@@ -206,7 +206,7 @@ def github_commands(findings: Iterable[Plain], folder: Path) -> Iterator[str]:
 
 
 def _escaped(text: str, besides: str = "") -> str:
-    """A text as a workflow command needs it."""
+    """Replace the characters of a text that would end it in a workflow command."""
     for character in f"%\r\n{besides}":
         text = text.replace(character, f"%{ord(character):02X}")
     return text

@@ -99,6 +99,10 @@ class Recorder:
             task = asyncio.current_task()
         except RuntimeError:
             task = None
+        details = {"what": finding.what, "at": self._shown(finding.place)}
+        if finding.made_by is not None:
+            # Maybe an earlier test than the one that runs.
+            details["test"] = finding.made_by
         with self._lock:
             about = f": {finding.subject}" if finding.subject else ""
             self._add(
@@ -110,7 +114,7 @@ class Recorder:
                     "ts": self._microseconds(_now()),
                     "pid": self._test,
                     "tid": _CALLBACKS if task is None else self._thread_of(task),
-                    "args": {"what": finding.what, "at": self._shown(finding.place)},
+                    "args": details,
                 }
             )
 
