@@ -49,6 +49,8 @@ A map of the code, from the bottom up; imports go downward only:
     The strategies that choose the schedules of the simulated loop; one module each.
 ``_explore``
     Runs whole programs: once, under many schedules, or again under one. Does not depend on pytest.
+``_report``
+    The page of a run for the browser. Does not depend on pytest.
 ``_command_line``, ``__main__``
     The command line ``python -m aldente``. Does not depend on pytest.
 ``_plugin``

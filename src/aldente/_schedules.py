@@ -115,6 +115,7 @@ class Step:
         stopped_at: the user's line where the task waits or has raised an exception.
         stopped_in: the functions of the user's in which it waits, the outermost first.
         is_failing: whether the exception that fails the run is raised in it.
+        woken_in: the number of the step, among those recorded, that made it ready; -1 if unknown.
     """
 
     task: str
@@ -136,6 +137,7 @@ class Step:
     stopped_at: SourcePlace | None = field(default=None, compare=False)
     stopped_in: tuple[str, ...] = field(default=(), compare=False)
     is_failing: bool = field(default=False, compare=False)
+    woken_in: int = field(default=-1, compare=False)
 
 
 # The name of the explorer as a cause.

@@ -105,6 +105,7 @@ class Settings(NamedTuple):
             for no limit.
         shard: the part of the runs of explored tests that this test run does.
         workers: how many processes do the runs of an explored test.
+        page: the file of the page that shows what has failed; empty for none.
 
     >>> Settings().mode
     'auto'
@@ -135,6 +136,7 @@ class Settings(NamedTuple):
     explore_seconds: float | None = None
     shard: Shard = Shard()
     workers: int = 1
+    page: str = ""
 
     def differences(self) -> list[str]:
         """The settings that differ from the defaults, as ``name=value``, for the header."""

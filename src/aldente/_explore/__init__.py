@@ -20,6 +20,8 @@
     The results of a search.
 ``shrink``
     Makes the schedule of a failure smaller.
+``stock_order``
+    The run in asyncio's own order, beside a failed one.
 ``nondeterminism``
     Runs a program again under one schedule, and finds what else it depends on.
 ``runs``

@@ -19,8 +19,9 @@ from aldente._explore.self_check import check_python
 from aldente._explore.serial_orders import SerialOrders
 from aldente._explore.shrink import Shrinker, identity_of_kind, kind_of
 from aldente._explore.simulate import Program
+from aldente._explore.stock_order import steps_in_stock_order
 from aldente._records import Finding
-from aldente._schedules import Schedule, Shrinking
+from aldente._schedules import Schedule, Shrinking, Step
 from aldente._simulation import tokens
 from aldente._simulation.choices import Strategy
 from aldente._strategies.auto import Auto
@@ -77,6 +78,7 @@ class Explorer:
         on_replay: called before the last run of a failure, which is the one reported.
         is_continued: whether another part of the same search began with the order of stock asyncio,
             and looked at what the program depends on besides.
+        is_beside_stock: whether a failure is to have the steps of the run in stock order too.
         seen: the hashes of the schedules of the runs.
     """
 
@@ -86,6 +88,7 @@ class Explorer:
     known: Kept | None = None
     on_replay: Callable[[], object] = lambda: None
     is_continued: bool = False
+    is_beside_stock: bool = False
     seen: set[int] = field(default_factory=set)
 
     def explore(
@@ -246,6 +249,7 @@ class Explorer:
         """The failure by what a run shows."""
         program = self.program
         schedule = shown.run.schedule(program.rules)
+        stock_order = self._stock_order(program, schedule)
         watched = Watched(Replay(Schedule(schedule.choices)))
         self.on_replay()
         last = program.run(watched, is_traced=True, choices=watched)
@@ -256,7 +260,11 @@ class Explorer:
             tokens.encode(schedule),
             number,
             steps=tuple(last.steps[: last.steps_until_end]),
+            stock_order=stock_order,
         )
+
+    def _stock_order(self, program: Program, schedule: Schedule) -> tuple[Step, ...]:
+        return steps_in_stock_order(program, schedule) if self.is_beside_stock else ()
 
     def _try_known(self, kept: Kept) -> Found | None:
         """The run of the known schedule, if it still fails."""
@@ -297,6 +305,7 @@ class Explorer:
         # What fails in stock order, or otherwise each time, may have to do with real clocks.
         is_hint_due = bool(inexact) or not any(schedule.choices)
         hint = hint_at_clocks(program, schedule) if is_hint_due else ""
+        stock_order = self._stock_order(program, schedule)
         watched = Watched(Replay(Schedule(schedule.choices)))
         self.on_replay()
         last = program.run(watched, is_traced=True, choices=watched)
@@ -317,6 +326,7 @@ class Explorer:
             run.waiting,
             tuple(besides(error, last.findings)),
             hint,
+            stock_order,
         )
 
     def _was_cut_off(self, error: BaseException | None) -> bool:

@@ -47,6 +47,8 @@ class Failure:
         waiting: which task waited for which, in a deadlock; else None.
         findings: what rules have found in its run besides, each with its place and fix.
         hint: what may help, in words; else empty.
+        stock_order: the steps of the run in asyncio's own order, up to its end; empty if that was
+            not asked for, or is what failed.
     """
 
     exception: BaseException
@@ -60,6 +62,7 @@ class Failure:
     waiting: AwaitGraph | None = None
     findings: tuple[str, ...] = ()
     hint: str = ""
+    stock_order: tuple[Step, ...] = ()
 
     def report(self) -> str:
         """The failure as text: the exception, what happened, and how to see it again."""

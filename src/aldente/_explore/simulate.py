@@ -150,7 +150,12 @@ class Program:
         return None if run.error is not None else run.observation
 
     def run_aside(
-        self, strategy: Strategy, rules: RunSettings, *, keeps_values: bool = False
+        self,
+        strategy: Strategy,
+        rules: RunSettings,
+        *,
+        keeps_values: bool = False,
+        choices: Watch | None = None,
     ) -> Run:
         """Run it once, only for comparison: it is no run of a search, and may fail.
 
@@ -158,6 +163,7 @@ class Program:
             strategy: decides its schedule; its `start` has been called.
             rules: the settings of the run.
             keeps_values: whether to follow what its tasks change, and keep the values.
+            choices: follows which of its steps were chosen, which are recorded then; None for not.
 
         Raises:
             KeyboardInterrupt: the user pressed Ctrl-C.
@@ -167,7 +173,8 @@ class Program:
                 self.main,
                 strategy,
                 rules,
-                is_traced=keeps_values,
+                is_traced=keeps_values or choices is not None,
+                choices=choices,
                 keeps_values=keeps_values,
                 watch=self.watch,
                 real_seconds=self.real_seconds,

@@ -79,6 +79,12 @@ def _parse_flag(name: str, value: object) -> bool:
     return bool(value)
 
 
+def _parse_file(name: str, file: str) -> str:
+    if not file:
+        raise InvalidSetting(name, file, "It must be the path of a file.")
+    return file
+
+
 def _parse_dotted_names(name: str, lines: Sequence[str]) -> tuple[str, ...]:
     """Check dotted names of functions, without importing their modules yet."""
     names = _parse_lines(name, lines)
@@ -194,6 +200,15 @@ OPTIONS: tuple[Option, ...] = (
         "chrome://tracing open",
         flag="--aldente-trace",
         metavar="FILE",
+    ),
+    Option(
+        "write a page for the browser that shows each failure: lanes of tasks, the await graph, "
+        "timelines, findings",
+        "page",
+        _parse_file,
+        flag="--aldente-html",
+        metavar="FILE",
+        key="aldente_html",
     ),
     Option(
         "a file of findings that are known: written if it is not there, else these are passed over",

@@ -55,13 +55,15 @@ class Tracer:
         self.steps: list[Step] = []
         self._loop = loop
         self._watch = watch
-        # The task or function that has caused each ready callback, by the callback's identity. A
-        # ready callback is alive, so its identity is not reused meanwhile.
-        self._causes: dict[int, str] = {}
+        # The task or function that has caused each ready callback, and the number of its step, by
+        # the callback's identity. A ready callback is alive, so its identity is not reused.
+        self._causes: dict[int, tuple[str, int]] = {}
         # Which task or function has cancelled each task that has not gone on since, by number: a
         # task that ends in the step in which it cancels itself leaves its identity to another.
         self._cancelled_by: dict[int, str] = {}
+        # What runs, and the number of its step.
         self._current = ""
+        self._number = -1
         self._call_soon: Any = loop.call_soon
         vars(loop)["call_soon"] = self._note_cause
         loop.add_hook(self._note_step)
@@ -80,7 +82,7 @@ class Tracer:
         self._cancelled_by.clear()
 
     def _note_cause(self, callback: Any, *args: Any, context: Any = None) -> Any:
-        self._causes[id(callback)] = self._current
+        self._causes[id(callback)] = self._current, self._number
         return self._call_soon(callback, *args, context=context)
 
     def _note_cancel(self, task: asyncio.Task[Any]) -> None:
@@ -147,7 +149,7 @@ class Tracer:
         self.steps.append(
             Step("", str(at or ""), "", self._time(), at, event=text, is_explorers=True)
         )
-        self._current = EXPLORER
+        self._current, self._number = EXPLORER, len(self.steps) - 1
 
     def _time(self) -> float:
         return _since_start(self._loop.time())
@@ -159,7 +161,7 @@ class Tracer:
                 self._note_cancellation(owner)
             return
         task = _asyncio_compat.task_of_step(callback)
-        cause = self._causes.pop(id(callback), "")
+        cause, woken_in = self._causes.pop(id(callback), ("", -1))
         at = place_in(task) if task is not None else None
         waited_for, is_cancelled, cancelled_by = "", False, ""
         if task is None:
@@ -177,6 +179,7 @@ class Tracer:
                 is_woken_so = not is_told and not _asyncio_compat.is_to_be_cancelled(task)
                 cancelled_by = cause if is_woken_so else canceller
         choice = self._choice_of(callback)
+        self._number = len(self.steps)
         self.steps.append(
             Step(
                 name,
@@ -189,6 +192,7 @@ class Tracer:
                 choice,
                 cancelled_by,
                 call="" if task is None or waited_for or args else _call_of(task),
+                woken_in=woken_in,
             )
         )
 

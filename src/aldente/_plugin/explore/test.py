@@ -26,6 +26,7 @@ from aldente._explore.result import Exploration, Failure
 from aldente._explore.runs import RunSettings
 from aldente._explore.shrink import identity_of_kind
 from aldente._explore.simulate import Program
+from aldente._explore.stock_order import steps_in_stock_order
 from aldente._plugin import ownership
 from aldente._plugin.explore.failure_cache import Remembered
 from aldente._plugin.explore.hypothesis import runs_for_example
@@ -43,7 +44,7 @@ from aldente._plugin.run.outcomes import is_no_failure, reraise
 from aldente._plugin.session import state_of
 from aldente._plugin.test_time import time_of_runs
 from aldente._rules import rule_named
-from aldente._schedules import Schedule
+from aldente._schedules import Schedule, Step
 from aldente._simulation import tokens
 from aldente._simulation.choices import Strategy
 from aldente._simulation.determinism import kept_randomness
@@ -138,6 +139,7 @@ class _Test:
         self._found = FoundInRuns(item, is_search=explored.budget.replay is None)
         self._output = Output(item.config)
         self._progress = Progress(item.config, explored.budget.runs)
+        self._wants_page = bool(settings_of(item.config).page)
         self._began = monotonic()
         self._end = (
             None if self._budget.max_seconds is None else (self._began + self._budget.max_seconds)
@@ -182,7 +184,7 @@ class _Test:
                 worker.serve(program, self._found)
                 return None
             if self._budget.replay is not None:
-                failure = replayed(program, self._budget.replay)
+                failure = self._replayed(program, self._budget.replay)
                 if failure is None:
                     failure = self._explorer(program).look_into(self._budget.replay)
             else:
@@ -236,7 +238,7 @@ class _Test:
         self._enter_example = hypothesis.keep_context()
         with hypothesis.hold_back_reports(runs.notes), self._running(runs) as program:
             if self._budget.replay is not None:
-                failure = replayed(program, self._budget.replay, is_lenient=True)
+                failure = self._replayed(program, self._budget.replay, is_lenient=True)
                 self._conclude(None, failure)
                 error = None if failure is None else failure.exception
             else:
@@ -321,6 +323,17 @@ class _Test:
                 self._progress.end()
                 self._output.end()
 
+    def _replayed(
+        self, program: Program, schedule: Schedule, *, is_lenient: bool = False
+    ) -> Failure | None:
+        stock_order: tuple[Step, ...] = ()
+        if self._wants_page:
+            # First, as the output of the last run is shown.
+            stock_order = steps_in_stock_order(program, schedule)
+            self._output.begin_last()
+        failure = replayed(program, schedule, is_lenient=is_lenient)
+        return None if failure is None else replace(failure, stock_order=stock_order)
+
     def _end_run(self) -> None:
         self._output.end_run()
         self._progress.end_run()
@@ -334,7 +347,13 @@ class _Test:
         return parse_strategy(self._budget.strategy, self._budget.seed_of_schedules)
 
     def _explorer(self, program: Program) -> Explorer:
-        return Explorer(program, self._end, known=self._known, on_replay=self._output.begin_last)
+        return Explorer(
+            program,
+            self._end,
+            known=self._known,
+            on_replay=self._output.begin_last,
+            is_beside_stock=self._wants_page,
+        )
 
     def _conclude(self, exploration: Exploration | None, failure: Failure | None) -> None:
         """Store the outcome of the test, or of one example."""
