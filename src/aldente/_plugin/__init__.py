@@ -21,6 +21,8 @@
     Tests that are run under many schedules.
 ``tracing``
     What tasks did and when, for viewers of traces: ``--aldente-trace``.
+``page``
+    The page that shows each failure in the browser: ``--aldente-html``.
 ``suite``
     All async tests without a mark, explored after they have passed: ``--aldente-explore``.
 ``first_loop``

@@ -53,6 +53,12 @@ def write_raw(config: pytest.Config, text: str) -> None:
         file.flush()
 
 
+def is_terminal(config: pytest.Config) -> bool:
+    """Whether pytest writes to a terminal. Checked on pytest 8.4 and 9.2."""
+    reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+    return reporter is not None and bool(reporter.isatty)
+
+
 def room_in_line(config: pytest.Config) -> int:
     """How many characters fit into the current line of the terminal; 0 when it is no terminal.
 

@@ -6,7 +6,7 @@ They are made where the test has run, and may be sent between processes as JSON.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Literal, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 from aldente._diagnosis.story_choice import choose, is_counted, is_job, is_switch
 from aldente._diagnosis.story_words import Words, short_name
@@ -66,7 +66,7 @@ class Use(TypedDict):
     at: Place
 
 
-class LaneStep(TypedDict, total=False):
+class LaneStep(TypedDict):
     """A block of a lane; what is not there is empty.
 
     Attributes:
@@ -90,16 +90,16 @@ class LaneStep(TypedDict, total=False):
     number: int
     time: float
     words: str
-    then: str
-    at: Place
-    stop: Place
-    callers: list[str]
-    woken_in: int
-    marks: list[Mark]
-    instead_of: str
-    until: float
-    uses: list[Use]
-    is_told: bool
+    then: NotRequired[str]
+    at: NotRequired[Place]
+    stop: NotRequired[Place]
+    callers: NotRequired[list[str]]
+    woken_in: NotRequired[int]
+    marks: NotRequired[list[Mark]]
+    instead_of: NotRequired[str]
+    until: NotRequired[float]
+    uses: NotRequired[list[Use]]
+    is_told: NotRequired[bool]
 
 
 class Lanes(TypedDict):

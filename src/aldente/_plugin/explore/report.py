@@ -13,6 +13,7 @@ from aldente._diagnosis.story import WIDTH
 from aldente._diagnosis.story_lines import wrapped
 from aldente._explore.result import Failure
 from aldente._plugin.explore.state import Budget, Outcome
+from aldente._plugin.page import link
 
 TITLE = "aldente: what happened"
 
@@ -23,7 +24,10 @@ _LEAST_WIDTH = 40
 def add_to_report(item: pytest.Item, report: pytest.TestReport, outcome: Outcome) -> None:
     """Add the story of the failed run to the report of a failed test."""
     failure = outcome.failure
-    if failure is None or is_a_line(item.config):
+    if failure is None:
+        return
+    link.offer(item.config)
+    if is_a_line(item.config):
         return
     text = "\n\n".join(_paragraphs(item, outcome, failure))
     add_section = getattr(report.longrepr, "addsection", None)
@@ -42,14 +46,19 @@ def is_a_line(config: pytest.Config) -> bool:
 def _paragraphs(item: pytest.Item, outcome: Outcome, failure: Failure) -> list[str]:
     config, width = item.config, _width()
     is_whole = config.get_verbosity() > 0
-    inside = f"{config.rootpath}{os.sep}"
-    remarks = (line.replace(inside, "") for line in [_how(outcome, failure), *failure.remarks()])
+    lines = remarks(item, outcome, failure)
     return [
         *failure.story(config.rootpath, width, is_whole=is_whole),
         # Sentences, which a narrower terminal may break anywhere.
-        "\n".join(part for line in remarks for part in wrapped("", line, WIDTH)),
+        "\n".join(part for line in lines for part in wrapped("", line, WIDTH)),
         f"Run it again: {command(item, failure.token)}",
     ]
+
+
+def remarks(item: pytest.Item, outcome: Outcome, failure: Failure) -> list[str]:
+    """Which run has failed, and remarks about its schedule; a line each."""
+    inside = f"{item.config.rootpath}{os.sep}"
+    return [line.replace(inside, "") for line in [_how(outcome, failure), *failure.remarks()]]
 
 
 def _width() -> int:

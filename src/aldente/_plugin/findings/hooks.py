@@ -77,6 +77,12 @@ class FindingsHooks:
             from aldente._plugin.tracing import hooks as tracing
 
             tracing.register(self._config, self._state)
+        if options.settings_of(self._config).page:
+            from aldente._plugin.page import hooks as page
+
+            self._config.pluginmanager.register(
+                page.PageHooks(self._config, self._state), "aldente-page"
+            )
         # Whatever the level: the process must not wait for threads.
         self._state.installed.enter_context(self._threads.installed())
         self._state.at_tear_down.append(self._end_threads)

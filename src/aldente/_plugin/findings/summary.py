@@ -72,7 +72,7 @@ class Summary:
         reports = [self._late_report(finding) for finding in errors]
         if reporter is not None:
             self._count(reporter, reports)
-        for_machines.write_files(self._config, self._with_explored())
+        for_machines.write_files(self._config, self.found)
         if _is_whole(session):
             self.baseline.write(found)
         self._send(reports, (reporter, session))
@@ -87,7 +87,8 @@ class Summary:
             # pytest shows the name of any kind, as it is, with the number.
             reporter.stats["finding" if len(warned) == 1 else "findings"] = warned
 
-    def _with_explored(self) -> list[dict[str, Any]]:
+    @property
+    def found(self) -> list[dict[str, Any]]:
         """The findings, with what is known of those explored tests that failed."""
         plugin = self._config.pluginmanager.get_plugin(EXPLORED)
         failures: Mapping[str, Mapping[str, Any]] = getattr(plugin, "failures", {})
@@ -159,7 +160,7 @@ class Summary:
         self.baseline.print(terminalreporter)
         if for_machines.is_github():
             folder = for_machines.base_of(self._config)
-            for line in for_machines.github_commands(self._with_explored(), folder):
+            for line in for_machines.github_commands(self.found, folder):
                 terminalreporter.write_line(line)
         terminalreporter.write_line(
             "pytest --aldente-explain RULE explains a rule, and how to fix or allow its findings."

@@ -1,0 +1,86 @@
+"""What is known of a failed phase of a test, as plain values for the page."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from aldente._explore.result import Failure
+from aldente._plugin.explore import report as explored_report
+from aldente._plugin.explore.state import explored_test
+from aldente._plugin.page.panels import panels_of
+from aldente._report.failures import ShownFailure
+from aldente._report.lanes import lanes_of
+
+_MOST_OF_ERROR = 200
+
+
+def shown_failure(
+    item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport
+) -> ShownFailure:
+    """What is known of a failed phase.
+
+    Args:
+        item: the test.
+        call: what the phase has raised.
+        report: its report.
+    """
+    shown = of_report(report)
+    error = call.excinfo.value if call.excinfo is not None else None
+    if error is not None:
+        shown["panels"] = panels_of(item, error)
+    explored = explored_test(item)
+    outcome = None if explored is None else explored.outcome
+    if report.when == "call" and outcome is not None and outcome.failure is not None:
+        failure = outcome.failure
+        shown["remarks"] = explored_report.remarks(item, outcome, failure)
+        _add_run(shown, item, failure)
+    return shown
+
+
+def _add_run(shown: ShownFailure, item: pytest.Item, failure: Failure) -> None:
+    """Add the run of an explored test that has failed."""
+    folder = item.config.rootpath
+    shown["story"] = "\n\n".join(failure.story(folder))
+    shown["command"] = explored_report.command(item, failure.token)
+    if failure.steps:
+        shown["lanes"] = lanes_of(failure.steps)
+    if failure.stock_order:
+        shown["stock"] = lanes_of(failure.stock_order)
+
+
+def of_report(report: pytest.TestReport | pytest.CollectReport) -> ShownFailure:
+    """A failure of which only the report is known."""
+    return {
+        "test": report.nodeid,
+        "phase": report.when or "call",
+        "error": _first_line(report),
+        "text": _text(report),
+        "story": "",
+        "remarks": [],
+        "command": "",
+        "lanes": None,
+        "stock": None,
+        "panels": [],
+    }
+
+
+def _first_line(report: pytest.TestReport | pytest.CollectReport) -> str:
+    crash = getattr(report.longrepr, "reprcrash", None)
+    text: str = report.longreprtext if crash is None else crash.message
+    lines = text.strip().splitlines() or ["failed"]
+    return lines[0][:_MOST_OF_ERROR]
+
+
+def _text(report: pytest.TestReport | pytest.CollectReport) -> str:
+    """The traceback and the output, without the story, which the page has elsewhere."""
+    told: Any = report.longrepr
+    sections = getattr(told, "sections", None)
+    if sections:
+        told = copy.copy(told)
+        told.sections = [each for each in sections if each[0] != explored_report.TITLE]
+    parts = [str(told) if told is not None else ""]
+    parts += [f"--- {title} ---\n{text}" for title, text in report.sections]
+    return "\n".join(parts)

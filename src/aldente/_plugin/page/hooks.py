@@ -1,0 +1,131 @@
+"""The hooks that collect failures and write the page; registered with ``--aldente-html``."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Generator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aldente._diagnosis import finding_text
+from aldente._own_errors import contained
+from aldente._plugin.findings import for_machines
+from aldente._plugin.options import settings_of
+from aldente._plugin.page.failures import of_report, shown_failure
+from aldente._plugin.page.link import print_link
+from aldente._plugin.session import SessionState
+from aldente._report.failures import ShownFailure
+from aldente._report.page import Content, page_of
+from aldente._rules import rule_named
+from aldente._settings import DEFAULT_LEVELS
+from aldente._version import __version__
+
+# The attribute of a report with what the page shows of it.
+_ATTRIBUTE = "aldente_page"
+
+
+def file_of(config: pytest.Config) -> Path:
+    """The file of the page: of the command line, or of the configuration file, beside that."""
+    given = config.getoption("aldente_html")
+    folder = config.rootpath if given is None else config.invocation_params.dir
+    return folder / settings_of(config).page
+
+
+class PageHooks:
+    """Collects the failures of a run, and writes the page.
+
+    Args:
+        config: pytest's configuration.
+        state: the state of the run.
+
+    Raises:
+        pytest.UsageError: the file can't be written.
+
+    Attributes:
+        path: the file.
+    """
+
+    def __init__(self, config: pytest.Config, state: SessionState) -> None:
+        self._config = config
+        self._state = state
+        self._is_worker = hasattr(config, "workerinput")
+        self._failures: list[ShownFailure] = []
+        self._tests: set[str] = set()
+        self.path = file_of(config)
+        if not self._is_worker:
+            for_machines.reject_unwritable("--aldente-html", self.path)
+
+    # Outside of those that add to the report.
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        if report.failed:
+            with contained("collecting a failure for the page"):
+                vars(report)[_ATTRIBUTE] = shown_failure(item, call, report)
+        return report
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._tests.add(report.nodeid)
+        if report.failed:
+            # A finding of a test that had ended has a report that was made elsewhere.
+            shown: ShownFailure = vars(report).get(_ATTRIBUTE) or of_report(report)
+            self._failures.append(shown)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self._failures.append(of_report(report))
+
+    # Around all others: the findings are known when these have ended.
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self) -> Generator[None, object, object]:
+        result = yield
+        if not self._is_worker and not self._config.option.collectonly:
+            self._write()
+            print_link(self._config, self.path)
+        return result
+
+    def _write(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.write_text(page_of(self._content()), encoding="utf-8")
+
+    def _content(self) -> Content:
+        version = ".".join(map(str, sys.version_info[:3]))
+        return Content(
+            self._title(),
+            f"{self._config.rootpath.name}, Python {version} on {platform.system()}, "
+            f"aldente {__version__}, pytest {pytest.__version__}",
+            self._config.rootpath,
+            self._failures,
+            self._causes(),
+            self._explain,
+        )
+
+    def _title(self) -> str:
+        total = len(self._tests)
+        tests = f"{total:,} test{'s' * (total != 1)}"
+        failed = {shown["test"] for shown in self._failures if shown["phase"] != "collect"}
+        broken = len(self._failures) - sum(each["phase"] != "collect" for each in self._failures)
+        errors = f", and {broken:,} error{'s' * (broken != 1)} in collection" if broken else ""
+        if failed:
+            return f"{len(failed):,} of {tests} failed{errors}"
+        return f"None of {tests} failed{errors}"
+
+    def _causes(self) -> list[Sequence[Any]]:
+        if not self._state.has_summary:
+            return []
+        rank = list(DEFAULT_LEVELS)
+
+        def order(same: Sequence[Any]) -> tuple[bool, int]:
+            return all(each["level"] != "error" for each in same), rank.index(same[0]["rule"])
+
+        return sorted(for_machines.by_cause(self._state.summary.found), key=order)
+
+    def _explain(self, name: str) -> tuple[str, str]:
+        rule = rule_named(name)
+        level = self._state.collector.levels[name]
+        return rule.why, finding_text.explain(rule, level)

@@ -1,0 +1,97 @@
+"""The part of the page about one failure of a test."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+from xml.etree.ElementTree import Element
+
+from aldente._report.elements import add, add_list, made
+from aldente._report.lanes import Lanes
+from aldente._report.panels import Panel, draw
+
+# Longer texts are cut in the middle, in characters.
+_MOST_OF_TEXT = 12_000
+
+
+class ShownFailure(TypedDict):
+    """A failure as it is sent to the process that writes the page.
+
+    Attributes:
+        test: the node id of the test.
+        phase: the phase that has failed: ``"setup"``, ``"call"``, ``"teardown"`` or ``"collect"``.
+        error: the first line of the exception.
+        text: the traceback and what pytest shows with it.
+        story: what happened in an explored run, in words; else empty.
+        remarks: remarks about its schedule.
+        command: the command that runs it again; empty without a schedule.
+        lanes: its steps; None if they are not known.
+        stock: the steps of the run in asyncio's own order; None without it.
+        panels: what the other pictures show.
+    """
+
+    test: str
+    phase: str
+    error: str
+    text: str
+    story: str
+    remarks: list[str]
+    command: str
+    lanes: Lanes | None
+    stock: Lanes | None
+    panels: list[Panel]
+
+
+def has_pictures(failure: ShownFailure) -> bool:
+    """Whether there is more to show of a failure than its text."""
+    return failure["lanes"] is not None or bool(failure["panels"])
+
+
+def article_of(failure: ShownFailure, number: int) -> Element:
+    """The part of the page about a failure.
+
+    Args:
+        failure: the failure.
+        number: its number on the page, from 1.
+    """
+    article = made("article", class_="failure", id=f"failure-{number}")
+    article.set("data-failure", str(number - 1))
+    add(article, "h2", failure["test"])
+    where = {"setup": " in set-up", "teardown": " in tear-down", "collect": " in collection"}
+    error = add(article, "p", failure["error"], class_="error")
+    if failure["phase"] in where:
+        add(error, "span", where[failure["phase"]], class_="phase")
+    if failure["remarks"]:
+        add_list(article, failure["remarks"], class_="remarks")
+    if failure["command"]:
+        again = add(article, "p", class_="again")
+        add(again, "span", "Run it again:").tail = " "
+        add(again, "code", failure["command"]).tail = " "
+        add(again, "button", "Copy", type="button", class_="copy")
+    if failure["lanes"] is not None:
+        add(article, "section", class_="lanes", aria_label="Steps")
+    article.extend(draw(panel) for panel in failure["panels"])
+    if failure["story"]:
+        add_text(article, "What happened, in words", failure["story"], class_="story", open="")
+    shown = {} if has_pictures(failure) or failure["story"] else {"open": ""}
+    add_text(article, "Traceback and output", failure["text"], class_="traceback", **shown)
+    return article
+
+
+def add_text(parent: Element, summary: str, text: str, **attributes: str) -> None:
+    """Add a text that can be folded away."""
+    details = add(parent, "details", **attributes)
+    add(details, "summary", summary)
+    add(details, "pre", shortened(text), tabindex="0")
+
+
+def shortened(text: str) -> str:
+    """A text without its middle if it is very long.
+
+    >>> len(shortened("a" * 100_000)) < 13_000
+    True
+    """
+    if len(text) <= _MOST_OF_TEXT:
+        return text
+    half = _MOST_OF_TEXT // 2
+    left_out = len(text) - 2 * half
+    return f"{text[:half]}\n\n... {left_out:,} characters are left out here ...\n\n{text[-half:]}"

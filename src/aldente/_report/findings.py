@@ -1,0 +1,86 @@
+"""The part of the page about the findings, by rule and place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import Element
+
+from aldente._report.elements import add, add_list
+from aldente._report.excerpts import excerpts, path_in
+
+# How many lines of source are shown before and after that of a finding.
+_AROUND = 3
+
+_MOST_TESTS = 12
+
+# A finding as plain values: rule, level, test, what, fix, path, line, source and details.
+Plain = Mapping[str, Any]
+
+
+def add_findings(
+    parent: Element,
+    causes: Sequence[Sequence[Plain]],
+    folder: Path,
+    explain: Callable[[str], tuple[str, str]],
+) -> None:
+    """Add a section with the findings of a run.
+
+    Args:
+        parent: what gets the section.
+        causes: the findings that have one cause, for each cause; the worst first.
+        folder: paths inside it are shown relative to it.
+        explain: returns why a rule matters, and its explanation in full.
+    """
+    section = add(parent, "section", id="findings")
+    add(section, "h2", "Findings")
+    rules: dict[str, list[Sequence[Plain]]] = {}
+    for same in causes:
+        rules.setdefault(same[0]["rule"], []).append(same)
+    for rule, found in rules.items():
+        why, explanation = explain(rule)
+        group = add(section, "section", class_="rule", id=f"rule-{rule}")
+        count = sum(map(len, found))
+        add(group, "h3", f"{rule}: {count:,} finding{'s' * (count != 1)}")
+        add(group, "p", why)
+        for same in found:
+            _add_cause(group, same, folder)
+        details = add(group, "details")
+        add(details, "summary", f"About {rule}: what triggers it, and how to fix it")
+        add(details, "pre", explanation, tabindex="0")
+
+
+def _add_cause(parent: Element, same: Sequence[Plain], folder: Path) -> None:
+    """Add the findings that have one cause."""
+    first = same[0]
+    level = "error" if any(each["level"] == "error" for each in same) else "warning"
+    article = add(parent, "article", class_=f"finding {level}")
+    inside = f"{folder}/"
+    if first["path"] is not None:
+        add(article, "h4", f"{path_in(folder, first['path'])}:{first['line']} ({level})")
+        _add_source(article, first["path"], first["line"])
+    else:
+        add(article, "h4", f"Without a place in your code ({level})")
+    add(article, "p", first["what"].replace(inside, ""))
+    fix = add(article, "p", class_="fix")
+    add(fix, "strong", "Fix:").tail = f" {first['fix']}"
+    if first["details"]:
+        details = "\n".join(str(line) for line in first["details"]).replace(inside, "")
+        add(article, "pre", details, class_="details", tabindex="0")
+    tests = list(dict.fromkeys(each["test"] for each in same if each["test"]))
+    if tests:
+        add(article, "p", f"In {len(tests):,} test{'s' * (len(tests) != 1)}:")
+        shown = tests if len(tests) <= _MOST_TESTS else tests[: _MOST_TESTS - 1]
+        more = [f"and {len(tests) - len(shown):,} more"] if len(tests) > len(shown) else []
+        add_list(article, [*shown, *more], class_="tests")
+
+
+def _add_source(parent: Element, path: str, line: int) -> None:
+    for begin, lines in excerpts(path, [line], _AROUND):
+        source = add(parent, "pre", class_="source", tabindex="0")
+        for number, text in enumerate(lines, begin):
+            row = add(source, "span", f"{number:>4}  {text}")
+            if number == line:
+                row.tag = "mark"
+            row.tail = "\n"

@@ -1,0 +1,144 @@
+"""The page of a run: one HTML file that needs no other."""
+
+from __future__ import annotations
+
+import base64
+import importlib.resources
+import json
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import Element
+
+from aldente._report.elements import add, made, rendered
+from aldente._report.excerpts import Excerpts
+from aldente._report.failures import ShownFailure, article_of
+from aldente._report.findings import Plain, add_findings
+from aldente._report.lanes import Lanes, first_difference
+
+# The parts of the style and of the script, in the order in which they are joined.
+STYLES = ("page.css", "lanes.css", "pictures.css")
+SCRIPTS = ("page.js",)
+
+# Failures after these are only named: a run in which everything fails has one cause.
+_MOST_SHOWN = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a page shows.
+
+    Attributes:
+        title: what came of the run, in a few words.
+        about: the project and the versions that it ran on.
+        folder: paths inside it are shown relative to it.
+        failures: the failures, in the order in which they came.
+        causes: the findings that have one cause, for each cause; the worst first.
+        explain: returns why a rule matters, and its explanation in full.
+    """
+
+    title: str
+    about: str
+    folder: Path
+    failures: Sequence[ShownFailure] = ()
+    causes: Sequence[Sequence[Plain]] = ()
+    explain: Callable[[str], tuple[str, str]] = field(default=lambda rule: ("", ""))
+
+
+def page_of(content: Content) -> str:
+    """The HTML of a page.
+
+    Args:
+        content: what it shows.
+
+    >>> page_of(Content("All 3 tests passed", "shop", Path.cwd())).partition("<h1>")[2][:18]
+    'All 3 tests passed'
+    """
+    shown = content.failures[:_MOST_SHOWN]
+    html = made("html", lang="en")
+    _add_head(html, content.title)
+    body = add(html, "body")
+    if content.failures:
+        add(body, "a", "Skip to the failures", class_="skip", href="#failures")
+    header = add(body, "header")
+    add(header, "h1", content.title)
+    add(header, "p", content.about, class_="about")
+    _add_navigation(body, content, shown)
+    main = add(body, "main", id="failures")
+    for number, failure in enumerate(shown, 1):
+        main.append(article_of(failure, number))
+    if content.causes:
+        add_findings(main, content.causes, content.folder, content.explain)
+    add(body, "script", _packed(_data(shown, content.folder)), type="text/plain", id="data")
+    add(body, "script", "\n".join(map(_asset, SCRIPTS)), type="module")
+    return f"<!DOCTYPE html>\n{rendered(html)}\n"
+
+
+def _add_head(html: Element, title: str) -> None:
+    head = add(html, "head")
+    add(head, "meta", charset="utf-8")
+    add(head, "title", f"{title} - aldente")
+    add(head, "meta", name="viewport", content="width=device-width, initial-scale=1")
+    add(head, "meta", name="color-scheme", content="light dark")
+    add(head, "style", "\n".join(map(_asset, STYLES)))
+
+
+def _add_navigation(body: Element, content: Content, shown: Sequence[ShownFailure]) -> None:
+    if not content.failures and not content.causes:
+        return
+    navigation = add(body, "nav", aria_label="Failures and findings")
+    entries = add(navigation, "ol")
+    for number, failure in enumerate(shown, 1):
+        entry = add(entries, "li")
+        add(entry, "a", failure["test"], href=f"#failure-{number}").tail = " "
+        add(entry, "span", failure["error"])
+    for failure in content.failures[len(shown) :]:
+        add(entries, "li", f"{failure['test']}: {failure['error']} (only named here)")
+    if content.causes:
+        count = sum(map(len, content.causes))
+        add(add(navigation, "p"), "a", f"{count:,} finding{'s' * (count != 1)}", href="#findings")
+
+
+def _data(failures: Sequence[ShownFailure], folder: Path) -> dict[str, Any]:
+    """The data for the script: lanes, and the source that they are about."""
+    sources = Excerpts(folder)
+    found = []
+    for failure in failures:
+        lanes, stock = failure["lanes"], failure["stock"]
+        difference = None
+        if lanes is not None and stock is not None:
+            difference = first_difference(lanes, stock)
+        found.append(
+            {
+                "lanes": _with_sources(lanes, sources),
+                "stock": _with_sources(stock, sources),
+                "first_difference": difference,
+            }
+        )
+    return {"failures": found, "sources": sources.read()}
+
+
+def _with_sources(lanes: Lanes | None, sources: Excerpts) -> Lanes | None:
+    """Lanes with the paths that the page shows, whose lines are added to the sources."""
+    if lanes is None:
+        return None
+    files = lanes["files"]
+    for step in lanes["steps"]:
+        places = [step.get("at"), step.get("stop"), *(use["at"] for use in step.get("uses", ()))]
+        for place in places:
+            if place is not None:
+                sources.add(files[place[0]], place[1])
+    return {**lanes, "files": [sources.shown(path) for path in files]}
+
+
+def _packed(data: object) -> str:
+    """Data as text: the steps of a long run take a twentieth so."""
+    text = json.dumps(data, separators=(",", ":"))
+    return base64.b64encode(zlib.compress(text.encode(), 9)).decode()
+
+
+def _asset(name: str) -> str:
+    folder = importlib.resources.files("aldente._report").joinpath("assets")
+    return folder.joinpath(name).read_text(encoding="utf-8")
