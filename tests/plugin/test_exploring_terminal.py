@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
+
+from tests.plugin import terminals
+
+NO_CACHE = ("-p", "no:cacheprovider")
 
 LONG = """
 import asyncio
@@ -28,27 +29,9 @@ async def test_next():
 """
 
 
-def _start(folder: Path, seconds: float, **streams: Any) -> subprocess.Popen[bytes]:
+def _write(folder: Path, seconds: float) -> Path:
     (folder / "test_it.py").write_text(LONG.format(seconds=seconds), encoding="utf-8")
-    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "COLUMNS": "80"}
-    # What pytest thinks of the terminal it runs on itself.
-    for name in ("PYTEST_ADDOPTS", "CI", "BUILD_NUMBER", "NO_COLOR"):
-        environment.pop(name, None)
-    command = [sys.executable, "-m", "pytest", "-p", "aldente", "-p", "no:cacheprovider"]
-    return subprocess.Popen(command, cwd=folder, env={**environment, "TERM": "xterm"}, **streams)
-
-
-def _read(descriptor: int) -> str:
-    parts: list[bytes] = []
-    while True:
-        try:
-            part = os.read(descriptor, 65536)
-        except OSError:
-            # The other end is closed.
-            part = b""
-        if not part:
-            return b"".join(parts).decode()
-        parts.append(part)
+    return folder
 
 
 def _as_seen(line: str) -> str:
@@ -66,12 +49,8 @@ def _as_seen(line: str) -> str:
 
 def test_a_long_exploration_tells_how_far_it_is(tmp_path: Path) -> None:
     """On a terminal the number of runs is written after the dots, and taken back at the end."""
-    ours, theirs = pty.openpty()
-    process = _start(tmp_path, 1.6, stdout=theirs, stderr=theirs, stdin=subprocess.DEVNULL)
-    os.close(theirs)
-    text = _read(ours)
-    os.close(ours)
-    assert process.wait() == 0
+    status, text = terminals.run(_write(tmp_path, 1.6), *NO_CACHE)
+    assert status == 0
     (line,) = [line for line in text.splitlines() if line.startswith("test_it.py")]
     assert "/1,000,000,000 runs, 1 s " in line
     plain = _as_seen(line.replace("\x1b[32m", "").replace("\x1b[0m", ""))
@@ -82,7 +61,7 @@ def test_a_long_exploration_tells_how_far_it_is(tmp_path: Path) -> None:
 
 def test_no_progress_is_written_elsewhere(tmp_path: Path) -> None:
     """What is no terminal gets the dots only."""
-    process = _start(tmp_path, 1.3, stdout=subprocess.PIPE)
+    process = terminals.start(_write(tmp_path, 1.3), *NO_CACHE, stdout=subprocess.PIPE)
     text = process.communicate()[0].decode()
     assert process.returncode == 0
     assert "1,000,000,000 runs, " not in text
@@ -92,7 +71,8 @@ def test_no_progress_is_written_elsewhere(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are sent as on Unix")
 def test_ctrl_c_ends_an_exploration(tmp_path: Path) -> None:
     """It ends the session at once, as in every other test, and shows where the user was."""
-    process = _start(tmp_path, 60, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    folder = _write(tmp_path, 60)
+    process = terminals.start(folder, *NO_CACHE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     end = time.monotonic() + 30
     while not (tmp_path / "begun").exists() and time.monotonic() < end:
         time.sleep(0.02)

@@ -11,9 +11,9 @@
     Explains a graph: the cycle, the lock that nothing releases, the event that nothing sets.
 ``reachability``
     Whether code that goes on could ever wake a waiting task.
-``story``, ``story_choice``, ``story_words``, ``story_lines``
-    What happened in a simulated run: which steps matter, the words for them, and lines of limited
-    width.
+``story``, ``story_choice``, ``story_words``, ``story_lines``, ``story_picture``
+    What happened in a simulated run: which steps matter, the words for them, lines of limited
+    width, and a small picture.
 ``finding_text``
     The text of a finding.
 """

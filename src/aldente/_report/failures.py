@@ -9,8 +9,11 @@ from aldente._report.elements import add, add_list, made
 from aldente._report.lanes import Lanes
 from aldente._report.panels import Panel, draw
 
-# Longer texts are cut in the middle, in characters.
-_MOST_OF_TEXT = 12_000
+# How long the output of all failures may be together, and that of one at most and at least: what is
+# longer is cut in the middle. In characters.
+_MOST_OF_ALL = 120_000
+_MOST_OF_ONE = 12_000
+_LEAST_OF_ONE = 2_000
 
 
 class ShownFailure(TypedDict):
@@ -46,12 +49,13 @@ def has_pictures(failure: ShownFailure) -> bool:
     return failure["lanes"] is not None or bool(failure["panels"])
 
 
-def article_of(failure: ShownFailure, number: int) -> Element:
+def article_of(failure: ShownFailure, number: int, count: int = 1) -> Element:
     """The part of the page about a failure.
 
     Args:
         failure: the failure.
         number: its number on the page, from 1.
+        count: how many failures are on the page.
     """
     article = made("article", class_="failure", id=f"failure-{number}")
     article.set("data-failure", str(number - 1))
@@ -73,7 +77,9 @@ def article_of(failure: ShownFailure, number: int) -> Element:
     if failure["story"]:
         add_text(article, "What happened, in words", failure["story"], class_="story", open="")
     shown = {} if has_pictures(failure) or failure["story"] else {"open": ""}
-    add_text(article, "Traceback and output", failure["text"], class_="traceback", **shown)
+    most = max(min(_MOST_OF_ONE, _MOST_OF_ALL // count), _LEAST_OF_ONE)
+    text = shortened(failure["text"], most)
+    add_text(article, "Traceback and output", text, class_="traceback", **shown)
     return article
 
 
@@ -81,17 +87,21 @@ def add_text(parent: Element, summary: str, text: str, **attributes: str) -> Non
     """Add a text that can be folded away."""
     details = add(parent, "details", **attributes)
     add(details, "summary", summary)
-    add(details, "pre", shortened(text), tabindex="0")
+    add(details, "pre", text, tabindex="0")
 
 
-def shortened(text: str) -> str:
+def shortened(text: str, most: int) -> str:
     """A text without its middle if it is very long.
 
-    >>> len(shortened("a" * 100_000)) < 13_000
-    True
+    >>> print(shortened("the first, many more, the last", 16))
+    the firs
+    <BLANKLINE>
+    ... 14 characters are left out here ...
+    <BLANKLINE>
+    the last
     """
-    if len(text) <= _MOST_OF_TEXT:
+    if len(text) <= most:
         return text
-    half = _MOST_OF_TEXT // 2
+    half = most // 2
     left_out = len(text) - 2 * half
     return f"{text[:half]}\n\n... {left_out:,} characters are left out here ...\n\n{text[-half:]}"

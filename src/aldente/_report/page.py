@@ -68,7 +68,7 @@ def page_of(content: Content) -> str:
     _add_navigation(body, content, shown)
     main = add(body, "main", id="failures")
     for number, failure in enumerate(shown, 1):
-        main.append(article_of(failure, number))
+        main.append(article_of(failure, number, len(shown)))
     if content.causes:
         add_findings(main, content.causes, content.folder, content.explain)
     add(body, "script", _packed(_data(shown, content.folder)), type="text/plain", id="data")

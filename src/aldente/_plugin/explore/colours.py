@@ -1,4 +1,4 @@
-"""The colours of the story in a report, on a terminal that has them.
+"""The story in a report on a terminal that has colours: with these, and with a small picture.
 
 The text of a report has none: it is written to files, and sent between processes.
 """
@@ -9,7 +9,7 @@ import functools
 import importlib
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -17,25 +17,35 @@ import pytest
 # The first line of a step: its mark, its time if there is one, and who takes it.
 _STEP = re.compile(r"  (?P<mark>[> ]) (?=\S| *[\d.e+-]+ s  )")
 
+# A step in the picture: with what it left stock order, its number, and its marks.
+_BLOCK = re.compile(r"(?P<mark>>?)[\[(]\d+[\])](?P<marks>[rwax!]*)")
+
 # A place with its source.
 _SOURCE = re.compile(r"^(?P<before>.*?\S:\d+  )(?P<source>\S.*)$")
 
 
-def colour_story(report: pytest.TestReport, title: str) -> None:
+def colour_story(report: pytest.TestReport, title: str, picture: Sequence[str]) -> None:
     """Have the section of a report with the story written in colour where the writer has them.
 
     Args:
         report: the report.
         title: the title of the section.
+        picture: the lines of the picture; none without one.
     """
     longrepr: Any = report.longrepr
     sections = getattr(longrepr, "sections", None)
     if isinstance(sections, list) and any(name == title for name, *_ in sections):
         plain = longrepr.toterminal
-        longrepr.toterminal = functools.partial(_write, longrepr, plain, title)
+        longrepr.toterminal = functools.partial(_write, longrepr, plain, title, picture)
 
 
-def _write(longrepr: Any, plain: Callable[[Any], None], title: str, writer: Any) -> None:
+def _write(
+    longrepr: Any,
+    plain: Callable[[Any], None],
+    title: str,
+    picture: Sequence[str],
+    writer: Any,
+) -> None:
     if not writer.hasmarkup:
         plain(writer)
         return
@@ -48,7 +58,21 @@ def _write(longrepr: Any, plain: Callable[[Any], None], title: str, writer: Any)
         longrepr.sections = sections
     for name, content, separator in told:
         writer.sep(separator, name)
+        _write_picture(writer, picture)
         _write_story(writer, content.splitlines())
+
+
+def _write_picture(writer: Any, picture: Sequence[str]) -> None:
+    def coloured(found: re.Match[str]) -> str:
+        is_red = bool(found["mark"]) or "!" in found["marks"]
+        is_yellow = bool(found["marks"]) and not is_red
+        text: str = writer.markup(found.group(), red=is_red, yellow=is_yellow)
+        return text
+
+    for line in picture:
+        writer.line(_BLOCK.sub(coloured, line))
+    if picture:
+        writer.line()
 
 
 def _write_story(writer: Any, lines: list[str]) -> None:

@@ -35,9 +35,13 @@ class Output:
         if self._first is None:
             self._first = output_compat.take_output(self._config)
 
+    def drop(self) -> None:
+        """Drop the output so far."""
+        output_compat.take_output(self._config)
+
     def begin_last(self) -> None:
         """Begin the run to show for a failure: drop the output so far."""
-        output_compat.take_output(self._config)
+        self.drop()
         self._is_last_begun = True
 
     def end(self) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from aldente._diagnosis.story import WIDTH
 from aldente._diagnosis.story_lines import wrapped
+from aldente._diagnosis.story_picture import picture_of
 from aldente._explore.result import Failure
 from aldente._plugin.explore.state import Budget, Outcome
 from aldente._plugin.page import link
@@ -146,6 +147,7 @@ def note_in_report(item: pytest.Item, report: pytest.TestReport, outcome: Outcom
             "story": properties["aldente.story"],
         }
         told["command"] = command(item, failure.token)
+        told["picture"] = picture_of(failure.steps, _width())
     # Of the item, as pytest writes those of the tear-down's report; and a test may be run again.
     kept = [each for each in item.user_properties if each[0] not in properties]
     item.user_properties[:] = [*kept, *properties.items()]

@@ -36,7 +36,7 @@ class ExplorationSummary:
         told = vars(report).get(ATTRIBUTE)
         if told is not None:
             self._told[report.nodeid] = told
-            colour_story(report, TITLE)
+            colour_story(report, TITLE, told.get("picture", ()))
 
     @property
     def failures(self) -> dict[str, dict[str, Any]]:

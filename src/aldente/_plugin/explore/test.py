@@ -328,9 +328,8 @@ class _Test:
     ) -> Failure | None:
         stock_order: tuple[Step, ...] = ()
         if self._wants_page:
-            # First, as the output of the last run is shown.
             stock_order = steps_in_stock_order(program, schedule)
-            self._output.begin_last()
+            self._output.drop()
         failure = replayed(program, schedule, is_lenient=is_lenient)
         return None if failure is None else replace(failure, stock_order=stock_order)
 

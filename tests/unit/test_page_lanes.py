@@ -1,0 +1,161 @@
+"""The lanes of the page: the steps of a run as plain values."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import aldente
+from aldente._explore.explorer import Explorer
+from aldente._explore.result import Failure
+from aldente._explore.runs import RunSettings
+from aldente._explore.simulate import Program
+from aldente._report.lanes import Lanes, first_difference, lanes_of
+from aldente._schedules import Step
+from aldente._strategies.auto import Auto
+
+
+def failure_of(main: Any, runs: int = 100) -> Failure:
+    failure = Explorer(Program(main, RunSettings()), is_beside_stock=True).explore(Auto(0), runs)
+    assert failure.failure is not None
+    return failure.failure
+
+
+def names_of(lanes: Lanes) -> list[str]:
+    return [lane["name"] for lane in lanes["lanes"]]
+
+
+async def overtaken() -> None:
+    done: list[str] = []
+    go_on = asyncio.Event()
+
+    async def work(who: str) -> None:
+        await go_on.wait()
+        done.append(who)
+
+    async def start() -> None:
+        go_on.set()
+        await asyncio.sleep(0)
+
+    await asyncio.gather(work("Ann"), work("Bob"), start())
+    assert done == ["Ann", "Bob"]
+
+
+def test_who_has_woken_whom() -> None:
+    """An arrow begins in the very step that has made another one ready, not in a later one."""
+
+    async def main() -> None:
+        future = asyncio.get_running_loop().create_future()
+
+        async def complete() -> None:
+            await asyncio.sleep(0)
+            future.set_result(None)
+            for _ in range(3):
+                await asyncio.sleep(0)
+
+        completing = asyncio.create_task(complete(), name="completing")
+        await future
+        await completing
+        raise ValueError
+
+    lanes = lanes_of(failure_of(main).steps)
+    steps = lanes["steps"]
+    own = [n for n, step in enumerate(steps) if names_of(lanes)[step["lane"]] == "completing"]
+    woken = [step for step in steps if step["words"].startswith("goes on after a future")]
+    assert [step.get("woken_in") for step in woken] == [own[1]]
+    # It was created by the first step, and in the end its task wakes the main task by a callback.
+    assert steps[own[0]].get("woken_in") == 0
+    assert steps[-1].get("woken_in") == own[-1]
+
+
+def test_a_lane_says_what_it_is() -> None:
+    """A lane has its task's name, the call with arguments, and the task that created it."""
+    lanes = lanes_of(failure_of(overtaken).steps)
+    (ann,) = [lane for lane in lanes["lanes"] if lane["call"] == "work('Ann')"]
+    assert (ann["kind"], ann["creator"]) == ("task", "Task-1")
+    assert ann["place"] is not None
+    assert lanes["files"][ann["place"][0]] == __file__
+    assert lanes["total"] == len(lanes["steps"])
+    assert [step["number"] for step in lanes["steps"]] == list(range(1, lanes["total"] + 1))
+    json.dumps(lanes)
+
+
+def test_marks_and_uses() -> None:
+    """Steps have marks for what is special, and the uses of what raced with their roles."""
+
+    async def main() -> None:
+        stock = 1
+
+        async def buy() -> None:
+            nonlocal stock
+            if stock > 0:
+                await asyncio.sleep(1)
+                stock -= 1
+
+        async def never() -> None:
+            aldente.note("never begins")
+            await asyncio.sleep(9)
+
+        late = asyncio.create_task(never())
+        await asyncio.gather(buy(), buy())
+        late.cancel()
+        await asyncio.wait([late])
+        assert stock >= 0
+
+    lanes = lanes_of(failure_of(main).steps)
+    marks = [mark for step in lanes["steps"] for mark in step.get("marks", ())]
+    assert {"event", "cancelled", "failing"} <= set(marks)
+    uses = [use for step in lanes["steps"] for use in step.get("uses", ())]
+    raced = {use["role"]: use for use in uses if use["role"]}
+    assert set(raced) == {"read", "change", "act"}
+    assert {use["name"] for use in raced.values()} == {"stock"}
+    assert raced["change"]["words"] == "changes stock to 0"
+    assert raced["change"]["is_change"]
+    assert not raced["read"]["is_change"]
+
+
+def test_beside_stock_order() -> None:
+    """The first difference is the first step that the other run does not take as well."""
+    failure = failure_of(overtaken)
+    lanes, stock = lanes_of(failure.steps), lanes_of(failure.stock_order)
+    place = first_difference(lanes, stock)
+    assert lanes["steps"][place].get("marks") == ["switch"]
+    assert names_of(lanes)[lanes["steps"][place]["lane"]] == "Task-3"
+    assert names_of(stock)[stock["steps"][place]["lane"]] == "Task-2"
+    assert lanes["steps"][place].get("instead_of") == "Task-2"
+    for mine, theirs in zip(lanes["steps"][:place], stock["steps"][:place], strict=True):
+        assert mine["words"] == theirs["words"]
+
+
+def test_a_failure_in_stock_order_has_nothing_beside_it() -> None:
+    """No run is compared with itself."""
+
+    async def main() -> None:
+        await asyncio.sleep(0)
+        raise ValueError
+
+    assert failure_of(main).stock_order == ()
+
+
+def test_threads_have_a_lane() -> None:
+    """The jobs of executors are in a lane of their own, and their ends in that of the loop."""
+
+    async def main() -> None:
+        await asyncio.get_running_loop().run_in_executor(ThreadPoolExecutor(1), int)
+        raise ValueError
+
+    lanes = lanes_of(failure_of(main).steps)
+    assert {lane["kind"] for lane in lanes["lanes"]} == {"task", "thread", "loop"}
+
+
+def test_a_very_long_run() -> None:
+    """Of a very long run the middle is left out, and said to be."""
+    steps = [Step(f"Task-{number % 3}", "", "", 0.0, woken_in=number - 1) for number in range(6000)]
+    lanes = lanes_of(steps)
+    assert (lanes["total"], len(lanes["steps"]), lanes["left_out"]) == (6000, 5000, [1000, 2500])
+    assert lanes["steps"][2499]["number"] == 2500
+    assert lanes["steps"][2500]["number"] == 3501
+    # What has made it ready is left out.
+    assert "woken_in" not in lanes["steps"][2500] or lanes["steps"][2500]["woken_in"] < 2500
