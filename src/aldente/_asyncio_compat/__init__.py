@@ -6,6 +6,8 @@ Each use says why there is no public way and on which versions it was checked.
     The private state of loops with their timers, and the point at which a loop takes its next step.
 ``callbacks``, ``callers``
     Observes the callbacks of all loops; finds the frame of a caller quickly.
+``futures``
+    Where a program has made its futures.
 ``selector_loop``
     asyncio's own code for sockets, for a loop that watches them itself.
 ``stopping``
@@ -17,6 +19,7 @@ Each use says why there is no public way and on which versions it was checked.
 from __future__ import annotations
 
 from aldente._asyncio_compat.callbacks import observing_callbacks
+from aldente._asyncio_compat.futures import note_origin, noting_origins, origin_of
 from aldente._asyncio_compat.loops import (
     RUN_CHECK,
     STEP_CODE,
@@ -153,8 +156,11 @@ __all__ = [
     "next_timer",
     "no_running_loop",
     "note_maker",
+    "note_origin",
+    "noting_origins",
     "observing_callbacks",
     "on_first_iteration",
+    "origin_of",
     "pending_tasks",
     "record_tasks_of",
     "recording_tasks",

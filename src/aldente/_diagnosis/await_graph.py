@@ -295,6 +295,7 @@ class _Snapshot:
         # asyncio keeps some tasks in sets, so they need a deterministic order.
         tasks = sorted(self._index[task] for task in tasks_behind(wait.futures))
         holders = self._held.get(id(subject), {}) if subject is not None else {}
+        origin = _asyncio_compat.origin_of(subject) if wait.kind is Kind.FUTURE else None
         return Wait(
             kind=wait.kind,
             type_name="" if subject is None else type(subject).__name__,
@@ -307,6 +308,8 @@ class _Snapshot:
             holders=tuple(holders[task] for task in sorted(holders)),
             known_to=self._others(wait.kind, subject),
             limited_by=wait.limited_by,
+            made_at=None if origin is None else origin.place,
+            made_by="" if origin is None else origin.task,
         )
 
     def _expression(self, index: int, subject: Any) -> str | None:

@@ -213,7 +213,7 @@ class _Explanation:
         names = [task.name for task in graph.tasks]
         self._main = names.index(main) if main in names else None
         self._stuck = stuck_tasks(graph)
-        self._phrases = Phrases(graph, self._stuck)
+        self._phrases = Phrases(graph, self._stuck, folder)
 
     @cached_property
     def _cycles(self) -> list[list[int]]:
@@ -292,11 +292,13 @@ class _Explanation:
         alike = [(self._tasks[b].coroutine, self._tasks[b].frame) for b in blockers[:3]]
         same_thing = (wait.number, wait.holders) if wait.holders else ()
         kind = (wait.kind, wait.type_name, wait.expression, wait.through, wait.detail)
+        origin = (wait.made_at, task.maker)
         state = (wait.limited_by, bool(wait.known_to), index in self._stuck)
         return (
             task.coroutine,
             task.own_frames or task.frames,
             kind,
+            origin,
             state,
             same_thing,
             tuple(alike),

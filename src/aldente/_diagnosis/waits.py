@@ -9,6 +9,7 @@ import enum
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from aldente._records import SourcePlace
 from aldente._source import source_line
@@ -100,6 +101,8 @@ class Wait:
         holders: the tasks that are known to hold a lock or semaphore.
         known_to: other tasks with the object in a variable that do not wait in the same way.
         limited_by: the time-out that will end the wait; None when there is none.
+        made_at: the line that has made the future; None if that is not known.
+        made_by: the name of the task that has made it; empty if that is not known.
     """
 
     kind: Kind
@@ -113,6 +116,8 @@ class Wait:
     holders: tuple[TaskLink, ...] = ()
     known_to: tuple[TaskLink, ...] = ()
     limited_by: str | None = None
+    made_at: SourcePlace | None = None
+    made_by: str = ""
 
     @property
     def blockers(self) -> tuple[int, ...]:
@@ -137,6 +142,12 @@ class WaitingTask:
     frames: tuple[SuspendedFrame, ...]
     own_frames: tuple[SuspendedFrame, ...]
     wait: Wait
+
+    @property
+    def maker(self) -> str:
+        """The task that has made the future for which this one waits, in words; else empty."""
+        name = self.wait.made_by
+        return "the task itself" if name == self.name else repr(name) if name else ""
 
     @property
     def frame(self) -> SuspendedFrame | None:
@@ -204,11 +215,15 @@ class Phrases:
     Args:
         graph: the tasks.
         stuck: indices of those that can't go on.
+        folder: paths within it are shown relative to it; None for the current one.
     """
 
-    def __init__(self, graph: AwaitGraph, stuck: frozenset[int]) -> None:
+    def __init__(
+        self, graph: AwaitGraph, stuck: frozenset[int], folder: Path | None = None
+    ) -> None:
         self._tasks = graph.tasks
         self._stuck = stuck
+        self._folder = folder
         self._names = _unique_names(task.name for task in graph.tasks)
         self._marks = _marks_of_locks(task.wait for task in graph.tasks)
 
@@ -224,7 +239,15 @@ class Phrases:
     def describe(self, index: int) -> str:
         """What a task waits for, which task holds that, and which could end the wait; sentences."""
         wait = self._tasks[index].wait
-        return " ".join([f"{self.what(index)}.", *self._who_could(index, wait)])
+        sentences = [f"{self.what(index)}.", *self._origin(index), *self._who_could(index, wait)]
+        return " ".join(sentences)
+
+    def _origin(self, index: int) -> Iterable[str]:
+        """The sentence on where what it waits for was made, if that is known."""
+        made_at, task = self._tasks[index].wait.made_at, self._tasks[index].maker
+        if made_at is not None:
+            place = SourcePlace.relative_to(made_at.path, made_at.line, self._folder or Path.cwd())
+            yield f"It was made at {place}{f' by {task}' if task else ''}."
 
     def step(self, index: int, following: int) -> str:
         """What a task waits for, in a sentence that goes on with the task that blocks it."""

@@ -62,6 +62,7 @@ class StepDetails:
     def start(self) -> None:
         """Follow the steps from now on, behind the recorder of steps."""
         self._loop.add_hook(self._before_step)
+        self._loop.is_noting_origins = True
 
     def stop(self) -> None:
         """Follow no more."""

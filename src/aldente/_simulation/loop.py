@@ -85,6 +85,9 @@ class SimulatedLoop(NoOutside, NetworkLoop, SettlingLoop):
     'an hour later'
     """
 
+    # Whether to keep where the program has made its futures; only in the run that is reported.
+    is_noting_origins = False
+
     # One for all loops, as it takes a while to make.
     _find_caller: Any = staticmethod(caller_finder())
 
@@ -177,6 +180,8 @@ class SimulatedLoop(NoOutside, NetworkLoop, SettlingLoop):
         future: SimulatedFuture[Any] = new_future(SimulatedFuture)
         set_up_future(future, loop=self)
         future.number = self.next_future_number()
+        if self.is_noting_origins:
+            _asyncio_compat.note_origin(future, maker)
         return future
 
     def create_task(self, coro: Any, **kwargs: Any) -> asyncio.Task[Any]:

@@ -1,0 +1,72 @@
+"""Where a program has made its futures, and in which task.
+
+It uses no private name: `asyncio.BaseEventLoop.create_future` is replaced while it is observed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+import weakref
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any, NamedTuple
+
+from aldente._records import SourcePlace
+from aldente._source import is_programs
+
+AnyFuture = asyncio.Future[Any]
+
+
+class FutureOrigin(NamedTuple):
+    """Where a future was made.
+
+    Attributes:
+        place: the line of the program's.
+        task: the name of the task that ran; empty outside of tasks.
+    """
+
+    place: SourcePlace
+    task: str
+
+
+_origins: weakref.WeakKeyDictionary[AnyFuture, FutureOrigin] = weakref.WeakKeyDictionary()
+
+
+def note_origin(future: AnyFuture, maker: FrameType | None) -> None:
+    """Keep where a future was made, if the program itself has made it.
+
+    Args:
+        future: the future.
+        maker: the frame that has called ``create_future``.
+    """
+    # Most futures are those of asyncio's own functions.
+    if maker is not None and is_programs(maker.f_code.co_filename):
+        task = asyncio.current_task(future.get_loop())
+        place = SourcePlace(maker.f_code.co_filename, maker.f_lineno)
+        _origins[future] = FutureOrigin(place, "" if task is None else task.get_name())
+
+
+def origin_of(future: AnyFuture) -> FutureOrigin | None:
+    """Where a future was made; None if that was not noted."""
+    return _origins.get(future)
+
+
+@contextlib.contextmanager
+def noting_origins() -> Iterator[None]:
+    """While entered, note the origin of each future that a program makes by its loop."""
+    plain = asyncio.BaseEventLoop.create_future
+
+    def create_future(self: asyncio.BaseEventLoop) -> AnyFuture:
+        future = plain(self)
+        note_origin(future, sys._getframe(1))
+        return future
+
+    create_future.__doc__ = plain.__doc__
+    asyncio.BaseEventLoop.create_future = create_future  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        if asyncio.BaseEventLoop.create_future is create_future:
+            asyncio.BaseEventLoop.create_future = plain  # type: ignore[method-assign]
