@@ -90,6 +90,10 @@ def check_event(event: Event) -> None:
     assert event["cat"]
     if event["ph"] == "X":
         assert event["dur"] >= 0
+    elif event["ph"] in ("s", "f"):
+        # An arrow; its end is bound to the slice in which it lies.
+        assert event["id"]
+        assert event["ph"] == "s" or event["bp"] == "e"
     else:
         assert event["ph"] == "i"
         assert event["s"] == "t"
@@ -189,6 +193,55 @@ def test_what_is_in_it(run_project: RunProject, pytester: pytest.Pytester) -> No
     assert max(times) - min(times) == 3600
     slow = [event for event in of_test(events, "::test_slow") if "slow" in event["cat"]]
     assert [(event["name"], event["cname"]) for event in slow] == [("test_slow", "terrible")]
+
+
+EXPLORED = """
+import asyncio
+import aldente
+
+@aldente.explore(runs=20)
+async def test_order():
+    done = []
+
+    async def work(who):
+        await asyncio.sleep(0)
+        aldente.note(f"{who} is done")
+        done.append(who)
+
+    await asyncio.gather(work("Ann"), work("Bob"))
+    assert done == ["Ann", "Bob"]
+"""
+
+
+@pytest.mark.parametrize("workers", [(), ("-n1",)], ids=["here", "xdist"])
+def test_the_failed_run_of_an_explored_test(
+    run_project: RunProject, pytester: pytest.Pytester, workers: tuple[str, ...]
+) -> None:
+    """It is a group of its own: its steps one after the other, notes, waits, and who woke whom."""
+    run_project(
+        *workers,
+        *("-p", "no:randomly", "--aldente-trace=reports/trace.json"),
+        plugins=["xdist"],
+        test_it=EXPLORED,
+    )
+    everything = events_of(pytester)
+    events = of_test(everything, "::test_order: the run that failed (each step is drawn as 1 ms)")
+    steps = [event for event in events if event["cat"].startswith("step")]
+    assert [event["ts"] for event in steps] == sorted(event["ts"] for event in steps)
+    assert len({event["ts"] for event in steps}) == len(steps)
+    (left,) = [event for event in steps if "switch" in event["cat"]]
+    assert left["args"]["before"] == "Task-2"
+    assert left["args"]["at"] == "test_it.py:9"
+    assert [event["name"] for event in events if event["ph"] == "i"] == [
+        "note: Bob is done",
+        "note: Ann is done",
+    ]
+    waits = [event for event in events if event["cat"] == "wait"]
+    assert "waits for 'Task-2' and 'Task-3' (asyncio.gather)" in {each["name"] for each in waits}
+    begins = {event["id"]: event for event in events if event["ph"] == "s"}
+    ends = {event["id"]: event for event in events if event["ph"] == "f"}
+    assert begins.keys() == ends.keys() != set()
+    assert all(begins[key]["ts"] < ends[key]["ts"] for key in ends)
 
 
 def test_xdist(run_project: RunProject, pytester: pytest.Pytester) -> None:

@@ -359,7 +359,11 @@ def no_collection() -> Iterator[None]:
 def _start(loop: SimulatedLoop, main: Main) -> asyncio.Task[Any]:
     coroutine = main()
     try:
-        return loop.create_task(coroutine)
+        task = loop.create_task(coroutine)
+        if loop.main_name:
+            # Before its first step, so that what that makes ready names it so.
+            task.set_name(loop.main_name)
+        return task
     except BaseException:
         # On an unsupported Python. Else a warning about the coroutine would hide the error.
         coroutine.close()

@@ -85,6 +85,9 @@ class SimulatedLoop(NoOutside, NetworkLoop, SettlingLoop):
     'an hour later'
     """
 
+    # The name of the program's first task; empty for one with its number.
+    main_name = ""
+
     # Whether to keep where the program has made its futures; only in the run that is reported.
     is_noting_origins = False
 

@@ -243,9 +243,6 @@ class RunsOfTest:
 
     async def _run(self) -> None:
         """Set the fixtures up, call the test, and tear them down."""
-        task = asyncio.current_task()
-        assert task is not None
-        task.set_name(self._item.name)
         troubles = Troubles()
         try:
             await self._fixtures.set_up()
@@ -317,6 +314,7 @@ class RunsOfTest:
             stash.clear()
             stash.update(self._stash)
         self._explored.loop, self._explored.clock = loop, None
+        loop.main_name = self._item.name
         pytest_compat.renew_instance(self._item)
         output_compat.forget_logs(self._item)
         self._fixtures.begin()

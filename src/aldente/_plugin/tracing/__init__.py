@@ -2,6 +2,8 @@
 
 ``recorder``
     Records the steps of tasks, and what they wait for in between.
+``explored``
+    The failed run of an explored test.
 ``hooks``
     Connects it to the tests, and writes the file.
 

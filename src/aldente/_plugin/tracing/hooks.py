@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from aldente import _asyncio_compat
+from aldente._own_errors import contained
+from aldente._plugin.explore.state import explored_test
 from aldente._plugin.findings.for_machines import reject_unwritable
 from aldente._plugin.options import settings_of
 from aldente._plugin.session import SessionState
-from aldente._plugin.tracing.recorder import Event, Recorder
+from aldente._plugin.tracing.explored import Event
+from aldente._plugin.tracing.recorder import Recorder
+from aldente._report.lanes import lanes_of
 from aldente._version import __version__
 
 OPTION = "--aldente-trace"
@@ -54,6 +59,18 @@ class TraceHooks:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> None:
         self.recorder.begin_test(item.nodeid)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        explored = explored_test(item)
+        outcome = None if explored is None else explored.outcome
+        if call.when == "call" and outcome is not None and outcome.failure is not None:
+            with contained("recording a run for the trace"):
+                self.recorder.add_run(item.nodeid, lanes_of(outcome.failure.steps))
+        return report
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:

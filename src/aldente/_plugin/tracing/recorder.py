@@ -7,6 +7,7 @@ is a test, a thread is a task, and thread 0 has the loop's other callbacks.
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import weakref
 from pathlib import Path
@@ -17,10 +18,10 @@ from aldente._clocks import ORIGINALS
 from aldente._diagnosis.wait_words import wait_in_words
 from aldente._diagnosis.waiting import look_at
 from aldente._own_errors import containing
+from aldente._plugin.tracing.explored import Event, events_of_run
 from aldente._records import Finding, SourcePlace
+from aldente._report.lanes import Lanes
 from aldente._source import is_own, is_users, place_of, source_line
-
-Event = dict[str, Any]
 
 _now = ORIGINALS["perf_counter_ns"]
 
@@ -65,6 +66,23 @@ class Recorder:
             self._threads.clear()
             self._next_thread = _CALLBACKS + 1
             self._new_name = name
+
+    def add_run(self, name: str, lanes: Lanes) -> None:
+        """Add the failed run of an explored test, as a process of its own.
+
+        Args:
+            name: the node id of the test.
+            lanes: its run.
+        """
+        inside = f"{self._folder}{os.sep}"
+        shown: Lanes = {
+            **lanes,
+            "files": [path.removeprefix(inside) for path in lanes["files"]],
+        }
+        with self._lock:
+            self._test += 1
+            about = f"{name}: the run that failed (each step is drawn as 1 ms)"
+            self.events += events_of_run(shown, about, self._test)
 
     @containing("recording a step for the trace", None)
     def observe(self, callback: Any, began: int, ended: int) -> None:
