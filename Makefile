@@ -109,11 +109,13 @@ AT_ONCE = --no-print-directory --jobs=$(JOBS) SIDE_BY_SIDE=yes
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
 
-##   make demo          install aldente and the worked example; run its tests and the program
+##   make demo          install aldente and the worked example; run its tests and the program; make pages and traces
+##                      of tests that fail
 .PHONY: demo
 demo: .venv/demo/.installed
 	cd $(EXAMPLE) && ../../.venv/demo/bin/python -m pytest -v
 	.venv/demo/bin/python tools/run_demo.py
+	.venv/demo/bin/python tools/make_pages.py
 
 ##   make test          lint; run all tests on the newest Python found, most on the oldest, a part on those between,
 ##                      and most of the example's on all; replay the tokens that each makes on all others

@@ -85,20 +85,25 @@ PLANTED = [
 ]
 
 
-@pytest.fixture
-def copy(tmp_path: Path) -> Path:
-    """Copy the fetcher and its tests, and plant the races in it."""
-    package = tmp_path / "src" / "fetcher"
+def plant(folder: Path) -> None:
+    """Copy the fetcher and its tests to a folder, and plant the races in it."""
+    package = folder / "src" / "fetcher"
     # What is compiled names the files from which it was.
     compiled = shutil.ignore_patterns("__pycache__")
     shutil.copytree(Path(fetcher.__file__).parent, package, ignore=compiled)
-    shutil.copytree(EXAMPLE / "tests", tmp_path / "tests", ignore=compiled)
-    shutil.copy(EXAMPLE / "pyproject.toml", tmp_path)
+    shutil.copytree(EXAMPLE / "tests", folder / "tests", ignore=compiled)
+    shutil.copy(EXAMPLE / "pyproject.toml", folder)
     for race in PLANTED:
         module = package / race.module
         text = module.read_text(encoding="utf-8")
         assert text.count(race.right) == 1, f"{race.module} has changed: plant another race"
         module.write_text(text.replace(race.right, race.wrong), encoding="utf-8")
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A copy with the races."""
+    plant(tmp_path)
     return tmp_path
 
 

@@ -54,7 +54,8 @@ class StuckRuns:
     def install(self, installed: contextlib.ExitStack) -> None:
         """Start watching, until the stack is closed."""
         installed.enter_context(messages.printing_at_end(self._print_at_end))
-        installed.enter_context(_asyncio_compat.noting_origins())
+        if self._is_on():
+            installed.enter_context(_asyncio_compat.noting_origins())
         if self._is_looked_for():
             installed.enter_context(running.watched(self.are_jobs_stuck))
 
