@@ -189,6 +189,19 @@ def summary(graph: AwaitGraph, *, main: str | None) -> str:
     return _Explanation(graph, main, Path()).summary()
 
 
+def stories(graph: AwaitGraph, *, main: str | None) -> list[str]:
+    """A sentence for each cycle of tasks that wait for each other.
+
+    Args:
+        graph: what the tasks wait for.
+        main: the name of the task that matters most; or None.
+
+    >>> stories(AwaitGraph(()), main=None)
+    []
+    """
+    return _Explanation(graph, main, Path()).stories()
+
+
 def culprit_place(graph: AwaitGraph, *, main: str | None) -> SourcePlace | None:
     """The place where the task that holds up the others waits, with its full path.
 
@@ -227,6 +240,9 @@ class _Explanation:
             stories.append(f"There are {len(self._cycles) - _MOST_CYCLES} more such cycles.")
         paragraphs = [self._paragraph(group) for group in self._groups()]
         return "\n\n".join([*stories, *paragraphs])
+
+    def stories(self) -> list[str]:
+        return [self._story(cycle) for cycle in self._cycles]
 
     def summary(self) -> str:
         if not self._tasks:

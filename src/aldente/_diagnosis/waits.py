@@ -255,10 +255,14 @@ class Phrases:
         name = self.name(following)
         for holder in wait.holders:
             if holder.task == index == following:
-                return f"{self._thing(wait)}, which it holds itself"
+                return f"{self.thing(wait)}, which it holds itself"
             if holder.task == following:
-                return f"{self._thing(wait)}, held by {name}"
+                return f"{self.thing(wait)}, held by {name}"
         return f"itself ({name})" if index == following else name
+
+    def remedy(self, wait: Wait) -> str:
+        """The action that would end a wait for something, such as ``"set it"``."""
+        return _REMEDIES[wait.kind]
 
     def _what(self, wait: Wait) -> str:
         if wait.kind is Kind.TASKS:
@@ -266,7 +270,7 @@ class Phrases:
         if wait.kind in _PLAIN:
             details = ": ".join(filter(None, [_PLAIN[wait.kind], wait.detail]))
             return f"{details} ({wait.through})" if wait.through else details
-        phrase = _WAITS_FOR[wait.kind].format(thing=self._described(wait))
+        phrase = _WAITS_FOR[wait.kind].format(thing=self.described(wait))
         through = f"by {wait.through}" if wait.through else ""
         extra = ", ".join(filter(None, [wait.detail, through]))
         return f"{phrase} ({extra})" if extra else phrase
@@ -284,13 +288,14 @@ class Phrases:
     def _enumerate(self, indices: Sequence[int]) -> str:
         return enumerate_names(self.name(index) for index in indices)
 
-    def _described(self, wait: Wait) -> str:
-        thing = self._thing(wait)
+    def described(self, wait: Wait) -> str:
+        """What a task waits for, with its class: ``"self.ready (an Event)"``."""
+        thing = self.thing(wait)
         if wait.expression is None or self._mark(wait):
             return thing
         return f"{thing} ({_with_article(wait.type_name)})"
 
-    def _thing(self, wait: Wait) -> str:
+    def thing(self, wait: Wait) -> str:
         """The user's expression, with a number if another lock has the same one."""
         thing = wait.expression or _with_article(wait.type_name)
         return thing + self._mark(wait)

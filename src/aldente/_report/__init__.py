@@ -14,4 +14,10 @@
     Elements of HTML and SVG.
 
 The folder assets has the style and the script.
+``waits``
+    The picture of which task waits for what.
+``layout``
+    Places the boxes of a graph and the lines between them.
+``figure``
+    Figures: a picture, what it shows, and the same as text.
 """

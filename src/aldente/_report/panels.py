@@ -1,25 +1,39 @@
-"""What the still pictures show, and how each kind is drawn."""
+"""The pictures of failures: plain values, collected where the test runs and drawn later."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal, TypedDict
 from xml.etree.ElementTree import Element
 
+from aldente._report import waits
+
+Kind = Literal["waits", "calls", "timers", "operations"]
+
 
 class Panel(TypedDict):
-    """What a picture shows.
+    """What a picture shows: only values of JSON, which pytest-xdist sends between processes.
 
     Attributes:
-        kind: the kind of picture.
-        title: its title.
-        data: what it shows, as plain values; each kind has its own.
+        kind: which picture it is.
+        title: its heading.
+        data: what it shows; the module of its kind says what is in it.
     """
 
-    kind: Literal["waits", "calls", "timers", "operations"]
+    kind: Kind
     title: str
     data: dict[str, Any]
 
 
+_DRAWN: dict[Kind, Callable[[Any], Element]] = {
+    "waits": waits.draw,
+}
+
+
 def draw(panel: Panel) -> Element:
-    """The figure of a panel, with its text."""
-    raise NotImplementedError
+    """Draw a panel: a figure with a picture, a caption, and all that it shows as text.
+
+    Args:
+        panel: what it shows.
+    """
+    return _DRAWN[panel["kind"]](panel["data"])
