@@ -93,6 +93,7 @@ class Call:
         "entry",
         "exception",
         "is_coroutine",
+        "is_held",
         "is_told",
         "kwargs",
         "outcome",
@@ -123,6 +124,8 @@ class Call:
         self.result: Any = None
         self.exception: BaseException | None = None
         self.task: str | None = None
+        # Whether it waits at a gate.
+        self.is_held = False
         # Whether a finding has reported already that it was never awaited.
         self.is_told = False
         # Whether it returned a coroutine, whose end the rule never-awaited sees too.

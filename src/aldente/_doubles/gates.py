@@ -148,9 +148,11 @@ class Gate:
             return
         held = _Held(call, described_future(lambda: f"{call}, held at a gate of the test"))
         self._held.append(held)
+        call.is_held = True
         try:
             failure = await held.future
         finally:
+            call.is_held = False
             if held in self._held:
                 # The call was cancelled.
                 self._held.remove(held)

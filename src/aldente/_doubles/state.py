@@ -7,6 +7,7 @@ attributes that could clash with the real thing's.
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 from aldente._doubles import mock_compat
@@ -16,6 +17,10 @@ from aldente._doubles.controls import ByArgument
 from aldente._doubles.mock_compat import DEFAULT
 from aldente._doubles.spec import Kind
 from aldente._source import users_frame
+
+
+# Called with each call of a double, when it is made.
+listeners: list[Callable[[Call], object]] = []
 
 
 class State:
@@ -107,7 +112,7 @@ def record(double: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
     state = state_of(double)
     call = Call(state.name or name_of(double), args, kwargs, users_frame(inspect.currentframe()))
     call.entry = mock_compat.last_call(double)
-    state.log.calls.append(call)
+    _append(state, call)
     return call
 
 
@@ -115,8 +120,14 @@ def record_iteration(double: Any) -> Call:
     """Record that a double itself is iterated or awaited, which is no call of it."""
     call = Call(name_of(double), (), {}, users_frame(inspect.currentframe()))
     call.entry = mock_compat.call_of((), {})
-    state_of(double).log.calls.append(call)
+    _append(state_of(double), call)
     return call
+
+
+def _append(state: State, call: Call) -> None:
+    state.log.calls.append(call)
+    for notify in listeners:
+        notify(call)
 
 
 def set_answer(double: Any, side_effect: Any, value: Any) -> None:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from aldente._checked_pythons import is_checked
 from aldente._explore.observations import TOO_LARGE, Observation
+from aldente._histories.timeline import Bar
 from aldente._simulation.choices import Options, Strategy
 from aldente._simulation.loop import SimulatedLoop
 from aldente._simulation.operations import Ended, Turn
@@ -207,6 +208,10 @@ class SerialOrders:
             len(serial),
             lines,
             is_ordered=observation.key in self._found,
+            bars=[
+                Bar(each.call.task, each.began, each.ended, _end_told(each))
+                for each in observation.operations
+            ],
         )
 
 
@@ -216,8 +221,12 @@ def _lines(observation: Observation, indent: str) -> list[str]:
 
 
 def _told(each: Ended) -> str:
+    return f"{each.call.task}: {_end_told(each)}"
+
+
+def _end_told(each: Ended) -> str:
     call, result, error, *_ = each
     given = [repr(argument) for argument in call.arguments]
     given += [f"{name}={value!r}" for name, value in call.keywords.items()]
     end = f"returned {result!r}" if error is None else f"raised {error!r}"
-    return f"{call.task}: {call.name}({', '.join(given)}) {end}"
+    return f"{call.name}({', '.join(given)}) {end}"

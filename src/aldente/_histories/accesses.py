@@ -411,7 +411,7 @@ class KeyAccesses:
         reason = f"{self._name(reader)} read {shown(self.key)} = {shown(value)}, but {why}"
         concerned = [reader] if other is None else [reader, other]
         bars = [bar_of(one, f"{self._name(one)}: {one!r}", one is reader) for one in concerned]
-        return NotSerializable(anomaly, words, concerned, [reason], "\n".join(draw(bars)))
+        return NotSerializable(anomaly, words, concerned, [reason], "\n".join(draw(bars)), bars)
 
 
 def accesses_by_key(

@@ -130,6 +130,7 @@ class History:
             before=described(reason.model),
             sentence=reason.sentence,
             timeline=reason.timeline,
+            bars=reason.bars,
         )
 
     def serializable(self, *, initial: Mapping[Any, Any] | None = None) -> bool:

@@ -40,6 +40,7 @@ class Reason(NamedTuple):
         model: the model before the part.
         sentence: what is impossible.
         timeline: the picture.
+        bars: what is in it.
     """
 
     operations: tuple[Operation, ...]
@@ -47,6 +48,7 @@ class Reason(NamedTuple):
     model: object
     sentence: str
     timeline: str
+    bars: tuple[Bar, ...]
 
 
 def find_reason(machine: Machine, operations: Sequence[Operation]) -> Reason | None:
@@ -69,12 +71,14 @@ def find_reason(machine: Machine, operations: Sequence[Operation]) -> Reason | N
     found = find_failure(machine, events, sys.maxsize, start)
     assert found is not None
     last = events[found.event].operation
+    bars = tuple(_bars(operations, part, placed, last))
     return Reason(
         tuple(part),
         last,
         machine.state(failure.start.state),
         _sentence(machine, found, last),
-        "\n".join(draw(_bars(operations, part, placed, last))),
+        "\n".join(draw(bars)),
+        bars,
     )
 
 

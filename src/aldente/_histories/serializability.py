@@ -151,17 +151,19 @@ def _error(
     told: set[tuple[int, int, str]] = set()
     nodes = [edge.before for edge in cycle]
     _explain(graph, cycle, shown_names, 0, lines, told, nodes)
-    concerned = [taken[number] for number in sorted(set(nodes))]
-    return NotSerializable(name, words, concerned, lines, picture(concerned, names))
-
-
-def picture(transactions: Sequence[Transaction], names: Mapping[int, str]) -> str:
-    """The timeline of some transactions."""
+    numbers = sorted(set(nodes))
+    concerned = [taken[number] for number in numbers]
     bars = [
         bar_of(one, f"{names[id(one)]}: {one!r}" if one.accesses else names[id(one)])
-        for one in transactions[:_MOST_DRAWN]
+        for one in concerned[:_MOST_DRAWN]
     ]
-    return "\n".join(draw(bars))
+    places = {number: place for place, number in enumerate(numbers[:_MOST_DRAWN])}
+    edges = [
+        (places[edge.before], places[edge.after])
+        for edge in cycle
+        if edge.before in places and edge.after in places
+    ]
+    return NotSerializable(name, words, concerned, lines, "\n".join(draw(bars)), bars, edges)
 
 
 def _explain(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Literal, TypedDict
 from xml.etree.ElementTree import Element
 
-from aldente._report import waits
+from aldente._report import calls, operations, timers, waits
 
 Kind = Literal["waits", "calls", "timers", "operations"]
 
@@ -27,6 +27,9 @@ class Panel(TypedDict):
 
 _DRAWN: dict[Kind, Callable[[Any], Element]] = {
     "waits": waits.draw,
+    "calls": calls.draw,
+    "timers": timers.draw,
+    "operations": operations.draw,
 }
 
 

@@ -19,6 +19,7 @@ class NotLinearizable(AldenteError, AssertionError):
         before: the state before them, in words.
         sentence: what is impossible.
         timeline: the picture of the part.
+        bars: what is in the picture, each with its row, beginning, end and text.
 
     >>> NotLinearizable("'a'", 9, [], None, "Register(1)", "get('a') returned 3; ...", "").key
     "'a'"
@@ -33,6 +34,7 @@ class NotLinearizable(AldenteError, AssertionError):
         before: str,
         sentence: str,
         timeline: str,
+        bars: Sequence[Any] = (),
     ) -> None:
         self.key = key
         self.total = total
@@ -41,7 +43,8 @@ class NotLinearizable(AldenteError, AssertionError):
         self.before = before
         self.sentence = sentence
         self.timeline = timeline
-        super().__init__(key, total, self.operations, last, before, sentence, timeline)
+        self.bars = tuple(bars)
+        super().__init__(key, total, self.operations, last, before, sentence, timeline, self.bars)
 
     def __str__(self) -> str:
         count = len(self.operations)
@@ -71,6 +74,8 @@ class NotSerializable(AldenteError, AssertionError):
         reasons: a line for each fact that can't be true with the others; of a cycle, one for each
             of its edges.
         timeline: their picture.
+        bars: what is in the picture, each with its row, beginning, end and text.
+        edges: of a cycle, its edges: which of these comes before which, as pairs of their places.
 
     >>> NotSerializable("G1c", "circular information flow", [], [], "").anomaly
     'G1c'
@@ -83,13 +88,19 @@ class NotSerializable(AldenteError, AssertionError):
         transactions: Sequence[Any],
         reasons: Sequence[str],
         timeline: str,
+        bars: Sequence[Any] = (),
+        edges: Sequence[tuple[int, int]] = (),
     ) -> None:
         self.anomaly = anomaly
         self.words = words
         self.transactions = tuple(transactions)
         self.reasons = tuple(reasons)
         self.timeline = timeline
-        super().__init__(anomaly, words, self.transactions, self.reasons, timeline)
+        self.bars = tuple(bars)
+        self.edges = tuple(edges)
+        super().__init__(
+            anomaly, words, self.transactions, self.reasons, timeline, self.bars, self.edges
+        )
 
     def __str__(self) -> str:
         lines = "".join(f"\n  {reason}" for reason in self.reasons)
@@ -112,6 +123,7 @@ class NotAtomic(AldenteError, AssertionError):
         orders: how many different things they give one at a time.
         serial: lines that show these.
         is_ordered: whether it is only the order of operations that did not overlap which is wrong.
+        bars: the operations, each with its task, beginning, end and text.
 
     >>> NotAtomic("Shop", 2, [], 1, []).count
     2
@@ -125,6 +137,7 @@ class NotAtomic(AldenteError, AssertionError):
         orders: int,
         serial: Sequence[str],
         is_ordered: bool = False,
+        bars: Sequence[Any] = (),
     ) -> None:
         self.thing = thing
         self.count = count
@@ -132,7 +145,8 @@ class NotAtomic(AldenteError, AssertionError):
         self.orders = orders
         self.serial = tuple(serial)
         self.is_ordered = is_ordered
-        super().__init__(thing, count, self.here, orders, self.serial, is_ordered)
+        self.bars = tuple(bars)
+        super().__init__(thing, count, self.here, orders, self.serial, is_ordered, self.bars)
 
     def __str__(self) -> str:
         order = " in which each begins after those that had ended" if self.is_ordered else ""

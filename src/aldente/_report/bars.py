@@ -1,0 +1,203 @@
+"""Rows of bars over an axis: moments in seconds, or only the order of beginnings and ends."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+from xml.etree.ElementTree import Element
+
+from aldente._report import figure
+from aldente._report.figure import CHARACTER, add, element
+
+_NAME_COLUMNS = 24
+_TEXT_COLUMNS = 60
+_LANE = 24.0
+_BAR = 18.0
+_PADDING = 5.0
+_MARGIN = 8.0
+_AXIS = 22.0
+# The width of an axis of time, and the least of a bar.
+_SPAN = 640.0
+_LEAST = 5.0
+# The distance of moments of which only the order is known.
+_STEP = 14.0
+_MOST_TICKS = 6
+
+
+class Bar(NamedTuple):
+    """A bar.
+
+    Attributes:
+        row: the name of its row.
+        began, ended: its moments; an end of None is that of the picture.
+        text: what stands in it.
+        classes: its classes.
+        detail: more, which shows when the mouse is over it.
+    """
+
+    row: str
+    began: float
+    ended: float | None
+    text: str
+    classes: str = ""
+    detail: str = ""
+
+
+class Rectangle(NamedTuple):
+    """Where a bar is drawn, in pixels."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+class Chart(NamedTuple):
+    """A picture of bars.
+
+    Attributes:
+        drawn: the picture.
+        places: where each bar is, in their order.
+    """
+
+    drawn: Element
+    places: tuple[Rectangle, ...]
+
+
+class _Scale(NamedTuple):
+    """Where moments are, from the left end of the axis, and the labels of some."""
+
+    positions: Mapping[float, float]
+    end: float
+    ticks: Sequence[tuple[float, str]]
+
+
+def draw(bars: Sequence[Bar], *, label: str, in_seconds: bool) -> Chart:
+    """Draw bars; those of a row that overlap, or whose texts would, are below one another.
+
+    Args:
+        bars: the bars.
+        label: what screen readers say.
+        in_seconds: whether their moments are seconds; else only the order of these counts.
+
+    >>> chart = draw([Bar("Ann", 1, 3, "a"), Bar("Bob", 2, None, "b")], label="", in_seconds=False)
+    >>> [place.top for place in chart.places]
+    [11.0, 35.0]
+    """
+    scale = _in_time(bars) if in_seconds else _in_order(bars)
+    names = list(dict.fromkeys(bar.row for bar in bars))
+    left = (
+        _MARGIN
+        + _PADDING
+        + CHARACTER * max((figure.columns_of(_name(name)) for name in names), default=0)
+    )
+    top = _MARGIN + (_AXIS if scale.ticks else 0.0)
+    extents = [_extent(bar, scale, left) for bar in bars]
+    lanes = _lanes(bars, extents)
+    first_lane: dict[str, int] = {}
+    count = 0
+    for name in names:
+        first_lane[name] = count
+        count += 1 + max(lane for bar, lane in zip(bars, lanes, strict=True) if bar.row == name)
+    places = tuple(
+        Rectangle(begin, top + _LANE * (first_lane[bar.row] + lane) + 3, end - begin, _BAR)
+        for bar, lane, (begin, end, _) in zip(bars, lanes, extents, strict=True)
+    )
+    right = max([left + scale.end, *(whole for _, _, whole in extents)]) + _MARGIN
+    bottom = top + _LANE * count
+    drawn = figure.picture(right, bottom + _MARGIN, label)
+    for position, text in scale.ticks:
+        add(drawn, *_tick(left + position, top, bottom, text))
+    for name in names:
+        y = top + _LANE * first_lane[name]
+        add(drawn, element("line", "row", x1=_MARGIN, y1=y, x2=right - _MARGIN, y2=y))
+        add(drawn, element("text", "name", _name(name), x=_MARGIN, y=y + 16))
+    add(drawn, *(_drawn(bar, place) for bar, place in zip(bars, places, strict=True)))
+    return Chart(drawn, places)
+
+
+def _name(name: str) -> str:
+    return figure.cut(name, _NAME_COLUMNS)
+
+
+def _text(bar: Bar) -> str:
+    return figure.cut(" ".join(bar.text.split()), _TEXT_COLUMNS)
+
+
+def _width(bar: Bar) -> float:
+    return figure.width_of(_text(bar)) + 2 * _PADDING
+
+
+def _extent(bar: Bar, scale: _Scale, left: float) -> tuple[float, float, float]:
+    """Where a bar begins and ends, and where its text does if that is longer."""
+    begin = left + scale.positions[bar.began]
+    end = left + (scale.end if bar.ended is None else scale.positions[bar.ended])
+    end = max(end, begin + _LEAST)
+    return begin, end, max(end, begin + _width(bar))
+
+
+def _lanes(bars: Sequence[Bar], extents: Sequence[tuple[float, float, float]]) -> list[int]:
+    """The lane of each bar in its row: the first one that is free."""
+    ends: dict[str, list[float]] = {}
+    lanes = [0] * len(bars)
+    for number in sorted(range(len(bars)), key=lambda number: extents[number][0]):
+        begin, _, whole = extents[number]
+        own = ends.setdefault(bars[number].row, [])
+        lane = next((lane for lane, end in enumerate(own) if end + 2 <= begin), len(own))
+        own[lane : lane + 1] = [whole]
+        lanes[number] = lane
+    return lanes
+
+
+def _in_order(bars: Sequence[Bar]) -> _Scale:
+    """A scale in which each text has room in its bar."""
+    both = [moment for bar in bars for moment in (bar.began, bar.ended)]
+    moments = sorted({moment for moment in both if moment is not None})
+    positions: dict[float, float] = {}
+    x = 0.0
+    for moment in moments:
+        ending = [bar for bar in bars if bar.ended == moment and bar.began < moment]
+        x = max([x, *(positions[bar.began] + _width(bar) for bar in ending)])
+        positions[moment] = x
+        x += _STEP
+    open_ones = [positions[bar.began] + _width(bar) for bar in bars if bar.ended is None]
+    return _Scale(positions, max([x, *open_ones]), ())
+
+
+def _in_time(bars: Sequence[Bar]) -> _Scale:
+    moments = [moment for bar in bars for moment in (bar.began, bar.ended) if moment is not None]
+    first, last = min(moments, default=0.0), max(moments, default=0.0)
+    span = (last - first) or 1.0
+    positions = {moment: (moment - first) / span * _SPAN for moment in moments}
+    return _Scale(positions, _SPAN, list(_ticks(span)))
+
+
+def _ticks(span: float) -> Iterator[tuple[float, str]]:
+    """Round numbers of seconds since the first moment."""
+    power = 10.0 ** math.floor(math.log10(span / _MOST_TICKS))
+    step = next(power * by for by in (1, 2, 5, 10) if span / (power * by) <= _MOST_TICKS)
+    for number in range(int(span / step + 1e-9) + 1):
+        yield number * step / span * _SPAN, f"{number * step:.10g} s"
+
+
+def _tick(x: float, top: float, bottom: float, text: str) -> Iterator[Element]:
+    yield element("line", "tick", x1=x, y1=top, x2=x, y2=bottom)
+    yield element("text", "tick", text, x=x, y=top - 6)
+
+
+def _drawn(bar: Bar, place: Rectangle) -> Element:
+    open_class = "unended" if bar.ended is None else ""
+    group = element("g", " ".join(filter(None, ["bar", bar.classes, open_class])))
+    group.append(element("title", text=bar.detail or bar.text))
+    rect = element(
+        "rect", x=place.left, y=place.top, width=place.width, height=place.height, rx=3.0
+    )
+    if bar.ended is None:
+        # Open at the right.
+        right, bottom = place.left + place.width, place.top + place.height
+        begin = f"M {figure.number(right)},{figure.number(place.top)}"
+        corners = f"H {figure.number(place.left)} V {figure.number(bottom)}"
+        rect = element("path", d=f"{begin} {corners} H {figure.number(right)}")
+    text = element("text", text=_text(bar), x=place.left + _PADDING, y=place.top + 13)
+    return add(group, rect, text)
