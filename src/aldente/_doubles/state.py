@@ -18,7 +18,6 @@ from aldente._doubles.mock_compat import DEFAULT
 from aldente._doubles.spec import Kind
 from aldente._source import users_frame
 
-
 # Called with each call of a double, when it is made.
 listeners: list[Callable[[Call], object]] = []
 

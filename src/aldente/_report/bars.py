@@ -73,13 +73,14 @@ class _Scale(NamedTuple):
     ticks: Sequence[tuple[float, str]]
 
 
-def draw(bars: Sequence[Bar], *, label: str, in_seconds: bool) -> Chart:
+def draw(bars: Sequence[Bar], *, label: str, in_seconds: bool, between: float = 0.0) -> Chart:
     """Draw bars; those of a row that overlap, or whose texts would, are below one another.
 
     Args:
         bars: the bars.
         label: what screen readers say.
         in_seconds: whether their moments are seconds; else only the order of these counts.
+        between: more space below each bar, in pixels.
 
     >>> chart = draw([Bar("Ann", 1, 3, "a"), Bar("Bob", 2, None, "b")], label="", in_seconds=False)
     >>> [place.top for place in chart.places]
@@ -95,22 +96,25 @@ def draw(bars: Sequence[Bar], *, label: str, in_seconds: bool) -> Chart:
     top = _MARGIN + (_AXIS if scale.ticks else 0.0)
     extents = [_extent(bar, scale, left) for bar in bars]
     lanes = _lanes(bars, extents)
+    height = _LANE + between
     first_lane: dict[str, int] = {}
     count = 0
     for name in names:
         first_lane[name] = count
         count += 1 + max(lane for bar, lane in zip(bars, lanes, strict=True) if bar.row == name)
     places = tuple(
-        Rectangle(begin, top + _LANE * (first_lane[bar.row] + lane) + 3, end - begin, _BAR)
+        Rectangle(begin, top + height * (first_lane[bar.row] + lane) + 3, end - begin, _BAR)
         for bar, lane, (begin, end, _) in zip(bars, lanes, extents, strict=True)
     )
-    right = max([left + scale.end, *(whole for _, _, whole in extents)]) + _MARGIN
-    bottom = top + _LANE * count
+    ticks = [position + figure.width_of(text) for position, text in scale.ticks]
+    right = max([left + scale.end, *(whole for *_, whole in extents)])
+    right = max([right, *(left + tick for tick in ticks)]) + _MARGIN
+    bottom = top + height * count
     drawn = figure.picture(right, bottom + _MARGIN, label)
     for position, text in scale.ticks:
         add(drawn, *_tick(left + position, top, bottom, text))
     for name in names:
-        y = top + _LANE * first_lane[name]
+        y = top + height * first_lane[name]
         add(drawn, element("line", "row", x1=_MARGIN, y1=y, x2=right - _MARGIN, y2=y))
         add(drawn, element("text", "name", _name(name), x=_MARGIN, y=y + 16))
     add(drawn, *(_drawn(bar, place) for bar, place in zip(bars, places, strict=True)))
@@ -134,7 +138,12 @@ def _extent(bar: Bar, scale: _Scale, left: float) -> tuple[float, float, float]:
     begin = left + scale.positions[bar.began]
     end = left + (scale.end if bar.ended is None else scale.positions[bar.ended])
     end = max(end, begin + _LEAST)
-    return begin, end, max(end, begin + _width(bar))
+    return begin, end, end if _has_room(bar, end - begin) else end + _width(bar)
+
+
+def _has_room(bar: Bar, width: float) -> bool:
+    """Whether the text stands in the bar, not after it."""
+    return _width(bar) <= width + 0.01
 
 
 def _lanes(bars: Sequence[Bar], extents: Sequence[tuple[float, float, float]]) -> list[int]:
@@ -199,5 +208,8 @@ def _drawn(bar: Bar, place: Rectangle) -> Element:
         begin = f"M {figure.number(right)},{figure.number(place.top)}"
         corners = f"H {figure.number(place.left)} V {figure.number(bottom)}"
         rect = element("path", d=f"{begin} {corners} H {figure.number(right)}")
-    text = element("text", text=_text(bar), x=place.left + _PADDING, y=place.top + 13)
+    x = place.left + _PADDING
+    if not _has_room(bar, place.width):
+        x += place.width
+    text = element("text", text=_text(bar), x=x, y=place.top + 13)
     return add(group, rect, text)

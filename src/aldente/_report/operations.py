@@ -1,4 +1,4 @@
-"""The picture of a history: its operations or transactions as bars, in the order of their moments."""
+"""The picture of a history: its operations or transactions as bars in their order."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from aldente.errors import NotAtomic, NotLinearizable, NotSerializable
 
 Violation = NotAtomic | NotLinearizable | NotSerializable
 
-_HEAD = 6.0
+# The size of an arrow's head, and the space below bars for arrows.
+_HEAD = 7.0
+_BETWEEN = 30.0
 
 
 class ShownOperation(TypedDict):
@@ -96,7 +98,12 @@ def draw(data: Operations) -> Element:
         data: what `collect` has returned.
     """
     operations = data["operations"]
-    chart = bars.draw(list(map(_bar, operations)), label=data["summary"], in_seconds=False)
+    chart = bars.draw(
+        list(map(_bar, operations)),
+        label=data["summary"],
+        in_seconds=False,
+        between=_BETWEEN if data["edges"] else 0.0,
+    )
     for number, (before, after) in enumerate(data["edges"], 1):
         chart.drawn.append(_edge(chart.places[before], chart.places[after], number))
     words = [figure.in_words(map(_sentence, operations))]
@@ -133,24 +140,38 @@ def _edges_in_words(data: Operations) -> Iterator[str]:
 
 
 def _edge(before: Rectangle, after: Rectangle, number: int) -> Element:
-    """An arrow from one bar to another, curved so that two in opposite directions differ."""
-    start_x, end_x = before.left + before.width * 0.6, after.left + after.width * 0.4
-    is_down = after.top > before.top
-    start_y = before.top + before.height * is_down
-    end_y = after.top + after.height * (not is_down)
+    """An arrow from one bar to another: from its right part to the left part of the other.
+
+    So the two arrows between a pair of bars do not lie on one another.
+    """
+    start_x, end_x = before.left + before.width * 0.7, after.left + after.width * 0.3
     if after.top == before.top:
-        # Over the bars of their row.
-        start_y, end_y = before.top, after.top
-    lift = _HEAD + 4
-    turn = end_y - lift if is_down or after.top == before.top else end_y + lift
-    leave = start_y + lift if is_down else start_y - lift
-    x = [figure.number(each) for each in (start_x, end_x)]
-    y = [figure.number(each) for each in (start_y, leave, turn, end_y)]
-    line = element("path", d=f"M {x[0]},{y[0]} C {x[0]},{y[1]} {x[1]},{y[2]} {x[1]},{y[3]}")
-    back = _HEAD if end_y < turn else -_HEAD
-    tip = f"{x[1]},{y[3]}"
-    base = figure.number(end_y + back)
-    left, right = figure.number(end_x - _HEAD / 2), figure.number(end_x + _HEAD / 2)
-    head = element("polygon", points=f"{tip} {left},{base} {right},{base}")
-    label = element("text", text=str(number), x=start_x + 4, y=leave + (8 if is_down else 2))
-    return add(element("g", "edge"), line, head, label)
+        # Below both.
+        start_y = end_y = before.top + before.height
+        low = start_y + _BETWEEN * 0.7
+        line = f"C {_point(start_x, low)} {_point(end_x, low)} {_point(end_x, end_y)}"
+        label = start_x, low
+    else:
+        is_down = after.top > before.top
+        start_y = before.top + before.height * is_down
+        end_y = after.top + after.height * (not is_down)
+        bend = _BETWEEN * 0.6 * (1 if is_down else -1)
+        turns = f"{_point(start_x, start_y + bend)} {_point(end_x, end_y - bend)}"
+        line = f"C {turns} {_point(end_x, end_y)}"
+        label = start_x + (end_x - start_x) * 0.2, start_y + bend * 0.6
+    back = _HEAD * (1 if after.top <= before.top else -1)
+    corners = [
+        _point(end_x, end_y),
+        _point(end_x - _HEAD / 2, end_y + back),
+        _point(end_x + _HEAD / 2, end_y + back),
+    ]
+    return add(
+        element("g", "edge"),
+        element("path", d=f"M {_point(start_x, start_y)} {line}"),
+        element("polygon", points=" ".join(corners)),
+        element("text", text=str(number), x=label[0] + 4, y=label[1] + 4),
+    )
+
+
+def _point(x: float, y: float) -> str:
+    return f"{figure.number(x)},{figure.number(y)}"
