@@ -33,6 +33,10 @@ class Looking:
     def begin(self, loop: SimulatedLoop) -> None:
         self.seen.append(("begin", loop.main_task))
 
+    def failed(self, loop: SimulatedLoop, error: BaseException) -> None:
+        names = sorted(task.get_name() for task in asyncio.all_tasks(loop))
+        self.seen.append((type(error).__name__, names))
+
     def main_ended(self, loop: SimulatedLoop) -> None:
         names = sorted(task.get_name() for task in asyncio.all_tasks(loop))
         self.seen.append(("main ended", names))
@@ -71,6 +75,22 @@ def test_a_watch_is_asked_in_order() -> None:
     run = Program(leave_a_task, RunSettings(), watch=watch).run(Fifo())
     assert watch.seen == [("begin", None), ("main ended", ["left"]), "take"]
     assert (run.result, run.error, run.findings) == ("done", None, ())
+
+
+def test_a_watch_is_told_of_a_failure() -> None:
+    """A watch sees a run that has failed before anything of it is cancelled, unless a rule fails it."""
+
+    async def main() -> None:
+        left = asyncio.create_task(asyncio.sleep(10), name="left")
+        await asyncio.sleep(1)
+        assert left.done()
+
+    watch = Looking()
+    Program(main, RunSettings(), watch=watch).run(Fifo())
+    assert watch.seen[1] == ("AssertionError", ["left"])
+    watch = Looking([_FINDING])
+    Program(leave_a_task, RunSettings(), watch=watch).run(Fifo())
+    assert watch.seen[-1] == ("FoundInRun", [])
 
 
 def test_findings_fail_a_run() -> None:

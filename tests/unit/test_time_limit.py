@@ -35,7 +35,7 @@ def late_run() -> tuple[long_runs.TimeLimit, MadeUpLoop, Any]:
     """A watch, and the loop and run of a task that had to end at 1.0 s."""
     run = MadeUpRun(Task())
     run.deadline = 1.0
-    return long_runs.TimeLimit(lambda run: "it waits"), MadeUpLoop(), run
+    return long_runs.TimeLimit(lambda run, error: error.add_note("it waits")), MadeUpLoop(), run
 
 
 def test_before_the_deadline() -> None:

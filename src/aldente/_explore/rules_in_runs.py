@@ -122,6 +122,9 @@ class RuleWatch:
         self._undo = self._never_awaited.installed()
         self._undo.__enter__()
 
+    def failed(self, loop: SimulatedLoop, error: BaseException) -> None:
+        """Do nothing: the failure tells all."""
+
     def main_ended(self, loop: SimulatedLoop) -> None:
         """Find the tasks and async generators that are left."""
         left = _asyncio_compat.pending_tasks(loop)

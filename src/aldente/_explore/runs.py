@@ -53,6 +53,13 @@ class RunWatch(Protocol):
         """Begin a run, whose loop exists."""
         ...
 
+    def failed(self, loop: SimulatedLoop, error: BaseException) -> None:
+        """Look at what has failed a run, which has ended; its tasks are as they were then.
+
+        Of what rules have found, only when the loop is closed.
+        """
+        ...
+
     def main_ended(self, loop: SimulatedLoop) -> None:
         """Look at the tasks that the program leaves, before they are cancelled.
 

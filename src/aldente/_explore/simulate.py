@@ -253,6 +253,8 @@ def simulate(
                     observation = observed(loop.operations, loop, is_random=is_random())
             except BaseException as raised:
                 error, waiting = _explained(loop, raised, quiet)
+                if watch is not None:
+                    watch.failed(loop, error)
             finally:
                 if shared is not None:
                     shared.stop(error)
@@ -275,6 +277,8 @@ def simulate(
         error = loop.explained(error)
     if findings and error is None:
         error = found_in_run(findings)
+        if watch is not None:
+            watch.failed(loop, error)
     return Run(
         result,
         error,

@@ -17,6 +17,7 @@ from aldente._runner.bystanders import Bystanders
 
 if TYPE_CHECKING:
     from aldente._plugin.findings.summary import Summary
+    from aldente._plugin.page.evidence import Evidence
 
 
 class SessionState:
@@ -41,6 +42,7 @@ class SessionState:
         marks_without_effect: the warnings for tests, by node id, whose marks have no effect.
         is_torn_down: whether that test is over, and pytest charges what is freed now to the next.
         has_failed: whether the last phase of a test that was run has failed.
+        evidence: collects what the pictures of failures show; None without a page.
         interrupted_in: what the tasks of a loop were waiting for at Ctrl-C, in words.
     """
 
@@ -65,6 +67,7 @@ class SessionState:
         self.is_torn_down = False
         self.has_failed = False
         self.interrupted_in: str | None = None
+        self.evidence: Evidence | None = None
 
     @property
     def summary(self) -> Summary:

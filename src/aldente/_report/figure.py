@@ -10,6 +10,8 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from xml.etree.ElementTree import Element, SubElement
 
+from aldente._report.elements import made
+
 # The size of a character of code, in pixels. Fonts differ a little; this is that of a wide one.
 CHARACTER = 6.8
 LINE = 16.0
@@ -102,14 +104,11 @@ def element(tag: str, classes: str = "", text: str = "", **attributes: float | s
         **attributes: its attributes, numbers with at most one digit after the point; ``_`` stands
             for ``-``.
     """
-    made = Element(tag)
-    if classes:
-        made.set("class", classes)
-    for name, value in attributes.items():
-        made.set(name.replace("_", "-"), value if isinstance(value, str) else number(value))
-    if text:
-        made.text = printable(text)
-    return made
+    values = {
+        name: value if isinstance(value, str) else number(value)
+        for name, value in attributes.items()
+    }
+    return made(tag, printable(text), **({"class": classes} if classes else {}), **values)
 
 
 def number(value: float) -> str:
@@ -146,15 +145,15 @@ def in_words(lines: Iterable[str]) -> Element:
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Element:
     """A table; the first cell of a row is its header."""
-    made = element("table")
-    head = SubElement(SubElement(made, "thead"), "tr")
+    whole = element("table")
+    head = SubElement(SubElement(whole, "thead"), "tr")
     add(head, *(element("th", text=name, scope="col") for name in header))
-    body = SubElement(made, "tbody")
+    body = SubElement(whole, "tbody")
     for first, *others in rows:
         row = SubElement(body, "tr")
         row.append(element("th", text=first, scope="row"))
         add(row, *(element("td", text=cell) for cell in others))
-    return made
+    return whole
 
 
 def figure(kind: str, drawn: Element, caption: str, *words: Element) -> Element:
@@ -166,8 +165,8 @@ def figure(kind: str, drawn: Element, caption: str, *words: Element) -> Element:
         caption: what it shows, in a sentence.
         *words: all that it shows, as lists and tables.
     """
-    scrolled = add(element("div", "scrolled", tabindex="0"), drawn)
+    # In reach of the keyboard, as it may be wider than the page.
+    scrolled = element("div", "scrolled", tabindex="0", role="group", aria_label="Picture")
     details = add(element("details"), element("summary", text="As text"), *words)
-    return add(
-        element("figure", f"picture {kind}"), scrolled, element("figcaption", text=caption), details
-    )
+    below = add(element("figcaption"), element("p", text=caption), details)
+    return add(element("figure", f"picture {kind}"), add(scrolled, drawn), below)

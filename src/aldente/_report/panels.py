@@ -7,6 +7,7 @@ from typing import Any, Literal, TypedDict
 from xml.etree.ElementTree import Element
 
 from aldente._report import calls, operations, timers, waits
+from aldente._report.elements import made
 
 Kind = Literal["waits", "calls", "timers", "operations"]
 
@@ -34,9 +35,11 @@ _DRAWN: dict[Kind, Callable[[Any], Element]] = {
 
 
 def draw(panel: Panel) -> Element:
-    """Draw a panel: a figure with a picture, a caption, and all that it shows as text.
+    """Draw a panel: a figure with its title, a picture, a caption, and all that as text.
 
     Args:
         panel: what it shows.
     """
-    return _DRAWN[panel["kind"]](panel["data"])
+    figure = _DRAWN[panel["kind"]](panel["data"])
+    figure.insert(0, made("h3", panel["title"]))
+    return figure

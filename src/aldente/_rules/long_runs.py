@@ -48,11 +48,11 @@ class TimeLimit:
     what blocks the loop.
 
     Args:
-        describe_tasks: describes what the tasks of a loop wait for; called on the loop.
+        add_tasks: adds to an error what the tasks of a loop wait for; called on the loop.
     """
 
-    def __init__(self, describe_tasks: Callable[[Run], str]) -> None:
-        self._describe_tasks = describe_tasks
+    def __init__(self, add_tasks: Callable[[Run, BaseException], object]) -> None:
+        self._add_tasks = add_tasks
         # The run that is past its deadline, and whether its loop is shutting down.
         self._late: object = None
         self._next = 0.0
@@ -96,7 +96,7 @@ class TimeLimit:
             self._next += END_LIMIT - ANSWER_LIMIT
         state = "still running" if _has_started(task) else "never scheduled"
         error = PhaseTimeout(task.get_name(), run.timeout or 0.0, state)
-        error.add_note(self._describe_tasks(run))
+        self._add_tasks(run, error)
         run.end(error)
 
     def _answer_at_end(self, run: Run, deadline: float) -> None:

@@ -317,6 +317,8 @@ class RunsOfTest:
         loop.main_name = self._item.name
         pytest_compat.renew_instance(self._item)
         output_compat.forget_logs(self._item)
+        if self._session.evidence is not None:
+            self._session.evidence.begin_run()
         self._fixtures.begin()
         self._found.begin()
 
@@ -336,6 +338,11 @@ class RunsOfTest:
     def aside(self) -> AbstractContextManager[object]:
         """While entered, what is found in runs is dropped."""
         return self._found.aside()
+
+    def failed(self, loop: SimulatedLoop, error: BaseException) -> None:
+        """Keep what a page shows of a failure, if there is to be one."""
+        if self._session.evidence is not None:
+            self._session.evidence.keep(error, loop)
 
     def main_ended(self, loop: SimulatedLoop) -> None:
         """Check the tasks and generators that are left."""

@@ -14,6 +14,7 @@ from aldente._diagnosis import finding_text
 from aldente._own_errors import contained
 from aldente._plugin.findings import for_machines
 from aldente._plugin.options import settings_of
+from aldente._plugin.page.evidence import Evidence
 from aldente._plugin.page.failures import of_report, shown_failure
 from aldente._plugin.page.link import print_link
 from aldente._plugin.session import SessionState
@@ -54,9 +55,19 @@ class PageHooks:
         self._is_worker = hasattr(config, "workerinput")
         self._failures: list[ShownFailure] = []
         self._tests: set[str] = set()
+        self._evidence = state.evidence = Evidence(config.rootpath)
+        state.installed.enter_context(self._evidence.installed())
         self.path = file_of(config)
         if not self._is_worker:
             for_machines.reject_unwritable("--aldente-html", self.path)
+
+    # A plugin may run a test again, without a new start in the log.
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        self._evidence.begin(item.nodeid)
+
+    def pytest_runtest_logfinish(self) -> None:
+        self._evidence.begin()
 
     # Outside of those that add to the report.
     @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -70,7 +70,7 @@ class LoopWatch:
             ):
                 module_of(rule.name).install(observation)
         stuck_runs.install(observation.installed)
-        limits = long_runs.TimeLimit(stuck_runs.describe_tasks)
+        limits = long_runs.TimeLimit(stuck_runs.add_tasks)
         watchers = [limits, *stuck_runs.watchers(), *observation.watchers]
         others = list(stuck_runs.watchers())
         watchdog = Watchdog(watchers, self._runners.__contains__, others, opens_files=opens_files)

@@ -95,6 +95,22 @@ class StuckRuns:
         notes = [client.describe(folder) for client in clients]
         return "\n\n".join([text, *notes, *long_runs.notes_on_stopped_clocks()])
 
+    def add_tasks(self, runner: Run | running.OtherRun, error: BaseException) -> None:
+        """Add what the tasks of a run wait for to the error that ends it."""
+        error.add_note(self.describe_tasks(runner))
+        self._keep(error, runner)
+
+    def _keep(self, error: BaseException, runner: Run | running.OtherRun) -> None:
+        """Keep what a page shows of an error that ends a run, if there is to be one."""
+        evidence = self._session.evidence
+        if evidence is None:
+            return
+        from aldente._diagnosis import await_graph
+
+        main = runner.main_task
+        graph = await_graph.snapshot(_tasks_of(runner))
+        evidence.keep(error, runner.loop, graph, None if main is None else _name_of(main))
+
     @containing("reporting a run without progress", None)
     def _on_no_progress(self, runner: Run, seconds: float, frame: FrameType | None) -> None:
         """Print that a run without a time limit has made no progress for long."""
@@ -155,7 +171,7 @@ class StuckRuns:
         if isinstance(error, EndlessTimeError):
             inside = f"{self._config.rootpath}{os.sep}"
             error.timers = [timer.replace(inside, "") for timer in error.timers]
-            error.add_note(self.describe_tasks(runner))
+            self.add_tasks(runner, error)
         runner.end(error)
         return True
 
@@ -186,6 +202,7 @@ class StuckRuns:
         error.add_note(diagnosis.explain(graph, main=name, folder=folder))
         for client in clients:
             error.add_note(f"\n{client.describe(folder)}")
+        self._keep(error, runner)
         runner.end(error)
         return True
 

@@ -86,6 +86,7 @@ def make_synchronous(item: pytest.Function) -> Callable[[], None]:
 
 def _synchronous(item: pytest.Function, function: Callable[..., Any]) -> Callable[..., Any]:
     registry = registry_of(item.session)
+    evidence = state_of(item.config).evidence
 
     def run_test(*args: Any, **kwargs: Any) -> None:
         __tracebackhide__ = True
@@ -107,6 +108,8 @@ def _synchronous(item: pytest.Function, function: Callable[..., Any]) -> Callabl
                 needs=registry.hosts_used_by(item),
             )
         except BaseException as error:
+            if evidence is not None:
+                evidence.keep_first(error, runner.loop)
             registry.note_deaths(item)
             registry.note_other_loop(error, runner)
             for note in registry.hints_after(item, runner, error):
