@@ -73,20 +73,23 @@ class _Scale(NamedTuple):
     ticks: Sequence[tuple[float, str]]
 
 
-def draw(bars: Sequence[Bar], *, label: str, in_seconds: bool, between: float = 0.0) -> Chart:
+def draw(
+    bars: Sequence[Bar], *, label: str, in_seconds: bool, until: float = 0.0, between: float = 0.0
+) -> Chart:
     """Draw bars; those of a row that overlap, or whose texts would, are below one another.
 
     Args:
         bars: the bars.
         label: what screen readers say.
         in_seconds: whether their moments are seconds; else only the order of these counts.
+        until: the least moment, in seconds, at which the picture ends.
         between: more space below each bar, in pixels.
 
     >>> chart = draw([Bar("Ann", 1, 3, "a"), Bar("Bob", 2, None, "b")], label="", in_seconds=False)
     >>> [place.top for place in chart.places]
     [11.0, 35.0]
     """
-    scale = _in_time(bars) if in_seconds else _in_order(bars)
+    scale = _in_time(bars, until) if in_seconds else _in_order(bars)
     names = list(dict.fromkeys(bar.row for bar in bars))
     left = (
         _MARGIN
@@ -174,9 +177,9 @@ def _in_order(bars: Sequence[Bar]) -> _Scale:
     return _Scale(positions, max([x, *open_ones]), ())
 
 
-def _in_time(bars: Sequence[Bar]) -> _Scale:
+def _in_time(bars: Sequence[Bar], until: float) -> _Scale:
     moments = [moment for bar in bars for moment in (bar.began, bar.ended) if moment is not None]
-    first, last = min(moments, default=0.0), max(moments, default=0.0)
+    first, last = min(moments, default=until), max([*moments, until])
     span = (last - first) or 1.0
     positions = {moment: (moment - first) / span * _SPAN for moment in moments}
     return _Scale(positions, _SPAN, list(_ticks(span)))

@@ -16,6 +16,9 @@ MOST_CALLS = 60
 
 _LONGEST = 200
 
+# In less time than this, in seconds, only the order says something.
+_LEAST_SPAN = 0.001
+
 
 class ShownCall(TypedDict):
     """A call.
@@ -49,24 +52,30 @@ class Calls(TypedDict):
 
     Attributes:
         calls: the calls.
+        now: the time of the loop; None if no one loop is known.
         others: how many were made before and are left out.
     """
 
     calls: list[ShownCall]
+    now: float | None
     others: int
 
 
-def collect(calls: Sequence[Call], *, folder: Path, others: int = 0) -> Calls:
+def collect(
+    calls: Sequence[Call], *, folder: Path, now: float | None = None, others: int = 0
+) -> Calls:
     """What the picture of calls shows: how they are now.
 
     Args:
         calls: the calls, in the order in which they were made.
         folder: paths within it are shown relative to it.
+        now: the time of the loop; None if no one loop is known.
         others: how many more there were before.
     """
     shown_ones = _chosen(calls)
     return {
         "calls": [_shown(call, folder) for call in shown_ones],
+        "now": now,
         "others": others + len(calls) - len(shown_ones),
     }
 
@@ -151,6 +160,7 @@ def draw(data: Calls) -> Element:
         [_bar(call, in_seconds=in_seconds) for call in begun],
         label=_caption(data, in_seconds=in_seconds),
         in_seconds=in_seconds,
+        until=_end(begun, data["now"]),
     ).drawn
     table = figure.table(
         ["Call", "Outcome", "Began", "Ended", "Task", "Called at"], _rows(calls, in_seconds)
@@ -159,13 +169,21 @@ def draw(data: Calls) -> Element:
 
 
 def _is_in_seconds(calls: Sequence[ShownCall]) -> bool:
-    """Whether the times are those of one clock, and some time has passed."""
+    """Whether the times are those of one clock, and enough time has passed to be seen."""
     moments: list[tuple[int, float]] = []
     for call in calls:
         moments += [(call["began"], call["start"])] if call["start"] is not None else []
         moments += [(call["ended"], call["end"])] if call["end"] is not None else []
     times = [time for _, time in sorted(moments)]
-    return times == sorted(times) and bool(times) and times[-1] > times[0]
+    return times == sorted(times) and bool(times) and times[-1] - times[0] >= _LEAST_SPAN
+
+
+def _end(calls: Sequence[ShownCall], now: float | None) -> float:
+    """The time at which the picture ends: now, for calls that are open, if they have that clock."""
+    times = [time for call in calls for time in (call["start"], call["end"]) if time is not None]
+    last = max(times, default=0.0)
+    is_open = any(call["end"] is None for call in calls)
+    return max(last, now) if is_open and now is not None else last
 
 
 def _bar(call: ShownCall, *, in_seconds: bool) -> bars.Bar:
@@ -191,7 +209,11 @@ def _outcome(call: ShownCall) -> str:
 
 def _caption(data: Calls, *, in_seconds: bool) -> str:
     calls = data["calls"]
-    axis = "the axis is the time of the loop" if in_seconds else "in order, without a scale"
+    axis = (
+        "over the time of the loop since the first one"
+        if in_seconds
+        else "in their order, without a scale"
+    )
     words = [f"{_counted(len(calls), 'call')} of doubles, {axis}."]
     most = _most_at_once(calls)
     if most > 1:

@@ -98,7 +98,7 @@ class Evidence:
         panels: list[Panel] = []
         if graph is not None and graph.tasks:
             panels.append(panel("waits", waits.collect(graph, main=main, folder=self._folder)))
-        panels += self.calls()
+        panels += self.calls(loop.time())
         # Elsewhere timers are set for no time that a test could tell.
         ahead = pending_timers(loop) if isinstance(loop, SettlingLoop) else ()
         if ahead:
@@ -111,12 +111,17 @@ class Evidence:
         if self.of(error) is None:
             self.keep(error, loop)
 
-    def calls(self) -> list[Panel]:
-        """The picture of the calls so far; none without any."""
+    def calls(self, now: float | None = None) -> list[Panel]:
+        """The picture of the calls so far; none without any.
+
+        Args:
+            now: the time of the loop; None if no one loop is known.
+        """
         if not self._calls:
             return []
         kept = list(self._calls)
-        shown = calls.collect(kept, folder=self._folder, others=self._called - len(kept))
+        others = self._called - len(kept)
+        shown = calls.collect(kept, folder=self._folder, now=now, others=others)
         return [panel("calls", shown)]
 
     def of(self, error: BaseException) -> list[Panel] | None:
