@@ -84,7 +84,7 @@ def draw(data: Timers) -> Element:
                 _who(timer),
                 0.0,
                 max(timer["when"] - now, 0.0),
-                f"{_after(timer, now)}  {_where(timer)}",
+                ", ".join(filter(None, [_after(timer, now), _where(timer)])),
                 "timer",
             )
             for timer in data["timers"]
