@@ -289,6 +289,24 @@ def test_many_tasks() -> None:
     )
 
 
+def test_many_alike() -> None:
+    """Many tasks that wait for the same at the same line share a box, with one line; the text names them."""
+    alike = [WaitingTask(f"w{n}", "work", (), (), lock(1, 0)) for n in range(50)]
+    figure = waits_of(
+        task("holder", Wait(Kind.TIMER)),
+        *alike,
+        task("all", Wait(Kind.TASKS, tasks=tuple(range(51)))),
+    )
+    names = [title_of(each).split("  ")[0] for each in with_class(figure, "node")]
+    assert names == ["'holder'", "'w0' and 49 more like it", "'all'"]
+    assert len(with_class(figure, "edge")) == 3
+    assert words(figure)[1].endswith(
+        "The same holds of 'w0', 'w1', 'w2', 'w3' and 46 more, all together."
+    )
+    (caption,) = texts(figure, ".//figcaption/p")
+    assert "no box" not in caption
+
+
 def test_names_are_no_markup() -> None:
     """Names with markup, control characters and halves of characters are shown, not obeyed."""
     name = "<b>&\x1b[1m\ud800"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypedDict
 from xml.etree.ElementTree import Element
@@ -14,8 +14,9 @@ from aldente._report import figure, layout
 from aldente._report.figure import add, element
 from aldente._report.layout import Box, Link, Point, Route
 
-# How many tasks have a box.
-MOST_TASKS = 30
+# How many boxes of tasks there are, and from how many on equal tasks share one.
+MOST_BOXES = 30
+_MANY_ALIKE = 4
 
 # How many of the tasks that could end a wait get a line.
 _MOST_HELPERS = 3
@@ -46,6 +47,7 @@ class Node(TypedDict):
 
     Attributes:
         name: the task's name, quoted; or what a thing is called.
+        alike: the names of all tasks that share the box, in words; else empty.
         is_thing: whether it is something that tasks wait for.
         is_cycle: whether it is in a circle of tasks that wait for each other.
         is_stuck: whether nothing ends its wait.
@@ -56,6 +58,7 @@ class Node(TypedDict):
     """
 
     name: str
+    alike: str
     is_thing: bool
     is_cycle: bool
     is_stuck: bool
@@ -124,14 +127,21 @@ class _Collector:
         names = [task.name for task in graph.tasks]
         self._main_index = names.index(main) if main in names else None
         self._cycles = deadlock.cycles_among(graph, self._stuck, self._main_index)
-        self._shown = _chosen(graph, self._cycles, self._main_index)
-        self._numbers = {index: number for number, index in enumerate(self._shown)}
+        alone = {self._main_index, *(index for cycle in self._cycles for index in cycle)}
+        self._shown = _chosen(_groups(graph, alone), graph, self._cycles, self._main_index)
+        # The box of each task.
+        self._numbers = {
+            index: number for number, group in enumerate(self._shown) for index in group
+        }
         # The boxes of things, by what identifies each.
         self._things: dict[object, int] = {}
 
     def collect(self) -> Waits:
-        nodes = [self._node(index) for index in self._shown]
-        arrows = [arrow for index in self._shown for arrow in self._arrows(index, nodes)]
+        nodes = [self._node(group) for group in self._shown]
+        arrows: dict[tuple[int, int], Arrow] = {}
+        for index, *_ in self._shown:
+            for arrow in self._arrows(index, nodes):
+                arrows.setdefault((arrow["start"], arrow["end"]), arrow)
         others = [index for index in range(len(self._graph.tasks)) if index not in self._numbers]
         return {
             "summary": deadlock.summary(self._graph, main=self._main),
@@ -141,16 +151,20 @@ class _Collector:
                 for cycle in self._cycles
             ],
             "nodes": nodes,
-            "arrows": arrows,
+            "arrows": list(arrows.values()),
             "others": len(others),
             "other_names": enumerate_names(map(self._phrases.name, others)),
         }
 
-    def _node(self, index: int) -> Node:
+    def _node(self, group: Sequence[int]) -> Node:
+        index = group[0]
         task = self._graph.tasks[index]
         frame = task.frame
+        more = len(group) - 1
+        name = self._phrases.name(index)
         return {
-            "name": self._phrases.name(index),
+            "name": f"{name} and {more:,} more like it" if more else name,
+            "alike": enumerate_names(map(self._phrases.name, group)) if more else "",
             "is_thing": False,
             "is_cycle": any(index in cycle for cycle in self._cycles),
             "is_stuck": index in self._stuck,
@@ -198,6 +212,7 @@ class _Collector:
     def _thing(self, wait: Wait) -> Node:
         return {
             "name": self._phrases.described(wait),
+            "alike": "",
             "is_thing": True,
             "is_cycle": False,
             "is_stuck": True,
@@ -225,30 +240,46 @@ def _plain_arrow(start: int, end: int, label: str) -> Arrow:
     return {"start": start, "end": end, "label": label, "is_cycle": False, "is_possible": False}
 
 
-def _chosen(graph: AwaitGraph, cycles: Sequence[Sequence[int]], main: int | None) -> list[int]:
-    """The tasks that get a box: all, or those in circles, the main task, and those near to them."""
-    count = len(graph.tasks)
-    if count <= MOST_TASKS:
-        return list(range(count))
-    beside: list[list[int]] = [[] for _ in range(count)]
+def _groups(graph: AwaitGraph, alone: Container[int | None]) -> list[list[int]]:
+    """The tasks in groups: many that wait for the same at the same line are one group.
+
+    Args:
+        graph: the tasks.
+        alone: those that are a group of their own.
+    """
+    alike: dict[object, list[int]] = {}
+    for index, task in enumerate(graph.tasks):
+        key = (task.coroutine, task.own_frames or task.frames, task.wait)
+        alike.setdefault(index if index in alone else key, []).append(index)
+    groups: list[list[int]] = []
+    for group in alike.values():
+        groups += [group] if len(group) >= _MANY_ALIKE else [[index] for index in group]
+    return sorted(groups)
+
+
+def _chosen(
+    groups: list[list[int]], graph: AwaitGraph, cycles: Sequence[Sequence[int]], main: int | None
+) -> list[list[int]]:
+    """The groups that get a box: all, or those of circles, that of the main task, and those near."""
+    if len(groups) <= MOST_BOXES:
+        return groups
+    group_of = {index: number for number, group in enumerate(groups) for index in group}
+    beside: list[set[int]] = [set() for _ in groups]
     for index, task in enumerate(graph.tasks):
         for other in (*task.wait.blockers, *(link.task for link in task.wait.known_to)):
-            beside[index].append(other)
-            beside[other].append(index)
+            beside[group_of[index]].add(group_of[other])
+            beside[group_of[other]].add(group_of[index])
     first = [index for cycle in cycles for index in cycle]
-    nearest = list(dict.fromkeys(first if main is None else [*first, main]))
-    seen = set(nearest)
-    for start in range(-1, count):
-        if start >= 0 and start not in seen:
-            seen.add(start)
-            nearest.append(start)
-        for index in nearest:
-            if len(nearest) >= MOST_TASKS:
-                return sorted(nearest[:MOST_TASKS])
-            following = [other for other in dict.fromkeys(beside[index]) if other not in seen]
-            seen.update(following)
-            nearest += following
-    return sorted(nearest)
+    starts = [group_of[index] for index in (first if main is None else [*first, main])]
+    # Those of circles before those beside them; at the end any.
+    chosen = dict.fromkeys(starts)
+    for start in range(len(groups)):
+        for number in list(chosen):
+            chosen.update(dict.fromkeys(sorted(beside[number])))
+        if len(chosen) >= MOST_BOXES:
+            break
+        chosen[start] = None
+    return sorted(groups[number] for number in list(chosen)[:MOST_BOXES])
 
 
 def draw(data: Waits) -> Element:
@@ -380,4 +411,5 @@ def _words(data: Waits) -> Iterator[Element]:
 def _sentence(node: Node) -> str:
     at = f" At {node['place']}" if node["place"] else ""
     source = f": {node['source']}" if node["source"] else ""
-    return f"{node['name']} ({node['coroutine']}) {node['says']}{at}{source}"
+    alike = f" The same holds of {node['alike']}, all together." if node["alike"] else ""
+    return f"{node['name']} ({node['coroutine']}) {node['says']}{at}{source}{alike}"
