@@ -260,7 +260,7 @@ def _groups(graph: AwaitGraph, alone: Container[int | None]) -> list[list[int]]:
 def _chosen(
     groups: list[list[int]], graph: AwaitGraph, cycles: Sequence[Sequence[int]], main: int | None
 ) -> list[list[int]]:
-    """The groups that get a box: all, or those of circles, that of the main task, and those near."""
+    """The groups that get a box: all, or those of circles and of the main task, and those near."""
     if len(groups) <= MOST_BOXES:
         return groups
     group_of = {index: number for number, group in enumerate(groups) for index in group}
