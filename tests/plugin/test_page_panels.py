@@ -334,22 +334,29 @@ def test_nothing_stays(run_project: RunProject) -> None:
         "--aldente-html=page.html",
         test_it=IMPORTS
         + """
-import gc
 import weakref
 
 class Argument:
     pass
 
-references = []
-
 async def test_first():
     argument = Argument()
-    references.append(weakref.ref(argument))
+    pytest.references.append(weakref.ref(argument))
     await aldente.Double(name="f")(argument)
 
 def test_second():
+    assert pytest.seen == [None]
+""",
+        conftest="""
+import gc
+import pytest
+
+pytest.references, pytest.seen = [], []
+
+def pytest_runtest_logstart(nodeid):
+    # Before the set-up of the second test.
     gc.collect()
-    assert references[0]() is None
+    pytest.seen += [reference() for reference in pytest.references]
 """,
     )
     result.assert_outcomes(passed=2)

@@ -90,6 +90,8 @@ def check(placed: Layout, links: Sequence[Link]) -> None:
     """What holds of every layout."""
     for one, other in itertools.combinations(placed.boxes, 2):
         assert not overlap(one, other)
+    # A wider picture would not fit on a page.
+    assert len({box.left for box in placed.boxes}) <= 3
     for box in placed.boxes:
         assert box.left >= 0
         assert box.top >= 0
