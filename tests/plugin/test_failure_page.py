@@ -103,7 +103,7 @@ def test_what_is_on_it(run_project: RunProject, pytester: pytest.Pytester) -> No
     assert "done by Bob Ann" in article_about(page, "test_order")
     assert "done by Ann" not in article_about(page, "test_order")
     (token,) = re.findall(
-        r"<code>pytest test_it\.py::test_order --aldente-replay=(\w+)</code>", page
+        r"<code>pytest test_it\.py::test_order --aldente-replay=([\w-]+)</code>", page
     )
     assert f"--aldente-replay={token}" in result.stdout.str()
     assert forgotten["lanes"] is sync["lanes"] is None
@@ -116,7 +116,7 @@ def test_what_is_on_it(run_project: RunProject, pytester: pytest.Pytester) -> No
 def test_a_replay_has_lanes_too(run_project: RunProject, pytester: pytest.Pytester) -> None:
     """A schedule that is run again is shown like the one that was found, with its own output."""
     first = run_project("-k", "order", test_it=PROJECT)
-    (token,) = re.findall(r"--aldente-replay=(\w+)", first.stdout.str())
+    (token,) = re.findall(r"--aldente-replay=([\w-]+)", first.stdout.str())
     run_project("-k", "order", f"--aldente-replay={token}", "--aldente-html=again.html")
     page = page_in(pytester, "again.html")
     (order,) = lanes_in(page)

@@ -295,7 +295,8 @@ class _Snapshot:
         # asyncio keeps some tasks in sets, so they need a deterministic order.
         tasks = sorted(self._index[task] for task in tasks_behind(wait.futures))
         holders = self._held.get(id(subject), {}) if subject is not None else {}
-        origin = _asyncio_compat.origin_of(subject) if wait.kind is Kind.FUTURE else None
+        is_future = wait.kind is Kind.FUTURE and isinstance(subject, asyncio.Future)
+        origin = _asyncio_compat.origin_of(subject) if is_future else None
         return Wait(
             kind=wait.kind,
             type_name="" if subject is None else type(subject).__name__,

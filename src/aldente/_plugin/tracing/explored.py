@@ -51,8 +51,9 @@ def events_of_run(lanes: Lanes, name: str, process: int) -> Iterator[Event]:
                     "args": {},
                 }
         yield from _step(lanes, step, common)
-        if step.get("then", "").startswith(("waits", "lets")):
-            waiting[thread] = (place + 1) * STEP, step["then"]
+        then = step.get("then", "")
+        if then.startswith(("waits", "lets")):
+            waiting[thread] = (place + 1) * STEP, then
 
 
 def _step(lanes: Lanes, step: LaneStep, common: Event) -> Iterator[Event]:
