@@ -295,8 +295,9 @@ class _Snapshot:
         # asyncio keeps some tasks in sets, so they need a deterministic order.
         tasks = sorted(self._index[task] for task in tasks_behind(wait.futures))
         holders = self._held.get(id(subject), {}) if subject is not None else {}
-        is_future = wait.kind is Kind.FUTURE and isinstance(subject, asyncio.Future)
-        origin = _asyncio_compat.origin_of(subject) if is_future else None
+        origin = None
+        if wait.kind is Kind.FUTURE and isinstance(subject, asyncio.Future):
+            origin = _asyncio_compat.origin_of(subject)
         return Wait(
             kind=wait.kind,
             type_name="" if subject is None else type(subject).__name__,
