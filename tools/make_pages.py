@@ -35,7 +35,8 @@ def make(name: str, folder: Path, *arguments: str, path: str = "") -> None:
     """
     options = [f"--aldente-html={MADE / name}.html", f"--aldente-trace={MADE / name}.trace.json"]
     command = [sys.executable, "-m", "pytest", "-q", "--tb=no", "-p", "no:cacheprovider"]
-    environment = {**os.environ, "PYTHONPATH": path}
+    paths = filter(None, [path, os.environ.get("PYTHONPATH")])
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     run = subprocess.run([*command, *options, *arguments], cwd=folder, env=environment, check=False)
     # All of it is meant to fail.
     if run.returncode != 1:
