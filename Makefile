@@ -49,6 +49,7 @@ IN_PARALLEL := -n $(JOBS) --dist loadfile --max-worker-restart 0
 #                                                          structure of the sources is the same on all
 #   tests/known_bugs            x                          how soon bugs are found does not depend on it
 #   docs, README.md             x
+#   tests/browser               x                          by "make test-browser"
 #   examples/fetcher            x      most     most       all but what searches for planted races
 # On the newest the few async tests of its own are explored as well, and so are the example's, for a while.
 ON_NEWEST := --aldente-explore=20
@@ -118,14 +119,16 @@ demo: .venv/demo/.installed
 	.venv/demo/bin/python tools/make_pages.py
 
 ##   make test          lint; run all tests on the newest Python found, most on the oldest, a part on those between,
-##                      and most of the example's on all; replay the tokens that each makes on all others
+##                      and most of the example's on all; try the page of failures in a browser; replay the tokens
+##                      that each makes on all others
 .PHONY: test
-test: environments lint $(VERSIONS:%=test-%) examples tokens
+test: environments lint $(VERSIONS:%=test-%) test-browser examples tokens
 	@echo "Tested on Python $(VERSIONS).$(if $(MISSING), No Python $(MISSING) was found here.)"
 
 .PHONY: environments
 environments:
-	@$(MAKE) $(AT_ONCE) $(VERSIONS:%=.venv/%/.installed) .venv/$(NEWEST)/.tools-installed
+	@$(MAKE) $(AT_ONCE) $(VERSIONS:%=.venv/%/.installed) .venv/$(NEWEST)/.tools-installed \
+	    .venv/$(NEWEST)/.browser-installed
 
 ##   make test-3.12     run on one Python what "make test" runs on it
 .PHONY: $(VERSIONS:%=test-%)
@@ -149,6 +152,11 @@ $(VERSIONS:%=example-%): example-%: .venv/%/.installed
 .PHONY: examples
 examples: $(VERSIONS:%=.venv/%/.installed)
 	@$(MAKE) $(AT_ONCE) --output-sync $(VERSIONS:%=example-%)
+
+##   make test-browser  try the page of failures in a browser, Chromium; installs what that needs
+.PHONY: test-browser
+test-browser: .venv/$(NEWEST)/.browser-installed
+	$(call python,$(NEWEST)) -m pytest $(IN_PARALLEL) tests/browser
 
 ##   make tokens        replay the tokens that each Python found makes of some programs on all others
 .PHONY: tokens
@@ -186,9 +194,8 @@ format: .venv/$(NEWEST)/.tools-installed
 	$(TOOLS)/ruff check --fix .
 
 ##   make compat        what "make test" has no time for: the oldest pytest on every Python found, plugins that
-##                      require pytest-asyncio, tokens of more programs, and test suites of public packages
+##                      require pytest-asyncio, dask, tokens of more programs, and test suites of public packages
 ##                      (tests/compat/README.md)
-##                      require pytest-asyncio, dask, and test suites of public packages (tests/compat/README.md)
 .PHONY: compat
 compat: $(VERSIONS:%=oldest-%) with-pytest-asyncio $(VERSIONS:%=.venv/%/.installed)
 	$(STARTER) tests/compat/tokens.py --whole $(foreach version,$(VERSIONS),$(call python,$(version)))
@@ -250,6 +257,16 @@ install = $(UV) pip install -q --compile-bytecode --python $(@D)/bin/python $(1)
 
 $(VERSIONS:%=.venv/%/.installed): .venv/%/.installed: pyproject.toml $(EXAMPLE)/pyproject.toml | .venv/uv/.installed
 	$(call environment,$(call interpreter,$*),--editable . --group test --editable "$(EXAMPLE)[postgres$(COMMA)test]")
+
+# There is a browser already, or the system brings one, or else Playwright.
+.venv/.system-browser: | .venv/uv/.installed
+	-$(STARTER) tools/find_browser.py
+	touch $@
+
+.venv/$(NEWEST)/.browser-installed: .venv/$(NEWEST)/.tools-installed .venv/.system-browser
+	$(call install,--group browser)
+	$(STARTER) tools/find_browser.py || $(call python,$(NEWEST)) -m playwright install chromium
+	touch $@
 
 # What only "make lint" needs goes into one environment, as most of the time is spent installing it.
 .venv/$(NEWEST)/.tools-installed: .venv/$(NEWEST)/.installed

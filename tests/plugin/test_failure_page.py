@@ -135,6 +135,25 @@ def test_from_workers(run_project: RunProject, pytester: pytest.Pytester) -> Non
     assert "never-awaited: 1 finding" in page
 
 
+@pytest.mark.parametrize("workers", [(), ("-n1",)], ids=["here", "xdist"])
+def test_what_fails_in_another_order(
+    run_project: RunProject, pytester: pytest.Pytester, workers: tuple[str, ...]
+) -> None:
+    """A test without a mark that --aldente-explore finds to depend on the order has its steps."""
+    unmarked = PROJECT.replace("@aldente.explore(runs=50)\n", "")
+    options = (*workers, "-k", "order or passes", "--aldente-explore", "--aldente-html=page.html")
+    result = run_project(*options, plugins=["xdist"], test_it=unmarked)
+    result.assert_outcomes(passed=2)
+    page = page_in(pytester)
+    assert "<h1>None of 2 tests failed, 1 in another order</h1>" in page
+    article = article_about(page, "test_order")
+    assert "AssertionError" in article
+    assert "in another order of its steps; in asyncio's own order the test passes" in article
+    (order,) = lanes_in(page)
+    assert order["stock"] is not None
+    assert "schedule-dependent: 1 finding" in page
+
+
 def test_a_page_without_failures(run_project: RunProject, pytester: pytest.Pytester) -> None:
     """The file of the configuration is beside it; a page is written too if nothing has failed."""
     ini = "aldente_html = reports/page.html"

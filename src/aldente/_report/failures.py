@@ -21,7 +21,8 @@ class ShownFailure(TypedDict):
 
     Attributes:
         test: the node id of the test.
-        phase: the phase that has failed: ``"setup"``, ``"call"``, ``"teardown"`` or ``"collect"``.
+        phase: the phase that has failed: ``"setup"``, ``"call"``, ``"teardown"`` or ``"collect"``;
+            or ``"another order"`` if the test has passed in asyncio's own.
         error: the first line of the exception.
         text: the traceback and what pytest shows with it.
         story: what happened in an explored run, in words; else empty.
@@ -60,7 +61,12 @@ def article_of(failure: ShownFailure, number: int, count: int = 1) -> Element:
     article = made("article", class_="failure", id=f"failure-{number}")
     article.set("data-failure", str(number - 1))
     add(article, "h2", failure["test"])
-    where = {"setup": " in set-up", "teardown": " in tear-down", "collect": " in collection"}
+    where = {
+        "setup": " in set-up",
+        "teardown": " in tear-down",
+        "collect": " in collection",
+        "another order": " in another order of its steps; in asyncio's own order the test passes",
+    }
     error = add(article, "p", failure["error"], class_="error")
     if failure["phase"] in where:
         add(error, "span", where[failure["phase"]], class_="phase")

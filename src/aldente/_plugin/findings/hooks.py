@@ -80,9 +80,8 @@ class FindingsHooks:
         if options.settings_of(self._config).page:
             from aldente._plugin.page import hooks as page
 
-            self._config.pluginmanager.register(
-                page.PageHooks(self._config, self._state), "aldente-page"
-            )
+            hooks = page.PageHooks(self._config, self._state)
+            self._config.pluginmanager.register(hooks, page.NAME)
         # Whatever the level: the process must not wait for threads.
         self._state.installed.enter_context(self._threads.installed())
         self._state.at_tear_down.append(self._end_threads)

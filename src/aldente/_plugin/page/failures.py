@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+import traceback
 from typing import Any
 
 import pytest
 
-from aldente._explore.result import Failure
+from aldente._explore.result import Failure, text_of
 from aldente._plugin.explore import report as explored_report
-from aldente._plugin.explore.state import explored_test
+from aldente._plugin.explore.state import Outcome, explored_test
 from aldente._plugin.page.panels import panels_of
 from aldente._report.failures import ShownFailure
 from aldente._report.lanes import lanes_of
@@ -40,6 +41,23 @@ def shown_failure(
     return shown
 
 
+def in_another_order(item: pytest.Item, outcome: Outcome, failure: Failure) -> ShownFailure:
+    """The failed run of a test that passes in asyncio's own order.
+
+    Args:
+        item: the test.
+        outcome: the outcome of its exploration.
+        failure: the failure.
+    """
+    text = text_of(failure.exception)
+    error = traceback.format_exception_only(failure.exception)[0].strip()
+    shown = _plain(item.nodeid, "another order", error[:_MOST_OF_ERROR], text)
+    shown["panels"] = panels_of(item, failure.exception)
+    shown["remarks"] = explored_report.remarks(item, outcome, failure)
+    _add_run(shown, item, failure)
+    return shown
+
+
 def _add_run(shown: ShownFailure, item: pytest.Item, failure: Failure) -> None:
     """Add the run of an explored test that has failed."""
     folder = item.config.rootpath
@@ -53,11 +71,15 @@ def _add_run(shown: ShownFailure, item: pytest.Item, failure: Failure) -> None:
 
 def of_report(report: pytest.TestReport | pytest.CollectReport) -> ShownFailure:
     """A failure of which only the report is known."""
+    return _plain(report.nodeid, report.when or "call", _first_line(report), _text(report))
+
+
+def _plain(test: str, phase: str, error: str, text: str) -> ShownFailure:
     return {
-        "test": report.nodeid,
-        "phase": report.when or "call",
-        "error": _first_line(report),
-        "text": _text(report),
+        "test": test,
+        "phase": phase,
+        "error": error,
+        "text": text,
         "story": "",
         "remarks": [],
         "command": "",

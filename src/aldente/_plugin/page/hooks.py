@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
+from collections import Counter
 from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,13 @@ from aldente._rules import rule_named
 from aldente._settings import DEFAULT_LEVELS
 from aldente._version import __version__
 
-# The attribute of a report with what the page shows of it.
+# The attribute of a report, and of a worker's output, with what the page shows of it.
 _ATTRIBUTE = "aldente_page"
+
+NAME = "aldente-page"
+
+# The phase of a failure of a test that has passed.
+_OTHER_ORDER = "another order"
 
 
 def file_of(config: pytest.Config) -> Path:
@@ -87,6 +93,15 @@ class PageHooks:
             shown: ShownFailure = vars(report).get(_ATTRIBUTE) or of_report(report)
             self._failures.append(shown)
 
+    def add_in_another_order(self, shown: ShownFailure) -> None:
+        """Add the failed run of a test that passes in asyncio's own order."""
+        self._failures.append(shown)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        # Missing if the worker crashed.
+        self._failures += getattr(node, "workeroutput", {}).get(_ATTRIBUTE, [])
+
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
             self._failures.append(of_report(report))
@@ -94,8 +109,14 @@ class PageHooks:
     # Around all others: the findings are known when these have ended.
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionfinish(self) -> Generator[None, object, object]:
+        if self._is_worker:
+            # Now, as it is sent by one of those. Failed tests are in their reports.
+            self._config.workeroutput[_ATTRIBUTE] = [  # type: ignore[attr-defined]
+                shown for shown in self._failures if shown["phase"] == _OTHER_ORDER
+            ]
+            return (yield)
         result = yield
-        if not self._is_worker and not self._config.option.collectonly:
+        if not self._config.option.collectonly:
             self._write()
             print_link(self._config, self.path)
         return result
@@ -119,12 +140,16 @@ class PageHooks:
     def _title(self) -> str:
         total = len(self._tests)
         tests = f"{total:,} test{'s' * (total != 1)}"
-        failed = {shown["test"] for shown in self._failures if shown["phase"] != "collect"}
-        broken = len(self._failures) - sum(each["phase"] != "collect" for each in self._failures)
-        errors = f", and {broken:,} error{'s' * (broken != 1)} in collection" if broken else ""
-        if failed:
-            return f"{len(failed):,} of {tests} failed{errors}"
-        return f"None of {tests} failed{errors}"
+        phases = Counter(shown["phase"] for shown in self._failures)
+        besides = {"collect", _OTHER_ORDER}
+        failed = {shown["test"] for shown in self._failures if shown["phase"] not in besides}
+        title = f"{len(failed):,} of {tests} failed" if failed else f"None of {tests} failed"
+        others, broken = phases[_OTHER_ORDER], phases["collect"]
+        if others:
+            title += f", {others:,} in another order"
+        if broken:
+            title += f", and {broken:,} error{'s' * (broken != 1)} in collection"
+        return title
 
     def _causes(self) -> list[Sequence[Any]]:
         if not self._state.has_summary:

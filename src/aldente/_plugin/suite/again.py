@@ -222,6 +222,11 @@ def _result_of(item: pytest.Function, outcome: Outcome, failure: Failure) -> Res
     finding = schedule_dependent.found(
         failure.exception, _place(item, failure.exception), lines, item.function
     )
+    page: Any = item.config.pluginmanager.get_plugin("aldente-page")
+    if page is not None:
+        from aldente._plugin.page.failures import in_another_order
+
+        page.add_in_another_order(in_another_order(item, outcome, failure))
     return Result(outcome.runs, finding=finding)
 
 
