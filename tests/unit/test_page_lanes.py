@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import aldente
@@ -12,7 +13,7 @@ from aldente._explore.explorer import Explorer
 from aldente._explore.result import Failure
 from aldente._explore.runs import RunSettings
 from aldente._explore.simulate import Program
-from aldente._report.lanes import Lanes, first_difference, lanes_of
+from aldente._report.lanes import Lanes, compared, first_difference, lanes_of, shortened
 from aldente._schedules import Step
 from aldente._strategies.auto import Auto
 
@@ -150,12 +151,45 @@ def test_threads_have_a_lane() -> None:
     assert {lane["kind"] for lane in lanes["lanes"]} == {"task", "thread", "loop"}
 
 
+def long_run(count: int, *, differing_at: int = -1) -> Lanes:
+    """A run of three tasks in turn; at one step another one may come first."""
+    steps = [
+        Step(f"Task-{number % 3}", "", "", 0.0, woken_in=number - 1) for number in range(count)
+    ]
+    if differing_at >= 0:
+        steps[differing_at] = replace(steps[differing_at], task="Task-9", is_cancelled=True)
+    return lanes_of(steps)
+
+
 def test_a_very_long_run() -> None:
-    """Of a very long run the middle is left out, and said to be."""
-    steps = [Step(f"Task-{number % 3}", "", "", 0.0, woken_in=number - 1) for number in range(6000)]
-    lanes = lanes_of(steps)
-    assert (lanes["total"], len(lanes["steps"]), lanes["left_out"]) == (6000, 5000, [1000, 2500])
-    assert lanes["steps"][2499]["number"] == 2500
-    assert lanes["steps"][2500]["number"] == 3501
+    """Of a very long run most of the middle is left out, and said to be; not what the story tells."""
+    lanes = long_run(6000, differing_at=3000)
+    numbers = [step["number"] for step in lanes["steps"]]
+    assert (lanes["total"], len(numbers)) == (6000, 5000)
+    assert 3001 in numbers
+    shown = [n for n, step in enumerate(lanes["steps"]) if step.get("marks")]
+    (cancelled,) = shown
+    # Before which index, and how many; they are the differences of the numbers.
+    assert [place for place, _ in lanes["left_out"]] == [cancelled, cancelled + 1]
+    assert [count for _, count in lanes["left_out"]] == [
+        numbers[place] - numbers[place - 1] - 1 for place, _ in lanes["left_out"]
+    ]
     # What has made it ready is left out.
-    assert "woken_in" not in lanes["steps"][2500] or lanes["steps"][2500]["woken_in"] < 2500
+    assert "woken_in" not in lanes["steps"][cancelled]
+    assert lanes["steps"][1]["woken_in"] == 0
+    again = shortened(lanes, 100)
+    assert len(again["steps"]) == 100
+    assert sum(count for _, count in again["left_out"]) == 5900
+
+
+def test_two_long_runs() -> None:
+    """The first difference of two long runs is kept; where that can't be, they are not compared."""
+    one, other = long_run(900, differing_at=500), long_run(900)
+    both = compared(one, other, 100)
+    assert both is not None
+    mine, theirs, place = both
+    assert mine["steps"][place]["number"] == 501
+    assert names_of(mine)[mine["steps"][place]["lane"]] == "Task-9"
+    assert names_of(theirs)[theirs["steps"][place]["lane"]] == "Task-2"
+    assert compared(long_run(6000, differing_at=5999), long_run(6000), 100) is None
+    assert compared(one, one, 1000) == (one, one, 900)

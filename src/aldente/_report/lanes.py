@@ -13,7 +13,7 @@ from aldente._diagnosis.story_words import Words, short_name
 from aldente._records import SourcePlace
 from aldente._schedules import SharedUse, Step
 
-# Of a longer run the steps in the middle are left out.
+# Of a longer run most of the steps in the middle are left out.
 _MOST_STEPS = 5_000
 
 # A file, by its number among those of the lanes, and a line, counted from 1.
@@ -110,15 +110,14 @@ class Lanes(TypedDict):
         lanes: the rows, in the order in which they begin.
         steps: the blocks, in the order of the run.
         total: the number of steps of the whole run.
-        left_out: how many entries are left out in the middle, and behind which index; both 0 if
-            none are.
+        left_out: where entries are left out: before which index, and how many.
     """
 
     files: list[str]
     lanes: list[Lane]
     steps: list[LaneStep]
     total: int
-    left_out: list[int]
+    left_out: list[list[int]]
 
 
 def lanes_of(steps: Sequence[Step]) -> Lanes:
@@ -133,6 +132,41 @@ def lanes_of(steps: Sequence[Step]) -> Lanes:
     return _Maker(steps).lanes()
 
 
+def shortened(lanes: Lanes, most: int, besides: int = -1) -> Lanes:
+    """Lanes without most of the steps in the middle, if there are many.
+
+    Args:
+        lanes: the lanes.
+        most: how many steps to keep: the first and the last ones, and those that the story tells.
+        besides: the index of one more to keep.
+    """
+    steps = lanes["steps"]
+    if len(steps) <= most:
+        return lanes
+    told = [index for index, step in enumerate(steps) if step.get("is_told") or index == besides][
+        :most
+    ]
+    ends = most - len(told)
+    kept = sorted({*told, *range(ends // 2), *range(len(steps) - (ends - ends // 2), len(steps))})
+    index_of = {index: place for place, index in enumerate(kept)}
+    shown: list[LaneStep] = []
+    for index in kept:
+        step = steps[index].copy()
+        waker = step.pop("woken_in", None)
+        if waker is not None and waker in index_of:
+            step["woken_in"] = index_of[waker]
+        shown.append(step)
+    # What was left out before is between two that are kept, too.
+    before = {place: count for place, count in lanes["left_out"]}  # noqa: C416 - lists, not pairs
+    left_out = []
+    for place, index in enumerate([*kept, len(steps)]):
+        last = kept[place - 1] if place else -1
+        count = index - last - 1 + sum(before.get(each, 0) for each in range(last + 1, index + 1))
+        if count:
+            left_out.append([place, count])
+    return {**lanes, "steps": shown, "left_out": left_out}
+
+
 def first_difference(one: Lanes, other: Lanes) -> int:
     """The index of the first step in which two runs differ; that of the end if none does.
 
@@ -145,6 +179,33 @@ def first_difference(one: Lanes, other: Lanes) -> int:
         if mine != theirs:
             return number
     return min(len(one["steps"]), len(other["steps"]))
+
+
+def compared(one: Lanes, other: Lanes, most: int) -> tuple[Lanes, Lanes, int] | None:
+    """Two runs and where they differ first, each with some steps at most.
+
+    Args:
+        one: a run.
+        other: another one.
+        most: how many steps to keep of each.
+
+    Returns:
+        The runs, and the index of the first difference in both; None if what is left out of them
+        hides it.
+    """
+    place = first_difference(one, other)
+    if any(before <= place for lanes in (one, other) for before, _ in lanes["left_out"]):
+        return None
+    mine, theirs = shortened(one, most, place), shortened(other, most, place)
+    shown = first_difference(mine, theirs)
+    if _number_at(mine, shown) != _number_at(one, place):
+        return None
+    return mine, theirs, shown
+
+
+def _number_at(lanes: Lanes, index: int) -> int:
+    steps = lanes["steps"]
+    return steps[index]["number"] if index < len(steps) else lanes["total"] + 1
 
 
 def _ways(lanes: Lanes) -> Iterator[tuple[object, ...]]:
@@ -168,11 +229,6 @@ class _Maker:
         shown = [number for number, step in enumerate(steps) if step.event or is_counted(step)]
         self._total = sum(not steps[number].event for number in shown)
         self._words = Words(steps, shown)
-        self._left_out = [0, 0]
-        if len(shown) > _MOST_STEPS:
-            half = _MOST_STEPS // 2
-            self._left_out = [len(shown) - 2 * half, half]
-            shown[half:-half] = []
         self._shown = shown
         # The index of each shown step among them.
         self._index = {number: index for index, number in enumerate(shown)}
@@ -183,13 +239,14 @@ class _Maker:
     def lanes(self) -> Lanes:
         numbers = self._counted()
         steps = [self._made(number, numbers[number]) for number in self._shown]
-        return {
+        lanes: Lanes = {
             "files": list(self._files),
             "lanes": list(self._lanes.values()),
             "steps": steps,
             "total": self._total,
-            "left_out": self._left_out,
+            "left_out": [],
         }
+        return shortened(lanes, _MOST_STEPS)
 
     def _counted(self) -> dict[int, int]:
         """The number that each step has in the run, from 1; 0 for events."""

@@ -16,11 +16,15 @@ from aldente._report.elements import add, made, rendered
 from aldente._report.excerpts import Excerpts
 from aldente._report.failures import ShownFailure, article_of
 from aldente._report.findings import Plain, add_findings
-from aldente._report.lanes import Lanes, first_difference
+from aldente._report.lanes import Lanes, compared, shortened
 
 # The parts of the style and of the script, in the order in which they are joined.
 STYLES = ("page.css", "lanes.css", "pictures.css")
 SCRIPTS = ("page.js",)
+
+# How many steps all runs may have together, each some 15 bytes of the page; and each run at least.
+_MOST_STEPS = 8_000
+_LEAST_STEPS = 200
 
 # Failures after these are only named: a run in which everything fails has one cause.
 _MOST_SHOWN = 100
@@ -105,11 +109,16 @@ def _data(failures: Sequence[ShownFailure], folder: Path) -> dict[str, Any]:
     """The data for the script: lanes, and the source that they are about."""
     sources = Excerpts(folder)
     found = []
+    runs = sum((each["lanes"] is not None) + (each["stock"] is not None) for each in failures)
+    most = max(_MOST_STEPS // max(runs, 1), _LEAST_STEPS)
     for failure in failures:
         lanes, stock = failure["lanes"], failure["stock"]
         difference = None
-        if lanes is not None and stock is not None:
-            difference = first_difference(lanes, stock)
+        both = None if lanes is None or stock is None else compared(lanes, stock, most)
+        if both is not None:
+            lanes, stock, difference = both
+        else:
+            lanes, stock = None if lanes is None else shortened(lanes, most), None
         found.append(
             {
                 "lanes": _with_sources(lanes, sources),
