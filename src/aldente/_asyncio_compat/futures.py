@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
 import weakref
 from collections.abc import Iterator
 from types import FrameType
 from typing import Any, NamedTuple
 
+from aldente._asyncio_compat.callers import caller_finder
+from aldente._own_errors import containing
 from aldente._records import SourcePlace
 from aldente._source import is_programs
 
@@ -34,17 +35,25 @@ class FutureOrigin(NamedTuple):
 _origins: weakref.WeakKeyDictionary[AnyFuture, FutureOrigin] = weakref.WeakKeyDictionary()
 
 
-def note_origin(future: AnyFuture, maker: FrameType | None) -> None:
+def note_origin(future: AnyFuture, maker: FrameType) -> None:
     """Keep where a future was made, if the program itself has made it.
 
     Args:
         future: the future.
         maker: the frame that has called ``create_future``.
     """
-    # Most futures are those of asyncio's own functions.
-    if maker is not None and is_programs(maker.f_code.co_filename):
+    # Most futures are those of asyncio's own functions. Not by the frame's code: to ask for that
+    # raises an audit event, which takes longer than all else.
+    variables = maker.f_globals
+    if variables.get("__package__") != "asyncio":
+        _note(future, maker, variables.get("__file__"))
+
+
+@containing("noting where a future was made", None)
+def _note(future: AnyFuture, maker: FrameType, path: object) -> None:
+    if isinstance(path, str) and is_programs(path):
         task = asyncio.current_task(future.get_loop())
-        place = SourcePlace(maker.f_code.co_filename, maker.f_lineno)
+        place = SourcePlace(path, maker.f_lineno)
         _origins[future] = FutureOrigin(place, "" if task is None else task.get_name())
 
 
@@ -57,10 +66,21 @@ def origin_of(future: AnyFuture) -> FutureOrigin | None:
 def noting_origins() -> Iterator[None]:
     """While entered, note the origin of each future that a program makes by its loop."""
     plain = asyncio.BaseEventLoop.create_future
+    find_caller = caller_finder()
 
     def create_future(self: asyncio.BaseEventLoop) -> AnyFuture:
+        nonlocal find_caller
         future = plain(self)
-        note_origin(future, sys._getframe(1))
+        try:
+            maker = find_caller()
+        except ValueError:
+            # Another thread is there.
+            return future
+        except StopIteration:
+            # An interrupt has come there before.
+            find_caller = caller_finder()
+            return future
+        note_origin(future, maker)
         return future
 
     create_future.__doc__ = plain.__doc__
