@@ -158,6 +158,11 @@ examples: $(VERSIONS:%=.venv/%/.installed)
 test-browser: .venv/$(NEWEST)/.browser-installed
 	$(call python,$(NEWEST)) -m pytest $(IN_PARALLEL) tests/browser
 
+##   make screenshots   take the pictures of docs/images anew, of what "make demo" has made
+.PHONY: screenshots
+screenshots: .venv/$(NEWEST)/.browser-installed demo
+	$(call python,$(NEWEST)) tools/take_screenshots.py
+
 ##   make tokens        replay the tokens that each Python found makes of some programs on all others
 .PHONY: tokens
 tokens: $(VERSIONS:%=.venv/%/.installed)
@@ -264,7 +269,6 @@ $(VERSIONS:%=.venv/%/.installed): .venv/%/.installed: pyproject.toml $(EXAMPLE)/
 	touch $@
 
 .venv/$(NEWEST)/.browser-installed: .venv/$(NEWEST)/.tools-installed .venv/.system-browser
-	$(call install,--group browser)
 	$(STARTER) tools/find_browser.py || $(call python,$(NEWEST)) -m playwright install chromium
 	touch $@
 

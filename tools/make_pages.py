@@ -35,6 +35,8 @@ def make(name: str, folder: Path, *arguments: str, path: str = "") -> None:
     """
     options = [f"--aldente-html={MADE / name}.html", f"--aldente-trace={MADE / name}.trace.json"]
     command = [sys.executable, "-m", "pytest", "-q", "--tb=no", "-p", "no:cacheprovider"]
+    # In the order of the file, whatever is installed.
+    command += ["-p", "no:randomly"]
     paths = filter(None, [path, os.environ.get("PYTHONPATH")])
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     run = subprocess.run([*command, *options, *arguments], cwd=folder, env=environment, check=False)
