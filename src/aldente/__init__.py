@@ -6,8 +6,8 @@ A map of the code, from the bottom up; imports go downward only:
     Every public exception. Each builds its message from the facts it keeps as attributes.
 ``_version``
     The version.
-``_validation``
-    Checks values that users give.
+``_validation``, ``_stored_json``
+    Checks values that users give, and those that are read from files.
 ``_records``, ``_schedules``, ``_settings``
     Plain values: the scope of an event loop, rules and findings; what determines the run of a
     simulated loop, and what happened in it; all settings, their defaults and their validation. The

@@ -277,8 +277,13 @@ def parse_wall(name: str, value: object) -> int | None:
             moment = datetime.datetime.fromisoformat(value)
     if not isinstance(moment, datetime.datetime):
         raise InvalidSetting(name, value, _WALLS)
-    # A moment without a time zone is local time, as everywhere in Python.
-    passed = moment.astimezone(datetime.UTC) - datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+    start = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+    try:
+        # A moment without a time zone is local time, as everywhere in Python.
+        passed = moment.astimezone(datetime.UTC) - start
+    except (ValueError, OverflowError, OSError):
+        # The time zone puts it before the year 1 or after 9999.
+        raise InvalidSetting(name, value, _WALLS) from None
     if passed < datetime.timedelta():
         raise InvalidSetting(name, value, _WALLS)
     return passed // datetime.timedelta(microseconds=1) * 1_000

@@ -6,7 +6,7 @@ imports nothing heavy, as every start of pytest imports it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from aldente.errors import InvalidSetting
@@ -52,7 +52,24 @@ def parse_one_of(
     raise InvalidSetting(name, given, f"{introduction}{', '.join(allowed)}.")
 
 
-def parse_names(name: str, values: Iterable[str], allowed: Sequence[str]) -> tuple[str, ...]:
+def parse_lines(name: str, values: object) -> tuple[str, ...]:
+    """Parse a user's lines or words, from a configuration file; empty ones are skipped.
+
+    Raises:
+        InvalidSetting: it is no list, or one of them is no string, as TOML allows.
+
+    >>> parse_lines("aldente_known_tasks", [" watch* ", ""])
+    ('watch*',)
+    """
+    if not isinstance(values, (list, tuple)):
+        raise InvalidSetting(name, values, "It must be a list of strings.")
+    for each in values:
+        if not isinstance(each, str):
+            raise InvalidSetting(name, each, "It must be a list of strings.")
+    return tuple(each.strip() for each in values if each.strip())
+
+
+def parse_names(name: str, values: object, allowed: Sequence[str]) -> tuple[str, ...]:
     """Parse a user's names, all of which must be allowed ones.
 
     Raises:
@@ -61,7 +78,7 @@ def parse_names(name: str, values: Iterable[str], allowed: Sequence[str]) -> tup
     >>> parse_names("groups", ["files"], ["files"])
     ('files',)
     """
-    names = tuple(value.strip() for value in values if value.strip())
+    names = parse_lines(name, values)
     for given in names:
         if given not in allowed:
             raise InvalidSetting(name, given, f"Allowed are: {', '.join(allowed)}.")
@@ -79,7 +96,8 @@ def parse_seconds(name: str, value: object) -> float:
     """
     try:
         seconds = float(value) if isinstance(value, (int, float, str)) else 0.0
-    except ValueError:
+    except (ValueError, OverflowError):
+        # It is no number, or an integer that no float can be.
         seconds = 0.0
     if isinstance(value, bool) or not 0 < seconds < float("inf"):
         raise InvalidSetting(name, value, "It must be a number of seconds greater than 0.")
@@ -173,6 +191,11 @@ def parse_seed(name: str, value: object) -> int:
     return parse_whole(name, value, 0, 2**64 - 1)
 
 
+# No setting has more digits. Python reads no integer of more than some thousand, and says so by an
+# error that names no setting.
+_MOST_DIGITS = 100
+
+
 def whole_if_written(text: object) -> object:
     """The integer in a string, or else the value itself.
 
@@ -181,7 +204,7 @@ def whole_if_written(text: object) -> object:
     """
     if isinstance(text, str):
         digits = text.strip().replace("_", "")
-        if digits.isascii() and digits.isdigit():
+        if digits.isascii() and digits.isdigit() and len(digits) <= _MOST_DIGITS:
             return int(digits)
     return text
 

@@ -198,7 +198,8 @@ def _checked(name: str, parse: Callable[[str, object], T]) -> Callable[[str], T]
 def _seconds(name: str, unit: int) -> Callable[[str], float]:
     def check(text: str) -> float:
         try:
-            return parse_seconds(name, text) * unit
+            # An hour has its limit where a second has it.
+            return parse_seconds(name, parse_seconds(name, text) * unit)
         except InvalidSetting:
             allowed = f"It must be a number of {name[2:]} greater than 0."
             raise argparse.ArgumentTypeError(f"{text!r}: {allowed}") from None

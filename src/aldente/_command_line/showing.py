@@ -11,6 +11,9 @@ from aldente._simulation import tokens
 
 _WIDTH = 100
 
+# How many choices of a token are shown; a short one may stand for millions.
+_MOST_SHOWN = 10_000
+
 
 def explain(name: str) -> str:
     """What a rule catches, why, and how to fix its findings.
@@ -51,6 +54,8 @@ def decode(token: str) -> str:
     verb = "is" if others == 1 else "are"
     lines.append(f"choices   {len(choices):,}, of which {others:,} {verb} not the first option")
     indent = " " * 10
-    text = " ".join(map(str, choices))
+    text = " ".join(map(str, choices[:_MOST_SHOWN]))
     lines += textwrap.wrap(text, _WIDTH, initial_indent=indent, subsequent_indent=indent)
+    if len(choices) > _MOST_SHOWN:
+        lines.append(f"{indent}... and {len(choices) - _MOST_SHOWN:,} more")
     return "\n".join(lines)

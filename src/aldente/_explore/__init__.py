@@ -10,7 +10,7 @@
     Tells the batches on this machine which of them are still needed.
 ``executors``
     Such a search in the worker processes of an executor.
-``soak``, ``soak_state``
+``soak``, ``soak_state``, ``progress_json``
     A search that goes on for hours; how far it has come, in a directory.
 ``simulate``
     One simulated run of a program, from its beginning to the close of its loop.

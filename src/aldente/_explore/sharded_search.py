@@ -41,7 +41,7 @@ from aldente.errors import FailedElsewhere, PhaseTimeout
 _FIRST_RUNS, _GROWTH, _MOST_RUNS = 16, 4, 1024
 
 # For how many rounds a shard may be ahead of what it knows of others.
-_AHEAD = 2
+AHEAD = 2
 
 # As after a search of so many runs at most, to look for lost updates.
 _MOST_FOR_RACES = 10_000
@@ -166,9 +166,9 @@ class Progress:
 
     def shared_before(self, number: int) -> Shared | None:
         """What a batch of a round begins with; None if that is not known yet."""
-        if number < _AHEAD:
+        if number < AHEAD:
             return Shared()
-        return self.shared.get(number - _AHEAD)
+        return self.shared.get(number - AHEAD)
 
     def note(self, findings: Iterable[Finding]) -> None:
         """Note what rules have found."""
@@ -308,7 +308,7 @@ class ShardedSearch:
 
     def _ahead(self) -> range:
         first = self.progress.next[0]
-        return range(first, first + _AHEAD)
+        return range(first, first + AHEAD)
 
     def _is_left(self, number: int) -> bool:
         return any(self.plan.runs_of(number, shard) for shard in range(self.plan.parts))
@@ -381,7 +381,7 @@ class ShardedSearch:
             number, shard = progress.next
             if shard >= plan.parts:
                 progress.shared[number] = progress.covered.shared()
-                progress.shared.pop(number - _AHEAD, None)
+                progress.shared.pop(number - AHEAD, None)
                 progress.next = number + 1, 0
             elif not plan.runs_of(number, shard):
                 if not self._is_left(number):

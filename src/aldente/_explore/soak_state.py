@@ -6,28 +6,22 @@ there is always the older or the newer one, each with a checksum.
 
 from __future__ import annotations
 
-import array
-import base64
 import contextlib
-import dataclasses
 import json
 import os
 import sys
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from aldente._explore.batches import BatchResult, FailedRun
-from aldente._explore.result import Exploration
+from aldente import _stored_json
+from aldente._explore import progress_json
 from aldente._explore.sharded_search import Progress
-from aldente._records import Finding, SourcePlace
-from aldente._simulation import tokens
-from aldente._strategies.shared_coverage import Covered, Covering, Shared
 from aldente._version import __version__
 from aldente.errors import UnusableState
 
-_FORMAT = 1
+_FORMAT = 2
 _NAME = "search.json"
 _LOCK = "lock"
 
@@ -85,7 +79,7 @@ class SoakState:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._lock = (self.folder / _LOCK).open("ab")
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise self._unusable(f"it can't be written: {error}", "choose another one.") from error
         if not _take(self._lock):
             self._lock.close()
@@ -116,34 +110,37 @@ class SoakState:
         """
         path = self.folder / _NAME
         try:
-            text = path.read_text(encoding="utf-8")
+            data = path.read_bytes()
         except FileNotFoundError:
             return None
-        except (OSError, UnicodeDecodeError) as error:
+        except OSError as error:
             raise self._unusable(f"its state can't be read: {error}", _ANEW) from error
         try:
-            checksum, _, body = text.partition("\n")
-            if int(checksum) != zlib.crc32(body.encode()):
-                raise ValueError("its checksum is wrong")
-            found = json.loads(body)
+            found = _stored_json.record(_stored_json.parsed(_body_of(data)), *_KEYS)
             self._check(found)
-            return _kept(found, is_same_source=found["source"] == self._soak.source)
-        except (ValueError, KeyError, TypeError, IndexError) as error:
+            return Kept(
+                progress_json.progress_of(found["progress"]),
+                _stored_json.number(found["seconds"]),
+                found["source"] == self._soak.source,
+            )
+        except ValueError as error:
+            # UnusableState is none; InvalidToken is one.
             what = f"{path.name} in it is no state of a search: {error}"
             raise self._unusable(what, _ANEW) from error
 
     def _check(self, found: Mapping[str, Any]) -> None:
-        soak = self._soak
+        soak, settings = self._soak, _stored_json.record(found["settings"])
         wanted = {
             "format": (found["format"], _FORMAT),
             "version of aldente": (found["aldente"], __version__),
             "version of Python": (found["python"], _python()),
             "program": (found["program"], soak.program),
-            **{name: (found["settings"].get(name), value) for name, value in soak.settings.items()},
+            **{name: (settings.get(name), value) for name, value in soak.settings.items()},
         }
         for name, (before, now) in wanted.items():
             if before != now:
-                what = f"its search has another {name}: {before}, and this one {now}"
+                told = _stored_json.shown(before)
+                what = f"its search has another {name}: {told}, and this one {now}"
                 raise self._unusable(what, f"go on with the same one; {_ANEW}")
 
     def save(self, progress: Progress, seconds: float) -> None:
@@ -162,8 +159,11 @@ class SoakState:
             if not self._is_held:
                 what = "it was removed, and another search has begun in a new one"
                 raise self._unusable(what, "choose another directory.")
-            with part.open("w", encoding="utf-8") as file:
-                file.write(f"{zlib.crc32(body.encode())}\n{body}")
+            # Anew, so that a link which somebody has put there is removed, and not followed.
+            part.unlink(missing_ok=True)
+            with part.open("xb") as file:
+                data = body.encode()
+                file.write(b"%d\n%b" % (zlib.crc32(data), data))
                 file.flush()
                 os.fsync(file.fileno())
             part.replace(self.folder / _NAME)
@@ -183,7 +183,7 @@ class SoakState:
         return os.path.samestat(os.fstat(self._lock.fileno()), (self.folder / _LOCK).stat())
 
     def _body(self, progress: Progress, seconds: float) -> str:
-        soak, (failed, number) = self._soak, progress.failure or (None, 0)
+        soak = self._soak
         return json.dumps(
             {
                 "format": _FORMAT,
@@ -193,14 +193,27 @@ class SoakState:
                 "settings": dict(soak.settings),
                 "source": soak.source,
                 "seconds": seconds,
-                "progress": _of_progress(progress),
-                "failed": _of_failed(failed),
-                "number": number,
+                "progress": progress_json.of_progress(progress),
             }
         )
 
 
+# What a state has, beside others.
+_KEYS = "format", "aldente", "python", "program", "settings", "source", "seconds", "progress"
+
 _ANEW = "choose another directory, or remove this one to begin anew."
+
+
+def _body_of(data: bytes) -> str:
+    """What follows the checksum.
+
+    Raises:
+        ValueError: the checksum is wrong, or this is no text.
+    """
+    checksum, _, body = data.partition(b"\n")
+    if checksum != b"%d" % zlib.crc32(body):
+        raise ValueError("its checksum is wrong")
+    return body.decode()
 
 
 def _python() -> str:
@@ -234,124 +247,3 @@ def _write_names(folder: Path) -> None:
         os.fsync(number)
     finally:
         os.close(number)
-
-
-# As JSON, and back.
-
-
-def _of_choices(choices: Sequence[int]) -> Any:
-    return base64.b64encode(choices).decode() if isinstance(choices, bytes) else list(choices)
-
-
-def _choices(found: Any) -> Sequence[int]:
-    return base64.b64decode(found) if isinstance(found, str) else tuple(found)
-
-
-def _of_coverings(coverings: Sequence[Covering]) -> list[Any]:
-    return [
-        [_of_choices(each.choices), each.is_record, [list(pair) for pair in each.covered]]
-        for each in coverings
-    ]
-
-
-def _coverings(found: Any) -> tuple[Covering, ...]:
-    return tuple(
-        Covering(_choices(choices), bool(is_record), tuple((what, level) for what, level in pairs))
-        for choices, is_record, pairs in found
-    )
-
-
-def _of_shared(shared: Shared) -> Any:
-    levels = {str(what): f"{level:x}" for what, level in shared.levels.items()}
-    return [_of_coverings(shared.schedules), levels]
-
-
-def _shared(found: Any) -> Shared:
-    schedules, levels = found
-    return Shared(
-        _coverings(schedules), {int(what): int(level, 16) for what, level in levels.items()}
-    )
-
-
-def _of_findings(findings: Sequence[Finding]) -> list[Any]:
-    return [list(each._replace(made_by=None)) for each in findings]
-
-
-def _findings(found: Any) -> list[Finding]:
-    return [
-        Finding(rule, what, fix, None if place is None else SourcePlace(*place), tuple(details))
-        for rule, what, fix, place, details, *_ in found
-    ]
-
-
-def _of_failed(failed: FailedRun | None) -> Any:
-    return None if failed is None else [tokens.encode(failed.schedule), *failed[1:]]
-
-
-def _failed(found: Any) -> FailedRun | None:
-    if found is None:
-        return None
-    token, number, text, is_lost_update, timed_out = found
-    arguments = None if timed_out is None else tuple(timed_out)
-    return FailedRun(tokens.decode(token), number, text, is_lost_update, arguments)
-
-
-def _of_exploration(exploration: Exploration) -> Any:
-    return {
-        each.name: getattr(exploration, each.name)
-        for each in dataclasses.fields(exploration)
-        if each.name not in ("failure", "findings")
-    }
-
-
-def _exploration(found: Any) -> Exploration:
-    return Exploration(**found)
-
-
-def _of_result(result: BatchResult) -> Any:
-    return [
-        _of_exploration(result.exploration),
-        _of_failed(result.failed),
-        _of_coverings(result.news),
-        _of_findings(result.findings),
-    ]
-
-
-def _result(found: Any) -> BatchResult:
-    exploration, failed, news, findings = found
-    return BatchResult(
-        _exploration(exploration),
-        array.array("q"),
-        _failed(failed),
-        _coverings(news),
-        findings=tuple(_findings(findings)),
-    )
-
-
-def _of_progress(progress: Progress) -> Any:
-    return {
-        "next": list(progress.next),
-        "exploration": _of_exploration(progress.exploration),
-        "shared": [[number, _of_shared(each)] for number, each in progress.shared.items()],
-        "covered": _of_shared(progress.covered.shared()),
-        "waiting": [[*place, _of_result(each)] for place, each in progress.waiting.items()],
-        "findings": _of_findings(progress.findings),
-        "races": None if progress.races is None else _of_result(progress.races),
-    }
-
-
-def _kept(found: Mapping[str, Any], *, is_same_source: bool) -> Kept:
-    told = found["progress"]
-    number, shard = told["next"]
-    failed = _failed(found["failed"])
-    progress = Progress(
-        (number, shard),
-        _exploration(told["exploration"]),
-        {each: _shared(shared) for each, shared in told["shared"]},
-        Covered(_shared(told["covered"])),
-        {(first, second): _result(each) for first, second, each in told["waiting"]},
-        _findings(told["findings"]),
-        None if told["races"] is None else _result(told["races"]),
-        None if failed is None else (failed, found["number"]),
-    )
-    return Kept(progress, found["seconds"], is_same_source)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ _PREFIX = "aldente-search-"
 # How many bytes a place has in the file. They are written at once and over one another, so that a
 # batch never reads a part of one place as another.
 _SIZE = 42
+_TOLD = re.compile(rb"(?=.{42}\Z) *(-?[0-9]+) +(-?[0-9]+)\n", re.DOTALL)
 
 
 class StopFile:
@@ -83,16 +85,16 @@ def needed_by(path: str, place: tuple[int, int]) -> Callable[[], bool]:
         try:
             if not stat(path).st_size:
                 return True
-            text = Path(path).read_bytes()
+            with open(path, "rb") as file:
+                text = file.read(_SIZE)
         except FileNotFoundError:
             return False
         except OSError:
             # Windows has marked it for removal, or opens no more files: ask after the next run.
             return True
-        if len(text) < _SIZE:
-            return True
-        first, second = text.split()
-        return place < (int(first), int(second))
+        told = _TOLD.fullmatch(text)
+        # Not written yet, or by no search.
+        return told is None or place < (int(told[1]), int(told[2]))
 
     return is_needed
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import pytest
@@ -26,6 +26,7 @@ from aldente._settings import (
 )
 from aldente._validation import (
     parse_limit,
+    parse_lines,
     parse_names,
     parse_runs,
     parse_seconds,
@@ -79,15 +80,15 @@ def _parse_flag(name: str, value: object) -> bool:
     return bool(value)
 
 
-def _parse_file(name: str, file: str) -> str:
-    if not file:
+def _parse_file(name: str, file: object) -> str:
+    if not isinstance(file, str) or not file or "\0" in file:
         raise InvalidSetting(name, file, "It must be the path of a file.")
     return file
 
 
-def _parse_dotted_names(name: str, lines: Sequence[str]) -> tuple[str, ...]:
+def _parse_dotted_names(name: str, lines: object) -> tuple[str, ...]:
     """Check dotted names of functions, without importing their modules yet."""
-    names = _parse_lines(name, lines)
+    names = parse_lines(name, lines)
     for given in names:
         if "." not in given or not all(part.isidentifier() for part in given.split(".")):
             raise InvalidSetting(
@@ -97,10 +98,6 @@ def _parse_dotted_names(name: str, lines: Sequence[str]) -> tuple[str, ...]:
                 "package.module.Class.method.",
             )
     return names
-
-
-def _parse_lines(name: str, lines: Sequence[str]) -> tuple[str, ...]:
-    return tuple(line.strip() for line in lines if line.strip())
 
 
 def _parse_written(parse: Callable[[str, object], int], name: str, value: object) -> int:
@@ -239,7 +236,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "names of coroutines that may be left running, with * as in file names, one a line",
         "known_tasks",
-        _parse_lines,
+        parse_lines,
         key="aldente_known_tasks",
         kind="linelist",
     ),
@@ -421,6 +418,34 @@ def given_settings(config: pytest.Config) -> dict[str, Any]:
     return found
 
 
+# What a key of each type may have; most of pytest's own errors do not name the key.
+_ALLOWED = {
+    "bool": "It must be true or false.",
+    "args": "It must be words, whose quotes come in pairs.",
+    "linelist": "It must be a list of strings.",
+}
+
+
+def configured(config: pytest.Config, option: Option) -> Any:
+    """What the configuration file says of the key of an option.
+
+    Raises:
+        InvalidSetting: it is not of the key's type.
+        pytest.UsageError: the same, as pytest says it.
+    """
+    assert option.key is not None
+    if option.kind == "flag or string":
+        return pytest_compat.flag_or_text(config, option.key)
+    try:
+        return config.getini(option.key)
+    except (TypeError, ValueError, pytest.UsageError) as error:
+        if isinstance(error, pytest.UsageError) and option.key in str(error):
+            raise
+        allowed = _ALLOWED.get(option.kind, "It must be a string.")
+        written = pytest_compat.written(config, option.key)
+        raise InvalidSetting(option.key, written, allowed) from None
+
+
 def _given(config: pytest.Config, option: Option) -> Iterator[tuple[str, Any]]:
     """Under which name the user has given an option, and its value; nothing if not at all."""
     if option.flag is not None:
@@ -429,12 +454,7 @@ def _given(config: pytest.Config, option: Option) -> Iterator[tuple[str, Any]]:
             yield option.flag, value
             return
     if option.key is not None:
-        is_special = option.kind == "flag or string"
-        value = (
-            pytest_compat.flag_or_text(config, option.key)
-            if is_special
-            else config.getini(option.key)
-        )
+        value = configured(config, option)
         # A key without a value is as if it were not there.
         if value not in (None, "", []):
             yield option.key, value

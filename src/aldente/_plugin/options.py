@@ -18,6 +18,7 @@ from aldente._settings import (
     parse_rule,
     rules_set_by,
 )
+from aldente._validation import parse_lines
 from aldente.errors import InvalidSetting
 
 
@@ -63,7 +64,8 @@ def _read_settings(config: pytest.Config) -> Settings:
 def _read_levels(config: pytest.Config) -> dict[str, Any]:
     """The levels of rules, each the last that the command line names, or else the file."""
     given, strict = config.getoption("aldente_rule") or (), bool(config.getoption("aldente_strict"))
-    in_file, strict_in_file = config.getini("aldente_rules"), bool(config.getini("aldente_strict"))
+    in_file = parse_lines("aldente_rules", _in_file(config, "aldente_rules"))
+    strict_in_file = bool(_in_file(config, "aldente_strict"))
     defaults = parse_levels(
         in_file, name="aldente_rules", strict=strict_in_file, defaults=DEFAULT_LEVELS
     )
@@ -71,6 +73,11 @@ def _read_levels(config: pytest.Config) -> dict[str, Any]:
         "levels": parse_levels(given, name="--aldente-rule", strict=strict, defaults=defaults),
         "set_rules": rules_set_by([*given, *in_file], strict=strict or strict_in_file),
     }
+
+
+def _in_file(config: pytest.Config, key: str) -> Any:
+    (option,) = (each for each in option_table.OPTIONS if each.key == key)
+    return option_table.configured(config, option)
 
 
 def wants_files(config: pytest.Config) -> bool:
@@ -92,8 +99,8 @@ def explain_rules(config: pytest.Config) -> int | None:
         return None
     from aldente._diagnosis import finding_text
 
-    levels = settings_of(config).levels
     try:
+        levels = settings_of(config).levels
         names = [parse_rule("--aldente-explain", one)] if one else [row.name for row in RULES]
     except ValueError as error:
         raise pytest.UsageError(str(error)) from None

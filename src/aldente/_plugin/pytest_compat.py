@@ -334,8 +334,13 @@ def flag_or_text(config: pytest.Config, name: str) -> object:
     try:
         return config.getini(name)
     except (TypeError, pytest.UsageError):
-        given = config._inicfg[name]
-        return getattr(given, "value", given)
+        return written(config, name)
+
+
+def written(config: pytest.Config, name: str) -> object:
+    """What is written for an ini key, whatever its type. Checked on pytest 8.4 and 9.2."""
+    given = config._inicfg[name] if hasattr(config, "_inicfg") else config.inicfg[name]
+    return getattr(given, "value", given)
 
 
 def known_configuration_keys(config: pytest.Config) -> list[str]:

@@ -60,8 +60,8 @@ def _living_children_of(process: str) -> Iterator[int]:
 
 def _is_living(process: str) -> bool:
     try:
-        with open(f"/proc/{process}/stat") as file:
-            # After the program's name, which may contain parentheses.
+        with open(f"/proc/{process}/stat", encoding="ascii", errors="replace") as file:
+            # After the program's name, which may be any bytes, with parentheses among them.
             state = re.search(r".*\) (.)", file.read(), re.DOTALL)
     except FileNotFoundError:
         return False

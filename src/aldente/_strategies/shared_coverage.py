@@ -135,10 +135,23 @@ class SharedCoverage:
             self.news.append(Covering(_packed(choices), is_record, told))
 
 
+def most_level(number: int) -> int:
+    """The greatest level that a line or place may have, given by its number.
+
+    A level is the number of a bit, so that a greater one from a file would take memory.
+    """
+    return _MOST_LINES if number == _LINES else _MOST_OF_OTHERS
+
+
 def _number_of(what: Hashable) -> int:
     """A number for what has the same text in every process; 64 bits, so that few are alike."""
     data = repr(what).encode("utf-8", "backslashreplace")
     return zlib.crc32(data) << 32 | zlib.adler32(data)
+
+
+# The level of "lines" is how many lines a run has reached; that of others a logarithm.
+_LINES = _number_of("lines")
+_MOST_LINES, _MOST_OF_OTHERS = 5_000_000, 200
 
 
 def _packed(numbers: Sequence[int]) -> Sequence[int]:

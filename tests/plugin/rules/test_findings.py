@@ -498,10 +498,11 @@ def test_late_findings_in_the_baseline(run_project: RunProject) -> None:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        ("{", "(JSONDecodeError: *)."),
-        ("[]", "(TypeError: *)."),
-        ('{"version": 2, "findings": []}', "(ValueError: its version is 2)."),
-        ('{"version": 1, "findings": [{"test": "a"}]}', "(KeyError: 'rule')."),
+        ("{", "it is no JSON: *."),
+        ("[]", "an array of 0 stands where an object must be."),
+        ('{"version": 2, "findings": []}', "its version is 2."),
+        ('{"version": 1, "findings": [{"test": "a"}]}', "it has no 'rule'."),
+        ("[" * 100_000, "it is nested too deeply."),
     ],
 )
 def test_a_corrupted_baseline(
@@ -514,7 +515,7 @@ def test_a_corrupted_baseline(
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(
         [
-            f"ERROR: --aldente-baseline: {file} is not a baseline that aldente has written {reason}",
+            f"ERROR: --aldente-baseline: {file} is not a baseline that aldente has written: {reason}",
             "Fix: delete it, and the next run writes a new one.",
         ]
     )

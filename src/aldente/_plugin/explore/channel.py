@@ -7,6 +7,7 @@ import pickle
 import select
 import struct
 import traceback
+import zlib
 from typing import IO, Any, NamedTuple
 
 import pytest
@@ -17,7 +18,12 @@ from aldente.errors import WorkersFailed
 # files, to read from and to write to.
 VARIABLE = "ALDENTE_WORKER"
 
-_LENGTH = struct.Struct(">Q")
+# What precedes each message: how many bytes it has, and its checksum. A pickle may do anything, so
+# none is read that the other process has not sent as a whole.
+_HEAD = struct.Struct(">QI")
+
+# No message has more bytes.
+_MOST = 2**32
 
 # What a worker executes. Its own output goes where its errors go; standard input and output become
 # the pipes, before anything else can use them.
@@ -35,6 +41,10 @@ sys.exit(pytest.main({{arguments!r}}))
 
 class Closed(Exception):
     """The other process has ended."""
+
+
+class Garbled(Exception):
+    """What came is no message: something else has written to the pipe."""
 
 
 # The outcomes of a test that are no failure, which can't be pickled.
@@ -94,7 +104,7 @@ class Channel:
         """
         data = pickle.dumps(message)
         try:
-            self._writing.write(_LENGTH.pack(len(data)) + data)
+            self._writing.write(_HEAD.pack(len(data), zlib.crc32(data)) + data)
             self._writing.flush()
         except (OSError, ValueError) as error:
             raise Closed from error
@@ -104,9 +114,15 @@ class Channel:
 
         Raises:
             Closed: it has ended.
+            Garbled: what came is no message.
         """
-        (length,) = _LENGTH.unpack(self._read(_LENGTH.size))
-        return pickle.loads(self._read(length))
+        length, checksum = _HEAD.unpack(self._read(_HEAD.size))
+        if length > _MOST:
+            raise Garbled(f"a message of {length:,} bytes")
+        data = self._read(length)
+        if zlib.crc32(data) != checksum:
+            raise Garbled("a message with a wrong checksum")
+        return pickle.loads(data)
 
     @property
     def is_closed(self) -> bool:
@@ -137,6 +153,17 @@ class Channel:
 
 
 def take_channel() -> Channel:
-    """The channel of this worker, which processes that it starts do not inherit."""
-    reading, writing = map(int, os.environ.pop(VARIABLE).split())
-    return Channel(os.fdopen(reading, "rb"), os.fdopen(writing, "wb"))
+    """The channel of this worker, which processes that it starts do not inherit.
+
+    Raises:
+        pytest.UsageError: the variable is not one that aldente has set.
+    """
+    told = os.environ.pop(VARIABLE)
+    try:
+        reading, writing = (int(number) for number in told.split())
+        return Channel(os.fdopen(reading, "rb"), os.fdopen(writing, "wb"))
+    except (ValueError, OverflowError, OSError):
+        raise pytest.UsageError(
+            f"the environment variable {VARIABLE} is {told!r}. aldente sets it for the processes "
+            "that it starts, and them alone.\nFix: unset it."
+        ) from None

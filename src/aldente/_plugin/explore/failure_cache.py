@@ -7,12 +7,13 @@ import hashlib
 import json
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from aldente import _stored_json
 from aldente._explore.result import Kept
 from aldente._simulation import tokens
+from aldente.errors import InvalidToken
 
 _FOLDER = "aldente"
 
@@ -40,16 +41,17 @@ class Remembered:
         if self._path is None:
             return None
         try:
-            kept: Any = json.loads(self._path.read_text(encoding="utf-8"))
-            token: Any = kept.get("token") if isinstance(kept, dict) else kept
-            kind: Any = kept.get("kind", "") if isinstance(kept, dict) else ""
-            return Kept(tokens.decode(token), kind)
+            text = self._path.read_text(encoding="utf-8")
+            kept = _stored_json.record(_stored_json.parsed(text), "token", "kind")
+            kind = _stored_json.string(kept["kind"])
+            return Kept(tokens.decode(_stored_json.string(kept["token"])), kind)
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
+            reason = error.reason if isinstance(error, InvalidToken) else f"In its file, {error}."
             self._warn(
                 f"the schedule kept for {self._item.nodeid} can't be read, so it is removed. "
-                f"{error}"
+                f"{reason}"
             )
             self.forget()
             return None
@@ -63,7 +65,10 @@ class Remembered:
         # Atomically, in case the process is killed.
         part = self._path.with_suffix(f".{os.getpid()}")
         try:
-            part.write_text(text, encoding="utf-8")
+            # Anew, so that a link which somebody has put there is removed, and not followed.
+            part.unlink(missing_ok=True)
+            with part.open("x", encoding="utf-8") as file:
+                file.write(text)
             part.replace(self._path)
         except OSError as error:
             self._warn(f"{self._path} can't be written. {error}")

@@ -235,6 +235,10 @@ class _Worker:
             self._channel.receive()
         except Closed:
             self.end()
+        except Exception:
+            # Nothing is lost with it but the process: the results of all batches have come.
+            self.kill()
+            self.end()
 
     def _start(self) -> Channel:
         program = PROGRAM.format(

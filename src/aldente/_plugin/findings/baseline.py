@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from aldente import _stored_json
 from aldente._records import Finding, Level, SourcePlace
 from aldente._rules import rule_named
 from aldente._settings import DEFAULT_LEVELS
@@ -51,6 +52,8 @@ class Baseline:
         """The baseline that ``--aldente-baseline`` names."""
         file = config.getoption("aldente_baseline")
         path = config.invocation_params.dir / file if file is not None else None
+        if file is not None and "\0" in file:
+            raise pytest.UsageError(f"--aldente-baseline: {file!r} is no path of a file.")
         return cls(path, config.rootpath)
 
     def begin(self, test: str) -> None:
@@ -154,19 +157,25 @@ def _is_sampled(rule: str) -> bool:
 
 def _read(path: Path) -> Iterable[Fingerprint]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        content = _stored_json.record(_stored_json.parsed(text), "version", "findings")
         if content["version"] != _VERSION:
-            raise ValueError(f"its version is {content['version']!r}")
-        return [
-            (entry["test"], entry["rule"], entry["path"], entry["source"])
-            for entry in content["findings"]
-        ]
-    except (ValueError, KeyError, TypeError, OSError) as error:
+            version = _stored_json.shown(content["version"])
+            raise _stored_json.Malformed(f"its version is {version}")
+        return [_fingerprint_in(entry) for entry in _stored_json.array(content["findings"])]
+    except (ValueError, OSError) as error:
         raise pytest.UsageError(
-            f"--aldente-baseline: {path} is not a baseline that aldente has written "
-            f"({type(error).__name__}: {error}).\n"
+            f"--aldente-baseline: {path} is not a baseline that aldente has written: {error}.\n"
             "Fix: delete it, and the next run writes a new one."
         ) from None
+
+
+def _fingerprint_in(entry: object) -> Fingerprint:
+    known = _stored_json.record(entry, "test", "rule", "path", "source")
+    test, rule, path, source = (
+        _stored_json.string(known[name]) for name in ("test", "rule", "path", "source")
+    )
+    return test, rule, path, source
 
 
 def as_plain(finding: Finding, level: Level, test: str, phase: str | None) -> dict[str, Any]:

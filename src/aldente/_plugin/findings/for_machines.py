@@ -55,7 +55,8 @@ def reject_unwritable(option: str, path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.open("a", encoding="utf-8").close()
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        # A ValueError says that no path has such characters.
         raise pytest.UsageError(f"{option}: {path} can't be written: {error}") from None
 
 
