@@ -438,7 +438,7 @@ def configured(config: pytest.Config, option: Option) -> Any:
         return pytest_compat.flag_or_text(config, option.key)
     try:
         return config.getini(option.key)
-    except (TypeError, ValueError, pytest.UsageError) as error:
+    except (TypeError, ValueError, DeprecationWarning, pytest.UsageError) as error:
         if isinstance(error, pytest.UsageError) and option.key in str(error):
             raise
         allowed = _ALLOWED.get(option.kind, "It must be a string.")

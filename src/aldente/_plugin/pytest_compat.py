@@ -333,7 +333,7 @@ def flag_or_text(config: pytest.Config, name: str) -> object:
     """
     try:
         return config.getini(name)
-    except (TypeError, pytest.UsageError):
+    except (TypeError, DeprecationWarning, pytest.UsageError):
         return written(config, name)
 
 

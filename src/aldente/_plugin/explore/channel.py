@@ -117,7 +117,7 @@ class Channel:
             Garbled: what came is no message.
         """
         length, checksum = _HEAD.unpack(self._read(_HEAD.size))
-        if length > _MOST:
+        if not 0 < length <= _MOST:
             raise Garbled(f"a message of {length:,} bytes")
         data = self._read(length)
         if zlib.crc32(data) != checksum:

@@ -42,8 +42,8 @@ class Remembered:
             return None
         try:
             text = self._path.read_text(encoding="utf-8")
-            kept = _stored_json.record(_stored_json.parsed(text), "token", "kind")
-            kind = _stored_json.string(kept["kind"])
+            kept = _stored_json.record(_stored_json.parsed(text), "token")
+            kind = _stored_json.string(kept.get("kind", ""))
             return Kept(tokens.decode(_stored_json.string(kept["token"])), kind)
         except FileNotFoundError:
             return None
