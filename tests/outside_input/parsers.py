@@ -37,6 +37,7 @@ class Parser(NamedTuple):
 
     Attributes:
         name: what it reads.
+        always: inputs of other things, which are tried every time.
         make: makes an input, malformed more often than not.
         read: reads it, and uses what it has read as far as its type matters.
         errors: what it may raise.
@@ -44,6 +45,7 @@ class Parser(NamedTuple):
     """
 
     name: str
+    always: Sequence[Any]
     make: Callable[[Random], Any]
     read: Callable[[Any], object]
     errors: tuple[type[BaseException], ...]
@@ -80,10 +82,11 @@ def outcome_of(parser: Parser, given: Any) -> Outcome:
 
 
 def outcomes(parser: Parser, count: int, seed: int = 0) -> Iterator[Outcome]:
-    """What comes of so many inputs; one more if something in them was executed."""
+    """What comes of so many inputs; one more for each in which something was executed."""
     random = Random(f"{parser.name} {seed}")
-    for _ in range(count):
-        yield outcome_of(parser, parser.make(random))
+    for number in range(count):
+        is_other = number < len(parser.always)
+        yield outcome_of(parser, parser.always[number] if is_other else parser.make(random))
         if inputs.executed:
             inputs.executed.clear()
             yield Outcome("anything else", "a part of it was executed", "the one before")
@@ -104,6 +107,13 @@ def _make_token(random: Random) -> object:
     if random.random() < 0.02:
         return inputs.odd_value(random)
     return inputs.nearly_token(random.choice(_TOKENS), random)
+
+
+_OTHER_TOKENS = (
+    *inputs.ODD_TEXTS,
+    *inputs.ODD_VALUES,
+    *(inputs.with_checksum(each[:1_000]) for each in inputs.ODD_BYTES),
+)
 
 
 def _read_token(token: Any) -> None:
@@ -173,6 +183,11 @@ def progress() -> Progress:
     )
 
 
+def _with_checksum(body: bytes) -> bytes:
+    """A file of a state, whatever that is."""
+    return b"%d\n%b" % (zlib.crc32(body), body)
+
+
 class States:
     """Reads states of long searches.
 
@@ -188,12 +203,12 @@ class States:
             self._state.save(progress(), 7.5)
         self._valid = json.loads(self._file.read_text().partition("\n")[2])
 
+    always = (*inputs.ODD_BYTES, *map(_with_checksum, inputs.ODD_BYTES))
+
     def make(self, random: Random) -> bytes:
         """A file that is nearly a state; more often than not its checksum is right."""
-        body = inputs.json_bytes(self._valid, random)
-        if random.random() < 0.1:
-            return inputs.changed_bytes(b"%d\n%b" % (zlib.crc32(body), body), random)
-        return b"%d\n%b" % (zlib.crc32(body), body)
+        data = _with_checksum(inputs.json_bytes(self._valid, random))
+        return inputs.changed_bytes(data, random) if random.random() < 0.1 else data
 
     def read(self, data: bytes) -> None:
         """Load it, and go on with it as a search does."""
@@ -276,6 +291,9 @@ def _make_command(random: Random) -> list[str]:
     return given
 
 
+_OTHER_COMMANDS = tuple(["decode", each] for each in inputs.ODD_TEXTS)
+
+
 class WrongUse(Exception):
     """A command ended with status 2; the text is what it printed."""
 
@@ -306,17 +324,24 @@ def parsers(folder: Path) -> tuple[Parser, ...]:
     states, stop_files = States(folder / "state"), StopFiles(folder / "stop")
     invalid = (aldente.InvalidToken,)
     return (
-        Parser("tokens", _make_token, _read_token, invalid, _says_of_token),
+        Parser("tokens", _OTHER_TOKENS, _make_token, _read_token, invalid, _says_of_token),
         Parser(
             "replays of forged tokens",
+            (),
             _make_whole_token,
             _replay,
             # Sleeps may take as long as the token has it.
             (aldente.ReplayMismatch, EndlessTimeError),
             lambda token: (),
         ),
-        Parser("search states", states.make, states.read, (UnusableState,), states.says),
+        Parser(
+            "search states", states.always, states.make, states.read, (UnusableState,), states.says
+        ),
         # They are written by a search, and a wrong one says nothing: then a batch is needed.
-        Parser("stop files", stop_files.make, stop_files.read, (), lambda data: ()),
-        Parser("commands", _make_command, _read_command, (WrongUse,), _says_of_command),
+        Parser(
+            "stop files", inputs.ODD_BYTES, stop_files.make, stop_files.read, (), lambda data: ()
+        ),
+        Parser(
+            "commands", _OTHER_COMMANDS, _make_command, _read_command, (WrongUse,), _says_of_command
+        ),
     )

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 from unittest import mock
 
 import pytest
@@ -23,9 +23,10 @@ from aldente._plugin.explore import channel
 from aldente._plugin.explore.failure_cache import Remembered
 from aldente._plugin.findings.baseline import Baseline
 from aldente._records import Finding, SourcePlace
+from aldente._simulation import tokens
 from aldente.errors import InvalidSetting
 from tests.outside_input import inputs
-from tests.outside_input.parsers import SCHEDULES, Parser, tokens
+from tests.outside_input.parsers import SCHEDULES, Parser
 
 # Settings.
 
@@ -88,6 +89,13 @@ def _make_setting(random: Random) -> _Setting:
     if name == option.key and random.random() < 0.5:
         return option, name, inputs.odd_value(random)
     return option, name, _make_text(option, random)
+
+
+_OTHER_SETTINGS: tuple[_Setting, ...] = tuple(
+    (option, option.key or option.flag or "", value)
+    for option in PARSED
+    for value in (inputs.ODD_VALUES if option.key is not None else inputs.ODD_TEXTS)
+)
 
 
 def _read_setting(given: _Setting) -> None:
@@ -204,11 +212,12 @@ class Files:
         written.write([entry, other])
         self._valid_baseline = json.loads(self._baseline.read_text())
         self._warnings: list[str] = []
-        self._item: Any = SimpleNamespace(
+        item = SimpleNamespace(
             nodeid="t.py::t",
             config=SimpleNamespace(cache=SimpleNamespace(mkdir=lambda name: folder)),
             warn=lambda warning: self._warnings.append(str(warning)),
         )
+        self._item = cast("Any", item)
         Remembered(self._item).keep(tokens.encode(SCHEDULES[1]), "ValueError shop.py:3")
         (self._kept,) = (path for path in folder.glob("*.json") if path != self._baseline)
         self._valid_kept = json.loads(self._kept.read_text())
@@ -294,7 +303,7 @@ def _take_channel(text: str) -> None:
 @contextlib.contextmanager
 def _no_files() -> Iterator[None]:
     refuse = mock.Mock(side_effect=OSError("no such file"))
-    with mock.patch.object(channel.os, "fdopen", refuse):
+    with mock.patch.object(os, "fdopen", refuse):
         yield
 
 
@@ -309,9 +318,17 @@ def parsers(folder: Path) -> Iterator[tuple[Parser, ...]]:
     wrong_use = (pytest.UsageError,)
     with mock.patch.dict(os.environ, {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}):
         yield (
-            Parser("settings", _make_setting, _read_setting, (InvalidSetting,), _says_of_setting),
+            Parser(
+                "settings",
+                _OTHER_SETTINGS,
+                _make_setting,
+                _read_setting,
+                (InvalidSetting,),
+                _says_of_setting,
+            ),
             Parser(
                 "configurations",
+                (),
                 _make_configuration,
                 configurations.read,
                 wrong_use,
@@ -319,16 +336,23 @@ def parsers(folder: Path) -> Iterator[tuple[Parser, ...]]:
             ),
             Parser(
                 "baselines",
+                inputs.ODD_BYTES,
                 files.make_baseline,
                 files.read_baseline,
                 wrong_use,
                 files.says_of_baseline,
             ),
             Parser(
-                "kept failures", files.make_kept, files.read_kept, (_Ignored,), files.says_of_kept
+                "kept failures",
+                inputs.ODD_BYTES,
+                files.make_kept,
+                files.read_kept,
+                (_Ignored,),
+                files.says_of_kept,
             ),
             Parser(
                 "messages of workers",
+                inputs.ODD_BYTES,
                 _make_message,
                 _receive,
                 (channel.Closed, channel.Garbled),
@@ -336,6 +360,7 @@ def parsers(folder: Path) -> Iterator[tuple[Parser, ...]]:
             ),
             Parser(
                 "the variable of workers",
+                (),
                 _make_variable,
                 _take_channel,
                 wrong_use,
