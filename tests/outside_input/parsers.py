@@ -222,7 +222,10 @@ class States:
         assert kept.seconds + kept.progress.runs >= 0
         kept.progress.failure = None
         plan = Plan(2, 200, "auto", 0, looks_for_races=False)
-        ShardedSearch(plan, _submit, progress=kept.progress, is_soak=True).run()
+        search = ShardedSearch(
+            plan, _submit, progress=kept.progress, is_soak=True, folder=self._state.folder
+        )
+        search.run()
 
     def says(self, data: bytes) -> Sequence[str]:
         """What its errors must say."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -138,3 +139,23 @@ def test_a_system_that_does_not_tell(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(os, "listdir", refuse)
         assert peers.may_act()
         child.communicate()
+
+
+@needs_linux
+def test_the_name_of_a_program_may_be_any_bytes(tmp_path: Path) -> None:
+    """Whether a process lives is known of one whose name is no text."""
+    program = os.fsencode(tmp_path) + b"/\xff) Z (\xe9"
+    os.symlink(sys.executable, program)
+    with subprocess.Popen(
+        [program, "-c", "import sys; print(flush=True); sys.stdin.read()"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        # It runs the program when it prints.
+        child.stdout.readline()
+        assert peers._is_living(str(child.pid))
+        child.kill()
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        assert not peers._is_living(str(child.pid))

@@ -22,6 +22,8 @@ from aldente._command_line import commands
 from aldente._explore import soak
 from aldente._explore.sharded_search import Progress
 from aldente._explore.soak_state import Soak, SoakState
+from aldente._schedules import Schedule
+from aldente._simulation.tokens import encode
 
 PROGRAMS = """
 import asyncio
@@ -165,6 +167,14 @@ def test_decode(run: Run) -> None:
     assert done.output.splitlines()[-1].split() == ["0", "0", "1"]
 
 
+def test_a_token_that_stands_for_millions(run: Run) -> None:
+    """Of many choices the first are shown."""
+    done = run("decode", encode(Schedule((*[0] * 2_000_000, 1))))
+    assert "choices   2,000,001, of which 1 is not the first option" in done.output
+    assert done.output.splitlines()[-1] == "          ... and 1,990,001 more"
+    assert len(done.output) < 30_000
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -176,8 +186,10 @@ def test_decode(run: Run) -> None:
         (["search", "programs_of_test:number"], "no coroutine function (it is a int)"),
         (["search", "programs_of_test:needs"], "it needs what"),
         (["search", PASSING, "--runs", "0"], "whole number"),
+        (["search", PASSING, "--runs", "9" * 5_000], "whole number"),
         (["search", PASSING, "--seed", "x"], "whole number"),
         (["search", PASSING, "--hours", "no"], "number of hours greater than 0"),
+        (["search", PASSING, "--hours", "1e308"], "number of hours greater than 0"),
         (["search", PASSING, "--seconds", "-1"], "number of seconds greater than 0"),
         (["search", PASSING, "--strategy", "best"], "not a valid strategy"),
         (["search", PASSING, "--strategy", "dfs", "--state", "s"], "With --state"),
@@ -324,6 +336,18 @@ def test_another_version(run: Run, tmp_path: Path) -> None:
     done = run(*arguments)
     assert done.status == 2
     assert "another version of aldente: 0.0.1" in done.errors
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_a_link_in_a_state_is_not_followed(run: Run, tmp_path: Path) -> None:
+    """A directory from elsewhere has no other file written."""
+    state, other = tmp_path / "state", tmp_path / "other"
+    state.mkdir()
+    other.write_text("mine")
+    (state / "search.json.part").symlink_to(other)
+    assert run("search", PASSING, "--state", str(state), "--runs", "20").status == 0
+    assert other.read_text() == "mine"
+    assert runs_of(state) == 20
 
 
 def test_a_state_that_cannot_be_written(run: Run, tmp_path: Path) -> None:

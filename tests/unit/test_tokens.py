@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
+import struct
 import subprocess
 import sys
 
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 import aldente
 from aldente._schedules import ORDERS, Schedule
 from aldente._simulation.tokens import decode, digest_of, encode
+from tests.outside_input.inputs import with_checksum
 
 schedules = st.builds(
     Schedule,
@@ -82,6 +84,7 @@ def test_a_changed_character_is_noticed(schedule: Schedule, data: st.DataObject)
     assert changed == token, found
 
 
+_ENDS = "It ends in the middle, or its numbers are too great."
 _OLDER = "An older aldente made it, whose schedules chose durations otherwise; search anew."
 
 
@@ -94,6 +97,8 @@ _OLDER = "An older aldente made it, whose schedules chose durations otherwise; s
         ("1AKHFyw", _OLDER),
         ("2AKHFyw", _OLDER),
         ("3ABV%", "It has characters that no token has."),
+        ("3AB+/AB", "It has characters that no token has."),
+        ("3AKHF\ud800", "It has characters that no token has."),
         ("3AAAA", "Its checksum is wrong: a part of it is missing or has changed."),
         (
             pickle.dumps(print).decode("latin-1"),
@@ -107,6 +112,31 @@ def test_a_malformed_token_is_explained(token: object, reason: str) -> None:
         decode(token)  # type: ignore[arg-type]
     assert caught.value.reason == reason
     assert caught.value.token == token
+
+
+@pytest.mark.parametrize(
+    ("payload", "reason"),
+    [
+        (b"\x20", "It has parts that this version of aldente does not know."),
+        (b"\2\x40\0", _ENDS),
+        (b"\4", _ENDS),
+        (b"\x08\0", _ENDS),
+        (b"\x10\3", _ENDS),
+        (b"\0\0\xff", _ENDS),
+        (b"\0\1", _ENDS),
+        (b"\4" + b"\xff" * 20 + b"\1", _ENDS),
+        (b"\0\0\xff\xff\xff\x7f\1", _ENDS),
+        (b"\2" + struct.pack(">d", float("nan")), "Its slack is no number of at least 0."),
+        (b"\2" + struct.pack(">d", -1.0), "Its slack is no number of at least 0."),
+        (b"\4" + b"\x80" * 9 + b"\2", f"Its seed is greater than {2**64 - 1}."),
+    ],
+)
+def test_a_forged_token_is_explained(payload: bytes, reason: str) -> None:
+    """A token whose checksum is right, of which the rest is not, is refused as others are."""
+    token = with_checksum(payload)
+    with pytest.raises(aldente.InvalidToken) as caught:
+        decode(token)
+    assert caught.value.reason == reason
 
 
 def test_a_token_does_not_depend_on_the_process() -> None:
