@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import re
 import zlib
@@ -210,3 +211,14 @@ def test_attributes_with_names_of_keywords(name: str) -> None:
     """Attributes that are keywords of Python are written with an underscore."""
     element: Element = add(made("div"), "p", **{name: "x"})
     assert rendered(element) == f'<p {name[:-1]}="x"></p>'
+
+
+def test_the_page_may_run_its_own_script_alone() -> None:
+    """The browser is told to load nothing, and to run the page's script and no other."""
+    page = page_of(Content("All passed", "shop", Path.cwd()))
+    script = page.partition('<script type="module">')[2].partition("</script>")[0]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = page.partition('http-equiv="Content-Security-Policy" content="')[2].partition('"')[0]
+    assert policy.startswith("default-src 'none'; ")
+    assert f"script-src 'sha256-{digest}';" in policy
+    assert not re.search(r"(?:src|href|action)=\"(?!#)", page)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import importlib.resources
 import json
 import zlib
@@ -62,7 +63,8 @@ def page_of(content: Content) -> str:
     """
     shown = content.failures[:_MOST_SHOWN]
     html = made("html", lang="en")
-    _add_head(html, content.title)
+    style, script = "\n".join(map(_asset, STYLES)), "\n".join(map(_asset, SCRIPTS))
+    _add_head(html, content.title, style, script)
     body = add(html, "body")
     if content.failures:
         add(body, "a", "Skip to the failures", class_="skip", href="#failures")
@@ -76,17 +78,32 @@ def page_of(content: Content) -> str:
     if content.causes:
         add_findings(main, content.causes, content.folder, content.explain)
     add(body, "script", _packed(_data(shown, content.folder)), type="text/plain", id="data")
-    add(body, "script", "\n".join(map(_asset, SCRIPTS)), type="module")
+    add(body, "script", script, type="module")
     return f"<!DOCTYPE html>\n{rendered(html)}\n"
 
 
-def _add_head(html: Element, title: str) -> None:
+def _add_head(html: Element, title: str, style: str, script: str) -> None:
     head = add(html, "head")
     add(head, "meta", charset="utf-8")
+    policy = _POLICY.format(script=_hash_of(script))
+    add(head, "meta", http_equiv="Content-Security-Policy", content=policy)
     add(head, "title", f"{title} - aldente")
     add(head, "meta", name="viewport", content="width=device-width, initial-scale=1")
     add(head, "meta", name="color-scheme", content="light dark")
-    add(head, "style", "\n".join(map(_asset, STYLES)))
+    add(head, "style", style)
+
+
+# What the browser may do: load nothing, send nothing, and run no script but the page's own, even
+# if a text of a test should be taken for markup.
+_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; script-src '{script}'; "
+    "base-uri 'none'; form-action 'none'"
+)
+
+
+def _hash_of(text: str) -> str:
+    """The name by which a policy allows a script that stands in the page."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
 def _add_navigation(body: Element, content: Content, shown: Sequence[ShownFailure]) -> None:
