@@ -30,8 +30,15 @@ class Columns {
     this.gaps = entries.length ? this.#findGaps() : [];
     const taken = this.gaps.reduce((sum, gap) => sum + gap.width, 0);
     const least = Math.max(NARROWEST, 18 + 7.5 * String(run.total).length);
-    this.column = Math.max(least, Math.min(WIDEST, Math.floor((room - taken - 8) / Math.max(1, entries.length))));
-    this.block = Math.min(this.column - 8, 44);
+    const most = Math.floor((room - taken - 8) / Math.max(1, entries.length));
+    this.narrowTo(Math.max(least, Math.min(WIDEST, most)));
+  }
+
+  /** Lays the columns out with this width of each. */
+  narrowTo(column) {
+    if (column === this.column) return;
+    this.column = column;
+    this.block = Math.min(column - 8, 44);
     this.#place();
   }
 

@@ -53,11 +53,10 @@ function legendOf(runs) {
   const steps = runs.flatMap((run) => run.steps);
   const seen = new Set(steps.flatMap(marksOf));
   const rows = [
-    [make("span", { class: "sample block" }, "7"), "a step, with its number; the higher rows of a column are the same moment"],
+    [make("span", { class: "sample block" }, "7"), "a step, with its number in the run: from one await of the task to the next"],
     [line("waits"), "the task waits"],
     [line("ready"), "the task is ready, and waits for its turn"],
   ];
-  rows[0][1] = "a step, with its number in the run: the task runs from one await to the next";
   if (runs.some((run) => run.wakes.size)) rows.push([line("arrow"), "makes the other task ready: it creates, wakes or cancels it"]);
   if (steps.some((step) => /^ends/.test(step.then ?? ""))) rows.push([line("end"), "the task ends"]);
   if (steps.some((step) => !step.number)) rows.push([make("span", { class: "sample block event" }), "no step, but something that happens: a note of the test's, a fault, a wait that takes longer"]);

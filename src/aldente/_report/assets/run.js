@@ -72,6 +72,19 @@ class Run {
     return found;
   }
 
+  /** "Step 7", or "Event after step 7". */
+  titleOf(index) {
+    const { number } = this.steps[index];
+    if (number) return `Step ${number}`;
+    const last = this.addresses[index].split(".")[0];
+    return last === "0" ? "Event at the beginning" : `Event after step ${last}`;
+  }
+
+  /** Whether loop time moves. */
+  get isTimed() {
+    return this.steps.some((step) => step.time !== this.steps[0].time);
+  }
+
   /** The name of a step's lane. */
   nameOf(index) {
     return this.lanes[this.steps[index].lane].name;

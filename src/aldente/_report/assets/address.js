@@ -1,0 +1,25 @@
+// The address follows the cursor, and the cursor the address: "#failure-1/7" is its 7th step.
+
+/** @param {Map<string, LanesView>} views  for each id of a failure, its lanes */
+function listenForAddresses(views) {
+  addEventListener("hashchange", () => openAddress(views));
+  openAddress(views);
+}
+
+function openAddress(views) {
+  const [id, ...step] = decodeURIComponent(location.hash.slice(1)).split("/");
+  if (!step.length) return;
+  document.getElementById(id)?.scrollIntoView();
+  views.get(id)?.goTo(step.join("/"));
+}
+
+/** Writes where the cursor is into the address. */
+function writeAddress(view) {
+  try {
+    history.replaceState(null, "", `#${view.name}/${view.address}`);
+  } catch (error) {
+    // Browsers refuse too many changes in a short time, and some any change of a file's address: the
+    // cursor has moved nonetheless.
+    if (!(error instanceof DOMException)) throw error;
+  }
+}
