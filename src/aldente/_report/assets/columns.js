@@ -1,14 +1,24 @@
-// Where steps stand: a column for each, gaps where steps are left out or time passes, a row for each lane.
+// Where steps stand: a column for each, with gaps where steps are left out or time passes.
 
+// With more steps only the last columns are widened for the words below their blocks, which are no longer than
+// that.
+const MOST_WIDENED = 120;
+const MOST_OF_WORDS = 190;
 const NARROWEST = 40;
 const WIDEST = 96;
 const GAP = 78;
-const RULER = 24;
-const BLOCK = 22;
 
 /** Seconds as text: "3.5 s". */
 function timeText(seconds) {
   return `${Number(seconds.toPrecision(6)).toLocaleString("en", { maximumSignificantDigits: 6 })} s`;
+}
+
+const measuring = document.createElement("canvas").getContext("2d");
+
+/** The width of words below a block, in pixels. */
+function widthOfWords(words) {
+  measuring.font = `12px ${getComputedStyle(document.body).fontFamily}`;
+  return measuring.measureText(words).width;
 }
 
 /** The width of the gap in which some seconds pass: wider for more, but not to scale. */
@@ -28,17 +38,42 @@ class Columns {
     this.isTimed = isTimed;
     /** @type {{position: number, width: number, text: string, kind: string, x: number}[]} */
     this.gaps = entries.length ? this.#findGaps() : [];
-    const taken = this.gaps.reduce((sum, gap) => sum + gap.width, 0);
-    const least = Math.max(NARROWEST, 18 + 7.5 * String(run.total).length);
-    const most = Math.floor((room - taken - 8) / Math.max(1, entries.length));
-    this.narrowTo(Math.max(least, Math.min(WIDEST, most)));
+    const first = entries.length > MOST_WIDENED ? entries.length - 6 : 0;
+    this.captions = entries.map((index, position) => (position < first ? "" : captionOf(run.steps[index])));
+    this.#fit(room);
   }
 
-  /** Lays the columns out with this width of each. */
-  narrowTo(column) {
-    if (column === this.column) return;
+  // The widest columns with which all steps are in sight; if there are none, the narrowest.
+  #fit(room) {
+    const least = Math.max(NARROWEST, 18 + 7.5 * String(this.run.total).length);
+    const taken = this.gaps.reduce((total, gap) => total + gap.width, 8);
+    const even = Math.floor((room - taken) / Math.max(1, this.entries.length));
+    let column = Math.max(least, Math.min(WIDEST, even));
+    this.set(column, this.#extraWith(column));
+    while (column > least && this.width > room) {
+      column = Math.max(least, column - 2);
+      this.set(column, this.#extraWith(column));
+    }
+  }
+
+  // How much wider each column has to be, so that words have room up to the next ones of their lane.
+  #extraWith(column) {
+    return this.captions.map((caption, position) => {
+      if (!caption) return 0;
+      const { lane, number } = this.run.steps[this.entries[position]];
+      const isNext = (text, at) => at > position && text && this.run.steps[this.entries[at]].lane === lane;
+      const next = this.captions.findIndex(isNext);
+      const words = Math.min(MOST_OF_WORDS, widthOfWords(caption)) + (number ? 12 : 28);
+      // The last words may go on behind the last column.
+      return next < 0 ? 0 : Math.max(0, words - (next - position) * column);
+    });
+  }
+
+  /** Lays the columns out with this width of each, and so much more for some of them. */
+  set(column, extra) {
     this.column = column;
-    this.block = Math.min(column - 8, 44);
+    this.extra = extra;
+    this.block = Math.min(column - 7, 44);
     this.#place();
   }
 
@@ -72,15 +107,23 @@ class Columns {
     this.left = new Float64Array(this.entries.length + 1);
     let x = 4;
     let gap = 0;
+    let words = 0;
     for (let position = 0; position <= this.entries.length; position++) {
       for (; this.gaps[gap]?.position === position; gap++) {
         this.gaps[gap].x = x;
         x += this.gaps[gap].width;
       }
       this.left[position] = x;
-      if (position < this.entries.length) x += this.column;
+      const caption = this.captions[position];
+      if (caption) words = Math.max(words, x + 12 + Math.min(MOST_OF_WORDS, widthOfWords(caption)));
+      if (position < this.entries.length) x += this.column + (this.extra[position] ?? 0);
     }
-    this.width = x + 4;
+    this.width = Math.max(x + 4, words + 12);
+  }
+
+  /** Where a column ends; the left edge of the picture for -1. */
+  endOf(position) {
+    return position < 0 ? 4 : this.left[position] + this.column + (this.extra[position] ?? 0);
   }
 
   /** The position of a step's column; -1 if it is not shown. */
@@ -93,8 +136,7 @@ class Columns {
   middleOf(index) {
     const position = lastUpTo(this.entries, index);
     if (this.entries[position] === index) return this.left[position] + this.column / 2;
-    const end = position < 0 ? 4 : this.left[position] + this.column;
-    return end + GAP / 2;
+    return this.endOf(position) + GAP / 2;
   }
 
   /** Where a time has come: the column of the first step that is not before it. */
@@ -105,42 +147,7 @@ class Columns {
 
   /** The first and the last position in a stretch of the picture. */
   between(from, to) {
-    const first = Math.max(0, lastUpTo(this.left, from - this.column));
+    const first = Math.max(0, lastUpTo(this.left, from));
     return [first, Math.min(this.entries.length - 1, lastUpTo(this.left, to))];
-  }
-}
-
-class Rows {
-  /**
-   * @param {Run} run
-   * @param {number[]} entries  the indices of the steps that are shown
-   * @param {boolean} hasRuler  whether room is left above for times and gaps
-   */
-  constructor(run, entries, hasRuler) {
-    const shown = new Set(entries.map((index) => run.steps[index].lane));
-    const withCaption = new Set(entries.filter((index) => captionOf(run.steps[index])).map((index) => run.steps[index].lane));
-    this.lanes = run.lanes.map((_, lane) => lane).filter((lane) => shown.has(lane));
-    this.hidden = run.lanes.length - this.lanes.length;
-    this.ruler = hasRuler ? RULER : 0;
-    this.top = new Map();
-    this.heights = new Map();
-    let y = this.ruler;
-    for (const lane of this.lanes) {
-      const height = withCaption.has(lane) ? 56 : 40;
-      this.top.set(lane, y);
-      this.heights.set(lane, height);
-      y += height;
-    }
-    this.height = y + 2;
-  }
-
-  /** The top of a lane's blocks. */
-  blockTop(lane) {
-    return this.top.get(lane) + 10;
-  }
-
-  /** The middle of a lane's blocks; undefined if the lane is not shown. */
-  middle(lane) {
-    return this.top.has(lane) ? this.blockTop(lane) + BLOCK / 2 : undefined;
   }
 }

@@ -52,7 +52,7 @@ function keysDialog() {
 /**
  * Listens for the keys of the page.
  * @param {HTMLElement[]} articles
- * @param {Map<HTMLElement, LanesView>} views  those of the articles
+ * @param {Map<string, LanesView>} views  for each id of a failure, its lanes
  */
 function listenForKeys(articles, views) {
   const dialog = keysDialog();

@@ -21,7 +21,8 @@ class LanesView {
     this.scroller = make("div", { class: "scroller" });
     this.parting = make("p", { class: "parting", hidden: true });
     const go = (index) => this.go(this.cursor.run, index);
-    this.panels = [new StepPanel(go), new SourcePanel(sources), new ValuesPanel(), new StandingsPanel(sources, go)];
+    this.source = new SourcePanel(sources);
+    this.panels = [new StepPanel(go), this.source, new ValuesPanel(), new StandingsPanel(sources, go)];
     this.status = make("p", { class: "unseen", role: "status" });
     section.replaceChildren(this.controls.element, this.parting, this.scroller, this.status, this.#help(),
       make("div", { class: "at-cursor-panels" }, ...this.panels.map((panel) => panel.element)));

@@ -8,7 +8,7 @@
  * @returns {Object<string, string>}  for each class of path, its way
  */
 function waysOf(view, from, to) {
-  const ways = { waits: "", ready: "", late: "", stale: "", between: "", crossing: "", arrow: "", tip: "", end: "" };
+  const ways = { waits: "", ready: "", runs: "", late: "", stale: "", between: "", crossing: "", arrow: "", tip: "", end: "" };
   const [first, last] = view.columns.between(from, to);
   const stretch = { from: from - 20, to: to + 20, first, last };
   for (const lane of view.rows.lanes) {
@@ -34,8 +34,8 @@ function addWaits(ways, view, lane, { from, to }) {
     const next = steps[at + 1] ?? -1;
     const start = before < 0 ? undefined : columns.middleOf(before);
     if (start > to) break;
-    if (before >= 0 && run.isEnd(before)) ways.end += endWay(view, before, y);
-    else addWait(ways, view, { start, next, y, from, to });
+    if (before >= 0) addEnd(ways, view, before, y);
+    if (before < 0 || !run.isEnd(before)) addWait(ways, view, { start, next, y, from, to });
   }
 }
 
@@ -54,11 +54,14 @@ function addWait(ways, { run, columns }, { start, next, y, from, to }) {
   if (waker !== undefined) ways.ready += `M${cut(turn)} ${y}H${cut(end)}`;
 }
 
-function endWay({ columns }, index, y) {
-  const position = columns.positionOf(index);
-  if (position < 0) return "";
-  const edge = columns.left[position] + (columns.column + columns.block) / 2;
-  return `M${edge + 3} ${y - 9}V${y + 9}`;
+// What has happened in a step, such as a note, hangs on it; the task ends behind that.
+function addEnd(ways, { run, columns }, step, y) {
+  let last = step;
+  while (run.within[last + 1]) last++;
+  if (last > step) ways.runs += `M${columns.middleOf(step)} ${y}H${columns.middleOf(last)}`;
+  if (!run.isEnd(step) || columns.positionOf(last) < 0) return;
+  const edge = columns.middleOf(last) + (run.steps[last].number ? columns.block / 2 : 8);
+  ways.end += `M${edge + 6} ${y - 9}V${y + 9}`;
 }
 
 /** From a step down or up to the lane that it makes ready; nothing inside one lane. */

@@ -2,7 +2,7 @@
 
 // For each mark: its class, its letter, its words.
 const MARKS = {
-  switch: ["switch", "", "left asyncio's order here: another task was ready for longer"],
+  switch: ["switch", "", "here the run leaves asyncio's own order"],
   cancelled: ["cancelled", "×", "is cancelled"],
   failing: ["failing", "!", "the exception that fails the test is raised"],
   read: ["race", "R", "reads a value that is out of date when it is used"],
@@ -60,6 +60,7 @@ function legendOf(runs) {
   if (runs.some((run) => run.wakes.size)) rows.push([line("arrow"), "makes the other task ready: it creates, wakes or cancels it"]);
   if (steps.some((step) => /^ends/.test(step.then ?? ""))) rows.push([line("end"), "the task ends"]);
   if (steps.some((step) => !step.number)) rows.push([make("span", { class: "sample block event" }), "no step, but something that happens: a note of the test's, a fault, a wait that takes longer"]);
+  if (runs.some((run) => run.within.includes(true))) rows.push([line("runs"), "in the step: it happens while the task runs"]);
   if (steps.some((step) => step.until)) rows.push([line("late"), "how long the wait takes instead"]);
   for (const mark of Object.keys(MARKS)) if (seen.has(mark)) rows.push([badge(mark), MARKS[mark][2]]);
   if (runs.some((run) => run.races.length)) rows.push([line("stale"), "between both: the value read may be out of date"]);
@@ -73,6 +74,7 @@ function line(name) {
     ready: ["M0 8H36", "ready"],
     arrow: ["M18 0V11", "arrow"],
     end: ["M0 8H17", "waits"],
+    runs: ["M0 8H36", "runs"],
     late: ["M0 8H36", "late"],
     stale: ["M0 8H36", "stale"],
   };

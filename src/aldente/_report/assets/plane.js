@@ -10,7 +10,7 @@ class Plane {
     Object.assign(this, { view, name, part, pick, cursor: -1, blocks: new Map(), spare: [] });
     this.lines = makeSvg("svg", { class: "lines", "aria-hidden": "true" });
     this.paths = {};
-    for (const kind of ["stale", "waits", "ready", "late", "arrow", "tip", "now", "now-tip", "between", "crossing", "end"]) {
+    for (const kind of ["stale", "waits", "ready", "runs", "late", "arrow", "tip", "now", "now-tip", "between", "crossing", "end"]) {
       this.paths[kind] = makeSvg("path", { class: kind });
       this.lines.append(this.paths[kind]);
     }
@@ -18,7 +18,7 @@ class Plane {
     this.ruler = make("div", { class: "ruler", "aria-hidden": "true" });
     const { width } = view.columns;
     const style = `width:${width}px;height:${view.rows.height}px`;
-    this.element = make("div", { class: "plane", style }, this.band, this.lines, this.ruler);
+    this.element = make("div", { class: "plane", style }, this.band, this.ruler, this.lines);
     if (pick) this.#listen(label);
   }
 
@@ -103,9 +103,10 @@ class Plane {
     for (let position = columns.positionOf(index) + 1; position < columns.entries.length; position++) {
       const other = run.steps[columns.entries[position]];
       if (columns.left[position] - columns.left[columns.positionOf(index)] > 420) break;
-      if (other.lane === lane && captionOf(other)) return columns.left[position];
+      if (other.lane === lane && captionOf(other)) return columns.left[position] + (columns.column - columns.block) / 2 - 4;
     }
-    return Math.min(columns.width, columns.middleOf(index) + 420);
+    const edge = this.pick ? columns.width : this.stretch[1];
+    return Math.min(edge, columns.middleOf(index) + 420);
   }
 
   #drawRuler(low, high) {
@@ -113,7 +114,7 @@ class Plane {
     const parts = [];
     for (const gap of columns.gaps) {
       if (gap.x + gap.width < low || gap.x > high) continue;
-      const style = `left:${gap.x}px;width:${gap.width}px;height:${rows.height}px`;
+      const style = `left:${gap.x}px;width:${gap.width}px;top:${rows.part}px;height:${rows.height - rows.part}px`;
       parts.push(make("div", { class: `gap ${gap.kind}`, style }, make("span", {}, gap.text)));
     }
     if (columns.isTimed) parts.push(...this.#times(low, high));
@@ -123,28 +124,24 @@ class Plane {
 
   // The time stands above the first step of each moment.
   #times(low, high) {
-    const { run, columns } = this.view;
+    const { run, columns, rows } = this.view;
     const [first, last] = columns.between(low, high);
     const found = [];
     for (let position = first; position <= last; position++) {
       const { time } = run.steps[columns.entries[position]];
       const isNew = !position || run.steps[columns.entries[position - 1]].time !== time;
-      if (isNew) found.push(make("span", { class: "time", style: `left:${columns.left[position] + 3}px` }, timeText(time)));
+      if (isNew) found.push(make("span", { class: "time", style: `left:${columns.left[position] + 3}px;top:${rows.part}px` }, timeText(time)));
     }
     return found;
   }
 
+  // The line stands behind the common beginning, which is aligned, so at the same place in both runs.
   #partLine() {
     const { columns, rows } = this.view;
-    const x = this.partAt();
-    return make("div", { class: "part", style: `left:${x}px;height:${rows.height}px` }, make("span", {}, this.part.text));
-  }
-
-  /** Where the line stands that says where the runs part. */
-  partAt() {
-    const { columns } = this.view;
-    const position = lastUpTo(columns.entries, this.part.before - 1) + 1;
-    return columns.left[position] - 1;
+    const x = columns.endOf(lastUpTo(columns.entries, this.part.before - 1));
+    const style = `left:${x - 1}px;height:${rows.height}px`;
+    const isAtEnd = x > columns.width - 160;
+    return make("div", { class: `part${isAtEnd ? " at-end" : ""}`, style }, make("span", {}, this.part.text));
   }
 
   /** Moves the cursor; -1 takes it away. Only what it leaves and what it enters is drawn anew. */

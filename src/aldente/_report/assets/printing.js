@@ -2,6 +2,7 @@
 
 // A4 and Letter with their margins, in pixels.
 const PAPER = 660;
+const HEADS = 150;
 
 /** @param {LanesView[]} views */
 function listenForPrinting(views) {
@@ -24,7 +25,9 @@ function prepare(views) {
     view.scroller.after(element);
     return element;
   });
+  const wholes = views.map((view) => view.source.cutForPaper());
   return () => {
+    for (const restore of wholes) restore();
     for (const details of closed) details.open = false;
     for (const element of strips) element.remove();
   };
@@ -35,29 +38,23 @@ function stripsOf(lanes) {
   const { options, run, stock, failure } = lanes;
   const isAnyTold = run.steps.some((step) => step.is_told);
   const told = options.told || (isAnyTold && run.steps.length > MANY);
-  const views = viewsOf(run, options.beside ? stock : null, { ...options, told, part: failure.first_difference, room: 0 });
-  const heads = 110;
+  const views = viewsOf(run, options.beside ? stock : null, { ...options, told, part: failure.first_difference, room: PAPER - HEADS });
   const paper = make("div", { class: "strips", "aria-hidden": "true" });
   for (const view of views) {
     if (views.length > 1) paper.append(make("h4", {}, view.run === stock ? "Asyncio's own order" : "This run"));
-    for (const [from, to] of cuts(view.columns, PAPER - heads)) paper.append(strip(view, from, to, lanes));
+    for (const [from, to] of cuts(view.columns, PAPER - HEADS)) paper.append(strip(view, from, to, lanes));
   }
   return paper;
 }
 
-// Stretches of whole columns, each at most so wide.
-function cuts({ left, width, column }, room) {
-  const found = [];
-  let from = 0;
-  left.forEach((x, position) => {
-    const end = position + 1 < left.length ? left[position + 1] : width;
-    if (end - from > room && x > from) {
-      found.push([from, x]);
-      from = x;
-    }
+// Stretches of whole columns, each at most so wide if it has more than one.
+function cuts({ left, width, entries }, room) {
+  const starts = [0];
+  entries.forEach((_, position) => {
+    const end = position + 1 < entries.length ? left[position + 1] : width;
+    if (end - starts.at(-1) > room && left[position] > starts.at(-1)) starts.push(left[position]);
   });
-  if (width - from > column / 2 || !found.length) found.push([from, width]);
-  return found;
+  return starts.map((from, number) => [from, starts[number + 1] ?? width]);
 }
 
 function strip(view, from, to, { name, cursor }) {

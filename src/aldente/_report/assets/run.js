@@ -2,7 +2,7 @@
 
 /**
  * @typedef {{state: "runs"|"ready"|"waits"|"ended", words: string, place: ?Place, step: number}} Standing
- * @typedef {{name: string, read: number, act: number, changes: number[], lane: number}} Race
+ * @typedef {{read: number, act: number, changes: number[], lane: number}} Race
  */
 class Run {
   /** @param {Lanes} data */
@@ -18,8 +18,13 @@ class Run {
     this.usesOf = new Map();
     this.addresses = [];
     this.indices = new Map();
+    // Whether each entry is an event that has happened in the step before it, as a note does.
+    this.within = [];
+    this.withRole = { read: [], change: [], act: [] };
     data.steps.forEach((step, index) => this.#add(step, index));
-    this.races = this.#findRaces();
+    this.races = this.withRole.act.flatMap((act) => this.#raceOf(act));
+    /** Whether loop time moves. */
+    this.isTimed = data.steps.some((step) => step.time !== data.steps[0].time);
   }
 
   #add(step, index) {
@@ -29,11 +34,17 @@ class Run {
       this.wakes.get(step.woken_in).push(index);
     }
     for (const use of step.uses ?? []) {
-      if (!this.usesOf.has(use.name)) this.usesOf.set(use.name, { at: [], uses: [] });
+      if (!this.usesOf.has(use.name)) this.usesOf.set(use.name, { at: [], uses: [], hasValue: false });
       const found = this.usesOf.get(use.name);
       found.at.push(index);
       found.uses.push(use);
+      found.hasValue ||= use.value !== "";
+      const alike = this.withRole[use.role];
+      if (alike && alike.at(-1) !== index) alike.push(index);
     }
+    const before = this.steps[index - 1];
+    const isEvent = !step.number && step.until === undefined;
+    this.within.push(isEvent && before?.lane === step.lane && (before.number > 0 || this.within[index - 1]));
     this.#addAddress(step, index);
   }
 
@@ -46,30 +57,13 @@ class Run {
   }
 
   // An act is charged to the last read of its lane, and to what others have changed since.
-  #findRaces() {
-    const found = [];
-    this.steps.forEach((step, act) => {
-      for (const use of step.uses ?? []) {
-        if (use.role !== "act") continue;
-        const read = this.#lastRead(act, step.lane);
-        if (read < 0) continue;
-        const changes = this.#withRole("change", read, act).filter((at) => this.steps[at].lane !== step.lane);
-        found.push({ name: this.steps[read].uses.find((one) => one.role === "read").name, read, act, changes, lane: step.lane });
-      }
-    });
-    return found;
-  }
-
-  #lastRead(act, lane) {
-    return this.#withRole("read", 0, act).findLast((at) => this.steps[at].lane === lane) ?? -1;
-  }
-
-  #withRole(role, from, to) {
-    const found = [];
-    for (let at = from; at <= to; at++) {
-      if (this.steps[at].uses?.some((use) => use.role === role)) found.push(at);
-    }
-    return found;
+  #raceOf(act) {
+    const { lane } = this.steps[act];
+    const isOfLane = (index) => this.steps[index].lane === lane;
+    const read = this.withRole.read.findLast((index) => index <= act && isOfLane(index));
+    if (read === undefined) return [];
+    const changes = this.withRole.change.filter((index) => index > read && index <= act && !isOfLane(index));
+    return [{ read, act, changes, lane }];
   }
 
   /** "Step 7", or "Event after step 7". */
@@ -78,11 +72,6 @@ class Run {
     if (number) return `Step ${number}`;
     const last = this.addresses[index].split(".")[0];
     return last === "0" ? "Event at the beginning" : `Event after step ${last}`;
-  }
-
-  /** Whether loop time moves. */
-  get isTimed() {
-    return this.steps.some((step) => step.time !== this.steps[0].time);
   }
 
   /** The name of a step's lane. */
@@ -98,14 +87,6 @@ class Run {
   /** Whether a task ends with a step. */
   isEnd(index) {
     return /^ends( with |$)/.test(this.steps[index].then ?? "");
-  }
-
-  /** Whether an event has happened in the step before it, as a note does, and not between steps. */
-  isWithin(index) {
-    const event = this.steps[index];
-    if (event.number || event.until !== undefined) return false;
-    const before = this.steps[index - 1];
-    return before?.lane === event.lane && (before.number > 0 || this.isWithin(index - 1));
   }
 
   /** The last step of a lane up to a moment; -1 if it has not begun. */
@@ -134,7 +115,7 @@ class Run {
     }
     const { at, stop, then = "" } = this.steps[last];
     const place = stop ?? at ?? null;
-    const isNow = last === moment || (this.steps[moment].lane === lane && this.isWithin(moment));
+    const isNow = last === moment || (this.steps[moment].lane === lane && this.within[moment]);
     if (isNow) return { state: "runs", words: then ? `runs, then ${then}` : "runs", place: at ?? null, step: last };
     if (this.isEnd(last)) return { state: "ended", words: then.replace(/^ends/, "has ended"), place: null, step: last };
     if (isReady) return { state: "ready", words: "is ready, waits for its turn", place, step: last };
@@ -147,8 +128,8 @@ class Run {
    */
   values(moment) {
     const found = [];
-    for (const [name, { at, uses }] of this.usesOf) {
-      if (!uses.some((use) => use.value)) continue;
+    for (const [name, { at, uses, hasValue }] of this.usesOf) {
+      if (!hasValue) continue;
       let last = lastUpTo(at, moment);
       while (last >= 0 && !uses[last].value) last--;
       const isNew = last >= 0 && at[last] === moment && uses[last].is_change;

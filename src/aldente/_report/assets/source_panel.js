@@ -23,8 +23,8 @@ class SourcePanel {
     for (const line of this.marked.splice(0)) this.#clear(line);
     if (!place) return;
     const isHere = (other) => other && run.files[other[0]] === this.path;
-    this.#markOthers(run, moment, isHere);
     this.#markRunning(run, moment, isHere);
+    this.#markOthers(run, moment, isHere);
     this.#scrollTo(place[1]);
   }
 
@@ -91,11 +91,22 @@ class SourcePanel {
     for (const [line, found] of names) this.#mark(line, "other", `${inShort(found)} ${found.length > 1 ? "stand" : "stands"} here`);
   }
 
+  /** Leaves out what is far from all marked lines; returns what undoes that. */
+  cutForPaper() {
+    const rows = [...this.lines.values()].map(({ row }) => row);
+    const marked = rows.flatMap((row, number) => (row.className === "line" ? [] : [number]));
+    const far = rows.filter((_, number) => !marked.some((near) => Math.abs(near - number) <= 4));
+    for (const row of far) row.hidden = true;
+    return () => {
+      for (const row of far) row.hidden = false;
+    };
+  }
+
   // Scrolls the code, never the page.
   #scrollTo(number) {
     const row = this.lines.get(number)?.row;
     if (!row) return;
-    const top = row.offsetTop - this.code.offsetTop;
+    const top = row.offsetTop;
     const { scrollTop, clientHeight } = this.code;
     if (top < scrollTop + 24 || top > scrollTop + clientHeight - 48) this.code.scrollTop = top - clientHeight / 3;
   }

@@ -63,7 +63,7 @@ class StandingsPanel {
 class ValuesPanel {
   constructor() {
     this.body = make("tbody", {});
-    const heads = ["Name", "Value", "Since"].map((text) => make("th", { scope: "col" }, text));
+    const heads = ["Name", "Value", "Last used in"].map((text) => make("th", { scope: "col" }, text));
     this.element = make("section", { class: "values" }, make("h4", {}, "Values of what tasks share"),
       make("table", {}, make("thead", {}, make("tr", {}, ...heads)), this.body));
   }

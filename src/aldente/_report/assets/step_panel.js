@@ -38,8 +38,8 @@ class StepPanel {
       ["Reads and changes", ...(step.uses ?? []).map((use) => this.#use(run, use))],
       ["At", ...places],
       ["In", ...(step.callers?.length ? [make("code", {}, step.callers.join(" › "))] : [])],
-      ["Made ready by", ...(waker === undefined ? [] : [this.#link(run, waker)])],
-      ["Makes ready", ...(run.wakes.get(moment) ?? []).slice(0, 6).map((index) => this.#link(run, index))],
+      ["Made ready by", ...(waker === undefined ? [] : [this.#link(run, moment, waker)])],
+      ["Makes ready", ...(run.wakes.get(moment) ?? []).slice(0, 6).map((index) => this.#link(run, moment, index))],
       ["Loop time", ...(run.isTimed ? [timeText(step.time)] : [])],
     ];
   }
@@ -51,8 +51,9 @@ class StepPanel {
     return found;
   }
 
-  #link(run, index) {
-    const text = `${run.titleOf(index).toLowerCase()} of ${run.nameOf(index)}`;
+  #link(run, moment, index) {
+    const isSame = run.steps[index].lane === run.steps[moment].lane;
+    const text = `${isSame ? "itself" : run.nameOf(index)}, ${run.titleOf(index).toLowerCase()}`;
     return make("button", { type: "button", class: "link", click: () => this.go(index) }, text);
   }
 }

@@ -8,21 +8,28 @@
  */
 function viewsOf(run, stock, { told, time, part, room }) {
   const runs = stock ? [run, stock] : [run];
-  return runs.map((one) => {
+  const views = runs.map((one) => {
     const entries = one.steps.map((_, index) => index).filter((index) => !told || isTold(runs, one, index, part));
     const columns = new Columns(one, entries, { isTimed: time, room });
-    const hasRuler = time || stock !== null || columns.gaps.length > 0;
-    return { run: one, columns, rows: new Rows(one, entries, hasRuler) };
-  }).map((view, _, views) => {
-    // Both have the same columns, so that their common beginning is aligned.
-    view.columns.narrowTo(Math.min(...views.map((one) => one.columns.column)));
-    return view;
+    const hasRuler = time || columns.gaps.length > 0;
+    return { run: one, columns, rows: new Rows(one, entries, { hasRuler, hasPart: stock !== null }) };
   });
+  if (stock) align(views[0].columns, views[1].columns, part);
+  return views;
 }
 
-// In their common beginning both show what the story of either tells.
+// Gives the common beginning of two runs the same columns.
+function align(one, other, part) {
+  const column = Math.min(one.column, other.column);
+  const common = lastUpTo(one.entries, part - 1) + 1;
+  const shared = one.extra.slice(0, common).map((extra, position) => Math.max(extra, other.extra[position] ?? 0));
+  for (const columns of [one, other]) columns.set(column, [...shared, ...columns.extra.slice(common)]);
+}
+
+// In their common beginning both show what the story of either tells; and both show where they part.
 function isTold(runs, run, index, part) {
   if (runs.length > 1 && index < part) return runs.some((one) => one.steps[index]?.is_told);
+  if (runs.length > 1 && index === part) return true;
   return Boolean(run.steps[index].is_told);
 }
 
@@ -62,7 +69,7 @@ function pictureOf(view, plane, title) {
   const parts = title ? [make("h4", { class: "run-title" }, title), element] : [element];
   if (view.rows.hidden) {
     const count = view.rows.hidden;
-    parts.push(make("p", { class: "hidden-lanes quiet" }, `${count} task${count > 1 ? "s" : ""} without such a step ${count > 1 ? "are" : "is"} not shown.`));
+    parts.push(make("p", { class: "hidden-lanes quiet" }, `${count} more ${count > 1 ? "lanes have" : "lane has"} no step in the story.`));
   }
   return make("div", { class: "run-with-title" }, ...parts);
 }
