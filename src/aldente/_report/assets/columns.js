@@ -7,6 +7,8 @@ const MOST_OF_WORDS = 190;
 const NARROWEST = 40;
 const WIDEST = 96;
 const GAP = 78;
+// The width of the circle of an event.
+const EVENT = 16;
 
 /** Seconds as text: "3.5 s". */
 function timeText(seconds) {
@@ -107,18 +109,35 @@ class Columns {
     this.left = new Float64Array(this.entries.length + 1);
     let x = 4;
     let gap = 0;
-    let words = 0;
     for (let position = 0; position <= this.entries.length; position++) {
       for (; this.gaps[gap]?.position === position; gap++) {
         this.gaps[gap].x = x;
         x += this.gaps[gap].width;
       }
       this.left[position] = x;
-      const caption = this.captions[position];
-      if (caption) words = Math.max(words, x + 12 + Math.min(MOST_OF_WORDS, widthOfWords(caption)));
       if (position < this.entries.length) x += this.column + (this.extra[position] ?? 0);
     }
-    this.width = Math.max(x + 4, words + 12);
+    this.width = x + 12;
+    this.#placeLastWords();
+  }
+
+  // The last words of a lane stand to the left of their block's end if they would go beyond the last column and
+  // have room there; else the picture becomes wider.
+  #placeLastWords() {
+    this.leaning = new Set();
+    const before = new Map();
+    const { width } = this;
+    this.captions.forEach((caption, position) => {
+      if (!caption) return;
+      const { lane, number } = this.run.steps[this.entries[position]];
+      const words = Math.min(MOST_OF_WORDS, widthOfWords(caption)) + 8;
+      const start = this.left[position] + (this.column - (number ? this.block : EVENT)) / 2;
+      if (start + words > width) {
+        if (this.left[position] + this.column - words > (before.get(lane) ?? 0)) this.leaning.add(this.entries[position]);
+        else this.width = Math.max(this.width, start + words);
+      }
+      before.set(lane, start + words);
+    });
   }
 
   /** Where a column ends; the left edge of the picture for -1. */

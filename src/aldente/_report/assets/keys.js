@@ -31,7 +31,8 @@ const KEYS_OF_PAGE = [
 ];
 
 function keyRows(rows) {
-  return rows.flatMap(([keys, words]) => [make("dt", {}, ...keys.flatMap((key) => [make("kbd", {}, key), " "])), make("dd", {}, words)]);
+  return rows.map(([keys, words]) =>
+    make("div", {}, make("dt", {}, ...keys.flatMap((key) => [make("kbd", {}, key), " "])), make("dd", {}, words)));
 }
 
 /** The keys of the lanes, for their legend. */

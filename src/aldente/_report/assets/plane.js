@@ -68,7 +68,7 @@ class Plane {
     const { run, columns, rows } = this.view;
     const step = run.steps[index];
     const position = columns.positionOf(index);
-    const width = step.number ? columns.block : 16;
+    const width = step.number ? columns.block : EVENT;
     const left = columns.left[position] + (columns.column - width) / 2;
     block.id = `${this.name}-step-${run.addresses[index]}`;
     block.dataset.index = index;
@@ -89,9 +89,11 @@ class Plane {
     const marks = marksOf(step);
     const notes = marks.length ? [make("span", { class: "badges" }, ...marks.map(badge))] : [];
     const caption = captionOf(step);
-    const room = this.#room(index) - left;
+    const isLeaning = this.view.columns.leaning.has(index);
+    const room = isLeaning ? MOST_OF_WORDS : this.#room(index) - left;
     if (caption && room >= 46) {
-      notes.push(make("span", { class: "caption", style: `max-width:${room}px`, title: caption }, caption));
+      const name = isLeaning ? "caption leaning" : "caption";
+      notes.push(make("span", { class: name, style: `max-width:${room}px`, title: caption }, caption));
     }
     return notes;
   }
