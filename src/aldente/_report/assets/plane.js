@@ -35,7 +35,7 @@ class Plane {
   draw(from, to) {
     const { columns, rows } = this.view;
     const [low, high] = [Math.max(0, from), Math.min(columns.width, to)];
-    this.stretch = [low, high];
+    this.stretch = [low, this.pick ? high : to];
     const { style } = this.lines;
     [style.left, style.width, style.height] = [`${low}px`, `${Math.max(0, high - low)}px`, `${rows.height}px`];
     this.lines.setAttribute("viewBox", `${low} 0 ${Math.max(1, high - low)} ${rows.height}`);
@@ -89,7 +89,8 @@ class Plane {
     const marks = marksOf(step);
     const notes = marks.length ? [make("span", { class: "badges" }, ...marks.map(badge))] : [];
     const caption = captionOf(step);
-    const isLeaning = this.view.columns.leaning.has(index);
+    const isWhole = this.pick || left - MOST_OF_WORDS > this.stretch[0];
+    const isLeaning = isWhole && this.view.columns.leaning.has(index);
     const room = isLeaning ? MOST_OF_WORDS : this.#room(index) - left;
     if (caption && room >= 46) {
       const name = isLeaning ? "caption leaning" : "caption";
@@ -107,7 +108,7 @@ class Plane {
       if (columns.left[position] - columns.left[columns.positionOf(index)] > 420) break;
       if (other.lane === lane && captionOf(other)) return columns.left[position] + (columns.column - columns.block) / 2 - 4;
     }
-    const edge = this.pick ? columns.width : this.stretch[1];
+    const edge = this.pick ? columns.width : this.stretch[1] - 8;
     return Math.min(edge, columns.middleOf(index) + 420);
   }
 

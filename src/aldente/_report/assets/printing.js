@@ -54,7 +54,7 @@ function cuts({ left, width, entries }, room) {
     const end = position + 1 < entries.length ? left[position + 1] : width;
     if (end - starts.at(-1) > room && left[position] > starts.at(-1)) starts.push(left[position]);
   });
-  return starts.map((from, number) => [from, starts[number + 1] ?? width]);
+  return starts.map((from, number) => [from, starts[number + 1] ?? Math.max(width, from + room)]);
 }
 
 function strip(view, from, to, { name, cursor }) {
