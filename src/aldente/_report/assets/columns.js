@@ -86,7 +86,7 @@ class Columns {
       this.#addLeftOut(gaps, before, index, position);
       if (this.isTimed && position) {
         const passed = this.run.steps[index].time - this.run.steps[before].time;
-        if (passed > 0) gaps.push({ position, width: timeGap(passed), kind: "time", text: `+${timeText(passed)}` });
+        if (passed > 0) gaps.push({ position, width: timeGap(passed), kind: "passing", text: `+${timeText(passed)}` });
       }
     });
     this.#addLeftOut(gaps, this.entries.at(-1), this.run.steps.length, this.entries.length);

@@ -36,7 +36,7 @@ class StandingsPanel {
       const row = { place: make("span", { class: "place" }), text: make("code", {}), state: make("td", {}) };
       row.name = make("button", { type: "button", class: "link", click: () => this.go(row.step) }, lane.name);
       row.element = make("tr", {}, make("th", { scope: "row" }, row.name, ...(lane.call ? [" ", make("code", {}, lane.call)] : [])),
-        make("td", {}, row.place, row.text), row.state);
+        make("td", {}, row.place, " ", row.text), row.state);
       this.rows.set(number, row);
       this.body.append(row.element);
     }

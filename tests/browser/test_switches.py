@@ -1,0 +1,111 @@
+"""The switches above the lanes: what is shown of the steps."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from tests.browser.on_page import LONG, LOST, RACE, at_cursor, block, failure, steps, switch
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+STOCK = "Steps in asyncio's own order: "
+
+
+def test_only_the_steps_of_the_story(page: Page) -> None:
+    """Of a long run only the steps of the story are shown at first, with how many are left out between."""
+    only = switch(page, LONG, "Only the steps of the story")
+    assert only.is_checked()
+    assert steps(page, LONG).locator("[role=option]").count() == 6
+    assert failure(page, LONG).locator(".gap.left-out").all_inner_texts() == ["1,920 steps", "8 steps"]
+    shown = failure(page, LONG).locator(".heads .head:not(.ruler-head)").count()
+    hidden = re.search(r"(\d+) more lanes have no step in the story", failure(page, LONG).inner_text())
+    only.uncheck()
+    assert failure(page, LONG).locator(".gap.left-out").count() == 0
+    assert hidden is not None
+    assert failure(page, LONG).locator(".head").count() == shown + int(hidden[1]) > 12
+    assert block(page, LONG, "1920").is_visible()
+    assert at_cursor(page, LONG) == "Step 1921: Task-13"
+
+
+def test_all_steps_of_a_short_run(page: Page) -> None:
+    """Of a short run all steps are shown at first; the cursor goes to one of the story with the switch."""
+    only = switch(page, LOST, "Only the steps of the story")
+    assert not only.is_checked()
+    block(page, LOST, "3").click()
+    only.check()
+    assert at_cursor(page, LOST) == "Step 2: consumer"
+    assert block(page, LOST, "3").count() == 0
+
+
+def test_loop_time(page: Page) -> None:
+    """With loop time, an axis has the times, gaps say how much passes, and that they are not to scale."""
+    lost = failure(page, LOST)
+    assert lost.locator(".time, .gap.passing").count() == 0
+    switch(page, LOST, "Loop time").check()
+    assert lost.locator(".time").all_inner_texts() == ["0 s", "1 s", "2 s", "3 s", "3.5 s"]
+    assert lost.locator(".gap.passing").all_inner_texts() == ["+1 s", "+1 s", "+1 s", "+0.5 s"]
+    assert "not to scale" in lost.locator(".ruler-head").inner_text()
+
+
+def test_no_loop_time_that_stands_still(page: Page) -> None:
+    """Where time never moves there is no switch for it."""
+    assert switch(page, RACE, "Loop time").count() == 0
+    assert switch(page, LOST, "Loop time").count() == 1
+
+
+def test_beside_stock_order(page: Page) -> None:
+    """Beside it, the run in asyncio's order is aligned up to where the runs part, which is said."""
+    switch(page, RACE, "Beside stock order").check()
+    said = failure(page, RACE).locator(".parting").inner_text()
+    assert re.fullmatch(
+        r"Here the runs part: in this one Task-4 runs at test_shop.py:14; "
+        r"in asyncio's own order Task-2 runs at test_shop.py:14\.",
+        said,
+    ), said
+    for step in ("1", "2", "3", "4"):
+        here, there = (block(page, RACE, step, name).bounding_box() for name in ("", "-stock"))
+        assert here["x"] == there["x"]
+        assert here["y"] < there["y"]
+    lines = failure(page, RACE).locator(".part")
+    assert lines.count() == 2
+    assert len({line.bounding_box()["x"] for line in lines.all()}) == 1
+    assert lines.first.bounding_box()["x"] < block(page, RACE, "5").bounding_box()["x"]
+
+
+def test_aligned_when_only_the_story_is_shown(page: Page) -> None:
+    """The common beginning is aligned with gaps too, and both show the steps with which they part."""
+    for text in ("Only the steps of the story", "Loop time", "Beside stock order"):
+        switch(page, LOST, text).check()
+    for step in ("2", "5"):
+        here, there = (block(page, LOST, step, name).bounding_box() for name in ("", "-stock"))
+        assert here["x"] == there["x"]
+    assert block(page, LOST, "5.1").is_visible()
+    assert block(page, LOST, "6", "-stock").is_visible()
+    assert len({line.bounding_box()["x"] for line in failure(page, LOST).locator(".part").all()}) == 1
+
+
+def test_both_are_scrolled_together(page: Page) -> None:
+    """Both runs are scrolled together."""
+    page.set_viewport_size({"width": 500, "height": 900})
+    switch(page, RACE, "Beside stock order").check()
+    failure(page, RACE).locator(".scroller").evaluate("scroller => { scroller.scrollLeft = 70 }")
+    here, there = (block(page, RACE, "4", name).bounding_box() for name in ("", "-stock"))
+    assert here["x"] == there["x"]
+
+
+def test_the_cursor_in_stock_order(page: Page) -> None:
+    """The cursor goes into the other run by a click, and comes back when that is put away."""
+    beside = switch(page, RACE, "Beside stock order")
+    beside.check()
+    block(page, RACE, "5", "-stock").click()
+    assert at_cursor(page, RACE) == "Step 5: Task-2"
+    assert page.url.endswith("#failure-1/stock/5")
+    assert steps(page, RACE).get_attribute("aria-activedescendant") is None
+    assert steps(page, RACE, STOCK).get_attribute("aria-activedescendant") == "failure-1-stock-step-5"
+    steps(page, RACE, STOCK).focus()
+    page.keyboard.press("End")
+    assert at_cursor(page, RACE).startswith("Step 9: ")
+    beside.uncheck()
+    assert steps(page, RACE).get_attribute("aria-activedescendant").startswith("failure-1-step-")
