@@ -16,7 +16,7 @@ import pytest
 from tests.browser.project import write_page
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Page
+    from playwright.sync_api import Browser, Page
 
 INSTALL = (
     "These tests need a browser: pip install playwright, and chromium on PATH "
@@ -58,47 +58,68 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def windows(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
-    """Windows of several kinds, each made once: nothing that a test does outlasts its page."""
-    made: dict[str, BrowserContext] = {}
+def windows(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Windows of several kinds, each opened once, as that takes as long as most tests do."""
+    opened: dict[str, Page] = {}
 
-    def window(**options: Any) -> BrowserContext:
+    def window(**options: Any) -> Page:
         key = repr(sorted(options.items()))
-        if key not in made:
-            made[key] = browser.new_context(**options)
-        return made[key]
+        if key not in opened:
+            opened[key] = browser.new_context(**options).new_page()
+        return opened[key]
 
     yield window
-    for context in made.values():
-        context.close()
+    for page in opened.values():
+        page.context.close()
 
 
 @pytest.fixture
-def open_page(windows: Callable[..., BrowserContext], report: Path) -> Iterator[OpenPage]:
-    """Opens the page; at the end, none may have had an error, nor asked the network for anything."""
+def open_page(windows: Callable[..., Page], report: Path) -> Iterator[OpenPage]:
+    """Opens the page anew; at the end it may have had no error, nor asked the network for anything."""
     faults: list[str] = []
-    pages = []
+    undo: list[Callable[[], None]] = []
+
+    def listen(page: Page, event: Any, listener: Callable[[Any], None]) -> None:
+        page.on(event, listener)
+        undo.append(lambda: page.remove_listener(event, listener))
 
     def open_at(address: str = "", **options: Any) -> Page:
-        page = windows(**{"viewport": {"width": 1280, "height": 900}, **options}).new_page()
-        pages.append(page)
-        page.on("console", lambda message: faults.append(f"console: {message.text}"))
-        page.on("pageerror", lambda error: faults.append(f"error: {error}"))
-        page.on("request", lambda request: _check(request.url, report, faults))
+        size = options.setdefault("viewport", {"width": 1280, "height": 900})
+        page = windows(**options)
+        # Nothing that an earlier test has done outlasts its document, but for the size.
+        page.goto("about:blank")
+        page.set_viewport_size(size)
+        page.mouse.move(0, 0)
+        listen(page, "console", lambda message: faults.append(f"console: {message.text}"))
+        listen(page, "pageerror", lambda error: faults.append(f"error: {error}"))
+        listen(page, "request", lambda request: _check(request.url, report, faults))
         page.goto(f"{report.as_uri()}{address}")
         if options.get("java_script_enabled", True):
             page.wait_for_function("document.querySelectorAll('.scroller').length === 3")
         return page
 
     yield open_at
-    for page in pages:
-        page.close()
+    for each in undo:
+        each()
     assert faults == []
 
 
 def _check(url: str, report: Path, faults: list[str]) -> None:
     if url.partition("#")[0] != report.as_uri():
         faults.append(f"request: {url}")
+
+
+@pytest.fixture(scope="module")
+def read_page(browser: Browser, report: Path) -> Iterator[Page]:
+    """A page for tests that only read, or say themselves which step they are about."""
+    faults: list[str] = []
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.goto(report.as_uri())
+    page.wait_for_function("document.querySelectorAll('.scroller').length === 3")
+    yield page
+    page.close()
+    assert faults == []
 
 
 @pytest.fixture

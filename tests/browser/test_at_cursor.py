@@ -26,10 +26,10 @@ def table(page: Page, number: int, name: str) -> list[list[str]]:
     ]
 
 
-def test_the_step_in_words(page: Page) -> None:
+def test_the_step_in_words(read_page: Page) -> None:
     """The step is told: what it does, how it ends, what it uses, who has made it ready."""
-    block(page, RACE, "8").click()
-    said = " ".join(failure(page, RACE).locator(".step-panel").inner_text().split())
+    block(read_page, RACE, "8").click()
+    said = " ".join(failure(read_page, RACE).locator(".step-panel").inner_text().split())
     assert "Step 8: Task-3 goes on after sleep" in said
     assert "Then ends" in said
     assert "changes stock to -2 (line 18)" in said
@@ -37,77 +37,94 @@ def test_the_step_in_words(page: Page) -> None:
     assert "Made ready by itself, step 7" in said
 
 
-def test_the_line_that_runs(page: Page) -> None:
+def test_the_line_that_runs(read_page: Page) -> None:
     """The line at which the task goes on is lit, with its name, and is the current one."""
-    assert lines(page, RACE, "current") == [
+    block(read_page, RACE, "5").click()
+    assert lines(read_page, RACE, "current") == [
         "14 await asyncio.sleep(0) Task-4 goes on Task-2, Task-3 stand here"
     ]
-    current = failure(page, RACE).locator("[aria-current=step]")
+    current = failure(read_page, RACE).locator("[aria-current=step]")
     assert current.count() == 1
-    block(page, RACE, "2").click()
-    assert lines(page, RACE, "current")[0].startswith("11 async def buy(who): Task-2 begins")
+    block(read_page, RACE, "2").click()
+    assert lines(read_page, RACE, "current")[0].startswith("11 async def buy(who): Task-2 begins")
     assert current.count() == 1
 
 
-def test_the_lines_of_the_others(page: Page) -> None:
+def test_the_lines_of_the_others(read_page: Page) -> None:
     """The line at which each other task stands is lit in a second tone, with its name."""
-    block(page, LOST, "7").click()
-    others = lines(page, LOST, "other")
+    block(read_page, LOST, "7").click()
+    others = lines(read_page, LOST, "other")
     assert any("stopper stands here" in line and "sleep(3.5)" in line for line in others), others
     assert not any("consumer stands" in line for line in others)
 
 
-def test_the_lines_that_race(page: Page) -> None:
+def test_the_lines_that_race(read_page: Page) -> None:
     """What a step reads and changes stands beside the line."""
-    block(page, RACE, "5.1").click()
-    assert "18 stock -= 1 changes stock to 0" in lines(page, RACE, "race")
+    block(read_page, RACE, "5.1").click()
+    assert "18 stock -= 1 changes stock to 0" in lines(read_page, RACE, "race")
 
 
-def test_the_current_line_is_in_sight(page: Page) -> None:
+def test_the_current_line_is_in_sight(read_page: Page) -> None:
     """The source is scrolled to the line that runs, and the page is not."""
-    block(page, LONG, "1921").click()
-    top = page.evaluate("scrollY")
+    block(read_page, LONG, "1921").click()
+    top = read_page.evaluate("scrollY")
     for step in ("1934", "1921"):
-        block(page, LONG, step).click()
-        line = failure(page, LONG).locator(".line.current").bounding_box()
-        code = failure(page, LONG).locator(".code").bounding_box()
-        assert code["y"] <= line["y"] <= code["y"] + code["height"] - line["height"]
-    assert page.evaluate("scrollY") == top
+        block(read_page, LONG, step).click()
+        read_page.wait_for_function(
+            """() => {
+                const [line, code] = [".line.current", ".code"].map(
+                    (part) => document.querySelector(`#failure-3 ${part}`).getBoundingClientRect());
+                return code.top <= line.top && line.bottom <= code.bottom;
+            }"""
+        )
+    assert read_page.evaluate("scrollY") == top
 
 
-def test_where_each_task_is(page: Page) -> None:
+def test_where_each_task_is(read_page: Page) -> None:
     """Each task has its place, the line there, and its state; one that is not created has no row."""
-    block(page, RACE, "3").click()
-    rows = table(page, RACE, "standings")
-    assert ["Task-2 buy('Ann')", "test_shop.py:14 await asyncio.sleep(0)", "is ready, waits for its turn"] in rows
-    assert ["Task-4 buy('Cleo')", "test_shop.py:11 async def buy(who):", "is created, has not begun"] in rows
+    block(read_page, RACE, "3").click()
+    rows = table(read_page, RACE, "standings")
+    assert [
+        "Task-2 buy('Ann')",
+        "test_shop.py:14 await asyncio.sleep(0)",
+        "is ready, waits for its turn",
+    ] in rows
+    assert [
+        "Task-4 buy('Cleo')",
+        "test_shop.py:11 async def buy(who):",
+        "is created, has not begun",
+    ] in rows
     assert rows[2][2] == "runs, then lets others go on"
-    block(page, LOST, "1").click()
-    assert [row[0] for row in table(page, LOST, "standings")] == ["Task-1", "consumer", "stopper"]
-    block(page, LOST, "9").click()
-    assert ["stopper", "", "has ended"] in table(page, LOST, "standings")
+    block(read_page, LOST, "1").click()
+    assert [row[0] for row in table(read_page, LOST, "standings")] == [
+        "Task-1",
+        "consumer",
+        "stopper",
+    ]
+    block(read_page, LOST, "9").click()
+    assert ["stopper", "", "has ended"] in table(read_page, LOST, "standings")
 
 
-def test_what_tasks_wait_for(page: Page) -> None:
+def test_what_tasks_wait_for(read_page: Page) -> None:
     """A task that waits says what for."""
-    block(page, LOST, "3").click()
-    rows = table(page, LOST, "standings")
+    block(read_page, LOST, "3").click()
+    rows = table(read_page, LOST, "standings")
     assert [row[2] for row in rows if row[0] == "consumer"] == [
         "waits for an item from queue (a Queue), which is empty"
     ]
 
 
-def test_values(page: Page) -> None:
+def test_values(read_page: Page) -> None:
     """Each shared name has its last known value, marked when it has just changed."""
-    block(page, RACE, "2").click()
-    assert table(page, RACE, "values") == [
+    block(read_page, RACE, "2").click()
+    assert table(read_page, RACE, "values") == [
         ["stock", "1", "Step 2, Task-2"],
         ["sold", "not used yet", ""],
     ]
-    block(page, RACE, "5.1").click()
-    assert table(page, RACE, "values") == [
+    block(read_page, RACE, "5.1").click()
+    assert table(read_page, RACE, "values") == [
         ["stock", "1 → 0 changed now", "Event after step 5, Task-4"],
         ["sold", "['Cleo'] changed now", "Event after step 5, Task-4"],
     ]
-    block(page, RACE, "6").click()
-    assert table(page, RACE, "values")[0] == ["stock", "0", "Event after step 5, Task-4"]
+    block(read_page, RACE, "6").click()
+    assert table(read_page, RACE, "values")[0] == ["stock", "0", "Event after step 5, Task-4"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.browser.on_page import LONG, RACE, at_cursor, block, failure, steps, switch
+from tests.browser.on_page import LONG, RACE, at_cursor, block, box_of, failure, steps, switch
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -48,8 +48,8 @@ def test_few_elements(page: Page) -> None:
         counts.add(page.locator("#failure-3 *").count())
     assert at_cursor(page, LONG).startswith("Step 201: ")
     assert max(counts) < 1_200, counts
-    shown = block(page, LONG, "201").bounding_box()
-    scroller = failure(page, LONG).locator(".scroller").bounding_box()
+    shown = box_of(block(page, LONG, "201"))
+    scroller = box_of(failure(page, LONG).locator(".scroller"))
     assert scroller["x"] <= shown["x"] < scroller["x"] + scroller["width"]
 
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+import aldente._report.page as page_maker
 from tests.browser.conftest import OpenPage
-from tests.browser.on_page import LONG, LOST, PLAIN, RACE, failure, steps, switch
+from tests.browser.on_page import LONG, LOST, PLAIN, RACE, box_of, failure, steps, switch
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
-
-NARROW = {"width": 360, "height": 740}
 
 # The elements with text whose colours are too near to each other: below 4.5 to 1.
 TOO_FAINT = """() => {
@@ -60,12 +61,12 @@ def test_looks(open_page: OpenPage, scheme: str, width: int) -> None:
     paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (paper == "rgb(255, 255, 255)") == (scheme == "light")
     parts = page.locator("#failure-1 > *, #failure-1 .lanes > :not([role=status])").all()
-    boxes = [part.bounding_box() for part in parts if part.is_visible()]
+    boxes = [box_of(part) for part in parts if part.is_visible()]
     for box in boxes:
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= width
-    siblings = [part.bounding_box() for part in page.locator("#failure-1 > *").all()]
-    for above, below in zip(siblings, siblings[1:], strict=False):
+    siblings = [box_of(part) for part in page.locator("#failure-1 > *").all()]
+    for above, below in itertools.pairwise(siblings):
         assert above["y"] + above["height"] <= below["y"] + 0.5
 
 
@@ -120,7 +121,7 @@ def test_keys_between_failures(page: Page) -> None:
     tops = {}
     for keys, number in (("j", RACE), ("j", LOST), ("j", LONG), ("k", LOST), ("k", RACE)):
         page.keyboard.press(keys)
-        tops[number] = failure(page, number).bounding_box()["y"]
+        tops[number] = box_of(failure(page, number))["y"]
         assert abs(tops[number]) < 20, (keys, number, tops)
 
 
@@ -172,7 +173,9 @@ def test_only_keys(page: Page) -> None:
 
 def test_names_for_all_controls(page: Page) -> None:
     """Each control has a name, and each list of steps tells its number of steps."""
-    unnamed = page.locator("button, input, summary, [role=listbox], [role=option], [role=region]").evaluate_all(
+    unnamed = page.locator(
+        "button, input, summary, [role=listbox], [role=option], [role=region]"
+    ).evaluate_all(
         "all => all.filter((one) => !(one.ariaLabel || one.textContent.trim() || one.labels?.[0]?.textContent))"
         ".map((one) => one.outerHTML)"
     )
@@ -208,7 +211,15 @@ def test_without_script(open_page: OpenPage) -> None:
     assert "goes on after sleep, before 'Task-2', which is ready for longer" in text
     assert "--aldente-replay=" in text
     assert failure(page, PLAIN).locator("pre").is_visible()
-    assert failure(page, RACE).locator("section.lanes").bounding_box() is None
+    assert failure(page, RACE).locator("section.lanes").is_hidden()
+
+
+def test_all_files_are_joined() -> None:
+    """The script is made of all its files, in the order that the last of them tells."""
+    folder = Path(page_maker.__file__).parent / "assets"
+    assert {path.name for path in folder.glob("*.js")} == set(page_maker.SCRIPTS)
+    comment = (folder / "page.js").read_text(encoding="utf-8").split("async function")[0]
+    assert tuple(re.findall(r"\w+\.js", comment)) == page_maker.SCRIPTS
 
 
 def test_size(report: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.browser.on_page import LONG, at_cursor, failure, steps
+from tests.browser.on_page import LONG, at_cursor, attribute, failure, steps
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -27,7 +27,7 @@ def test_find_the_racing_lines(page: Page) -> None:
     assert change[1][0].endswith("total = old + 1 changes total to 160")
     assert act[0] == "Step 1933: Task-13"
     assert act[1][0].endswith("total = old + 1 changes total to 160")
-    assert listbox.locator("svg path.crossing").get_attribute("d").count("M") == 1
+    assert attribute(listbox.locator("svg path.crossing"), "d").count("M") == 1
 
 
 def test_copy_the_command(page: Page) -> None:

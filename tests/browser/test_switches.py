@@ -5,7 +5,18 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from tests.browser.on_page import LONG, LOST, RACE, at_cursor, block, failure, steps, switch
+from tests.browser.on_page import (
+    LONG,
+    LOST,
+    RACE,
+    at_cursor,
+    attribute,
+    block,
+    box_of,
+    failure,
+    steps,
+    switch,
+)
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -18,9 +29,14 @@ def test_only_the_steps_of_the_story(page: Page) -> None:
     only = switch(page, LONG, "Only the steps of the story")
     assert only.is_checked()
     assert steps(page, LONG).locator("[role=option]").count() == 6
-    assert failure(page, LONG).locator(".gap.left-out").all_inner_texts() == ["1,920 steps", "8 steps"]
+    assert failure(page, LONG).locator(".gap.left-out").all_inner_texts() == [
+        "1,920 steps",
+        "8 steps",
+    ]
     shown = failure(page, LONG).locator(".heads .head:not(.ruler-head)").count()
-    hidden = re.search(r"(\d+) more lanes have no step in the story", failure(page, LONG).inner_text())
+    hidden = re.search(
+        r"(\d+) more lanes have no step in the story", failure(page, LONG).inner_text()
+    )
     only.uncheck()
     assert failure(page, LONG).locator(".gap.left-out").count() == 0
     assert hidden is not None
@@ -65,13 +81,13 @@ def test_beside_stock_order(page: Page) -> None:
         said,
     ), said
     for step in ("1", "2", "3", "4"):
-        here, there = (block(page, RACE, step, name).bounding_box() for name in ("", "-stock"))
+        here, there = (box_of(block(page, RACE, step, name)) for name in ("", "-stock"))
         assert here["x"] == there["x"]
         assert here["y"] < there["y"]
     lines = failure(page, RACE).locator(".part")
     assert lines.count() == 2
-    assert len({line.bounding_box()["x"] for line in lines.all()}) == 1
-    assert lines.first.bounding_box()["x"] < block(page, RACE, "5").bounding_box()["x"]
+    assert len({box_of(line)["x"] for line in lines.all()}) == 1
+    assert box_of(lines.first)["x"] < box_of(block(page, RACE, "5"))["x"]
 
 
 def test_aligned_when_only_the_story_is_shown(page: Page) -> None:
@@ -79,11 +95,11 @@ def test_aligned_when_only_the_story_is_shown(page: Page) -> None:
     for text in ("Only the steps of the story", "Loop time", "Beside stock order"):
         switch(page, LOST, text).check()
     for step in ("2", "5"):
-        here, there = (block(page, LOST, step, name).bounding_box() for name in ("", "-stock"))
+        here, there = (box_of(block(page, LOST, step, name)) for name in ("", "-stock"))
         assert here["x"] == there["x"]
     assert block(page, LOST, "5.1").is_visible()
     assert block(page, LOST, "6", "-stock").is_visible()
-    assert len({line.bounding_box()["x"] for line in failure(page, LOST).locator(".part").all()}) == 1
+    assert len({box_of(line)["x"] for line in failure(page, LOST).locator(".part").all()}) == 1
 
 
 def test_both_are_scrolled_together(page: Page) -> None:
@@ -91,7 +107,7 @@ def test_both_are_scrolled_together(page: Page) -> None:
     page.set_viewport_size({"width": 500, "height": 900})
     switch(page, RACE, "Beside stock order").check()
     failure(page, RACE).locator(".scroller").evaluate("scroller => { scroller.scrollLeft = 70 }")
-    here, there = (block(page, RACE, "4", name).bounding_box() for name in ("", "-stock"))
+    here, there = (box_of(block(page, RACE, "4", name)) for name in ("", "-stock"))
     assert here["x"] == there["x"]
 
 
@@ -101,11 +117,13 @@ def test_the_cursor_in_stock_order(page: Page) -> None:
     beside.check()
     block(page, RACE, "5", "-stock").click()
     assert at_cursor(page, RACE) == "Step 5: Task-2"
-    assert page.url.endswith("#failure-1/stock/5")
+    page.wait_for_url("**#failure-1/stock/5")
     assert steps(page, RACE).get_attribute("aria-activedescendant") is None
-    assert steps(page, RACE, STOCK).get_attribute("aria-activedescendant") == "failure-1-stock-step-5"
+    assert (
+        steps(page, RACE, STOCK).get_attribute("aria-activedescendant") == "failure-1-stock-step-5"
+    )
     steps(page, RACE, STOCK).focus()
     page.keyboard.press("End")
     assert at_cursor(page, RACE).startswith("Step 9: ")
     beside.uncheck()
-    assert steps(page, RACE).get_attribute("aria-activedescendant").startswith("failure-1-step-")
+    assert attribute(steps(page, RACE), "aria-activedescendant").startswith("failure-1-step-")

@@ -7,14 +7,23 @@ function listenForAddresses(views) {
 }
 
 function openAddress(views) {
-  const [id, ...step] = decodeURIComponent(location.hash.slice(1)).split("/");
+  const [id, ...step] = location.hash.slice(1).split("/");
   if (!step.length) return;
   document.getElementById(id)?.scrollIntoView();
   views.get(id)?.goTo(step.join("/"));
 }
 
-/** Writes where the cursor is into the address. */
-function writeAddress(view) {
+let moved = null;
+
+/** Writes where the cursor is into the address, once a frame: it takes longer than all else that a move does. */
+function noteAddress(view) {
+  if (moved === null) requestAnimationFrame(writeAddress);
+  moved = view;
+}
+
+function writeAddress() {
+  const view = moved;
+  moved = null;
   try {
     history.replaceState(null, "", `#${view.name}/${view.address}`);
   } catch (error) {

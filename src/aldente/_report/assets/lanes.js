@@ -48,6 +48,7 @@ class LanesView {
   #listen() {
     let isAsked = false;
     this.scroller.addEventListener("scroll", () => {
+      this.#see();
       if (isAsked) return;
       isAsked = true;
       requestAnimationFrame(() => {
@@ -65,20 +66,29 @@ class LanesView {
     this.section.addEventListener("keydown", (event) => this.#press(event));
   }
 
+  // Keeps what is in sight: to ask for it after a change would lay the page out at each move of the cursor.
+  #see() {
+    const { scrollLeft: left, scrollTop: top, clientWidth: width, clientHeight: height } = this.scroller;
+    this.sight = { left, top, width, height };
+  }
+
   /** Lays the pictures out anew, after a change of what is shown or of the width. */
   layOut() {
-    this.scroller.style.setProperty("--heads", `${headWidth(this.scroller.clientWidth)}px`);
+    this.#see();
+    this.scroller.style.setProperty("--heads", `${headWidth(this.sight.width)}px`);
     this.pictures = this.#views().map((view) => this.#picture(view));
     this.scroller.replaceChildren(...this.pictures.map((picture) => picture.element));
     this.parting.hidden = !this.options.beside;
     if (this.options.beside) setText(this.parting, partingWords(this.run, this.stock, this.failure.first_difference));
+    this.#see();
+    for (const picture of this.pictures) picture.top = picture.plane.element.offsetTop;
     this.#drawVisible();
     for (const { plane, view } of this.pictures) plane.setCursor(view.run === this.cursor.run ? this.cursor.index : -1);
     this.#scrollToCursor();
   }
 
   #views() {
-    const room = this.scroller.clientWidth - headWidth(this.scroller.clientWidth);
+    const room = this.sight.width - headWidth(this.sight.width);
     return viewsOf(this.run, this.options.beside ? this.stock : null, { ...this.options, part: this.failure.first_difference, room });
   }
 
@@ -94,11 +104,11 @@ class LanesView {
   }
 
   #drawVisible() {
-    const { scrollLeft, clientWidth } = this.scroller;
+    const { left, width } = this.sight;
     for (const { plane } of this.pictures) {
       const [from, to] = plane.stretch ?? [1, 0];
-      const end = Math.min(scrollLeft + clientWidth, plane.view.columns.width);
-      if (scrollLeft < from || end > to) plane.draw(scrollLeft - clientWidth, scrollLeft + 2 * clientWidth);
+      const end = Math.min(left + width, plane.view.columns.width);
+      if (left < from || end > to) plane.draw(left - width, left + 2 * width);
     }
   }
 
@@ -165,17 +175,18 @@ class LanesView {
   }
 
   #scrollToCursor() {
-    const { plane, view } = this.pictures.find((picture) => picture.view.run === this.cursor.run);
-    const { scroller } = this;
+    const { view, top } = this.pictures.find((picture) => picture.view.run === this.cursor.run);
     const { columns, rows } = view;
-    const room = scroller.clientWidth - headWidth(scroller.clientWidth);
+    const { sight, scroller } = this;
+    const room = sight.width - headWidth(sight.width);
     const x = columns.left[columns.positionOf(this.cursor.index)];
-    if (x < scroller.scrollLeft + 8 || x + columns.column > scroller.scrollLeft + room - 8) {
-      scroller.scrollLeft = x - room / 3;
+    if (x < sight.left + 8 || x + columns.column > sight.left + room - 8) {
+      scroller.scrollLeft = Math.max(0, x - room / 3);
+      this.#see();
       this.#drawVisible();
     }
-    const y = plane.element.offsetTop + rows.top.get(view.run.steps[this.cursor.index].lane);
-    if (y < scroller.scrollTop || y + 50 > scroller.scrollTop + scroller.clientHeight) scroller.scrollTop = y - scroller.clientHeight / 2;
+    const y = top + rows.top.get(view.run.steps[this.cursor.index].lane);
+    if (y < sight.top || y + 50 > sight.top + sight.height) scroller.scrollTop = y - sight.height / 2;
   }
 
   /** What stands behind "#failure-1/" in an address: "7", or "stock/7". */

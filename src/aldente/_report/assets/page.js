@@ -28,7 +28,7 @@ async function viewsOfFailures(articles) {
     const section = article.querySelector("section.lanes");
     if (!failure?.lanes?.steps.length || !section) continue;
     const title = article.querySelector("h2").textContent;
-    views.set(article.id, new LanesView(section, failure, { sources, name: article.id, title, moved: writeAddress }));
+    views.set(article.id, new LanesView(section, failure, { sources, name: article.id, title, moved: noteAddress }));
   }
   return views;
 }

@@ -25,7 +25,7 @@ class SourcePanel {
     const isHere = (other) => other && run.files[other[0]] === this.path;
     this.#markRunning(run, moment, isHere);
     this.#markOthers(run, moment, isHere);
-    this.#scrollTo(place[1]);
+    this.#askToScroll(place[1]);
   }
 
   #open(path) {
@@ -100,6 +100,17 @@ class SourcePanel {
     return () => {
       for (const row of far) row.hidden = false;
     };
+  }
+
+  // Before the next frame, as moves of the cursor may be quicker than frames.
+  #askToScroll(number) {
+    const isAsked = this.wanted !== undefined;
+    this.wanted = number;
+    if (isAsked) return;
+    requestAnimationFrame(() => {
+      this.#scrollTo(this.wanted);
+      this.wanted = undefined;
+    });
   }
 
   // Scrolls the code, never the page.
