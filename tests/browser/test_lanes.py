@@ -69,6 +69,24 @@ def test_who_woke_whom(read_page: Page) -> None:
     assert sum(abs(start - middle) < 1 for start in starts) == 3, arrows
 
 
+def test_waiting_and_ready(read_page: Page) -> None:
+    """Between two steps of a task its line is thin while it waits, and thick from what makes it ready."""
+    lanes = steps(read_page, LOST)
+    stops, wakes, goes_on = (
+        block(read_page, LOST, step).evaluate("block => block.offsetLeft + block.offsetWidth / 2")
+        for step in ("2", "4", "5")
+    )
+    for kind, start, end in (("waits", stops, wakes), ("ready", wakes, goes_on)):
+        way = attribute(lanes.locator(f"svg path.{kind}"), "d")
+        found = [tuple(map(float, each)) for each in re.findall(r"M([\d.]+) [\d.]+H([\d.]+)", way)]
+        assert any(abs(x - start) < 1 and abs(y - end) < 1 for x, y in found), (
+            kind,
+            start,
+            end,
+            way,
+        )
+
+
 def test_words_below_blocks(read_page: Page) -> None:
     """What is special about a step stands below it in words."""
     race = steps(read_page, RACE)
