@@ -97,7 +97,7 @@ def test_where_each_task_is(read_page: Page) -> None:
     assert rows[2][2] == "runs, then lets others go on"
     block(read_page, LOST, "1").click()
     assert [row[0] for row in table(read_page, LOST, "standings")] == [
-        "Task-1",
+        "test_lost",
         "consumer",
         "stopper",
     ]

@@ -29,7 +29,7 @@ def test_only_the_steps_of_the_story(page: Page) -> None:
     only = switch(page, LONG, "Only the steps of the story")
     assert only.is_checked()
     assert steps(page, LONG).locator("[role=option]").count() == 6
-    assert failure(page, LONG).locator(".gap.left-out").all_inner_texts() == [
+    assert failure(page, LONG).locator(".plane .gap.left-out").all_inner_texts() == [
         "1,920 steps",
         "8 steps",
     ]
@@ -38,11 +38,23 @@ def test_only_the_steps_of_the_story(page: Page) -> None:
         r"(\d+) more lanes have no step in the story", failure(page, LONG).inner_text()
     )
     only.uncheck()
-    assert failure(page, LONG).locator(".gap.left-out").count() == 0
+    assert failure(page, LONG).locator(".plane .gap.left-out").count() == 0
     assert hidden is not None
     assert failure(page, LONG).locator(".head").count() == shown + int(hidden[1]) > 12
     assert block(page, LONG, "1920").is_visible()
     assert at_cursor(page, LONG) == "Step 1921: Task-13"
+
+
+def test_steps_that_are_not_on_the_page(page: Page) -> None:
+    """Where a very long run has steps that the page has not, their number stands between."""
+    switch(page, LONG, "Only the steps of the story").uncheck()
+    on_page = int(attribute(block(page, LONG, "1921"), "aria-setsize"))
+    assert on_page < 1934
+    # Half of what is left of those of the story is from the beginning.
+    page.evaluate("number => { location.hash = `#failure-3/${number}` }", on_page // 2 - 10)
+    gap = failure(page, LONG).locator(".plane .gap.left-out")
+    gap.wait_for()
+    assert gap.all_inner_texts() == [f"{1934 - on_page} steps"]
 
 
 def test_all_steps_of_a_short_run(page: Page) -> None:

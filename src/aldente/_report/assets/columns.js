@@ -96,9 +96,8 @@ class Columns {
   #addLeftOut(gaps, before, index, position) {
     let count = 0;
     for (let at = before + 1; at < index; at++) if (this.run.steps[at].number) count++;
-    const isCut = this.run.leftOut && before < this.run.leftOutBefore && index >= this.run.leftOutBefore;
-    if (isCut) count += this.run.leftOut;
-    if (index - before > 1 || isCut) {
+    for (const [place, left] of this.run.leftOut) if (before < place && place <= index) count += left;
+    if (count || index - before > 1) {
       const text = count ? `${count.toLocaleString("en")} step${count > 1 ? "s" : ""}` : "event";
       gaps.push({ position, width: GAP, kind: "left-out", text });
     }

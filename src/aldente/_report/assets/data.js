@@ -7,7 +7,8 @@
  * @typedef {{lane: number, number: number, time: number, words: string, then?: string, at?: Place,
  *   stop?: Place, callers?: string[], woken_in?: number, marks?: string[], instead_of?: string,
  *   until?: number, uses?: Use[], is_told?: boolean}} Step
- * @typedef {{files: string[], lanes: Lane[], steps: Step[], total: number, left_out: [number, number]}} Lanes
+ * @typedef {{files: string[], lanes: Lane[], steps: Step[], total: number,
+ *   left_out: [number, number][]}} Lanes
  * @typedef {{lanes: ?Lanes, stock: ?Lanes, first_difference: ?number}} Failure
  * @typedef {Object<string, [number, string[]][]>} Sources  for each file, excerpts: first line and lines
  */

@@ -62,6 +62,7 @@ function legendOf(runs) {
   if (steps.some((step) => !step.number)) rows.push([make("span", { class: "sample block event" }), "no step, but something that happens: a note of the test's, a fault, a wait that takes longer"]);
   if (runs.some((run) => run.within.includes(true))) rows.push([line("runs"), "in the step: it happens while the task runs"]);
   if (steps.some((step) => step.until)) rows.push([line("late"), "how long the wait takes instead"]);
+  if (steps.some((step) => !step.is_told) || runs.some((run) => run.leftOut.length)) rows.push([make("span", { class: "sample gap left-out" }), "steps that are left out here, and how many"]);
   for (const mark of Object.keys(MARKS)) if (seen.has(mark)) rows.push([badge(mark), MARKS[mark][2]]);
   if (runs.some((run) => run.races.length)) rows.push([line("stale"), "between both: the value read may be out of date"]);
   return make("dl", { class: "legend" }, ...rows.map(([sample, words]) => make("div", {}, make("dt", {}, sample), make("dd", {}, words))));

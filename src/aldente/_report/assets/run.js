@@ -8,8 +8,8 @@ class Run {
   /** @param {Lanes} data */
   constructor(data) {
     Object.assign(this, { files: data.files, lanes: data.lanes, steps: data.steps, total: data.total });
-    // How many entries are left out, and before which one.
-    [this.leftOut, this.leftOutBefore] = data.left_out;
+    /** Before which entries others are left out of the page, and how many. */
+    this.leftOut = data.left_out;
     /** For each lane, the indices of its steps, without events. */
     this.stepsOf = data.lanes.map(() => []);
     /** For each step that has made others ready, those. */
