@@ -21,7 +21,30 @@ from aldente._report.lanes import Lanes, compared, shortened
 
 # The parts of the style and of the script, in the order in which they are joined.
 STYLES = ("page.css", "lanes.css", "pictures.css")
-SCRIPTS = ("page.js",)
+SCRIPTS = (
+    "elements.js",
+    "search.js",
+    "data.js",
+    "run.js",
+    "marks.js",
+    "columns.js",
+    "rows.js",
+    "lines.js",
+    "plane.js",
+    "heads.js",
+    "views.js",
+    "source_panel.js",
+    "standings_panel.js",
+    "step_panel.js",
+    "parting.js",
+    "controls.js",
+    "keys.js",
+    "lanes.js",
+    "printing.js",
+    "copying.js",
+    "address.js",
+    "page.js",
+)
 
 # How many steps all runs may have together, each some 15 bytes of the page; and each run at least.
 _MOST_STEPS = 8_000
