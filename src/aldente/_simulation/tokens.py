@@ -28,7 +28,7 @@ _IS_IO, _HAS_SLACK, _HAS_SEED, _HAS_DIGEST, _HAS_PYTHON = 1, 2, 4, 8, 16
 _FLAGS = _IS_IO | _HAS_SLACK | _HAS_SEED | _HAS_DIGEST | _HAS_PYTHON
 
 # Runs that are replayed have fewer choices. The limit keeps a forged token, of a dozen characters,
-# from taking more than 200 MB.
+# from taking more than some 250 MB in a replay.
 _MOST_CHOICES = 10_000_000
 _MOST_SEED = 2**64 - 1
 
