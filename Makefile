@@ -156,7 +156,7 @@ examples: $(VERSIONS:%=.venv/%/.installed)
 ##   make test-browser  try the page of failures in a browser, Chromium; installs what that needs
 .PHONY: test-browser
 test-browser: .venv/$(NEWEST)/.browser-installed
-	$(call python,$(NEWEST)) -m pytest $(IN_PARALLEL) tests/browser
+	$(call python,$(NEWEST)) -m pytest -n 2 --dist loadfile --max-worker-restart 0 tests/browser
 
 ##   make screenshots   take the pictures of docs/images anew, of what "make demo" has made
 .PHONY: screenshots
