@@ -13,13 +13,16 @@ from xml.etree.ElementTree import Element
 
 import pytest
 
+from aldente._diagnosis.waits import AwaitGraph, Kind, Wait, WaitingTask
 from aldente._records import SourcePlace
+from aldente._report import waits
 from aldente._report.elements import add, made, rendered
 from aldente._report.excerpts import Excerpts, excerpts
 from aldente._report.failures import ShownFailure
 from aldente._report.findings import add_findings
 from aldente._report.lanes import lanes_of
 from aldente._report.page import Content, page_of
+from aldente._report.panels import Panel
 from aldente._schedules import Step
 
 NASTY = "</script><b>&\x00\x1b[1m\ud800\r"
@@ -159,6 +162,24 @@ def test_twenty_failures_take_little() -> None:
         for n in range(20)
     ]
     assert len(page_of(Content("", "", Path.cwd(), failures)).encode()) < 300_000
+
+
+def test_many_large_pictures() -> None:
+    """When the pictures of a page grow too large, the later ones are left out, but for their text."""
+    tasks = tuple(
+        WaitingTask(f"task {n}", f"work{n}", (), (), Wait(Kind.EVENT, "Event", f"e{n}", n))
+        for n in range(30)
+    )
+    shown = waits.collect(AwaitGraph(tasks), main=None, folder=Path.cwd())
+    panel: Panel = {"kind": "waits", "title": "Which task waits for what", "data": dict(shown)}
+    failures = [failure(test=f"t::{n}", panels=[panel]) for n in range(20)]
+    page = page_of(Content("", "", Path.cwd(), failures))
+    checker = Checker(page)
+    drawn = checker.tags.count("svg")
+    assert 0 < drawn < 20
+    assert checker.text.count("The picture is left out") == 20 - drawn
+    assert checker.text.count("'task 29'") >= 20
+    assert page.count('<details open=""><summary>As text') == 20 - drawn
 
 
 def test_sources_have_the_lines_around() -> None:
