@@ -33,7 +33,7 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _sources_in(folder: Path) -> set[Path]:
     """The files of the project, without those that tools leave, whose names start with a dot."""
-    found = set()
+    found: set[Path] = set()
     for name, folders, files in os.walk(folder):
         # Not entered: an environment has a hundred thousand files.
         folders[:] = [each for each in folders if not each.startswith(".") and each != "build"]

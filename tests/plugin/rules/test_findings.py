@@ -335,6 +335,45 @@ def test_short_lines(run_project: RunProject) -> None:
     one.stdout.fnmatch_lines(["1 failed, 3 deselected, 1 finding in *"])
 
 
+ENDED = """
+import asyncio
+import aldente
+
+async def test_deadlock():
+    first, second = asyncio.Lock(), asyncio.Lock()
+
+    async def take(one, other):
+        async with one:
+            await asyncio.sleep(0.01)
+            async with other:
+                pass
+
+    await asyncio.gather(take(first, second), take(second, first))
+
+@aldente.timeout(0.2)
+async def test_late():
+    await asyncio.sleep(3600)
+
+@aldente.explore(runs=2)
+async def test_wrong():
+    history = aldente.history()
+    with history.operation("read") as operation:
+        operation.returns(1)
+    history.linearizable(aldente.models.Register())
+"""
+
+
+def test_short_lines_about_errors_of_aldente(run_project: RunProject) -> None:
+    """They say what has happened first, not in which module the exception is defined."""
+    result = run_project("-p", "no:randomly", test_it=ENDED)
+    lines = [line for line in result.outlines if line.startswith("FAILED ")]
+    deadlock, late, wrong = (line.partition(" - ")[2] for line in lines)
+    # With the place behind it, where the line has room.
+    assert re.match(r"deadlock: 'Task-\d+' waits for other \(Lock \d", deadlock)
+    assert late.startswith("PhaseTimeout: 'test_late' was still running after 0.2 s")
+    assert wrong.startswith("NotLinearizable: The history of 1 operation is not linearizable: ")
+
+
 def test_a_warning_is_in_the_report_of_its_test(run_project: RunProject) -> None:
     """Tools that show the sections of reports have it; that of a failure stays short."""
     conftest = """
