@@ -370,8 +370,8 @@ def test_short_lines_about_errors_of_aldente(run_project: RunProject) -> None:
     deadlock, late, wrong = (line.partition(" - ")[2] for line in lines)
     # With the place behind it, where the line has room.
     assert re.match(r"deadlock: 'Task-\d+' waits for other \(Lock \d", deadlock)
-    assert late.startswith("PhaseTimeout: 'test_late' was still running after 0.2 s")
-    assert wrong.startswith("NotLinearizable: The history of 1 operation is not linearizable: ")
+    assert late.startswith("PhaseTimeout: 'test_late' was still ")
+    assert wrong.startswith("NotLinearizable: The history ")
 
 
 def test_a_warning_is_in_the_report_of_its_test(run_project: RunProject) -> None:
