@@ -19,7 +19,7 @@ from aldente._report import waits
 from aldente._report.elements import add, made, rendered
 from aldente._report.excerpts import Excerpts, excerpts
 from aldente._report.failures import ShownFailure
-from aldente._report.findings import add_findings
+from aldente._report.findings import Explanation, add_findings
 from aldente._report.lanes import lanes_of
 from aldente._report.page import Content, page_of
 from aldente._report.panels import Panel
@@ -113,7 +113,9 @@ def test_no_text_of_a_users_is_markup() -> None:
         lanes=lanes_of(steps),
     )
     causes = [[finding(what=NASTY, fix=NASTY, test=NASTY, details=[NASTY])]]
-    page = page_of(Content(NASTY, NASTY, Path.cwd(), [shown], causes, lambda rule: (NASTY, NASTY)))
+    page = page_of(
+        Content(NASTY, NASTY, Path.cwd(), [shown], causes, lambda rule: Explanation(NASTY, NASTY))
+    )
     page.encode()
     checker = Checker(page)
     assert "b" not in checker.tags
@@ -206,15 +208,21 @@ def test_excerpts_that_meet_are_one() -> None:
     assert sources.read() == {"<string>": []}
 
 
+def _explain(rule: str) -> Explanation:
+    return Explanation(f"why {rule}", "all of it", f"https://example.org/rules/{rule}.html")
+
+
 def test_findings_by_rule_and_place() -> None:
     """A rule has a section, in which each place has its source, fix and tests."""
     parent = made("main")
     tests = [f"t.py::test_{number}" for number in range(20)]
     same = [finding(test=test, path=__file__, line=30, level="warn") for test in tests]
     causes = [[finding(details=["a stack"])], same]
-    add_findings(parent, causes, Path(__file__).parent, lambda rule: (f"why {rule}", "all of it"))
+    add_findings(parent, causes, Path(__file__).parent, _explain)
     text = "\n".join(parent.itertext())
     assert "slow-step: 21 findings" in text
+    (link,) = parent.iter("a")
+    assert link.get("href") == "https://example.org/rules/slow-step.html"
     assert text.count("why slow-step") == 1
     assert "test_page_parts.py:30 (warning)" in text
     assert "Without a place in your code (error)" in text

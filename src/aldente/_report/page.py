@@ -15,7 +15,7 @@ from xml.etree.ElementTree import Element
 from aldente._report.elements import add, made, rendered
 from aldente._report.excerpts import Excerpts
 from aldente._report.failures import ShownFailure, article_of, leave_out
-from aldente._report.findings import Plain, add_findings
+from aldente._report.findings import Explanation, Plain, add_findings
 from aldente._report.lanes import Lanes, compared, shortened
 
 # The parts of the style and of the script, in the order in which they are joined.
@@ -66,7 +66,7 @@ class Content:
         folder: paths inside it are shown relative to it.
         failures: the failures, in the order in which they came.
         causes: the findings that have one cause, for each cause; the worst first.
-        explain: returns why a rule matters, and its explanation in full.
+        explain: explains a rule.
     """
 
     title: str
@@ -74,7 +74,7 @@ class Content:
     folder: Path
     failures: Sequence[ShownFailure] = ()
     causes: Sequence[Sequence[Plain]] = ()
-    explain: Callable[[str], tuple[str, str]] = field(default=lambda rule: ("", ""))
+    explain: Callable[[str], Explanation] = field(default=lambda rule: Explanation("", ""))
 
 
 def page_of(content: Content) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import pytest
 
@@ -677,6 +678,18 @@ def test_explaining_all_rules(run_project: RunProject) -> None:
     heads = [line.partition(":")[0] for line in result.outlines if re.match(r"[a-z-]+ \[", line)]
     levels = {**DEFAULT_LEVELS, "deadlock": "warn"}
     assert heads == [f"{rule} [{level}]" for rule, level in levels.items()]
+
+
+def test_explanations_link_to_the_site(
+    run_project: RunProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once the documentation has a site, explanations end with the address of the rule's page."""
+    assert "See " not in run_project("--aldente-explain", "slow-step").outlines[-1]
+    monkeypatch.setattr("aldente._version.documentation", "https://example.org/")
+    result = run_project("--aldente-explain", "slow-step")
+    assert result.outlines[-1].strip() == "See https://example.org/rules/slow-step.html"
+    pages = Path(__file__).parents[3] / "docs" / "rules"
+    assert [name for name in DEFAULT_LEVELS if not (pages / f"{name}.md").is_file()] == []
 
 
 def test_explaining_one_rule(run_project: RunProject) -> None:
