@@ -50,30 +50,30 @@ IN_PARALLEL := -n $(JOBS) --dist loadfile --max-worker-restart 0
 #   tests/known_bugs            x                          how soon bugs are found does not depend on it
 #   docs, README.md             x
 #   tests/browser               x                          by "make test-browser"
-#   examples/fetcher            x      most     most       all but what searches for planted races
+#   examples/fetcher            x      most                all but what searches for planted races
 # On the newest the few async tests of its own are explored as well, and so are the example's, for a while.
 ON_NEWEST := --aldente-explore=20
 EXPLORING := --aldente-explore=10 --aldente-explore-seconds=20 --aldente-rule=schedule-dependent=error \
     --aldente-rule=race=error
 WITHOUT = $(addprefix --ignore=tests/unit/test_,$(addsuffix .py,$(1)))
 WITHOUT_LONG := $(call WITHOUT,anyio_in_runs check_class command_line crashes_under_way disk faults faults_found \
-    histories histories_serializable histories_timeline links pairs serializable serializable_unjudged shards \
-    shrinking)
+    histories histories_serializable histories_timeline links pairs searching serializable serializable_unjudged \
+    shards shrinking)
 # What is said of a run, and of many, is the same on all; the oldest has no sys.monitoring, so it keeps the strategies.
-WITHOUT_WORDS := $(call WITHOUT,hypothesis_notes network_cuts network_programs no_progress settings story story_details \
-    time_limit virtual_time_model) \
+WITHOUT_WORDS := $(call WITHOUT,hypothesis_notes network_cuts network_programs no_progress page_lanes page_parts \
+    page_pictures settings story story_details story_picture time_limit virtual_time_model) \
     $(addprefix --ignore=tests/plugin/test_exploring_,$(addsuffix .py,all examples faults hangs histories hostile \
     kept names serializable shards story terminal wall)) \
-    $(addprefix --ignore=tests/plugin/test_,$(addsuffix .py,errors_while_watching given_marks reporting \
-    sync_suites)) \
-    $(addprefix --ignore=tests/plugin/rules/test_,$(addsuffix .py,explored_tests files findings late_warnings \
-    no_progress other_runs race))
+    $(addprefix --ignore=tests/plugin/test_,$(addsuffix .py,errors_while_watching failure_page given_marks \
+    page_panels reporting sync_suites)) \
+    $(addprefix --ignore=tests/plugin/rules/test_,$(addsuffix .py,charging explored_tests files findings late_warnings \
+    leaked_thread no_progress other_runs race slow_step))
 ON_OLDEST := tests --ignore=tests/plugin/coexistence --ignore=tests/known_bugs -m "not packaging" \
     $(WITHOUT_WORDS) $(WITHOUT_LONG) $(addprefix --ignore=tests/conformance/test_,$(addsuffix .py, \
     correct_programs generated_programs interpreters_own_simulated)) \
     --ignore=tests/packaging/test_documentation.py --ignore=tests/packaging/test_structure.py
 ON_MIDDLE := tests/unit $(WITHOUT_LONG) $(WITHOUT_WORDS) $(call WITHOUT,cancelling_anywhere clocks found_in_run hosts \
-    network network_kernel searching shared_uses stale_uses strategies values_of_runs watchdog) \
+    network network_kernel shared_uses stale_uses strategies values_of_runs watchdog) \
     $(addprefix tests/plugin/test_,$(addsuffix .py,running_tests context_variables \
     task_factories cancelled_groups doubles)) \
     $(addprefix tests/plugin/rules/test_,$(addsuffix .py,kept_tasks background_error))
@@ -119,7 +119,7 @@ demo: .venv/demo/.installed
 	.venv/demo/bin/python tools/make_pages.py
 
 ##   make test          lint; run all tests on the newest Python found, most on the oldest, a part on those between,
-##                      and most of the example's on all; try the page of failures in a browser; replay the tokens
+##                      and most of the example's on the oldest; try the page of failures in a browser; replay the tokens
 ##                      that each makes on all others
 .PHONY: test
 test: environments lint $(VERSIONS:%=test-%) test-browser examples tokens
@@ -151,12 +151,12 @@ $(VERSIONS:%=example-%): example-%: .venv/%/.installed
 
 .PHONY: examples
 examples: $(VERSIONS:%=.venv/%/.installed)
-	@$(MAKE) $(AT_ONCE) --output-sync $(VERSIONS:%=example-%)
+	@$(MAKE) $(AT_ONCE) --output-sync $(sort example-$(NEWEST) example-$(OLDEST))
 
 ##   make test-browser  try the page of failures in a browser, Chromium; installs what that needs
 .PHONY: test-browser
 test-browser: .venv/$(NEWEST)/.browser-installed
-	$(call python,$(NEWEST)) -m pytest $(IN_PARALLEL) tests/browser
+	$(call python,$(NEWEST)) -m pytest -n 2 --dist loadfile --max-worker-restart 0 tests/browser
 
 ##   make screenshots   take the pictures of docs/images anew, of what "make demo" has made
 .PHONY: screenshots
@@ -177,12 +177,12 @@ coverage: .venv/$(NEWEST)/.installed
 	COVERAGE_FILE=$(COVERAGE)/data $(TOOLS)/coverage combine --quiet
 	COVERAGE_FILE=$(COVERAGE)/data $(TOOLS)/coverage report
 
-##   make lint          check format, style, types and the direction of imports
+##   make lint          check format, style, types and the direction of imports; build the site
 .PHONY: lint
 lint: .venv/$(NEWEST)/.tools-installed
 	$(TOOLS)/ruff format --check .
 	$(TOOLS)/ruff check .
-	@$(MAKE) $(AT_ONCE) --output-sync lint-types lint-pyright
+	@$(MAKE) $(AT_ONCE) --output-sync lint-types lint-pyright docs-site
 	$(TOOLS)/lint-imports --no-logo
 
 .PHONY: lint-types lint-pyright
@@ -220,6 +220,11 @@ pairs:
 with-pytest-asyncio: .venv/with-pytest-asyncio/.installed
 	.venv/with-pytest-asyncio/bin/python -m pytest $(IN_PARALLEL) tests/plugin/coexistence/test_aiohttp_plugin.py \
 	    tests/unit/test_shards_on_dask.py
+
+##   make docs-site     build the site of the documentation in build/site; a warning is an error
+.PHONY: docs-site
+docs-site: .venv/$(NEWEST)/.tools-installed
+	$(TOOLS)/sphinx-build -q -W --keep-going -c docs/site -d build/site-cache docs build/site
 
 ##   make docs          execute the code blocks of the documentation
 .PHONY: docs

@@ -1,20 +1,75 @@
 """Makes tests of the documentation's Python code blocks, and names failures when they happen.
 
 Each block is executed, and the blocks of a page build on one another. A block with ``>>>`` prompts
-must print what it shows. Blocks in other languages are left alone, and so is a block after the
-comment ``<!-- skip: next "reason" -->``.
+must print what it shows. A block whose first line names a test file or a file of settings is that
+file, and a console block that calls pytest must print what it shows (tools/examples.py). Other
+blocks are left alone, and so is a block after the comment ``<!-- skip: next "reason" -->``.
 """
 
 from __future__ import annotations
 
+import re
 from doctest import ELLIPSIS
 
 import pytest
-from sybil import Sybil
-from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
+from sybil import Example, Sybil
+from sybil.evaluators.python import PythonEvaluator
+from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser, SkipParser
+
+import examples
+
+
+class PythonOrFileParser(PythonCodeBlockParser):
+    """Executes Python code, but takes blocks that are files as such."""
+
+    def __init__(self) -> None:
+        super().__init__(doctest_optionflags=ELLIPSIS)
+        self._execute = PythonEvaluator()
+        self.codeblock_parser = CodeBlockParser("python", self._evaluate)
+
+    def _evaluate(self, example: Example) -> str | None:
+        name = examples.file_in(example.parsed)
+        if name is not None:
+            examples.Files.of(example.namespace).add(name, example.parsed)
+        if name is None or examples.is_executed(name):
+            self._execute(example)
+        return None
+
+
+class FileParser(CodeBlockParser):
+    """Takes blocks of settings as files."""
+
+    language = "ini"
+
+    def evaluate(self, example: Example) -> str | None:
+        name = examples.file_in(example.parsed)
+        if name is not None:
+            examples.Files.of(example.namespace).add(name, example.parsed)
+        return None
+
+
+class ConsoleParser(CodeBlockParser):
+    """Runs calls of pytest, and compares what they print."""
+
+    language = "console"
+
+    def evaluate(self, example: Example) -> str | None:
+        command, _, expected = example.parsed.partition("\n")
+        files = examples.Files.of(example.namespace)
+        if not re.match(r"\$ pytest\b", command) or not expected.strip() or not files.are_there:
+            # An illustration, of what is typed elsewhere.
+            return None
+        printed = files.run(command.removeprefix("$ "))
+        return examples.difference(expected, printed) or None
+
 
 pytest_collect_file = Sybil(
-    parsers=[PythonCodeBlockParser(doctest_optionflags=ELLIPSIS), SkipParser()],
+    parsers=[
+        PythonOrFileParser(),
+        FileParser(),
+        ConsoleParser(),
+        SkipParser(),
+    ],
     patterns=["README.md", "docs/*.md", "docs/*/*.md"],
     # They are for maintainers.
     excludes=["*/README.md"],

@@ -53,7 +53,7 @@ def check(
         (Path(folder) / "pytest.ini").write_text(f"[pytest]\n{ini}\n", encoding="utf-8")
         printed: list[str] = []
         for _ in range(runs):
-            printed = _run_pytest(folder, shlex.split(options))
+            printed = run_pytest_on(folder, ["-q", *shlex.split(options)])
         if file:
             return (Path(folder) / file).read_text(encoding="utf-8").rstrip()
     return "\n".join(_lines_of(section, printed) if section else printed[-lines:])
@@ -101,14 +101,14 @@ def importable(**modules: str) -> None:
     sys.path.insert(0, folder.name)
 
 
-def _run_pytest(folder: str, options: list[str]) -> list[str]:
+def run_pytest_on(folder: str, options: list[str]) -> list[str]:
     """Run pytest in a folder, and return what it prints, with short titles and no empty lines."""
     # pytest and aldente print more where they find themselves in continuous integration.
     known = ("CI", "BUILD_NUMBER", "GITHUB_ACTIONS")
     inherited = {k: v for k, v in os.environ.items() if k not in known}
     with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
         run_pytest(
-            ["-q", "-p", "no:cacheprovider", "-p", "aldente", *options],
+            ["-p", "no:cacheprovider", "-p", "aldente", *options],
             # Wide enough for pytest not to cut messages, and without the plugins that are here only
             # because this is aldente's own environment.
             environment={**inherited, "COLUMNS": "300", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},

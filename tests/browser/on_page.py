@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import FloatRect, Locator, Page
 
 # The failures, in the order of the page.
-RACE, LOST, LONG, PLAIN = 1, 2, 3, 4
+RACE, LOST, LONG, PLAIN, STUCK = 1, 2, 3, 4, 5
 
 
 def failure(page: Page, number: int) -> Locator:

@@ -75,6 +75,21 @@ async def test_long():
 
 def test_plain():
     assert 1 == 2
+
+
+@aldente.virtual_time
+async def test_stuck():
+    left, right = asyncio.Lock(), asyncio.Lock()
+
+    async def take(first, second):
+        async with first:
+            await asyncio.sleep(0.1)
+            async with second:
+                pass
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(take(left, right), name="lefty")
+        group.create_task(take(right, left), name="righty")
 """
 
 
@@ -92,5 +107,5 @@ def write_page(folder: Path) -> Path:
         text=True,
         timeout=300,
     )
-    assert "4 failed" in ended.stdout, ended.stdout + ended.stderr
+    assert "5 failed" in ended.stdout, ended.stdout + ended.stderr
     return page

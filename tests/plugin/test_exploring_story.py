@@ -154,7 +154,7 @@ def test_without_highlighting(run_project: RunProject) -> None:
 def test_xdist(run_project: RunProject) -> None:
     """Workers send it as it is; the colours are those of the terminal."""
     pytest.importorskip("xdist")
-    arguments = ("-n2", "-p", "no:randomly", "-p", "no:cacheprovider")
+    arguments = ("-n1", "-p", "no:randomly", "-p", "no:cacheprovider")
     result = run_project(
         *arguments,
         "--color=yes",

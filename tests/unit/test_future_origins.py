@@ -86,6 +86,13 @@ def test_nothing_is_kept_alive_or_changed() -> None:
     assert asyncio.BaseEventLoop.create_future is plain
 
 
+def test_the_replaced_method_does_what_is_taken_over() -> None:
+    """asyncio's own method makes a future of the loop, and does nothing else."""
+    code = asyncio.BaseEventLoop.create_future.__wrapped__.__code__  # type: ignore[attr-defined]
+    assert code.co_names == ("futures", "Future")
+    assert code.co_varnames == ("self",)
+
+
 def test_in_an_explored_run() -> None:
     """The report of a deadlock of a simulated run says it too."""
 

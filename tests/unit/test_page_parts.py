@@ -14,13 +14,16 @@ from xml.etree.ElementTree import Element
 
 import pytest
 
+from aldente._diagnosis.waits import AwaitGraph, Kind, Wait, WaitingTask
 from aldente._records import SourcePlace
+from aldente._report import waits
 from aldente._report.elements import add, made, rendered
 from aldente._report.excerpts import Excerpts, excerpts
 from aldente._report.failures import ShownFailure
-from aldente._report.findings import add_findings
+from aldente._report.findings import Explanation, add_findings
 from aldente._report.lanes import lanes_of
 from aldente._report.page import Content, page_of
+from aldente._report.panels import Panel
 from aldente._schedules import Step
 
 NASTY = "</script><b>&\x00\x1b[1m\ud800\r"
@@ -111,7 +114,9 @@ def test_no_text_of_a_users_is_markup() -> None:
         lanes=lanes_of(steps),
     )
     causes = [[finding(what=NASTY, fix=NASTY, test=NASTY, details=[NASTY])]]
-    page = page_of(Content(NASTY, NASTY, Path.cwd(), [shown], causes, lambda rule: (NASTY, NASTY)))
+    page = page_of(
+        Content(NASTY, NASTY, Path.cwd(), [shown], causes, lambda rule: Explanation(NASTY, NASTY))
+    )
     page.encode()
     checker = Checker(page)
     assert "b" not in checker.tags
@@ -162,6 +167,24 @@ def test_twenty_failures_take_little() -> None:
     assert len(page_of(Content("", "", Path.cwd(), failures)).encode()) < 300_000
 
 
+def test_many_large_pictures() -> None:
+    """When the pictures of a page grow too large, the later ones are left out, but for their text."""
+    tasks = tuple(
+        WaitingTask(f"task {n}", f"work{n}", (), (), Wait(Kind.EVENT, "Event", f"e{n}", n))
+        for n in range(30)
+    )
+    shown = waits.collect(AwaitGraph(tasks), main=None, folder=Path.cwd())
+    panel: Panel = {"kind": "waits", "title": "Which task waits for what", "data": dict(shown)}
+    failures = [failure(test=f"t::{n}", panels=[panel]) for n in range(20)]
+    page = page_of(Content("", "", Path.cwd(), failures))
+    checker = Checker(page)
+    drawn = checker.tags.count("svg")
+    assert 0 < drawn < 20
+    assert checker.text.count("The picture is left out") == 20 - drawn
+    assert checker.text.count("'task 29'") >= 20
+    assert page.count('<details open=""><summary>As text') == 20 - drawn
+
+
 def test_sources_have_the_lines_around() -> None:
     """The data has the lines around each place that the lanes name, by the path that is shown."""
     folder = Path(__file__).parent
@@ -186,15 +209,21 @@ def test_excerpts_that_meet_are_one() -> None:
     assert sources.read() == {"<string>": []}
 
 
+def _explain(rule: str) -> Explanation:
+    return Explanation(f"why {rule}", "all of it", f"https://example.org/rules/{rule}.html")
+
+
 def test_findings_by_rule_and_place() -> None:
     """A rule has a section, in which each place has its source, fix and tests."""
     parent = made("main")
     tests = [f"t.py::test_{number}" for number in range(20)]
     same = [finding(test=test, path=__file__, line=30, level="warn") for test in tests]
     causes = [[finding(details=["a stack"])], same]
-    add_findings(parent, causes, Path(__file__).parent, lambda rule: (f"why {rule}", "all of it"))
+    add_findings(parent, causes, Path(__file__).parent, _explain)
     text = "\n".join(parent.itertext())
     assert "slow-step: 21 findings" in text
+    (link,) = parent.iter("a")
+    assert link.get("href") == "https://example.org/rules/slow-step.html"
     assert text.count("why slow-step") == 1
     assert "test_page_parts.py:30 (warning)" in text
     assert "Without a place in your code (error)" in text

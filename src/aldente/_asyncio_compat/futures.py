@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import weakref
 from collections.abc import Iterator
 from types import FrameType
@@ -70,7 +71,8 @@ def noting_origins() -> Iterator[None]:
 
     def create_future(self: asyncio.BaseEventLoop) -> AnyFuture:
         nonlocal find_caller
-        future = plain(self)
+        # As the method does, without its frame: in debug mode a future keeps the stack.
+        future: AnyFuture = asyncio.futures.Future(loop=self)
         try:
             maker = find_caller()
         except ValueError:
@@ -83,7 +85,7 @@ def noting_origins() -> Iterator[None]:
         note_origin(future, maker)
         return future
 
-    create_future.__doc__ = plain.__doc__
+    functools.update_wrapper(create_future, plain)
     asyncio.BaseEventLoop.create_future = create_future  # type: ignore[method-assign]
     try:
         yield

@@ -176,17 +176,19 @@ def explain(graph: AwaitGraph, *, main: str | None, folder: Path) -> str:
     return _Explanation(graph, main, folder).text()
 
 
-def summary(graph: AwaitGraph, *, main: str | None) -> str:
+def summary(graph: AwaitGraph, *, main: str | None, is_brief: bool = False) -> str:
     """One line on which task holds up the others.
 
     Args:
         graph: what the tasks wait for.
         main: the name of the task that matters most, for example that of the test; or None.
+        is_brief: whether to say only what one task waits for, without a full stop.
 
     >>> summary(AwaitGraph(()), main=None)
     'No task is left.'
     """
-    return _Explanation(graph, main, Path()).summary()
+    explanation = _Explanation(graph, main, Path())
+    return explanation.brief() if is_brief else explanation.summary()
 
 
 def stories(graph: AwaitGraph, *, main: str | None) -> list[str]:
@@ -250,6 +252,13 @@ class _Explanation:
         if self._cycles:
             return self._story(self._cycles[0])
         return f"{self._phrases.name(self._culprit)} {self._phrases.what(self._culprit)}."
+
+    def brief(self) -> str:
+        if not self._tasks:
+            return ""
+        culprit, wait = self._culprit, self._tasks[self._culprit].wait
+        what = f"waits for {self._phrases.thing(wait)}" if wait.type_name else ""
+        return f"{self._phrases.name(culprit)} {what or self._phrases.what(culprit)}"
 
     def culprit_place(self) -> SourcePlace | None:
         if not self._tasks:

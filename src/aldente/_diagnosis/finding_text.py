@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Iterable, Sequence, Sized
 from pathlib import Path
 
+from aldente import _version
 from aldente._records import Finding, Level, Rule, SourcePlace
 from aldente._source import source_line
 
@@ -108,10 +109,18 @@ def explain(rule: Rule, level: Level) -> str:
         *rule.explanation.split("\n\n"),
         f"Why: {rule.why}",
     ]
+    if address := address_of(rule.name):
+        paragraphs.append(f"See {address}")
     return "\n\n".join(
         "\n".join(_filled(" ".join(paragraph.split()), indent="  " if number else ""))
         for number, paragraph in enumerate(paragraphs)
     )
+
+
+def address_of(rule: str) -> str:
+    """The address of the page about a rule; empty while the documentation has no site."""
+    address = _version.documentation
+    return f"{address}rules/{rule}.html" if address else ""
 
 
 def place_in(place: SourcePlace, folder: Path) -> SourcePlace:

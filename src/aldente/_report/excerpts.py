@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import linecache
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,7 +64,8 @@ def excerpts(path: str, lines: list[int], around: int = _AROUND) -> Iterator[Exc
         lines: the numbers of the lines, from 1, in order.
         around: how many are shown before and after each.
     """
-    source = linecache.getlines(path)
+    # Not what only looks like a file: "<string>" may be any code.
+    source = linecache.getlines(path) if os.path.isabs(path) else []
     last = 0
     begin = 0
     for line in lines:

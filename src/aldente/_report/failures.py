@@ -89,6 +89,16 @@ def article_of(failure: ShownFailure, number: int, count: int = 1) -> Element:
     return article
 
 
+def leave_out(figure: Element) -> None:
+    """Leave a picture out of its figure, whose text stays and is shown."""
+    for drawn in [each for each in figure if each.find("svg") is not None]:
+        figure.remove(drawn)
+    note = made("p", "The picture is left out, so that the page stays small. As text:")
+    figure.insert(1, note)
+    for details in figure.iter("details"):
+        details.set("open", "")
+
+
 def add_text(parent: Element, summary: str, text: str, **attributes: str) -> None:
     """Add a text that can be folded away."""
     details = add(parent, "details", **attributes)

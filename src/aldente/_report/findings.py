@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from xml.etree.ElementTree import Element
 
 from aldente._report.elements import add, add_list
@@ -19,11 +19,25 @@ _MOST_TESTS = 12
 Plain = Mapping[str, Any]
 
 
+class Explanation(NamedTuple):
+    """What is said of a rule.
+
+    Attributes:
+        why: why it matters.
+        text: its explanation in full.
+        address: the address of the page about it; empty without one.
+    """
+
+    why: str
+    text: str
+    address: str = ""
+
+
 def add_findings(
     parent: Element,
     causes: Sequence[Sequence[Plain]],
     folder: Path,
-    explain: Callable[[str], tuple[str, str]],
+    explain: Callable[[str], Explanation],
 ) -> None:
     """Add a section with the findings of a run.
 
@@ -31,7 +45,7 @@ def add_findings(
         parent: what gets the section.
         causes: the findings that have one cause, for each cause; the worst first.
         folder: paths inside it are shown relative to it.
-        explain: returns why a rule matters, and its explanation in full.
+        explain: explains a rule.
     """
     section = add(parent, "section", id="findings")
     add(section, "h2", "Findings")
@@ -39,16 +53,18 @@ def add_findings(
     for same in causes:
         rules.setdefault(same[0]["rule"], []).append(same)
     for rule, found in rules.items():
-        why, explanation = explain(rule)
+        explanation = explain(rule)
         group = add(section, "section", class_="rule", id=f"rule-{rule}")
         count = sum(map(len, found))
         add(group, "h3", f"{rule}: {count:,} finding{'s' * (count != 1)}")
-        add(group, "p", why)
+        add(group, "p", explanation.why)
         for same in found:
             _add_cause(group, same, folder)
         details = add(group, "details")
         add(details, "summary", f"About {rule}: what triggers it, and how to fix it")
-        add(details, "pre", explanation, tabindex="0")
+        add(details, "pre", explanation.text, tabindex="0")
+        if explanation.address:
+            add(group, "a", f"{rule} in the documentation", href=explanation.address)
 
 
 def _add_cause(parent: Element, same: Sequence[Plain], folder: Path) -> None:

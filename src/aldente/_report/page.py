@@ -15,8 +15,8 @@ from xml.etree.ElementTree import Element
 
 from aldente._report.elements import add, made, rendered
 from aldente._report.excerpts import Excerpts
-from aldente._report.failures import ShownFailure, article_of
-from aldente._report.findings import Plain, add_findings
+from aldente._report.failures import ShownFailure, article_of, leave_out
+from aldente._report.findings import Explanation, Plain, add_findings
 from aldente._report.lanes import Lanes, compared, shortened
 
 # The parts of the style and of the script, in the order in which they are joined.
@@ -50,6 +50,9 @@ SCRIPTS = (
 _MOST_STEPS = 8_000
 _LEAST_STEPS = 200
 
+# How long the still pictures may be together, in characters of HTML.
+_ROOM_FOR_PICTURES = 150_000
+
 # Failures after these are only named: a run in which everything fails has one cause.
 _MOST_SHOWN = 100
 
@@ -64,7 +67,7 @@ class Content:
         folder: paths inside it are shown relative to it.
         failures: the failures, in the order in which they came.
         causes: the findings that have one cause, for each cause; the worst first.
-        explain: returns why a rule matters, and its explanation in full.
+        explain: explains a rule.
     """
 
     title: str
@@ -72,7 +75,7 @@ class Content:
     folder: Path
     failures: Sequence[ShownFailure] = ()
     causes: Sequence[Sequence[Plain]] = ()
-    explain: Callable[[str], tuple[str, str]] = field(default=lambda rule: ("", ""))
+    explain: Callable[[str], Explanation] = field(default=lambda rule: Explanation("", ""))
 
 
 def page_of(content: Content) -> str:
@@ -96,8 +99,16 @@ def page_of(content: Content) -> str:
     add(header, "p", content.about, class_="about")
     _add_navigation(body, content, shown)
     main = add(body, "main", id="failures")
+    room = _ROOM_FOR_PICTURES
     for number, failure in enumerate(shown, 1):
-        main.append(article_of(failure, number, len(shown)))
+        article = article_of(failure, number, len(shown))
+        for figure in article.iter("figure"):
+            size = len(rendered(figure))
+            if size > room:
+                leave_out(figure)
+            else:
+                room -= size
+        main.append(article)
     if content.causes:
         add_findings(main, content.causes, content.folder, content.explain)
     add(body, "script", _packed(_data(shown, content.folder)), type="text/plain", id="data")

@@ -200,11 +200,11 @@ def test_freezegun_stops_no_clock_of_ours(run_project: RunProject, before: str) 
     result.assert_outcomes(passed=5, failed=5)
     result.stdout.fnmatch_lines_random(
         [
-            "FAILED test_it.py::TestVirtual::test_deadlock - aldente.errors.Deadlock*",
-            "FAILED test_it.py::TestVirtual::test_endless - aldente.errors.PhaseTimeout*",
-            "FAILED test_it.py::test_frozen_loop - aldente.errors.PhaseTimeout*",
-            "FAILED test_it.py::test_endless_step - aldente.errors.PhaseTimeout*",
-            "FAILED test_it.py::test_deadlock - aldente.errors.Deadlock*",
+            "FAILED test_it.py::TestVirtual::test_deadlock - deadlock: *",
+            "FAILED test_it.py::TestVirtual::test_endless - PhaseTimeout*",
+            "FAILED test_it.py::test_frozen_loop - PhaseTimeout*",
+            "FAILED test_it.py::test_endless_step - PhaseTimeout*",
+            "FAILED test_it.py::test_deadlock - deadlock: *",
         ]
     )
 

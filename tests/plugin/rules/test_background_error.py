@@ -247,8 +247,8 @@ def test_the_lines_that_led_there(run_project: RunProject) -> None:
 
 
 SET_BY = {
-    "call_later": "asyncio.get_running_loop().call_later(0.01, [].pop)",
-    "call_soon": "asyncio.get_running_loop().call_soon(asyncio.get_running_loop().call_later, 0.01, [].pop)",
+    "call_later": "asyncio.get_running_loop().call_later(0.1, [].pop)",
+    "call_soon": "asyncio.get_running_loop().call_soon(asyncio.get_running_loop().call_later, 0.1, [].pop)",
     "task": "kept.append(asyncio.create_task(set_it()))",
     "thread": "send = asyncio.get_running_loop().call_soon_threadsafe; "
     "after_a_moment(lambda: send([].pop))",
@@ -265,12 +265,13 @@ def test_timers_of_a_wide_loop(
     project = FAIL + (
         "import threading\n\n"
         "pytestmark = pytest.mark.asyncio(loop_scope='module')\n\n"
-        "async def set_it():\n    asyncio.get_running_loop().call_later(0.01, [].pop)\n\n"
-        # On a busy machine the test is over before the thread is, which would be left behind.
-        "def after_a_moment(act):\n    timer = threading.Timer(0.01, act)\n"
-        "    timer.daemon = True\n    timer.start()\n\n"
+        "async def set_it():\n    asyncio.get_running_loop().call_later(0.1, [].pop)\n\n"
+        # Not before the later test has begun, on a busy machine either.
+        "begun = threading.Event()\n\n"
+        "def after_a_moment(act):\n    def wait():\n        begun.wait(60)\n        act()\n\n"
+        "    threading.Thread(target=wait, daemon=True).start()\n\n"
         f"async def test_maker():\n    {step}\n\n"
-        "async def test_neighbour():\n    await asyncio.sleep(0.1)\n"
+        "async def test_neighbour():\n    begun.set()\n    await asyncio.sleep(0.3)\n"
     )
     result, findings = run_with_findings(run_project, pytester, subprocess=True, test_it=project)
     result.assert_outcomes(passed=2, errors=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import pytest
 
@@ -335,6 +336,45 @@ def test_short_lines(run_project: RunProject) -> None:
     one.stdout.fnmatch_lines(["1 failed, 3 deselected, 1 finding in *"])
 
 
+ENDED = """
+import asyncio
+import aldente
+
+async def test_deadlock():
+    first, second = asyncio.Lock(), asyncio.Lock()
+
+    async def take(one, other):
+        async with one:
+            await asyncio.sleep(0.01)
+            async with other:
+                pass
+
+    await asyncio.gather(take(first, second), take(second, first))
+
+@aldente.timeout(0.2)
+async def test_late():
+    await asyncio.sleep(3600)
+
+@aldente.explore(runs=2)
+async def test_wrong():
+    history = aldente.history()
+    with history.operation("read") as operation:
+        operation.returns(1)
+    history.linearizable(aldente.models.Register())
+"""
+
+
+def test_short_lines_about_errors_of_aldente(run_project: RunProject) -> None:
+    """They say what has happened first, not in which module the exception is defined."""
+    result = run_project("-p", "no:randomly", test_it=ENDED)
+    lines = [line for line in result.outlines if line.startswith("FAILED ")]
+    deadlock, late, wrong = (line.partition(" - ")[2] for line in lines)
+    # With the place behind it, where the line has room.
+    assert re.match(r"deadlock: 'Task-\d+' waits for other \(Lock \d", deadlock)
+    assert late.startswith("PhaseTimeout: 'test_late' was still ")
+    assert wrong.startswith("NotLinearizable: The history ")
+
+
 def test_a_warning_is_in_the_report_of_its_test(run_project: RunProject) -> None:
     """Tools that show the sections of reports have it; that of a failure stays short."""
     conftest = """
@@ -639,6 +679,18 @@ def test_explaining_all_rules(run_project: RunProject) -> None:
     heads = [line.partition(":")[0] for line in result.outlines if re.match(r"[a-z-]+ \[", line)]
     levels = {**DEFAULT_LEVELS, "deadlock": "warn"}
     assert heads == [f"{rule} [{level}]" for rule, level in levels.items()]
+
+
+def test_explanations_link_to_the_site(
+    run_project: RunProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once the documentation has a site, explanations end with the address of the rule's page."""
+    assert "See " not in run_project("--aldente-explain", "slow-step").outlines[-1]
+    monkeypatch.setattr("aldente._version.documentation", "https://example.org/")
+    result = run_project("--aldente-explain", "slow-step")
+    assert result.outlines[-1].strip() == "See https://example.org/rules/slow-step.html"
+    pages = Path(__file__).parents[3] / "docs" / "rules"
+    assert [name for name in DEFAULT_LEVELS if not (pages / f"{name}.md").is_file()] == []
 
 
 def test_explaining_one_rule(run_project: RunProject) -> None:

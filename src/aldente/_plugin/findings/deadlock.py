@@ -37,6 +37,7 @@ def deadlock_finding(graph: AwaitGraph, main: str, clients: Sequence[WaitedClien
         "Make sure that other code always sets, releases, notifies or feeds it; a time-out "
         "(asyncio.timeout) around the wait turns a hang into an error.",
         diagnosis.culprit_place(graph, main=main),
+        subject=diagnosis.summary(graph, main=main, is_brief=True),
     )
 
 

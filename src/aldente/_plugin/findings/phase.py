@@ -16,13 +16,14 @@ from aldente._plugin import pytest_compat, refusals
 from aldente._plugin.findings.baseline import as_plain
 from aldente._plugin.options import settings_of
 from aldente._plugin.ownership import IS_RUN_ON_LOOP
+from aldente._plugin.page import link
 from aldente._plugin.pytest_asyncio import event_loop
 from aldente._plugin.run.outcomes import hide_frames
 from aldente._plugin.session import SessionState
 from aldente._records import Finding
 from aldente._rules import RULES, module_of, rule_named
 from aldente._rules.background_error import errors_within
-from aldente.errors import PhaseTimeout
+from aldente.errors import AldenteError, DeadlockError, PhaseTimeout
 
 # The title of the findings in the report of a test that does not fail for them.
 SECTION = "aldente: found in this test"
@@ -48,7 +49,7 @@ def report_phase(
     told_by_failure, session.collector.told = session.collector.told, set()
     findings = session.summary.without_known(item.nodeid, session.collector.take(item))
     if not findings:
-        return _with_hint(item, call)
+        return _with_hint(item, call) or _of_own_error(item, call)
     level_of = session.collector.level_of
     folder = item.config.rootpath
     errors = [finding for finding in findings if level_of(item, finding) == "error"]
@@ -57,7 +58,9 @@ def report_phase(
     is_failed_already = call.excinfo is not None
     if errors and not is_failed_already:
         call.excinfo = pytest_compat.excinfo_of_failure(_text_of(errors, folder))
-    report = _with_hint(item, call) or pytest.TestReport.from_item_and_call(item, call)
+    report = _with_hint(item, call) or _of_own_error(item, call)
+    if report is None:
+        report = pytest.TestReport.from_item_and_call(item, call)
     failing = errors
     if call.excinfo is not None and is_failed_already:
         failing = _failing(call.excinfo.value, told_by_failure, errors)
@@ -86,10 +89,27 @@ def report_phase(
 def _failing(
     error: BaseException, told: Collection[Finding], errors: Sequence[Finding]
 ) -> list[Finding]:
-    """The findings of an explored test's runs that the error of its phase is about."""
-    if not isinstance(error, pytest_compat.Failure):
-        return []
-    return [finding for finding in errors if finding in told]
+    """The findings that the error of a phase is about, such as those of an explored test's runs."""
+    if isinstance(error, pytest_compat.Failure):
+        return [finding for finding in errors if finding in told]
+    kinds = {finding: rule_named(finding.rule).told_by for finding in errors}
+    return [finding for finding, kind in kinds.items() if kind and isinstance(error, kind)]
+
+
+def _of_own_error(item: pytest.Item, call: pytest.CallInfo[None]) -> pytest.TestReport | None:
+    """The report of a phase that one of aldente's errors has failed; None if none has.
+
+    Its headline has no name of a module, which would leave no room for what has happened.
+    """
+    error = call.excinfo.value if call.excinfo is not None else None
+    if not isinstance(error, AldenteError):
+        return None
+    if isinstance(error, (DeadlockError, PhaseTimeout)):
+        link.offer(item.config)
+    report = pytest.TestReport.from_item_and_call(item, call)
+    first = next(iter(str(error).splitlines()), "")
+    pytest_compat.set_headline(report, f"{type(error).__name__}: {first}")
+    return report
 
 
 def _with_hint(item: pytest.Item, call: pytest.CallInfo[None]) -> pytest.TestReport | None:

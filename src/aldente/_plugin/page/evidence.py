@@ -13,6 +13,7 @@ from aldente._diagnosis.waits import AwaitGraph
 from aldente._doubles import state as doubles
 from aldente._doubles.calls import Call
 from aldente._own_errors import containing
+from aldente._plugin.run.outcomes import behind
 from aldente._report import calls, timers, waits
 from aldente._report.panels import Kind, Panel
 from aldente._runner.settle import SettlingLoop
@@ -132,18 +133,3 @@ class Evidence:
                 kept: list[Panel] = panels
                 return kept
         return None
-
-
-def behind(error: BaseException) -> Iterator[BaseException]:
-    """An exception, those of its group, its causes and its contexts."""
-    waiting: list[BaseException | None] = [error]
-    seen: set[int] = set()
-    while waiting:
-        each = waiting.pop()
-        if each is None or id(each) in seen:
-            continue
-        seen.add(id(each))
-        yield each
-        waiting += [each.__context__, each.__cause__]
-        if isinstance(each, BaseExceptionGroup):
-            waiting += each.exceptions

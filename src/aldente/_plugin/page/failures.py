@@ -51,7 +51,7 @@ def in_another_order(item: pytest.Item, outcome: Outcome, failure: Failure) -> S
     """
     text = text_of(failure.exception)
     error = traceback.format_exception_only(failure.exception)[0].strip()
-    shown = _plain(item.nodeid, "another order", error[:_MOST_OF_ERROR], text)
+    shown = _plain(item.nodeid, "another order", _cut(error), text)
     shown["panels"] = panels_of(item, failure.exception)
     shown["remarks"] = explored_report.remarks(item, outcome, failure)
     _add_run(shown, item, failure)
@@ -93,7 +93,11 @@ def _first_line(report: pytest.TestReport | pytest.CollectReport) -> str:
     crash = getattr(report.longrepr, "reprcrash", None)
     text: str = report.longreprtext if crash is None else crash.message
     lines = text.strip().splitlines() or ["failed"]
-    return lines[0][:_MOST_OF_ERROR]
+    return _cut(lines[0])
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= _MOST_OF_ERROR else f"{line[: _MOST_OF_ERROR - 3]}..."
 
 
 def _text(report: pytest.TestReport | pytest.CollectReport) -> str:

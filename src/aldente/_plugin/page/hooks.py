@@ -20,6 +20,7 @@ from aldente._plugin.page.failures import of_report, shown_failure
 from aldente._plugin.page.link import print_link
 from aldente._plugin.session import SessionState
 from aldente._report.failures import ShownFailure
+from aldente._report.findings import Explanation
 from aldente._report.page import Content, page_of
 from aldente._rules import rule_named
 from aldente._settings import DEFAULT_LEVELS
@@ -161,7 +162,7 @@ class PageHooks:
 
         return sorted(for_machines.by_cause(self._state.summary.found), key=order)
 
-    def _explain(self, name: str) -> tuple[str, str]:
+    def _explain(self, name: str) -> Explanation:
         rule = rule_named(name)
-        level = self._state.collector.levels[name]
-        return rule.why, finding_text.explain(rule, level)
+        text = finding_text.explain(rule, self._state.collector.levels[name])
+        return Explanation(rule.why, text, finding_text.address_of(name))

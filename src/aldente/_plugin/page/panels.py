@@ -8,7 +8,8 @@ import pytest
 
 from aldente._explore.result import Failure
 from aldente._plugin.explore.state import explored_test
-from aldente._plugin.page.evidence import behind, panel
+from aldente._plugin.page.evidence import panel
+from aldente._plugin.run.outcomes import behind
 from aldente._plugin.session import state_of
 from aldente._report import operations, waits
 from aldente._report.panels import Panel

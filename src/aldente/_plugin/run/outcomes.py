@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import NoReturn
@@ -78,6 +79,12 @@ def hide_frames(error: BaseException) -> None:
 
     An exception that has no other frames keeps them all.
     """
+    for each in behind(error):
+        each.__traceback__ = _shortened(each.__traceback__)
+
+
+def behind(error: BaseException) -> Iterator[BaseException]:
+    """An exception, those that it has come from, and those of groups; each once."""
     waiting: list[BaseException | None] = [error]
     seen: set[int] = set()
     while waiting:
@@ -85,7 +92,7 @@ def hide_frames(error: BaseException) -> None:
         if current is None or id(current) in seen:
             continue
         seen.add(id(current))
-        current.__traceback__ = _shortened(current.__traceback__)
+        yield current
         waiting += [current.__cause__, current.__context__]
         if isinstance(current, BaseExceptionGroup):
             waiting += current.exceptions

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
@@ -11,6 +10,7 @@ from aldente._plugin import ownership, pytest_compat
 from aldente._plugin.explore.hooks import meant_for_one_run
 from aldente._plugin.marks import MARK, level_in
 from aldente._plugin.options import settings_of
+from aldente._plugin.run.outcomes import behind
 from aldente._plugin.test_time import reason_against_wall, time_of_runs
 from aldente._rules.schedule_dependent import RULE
 from aldente.errors import (
@@ -83,7 +83,7 @@ def reason_before(item: pytest.Item) -> Reason | None:
 
 def reason_after(error: BaseException) -> Reason:
     """Why a test can't be explored, by what it fails with in asyncio's own order."""
-    errors = list(_behind(error))
+    errors = list(behind(error))
     outside = next((each for each in errors if isinstance(each, OutsideSimulation)), None)
     text = str(error).strip().partition("\n")[0]
     details = f"{type(error).__name__}: {text}" if text else type(error).__name__
@@ -106,18 +106,3 @@ def reason_after(error: BaseException) -> Reason:
     if isinstance(error, RuntimeError) and "different" in text and "loop" in text:
         return Reason(_OTHER_LOOP, details)
     return Reason(_FAILS, details)
-
-
-def _behind(error: BaseException) -> Iterator[BaseException]:
-    """An error, those that it has come from, and those of groups."""
-    seen: set[int] = set()
-    waiting: list[BaseException | None] = [error]
-    while waiting:
-        current = waiting.pop()
-        if current is None or id(current) in seen:
-            continue
-        seen.add(id(current))
-        yield current
-        waiting += [current.__cause__, current.__context__]
-        if isinstance(current, BaseExceptionGroup):
-            waiting += current.exceptions
