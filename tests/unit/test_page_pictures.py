@@ -517,6 +517,19 @@ def test_timers() -> None:
     assert caption == "At the failure the loop time was 100000 s, and 2 timers lay ahead."
 
 
+@pytest.mark.parametrize(
+    "distances", [(1.0, float("inf")), (float("inf"),), (0.0, 1e-300), (1e308,)]
+)
+def test_timers_at_any_time(distances: Sequence[float]) -> None:
+    """A timer may be set for a time that never comes, or for one that is hardly later."""
+    set_for = [Timer(5.0 + distance, None, None, "") for distance in distances]
+    drawn = draw("timers", timers.collect(5.0, set_for, folder=HERE.parent))
+    assert "nan" not in elements.rendered(drawn)
+    widths = [float(each.attrib["width"]) for each in drawn.iter("rect")]
+    assert len(widths) == len(distances)
+    assert widths == sorted(widths)
+
+
 def test_many_timers() -> None:
     """Only the next ones of many timers are drawn; the others are counted."""
     ahead = [Timer(float(number), "t", None, "") for number in range(40)]
