@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -75,7 +76,9 @@ def _replace(path: Path, text: str) -> None:
 
 
 def _say(config: pytest.Config, line: str) -> None:
-    if config.pluginmanager.has_plugin("terminalreporter"):
-        config.get_terminal_writer().line(line)
+    reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None:
+        # Begins a new line if it has to: the last one may have the dots of tests.
+        reporter.write_line(line)
     else:
         print(line, file=sys.stderr)
