@@ -21,6 +21,7 @@ from aldente._doubles.calls import Call
 from aldente._records import SourcePlace
 from aldente._report import bars, calls, elements, layout, operations, panels, timers, waits
 from aldente._report.bars import Bar
+from aldente._report.figure import columns_of, folded
 from aldente._report.layout import Box, Layout, Link, Point
 from aldente._virtual_time.clock import Timer
 from aldente.errors import NotAtomic, NotLinearizable, NotSerializable
@@ -323,6 +324,17 @@ def test_wide_characters_have_room() -> None:
     """A text of wide characters is cut where its box ends."""
     figure = waits_of(task("語" * 60, Wait(Kind.TIMER)))
     assert texts(figure)[0] == f"'{'語' * 16}…"
+
+
+@pytest.mark.parametrize(
+    "word", ["held by " + "n" * 90, "n" * 90 + " holds", "名前" * 40 + " holds it"]
+)
+def test_lines_have_their_length(word: str) -> None:
+    """No line of a folded text is longer than it may be, however long its words are."""
+    for text in (word, f"waits for {word}", f"waits for {word} and {word}"):
+        lines = folded(text, 30, 3)
+        assert 1 < len(lines) <= 3
+        assert max(map(columns_of, lines)) <= 30
 
 
 def test_no_colours_but_by_class() -> None:
