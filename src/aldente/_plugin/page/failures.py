@@ -56,7 +56,8 @@ def in_another_order(item: pytest.Item, outcome: Outcome, failure: Failure) -> S
         failure: the failure.
     """
     text = text_of(failure.exception)
-    error = traceback.format_exception_only(failure.exception)[0].strip()
+    # As of other failures, the first line only.
+    error, *_ = traceback.format_exception_only(failure.exception)[0].strip().splitlines()
     shown = _plain(item.nodeid, "another order", error, text)
     shown["panels"] = panels_of(item, failure.exception)
     shown["remarks"] = explored_report.remarks(item, outcome, failure)
