@@ -285,6 +285,23 @@ def test_a_page_although_another_plugin_fails(
     assert "<h1>4 of 5 tests failed</h1>" in page_in(pytester)
 
 
+@pytest.mark.parametrize(
+    ("options", "end"),
+    [(["-x"], "pass"), ([], "pytest.exit('enough')"), ([], "raise KeyboardInterrupt")],
+)
+def test_a_run_that_ends_early(
+    run_project: RunProject, pytester: pytest.Pytester, options: list[str], end: str
+) -> None:
+    """The page of a run that was stopped says so: there may be tests that it does not know."""
+    text = f"import pytest\n\ndef test_one(): assert 0\n\ndef test_two(): {end}"
+    run_project(*options, "--aldente-html=page.html", subprocess=True, test_it=text)
+    (title,) = re.findall("<h1>(.*)</h1>", page_in(pytester))
+    assert title in (
+        "1 of 1 test failed; the run ended early",
+        "1 of 2 tests failed; the run ended early",
+    )
+
+
 def test_reports_carry_nothing_of_the_page(
     run_project: RunProject, pytester: pytest.Pytester
 ) -> None:

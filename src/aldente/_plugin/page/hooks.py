@@ -34,6 +34,9 @@ NAME = "aldente-page"
 
 _OPTION = "--aldente-html"
 
+# How a run ends in which nothing keeps a test from running.
+_WHOLE = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
+
 # The phase of a failure of a test that has passed.
 _OTHER_ORDER = "another order"
 
@@ -123,21 +126,24 @@ class PageHooks:
             others = [shown for shown in self._failures if shown["phase"] == _OTHER_ORDER]
             self._config.workeroutput[_ATTRIBUTE] = json.dumps(others)  # type: ignore[attr-defined]
             return (yield)
+        # Before files that can't be written change the exit status.
+        is_whole = session.exitstatus in _WHOLE and not (session.shouldfail or session.shouldstop)
         try:
             return (yield)
         finally:
             # Also if another plugin fails at the end of the run.
             if not self._config.option.collectonly:
-                self._write(session)
+                self._write(session, is_whole=is_whole)
 
-    def _write(self, session: pytest.Session) -> None:
-        if output_files.write(session, _OPTION, self.path, page_of(self._content())):
+    def _write(self, session: pytest.Session, *, is_whole: bool) -> None:
+        title = self._title() if is_whole else f"{self._title()}; the run ended early"
+        if output_files.write(session, _OPTION, self.path, page_of(self._content(title))):
             print_link(self._config, self.path)
 
-    def _content(self) -> Content:
+    def _content(self, title: str) -> Content:
         version = ".".join(map(str, sys.version_info[:3]))
         return Content(
-            self._title(),
+            title,
             f"{self._config.rootpath.name}, Python {version} on {platform.system()}, "
             f"aldente {__version__}, pytest {pytest.__version__}",
             self._config.rootpath,
