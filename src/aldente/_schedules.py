@@ -116,6 +116,7 @@ class Step:
         stopped_in: the functions of the user's in which it waits, the outermost first.
         is_failing: whether the exception that fails the run is raised in it.
         woken_in: the number of the step, among those recorded, that made it ready; -1 if unknown.
+        namesakes: how many other tasks of the same name were seen before this one.
     """
 
     task: str
@@ -138,6 +139,7 @@ class Step:
     stopped_in: tuple[str, ...] = field(default=(), compare=False)
     is_failing: bool = field(default=False, compare=False)
     woken_in: int = field(default=-1, compare=False)
+    namesakes: int = field(default=0, compare=False)
 
 
 # The name of the explorer as a cause.

@@ -149,6 +149,7 @@ def test_what_fails_in_another_order(
     article = article_about(page, "test_order")
     assert "AssertionError" in article
     assert "in another order of its steps; in asyncio's own order the test passes" in article
+    assert "\"error\">AssertionError: assert 'Bob' == 'Ann'<span" in article
     (order,) = lanes_in(page)
     assert order["stock"] is not None
     assert "schedule-dependent: 1 finding" in page
@@ -161,7 +162,7 @@ def test_a_page_without_failures(run_project: RunProject, pytester: pytest.Pytes
     assert "<h1>None of 1 test failed</h1>" in page_in(pytester, "reports/page.html")
     (pytester.path / "reports/page.html").unlink()
     run_project("--collect-only", ini=ini)
-    assert not (pytester.path / "reports/page.html").read_text()
+    assert not (pytester.path / "reports/page.html").exists()
 
 
 def test_errors_of_phases_and_of_collection(
@@ -190,6 +191,128 @@ def test_two(breaking): pass
     for phase in ("in set-up", "in tear-down", "in collection"):
         assert f'<span class="phase"> {phase}</span>' in page
     assert "nothing_of_this_name" in page
+    assert '"error">ModuleNotFoundError: No module named' in page
+
+
+def test_the_first_line_of_a_failure_says_what_has_failed(
+    run_project: RunProject, pytester: pytest.Pytester
+) -> None:
+    """A doctest is named by its example, a file by its error."""
+    text = """
+def double(number):
+    \'\'\'Doubles it.
+
+    >>> double(1)
+    2
+    >>> double(3)
+    7
+    \'\'\'
+    return 2 * number
+"""
+    pytester.makepyfile(test_bad="def it(:")
+    options = ("--doctest-modules", "--continue-on-collection-errors")
+    run_project("--aldente-html=page.html", *options, test_it=text)
+    page = page_in(pytester)
+    assert '"error">&gt;&gt;&gt; double(3)<' in page
+    assert page.count('"error">SyntaxError: invalid syntax<') == 2
+
+
+@pytest.mark.skipif(not hasattr(pytest, "Subtests"), reason="pytest has none before version 9")
+def test_a_subtest_is_named(run_project: RunProject, pytester: pytest.Pytester) -> None:
+    """The failure of a subtest says which it is."""
+    text = """
+def test_parts(subtests):
+    with subtests.test("half", number=3):
+        assert 2 == 3
+"""
+    run_project("--aldente-html=page.html", test_it=text)
+    assert '"error">[half] (number=3) assert 2 == 3<' in page_in(pytester)
+
+
+def test_colours_of_terminals_are_not_on_it(
+    run_project: RunProject, pytester: pytest.Pytester
+) -> None:
+    """Neither pytest's colours nor those that a test prints are shown as characters."""
+    text = """
+def test_it():
+    escape, bell = chr(27), chr(7)
+    print(f"{escape}[1;31mred{escape}[0m {escape}]8;;http://a.b{bell}link{escape}]8;;{bell}")
+    assert [1, 2] == [1, 3]
+"""
+    run_project("--color=yes", "--aldente-html=page.html", test_it=text)
+    article = article_about(page_in(pytester), "test_it")
+    assert "At index 1 diff: 2 != 3" in article
+    assert "red link" in article
+    assert "x1b" not in article
+
+
+@pytest.mark.parametrize("name", ["html", "trace", "findings", "sarif"])
+def test_a_file_is_written_as_a_whole(
+    run_project: RunProject, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """The file of the run before stays if this one's can't be written, which fails the run."""
+    option, path = f"--aldente-{name}", pytester.path / "file"
+    path.write_text("before")
+    write_text = Path.write_text
+
+    def write_half(self: Path, data: str, **options: Any) -> int:
+        if not self.name.startswith(".aldente-"):
+            return write_text(self, data, **options)
+        write_text(self, data[:100], **options)
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", write_half)
+        result = run_project(f"{option}=file", test_it="def test_it(): pass")
+    result.stdout.fnmatch_lines([f"aldente: {option}: {path} can't be written: *No space left*"])
+    assert "page of this run" not in result.stdout.str()
+    assert result.ret == pytest.ExitCode.INTERNAL_ERROR
+    assert path.read_text() == "before"
+    assert run_project(f"{option}=file").ret == pytest.ExitCode.OK
+    assert path.read_text() != "before"
+    assert not list(pytester.path.glob(".aldente-*"))
+
+
+def test_a_page_although_another_plugin_fails(
+    run_project: RunProject, pytester: pytest.Pytester
+) -> None:
+    """An error of another plugin at the end of the run takes no page away."""
+    conftest = "def pytest_sessionfinish():\n    raise KeyError('mine')"
+    result = run_project(
+        "--aldente-html=page.html", subprocess=True, test_it=PROJECT, conftest=conftest
+    )
+    assert "KeyError: 'mine'" in result.stderr.str()
+    assert "<h1>4 of 5 tests failed</h1>" in page_in(pytester)
+
+
+@pytest.mark.parametrize(
+    ("options", "end"),
+    [(["-x"], "pass"), ([], "pytest.exit('enough')"), ([], "raise KeyboardInterrupt")],
+)
+def test_a_run_that_ends_early(
+    run_project: RunProject, pytester: pytest.Pytester, options: list[str], end: str
+) -> None:
+    """The page of a run that was stopped says so: there may be tests that it does not know."""
+    text = f"import pytest\n\ndef test_one(): assert 0\n\ndef test_two(): {end}"
+    run_project(*options, "--aldente-html=page.html", subprocess=True, test_it=text)
+    (title,) = re.findall("<h1>(.*)</h1>", page_in(pytester))
+    assert title in (
+        "1 of 1 test failed; the run ended early",
+        "1 of 2 tests failed; the run ended early",
+    )
+
+
+def test_reports_carry_nothing_of_the_page(
+    run_project: RunProject, pytester: pytest.Pytester
+) -> None:
+    """What a page shows of a failure is in no report that other plugins write down."""
+    conftest = """
+def pytest_runtest_logreport(report):
+    assert "aldente_page" not in vars(report)
+"""
+    result = run_project("--aldente-html=page.html", test_it=PROJECT, conftest=conftest)
+    result.assert_outcomes(passed=1, failed=4)
+    assert "<h1>4 of 5 tests failed</h1>" in page_in(pytester)
 
 
 def test_a_file_that_cannot_be_written(run_project: RunProject, pytester: pytest.Pytester) -> None:

@@ -28,6 +28,31 @@ def names_of(lanes: Lanes) -> list[str]:
     return [lane["name"] for lane in lanes["lanes"]]
 
 
+def test_tasks_of_one_name_have_a_lane_each() -> None:
+    """Tasks that have the same name are told apart, by numbers that stock order has too."""
+
+    async def main() -> None:
+        done: list[int] = []
+
+        async def work(number: int) -> None:
+            await asyncio.sleep(0)
+            done.append(number)
+
+        tasks = [asyncio.create_task(work(number), name="worker") for number in range(3)]
+        await asyncio.gather(*tasks)
+        assert done[0] == 0
+
+    failure = failure_of(main)
+    lanes, stock = lanes_of(failure.steps), lanes_of(failure.stock_order)
+    workers = ["worker", "worker (2)", "worker (3)"]
+    for each in (lanes, stock):
+        calls = {lane["name"]: lane["call"] for lane in each["lanes"]}
+        assert [calls[name] for name in workers] == ["work(0)", "work(1)", "work(2)"]
+    parting = lanes["steps"][first_difference(lanes, stock)]
+    assert parting["number"] < lanes["total"]
+    assert "switch" in parting["marks"]
+
+
 async def overtaken() -> None:
     done: list[str] = []
     go_on = asyncio.Event()

@@ -21,6 +21,7 @@ from aldente._doubles.calls import Call
 from aldente._records import SourcePlace
 from aldente._report import bars, calls, elements, layout, operations, panels, timers, waits
 from aldente._report.bars import Bar
+from aldente._report.figure import columns_of, folded
 from aldente._report.layout import Box, Layout, Link, Point
 from aldente._virtual_time.clock import Timer
 from aldente.errors import NotAtomic, NotLinearizable, NotSerializable
@@ -325,6 +326,17 @@ def test_wide_characters_have_room() -> None:
     assert texts(figure)[0] == f"'{'語' * 16}…"
 
 
+@pytest.mark.parametrize(
+    "word", ["held by " + "n" * 90, "n" * 90 + " holds", "名前" * 40 + " holds it"]
+)
+def test_lines_have_their_length(word: str) -> None:
+    """No line of a folded text is longer than it may be, however long its words are."""
+    for text in (word, f"waits for {word}", f"waits for {word} and {word}"):
+        lines = folded(text, 30, 3)
+        assert 1 < len(lines) <= 3
+        assert max(map(columns_of, lines)) <= 30
+
+
 def test_no_colours_but_by_class() -> None:
     """No element of a figure has a style or a colour, and every class of a picture is in the style sheet."""
     css = (Path(panels.__file__).parent / "assets" / "pictures.css").read_text(encoding="utf-8")
@@ -515,6 +527,19 @@ def test_timers() -> None:
     ]
     (caption,) = texts(figure, ".//figcaption/p")
     assert caption == "At the failure the loop time was 100000 s, and 2 timers lay ahead."
+
+
+@pytest.mark.parametrize(
+    "distances", [(1.0, float("inf")), (float("inf"),), (0.0, 1e-300), (1e308,)]
+)
+def test_timers_at_any_time(distances: Sequence[float]) -> None:
+    """A timer may be set for a time that never comes, or for one that is hardly later."""
+    set_for = [Timer(5.0 + distance, None, None, "") for distance in distances]
+    drawn = draw("timers", timers.collect(5.0, set_for, folder=HERE.parent))
+    assert "nan" not in elements.rendered(drawn)
+    widths = [float(each.attrib["width"]) for each in drawn.iter("rect")]
+    assert len(widths) == len(distances)
+    assert widths == sorted(widths)
 
 
 def test_many_timers() -> None:

@@ -23,6 +23,8 @@
     What tasks did and when, for viewers of traces: ``--aldente-trace``.
 ``page``
     The page that shows each failure in the browser: ``--aldente-html``.
+``output_files``
+    The files that options name, checked before the run and written at its end.
 ``suite``
     All async tests without a mark, explored after they have passed: ``--aldente-explore``.
 ``first_loop``

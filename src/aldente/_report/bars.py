@@ -20,6 +20,8 @@ _AXIS = 22.0
 # The width of an axis of time, and the least of a bar.
 _SPAN = 640.0
 _LEAST = 5.0
+# In seconds; shorter ones are the error of a float.
+_LEAST_SPAN = 1e-9
 # The distance of moments of which only the order is known.
 _STEP = 14.0
 _MOST_TICKS = 6
@@ -178,17 +180,20 @@ def _in_order(bars: Sequence[Bar]) -> _Scale:
 
 
 def _in_time(bars: Sequence[Bar], until: float) -> _Scale:
-    moments = [moment for bar in bars for moment in (bar.began, bar.ended) if moment is not None]
-    first, last = min(moments, default=until), max([*moments, until])
-    span = (last - first) or 1.0
-    positions = {moment: (moment - first) / span * _SPAN for moment in moments}
+    both = [moment for bar in bars for moment in (bar.began, bar.ended)]
+    moments = [moment for moment in both if moment is not None]
+    # A timer may be set for a time that never comes, which is drawn at the end of the axis.
+    finite = [moment for moment in (*moments, until) if math.isfinite(moment)]
+    first, last = min(finite, default=0.0), max(finite, default=0.0)
+    span = last - first if last - first >= _LEAST_SPAN else 1.0
+    positions = {moment: min((moment - first) / span, 1.0) * _SPAN for moment in moments}
     return _Scale(positions, _SPAN, list(_ticks(span)))
 
 
 def _ticks(span: float) -> Iterator[tuple[float, str]]:
     """Round numbers of seconds since the first moment."""
     power = 10.0 ** math.floor(math.log10(span / _MOST_TICKS))
-    step = next(power * by for by in (1, 2, 5, 10) if span / (power * by) <= _MOST_TICKS)
+    step = next(power * by for by in (1, 2, 5, 10, 20) if span / (power * by) <= _MOST_TICKS)
     for number in range(int(span / step + 1e-9) + 1):
         yield number * step / span * _SPAN, f"{number * step:.10g} s"
 

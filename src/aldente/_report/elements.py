@@ -9,6 +9,18 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 # Characters that no HTML text may have: NUL, escape and the like; and halves of surrogate pairs.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
+# What sets colours, titles and links on a terminal: control sequences and commands (ECMA-48).
+_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\))")
+
+
+def without_sequences(text: str) -> str:
+    """A text without what only terminals understand.
+
+    >>> without_sequences("\\x1b[1mbold\\x1b[0m")
+    'bold'
+    """
+    return _SEQUENCE.sub("", text)
+
 
 def add(parent: Element, tag: str, text: str = "", /, **attributes: str) -> Element:
     """Add an element to another one, and return it.

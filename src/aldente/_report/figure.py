@@ -79,7 +79,8 @@ def folded(text: str, columns: int, most: int) -> list[str]:
     lines: list[str] = []
     line = ""
     words = printable(text).split()
-    for place, word in enumerate(words):
+    for place, whole in enumerate(words):
+        word = cut(whole, columns)
         longer = f"{line} {word}" if line else word
         if columns_of(longer) <= columns:
             line = longer

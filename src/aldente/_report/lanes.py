@@ -5,6 +5,7 @@ They are made where the test has run, and may be sent between processes as JSON.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Literal, NotRequired, TypedDict
 
@@ -32,7 +33,7 @@ class Lane(TypedDict):
     """A row of the picture.
 
     Attributes:
-        name: the name of the task.
+        name: the name of the task, with a number if an earlier one has the same.
         kind: what it is of.
         call: the call that has made the coroutine, with its arguments; empty if not known.
         creator: the name of the task that has created it; empty if not known.
@@ -233,8 +234,8 @@ class _Maker:
         # The index of each shown step among them.
         self._index = {number: index for index, number in enumerate(shown)}
         self._files: dict[str, int] = {}
-        self._lanes: dict[str, Lane] = {}
-        self._lane_numbers: dict[str, int] = {}
+        self._lanes: dict[tuple[str, int], Lane] = {}
+        self._lane_numbers: dict[tuple[str, int], int] = {}
 
     def lanes(self) -> Lanes:
         numbers = self._counted()
@@ -281,7 +282,7 @@ class _Maker:
             made["marks"] = marks
         if step.choice is not None and step.choice.is_switch and step.choice.instead_of:
             made["instead_of"] = short_name(step.choice.instead_of)
-        if step.until:
+        if step.until and math.isfinite(step.until):
             made["until"] = step.until
         if step.shared:
             made["uses"] = [self._use(use) for use in step.shared]
@@ -322,19 +323,20 @@ class _Maker:
 
     def _lane(self, step: Step) -> int:
         name, kind = _lane_of(step)
-        if name not in self._lanes:
-            self._lane_numbers[name] = len(self._lanes)
+        lane = name, step.namesakes
+        if lane not in self._lanes:
+            self._lane_numbers[lane] = len(self._lanes)
             is_begun = kind == "task" and not step.event
-            self._lanes[name] = {
-                "name": name,
+            self._lanes[lane] = {
+                "name": f"{name} ({step.namesakes + 1})" if step.namesakes else name,
                 "kind": kind,
                 "call": step.call if is_begun else "",
                 "creator": step.woken_by if is_begun and not step.waited_for else "",
                 "place": self._place(step.at) if is_begun else None,
             }
-        elif step.call and step.task and not self._lanes[name]["call"]:
-            self._lanes[name]["call"] = step.call
-        return self._lane_numbers[name]
+        elif step.call and step.task and not self._lanes[lane]["call"]:
+            self._lanes[lane]["call"] = step.call
+        return self._lane_numbers[lane]
 
 
 def _lane_of(step: Step) -> tuple[str, LaneKind]:

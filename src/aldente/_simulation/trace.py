@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import weakref
+from collections import Counter
 from types import FrameType
 from typing import Any, Protocol
 
@@ -61,6 +63,13 @@ class Tracer:
         # Which task or function has cancelled each task that has not gone on since, by number: a
         # task that ends in the step in which it cancels itself leaves its identity to another.
         self._cancelled_by: dict[int, str] = {}
+        # How many tasks of each name were seen, and for each task its name and which of them it is.
+        self._seen: Counter[str] = Counter()
+        self._namesakes: weakref.WeakKeyDictionary[asyncio.Task[Any], tuple[str, int]] = (
+            weakref.WeakKeyDictionary()
+        )
+        # Tasks that may have been created in the last step, in that order: the name may come later.
+        self._new: list[asyncio.Task[Any]] = []
         # What runs, and the number of its step.
         self._current = ""
         self._number = -1
@@ -79,10 +88,14 @@ class Tracer:
         self._loop.on_late = None
         del vars(self._loop)["call_soon"]
         self._causes.clear()
+        self._new.clear()
         self._cancelled_by.clear()
 
     def _note_cause(self, callback: Any, *args: Any, context: Any = None) -> Any:
         self._causes[id(callback)] = self._current, self._number
+        task = _asyncio_compat.task_of_step(callback)
+        if task is not None and task not in self._namesakes:
+            self._new.append(task)
         return self._call_soon(callback, *args, context=context)
 
     def _note_cancel(self, task: asyncio.Task[Any]) -> None:
@@ -118,6 +131,7 @@ class Tracer:
                 at,
                 event=event.text,
                 is_explorers=event.is_choice,
+                namesakes=self._namesakes_of_name(event.who),
             )
         )
 
@@ -139,6 +153,7 @@ class Tracer:
                 event=text,
                 is_explorers=True,
                 until=until,
+                namesakes=0 if task is None else self._namesakes_of(task),
             )
         )
 
@@ -160,6 +175,9 @@ class Tracer:
             if owner.is_due:
                 self._note_cancellation(owner)
             return
+        for created in self._new:
+            self._namesakes_of(created)
+        self._new.clear()
         task = _asyncio_compat.task_of_step(callback)
         cause, woken_in = self._causes.pop(id(callback), ("", -1))
         at = place_in(task) if task is not None else None
@@ -193,8 +211,26 @@ class Tracer:
                 cancelled_by,
                 call="" if task is None or waited_for or args else _call_of(task),
                 woken_in=woken_in,
+                namesakes=0 if task is None else self._namesakes_of(task),
             )
         )
+
+    def _namesakes_of(self, task: asyncio.Task[Any]) -> int:
+        """How many other tasks of the same name were seen before a task."""
+        name = task.get_name()
+        known, before = self._namesakes.get(task, ("", -1))
+        # A task may get another name later.
+        if before < 0 or known != name:
+            before = self._seen[name]
+            self._seen[name] += 1
+            self._namesakes[task] = name, before
+        return before
+
+    def _namesakes_of_name(self, name: str) -> int:
+        """The same of what an event is about: mostly the task that runs."""
+        running = asyncio.current_task(self._loop)
+        is_running = running is not None and running.get_name() == name
+        return self._namesakes_of(running) if running is not None and is_running else 0
 
     def _choice_of(self, callback: Any) -> Choice | None:
         """The choice that has led to a step; plain callbacks may run in between."""

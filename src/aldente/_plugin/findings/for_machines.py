@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from aldente._plugin import output_files
 from aldente._rules import RULES, rule_named
 from aldente._version import __version__
 
@@ -26,12 +27,11 @@ _WRITERS: Mapping[str, Callable[[Sequence[Plain], Path], str]] = {
 }
 
 
-def write_files(config: pytest.Config, findings: Sequence[Plain]) -> None:
+def write_files(session: pytest.Session, findings: Sequence[Plain]) -> None:
     """Write the findings of a run into each file that an option names."""
+    config = session.config
     for option, path in _files(config):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        text = _WRITERS[option](findings, base_of(config))
-        path.write_text(text, encoding="utf-8")
+        output_files.write(session, option, path, _WRITERS[option](findings, base_of(config)))
 
 
 def check_files(config: pytest.Config) -> None:
@@ -43,21 +43,7 @@ def check_files(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):
         return
     for option, path in _files(config):
-        reject_unwritable(option, path)
-
-
-def reject_unwritable(option: str, path: Path) -> None:
-    """Reject the file of an option if it can't be written.
-
-    Raises:
-        pytest.UsageError: with the reason.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.open("a", encoding="utf-8").close()
-    except (OSError, ValueError) as error:
-        # A ValueError says that no path has such characters.
-        raise pytest.UsageError(f"{option}: {path} can't be written: {error}") from None
+        output_files.reject_unwritable(option, path)
 
 
 def _files(config: pytest.Config) -> Iterator[tuple[str, Path]]:

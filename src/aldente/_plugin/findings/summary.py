@@ -72,7 +72,7 @@ class Summary:
         reports = [self._late_report(finding) for finding in errors]
         if reporter is not None:
             self._count(reporter, reports)
-        for_machines.write_files(self._config, self.found)
+        for_machines.write_files(session, self.found)
         if _is_whole(session):
             self.baseline.write(found)
         self._send(reports, (reporter, session))

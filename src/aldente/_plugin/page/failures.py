@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import traceback
 from typing import Any
 
@@ -12,10 +13,15 @@ from aldente._explore.result import Failure, text_of
 from aldente._plugin.explore import report as explored_report
 from aldente._plugin.explore.state import Outcome, explored_test
 from aldente._plugin.page.panels import panels_of
+from aldente._report.elements import without_sequences
 from aldente._report.failures import ShownFailure
 from aldente._report.lanes import lanes_of
 
 _MOST_OF_ERROR = 200
+
+# The lines of an exception, and those of a doctest, as pytest shows them.
+_MARKED = re.compile(r"E   (?=\S)")
+_EXAMPLE = re.compile(r"\d+ +(>>> .*)")
 
 
 def shown_failure(
@@ -50,8 +56,9 @@ def in_another_order(item: pytest.Item, outcome: Outcome, failure: Failure) -> S
         failure: the failure.
     """
     text = text_of(failure.exception)
-    error = traceback.format_exception_only(failure.exception)[0].strip()
-    shown = _plain(item.nodeid, "another order", _cut(error), text)
+    # As of other failures, the first line only.
+    error, *_ = traceback.format_exception_only(failure.exception)[0].strip().splitlines()
+    shown = _plain(item.nodeid, "another order", error, text)
     shown["panels"] = panels_of(item, failure.exception)
     shown["remarks"] = explored_report.remarks(item, outcome, failure)
     _add_run(shown, item, failure)
@@ -74,12 +81,18 @@ def of_report(report: pytest.TestReport | pytest.CollectReport) -> ShownFailure:
     return _plain(report.nodeid, report.when or "call", _first_line(report), _text(report))
 
 
+def with_subtest(shown: ShownFailure, report: pytest.TestReport) -> ShownFailure:
+    """A failure whose error begins with the subtest in which it is, if it is in one."""
+    subtest = (report.head_line or "").removeprefix(report.location[2]).strip()
+    return {**shown, "error": _cut(f"{subtest} {shown['error']}")} if subtest else shown
+
+
 def _plain(test: str, phase: str, error: str, text: str) -> ShownFailure:
     return {
         "test": test,
         "phase": phase,
-        "error": error,
-        "text": text,
+        "error": _cut(without_sequences(error)),
+        "text": without_sequences(text),
         "story": "",
         "remarks": [],
         "command": "",
@@ -91,9 +104,23 @@ def _plain(test: str, phase: str, error: str, text: str) -> ShownFailure:
 
 def _first_line(report: pytest.TestReport | pytest.CollectReport) -> str:
     crash = getattr(report.longrepr, "reprcrash", None)
-    text: str = report.longreprtext if crash is None else crash.message
+    # Not its `longreprtext`, which begins with the worker of pytest-xdist.
+    text = _telling(str(report.longrepr or "")) if crash is None else crash.message
     lines = text.strip().splitlines() or ["failed"]
-    return _cut(lines[0])
+    return lines[0]
+
+
+def _telling(text: str) -> str:
+    """A text from the line on that says what has failed, if it is known by its form."""
+    lines = text.splitlines()
+    # The exception of a file that can't be collected is in the last such lines.
+    last = max((place for place, line in enumerate(lines) if _MARKED.match(line)), default=-1)
+    while last > 0 and _MARKED.match(lines[last - 1]):
+        last -= 1
+    if last >= 0:
+        return lines[last].removeprefix("E ")
+    examples = [found[1] for line in lines if (found := _EXAMPLE.match(line))]
+    return examples[-1] if examples else text
 
 
 def _cut(line: str) -> str:

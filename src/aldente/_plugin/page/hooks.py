@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import sys
 from collections import Counter
@@ -13,10 +14,11 @@ import pytest
 
 from aldente._diagnosis import finding_text
 from aldente._own_errors import contained
+from aldente._plugin import output_files
 from aldente._plugin.findings import for_machines
 from aldente._plugin.options import settings_of
 from aldente._plugin.page.evidence import Evidence
-from aldente._plugin.page.failures import of_report, shown_failure
+from aldente._plugin.page.failures import of_report, shown_failure, with_subtest
 from aldente._plugin.page.link import print_link
 from aldente._plugin.session import SessionState
 from aldente._report.failures import ShownFailure
@@ -30,6 +32,11 @@ from aldente._version import __version__
 _ATTRIBUTE = "aldente_page"
 
 NAME = "aldente-page"
+
+_OPTION = "--aldente-html"
+
+# How a run ends in which nothing keeps a test from running.
+_WHOLE = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
 
 # The phase of a failure of a test that has passed.
 _OTHER_ORDER = "another order"
@@ -66,7 +73,7 @@ class PageHooks:
         state.installed.enter_context(self._evidence.installed())
         self.path = file_of(config)
         if not self._is_worker:
-            for_machines.reject_unwritable("--aldente-html", self.path)
+            output_files.reject_unwritable(_OPTION, self.path)
 
     # A plugin may run a test again, without a new start in the log.
     @pytest.hookimpl(tryfirst=True)
@@ -84,15 +91,20 @@ class PageHooks:
         report = yield
         if report.failed:
             with contained("collecting a failure for the page"):
-                vars(report)[_ATTRIBUTE] = shown_failure(item, call, report)
+                # As text: reports go from worker to worker, and so can't have each value or
+                # character that a test can.
+                vars(report)[_ATTRIBUTE] = json.dumps(shown_failure(item, call, report))
         return report
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self._tests.add(report.nodeid)
-        if report.failed:
+        # A worker's is sent on. Plugins that write down all of a report must not find it.
+        known = None if self._is_worker else vars(report).pop(_ATTRIBUTE, None)
+        if report.failed and not self._is_worker:
             # A finding of a test that had ended has a report that was made elsewhere.
-            shown: ShownFailure = vars(report).get(_ATTRIBUTE) or of_report(report)
-            self._failures.append(shown)
+            shown: ShownFailure = of_report(report) if known is None else json.loads(known)
+            self._failures.append(with_subtest(shown, report))
 
     def add_in_another_order(self, shown: ShownFailure) -> None:
         """Add the failed run of a test that passes in asyncio's own order."""
@@ -101,7 +113,7 @@ class PageHooks:
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
         # Missing if the worker crashed.
-        self._failures += getattr(node, "workeroutput", {}).get(_ATTRIBUTE, [])
+        self._failures += json.loads(getattr(node, "workeroutput", {}).get(_ATTRIBUTE, "[]"))
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
@@ -109,27 +121,30 @@ class PageHooks:
 
     # Around all others: the findings are known when these have ended.
     @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_sessionfinish(self) -> Generator[None, object, object]:
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
         if self._is_worker:
             # Now, as it is sent by one of those. Failed tests are in their reports.
-            self._config.workeroutput[_ATTRIBUTE] = [  # type: ignore[attr-defined]
-                shown for shown in self._failures if shown["phase"] == _OTHER_ORDER
-            ]
+            others = [shown for shown in self._failures if shown["phase"] == _OTHER_ORDER]
+            self._config.workeroutput[_ATTRIBUTE] = json.dumps(others)  # type: ignore[attr-defined]
             return (yield)
-        result = yield
-        if not self._config.option.collectonly:
-            self._write()
+        # Before files that can't be written change the exit status.
+        is_whole = session.exitstatus in _WHOLE and not (session.shouldfail or session.shouldstop)
+        try:
+            return (yield)
+        finally:
+            # Also if another plugin fails at the end of the run.
+            if not self._config.option.collectonly:
+                self._write(session, is_whole=is_whole)
+
+    def _write(self, session: pytest.Session, *, is_whole: bool) -> None:
+        title = self._title() if is_whole else f"{self._title()}; the run ended early"
+        if output_files.write(session, _OPTION, self.path, page_of(self._content(title))):
             print_link(self._config, self.path)
-        return result
 
-    def _write(self) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.path.write_text(page_of(self._content()), encoding="utf-8")
-
-    def _content(self) -> Content:
+    def _content(self, title: str) -> Content:
         version = ".".join(map(str, sys.version_info[:3]))
         return Content(
-            self._title(),
+            title,
             f"{self._config.rootpath.name}, Python {version} on {platform.system()}, "
             f"aldente {__version__}, pytest {pytest.__version__}",
             self._config.rootpath,

@@ -11,8 +11,8 @@ import pytest
 
 from aldente import _asyncio_compat
 from aldente._own_errors import contained
+from aldente._plugin import output_files
 from aldente._plugin.explore.state import explored_test
-from aldente._plugin.findings.for_machines import reject_unwritable
 from aldente._plugin.options import settings_of
 from aldente._plugin.session import SessionState
 from aldente._plugin.tracing.explored import Event
@@ -31,7 +31,7 @@ def register(config: pytest.Config, state: SessionState) -> None:
     """
     hooks = TraceHooks(config)
     if not hasattr(config, "workerinput"):
-        reject_unwritable(OPTION, hooks.path)
+        output_files.reject_unwritable(OPTION, hooks.path)
     state.installed.enter_context(_asyncio_compat.observing_callbacks(hooks.recorder.observe))
     state.collector.listeners.append(hooks.recorder.note)
     config.pluginmanager.register(hooks, "aldente-trace")
@@ -81,7 +81,7 @@ class TraceHooks:
 
     # After the loops of wide fixtures have ended.
     @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self) -> None:
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
         output: dict[str, Any] | None = getattr(self._config, "workeroutput", None)
         if output is not None:
             output["aldente_trace"] = self.recorder.events
@@ -91,8 +91,7 @@ class TraceHooks:
             "displayTimeUnit": "ms",
             "otherData": {"program": f"aldente {__version__}"},
         }
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.path.write_text(json.dumps(trace), encoding="utf-8")
+        output_files.write(session, OPTION, self.path, json.dumps(trace))
 
 
 def joined(traces: list[list[Event]]) -> list[Event]:

@@ -4,7 +4,8 @@ class SourcePanel {
   /** @param {Sources} sources */
   constructor(sources) {
     this.sources = sources;
-    this.path = undefined;
+    // Neither a path nor that there is none.
+    this.path = null;
     this.lines = new Map();
     this.marked = [];
     this.title = make("h4", {});
@@ -38,7 +39,7 @@ class SourcePanel {
     const excerpts = this.sources[path] ?? [];
     this.code.replaceChildren(...excerpts.flatMap((excerpt, number) => this.#excerpt(excerpt, number)));
     if (!excerpts.length) {
-      const words = path ? "This file is not in the page." : "This step runs no line of the project's own.";
+      const words = path ? "This file is not in the page." : "No line of the source is known for this step.";
       this.code.append(make("p", { class: "quiet" }, words));
     }
   }
