@@ -235,6 +235,21 @@ def test_findings_by_rule_and_place() -> None:
     assert "a stack" in text
 
 
+def test_many_findings() -> None:
+    """Of very many findings the first have their source, and the others a line each."""
+    parent = made("main")
+    rules = ["slow-step", "never-awaited"]
+    causes = [
+        [finding(rule=rule, path=__file__, line=line)] for rule in rules for line in range(1, 81)
+    ]
+    add_findings(parent, causes, Path(__file__).parent, _explain)
+    assert len(list(parent.iter("article"))) == 100
+    (more,) = [each for each in parent.iter("ul") if each.get("class") == "more"]
+    texts = [each.text for each in more]
+    assert len(texts) == 60
+    assert texts[0] == "test_page_parts.py:21: a step took 2 s."
+
+
 @pytest.mark.parametrize("name", ["class_", "for_"])
 def test_attributes_with_names_of_keywords(name: str) -> None:
     """Attributes that are keywords of Python are written with an underscore."""

@@ -69,8 +69,7 @@ def _replace(path: Path, text: str) -> None:
         try:
             # One that is there may be a link to another file.
             beside.unlink(missing_ok=True)
-            with beside.open("x", encoding="utf-8") as file:
-                file.write(text)
+            beside.write_text(text, encoding="utf-8")
             beside.replace(path)
         finally:
             beside.unlink(missing_ok=True)

@@ -15,6 +15,9 @@ _AROUND = 3
 
 _MOST_TESTS = 12
 
+# Of more places only a line is shown each.
+_MOST_CAUSES = 100
+
 # A finding as plain values: rule, level, test, what, fix, path, line, source and details.
 Plain = Mapping[str, Any]
 
@@ -52,19 +55,28 @@ def add_findings(
     rules: dict[str, list[Sequence[Plain]]] = {}
     for same in causes:
         rules.setdefault(same[0]["rule"], []).append(same)
+    left = _MOST_CAUSES
     for rule, found in rules.items():
         explanation = explain(rule)
         group = add(section, "section", class_="rule", id=f"rule-{rule}")
         count = sum(map(len, found))
         add(group, "h3", f"{rule}: {count:,} finding{'s' * (count != 1)}")
         add(group, "p", explanation.why)
-        for same in found:
+        for same in found[:left]:
             _add_cause(group, same, folder)
+        if len(found) > left:
+            add_list(group, (_in_short(same[0], folder) for same in found[left:]), class_="more")
+        left = max(left - len(found), 0)
         details = add(group, "details")
         add(details, "summary", f"About {rule}: what triggers it, and how to fix it")
         add(details, "pre", explanation.text, tabindex="0")
         if explanation.address:
             add(group, "a", f"{rule} in the documentation", href=explanation.address)
+
+
+def _in_short(finding: Plain, folder: Path) -> str:
+    where = f"{path_in(folder, finding['path'])}:{finding['line']}: " if finding["path"] else ""
+    return f"{where}{finding['what']}".replace(f"{folder}/", "")
 
 
 def _add_cause(parent: Element, same: Sequence[Plain], folder: Path) -> None:
