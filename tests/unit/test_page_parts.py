@@ -185,6 +185,17 @@ def test_many_large_pictures() -> None:
     assert page.count('<details open=""><summary>As text') == 20 - drawn
 
 
+def test_a_picture_that_cannot_be_drawn() -> None:
+    """The page says so, and has all the rest."""
+    broken: Panel = {"kind": "waits", "title": "Which task waits for what", "data": {}}
+    shown = Checker(page_of(Content("", "", Path.cwd(), [failure(panels=[broken])]))).text
+    assert (
+        "Which task waits for what: an error in aldente itself has left this picture out" in shown
+    )
+    assert "KeyError: " in shown
+    assert "the traceback" in shown
+
+
 def test_sources_have_the_lines_around() -> None:
     """The data has the lines around each place that the lanes name, by the path that is shown."""
     folder = Path(__file__).parent

@@ -79,7 +79,7 @@ def article_of(failure: ShownFailure, number: int, count: int = 1) -> Element:
         add(again, "button", "Copy", type="button", class_="copy")
     if failure["lanes"] is not None:
         add(article, "section", class_="lanes", aria_label="Steps")
-    article.extend(draw(panel) for panel in failure["panels"])
+    article.extend(map(_drawn, failure["panels"]))
     if failure["story"]:
         add_text(article, "What happened, in words", failure["story"], class_="story", open="")
     shown = {} if has_pictures(failure) or failure["story"] else {"open": ""}
@@ -87,6 +87,19 @@ def article_of(failure: ShownFailure, number: int, count: int = 1) -> Element:
     text = shortened(failure["text"], most)
     add_text(article, "Traceback and output", text, class_="traceback", **shown)
     return article
+
+
+def _drawn(panel: Panel) -> Element:
+    """The figure of a panel; an error in drawing it must not take the rest of the page away."""
+    try:
+        return draw(panel)
+    except Exception as error:
+        return made(
+            "p",
+            f"{panel['title']}: an error in aldente itself has left this picture out, "
+            f"{type(error).__name__}: {error}. Please report it.",
+            class_="error",
+        )
 
 
 def leave_out(figure: Element) -> None:
