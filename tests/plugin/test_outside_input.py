@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -65,7 +66,10 @@ def test_a_key_of_another_type(
 def test_the_variable_of_workers(run_project: RunProject, monkeypatch: pytest.MonkeyPatch) -> None:
     """A variable of workers that aldente has not set is told."""
     monkeypatch.setenv("ALDENTE_WORKER", "yes")
+    before = signal.getsignal(signal.SIGINT)
     result = run_project(test_it="def test_it(): pass")
+    # It is no worker, which would ignore Ctrl-C.
+    assert signal.getsignal(signal.SIGINT) is before
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(
         [

