@@ -42,18 +42,18 @@ IN_PARALLEL := -n $(JOBS) --dist loadfile --max-worker-restart 0
 #                            newest   oldest   between
 #   tests/unit                  x      most     a part   what follows Python's own code, and all that takes no time
 #   tests/plugin                x      most     a part   what follows asyncio's and CPython's own code
-#   tests/conformance           x      most                the interpreter's tests in simulation, correct and random
-#                                                          programs: on the newest, and on all by "make compat"
+#   tests/conformance           x      a part              the interpreter's own tests, correct and random programs:
+#                                                          on the newest, and on all by "make compat"
 #   tests/plugin/coexistence    x                          other tools are tried on one Python
 #   tests/packaging             x      most                the wheel is built and installed on the newest, and the
 #                                                          structure of the sources is the same on all
 #   tests/known_bugs            x                          how soon bugs are found does not depend on it
 #   docs, README.md             x
 #   tests/browser               x                          by "make test-browser"
-#   examples/fetcher            x      most                all but what searches for planted races
+#   examples/fetcher            x
 # On the newest the few async tests of its own are explored as well, and so are the example's, for a while.
 ON_NEWEST := --aldente-explore=20
-EXPLORING := --aldente-explore=10 --aldente-explore-seconds=20 --aldente-rule=schedule-dependent=error \
+EXPLORING := --aldente-explore=10 --aldente-explore-seconds=12 --aldente-rule=schedule-dependent=error \
     --aldente-rule=race=error
 WITHOUT = $(addprefix --ignore=tests/unit/test_,$(addsuffix .py,$(1)))
 WITHOUT_LONG := $(call WITHOUT,anyio_in_runs check_class command_line crashes_under_way disk faults faults_found \
@@ -70,7 +70,9 @@ WITHOUT_WORDS := $(call WITHOUT,hypothesis_notes network_cuts network_programs n
     leaked_thread no_progress other_runs race slow_step))
 ON_OLDEST := tests --ignore=tests/plugin/coexistence --ignore=tests/known_bugs -m "not packaging" \
     $(WITHOUT_WORDS) $(WITHOUT_LONG) $(addprefix --ignore=tests/conformance/test_,$(addsuffix .py, \
-    correct_programs generated_programs interpreters_own_simulated)) \
+    correct_programs generated_programs interpreters_own interpreters_own_simulated)) \
+    $(call WITHOUT,found_in_run hosts network network_kernel) --ignore=tests/plugin/test_exploring.py \
+    --ignore=tests/plugin/test_virtual_time.py --ignore=tests/plugin/rules/test_inner_deadlocks.py \
     --ignore=tests/packaging/test_documentation.py --ignore=tests/packaging/test_structure.py
 ON_MIDDLE := tests/unit $(WITHOUT_LONG) $(WITHOUT_WORDS) $(call WITHOUT,cancelling_anywhere clocks found_in_run hosts \
     network network_kernel shared_uses stale_uses strategies values_of_runs watchdog) \
@@ -119,10 +121,10 @@ demo: .venv/demo/.installed
 	.venv/demo/bin/python tools/make_pages.py
 
 ##   make test          lint; run all tests on the newest Python found, most on the oldest, a part on those between,
-##                      and most of the example's on the oldest; try the page of failures in a browser; replay the tokens
-##                      that each makes on all others
+##                      try the example, and the page of failures in a browser; replay the tokens that each makes on all
+##                      others
 .PHONY: test
-test: environments lint $(VERSIONS:%=test-%) test-browser examples tokens
+test: environments lint $(VERSIONS:%=test-%) last-tests
 	@echo "Tested on Python $(VERSIONS).$(if $(MISSING), No Python $(MISSING) was found here.)"
 
 .PHONY: environments
@@ -150,8 +152,12 @@ $(VERSIONS:%=example-%): example-%: .venv/%/.installed
 	    $(if $(filter $(NEWEST),$*),$(EXPLORING),--ignore=tests/test_planted_races.py)
 
 .PHONY: examples
-examples: $(VERSIONS:%=.venv/%/.installed)
-	@$(MAKE) $(AT_ONCE) --output-sync $(sort example-$(NEWEST) example-$(OLDEST))
+examples: example-$(NEWEST)
+
+# Each of them leaves a core idle for a part of its time.
+.PHONY: last-tests
+last-tests: environments
+	@$(MAKE) $(AT_ONCE) --output-sync test-browser examples tokens
 
 ##   make test-browser  try the page of failures in a browser, Chromium; installs what that needs
 .PHONY: test-browser
