@@ -159,7 +159,7 @@ class SoakState:
             if not self._is_held:
                 what = "it was removed, and another search has begun in a new one"
                 raise self._unusable(what, "choose another directory.")
-            # Anew, so that a link which somebody has put there is removed, and not followed.
+            # Anew, so that a link that is there is removed, and not followed.
             part.unlink(missing_ok=True)
             with part.open("xb") as file:
                 data = body.encode()

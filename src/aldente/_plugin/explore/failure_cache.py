@@ -65,7 +65,7 @@ class Remembered:
         # Atomically, in case the process is killed.
         part = self._path.with_suffix(f".{os.getpid()}")
         try:
-            # Anew, so that a link which somebody has put there is removed, and not followed.
+            # Anew, so that a link that is there is removed, and not followed.
             part.unlink(missing_ok=True)
             with part.open("x", encoding="utf-8") as file:
                 file.write(text)
