@@ -175,7 +175,6 @@ def first_difference(one: Lanes, other: Lanes) -> int:
     >>> first_difference(lanes, lanes)
     1
     """
-    number = 0
     for number, (mine, theirs) in enumerate(zip(_ways(one), _ways(other), strict=False)):
         if mine != theirs:
             return number
