@@ -111,7 +111,7 @@ def _first_line(report: pytest.TestReport | pytest.CollectReport) -> str:
 
 
 def _telling(text: str) -> str:
-    """A text from the line on that says what has failed, if it is known by its form."""
+    """Cut what precedes the line that says what has failed; all is kept if no line has its form."""
     lines = text.splitlines()
     # The exception of a file that can't be collected is in the last such lines.
     last = max((place for place, line in enumerate(lines) if _MARKED.match(line)), default=-1)

@@ -12,7 +12,7 @@ from aldente._plugin.options import settings_of
 
 _NAME = "aldente-page-hint"
 
-# Where pytest's cache keeps that the user was told of the option.
+# The key in pytest's cache under which stands whether the user was told of the option.
 _TOLD = "aldente/told-of-html"
 
 
