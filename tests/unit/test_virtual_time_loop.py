@@ -616,6 +616,45 @@ def test_a_thread_that_computes() -> None:
     assert 0.05 < run(body) < 10
 
 
+def compute_for_a_moment() -> None:
+    """Compute for a tenth of a second, however seldom this thread runs."""
+    end = time.thread_time() + 0.1
+    while time.thread_time() < end:
+        pass
+
+
+@pytest.mark.parametrize("in_job", [False, True], ids=["thread", "job"])
+def test_a_machine_that_stands_still(in_job: bool) -> None:
+    """Loop time does not pass while the whole process stands still in the middle of a thread's work."""
+    if not os.path.isdir("/proc/self/task"):
+        pytest.skip("needs Linux's account of threads")
+    here = os.getpid()
+    pause = f"sleep 0.2; kill -STOP {here}; sleep 2; kill -CONT {here}"
+
+    def work() -> None:
+        with subprocess.Popen(["sh", "-c", pause]) as pausing:
+            while pausing.poll() is None:
+                compute_for_a_moment()
+        compute_for_a_moment()
+
+    async def body(clock: Clock) -> None:
+        loop, done = asyncio.get_running_loop(), asyncio.Event()
+
+        def work_and_report() -> None:
+            work()
+            loop.call_soon_threadsafe(done.set)
+
+        # A time-out that is long enough for the work, and too short for the pause.
+        async with asyncio.timeout(2):
+            if in_job:
+                await asyncio.to_thread(work)
+            else:
+                threading.Thread(target=work_and_report).start()
+                await done.wait()
+
+    run(body)
+
+
 def test_sleeping_for_ever_keeps_nothing_going() -> None:
     """A timer that never comes is no reason for time to run, nor against a deadlock."""
 

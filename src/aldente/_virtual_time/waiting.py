@@ -206,7 +206,7 @@ class VirtualSelector(selectors.BaseSelector):
         if self._has_to_await_naps():
             began = monotonic()
             events = self._follow_real_time(when, at_most=self._patience)
-            self._naps -= monotonic() - began
+            self._naps -= min(monotonic() - began, self._patience)
             return events
         may_hear = self._peers.may_be_heard() or self._threads.may_call_in()
         if may_hear:
@@ -214,7 +214,8 @@ class VirtualSelector(selectors.BaseSelector):
             events = self._listen()
             if events or _asyncio_compat.may_have_ready_callbacks(loop):
                 return events
-            listened = monotonic() - began
+            # Not more: while the machine stands still, so do the threads.
+            listened = min(monotonic() - began, self._patience)
             if self._threads.are_running(listened):
                 # It slept all the time, as far as is known.
                 passed = loop.time() + listened
@@ -275,7 +276,7 @@ class VirtualSelector(selectors.BaseSelector):
         events = self._real.select(min(remaining, at_most))
         # Exactly to the timer, whenever this thread wakes up.
         is_over = not events and remaining <= at_most
-        passed = remaining if is_over else min(monotonic() - began, remaining)
+        passed = remaining if is_over else min(monotonic() - began, remaining, at_most)
         self._loop.move_to(now + passed if passed < remaining or when is None else when)
         return events
 
