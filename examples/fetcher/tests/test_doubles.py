@@ -31,10 +31,10 @@ HOUR = 3600.0
 A, B, C = "http://a", "http://b", "http://c"
 
 ReadApi: TypeAlias = aldente.Double[
-    [ApiSource, httpx.AsyncClient], Coroutine[Any, Any, object], object
+    Any, [ApiSource, httpx.AsyncClient], Coroutine[Any, Any, object], object
 ]
 OpenClient: TypeAlias = aldente.Double[
-    [int], AbstractAsyncContextManager[httpx.AsyncClient], httpx.AsyncClient
+    Any, [int], AbstractAsyncContextManager[httpx.AsyncClient], httpx.AsyncClient
 ]
 
 

@@ -29,7 +29,7 @@ from loopback import LoopbackServer
 
 pytestmark = aldente.explore(runs=40)
 
-AnyDouble: TypeAlias = aldente.Double[..., Any, Any]
+AnyDouble: TypeAlias = aldente.Double[Any]
 
 A, B, C, D, E = SOURCES = [f"http://{name}" for name in "abcde"]
 

@@ -75,7 +75,7 @@ class Doubles:
             spec: the real thing; the further arguments are those of `aldente.Double`.
             strict: whether unused answers are findings.
         """
-        double: Double[..., Any, Any] = Double(spec, *args, **kwargs)
+        double: Double[Any] = Double(spec, *args, **kwargs)
         self._made.append((double, strict))
         return double
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
+from types import GenericAlias
 from typing import TYPE_CHECKING, Any, Generic, Self, get_origin, overload
 from unittest import mock
 
@@ -47,17 +48,20 @@ if TYPE_CHECKING:
     # Built into type checkers. With defaults, so that ``Double`` alone is a type too.
     from typing_extensions import ParamSpec, TypeVar
 
+    Spec = TypeVar("Spec", default=Any)
     P = ParamSpec("P", default=...)
     Given = TypeVar("Given", default=Any)
     Answer = TypeVar("Answer", default=Any)
 else:
     from typing import ParamSpec, TypeVar
 
+    Spec = TypeVar("Spec")
     P = ParamSpec("P")
     Given = TypeVar("Given")
     Answer = TypeVar("Answer")
 
 # The same, for the overloads that infer them from a spec.
+Thing = TypeVar("Thing")
 Params = ParamSpec("Params")
 Result = TypeVar("Result")
 
@@ -207,10 +211,12 @@ class PlainDouble(_Plain, mock.MagicMock):
 
 
 @with_tables
-class Double(Specced, AwaitedAnswering, mock.AsyncMock, Generic[P, Given, Answer]):
+class Double(Specced, AwaitedAnswering, mock.AsyncMock, Generic[Spec, P, Given, Answer]):
     """A stand-in for async code, which a test can hold, delay, fail and inspect.
 
-    It is a subclass of `unittest.mock.AsyncMock`, and works wherever one does.
+    It is a subclass of `unittest.mock.AsyncMock`, and works wherever one does. In annotations,
+    ``Double[Shop]`` is the double of a ``Shop``: type checkers take it for a ``Shop``, and let all
+    of its attributes have those of doubles.
 
     Args:
         spec: the real thing. For a function, the double takes the same arguments, and its result
@@ -234,30 +240,30 @@ class Double(Specced, AwaitedAnswering, mock.AsyncMock, Generic[P, Given, Answer
     _double_answer_kind = ByArgumentAwaited
 
     @overload
+    def __init__(self: Double[Thing], spec: type[Thing], *args: Any, **kwargs: Any) -> None: ...
+    @overload
     def __init__(
-        self: Double[Params, Coroutine[Any, Any, Result], Result],
+        self: Double[Any, Params, Coroutine[Any, Any, Result], Result],
         spec: Callable[Params, Coroutine[Any, Any, Result]],
         *args: Any,
         **kwargs: Any,
     ) -> None: ...
     @overload
     def __init__(
-        self: Double[Params, AsyncIterator[Result], Result],
+        self: Double[Any, Params, AsyncIterator[Result], Result],
         spec: Callable[Params, AsyncIterator[Result]],
         *args: Any,
         **kwargs: Any,
     ) -> None: ...
     @overload
     def __init__(
-        self: Double[Params, AbstractAsyncContextManager[Result], Result],
+        self: Double[Any, Params, AbstractAsyncContextManager[Result], Result],
         spec: Callable[Params, AbstractAsyncContextManager[Result]],
         *args: Any,
         **kwargs: Any,
     ) -> None: ...
     @overload
-    def __init__(
-        self: Double[..., Any, Any], spec: object = None, *args: Any, **kwargs: Any
-    ) -> None: ...
+    def __init__(self: Double[Any], spec: object = None, *args: Any, **kwargs: Any) -> None: ...
     def __init__(self, spec: Any = None, *args: Any, **kwargs: Any) -> None:
         self.__dict__["_double"] = State(
             Kind.COROUTINE,
@@ -297,15 +303,22 @@ class Double(Specced, AwaitedAnswering, mock.AsyncMock, Generic[P, Given, Answer
         return given
 
     if TYPE_CHECKING:
-
+        # As declared, and not unknown, for those that let nothing be unknown.
+        def __getattr__(self, name: str) -> Any: ...
         def returns(self, value: Answer) -> Self: ...
         def returns_each(self, *values: Answer | BaseException | type[BaseException]) -> Self: ...
         def when(self, *args: Any, **kwargs: Any) -> ByArgumentAwaited: ...
 
+    else:
+
+        def __class_getitem__(cls, parameters: Any) -> GenericAlias:
+            # Python's own insists on all parameters before 3.13, which has defaults.
+            return GenericAlias(cls, parameters)
+
     @staticmethod
     def of(
         stand_in: Callable[Params, Coroutine[Any, Any, Result]],
-    ) -> Double[Params, Coroutine[Any, Any, Result], Result]:
+    ) -> Double[Any, Params, Coroutine[Any, Any, Result], Result]:
         """The double that stands in for an async method, with the types of both.
 
         It returns its argument: it is for editors and type checkers, which see the attributes of a
@@ -326,7 +339,7 @@ class Double(Specced, AwaitedAnswering, mock.AsyncMock, Generic[P, Given, Answer
         if not (is_double(stand_in) and mock_compat.is_awaited(stand_in)):
             raise InvalidSetting("double", stand_in, "Something that is an aldente.Double.")
         double: Any = stand_in
-        found: Double[Params, Coroutine[Any, Any, Result], Result] = double
+        found: Double[Any, Params, Coroutine[Any, Any, Result], Result] = double
         return found
 
     def _mock_call(self, /, *args: Any, **kwargs: Any) -> Any:
