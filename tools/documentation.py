@@ -117,7 +117,12 @@ def run_pytest_on(folder: str, options: list[str]) -> list[str]:
             stderr=output,
         )
         output.seek(0)
-        printed = _NOT_AWAITABLE.sub(r"'\1' object can't be awaited", output.read())
+        return comparable(output.read())
+
+
+def comparable(printed: str) -> list[str]:
+    """The lines of what pytest prints, with short titles and no empty lines."""
+    printed = _NOT_AWAITABLE.sub(r"'\1' object can't be awaited", printed)
     lines = [line.rstrip() for line in printed.splitlines() if line.strip()]
     return [_TITLE.sub(r"\1\1\1 \g<title> \1\1\1", line) for line in lines]
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import aldente
+import walk
 from tests.packaging.processes import output_of, run
 
 pytestmark = pytest.mark.packaging
@@ -147,3 +148,13 @@ def test_outside_project_runs_unconfigured(outside_python: Path, tmp_path: Path)
     assert "1 failed, 2 passed" in finished.stdout
     assert "assert (1 + 1) == 3" in finished.stdout
     assert "warning" not in finished.stdout.lower()
+
+
+def test_a_stranger_walks_through_the_guide(outside_python: Path, tmp_path: Path) -> None:
+    """Copying each file and typing each command of the guide, in its order, gives what it shows."""
+    done = list(walk.walk(outside_python, tmp_path))
+    assert len(done) > 20
+    assert {step.place.partition(":")[0] for step, _, _ in done} == {
+        page.name for page in walk.pages()
+    }
+    assert [(step.place, difference) for step, _, difference in done if difference] == []
