@@ -36,7 +36,7 @@ async def test_explored():
 def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder with what builds and checks a release, and with the backend of the build."""
     folder = tmp_path_factory.mktemp("tools")
-    install(folder, "build>=1.2", "twine>=6", "hatchling>=1.26")
+    install(folder, "build>=1.2", "twine>=6", "hatchling>=1.26", "hatch-fancy-pypi-readme>=24.1")
     return folder
 
 

@@ -22,7 +22,7 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sdist")
     builder = folder / "builder"
     builder.mkdir()
-    install(builder, "hatchling>=1.26")
+    install(builder, "hatchling>=1.26", "hatch-fancy-pypi-readme>=24.1")
     build = [sys.executable, "-m", "hatchling", "build", "--target", "sdist"]
     output_of([*build, "--directory", str(folder)], _ROOT, PYTHONPATH=str(builder))
     (archive,) = folder.glob("*.tar.gz")

@@ -6,6 +6,7 @@ import email.message
 import email.parser
 import json
 import os
+import re
 import sys
 import zipfile
 from pathlib import Path
@@ -119,6 +120,13 @@ def test_wheel_requires_only_pytest(metadata: email.message.Message) -> None:
     assert unconditional[0].startswith("pytest>=")
     assert metadata["Requires-Python"] == ">=3.11"
     assert metadata["Version"] == aldente.__version__
+
+
+def test_the_description_leads_nowhere_else(metadata: email.message.Message) -> None:
+    """Where the package is shown, no link leads to a file that is not there."""
+    description = str(metadata.get_payload())
+    assert "one predictable loop" in description
+    assert [link for link in re.findall(r"\]\((.*?)\)", description) if "://" not in link] == []
 
 
 def test_plugin_is_registered_under_its_name(wheel: Path) -> None:
