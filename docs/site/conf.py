@@ -13,7 +13,7 @@ author = "the authors of aldente"
 _VERSION = (ROOT / "src" / "aldente" / "_version.py").read_text(encoding="utf-8")
 release = version = re.search(r'__version__ = "(.+?)"', _VERSION)[1]  # type: ignore[index]
 
-extensions = ["myst_parser", "sphinx_copybutton"]
+extensions = ["myst_parser", "sphinx_copybutton", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 if "READTHEDOCS" in os.environ:
     # It fetches the inventories of other sites, for which a build elsewhere needs no network.
     extensions.append("sphinx.ext.intersphinx")
@@ -33,3 +33,6 @@ intersphinx_mapping = {
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 nitpicky = True
+# Types in signatures that have no page: those of Python and its libraries, which are in the
+# inventories of their own sites, and those of aldente that only annotations name.
+nitpick_ignore_regex = [("py:.*", r"(?!aldente\.).*"), ("py:.*", r"aldente\.(_|errors\._).*")]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+import aldente
 from aldente._plugin.option_table import OPTIONS
 from aldente._settings import DEFAULT_LEVELS, Settings
 
@@ -37,3 +39,10 @@ def test_options_are_documented() -> None:
     rows = "\n".join(line for line in reference.splitlines() if line.startswith("|"))
     names = [name for option in OPTIONS for name in (option.flag, option.key) if name is not None]
     assert [name for name in names if f"`{name}" not in rows] == []
+
+
+def test_all_public_names_are_in_the_reference() -> None:
+    """Each name of the package is on one page of those that are made from docstrings."""
+    pages = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "docs/api").glob("*.md"))
+    named = re.findall(r"^\.\. auto\w+:: aldente\.([a-zA-Z]\w*)", pages, re.MULTILINE)
+    assert sorted(named) == sorted(set(aldente.__all__) - {"__version__"})

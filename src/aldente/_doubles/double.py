@@ -119,7 +119,7 @@ class Specced(Recorded, Answering):
 
     @property
     def timeline(self) -> Timeline:
-        """The calls in the order in which they were made: printed, a table."""
+        """The calls in the order in which they were made; printed, they are a table."""
         return Timeline(state_of(self).log.calls)
 
     def when(self, /, *args: Any, **kwargs: Any) -> Any:

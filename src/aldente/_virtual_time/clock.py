@@ -129,7 +129,7 @@ class Clock:
 
     @property
     def pending(self) -> tuple[Timer, ...]:
-        """The timers that are set, the next first: each with its time, its task and its place."""
+        """The timers that are set, the next first, each with its time, its task and its place."""
         return pending_timers(self._find_loop())
 
     async def advance(self, seconds: float) -> None:
