@@ -25,14 +25,18 @@ class PythonOrFileParser(PythonCodeBlockParser):
     def __init__(self) -> None:
         super().__init__(doctest_optionflags=ELLIPSIS)
         self._execute = PythonEvaluator()
+        self._modules = examples.Modules()
         self.codeblock_parser = CodeBlockParser("python", self._evaluate)
 
     def _evaluate(self, example: Example) -> str | None:
         name = examples.file_in(example.parsed)
         if name is not None:
             examples.Files.of(example.namespace).add(name, example.parsed)
-        if name is None or examples.is_executed(name):
+        if name is None:
             self._execute(example)
+        elif examples.is_executed(name, example.parsed):
+            # The page's own code may import it, and use its names without an import.
+            example.namespace.update(self._modules.load(example.path, name, example.parsed))
         return None
 
 
@@ -56,7 +60,11 @@ class ConsoleParser(CodeBlockParser):
     def evaluate(self, example: Example) -> str | None:
         command, _, expected = example.parsed.partition("\n")
         files = examples.Files.of(example.namespace)
-        if not re.match(r"\$ pytest\b", command) or not expected.strip() or not files.are_there:
+        if (
+            not re.match(r"\$ (pytest|python|cat)\b", command)
+            or not expected.strip()
+            or not files.are_there
+        ):
             # An illustration, of what is typed elsewhere.
             return None
         printed = files.run(command.removeprefix("$ "))

@@ -17,20 +17,25 @@ what is typed then, with what it prints:
 
 A line of three dots stands for any lines, three dots in a line for any text, and at its end for any
 lines as well. Lines without text are left out, and titles are as wide as in this example. What is
-typed ends an example: the next file begins a new one, with the page's modules that are neither
-tests nor settings.
+typed, ``pytest``, ``python`` or ``cat``, ends an example: the next file begins a new one, in a new
+folder, with the page's modules that are neither tests nor settings. A module that is shown again,
+as it has been fixed, is tested by what tested it before.
 """
 
 from __future__ import annotations
 
+import atexit
+import importlib
 import re
 import shlex
+import shutil
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from documentation import run_pytest_on
+from documentation import run_pytest_on, run_python_in
 
 _NAME = re.compile(r"# (?P<name>[\w/]+\.(?:py|ini|toml))\n")
 
@@ -43,7 +48,7 @@ class Files:
 
     def __init__(self) -> None:
         self._texts: dict[str, str] = {}
-        self._is_over = False
+        self._folder: Path | None = None
 
     @classmethod
     def of(cls, namespace: dict[str, Any]) -> Files:
@@ -58,28 +63,82 @@ class Files:
 
     def add(self, name: str, text: str) -> None:
         """Add a file."""
-        if self._is_over:
-            self._texts = {k: v for k, v in self._texts.items() if not _OF_EXAMPLE.fullmatch(k)}
-            self._is_over = False
+        if self._folder is not None:
+            self._folder = None
+            if name not in self._texts or _OF_EXAMPLE.fullmatch(name):
+                self._texts = {k: v for k, v in self._texts.items() if not _OF_EXAMPLE.fullmatch(k)}
         self._texts[name] = text
 
     def run(self, command: str) -> list[str]:
         """Run a command in a folder with the files, and return what it prints, without empty lines.
 
         Raises:
-            ValueError: it is no call of pytest.
+            ValueError: it is no call of pytest or Python, and does not show a file.
         """
-        self._is_over = True
+        folder = self._written()
         program, *arguments = shlex.split(command)
-        if program != "pytest":
-            raise ValueError(f"Only pytest is run, not {program!r}.")
-        with tempfile.TemporaryDirectory() as folder:
+        if program == "pytest":
+            return run_pytest_on(str(folder), arguments)
+        if program == "python":
+            return run_python_in(str(folder), arguments)
+        if program == "cat" and len(arguments) == 1:
+            lines = (folder / arguments[0]).read_text(encoding="utf-8").splitlines()
+            return [line.rstrip() for line in lines if line.strip()]
+        raise ValueError(f"Only pytest, python and cat are run, not {command!r}.")
+
+    def _written(self) -> Path:
+        """The folder of the example; made, with its files, by the first command."""
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp())
+            atexit.register(shutil.rmtree, self._folder, ignore_errors=True)
             # A project of its own, whatever is above it.
             for name, text in {"pytest.ini": "[pytest]\n", **self._texts}.items():
-                path = Path(folder) / name
+                path = self._folder / name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(text, encoding="utf-8")
-            return run_pytest_on(folder, arguments)
+        return self._folder
+
+
+class Modules:
+    """The modules of the page whose code is executed now, for it to import."""
+
+    def __init__(self) -> None:
+        self._page = ""
+        self._folder = ""
+        self._names: set[str] = set()
+
+    def load(self, page: str, name: str, text: str) -> dict[str, Any]:
+        """Import a module that a page shows, anew if it has shown it before.
+
+        Args:
+            page: the page.
+            name: the name of the file.
+            text: its text.
+
+        Returns:
+            What the module defines, by name.
+        """
+        if page != self._page:
+            self._forget()
+            self._page, self._folder = page, tempfile.mkdtemp()
+            atexit.register(shutil.rmtree, self._folder, ignore_errors=True)
+            sys.path.insert(0, self._folder)
+        path = Path(self._folder, name)
+        path.write_text(text, encoding="utf-8")
+        # Of the file that had this name a moment ago.
+        shutil.rmtree(path.parent / "__pycache__", ignore_errors=True)
+        sys.modules.pop(path.stem, None)
+        self._names.add(path.stem)
+        importlib.invalidate_caches()
+        defined = vars(importlib.import_module(path.stem))
+        return {key: value for key, value in defined.items() if not key.startswith("__")}
+
+    def _forget(self) -> None:
+        if self._folder in sys.path:
+            sys.path.remove(self._folder)
+        for name in self._names:
+            sys.modules.pop(name, None)
+        self._names.clear()
 
 
 def file_in(text: str) -> str | None:
@@ -92,9 +151,10 @@ def file_in(text: str) -> str | None:
     return None if found is None else found["name"]
 
 
-def is_executed(name: str) -> bool:
-    """Whether a page's own code may import a file, as other modules than tests; it is executed."""
-    return name.endswith(".py") and not _OF_EXAMPLE.fullmatch(name)
+def is_executed(name: str, text: str) -> bool:
+    """Whether a page's own code may use what a file defines, one that is no test and no script."""
+    is_script = "__main__" in text
+    return name.endswith(".py") and not is_script and not _OF_EXAMPLE.fullmatch(name)
 
 
 def difference(expected: str, printed: Sequence[str]) -> str:

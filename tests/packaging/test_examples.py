@@ -44,8 +44,9 @@ def test_files_of_an_example() -> None:
     assert examples.file_in("# test_it.py\nimport asyncio\n") == "test_it.py"
     assert examples.file_in("# pytest.ini\n[pytest]\n") == "pytest.ini"
     assert examples.file_in("# a comment\nimport asyncio\n") is None
-    assert examples.is_executed("shop.py")
-    assert not examples.is_executed("conftest.py")
+    assert examples.is_executed("shop.py", "PRICE = 3\n")
+    assert not examples.is_executed("conftest.py", "")
+    assert not examples.is_executed("script.py", 'if __name__ == "__main__":\n')
     files = examples.Files()
     assert not files.are_there
     files.add("shop.py", "PRICE = 3\n")
@@ -54,5 +55,19 @@ def test_files_of_an_example() -> None:
     files.add("test_other.py", "import shop\ndef test_other(): assert shop.PRICE == 4\n")
     printed = files.run("pytest -q")
     assert examples.difference("...\n1 failed in ...s", printed) == ""
-    with pytest.raises(ValueError, match="Only pytest is run, not 'rm'"):
+    files.add("shop.py", "PRICE = 4\n")
+    assert examples.difference("...\n1 passed in ...s", files.run("pytest -q")) == ""
+    with pytest.raises(ValueError, match="Only pytest, python and cat are run, not 'rm -r /'"):
         files.run("rm -r /")
+
+
+def test_a_folder_of_an_example() -> None:
+    """The commands of an example share a folder, so that one can show what another has written."""
+    files = examples.Files()
+    files.add("test_it.py", "def test_it(): open('said', 'a').write('one\\n\\n')\n")
+    files.run("pytest")
+    files.run("pytest")
+    assert files.run("cat said") == ["one", "one"]
+    files.add("test_it.py", "def test_it(): ...\n")
+    with pytest.raises(FileNotFoundError):
+        files.run("cat said")
