@@ -67,6 +67,61 @@ _FIRST_RUN = 1.0
 
 
 @dataclass(slots=True)
+class _Results:
+    """What the runs of a search have given so far; its fields are those of `Exploration`."""
+
+    number: int = 0
+    is_exhausted: bool = False
+    is_late: bool = False
+    escaped: str = ""
+    coverage: str = ""
+    known: Known | None = None
+    faults: Counter[str] = field(default_factory=Counter)
+    unjudged: Counter[str] = field(default_factory=Counter)
+    _has_threads: bool = False
+    _time_outs_set: int = 0
+    _time_outs_fired: int = 0
+
+    def count(self, run: Run) -> None:
+        """Add a run that was not cut off."""
+        self.number += 1
+        self._has_threads = self._has_threads or run.depends_on_threads
+        self._time_outs_set = max(self._time_outs_set, run.time_outs[0])
+        self._time_outs_fired += run.time_outs[1]
+        # Also those that may happen and have not, which `Counter.update` keeps as 0.
+        self.faults.update(run.faults)
+        if run.unjudged:
+            self.unjudged[run.unjudged] += 1
+
+    def end_early(self, is_exhausted: bool, coverage: str) -> None:
+        """Note that the time was over, and what was covered by then."""
+        self.is_late, self.is_exhausted, self.coverage = True, is_exhausted, coverage
+
+    def exploration(self, schedules: int) -> Exploration:
+        """The results, without a failure.
+
+        Args:
+            schedules: how many different schedules there were.
+        """
+        is_exhausted, coverage = self.is_exhausted, self.coverage
+        if self._has_threads:
+            is_exhausted, coverage = False, f"{coverage} {_OWN_THREADS}".lstrip()
+        return Exploration(
+            self.number,
+            schedules,
+            is_exhausted,
+            None,
+            self.escaped,
+            coverage,
+            self.known,
+            self.is_late,
+            unreached_time_outs=0 if self._time_outs_fired else self._time_outs_set,
+            faults=dict(self.faults),
+            unjudged=dict(self.unjudged),
+        )
+
+
+@dataclass(slots=True)
 class Explorer:
     """Runs a program under many schedules, until one fails.
 
@@ -131,32 +186,21 @@ class Explorer:
     def _search(self, strategy: Strategy, limit: int) -> tuple[Exploration, Found | None]:
         check_python()
         seen = self.seen = set()
-        number = 0
-        escaped = coverage = ""
-        known: Known | None = None
-        found: Found | None = None
-        is_exhausted = is_late = has_threads = False
-        time_outs_set = time_outs_fired = 0
-        faults: Counter[str] = Counter()
-        unjudged: Counter[str] = Counter()
+        results = _Results()
+        found = None if self.known is None else self._count_known(self.known, results)
+        first = results.number
         covered = False, ""
-        if self.known is not None:
-            number = 1
-            found = self._try_known(self.known)
-            known = "failed" if found is not None else "passed"
-            faults.update({} if found is None else found.run.faults)
-        first = number
-        while number < limit and found is None:
+        while results.number < limit and found is None:
+            number = results.number
             remaining = None if self.end is None else self.end - monotonic()
             if remaining is not None and remaining <= 0 and number:
-                is_late = True
-                is_exhausted, coverage = _covered(strategy)
+                results.end_early(*_covered(strategy))
                 break
             # The order of stock asyncio first: a failure there does not depend on the schedule.
             begins_so = self.is_continued or getattr(strategy, "begins_in_stock_order", False)
             who = Fifo() if number == first and not begins_so else strategy
             if not who.start():
-                is_exhausted = getattr(strategy, "is_exhaustive", True) and is_checked()
+                results.is_exhausted = getattr(strategy, "is_exhaustive", True) and is_checked()
                 break
             if remaining is not None and not number:
                 remaining = max(remaining, _FIRST_RUN)
@@ -166,43 +210,27 @@ class Explorer:
             is_compared = number == first and not self.is_continued
             run = self.program.run(who, is_compared=is_compared, real_seconds=remaining)
             if self._was_cut_off(run.error) and number:
-                is_late = True
-                is_exhausted, coverage = covered
+                results.end_early(*covered)
                 break
-            number += 1
-            has_threads = has_threads or run.depends_on_threads
-            time_outs_set = max(time_outs_set, run.time_outs[0])
-            time_outs_fired += run.time_outs[1]
-            # Also those that may happen and have not, which `Counter.update` keeps as 0.
-            faults.update(run.faults)
-            if run.unjudged:
-                unjudged[run.unjudged] += 1
+            results.count(run)
             seen.add(hash(tuple(run.choices)))
             if run.error is not None:
-                found = Found(self.program, run, run.error, number)
-            elif number == first + 1 and not self.is_continued:
-                escaped = likely_cause(self.program, run.schedule(self.program.rules), run)
-        if found is None and not is_late:
-            is_complete, coverage = _covered(strategy)
-            is_exhausted = is_exhausted or is_complete
-        if has_threads:
-            is_exhausted, coverage = False, f"{coverage} {_OWN_THREADS}".lstrip()
-        return (
-            Exploration(
-                number,
-                len(seen),
-                is_exhausted,
-                None,
-                escaped,
-                coverage,
-                known,
-                is_late,
-                unreached_time_outs=0 if time_outs_fired else time_outs_set,
-                faults=dict(faults),
-                unjudged=dict(unjudged),
-            ),
-            found,
-        )
+                found = Found(self.program, run, run.error, results.number)
+            elif number == first and not self.is_continued:
+                schedule = run.schedule(self.program.rules)
+                results.escaped = likely_cause(self.program, schedule, run)
+        if found is None and not results.is_late:
+            is_complete, results.coverage = _covered(strategy)
+            results.is_exhausted = results.is_exhausted or is_complete
+        return results.exploration(len(seen)), found
+
+    def _count_known(self, kept: Kept, results: _Results) -> Found | None:
+        """Try the known schedule first; its run, if that still fails."""
+        found = self._try_known(kept)
+        results.number = 1
+        results.known = "passed" if found is None else "failed"
+        results.faults.update({} if found is None else found.run.faults)
+        return found
 
     def look_for_races(
         self, exploration: Exploration, limit: int

@@ -24,6 +24,7 @@ from aldente._explore.runs import Run, RunSettings, RunWatch
 from aldente._explore.serial_orders import SerialOrders, Verdict
 from aldente._explore.shared_uses import SharedUses
 from aldente._explore.step_details import StepDetails
+from aldente._records import Finding
 from aldente._simulation.anyio_in_runs import AnyioInRuns
 from aldente._simulation.blocking_sleep import BlockingSleep
 from aldente._simulation.choices import Strategy
@@ -218,14 +219,13 @@ def simulate(
     """
     quiet: list[AwaitGraph] = []
     loop = _make_loop(main, strategy, rules, real_seconds, quiet)
-    tracer = Tracer(loop, choices) if is_traced else None
-    # Only of the run that is reported, as they take long.
-    shared = details = None
-    if tracer is not None and (choices is not None or keeps_values):
-        shared = SharedUses(loop, tracer.steps, keeps_values=keeps_values)
-    if tracer is not None and choices is not None:
-        details = StepDetails(loop, tracer.steps)
-    fingerprint = Fingerprint(loop) if is_compared else None
+    recording = _Recording(
+        loop,
+        is_traced=is_traced,
+        is_compared=is_compared,
+        choices=choices,
+        keeps_values=keeps_values,
+    )
     result = error = waiting = observation = None
     if watch is not None:
         watch.begin(loop)
@@ -244,10 +244,7 @@ def simulate(
         with interrupting.running(loop):
             try:
                 loop.main_task = _start(loop, main)
-                if details is not None:
-                    details.start()
-                if shared is not None:
-                    shared.start()
+                recording.begin_details()
                 result = loop.run_until_complete(loop.main_task)
                 if loop.operations is not None:
                     observation = observed(loop.operations, loop, is_random=is_random())
@@ -256,17 +253,11 @@ def simulate(
                 if watch is not None:
                     watch.failed(loop, error)
             finally:
-                if shared is not None:
-                    shared.stop(error)
-                if details is not None:
-                    details.stop()
-            steps_until_end = len(tracer.steps) if tracer is not None else 0
+                recording.end_details(error)
             error = end(loop, error, None if watch is None else watch.main_ended)
             if loop.operations is not None:
                 loop.operations.stop()
-        if tracer is not None:
-            tracer.stop()
-        value = fingerprint.stop() if fingerprint is not None else 0
+        recording.end()
         findings = tuple(watch.take()) if watch is not None else ()
         # Before the garbage collector may find them.
         loop.leave_sockets(has_failed=error is not None)
@@ -279,23 +270,91 @@ def simulate(
         error = found_in_run(findings)
         if watch is not None:
             watch.failed(loop, error)
-    return Run(
-        result,
-        error,
-        loop.choices,
-        loop.counts,
-        tracer.steps if tracer is not None else [],
-        steps_until_end,
-        waiting,
-        loop.depends_on_threads,
-        (loop.time_outs_set, loop.time_outs_fired),
-        loop.faults,
-        findings,
-        value,
-        observation,
-        accesses=shared.accesses if shared is not None else (),
-        kept=shared.kept if shared is not None else None,
-    )
+    return recording.run(result, error, waiting, findings, observation)
+
+
+class _Recording:
+    """What is recorded of a run.
+
+    Args:
+        loop: the loop of the run.
+        is_traced, is_compared, choices, keeps_values: those of `simulate`.
+    """
+
+    def __init__(
+        self,
+        loop: SimulatedLoop,
+        *,
+        is_traced: bool,
+        is_compared: bool,
+        choices: Watch | None,
+        keeps_values: bool,
+    ) -> None:
+        self._loop = loop
+        self._tracer = tracer = Tracer(loop, choices) if is_traced else None
+        # Only of the run that is reported, as they take long.
+        self._shared = self._details = None
+        if tracer is not None and (choices is not None or keeps_values):
+            self._shared = SharedUses(loop, tracer.steps, keeps_values=keeps_values)
+        if tracer is not None and choices is not None:
+            self._details = StepDetails(loop, tracer.steps)
+        self._fingerprint = Fingerprint(loop) if is_compared else None
+        self._steps_until_end = self._value = 0
+
+    def begin_details(self) -> None:
+        """Follow what the steps of tasks do."""
+        if self._details is not None:
+            self._details.start()
+        if self._shared is not None:
+            self._shared.start()
+
+    def end_details(self, error: BaseException | None) -> None:
+        """The main task has ended; what follows is the clean-up.
+
+        Args:
+            error: what it has raised.
+        """
+        if self._shared is not None:
+            self._shared.stop(error)
+        if self._details is not None:
+            self._details.stop()
+        if self._tracer is not None:
+            self._steps_until_end = len(self._tracer.steps)
+
+    def end(self) -> None:
+        """Record no more."""
+        if self._tracer is not None:
+            self._tracer.stop()
+        if self._fingerprint is not None:
+            self._value = self._fingerprint.stop()
+
+    def run(
+        self,
+        result: Any,
+        error: BaseException | None,
+        waiting: AwaitGraph | None,
+        findings: tuple[Finding, ...],
+        observation: Observation | None,
+    ) -> Run:
+        """The run, of what was recorded and what it gave."""
+        loop, shared = self._loop, self._shared
+        return Run(
+            result,
+            error,
+            loop.choices,
+            loop.counts,
+            self._tracer.steps if self._tracer is not None else [],
+            self._steps_until_end,
+            waiting,
+            loop.depends_on_threads,
+            (loop.time_outs_set, loop.time_outs_fired),
+            loop.faults,
+            findings,
+            self._value,
+            observation,
+            accesses=shared.accesses if shared is not None else (),
+            kept=shared.kept if shared is not None else None,
+        )
 
 
 def _make_loop(
