@@ -186,12 +186,17 @@ class Settings(NamedTuple):
             differing.append(f"workers={self.workers}")
         if self.timeout is not None:
             differing.append(f"timeout={self.timeout:g} s")
-        differing += [
-            f"{rule}={level}"
-            for rule, level in self.levels.items()
-            if level != DEFAULT_LEVELS[rule]
-        ]
-        return differing
+        return differing + self._levels_in_words()
+
+    def _levels_in_words(self) -> list[str]:
+        """The levels that differ from the defaults; ``strict`` for most rules that only warn."""
+        warnings = [rule for rule, level in DEFAULT_LEVELS.items() if level != "error"]
+        raised = [rule for rule in warnings if self.levels[rule] == "error"]
+        if 2 * len(raised) <= len(warnings):
+            raised = []
+        usual = {**DEFAULT_LEVELS, **dict.fromkeys(warnings if raised else (), "error")}
+        levels = [f"{rule}={level}" for rule, level in self.levels.items() if level != usual[rule]]
+        return [*(["strict"] if raised else []), *levels]
 
     def _limits_of_exploring(self) -> str:
         """What differs from the defaults in how all tests are explored, in words."""

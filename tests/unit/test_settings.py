@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from aldente import _settings
-from aldente._records import LoopScope
-from aldente._settings import Settings
+from aldente._records import Level, LoopScope
+from aldente._settings import DEFAULT_LEVELS, Settings
 from aldente.errors import InvalidSetting
+
+STRICT: dict[str, Level] = dict.fromkeys(DEFAULT_LEVELS, "error")
 
 
 @pytest.mark.parametrize("value", ["auto", "strict"])
@@ -69,6 +71,15 @@ def test_defaults_differ_in_nothing() -> None:
             ["blocking_groups=files", "max_virtual_time=3600 s"],
         ),
         (Settings(clock="virtual", timeout=5.0), ["clock=virtual", "timeout=5 s"]),
+        (Settings(levels=STRICT), ["strict"]),
+        (
+            Settings(levels={**STRICT, "slow-step": "warn", "deadlock": "off"}),
+            ["strict", "deadlock=off", "slow-step=warn"],
+        ),
+        (
+            Settings(levels={**DEFAULT_LEVELS, "slow-step": "error", "leaked-task": "off"}),
+            ["slow-step=error", "leaked-task=off"],
+        ),
     ],
 )
 def test_differences(changed: Settings, words: list[str]) -> None:
