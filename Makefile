@@ -232,6 +232,11 @@ with-pytest-asyncio: .venv/with-pytest-asyncio/.installed
 docs-site: .venv/$(NEWEST)/.tools-installed
 	$(TOOLS)/sphinx-build -q -W --keep-going -c docs/site -d build/site-cache docs build/site
 
+##   make docs-links    look whether the pages of others to which the documentation links are there; needs the network
+.PHONY: docs-links
+docs-links: .venv/$(NEWEST)/.tools-installed
+	$(TOOLS)/sphinx-build -q -b linkcheck -c docs/site -d build/site-cache docs build/links
+
 ##   make docs          execute the code blocks of the documentation
 .PHONY: docs
 docs: .venv/$(NEWEST)/.installed
