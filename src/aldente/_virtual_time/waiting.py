@@ -36,6 +36,8 @@ UNTIL_LOOK = 0.5
 
 # The longest wait of a selector, in seconds; asyncio has the same maximum.
 LONGEST = 86_400.0
+# How late a wait ends on a busy machine.
+_LATEST = 0.5
 
 Events = list[tuple[selectors.SelectorKey, int]]
 
@@ -72,6 +74,19 @@ class JumpingLoop(SettlingLoop, asyncio.SelectorEventLoop):
     def move_to(self, when: float) -> None:
         """Let time pass, up to a moment that is no later than the next timer."""
         raise NotImplementedError
+
+
+def _passed_since(began: float, at_most: float) -> float:
+    """How much real time has passed for threads while this one waited.
+
+    Args:
+        began: when the wait began, by `monotonic`.
+        at_most: how long it was to take at most, in seconds.
+
+    A busy machine lets this thread run late. What is much later is no time in which other threads
+    could do anything: the machine, or the whole process, stood still.
+    """
+    return min(monotonic() - began, at_most + _LATEST)
 
 
 def _is_running(transport: asyncio.SubprocessTransport) -> bool:
@@ -206,7 +221,7 @@ class VirtualSelector(selectors.BaseSelector):
         if self._has_to_await_naps():
             began = monotonic()
             events = self._follow_real_time(when, at_most=self._patience)
-            self._naps -= min(monotonic() - began, self._patience)
+            self._naps -= _passed_since(began, self._patience)
             return events
         may_hear = self._peers.may_be_heard() or self._threads.may_call_in()
         if may_hear:
@@ -214,8 +229,7 @@ class VirtualSelector(selectors.BaseSelector):
             events = self._listen()
             if events or _asyncio_compat.may_have_ready_callbacks(loop):
                 return events
-            # Not more: while the machine stands still, so do the threads.
-            listened = min(monotonic() - began, self._patience)
+            listened = _passed_since(began, self._patience)
             if self._threads.are_running(listened):
                 # It slept all the time, as far as is known.
                 passed = loop.time() + listened
@@ -276,7 +290,7 @@ class VirtualSelector(selectors.BaseSelector):
         events = self._real.select(min(remaining, at_most))
         # Exactly to the timer, whenever this thread wakes up.
         is_over = not events and remaining <= at_most
-        passed = remaining if is_over else min(monotonic() - began, remaining, at_most)
+        passed = remaining if is_over else min(_passed_since(began, at_most), remaining)
         self._loop.move_to(now + passed if passed < remaining or when is None else when)
         return events
 
