@@ -31,7 +31,8 @@ _INSTALLED = re.compile(r"^\$ pip install (?P<packages>.+)$", re.MULTILINE)
 
 def names() -> list[str]:
     """The projects that there are, each by the name of its page."""
-    return sorted(path.name for path in PROJECTS.iterdir() if path.is_dir())
+    folders = [path.name for path in PROJECTS.iterdir() if path.is_dir()]
+    return sorted(name for name in folders if _is_written(name))
 
 
 def is_project(page: Path) -> bool:
@@ -82,8 +83,13 @@ def files_in(folder: Path) -> dict[str, str]:
     return {
         name.as_posix(): path.read_text(encoding="utf-8")
         for name, path in relative.items()
-        if not any(part.startswith((".", "__pycache__")) for part in name.parts)
+        if all(map(_is_written, name.parts))
     }
+
+
+def _is_written(name: str) -> bool:
+    """Whether a name is none of those that tools leave."""
+    return not name.startswith((".", "__"))
 
 
 def write(name: str) -> None:
