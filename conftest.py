@@ -47,9 +47,12 @@ class PythonOrFileParser(PythonCodeBlockParser):
 
     def _evaluate(self, example: Example) -> str | None:
         name = code_blocks.file_in(example.parsed)
-        if name is not None:
-            files_of(example).add(name, example.parsed)
-        if name is None or examples.is_executed(name):
+        if name is None:
+            self._execute(example)
+            return None
+        files = files_of(example)
+        files.add(name, example.parsed)
+        if not files.is_project and examples.is_executed(name):
             self._execute(example)
         return None
 

@@ -2,7 +2,7 @@
 import asyncio
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from redis.asyncio import Redis
 from redis.exceptions import WatchError
@@ -22,10 +22,8 @@ async def locked(redis: Redis, name: str, seconds: float) -> AsyncIterator[None]
             if await pipe.get(f"lock:{name}") == token:
                 pipe.multi()
                 pipe.delete(f"lock:{name}")
-                try:
+                with suppress(WatchError):  # it has ended by itself meanwhile
                     await pipe.execute()
-                except WatchError:
-                    pass  # it has ended by itself meanwhile
 
 
 async def listen(redis: Redis, channel: str) -> AsyncIterator[str]:
