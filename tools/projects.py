@@ -51,10 +51,14 @@ def packages_of(page: str) -> list[str]:
 
 
 def plugins_of(packages: Sequence[str]) -> list[str]:
-    """The plugins of pytest that come with some packages, which pytest finds by itself."""
+    """The modules of plugins that come with some packages, which pytest finds by itself.
+
+    With ``-p`` and the module nothing else is rewritten for its assertions; with ``-p django``, the
+    plugin's name, all of Django is.
+    """
     found = [metadata.distribution(name.partition("[")[0]) for name in packages]
     points = [point for distribution in found for point in distribution.entry_points]
-    return [point.name for point in points if point.group == "pytest11"]
+    return [point.value for point in points if point.group == "pytest11"]
 
 
 def files_of(page: str) -> dict[str, str]:

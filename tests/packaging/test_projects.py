@@ -60,7 +60,7 @@ def test_files_of_a_page() -> None:
         "pytest.ini": "# pytest.ini\n[pytest]\n",
         "requirements.txt": "aldente\npytest-xdist[psutil]\n",
     }
-    assert "xdist" in projects.plugins_of(projects.packages_of(_PAGE))
+    assert "xdist.plugin" in projects.plugins_of(projects.packages_of(_PAGE))
 
 
 @pytest.mark.parametrize(
