@@ -1,5 +1,6 @@
 # chat.py
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -29,9 +30,10 @@ class Room:
 
 
 @asynccontextmanager
-async def open_room(room: Room, port: int = 0) -> AsyncIterator[str]:
-    """Serve a room; gives its address."""
-    async with serve(room.handle, "127.0.0.1", port) as server:
+async def open_room(room: Room, sock: socket.socket | None = None) -> AsyncIterator[str]:
+    """Serve a room, at a socket or at any free port; gives its address."""
+    where = {"host": "127.0.0.1", "port": 0} if sock is None else {"sock": sock}
+    async with serve(room.handle, **where) as server:
         yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 

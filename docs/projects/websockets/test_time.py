@@ -16,9 +16,11 @@ HANDSHAKE = (
 
 
 @pytest.fixture
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
+def bound():
+    """A socket with a port at which nobody listens yet."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound
 
 
 async def test_pings_keep_a_connection(ann, clock):
@@ -36,13 +38,12 @@ async def test_a_client_that_answers_no_ping(url, clock):
     writer.close()
 
 
-async def test_it_connects_again(clock, free_port):
-    url = f"ws://127.0.0.1:{free_port}"
+async def test_it_connects_again(clock, bound):
     room = Room()
-    messages = follow(url, "bob")
+    messages = follow(f"ws://127.0.0.1:{bound.getsockname()[1]}", "bob")
     message = asyncio.ensure_future(anext(messages))
     await clock.advance(2.5)  # there was no server at 0 s and at 1 s
-    async with open_room(room, free_port):
+    async with open_room(room, bound):
         await aldente.eventually(lambda: "bob" in room.members)
         assert 3 <= clock.elapsed < 3.1
         await room.members["bob"].send("hello")
