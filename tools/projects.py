@@ -10,6 +10,7 @@ A page that has a folder of its name in docs/projects is a project: its code blo
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import sys
 from collections.abc import Sequence
@@ -47,7 +48,7 @@ def packages_of(page: str) -> list[str]:
     ['aldente', 'httpx']
     """
     found = _INSTALLED.search(page)
-    return [] if found is None else found["packages"].split()
+    return [] if found is None else shlex.split(found["packages"])
 
 
 def plugins_of(packages: Sequence[str]) -> list[str]:

@@ -11,7 +11,7 @@ import projects
 
 _PAGE = """\
 ```console
-$ pip install aldente pytest-xdist[psutil]
+$ pip install aldente "pytest-xdist[psutil]"
 ```
 
 ```python
