@@ -10,13 +10,31 @@ from __future__ import annotations
 
 import re
 from doctest import ELLIPSIS
+from pathlib import Path
 
 import pytest
 from sybil import Example, Sybil
 from sybil.evaluators.python import PythonEvaluator
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser, SkipParser
 
+import code_blocks
 import examples
+import projects
+
+# A project's tests are run by its page, which shows what they print.
+collect_ignore = ["docs/projects"]
+
+
+def files_of(example: Example) -> examples.Files:
+    """The files that the page of a code block has come to."""
+    page = Path(example.path)
+    if "__files__" not in example.namespace:
+        is_project = projects.is_project(page)
+        packages = projects.packages_of(example.document.text) if is_project else []
+        plugins = projects.plugins_of([name for name in packages if name != "aldente"])
+        example.namespace["__files__"] = examples.Files(is_project=is_project, plugins=plugins)
+    files: examples.Files = example.namespace["__files__"]
+    return files
 
 
 class PythonOrFileParser(PythonCodeBlockParser):
@@ -29,12 +47,13 @@ class PythonOrFileParser(PythonCodeBlockParser):
         self.codeblock_parser = CodeBlockParser("python", self._evaluate)
 
     def _evaluate(self, example: Example) -> str | None:
-        name = examples.file_in(example.parsed)
-        if name is not None:
-            examples.Files.of(example.namespace).add(name, example.parsed)
+        name = code_blocks.file_in(example.parsed)
         if name is None:
             self._execute(example)
-        elif examples.is_executed(name, example.parsed):
+            return None
+        files = files_of(example)
+        files.add(name, example.parsed)
+        if not files.is_project and examples.is_executed(name, example.parsed):
             # The page's own code may import it, and use its names without an import.
             example.namespace.update(self._modules.load(example.path, name, example.parsed))
         return None
@@ -46,9 +65,9 @@ class FileParser(CodeBlockParser):
     language = "ini"
 
     def evaluate(self, example: Example) -> str | None:
-        name = examples.file_in(example.parsed)
+        name = code_blocks.file_in(example.parsed)
         if name is not None:
-            examples.Files.of(example.namespace).add(name, example.parsed)
+            files_of(example).add(name, example.parsed)
         return None
 
 
@@ -59,7 +78,7 @@ class ConsoleParser(CodeBlockParser):
 
     def evaluate(self, example: Example) -> str | None:
         command, _, expected = example.parsed.partition("\n")
-        files = examples.Files.of(example.namespace)
+        files = files_of(example)
         if (
             not re.match(r"\$ (pytest|python|cat)\b", command)
             or not expected.strip()

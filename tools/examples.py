@@ -19,7 +19,9 @@ A line of three dots stands for any lines, three dots in a line for any text, an
 lines as well. Lines without text are left out, and titles are as wide as in this example. What is
 typed, ``pytest``, ``python`` or ``cat``, ends an example: the next file begins a new one, in a new
 folder, with the page's modules that are neither tests nor settings. A module that is shown again,
-as it has been fixed, is tested by what tested it before.
+as it has been fixed, is tested by what tested it before. In a page that is a project
+(tools/projects.py) all files stay, and the plugins of the packages that the page has the reader
+install are there.
 """
 
 from __future__ import annotations
@@ -37,24 +39,26 @@ from typing import Any
 
 from documentation import run_pytest_on, run_python_in
 
-_NAME = re.compile(r"# (?P<name>[\w/]+\.(?:py|ini|toml))\n")
-
 # Files that belong to one example.
 _OF_EXAMPLE = re.compile(r"(test_\w+|conftest)\.py|pytest\.ini|pyproject\.toml")
 
 
 class Files:
-    """The files of the example that a page has come to."""
+    """The files of the example that a page has come to.
 
-    def __init__(self) -> None:
+    Args:
+        is_project: whether all files of the page belong together.
+        plugins: the plugins of pytest that are there besides aldente.
+
+    Attributes:
+        is_project: as above; the page's own code does not import its files then.
+    """
+
+    def __init__(self, *, is_project: bool = False, plugins: Sequence[str] = ()) -> None:
+        self.is_project = is_project
         self._texts: dict[str, str] = {}
         self._folder: Path | None = None
-
-    @classmethod
-    def of(cls, namespace: dict[str, Any]) -> Files:
-        """Those of a page, by the namespace of its code blocks."""
-        files: Files = namespace.setdefault("__files__", cls())
-        return files
+        self._plugins = plugins
 
     @property
     def are_there(self) -> bool:
@@ -65,7 +69,8 @@ class Files:
         """Add a file."""
         if self._folder is not None:
             self._folder = None
-            if name not in self._texts or _OF_EXAMPLE.fullmatch(name):
+            is_new = name not in self._texts or _OF_EXAMPLE.fullmatch(name) is not None
+            if is_new and not self.is_project:
                 self._texts = {k: v for k, v in self._texts.items() if not _OF_EXAMPLE.fullmatch(k)}
         self._texts[name] = text
 
@@ -78,7 +83,8 @@ class Files:
         folder = self._written()
         program, *arguments = shlex.split(command)
         if program == "pytest":
-            return run_pytest_on(str(folder), arguments)
+            plugins = [word for name in self._plugins for word in ("-p", name)]
+            return run_pytest_on(str(folder), [*plugins, *arguments])
         if program == "python":
             return run_python_in(str(folder), arguments)
         if program == "cat" and len(arguments) == 1:
@@ -139,16 +145,6 @@ class Modules:
         for name in self._names:
             sys.modules.pop(name, None)
         self._names.clear()
-
-
-def file_in(text: str) -> str | None:
-    """The name of the file that a code block is; None if it is none.
-
-    >>> file_in("# test_it.py\\nasync def test_it(): ...\\n"), file_in("import asyncio\\n")
-    ('test_it.py', None)
-    """
-    found = _NAME.match(text)
-    return None if found is None else found["name"]
 
 
 def is_executed(name: str, text: str) -> bool:

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import code_blocks
 import examples
 from documentation import comparable
 
@@ -61,7 +62,7 @@ def steps(page: Path) -> Iterator[Step]:
     for block in _BLOCK.finditer(content):
         place = f"{page.name}:{content.count(chr(10), 0, block.start()) + 1}"
         text = block["text"]
-        name = examples.file_in(text)
+        name = code_blocks.file_in(text)
         if block["language"] != "console":
             if name is not None:
                 yield Step(place, name, text)
