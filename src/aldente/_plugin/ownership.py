@@ -193,6 +193,18 @@ def is_own_async_test(item: pytest.Item) -> bool:
     )
 
 
+def other_runner(item: pytest.Item) -> str | None:
+    """Who runs an async test instead of aldente, in words; None if it is aldente's, or nobody's."""
+    if pytest_compat.is_unittest(item):
+        return "unittest does"
+    framework = claim_of(item).framework
+    if framework in FOREIGN_MARKS:
+        return f"the mark {framework!r} gives it to another plugin"
+    if framework == AIOHTTP:
+        return f"{AIOHTTP} gives it to another plugin"
+    return None if framework is None else f"the fixture {framework!r} gives it to another plugin"
+
+
 def is_claimed_elsewhere(item: pytest.Item) -> bool:
     """Whether another framework's mark or fixture claims a test; it beats the ``asyncio`` mark."""
     return claim_of(item).framework is not None
