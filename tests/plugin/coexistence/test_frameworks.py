@@ -129,6 +129,42 @@ def test_anyio_auto_mode_takes_every_async_test(run_project: RunProject) -> None
     result.assert_outcomes(passed=3)
 
 
+@pytest.mark.parametrize("mark", ["curio", "detangle"])
+def test_tests_are_left_to_the_plugin_of_their_mark(run_project: RunProject, mark: str) -> None:
+    """A plugin that calls the functions of tests with its own mark gets them as they were written."""
+    result = run_project(
+        conftest=f"""
+        import inspect
+        import pytest
+
+        def pytest_configure(config):
+            config.addinivalue_line("markers", "{mark}: a mark of another plugin")
+
+        @pytest.hookimpl(tryfirst=True)
+        def pytest_pyfunc_call(pyfuncitem):
+            if pyfuncitem.get_closest_marker("{mark}") is None:
+                return None
+            assert inspect.iscoroutinefunction(pyfuncitem.obj)
+            with pytest.raises(StopIteration):
+                pyfuncitem.obj().send(None)
+            return True
+        """,
+        test_it=f"""
+        import asyncio
+        import pytest
+
+        @pytest.mark.{mark}
+        async def test_theirs():
+            with pytest.raises(RuntimeError):
+                asyncio.get_running_loop()
+
+        async def test_ours():
+            asyncio.get_running_loop()
+        """,
+    )
+    result.assert_outcomes(passed=2)
+
+
 def test_marks_that_have_no_effect_on_tests_of_others_are_warned_of(run_project: RunProject) -> None:
     """A mark that needs aldente's loop says so on a test that anyio or unittest runs; one of a class does not."""
     pytest.importorskip("anyio")
