@@ -19,9 +19,6 @@ A line of three dots stands for any lines, three dots in a line for any text, an
 lines as well. Lines without text are left out, and titles are as wide as in this example. What is
 typed ends an example: the next file begins a new one, with the page's modules that are neither
 tests nor settings.
-
-No plugin is loaded because it happens to be installed here. A reader of a page that imports anyio, or
-types ``-n 2``, has installed what brings that, and pytest loads its plugin: so it is loaded here too.
 """
 
 from __future__ import annotations
@@ -35,26 +32,7 @@ from typing import Any
 
 from documentation import run_pytest_on
 
-_NAME = re.compile(r"(?:#|//) (?P<name>[\w./-]+\.(?:py|ini|toml|yml|json))\n")
-
-# What shows in a file that a plugin is installed, and the names of its entry points.
-_SEEN_IN_FILES = {
-    re.compile(r"^(?:import|from) anyio\b", re.MULTILINE): ("anyio",),
-    re.compile(r"^(?:import|from) hypothesis\b", re.MULTILINE): ("hypothesispytest",),
-    re.compile(r"\bmark\.looptime\b"): (
-        "looptime_plugin",
-        "looptime_chronometers",
-        "looptime_timeproxies",
-    ),
-    re.compile(r"\bmark\.trio\b|^trio_mode\b", re.MULTILINE): ("trio",),
-}
-
-# What shows it in the arguments of a command.
-_SEEN_IN_ARGUMENTS = {
-    re.compile(r"-n *[0-9a]|--dist\b"): "xdist",
-    re.compile(r"--cov\b"): "pytest_cov",
-    re.compile(r"--timeout\b"): "timeout",
-}
+_NAME = re.compile(r"# (?P<name>[\w/]+\.(?:py|ini|toml))\n")
 
 # Files that belong to one example.
 _OF_EXAMPLE = re.compile(r"(test_\w+|conftest)\.py|pytest\.ini|pyproject\.toml")
@@ -101,19 +79,7 @@ class Files:
                 path = Path(folder) / name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(text, encoding="utf-8")
-            return run_pytest_on(folder, [*self._plugins(arguments), *arguments])
-
-    def _plugins(self, arguments: Sequence[str]) -> list[str]:
-        """The options that load the plugins of an example."""
-        names = [
-            name
-            for pattern, plugins in _SEEN_IN_FILES.items()
-            if any(map(pattern.search, self._texts.values()))
-            for name in plugins
-        ]
-        typed = " ".join(arguments)
-        names += [name for pattern, name in _SEEN_IN_ARGUMENTS.items() if pattern.search(typed)]
-        return [part for name in names for part in ("-p", name)]
+            return run_pytest_on(folder, arguments)
 
 
 def file_in(text: str) -> str | None:
