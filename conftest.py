@@ -10,13 +10,31 @@ from __future__ import annotations
 
 import re
 from doctest import ELLIPSIS
+from pathlib import Path
 
 import pytest
 from sybil import Example, Sybil
 from sybil.evaluators.python import PythonEvaluator
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser, SkipParser
 
+import code_blocks
 import examples
+import projects
+
+# A project's tests are run by its page, which shows what they print.
+collect_ignore = ["docs/projects"]
+
+
+def files_of(example: Example) -> examples.Files:
+    """The files that the page of a code block has come to."""
+    page = Path(example.path)
+    if "__files__" not in example.namespace:
+        is_project = projects.is_project(page)
+        packages = projects.packages_of(example.document.text) if is_project else []
+        plugins = [name for name in projects.plugins_of(packages) if name != "aldente"]
+        example.namespace["__files__"] = examples.Files(is_project=is_project, plugins=plugins)
+    files: examples.Files = example.namespace["__files__"]
+    return files
 
 
 class PythonOrFileParser(PythonCodeBlockParser):
@@ -28,9 +46,9 @@ class PythonOrFileParser(PythonCodeBlockParser):
         self.codeblock_parser = CodeBlockParser("python", self._evaluate)
 
     def _evaluate(self, example: Example) -> str | None:
-        name = examples.file_in(example.parsed)
+        name = code_blocks.file_in(example.parsed)
         if name is not None:
-            examples.Files.of(example.namespace).add(name, example.parsed)
+            files_of(example).add(name, example.parsed)
         if name is None or examples.is_executed(name):
             self._execute(example)
         return None
@@ -42,9 +60,9 @@ class FileParser(CodeBlockParser):
     language = "ini"
 
     def evaluate(self, example: Example) -> str | None:
-        name = examples.file_in(example.parsed)
+        name = code_blocks.file_in(example.parsed)
         if name is not None:
-            examples.Files.of(example.namespace).add(name, example.parsed)
+            files_of(example).add(name, example.parsed)
         return None
 
 
@@ -55,7 +73,7 @@ class ConsoleParser(CodeBlockParser):
 
     def evaluate(self, example: Example) -> str | None:
         command, _, expected = example.parsed.partition("\n")
-        files = examples.Files.of(example.namespace)
+        files = files_of(example)
         if not re.match(r"\$ pytest\b", command) or not expected.strip() or not files.are_there:
             # An illustration, of what is typed elsewhere.
             return None

@@ -18,7 +18,8 @@ what is typed then, with what it prints:
 A line of three dots stands for any lines, three dots in a line for any text, and at its end for any
 lines as well. Lines without text are left out, and titles are as wide as in this example. What is
 typed ends an example: the next file begins a new one, with the page's modules that are neither
-tests nor settings.
+tests nor settings. In a page that is a project (tools/projects.py) all files stay, and the plugins
+of the packages that the page has the reader install are there.
 """
 
 from __future__ import annotations
@@ -28,28 +29,26 @@ import shlex
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from documentation import run_pytest_on
-
-_NAME = re.compile(r"# (?P<name>[\w/]+\.(?:py|ini|toml))\n")
 
 # Files that belong to one example.
 _OF_EXAMPLE = re.compile(r"(test_\w+|conftest)\.py|pytest\.ini|pyproject\.toml")
 
 
 class Files:
-    """The files of the example that a page has come to."""
+    """The files of the example that a page has come to.
 
-    def __init__(self) -> None:
+    Args:
+        is_project: whether all files of the page belong together.
+        plugins: the plugins of pytest that are there besides aldente.
+    """
+
+    def __init__(self, *, is_project: bool = False, plugins: Sequence[str] = ()) -> None:
         self._texts: dict[str, str] = {}
         self._is_over = False
-
-    @classmethod
-    def of(cls, namespace: dict[str, Any]) -> Files:
-        """Those of a page, by the namespace of its code blocks."""
-        files: Files = namespace.setdefault("__files__", cls())
-        return files
+        self._is_project = is_project
+        self._plugins = plugins
 
     @property
     def are_there(self) -> bool:
@@ -58,7 +57,7 @@ class Files:
 
     def add(self, name: str, text: str) -> None:
         """Add a file."""
-        if self._is_over:
+        if self._is_over and not self._is_project:
             self._texts = {k: v for k, v in self._texts.items() if not _OF_EXAMPLE.fullmatch(k)}
             self._is_over = False
         self._texts[name] = text
@@ -79,17 +78,8 @@ class Files:
                 path = Path(folder) / name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(text, encoding="utf-8")
-            return run_pytest_on(folder, arguments)
-
-
-def file_in(text: str) -> str | None:
-    """The name of the file that a code block is; None if it is none.
-
-    >>> file_in("# test_it.py\\nasync def test_it(): ...\\n"), file_in("import asyncio\\n")
-    ('test_it.py', None)
-    """
-    found = _NAME.match(text)
-    return None if found is None else found["name"]
+            plugins = [word for name in self._plugins for word in ("-p", name)]
+            return run_pytest_on(folder, [*plugins, *arguments])
 
 
 def is_executed(name: str) -> bool:

@@ -18,7 +18,7 @@ if "READTHEDOCS" in os.environ:
     # It fetches the inventories of other sites, for which a build elsewhere needs no network.
     extensions.append("sphinx.ext.intersphinx")
 root_doc = "index"
-exclude_patterns = ["site"]
+exclude_patterns = ["site", "projects"]
 html_theme = "furo"
 html_title = "aldente"
 

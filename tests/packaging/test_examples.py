@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+import code_blocks
 import examples
 
 
@@ -41,9 +42,9 @@ def test_what_differs(expected: str, printed: list[str]) -> None:
 
 def test_files_of_an_example() -> None:
     """Files are those that the block names; the next example has only the page's own modules."""
-    assert examples.file_in("# test_it.py\nimport asyncio\n") == "test_it.py"
-    assert examples.file_in("# pytest.ini\n[pytest]\n") == "pytest.ini"
-    assert examples.file_in("# a comment\nimport asyncio\n") is None
+    assert code_blocks.file_in("# test_it.py\nimport asyncio\n") == "test_it.py"
+    assert code_blocks.file_in("# pytest.ini\n[pytest]\n") == "pytest.ini"
+    assert code_blocks.file_in("# a comment\nimport asyncio\n") is None
     assert examples.is_executed("shop.py")
     assert not examples.is_executed("conftest.py")
     files = examples.Files()

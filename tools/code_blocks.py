@@ -1,0 +1,17 @@
+"""What the code blocks of the documentation are: which of them are files."""
+
+from __future__ import annotations
+
+import re
+
+_NAME = re.compile(r"# (?P<name>[\w/]+\.(?:py|ini|toml))\n")
+
+
+def file_in(text: str) -> str | None:
+    """The name of the file that a code block is; None if it is none.
+
+    >>> file_in("# test_it.py\\nasync def test_it(): ...\\n"), file_in("import asyncio\\n")
+    ('test_it.py', None)
+    """
+    found = _NAME.match(text)
+    return None if found is None else found["name"]
