@@ -10,6 +10,7 @@ A page that has a folder of its name in docs/projects is a project: its code blo
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import sys
 from collections.abc import Sequence
@@ -25,7 +26,10 @@ PROJECTS = _DOCS / "projects"
 # What the page does not show as a file: it is what the page has the reader install.
 REQUIREMENTS = "requirements.txt"
 
-_BLOCK = re.compile(r"^```(?:python|ini)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
+_LANGUAGES = "|".join(code_blocks.LANGUAGES)
+_BLOCK = re.compile(rf"^```(?:{_LANGUAGES})\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
+# What tools leave in a folder.
+_LEFT = frozenset({"__pycache__", ".pytest_cache", ".hypothesis", ".ruff_cache", ".mypy_cache"})
 _INSTALLED = re.compile(r"^\$ pip install (?P<packages>.+)$", re.MULTILINE)
 
 
@@ -46,7 +50,7 @@ def packages_of(page: str) -> list[str]:
     ['aldente', 'httpx']
     """
     found = _INSTALLED.search(page)
-    return [] if found is None else found["packages"].split()
+    return [] if found is None else shlex.split(found["packages"])
 
 
 def plugins_of(packages: Sequence[str]) -> list[str]:
@@ -82,7 +86,7 @@ def files_in(folder: Path) -> dict[str, str]:
     return {
         name.as_posix(): path.read_text(encoding="utf-8")
         for name, path in relative.items()
-        if not any(part.startswith((".", "__pycache__")) for part in name.parts)
+        if _LEFT.isdisjoint(name.parts)
     }
 
 

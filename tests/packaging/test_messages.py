@@ -122,7 +122,5 @@ def _messages() -> list[str]:
 def test_what_the_index_quotes_is_printed(message: str) -> None:
     """Each message of the index is put together of texts in the source."""
     assert _parts(message) != []
-    missing = [
-        part for part in _parts(message) if not any(part.strip() in text for text in TEXTS)
-    ]
+    missing = [part for part in _parts(message) if not any(part.strip() in text for text in TEXTS)]
     assert missing == []

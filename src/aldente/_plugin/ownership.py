@@ -39,9 +39,7 @@ def pass_on_loop_scope(function: object, stand_in: Any) -> None:
 
 
 # The marks with which other frameworks claim a test.
-FOREIGN_MARKS = frozenset(
-    {"anyio", "trio", "curio", "twisted", "asyncio_cooperative", "detangle"}
-)
+FOREIGN_MARKS = frozenset({"anyio", "trio", "curio", "twisted", "asyncio_cooperative", "detangle"})
 
 # The fixture by which aiohttp's own plugin (not pytest-aiohttp) claims a test.
 AIOHTTP = "the fixture 'loop' of aiohttp"

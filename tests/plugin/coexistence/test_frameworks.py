@@ -165,7 +165,9 @@ def test_tests_are_left_to_the_plugin_of_their_mark(run_project: RunProject, mar
     result.assert_outcomes(passed=2)
 
 
-def test_marks_that_have_no_effect_on_tests_of_others_are_warned_of(run_project: RunProject) -> None:
+def test_marks_that_have_no_effect_on_tests_of_others_are_warned_of(
+    run_project: RunProject,
+) -> None:
     """A mark that needs aldente's loop says so on a test that anyio or unittest runs; one of a class does not."""
     pytest.importorskip("anyio")
     result = run_project(
