@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import code_blocks
 import examples
 from documentation import run_pytest_on
 from tests.browser.conftest import ARGUMENTS, NAMES
@@ -42,7 +43,7 @@ def test_playwright(block: str, tmp_path: Path) -> None:
     (tmp_path / "launched.py").write_text(launched, encoding="utf-8")
     (tmp_path / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
     for text in _blocks("python"):
-        name = examples.file_in(text)
+        name = code_blocks.file_in(text)
         assert name is not None
         (tmp_path / name).write_text(text, encoding="utf-8")
     command, _, expected = block.partition("\n")

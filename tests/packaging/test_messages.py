@@ -26,7 +26,7 @@ def _text(node: ast.expr) -> str | None:
     """A string as it stands in the source, with three dots for what is formatted into it."""
     if isinstance(node, ast.JoinedStr):
         return "".join(
-            part.value if isinstance(part, ast.Constant) else "..." for part in node.values
+            str(part.value) if isinstance(part, ast.Constant) else "..." for part in node.values
         )
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return node.value
