@@ -54,10 +54,17 @@ def packages_of(page: str) -> list[str]:
 
 
 def plugins_of(packages: Sequence[str]) -> list[str]:
-    """The plugins of pytest that come with some packages, which pytest finds by itself."""
-    found = [metadata.distribution(name.partition("[")[0]) for name in packages]
-    points = [point for distribution in found for point in distribution.entry_points]
-    return [point.name for point in points if point.group == "pytest11"]
+    """The plugins of pytest that come with some packages, which pytest finds by itself.
+
+    A package that is not installed here has none; the page may show only what is run elsewhere.
+    """
+    names = [name.partition("[")[0] for name in packages]
+    found = [
+        (names.index(point.dist.name), point.name)
+        for point in metadata.entry_points(group="pytest11")
+        if point.dist is not None and point.dist.name in names
+    ]
+    return [name for _, name in sorted(found)]
 
 
 def files_of(page: str) -> dict[str, str]:

@@ -35,7 +35,10 @@ def _blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize("block", _blocks("console"), ids=["async_api", "sync_api"])
+_RUNS = [block for block in _blocks("console") if block.startswith("$ pytest")]
+
+
+@pytest.mark.parametrize("block", _RUNS, ids=["async_api", "sync_api"])
 def test_playwright(block: str, tmp_path: Path) -> None:
     """The files of the page, run as it says, print what it shows."""
     path = next(filter(None, map(shutil.which, NAMES)), None)
