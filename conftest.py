@@ -31,7 +31,7 @@ def files_of(example: Example) -> examples.Files:
     if "__files__" not in example.namespace:
         is_project = projects.is_project(page)
         packages = projects.packages_of(example.document.text) if is_project else []
-        plugins = [name for name in projects.plugins_of(packages) if name != "aldente"]
+        plugins = projects.plugins_of([name for name in packages if name != "aldente"])
         example.namespace["__files__"] = examples.Files(is_project=is_project, plugins=plugins)
     files: examples.Files = example.namespace["__files__"]
     return files
@@ -47,9 +47,12 @@ class PythonOrFileParser(PythonCodeBlockParser):
 
     def _evaluate(self, example: Example) -> str | None:
         name = code_blocks.file_in(example.parsed)
-        if name is not None:
-            files_of(example).add(name, example.parsed)
-        if name is None or examples.is_executed(name):
+        if name is None:
+            self._execute(example)
+            return None
+        files = files_of(example)
+        files.add(name, example.parsed)
+        if not files.is_project and examples.is_executed(name):
             self._execute(example)
         return None
 

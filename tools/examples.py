@@ -42,12 +42,15 @@ class Files:
     Args:
         is_project: whether all files of the page belong together.
         plugins: the plugins of pytest that are there besides aldente.
+
+    Attributes:
+        is_project: as above; the page's own code does not import its files then.
     """
 
     def __init__(self, *, is_project: bool = False, plugins: Sequence[str] = ()) -> None:
+        self.is_project = is_project
         self._texts: dict[str, str] = {}
         self._is_over = False
-        self._is_project = is_project
         self._plugins = plugins
 
     @property
@@ -57,7 +60,7 @@ class Files:
 
     def add(self, name: str, text: str) -> None:
         """Add a file."""
-        if self._is_over and not self._is_project:
+        if self._is_over and not self.is_project:
             self._texts = {k: v for k, v in self._texts.items() if not _OF_EXAMPLE.fullmatch(k)}
             self._is_over = False
         self._texts[name] = text

@@ -35,7 +35,8 @@ _INSTALLED = re.compile(r"^\$ pip install (?P<packages>.+)$", re.MULTILINE)
 
 def names() -> list[str]:
     """The projects that there are, each by the name of its page."""
-    return sorted(path.name for path in PROJECTS.iterdir() if path.is_dir())
+    folders = [path.name for path in PROJECTS.iterdir() if path.is_dir()]
+    return sorted(name for name in folders if _is_written(name))
 
 
 def is_project(page: Path) -> bool:
@@ -54,17 +55,19 @@ def packages_of(page: str) -> list[str]:
 
 
 def plugins_of(packages: Sequence[str]) -> list[str]:
-    """The plugins of pytest that come with some packages, which pytest finds by itself.
+    """The modules of plugins that come with some packages, which pytest finds by itself.
 
-    A package that is not installed here has none; the page may show only what is run elsewhere.
+    With ``-p`` and the module nothing else is rewritten for its assertions; with ``-p django``, the
+    plugin's name, all of Django is. A package that is not installed here has none: a page may show
+    what is run elsewhere.
     """
     names = [name.partition("[")[0] for name in packages]
     found = [
-        (names.index(point.dist.name), point.name)
+        (names.index(point.dist.name), point.value)
         for point in metadata.entry_points(group="pytest11")
         if point.dist is not None and point.dist.name in names
     ]
-    return [name for _, name in sorted(found)]
+    return [module for _, module in sorted(found)]
 
 
 def files_of(page: str) -> dict[str, str]:
@@ -93,8 +96,13 @@ def files_in(folder: Path) -> dict[str, str]:
     return {
         name.as_posix(): path.read_text(encoding="utf-8")
         for name, path in relative.items()
-        if _LEFT.isdisjoint(name.parts)
+        if all(map(_is_written, name.parts))
     }
+
+
+def _is_written(name: str) -> bool:
+    """Whether a name is none of those that tools leave."""
+    return name not in _LEFT
 
 
 def write(name: str) -> None:

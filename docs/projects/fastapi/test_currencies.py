@@ -8,7 +8,11 @@ from app import Rates, app
 @pytest.fixture
 def rates(client):
     rates = aldente.Double(Rates)
-    app.dependency_overrides[Rates] = lambda: rates
+
+    async def the_double():
+        return rates
+
+    app.dependency_overrides[Rates] = the_double
     return rates
 
 
@@ -20,7 +24,7 @@ async def test_dollars(client, rates):
 
 async def test_an_error(client, rates):
     rates.of.raises(ConnectionError("closed"))
-    with pytest.raises(ConnectionError):  # as in debug mode; a server would answer with 500
+    with pytest.raises(ConnectionError):  # a server would answer with status 500
         await client.get("/prices/penne", params={"currency": "USD"})
 
 
