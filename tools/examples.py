@@ -32,6 +32,10 @@ from pathlib import Path
 
 from documentation import run_pytest_on
 
+# Where -p loads a module that another plugin has imported, pytest warns of that; of plugins that it
+# finds by itself, as with readers, it does not.
+_WITHOUT_WARNING = ("-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning")
+
 # Files that belong to one example.
 _OF_EXAMPLE = re.compile(r"(test_\w+|conftest)\.py|pytest\.ini|pyproject\.toml")
 
@@ -82,7 +86,7 @@ class Files:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(text, encoding="utf-8")
             plugins = [word for name in self._plugins for word in ("-p", name)]
-            return run_pytest_on(folder, [*plugins, *arguments])
+            return run_pytest_on(folder, [*plugins, *_WITHOUT_WARNING, *arguments])
 
 
 def is_executed(name: str) -> bool:
