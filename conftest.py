@@ -31,7 +31,8 @@ def files_of(example: Example) -> examples.Files:
     if "__files__" not in example.namespace:
         is_project = projects.is_project(page)
         packages = projects.packages_of(example.document.text) if is_project else []
-        plugins = projects.plugins_of([name for name in packages if name != "aldente"])
+        others = [name for name in packages if name.partition("[")[0] != "aldente"]
+        plugins = projects.plugins_of(others)
         example.namespace["__files__"] = examples.Files(is_project=is_project, plugins=plugins)
     files: examples.Files = example.namespace["__files__"]
     return files

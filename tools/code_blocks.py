@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 
-_NAME = re.compile(r"# (?P<name>[\w/]+\.(?:py|ini|toml))\n")
+# The languages of blocks that may be files, as they stand behind the backticks.
+LANGUAGES = "python", "ini", "yaml", "json"
+
+_NAME = re.compile(r"(?:#|//) (?P<name>[\w./-]+\.(?:py|ini|toml|yml|json))\n")
 
 
 def file_in(text: str) -> str | None:

@@ -39,6 +39,10 @@ from typing import Any
 
 from documentation import run_pytest_on, run_python_in
 
+# Where -p loads a module that another plugin has imported, pytest warns of that; of plugins that it
+# finds by itself, as with readers, it does not.
+_WITHOUT_WARNING = ("-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning")
+
 # Files that belong to one example.
 _OF_EXAMPLE = re.compile(r"(test_\w+|conftest)\.py|pytest\.ini|pyproject\.toml")
 
@@ -84,7 +88,7 @@ class Files:
         program, *arguments = shlex.split(command)
         if program == "pytest":
             plugins = [word for name in self._plugins for word in ("-p", name)]
-            return run_pytest_on(str(folder), [*plugins, *arguments])
+            return run_pytest_on(str(folder), [*plugins, *_WITHOUT_WARNING, *arguments])
         if program == "python":
             return run_python_in(str(folder), arguments)
         if program == "cat" and len(arguments) == 1:

@@ -26,7 +26,10 @@ PROJECTS = _DOCS / "projects"
 # What the page does not show as a file: it is what the page has the reader install.
 REQUIREMENTS = "requirements.txt"
 
-_BLOCK = re.compile(r"^```(?:python|ini)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
+_LANGUAGES = "|".join(code_blocks.LANGUAGES)
+_BLOCK = re.compile(rf"^```(?:{_LANGUAGES})\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
+# What tools leave in a folder.
+_LEFT = frozenset({"__pycache__", ".pytest_cache", ".hypothesis", ".ruff_cache", ".mypy_cache"})
 _INSTALLED = re.compile(r"^\$ pip install (?P<packages>.+)$", re.MULTILINE)
 
 
@@ -55,11 +58,16 @@ def plugins_of(packages: Sequence[str]) -> list[str]:
     """The modules of plugins that come with some packages, which pytest finds by itself.
 
     With ``-p`` and the module nothing else is rewritten for its assertions; with ``-p django``, the
-    plugin's name, all of Django is.
+    plugin's name, all of Django is. A package that is not installed here has none: a page may show
+    what is run elsewhere.
     """
-    found = [metadata.distribution(name.partition("[")[0]) for name in packages]
-    points = [point for distribution in found for point in distribution.entry_points]
-    return [point.value for point in points if point.group == "pytest11"]
+    names = [name.partition("[")[0] for name in packages]
+    found = [
+        (names.index(point.dist.name), point.value)
+        for point in metadata.entry_points(group="pytest11")
+        if point.dist is not None and point.dist.name in names
+    ]
+    return [module for _, module in sorted(found)]
 
 
 def files_of(page: str) -> dict[str, str]:
@@ -94,7 +102,7 @@ def files_in(folder: Path) -> dict[str, str]:
 
 def _is_written(name: str) -> bool:
     """Whether a name is none of those that tools leave."""
-    return not name.startswith((".", "__"))
+    return name not in _LEFT
 
 
 def write(name: str) -> None:

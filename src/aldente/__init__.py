@@ -14,6 +14,8 @@ A map of the code, from the bottom up; imports go downward only:
     settings read the table of rules, which is in the package module of ``_rules``.
 ``_clocks``
     The clocks of the system, taken before a library or a test can replace them.
+``_system_threads``
+    Threads and locks of the operating system, whatever a library has put in their place.
 ``_source``
     Which code is the user's, the place of a frame or function in it, and warnings with that place.
 ``_checked_pythons``, ``_python_compat``

@@ -22,8 +22,8 @@ INSTALL = (
     "These tests need a browser: pip install playwright, and chromium on PATH "
     "(apt-get install chromium) or Playwright's own (playwright install chromium)."
 )
-_NAMES = ("chromium", "chromium-browser", "google-chrome")
-_ARGUMENTS = (
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+ARGUMENTS = (
     "--no-sandbox",
     "--disable-gpu",
     "--disable-background-networking",
@@ -41,10 +41,10 @@ def browser() -> Iterator[Browser]:
         from playwright.sync_api import Error, sync_playwright
     except ImportError as error:
         pytest.fail(f"{INSTALL}\n{error}", pytrace=False)
-    path = next(filter(None, map(shutil.which, _NAMES)), None)
+    path = next(filter(None, map(shutil.which, NAMES)), None)
     with sync_playwright() as playwright:
         try:
-            started = playwright.chromium.launch(executable_path=path, args=list(_ARGUMENTS))
+            started = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
         except Error as error:
             pytest.fail(f"{INSTALL}\n{error}", pytrace=False)
         yield started

@@ -53,6 +53,7 @@ MODULES_OF_EVERY_START = {
     "aldente._records",
     "aldente._settings",
     "aldente._stacks",
+    "aldente._system_threads",
     "aldente._validation",
     "aldente._version",
     "aldente.errors",

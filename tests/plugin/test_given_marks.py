@@ -194,3 +194,27 @@ def test_other_marks_may_come_late(run_project: RunProject) -> None:
         """
     )
     result.assert_outcomes(xfailed=1)
+
+
+@pytest.mark.parametrize("mark", ["pytest.mark.asyncio", "aldente.explore", "aldente.timeout(60)"])
+def test_a_mark_without_effect_fails_its_test_only(run_project: RunProject, mark: str) -> None:
+    """Where warnings are errors, the sync test that has a mark for async ones fails; the run goes on."""
+    result = run_project(
+        "-W",
+        "error",
+        "-W",
+        "ignore:Module already imported",
+        test_it=f"""
+        import aldente
+        import pytest
+
+        @{mark}
+        def test_marked():
+            pass
+
+        async def test_next():
+            pass
+        """,
+    )
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["E *PytestWarning: The test *test_marked* is marked with *"])

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import pytest
 
 from aldente._plugin import ownership
 from aldente._plugin.explore.state import is_marked_itself
-from aldente._plugin.marks import MARK, has_timeout
+from aldente._plugin.marks import MARK, has_timeout, has_virtual_time
 from aldente._records import LoopScope
 from aldente._settings import parse_loop_scope
 from aldente.errors import InvalidSetting
@@ -34,9 +34,11 @@ def register(config: pytest.Config) -> None:
 
 
 def mark_without_effect(item: pytest.Item) -> str | None:
-    """The warning for a test that is not async and has a mark for async tests, or None."""
-    if not isinstance(item, pytest.Function) or ownership.is_async_function(item.obj):
+    """The warning for a test with a mark for async tests of aldente that is none, or None."""
+    if not isinstance(item, pytest.Function):
         return None
+    if ownership.is_async_function(item.obj):
+        return _mark_on_test_of_others(item)
     if ownership.has_asyncio_mark(item):
         return (
             f"The test {item} is marked with '@pytest.mark.asyncio' but it is not an async "
@@ -54,6 +56,43 @@ def mark_without_effect(item: pytest.Item) -> str | None:
             "nothing ends it. Fix: make it async, or use a plugin for time-outs of sync tests."
         )
     return None
+
+
+class WarnOfMarks:
+    """A plugin of runs that have marks without effect: warns of each, in the test that has it.
+
+    Where warnings are errors, it is this test that fails.
+
+    Args:
+        warnings_of_tests: the warnings, by the node id of the test.
+    """
+
+    def __init__(self, warnings_of_tests: Mapping[str, str]) -> None:
+        self._warnings = warnings_of_tests
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> None:
+        if item.nodeid in self._warnings:
+            item.warn(pytest.PytestWarning(self._warnings[item.nodeid]))
+
+
+def _mark_on_test_of_others(item: pytest.Item) -> str | None:
+    """The warning for an async test that another tool runs, and that is marked itself, or None."""
+    if is_marked_itself(item):
+        name, effect = "aldente.explore()", "it is run once"
+    elif has_virtual_time(item):
+        name, effect = "aldente.virtual_time", "its time is real"
+    elif has_timeout(item):
+        name, effect = "aldente.timeout()", "nothing ends it"
+    else:
+        return None
+    runner = ownership.other_runner(item)
+    if runner is None:
+        return None
+    return (
+        f"The test {item} is marked with {name}, but aldente does not run it ({runner}), so "
+        f"{effect}. Fix: remove this mark, or have aldente run the test."
+    )
 
 
 def check(mark: pytest.Mark, nodeid: str) -> None:

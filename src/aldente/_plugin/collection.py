@@ -52,14 +52,17 @@ def note_marks(tests: Sequence[pytest.Item], config: pytest.Config) -> None:
         from aldente._plugin.suite import hooks as exploring_all
 
         exploring_all.register(config)
+    warnings_of_tests = {}
     for test in _tests_to_look_at(tests):
         warning = asyncio_mark.mark_without_effect(test)
         if warning is not None:
-            state_of(config).marks_without_effect[test.nodeid] = warning
+            warnings_of_tests[test.nodeid] = warning
         if has_explored:
             state.note_if_explored(test)
         if has_looptime and state.explored_test(test) is None:
             looptime.request_runner_first(test)
+    if warnings_of_tests:
+        config.pluginmanager.register(asyncio_mark.WarnOfMarks(warnings_of_tests))
     if settings_of(config).replay is not None:
         from aldente._plugin.suite import again
 

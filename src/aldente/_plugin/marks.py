@@ -255,6 +255,14 @@ def has_timeout(item: pytest.Item) -> bool:
     )
 
 
+def has_virtual_time(item: pytest.Item) -> bool:
+    """Whether a test is marked to have virtual time, not only its class or module."""
+    for mark in item.own_markers:
+        if mark.name == MARK and "clock" in mark.kwargs:
+            return bool(mark.kwargs["clock"] == "virtual")
+    return False
+
+
 def is_allowed_here(rule: str) -> bool:
     """Whether the code that runs now is in a block that allows a rule."""
     return any(rule in rules for rules in _allowed.get())

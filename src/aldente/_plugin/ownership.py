@@ -39,7 +39,7 @@ def pass_on_loop_scope(function: object, stand_in: Any) -> None:
 
 
 # The marks with which other frameworks claim a test.
-FOREIGN_MARKS = frozenset({"anyio", "trio", "curio", "twisted", "asyncio_cooperative"})
+FOREIGN_MARKS = frozenset({"anyio", "trio", "curio", "twisted", "asyncio_cooperative", "detangle"})
 
 # The fixture by which aiohttp's own plugin (not pytest-aiohttp) claims a test.
 AIOHTTP = "the fixture 'loop' of aiohttp"
@@ -191,6 +191,18 @@ def is_own_async_test(item: pytest.Item) -> bool:
         not pytest_compat.is_unittest(item)
         and (claim.mark is not None or settings_of(item.config).mode == "auto")
     )
+
+
+def other_runner(item: pytest.Item) -> str | None:
+    """Who runs an async test instead of aldente, in words; None if it is aldente's, or nobody's."""
+    if pytest_compat.is_unittest(item):
+        return "unittest does"
+    framework = claim_of(item).framework
+    if framework in FOREIGN_MARKS:
+        return f"the mark {framework!r} gives it to another plugin"
+    if framework == AIOHTTP:
+        return f"{AIOHTTP} gives it to another plugin"
+    return None if framework is None else f"the fixture {framework!r} gives it to another plugin"
 
 
 def is_claimed_elsewhere(item: pytest.Item) -> bool:

@@ -39,7 +39,6 @@ class SessionState:
         bystanders: identifiers of threads of pytest's plugins and of debuggers, which wake no test.
         leave_thread: lets the process end without a thread, reported with a line and a test; None
             before the session.
-        marks_without_effect: the warnings for tests, by node id, whose marks have no effect.
         is_torn_down: whether that test is over, and pytest charges what is freed now to the next.
         has_failed: whether the last phase of a test that was run has failed.
         evidence: collects what the pictures of failures show; None without a page.
@@ -63,7 +62,6 @@ class SessionState:
         self.marks_before: Collection[pytest.Mark] = ()
         self.bystanders = Bystanders()
         self.leave_thread: Callable[[threading.Thread, SourcePlace, str], object] | None = None
-        self.marks_without_effect: dict[str, str] = {}
         self.is_torn_down = False
         self.has_failed = False
         self.interrupted_in: str | None = None

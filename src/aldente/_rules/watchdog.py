@@ -14,7 +14,6 @@ therefore sleeps on while runs are short, as those of most tests are.
 
 from __future__ import annotations
 
-import _thread
 import asyncio
 import contextlib
 import functools
@@ -29,7 +28,7 @@ from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-from aldente import _clocks, _python_compat
+from aldente import _clocks, _python_compat, _system_threads
 from aldente._clocks import monotonic
 from aldente._own_errors import contained, report
 from aldente._runner import running
@@ -90,7 +89,7 @@ class RegularAlarm:
     """Rings at regular intervals, even without runs; for any system."""
 
     def __init__(self) -> None:
-        self._stop = _thread.allocate_lock()
+        self._stop = _system_threads.allocate_lock()
         self._stop.acquire()
 
     def wait(self) -> None:
@@ -289,7 +288,7 @@ class Watchdog:
         self._is_in_child = False
         # Held while the thread is started or stopped: several threads may fork at once, and so may
         # a signal handler that interrupts one of them.
-        self._changing = _thread.RLock()
+        self._changing = _system_threads.RLock()
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[None]:
@@ -312,7 +311,7 @@ class Watchdog:
             # There may be a run already: that of a test that forked.
             alarm.repeat()
             self._alarm = alarm
-            has_begun = _thread.allocate_lock()
+            has_begun = _system_threads.allocate_lock()
             has_begun.acquire()
             watch = functools.partial(self._watch, alarm, has_begun.release)
             self._thread = _python_compat.HiddenThread(watch)
@@ -349,7 +348,7 @@ class Watchdog:
         self._alarm = self._thread = None
         self._is_to_start = False
         self._is_in_child = True
-        self._changing = _thread.RLock()
+        self._changing = _system_threads.RLock()
 
     def _expect(self, run: Run) -> None:
         """Have the thread look at a run that begins, once it has gone on for a moment."""

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import threading
 from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from aldente import _asyncio_compat
+from aldente import _asyncio_compat, _system_threads
 from aldente._runner.shutdown import LIMIT_OF_STUCK_JOBS, LOOK_AT_JOBS, AnyTask, try_cancel
 
 
@@ -189,7 +188,7 @@ class OtherRun:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, awaited: Awaitable[Any]) -> None:
         self.loop = loop
-        self.thread = threading.get_ident()
+        self.thread = _system_threads.get_ident()
         self.end_reason: BaseException | None = None
         self._awaited = awaited
         self._main: asyncio.Future[Any] | None = (

@@ -129,6 +129,108 @@ def test_anyio_auto_mode_takes_every_async_test(run_project: RunProject) -> None
     result.assert_outcomes(passed=3)
 
 
+@pytest.mark.parametrize("mark", ["curio", "detangle"])
+def test_tests_are_left_to_the_plugin_of_their_mark(run_project: RunProject, mark: str) -> None:
+    """A plugin that calls the functions of tests with its own mark gets them as they were written."""
+    result = run_project(
+        conftest=f"""
+        import inspect
+        import pytest
+
+        def pytest_configure(config):
+            config.addinivalue_line("markers", "{mark}: a mark of another plugin")
+
+        @pytest.hookimpl(tryfirst=True)
+        def pytest_pyfunc_call(pyfuncitem):
+            if pyfuncitem.get_closest_marker("{mark}") is None:
+                return None
+            assert inspect.iscoroutinefunction(pyfuncitem.obj)
+            with pytest.raises(StopIteration):
+                pyfuncitem.obj().send(None)
+            return True
+        """,
+        test_it=f"""
+        import asyncio
+        import pytest
+
+        @pytest.mark.{mark}
+        async def test_theirs():
+            with pytest.raises(RuntimeError):
+                asyncio.get_running_loop()
+
+        async def test_ours():
+            asyncio.get_running_loop()
+        """,
+    )
+    result.assert_outcomes(passed=2)
+
+
+def test_marks_that_have_no_effect_on_tests_of_others_are_warned_of(
+    run_project: RunProject,
+) -> None:
+    """A mark that needs aldente's loop says so on a test that anyio or unittest runs; one of a class does not."""
+    pytest.importorskip("anyio")
+    result = run_project(
+        "-W",
+        "default",
+        plugins=["anyio"],
+        subprocess=True,
+        test_it="""
+        import unittest
+        import aldente
+        import pytest
+
+        @pytest.fixture
+        def anyio_backend():
+            return "asyncio"
+
+        @aldente.virtual_time
+        @pytest.mark.anyio
+        async def test_time():
+            pass
+
+        @aldente.explore
+        async def test_schedules(anyio_backend):
+            pass
+
+        @aldente.timeout(60)
+        @pytest.mark.anyio
+        async def test_limit():
+            pass
+
+        class TestCase(unittest.IsolatedAsyncioTestCase):
+            @aldente.virtual_time
+            async def test_case(self):
+                pass
+
+        @aldente.real_time
+        @pytest.mark.anyio
+        async def test_real():
+            pass
+
+        @aldente.virtual_time
+        async def test_ours():
+            pass
+
+        @aldente.virtual_time
+        @pytest.mark.anyio
+        class TestClass:
+            async def test_inside(self):
+                pass
+        """,
+    )
+    result.assert_outcomes(passed=7, warnings=4)
+    result.stdout.fnmatch_lines_random(
+        [
+            "*test_time> is marked with aldente.virtual_time, but aldente does not run it (the fixture "
+            "'anyio_backend' gives it to another plugin), so its time is real. Fix: *",
+            "*test_schedules> is marked with aldente.explore(), but *, so it is run once. Fix: *",
+            "*test_limit> is marked with aldente.timeout(), but *, so nothing ends it. Fix: *",
+            "*test_case> is marked with aldente.virtual_time, but * (unittest does), so its time *",
+        ]
+    )
+
+
 def test_trio_tests_are_left_to_trio(run_project: RunProject) -> None:
     """Tests with trio's mark run as pytest-trio runs them, beside tests that aldente runs."""
     pytest.importorskip("pytest_trio")

@@ -108,7 +108,6 @@ class FindingsHooks:
 
             watch_from_first_loop(self._config)
 
-    # Inside pytest's hook that records the warnings of a test.
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> None:
         state = self._state
@@ -118,8 +117,6 @@ class FindingsHooks:
         if state.never_awaited is not None:
             with contained("recording which test makes coroutines"):
                 state.never_awaited.begin(item.nodeid)
-        if state.marks_without_effect and item.nodeid in state.marks_without_effect:
-            item.warn(pytest.PytestWarning(state.marks_without_effect[item.nodeid]))
 
     # Before pytest's own, which makes the report.
     @pytest.hookimpl(tryfirst=True)

@@ -1,0 +1,10 @@
+# test_refused.py
+import aldente
+import anyio
+import pytest
+
+
+@aldente.virtual_time
+@pytest.mark.anyio
+async def test_waits():
+    await anyio.sleep(0.01)

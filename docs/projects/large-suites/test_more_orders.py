@@ -1,0 +1,10 @@
+# test_more_orders.py
+import asyncio
+
+
+async def order(dish):
+    await asyncio.sleep(0)
+
+
+async def test_forgets():
+    order("penne")
