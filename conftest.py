@@ -2,7 +2,7 @@
 
 Each block is executed, and the blocks of a page build on one another. A block with ``>>>`` prompts
 must print what it shows. A block whose first line names a test file or a file of settings is that
-file, and a console block that calls pytest must print what it shows (tools/examples.py). Other
+file, and a console block that calls pytest must print what it shows (tools/page_examples.py). Other
 blocks are left alone, and so is a block after the comment ``<!-- skip: next "reason" -->``.
 """
 
@@ -18,14 +18,14 @@ from sybil.evaluators.python import PythonEvaluator
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser, SkipParser
 
 import code_blocks
-import examples
+import page_examples
 import projects
 
 # A project's tests are run by its page, which shows what they print.
 collect_ignore = ["docs/projects"]
 
 
-def files_of(example: Example) -> examples.Files:
+def files_of(example: Example) -> page_examples.Files:
     """The files that the page of a code block has come to."""
     page = Path(example.path)
     if "__files__" not in example.namespace:
@@ -33,8 +33,8 @@ def files_of(example: Example) -> examples.Files:
         packages = projects.packages_of(example.document.text) if is_project else []
         others = [name for name in packages if name.partition("[")[0] != "aldente"]
         plugins = projects.plugins_of(others)
-        example.namespace["__files__"] = examples.Files(is_project=is_project, plugins=plugins)
-    files: examples.Files = example.namespace["__files__"]
+        example.namespace["__files__"] = page_examples.Files(is_project=is_project, plugins=plugins)
+    files: page_examples.Files = example.namespace["__files__"]
     return files
 
 
@@ -44,7 +44,7 @@ class PythonOrFileParser(PythonCodeBlockParser):
     def __init__(self) -> None:
         super().__init__(doctest_optionflags=ELLIPSIS)
         self._execute = PythonEvaluator()
-        self._modules = examples.Modules()
+        self._modules = page_examples.Modules()
         self.codeblock_parser = CodeBlockParser("python", self._evaluate)
 
     def _evaluate(self, example: Example) -> str | None:
@@ -54,7 +54,7 @@ class PythonOrFileParser(PythonCodeBlockParser):
             return None
         files = files_of(example)
         files.add(name, example.parsed)
-        if not files.is_project and examples.is_executed(name, example.parsed):
+        if not files.is_project and page_examples.is_executed(name, example.parsed):
             # The page's own code may import it, and use its names without an import.
             example.namespace.update(self._modules.load(example.path, name, example.parsed))
         return None
@@ -88,7 +88,7 @@ class ConsoleParser(CodeBlockParser):
             # An illustration, of what is typed elsewhere.
             return None
         printed = files.run(command.removeprefix("$ "))
-        return examples.difference(expected, printed) or None
+        return page_examples.difference(expected, printed) or None
 
 
 pytest_collect_file = Sybil(

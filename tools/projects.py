@@ -1,7 +1,8 @@
 """Writes the projects of docs/projects from the pages of docs/how-to, and says what is in them.
 
 A page that has a folder of its name in docs/projects is a project: its code blocks that name a file
-(tools/examples.py) are the files, and what its first ``$ pip install`` names are the requirements.
+(tools/page_examples.py) are the files, and what its first ``$ pip install`` names are the
+requirements.
 
     python tools/projects.py            writes all projects anew
     python tools/projects.py fastapi    begins a project, for docs/how-to/fastapi.md

@@ -3,8 +3,9 @@
     $ PYTHONPATH=. python tools/walk.py [FOLDER]
 
 Pages are read in the order of docs/guide/index.md, and all of them share one folder: a file that a
-page shows replaces one of the same name. Blocks are as tools/examples.py has them. What is typed is
-``rm``, or ``pytest`` or ``python`` of a given Python, which has nothing but aldente and pytest.
+page shows replaces one of the same name. Blocks are as tools/page_examples.py has them. What is
+typed is ``rm``, or ``pytest`` or ``python`` of a given Python, which has nothing but aldente and
+pytest.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import code_blocks
-import examples
+import page_examples
 from documentation import comparable
 
 GUIDE = Path(__file__).parents[1] / "docs" / "guide"
@@ -94,7 +95,7 @@ def walk(python: Path, folder: Path, guide: Path = GUIDE) -> Iterator[tuple[Step
                     (folder / name).unlink()
             else:
                 printed = comparable(_typed(python, folder, step.command))
-                yield step, printed, examples.difference(step.text, printed)
+                yield step, printed, page_examples.difference(step.text, printed)
 
 
 def _typed(python: Path, folder: Path, command: tuple[str, ...]) -> str:

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 import code_blocks
-import examples
 from documentation import run_pytest_on
 from tests.browser.conftest import ARGUMENTS, NAMES
 
@@ -53,4 +52,4 @@ def test_playwright(block: str, tmp_path: Path) -> None:
     _, program, *arguments = shlex.split(command)
     assert program == "pytest"
     printed = run_pytest_on(str(tmp_path), ["-p", "launched", *arguments])
-    assert examples.difference(expected, printed) == ""
+    assert page_examples.difference(expected, printed) == ""

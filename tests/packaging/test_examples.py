@@ -1,11 +1,11 @@
-"""The examples of the documentation: how they are read, run and compared (tools/examples.py)."""
+"""The examples of the documentation: how they are read, run and compared (tools/page_examples.py)."""
 
 from __future__ import annotations
 
 import pytest
 
 import code_blocks
-import examples
+import page_examples
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ import examples
 )
 def test_what_is_as_expected(expected: str, printed: list[str]) -> None:
     """Dots stand for what may differ."""
-    assert examples.difference(expected, printed) == ""
+    assert page_examples.difference(expected, printed) == ""
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_what_is_as_expected(expected: str, printed: list[str]) -> None:
 )
 def test_what_differs(expected: str, printed: list[str]) -> None:
     """All other text is as it stands, from the first line to the last."""
-    assert examples.difference(expected, printed).splitlines()[0] == "Expected:"
+    assert page_examples.difference(expected, printed).splitlines()[0] == "Expected:"
 
 
 def test_files_of_an_example() -> None:
@@ -45,26 +45,26 @@ def test_files_of_an_example() -> None:
     assert code_blocks.file_in("# test_it.py\nimport asyncio\n") == "test_it.py"
     assert code_blocks.file_in("# pytest.ini\n[pytest]\n") == "pytest.ini"
     assert code_blocks.file_in("# a comment\nimport asyncio\n") is None
-    assert examples.is_executed("shop.py", "PRICE = 3\n")
-    assert not examples.is_executed("conftest.py", "")
-    assert not examples.is_executed("script.py", 'if __name__ == "__main__":\n')
-    files = examples.Files()
+    assert page_examples.is_executed("shop.py", "PRICE = 3\n")
+    assert not page_examples.is_executed("conftest.py", "")
+    assert not page_examples.is_executed("script.py", 'if __name__ == "__main__":\n')
+    files = page_examples.Files()
     assert not files.are_there
     files.add("shop.py", "PRICE = 3\n")
     files.add("test_it.py", "import shop\ndef test_it(): assert shop.PRICE == 3\n")
-    assert examples.difference("...\n=== 1 passed in ...s ===", files.run("pytest")) == ""
+    assert page_examples.difference("...\n=== 1 passed in ...s ===", files.run("pytest")) == ""
     files.add("test_other.py", "import shop\ndef test_other(): assert shop.PRICE == 4\n")
     printed = files.run("pytest -q")
-    assert examples.difference("...\n1 failed in ...s", printed) == ""
+    assert page_examples.difference("...\n1 failed in ...s", printed) == ""
     files.add("shop.py", "PRICE = 4\n")
-    assert examples.difference("...\n1 passed in ...s", files.run("pytest -q")) == ""
+    assert page_examples.difference("...\n1 passed in ...s", files.run("pytest -q")) == ""
     with pytest.raises(ValueError, match="Only pytest, python and cat are run, not 'rm -r /'"):
         files.run("rm -r /")
 
 
 def test_a_folder_of_an_example() -> None:
     """The commands of an example share a folder, so that one can show what another has written."""
-    files = examples.Files()
+    files = page_examples.Files()
     files.add("test_it.py", "def test_it(): open('said', 'a').write('one\\n\\n')\n")
     files.run("pytest")
     files.run("pytest")

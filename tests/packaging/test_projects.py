@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-import examples
+import page_examples
 import projects
 
 _PAGE = """\
@@ -95,9 +95,9 @@ def test_a_project_is_written_and_read(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_files_of_a_project_stay() -> None:
     """In a page that is a project the files of earlier examples are there, settings and tests too."""
-    files = examples.Files(is_project=True)
+    files = page_examples.Files(is_project=True)
     files.add("conftest.py", "import pytest\n@pytest.fixture\ndef price(): return 3\n")
     files.add("test_it.py", "def test_it(price): assert price == 3\n")
-    assert examples.difference("...\n=== 1 passed in ...s ===", files.run("pytest")) == ""
+    assert page_examples.difference("...\n=== 1 passed in ...s ===", files.run("pytest")) == ""
     files.add("test_other.py", "def test_other(price): assert price == 3\n")
-    assert examples.difference("...\n=== 2 passed in ...s ===", files.run("pytest")) == ""
+    assert page_examples.difference("...\n=== 2 passed in ...s ===", files.run("pytest")) == ""
