@@ -161,13 +161,17 @@ class ForeignThreads:
             return True
         began = monotonic()
         looks = silent = 0
-        threads.note_before()
         while threads.may_ever_call_in():
             if self._heard.wait(_LOOK):
                 self._let_threads_finish(threads)
                 return True
             looks += 1
             silent += 1
+            if looks == 1:
+                # Not before: most of them call in at once, and their states take long to read.
+                began = monotonic()
+                threads.note_before()
+                continue
             is_running = threads.are_running(monotonic() - began)
             if is_running or threads.are_at_work() or threads.are_napping():
                 silent = 0

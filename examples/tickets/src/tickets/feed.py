@@ -17,12 +17,15 @@ class Subscription:
     def __init__(self, concert: int) -> None:
         self.concert = concert
         self._newest: int | None = None
+        self._told: int | None = None
         self._closed = False
         self._changed = asyncio.Event()
 
     def tell(self, left: int) -> None:
-        """Have the listener see a number."""
-        self._newest = left
+        """Have the listener see a number, unless it is the one that it was told last."""
+        if left == self._told:
+            return
+        self._newest = self._told = left
         self._changed.set()
 
     def close(self) -> None:

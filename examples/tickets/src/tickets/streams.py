@@ -69,12 +69,12 @@ async def send_seats(websocket: WebSocket, subscription: Subscription) -> None:
     try:
         async for left in subscription:
             await websocket.send_json({"left": left})
+        if not gone.done():
+            await websocket.close()
     except WebSocketDisconnect:
-        return
+        pass  # it has gone while something was sent, or the server has closed the connection
     finally:
         gone.cancel()
         await asyncio.wait([gone])
-    if gone.cancelled():
-        await websocket.close()
-    else:
+    if not gone.cancelled():
         gone.result()
