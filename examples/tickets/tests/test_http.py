@@ -109,7 +109,7 @@ async def test_a_reservation_expires(client: httpx.AsyncClient, clock: aldente.C
     assert await left(client) == 2
     await clock.advance(10)
 
-    await aldente.eventually(lambda: left(client))
+    await aldente.eventually(lambda: left(client), every=1)
     assert await left(client) == 3
     assert await pay(client, key) == (
         409,
@@ -173,7 +173,7 @@ async def test_the_circuit_opens(
     payment_provider.charge.raises(PaymentUnclear("key", "no answer"))
     keys = [await reserve(client) for _ in range(3)]
     await pay(client, keys[0])
-    await aldente.eventually(lambda: service.payments.breaker.is_open, within=60)
+    await aldente.eventually(lambda: service.payments.breaker.is_open, within=60, every=1)
 
     status, answer = await pay(client, keys[1])
 
@@ -218,9 +218,7 @@ async def test_the_end_waits_no_longer_than_it_may(
     assert mailer.send.cancelled_count == 1
 
     mailer.send.returns(None)
-    again = Service(
-        service.settings, mailer, service.price_source, service.payment_provider
-    )
+    again = Service(service.settings, mailer, service.price_source, service.payment_provider)
     async with client_in_memory(create_application(again)):
         await aldente.eventually(lambda: mailer.send.await_count == 1)
 

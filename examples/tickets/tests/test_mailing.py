@@ -53,9 +53,7 @@ async def at_work(workers: MailWorkers) -> AsyncIterator[None]:
 
 def sent(mailer: AnyDouble) -> list[str]:
     """The keys of the mails that the mailer has sent, in order."""
-    return sorted(
-        call.args[0].key for call in mailer.send.timeline if call.outcome == "returned"
-    )
+    return sorted(call.args[0].key for call in mailer.send.timeline if call.outcome == "returned")
 
 
 @aldente.explore(runs=30)

@@ -27,7 +27,8 @@ async def test_a_price(http: httpx.AsyncClient, answer: AnyDouble) -> None:
     answer.returns(httpx.Response(200, json={"cents": 4500}))
 
     assert await HttpPriceSource(http).fetch(7) == 4500
-    assert answer.await_args.args[0].url == "http://server/prices/7"
+    [call] = answer.timeline
+    assert call.args[0].url == "http://server/prices/7"
 
 
 @pytest.mark.parametrize(

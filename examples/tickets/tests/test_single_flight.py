@@ -30,11 +30,11 @@ async def test_one_call_for_all(flights: SingleFlight[str, int], load: AnyDouble
     assert load.await_count == 1
 
 
-async def test_different_keys_do_not_wait(
-    flights: SingleFlight[str, int], load: AnyDouble
-) -> None:
+async def test_different_keys_do_not_wait(flights: SingleFlight[str, int], load: AnyDouble) -> None:
     """Calls for different keys are made side by side."""
-    assert await asyncio.gather(flights.get("tea"), flights.get("penne")) == [3, 5]
+    tea, penne = await asyncio.gather(flights.get("tea"), flights.get("penne"))
+
+    assert (tea, penne) == (3, 5)
     assert load.peak_concurrency == 2
 
 
