@@ -62,8 +62,10 @@ def payment_provider(doubles: aldente.Doubles) -> AnyDouble:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    """The defaults, and a database file of the test's own."""
-    return Settings(database=f"sqlite+aiosqlite:///{tmp_path.as_posix()}/tickets.db")
+    """The defaults, but fewer ticks, and a database file of the test's own."""
+    address = f"sqlite+aiosqlite:///{tmp_path.as_posix()}/tickets.db"
+    # Each tick asks the database, which takes real time.
+    return Settings(address, tick_seconds=60)
 
 
 @pytest.fixture

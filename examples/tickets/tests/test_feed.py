@@ -92,7 +92,7 @@ async def test_an_expired_seat_is_told(
     for n in range(3):
         await running.box_office.reserve(1, f"{n}")
     tasks = [asyncio.create_task(numbers(running.feed, 1)) for _ in range(listeners)]
-    await clock.advance(606)
+    await clock.advance(661)
     running.feed.close()
 
     assert await asyncio.gather(*tasks) == [[3]] * listeners

@@ -107,9 +107,8 @@ async def test_a_reservation_expires(client: httpx.AsyncClient, clock: aldente.C
     key = await reserve(client)
     await clock.advance(599)
     assert await left(client) == 2
-    await clock.advance(10)
+    await clock.advance(60)
 
-    await aldente.eventually(lambda: left(client), every=1)
     assert await left(client) == 3
     assert await pay(client, key) == (
         409,
@@ -147,7 +146,7 @@ async def test_an_unclear_payment_is_settled_later(
 
     assert (await pay(client, key))[0] == 502
     assert await state(client, key) == "being paid"
-    await clock.advance(15)
+    await clock.advance(150)
 
     assert await state(client, key) == "paid"
     assert {call.args[0] for call in payment_provider.charge.timeline} == {key}
@@ -173,7 +172,7 @@ async def test_the_circuit_opens(
     payment_provider.charge.raises(PaymentUnclear("key", "no answer"))
     keys = [await reserve(client) for _ in range(3)]
     await pay(client, keys[0])
-    await aldente.eventually(lambda: service.payments.breaker.is_open, within=60, every=1)
+    await aldente.eventually(lambda: service.payments.breaker.is_open, within=300, every=1)
 
     status, answer = await pay(client, keys[1])
 

@@ -237,7 +237,8 @@ def system_call(thread: threading.Thread) -> list[str]:
         # Linux shows its system call as before, but its state as running. The state comes first:
         # the other way round, the thread could go to sleep elsewhere in between.
         state = _told_of(thread, "stat").rpartition(")")[2].split()[0]
-        return ["running"] if state == "R" else _told_of(thread, "syscall").split()
+        # One that waits for a disk goes on by itself, and soon.
+        return ["running"] if state in "RD" else _told_of(thread, "syscall").split()
     except OSError:
         return []
 
