@@ -62,13 +62,20 @@ PLANTED = [
         "            await flight.task\n        finally:",
     ),
     Planted(
-        "a failure is kept",
-        "test_single_flight.py::test_a_failure_is_for_those_who_wait",
+        "a call that is given up is joined by the next one who asks",
+        "test_single_flight.py::test_nobody_waits_any_more",
         40,
         "single_flight.py",
-        "        if self._flights.get(key) is flight:\n            del self._flights[key]\n"
-        "        if not flight.task.done():",
-        "        if not flight.task.done():",
+        "        if self._flights.get(key) is flight:\n"
+        "            del self._flights[key]\n"
+        "        if not flight.task.done():\n"
+        "            flight.task.cancel()\n"
+        "            await asyncio.wait([flight.task])\n",
+        "        if not flight.task.done():\n"
+        "            flight.task.cancel()\n"
+        "            await asyncio.wait([flight.task])\n"
+        "        if self._flights.get(key) is flight:\n"
+        "            del self._flights[key]\n",
     ),
     Planted(
         "two probes are let through",
