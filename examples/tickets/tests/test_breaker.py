@@ -98,7 +98,7 @@ async def test_it_stays_open_when_the_probe_fails(
         await breaker.call(action)
 
 
-@aldente.explore(runs=25)
+@aldente.explore(runs=15)
 async def test_one_probe_at_a_time(breaker: CircuitBreaker, action: AnyDouble) -> None:
     """However many come when the seconds are over, one call is made until the circuit is closed."""
     await opened(breaker, action)
@@ -113,7 +113,7 @@ async def test_one_probe_at_a_time(breaker: CircuitBreaker, action: AnyDouble) -
     assert "fine" in outcomes
 
 
-@aldente.explore(runs=25)
+@aldente.explore(runs=15)
 async def test_a_cancelled_probe_makes_room(breaker: CircuitBreaker, action: AnyDouble) -> None:
     """Whenever the probe is cancelled, the next one who comes makes another, or it is closed."""
     await opened(breaker, action)
@@ -126,7 +126,7 @@ async def test_a_cancelled_probe_makes_room(breaker: CircuitBreaker, action: Any
     assert not breaker.is_open
 
 
-@aldente.explore(runs=25)
+@aldente.explore(runs=15)
 async def test_late_failures_do_not_open_it_again(
     breaker: CircuitBreaker, action: AnyDouble
 ) -> None:

@@ -48,7 +48,7 @@ async def test_after_the_end_there_is_nothing_to_hear() -> None:
     assert await numbers(feed, 1) == []
 
 
-@aldente.explore(runs=25)
+@aldente.explore(runs=15)
 async def test_who_is_cancelled_is_forgotten() -> None:
     """Whenever a listener is cancelled, the feed does not keep it."""
     feed = SeatsFeed()
@@ -84,7 +84,7 @@ def busy_store(service: Service, doubles: aldente.Doubles) -> Service:
     return service
 
 
-@aldente.explore(runs=25)
+@aldente.explore(runs=15)
 async def test_the_last_number_is_the_right_one(busy_store: Service) -> None:
     """In whatever order many reserve at once, listeners hear at last how many are left."""
     listener = asyncio.create_task(numbers(busy_store.feed, 1), name="listener")

@@ -125,7 +125,7 @@ async def test_draining_is_limited(
     assert "0" in outbox.unsent
 
 
-@aldente.explore(runs=25)
+@aldente.explore(runs=15)
 async def test_the_end_loses_no_mail(
     workers: MailWorkers, outbox: Outbox, mailer: AnyDouble
 ) -> None:
@@ -139,7 +139,7 @@ async def test_the_end_loses_no_mail(
     assert {*sent(mailer), *outbox.unsent} == {"0", "1", "2", "3", "4"}
 
 
-@aldente.explore(runs=25)
+@aldente.explore(runs=15)
 async def test_the_next_start_sends_the_rest(
     workers: MailWorkers, outbox: Outbox, mailer: AnyDouble
 ) -> None:

@@ -56,7 +56,7 @@ PLANTED = [
     Planted(
         "who is cancelled takes the call of all others along",
         "test_single_flight.py::test_who_is_cancelled_leaves_alone",
-        25,
+        15,
         "single_flight.py",
         "            await asyncio.wait([flight.task])\n        finally:",
         "            await flight.task\n        finally:",
@@ -64,7 +64,7 @@ PLANTED = [
     Planted(
         "a call that is given up is joined by the next one who asks",
         "test_single_flight.py::test_nobody_waits_any_more",
-        25,
+        15,
         "single_flight.py",
         "        if self._flights.get(key) is flight:\n"
         "            del self._flights[key]\n"
@@ -80,7 +80,7 @@ PLANTED = [
     Planted(
         "two probes are let through",
         "test_breaker.py::test_one_probe_at_a_time",
-        25,
+        15,
         "breaker.py",
         "        if left > 0 or self._probing:\n",
         "        if left > 0:\n",
@@ -88,7 +88,7 @@ PLANTED = [
     Planted(
         "a cancelled probe keeps the circuit open for ever",
         "test_breaker.py::test_a_cancelled_probe_makes_room",
-        25,
+        15,
         "breaker.py",
         "        try:\n            return await self._attempt(action)\n"
         "        finally:\n            self._probing = False\n",
@@ -99,7 +99,7 @@ PLANTED = [
     Planted(
         "the end of the service loses a mail",
         "test_mailing.py::test_the_end_loses_no_mail",
-        25,
+        15,
         "mailing.py",
         "                sent = await self._deliver(mail)\n"
         "                await self._outbox.end_mail(key, sent=sent)\n",
@@ -109,7 +109,7 @@ PLANTED = [
     Planted(
         "a listener that is cancelled is kept",
         "test_feed.py::test_who_is_cancelled_is_forgotten",
-        25,
+        15,
         "feed.py",
         "        try:\n            yield subscription\n        finally:\n"
         "            self._subscriptions.remove(subscription)\n",
@@ -118,7 +118,7 @@ PLANTED = [
     Planted(
         "the last that is told is not the last that was read",
         "test_feed.py::test_the_last_number_is_the_right_one",
-        25,
+        15,
         "box_office.py",
         "        async with self._telling:\n"
         "            self._feed.publish(concert, (await self._store.concert(concert)).left)\n",

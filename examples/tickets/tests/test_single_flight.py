@@ -9,7 +9,7 @@ from conftest import AnyDouble
 from tickets.errors import PriceUnavailable
 from tickets.single_flight import SingleFlight
 
-pytestmark = aldente.explore(runs=25)
+pytestmark = aldente.explore(runs=15)
 
 
 @pytest.fixture

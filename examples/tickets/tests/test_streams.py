@@ -54,7 +54,7 @@ async def test_a_stream_tells_each_change(server: Server, service: Service, read
 
 
 @both
-@aldente.explore(runs=4)
+@aldente.explore(runs=3)
 async def test_a_client_that_goes_is_forgotten(
     server: Server, service: Service, read: Reader
 ) -> None:
@@ -69,7 +69,7 @@ async def test_a_client_that_goes_is_forgotten(
 
 
 @both
-@aldente.explore(runs=4)
+@aldente.explore(runs=3)
 async def test_the_end_closes_streams(server: Server, read: Reader) -> None:
     """The server does not wait for clients that would listen for ever."""
     heard: list[list[int]] = [[], []]
