@@ -25,10 +25,10 @@ _CONCERT = "Winterreise=2"
 class _Outside(http.server.BaseHTTPRequestHandler):
     """Tells prices, and accepts all payments."""
 
-    def do_GET(self) -> None:  # noqa: N802 - the base class's name
+    def do_GET(self) -> None:
         self._answer({"cents": 4500})
 
-    def do_POST(self) -> None:  # noqa: N802 - the base class's name
+    def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
         self._answer({})
 

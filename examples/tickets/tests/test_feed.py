@@ -84,7 +84,7 @@ def busy_store(service: Service, doubles: aldente.Doubles) -> Service:
     return service
 
 
-@aldente.explore(runs=15)
+@aldente.explore(runs=40)
 async def test_the_last_number_is_the_right_one(busy_store: Service) -> None:
     """In whatever order many reserve at once, listeners hear at last how many are left."""
     listener = asyncio.create_task(numbers(busy_store.feed, 1), name="listener")

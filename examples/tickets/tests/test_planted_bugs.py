@@ -118,7 +118,7 @@ PLANTED = [
     Planted(
         "the last that is told is not the last that was read",
         "test_feed.py::test_the_last_number_is_the_right_one",
-        15,
+        40,
         "box_office.py",
         "        async with self._telling:\n"
         "            self._feed.publish(concert, (await self._store.concert(concert)).left)\n",
