@@ -22,6 +22,8 @@ JOBS ?= 4
 PYTHONS ?=
 
 EXAMPLE := examples/fetcher
+# The second example, a service; its dependencies are tried on the newest Python only.
+SERVICE := examples/tickets
 # -qq leaves pip's errors, and only these.
 PIP_INSTALL := -m pip install -qq --disable-pip-version-check
 # The first that knows the groups of pyproject.toml; a Python brings an older one.
@@ -51,6 +53,7 @@ IN_PARALLEL := -n $(JOBS) --dist loadfile --max-worker-restart 0
 #   docs, README.md             x
 #   tests/browser               x                          by "make test-browser"
 #   examples/fetcher            x
+#   examples/tickets            x
 # On the newest the few async tests of its own are explored as well, and so are the example's, for a while.
 ON_NEWEST := --aldente-explore=20
 EXPLORING := --aldente-explore=10 --aldente-explore-seconds=12 --aldente-rule=schedule-dependent=error \
@@ -112,12 +115,14 @@ AT_ONCE = --no-print-directory --jobs=$(JOBS) SIDE_BY_SIDE=yes
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
 
-##   make demo          install aldente and the worked example; run its tests and the program; make pages and traces
-##                      of tests that fail
+##   make demo          install aldente and the worked examples; run their tests and the programs; make pages and
+##                      traces of tests that fail
 .PHONY: demo
 demo: .venv/demo/.installed
 	cd $(EXAMPLE) && ../../.venv/demo/bin/python -m pytest -v
 	.venv/demo/bin/python tools/run_demo.py
+	cd $(SERVICE) && ../../.venv/demo/bin/python -m pytest -v -n 2
+	.venv/demo/bin/python tools/run_service_demo.py
 	.venv/demo/bin/python tools/make_pages.py
 
 ##   make test          lint; run all tests on the newest Python found, most on the oldest, a part on those between,
@@ -129,7 +134,7 @@ test: environments lint $(VERSIONS:%=test-%) last-tests
 
 .PHONY: environments
 environments:
-	@$(MAKE) $(AT_ONCE) $(VERSIONS:%=.venv/%/.installed) .venv/$(NEWEST)/.tools-installed \
+	@$(MAKE) $(AT_ONCE) $(VERSIONS:%=.venv/%/.installed) .venv/$(NEWEST)/.service-installed \
 	    .venv/$(NEWEST)/.browser-installed
 
 ##   make test-3.12     run on one Python what "make test" runs on it
@@ -151,8 +156,13 @@ $(VERSIONS:%=example-%): example-%: .venv/%/.installed
 	cd $(EXAMPLE) && ../../$(call python,$*) -m pytest -q \
 	    $(if $(filter $(NEWEST),$*),$(EXPLORING),--ignore=tests/test_planted_races.py)
 
+# What is planted in copies of the service is tried by "make demo".
 .PHONY: examples
-examples: example-$(NEWEST)
+examples: example-$(NEWEST) example-service
+
+.PHONY: example-service
+example-service: .venv/$(NEWEST)/.service-installed
+	cd $(SERVICE) && ../../$(call python,$(NEWEST)) -m pytest -q -n 2 --ignore=tests/test_planted_bugs.py
 
 # Each of them leaves a core idle for a part of its time.
 .PHONY: last-tests
@@ -192,9 +202,10 @@ lint: .venv/$(NEWEST)/.tools-installed
 	$(TOOLS)/lint-imports --no-logo
 
 .PHONY: lint-types lint-pyright
-lint-types: .venv/$(NEWEST)/.tools-installed
+lint-types: .venv/$(NEWEST)/.service-installed
 	$(TOOLS)/mypy
 	cd $(EXAMPLE) && ../../$(TOOLS)/mypy
+	cd $(SERVICE) && ../../$(TOOLS)/mypy
 lint-pyright: .venv/$(NEWEST)/.tools-installed
 	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(TOOLS)/pyright --pythonpath $(TOOLS)/python
 
@@ -254,7 +265,8 @@ clean:
 	rm -rf .venv build dist benchmarks/.environments tests/compat/.environments tests/compat/.downloads
 	rm -rf .coverage .coverage.*
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
-	rm -rf $(addprefix $(EXAMPLE)/,.pytest_cache .mypy_cache .ruff_cache .hypothesis)
+	rm -rf $(foreach example,$(EXAMPLE) $(SERVICE), \
+	    $(addprefix $(example)/,.pytest_cache .mypy_cache .ruff_cache .hypothesis))
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 
@@ -288,6 +300,11 @@ $(VERSIONS:%=.venv/%/.installed): .venv/%/.installed: pyproject.toml $(EXAMPLE)/
 	$(STARTER) tools/find_browser.py || $(call python,$(NEWEST)) -m playwright install chromium
 	touch $@
 
+# After the tools, as both go into the same environment.
+.venv/$(NEWEST)/.service-installed: .venv/$(NEWEST)/.tools-installed $(SERVICE)/pyproject.toml
+	$(call install,--editable . --editable "$(SERVICE)[test]")
+	touch $@
+
 # What only "make lint" needs goes into one environment, as most of the time is spent installing it.
 .venv/$(NEWEST)/.tools-installed: .venv/$(NEWEST)/.installed
 	$(call install,--editable ".[uvloop$(COMMA)wall]" --group dev)
@@ -299,5 +316,6 @@ $(VERSIONS:%=.venv/oldest-%/.installed): .venv/oldest-%/.installed: pyproject.to
 .venv/with-pytest-asyncio/.installed: pyproject.toml | .venv/uv/.installed
 	$(call environment,$(call interpreter,$(NEWEST)),--editable . --group compat)
 
-.venv/demo/.installed: pyproject.toml $(EXAMPLE)/pyproject.toml | .venv/uv/.installed
-	$(call environment,$(call interpreter,$(NEWEST)),--editable . --editable "$(EXAMPLE)[test]")
+.venv/demo/.installed: pyproject.toml $(EXAMPLE)/pyproject.toml $(SERVICE)/pyproject.toml | .venv/uv/.installed
+	$(call environment,$(call interpreter,$(NEWEST)),--editable . --editable "$(EXAMPLE)[test]" \
+	    --editable "$(SERVICE)[test]")

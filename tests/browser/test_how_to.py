@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import code_blocks
+import page_examples
 from documentation import run_pytest_on
 from tests.browser.conftest import ARGUMENTS, NAMES
 

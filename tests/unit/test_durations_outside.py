@@ -367,3 +367,59 @@ def test_a_program_with_threads_of_its_own_is_not_exhausted(strategy: Any) -> No
         "There is one schedule only. When threads of its own call in was no choice of the "
         "schedules."
     )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows what threads do")
+def test_which_of_several_threads_is_heard_first_is_a_choice() -> None:
+    """Without any sleep, at each of their answers; else one that overlaps with another is not seen."""
+
+    async def main() -> str:
+        heard: list[str] = []
+        workers = [Worker(asyncio.get_running_loop()) for _ in range(2)]
+
+        async def use(name: str, worker: Worker) -> None:
+            for _ in range(2):
+                await worker.work()
+                heard.append(name)
+
+        try:
+            await asyncio.gather(*map(use, "ab", workers))
+        finally:
+            for worker in workers:
+                worker.close()
+        return "".join(heard)
+
+    found = {aldente.run(main, seed=seed) for seed in range(60)}
+    assert found == {"aabb", "abab", "abba", "baab", "baba", "bbaa"}
+    assert aldente.search(main, runs=20).failure is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows what threads do")
+def test_a_lost_update_over_two_connections_is_found() -> None:
+    """In stock order each thread is heard to its end; the story says which one was not."""
+
+    async def main() -> None:
+        seats = 1
+        workers = [Worker(asyncio.get_running_loop()) for _ in range(2)]
+
+        async def reserve(worker: Worker) -> None:
+            nonlocal seats
+            await worker.work()  # say, a SELECT
+            is_free = seats > 0
+            await worker.work()
+            if is_free:
+                seats -= 1
+
+        try:
+            await asyncio.gather(*map(reserve, workers))
+        finally:
+            for worker in workers:
+                worker.close()
+        assert seats == 0
+
+    failure = aldente.search(main, runs=50).failure
+    assert failure is not None
+    assert failure.run > 1
+    assert "a thread answers 'Task-3' before another one that was started earlier" in str(
+        failure.report()
+    )

@@ -364,3 +364,28 @@ def test_a_woken_thread_does_not_wait(
     }
     monkeypatch.setattr(threads, "_told_of", lambda thread, name: files[name])
     assert threads.waits_for_a_lock(threading.current_thread()) is waits
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no files of threads")
+def test_a_look_reads_each_file_of_a_thread_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They take longer than all else of a look, and a run of a program with a database has hundreds."""
+    read: list[tuple[int | None, str]] = []
+    told_of = threads._told_of
+
+    def note(thread: threading.Thread, name: str) -> str:
+        read.append((thread.native_id, name))
+        return told_of(thread, name)
+
+    loop = asyncio.new_event_loop()
+    others = Threads(loop, Bystanders(sys._current_frames()))
+    loop.close()
+    jobs: queue.SimpleQueue[None] = queue.SimpleQueue()
+    idle = threading.Thread(target=jobs.get)
+    idle.start()
+    while others.may_ever_call_in():
+        time.sleep(0.001)
+    monkeypatch.setattr(threads, "_told_of", note)
+    assert not others.may_ever_call_in()
+    jobs.put(None)
+    idle.join()
+    assert read == [(idle.native_id, "stat"), (idle.native_id, "syscall")]

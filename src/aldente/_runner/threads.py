@@ -214,8 +214,12 @@ def is_in_futex(thread: threading.Thread) -> bool:
 
     C code waits for the next job like this too, as in `queue.SimpleQueue`.
     """
-    call = system_call(thread)
-    if call[:1] != [FUTEX]:
+    return _is_futex(system_call(thread))
+
+
+def _is_futex(call: list[str]) -> bool:
+    """Whether a system call waits, without a time-out, for another thread to release a lock."""
+    if not FUTEX or call[:1] != [FUTEX]:
         return False
     _, operation, value, time_out = (int(argument, 16) for argument in call[1:5])
     # The C library's own locks, such as the one around the GIL, are held only for a moment:
@@ -233,16 +237,26 @@ def system_call(thread: threading.Thread) -> list[str]:
         # Linux shows its system call as before, but its state as running. The state comes first:
         # the other way round, the thread could go to sleep elsewhere in between.
         state = _told_of(thread, "stat").rpartition(")")[2].split()[0]
-        return ["running"] if state == "R" else _told_of(thread, "syscall").split()
+        # One that waits for a disk goes on by itself, and soon.
+        return ["running"] if state in "RD" else _told_of(thread, "syscall").split()
     except OSError:
         return []
 
 
 def _told_of(thread: threading.Thread, name: str) -> str:
     """What Linux tells of a thread in one of its files."""
-    path = f"/proc/self/task/{thread.native_id}/{name}"
-    with open(path, encoding="ascii", errors="replace") as file:
-        return file.read()
+    # Not by open(), which takes five times as long: the loop looks at all threads, and often.
+    file = _open(f"/proc/self/task/{thread.native_id}/{name}", os.O_RDONLY)
+    try:
+        return _read(file, _LONGEST).decode("ascii", "replace")
+    finally:
+        _close(file)
+
+
+# As they are before anything replaces them in a run.
+_open, _read, _close = os.open, os.read, os.close
+# More than any of these files has, in bytes.
+_LONGEST = 65_536
 
 
 # The numbers of the futex system call, and of that of ``time.sleep()``, by machine.
@@ -331,10 +345,7 @@ class Threads:
 
         It may sleep in the middle of a job, for longer than any silence.
         """
-        return any(
-            not _is_idle(thread, frames) and not is_in_futex(thread)
-            for thread, frames in self._others()
-        )
+        return not all(_only_waits(thread, frames) for thread, frames in self._others())
 
     def are_several(self) -> bool:
         """Whether there is more than one."""
@@ -399,25 +410,24 @@ class Threads:
         }
 
     def _threads(self) -> list[threading.Thread]:
+        return [thread for thread, _ in self._others()]
+
+    def _others(self) -> list[tuple[threading.Thread, dict[int, FrameType]]]:
         here = threading.get_ident()
-        return [
+        others = [
             thread
             for thread in threading.enumerate()
             if thread.ident != here
             and thread.ident not in _python_compat.hidden_threads
             and thread.ident not in self._bystanders
-            and not _has_ended(thread)
         ]
-
-    def _others(self) -> list[tuple[threading.Thread, dict[int, FrameType]]]:
-        others = self._threads()
         if not others:
             return []
         frames = frames_of_threads()
-        return [(thread, frames) for thread in others]
+        return [(thread, frames) for thread in others if not _has_ended(thread, frames)]
 
 
-def _has_ended(thread: threading.Thread) -> bool:
+def _has_ended(thread: threading.Thread, frames: Mapping[int, FrameType]) -> bool:
     """Whether a thread that `threading` lists has surely ended; only Linux shows it.
 
     `threading` notes a thread that other code starts, such as a library in C, when it first runs
@@ -427,10 +437,11 @@ def _has_ended(thread: threading.Thread) -> bool:
     if sys.platform != "linux" or thread.native_id is None or thread is threading.main_thread():
         # After a fork the main thread may still have the number of the parent's.
         return False
+    # What takes longest comes last.
     return (
-        not _is_listed(thread.native_id)
+        thread.ident not in frames
+        and not _is_listed(thread.native_id)
         and _is_listed(threading.get_native_id())
-        and thread.ident not in frames_of_threads()
     )
 
 
@@ -444,10 +455,18 @@ def _is_idle(thread: threading.Thread, frames: Mapping[int, FrameType]) -> bool:
 
     A woken thread has the same frame until it runs.
     """
+    if not can_only_wait(frames.get(thread.ident or 0)):
+        return False
     call = system_call(thread)
-    return can_only_wait(frames.get(thread.ident or 0)) and (
-        not call or not FUTEX or is_in_futex(thread)
-    )
+    return not call or not FUTEX or _is_futex(call)
+
+
+def _only_waits(thread: threading.Thread, frames: Mapping[int, FrameType]) -> bool:
+    """Whether a thread is idle, or waits for a lock in code that is not Python's."""
+    call = system_call(thread)
+    if _is_futex(call):
+        return True
+    return (not call or not FUTEX) and can_only_wait(frames.get(thread.ident or 0))
 
 
 def _state_of(thread: threading.Thread) -> _State | None:

@@ -17,10 +17,11 @@ import weakref
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from aldente import _python_compat
+from aldente import _asyncio_compat, _python_compat
 from aldente._clocks import monotonic, sleep
 from aldente._runner.bystanders import Bystanders
 from aldente._runner.threads import Threads
+from aldente._simulation.choices import Values
 from aldente._simulation.limits import LimitedLoop
 from aldente._simulation.ready import OutsideHandle
 
@@ -60,6 +61,11 @@ def _future_in(handle: OutsideHandle) -> asyncio.Future[Any] | None:
     """The future that a callback is about to set, as far as the callback shows it."""
     owner = getattr(handle.callback, "__self__", None)
     return next((each for each in (owner, *handle.args) if isinstance(each, asyncio.Future)), None)
+
+
+def _others(count: int) -> str:
+    """Some threads, in words."""
+    return "another one that was" if count == 1 else f"{count} others that were"
 
 
 class ForeignThreads:
@@ -127,11 +133,11 @@ class ForeignThreads:
     def let_one_in(self) -> None:
         """Queue one callback, unless the schedule chooses that its thread takes some time.
 
-        Only one, that of the thread which was started first, so that the choices do not depend on
-        how fast threads are.
+        Of several threads that have called in, the schedule chooses one; the first option is the
+        one that was started first. So the choices do not depend on how fast threads are.
         """
         self._heard.clear()
-        call = min(self._inbox, key=lambda call: self._number_of(call.thread))
+        call = self._choose()
         self._inbox.remove(call)
         own = call.own
         if call.handle.is_cancelled:
@@ -142,6 +148,25 @@ class ForeignThreads:
             self._late[own] = [call.handle]
         else:
             self._loop.queue_outside(call.handle)
+
+    def _choose(self) -> _Call:
+        """The call that comes next: the first one of some thread."""
+        first: dict[object, _Call] = {}
+        for call in list(self._inbox):
+            if call.own in self._late or call.handle.is_cancelled:
+                return call
+            first.setdefault(call.own, call)
+        calls = sorted(first.values(), key=lambda call: self._number_of(call.thread))
+        if len(calls) == 1:
+            return calls[0]
+        index = self._loop.pick(Values(len(calls), "(thread)"))
+        if index:
+            awaited = _future_in(calls[index].handle)
+            task = None if awaited is None else _asyncio_compat.task_that_awaits(awaited)
+            heard = "calls in" if task is None else f"answers {task.get_name()!r}"
+            text = f"a thread {heard} before {_others(index)} started earlier"
+            self._loop.note(text, is_choice=True, is_place_named=False)
+        return calls[index]
 
     def _end_wait(self, own: object) -> None:
         """Queue what a thread has called in, as the first of it is no longer late."""
@@ -161,13 +186,17 @@ class ForeignThreads:
             return True
         began = monotonic()
         looks = silent = 0
-        threads.note_before()
         while threads.may_ever_call_in():
             if self._heard.wait(_LOOK):
                 self._let_threads_finish(threads)
                 return True
             looks += 1
             silent += 1
+            if looks == 1:
+                # Not before: most of them call in at once, and their states take long to read.
+                began = monotonic()
+                threads.note_before()
+                continue
             is_running = threads.are_running(monotonic() - began)
             if is_running or threads.are_at_work() or threads.are_napping():
                 silent = 0
