@@ -85,12 +85,12 @@ def test_ctrl_c_names_the_users_line(tmp_path: Path) -> None:
     process = subprocess.Popen(
         command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True
     )
-    end = time.monotonic() + 20
-    while not (tmp_path / "begun").exists() and time.monotonic() < end:
+    while not (tmp_path / "begun").exists():
+        assert process.poll() is None
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=20)
-    assert process.returncode == 2
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 2, output
     # On a busy machine Ctrl-C may come before the line that sleeps has begun.
     assert re.search(r"test_it\.py:[45]: KeyboardInterrupt", output), output
 

@@ -73,12 +73,12 @@ def test_ctrl_c_ends_an_exploration(tmp_path: Path) -> None:
     """It ends the session at once, as in every other test, and shows where the user was."""
     folder = _write(tmp_path, 60)
     process = terminals.start(folder, *NO_CACHE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    end = time.monotonic() + 30
-    while not (tmp_path / "begun").exists() and time.monotonic() < end:
+    while not (tmp_path / "begun").exists():
+        assert process.poll() is None
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    text = process.communicate(timeout=30)[0].decode()
-    assert process.returncode == pytest.ExitCode.INTERRUPTED
+    text = process.communicate(timeout=60)[0].decode()
+    assert process.returncode == pytest.ExitCode.INTERRUPTED, text
     assert "KeyboardInterrupt" in text
     # What it has come in between of may be a coroutine that was just made.
     assert "INTERNALERROR" not in text
