@@ -23,7 +23,8 @@ def _folders_of_others() -> tuple[str, ...]:
 
     names = ("stdlib", "platstdlib", "purelib", "platlib")
     folders = {*map(sysconfig.get_path, names), os.path.dirname(__file__)}
-    return tuple(os.path.join(os.path.realpath(folder), "") for folder in folders)
+    folders |= set(map(os.path.realpath, folders))
+    return tuple(os.path.join(folder, "") for folder in folders)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -34,7 +35,11 @@ def is_users(path: str) -> bool:
     False
     """
     # Cython modules have a path inside their package.
-    return os.path.isabs(path) and not os.path.realpath(path).startswith(_folders_of_others())
+    if not os.path.isabs(path) or os.path.realpath(path).startswith(_folders_of_others()):
+        return False
+    # An installer may link each file of a package to its cache. A folder that is a link is a
+    # package that the user develops.
+    return not (path.startswith(_folders_of_others()) and os.path.islink(path))
 
 
 def is_programs(path: str) -> bool:
