@@ -126,7 +126,7 @@ def _read_token(token: Any) -> None:
 
 
 def _says_of_token(token: object) -> tuple[str, ...]:
-    return repr(token)[:90], "is no token of a schedule", "Fix: copy the token"
+    return repr(token)[:90], "is no token of a schedule", "Fix: "
 
 
 async def small() -> None:

@@ -85,7 +85,7 @@ def test_a_changed_character_is_noticed(schedule: Schedule, data: st.DataObject)
 
 
 _ENDS = "It ends in the middle, or its numbers are too great."
-_OLDER = "An older aldente made it, whose schedules chose durations otherwise; search anew."
+_OLDER = "An older aldente made it, whose schedules chose durations otherwise."
 
 
 @pytest.mark.parametrize(
@@ -112,6 +112,22 @@ def test_a_malformed_token_is_explained(token: object, reason: str) -> None:
         decode(token)  # type: ignore[arg-type]
     assert caught.value.reason == reason
     assert caught.value.token == token
+
+
+@pytest.mark.parametrize(
+    ("token", "fix"),
+    [
+        ("3AAAA", "copy the token as it was printed, all of it."),
+        ("1AKHFyw", "search anew, or use the version that printed it."),
+        ("4ABVN", "copy the token as it was printed; if a newer aldente printed it, use that one."),
+    ],
+)
+def test_what_to_do_with_a_token_of_another_version(token: str, fix: str) -> None:
+    """A token of another version is as it was printed, so its fix is another one."""
+    with pytest.raises(aldente.InvalidToken) as caught:
+        decode(token)
+    assert str(caught.value).splitlines()[-1] == f"Fix: {fix}"
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,9 @@ def encode(schedule: Schedule) -> str:
     return _VERSION + base64.urlsafe_b64encode(payload + _checksum(payload)).decode().rstrip("=")
 
 
+_FIX_OF_NEWER = "copy the token as it was printed; if a newer aldente printed it, use that one."
+
+
 def decode(token: str) -> Schedule:
     """The schedule that a token stands for.
 
@@ -89,7 +92,8 @@ def decode(token: str) -> Schedule:
     payload = _payload_of(token)
     flags = payload[0]
     if flags & ~_FLAGS:
-        raise InvalidToken(token, "It has parts that this version of aldente does not know.")
+        reason = "It has parts that this version of aldente does not know."
+        raise InvalidToken(token, reason, _FIX_OF_NEWER)
     rest = iter(payload[1:])
     try:
         slack = struct.unpack(">d", _take(rest, 8))[0] if flags & _HAS_SLACK else 1.0
@@ -114,10 +118,11 @@ def _payload_of(token: object) -> bytes:
     if len(token) < 5:
         raise InvalidToken(token, "It is too short.")
     if token[0] in _OLDER:
-        reason = "An older aldente made it, whose schedules chose durations otherwise; search anew."
-        raise InvalidToken(token, reason)
+        reason = "An older aldente made it, whose schedules chose durations otherwise."
+        raise InvalidToken(token, reason, "search anew, or use the version that printed it.")
     if token[0] != _VERSION:
-        raise InvalidToken(token, f"Its version, {token[0]!r}, is not known to this aldente.")
+        reason = f"Its version, {token[0]!r}, is not known to this aldente."
+        raise InvalidToken(token, reason, _FIX_OF_NEWER)
     if not _LETTERS.issuperset(token):
         raise InvalidToken(token, "It has characters that no token has.")
     text = token[1:].encode()

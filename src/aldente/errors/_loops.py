@@ -315,25 +315,26 @@ class InvalidToken(AldenteError, ValueError):
     Args:
         token: the user's argument.
         reason: what is wrong with it, as a sentence.
+        fix: what to do, as the rest of a sentence.
 
     >>> print(InvalidToken("x", "It is too short."))
     'x' is no token of a schedule. It is too short.
     Fix: copy the token as it was printed, all of it.
     """
 
-    def __init__(self, token: object, reason: str) -> None:
+    def __init__(
+        self, token: object, reason: str, fix: str = "copy the token as it was printed, all of it."
+    ) -> None:
         self.token = token
         self.reason = reason
-        super().__init__(token, reason)
+        self.fix = fix
+        super().__init__(token, reason, fix)
 
     def __str__(self) -> str:
         shown = repr(self.token)
         if len(shown) > 100:
             shown = f"{shown[:97]}..."
-        return (
-            f"{shown} is no token of a schedule. {self.reason}\n"
-            "Fix: copy the token as it was printed, all of it."
-        )
+        return f"{shown} is no token of a schedule. {self.reason}\nFix: {self.fix}"
 
 
 class FoundInRun(AldenteError):
