@@ -111,6 +111,7 @@ class Finding(NamedTuple):
         is_grave: whether it is an error where the user has not set the level of its rule.
         subject: what it is about, in as few words as can be, such as the name of a coroutine; empty
             where the place says it.
+        token: the schedule that has it, of a test that passes in asyncio's order; else empty.
     """
 
     rule: str
@@ -122,6 +123,7 @@ class Finding(NamedTuple):
     is_mild: bool = False
     is_grave: bool = False
     subject: str = ""
+    token: str = ""
 
 
 # How findings begin of what is open until it is freed, which may be a finding already.

@@ -271,7 +271,8 @@ class Explorer:
     def _finding(self, shown: Shown, watch: RunWatch) -> Finding:
         """A finding with how to run it again."""
         token = tokens.encode(shown.run.schedule(self.program.rules))
-        return shown.finding._replace(details=(*shown.finding.details, watch.again(token)))
+        details = (*shown.finding.details, watch.again(token))
+        return shown.finding._replace(details=details, token=token)
 
     def _failure_of(self, shown: Shown, number: int) -> Failure:
         """The failure by what a run shows."""

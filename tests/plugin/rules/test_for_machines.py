@@ -124,6 +124,60 @@ def test_sarif(findings: list[dict[str, Any]], pytester: pytest.Pytester) -> Non
     assert len(set(prints)) == len(prints)
 
 
+def test_tokens_of_tests_that_pass(run_project: RunProject, pytester: pytest.Pytester) -> None:
+    """A finding in a schedule of a test that passes says which schedule it is, in all files."""
+    run_project(
+        "--aldente-explore",
+        "--aldente-findings=found.jsonl",
+        "--aldente-sarif=reports/found.sarif",
+        test_it="""
+        import asyncio
+        import aldente
+
+        class Shop:
+            stock = 3
+
+            async def buy(self):
+                if self.stock:
+                    await asyncio.sleep(0)
+                    self.stock -= 1
+
+        async def look(shop):
+            await asyncio.sleep(0)
+            return shop.stock
+
+        async def test_order():
+            shop = Shop()
+            stock, *_ = await asyncio.gather(look(shop), shop.buy(), shop.buy())
+            assert stock == 3
+
+        class Counter:
+            value = 0
+
+        async def add(counter):
+            before = counter.value
+            await asyncio.sleep(0.01)
+            counter.value = before + 1
+
+        @aldente.explore
+        async def test_race():
+            counter = Counter()
+            await asyncio.gather(add(counter), add(counter))
+        """,
+    )
+    validate = fastjsonschema.compile(json.loads(SCHEMA.read_text(encoding="utf-8")))
+    lines = (pytester.path / "found.jsonl").read_text(encoding="utf-8").splitlines()
+    found = {finding["rule"]: finding for finding in map(json.loads, lines)}
+    for finding in found.values():
+        validate(finding)
+        assert finding["details"][-1].endswith(f"--aldente-replay={finding['token']}")
+    assert set(found) == {"schedule-dependent", "race"}
+    (run,) = sarif_of(pytester)["runs"]
+    assert {result["ruleId"]: result["properties"]["tokens"] for result in run["results"]} == {
+        rule: [finding["token"]] for rule, finding in found.items()
+    }
+
+
 def test_a_log_of_no_findings(run_project: RunProject, pytester: pytest.Pytester) -> None:
     """It is written as well, so that a service knows that all is well."""
     run_project("--aldente-sarif=reports/found.sarif", test_it="def test_it(): pass")

@@ -180,7 +180,7 @@ def _fingerprint_in(entry: object) -> Fingerprint:
 
 def as_plain(finding: Finding, level: Level, test: str, phase: str | None) -> dict[str, Any]:
     """A finding in types that can be sent to another process or written as JSON."""
-    return {
+    plain = {
         "rule": finding.rule,
         "level": level,
         "test": test,
@@ -192,6 +192,7 @@ def as_plain(finding: Finding, level: Level, test: str, phase: str | None) -> di
         "source": source_line(finding.place) if finding.place else None,
         "details": list(finding.details),
     }
+    return {**plain, "token": finding.token} if finding.token else plain
 
 
 def from_plain(plain: Mapping[str, Any]) -> Finding:

@@ -220,8 +220,8 @@ def _has_error(same: Iterable[Plain]) -> bool:
 
 
 def _tokens_of(same: Iterable[Plain]) -> list[str]:
-    """The tokens of the explored tests that failed."""
-    found = (finding["explored"]["token"] for finding in same if "explored" in finding)
+    """The tokens of the explored tests that failed, and of findings in schedules of others."""
+    found = (finding.get("token") or finding.get("explored", {}).get("token") for finding in same)
     return list(dict.fromkeys(filter(None, found)))
 
 

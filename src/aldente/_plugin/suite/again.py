@@ -227,7 +227,7 @@ def _result_of(item: pytest.Function, outcome: Outcome, failure: Failure) -> Res
         from aldente._plugin.page.failures import in_another_order
 
         page.add_in_another_order(in_another_order(item, outcome, failure))
-    return Result(outcome.runs, finding=finding)
+    return Result(outcome.runs, finding=finding._replace(token=failure.token))
 
 
 def _place(item: pytest.Function, error: BaseException) -> SourcePlace:
