@@ -76,7 +76,8 @@ ON_OLDEST := tests --ignore=tests/plugin/coexistence --ignore=tests/known_bugs -
     correct_programs generated_programs interpreters_own interpreters_own_simulated)) \
     $(call WITHOUT,found_in_run hosts network network_kernel) --ignore=tests/plugin/test_exploring.py \
     --ignore=tests/plugin/test_virtual_time.py --ignore=tests/plugin/rules/test_inner_deadlocks.py \
-    --ignore=tests/packaging/test_documentation.py --ignore=tests/packaging/test_structure.py
+    $(addprefix --ignore=tests/packaging/test_,$(addsuffix .py,documentation examples messages project_files \
+    projects shown_files structure walk))
 ON_MIDDLE := tests/unit $(WITHOUT_LONG) $(WITHOUT_WORDS) $(call WITHOUT,cancelling_anywhere clocks found_in_run hosts \
     network network_kernel shared_uses stale_uses strategies values_of_runs watchdog) \
     $(addprefix tests/plugin/test_,$(addsuffix .py,running_tests context_variables \
