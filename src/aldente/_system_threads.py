@@ -1,9 +1,9 @@
-"""Threads and locks of the operating system, whatever ``_thread`` has been made to give.
+"""Threads and locks of the operating system, also where gevent has patched ``_thread``.
 
-gevent's ``monkey.patch_all()`` replaces the functions of ``_thread`` by some that make greenlets.
-What watches event loops from a thread of its own would then be a greenlet: it waits without giving
-way to others, so that the process stands still. gevent keeps the functions of Python, and tells
-them. An identifier is that of the system's thread too, as ``sys._current_frames`` knows no other.
+``gevent.monkey.patch_all()`` replaces the functions of ``_thread`` by functions that make greenlets.
+The watchdog, which has a thread of its own, would then be a greenlet that never lets others run, and
+the process would hang. ``gevent.monkey.get_original`` returns Python's own functions. Identifiers of
+threads are the system's too, because ``sys._current_frames`` knows no others.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 
 def _of_python(name: str) -> Any:
-    """A function of ``_thread``, as Python has it."""
+    """Python's own function of ``_thread``."""
     monkey = sys.modules.get("gevent.monkey")
     if monkey is None:
         return getattr(_thread, name)
