@@ -1,9 +1,10 @@
 """Threads and locks of the operating system, also where gevent has patched ``_thread``.
 
-``gevent.monkey.patch_all()`` replaces the functions of ``_thread`` by functions that make greenlets.
-The watchdog, which has a thread of its own, would then be a greenlet that never lets others run, and
-the process would hang. ``gevent.monkey.get_original`` returns Python's own functions. Identifiers of
-threads are the system's too, because ``sys._current_frames`` knows no others.
+``gevent.monkey.patch_all()`` replaces the functions of ``_thread`` by functions that make
+greenlets. The watchdog, which has a thread of its own, would then be a greenlet that never lets
+others run, and the process would hang. ``gevent.monkey.get_original`` returns Python's own
+functions. Identifiers of threads are the system's too, because ``sys._current_frames`` knows no
+others.
 """
 
 from __future__ import annotations
