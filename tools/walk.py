@@ -89,7 +89,9 @@ def walk(python: Path, folder: Path, guide: Path = GUIDE) -> Iterator[tuple[Step
     for page in pages(guide):
         for step in steps(page):
             if step.file:
-                (folder / step.file).write_text(step.text, encoding="utf-8")
+                path = folder / step.file
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(step.text, encoding="utf-8")
             elif step.command[0] == "rm":
                 for name in step.command[1:]:
                     (folder / name).unlink()
