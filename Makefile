@@ -10,7 +10,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
-# The test runs keep all cores busy by themselves, and their output is to be read in order; only what
+# Most test runs keep all cores busy by themselves, and their output is to be read in order; only what
 # has one process each is done side by side.
 ifndef SIDE_BY_SIDE
 .NOTPARALLEL:
@@ -56,7 +56,7 @@ IN_PARALLEL := -n $(JOBS) --dist loadfile --max-worker-restart 0
 #   examples/tickets            x
 # On the newest the few async tests of its own are explored as well, and so are the example's, for a while.
 ON_NEWEST := --aldente-explore=20
-EXPLORING := --aldente-explore=10 --aldente-explore-seconds=12 --aldente-rule=schedule-dependent=error \
+EXPLORING := --aldente-explore=10 --aldente-explore-seconds=6 --aldente-rule=schedule-dependent=error \
     --aldente-rule=race=error
 WITHOUT = $(addprefix --ignore=tests/unit/test_,$(addsuffix .py,$(1)))
 WITHOUT_LONG := $(call WITHOUT,anyio_in_runs check_class command_line crashes_under_way disk faults faults_found \
@@ -130,8 +130,13 @@ demo: .venv/demo/.installed
 ##                      try the example, and the page of failures in a browser; replay the tokens that each makes on all
 ##                      others
 .PHONY: test
-test: environments lint $(VERSIONS:%=test-%) last-tests
+test: environments lint test-$(OLDEST) middle-tests test-$(NEWEST) last-tests
 	@echo "Tested on Python $(VERSIONS).$(if $(MISSING), No Python $(MISSING) was found here.)"
+
+# A part of the tests on each, which leaves cores idle.
+.PHONY: middle-tests
+middle-tests: environments
+	@$(if $(MIDDLE),$(MAKE) --no-print-directory --jobs=2 SIDE_BY_SIDE=yes --output-sync $(MIDDLE:%=test-%))
 
 .PHONY: environments
 environments:
