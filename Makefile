@@ -214,6 +214,9 @@ lint-types: .venv/$(NEWEST)/.service-installed
 	cd $(SERVICE) && ../../$(TOOLS)/mypy
 lint-pyright: .venv/$(NEWEST)/.tools-installed
 	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(TOOLS)/pyright --pythonpath $(TOOLS)/python
+	@# Its stubs of the standard library differ between versions; users have any of them.
+	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(TOOLS)/pyright --pythonpath $(TOOLS)/python \
+	  --pythonversion $(NEWEST) tests/typing
 
 ##   make format        rewrite the code in its format, and fix what ruff can fix
 .PHONY: format

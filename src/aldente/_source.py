@@ -17,11 +17,11 @@ from aldente._records import SourcePlace
 
 @functools.cache
 def _folders_of_others() -> tuple[str, ...]:
-    """The folders of Python's own modules, installed packages and aldente."""
+    """The folders of Python's own modules, installed packages and their commands, and aldente."""
     # Imported here, as it takes some milliseconds and most runs do not need it.
     import sysconfig
 
-    names = ("stdlib", "platstdlib", "purelib", "platlib")
+    names = ("stdlib", "platstdlib", "purelib", "platlib", "scripts")
     folders = {*map(sysconfig.get_path, names), os.path.dirname(__file__)}
     folders |= set(map(os.path.realpath, folders))
     return tuple(os.path.join(folder, "") for folder in folders)

@@ -16,10 +16,11 @@ from typing import Any
 
 def _of_python(name: str) -> Any:
     """Python's own function of ``_thread``."""
-    monkey = sys.modules.get("gevent.monkey")
-    if monkey is None:
+    # A stand-in for gevent, of a test or for documentation, has patched nothing.
+    get_original = getattr(sys.modules.get("gevent.monkey"), "get_original", None)
+    if get_original is None:
         return getattr(_thread, name)
-    return monkey.get_original("_thread", name)
+    return get_original("_thread", name)
 
 
 allocate_lock = _of_python("allocate_lock")

@@ -17,7 +17,10 @@ def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The folder in which packages are installed."""
     folder = tmp_path / "site-packages"
     folder.mkdir()
-    paths = {"stdlib": str(Path(asyncio.__file__).parents[1])}
+    paths = {
+        "stdlib": str(Path(asyncio.__file__).parents[1]),
+        "scripts": str(tmp_path / "bin"),
+    }
     monkeypatch.setattr(sysconfig, "get_path", lambda name: paths.get(name, str(folder)))
     _source._folders_of_others.cache_clear()
     _source.is_users.cache_clear()
@@ -41,6 +44,11 @@ def test_what_is_the_users(packages: Path, tmp_path: Path) -> None:
     assert not _source.is_users(asyncio.__file__)
     assert not _source.is_users(_source.__file__)
     assert not _source.is_users("module.py")
+
+
+def test_an_installed_command(packages: Path, tmp_path: Path) -> None:
+    """The command ``pytest`` has called what it runs, but it is not where a mistake was made."""
+    assert not _source.is_users(str(_file(tmp_path / "bin", "pytest")))
 
 
 def test_a_package_whose_files_are_linked(packages: Path, tmp_path: Path) -> None:

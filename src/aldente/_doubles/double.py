@@ -303,6 +303,10 @@ class Double(Specced, AwaitedAnswering, mock.AsyncMock, Generic[Spec, P, Given, 
         return given
 
     if TYPE_CHECKING:
+        # Else pyright takes the type from the one of mocks, which is specific from 3.12 on, and
+        # does not infer it from ``__init__``.
+        def __new__(cls, *args: Any, **kwargs: Any) -> Self: ...
+
         # As declared, and not unknown, for those that let nothing be unknown.
         def __getattr__(self, name: str) -> Any: ...
         def returns(self, value: Answer) -> Self: ...
