@@ -108,7 +108,8 @@ def _typed(python: Path, folder: Path, command: tuple[str, ...]) -> str:
     return subprocess.run(
         [str(python), *module, *arguments],
         cwd=folder,
-        env={**environment, "COLUMNS": "300"},
+        # As many as the guide's first page asks for.
+        env={**environment, "COLUMNS": "150"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

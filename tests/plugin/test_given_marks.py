@@ -218,3 +218,4 @@ def test_a_mark_without_effect_fails_its_test_only(run_project: RunProject, mark
     )
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(["E *PytestWarning: The test *test_marked* is marked with *"])
+    result.stdout.fnmatch_lines(["*It is about test_marked at test_it.py:4."])

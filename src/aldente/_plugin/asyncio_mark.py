@@ -72,8 +72,16 @@ class WarnOfMarks:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> None:
-        if item.nodeid in self._warnings:
+        __tracebackhide__ = True
+        if item.nodeid not in self._warnings:
+            return
+        try:
             item.warn(pytest.PytestWarning(self._warnings[item.nodeid]))
+        except pytest.PytestWarning as error:
+            # The traceback has no line of the test, which has not begun.
+            path, line, _ = item.location
+            error.add_note(f"It is about {item.name} at {path}:{(line or 0) + 1}.")
+            raise
 
 
 def _mark_on_test_of_others(item: pytest.Item) -> str | None:
