@@ -115,5 +115,10 @@ async def test_without_a_spec() -> None:
 
 
 def test_at_runtime() -> None:
-    """A subscript needs no more than the class, on any Python."""
+    """A subscript needs no more than the class, on any Python, and makes doubles of it."""
     assert get_args(ShopDouble) == (Shop,)
+    for made in (ShopDouble(), ShopDouble(Shop), ShopDouble(name="shop"), ShopDouble(spec=Shop)):
+        assert isinstance(made, Shop)
+        with pytest.raises(AttributeError, match="prise"):
+            made.prise.returns(1)
+    assert Double[Any]().prise.returns(1) is not None

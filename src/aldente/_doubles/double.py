@@ -210,6 +210,18 @@ class PlainDouble(_Plain, mock.MagicMock):
         return answered_now(self, record(self, args, kwargs))
 
 
+class _TypeOfDoubles(GenericAlias):
+    """``Double[Shop]`` at runtime: called without a spec, it makes a double of a ``Shop``."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        spec = self.__args__[0]
+        is_class = isinstance(get_origin(spec) or spec, type) and spec is not Any
+        if is_class and not args and not kwargs.keys() & {"spec", "spec_set", "wraps"}:
+            args = (spec,)
+        made: Any = self.__origin__
+        return made(*args, **kwargs)
+
+
 @with_tables
 class Double(Specced, AwaitedAnswering, mock.AsyncMock, Generic[Spec, P, Given, Answer]):
     """A stand-in for async code, which a test can hold, delay, fail and inspect.
@@ -317,7 +329,7 @@ class Double(Specced, AwaitedAnswering, mock.AsyncMock, Generic[Spec, P, Given, 
 
         def __class_getitem__(cls, parameters: Any) -> GenericAlias:
             # Python's own insists on all parameters before 3.13, which has defaults.
-            return GenericAlias(cls, parameters)
+            return _TypeOfDoubles(cls, parameters)
 
     @staticmethod
     def of(
