@@ -10,7 +10,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
-# Most test runs keep all cores busy by themselves, and their output is to be read in order; only what
+# The test runs keep all cores busy by themselves, and their output is to be read in order; only what
 # has one process each is done side by side.
 ifndef SIDE_BY_SIDE
 .NOTPARALLEL:
@@ -130,13 +130,8 @@ demo: .venv/demo/.installed
 ##                      try the example, and the page of failures in a browser; replay the tokens that each makes on all
 ##                      others
 .PHONY: test
-test: environments lint test-$(OLDEST) middle-tests test-$(NEWEST) last-tests
+test: environments lint $(VERSIONS:%=test-%) last-tests
 	@echo "Tested on Python $(VERSIONS).$(if $(MISSING), No Python $(MISSING) was found here.)"
-
-# A part of the tests on each, which leaves cores idle.
-.PHONY: middle-tests
-middle-tests: environments
-	@$(if $(MIDDLE),$(MAKE) --no-print-directory --jobs=2 SIDE_BY_SIDE=yes --output-sync $(MIDDLE:%=test-%))
 
 .PHONY: environments
 environments:

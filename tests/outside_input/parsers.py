@@ -156,7 +156,9 @@ def _replay(token: str) -> None:
 
 # States of long searches.
 
-_FOUND = Finding("race", "lost", "lock it", SourcePlace("/a/b.py", 7), ("a line",), subject="x")
+_FOUND = Finding(
+    "race", "lost", "lock it", SourcePlace("/a/b.py", 7), ("a line",), subject="x", token="3A"
+)
 
 
 def progress() -> Progress:

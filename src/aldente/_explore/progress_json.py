@@ -156,7 +156,7 @@ def _findings(value: object) -> tuple[Finding, ...]:
 
 
 def _finding(value: object) -> Finding:
-    rule, what, fix, place, details, _, is_mild, is_grave, subject = stored.array(value, 9)
+    rule, what, fix, place, details, _, is_mild, is_grave, subject, token = stored.array(value, 10)
     return Finding(
         stored.string(rule),
         stored.string(what),
@@ -166,6 +166,7 @@ def _finding(value: object) -> Finding:
         is_mild=stored.flag(is_mild),
         is_grave=stored.flag(is_grave),
         subject=stored.string(subject),
+        token=stored.string(token),
     )
 
 
