@@ -34,7 +34,7 @@ def register(config: pytest.Config) -> None:
 
 
 def mark_without_effect(item: pytest.Item) -> str | None:
-    """The warning for a test with a mark for async tests of aldente that is none, or None."""
+    """The warning for a test that has a mark which only aldente's async tests heed; else None."""
     if not isinstance(item, pytest.Function):
         return None
     if ownership.is_async_function(item.obj):

@@ -194,7 +194,7 @@ def is_own_async_test(item: pytest.Item) -> bool:
 
 
 def other_runner(item: pytest.Item) -> str | None:
-    """Who runs an async test instead of aldente, in words; None if it is aldente's, or nobody's."""
+    """Which other tool runs an async test, in words; None if no other tool runs it."""
     if pytest_compat.is_unittest(item):
         return "unittest does"
     framework = claim_of(item).framework

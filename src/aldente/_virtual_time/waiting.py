@@ -36,7 +36,7 @@ UNTIL_LOOK = 0.5
 
 # The longest wait of a selector, in seconds; asyncio has the same maximum.
 LONGEST = 86_400.0
-# How late a wait ends on a busy machine.
+# How late a wait may end on a busy machine, in real seconds.
 _LATEST = 0.5
 
 Events = list[tuple[selectors.SelectorKey, int]]
@@ -83,8 +83,8 @@ def _passed_since(began: float, at_most: float) -> float:
         began: when the wait began, by `monotonic`.
         at_most: how long it was to take at most, in seconds.
 
-    A busy machine lets this thread run late. What is much later is no time in which other threads
-    could do anything: the machine, or the whole process, stood still.
+    On a busy machine this thread runs late. When it runs much later still, the machine or the whole
+    process has stood still, and no other thread could do anything in that time.
     """
     return min(monotonic() - began, at_most + _LATEST)
 
