@@ -12,17 +12,17 @@ A map of the code, from the bottom up; imports go downward only:
     Plain values: the scope of an event loop, rules and findings; what determines the run of a
     simulated loop, and what happened in it; all settings, their defaults and their validation. The
     settings read the table of rules, which is in the package module of ``_rules``.
-``_clocks``
-    The clocks of the system, taken before a library or a test can replace them.
-``_system_threads``
-    Threads and locks of the operating system, whatever a library has put in their place.
+``_system``
+    The clocks, threads and locks of the system, whatever a library or a test has put in their
+    place.
 ``_source``
-    Which code is the user's, the place of a frame or function in it, and warnings with that place.
+    Which code is the user's, the place of a frame or function in it, warnings with that place, and
+    the frame of a caller.
 ``_checked_pythons``, ``_python_compat``
     The private names that aldente relies on, and the Pythons on which they were checked; the only
     module that touches private names of the standard library, except asyncio's.
-``_lazy_imports``
-    Resolves lazy imports.
+``_imports``
+    Resolves lazy imports, and acts as soon as a library is imported.
 ``_own_errors``
     Keeps errors in aldente's own watching away from the code that it watches.
 ``_doubles``
@@ -57,8 +57,8 @@ A map of the code, from the bottom up; imports go downward only:
     The command line ``python -m aldente``. Does not depend on pytest.
 ``_plugin``
     The pytest plugin: which tests and fixtures are aldente's, on which loop they run, how their
-    outcome is shown, and how findings are reported. ``_plugin.pytest_compat`` is the only module
-    that touches private names of pytest.
+    outcome is shown, and how findings are reported. Only ``_plugin.pytest_compat`` and
+    ``_plugin.runtime_compat`` touch private names of pytest.
 
 Nothing heavy is imported here: pytest imports this package on every start, and asyncio itself is
 imported only when the first async test or fixture is about to run, or picks a kind of loop.
@@ -69,7 +69,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from aldente import _clocks as _clocks
+from aldente import _system as _system
 from aldente._version import __version__
 from aldente.errors import (
     AldenteError,
@@ -99,10 +99,16 @@ if TYPE_CHECKING:
     from aldente._plugin.explore.mark import explore
     from aldente._plugin.marks import allow, real_time, rule, timeout, virtual_time
     from aldente._runner.settle import eventually, settle
-    from aldente._simulation.api import choose, invariant, may_be_cancelled, maybe_timeout, note
+    from aldente._simulation.api import (
+        choose,
+        invariant,
+        may_be_cancelled,
+        maybe_timeout,
+        note,
+        serializable,
+    )
     from aldente._simulation.host_api import Host
     from aldente._simulation.network_api import Connection, Network, network
-    from aldente._simulation.operations_api import serializable
     from aldente._simulation.streams import stream_pair
     from aldente._virtual_time.clock import Clock
     from aldente.errors import (
@@ -205,7 +211,7 @@ _HOMES = {
     "rule": "aldente._plugin.marks",
     "run": "aldente._explore.api",
     "search": "aldente._explore.api",
-    "serializable": "aldente._simulation.operations_api",
+    "serializable": "aldente._simulation.api",
     "settle": "aldente._runner.settle",
     "stream_pair": "aldente._simulation.streams",
     "timeout": "aldente._plugin.marks",

@@ -218,7 +218,7 @@ _SWITCHED_OFF = (
 def private(owner: object, name: str) -> Any:
     """A private name that an aldente module needs on import; None where Python lacks it.
 
-    A trial shows what works without it: see `aldente._explore.self_check`.
+    A trial shows what works without it: see `aldente._explore.nondeterminism`.
     """
     return getattr(owner, name, None)
 

@@ -18,9 +18,9 @@ from collections.abc import Callable, Mapping, Sequence
 from types import CodeType, CoroutineType, FrameType
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from aldente import _system_threads
+from aldente import _system
 from aldente._checked_pythons import private
-from aldente._clocks import monotonic
+from aldente._system import monotonic
 
 if TYPE_CHECKING:
     import concurrent.futures
@@ -259,21 +259,21 @@ class HiddenThread:
     def __init__(self, function: Callable[[], object]) -> None:
         self._function = function
         self._identifier: int | None = None
-        self._ended = _system_threads.allocate_lock()
+        self._ended = _system.allocate_lock()
         self._ended.acquire()
         self._handle: Any = None
         if sys.version_info >= (3, 13):
-            self._handle = _system_threads.start_joinable_thread(self._run, daemon=True)
+            self._handle = _system.start_joinable_thread(self._run, daemon=True)
         else:
-            _system_threads.start_new_thread(self._run, ())
+            _system.start_new_thread(self._run, ())
 
     def _run(self) -> None:
         self._identifier = _thread.get_native_id()
-        hidden_threads.add(_system_threads.get_ident())
+        hidden_threads.add(_system.get_ident())
         try:
             self._function()
         finally:
-            hidden_threads.discard(_system_threads.get_ident())
+            hidden_threads.discard(_system.get_ident())
             hide_this_thread()
             self._ended.release()
 
@@ -311,7 +311,7 @@ class HiddenThread:
 
 
 _STATUS_OF_FILE = os.stat
-_NEVER_RELEASED = _system_threads.allocate_lock()
+_NEVER_RELEASED = _system.allocate_lock()
 _NEVER_RELEASED.acquire()
 
 

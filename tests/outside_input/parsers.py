@@ -15,13 +15,12 @@ from random import Random
 from typing import Any, Literal, NamedTuple
 
 import aldente
-from aldente._command_line import commands, showing
+from aldente._command_line import commands
 from aldente._explore import progress_json
-from aldente._explore.batches import Batch, BatchResult, Bounds, FailedRun
+from aldente._explore.batches import Batch, BatchResult, Bounds, FailedRun, StopFile, needed_by
 from aldente._explore.result import Exploration
 from aldente._explore.sharded_search import Plan, Progress, ShardedSearch
 from aldente._explore.soak_state import Soak, SoakState
-from aldente._explore.stop_file import StopFile, needed_by
 from aldente._records import Finding, SourcePlace
 from aldente._schedules import Schedule
 from aldente._simulation import tokens
@@ -122,7 +121,7 @@ def _read_token(token: Any) -> None:
     again = tokens.decode(tokens.encode(schedule))
     assert (again.order, again.slack, again.seed) == (schedule.order, schedule.slack, schedule.seed)
     assert again.python == schedule.python
-    showing.decode(token)
+    commands.decode(token)
 
 
 def _says_of_token(token: object) -> tuple[str, ...]:

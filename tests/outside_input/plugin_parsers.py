@@ -19,7 +19,7 @@ import pytest
 from _pytest import config as pytest_config
 
 from aldente._plugin import option_table, options
-from aldente._plugin.explore import channel
+from aldente._plugin.explore import worker
 from aldente._plugin.explore.failure_cache import Remembered
 from aldente._plugin.findings.baseline import Baseline
 from aldente._records import Finding, SourcePlace
@@ -270,7 +270,7 @@ _MESSAGE = {"result": SCHEDULES, "findings": [("a", 1)] * 20}
 
 def _sent(message: object) -> bytes:
     written = io.BytesIO()
-    channel.Channel(io.BytesIO(), written).send(message)
+    worker.Channel(io.BytesIO(), written).send(message)
     return written.getvalue()
 
 
@@ -284,7 +284,7 @@ def _make_message(random: Random) -> bytes:
 
 
 def _receive(data: bytes) -> None:
-    received = channel.Channel(io.BytesIO(data), io.BytesIO()).receive()
+    received = worker.Channel(io.BytesIO(data), io.BytesIO()).receive()
     assert received == _MESSAGE
 
 
@@ -296,8 +296,8 @@ def _make_variable(random: Random) -> str:
 
 def _take_channel(text: str) -> None:
     # No file of this process is meant: each number is of one that is not open.
-    with mock.patch.dict(os.environ, {channel.VARIABLE: text}), _no_files():
-        channel.take_channel()
+    with mock.patch.dict(os.environ, {worker.VARIABLE: text}), _no_files():
+        worker.take_channel()
 
 
 @contextlib.contextmanager
@@ -355,7 +355,7 @@ def parsers(folder: Path) -> Iterator[tuple[Parser, ...]]:
                 inputs.ODD_BYTES,
                 _make_message,
                 _receive,
-                (channel.Closed, channel.Garbled),
+                (worker.Closed, worker.Garbled),
                 lambda data: (),
             ),
             Parser(
@@ -364,6 +364,6 @@ def parsers(folder: Path) -> Iterator[tuple[Parser, ...]]:
                 _make_variable,
                 _take_channel,
                 wrong_use,
-                lambda text: (channel.VARIABLE, "Fix: unset it."),
+                lambda text: (worker.VARIABLE, "Fix: unset it."),
             ),
         )

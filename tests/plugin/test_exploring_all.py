@@ -337,13 +337,13 @@ def test_only_exploring_takes_of_its_time(run_project: RunProject) -> None:
         "--aldente-explore=5",
         "--aldente-explore-seconds=60",
         conftest="""
-        import aldente._clocks
+        import aldente._system
         import aldente._plugin.suite.hooks
         import pytest
 
         @pytest.fixture(scope="session")
         def a_minute_passes():
-            monotonic = aldente._clocks.monotonic
+            monotonic = aldente._system.monotonic
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(aldente._plugin.suite.hooks, "monotonic", lambda: monotonic() + 60)
                 yield

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from aldente._plugin.explore import channel, worker
+from aldente._plugin.explore import worker
 from aldente._plugin.explore.workers import arguments_of_worker
 from tests.plugin.conftest import RunProject
 
@@ -303,7 +303,7 @@ def test_a_worker_that_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "_END_WITHIN", 0.0)
     reading, writing = os.pipe()
     with open(reading, "rb") as from_run, open(os.devnull, "wb") as to_run:
-        loop = worker.WorkerLoop(channel.Channel(from_run, to_run))
+        loop = worker.WorkerLoop(worker.Channel(from_run, to_run))
         for _ in range(2):
             loop.end_if_alone()
         assert not ended

@@ -9,8 +9,8 @@ import pytest
 
 from aldente._doubles import state as doubles
 from aldente._plugin.page import failures
-from aldente._plugin.page.panels import panels_of
-from aldente._report.panels import Panel
+from aldente._plugin.page.failures import panels_of
+from aldente._report.failures import Panel
 from tests.plugin.conftest import RunProject
 
 IMPORTS = """
@@ -378,7 +378,7 @@ async def test_fails():
 def test_imports():
     from aldente._doubles import state
     assert state.listeners == []
-    pages = ("aldente._report", "aldente._plugin.page.evidence", "aldente._plugin.page.panels")
+    pages = ("aldente._report", "aldente._plugin.page.evidence", "aldente._plugin.page.failures")
     assert [name for name in sys.modules if name.startswith(pages)] == []
 """,
         fresh=True,

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from aldente._rules.after_import import AfterImport
+from aldente._imports import AfterImport
 
 
 def test_after_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ import pytest
 import aldente
 from aldente import _checked_pythons
 from aldente._checked_pythons import NEWEST_CHECKED, RELIANCES, Reliance
-from aldente._explore import self_check
+from aldente._explore import nondeterminism
 from aldente._runner.pool import LoopPool
 from aldente._simulation import ready
 
@@ -246,7 +246,7 @@ def newer(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[int, int]]:
     version = (NEWEST_CHECKED[0], NEWEST_CHECKED[1] + 1)
     monkeypatch.setattr(_checked_pythons, "running", version)
     yield version
-    self_check._check.cache_clear()
+    nondeterminism._check.cache_clear()
 
 
 async def three_independent() -> None:

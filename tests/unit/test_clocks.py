@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import aldente
-from aldente import _clocks
+from aldente import _system
 
 _SOURCES = Path(aldente.__file__).parent
 _CLOCKS = {
@@ -24,7 +24,7 @@ _DATES = {"now", "utcnow", "today"}
 # Where a function is looked up in order to be replaced, with the module below aldente.
 _REPLACED = {
     ("_rules/blocking_call/detect.py", "time.sleep"),
-    ("_simulation/blocking_sleep.py", "time.sleep"),
+    ("_simulation/outside.py", "time.sleep"),
 }
 
 
@@ -41,14 +41,14 @@ def _clocks_taken(module: Path) -> Iterator[str]:
 
 
 def test_every_clock_is_taken_in_one_place() -> None:
-    """No module but aldente._clocks takes a clock from the module time, or asks for the date."""
+    """No module but aldente._system takes a clock from the module time, or asks for the date."""
     taken = {
         (module.relative_to(_SOURCES).as_posix(), name)
         for module in _SOURCES.rglob("*.py")
         for name in _clocks_taken(module)
     }
-    assert {(module, name) for module, name in taken if module != "_clocks.py"} == _REPLACED
-    assert ("_clocks.py", "time.monotonic") in taken
+    assert {(module, name) for module, name in taken if module != "_system.py"} == _REPLACED
+    assert ("_system.py", "time.monotonic") in taken
 
 
 def test_the_check_sees_clocks(tmp_path: Path) -> None:
@@ -66,13 +66,13 @@ def test_the_check_sees_clocks(tmp_path: Path) -> None:
 def test_a_patched_clock_reaches_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither a patch of the module time nor freezegun stops a clock that aldente has."""
     freezegun = pytest.importorskip("freezegun")
-    before = _clocks.monotonic()
+    before = _system.monotonic()
     monkeypatch.setattr(time, "monotonic", lambda: 0.0)
-    assert _clocks.monotonic() >= before
+    assert _system.monotonic() >= before
     monkeypatch.undo()
     with freezegun.freeze_time("2012-01-14"):
         assert time.monotonic() > 1_000_000_000
-        assert before <= _clocks.monotonic() < before + 1_000_000
+        assert before <= _system.monotonic() < before + 1_000_000
 
 
 def test_clocks_are_taken_when_aldente_is_imported() -> None:

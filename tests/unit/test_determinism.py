@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 import aldente
-from aldente._asyncio_compat.callers import caller_finder
 from aldente._explore.runs import RunSettings
 from aldente._explore.simulate import simulate
 from aldente._simulation.anyio_in_runs import InOrder
+from aldente._source import caller_finder
 from aldente._strategies.random import Random
 
 

@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from aldente._rules.handed_over import place_of_handing_over
+from aldente._rules.coroutine_makers import place_of_handing_over
 
 # No other module of the tests passes on a function with this name.
 SOURCE = """

@@ -16,9 +16,8 @@ import aldente
 from aldente import History, models
 from aldente._explore.runs import RunSettings
 from aldente._explore.simulate import simulate
-from aldente._histories.linearizability import events_of, find_failure
-from aldente._histories.reasons import find_reason
-from aldente._histories.sequential import Machine, parts_by_key
+from aldente._histories.history import find_reason
+from aldente._histories.linearizability import Machine, events_of, find_failure, parts_by_key
 from aldente._strategies.dfs import Dfs
 from tests.conformance.histories import (
     KINDS,

@@ -18,12 +18,10 @@ from aldente._diagnosis.waits import AwaitGraph, Kind, Wait, WaitingTask
 from aldente._records import SourcePlace
 from aldente._report import waits
 from aldente._report.elements import add, made, rendered
-from aldente._report.excerpts import Excerpts, excerpts
-from aldente._report.failures import ShownFailure
-from aldente._report.findings import Explanation, add_findings
+from aldente._report.failures import Panel, ShownFailure
+from aldente._report.findings import Excerpts, Explanation, add_findings, excerpts
 from aldente._report.lanes import lanes_of
 from aldente._report.page import Content, page_of
-from aldente._report.panels import Panel
 from aldente._schedules import Step
 
 NASTY = "</script><b>&\x00\x1b[1m\ud800\r"

@@ -19,9 +19,8 @@ from aldente._diagnosis.waits import AwaitGraph, Kind, SuspendedFrame, TaskLink,
 from aldente._doubles import state as doubles
 from aldente._doubles.calls import Call
 from aldente._records import SourcePlace
-from aldente._report import bars, calls, elements, layout, operations, panels, timers, waits
-from aldente._report.bars import Bar
-from aldente._report.figure import columns_of, folded
+from aldente._report import calls, elements, failures, figure, layout, operations, timers, waits
+from aldente._report.figure import Bar, columns_of, folded
 from aldente._report.layout import Box, Layout, Link, Point
 from aldente._virtual_time.clock import Timer
 from aldente.errors import NotAtomic, NotLinearizable, NotSerializable
@@ -29,10 +28,10 @@ from aldente.errors import NotAtomic, NotLinearizable, NotSerializable
 HERE = Path(__file__)
 
 
-def draw(kind: panels.Kind, data: Any) -> Element:
+def draw(kind: failures.Kind, data: Any) -> Element:
     """The figure of what has been sent between processes, which is a part of HTML."""
     sent = json.loads(json.dumps(data))
-    return panels.draw({"kind": kind, "title": "The title", "data": sent})
+    return failures.draw({"kind": kind, "title": "The title", "data": sent})
 
 
 def texts(figure: Element, path: str = ".//text") -> list[str]:
@@ -339,13 +338,13 @@ def test_lines_have_their_length(word: str) -> None:
 
 def test_no_colours_but_by_class() -> None:
     """No element of a figure has a style or a colour, and every class of a picture is in the style sheet."""
-    css = (Path(panels.__file__).parent / "assets" / "pictures.css").read_text(encoding="utf-8")
+    css = (Path(failures.__file__).parent / "assets" / "pictures.css").read_text(encoding="utf-8")
     figures = [
         waits_of(task("one", lock(1, 1)), task("two", lock(2, 0)), task("t", Wait(Kind.TIMER))),
         draw("operations", operations.collect(lost_update())),
         draw("timers", timers.collect(0.0, [Timer(1.0, None, None, "")], folder=HERE)),
     ]
-    for each in itertools.chain.from_iterable(figure.iter() for figure in figures):
+    for each in itertools.chain.from_iterable(each.iter() for each in figures):
         assert not {"style", "fill", "stroke", "color"} & set(each.attrib)
     assert not re.search(
         r"#[0-9a-f]{3}|rgb\(|var\(--(?!paper|ink|muted|line|accent|bad|good|warn|soft)", css
@@ -368,7 +367,7 @@ def test_bars_do_not_overlap() -> None:
             began = choose.randint(1, 30)
             ended = None if choose.random() < 0.2 else began + choose.randint(1, 9)
             made.append(Bar(choose.choice("abc"), began, ended, "x" * choose.randint(0, 30)))
-        chart = bars.draw(made, label="", in_seconds=in_seconds)
+        chart = figure.draw_bars(made, label="", in_seconds=in_seconds)
         places = [Box(*place) for place in chart.places]
         assert not any(overlap(*pair) for pair in itertools.combinations(places, 2))
         width = float(chart.drawn.get("width") or 0)
@@ -378,7 +377,7 @@ def test_bars_do_not_overlap() -> None:
 def test_order_is_kept() -> None:
     """Without a scale, what ended before another began is left of it, and what overlapped overlaps."""
     made = [Bar("a", 1, 4, "first"), Bar("b", 2, 3, "second, longer"), Bar("c", 5, None, "third")]
-    first, second, third = bars.draw(made, label="", in_seconds=False).places
+    first, second, third = figure.draw_bars(made, label="", in_seconds=False).places
     assert first.left < second.left
     assert second.left + second.width < first.left + first.width
     assert first.left + first.width < third.left
@@ -387,7 +386,7 @@ def test_order_is_kept() -> None:
 def test_time_has_a_scale() -> None:
     """Over time, the length of a bar is in proportion to its duration, up to the moment of the failure."""
     made = [Bar("a", 10.0, 12.0, ""), Bar("b", 10.0, 14.0, ""), Bar("c", 12.0, None, "")]
-    chart = bars.draw(made, label="", in_seconds=True, until=20.0)
+    chart = figure.draw_bars(made, label="", in_seconds=True, until=20.0)
     two, four, eight = (place.width for place in chart.places)
     assert (four / two, eight / two) == pytest.approx((2, 4))
     ticks = [each.text for each in with_class(chart.drawn, "tick") if each.tag == "text"]

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from aldente._explore.batches import Batch, Bounds, run_batch, this_machine
+from aldente._explore.batches import Batch, Bounds, StopFile, needed_by, run_batch, this_machine
 from aldente._explore.runs import RunSettings
 from aldente._explore.simulate import Program
-from aldente._explore.stop_file import StopFile, needed_by
 from tests.unit.test_shards import passes
 
 

@@ -20,13 +20,12 @@ from aldente._explore.runs import Run, RunSettings
 from aldente._explore.simulate import simulate
 from aldente._python_compat import identity_of
 from aldente._simulation.choices import Followed, Kind, Options, Picks, Strategy
-from aldente._strategies.auto import Auto
+from aldente._strategies.auto import Auto, Unseen
 from aldente._strategies.coverage_guided import Novelty
 from aldente._strategies.dfs import Dfs
 from aldente._strategies.line_counter import LineCounter, free_tool_number
 from aldente._strategies.pct import Pct
 from aldente._strategies.registry import STRATEGIES, make_strategy
-from aldente._strategies.unseen import Unseen
 
 Main = Callable[[], Coroutine[Any, Any, object]]
 

@@ -3,9 +3,8 @@
 Each use says why there is no public way and on which versions it was checked.
 
 ``loops``, ``stepping``
-    The private state of loops with their timers, and the point at which a loop takes its next step.
-``callbacks``, ``callers``
-    Observes the callbacks of all loops; finds the frame of a caller quickly.
+    The private state of loops with their timers, and their callbacks; the point at which a loop
+    takes its next step.
 ``futures``
     Where a program has made its futures.
 ``selector_loop``
@@ -18,7 +17,6 @@ Each use says why there is no public way and on which versions it was checked.
 
 from __future__ import annotations
 
-from aldente._asyncio_compat.callbacks import observing_callbacks
 from aldente._asyncio_compat.futures import note_origin, noting_origins, origin_of
 from aldente._asyncio_compat.loops import (
     RUN_CHECK,
@@ -43,6 +41,7 @@ from aldente._asyncio_compat.loops import (
     may_have_ready_callbacks,
     next_timer,
     no_running_loop,
+    observing_callbacks,
     on_first_iteration,
     set_clock_resolution,
     task_of_timer,

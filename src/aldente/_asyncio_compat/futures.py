@@ -13,10 +13,9 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any, NamedTuple
 
-from aldente._asyncio_compat.callers import caller_finder
 from aldente._own_errors import containing
 from aldente._records import SourcePlace
-from aldente._source import is_programs
+from aldente._source import caller_finder, is_programs
 
 AnyFuture = asyncio.Future[Any]
 

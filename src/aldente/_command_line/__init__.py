@@ -1,9 +1,7 @@
 """The command line ``python -m aldente``.
 
 ``commands``
-    Its commands and their arguments.
-``programs``
-    Finds the program that a command names.
-``searching``, ``showing``
-    The commands that run a program; those that explain a rule or a token.
+    Its commands and their arguments, and those that explain a rule or a token.
+``searching``
+    The commands that run a program, and how they find it.
 """

@@ -8,14 +8,19 @@ import gc
 import io
 import logging
 import sys
+import textwrap
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from aldente._command_line import programs, searching, showing
+from aldente._command_line import searching
+from aldente._diagnosis import finding_text
 from aldente._explore.interrupting import terminating
+from aldente._rules import rule_named
 from aldente._schedules import ORDERS
+from aldente._settings import DEFAULT_LEVELS, parse_rule
+from aldente._simulation import tokens
 from aldente._strategies.registry import STRATEGIES
 from aldente._validation import (
     parse_runs,
@@ -27,6 +32,58 @@ from aldente._validation import (
 )
 from aldente._version import __version__
 from aldente.errors import AldenteError, InvalidSetting
+
+_WIDTH = 100
+
+# How many choices of a token are shown; a short one may stand for millions.
+_MOST_SHOWN = 10_000
+
+
+def explain(name: str) -> str:
+    """What a rule catches, why, and how to fix its findings.
+
+    Raises:
+        InvalidSetting: there is no such rule.
+    """
+    rule = parse_rule("rule", name)
+    return finding_text.explain(rule_named(rule), DEFAULT_LEVELS[rule])
+
+
+def decode(token: str) -> str:
+    """What a token stands for, in words.
+
+    Raises:
+        InvalidToken: the token is malformed.
+
+    >>> print(decode("3AKERpQ"))
+    order     any
+    slack     1
+    seed      0
+    Python    not known
+    choices   3, of which 1 is not the first option
+              0 0 1
+    """
+    schedule = tokens.decode(token)
+    choices = schedule.choices
+    others = sum(choice != 0 for choice in choices)
+    python = "not known" if schedule.python is None else ".".join(map(str, schedule.python))
+    lines = [
+        f"order     {schedule.order}",
+        f"slack     {schedule.slack:g}",
+        f"seed      {schedule.seed}",
+        f"Python    {python}",
+    ]
+    if not choices:
+        return "\n".join([*lines, "choices   none: the order of stock asyncio"])
+    verb = "is" if others == 1 else "are"
+    lines.append(f"choices   {len(choices):,}, of which {others:,} {verb} not the first option")
+    indent = " " * 10
+    text = " ".join(map(str, choices[:_MOST_SHOWN]))
+    lines += textwrap.wrap(text, _WIDTH, initial_indent=indent, subsequent_indent=indent)
+    if len(choices) > _MOST_SHOWN:
+        lines.append(f"{indent}... and {len(choices) - _MOST_SHOWN:,} more")
+    return "\n".join(lines)
+
 
 T = TypeVar("T")
 
@@ -67,7 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             kept = "" if state is None else f" What it has done is kept in {state}."
             print(f"{'Terminated' if is_terminated() else 'Interrupted'}.{kept}", file=sys.stderr)
             return _TERMINATED if is_terminated() else _INTERRUPTED
-        except (AldenteError, programs.UnknownProgram) as error:
+        except (AldenteError, searching.UnknownProgram) as error:
             print(f"{searching.PROGRAM}: {error}", file=sys.stderr)
             return 2
 
@@ -215,7 +272,7 @@ def _folder(text: str) -> Path:
 
 
 def _search(given: argparse.Namespace) -> int:
-    program, source = programs.load(given.program)
+    program, source = searching.load(given.program)
     has_limit = given.seconds is not None or given.state is not None
     return searching.search(
         searching.Request(
@@ -235,15 +292,15 @@ def _search(given: argparse.Namespace) -> int:
 
 
 def _replay(given: argparse.Namespace) -> int:
-    program, _ = programs.load(given.program)
+    program, _ = searching.load(given.program)
     return searching.replay(given.program, program, given.token)
 
 
 def _explain(given: argparse.Namespace) -> int:
-    print(showing.explain(given.rule))
+    print(explain(given.rule))
     return 0
 
 
 def _decode(given: argparse.Namespace) -> int:
-    print(showing.decode(given.token))
+    print(decode(given.token))
     return 0

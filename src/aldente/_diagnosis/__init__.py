@@ -1,19 +1,20 @@
 """Puts into words what a program waits for, and what rules found in it. Independent of pytest.
 
 ``await_graph``
-    Which task waits for what, its name in the user's code, and which tasks could end the wait.
+    Which task waits for what, its name in the user's code, and which tasks could end the wait; the
+    words for what one task waits for.
 ``inspection``, ``waiting``
     What it finds out about each task: where it stands, which locks it holds, and what it waits for,
     by asyncio or by a library's task group.
-``waits``, ``wait_words``
-    Plain facts about waiting tasks, and the words for them; those for one task alone.
+``waits``
+    Plain facts about waiting tasks, and the words for them.
 ``deadlock``
     Explains a graph: the cycle, the lock that nothing releases, the event that nothing sets.
 ``reachability``
     Whether code that goes on could ever wake a waiting task.
-``story``, ``story_choice``, ``story_words``, ``story_lines``, ``story_picture``
-    What happened in a simulated run: which steps matter, the words for them, lines of limited
-    width, and a small picture.
+``story``, ``story_choice``, ``story_picture``
+    What happened in a simulated run, in lines of limited width; which steps matter, and the words
+    for them; a small picture.
 ``finding_text``
     The text of a finding.
 """

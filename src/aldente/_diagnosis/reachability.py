@@ -31,7 +31,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import CodeType, FrameType, FunctionType, MethodType, ModuleType
 from typing import Any
 
-from aldente import _asyncio_compat, _lazy_imports, _python_compat
+from aldente import _asyncio_compat, _imports, _python_compat
 from aldente._diagnosis.await_graph import snapshot
 from aldente._diagnosis.deadlock import stuck_tasks
 from aldente._diagnosis.waits import Kind
@@ -104,7 +104,7 @@ def _imported_through(thing: object) -> Iterable[object]:
     """The modules that a function imports when it is called, or a lazy name when it is used."""
     if type(thing) is FunctionType:
         return _imported_by(thing.__code__, thing.__globals__)
-    path = _lazy_imports.path_of(thing)
+    path = _imports.path_of(thing)
     return () if path is None else _of_path(path)
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from aldente._diagnosis.story_choice import choose, is_switch
-from aldente._diagnosis.story_words import Words, short_name
+from aldente._diagnosis.story_choice import Words, choose, is_switch, short_name
 from aldente._schedules import Step
 
 # A picture of more steps says less than their words.

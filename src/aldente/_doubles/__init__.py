@@ -4,11 +4,12 @@
     The doubles: `Double`, which a program awaits, and `PlainDouble`, which it calls.
 ``spec``, ``annotated``, ``shape``
     The shape that a spec gives its double: its signature, the kind of its result, its attributes.
-``controls``, ``keeping``, ``answers``, ``gates``
-    What a double answers, whether it can, and when it does.
-``delivery``, ``waiting``, ``state``
-    The path of a call to its answer and what the call returns; what it waits for on the way; and
-    the state of a double.
+``state``
+    The state of a double, and the methods by which a test sets what it answers.
+``keeping``, ``answers``, ``gates``
+    Whether a double can give an answer; the answers; what a call waits for.
+``delivery``
+    The path of a call to its answer, and what the call returns.
 ``calls``, ``assertions``
     The calls of doubles, as a table, and assertions on them and on their order.
 ``patch``, ``targets``, ``collection``

@@ -8,10 +8,9 @@ from typing import Any, Self
 
 from aldente._doubles import mock_compat
 from aldente._doubles.calls import Call
-from aldente._doubles.gates import Gate
+from aldente._doubles.gates import Gate, described_future
 from aldente._doubles.mock_compat import DEFAULT
 from aldente._doubles.spec import signature_of
-from aldente._doubles.waiting import described_future
 from aldente._records import SourcePlace
 from aldente._validation import is_exception, parse_duration
 from aldente.errors import InvalidSetting, NoMoreAnswers

@@ -11,9 +11,9 @@ from types import FrameType
 from typing import Any, Literal
 from unittest import mock
 
-from aldente._clocks import monotonic
 from aldente._doubles import mock_compat
 from aldente._records import SourcePlace
+from aldente._system import monotonic
 
 Row = Mapping[str, str]
 

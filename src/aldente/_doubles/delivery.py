@@ -11,10 +11,9 @@ from typing import Any, NamedTuple, Self
 from aldente._doubles import mock_compat
 from aldente._doubles.answers import Calls, Each, Items, Source, Streams
 from aldente._doubles.calls import Call, Outcome
-from aldente._doubles.controls import ByArgument
+from aldente._doubles.gates import is_decided_by_loop, wait_for_answer
 from aldente._doubles.mock_compat import DEFAULT
-from aldente._doubles.state import name_of, record_iteration, state_of
-from aldente._doubles.waiting import is_decided_by_loop, wait_for_answer
+from aldente._doubles.state import ByArgument, name_of, record_iteration, state_of
 from aldente._source import users_frame
 from aldente.errors import NoAnswer
 

@@ -12,7 +12,6 @@ from aldente._doubles import mock_compat
 from aldente._doubles.answers import Calls, Timing, never
 from aldente._doubles.assertions import with_tables
 from aldente._doubles.calls import Timeline
-from aldente._doubles.controls import Answering, AwaitedAnswering, ByArgument, ByArgumentAwaited
 from aldente._doubles.delivery import (
     Entered,
     NextItems,
@@ -33,6 +32,10 @@ from aldente._doubles.keeping import (
 from aldente._doubles.shape import Child, child_of, shape_in, shape_like, take_looks, take_spec
 from aldente._doubles.spec import Kind, kind_of
 from aldente._doubles.state import (
+    Answering,
+    AwaitedAnswering,
+    ByArgument,
+    ByArgumentAwaited,
     Recorded,
     State,
     is_double,

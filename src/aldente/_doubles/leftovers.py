@@ -8,9 +8,8 @@ from typing import Any
 from aldente._doubles import mock_compat
 from aldente._doubles.answers import Each
 from aldente._doubles.calls import Call, shown
-from aldente._doubles.controls import ByArgument
 from aldente._doubles.spec import Kind
-from aldente._doubles.state import is_double, name_of, state_of
+from aldente._doubles.state import ByArgument, is_double, name_of, state_of
 from aldente._records import Finding, receivers
 from aldente.errors import DoubleMisused
 

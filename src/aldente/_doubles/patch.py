@@ -12,7 +12,7 @@ from types import ModuleType, TracebackType
 from typing import Any, Self
 from unittest import mock
 
-from aldente import _lazy_imports
+from aldente import _imports
 from aldente._doubles import leftovers, mock_compat
 from aldente._doubles.double import double_in, double_like, double_without_spec
 from aldente._doubles.leftovers import findings_of
@@ -145,7 +145,7 @@ class Patch(Patcher):
     def _import_lazily_named(self, owner: Any) -> None:
         """Do the lazy imports that take part in the patch."""
         try:
-            _lazy_imports.import_named(owner, self.attribute)
+            _imports.import_named(owner, self.attribute)
         except ImportError:
             # The replacement need not be like the original.
             if self.new is DEFAULT:
@@ -153,7 +153,7 @@ class Patch(Patcher):
         module = getattr(owner, "__name__", None) if isinstance(owner, ModuleType) else None
         if module is not None:
             # Else lazy imports in other modules would resolve to the double, and keep it.
-            _lazy_imports.import_everywhere(f"{module}.{self.attribute}")
+            _imports.import_everywhere(f"{module}.{self.attribute}")
 
     def __call__(self, decorated: Decorated) -> Decorated:
         """Decorate a function, coroutine function, generator function of either kind, or class."""

@@ -8,15 +8,167 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 from aldente._doubles import mock_compat
-from aldente._doubles.answers import Timing
+from aldente._doubles.answers import Calls, Each, Source, Streams, Timing, never, parse_answer_time
 from aldente._doubles.calls import Call, CallLog
-from aldente._doubles.controls import ByArgument
+from aldente._doubles.gates import Gate
 from aldente._doubles.mock_compat import DEFAULT
 from aldente._doubles.spec import Kind
-from aldente._source import users_frame
+from aldente._records import SourcePlace
+from aldente._source import place_of_caller, users_frame
+from aldente._validation import parse_exception, parse_function
+
+
+class Answering:
+    """Sets the answer of a double, or an answer by argument; each method returns ``self``."""
+
+    def _double_answer(self, side_effect: Any, value: Any) -> None:
+        raise NotImplementedError
+
+    def _double_name(self) -> str:
+        raise NotImplementedError
+
+    def returns(self, value: Any) -> Self:
+        """Answer with a value.
+
+        >>> import aldente, asyncio
+        >>> asyncio.run(aldente.Double().returns(12)())
+        12
+        """
+        self._double_answer(None, value)
+        return self
+
+    def returns_each(self, *values: Any) -> Self:
+        """Answer each call with the next of some values, and raise exceptions among them.
+
+        A call after the last of them raises `aldente.NoMoreAnswers`.
+
+        >>> import aldente, asyncio
+        >>> price = aldente.Double().returns_each(12, KeyError("jam"))
+        >>> asyncio.run(price("tea"))
+        12
+        """
+        place = place_of_caller(1)
+        self._double_answer(Each(self._double_name(), values, place), DEFAULT)
+        return self
+
+    def raises(self, exception: BaseException | type[BaseException]) -> Self:
+        """Answer with an exception.
+
+        Raises:
+            InvalidSetting: the argument is no exception.
+        """
+        self._double_answer(parse_exception("raises", exception), DEFAULT)
+        return self
+
+    def calls(self, function: Callable[..., Any]) -> Self:
+        """Answer with the result of a function, called with the same arguments.
+
+        Where the double is awaited, the function may be a coroutine function.
+
+        >>> import aldente, asyncio
+        >>> asyncio.run(aldente.Double().calls(str.upper)("tea"))
+        'TEA'
+        """
+        self._double_answer(Calls(parse_function("calls", function)), DEFAULT)
+        return self
+
+
+class AwaitedAnswering(Answering):
+    """The settings of answers that are awaited."""
+
+    def _double_timing(self) -> Timing:
+        raise NotImplementedError
+
+    def streams(self, *items: Any) -> Self:
+        """Answer with items for ``async for``, and raise exceptions among them at their turn.
+
+        The time of `takes` applies to each item, and a gate holds each of them.
+        """
+        self._double_answer(Streams(items), DEFAULT)
+        return self
+
+    def takes(self, seconds: float | Callable[..., float]) -> Self:
+        """Delay answers, on the clock of the running loop.
+
+        Args:
+            seconds: how long, in seconds; or a function that returns that, called with the
+                arguments of the call, or without if it takes none.
+
+        Raises:
+            InvalidSetting: the value is no number of seconds.
+        """
+        if not callable(seconds):
+            parse_answer_time(seconds)
+        self._double_timing().seconds = seconds
+        return self
+
+    def never_returns(self) -> Self:
+        """Never answer: a task that awaits it waits until it is cancelled."""
+        self._double_answer(never, DEFAULT)
+        return self
+
+    def hold(self) -> Gate:
+        """Hold calls at a gate from now on, until the test releases them.
+
+        Returns:
+            The gate; the previous one if that is not open.
+        """
+        timing = self._double_timing()
+        if timing.gate is None or timing.gate.is_open:
+            timing.gate = Gate(self._double_name())
+        return timing.gate
+
+
+class ByArgument(Answering):
+    """The answer of a double to calls with certain arguments.
+
+    Attributes:
+        wanted: the arguments, as the double compares them.
+        source: the answer.
+        timing: when it comes.
+        uses: how many calls it has answered.
+        place: where the test set it.
+        asked: the call in words.
+    """
+
+    def __init__(self, double: Any, wanted: Any, call: Call) -> None:
+        self._double = double
+        self.wanted = wanted
+        self.source = Source()
+        self.timing = Timing()
+        self.uses = 0
+        self.place: SourcePlace | None = call.place
+        self.asked = str(call)
+        # The same text for positional and keyword arguments.
+        self._text = str(Call("", wanted.args, wanted.kwargs, None))
+
+    def is_for_the_same_as(self, other: ByArgument) -> bool:
+        """Whether both are for the same arguments; a matcher differs from what it matches."""
+        return self._text == other._text and bool(self.wanted == other.wanted)
+
+    def _double_answer(self, side_effect: Any, value: Any) -> None:
+        __tracebackhide__ = True
+        self._double._double_check(side_effect, value)  # noqa: SLF001 - of another class of this family
+        self.source = Source(side_effect, value)
+
+    def _double_name(self) -> str:
+        return self.asked
+
+    def __repr__(self) -> str:
+        return f"<Answer to {self.asked}>"
+
+
+class ByArgumentAwaited(ByArgument, AwaitedAnswering):
+    """The answer of an awaited double to calls with certain arguments."""
+
+    def _double_timing(self) -> Timing:
+        # Raises if the double is called, not awaited.
+        self._double._double_timing()  # noqa: SLF001 - of another class of this module's family
+        return self.timing
+
 
 # Called with each call of a double, when it is made.
 listeners: list[Callable[[Call], object]] = []

@@ -11,7 +11,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from aldente._clocks import monotonic
 from aldente._diagnosis import await_graph
 from aldente._diagnosis import deadlock as diagnosis
 from aldente._explore.arguments import (
@@ -23,11 +22,10 @@ from aldente._explore.arguments import (
 from aldente._explore.executors import Workers, check_shareable, parse_executor, search_in
 from aldente._explore.explorer import Explorer
 from aldente._explore.interrupting import noting_interrupts
-from aldente._explore.nondeterminism import run_again
+from aldente._explore.nondeterminism import check_python, run_again
 from aldente._explore.result import Exploration
 from aldente._explore.rules_in_runs import RuleWatch, note_besides, parse_levels_in_runs, texts_of
 from aldente._explore.runs import RunSettings
-from aldente._explore.self_check import check_python
 from aldente._explore.sharded_search import Plan
 from aldente._explore.simulate import Program, simulate
 from aldente._records import Level
@@ -38,6 +36,7 @@ from aldente._simulation.choices import Strategy
 from aldente._simulation.determinism import kept_randomness
 from aldente._strategies.fifo import Fifo
 from aldente._strategies.random import Random
+from aldente._system import monotonic
 from aldente._validation import parse_flag, parse_runs, parse_seconds, parse_whole
 from aldente._virtual_time.loop import START, VirtualTimeLoop
 from aldente._virtual_time.wall_clock import follow_wall

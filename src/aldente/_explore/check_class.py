@@ -17,8 +17,8 @@ from aldente._explore.result import Failure
 from aldente._explore.runs import RunSettings
 from aldente._explore.serial_orders import Orders
 from aldente._explore.simulate import simulate
+from aldente._simulation.api import begin_plain
 from aldente._simulation.determinism import kept_randomness
-from aldente._simulation.operations_api import begin_plain
 from aldente._validation import parse_count, parse_seed
 from aldente.errors import (
     AldenteError,

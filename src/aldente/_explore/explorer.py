@@ -8,18 +8,20 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from aldente._checked_pythons import is_checked, unproved
-from aldente._clocks import monotonic
-from aldente._explore.nondeterminism import THREADS, likely_cause
+from aldente._explore.nondeterminism import (
+    THREADS,
+    check_python,
+    hint_at_clocks,
+    likely_cause,
+    steps_in_stock_order,
+)
 from aldente._explore.race_search import Failed, RaceSearch, Shown
-from aldente._explore.real_clocks import hint_at_clocks
 from aldente._explore.result import Exploration, Failure, Kept, Known
 from aldente._explore.rules_in_runs import besides, found_in_run
 from aldente._explore.runs import Run, RunWatch
-from aldente._explore.self_check import check_python
 from aldente._explore.serial_orders import SerialOrders
 from aldente._explore.shrink import Shrinker, identity_of_kind, kind_of
 from aldente._explore.simulate import Program
-from aldente._explore.stock_order import steps_in_stock_order
 from aldente._records import Finding
 from aldente._schedules import Schedule, Shrinking, Step
 from aldente._simulation import tokens
@@ -27,6 +29,7 @@ from aldente._simulation.choices import Strategy
 from aldente._strategies.auto import Auto
 from aldente._strategies.fifo import Fifo
 from aldente._strategies.replay import Leading, Replay, Watched
+from aldente._system import monotonic
 from aldente.errors import LivelockError, PhaseTimeout
 
 # After a failed run: how long shrinking may take, in real seconds, and how many runs to try with

@@ -11,14 +11,14 @@ import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-from aldente import _python_compat, _system_threads
-from aldente._clocks import monotonic
+from aldente import _python_compat, _system
 from aldente._own_errors import contained, containing
 from aldente._rules.blocking_call.caller import is_in_debugger
 from aldente._rules.long_runs import describe_stack
 from aldente._rules.watchdog import gone_while_forking
 from aldente._simulation.loop import SimulatedLoop
 from aldente._stacks import frames_of_threads
+from aldente._system import monotonic
 from aldente.errors import PhaseTimeout
 
 # How long a run may go on after the end of its time, and how often to check it, in seconds.
@@ -152,13 +152,13 @@ class _Ender:
         # Its thread, and the lock held until that thread has to end; None without a thread.
         self._thread: tuple[_python_compat.HiddenThread, _thread.LockType] | None = None
         # Held while it sends the signal, so that the signal can't arrive after `stop`.
-        self._sending = _system_threads.allocate_lock()
+        self._sending = _system.allocate_lock()
         # The run to interrupt, and the error to raise.
         self._reason: tuple[SimulatedLoop, BaseException] | None = None
 
     def start_when_needed(self) -> None:
         """Start the thread, if it is needed."""
-        stopped = _system_threads.allocate_lock()
+        stopped = _system.allocate_lock()
         stopped.acquire()
         watch = functools.partial(self._watch, stopped)
         self._thread = _python_compat.HiddenThread(watch), stopped

@@ -15,8 +15,8 @@ from typing import Any, Literal, NamedTuple
 
 from aldente import _asyncio_compat
 from aldente._asyncio_compat.stepping import frame_at
-from aldente._explore.object_names import ObjectNames
 from aldente._explore.races import Access
+from aldente._explore.shared_names import ObjectNames
 from aldente._simulation.loop import SimulatedLoop
 from aldente._simulation.values import UNKNOWN, TooLarge, value_of
 from aldente._source import is_programs

@@ -18,12 +18,15 @@ from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from aldente._clocks import monotonic
-from aldente._explore import lost_updates
 from aldente._explore.kept_values import Ending
-from aldente._explore.never_put_back import NeverPutBack, borrowings, never_put_back
-from aldente._explore.never_put_back import finding_of as never_put_back_finding
 from aldente._explore.predicted_races import Race, UsesOfRun, observed, predicted
+from aldente._explore.race_findings import (
+    NeverPutBack,
+    borrowings,
+    lost_update,
+    never_put_back,
+    not_put_back,
+)
 from aldente._explore.races import Access
 from aldente._explore.runs import Run
 from aldente._explore.simulate import Program
@@ -34,6 +37,7 @@ from aldente._simulation.values import UNKNOWN, without_times
 from aldente._strategies.fifo import Fifo
 from aldente._strategies.replay import Replay
 from aldente._strategies.steered import Apart, Interrupted, Overlapping, Section
+from aldente._system import monotonic
 from aldente.errors import PhaseTimeout
 
 # How many races at the same lines are tried: these may be of other tasks, or in other steps.
@@ -167,12 +171,12 @@ class RaceSearch:
             serial = self._serial_of(race, run, uses)
             if serial is not None and self._is_repeatable(race, lead):
                 self._found.add(race.places)
-                yield Shown(run, lost_updates.finding_of(race, serial))
+                yield Shown(run, lost_update(race, serial))
         for found in never_put_back(uses, run.kept, self._borrowed):
             line = found.take.use.at
             if line not in self._found and self._is_kept_again(found, lead):
                 self._found.add(line)
-                yield Shown(run, never_put_back_finding(found))
+                yield Shown(run, not_put_back(found))
 
     def _learn(self, uses: UsesOfRun, run: Run) -> None:
         """Note what tasks that return put back."""

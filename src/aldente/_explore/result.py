@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from aldente._diagnosis.story import WIDTH, describe_steps
-from aldente._diagnosis.story_lines import wrapped
+from aldente._diagnosis.story import WIDTH, describe_steps, wrapped
 from aldente._diagnosis.waits import AwaitGraph
 from aldente._schedules import Schedule, Shrinking, Step
 from aldente._source import is_programs

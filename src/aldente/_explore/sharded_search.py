@@ -15,24 +15,24 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from aldente._clocks import monotonic
 from aldente._explore.batches import (
     Batch,
     BatchResult,
     Bounds,
     FailedRun,
+    StopFile,
     merged,
     seed_of,
     this_machine,
 )
 from aldente._explore.explorer import Explorer, Found
 from aldente._explore.result import Exploration, Failure
-from aldente._explore.stop_file import StopFile
 from aldente._records import Finding
 from aldente._settings import Shard
 from aldente._simulation import tokens
 from aldente._strategies.replay import Leading
 from aldente._strategies.shared_coverage import Covered, Shared
+from aldente._system import monotonic
 from aldente.errors import FailedElsewhere, PhaseTimeout
 
 # How many runs the first batch of a shard has; each later one has four times as many, up to the

@@ -19,14 +19,14 @@ from aldente._explore.decisions import (
     CalledFunction,
     Decisions,
     WatchedRead,
+    handled_by,
     is_suspended,
+    note_take,
 )
 from aldente._explore.guards import LineFacts, facts_of
 from aldente._explore.kept_values import PERMITS, Before, KeptValues
-from aldente._explore.object_names import ObjectNames
 from aldente._explore.races import Access, Call, Raised, mark
-from aldente._explore.shared_names import Use, element_of, index_in, uses_in
-from aldente._explore.takes import handled_by, note_take
+from aldente._explore.shared_names import ObjectNames, Use, element_of, index_in, uses_in
 from aldente._own_errors import containing
 from aldente._records import SourcePlace
 from aldente._runner.threads import attribute_of

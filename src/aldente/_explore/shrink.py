@@ -16,7 +16,6 @@ from itertools import chain, combinations
 from typing import Any
 
 from aldente._checked_pythons import is_checked
-from aldente._clocks import monotonic
 from aldente._explore.runs import Run
 from aldente._explore.simulate import Program
 from aldente._schedules import Shrinking, Smallness
@@ -24,6 +23,7 @@ from aldente._simulation.choices import Strategy
 from aldente._source import is_own, is_programs
 from aldente._strategies.dfs import Dfs
 from aldente._strategies.replay import Leading, Watched
+from aldente._system import monotonic
 from aldente.errors import FoundInRun, InvariantBroken
 
 # Comparable; that of an exception group has the kinds of its members.

@@ -26,14 +26,13 @@ from aldente._explore.shared_uses import SharedUses
 from aldente._explore.step_details import StepDetails
 from aldente._records import Finding
 from aldente._simulation.anyio_in_runs import AnyioInRuns
-from aldente._simulation.blocking_sleep import BlockingSleep
 from aldente._simulation.choices import Strategy
 from aldente._simulation.determinism import ObjectsInOrder, TasksInOrder, seeded_randomness
-from aldente._simulation.fingerprint import Fingerprint
 from aldente._simulation.loop import SimulatedLoop
 from aldente._simulation.network.loop import SimulatedSockets
+from aldente._simulation.outside import BlockingSleep
 from aldente._simulation.timers import START
-from aldente._simulation.trace import Tracer, Watch
+from aldente._simulation.trace import Fingerprint, Tracer, Watch
 from aldente._strategies.fifo import Fifo
 from aldente._strategies.replay import Leading
 from aldente._virtual_time.wall_clock import follow_wall

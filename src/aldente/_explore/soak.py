@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from multiprocessing import connection
 from typing import NamedTuple
 
-from aldente._clocks import monotonic
 from aldente._explore.batches import Batch, BatchResult, Bounds, FailedRun, run_batch
 from aldente._explore.executors import Workers
 from aldente._explore.explorer import Explorer
@@ -33,6 +32,7 @@ from aldente._explore.sharded_search import (
 from aldente._explore.simulate import Main, Program
 from aldente._explore.soak_state import Kept, SoakState
 from aldente._simulation.determinism import kept_randomness
+from aldente._system import monotonic
 from aldente.errors import UnusableState
 
 # How often to save how far it has come, and to tell it, in seconds.

@@ -15,9 +15,8 @@ from types import CoroutineType, FrameType, GeneratorType
 from typing import Any
 
 from aldente import _asyncio_compat
-from aldente._diagnosis.await_graph import NameFinder, natural_key
+from aldente._diagnosis.await_graph import NameFinder, natural_key, wait_in_words
 from aldente._diagnosis.inspection import held_by, links_of
-from aldente._diagnosis.wait_words import wait_in_words
 from aldente._diagnosis.waiting import LiveTask, look_at
 from aldente._diagnosis.waits import Kind
 from aldente._own_errors import containing

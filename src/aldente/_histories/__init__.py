@@ -2,20 +2,15 @@
 
 It knows nothing of event loops but their time, and nothing of the rest of aldente but its errors.
 
-``values``
-    Values as they are at a moment; compared, and shown.
 ``operations``
-    Operations and transactions, as they are recorded.
+    Operations and transactions, as they are recorded; their values, compared and shown.
 ``models``
     Models of things that are shared, by which a history is judged.
-``sequential``
-    A model as a machine with states.
 ``linearizability``
-    The search for an order of operations in which the model gives the same results.
+    A model as a machine with states, and the search for an order of operations in which the model
+    gives the same results.
 ``timeline``
     The picture of what happened at the same time.
-``reasons``
-    Why no order does.
 ``dependencies``
     The graph of transactions, and its cycles.
 ``accesses``
@@ -23,7 +18,7 @@ It knows nothing of event loops but their time, and nothing of the rest of alden
 ``serializability``
     Looks for transactions that can't be put in any order.
 ``history``
-    `aldente.history` and `aldente.History`, above all of these.
+    `aldente.history` and `aldente.History`, above all of these; why no order gives the results.
 """
 
 from __future__ import annotations

@@ -7,9 +7,8 @@ from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from aldente._histories.dependencies import Kind
-from aldente._histories.operations import Access, Transaction
+from aldente._histories.operations import Access, Transaction, by_value, shown
 from aldente._histories.timeline import bar_of, draw
-from aldente._histories.values import by_value, shown
 from aldente.errors import NotSerializable
 
 Dependency = tuple[Transaction, Transaction, Kind, str]

@@ -13,9 +13,8 @@ from typing import Any
 
 from aldente._histories.accesses import KeyAccesses, Read, accesses_by_key, name_of
 from aldente._histories.dependencies import KINDS, Edge, Graph, find_cycle
-from aldente._histories.operations import Transaction
+from aldente._histories.operations import Transaction, shown
 from aldente._histories.timeline import bar_of, draw
-from aldente._histories.values import shown
 from aldente.errors import NotJudged, NotSerializable
 
 # A timeline has no use for the bars of more transactions.

@@ -24,7 +24,7 @@
 ``page``
     The page that shows each failure in the browser: ``--aldente-html``.
 ``output_files``
-    The files that options name, checked before the run and written at its end.
+    The files that options name, checked before the run, written at its end, and linked.
 ``suite``
     All async tests without a mark, explored after they have passed: ``--aldente-explore``.
 ``first_loop``
@@ -40,9 +40,9 @@
     provides them in its place.
 ``own_imports``
     How aldente's own modules are imported during a test run.
-``pytest_compat``, ``output_compat``, ``set_up_compat``
-    The only modules that touch private names of pytest: in general, of its logging and terminal, of
-    what is set up.
+``pytest_compat``, ``runtime_compat``
+    The only modules that touch private names of pytest: in general; and while tests run, of its
+    output and of what is set up.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ from aldente._plugin.ownership import (  # noqa: E402
     is_own_async_fixture,
     item_involving_loops,
 )
-from aldente._plugin.pytest_asyncio import policy_fixture, replace  # noqa: E402
+from aldente._plugin.pytest_asyncio import loop_fixtures, replace  # noqa: E402
 from aldente._plugin.session import state_of  # noqa: E402
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 # Before pytest's own, which parametrizes tests by the parameters of their fixtures.
 @pytest.hookimpl(tryfirst=True)
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    policy_fixture.request_for(metafunc)
+    loop_fixtures.request_for(metafunc)
     if is_async_function(metafunc.function):
         loop_factories.parametrize(metafunc)
 
@@ -185,8 +185,8 @@ def _prepare_set_up(
     fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
 ) -> Callable[[], object] | None:
     __tracebackhide__ = True
-    if fixturedef.argname == policy_fixture.NAME and policy_fixture.is_override(fixturedef):
-        policy_fixture.warn_of_override(fixturedef)
+    if fixturedef.argname == loop_fixtures.POLICY and loop_fixtures.is_override(fixturedef):
+        loop_fixtures.warn_of_policy(fixturedef)
     if fixturedef.scope != "function":
         # Most suites have none.
         from aldente._plugin import shared_fixtures

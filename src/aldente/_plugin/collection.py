@@ -75,9 +75,9 @@ def note_marks(tests: Sequence[pytest.Item], config: pytest.Config) -> None:
         # Now, as a wrong setting ends the run, and all rules to watch are known.
         watch_of(config)
         if tests:
-            from aldente._plugin.pytest_asyncio import event_loop
+            from aldente._plugin.pytest_asyncio import loop_fixtures
 
-            event_loop.warn_of_overrides(tests[0].session)
+            loop_fixtures.warn_of_event_loop(tests[0].session)
 
 
 def _register_virtual_time(config: pytest.Config) -> None:

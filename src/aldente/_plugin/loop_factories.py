@@ -16,7 +16,7 @@ import pytest
 
 from aldente._plugin import asyncio_mark, loop_factory_fixture, ownership, pytest_compat
 from aldente._plugin.loop_factory_fixture import FACTORY_FIXTURE
-from aldente._plugin.pytest_asyncio import policy_fixture
+from aldente._plugin.pytest_asyncio import loop_fixtures
 
 if TYPE_CHECKING:
     import asyncio
@@ -110,7 +110,7 @@ def request_factory_first(item: pytest.Item) -> None:
     if not parameters:
         return
     names: list[str] = getattr(item, "fixturenames", [])
-    for name in (FACTORY_FIXTURE, policy_fixture.NAME):
+    for name in (FACTORY_FIXTURE, loop_fixtures.POLICY):
         if name in parameters and name not in names:
             names.insert(0, name)
 

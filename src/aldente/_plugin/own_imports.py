@@ -34,13 +34,13 @@ class OwnModules:
 
 
 class _AtOnce(SourceFileLoader):
-    """Loads a module and all its imports eagerly; see `aldente._lazy_imports.import_own`."""
+    """Loads a module and all its imports eagerly; see `aldente._imports.import_own`."""
 
     def exec_module(self, module: ModuleType) -> None:
         super().exec_module(module)
-        from aldente import _lazy_imports
+        from aldente import _imports
 
-        _lazy_imports.import_all(module)
+        _imports.import_all(module)
 
 
 def find_first() -> None:
@@ -48,6 +48,6 @@ def find_first() -> None:
     if OwnModules not in sys.meta_path:
         sys.meta_path.insert(0, OwnModules)
         if _mode() == "all":
-            from aldente import _lazy_imports
+            from aldente import _imports
 
-            _lazy_imports.import_own()
+            _imports.import_own()

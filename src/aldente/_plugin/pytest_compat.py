@@ -1,4 +1,4 @@
-"""Private names of pytest; two other modules, `output_compat` and `set_up_compat`, touch some more.
+"""Private names of pytest; `runtime_compat` touches some more.
 
 Each use says why there is no public way and on which versions it was checked.
 """

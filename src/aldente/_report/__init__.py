@@ -3,22 +3,17 @@
 ``page``
     The whole page.
 ``failures``, ``findings``
-    The parts about a failure of a test, and about what rules have found.
+    The parts about a failure of a test, with its still pictures; and about what rules have found,
+    with lines of source.
 ``lanes``
     The steps of an explored run as lanes, one a task: plain values that the page's script draws.
-``panels``
-    What the still pictures show, and how they are drawn.
 ``waits``, ``calls``, ``timers``, ``operations``
-    These pictures: which task waits for what; the calls of doubles; the timers that lay ahead; the
-    operations of a history.
+    The still pictures: which task waits for what; the calls of doubles; the timers that lay
+    ahead; the operations of a history.
 ``layout``
     Places the boxes of a graph and the lines between them.
-``bars``
-    Rows of bars over an axis.
 ``figure``
-    Figures: a picture, what it shows, and the same as text.
-``excerpts``
-    The lines of source that are shown.
+    Figures: a picture, what it shows, and the same as text; rows of bars over an axis.
 ``elements``
     Elements of HTML and SVG.
 

@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element
 
 from aldente._doubles.calls import Call, shown
 from aldente._records import SourcePlace
-from aldente._report import bars, figure
+from aldente._report import figure
 
 # How many calls are drawn.
 MOST_CALLS = 60
@@ -156,7 +156,7 @@ def draw(data: Calls) -> Element:
     calls = data["calls"]
     begun = [call for call in calls if call["began"]]
     in_seconds = _is_in_seconds(begun)
-    drawn = bars.draw(
+    drawn = figure.draw_bars(
         [_bar(call, in_seconds=in_seconds) for call in begun],
         label=_caption(data, in_seconds=in_seconds),
         in_seconds=in_seconds,
@@ -186,14 +186,14 @@ def _end(calls: Sequence[ShownCall], now: float | None) -> float:
     return max(last, now) if is_open and now is not None else last
 
 
-def _bar(call: ShownCall, *, in_seconds: bool) -> bars.Bar:
+def _bar(call: ShownCall, *, in_seconds: bool) -> figure.Bar:
     arguments = call["call"].removeprefix(call["double"])
     began: float = call["began"]
     ended: float | None = call["ended"] or None
     if in_seconds:
         began, ended = call["start"] or 0.0, call["end"]
     by = f", by {call['task']!r}" if call["task"] else ""
-    return bars.Bar(
+    return figure.Bar(
         call["double"],
         began,
         ended,

@@ -9,8 +9,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Literal, NotRequired, TypedDict
 
-from aldente._diagnosis.story_choice import choose, is_counted, is_job, is_switch
-from aldente._diagnosis.story_words import Words, short_name
+from aldente._diagnosis.story_choice import Words, choose, is_counted, is_job, is_switch, short_name
 from aldente._records import SourcePlace
 from aldente._schedules import SharedUse, Step
 

@@ -7,9 +7,8 @@ from typing import TypedDict
 from xml.etree.ElementTree import Element
 
 from aldente._histories.timeline import Bar
-from aldente._report import bars, figure
-from aldente._report.bars import Rectangle
-from aldente._report.figure import add, element
+from aldente._report import figure
+from aldente._report.figure import Rectangle, add, element
 from aldente.errors import NotAtomic, NotLinearizable, NotSerializable
 
 Violation = NotAtomic | NotLinearizable | NotSerializable
@@ -98,7 +97,7 @@ def draw(data: Operations) -> Element:
         data: what `collect` has returned.
     """
     operations = data["operations"]
-    chart = bars.draw(
+    chart = figure.draw_bars(
         list(map(_bar, operations)),
         label=data["summary"],
         in_seconds=False,
@@ -114,9 +113,9 @@ def draw(data: Operations) -> Element:
     return figure.figure("operations", chart.drawn, data["summary"], *words)
 
 
-def _bar(operation: ShownOperation) -> bars.Bar:
+def _bar(operation: ShownOperation) -> figure.Bar:
     classes = {"marked": operation["is_marked"], "dotted": operation["is_dotted"]}
-    return bars.Bar(
+    return figure.Bar(
         operation["who"],
         operation["began"],
         operation["ended"] or None,

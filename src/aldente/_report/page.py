@@ -14,9 +14,8 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 from aldente._report.elements import add, made, rendered
-from aldente._report.excerpts import Excerpts
 from aldente._report.failures import ShownFailure, article_of, leave_out
-from aldente._report.findings import Explanation, Plain, add_findings
+from aldente._report.findings import Excerpts, Explanation, Plain, add_findings
 from aldente._report.lanes import Lanes, compared, shortened
 
 # The parts of the style and of the script, in the order in which they are joined.

@@ -8,7 +8,7 @@ from typing import TypedDict
 from xml.etree.ElementTree import Element
 
 from aldente._records import SourcePlace
-from aldente._report import bars, figure
+from aldente._report import figure
 from aldente._virtual_time.clock import Timer, in_words
 
 # How many timers are drawn, the next ones.
@@ -78,9 +78,9 @@ def draw(data: Timers) -> Element:
         data: what `collect` has returned.
     """
     now = data["now"]
-    drawn = bars.draw(
+    drawn = figure.draw_bars(
         [
-            bars.Bar(
+            figure.Bar(
                 _who(timer),
                 0.0,
                 max(timer["when"] - now, 0.0),

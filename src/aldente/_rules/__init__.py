@@ -14,12 +14,12 @@ that inspects what a test has left behind. The other modules are parts of such d
 ``unused_answer``, ``race``, ``schedule_dependent``
     Seen by the doubles themselves; found by running an explored test again; found where all tests
     are explored.
-``late_warnings``, ``resource_origins``, ``open_resources``, ``after_import``
+``late_warnings``, ``resource_origins``, ``open_resources``
     What ``leaked_resource`` knows: where and by which test something was made, who closes it, what
-    is open on a loop, and what the clients of libraries hold, whenever these are imported.
-``dropped_mocks``, ``handed_over``, ``dropped_managers``
-    Used by ``never_awaited`` for coroutines of an AsyncMock, of functions that a loop calls, and
-    for async context managers that are never entered.
+    is open on a loop, and what the clients of libraries hold.
+``coroutine_makers``, ``dropped_managers``
+    Used by ``never_awaited``: who made a coroutine of an AsyncMock or of a function that a loop
+    calls; async context managers that are never entered.
 ``coroutine_origins``, ``new_objects``
     Which test made a coroutine, found among the garbage collector's young objects.
 ``observation``

@@ -13,11 +13,11 @@ from types import FrameType
 from typing import Any, NamedTuple
 
 from aldente import _python_compat
-from aldente._clocks import monotonic
 from aldente._own_errors import containing
 from aldente._records import Finding, Rule, SourcePlace
 from aldente._source import caller, is_users, place_of
 from aldente._stacks import frames_of_threads, variables_of, with_callers
+from aldente._system import monotonic
 
 RULE = Rule(
     name="leaked-thread",

@@ -98,7 +98,7 @@ class Watch:
         self._receiver = _python_compat.receiver()
         if self._undo_mocks is None and "unittest.mock" in sys.modules:
             from aldente._doubles import mock_compat
-            from aldente._rules import dropped_mocks  # noqa: F401 # no import when one is dropped
+            from aldente._rules import coroutine_makers  # noqa: F401 # no import when one is dropped
 
             self._undo_mocks = mock_compat.track_calls_of_async_mocks(_DEPTH_IN_MOCKS)
 
@@ -197,12 +197,12 @@ class Watch:
         fix = _FIX_OF_CALLBACK if _is_of_callback(coroutine, dropper) else _FIX
         place = _place_of(coroutine, dropper, maker.test)
         if mock is not None:
-            from aldente._rules import dropped_mocks
+            from aldente._rules import coroutine_makers
 
-            is_mild = dropped_mocks.is_callers_choice(
+            is_mild = coroutine_makers.is_callers_choice(
                 coroutine, _place_of_handing_over(coroutine, dropper, maker.test), maker.test
             )
-            fix = dropped_mocks.fix_of(mock, is_callers_choice=is_mild, fix=fix)
+            fix = coroutine_makers.fix_of(mock, is_callers_choice=is_mild, fix=fix)
         self._report(
             Finding(
                 RULE.name,
@@ -271,9 +271,9 @@ def _is_of_callers(path: str) -> bool:
 def _caller_of(coroutine: Coroutine) -> SourcePlace | None:
     """The line that called a coroutine function, the user's or not; None if not known."""
     if _mock_of(coroutine) is not None:
-        from aldente._rules import dropped_mocks
+        from aldente._rules import coroutine_makers
 
-        return dropped_mocks.caller_of(coroutine)
+        return coroutine_makers.caller_of(coroutine)
     origin = coroutine.cr_origin
     return SourcePlace(origin[0][0], origin[0][1]) if origin else None
 
@@ -284,14 +284,14 @@ def _place_of_handing_over(
     """Where a function was passed on whose coroutine its caller dropped."""
     if not _is_of_callback(coroutine, dropper):
         return None
-    from aldente._rules.handed_over import place_of_handing_over
+    from aldente._rules.coroutine_makers import place_of_handing_over
 
     mock = _mock_of(coroutine)
     name = coroutine.__name__
     if mock is not None:
-        from aldente._rules import dropped_mocks
+        from aldente._rules import coroutine_makers
 
-        name = dropped_mocks.name_of(mock).removesuffix("()").rpartition(".")[2]
+        name = coroutine_makers.name_of(mock).removesuffix("()").rpartition(".")[2]
     return place_of_handing_over(name, test)
 
 
@@ -309,9 +309,9 @@ def _name_of(coroutine: Coroutine) -> str:
         return f"of the double {call}"
     mock = _mock_of(coroutine)
     if mock is not None:
-        from aldente._rules import dropped_mocks
+        from aldente._rules import coroutine_makers
 
-        return f"of the AsyncMock {dropped_mocks.name_of(mock)!r}"
+        return f"of the AsyncMock {coroutine_makers.name_of(mock)!r}"
     return repr(coroutine.__qualname__)
 
 

@@ -19,10 +19,10 @@ from types import FrameType
 from typing import Any
 
 from aldente import _asyncio_compat
+from aldente._imports import AfterImport
 from aldente._own_errors import contained, containing
 from aldente._records import Finding, SourcePlace
 from aldente._rules import open_resources
-from aldente._rules.after_import import AfterImport
 from aldente._source import is_users, place_of
 
 

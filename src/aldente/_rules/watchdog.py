@@ -28,12 +28,12 @@ from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-from aldente import _clocks, _python_compat, _system_threads
-from aldente._clocks import monotonic
+from aldente import _python_compat, _system
 from aldente._own_errors import contained, report
 from aldente._runner import running
 from aldente._runner.running import OtherRun, Run
 from aldente._stacks import Entry, GetFrames, Stack, frames_of_threads, import_codecs
+from aldente._system import monotonic
 
 # How long after a look, or after the beginning of a run, the alarm rings, in seconds.
 INTERVAL = 0.02
@@ -89,7 +89,7 @@ class RegularAlarm:
     """Rings at regular intervals, even without runs; for any system."""
 
     def __init__(self) -> None:
-        self._stop = _system_threads.allocate_lock()
+        self._stop = _system.allocate_lock()
         self._stop.acquire()
 
     def wait(self) -> None:
@@ -123,7 +123,7 @@ if sys.platform == "linux" and sys.version_info >= (3, 13) and hasattr(os, "time
         _status = staticmethod(os.fstat)
         _set_timer = staticmethod(os.timerfd_settime)
         _time_left = staticmethod(os.timerfd_gettime)
-        _sleep = staticmethod(_clocks.sleep)
+        _sleep = staticmethod(_system.sleep)
 
         def __init__(self) -> None:
             # None once other code has closed it: the next file to be opened gets the number.
@@ -288,7 +288,7 @@ class Watchdog:
         self._is_in_child = False
         # Held while the thread is started or stopped: several threads may fork at once, and so may
         # a signal handler that interrupts one of them.
-        self._changing = _system_threads.RLock()
+        self._changing = _system.RLock()
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[None]:
@@ -311,7 +311,7 @@ class Watchdog:
             # There may be a run already: that of a test that forked.
             alarm.repeat()
             self._alarm = alarm
-            has_begun = _system_threads.allocate_lock()
+            has_begun = _system.allocate_lock()
             has_begun.acquire()
             watch = functools.partial(self._watch, alarm, has_begun.release)
             self._thread = _python_compat.HiddenThread(watch)
@@ -348,7 +348,7 @@ class Watchdog:
         self._alarm = self._thread = None
         self._is_to_start = False
         self._is_in_child = True
-        self._changing = _system_threads.RLock()
+        self._changing = _system.RLock()
 
     def _expect(self, run: Run) -> None:
         """Have the thread look at a run that begins, once it has gone on for a moment."""

@@ -9,8 +9,7 @@ from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Ite
 from contextvars import Context
 from typing import Any, TypeVar
 
-from aldente import _asyncio_compat, _system_threads
-from aldente._clocks import monotonic
+from aldente import _asyncio_compat, _system
 from aldente._runner import outside, running
 from aldente._runner.generator_task import GeneratorHost, raise_death, run_task
 from aldente._runner.interrupts import InterruptGuard
@@ -26,6 +25,7 @@ from aldente._runner.shutdown import (
     give_up,
     try_cancel,
 )
+from aldente._system import monotonic
 from aldente.errors import RunningLoopError, StuckTasks
 
 T = TypeVar("T")
@@ -339,7 +339,7 @@ class LoopRunner:
         self._end_reason = None
         self.main_task = task
         self.runs += 1
-        self.thread = _system_threads.get_ident()
+        self.thread = _system.get_ident()
         self.deadline = None if self.timeout is None else monotonic() + self.timeout
         self._needed_hosts = needs
         guard = self._guard = InterruptGuard(task, loop, self._on_interrupt)
@@ -374,7 +374,7 @@ class LoopRunner:
         """While entered, interrupt code that blocks the loop for longer; yields the errors."""
         before = (self.main_task, self._guard, self._end_reason, self.deadline)
         blocks: list[BaseException] = []
-        self.thread = _system_threads.get_ident()
+        self.thread = _system.get_ident()
         self.main_task = self._end_reason = None
         self.end_limit = seconds
         self._is_end_over = False

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from aldente import _asyncio_compat, _system_threads
+from aldente import _asyncio_compat, _system
 from aldente._runner.shutdown import LIMIT_OF_STUCK_JOBS, LOOK_AT_JOBS, AnyTask, try_cancel
 
 
@@ -25,7 +25,7 @@ class Run(Protocol):
         thread: the identifier of the thread that runs it.
         main_task: the task, or future, that it runs for; None when there is none.
         timeout: how long it may take, in seconds; None without a limit.
-        deadline: when it must end, by `aldente._clocks.monotonic`; None without a limit.
+        deadline: when it must end, by `aldente._system.monotonic`; None without a limit.
         end_limit: how long ending what is left on the loop may take, in seconds.
         is_virtual: whether the time of the loop is virtual.
         is_ending: whether `end` was called, and it has not ended yet.
@@ -188,7 +188,7 @@ class OtherRun:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, awaited: Awaitable[Any]) -> None:
         self.loop = loop
-        self.thread = _system_threads.get_ident()
+        self.thread = _system.get_ident()
         self.end_reason: BaseException | None = None
         self._awaited = awaited
         self._main: asyncio.Future[Any] | None = (

@@ -6,7 +6,8 @@
     Its inside: ready callbacks; timers; how much longer something may take; which callback runs
     next, and when time passes.
 ``explored``, ``api``
-    What a program declares about itself while it is explored, such as invariants; its API.
+    What a program declares about itself while it is explored, such as invariants, and the limits of
+    a run; its API.
 ``injection``
     Cancellations that the explorer injects.
 ``choices``
@@ -21,15 +22,12 @@
     anyio's worker threads, which take turns too, and its sets.
 ``foreign_threads``
     Threads that the program starts itself; the loop waits for them.
-``unsupported``
-    Methods that need real I/O, which the loop refuses.
-``blocking_sleep``
-    ``time.sleep()`` in a job, which takes loop time.
-``blocking_sockets``
-    Sockets and look-ups of names that a program uses without the loop, which are refused.
-``operations``, ``observed_classes``, ``values``, ``operations_api``
+``outside``
+    Calls that would leave the run: methods that need real I/O, sockets that a program uses without
+    the loop; and ``time.sleep()`` in a job, which takes loop time.
+``operations``, ``observed_classes``, ``values``
     Operations of an object: which there are in a run, and how they are run one at a time; how its
-    methods come to be operations; what their results are compared by; their API.
+    methods come to be operations; what their results are compared by.
 ``network``
     A network between the program's own parts: asyncio's code for sockets, on simulated ones.
 ``network_api``, ``host_api``
@@ -38,10 +36,8 @@
     Connections in memory.
 ``determinism``
     Seeded randomness; tasks and futures whose order in sets does not depend on addresses.
-``limits``, ``trace``
-    How long a run may take, and which tasks keep a loop busy; a record of all steps of a run.
-``fingerprint``
-    One number for all steps of a run, to compare runs.
+``trace``
+    A record of all steps of a run; one number for all of them, to compare runs.
 
 Its rules: a schedule may do what asyncio could do if awaits took other times. All order is that of
 numbers given at creation; nothing here iterates over a set. A step costs the logarithm of the

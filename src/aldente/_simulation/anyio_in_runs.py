@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import ModuleType
 from typing import Any, TypeVar
 
-from aldente._simulation.limits import LimitedLoop
+from aldente._simulation.explored import LimitedLoop
 
 _BACKEND = "anyio._backends._asyncio"
 

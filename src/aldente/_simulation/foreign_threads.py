@@ -18,12 +18,12 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from aldente import _asyncio_compat, _python_compat
-from aldente._clocks import monotonic, sleep
 from aldente._runner.bystanders import Bystanders
 from aldente._runner.threads import Threads
 from aldente._simulation.choices import Values
-from aldente._simulation.limits import LimitedLoop
+from aldente._simulation.explored import LimitedLoop
 from aldente._simulation.ready import OutsideHandle
+from aldente._system import monotonic, sleep
 
 # How often the loop looks at threads until it no longer waits for them: at those that show no
 # activity, and at any. Not by real time: on a busy machine threads may not run for seconds, and

@@ -13,13 +13,11 @@ from contextvars import Context
 from typing import Any
 
 from aldente import _asyncio_compat
-from aldente._asyncio_compat.callers import caller_finder
 from aldente._asyncio_compat.stepping import GLOBALS_OF_SLEEP, SLEEP_CODE, frame_at
 from aldente._python_compat import identity_of, newest_thread
 from aldente._runner.settle import SettlingLoop
 from aldente._schedules import Order
-from aldente._simulation import blocking_sockets
-from aldente._simulation.blocking_sleep import BlockingSleep
+from aldente._simulation import outside
 from aldente._simulation.choices import Strategy
 from aldente._simulation.determinism import (
     SimulatedFuture,
@@ -29,13 +27,14 @@ from aldente._simulation.determinism import (
     set_up_future,
 )
 from aldente._simulation.executors import Workers
+from aldente._simulation.explored import Busy, RealTime
 from aldente._simulation.foreign_threads import ForeignThreads
-from aldente._simulation.limits import Busy, RealTime
 from aldente._simulation.network.loop import NetworkLoop, SimulatedSockets
 from aldente._simulation.operations import Operations
+from aldente._simulation.outside import BlockingSleep, NoOutside
 from aldente._simulation.ready import OutsideHandle
 from aldente._simulation.timers import START
-from aldente._simulation.unsupported import NoOutside
+from aldente._source import caller_finder
 from aldente._virtual_time.clock import pending_timers
 from aldente._virtual_time.wall_clock import NO_WALL, Wall
 from aldente.errors import (
@@ -240,7 +239,7 @@ class SimulatedLoop(NoOutside, NetworkLoop, SettlingLoop):
 
     def run_forever(self) -> None:
         """As asyncio's; other clocks follow loop time meanwhile."""
-        blocking_sockets.install()
+        outside.install()
         # Already entered if the whole run is, which takes less time.
         with self._wall, BlockingSleep(), SimulatedSockets():
             super().run_forever()

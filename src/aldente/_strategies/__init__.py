@@ -17,7 +17,8 @@ run after ``start``; the others don't depend on loops.
 ``dfs``
     All schedules, or one of each equivalent set, those with the fewest context switches first.
 ``auto``
-    A mix of several, each used in proportion to how much it still finds.
+    A mix of several, each used in proportion to how much it still finds; none tries a schedule
+    twice.
 ``replay``
     The choices of a schedule.
 ``steered``
@@ -27,15 +28,15 @@ What they use:
 
 ``context_switches``
     Counts context switches away from stock order.
-``rare_events``, ``durations``
+``durations``
     Draw when rare events happen, such as a cancellation, and how much longer sleeps take.
 ``coverage_guided``
     Mutates schedules that reached something new; measures what was new in a run, by its steps and
     by the lines it reached.
 ``shared_coverage``
     What searches of one program in several processes tell each other of what they covered.
-``line_counter``, ``unseen``
-    Count how often a run reached each line; record which schedules were tried.
+``line_counter``
+    Counts how often a run reached each line.
 ``partial_order``
     Finds options that lead only to equivalent schedules; observes what each step does.
 ``recorder``, ``footprints``, ``effects``

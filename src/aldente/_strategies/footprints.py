@@ -24,8 +24,8 @@ from types import (
 )
 from typing import Any
 
-from aldente import _asyncio_compat
-from aldente._asyncio_compat import callers, stepping
+from aldente import _asyncio_compat, _source
+from aldente._asyncio_compat import stepping
 from aldente._simulation import choices, determinism, loop, ready, scheduler, timers
 from aldente._strategies.effects import BOUND, ENDED, FUTURES, ITEMS, ITERATORS, Effects, Objects
 from aldente._strategies.plans import Accesses
@@ -43,7 +43,7 @@ _CHANGES_FUTURE = Effects(reads=frozenset({FUTURES, ENDED}), writes=frozenset({F
 # do anything.
 FILES_OF_LOOP = frozenset(
     module.__file__
-    for module in (callers, choices, stepping, loop, ready, determinism, timers, scheduler)
+    for module in (_source, choices, stepping, loop, ready, determinism, timers, scheduler)
     if module.__file__
 )
 _COMPARED = frozenset(

@@ -10,8 +10,8 @@ from types import CodeType, FrameType, FunctionType, MethodType
 from typing import Any, NamedTuple
 
 from aldente import _own_errors
-from aldente._asyncio_compat.callers import frames_of_callers
 from aldente._python_compat import identity_of
+from aldente._source import frames_of_callers
 from aldente._strategies.bytecode import AWAITS_FUTURE, Analysis, analyse
 from aldente._strategies.effects import ITEMS, ITERATORS, Effects, Objects
 from aldente._strategies.footprints import (

@@ -13,7 +13,7 @@ import sys
 from types import FrameType
 from typing import Any, NamedTuple
 
-from aldente import _clocks
+from aldente import _system
 from aldente._records import SourcePlace
 from aldente._source import is_own, place_of, users_frame
 
@@ -26,7 +26,7 @@ _OFTEN = LOOKED_AT // 4
 
 # The clocks that follow loop time with ``wall=True``.
 _NAMES = {
-    _clocks.ORIGINALS[name]: f"time.{name}()"
+    _system.ORIGINALS[name]: f"time.{name}()"
     for name in ("time", "time_ns", "monotonic", "monotonic_ns")
 }
 _DATES = ("now", "utcnow", "today")

@@ -13,11 +13,11 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from aldente import _asyncio_compat
-from aldente._clocks import monotonic
 from aldente._runner import outside, peers
 from aldente._runner.peers import Peers
 from aldente._runner.settle import SettlingLoop
 from aldente._runner.threads import Threads
+from aldente._system import monotonic
 from aldente._virtual_time.clock import pending_timers
 from aldente._virtual_time.polling import PollingWatch
 from aldente.errors import AldenteError, DeadlockError, EndlessTimeError

@@ -27,7 +27,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
-from aldente import _clocks
+from aldente import _system
 from aldente.errors import MissingExtra
 
 # A float of loop time is a multiple of 2**-36 s, so of 2**-40 s; a nanosecond is 2**-9 * 5**-9 s.
@@ -231,7 +231,7 @@ class FollowingWall(Wall):
         if self._skew is not None:
             _skew(self._traveller, self._skew)
         for name, replacement in _REPLACEMENTS.items():
-            if getattr(time, name) is _clocks.ORIGINALS[name]:
+            if getattr(time, name) is _system.ORIGINALS[name]:
                 setattr(time, name, replacement)
         _entered.append(self)
 
@@ -260,9 +260,9 @@ class FollowingWall(Wall):
             now = from_loop_time(self._now) + self._lost
             return self._monotonic_readings.at(now) / SECOND
         ahead = 0 if self._skew is None else self._skew()
-        if _clocks.ORIGINALS["time_ns"]() != self._shown + ahead:
+        if _system.ORIGINALS["time_ns"]() != self._shown + ahead:
             # The user's own time-machine traveller is active.
-            shown: float = _clocks.ORIGINALS[name]()
+            shown: float = _system.ORIGINALS[name]()
             return shown
         if ahead:
             # Of another clock, which has no readings before.
@@ -296,7 +296,7 @@ def restore() -> None:
         return
     for name, replacement in _REPLACEMENTS.items():
         if getattr(time, name) is replacement:
-            setattr(time, name, _clocks.ORIGINALS[name])
+            setattr(time, name, _system.ORIGINALS[name])
 
 
 # Those that are entered, the innermost last.
@@ -308,7 +308,7 @@ def _following(name: str) -> Callable[[], float]:
 
     A module that is first imported during a test may keep it by name, so it works for ever.
     """
-    original: Callable[[], float] = _clocks.ORIGINALS[name]
+    original: Callable[[], float] = _system.ORIGINALS[name]
 
     @functools.wraps(original)
     def read() -> float:

@@ -5,7 +5,7 @@ why it matters and what to do.
 
 ``_base``
     Exceptions that any run may need.
-``_loops``, ``_doubles``, ``_histories``, ``_shards``
+``_loops``, ``_doubles``, ``_explore``
     Those of event loops and their time, of doubles, of histories, and of searches in several
     processes; imported on first access.
 """
@@ -38,7 +38,15 @@ if TYPE_CHECKING:
         PatchedElsewhere,
         SyncDouble,
     )
-    from aldente.errors._histories import NotAtomic, NotJudged, NotLinearizable, NotSerializable
+    from aldente.errors._explore import (
+        FailedElsewhere,
+        NotAtomic,
+        NotJudged,
+        NotLinearizable,
+        NotSerializable,
+        UnusableState,
+        WorkersFailed,
+    )
     from aldente.errors._loops import (
         BlockedEnd,
         EndlessTimeError,
@@ -57,7 +65,6 @@ if TYPE_CHECKING:
         StuckTasks,
         UnsupportedPython,
     )
-    from aldente.errors._shards import FailedElsewhere, UnusableState, WorkersFailed
 
 __all__ = [
     "AldenteError",
@@ -110,7 +117,7 @@ _LATER = {
     "StuckTasks": "_loops",
     "DoubleMisused": "_doubles",
     "EndlessTimeError": "_loops",
-    "FailedElsewhere": "_shards",
+    "FailedElsewhere": "_explore",
     "FoundInRun": "_loops",
     "HostCrashed": "_loops",
     "InvalidToken": "_loops",
@@ -122,11 +129,11 @@ _LATER = {
     "NoMoreAnswers": "_doubles",
     "NoSuchModule": "_doubles",
     "NoSuchTarget": "_doubles",
-    "NotAtomic": "_histories",
+    "NotAtomic": "_explore",
     "NotHeld": "_doubles",
-    "NotJudged": "_histories",
-    "NotLinearizable": "_histories",
-    "NotSerializable": "_histories",
+    "NotJudged": "_explore",
+    "NotLinearizable": "_explore",
+    "NotSerializable": "_explore",
     "NotSimulated": "_loops",
     "OutsideSimulation": "_loops",
     "PatchedElsewhere": "_doubles",
@@ -134,8 +141,8 @@ _LATER = {
     "ReplayMismatch": "_loops",
     "SyncDouble": "_doubles",
     "UnsupportedPython": "_loops",
-    "UnusableState": "_shards",
-    "WorkersFailed": "_shards",
+    "UnusableState": "_explore",
+    "WorkersFailed": "_explore",
 }
 
 

@@ -8,7 +8,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from aldente import _system_threads
+from aldente import _system
 from tests.plugin.conftest import RunProject
 
 
@@ -54,10 +54,10 @@ def test_what_gevent_keeps_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None
     """Where gevent came first, it tells which functions Python had."""
     kept = SimpleNamespace(get_original=lambda module, name: f"{module}.{name} of Python")
     monkeypatch.setitem(sys.modules, "gevent.monkey", kept)
-    assert _system_threads._of_python("allocate_lock") == "_thread.allocate_lock of Python"
+    assert _system._of_python("allocate_lock") == "_thread.allocate_lock of Python"
 
 
 def test_a_stand_in_for_gevent_keeps_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty module in its place has patched nothing, so Python's own functions are there."""
     monkeypatch.setitem(sys.modules, "gevent.monkey", ModuleType("gevent.monkey"))
-    assert _system_threads._of_python("allocate_lock") is _thread.allocate_lock
+    assert _system._of_python("allocate_lock") is _thread.allocate_lock

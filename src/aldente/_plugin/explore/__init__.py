@@ -13,13 +13,11 @@
     How often each Hypothesis example is run, and the report of one that fails.
 ``output``
     The output of the runs, and their progress.
-``report``, ``summary``, ``colours``
-    The outcome of a test, in its report; of all tests, at the end; the colours of a report.
-``stuck_lines``
-    The lines at which a test waits in a deadlock.
-``together``, ``workers``, ``worker``, ``channel``
-    Explores a test by several processes: the commanding one, its worker processes, what each of
-    them does, and the messages between them.
+``report``, ``summary``
+    The outcome of a test, in its report; of all tests, at the end, with the colours of stories.
+``workers``, ``worker``
+    Explores a test by several worker processes; what each of them does, and the messages between
+    them and the commanding one.
 ``failure_cache``
     The schedules that failed, kept to try them first.
 

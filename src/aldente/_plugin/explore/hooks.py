@@ -19,7 +19,7 @@ from aldente._plugin.loop_factories import maker_of_other_loop
 from aldente._plugin.loop_scopes import home_of_test, wide_async_fixtures
 from aldente._plugin.marks import MARK
 from aldente._plugin.options import settings_of
-from aldente._plugin.pytest_asyncio import policy_fixture
+from aldente._plugin.pytest_asyncio import loop_fixtures
 from aldente._plugin.test_time import reason_against_wall, time_of_runs
 from aldente._records import LoopScope
 
@@ -164,7 +164,7 @@ def _reason_against(item: pytest.Item) -> str | None:
             f"its event loop is made by {named}, which can't follow schedules.",
             "run it on asyncio's own loop, or remove the mark.",
         )
-    if policy_fixture.is_overridden(item):
+    if loop_fixtures.is_overridden(item):
         return _refusal(
             item,
             "the fixture event_loop_policy decides how its event loop is made.",

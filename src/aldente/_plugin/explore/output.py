@@ -10,8 +10,8 @@ from typing import Any, TextIO
 
 import pytest
 
-from aldente._clocks import monotonic
-from aldente._plugin import output_compat
+from aldente._plugin import runtime_compat
+from aldente._system import monotonic
 
 # How many different texts a warning of one line may have; the text may contain an address, or a
 # number that differs in every run.
@@ -33,11 +33,11 @@ class Output:
     def end_run(self) -> None:
         """A run has ended."""
         if self._first is None:
-            self._first = output_compat.take_output(self._config)
+            self._first = runtime_compat.take_output(self._config)
 
     def drop(self) -> None:
         """Drop the output so far."""
-        output_compat.take_output(self._config)
+        runtime_compat.take_output(self._config)
 
     def begin_last(self) -> None:
         """Begin the run to show for a failure: drop the output so far."""
@@ -48,7 +48,7 @@ class Output:
         """End all runs: if none is shown, keep the output of the first."""
         if self._is_last_begun or self._first is None:
             return
-        output_compat.take_output(self._config)
+        runtime_compat.take_output(self._config)
         output, errors = self._first
         sys.stdout.write(output)
         sys.stderr.write(errors)
@@ -120,7 +120,7 @@ class Progress:
         if now < self._next:
             return
         self._next = now + _EVERY
-        room = output_compat.room_in_line(self._config)
+        room = runtime_compat.room_in_line(self._config)
         if room < _LEAST_ROOM:
             return
         of = f"/{self._limit:,}" if self._runs <= self._limit else ""
@@ -134,5 +134,5 @@ class Progress:
     def _write(self, text: str) -> None:
         back = "\b" * self._written
         over = " " * self._written
-        output_compat.write_raw(self._config, f"{back}{over}{back}{text}")
+        runtime_compat.write_raw(self._config, f"{back}{over}{back}{text}")
         self._written = len(text)

@@ -3,18 +3,65 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import os
 import shlex
 import shutil
+from collections.abc import Callable
+from types import FrameType, FunctionType, TracebackType
+from typing import Any
 
 import pytest
 
-from aldente._diagnosis.story import WIDTH
-from aldente._diagnosis.story_lines import wrapped
+from aldente._diagnosis.story import WIDTH, wrapped
 from aldente._diagnosis.story_picture import picture_of
+from aldente._diagnosis.waits import SuspendedFrame
 from aldente._explore.result import Failure
+from aldente._plugin import output_files
 from aldente._plugin.explore.state import Budget, Outcome
-from aldente._plugin.page import link
+from aldente.errors import DeadlockError
+
+
+def add_stuck_lines(failure: Failure, test: str) -> None:
+    """Give a deadlock of a test the traceback of where the test waits.
+
+    Args:
+        failure: the failure of the test.
+        test: the name of the test's task.
+    """
+    error = failure.exception
+    if not isinstance(error, DeadlockError) or failure.waiting is None:
+        return
+    for task in failure.waiting.tasks:
+        if task.name == test and task.own_frames:
+            error.__traceback__ = _traceback_of(task.own_frames)
+            return
+
+
+def _traceback_of(frames: tuple[SuspendedFrame, ...]) -> TracebackType | None:
+    traceback: TracebackType | None = None
+    for suspended in reversed(frames):
+        # Without an instruction, as those of the function here have columns of their own.
+        traceback = TracebackType(traceback, _frame_of(suspended), -1, suspended.place.line)
+    return traceback
+
+
+def _this_frame() -> FrameType | None:
+    return inspect.currentframe()
+
+
+def _frame_of(suspended: SuspendedFrame) -> FrameType:
+    """A frame of a function of that name and place."""
+    code = _this_frame.__code__.replace(
+        co_filename=suspended.place.path,
+        co_firstlineno=suspended.first_line or suspended.place.line,
+        co_name=suspended.function.rpartition(".")[2],
+        co_qualname=suspended.function,
+    )
+    make: Callable[[], Any] = FunctionType(code, {"inspect": inspect})
+    frame: FrameType = make()
+    return frame
+
 
 TITLE = "aldente: what happened"
 
@@ -27,7 +74,7 @@ def add_to_report(item: pytest.Item, report: pytest.TestReport, outcome: Outcome
     failure = outcome.failure
     if failure is None:
         return
-    link.offer(item.config)
+    output_files.offer(item.config)
     if is_a_line(item.config):
         return
     text = "\n\n".join(_paragraphs(item, outcome, failure))

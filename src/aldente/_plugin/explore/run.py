@@ -16,7 +16,7 @@ from aldente import _asyncio_compat
 from aldente._explore.result import Failure
 from aldente._explore.rules_in_runs import look_into_main
 from aldente._explore.simulate import Main
-from aldente._plugin import output_compat, pytest_compat
+from aldente._plugin import pytest_compat, runtime_compat
 from aldente._plugin.explore.fixtures import Troubles, resolved
 from aldente._plugin.explore.report import command
 from aldente._plugin.explore.state import ExploredTest, explored_test
@@ -316,7 +316,7 @@ class RunsOfTest:
         self._explored.loop, self._explored.clock = loop, None
         loop.main_name = self._item.name
         pytest_compat.renew_instance(self._item)
-        output_compat.forget_logs(self._item)
+        runtime_compat.forget_logs(self._item)
         if self._session.evidence is not None:
             self._session.evidence.begin_run()
         self._fixtures.begin()

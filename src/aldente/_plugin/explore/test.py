@@ -16,27 +16,24 @@ from typing import Any
 import pytest
 
 from aldente import _asyncio_compat
-from aldente._clocks import monotonic
 from aldente._diagnosis.finding_text import describe, fold
 from aldente._explore.arguments import parse_rules, parse_strategy
 from aldente._explore.explorer import Explorer, Found
 from aldente._explore.interrupting import ending_steps, noting_interrupts
-from aldente._explore.nondeterminism import run_again
+from aldente._explore.nondeterminism import run_again, steps_in_stock_order
 from aldente._explore.result import Exploration, Failure
 from aldente._explore.runs import RunSettings
 from aldente._explore.shrink import identity_of_kind
 from aldente._explore.simulate import Program
-from aldente._explore.stock_order import steps_in_stock_order
 from aldente._plugin import ownership
 from aldente._plugin.explore.failure_cache import Remembered
 from aldente._plugin.explore.hypothesis import runs_for_example
 from aldente._plugin.explore.output import Output, Progress, each_warning_once
+from aldente._plugin.explore.report import add_stuck_lines
 from aldente._plugin.explore.run import FoundInRuns, RunsOfTest
 from aldente._plugin.explore.state import ExploredTest, Outcome
-from aldente._plugin.explore.stuck_lines import add_stuck_lines
-from aldente._plugin.explore.together import explore_together
 from aldente._plugin.explore.worker import worker_of
-from aldente._plugin.explore.workers import number_of_workers
+from aldente._plugin.explore.workers import explore_together, number_of_workers
 from aldente._plugin.marks import timeout_of
 from aldente._plugin.options import settings_of
 from aldente._plugin.refusals import refuse_async_generator
@@ -48,6 +45,7 @@ from aldente._schedules import Schedule, Step
 from aldente._simulation import tokens
 from aldente._simulation.choices import Strategy
 from aldente._simulation.determinism import kept_randomness
+from aldente._system import monotonic
 from aldente.errors import EndlessTimeError, FoundInRun, PhaseTimeout, ReplayMismatch, StuckTasks
 
 

@@ -74,7 +74,7 @@ class FindingsHooks:
         if self._state.never_awaited is not None:
             self._state.installed.enter_context(self._state.never_awaited.installed())
         if self._config.getoption("aldente_trace") is not None:
-            from aldente._plugin.tracing import hooks as tracing
+            from aldente._plugin import tracing
 
             tracing.register(self._config, self._state)
         if options.settings_of(self._config).page:
@@ -96,7 +96,7 @@ class FindingsHooks:
 
             summary.register(self._config)
             if options.settings_of(self._config).explore is not None:
-                from aldente._plugin.suite.summary import register_summary
+                from aldente._plugin.suite.hooks import register_summary
 
                 register_summary(self._config)
 

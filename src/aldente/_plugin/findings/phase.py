@@ -12,12 +12,11 @@ import pytest
 
 from aldente._diagnosis.finding_text import describe, fold, headline, shorten
 from aldente._own_errors import contained, containing
-from aldente._plugin import pytest_compat, refusals
+from aldente._plugin import output_files, pytest_compat, refusals
 from aldente._plugin.findings.baseline import as_plain
 from aldente._plugin.options import settings_of
 from aldente._plugin.ownership import IS_RUN_ON_LOOP
-from aldente._plugin.page import link
-from aldente._plugin.pytest_asyncio import event_loop
+from aldente._plugin.pytest_asyncio import loop_fixtures
 from aldente._plugin.run.outcomes import hide_frames
 from aldente._plugin.session import SessionState
 from aldente._records import Finding
@@ -105,7 +104,7 @@ def _of_own_error(item: pytest.Item, call: pytest.CallInfo[None]) -> pytest.Test
     if not isinstance(error, AldenteError):
         return None
     if isinstance(error, (DeadlockError, PhaseTimeout)):
-        link.offer(item.config)
+        output_files.offer(item.config)
     report = pytest.TestReport.from_item_and_call(item, call)
     first = next(iter(str(error).splitlines()), "")
     pytest_compat.set_headline(report, f"{type(error).__name__}: {first}")
@@ -114,10 +113,10 @@ def _of_own_error(item: pytest.Item, call: pytest.CallInfo[None]) -> pytest.Test
 
 def _with_hint(item: pytest.Item, call: pytest.CallInfo[None]) -> pytest.TestReport | None:
     """The report of a set-up that lacks a fixture of older pytest-asyncio versions, or None."""
-    if call.excinfo is None or not event_loop.is_missing(call.excinfo.value):
+    if call.excinfo is None or not loop_fixtures.is_missing(call.excinfo.value):
         return None
     report = pytest.TestReport.from_item_and_call(item, call)
-    event_loop.explain_missing(report)
+    loop_fixtures.explain_missing(report)
     return report
 
 

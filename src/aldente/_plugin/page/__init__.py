@@ -3,13 +3,9 @@
 ``hooks``
     Collects the failures, also from pytest-xdist's workers, and writes the page.
 ``failures``
-    What is known of a failed phase of a test, as plain values.
-``panels``
-    What the still pictures of a failure show.
+    What is known of a failed phase of a test, as plain values, and what its still pictures show.
 ``evidence``
     What these need, and is gone when pytest reports the failure.
-``link``
-    The line of the terminal that links to the page, or says that there could be one.
 
-Only the last of these is imported without the option.
+None of these is imported without the option. ``_plugin.output_files`` links to the page.
 """

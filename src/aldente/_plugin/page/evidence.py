@@ -15,7 +15,7 @@ from aldente._doubles.calls import Call
 from aldente._own_errors import containing
 from aldente._plugin.run.outcomes import behind
 from aldente._report import calls, timers, waits
-from aldente._report.panels import Kind, Panel
+from aldente._report.failures import Kind, Panel
 from aldente._runner.settle import SettlingLoop
 from aldente._virtual_time.clock import pending_timers
 

@@ -17,9 +17,9 @@ from aldente._own_errors import contained
 from aldente._plugin import output_files
 from aldente._plugin.findings import for_machines
 from aldente._plugin.options import settings_of
+from aldente._plugin.output_files import print_link
 from aldente._plugin.page.evidence import Evidence
 from aldente._plugin.page.failures import of_report, shown_failure, with_subtest
-from aldente._plugin.page.link import print_link
 from aldente._plugin.session import SessionState
 from aldente._report.failures import ShownFailure
 from aldente._report.findings import Explanation

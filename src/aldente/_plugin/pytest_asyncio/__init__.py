@@ -6,7 +6,7 @@
     The fixtures, registered with pytest under the name of pytest-asyncio's plugin.
 ``replace``
     Takes the place of pytest-asyncio.
-``policy_fixture``, ``event_loop``, ``looptime``
+``loop_fixtures``, ``looptime``
     The fixtures ``event_loop_policy``, ``event_loop`` and ``_function_scoped_runner`` and its like,
     which test suites override or request; what the plugin looptime needs.
 

@@ -15,7 +15,7 @@ import pytest
 
 from aldente._plugin import ownership, pytest_compat
 from aldente._plugin.options import settings_of
-from aldente._plugin.pytest_asyncio import policy_fixture
+from aldente._plugin.pytest_asyncio import loop_fixtures
 from aldente._records import LoopScope
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def make_loop_current(item: pytest.Function) -> None:
     """For a test that requests the policy, have the policy return the loop of the test."""
-    if policy_fixture.NAME not in item.funcargs:
+    if loop_fixtures.POLICY not in item.funcargs:
         return
     from aldente import _asyncio_compat
     from aldente._plugin import loop_scopes
@@ -53,7 +53,7 @@ def request_runner_first(item: pytest.Item) -> None:
 
     scope = loop_scopes.home_of_test(item, {}).scope.value
     names: list[str] = getattr(item, "fixturenames", [])
-    for name in (f"_{scope}_scoped_runner", policy_fixture.NAME):
+    for name in (f"_{scope}_scoped_runner", loop_fixtures.POLICY):
         if name not in names:
             names.insert(0, name)
 

@@ -11,12 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-from aldente._plugin.pytest_asyncio import (
-    __version__,
-    fixture,
-    is_async_test,
-    policy_fixture,
-)
+from aldente._plugin.pytest_asyncio import __version__, fixture, is_async_test, loop_fixtures
 from aldente._plugin.pytest_compat import as_aldentes
 
 if TYPE_CHECKING:
@@ -39,7 +34,7 @@ def __getattr__(name: str) -> Any:
 @as_aldentes
 def event_loop_policy() -> Any:
     """The policy that makes event loops; a test suite may override it."""
-    return policy_fixture.current()
+    return loop_fixtures.current()
 
 
 def _unused_port(socket_type: int) -> int:

@@ -21,7 +21,7 @@ from aldente._plugin.loop_factory_fixture import FACTORY_FIXTURE
 from aldente._plugin.loop_scopes import LoopHome, home_of_test, home_without_fixtures
 from aldente._plugin.marks import timeout_of
 from aldente._plugin.options import settings_of
-from aldente._plugin.pytest_asyncio import policy_fixture
+from aldente._plugin.pytest_asyncio import loop_fixtures
 from aldente._plugin.run.other_loops import LoopOwners, note_other_loop
 from aldente._plugin.run.rules import watch_of
 from aldente._records import LoopScope
@@ -91,7 +91,7 @@ class LoopRegistry:
         return self._runner(home, item, factory)
 
     def _runner(self, home: LoopHome, item: pytest.Item, factory: LoopFactory | None) -> LoopRunner:
-        policy = policy_fixture.use_for_test(item)
+        policy = loop_fixtures.use_for_test(item)
         key = (home.node, factory, policy)
         runner = self._runners.get(key)
         if runner is None:
@@ -183,7 +183,7 @@ class LoopRegistry:
         if self._begun is item:
             self.make_current_again()
             return
-        if not policy_fixture.is_set_up(item):
+        if not loop_fixtures.is_set_up(item):
             # A policy may come from a fixture, which must not be set up from here.
             return
         # What makes the loop may be a fixture, which comes here again.
@@ -224,7 +224,7 @@ class LoopRegistry:
         The last registered function runs first, as with pytest's finalizers.
         """
         for fixturedef in pytest_compat.used_so_far(item):
-            if fixturedef.argname in (FACTORY_FIXTURE, policy_fixture.NAME):
+            if fixturedef.argname in (FACTORY_FIXTURE, loop_fixtures.POLICY):
                 fixturedef.addfinalizer(end)
 
     def hosts_used_by(self, item: pytest.Item) -> list[GeneratorHost[Any]]:

@@ -20,7 +20,7 @@ from aldente._plugin.loop_factories import maker_of_other_loop
 from aldente._plugin.loop_factory_fixture import FACTORY_FIXTURE
 from aldente._plugin.loop_scopes import LoopHome, home_of_test, wide_async_fixtures, wide_homes
 from aldente._plugin.marks import MARK
-from aldente._plugin.pytest_asyncio import policy_fixture
+from aldente._plugin.pytest_asyncio import loop_fixtures
 from aldente._plugin.run.rules import LoopWatch
 from aldente._plugin.session import state_of
 from aldente._plugin.test_time import collected_tests, reason_against_wall, time_of
@@ -275,7 +275,7 @@ def reason_against(item: pytest.Item, time: TestTime) -> str | None:
             f"its event loop is made by {named}, whose clock is out of reach.",
             "run it on asyncio's own loop, or mark it with @aldente.real_time.",
         )
-    if policy_fixture.is_overridden(item):
+    if loop_fixtures.is_overridden(item):
         return _refusal(
             item,
             "the fixture event_loop_policy decides how its event loop is made.",

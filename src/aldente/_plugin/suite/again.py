@@ -20,12 +20,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from aldente._clocks import monotonic
 from aldente._explore.explorer import Explorer, Found
 from aldente._explore.result import Failure
 from aldente._explore.shrink import kind_of
 from aldente._own_errors import contained
-from aldente._plugin import output_compat, ownership, set_up_compat
+from aldente._plugin import ownership, pytest_compat, runtime_compat
 from aldente._plugin.explore.hooks import remember
 from aldente._plugin.explore.report import command
 from aldente._plugin.explore.state import (
@@ -38,10 +37,10 @@ from aldente._plugin.explore.state import (
 from aldente._plugin.options import settings_of
 from aldente._plugin.session import SessionState, state_of
 from aldente._plugin.suite.reasons import INEXACT, Reason, reason_after
-from aldente._plugin.suite.wide_fixtures import made_anew
-from aldente._records import Finding, SourcePlace
+from aldente._records import Finding, LoopScope, SourcePlace
 from aldente._rules import schedule_dependent
 from aldente._settings import Settings
+from aldente._system import monotonic
 from aldente.errors import (
     AldenteError,
     EndlessTimeError,
@@ -54,6 +53,31 @@ from aldente.errors import (
 
 if TYPE_CHECKING:
     from aldente._plugin.explore.state import Outcome
+
+
+FixtureDef = pytest.FixtureDef[Any]
+
+
+def made_anew(item: pytest.Item) -> frozenset[FixtureDef]:
+    """The fixtures wider than a test that need the loop of the run."""
+    needing: dict[FixtureDef, bool] = {}
+
+    def needs_loop(definition: FixtureDef) -> bool:
+        if definition not in needing:
+            # Against circles, which pytest refuses later.
+            needing[definition] = False
+            needing[definition] = ownership.is_own_fixture_definition(definition, item) or any(
+                map(needs_loop, pytest_compat.dependencies(item, definition))
+            )
+        return needing[definition]
+
+    return frozenset(
+        definition
+        for definition in pytest_compat.closure(item)
+        if pytest_compat.caching_scope(definition, item) is not LoopScope.FUNCTION
+        and needs_loop(definition)
+    )
+
 
 # How long the analysis of a failure may take, in real seconds, besides the time for finding it.
 _SECONDS_OF_ANALYSIS = 3.0
@@ -180,7 +204,7 @@ def explore(item: pytest.Function, explored: UnmarkedTest, stash: dict[Any, Any]
 def _explore(item: pytest.Function, explored: UnmarkedTest, stash: dict[Any, Any]) -> Result:
     raised: BaseException | None = None
     try:
-        with set_up_compat.set_up_again(item, explored.anew, stash):
+        with runtime_compat.set_up_again(item, explored.anew, stash):
             item.runtest()
     except (KeyboardInterrupt, pytest.exit.Exception):
         raise
@@ -263,7 +287,7 @@ def _unnoticed(item: pytest.Item) -> Iterator[None]:
     _look_at_leftovers(session)
     threads = set(threading.enumerate())
     found = len(collector.found)
-    written = output_compat.take_output(config)
+    written = runtime_compat.take_output(config)
     phase = os.environ.get("PYTEST_CURRENT_TEST")
     os.environ["PYTEST_CURRENT_TEST"] = f"{item.nodeid} (call)"
     properties = list(item.user_properties)
@@ -272,10 +296,10 @@ def _unnoticed(item: pytest.Item) -> Iterator[None]:
             warnings.showwarning = _show_nothing
             yield
     finally:
-        output_compat.take_output(config)
+        runtime_compat.take_output(config)
         for text, stream in zip(written, (sys.stdout, sys.stderr), strict=True):
             stream.write(text)
-        output_compat.forget_logs(item)
+        runtime_compat.forget_logs(item)
         if phase is not None:
             os.environ["PYTEST_CURRENT_TEST"] = phase
         item.user_properties[:] = properties

@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
-from aldente import _lazy_imports
+from aldente import _imports
 from aldente._own_errors import contained, containing
 from aldente._rules.blocking_call.report import (
     BlockingCall,
@@ -44,7 +44,7 @@ _Arguments = tuple[Any, ...]
 def install_hook() -> None:
     """Install the audit hook; once, as a hook can't be removed."""
     # Python raises some events during imports, and the hook must not import anything then.
-    _lazy_imports.import_own()
+    _imports.import_own()
     sys.addaudithook(_on_event)
 
 

@@ -17,21 +17,17 @@ find what they know.
 ``endpoints``
     The ends of TCP connections, and listening sockets.
 ``unix``
-    The same for Unix sockets.
+    The same for Unix sockets, and the two ends of ``socket.socketpair``.
 ``datagrams``
     The sockets of datagrams.
 ``names``
     Host names and services.
-``arguments``
-    Checks of arguments, as Python's sockets do them.
 ``sockets``
     The sockets that programs see, which take the place of Python's while a simulated loop runs.
 ``hosts``, ``disk``
     What runs on each host, and how it crashes; its files, of which a crash loses some.
 ``faults``
     Faults that the explorer may choose: resets, partitions, crashes.
-``pairs``
-    The two ends of ``socket.socketpair``.
 ``refusals``
     What is refused, because nothing in the run answers it.
 ``creation``

@@ -13,7 +13,6 @@ from typing import Any
 from aldente._simulation.network.datagrams import DatagramEndpoint, UnixDatagramEndpoint
 from aldente._simulation.network.endpoints import StreamEndpoint
 from aldente._simulation.network.kernel import Kernel
-from aldente._simulation.network.pairs import noting, simulate_pair
 from aldente._simulation.network.refusals import refuse_connected
 from aldente._simulation.network.sockets import (
     AnyEndpoint,
@@ -24,7 +23,7 @@ from aldente._simulation.network.sockets import (
     left_descriptors,
     note_options,
 )
-from aldente._simulation.network.unix import UnixEndpoint
+from aldente._simulation.network.unix import UnixEndpoint, noting, simulate_pair
 from aldente.errors import HostCrashed
 
 _FAMILIES = (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX)

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from aldente._simulation import blocking_sockets
+from aldente._simulation import outside
 from aldente._simulation.choices import Values
 from aldente._simulation.network.pipes import Wire
 
@@ -243,7 +243,7 @@ class _Syncs:
     def add(self, disk: Disk) -> None:
         """Notify a disk from now on."""
         if not self._disks:
-            blocking_sockets.listen("open", self._on_open)
+            outside.listen("open", self._on_open)
             for name in ("fsync", "fdatasync", "sync"):
                 original = getattr(os, name, None)
                 if original is not None:
@@ -266,7 +266,7 @@ class _Syncs:
         if disk in self._disks:
             self._disks.remove(disk)
         if not self._disks:
-            blocking_sockets.listen("open", None)
+            outside.listen("open", None)
             for name, original in self._originals.items():
                 # Left alone where other code has replaced it: it does no harm beneath.
                 if getattr(os, name) is self._own[name]:

@@ -11,17 +11,16 @@ from aldente import _asyncio_compat
 from aldente._asyncio_compat.selector_loop import SocketLoop
 from aldente._asyncio_compat.stepping import StepHandle
 from aldente._simulation.durations import NETWORK
-from aldente._simulation.explored import Event
-from aldente._simulation.limits import LimitedLoop
+from aldente._simulation.explored import Event, LimitedLoop
 from aldente._simulation.network import names, refusals
 from aldente._simulation.network.creation import Sockets, adopt, close_all
 from aldente._simulation.network.disk import Disk
 from aldente._simulation.network.faults import Faults
 from aldente._simulation.network.hosts import Hosts
 from aldente._simulation.network.kernel import Kernel
-from aldente._simulation.network.pairs import simulate_pair
+from aldente._simulation.network.unix import simulate_pair
+from aldente._simulation.outside import STREAMS
 from aldente._simulation.ready import OutsideHandle
-from aldente._simulation.unsupported import STREAMS
 from aldente.errors import OutsideSimulation
 
 

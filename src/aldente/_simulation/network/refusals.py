@@ -9,7 +9,7 @@ import socket
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
-from aldente._simulation.unsupported import CLIENT, place_that_called
+from aldente._simulation.outside import CLIENT, place_that_called
 from aldente._source import caller
 from aldente.errors import OutsideSimulation
 

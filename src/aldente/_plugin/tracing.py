@@ -1,27 +1,129 @@
-"""Records the steps of tasks and their waits as events of the Trace Event Format.
+"""The failed run of an explored test as events of a trace.
 
-Perfetto and chrome://tracing open them ("Trace Event Format", Google 2016). A process of the trace
-is a test, a thread is a task, and thread 0 has the loop's other callbacks.
+Its steps take no time of the loop, so each is drawn as long as the others: what a trace shows of
+such a run is the order of the steps, and which has made which ready.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import threading
 import weakref
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from aldente import _asyncio_compat
-from aldente._clocks import ORIGINALS
-from aldente._diagnosis.wait_words import wait_in_words
+from aldente._diagnosis.await_graph import wait_in_words
 from aldente._diagnosis.waiting import look_at
-from aldente._own_errors import containing
-from aldente._plugin.tracing.explored import Event, events_of_run
+from aldente._own_errors import contained, containing
+from aldente._plugin import output_files
+from aldente._plugin.explore.state import explored_test
+from aldente._plugin.options import settings_of
+from aldente._plugin.session import SessionState
 from aldente._records import Finding, SourcePlace
-from aldente._report.lanes import Lanes
+from aldente._report.lanes import Lanes, LaneStep, lanes_of
 from aldente._source import is_own, is_users, place_of, source_line
+from aldente._system import ORIGINALS
+from aldente._version import __version__
+
+Event = dict[str, Any]
+
+# The length of a step, in microseconds.
+STEP = 1_000
+
+
+def events_of_run(lanes: Lanes, name: str, process: int) -> Iterator[Event]:
+    """The events of a run.
+
+    Args:
+        lanes: the run.
+        name: the name of the process of the trace.
+        process: its number.
+    """
+    yield _name("process", name, process, 0)
+    for thread, lane in enumerate(lanes["lanes"]):
+        shown = f"{lane['name']}, {lane['call']}" if lane["call"] else lane["name"]
+        yield _name("thread", shown, process, thread)
+    waiting: dict[int, tuple[int, str]] = {}
+    for place, step in enumerate(lanes["steps"]):
+        thread = step["lane"]
+        common = {"pid": process, "tid": thread, "ts": place * STEP}
+        if "event" in step.get("marks", ()):
+            mark = {"name": step["words"], "cat": "event", "ph": "i", "s": "t"}
+            yield {**mark, **common, "args": _details(lanes, step)}
+            continue
+        if thread in waiting:
+            since, words = waiting.pop(thread)
+            length = place * STEP - since
+            if length:
+                yield {
+                    "name": words,
+                    "cat": "wait",
+                    "ph": "X",
+                    **common,
+                    "ts": since,
+                    "dur": length,
+                    "args": {},
+                }
+        yield from _step(lanes, step, common)
+        then = step.get("then", "")
+        if then.startswith(("waits", "lets")):
+            waiting[thread] = (place + 1) * STEP, then
+
+
+def _step(lanes: Lanes, step: LaneStep, common: Event) -> Iterator[Event]:
+    """The slice of a step, and the arrow from the step that has made it ready."""
+    marks = step.get("marks", [])
+    yield {
+        "name": f"{step['number']}: {step['words']}",
+        "cat": ",".join(["step", *marks]),
+        "ph": "X",
+        **common,
+        "dur": STEP,
+        "args": _details(lanes, step),
+        **({"cname": "terrible"} if "failing" in marks or "switch" in marks else {}),
+    }
+    waker = step.get("woken_in")
+    if waker is None:
+        return
+    # The numbers of arrows belong to the whole trace.
+    arrow = {"name": "wakes", "cat": "wakes", "id": f"{common['pid']}.{step['number']}"}
+    thread = lanes["steps"][waker]["lane"]
+    begin = {"pid": common["pid"], "tid": thread, "ts": waker * STEP + STEP // 2}
+    yield {**arrow, "ph": "s", **begin, "args": {}}
+    yield {**arrow, "ph": "f", "bp": "e", **common, "args": {}}
+
+
+def _details(lanes: Lanes, step: LaneStep) -> Event:
+    """What is known of a step."""
+    details: Event = {"loop time": step["time"]}
+    if "then" in step:
+        details["then"] = step["then"]
+    for key, place in (("at", step.get("at")), ("stopped at", step.get("stop"))):
+        if place is not None:
+            details[key] = f"{lanes['files'][place[0]]}:{place[1]}"
+    if "instead_of" in step:
+        details["before"] = step["instead_of"]
+    uses = [use["words"] for use in step.get("uses", ())]
+    if uses:
+        details["uses"] = "; ".join(uses)
+    return details
+
+
+def _name(kind: str, name: str, process: int, thread: int) -> Event:
+    return {
+        "name": f"{kind}_name",
+        "ph": "M",
+        "pid": process,
+        "tid": thread,
+        "args": {"name": name},
+    }
+
 
 _now = ORIGINALS["perf_counter_ns"]
 
@@ -207,3 +309,91 @@ def _name_of(task: asyncio.Task[Any]) -> str:
     coroutine = task.get_coro()
     name: str = getattr(coroutine, "__qualname__", type(coroutine).__name__)
     return name
+
+
+OPTION = "--aldente-trace"
+
+
+def register(config: pytest.Config, state: SessionState) -> None:
+    """Record a trace if the option asks for one.
+
+    Raises:
+        pytest.UsageError: its file can't be written.
+    """
+    hooks = TraceHooks(config)
+    if not hasattr(config, "workerinput"):
+        output_files.reject_unwritable(OPTION, hooks.path)
+    state.installed.enter_context(_asyncio_compat.observing_callbacks(hooks.recorder.observe))
+    state.collector.listeners.append(hooks.recorder.note)
+    config.pluginmanager.register(hooks, "aldente-trace")
+
+
+class TraceHooks:
+    """Records each test as a process of the trace, and writes all of them.
+
+    Args:
+        config: pytest's configuration.
+
+    Attributes:
+        path: the file.
+        recorder: records what loops do.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self.path = Path(config.invocation_params.dir, str(config.getoption("aldente_trace")))
+        self.recorder = Recorder(settings_of(config).slow_step, config.rootpath)
+        # The traces of pytest-xdist's workers.
+        self._others: list[list[Event]] = []
+
+    # Before what sets up fixtures.
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> None:
+        self.recorder.begin_test(item.nodeid)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        explored = explored_test(item)
+        outcome = None if explored is None else explored.outcome
+        if call.when == "call" and outcome is not None and outcome.failure is not None:
+            with contained("recording a run for the trace"):
+                self.recorder.add_run(item.nodeid, lanes_of(outcome.failure.steps))
+        return report
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        # Missing if the worker crashed.
+        events = getattr(node, "workeroutput", {}).get("aldente_trace")
+        if events:
+            self._others.append(events)
+
+    # After the loops of wide fixtures have ended.
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        output: dict[str, Any] | None = getattr(self._config, "workeroutput", None)
+        if output is not None:
+            output["aldente_trace"] = self.recorder.events
+            return
+        trace = {
+            "traceEvents": joined([self.recorder.events, *self._others]),
+            "displayTimeUnit": "ms",
+            "otherData": {"program": f"aldente {__version__}"},
+        }
+        output_files.write(session, OPTION, self.path, json.dumps(trace))
+
+
+def joined(traces: list[list[Event]]) -> list[Event]:
+    """The events of several traces, whose tests have numbers that are all different.
+
+    >>> [event["pid"] for event in joined([[{"pid": 1}, {"pid": 2}], [], [{"pid": 1}]])]
+    [1, 2, 3]
+    """
+    found: list[Event] = []
+    last = 0
+    for events in traces:
+        found += [{**event, "pid": event["pid"] + last} for event in events]
+        last = max((event["pid"] for event in found), default=0)
+    return found
