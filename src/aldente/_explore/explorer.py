@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from aldente._checked_pythons import is_checked, unproved
 from aldente._explore.nondeterminism import (
@@ -15,7 +15,6 @@ from aldente._explore.nondeterminism import (
     likely_cause,
     steps_in_stock_order,
 )
-from aldente._explore.race_search import Failed, RaceSearch, Shown
 from aldente._explore.result import Exploration, Failure, Kept, Known
 from aldente._explore.rules_in_runs import besides, found_in_run
 from aldente._explore.runs import Run, RunWatch
@@ -31,6 +30,9 @@ from aldente._strategies.fifo import Fifo
 from aldente._strategies.replay import Leading, Replay, Watched
 from aldente._system import monotonic
 from aldente.errors import LivelockError, PhaseTimeout
+
+if TYPE_CHECKING:
+    from aldente._explore.race_search import Shown
 
 # After a failed run: how long shrinking may take, in real seconds, and how many runs to try with
 # the other order.
@@ -251,6 +253,9 @@ class Explorer:
         watch = self.program.watch
         if watch is None or not watch.looks_for_races or exploration.escaped:
             return exploration, None
+        # Imported here, and below: a program that fails by itself needs none of it.
+        from aldente._explore.race_search import Failed, RaceSearch
+
         # Where all schedules were tried, no more races can be reached than these have.
         leads = _LEADS_OF_SCHEDULE * (exploration.runs - 1) if exploration.exhausted else None
         search = RaceSearch(self.program, limit // _RUNS_FOR_ONE_OF_RACES, self.end, leads)
@@ -266,6 +271,8 @@ class Explorer:
         """The failure of a schedule that passes, but for a lost update; None without one."""
         watch = self.program.watch
         if watch is not None and watch.looks_for_races:
+            from aldente._explore.race_search import RaceSearch
+
             for each in RaceSearch(self.program, _RUNS_OF_RACE, self.end).look_into(schedule):
                 if watch.report_race(self._finding(each, watch)):
                     return self._failure_of(each, 1)

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from aldente._checked_pythons import is_checked
 from aldente._explore.observations import TOO_LARGE, Observation
-from aldente._histories.timeline import Bar
 from aldente._simulation.choices import Options, Strategy
 from aldente._simulation.loop import SimulatedLoop
 from aldente._simulation.operations import Ended, Turn
@@ -197,6 +196,9 @@ class SerialOrders:
         return any(each.keeps_order_of(observation) for each in found)
 
     def _error(self, observation: Observation) -> NotAtomic:
+        # Imported here: a program without such operations needs nothing of histories.
+        from aldente._histories.timeline import Bar
+
         serial = [found[0] for found in self._found.values()]
         lines = [line for each in serial[:_SHOWN] for line in _lines(each, indent="    ")]
         if len(serial) > _SHOWN:

@@ -15,14 +15,16 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Hashable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from aldente._checked_pythons import is_checked
 from aldente._simulation.choices import Options
 from aldente._simulation.loop import SimulatedLoop
 from aldente._strategies.context_switches import SwitchCounter
-from aldente._strategies.partial_order import Place, Reduction
-from aldente._strategies.recorder import AccessRecorder
+
+if TYPE_CHECKING:
+    from aldente._strategies.partial_order import Place, Reduction
+    from aldente._strategies.recorder import AccessRecorder
 
 # How many untried schedules to keep, which bounds the memory.
 _MOST_KNOWN = 500_000
@@ -85,7 +87,8 @@ class Dfs:
         self._left_out: list[_Branch] = []
         # Independence depends on the bytecode and the asyncio of each version of Python.
         self._is_reducing = skips_equivalent and switches is None and is_checked()
-        self._recorder = AccessRecorder()
+        # What finds equivalent schedules; made when it is first needed.
+        self._recorder: AccessRecorder | None = None
         self._number = 0
         self._runs = 0
         self._is_cut = False
@@ -112,11 +115,20 @@ class Dfs:
     def attach(self, loop: SimulatedLoop) -> None:
         """Observe the steps of the next run, so that equivalent schedules can be skipped."""
         if self._is_reducing and loop.holds_all:
-            self._reduction = Reduction(loop, self._recorder, self._doubt)
+            self._reduction = self._make_reduction(loop)
             if self._branch.number == 0 or self._branch.place is not None:
                 self._reduction.begin_run()
             if self._branch.position == 0 and self._branch.number == 0:
                 self._is_followed = self._reduction.start(None)
+
+    def _make_reduction(self, loop: SimulatedLoop) -> Reduction:
+        # Imported here: it is much code, and shrinking, for example, does without.
+        from aldente._strategies.partial_order import Reduction
+        from aldente._strategies.recorder import AccessRecorder
+
+        if self._recorder is None:
+            self._recorder = AccessRecorder()
+        return Reduction(loop, self._recorder, self._doubt)
 
     def choose(self, count: int, options: Options) -> int:
         """The branch's choice, and stock order after it; note the other options for later runs."""

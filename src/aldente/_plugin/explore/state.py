@@ -228,3 +228,28 @@ def _part_of(runs: int, strategy: object, shard: Shard) -> int:
     if strategy in _SEEDLESS and shard.of > 1:
         return 1 if shard.number else runs
     return max(1, shard.part_of(runs))
+
+
+# The plugin that makes a run of pytest a worker process of another one.
+WORKER = "aldente-worker"
+
+# From how many runs on a search is long enough to start processes for it without being told.
+_LONG = 2_000
+
+
+def number_of_workers(item: pytest.Item, runs: int) -> int:
+    """How many processes do the runs of an explored test.
+
+    Workers of pytest-xdist that have no test, as there are fewer tests than workers, have a long
+    search done by as many processes instead.
+
+    Args:
+        item: the test.
+        runs: how many runs it has at most.
+    """
+    given = settings_of(item.config).workers
+    worker = getattr(item.config, "workerinput", None)
+    if given > 1 or worker is None or runs < _LONG:
+        return given
+    count: int = worker["workercount"]
+    return max(1, count // len(item.session.items))

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -31,9 +31,7 @@ from aldente._plugin.explore.hypothesis import runs_for_example
 from aldente._plugin.explore.output import Output, Progress, each_warning_once
 from aldente._plugin.explore.report import add_stuck_lines
 from aldente._plugin.explore.run import FoundInRuns, RunsOfTest
-from aldente._plugin.explore.state import ExploredTest, Outcome
-from aldente._plugin.explore.worker import worker_of
-from aldente._plugin.explore.workers import explore_together, number_of_workers
+from aldente._plugin.explore.state import WORKER, ExploredTest, Outcome, number_of_workers
 from aldente._plugin.marks import timeout_of
 from aldente._plugin.options import settings_of
 from aldente._plugin.refusals import refuse_async_generator
@@ -47,6 +45,9 @@ from aldente._simulation.choices import Strategy
 from aldente._simulation.determinism import kept_randomness
 from aldente._system import monotonic
 from aldente.errors import EndlessTimeError, FoundInRun, PhaseTimeout, ReplayMismatch, StuckTasks
+
+if TYPE_CHECKING:
+    from aldente._plugin.explore.worker import WorkerLoop
 
 
 def replayed(program: Program, schedule: Schedule, *, is_lenient: bool = False) -> Failure | None:
@@ -177,7 +178,7 @@ class _Test:
         exploration: Exploration | None = None
         runs = RunsOfTest(self._item, self._explored, function, args, kwargs, self._found)
         with self._running(runs) as program:
-            worker = worker_of(self._item.config)
+            worker = _worker_of(self._item.config)
             if worker is not None:
                 worker.serve(program, self._found)
                 return None
@@ -190,6 +191,8 @@ class _Test:
                 # Worker processes run tests with the mark only.
                 number = number_of_workers(self._item, self._budget.runs)
                 if number > 1 and self._explored.is_marked:
+                    from aldente._plugin.explore.workers import explore_together
+
                     exploration = explore_together(
                         self._item, explorer, self._budget, self._found, self._progress, number
                     )
@@ -291,7 +294,7 @@ class _Test:
     @contextlib.contextmanager
     def _running(self, runs: RunsOfTest) -> Iterator[Program]:
         """While entered, run the test; yields it as a program."""
-        worker = worker_of(self._item.config)
+        worker = _worker_of(self._item.config)
         with (
             _asyncio_compat.without_suspended_loop(),
             kept_randomness(),
@@ -370,6 +373,12 @@ class _Test:
             self._found.has_spared,
             "" if failure is None else _identity_of(failure),
         )
+
+
+def _worker_of(config: pytest.Config) -> WorkerLoop | None:
+    """The loop of this worker process; None in other runs of pytest."""
+    worker: WorkerLoop | None = config.pluginmanager.get_plugin(WORKER)
+    return worker
 
 
 def _identity_of(failure: Failure) -> str:

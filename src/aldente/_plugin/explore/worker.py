@@ -22,6 +22,7 @@ import pytest
 from aldente._explore.batches import Batch, Bounds, run_batch
 from aldente._explore.simulate import Program
 from aldente._plugin.explore.run import FoundInRuns
+from aldente._plugin.explore.state import WORKER
 from aldente._plugin.run.outcomes import unwrapped
 from aldente._system import monotonic
 from aldente.errors import WorkersFailed
@@ -184,21 +185,13 @@ def take_channel() -> Channel:
 # How long the runs under way may go on when the commanding run is gone, in seconds.
 _END_WITHIN = 5.0
 
-_key = pytest.StashKey["WorkerLoop"]()
-
 
 def register(config: pytest.Config) -> None:
     """Make this run of pytest a worker."""
     channel = take_channel()
     # Ctrl-C is for the run that commands it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    config.stash[_key] = loop = WorkerLoop(channel)
-    config.pluginmanager.register(loop, "aldente-worker")
-
-
-def worker_of(config: pytest.Config) -> WorkerLoop | None:
-    """The loop of this worker; None in other runs of pytest."""
-    return config.stash.get(_key, None)
+    config.pluginmanager.register(WorkerLoop(channel), WORKER)
 
 
 class WorkerLoop:

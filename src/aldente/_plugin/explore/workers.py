@@ -28,7 +28,6 @@ from aldente._plugin.explore.output import Progress
 from aldente._plugin.explore.run import FoundInRuns
 from aldente._plugin.explore.state import Budget, explored_test
 from aldente._plugin.explore.worker import ENDS, PROGRAM, Channel, Closed, Raised
-from aldente._plugin.options import settings_of
 from aldente._python_compat import HiddenThread
 from aldente._records import Finding
 from aldente._strategies.fifo import Fifo
@@ -58,28 +57,6 @@ _Task = tuple["Future[BatchResult]", Batch, Bounds]
 _Receive = Callable[[tuple[Finding, ...], bool], object]
 
 _key = pytest.StashKey["Workers"]()
-
-
-# From how many runs on a search is long enough to start processes for it without being told.
-_LONG = 2_000
-
-
-def number_of_workers(item: pytest.Item, runs: int) -> int:
-    """How many processes do the runs of an explored test.
-
-    Workers of pytest-xdist that have no test, as there are fewer tests than workers, have a long
-    search done by as many processes instead.
-
-    Args:
-        item: the test.
-        runs: how many runs it has at most.
-    """
-    given = settings_of(item.config).workers
-    worker = getattr(item.config, "workerinput", None)
-    if given > 1 or worker is None or runs < _LONG:
-        return given
-    count: int = worker["workercount"]
-    return max(1, count // len(item.session.items))
 
 
 def workers_of(config: pytest.Config, number: int) -> Workers:
