@@ -210,8 +210,8 @@ RELIANCES: tuple[Reliance, ...] = (
 
 # What is switched off on an unchecked Python, in words for the user.
 _SWITCHED_OFF = (
-    "no schedule is skipped as equivalent or called the last one, no loop is used for two tests, "
-    "no deadlock is looked for on loops of real time"
+    "aldente skips no schedule as equivalent and calls none the last one, uses no loop for two "
+    "tests, and looks for no deadlock on loops of real time"
 )
 
 
@@ -249,10 +249,7 @@ def unproved() -> str:
     >>> unproved().endswith("whether there are other schedules.")
     True
     """
-    return (
-        f"aldente was not checked on {_version(running)}, so it is not known whether there are "
-        "other schedules."
-    )
+    return f"aldente was not checked on {_version(running)}, so there may be other schedules."
 
 
 def _version(version: tuple[int, int]) -> str:

@@ -239,7 +239,7 @@ def parse_shard(name: str, value: object) -> Shard:
     first, last = whole_if_written(number), whole_if_written(of)
     if isinstance(first, int) and isinstance(last, int) and 1 <= first <= last <= _MOST:
         return Shard(first - 1, last)
-    allowed = "It must be the number of a shard and how many there are, such as 3/10."
+    allowed = "It must be the number of a shard and the number of all shards, such as 3/10."
     raise InvalidSetting(name, value, allowed)
 
 
@@ -295,7 +295,7 @@ def parse_wall(name: str, value: object) -> int | None:
 
 
 _WALLS = (
-    "It must be True or False, or the moment to begin with: a datetime or a string such as "
+    "It must be True or False, or the moment at which they begin: a datetime or a string such as "
     "'2030-01-01T00:00Z', from 1970 on."
 )
 

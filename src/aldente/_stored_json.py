@@ -31,12 +31,12 @@ def parsed(text: str) -> Any:
     except Malformed:
         raise
     except ValueError as error:
-        raise Malformed(f"it is no JSON: {error}") from None
+        raise Malformed(f"it is not JSON: {error}") from None
 
 
 def _refuse_constant(name: str) -> NoReturn:
     # As JSON does; json.dumps writes them all the same.
-    raise Malformed(f"it is no JSON: {name} is no number")
+    raise Malformed(f"it is not JSON: {name} is no number")
 
 
 def record(value: object, *names: str) -> Mapping[str, Any]:

@@ -208,7 +208,7 @@ def test_without_script(open_page: OpenPage) -> None:
     page = open_page(java_script_enabled=False)
     text = page.locator("body").inner_text()
     assert "What happened, in words" in text
-    assert "goes on after sleep, before 'Task-2', which is ready for longer" in text
+    assert "goes on after sleep, before 'Task-2', which has been ready longer" in text
     assert "--aldente-replay=" in text
     assert failure(page, PLAIN).locator("pre").is_visible()
     assert failure(page, RACE).locator("section.lanes").is_hidden()

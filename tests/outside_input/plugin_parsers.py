@@ -260,7 +260,7 @@ class Files:
 
     def says_of_kept(self, data: bytes) -> Sequence[str]:
         """What its warnings must say."""
-        return ("the schedule kept for t.py::t can't be read, so it is removed. ",)
+        return ("the schedule kept for t.py::t can't be read, so aldente removes it. ",)
 
 
 # What workers send.

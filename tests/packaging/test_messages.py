@@ -105,7 +105,7 @@ def test_refusals_are_in_the_index(text: str) -> None:
 def test_refusals_are_collected() -> None:
     """The search of the source finds what it is to find."""
     assert len(REFUSALS) > 10
-    assert "--aldente-baseline: ... is no path of a file." in REFUSALS
+    assert "--aldente-baseline: ... is not the path of a file." in REFUSALS
 
 
 def _messages() -> list[str]:

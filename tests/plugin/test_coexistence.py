@@ -116,8 +116,8 @@ def test_pytest_inside_async_code_is_explained(pytester: pytest.Pytester, start:
             "*ERROR at setup of test_fixture*",
             "Cannot run fixture connection: an event loop that aldente did not start is already "
             "running in this thread.",
-            "A thread runs one event loop at a time, and this one waits until the run of pytest "
-            "inside it is over.",
+            "A thread runs one event loop at a time, and this one waits until the pytest run "
+            "inside it ends.",
             "Fix: call pytest.main() from code that is not async, or in a thread: 'await "
             "asyncio.to_thread(pytest.main, arguments)'.",
             "*_ test_it _*",

@@ -41,7 +41,7 @@ async def test_it():
         "    price('bread')",
         "Why: The test prepares for a call that never comes: the code no longer makes it, or makes it with",
         "other arguments, and the test does not notice.",
-        "Fix: Give returns_each() as many answers as there are calls, or say strict=False.",
+        "Fix: Give returns_each() as many answers as there are calls, or pass strict=False.",
         'Allow: @aldente.allow("unused-answer") on the test, or \'with aldente.allow("unused-answer"):\' around the code.',
         "",
         "unused-answer: the answer to price('jam') was never used.",
@@ -52,7 +52,7 @@ async def test_it():
         "    price('bread')",
         "Why: The test prepares for a call that never comes: the code no longer makes it, or makes it with",
         "other arguments, and the test does not notice.",
-        "Fix: Fix its arguments, take it away, or say strict=False.",
+        "Fix: Correct its arguments, remove it, or pass strict=False.",
         'Allow: @aldente.allow("unused-answer") on the test, or \'with aldente.allow("unused-answer"):\' around the code.',
     ]
     assert in_short(findings) == [
@@ -320,8 +320,8 @@ def test_virtual_time_and_deadlocks(run_project: RunProject) -> None:
         [
             "*DeadlockError: Deadlock: *",
             "*'test_held' (test_held) waits for a double: 2 calls at the gate of price; 1 has come.",
-            "*'Task-*' (total) waits for a double: price('a'), held at a gate of the test.",
-            "*'test_never' (test_never) waits for a double: an answer that was set never to come.",
+            "*'Task-*' (total) waits for a double: price('a'), which a gate of the test holds.",
+            "*'test_never' (test_never) waits for a double: an answer that the test set to never come.",
         ]
     )
 

@@ -136,7 +136,7 @@ def test_missing_names_are_explained(run_project: RunProject) -> None:
         [
             "*AttributeError: pytest_asyncio.plugin has no 'PytestAsyncioFunction': aldente "
             "replaces pytest-asyncio*",
-            "*Fix: use a documented name; or run the tests by pytest-asyncio, with -p no:aldente.",
+            "*Fix: use a documented name; or run the tests with pytest-asyncio, by -p no:aldente.",
         ]
     )
 
@@ -271,8 +271,8 @@ def test_a_python_without_policies(run_project: RunProject) -> None:
     result.assert_outcomes(passed=2, failed=1)
     result.stdout.fnmatch_lines(
         [
-            "*'test_it' has no event loop: the fixture event_loop_policy is to make it, but this "
-            "Python has no event loop policies any more.",
+            "*'test_it' has no event loop: the fixture event_loop_policy should make it, but this "
+            "Python no longer has event loop policies.",
             "*Fix: remove the fixture; *",
         ]
     )

@@ -135,7 +135,7 @@ def test_a_task_that_fails_while_it_is_drained_is_logged(run_project: RunProject
         def test_handled():
             (context,) = handled
             assert str(context["exception"]) == "while draining"
-            assert "cancelled at the end of its scope" in context["message"]
+            assert "cancelled it at the end of its scope" in context["message"]
         """,
     )
     result.assert_outcomes(passed=2)
@@ -172,7 +172,7 @@ def test_a_task_that_refuses_to_end_is_given_up_by_name(
     result.assert_outcomes(passed=2, errors=1)
     result.stdout.fnmatch_lines(
         [
-            "1 task(s) did not end within 0.05 s of being cancelled and were given up:",
+            "1 task(s) did not end within 0.05 s of being cancelled, so aldente gave up on them:",
             "  'refuser' running refuse at *test_it.py:6",
             "Fix: let CancelledError through*",
         ]

@@ -162,7 +162,7 @@ def lines_about(result: pytest.RunResult) -> list[str]:
             "looking at a coroutine that was dropped",
         ),
         ("aldente._rules.leaked_thread._users_place", "noting where a thread is started"),
-        ("aldente._rules.leaked_thread.Watch.end_test", "looking at what a test has left"),
+        ("aldente._rules.leaked_thread.Watch.end_test", "looking at what a test left behind"),
         ("aldente._rules.dropped_managers._maker", "noting where a context manager is made"),
         (
             "aldente._rules.dropped_managers._finding",
@@ -187,7 +187,7 @@ def test_broken_rule_changes_no_outcome(
     assert len(told) == 1, result.outlines
     result.stdout.fnmatch_lines(
         [
-            "*It has changed no test's outcome, but what was being looked for may have been missed."
+            "*It has changed no test's outcome, but aldente may have missed what it was looking for."
             " Please report it with this traceback:",
             "*Traceback (most recent call last):",
             "*LookupError: broken inside",
@@ -269,7 +269,7 @@ def test_an_error_while_undoing(run_project: RunProject, monkeypatch: pytest.Mon
     result.assert_outcomes(passed=1, warnings=1)
     assert result.ret == 0
     assert len(lines_about(result)) == 1
-    assert "while undoing what has watched the tests" in lines_about(result)[0]
+    assert "while removing the hooks that watch tests" in lines_about(result)[0]
 
 
 def test_notes_that_are_no_text(run_project: RunProject) -> None:

@@ -92,7 +92,7 @@ def test_the_baseline_and_the_file_of_findings(
     assert any("--aldente-replay=" in detail for detail in finding["details"])
     known = run_project(*options)
     known.assert_outcomes(passed=1)
-    known.stdout.fnmatch_lines(["*1 finding is in the baseline known.json; there is nothing new."])
+    known.stdout.fnmatch_lines(["*1 finding is in the baseline known.json; none are new."])
 
 
 def test_all_that_a_suite_has(run_project: RunProject) -> None:
@@ -320,13 +320,13 @@ def test_time_is_bounded(run_project: RunProject) -> None:
         "many",
         test_it=many,
     )
-    limited.stdout.fnmatch_lines(["1 test explored in * run*, 1 cut short as the time was over*"])
+    limited.stdout.fnmatch_lines(["1 test explored in * run*, 1 cut short by the time limit*"])
     over = run_project("--aldente-explore", "--aldente-explore-seconds=0.000001")
     over.stdout.fnmatch_lines(
         [
-            "1 test explored in 1 run, 1 cut short as the time was over*",
+            "1 test explored in 1 run, 1 cut short by the time limit*",
             "1 test left alone (-v lists them):",
-            "  1: the time of --aldente-explore-seconds was over",
+            "  1: the time limit of --aldente-explore-seconds had passed",
         ]
     )
 

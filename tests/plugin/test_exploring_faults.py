@@ -131,8 +131,8 @@ async def test_it(network):
     result.stdout.fnmatch_lines(
         [
             '>   *network.host("db")',
-            "*NotSimulated: aldente.network().host() was called outside of a simulated run. Hosts, links "
-            "and faults are those of a simulated network.",
+            "*NotSimulated: aldente.network().host() was called outside of a simulated run. Only "
+            "a simulated network has hosts, links and faults.",
         ]
     )
 

@@ -80,7 +80,7 @@ def test_a_step_that_never_ends(run_project: RunProject) -> None:
         ("test_task_that_swallows_its_end", "0.3", "in swallow"),
         ("test_tear_down", "0.3", "in kitchen"),
     ]:
-        told = f"PhaseTimeout: '{name}' blocked the loop and had not ended after {seconds} s, so it was interrupted."
+        told = f"PhaseTimeout: '{name}' blocked the loop and had not ended after {seconds} s, so aldente interrupted it."
         assert told in text
         stack = text.partition(told)[2].partition("aldente: what happened")[0]
         assert "The stack of the loop's thread, innermost last:" in stack

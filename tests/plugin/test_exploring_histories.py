@@ -55,7 +55,7 @@ def test_the_report(run_project: RunProject) -> None:
             "E       aldente.errors.NotLinearizable: The history of 3 operations is not linearizable: "
             "read() of 'test_cache' returned 0, but in every order that explains the other results "
             "it returns 1.",
-            "E       Below is the operation that no order explains after Register(1); *",
+            "E       Below is the operation that no order explains if the state before is Register(1); *",
             "E         writer      :..write(1)*:",
             "E         reader        :..read() = 0..:",
             "E       > test_cache  *|--read() = 0--|",

@@ -30,7 +30,7 @@ async def test_transfer():
     assert balance == 78.5
 """
 
-REPLAYED = "It is replayed from the last run, and was shrunk then."
+REPLAYED = "The schedule is the one kept from last time, and was shrunk then."
 
 
 def runs_of(folder: Path) -> int:
@@ -56,7 +56,7 @@ def test_a_kept_failure_is_not_shrunk_again(
             [
                 "What happened, in * of * steps; > marks where the schedule left stock order:",
                 "  > * sleep takes 2.5 s longer than its 10 s",
-                "The schedule that failed last time fails still (strategy auto, seed 0).",
+                "The schedule that failed last time still fails (strategy auto, seed 0).",
                 REPLAYED,
                 token,
             ]
@@ -82,7 +82,7 @@ def test_a_kept_schedule_that_fails_otherwise_is_shrunk_again(
     changed = run_project(*_CACHE, test_it=RACE.replace(before, after))
     changed.stdout.fnmatch_lines(
         [
-            "The schedule that failed last time fails still (strategy auto, seed 0).",
+            "The schedule that failed last time still fails (strategy auto, seed 0).",
             "Its schedule has 1 context switch away from stock order, of 1 *",
         ]
     )

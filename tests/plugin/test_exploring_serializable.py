@@ -38,14 +38,14 @@ def test_the_report(run_project: RunProject) -> None:
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         [
-            "What 2 operations of Shop gave, no order of them gives one at a time.",
+            "The outcome of 2 operations of Shop matches no serial order of them.",
             "Here:",
             "    first: buy('a') returned True; second: buy('b') returned True; in the end "
             "{'stock': -1}",
             "One at a time, in all orders:",
             "    first: buy('a') returned True; second: buy('b') returned False; in the end "
             "{'stock': 0}",
-            "Fix: have what belongs together happen without an await in between, *",
+            "Fix: do the steps that belong together without an await in between, *",
             "Run it again: pytest test_it.py::test_shop --aldente-replay=*",
         ]
     )
@@ -53,7 +53,7 @@ def test_the_report(run_project: RunProject) -> None:
     token = result.stdout.str().partition("--aldente-replay=")[2].split()[0]
     again = run_project(f"--aldente-replay={token}", test_it=module)
     again.assert_outcomes(failed=1)
-    again.stdout.fnmatch_lines(["What 2 operations of Shop gave, *"])
+    again.stdout.fnmatch_lines(["The outcome of 2 operations of Shop *"])
 
 
 def test_a_correct_program(run_project: RunProject) -> None:
@@ -112,5 +112,10 @@ def test_fixtures_are_made_anew_for_serial_runs(run_project: RunProject) -> None
         """
     )
     result.assert_outcomes(failed=2)
-    assert result.stdout.str().count("What 2 operations of Shop gave, no order of them") >= 2
+    assert (
+        result.stdout.str().count(
+            "The outcome of 2 operations of Shop matches no serial order of them"
+        )
+        >= 2
+    )
     result.stdout.no_fnmatch_line("*not judged*")

@@ -347,7 +347,7 @@ def test_the_last_line_of_a_terminal(tmp_path: Path) -> None:
     _, first = terminals.run(tmp_path, "-k", "race", columns=100)
     assert "  Task-2, buy('Ann')  [1]......\x1b[33m[3]w\x1b[0m\n" in first
     assert first.splitlines()[-1] == (
-        "aldente: --aldente-html=FILE shows such failures as pictures, in the browser (said once)"
+        "aldente: --aldente-html=FILE shows such failures as pictures in the browser (this hint appears once)"
     )
     _, plain = terminals.run(tmp_path, "-k", "race", "--color=no", columns=100)
     assert "buy('Ann')  [1]" not in plain

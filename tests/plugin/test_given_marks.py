@@ -167,7 +167,7 @@ def test_a_mark_that_comes_late_is_refused(run_project: RunProject, mark: str) -
     result.assert_outcomes(failed=1, passed=1)
     result.stdout.fnmatch_lines(
         [
-            "'test_it' was given the mark * by a fixture, which comes too late: *",
+            "a fixture gave 'test_it' the mark *, which comes too late: *",
             "Fix: mark the test where it is written, or in the hook pytest_collection_modifyitems.",
         ]
     )

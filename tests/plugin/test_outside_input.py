@@ -48,7 +48,7 @@ def test_all_are_tried(tmp_path: Path) -> None:
         ("aldente_blocking_groups = [true]", "True is not a valid aldente_blocking_groups.*"),
         ('aldente_html = "a\\u0000b"', "'a?x00b' is not a valid aldente_html.*"),
         ("aldente_strict = 'maybe'", "'maybe' is not a valid aldente_strict. It must be true or false."),
-        ("aldente_blocking_groups = '\"files'", "* is not a valid aldente_blocking_groups. It must be words, whose quotes come in pairs."),
+        ("aldente_blocking_groups = '\"files'", "* is not a valid aldente_blocking_groups. It must be a list of words with balanced quotes."),
         ("aldente_wall = '0001-01-01T00:00+23:59'", "* is not a valid aldente_wall. It must be True or False, or *"),
         (f"aldente_runs = '{'9' * 5_000}'", "* is not a valid aldente_runs. It must be a whole number from 1 to *"),
     ],
@@ -73,7 +73,7 @@ def test_the_variable_of_workers(run_project: RunProject, monkeypatch: pytest.Mo
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(
         [
-            "ERROR: the environment variable ALDENTE_WORKER is 'yes'. aldente sets it for the processes that it starts, and them alone.",
+            "ERROR: the environment variable ALDENTE_WORKER is 'yes'. aldente sets it only for the processes that it starts.",
             "Fix: unset it.",
         ]
     )

@@ -140,7 +140,7 @@ def test_the_configuration(
         (
             "aldente_wall = tomorrow",
             [],
-            "'tomorrow' is not a valid aldente_wall. It must be True or False, or the moment to begin with: *",
+            "'tomorrow' is not a valid aldente_wall. It must be True or False, or the moment at which they begin: *",
         ),
     ],
 )
@@ -170,7 +170,7 @@ def test_wrong_configuration(
         ),
         (
             "aldente.virtual_time(wall='yes')",
-            "aldente.errors.InvalidSetting: 'yes' is not a valid wall. It must be True or False, or the moment to begin with: *",
+            "aldente.errors.InvalidSetting: 'yes' is not a valid wall. It must be True or False, or the moment at which they begin: *",
         ),
     ],
 )
@@ -293,8 +293,8 @@ def test_wide_fixtures(run_project: RunProject) -> None:
     result.assert_outcomes(passed=4, errors=1)
     result.stdout.fnmatch_lines(
         [
-            "'test_mixed' can't have virtual time: it runs on a loop of module scope, that of the async fixture 'pool' (test_it.py:5), and a loop has one time. It is real, because that of test_it.py::test_real is.",
-            "Fix: have virtual time in all tests that use the loop, by @aldente.virtual_time or aldente_clock = virtual; or make what they share function-scoped; or mark this test with @aldente.real_time.",
+            "'test_mixed' can't have virtual time: it runs on a loop of module scope, that of the async fixture 'pool' (test_it.py:5), and a loop has one time. It is real, because the time of test_it.py::test_real is real.",
+            "Fix: use virtual time in all tests on the loop, with @aldente.virtual_time or aldente_clock = virtual; or make the fixtures that they share function-scoped; or mark this test with @aldente.real_time.",
         ]
     )
 
@@ -476,7 +476,7 @@ def test_wall_on_wide_loops(run_project: RunProject) -> None:
     result.stdout.fnmatch_lines(
         [
             "'test_it[[]1]' can't have virtual time: it runs on a loop of module scope, that of the async fixture 'pool' (test_it.py:6), whose clocks start at one moment or are left alone, and test_it.py::test_without has another wall=... than this test.",
-            "Fix: give all tests that use the loop the same wall=..., or make what they share function-scoped.",
+            "Fix: give all tests that use the loop the same wall=..., or make the fixtures that they share function-scoped.",
         ]
     )
 
@@ -551,7 +551,7 @@ def test_other_loops(run_project: RunProject) -> None:
     result.assert_outcomes(passed=2, errors=1)
     result.stdout.fnmatch_lines(
         [
-            "'test_uvloop' can't have virtual time: its event loop is made by uvloop.new_event_loop, whose clock is out of reach.",
+            "'test_uvloop' can't have virtual time: its event loop is made by uvloop.new_event_loop, whose clock aldente can't control.",
             "Fix: run it on asyncio's own loop, or mark it with @aldente.real_time.",
         ]
     )
@@ -850,7 +850,7 @@ def test_polling_a_real_clock(run_project: RunProject) -> None:
         "waits for it spins for as many real seconds."
     )
     fix = (
-        "Fix: @aldente.virtual_time(wall=True), or aldente_wall = true, has time.time(), "
+        "Fix: @aldente.virtual_time(wall=True), or aldente_wall = true, makes time.time(), "
         "time.monotonic() and datetime.now() follow; or wait by the time of the loop."
     )
     standing = ("test_standing_still", "time.monotonic()", "14: if time.monotonic() > LATER:")
@@ -973,7 +973,7 @@ def test_deadlock_at_once(run_project: RunProject) -> None:
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         [
-            "E * aldente.errors.DeadlockError: Deadlock: nothing could happen any more while 'test_it' was running, so it was ended.",
+            "E * aldente.errors.DeadlockError: Deadlock: nothing could happen any more while 'test_it' was running, so aldente ended it.",
             "E * 'test_it' (test_it) waits for 'consumer'.",
             "*torn down*",
             "deadlock [[]error[]]: 1",
@@ -1010,7 +1010,7 @@ def test_time_without_end(run_project: RunProject) -> None:
     result.stdout.fnmatch_lines(
         [
             ">       await event.wait()",
-            "E * aldente.errors.EndlessTimeError: Virtual time ran on for more than 3,600 s of loop time, and was stopped: *",
+            "E * aldente.errors.EndlessTimeError: Virtual time advanced by more than 3,600 s of loop time, so aldente stopped it: *",
             "E *   at 103*: 'heart' at test_it.py:5: await asyncio.sleep(1)",
         ]
     )
@@ -1074,7 +1074,7 @@ def test_what_is_left_is_ended(run_project: RunProject) -> None:
     )
     result.assert_outcomes(passed=3, errors=1)
     result.stdout.fnmatch_lines(
-        ["1 task(s) did not end within 30 s of being cancelled and were given up:"]
+        ["1 task(s) did not end within 30 s of being cancelled, so aldente gave up on them:"]
     )
     assert result.duration < 20
 
@@ -1109,9 +1109,9 @@ def test_what_is_left_and_spins(run_project: RunProject) -> None:
     result.assert_outcomes(passed=2, errors=2)
     result.stdout.fnmatch_lines(
         [
-            "1 task(s) did not end within 30 s of being cancelled and were given up:",
+            "1 task(s) did not end within 30 s of being cancelled, so aldente gave up on them:",
             "  'Task-2' running stubborn at test_it.py:*",
-            "An executor job that was started on the event loop did not end within 0.3 s of its scope's end, and was given up.",
+            "An executor job that was started on the event loop did not end within 0.3 s of its scope's end, so aldente gave it up.",
         ]
     )
     assert result.duration < 20

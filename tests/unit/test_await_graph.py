@@ -198,7 +198,7 @@ def test_barrier() -> None:
     graph = look_at(main)
     wait = named(graph).wait
     assert (wait.kind, wait.expression) == (Kind.BARRIER, "start")
-    assert wait.detail == "1 of 3 have come"
+    assert wait.detail == "1 of 3 have arrived"
 
 
 def test_bare_future() -> None:
@@ -708,7 +708,7 @@ def test_a_task_that_cannot_be_looked_into_says_so() -> None:
 
     graph = look_at(main)
     assert named(graph, "comer").wait.kind is Kind.UNKNOWN
-    assert named(graph, "comer").wait.detail == "looking into it failed with RuntimeError"
+    assert named(graph, "comer").wait.detail == "its state can't be read: RuntimeError"
     assert waits_at(graph, "comer") == "await BrokenBarrier(2).wait()"
     assert named(graph).wait.kind is Kind.FUTURE
 

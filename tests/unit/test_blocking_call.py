@@ -583,8 +583,9 @@ def test_a_block_that_blocks() -> None:
         "'with session'",
     ]
     assert {finding.fix for finding in findings} == {
-        "Use the async interface of the_sdk if it has one ('async with'); or have the block, and "
-        "what it needs, in a function that runs in a thread: 'await asyncio.to_thread(function)'."
+        "Use the async interface of the_sdk if it has one ('async with'); or move the block, and "
+        "the code that it needs, into a function that runs in a thread: 'await "
+        "asyncio.to_thread(function)'."
     }
 
 
@@ -602,8 +603,8 @@ def test_a_coroutine_function_that_blocks(line: str, name: str) -> None:
     assert finding.what.startswith(f"{name}() blocks the event loop")
     assert finding.fix == (
         f"{name}() is a coroutine function and blocks all the same, in time.sleep(): look for a "
-        "setting of the_sdk that avoids it, have it done before the loop runs, or report it to "
-        "the_sdk."
+        "setting of the_sdk that avoids it, make the blocking call before the loop runs, or report "
+        "it to the_sdk."
     )
 
 

@@ -141,9 +141,9 @@ def test_nothing_judged() -> None:
     with pytest.raises(aldente.NotJudged) as caught:
         aldente.check_class(Mailbox, [lambda box: box.get()], runs=60)
     assert str(caught.value) == (
-        "Whether Mailbox is serializable could not be judged. The reason: operations may wait for "
+        "aldente can't judge whether Mailbox is serializable. The reason: operations may wait for "
         "one another for ever.\n"
-        "Fix: compare less with `state`, or leave out the operations that this is about."
+        "Fix: pass a `state` that compares less, or leave out the operations that the reason is about."
     )
 
 
@@ -219,7 +219,7 @@ def test_strategies_of_hypothesis() -> None:
             aldente.check_class(Cache, drawn, seed=3)
         texts.append(str(caught.value))
     assert texts[0] == texts[1]
-    with pytest.raises(aldente.InvalidSetting, match="or a strategy of Hypothesis"):
+    with pytest.raises(aldente.InvalidSetting, match="or a Hypothesis strategy"):
         aldente.check_class(Cache, strategies.integers())
 
 

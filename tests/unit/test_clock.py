@@ -142,7 +142,7 @@ def test_advance_to() -> None:
         with pytest.raises(aldente.InvalidSetting) as caught:
             await clock.advance_to(START)
         assert str(caught.value) == (
-            "100000.0 is not a valid advance_to. Time never goes back, and it is 100010 now.\n"
+            "100000.0 is not a valid advance_to. Virtual time never goes back, and it is 100010 now.\n"
             "It was given as advance_to=100000.0 (float)."
         )
 
@@ -308,7 +308,7 @@ def test_eventually_never() -> None:
             await aldente.eventually(lambda: [], within=2, every=0.5)
         assert str(caught.value) == (
             "await aldente.eventually(lambda: [], within=2, every=0.5) was not true within 2 s. "
-            "It was asked 5 times; the last answer was []."
+            "It was called 5 times; the last result was []."
         )
         assert clock.elapsed == 2
 
@@ -331,7 +331,7 @@ def test_eventually_with_assertions() -> None:
         with pytest.raises(aldente.NeverTrue) as caught:
             await aldente.eventually(complain, within=0)
         assert str(caught.value).endswith(
-            "complain() was not true within 0 s. It was asked once; the last time it raised "
+            "complain() was not true within 0 s. It was called once; the last time it raised "
             "AssertionError('never')."
         )
         assert str(caught.value.__cause__) == "never"
@@ -433,7 +433,7 @@ def test_run_tells_who_waits_for_whom(tmp_path: Path) -> None:
     )
     assert result.returncode == 1
     assert result.stderr.partition("aldente.errors.")[2].startswith(
-        "DeadlockError: Deadlock: nothing could happen any more while 'main' was running, so it was ended.\n"
+        "DeadlockError: Deadlock: nothing could happen any more while 'main' was running, so aldente ended it.\n"
         "'Task-1' (main) waits for 'waiter' (asyncio.TaskGroup).\n"
         "    script.py:5: async with asyncio.TaskGroup() as group:\n"
         "\n"
@@ -493,5 +493,5 @@ def test_a_clock_of_no_loop() -> None:
 def test_run_with_a_coroutine() -> None:
     """A coroutine in the place of its function is refused, and not told of as never awaited."""
     program: Any = lambda_free_answer()
-    with pytest.raises(aldente.InvalidSetting, match="not yet called"):
+    with pytest.raises(aldente.InvalidSetting, match="without calling it"):
         aldente.run(program)

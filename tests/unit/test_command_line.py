@@ -142,7 +142,7 @@ def test_a_replay_that_passes(run: Run) -> None:
     """A schedule under which the program passes is told as such."""
     done = run("replay", "3AKERpQ", PASSING)
     assert done.status == 0
-    assert done.output == "It passes under this schedule.\n"
+    assert done.output == "The program passes under this schedule.\n"
 
 
 def test_workers(run: Run) -> None:
@@ -183,7 +183,7 @@ def test_a_token_that_stands_for_millions(run: Run) -> None:
         (["search", "no_such_module:main"], "there is no module 'no_such_module'"),
         (["search", "asyncio.nothing:main"], "there is no module 'asyncio.nothing'"),
         (["search", "programs_of_test:nothing"], "functions without arguments are: sells_twice"),
-        (["search", "programs_of_test:number"], "no coroutine function (it is a int)"),
+        (["search", "programs_of_test:number"], "is not a coroutine function (it is a int)"),
         (["search", "programs_of_test:needs"], "it needs what"),
         (["search", PASSING, "--runs", "0"], "whole number"),
         (["search", PASSING, "--runs", "9" * 5_000], "whole number"),
@@ -197,7 +197,7 @@ def test_a_token_that_stands_for_millions(run: Run) -> None:
         (["search", PASSING, "--workers", "0"], "whole number"),
         (["replay", "3AK", PASSING], "is no token"),
         (["decode", "nothing"], "is no token"),
-        (["search", PASSING, "--state", ""], "the name of a directory"),
+        (["search", PASSING, "--state", ""], "the path of a directory"),
         ([], "required"),
     ],
 )
@@ -232,7 +232,7 @@ def test_it_goes_on(run: Run, tmp_path: Path) -> None:
     state = tmp_path / "state"
     first = run("search", PASSING, "--state", str(state), "--runs", "200", "--seconds", "0.000001")
     assert first.status == 0
-    assert "The time for it is over." in first.output
+    assert "The time limit of the search has passed." in first.output
     done = run("search", PASSING, "--state", str(state), "--runs", "200")
     assert done.output.startswith("No failure in 200 runs (seed 0")
     again = run("search", PASSING, "--state", str(state), "--runs", "200", "--workers", "2")
@@ -266,12 +266,12 @@ def test_a_kept_failure(run: Run, tmp_path: Path) -> None:
     assert first.status == 1
     again = run(*arguments)
     assert again.status == 1
-    assert again.output.startswith("The failure that an earlier search has found fails still:")
+    assert again.output.startswith("The failure that an earlier search found still occurs:")
     assert token_in(again.output) == token_in(first.output)
     write(tmp_path, PROGRAMS.replace("len(sold) == 1", "len(sold) >= 1"))
     fixed = run(*arguments)
     assert fixed.status == 0
-    assert fixed.output.startswith("The failure that the state directory had passes now")
+    assert fixed.output.startswith("The failure in the state directory no longer occurs")
     assert "No failure in 60 runs" in fixed.output
 
 
@@ -321,7 +321,7 @@ def test_a_damaged_state(run: Run, tmp_path: Path, text: str | None) -> None:
     (state / "search.json").write_text(text)
     done = run("search", PASSING, "--state", str(state))
     assert done.status == 2
-    assert "is no state of a search" in done.errors
+    assert "is not the state of a search" in done.errors
 
 
 def test_another_version(run: Run, tmp_path: Path) -> None:
@@ -375,7 +375,7 @@ def test_an_interrupted_search(run: Run, tmp_path: Path, name: str, status: int,
         signal.signal(signal.SIGTERM, before)
     assert done.status == status
     # Nothing of the tasks that it has left.
-    assert done.errors == f"{word}. What it has done is kept in {state}.\n"
+    assert done.errors == f"{word}. The directory {state} keeps its progress.\n"
     assert runs_of(state) >= 128
     assert sorted(os.listdir(state)) == ["lock", "search.json"]
 
@@ -432,7 +432,7 @@ def test_a_full_disk_at_the_beginning(
     done = run("search", PASSING, "--state", str(tmp_path / "state"))
     assert done.status == 2
     assert "No space left" in done.errors
-    assert "have room on the disk" in done.errors
+    assert "free space on the disk" in done.errors
     assert os.listdir(tmp_path / "state") == ["lock"]
 
 

@@ -158,12 +158,13 @@ def test_lock_that_was_not_released() -> None:
 
     graph = look_at(main)
     assert (
-        "waits for lost (a Lock). No task is seen to hold it: it was acquired without 'async with' "
-        f"by this task or by one that has ended.\n    {line_of('lost')}: await lost.acquire()"
+        "waits for lost (a Lock). aldente sees no task that holds it: this task, or one that has "
+        "ended, acquired it without 'async with'.\n"
+        f"    {line_of('lost')}: await lost.acquire()"
     ) in explain(graph)
     assert (
-        "'waiter' (cross) waits for second (a Lock). No task is seen to hold it by 'async with'; "
-        "'keeper' (as mine) may hold it, having it in a variable.\n"
+        "'waiter' (cross) waits for second (a Lock). aldente sees no task that holds it by 'async "
+        "with'; 'keeper' (as mine) may hold it, because a variable there refers to it.\n"
         f"    {line_of('cross')}: async with second:"
     ) in explain(graph)
 
@@ -214,7 +215,7 @@ ALONE = {
         "(1 task_done() missing, 0 still in the queue)",
         "call task_done()",
     ),
-    "barrier": ("waits at start (a Barrier) (1 of 3 have come)", "come to it"),
+    "barrier": ("waits at start (a Barrier) (1 of 3 have arrived)", "come to it"),
     "future": ("waits for reply (a Future) to be completed", "complete it"),
     "nameless": ("waits for an Event to be set", "set it"),
 }
@@ -230,9 +231,9 @@ def test_nobody_is_left(kind: str) -> None:
     text = explain(graph)
     # test_future_origins.py has where a future was made.
     told = re.sub(r" It was made at \S+ by the task itself\.", "", text)
-    assert f" {waits}. No task is left to {remedy}: no other task is seen to have it" in told
+    assert f" {waits}. No task is left to {remedy}: aldente sees no other task with" in told
     assert text.splitlines()[1].startswith(f"    {place}: await ")
-    assert ("one that came before is lost" in text) is (kind == "condition")
+    assert ("an earlier notify() is lost" in text) is (kind == "condition")
 
 
 def test_queue_that_nobody_feeds() -> None:
@@ -414,8 +415,10 @@ def test_what_wait_takes_for_a_future_is_told() -> None:
         await asyncio.wait({stuck, mock})
 
     graph = look_at(main)
-    assert "'other' (wait) waits for a Mock, which is no future (asyncio.wait).\n" in explain(graph)
-    assert "main) waits for 'stuck' and a Mock, which is no future (asyncio.wait).\n" in explain(
+    assert "'other' (wait) waits for a Mock, which is not a future (asyncio.wait).\n" in explain(
+        graph
+    )
+    assert "main) waits for 'stuck' and a Mock, which is not a future (asyncio.wait).\n" in explain(
         graph
     )
     assert "done" not in calls[0]._mock_children

@@ -352,9 +352,9 @@ def test_what_is_lost_stands_in_the_story() -> None:
         assert left not in fails_for
 
     for left, text in (
-        (None, "changes of names are lost, not synced: log"),
-        ("", "what was not synced of log is lost"),
-        ("1234", "a part of what was not synced of log is lost"),
+        (None, "changes of names that were not synced are lost: log"),
+        ("", "the changes of log that were not synced are lost"),
+        ("1234", "a part of the changes of log that were not synced are lost"),
     ):
         fails_for = [left]
         failure = aldente.search(main, runs=100, seed=1).failure

@@ -364,8 +364,8 @@ def test_a_program_with_threads_of_its_own_is_not_exhausted(strategy: Any) -> No
     thread = aldente.search(hear_thread, strategy=strategy, runs=50)
     assert (thread.exhausted, thread.failure) == (False, None)
     assert thread.coverage == (
-        "There is one schedule only. When threads of its own call in was no choice of the "
-        "schedules."
+        "There is only one schedule. The schedules did not choose when the program's own threads "
+        "call into the loop."
     )
 
 

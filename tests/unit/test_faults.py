@@ -432,7 +432,7 @@ def test_what_the_test_does_is_told_at_its_line() -> None:
     story = " ".join("\n".join(failure_of(main).story(is_whole=True)).split())
     for text in (
         "nothing passes between db and test",
-        "what is sent passes again between db and test",
+        "data passes again between db and test",
         "the connection between test:32769 and db:4000 is reset",
         "the host 'db' crashes, and its peers hear nothing",
     ):

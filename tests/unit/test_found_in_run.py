@@ -201,7 +201,7 @@ never-awaited: the coroutine 'fetch' was never awaited.
     drop(fetch())
 Why: Calling an 'async def' function only makes a coroutine; its body runs when it is awaited. A
 test that forgets to await passes without having tested anything.
-Fix: Await it, or hand it to asyncio.create_task() and await the task.
+Fix: Await it, or pass it to asyncio.create_task() and await the task.
 Allow: rules={{"never-awaited": "off"}} in aldente.search; @aldente.allow("never-awaited") on an explored test."""
     )
     assert failure.report().startswith("aldente.errors.FoundInRun: never-awaited: the coroutine")

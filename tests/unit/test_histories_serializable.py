@@ -209,7 +209,7 @@ class TestUnclear:
 
     def test_values_that_can_not_be_told_apart(self) -> None:
         """A value that can't be hashed, and is no list, dict or set, is not judged."""
-        with pytest.raises(aldente.NotJudged, match="values can't be told apart"):
+        with pytest.raises(aldente.NotJudged, match="values can't be distinguished"):
             history_of((write("x", {"a": slice(bytearray())}),)).serializable()
 
     def test_what_is_only_read(self) -> None:

@@ -195,7 +195,7 @@ def test_the_host_of_the_test_is_one_as_well(others: list[str]) -> None:
         with network.here:
             inside = await asyncio.create_task(name())
         for crash in (test.crash, test.may_crash):
-            with pytest.raises(aldente.InvalidSetting, match="The test runs on it"):
+            with pytest.raises(aldente.InvalidSetting, match="The test itself runs on this host"):
                 crash()
         return [inside, await test.run(name())]
 
@@ -684,13 +684,13 @@ def _returning(main: Any, wanted: object) -> Any:
         (lambda net: net.link("db", "test", latency=-1), "latency"),
         (lambda net: net.link("db", "test", loss=1), r"use partition\(\)"),
         (lambda net: net.link("db", "test", loss="much"), "probability"),
-        (lambda net: net.link("db", "test", bandwidth=0), "bytes in a second"),
-        (lambda net: net.link("db", "test", bandwidth=-1), "bytes in a second"),
-        (lambda net: net.link("db", "test", bandwidth="all"), "bytes in a second"),
+        (lambda net: net.link("db", "test", bandwidth=0), "bytes per second"),
+        (lambda net: net.link("db", "test", bandwidth=-1), "bytes per second"),
+        (lambda net: net.link("db", "test", bandwidth="all"), "bytes per second"),
         (lambda net: net.partition(3), "Known hosts"),
-        (lambda net: net.partition("db", []), "no host on one side"),
-        (lambda net: net.partition(["db", "test"]), "no host on one side"),
-        (lambda net: net.may_partition([], "db"), "no host on one side"),
+        (lambda net: net.partition("db", []), "One side has no host"),
+        (lambda net: net.partition(["db", "test"]), "One side has no host"),
+        (lambda net: net.may_partition([], "db"), "One side has no host"),
         (lambda net: net.partition(["db"], "db"), "two hosts"),
         (lambda net: net.may_break(times=0), "times"),
         (lambda net: net.may_partition("db", seconds=-1), "seconds"),

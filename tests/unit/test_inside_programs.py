@@ -217,9 +217,9 @@ def test_an_invariant_ends_the_run_at_once() -> None:
     assert str(error) == (
         f"The invariant 'Account.is_covered' ({__file__}:{line}) does not hold any more: it "
         "returned False after a step of the task 'second'.\n"
-        "The next task to go on sees that state, and so may any task in production.\n"
-        "Fix: have the state changed without an await in between, or under a lock that the "
-        "invariant asks for too; 'assert' inside the check shows which part of it is broken."
+        "The next task that runs sees that state, and in production any task may see it.\n"
+        "Fix: change the state without an await in between, or under a lock that the invariant "
+        "checks too; 'assert' inside the check shows which part of it is broken."
     )
     assert failure.steps[-2].task == "second"
     assert failure.steps[-2].time == 0
@@ -371,7 +371,7 @@ def test_a_check_that_gives_an_awaitable_is_refused(check: Callable[[], object])
     failure = aldente.search(main, shrink=False).failure
     assert failure is not None
     assert isinstance(failure.exception, InvalidSetting)
-    assert "no step must come between its beginning and its end" in str(failure.exception)
+    assert "no step may run between its beginning and its end" in str(failure.exception)
 
 
 def test_elsewhere_an_invariant_is_refused() -> None:
@@ -384,8 +384,8 @@ def test_elsewhere_an_invariant_is_refused() -> None:
         with pytest.raises(NotSimulated) as caught:
             call()
         assert str(caught.value) == (
-            "aldente.invariant() was called outside of a simulated run. It checks after every "
-            "step, and only a simulated loop shows its steps.\n"
+            "aldente.invariant() was called outside of a simulated run. aldente checks the "
+            "invariant after every step, and only a simulated loop shows its steps.\n"
             "Fix: call it in an explored test, or in a program that aldente.search(main) or "
             "aldente.run(main, seed=1) runs; elsewhere, assert where it matters."
         )

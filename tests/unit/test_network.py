@@ -135,7 +135,7 @@ def test_names_of_other_machines(host: Any) -> None:
     assert (
         "Fix: nothing in the run has the name redis.internal (served: 127.0.0.1:6379); start a "
         "server in the test, on a host of that name (aldente.network().host('redis.internal')) or "
-        "at localhost, or put a double"
+        "at localhost, or replace the client"
     ) in str(failure.exception)
 
 
@@ -324,11 +324,12 @@ def test_a_connection_that_nothing_serves() -> None:
     assert isinstance(error, aldente.OutsideSimulation)
     assert error.place.endswith(f"test_network.py:{main.__code__.co_firstlineno + 2}")
     assert str(error) == (
-        f"socket.connect() needs a real socket, but was called in a simulated run at {error.place}."
-        "\nA simulated run depends on nothing but its schedule, so that it can be run again; the "
+        "socket.connect() needs a real socket, but was called in a simulated run at "
+        f"{error.place}.\n"
+        "A simulated run depends on nothing but its schedule, so that it can be run again; the "
         "world outside has timings of its own.\n"
-        "Fix: nothing in the run listens at 127.0.0.1:4001 (served: 127.0.0.1:4000); start a server "
-        "in the test, or put a double in the place of the client (aldente.Double, "
+        "Fix: nothing in the run listens at 127.0.0.1:4001 (served: 127.0.0.1:4000); start a "
+        "server in the test, or replace the client with a double (aldente.Double, "
         "httpx.MockTransport, httpx.ASGITransport); with real sockets, time can be virtual but not "
         "simulated."
     )

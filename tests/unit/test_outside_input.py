@@ -49,7 +49,7 @@ def test_all_are_tried(tmp_path: Path) -> None:
         ({"waiting": [[0, 0, None]]}, r"a batch at \(0, 0\) does not wait for one at \(3, 1\)"),
         ({"covered": [[], {"7": "1" + "0" * 60}]}, "levels of up to 240, where 200 is the most"),
         ({"covered": [[["", True, [[7, 201]]]], {}]}, "201 stands where a whole number from 0 to 200"),
-        ({"failed": ["3", 1, "", False, None]}, "has no token of a schedule. It is too short."),
+        ({"failed": ["3", 1, "", False, None]}, "has no valid token of a schedule. It is too short."),
         ({"number": float("nan")}, "nan stands where a whole number from 1"),
     ],
 )  # fmt: skip

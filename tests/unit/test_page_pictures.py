@@ -251,7 +251,7 @@ def test_things_that_tasks_wait_for() -> None:
     things = [title_of(each) for each in with_class(figure, "thing")]
     assert things == [
         "ready (an Event)  has to be set",
-        "door (a Lock)  no task is seen to hold it",
+        "door (a Lock)  no known task holds it",
     ]
     (possible,) = with_class(figure, "possible")
     assert title_of(possible) == "could set it"
@@ -302,9 +302,7 @@ def test_many_alike() -> None:
     names = [title_of(each).split("  ")[0] for each in with_class(figure, "node")]
     assert names == ["'holder'", "'w0' and 49 more like it", "'all'"]
     assert len(with_class(figure, "edge")) == 3
-    assert words(figure)[1].endswith(
-        "The same holds of 'w0', 'w1', 'w2', 'w3' and 46 more, all together."
-    )
+    assert words(figure)[1].endswith("The box stands for 'w0', 'w1', 'w2', 'w3' and 46 more.")
     (caption,) = texts(figure, ".//figcaption/p")
     assert "no box" not in caption
 

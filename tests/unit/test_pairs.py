@@ -137,7 +137,7 @@ def test_a_pair_from_before_the_run_is_outside() -> None:
     async def main() -> None:
         await asyncio.open_connection(sock=here)
 
-    with here, there, pytest.raises(aldente.OutsideSimulation, match="connected with before"):
+    with here, there, pytest.raises(aldente.OutsideSimulation, match="peer from before the run"):
         result_of(main)
 
 

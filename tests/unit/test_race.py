@@ -51,7 +51,8 @@ def test_a_lost_update_is_told() -> None:
     first = Counter.add.__code__.co_firstlineno
     lines = lines_of(count)
     assert lines[0] == (
-        "race: an update of counter.value is lost: Task-3 sets it by what it read before Task-2 did."
+        "race: an update of counter.value is lost: Task-3 sets it from a "
+        "value that it read before Task-2 changed it."
     )
     assert lines[1].endswith(f"test_race.py:{first + 4}")
     assert lines[2] == "    self.value = before + amount"
@@ -61,7 +62,10 @@ def test_a_lost_update_is_told() -> None:
         "  Task-2 changes counter.value to 1",
         "  Task-3 changes counter.value to 2",
     ]
-    assert lines[6] == "  One after the other, in either order, they leave counter.value at 3."
+    assert (
+        lines[6]
+        == "  If the tasks run one after the other, in either order, counter.value ends as 3."
+    )
     assert lines[7].startswith("  Run it again: aldente.replay(main, '3")
     assert lines[7].endswith('\', rules={"race": "error"})')
     assert any(
@@ -84,7 +88,9 @@ def test_two_values_are_told() -> None:
         title = Title()
         await asyncio.gather(title.edit("b"), title.edit("c"))
 
-    assert "  One after the other, they leave title.text at 'acb' or at 'abc'." in lines_of(main)
+    assert "  If the tasks run one after the other, title.text ends as 'acb' or 'abc'." in lines_of(
+        main
+    )
 
 
 def test_a_check_is_told() -> None:
@@ -104,9 +110,9 @@ def test_a_check_is_told() -> None:
 
     lines = lines_of(main)
     assert lines[0] == (
-        "race: a check of shop.seats is acted on when it is out of date: Task-2 has changed it."
+        "race: Task-3 acts on an outdated check of shop.seats: Task-2 has changed it since."
     )
-    assert "  One after the other, Task-3 does not do that once Task-2 has." in lines
+    assert "  If the tasks run one after the other, Task-3 does not do that after Task-2." in lines
 
 
 def test_what_is_never_put_back_is_told() -> None:
@@ -116,7 +122,7 @@ def test_what_is_never_put_back_is_told() -> None:
     first, *_ = finding.splitlines()
     assert first == "race: Task-2 takes from pool.free, is cancelled, and never puts it back."
     assert "Task-2 changes pool.free by -1 at " in finding
-    assert "A task that returns undoes that at " in finding
+    assert "A task that returns normally undoes that at " in finding
     assert "Fix: Put it back in a 'finally' block" in finding
 
 
@@ -321,7 +327,8 @@ def test_tasks_that_get_their_names_late() -> None:
             group.create_task(counter.add(2), name="two")
 
     assert lines_of(main)[0] == (
-        "race: an update of counter.value is lost: two sets it by what it read before one did."
+        "race: an update of counter.value is lost: two sets it from a value "
+        "that it read before one changed it."
     )
 
 

@@ -161,9 +161,9 @@ def test_a_replay_that_can_not_be_exact_says_so() -> None:
         aldente.replay(nothing, token)
     assert caught.value.choice == 0
     assert caught.value.met == "no more choices"
-    with pytest.raises(aldente.ReplayMismatch, match="3 options, recorded were at least 6"):
+    with pytest.raises(aldente.ReplayMismatch, match="3 options, and the recording has at least 6"):
         aldente.replay(in_one_order, encode(Schedule((5,))))
-    with pytest.raises(aldente.ReplayMismatch, match="other options at one of the choices before"):
+    with pytest.raises(aldente.ReplayMismatch, match="other options at an earlier choice"):
         aldente.replay(in_one_order, encode(Schedule((1,), (3, 5))))
 
 
@@ -174,8 +174,8 @@ def test_a_token_of_another_python_that_can_not_be_exact_says_so() -> None:
     with pytest.raises(aldente.ReplayMismatch) as caught:
         aldente.replay(in_one_order, token)
     assert caught.value.cause == (
-        f"the schedule was recorded on Python 3.99 and this is Python {here}, where asyncio takes other steps in this "
-        "program; run it again on Python 3.99, or search anew on this one"
+        f"the schedule was recorded on Python 3.99 and this is Python {here}, where asyncio takes "
+        "other steps in this program; replay it on Python 3.99, or search anew on this one"
     )
     failure = aldente.search(in_one_order).failure
     assert failure is not None
@@ -227,7 +227,7 @@ def test_a_schedule_that_passes_in_its_last_run_is_not_exact() -> None:
 
     failure = aldente.search(fails_three_times, shrink=False).failure
     assert failure is not None
-    assert failure.inexact == "the last run of this schedule passed, though an earlier one failed"
+    assert failure.inexact == "the last run of this schedule passed, although an earlier one failed"
 
 
 # What fails in a clean-up is told by the loop, and so by the rule.
@@ -619,7 +619,7 @@ def escaped_threads(*, has_clock: bool = False) -> Main:
     return main
 
 
-_THREADS = "; threads that the program has started itself called in on the loop"
+_THREADS = "; threads that the program itself started called into the loop"
 
 
 @pytest.mark.parametrize(
@@ -672,7 +672,7 @@ def test_a_wrong_argument_is_refused(arguments: dict[str, Any], message: str) ->
 
 def test_a_search_is_for_programs() -> None:
     """What is no coroutine function is refused, and so is a search within a running loop."""
-    with pytest.raises(aldente.InvalidSetting, match="not yet called"):
+    with pytest.raises(aldente.InvalidSetting, match="without calling it"):
         aldente.search(lost_update())  # type: ignore[arg-type]
 
     async def within() -> None:

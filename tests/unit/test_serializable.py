@@ -65,14 +65,14 @@ def test_the_text() -> None:
     assert (
         str(error_of(buy_twice))
         == """\
-What 2 operations of Shop gave, no order of them gives one at a time.
+The outcome of 2 operations of Shop matches no serial order of them.
 Here:
     Task-2: buy('a') returned True; Task-3: buy(who='b') returned True; in the end {'stock': -1}
 One at a time, in all orders:
     Task-2: buy('a') returned True; Task-3: buy(who='b') returned False; in the end {'stock': 0}
     Task-3: buy(who='b') returned True; Task-2: buy('a') returned False; in the end {'stock': 0}
-Fix: have what belongs together happen without an await in between, or hold an asyncio.Lock over \
-it."""
+Fix: do the steps that belong together without an await in between, or hold an asyncio.Lock \
+around them."""
     )
 
 
@@ -180,8 +180,8 @@ def test_linearizable() -> None:
     error = error_of(partial(main, True))
     assert error.is_ordered
     assert str(error).startswith(
-        "What 3 operations of test_linearizable.<locals>.Register gave, no order of them in which "
-        "each begins after those that had ended gives one at a time.\n"
+        "The outcome of 3 operations of test_linearizable.<locals>.Register matches no serial "
+        "order of them in which each begins after those that had ended.\n"
     )
 
 

@@ -75,7 +75,7 @@ class Slow:
         ("clock", "operations read a clock"),
         ("timer", "operations set timers"),
         ("limit", "time-outs ended operations"),
-        ("background", "tasks that operations do not await did some of their work"),
+        ("background", "tasks that the operations do not await did some of their work"),
         ("huge", "values are too large to be compared"),
         ("poll", "operations fail, or wait for ever, one at a time"),
     ],
@@ -141,7 +141,7 @@ def test_too_many_orders_are_not_judged(monkeypatch: pytest.MonkeyPatch) -> None
         await asyncio.gather(*(work() for _ in range(5)))
 
     found = passes(main, runs=2)
-    assert set(found.unjudged) == {"operations have more orders one at a time than could be tried"}
+    assert set(found.unjudged) == {"operations have more serial orders than could be tried"}
 
 
 def test_a_use_by_the_program_is_not_judged() -> None:

@@ -303,7 +303,7 @@ def test_an_executor_that_is_shut_down() -> None:
     """It is told as such."""
     closed = ProcessPoolExecutor(1)
     closed.shutdown()
-    with pytest.raises(aldente.WorkersFailed, match="took no more work"):
+    with pytest.raises(aldente.WorkersFailed, match="accepts no more work"):
         aldente.search(passes, executor=closed)
 
 

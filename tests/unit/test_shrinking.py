@@ -275,7 +275,7 @@ def test_a_failure_that_does_not_come_again_stays_as_it_is() -> None:
     failure = failure_of(main, strategy=Youngest())
     assert failure.shrinking is not None
     assert failure.shrinking.outcome == "unrepeatable"
-    assert "It did not fail again in the same way" in failure.report()
+    assert "The program did not fail in the same way again" in failure.report()
 
 
 class Fixed(Options):

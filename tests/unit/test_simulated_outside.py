@@ -327,7 +327,7 @@ def test_a_socket_that_was_connected_outside_is_refused() -> None:
         failure = aldente.search(main).failure
     assert failure is not None
     assert isinstance(failure.exception, aldente.OutsideSimulation)
-    assert failure.exception.touched == "what it was connected with before the run"
+    assert failure.exception.touched == "its peer from before the run"
 
 
 @pytest.mark.parametrize(

@@ -356,7 +356,7 @@ What happened, in 6 of 7 steps; > marks where the schedule left stock order:
 Run N failed (seed 0).
 Its schedule has 1 context switch away from stock order, of 1 at first.
 5 more runs confirmed that this is the minimum.
-With order="io" it is found too, in run 3.
+With order="io" the search finds it too, in run 3.
 Run it again: aldente.replay(main, TOKEN)"""
     )
 
@@ -396,7 +396,7 @@ def test_a_report_tells_who_woke_whom() -> None:
     report = report_of(woken_first)
     assert "goes on after Event.wait, woken by 'waker'" in report
     assert re.search(r"^  > waker .*await asyncio\.sleep\(0\)$", report, re.M)
-    assert "before 'waiter', which is ready for longer" in report
+    assert "before 'waiter', which has been ready longer" in report
 
 
 def test_an_order_that_io_does_not_reach_is_told() -> None:
@@ -423,7 +423,7 @@ def test_a_report_names_the_job_of_a_thread() -> None:
         assert done == ["thread", "loop"]
 
     report = report_of(main)
-    assert "before 'store', which is ready for longer" in report
+    assert "before 'store', which has been ready longer" in report
     assert re.search(r"^ +\(thread\) +calls store in a thread$", report, re.M)
 
 

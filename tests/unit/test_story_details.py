@@ -185,7 +185,7 @@ def test_a_job_of_a_thread_that_raises_is_told() -> None:
         story
     )
     assert story.count("KeyError('a')") <= 3
-    assert re.search(r"\(loop\) .*learns of the end of load in a thread\n", story)
+    assert re.search(r"\(loop\) .*is notified that load in a thread has ended\n", story)
 
 
 def test_the_clean_up_after_the_failure_is_one_line() -> None:

@@ -58,7 +58,7 @@ def test_a_loop_that_does_not_answer() -> None:
     watch.look(look(run, frame, 2.2, loop=loop))
     (error,) = run.broken_in
     assert str(error).startswith(
-        "'test_it' blocked the loop and had not ended after 0.1 s, so it was interrupted."
+        "'test_it' blocked the loop and had not ended after 0.1 s, so aldente interrupted it."
     )
     assert "  /project/test_it.py:2 in compute\n" in error.__notes__[0]
     # Not again at once: the code may take its time to end.

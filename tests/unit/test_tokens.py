@@ -85,7 +85,7 @@ def test_a_changed_character_is_noticed(schedule: Schedule, data: st.DataObject)
 
 
 _ENDS = "It ends in the middle, or its numbers are too great."
-_OLDER = "An older aldente made it, whose schedules chose durations otherwise."
+_OLDER = "An older aldente made it, whose schedules chose durations in another way."
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,10 @@ def test_a_malformed_token_is_explained(token: object, reason: str) -> None:
     [
         ("3AAAA", "copy the token as it was printed, all of it."),
         ("1AKHFyw", "search anew, or use the version that printed it."),
-        ("4ABVN", "copy the token as it was printed; if a newer aldente printed it, use that one."),
+        (
+            "4ABVN",
+            "copy the token as it was printed; if a newer aldente printed it, use that version.",
+        ),
     ],
 )
 def test_what_to_do_with_a_token_of_another_version(token: str, fix: str) -> None:
@@ -142,8 +145,8 @@ def test_what_to_do_with_a_token_of_another_version(token: str, fix: str) -> Non
         (b"\0\1", _ENDS),
         (b"\4" + b"\xff" * 20 + b"\1", _ENDS),
         (b"\0\0\xff\xff\xff\x7f\1", _ENDS),
-        (b"\2" + struct.pack(">d", float("nan")), "Its slack is no number of at least 0."),
-        (b"\2" + struct.pack(">d", -1.0), "Its slack is no number of at least 0."),
+        (b"\2" + struct.pack(">d", float("nan")), "Its slack is not a number of at least 0."),
+        (b"\2" + struct.pack(">d", -1.0), "Its slack is not a number of at least 0."),
         (b"\4" + b"\x80" * 9 + b"\2", f"Its seed is greater than {2**64 - 1}."),
     ],
 )

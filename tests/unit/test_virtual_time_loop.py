@@ -490,7 +490,7 @@ def test_time_without_end(limit: str) -> None:
         run(body)
     told = str(caught.value).splitlines()
     far = "60 s of loop time" if limit == "seconds" else "100 jumps from timer to timer"
-    assert told[0].startswith(f"Virtual time ran on for more than {far}, and was stopped:")
+    assert told[0].startswith(f"Virtual time advanced by more than {far}, so aldente stopped it:")
     assert told[1].startswith("  at 100")
     assert "'heart' at " in told[1]
     assert "test_virtual_time_loop.py" in told[1]

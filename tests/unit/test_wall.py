@@ -168,9 +168,8 @@ def test_no_moment(wall: Any) -> None:
     with pytest.raises(aldente.InvalidSetting) as caught:
         aldente.run(main, clock="virtual", wall=wall)
     assert str(caught.value) == (
-        f"{wall!r} is not a valid wall. It must be True or False, or the moment to begin with: a "
-        "datetime or a string such as "
-        "'2030-01-01T00:00Z', from 1970 on.\n"
+        f"{wall!r} is not a valid wall. It must be True or False, or the moment at which they "
+        "begin: a datetime or a string such as '2030-01-01T00:00Z', from 1970 on.\n"
         f"It was given as wall={wall!r} ({type(wall).__name__})."
     )
 

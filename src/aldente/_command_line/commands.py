@@ -101,9 +101,10 @@ _INTERRUPTED, _TERMINATED = 130, 143
 _SEARCH = """
 Run a coroutine function under many schedules, until one fails.
 
-With --state it goes on where an earlier search was, however that ended: a part of a second is lost
-at a kill, and the runs under way. With --workers or --state the runs are split into shards, and the
-result is the same for the same seed and number of shards, whatever the number of workers.
+With --state the search continues where an earlier one stopped, however that one ended; a kill loses
+only the runs under way and the work of part of a second. With --workers or --state the runs are
+split into shards, and the result is the same for the same seed and number of shards, whatever the
+number of workers.
 """
 
 
@@ -121,7 +122,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except KeyboardInterrupt as error:
             _drop_interrupted(error)
             state = getattr(given, "state", None)
-            kept = "" if state is None else f" What it has done is kept in {state}."
+            kept = "" if state is None else f" The directory {state} keeps its progress."
             print(f"{'Terminated' if is_terminated() else 'Interrupted'}.{kept}", file=sys.stderr)
             return _TERMINATED if is_terminated() else _INTERRUPTED
         except (AldenteError, searching.UnknownProgram) as error:
@@ -219,12 +220,17 @@ def _add_search(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
             dest="seconds",
             metavar=name[2].upper(),
             type=_seconds(name, unit),
-            help=f"how long it may take this time, in {name[2:]}",
+            help=f"how long the search may take this time, in {name[2:]}",
         )
     add("--strategy", default="auto", help=f"{', '.join(STRATEGIES)} (default: auto)")
     add("--seed", metavar="N", default=0, type=_checked("--seed", parse_seed), help="default: 0")
     add("--order", default="any", choices=ORDERS, help="default: any")
-    add("--state", metavar="DIR", type=_folder, help="a directory to go on from, and to save to")
+    add(
+        "--state",
+        metavar="DIR",
+        type=_folder,
+        help="a directory that keeps the state of the search, to continue from",
+    )
     add(
         "--workers",
         metavar="N",
@@ -236,7 +242,7 @@ def _add_search(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         metavar="N",
         default=8,
         type=_checked("--shards", lambda name, value: parse_whole(name, value, 1, 10_000)),
-        help="into how many parts to split the runs, with --workers or --state (default: 8)",
+        help="how many parts to split the runs into, with --workers or --state (default: 8)",
     )
 
 
@@ -267,7 +273,7 @@ def _seconds(name: str, unit: int) -> Callable[[str], float]:
 def _folder(text: str) -> Path:
     if not text:
         # An unset variable of a shell, rather than the current directory.
-        raise argparse.ArgumentTypeError("It must be the name of a directory.")
+        raise argparse.ArgumentTypeError("It must be the path of a directory.")
     return Path(text)
 
 

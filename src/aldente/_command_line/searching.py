@@ -71,7 +71,7 @@ def load(name: str) -> tuple[Main, int | None]:
     if not inspect.iscoroutinefunction(found):
         kind = type(found).__name__
         raise UnknownProgram(
-            f"{name!r} is no coroutine function (it is a {kind}). Name one that is defined by "
+            f"{name!r} is not a coroutine function (it is a {kind}). Name one that is defined by "
             "'async def' and takes no arguments."
         )
     if _needs(found):
@@ -91,8 +91,8 @@ def _import(name: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
             raise UnknownProgram(
-                f"there is no module {error.name!r}. Looked for it in {Path.cwd()} and where "
-                "Python finds modules; start in the folder that has it, or set PYTHONPATH."
+                f"there is no module {error.name!r}. aldente looked for it in {Path.cwd()} and in "
+                "sys.path; start in the folder that contains it, or set PYTHONPATH."
             ) from error
         raise _failed(name) from error
     except Exception as error:
@@ -239,13 +239,13 @@ def _tell(request: Request, soaked: Soaked) -> int:
 def _tell_result(request: Request, soaked: Soaked) -> int:
     exploration, before, is_kept, is_anew, _ = soaked
     if is_anew:
-        print("The failure that the state directory had passes now: the search began anew.\n")
+        print("The failure in the state directory no longer occurs, so the search began anew.\n")
     for text in exploration.findings:
         print(f"{text}\n")
     failure = exploration.failure
     if failure is not None:
         if is_kept:
-            print("The failure that an earlier search has found fails still:\n")
+            print("The failure that an earlier search found still occurs:\n")
         print(_report(request.name, failure))
         return 1
     earlier = f", {before:,} of them earlier" if before else ""
@@ -256,7 +256,7 @@ def _tell_result(request: Request, soaked: Soaked) -> int:
     if exploration.escaped:
         print(f"Not exact: {exploration.escaped}")
     if exploration.is_late:
-        print("The time for it is over.")
+        print("The time limit of the search has passed.")
     return 0
 
 
@@ -292,7 +292,7 @@ def replay(name: str, main: Main, token: str) -> int:
                 error, schedule, token, 1, steps=steps, waiting=run.waiting, findings=notes
             )
     if failure is None:
-        print("It passes under this schedule.")
+        print("The program passes under this schedule.")
         return 0
     print(_report(name, failure))
     return 1

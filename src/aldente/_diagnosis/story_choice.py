@@ -299,7 +299,9 @@ class Words:
         if is_switch(step) and step.choice is not None:
             held = step.choice.instead_of
             parts.append(
-                f"before {short_name(held)!r}, which is ready for longer" if held else "out of turn"
+                f"before {short_name(held)!r}, which has been ready longer"
+                if held
+                else "out of turn"
             )
         if step.task and len(step.callers) > 1:
             parts.append(f"in {callers_in_short(step.callers)}")
@@ -310,9 +312,10 @@ class Words:
     def _cause(self, step: Step) -> str:
         if not step.task:
             name = short_name(step.place)
-            return {"goes on": f"goes on with {name}", "ends": f"learns of the end of {name}"}.get(
-                step.call, f"calls {name}"
-            )
+            return {
+                "goes on": f"goes on with {name}",
+                "ends": f"is notified that {name} has ended",
+            }.get(step.call, f"calls {name}")
         if step.is_cancelled:
             by = f" by {_named(step.cancelled_by)}" if step.cancelled_by else ""
             return f"is cancelled{by}" + (f" in {step.waited_for}" if step.waited_for else "")

@@ -125,7 +125,7 @@ def look_at(task: AnyTask) -> LiveTask:
     try:
         wait = _wait_of(task, coroutine, links)
     except Exception as error:  # a custom queue or barrier that fails
-        problem = f"looking into it failed with {type(error).__name__}"
+        problem = f"its state can't be read: {type(error).__name__}"
         wait = LiveWait(Kind.UNKNOWN, detail=problem)
     return LiveTask(task, links, wait)
 
@@ -198,7 +198,7 @@ def _of_primitive(kind: Kind) -> Recogniser:
 
 def _detail(kind: Kind, subject: Any) -> str:
     if kind is Kind.BARRIER:
-        return f"{subject.n_waiting} of {subject.parties} have come"
+        return f"{subject.n_waiting} of {subject.parties} have arrived"
     if kind is Kind.QUEUE_PUT:
         return f"maxsize={subject.maxsize}"
     if kind is Kind.QUEUE_JOIN:
@@ -234,7 +234,7 @@ def _wait(variables: dict[str, Any], future: AnyFuture, inner: LiveWait | None) 
     return LiveWait(
         Kind.TASKS,
         through="asyncio.wait",
-        detail=" and ".join(f"a {name}, which is no future" for name in others),
+        detail=" and ".join(f"a {name}, which is not a future" for name in others),
         is_any=variables.get("return_when") != asyncio.ALL_COMPLETED,
         futures=[each for each in awaited if asyncio.isfuture(each)],
         limited_by=None if limit is None else f"asyncio.wait(timeout={limit:g})",

@@ -205,7 +205,7 @@ _PLAIN = {
     Kind.EXECUTOR: "waits for a job in another thread or process",
     Kind.INPUT_OUTPUT: "waits for input or output",
     Kind.DOUBLE: "waits for a double",
-    Kind.UNKNOWN: "waits for something that can't be seen",
+    Kind.UNKNOWN: "waits for something that aldente can't see",
 }
 
 
@@ -280,7 +280,7 @@ class Phrases:
         if not wait.tasks and wait.detail:
             return f"waits for {wait.detail}{through}"
         if not wait.tasks:
-            return f"waits for futures behind which no task is seen{through}"
+            return f"waits for futures that no known task completes{through}"
         one_of = "one of " if wait.is_any and len(wait.tasks) > 1 else ""
         others = f" and {wait.detail}" if wait.detail else ""
         return f"waits for {one_of}{self._enumerate(wait.tasks)}{others}{through}"
@@ -331,24 +331,27 @@ class Phrases:
             return
         yield self._who_could_help(wait)
         if wait.kind is Kind.CONDITION:
-            yield "A notify() wakes only those that wait already; one that came before is lost."
+            yield "notify() wakes only tasks that are already waiting; an earlier notify() is lost."
 
     def _who_may_hold(self, wait: Wait) -> str:
         if not wait.known_to:
             return (
-                "No task is seen to hold it: it was acquired without 'async with' by this task or "
-                "by one that has ended."
+                "aldente sees no task that holds it: this task, or one that has ended, acquired it "
+                "without 'async with'."
             )
         names = [self._name_with_expression(link, wait) for link in wait.known_to]
         return (
-            f"No task is seen to hold it by 'async with'; {enumerate_names(names)} may hold it, "
-            "having it in a variable."
+            f"aldente sees no task that holds it by 'async with'; {enumerate_names(names)} may "
+            "hold it, because a variable there refers to it."
         )
 
     def _who_could_help(self, wait: Wait) -> str:
         remedy = _REMEDIES[wait.kind]
         if not wait.known_to:
-            return f"No task is left to {remedy}: no other task is seen to have it in a variable."
+            return (
+                f"No task is left to {remedy}: aldente sees no other task with a variable that "
+                "refers to it."
+            )
         going = [link for link in wait.known_to if link.task not in self._stuck]
         names = enumerate_names(
             self._name_with_expression(link, wait) for link in going or wait.known_to

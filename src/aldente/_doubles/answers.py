@@ -80,7 +80,7 @@ class Streams:
 
 async def never(*args: Any, **kwargs: Any) -> Any:
     """A side effect that never returns."""
-    await described_future(lambda: "an answer that was set never to come")
+    await described_future(lambda: "an answer that the test set to never come")
 
 
 class Source:
@@ -137,7 +137,7 @@ def parse_answer_time(value: object) -> float:
     Raises:
         InvalidSetting: it is not a number of at least 0.
     """
-    return parse_duration("takes", value, or_else=", or a function that gives one")
+    return parse_duration("takes", value, or_else=", or a function that returns one")
 
 
 class Timing:
@@ -198,7 +198,7 @@ class Items:
             self._each = iter(answer)
         else:
             raise InvalidSetting(
-                "stream", answer, "Something to iterate: streams(1, 2), or returns([1, 2])."
+                "stream", answer, "It must be iterable: streams(1, 2), or returns([1, 2])."
             )
 
     def __aiter__(self) -> Self:

@@ -171,7 +171,7 @@ def assert_overlap(first: Any, *others: Any) -> None:
     elif len(asked) == 1:
         if any(_are_together(pair) for pair in itertools.combinations(asked[0].calls, 2)):
             return
-        problem = "no two calls of it did"
+        problem = "no two of its calls were"
     else:
         if _share_a_moment(asked):
             return
@@ -205,7 +205,7 @@ def _asked(given: Sequence[Any]) -> list[_Asked]:
     seen: set[int] = set()
     for one in given:
         if id(one) in seen:
-            raise InvalidSetting("double", one, "Each double or call once.")
+            raise InvalidSetting("double", one, "Pass each double or call only once.")
         seen.add(id(one))
         if isinstance(one, Call):
             asked.append(_Asked(str(one), [one] if one.start_moment else []))
@@ -213,7 +213,9 @@ def _asked(given: Sequence[Any]) -> list[_Asked]:
             calls = [call for call in state_of(one).log.calls if call.start_moment]
             asked.append(_Asked(name_of(one), calls))
         else:
-            raise InvalidSetting("double", one, "An aldente.Double, or a call of its timeline.")
+            raise InvalidSetting(
+                "double", one, ("It must be an aldente.Double, or a call of its timeline.")
+            )
     names = [one.name for one in asked]
     if len(set(names)) < len(names):
         # Several that have no name of their own.

@@ -358,7 +358,7 @@ class Entered:
     def _check_new(self) -> None:
         if self._call.outcome != "never awaited":
             raise RuntimeError(
-                f"{self._call} has been entered or awaited before: call the double again for each "
+                f"{self._call} was already entered or awaited: call the double again for each "
                 "'async with' and 'await'"
             )
 

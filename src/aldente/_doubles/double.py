@@ -356,7 +356,7 @@ class Double(Specced, AwaitedAnswering, mock.AsyncMock, Generic[Spec, P, Given, 
         True
         """
         if not (is_double(stand_in) and mock_compat.is_awaited(stand_in)):
-            raise InvalidSetting("double", stand_in, "Something that is an aldente.Double.")
+            raise InvalidSetting("double", stand_in, "It must be an aldente.Double.")
         double: Any = stand_in
         found: Double[Any, Params, Coroutine[Any, Any, Result], Result] = double
         return found

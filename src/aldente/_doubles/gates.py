@@ -176,7 +176,7 @@ class Gate:
             if not chosen:
                 raise NotHeld(self._double, str(which), [str(call) for call in self.waiting])
             return chosen
-        parse_count("which", which, or_else=", or a call that waits")
+        parse_count("which", which, or_else=", or a call that waits at the gate")
         if which > len(self._waiting()):
             wanted = f"{which} calls" if which > 1 else "1 call"
             raise NotHeld(self._double, wanted, [str(call) for call in self.waiting])
@@ -190,7 +190,7 @@ class Gate:
                 _settle(watcher, None)
         if self._is_open:
             return
-        held = _Held(call, described_future(lambda: f"{call}, held at a gate of the test"))
+        held = _Held(call, described_future(lambda: f"{call}, which a gate of the test holds"))
         self._held.append(held)
         call.is_held = True
         try:

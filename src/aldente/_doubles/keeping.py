@@ -72,9 +72,9 @@ def why_not_called(double: Any) -> str:
     name = name_of(double)
     ways = []
     if is_iterated_itself(double):
-        ways.append(f"say {name}.streams(...) for 'async for'")
+        ways.append(f"use {name}.streams(...) for 'async for'")
     if hasattr(double, "__aenter__"):
-        ways.append(f"say {name}.__aenter__.returns(...) for 'async with'")
+        ways.append(f"use {name}.__aenter__.returns(...) for 'async with'")
     ways += ["set its attributes", "patch it with another value"]
     return f"{name} is not called, so it answers nothing; {', or '.join(ways)}."
 
@@ -91,26 +91,27 @@ def _check_stream(double: Any, items: Any) -> None:
         raise InvalidSetting(
             "streams",
             items,
-            f"{name} can't give items one by one: it is awaited, and gives something, as it is "
-            f"annotated, over which no 'async for' can go. Say {name}.returns(...).",
+            f"{name} can't stream items: it is awaited, and according to its annotation returns "
+            f"something that 'async for' can't iterate over. Use {name}.returns(...).",
         )
     if state.kind is Kind.STREAM or state.spec is None:
         return
     annotation = annotation_of_result(state.spec) if is_function(state.spec) else None
     if state.kind is Kind.COROUTINE and annotation is None and is_function(state.spec):
         what = (
-            "returns an awaitable, and no annotation says that 'async for' can go over its result"
+            "returns an awaitable, and no annotation says that 'async for' can iterate over its "
+            "result"
         )
     elif annotation is None or may_be_iterated(annotation):
         return
     else:
         shown = inspect.formatannotation(annotation)
-        what = f"returns {shown}, as it is annotated, over which no 'async for' can go"
+        what = f"is annotated to return {shown}, which 'async for' can't iterate over"
     raise InvalidSetting(
         "streams",
         items,
-        f"{name} can't give items one by one: the real thing {what}. Say {name}.returns(...), or "
-        "annotate the real thing as AsyncIterator[...] if it gives one.",
+        f"{name} can't stream items: the real object {what}. Use {name}.returns(...), or annotate "
+        "the real object as returning AsyncIterator[...] if it does.",
     )
 
 
@@ -127,7 +128,7 @@ def _check_items(double: Any, side_effect: Any, value: Any) -> None:
             raise InvalidSetting(
                 "answer",
                 one,
-                f"Something to iterate, as 'async for' goes over what {name} gives: "
+                f"It must be iterable, because 'async for' iterates over the result of {name}: "
                 f"{name}.streams({one!r}), or {name}.returns([{one!r}]).",
             )
 
@@ -144,10 +145,10 @@ def why_not_awaited(double: Any, method: str) -> str:
     own = (
         ""
         if has_spec
-        else f" If the real thing has a {method!r}, give the double a spec that has it."
+        else f" If the real object has a {method!r}, give the double a spec that has it."
     )
     return (
-        f"{name} has no {method!r}, as it is called, not awaited: it answers at once, with one "
-        f"value. Say {name}.returns(...); or annotate the real thing with what it gives, "
-        f"Awaitable[...] or AsyncIterator[...], if that is awaited or iterated.{own}"
+        f"{name} has no {method!r}: it is called, not awaited, so it answers at once, with one "
+        f"value. Use {name}.returns(...); or, if its result is awaited or iterated, annotate the "
+        f"real object as returning Awaitable[...] or AsyncIterator[...].{own}"
     )

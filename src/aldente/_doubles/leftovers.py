@@ -48,7 +48,7 @@ _UNDONE = {
     Kind.COROUTINE: (
         "coroutine",
         "awaited",
-        "Await it, or hand it to asyncio.create_task() and await the task.",
+        "Await it, or pass it to asyncio.create_task() and await the task.",
     ),
     Kind.STREAM: ("stream", "iterated", "Iterate it with 'async for'."),
     Kind.CONTEXT: ("context manager", "entered", "Enter it with 'async with'."),
@@ -152,7 +152,7 @@ def _left_of(name: str, side_effect: Any, calls: tuple[str, ...]) -> Iterator[Fi
         yield Finding(
             "unused-answer",
             f"{answers} of {name} {were} never used: {', '.join(map(_short, unused))}.",
-            "Give returns_each() as many answers as there are calls, or say strict=False.",
+            "Give returns_each() as many answers as there are calls, or pass strict=False.",
             side_effect.place,
             calls,
         )
@@ -167,7 +167,7 @@ def _no_use_of(answer: ByArgument, calls: tuple[str, ...]) -> Finding:
     return Finding(
         "unused-answer",
         f"the answer to {answer.asked} was never used.",
-        "Fix its arguments, take it away, or say strict=False.",
+        "Correct its arguments, remove it, or pass strict=False.",
         answer.place,
         calls,
     )

@@ -119,7 +119,7 @@ class Patch(Patcher):
         __tracebackhide__ = True
         if hasattr(self, "is_local"):
             raise RuntimeError(
-                f"The patch of {self._named!r} is entered already: make another one for each use."
+                f"The patch of {self._named!r} is already entered: make a new one for each use."
             )
         owner = self.getter()
         self._import_lazily_named(owner)

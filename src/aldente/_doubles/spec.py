@@ -411,7 +411,7 @@ def refuse_calls(name: str) -> Callable[..., None]:
         __tracebackhide__ = True
         raise TypeError(
             f"{name!r} object is not callable: the double stands for an instance of {name}. "
-            "aldente.patch() puts a double in the place of a class itself."
+            "aldente.patch() replaces a class itself."
         )
 
     return check

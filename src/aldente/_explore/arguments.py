@@ -33,7 +33,12 @@ def check_program(function: str, main: object) -> None:
             # The error reports it, so Python need not warn that it was never awaited.
             main.close()
         raise InvalidSetting(
-            "main", main, "It must be a coroutine function without arguments, not yet called."
+            "main",
+            main,
+            (
+                "It must be a coroutine function without arguments: pass the function, without "
+                "calling it."
+            ),
         )
     if _asyncio_compat.is_loop_running_here():
         raise RuntimeError(
@@ -93,8 +98,8 @@ def parse_strategy(value: object, seed: int) -> Strategy:
             return _Checked(made)
     allowed = (
         f"Strategies are: {', '.join(STRATEGIES)}; those of other packages, by their entry points "
-        f"in the group {GROUP}; an object with start, choose and end, or a "
-        "function that makes one for a seed."
+        f"in the group {GROUP}; an object with start, choose and end, or a function that makes one "
+        "from a seed."
     )
     raise InvalidSetting("strategy", value, allowed)
 
@@ -139,7 +144,7 @@ class _Checked:
         if isinstance(index, int) and 0 <= index < count:
             return index
         name = f"choice of {type(self._strategy).__name__}"
-        raise InvalidSetting(name, index, f"There were options 0 to {count - 1}.")
+        raise InvalidSetting(name, index, f"The options were 0 to {count - 1}.")
 
 
 def _parse_order(value: object) -> Order:
@@ -152,4 +157,4 @@ def _parse_order(value: object) -> Order:
 def _parse_slack(value: object) -> float:
     if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < math.inf:
         return float(value)
-    raise InvalidSetting("slack", value, "It must be a number of at least 0.")
+    raise InvalidSetting("slack", value, "It must be a number, 0 or greater.")

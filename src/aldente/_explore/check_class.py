@@ -50,8 +50,8 @@ _MOST_ORDERS = 150
 _DRAWN = 100
 
 _ALLOWED = (
-    "It is a list of functions that call an async method of an object, or a strategy of Hypothesis "
-    "for these."
+    "It must be a list of functions that each call an async method of the object, or a Hypothesis "
+    "strategy for such functions."
 )
 
 
@@ -98,12 +98,12 @@ def check_class(
     >>> check_class(Counter, [lambda counter: counter.add()])
     Traceback (most recent call last):
         ...
-    aldente.errors.NotAtomic: What 2 operations of Counter gave, no order of them gives one at a ...
+    aldente.errors.NotAtomic: The outcome of 2 operations of Counter matches no serial ...
     """
     if not callable(make):
-        raise InvalidSetting("make", make, "It is a function that makes an object.")
+        raise InvalidSetting("make", make, "It must be a function that makes an object.")
     if state is not None and not callable(state):
-        raise InvalidSetting("state", state, "It is a function of an object.")
+        raise InvalidSetting("state", state, "It must be a function that takes the object.")
     parsed_seed = parse_seed("seed", seed)
     left = parse_count("runs", runs)
     unjudged: collections.Counter[str] = collections.Counter()
@@ -129,7 +129,7 @@ def check_class(
         raise NotJudged("serializable", f"The reason: {reasons}.", _FIX, name)
 
 
-_FIX = "compare less with `state`, or leave out the operations that this is about."
+_FIX = "pass a `state` that compares less, or leave out the operations that the reason is about."
 
 _Operation = Callable[[Any], Awaitable[object]]
 _Program = Sequence[Sequence[_Operation]]

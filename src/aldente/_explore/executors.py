@@ -33,26 +33,27 @@ from aldente._strategies.registry import is_strategy
 from aldente.errors import AldenteError, InvalidSetting, WorkersFailed
 
 _THREADS = (
-    "Its work is done by threads of this process, and simulated runs replace what belongs to the "
+    "Its workers are threads of this process, and simulated runs patch things that belong to the "
     "whole process, such as the order of sets. Use a concurrent.futures.ProcessPoolExecutor, or "
     "the executor of a cluster whose workers are processes."
 )
 _NOT_SENT = (
-    "It can't be sent to other processes ({}). Use a function of a module, or functools.partial "
-    "of one; what it needs besides must be picklable."
+    "It can't be sent to other processes ({}). Use a function of a module, or a functools.partial "
+    "of one with picklable arguments."
 )
 _NOT_LOADED = (
-    "A worker process can't load it ({}). Put it into a module that workers can import: they know "
-    "no functions of a console or notebook, and on other machines the module has to be installed."
+    "A worker process can't load it ({}). Put it into a module that workers can import: they can't "
+    "load functions of a console or notebook, and on other machines the module has to be installed."
 )
 _DIED = (
-    "look at what the program does to its process, such as os._exit() or too much memory; a search "
-    "without an executor or workers shows it in this process. A script that starts processes has "
-    "to do so under \"if __name__ == '__main__':\", as each of them imports it."
+    "check whether the program ends its process, for example by os._exit() or by using too much "
+    "memory; a search without an executor or workers shows it in this process. A script that "
+    "starts processes has to do so under \"if __name__ == '__main__':\", because each of them "
+    "imports the script."
 )
 _OBJECT = (
-    "Each shard needs one of its own: give its name, or a function of a module that makes one for "
-    "a seed."
+    "Each shard needs a strategy of its own: pass a name, or a function of a module that makes a "
+    "strategy from a seed."
 )
 
 
@@ -158,7 +159,7 @@ class Workers:
             what = f"a worker process died: {error}"
             raise WorkersFailed(what, _DIED) from error
         except (CancelledError, RuntimeError) as error:
-            what = f"the executor took no more work: {str(error) or type(error).__name__}"
+            what = f"the executor accepts no more work: {str(error) or type(error).__name__}"
             fix = "keep the executor open until the search has returned."
             raise WorkersFailed(what, fix) from error
         except Exception as error:

@@ -352,7 +352,7 @@ class Explorer:
             error = last.error
         elif not inexact:
             outcome = "passed" if last.error is None else f"raised {last.error!r}"
-            inexact = f"the last run of this schedule {outcome}, though an earlier one failed"
+            inexact = f"the last run of this schedule {outcome}, although an earlier one failed"
         return Failure(
             error,
             schedule,
@@ -398,15 +398,15 @@ class Explorer:
             runs += 1
             if run.error is not None and kind_of(run.error) == kind:
                 strategy.release()
-                return f'With order="io" it is found too, in run {runs:,}.'
+                return f'With order="io" the search finds it too, in run {runs:,}.'
         strategy.release()
         if strategy.is_exhaustive and is_checked():
             others = "its only schedule passes" if runs == 1 else f"all its {runs:,} schedules pass"
             return f'With order="io" it does not happen: {others}.'
-        return f'With order="io" it was not found in {runs:,} runs.' if runs else ""
+        return f'With order="io" the search did not find it in {runs:,} runs.' if runs else ""
 
 
-_OWN_THREADS = "When threads of its own call in was no choice of the schedules."
+_OWN_THREADS = "The schedules did not choose when the program's own threads call into the loop."
 
 
 def _release(strategy: Strategy) -> None:

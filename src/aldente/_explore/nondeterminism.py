@@ -49,7 +49,13 @@ def _check(version: tuple[int, int]) -> None:
         raise UnsupportedPython(version, f"a run ended with {run.error!r}") from run.error
     if run.result != ["c", "b", "a", "main"]:
         order = ", ".join(map(str, run.result))
-        raise UnsupportedPython(version, f"tasks that were to go on last first did so as {order}")
+        raise UnsupportedPython(
+            version,
+            (
+                "tasks that the schedule continued in last-in, first-out order went on in the "
+                f"order {order}"
+            ),
+        )
 
 
 async def _woken_together() -> list[str]:
@@ -192,7 +198,7 @@ def _other_python(schedule: Schedule) -> str:
         return ""
     return (
         f"the schedule was recorded on Python {made[0]}.{made[1]} and this is Python "
-        f"{here[0]}.{here[1]}, where asyncio takes other steps in this program; run it again on "
+        f"{here[0]}.{here[1]}, where asyncio takes other steps in this program; replay it on "
         f"Python {made[0]}.{made[1]}, or search anew on this one"
     )
 
@@ -206,21 +212,22 @@ def _mismatch(schedule: Schedule, strategy: Replay, run: Run) -> ReplayMismatch 
         return ReplayMismatch(position, wanted, "no more choices", cause)
     if schedule.digest is not None and tokens.digest_of(run.counts) != schedule.digest:
         return ReplayMismatch(
-            len(run.counts), "other options at one of the choices before", "no more choices", cause
+            len(run.counts), "other options at an earlier choice", "no more choices", cause
         )
     return None
 
 
 _HASHES = (
-    "the order of a set or of a dictionary of sets, which follows from addresses in memory or "
-    "from PYTHONHASHSEED"
+    "the order of a set or of a dictionary of sets, which depends on addresses in memory or on "
+    "PYTHONHASHSEED"
 )
 
 # The cause when threads that the schedule does not control have called in.
-THREADS = "threads that the program has started itself called in on the loop"
+THREADS = "threads that the program itself started called into the loop"
 
 _LEFT_BEHIND = (
-    "a run may leave something behind for the next, in a module's variable or a wider fixture"
+    "a run may leave something behind for the next, in a module's variable or a fixture of a wider "
+    "scope"
 )
 
 # Names of functions that ask the outside world, by the function.

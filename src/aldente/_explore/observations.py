@@ -122,7 +122,7 @@ def _doubt(operations: Operations, loop: SimulatedLoop, *, is_random: bool) -> s
         return "operations set timers"
     if operations.have_left_work:
         # What it does belongs to an operation that has ended.
-        return "tasks that operations do not await did some of their work"
+        return "tasks that the operations do not await did some of their work"
     if operations.are_interfered_with:
         return "the program used the object while operations overlapped"
     return ""

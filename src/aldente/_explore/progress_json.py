@@ -197,7 +197,9 @@ def _schedule(token: object) -> Schedule:
         return tokens.decode(stored.string(token))
     except InvalidToken as error:
         # Without what it says to a user who has copied a token.
-        raise stored.Malformed(f"its failure has no token of a schedule. {error.reason}") from None
+        raise stored.Malformed(
+            f"its failure has no valid token of a schedule. {error.reason}"
+        ) from None
 
 
 def _time_out(value: object) -> tuple[str, float, str]:

@@ -21,8 +21,8 @@ _FIX_OF_VALUE = (
     "after the await, and set it without an await in between."
 )
 _FIX_OF_CHECK = (
-    "Hold an asyncio.Lock from the check to what it decides; or check again after the await; or do "
-    "it once, in a task that all others wait for."
+    "Hold an asyncio.Lock from the check to the action that depends on it; or check again after "
+    "the await; or do it once, in a task that all others wait for."
 )
 
 
@@ -35,9 +35,12 @@ def lost_update(race: Race, serial: tuple[Access, Access]) -> Finding:
     """
     name, first, other = race.act.use.text, race.act.task, race.change.task
     if race.is_computed:
-        what = f"an update of {name} is lost: {first} sets it by what it read before {other} did."
+        what = (
+            f"an update of {name} is lost: {first} sets it from a value that it read before "
+            f"{other} changed it."
+        )
     else:
-        what = f"a check of {name} is acted on when it is out of date: {other} has changed it."
+        what = f"{first} acts on an outdated check of {name}: {other} has changed it since."
     return Finding(
         rule.RULE.name,
         what,
@@ -60,13 +63,16 @@ def _one_after_the_other(race: Race, serial: tuple[Access, Access]) -> str:
     outer, inner = serial
     name = race.act.use.text
     if not race.is_computed and _is_like(inner, race.change):
-        return f"One after the other, {race.act.task} does not do that once {inner.task} has."
+        return (
+            f"If the tasks run one after the other, {race.act.task} does not do that after "
+            f"{inner.task}."
+        )
     values = [each.use.value for each in (outer, inner)]
     if not all(values):
-        return "One after the other, in either order, that is not what comes out."
+        return "If the tasks run one after the other, neither order gives this result."
     if values[0] == values[1]:
-        return f"One after the other, in either order, they leave {name} at {values[0]}."
-    return f"One after the other, they leave {name} at {values[0]} or at {values[1]}."
+        return f"If the tasks run one after the other, in either order, {name} ends as {values[0]}."
+    return f"If the tasks run one after the other, {name} ends as {values[0]} or {values[1]}."
 
 
 def _is_like(access: Access, other: Access) -> bool:
@@ -186,12 +192,12 @@ def not_put_back(found: NeverPutBack) -> Finding:
     return Finding(
         rule.RULE.name,
         f"{take.task} {verb} {name}, {end}, and never {back}.",
-        "Put it back in a 'finally' block, or hold it with a context manager, so that a "
-        "cancellation and an error do it too.",
+        "Put it back in a 'finally' block, or hold it with a context manager, so that it also "
+        "happens after a cancellation or an error.",
         take.use.at,
         (
             f"{take.task} changes {name} by {take.delta:+} at {take.use.at}, and {end}",
-            f"A task that returns undoes that at {put.use.at}",
+            f"A task that returns normally undoes that at {put.use.at}",
         ),
         subject=name,
     )

@@ -116,20 +116,25 @@ def _words_about(shrinking: Shrinking) -> list[str]:
     tried = f"{shrinking.runs:,} more run{'s' * (shrinking.runs != 1)}"
     after = _switches(shrinking.after)
     if shrinking.outcome == "unrepeatable":
-        return [f"It did not fail again in the same way in {tried}, so its schedule is as it was."]
+        return [
+            (
+                f"The program did not fail in the same way again in {tried}, so the schedule was "
+                "not shrunk."
+            )
+        ]
     if not shrinking.after:
         return ["It fails in asyncio's default order; no special schedule is needed."]
     if shrinking.outcome == "kept":
         return [
-            "It is replayed from the last run, and was shrunk then.",
+            "The schedule is the one kept from last time, and was shrunk then.",
             f"Its schedule has {after} away from stock order.",
         ]
     start = f"Its schedule has {after} away from stock order, of {shrinking.before:,} at first."
     if shrinking.outcome == "least":
         return [start, f"{tried} confirmed that this is the minimum."]
     if shrinking.outcome == "local":
-        return [start, f"After {tried} none of them can be left out."]
-    return [start, f"The budget of {tried} ended before it was known whether fewer do."]
+        return [start, f"{tried} showed that none of them can be left out."]
+    return [start, f"The budget of {tried} ended before it was known whether fewer are enough."]
 
 
 def _switches(count: int) -> str:

@@ -17,7 +17,7 @@ from aldente.errors import NotAtomic
 # is, then all, for a plain program and for others.
 _QUICK_RUNS, _MOST_PLAIN_RUNS, _MOST_RUNS = 200, 1_000, 2_000
 
-_CHANGING = "operations give something else each time"
+_CHANGING = "operations give different results each time"
 
 # How many of what they give the report shows.
 _SHOWN = 3
@@ -172,12 +172,12 @@ class SerialOrders:
         if observation.doubt or self._doubt:
             return observation.doubt or self._doubt
         if not search.is_complete:
-            return "operations have more orders one at a time than could be tried"
+            return "operations have more serial orders than could be tried"
         if not is_checked():
-            return "this version of Python is not among those checked"
+            return "this aldente was not checked on this version of Python"
         calls = [found.calls for several in self._found.values() for found in several]
         if observation.has_time_passed and observation.calls not in calls:
-            return "other operations are called one at a time, which may be for the time they take"
+            return "a serial order calls other operations, perhaps because operations take time"
         if self._is_reproducible is None:
             again = Orders()
             again.start()

@@ -125,7 +125,7 @@ class SoakState:
             )
         except ValueError as error:
             # UnusableState is none; InvalidToken is one.
-            what = f"{path.name} in it is no state of a search: {error}"
+            what = f"{path.name} in it is not the state of a search: {error}"
             raise self._unusable(what, _ANEW) from error
 
     def _check(self, found: Mapping[str, Any]) -> None:
@@ -140,7 +140,7 @@ class SoakState:
         for name, (before, now) in wanted.items():
             if before != now:
                 told = _stored_json.shown(before)
-                what = f"its search has another {name}: {told}, and this one {now}"
+                what = f"its search has another {name}: {told}, and this search has {now}"
                 raise self._unusable(what, f"go on with the same one; {_ANEW}")
 
     def save(self, progress: Progress, seconds: float) -> None:
@@ -172,8 +172,11 @@ class SoakState:
             with contextlib.suppress(OSError):
                 # It takes room on a disk that may be full.
                 part.unlink()
-            what = f"how far the search has come can't be written: {error}"
-            fix = "have room on the disk, and the directory writable, then start it again."
+            what = f"the progress of the search can't be written: {error}"
+            fix = (
+                "free space on the disk, or make the directory writable, then start the search "
+                "again."
+            )
             raise self._unusable(what, fix) from error
 
     @property

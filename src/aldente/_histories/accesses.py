@@ -102,7 +102,7 @@ class KeyAccesses:
             for value in [self._initial, *(access.value for _, access in accesses)]:
                 by_value(value)
         except TypeError as error:
-            self.unclear = f"values can't be told apart ({error})"
+            self.unclear = f"values can't be distinguished ({error})"
         else:
             self._collect_written()
 
@@ -298,7 +298,7 @@ class KeyAccesses:
             if list(map(by_value, read.value)) != values[: len(read.value)]:
                 raise self._error(
                     "incompatible lists",
-                    "two lists of which none is the beginning of the other",
+                    "two lists, neither of which is the beginning of the other",
                     read.reader,
                     read.value,
                     f"{longest.reader_name} read {longest.text}",
@@ -312,7 +312,10 @@ class KeyAccesses:
             if values[places[0] :][: len(own)] != own:
                 raise self._error(
                     "incompatible lists",
-                    "a list that has not all values of a transaction, one after the other",
+                    (
+                        "a list in which the values of a transaction are not all there, one after "
+                        "the other"
+                    ),
                     longest.reader,
                     longest.value,
                     f"{self._name(transaction)} {transaction!r}",

@@ -260,10 +260,10 @@ class History:
             about = f" of the key {key}" if key else ""
             raise NotJudged(
                 "linearizable",
-                f"After {most:,} steps the search among the orders of its {len(part)} "
-                f"operations{about} had not ended.",
-                "Record fewer operations at the same time, or fewer of unknown outcome (say "
-                "operation.failed() where one is known to have had no effect), or give a higher "
+                f"The search through the orders of its {len(part)} operations{about} had not "
+                f"ended after {most:,} steps.",
+                "Record fewer operations at the same time, or fewer with an unknown outcome (call "
+                "operation.failed() where one is known to have had no effect), or set a higher "
                 "max_steps.",
             ) from None
         reason = find_reason(machine, part)

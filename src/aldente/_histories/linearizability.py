@@ -114,7 +114,7 @@ class Machine:
             return None
         except Exception as error:
             error.add_note(
-                f"It was raised by the model, when {operation.call} was tried on "
+                f"The model raised it when {operation.call} was tried on "
                 f"{described(self._states[state])}; a method of a model raises AssertionError "
                 "where the operation can't happen, and nothing else."
             )
@@ -122,7 +122,7 @@ class Machine:
         if inspect.isawaitable(result):
             if inspect.iscoroutine(result):
                 result.close()
-            allowed = f"Its method {operation.name} is async; the methods of a model are not."
+            allowed = f"Its method {operation.name} is async; the methods of a model must not be."
             raise InvalidSetting("model", model, allowed)
         after = self._number(model)
         if after != state and self.only_reads(operation):

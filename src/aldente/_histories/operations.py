@@ -250,7 +250,7 @@ class Recorded:
     def _enter(self) -> None:
         if self.began:
             raise RuntimeError(
-                f"{self} was begun already; record each one with a 'with' of its own"
+                f"{self} has already begun; record each one with a 'with' of its own"
             )
         self.who, self.began_at = _who_and_when()
         self.began = self._recorder.begin(self)

@@ -49,11 +49,11 @@ def judge(transactions: Sequence[Transaction], initial: Mapping[Any, Any]) -> No
         if accesses.unclear:
             raise NotJudged(
                 "serializable",
-                f"What was read and written at the key {shown(accesses.key)} says too little: "
-                f"{accesses.unclear}. No transactions were found that can't be put in order, "
-                "but those of this key may be.",
+                f"The reads and writes of the key {shown(accesses.key)} are not enough to judge "
+                f"it: {accesses.unclear}. The other reads and writes allow an order of the "
+                "transactions, but those of this key may allow none.",
                 "Write each value once, for example a pair of the value and a running number, and "
-                "name the values that were there before: serializable(initial={...}).",
+                "pass the initial values: serializable(initial={...}).",
             )
 
 

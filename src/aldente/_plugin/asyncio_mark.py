@@ -160,8 +160,8 @@ def refuse_late(item: pytest.Item, before: Collection[pytest.Mark]) -> None:
     for mark in item.own_markers:
         if mark not in before and _is_about_loop(mark):
             pytest.fail(
-                f"{item.name!r} was given the mark {_written(mark)} by a fixture, which comes too "
-                "late: the event loop of a test is chosen before its first fixture is set up.\n"
+                f"a fixture gave {item.name!r} the mark {_written(mark)}, which comes too late: "
+                "aldente chooses the event loop of a test before it sets up the first fixture.\n"
                 "Fix: mark the test where it is written, or in the hook "
                 "pytest_collection_modifyitems.",
                 pytrace=False,

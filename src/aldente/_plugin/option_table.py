@@ -116,7 +116,7 @@ def _parse_token(name: str, token: str) -> Schedule:
     try:
         return tokens.decode(token)
     except InvalidToken as error:
-        allowed = f"{error.reason} Copy the token as it was printed, all of it."
+        allowed = f"{error.reason} Copy the whole token, exactly as printed."
         raise InvalidSetting(name, token, allowed) from None
 
 
@@ -208,7 +208,10 @@ OPTIONS: tuple[Option, ...] = (
         key="aldente_html",
     ),
     Option(
-        "a file of findings that are known: written if it is not there, else these are passed over",
+        (
+            "a file of known findings: aldente writes it if it does not exist, and otherwise "
+            "reports only findings that are not in it"
+        ),
         flag="--aldente-baseline",
         metavar="FILE",
     ),
@@ -227,7 +230,7 @@ OPTIONS: tuple[Option, ...] = (
         kind="linelist",
     ),
     Option(
-        f"what the rule blocking-call looks at in addition: {', '.join(BLOCKING_GROUPS)}",
+        f"groups of calls that the rule blocking-call also reports: {', '.join(BLOCKING_GROUPS)}",
         "blocking_groups",
         lambda name, value: parse_names(name, value, BLOCKING_GROUPS),
         key="aldente_blocking_groups",
@@ -259,8 +262,9 @@ OPTIONS: tuple[Option, ...] = (
         key="aldente_clock",
     ),
     Option(
-        "whether time.time() and its like follow virtual time (needs the extra aldente[wall]): "
-        "true, or the moment at which they start, as 2030-01-01T00:00Z (default: false)",
+        "whether time.time() and similar clocks follow virtual time (needs the extra "
+        "aldente[wall]): true, or the moment at which they start, such as 2030-01-01T00:00Z "
+        "(default: false)",
         "wall",
         parse_configured_wall,
         key="aldente_wall",
@@ -274,38 +278,39 @@ OPTIONS: tuple[Option, ...] = (
     ),
     # Exploration.
     Option(
-        "how many schedules each test marked with aldente.explore is run under at most, whatever "
-        "its mark says",
+        "the greatest number of schedules for each test marked with aldente.explore, whatever its "
+        "mark sets",
         "forced_runs",
         functools.partial(_parse_written, parse_runs),
         flag="--aldente-runs",
         metavar="N",
     ),
     Option(
-        "how many schedules to run explored tests under whose mark sets no number "
-        f"(default: {_DEFAULTS.runs})",
+        "the number of schedules for explored tests whose mark sets none (default: "
+        f"{_DEFAULTS.runs})",
         "runs",
         functools.partial(_parse_written, parse_runs),
         key="aldente_runs",
     ),
     Option(
-        "the seed of the schedules of explored tests, whatever their marks say",
+        "the seed of the schedules of explored tests, whatever their marks set",
         "forced_seed",
         functools.partial(_parse_written, parse_seed),
         flag="--aldente-seed",
         metavar="N",
     ),
     Option(
-        "run one explored test once more, under the schedule that the report of its failure has "
-        "named",
+        "run one explored test again, under the schedule whose token the report of its failure "
+        "shows",
         "replay",
         _parse_token,
         flag="--aldente-replay",
         metavar="TOKEN",
     ),
     Option(
-        "run each async test that passes again under other schedules, without a mark: at most RUNS "
-        f"of them (default: as aldente_runs, {_DEFAULTS.runs}), and report what fails in one",
+        "run each passing async test again under other schedules, even without a mark: at most "
+        f"RUNS of them (default: as aldente_runs, {_DEFAULTS.runs}), and report each test that "
+        "fails in one",
         "explore",
         parse_explore,
         flag="--aldente-explore",
@@ -315,8 +320,8 @@ OPTIONS: tuple[Option, ...] = (
         kind="flag or string",
     ),
     Option(
-        "how long --aldente-explore may take for each test, in real seconds, in proportion longer "
-        f"for more than {_DEFAULTS.runs} runs (default: {_DEFAULTS.explore_test_seconds:g})",
+        "how long --aldente-explore may take for each test, in real seconds, proportionally "
+        f"longer for more than {_DEFAULTS.runs} runs (default: {_DEFAULTS.explore_test_seconds:g})",
         "explore_test_seconds",
         parse_seconds,
         flag="--aldente-explore-test-seconds",
@@ -333,8 +338,8 @@ OPTIONS: tuple[Option, ...] = (
         key="aldente_explore_seconds",
     ),
     Option(
-        "run one part of the schedules of each explored test, such as 3/10, as the others are run "
-        "elsewhere",
+        "run one part of the schedules of each explored test, such as 3/10, while other jobs run "
+        "the other parts",
         "shard",
         parse_shard,
         flag="--aldente-shard",
@@ -421,7 +426,7 @@ def given_settings(config: pytest.Config) -> dict[str, Any]:
 # What a key of each type may have; most of pytest's own errors do not name the key.
 _ALLOWED = {
     "bool": "It must be true or false.",
-    "args": "It must be words, whose quotes come in pairs.",
+    "args": "It must be a list of words with balanced quotes.",
     "linelist": "It must be a list of strings.",
 }
 

@@ -150,8 +150,8 @@ def header_line(config: pytest.Config, stood_down: str | None) -> str | None:
     parts = settings_of(config).differences()
     if stood_down is not None:
         parts.append(
-            f"in place of pytest-asyncio {stood_down}, which is installed too "
-            "(with -p no:aldente it runs the tests again)"
+            f"in place of pytest-asyncio {stood_down}, which is installed too (-p no:aldente makes "
+            "pytest-asyncio run the tests)"
         )
     lines = [f"aldente: {', '.join(parts)}"] if parts else []
     if not is_checked():

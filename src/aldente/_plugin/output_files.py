@@ -145,8 +145,8 @@ class _Hint:
     def pytest_sessionfinish(self) -> Generator[None, object, object]:
         result = yield
         self._config.get_terminal_writer().line(
-            "aldente: --aldente-html=FILE shows such failures as pictures, in the browser "
-            "(said once)"
+            "aldente: --aldente-html=FILE shows such failures as pictures in the browser (this "
+            "hint appears once)"
         )
         if self._cache is not None:
             self._cache.set(_TOLD, True)

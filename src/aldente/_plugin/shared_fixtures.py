@@ -80,6 +80,6 @@ def _refusal(
         f"({place}), of scope {fixturedef.scope!r}, lives on the event loop of {found.plugin}, "
         f"which set it up for {found.test}.\n"
         "What it holds, such as a connection or a lock, works on that loop only.\n"
-        f"Fix: have one of them run all tests that request it: give all of them {other}'s mark, "
-        "or none. Or write a fixture for each."
+        "Fix: let one of the two plugins run all tests that request the fixture: give all of them "
+        f"{other}'s mark, or none. Or write a fixture for each."
     )

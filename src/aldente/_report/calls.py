@@ -209,11 +209,7 @@ def _outcome(call: ShownCall) -> str:
 
 def _caption(data: Calls, *, in_seconds: bool) -> str:
     calls = data["calls"]
-    axis = (
-        "over the time of the loop since the first one"
-        if in_seconds
-        else "in their order, without a scale"
-    )
+    axis = "over loop time since the first one" if in_seconds else "in their order, without a scale"
     words = [f"{_counted(len(calls), 'call')} of doubles, {axis}."]
     most = _most_at_once(calls)
     if most > 1:

@@ -56,13 +56,13 @@ class Operations(TypedDict):
 def collect(error: Violation) -> Operations:
     """What the picture of a violated history shows."""
     if isinstance(error, NotLinearizable):
-        before = f"Those in dots took effect before; the state was {error.before} then."
+        before = f"Operations in dots took effect before; the state was then {error.before}."
         return _collected(error.sentence, error.bars, reasons=[before])
     if isinstance(error, NotSerializable):
         sentence = f"{error.anomaly}: {error.words}."
         return _collected(sentence, error.bars, error.edges, error.reasons)
     reasons = ["One at a time, in all orders, they give:", *map(str.strip, error.serial)]
-    sentence = f"What {error.count} operations of {error.thing} gave, no order of them gives."
+    sentence = f"The outcome of {error.count} operations of {error.thing} matches no serial order."
     return _collected(sentence, error.bars, reasons=[*map(str.strip, error.here), *reasons])
 
 

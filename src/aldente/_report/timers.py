@@ -103,8 +103,8 @@ def draw(data: Timers) -> Element:
 def _caption(data: Timers) -> str:
     count = len(data["timers"]) + data["others"]
     words = [
-        f"At the failure the loop time was {in_words(data['now'])} s, "
-        f"and {count:,} timer{'s' * (count != 1)} lay ahead."
+        f"At the failure the loop time was {in_words(data['now'])} s, and {count:,} "
+        f"timer{'s' * (count != 1)} were pending."
     ]
     if data["others"]:
         words.append(f"The last {data['others']:,} of them are not shown.")

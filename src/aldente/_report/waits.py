@@ -30,14 +30,14 @@ _CORNER = 5.0
 
 # What the boxes of things say that no task is seen to hold, or that something has to happen to.
 _MISSING = {
-    Kind.LOCK: "no task is seen to hold it",
-    Kind.SEMAPHORE: "no task is seen to hold it",
+    Kind.LOCK: "no known task holds it",
+    Kind.SEMAPHORE: "no known task holds it",
     Kind.CONDITION: "has to be notified",
     Kind.EVENT: "has to be set",
     Kind.QUEUE_GET: "is empty",
     Kind.QUEUE_PUT: "is full",
     Kind.QUEUE_JOIN: "has unfinished items",
-    Kind.BARRIER: "more tasks have to come",
+    Kind.BARRIER: "more tasks have to arrive",
     Kind.FUTURE: "has to be completed",
 }
 
@@ -317,7 +317,7 @@ def _caption(data: Waits) -> str:
     if not data["others"]:
         return data["summary"]
     others = data["others"]
-    left_out = f"{others:,} other task{'s have' if others > 1 else ' has'} no box"
+    left_out = f"{others:,} other task{'s are' if others > 1 else ' is'} not drawn"
     return f"{data['summary']} {left_out}: {data['other_names']}."
 
 
@@ -411,5 +411,5 @@ def _words(data: Waits) -> Iterator[Element]:
 def _sentence(node: Node) -> str:
     at = f" At {node['place']}" if node["place"] else ""
     source = f": {node['source']}" if node["source"] else ""
-    alike = f" The same holds of {node['alike']}, all together." if node["alike"] else ""
+    alike = f" The box stands for {node['alike']}." if node["alike"] else ""
     return f"{node['name']} ({node['coroutine']}) {node['says']}{at}{source}{alike}"

@@ -62,9 +62,9 @@ RULE = Rule(
         "Found: exceptions of tasks and futures that are never awaited, of callbacks (call_soon, "
         "call_later, done-callbacks, protocols), of async generators that are closed; whatever the "
         "exception handler of the event loop receives.\n\n"
-        "Not a finding: an exception that a test's own exception handler takes "
-        "(loop.set_exception_handler); one that is retrieved, by await, gather, a TaskGroup "
-        "or task.exception(); a cancellation."
+        "Not a finding: an exception that a test's own exception handler receives "
+        "(loop.set_exception_handler); one that is retrieved, by await, gather, a TaskGroup or "
+        "task.exception(); a cancellation."
     ),
 )
 

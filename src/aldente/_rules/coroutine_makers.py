@@ -89,7 +89,7 @@ def fix_of(mock: Any, *, is_callers_choice: bool, fix: str) -> str:
     return (
         f"The code under test does not await it. If the real {short!r} is a plain function, put a "
         f"Mock in its place, not an AsyncMock ({_HOW}). If it is a coroutine function, the code "
-        "under test has to await it."
+        "under test must await it."
     )
 
 

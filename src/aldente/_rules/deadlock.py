@@ -34,12 +34,13 @@ RULE = Rule(
         "Found when, for one second, no callback of the loop is ready, no timer is set, and no "
         "other process, signal handler, executor job or other living thread could wake it. "
         "Connections and servers whose both ends are in this process do not count. Where timers "
-        "go on, such as a scheduler's, it is found when no object that their callbacks can reach "
-        "leads to what the test waits for. The test is cancelled and fails; the report says which "
-        "task waits where, for what, who holds it, and the cycle if there is one.\n\n"
-        "Not a finding: a wait that a timer, a connection to another process, a server that "
-        "others may know or a thread could end, even if it never does; aldente.timeout ends "
-        "those. Loops that do not show what they wait for (uvloop) are not looked at."
+        "still fire, such as a scheduler's, it is found when no object that their callbacks can "
+        "reach leads to the object that the test waits for. The test is cancelled and fails; the "
+        "report says which task waits where, for what, who holds it, and the cycle if there is "
+        "one.\n\n"
+        "Not a finding: a wait that a timer, a connection to another process, a server that others "
+        "may know or a thread could end, even if it never does; aldente.timeout ends those. Loops "
+        "that do not show what they wait for (uvloop) are not checked."
     ),
     is_seen_at_once=True,
     told_by=DeadlockError,

@@ -38,10 +38,9 @@ sessions of aiohttp, connections of aiosqlite, and clients of httpx that keep a 
 libraries themselves report as unclosed. Each comes with the place where it was made, and is charged
 to the test that made it, even if it is found later.
 
-Not reported: what is closing already; connections that a server has accepted and whose other end is
-closed or reported itself; a subprocess's pipes, which are part of it; resources
-of loops that do not show theirs, such as uvloop's; resources on the loop of a wider fixture, until
-that loop ends.
+Not reported: what is closing already; connections that a server has accepted, if their other end is
+closed or is itself reported; a subprocess's pipes, which are part of it; resources of loops that do
+not show theirs, such as uvloop's; resources on the loop of a wider fixture, until that loop ends.
 
 Fix: close it where it was made, best by `async with`; in a fixture after the `yield`.""",
     is_left_behind=True,

@@ -41,8 +41,8 @@ RULE = Rule(
         "of AsyncMock and of anything else that makes a coroutine. The finding is charged to the "
         "test that made the coroutine, also when it is freed only during a later one.\n\n"
         "A mock's coroutine that the code under test drops, rather than the test itself, is a "
-        "warning unless you set the level: mostly the real method is a plain one, and "
-        "the mock is not.\n\n"
+        "warning unless you set the level: usually the real method is a plain one, and the mock is "
+        "not.\n\n"
         "Not a finding: a coroutine that was closed with close(); one whose warning the test asks "
         "for, with pytest.warns or warnings.catch_warnings(record=True); one whose warning is "
         "ignored by filterwarnings.\n\n"
@@ -53,7 +53,7 @@ RULE = Rule(
     explained_by="nested-loop",
 )
 
-_FIX = "Await it, or hand it to asyncio.create_task() and await the task."
+_FIX = "Await it, or pass it to asyncio.create_task() and await the task."
 
 _FIX_OF_CALLBACK = (
     "The function is a callback, whose caller does not await what it returns. Pass a plain "

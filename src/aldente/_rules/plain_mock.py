@@ -28,8 +28,8 @@ TypeError that names neither the mock nor the fix; aldente adds both to the erro
 
 Explained are `await`, `async with` and `async for` of a plain mock or of what it returned, and
 passing that to functions of asyncio such as `gather()`, `wait_for()`, `create_task()` and `run()`.
-`asyncio.wait()` fails for no mock that it is given, but waits for it for ever: the time-out or
-deadlock that ends it is explained.
+`asyncio.wait()` accepts a mock, and waits for it for ever: aldente explains the time-out or
+deadlock that ends the wait.
 
 Fix: use `AsyncMock` for a function that is awaited, or build the whole mock with
 `unittest.mock.create_autospec()`, which makes the async methods of its spec awaitable. For

@@ -9,16 +9,17 @@ from aldente._records import Rule
 
 RULE = Rule(
     "race",
-    catches="an update that is lost in a run of an explored test, as two tasks overlap in it",
+    catches="an update that is lost in a run of an explored test because two tasks overlap",
     why=(
-        "What one task has set is gone as if it had never happened, without an error, and only if "
-        "both come at the same time."
+        "The change of one task is lost without an error, and only when both tasks run at the same "
+        "time."
     ),
     explanation=(
-        "Looked for in explored tests that pass: one task reads a value, another changes it, and "
-        "the first then changes it by what it has read, or goes on under a condition that was true "
-        "before. A run is led into that order, and both tasks are also run one after the other. It "
-        "is a finding only if what comes out is nothing that either of these orders gives.\n\n"
+        "aldente looks in explored tests that pass for this order: one task reads a value, another "
+        "changes it, and the first then sets it from the value that it read, or goes on under a "
+        "condition that is no longer true. aldente makes a run take that order, and also runs both "
+        "tasks one after the other. It is a finding only if the result is none that these two "
+        "orders give.\n\n"
         "Not a finding: two tasks that set equal values; one that reads the value again after its "
         "await; a check that still holds; additions to a container in another order; a counter "
         "that is changed without an await in between.\n\n"

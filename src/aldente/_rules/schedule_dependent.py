@@ -29,21 +29,21 @@ RULE = Rule(
         "Not a finding: what fails in asyncio's own order on the simulated loop too, such as a "
         "test that needs a real connection (the summary lists it by reason); a failure that does "
         "not occur again under the same schedule.\n\n"
-        "Fix: replay the schedule, and see who relies on the order. If it is the test, have it "
-        "wait for what it relies on: a result, an asyncio.Event, or await aldente.settle(), "
+        "Fix: replay the schedule, and see which code relies on the order. If it is the test, let "
+        "it wait for what it relies on: a result, an asyncio.Event, or await aldente.settle(), "
         "which waits until nothing more happens. If it is the code, it has a race."
     ),
     has_story=True,
 )
 
 _FIX = (
-    "replay it, and see who relies on the order. If the test does, have it wait for what it relies "
-    "on: a result, an event. If the code under test does, it has a race."
+    "replay it, and see which code relies on the order. If the test does, let it wait for what it "
+    "relies on: a result, an event. If the code under test does, it has a race."
 )
 _COUNTS_TURNS = (
-    f"{_FIX} If the asyncio.sleep(0) of the test are there to let others go on, await "
-    "aldente.settle() instead, which waits until nothing more happens: how many turns others take "
-    "depends on the order of tasks."
+    f"{_FIX} If the test calls asyncio.sleep(0) to let other tasks run, await aldente.settle() "
+    "instead, which waits until nothing more happens: how many turns other tasks take depends on "
+    "the order of tasks."
 )
 
 

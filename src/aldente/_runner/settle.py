@@ -135,7 +135,7 @@ async def eventually(predicate: Callable[[], Any], within: float = 5.0, every: f
         # No further call for a rounding error.
         if remaining <= every / 1000:
             shown = (
-                f"the last answer was {answer!r}"
+                f"the last result was {answer!r}"
                 if complaint is None
                 else f"the last time it raised {complaint!r}"
             )
@@ -172,5 +172,5 @@ def _check_is_function(predicate: object) -> None:
         raise InvalidSetting(
             "predicate",
             predicate,
-            "It must be a function without arguments, as it is called repeatedly.",
+            "It must be a function without arguments, because it is called repeatedly.",
         )

@@ -141,7 +141,7 @@ def _report_exception(loop: asyncio.AbstractEventLoop, task: AnyTask) -> None:
     if exception is not None:
         loop.call_exception_handler(
             {
-                "message": "a task failed while it was being cancelled at the end of its scope",
+                "message": "a task failed while aldente cancelled it at the end of its scope",
                 "exception": exception,
                 "task": task,
             }

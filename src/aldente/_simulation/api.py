@@ -123,7 +123,10 @@ def invariant(check: Callable[[], object]) -> Invariant:
     check_is_sync(check)
     loop = loop_here()
     if loop is None:
-        needs = "It checks after every step, and only a simulated loop shows its steps."
+        needs = (
+            "aldente checks the invariant after every step, and only a simulated loop shows its "
+            "steps."
+        )
         raise NotSimulated("invariant", needs)
     return loop.check(check)
 
@@ -201,7 +204,7 @@ def serializable(
     ...     shop = aldente.serializable(Shop())
     ...     await asyncio.gather(shop.buy(), shop.buy())
     >>> print(aldente.search(main).failure.exception)
-    What 2 operations of Shop gave, no order of them gives one at a time.
+    The outcome of 2 operations of Shop matches no serial order of them.
     ...
     """
     _begin((thing, *others), state, linearizable=linearizable)
@@ -225,7 +228,7 @@ def _begin(
     is_plain: bool = False,
 ) -> None:
     if state is not None and not callable(state):
-        raise InvalidSetting("state", state, "It is a function without arguments.")
+        raise InvalidSetting("state", state, "It must be a function without arguments.")
     for each in things:
         if not names_of_operations(type(each)):
             raise InvalidSetting("thing", each, "It has no public async method.")

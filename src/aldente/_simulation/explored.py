@@ -22,7 +22,7 @@ from aldente._virtual_time.clock import place_in
 from aldente.errors import InvalidSetting, InvariantBroken, PhaseTimeout
 
 _ALLOWED = (
-    "It must be a function without arguments that is not async: no step must come between its "
+    "It must be a function without arguments that is not async: no step may run between its "
     "beginning and its end."
 )
 

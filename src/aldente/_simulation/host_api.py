@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 Main = Callable[[], Coroutine[Any, Any, Any]]
 
-_MAIN = "It is a coroutine function without arguments, as each start calls it anew."
+_MAIN = "It must be a coroutine function without arguments, because each start calls it again."
 
 
 class Host:
@@ -65,7 +65,7 @@ class Host:
     @clock_skew.setter
     def clock_skew(self, seconds: float) -> None:
         if not _is_finite(seconds):
-            raise InvalidSetting("clock_skew", seconds, "It is a number of seconds.")
+            raise InvalidSetting("clock_skew", seconds, "It must be a number of seconds.")
         self._loop.skew(self.name, float(seconds))
 
     def __enter__(self) -> Host:

@@ -66,14 +66,16 @@ class Network:
         """
         loop = _loop("network().host")
         allowed = (
-            "A host's name has small letters, digits, '-' and '.', and is no address; "
-            "'localhost' is what each host calls itself."
+            "The name of a host consists of lower-case letters, digits, '-' and '.', and is not an "
+            "address; 'localhost' is each host's name for itself."
         )
         if not _is_host_name(name):
             raise InvalidSetting("name", name, allowed)
         if name not in loop.network.hosts:
             if len(loop.network.hosts) == MOST_HOSTS:
-                allowed = f"A network has at most {MOST_HOSTS} hosts, with that of the test."
+                allowed = (
+                    f"A network has at most {MOST_HOSTS} hosts, including the host of the test."
+                )
                 raise InvalidSetting("name", name, allowed)
             loop.hosts.add(name)
         return Host(loop, name)
@@ -111,10 +113,14 @@ class Network:
         loop = _loop("network().link")
         seconds = parse_duration("latency", latency)
         if not _is_probability(loss):
-            allowed = "It is a probability of at least 0 and less than 1; for 1, use partition()."
+            allowed = (
+                "It must be a probability of at least 0 and less than 1; for 1, use partition()."
+            )
             raise InvalidSetting("loss", loss, allowed)
         if bandwidth is not None and not _is_positive(bandwidth):
-            allowed = "It is a number of bytes in a second, more than 0; or None for any number."
+            allowed = (
+                "It must be a number of bytes per second greater than 0, or None for no limit."
+            )
             raise InvalidSetting("bandwidth", bandwidth, allowed)
         link = self._link(loop, one, other)
         link.latency, link.loss, link.bandwidth = seconds, float(loss), bandwidth
@@ -198,7 +204,9 @@ class Network:
         number = given.fileno() if hasattr(given, "fileno") else -1
         end = endpoints_behind[number][0] if number in endpoints_behind else None
         if not isinstance(end, StreamEndpoint) or not end.is_connected:
-            allowed = "It is a stream's writer, a transport or a socket, which is connected."
+            allowed = (
+                "It must be the writer of a stream, a transport or a socket, and be connected."
+            )
             raise InvalidSetting("connection", of, allowed)
         return Connection(loop, end)
 
@@ -277,7 +285,7 @@ class Network:
     def _link(self, loop: SimulatedLoop, one: AnyHost, other: AnyHost) -> Link:
         first, second = self._name(loop, one), self._name(loop, other)
         if first == second:
-            allowed = "There are two hosts at the ends of a link."
+            allowed = "A link connects two different hosts."
             raise InvalidSetting("host", first, allowed)
         return loop.network.link(first, second)
 
@@ -294,7 +302,7 @@ class Network:
             else self._names(loop, other)
         )
         if not ours or not theirs:
-            allowed = "There is no host on one side. Make both first: network.host(name)."
+            allowed = "One side has no host. Make both first: network.host(name)."
             raise InvalidSetting("host", one if other is None or not ours else other, allowed)
         return [self._link(loop, first, second) for first in ours for second in theirs]
 
@@ -320,7 +328,7 @@ def network() -> Network:
 def _loop(function: str) -> SimulatedLoop:
     loop = loop_here()
     if loop is None:
-        raise NotSimulated(function, "Hosts, links and faults are those of a simulated network.")
+        raise NotSimulated(function, "Only a simulated network has hosts, links and faults.")
     return loop
 
 

@@ -31,20 +31,20 @@ from aldente._source import caller, is_own, place_of, users_frame
 from aldente.errors import OutsideSimulation
 
 STREAMS = (
-    "connect both ends in memory: aldente.stream_pair() gives two connected pairs of a "
-    "StreamReader and a StreamWriter; or put a double in the place of the client"
+    "connect both ends in memory: aldente.stream_pair() returns two connected pairs of a "
+    "StreamReader and a StreamWriter; or replace the client with a double"
 )
 IN_A_THREAD = (
     "in a thread sockets are real, and reach no server of the run: connect in the thread of the "
-    "loop, by asyncio's streams or a client for asyncio; or put a double in the place of the client"
+    "loop, with asyncio's streams or a client for asyncio; or replace the client with a double"
 )
-_PROCESS = "put a double in the place of what starts the process"
-_SIGNAL = "call the handler itself, or have a task cancelled as the handler would"
+_PROCESS = "replace the code that starts the process with a double"
+_SIGNAL = "call the handler itself, or cancel the task that the handler would cancel"
 CLIENT = (
-    "put a double in the place of the client (aldente.Double, httpx.MockTransport, "
-    "httpx.ASGITransport); with real sockets, time can be virtual but not simulated"
+    "replace the client with a double (aldente.Double, httpx.MockTransport, httpx.ASGITransport); "
+    "with real sockets, time can be virtual but not simulated"
 )
-NAMES = "give the address as it would be found, or put a double in the place of the look-up"
+NAMES = "pass the address that the look-up would return, or replace the look-up with a double"
 
 # What methods of event loops would touch: the fix for the test, and the names of the methods.
 _REFUSED = {

@@ -77,7 +77,7 @@ def encode(schedule: Schedule) -> str:
     return _VERSION + base64.urlsafe_b64encode(payload + _checksum(payload)).decode().rstrip("=")
 
 
-_FIX_OF_NEWER = "copy the token as it was printed; if a newer aldente printed it, use that one."
+_FIX_OF_NEWER = "copy the token as it was printed; if a newer aldente printed it, use that version."
 
 
 def decode(token: str) -> Schedule:
@@ -105,7 +105,7 @@ def decode(token: str) -> Schedule:
     except (StopIteration, OverflowError):
         raise InvalidToken(token, "It ends in the middle, or its numbers are too great.") from None
     if not (math.isfinite(slack) and slack >= 0):
-        raise InvalidToken(token, "Its slack is no number of at least 0.")
+        raise InvalidToken(token, "Its slack is not a number of at least 0.")
     if seed > _MOST_SEED:
         raise InvalidToken(token, f"Its seed is greater than {_MOST_SEED}.")
     order: Order = "io" if flags & _IS_IO else "any"
@@ -118,7 +118,7 @@ def _payload_of(token: object) -> bytes:
     if len(token) < 5:
         raise InvalidToken(token, "It is too short.")
     if token[0] in _OLDER:
-        reason = "An older aldente made it, whose schedules chose durations otherwise."
+        reason = "An older aldente made it, whose schedules chose durations in another way."
         raise InvalidToken(token, reason, "search anew, or use the version that printed it.")
     if token[0] != _VERSION:
         reason = f"Its version, {token[0]!r}, is not known to this aldente."

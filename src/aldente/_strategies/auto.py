@@ -300,5 +300,5 @@ class Auto:
         if not self.is_exhaustive:
             return ""
         if self._runs == 1:
-            return "There is one schedule only."
+            return "There is only one schedule."
         return f"All {self._runs:,} schedules were tried; there are no others."

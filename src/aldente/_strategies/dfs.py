@@ -260,7 +260,7 @@ class Dfs:
                     f"{_branches(skipped)} skipped."
                 )
             if self._runs == 1:
-                return "There is one schedule only."
+                return "There is only one schedule."
             return f"All {runs} were tried; there are no others."
         complete = -1
         if self._branches and not self._is_cut:
@@ -269,7 +269,7 @@ class Dfs:
             complete = min([self._branches[0].switches, *known]) - 1
         rest = f"; {_branches(skipped)} skipped as equivalent" if skipped else ""
         if complete < 0:
-            return f"{runs} were tried, which is not all in stock order even{rest}."
+            return f"{runs} were tried, not even all of those in stock order{rest}."
         return f"{runs} were tried, among them all with at most {_switches(complete)}{rest}."
 
 

@@ -163,7 +163,7 @@ class Clock:
         parse_duration("advance_to", when)
         now = self.time()
         if when < now:
-            allowed = f"Time never goes back, and it is {in_words(now)} now."
+            allowed = f"Virtual time never goes back, and it is {in_words(now)} now."
             raise InvalidSetting("advance_to", when, allowed)
         await self._advance_to(when, f"clock.advance_to({when!r})")
 

@@ -80,8 +80,8 @@ class RunningLoopError(AldenteError, RuntimeError):
             )
             return (
                 f"Cannot run {self.wanted}: {loop} is already running in this thread.\n"
-                "A thread runs one event loop at a time, and this one waits until the run of "
-                "pytest inside it is over.\n"
+                "A thread runs one event loop at a time, and this one waits until the pytest run "
+                "inside it ends.\n"
                 "Fix: call pytest.main() from code that is not async, or in a thread: 'await "
                 "asyncio.to_thread(pytest.main, arguments)'."
             )
@@ -91,7 +91,7 @@ class RunningLoopError(AldenteError, RuntimeError):
                 "its event loop.\n"
                 "The loop is busy with the caller, so it can't run anything else until the caller "
                 "returns.\n"
-                "Fix: leave the tear-down of fixtures to pytest, which does it after the test."
+                "Fix: let pytest tear fixtures down, which it does after the test."
             )
         return (
             f"Cannot run {self.wanted} from inside {self.inside}, which is running on its event "
@@ -198,11 +198,11 @@ class FixtureEnded(AldenteError):
                 f"Async fixture {self.fixture} was ended by TaskGroup.cancel() while its value was "
                 "in use.\n"
                 "The task group is around the fixture's 'yield', so cancel() ends the fixture with "
-                "the group's tasks: what it would have done in the group after its 'yield' is "
-                "left out.\n"
+                "the group's tasks: its code between the 'yield' and the end of the group does not "
+                "run.\n"
                 "Fix: cancel the tasks themselves with task.cancel(), or call cancel() in the "
-                "fixture, after its 'yield'. For a group that the test itself is to end, use "
-                "'async with asyncio.TaskGroup()' in the test."
+                "fixture, after its 'yield'. If the test itself ends the group, use 'async with "
+                "asyncio.TaskGroup()' in the test."
             )
         how = (
             "was cancelled"
@@ -211,7 +211,7 @@ class FixtureEnded(AldenteError):
         )
         return (
             f"Async fixture {self.fixture} {how} while its value was in use.\n"
-            "What the test did with it from then on says nothing about the code under test.\n"
+            "What the test did with the value after that says nothing about the code under test.\n"
             "Fix: find what cancels the fixture's task: a time-out or cancel scope around its "
             "'yield', or code that cancels tasks that it did not start."
         )
@@ -264,17 +264,17 @@ class DeadlockError(AldenteError):
     def __str__(self) -> str:
         if self.beside_timers:
             return (
-                f"Deadlock: {self.running!r} waits for an object that no running code, such as the "
-                "timers that are set, can reach, so it was ended."
+                f"Deadlock: {self.running!r} waits for an object that no code that still runs, "
+                "such as the callback of a timer, can reach, so aldente ended it."
             )
         if not self.seconds:
             return (
                 f"Deadlock: nothing could happen any more while {self.running!r} was running, so "
-                "it was ended."
+                "aldente ended it."
             )
         return (
             f"Deadlock: for {self.seconds:g} s nothing could happen any more while "
-            f"{self.running!r} was running, so it was cancelled."
+            f"{self.running!r} was running, so aldente cancelled it."
         )
 
 
@@ -288,7 +288,7 @@ class PhaseTimeout(AldenteError):
             first step, ``"blocked the loop"`` if it was in the middle of a step.
 
     >>> print(PhaseTimeout("test_it", 5.0, "still running"))
-    'test_it' was still running after 5 s, and was cancelled.
+    'test_it' was still running after 5 s, so aldente cancelled it.
     """
 
     def __init__(self, running: str, seconds: float, state: str) -> None:
@@ -300,16 +300,19 @@ class PhaseTimeout(AldenteError):
     def __str__(self) -> str:
         if self.state == "never scheduled":
             return (
-                f"{self.running!r} was never scheduled within {self.seconds:g} s, and was "
-                "ended: other tasks or callbacks kept the event loop busy."
+                f"{self.running!r} got no turn within {self.seconds:g} s, so aldente ended it: "
+                "other tasks or callbacks kept the event loop busy."
             )
         if self.state == "blocked the loop":
             return (
                 f"{self.running!r} blocked the loop and had not ended after {self.seconds:g} s, so "
-                "it was interrupted.\n"
-                "Fix: await what waits, or do it in a thread with asyncio.to_thread()."
+                "aldente interrupted it.\n"
+                "Fix: await the async counterpart of the call that blocks, or run the call in a "
+                "thread with asyncio.to_thread()."
             )
-        return f"{self.running!r} was still running after {self.seconds:g} s, and was cancelled."
+        return (
+            f"{self.running!r} was still running after {self.seconds:g} s, so aldente cancelled it."
+        )
 
 
 for _kind in list(vars().values()):

@@ -50,9 +50,9 @@ class NoAnswer(AldenteError, AssertionError):
         known: the calls that have answers.
 
     >>> print(NoAnswer("price('jam')", ["price('tea')"]))
-    price('jam') has no answer: when() was given other arguments only:
+    price('jam') has no answer: every when() is for other arguments:
       price('tea')
-    Fix: add a when() that fits, or say with returns() what all other calls give.
+    Fix: add a when() for these arguments, or set the answer of all other calls with returns().
     """
 
     def __init__(self, call: str, known: Sequence[str]) -> None:
@@ -63,9 +63,12 @@ class NoAnswer(AldenteError, AssertionError):
     def __str__(self) -> str:
         return "\n".join(
             [
-                f"{self.call} has no answer: when() was given other arguments only:",
+                f"{self.call} has no answer: every when() is for other arguments:",
                 *(f"  {call}" for call in self.known),
-                "Fix: add a when() that fits, or say with returns() what all other calls give.",
+                (
+                    "Fix: add a when() for these arguments, or set the answer of all other calls "
+                    "with returns()."
+                ),
             ]
         )
 
@@ -81,7 +84,7 @@ class NotHeld(AldenteError):
     >>> print(NotHeld("price", "2 calls", ["price('tea')"]))
     2 calls can't be released from the gate of price. Waiting there:
       price('tea')
-    Fix: await gate.arrived(n) before, which waits until n calls have come.
+    Fix: first await gate.arrived(n), which waits until n calls have reached the gate.
     """
 
     def __init__(self, double: str, wanted: str, waiting: Sequence[str]) -> None:
@@ -96,7 +99,10 @@ class NotHeld(AldenteError):
             [
                 f"{self.wanted} can't be released from the gate of {self.double}. {waits}",
                 *(f"  {call}" for call in self.waiting),
-                "Fix: await gate.arrived(n) before, which waits until n calls have come.",
+                (
+                    "Fix: first await gate.arrived(n), which waits until n calls have reached the "
+                    "gate."
+                ),
             ]
         )
 
@@ -175,7 +181,7 @@ class PatchedElsewhere(AldenteError):
     >>> print(PatchedElsewhere("client.fetch", ["service.fetch"]))
     Patching 'client.fetch' would replace nothing where it is used: it is imported by name as
       service.fetch
-    'from module import name' copies the reference, so what uses that keeps the real thing.
+    'from module import name' copies the reference: code that uses the copy keeps the real object.
     Fix: aldente.patch("service.fetch"); or, if only 'client.fetch' is to be replaced,
     aldente.patch("client.fetch", only_here=True).
     """
@@ -191,8 +197,8 @@ class PatchedElsewhere(AldenteError):
                 f"Patching {self.target!r} would replace nothing where it is used: it is imported "
                 "by name as",
                 *(f"  {name}" for name in self.used_as),
-                "'from module import name' copies the reference, so what uses that keeps the real "
-                "thing.",
+                "'from module import name' copies the reference: code that uses the copy keeps "
+                "the real object.",
                 f'Fix: aldente.patch("{self.used_as[0]}"); or, if only {self.target!r} is to be '
                 "replaced,",
                 f'aldente.patch("{self.target}", only_here=True).',

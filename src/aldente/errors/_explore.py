@@ -53,8 +53,8 @@ class NotLinearizable(AldenteError, AssertionError):
         return (
             f"The history of {self.total} operation{'s' * (self.total > 1)} is not linearizable: "
             f"{self.sentence}\n"
-            f"Below {part}{about} that no order explains after {self.before}; those in dots "
-            "took effect before, '?' is an unknown outcome.\n"
+            f"Below {part}{about} that no order explains if the state before is {self.before}; "
+            "operations in dots took effect earlier, and '?' is an unknown outcome.\n"
             f"{self.timeline}"
         )
 
@@ -152,14 +152,14 @@ class NotAtomic(AldenteError, AssertionError):
         order = " in which each begins after those that had ended" if self.is_ordered else ""
         return "\n".join(
             [
-                f"What {self.count} operations of {self.thing} gave, no order of them{order} gives "
-                "one at a time.",
+                f"The outcome of {self.count} operations of {self.thing} matches no serial order "
+                f"of them{order}.",
                 "Here:",
                 *self.here,
                 "One at a time, in all orders:",
                 *self.serial,
-                "Fix: have what belongs together happen without an await in between, or hold an "
-                "asyncio.Lock over it.",
+                "Fix: do the steps that belong together without an await in between, or hold an "
+                "asyncio.Lock around them.",
             ]
         )
 
@@ -177,7 +177,7 @@ class NotJudged(AldenteError):
         subject: what could not be judged.
 
     >>> print(NotJudged("linearizable", "It has no operations.", "Record some."))
-    Whether the history is linearizable could not be judged. It has no operations.
+    aldente can't judge whether the history is linearizable. It has no operations.
     Fix: Record some.
     """
 
@@ -190,7 +190,7 @@ class NotJudged(AldenteError):
 
     def __str__(self) -> str:
         return (
-            f"Whether {self.subject} is {self.question} could not be judged. {self.reason}\n"
+            f"aldente can't judge whether {self.subject} is {self.question}. {self.reason}\n"
             f"Fix: {self.fix}"
         )
 
@@ -252,7 +252,7 @@ class UnusableState(AldenteError):
         what: why not, in words.
         fix: what to do, in words.
 
-    >>> UnusableState("soak", "its search has another seed: 1, and this one 2", "...").folder
+    >>> UnusableState("soak", "its search has another seed: 1, and this search has 2", "...").folder
     'soak'
     """
 

@@ -24,11 +24,12 @@ class BlockedEnd(AldenteError):
 
     def __str__(self) -> str:
         return (
-            "What was left on the event loop at the end of its scope blocked the loop and had not "
-            f"ended after {self.seconds:g} s, so it was interrupted.\n"
+            "Code that was left on the event loop at the end of its scope blocked the loop and had "
+            f"not ended after {self.seconds:g} s, so aldente interrupted it.\n"
             "In production it would hold up the shutdown for ever.\n"
-            "Fix: let CancelledError through (re-raise it after cleaning up), and await what "
-            "waits, or do it in a thread with asyncio.to_thread()."
+            "Fix: let CancelledError through (re-raise it after cleaning up), and await the async "
+            "counterpart of the call that blocks, or run the call in a thread with "
+            "asyncio.to_thread()."
         )
 
 
@@ -51,10 +52,10 @@ class StuckShutdown(AldenteError):
     def __str__(self) -> str:
         return (
             f"{self.what[0].upper()}{self.what[1:]} that was started on the event loop did not end "
-            f"within {self.seconds:g} s of its scope's end, and was given up.\n"
+            f"within {self.seconds:g} s of its scope's end, so aldente gave it up.\n"
             "In production it would hold up the shutdown for ever.\n"
-            "Fix: end what it waits for before the test ends, or bound the wait; for an executor "
-            "job by an event that it looks at, for an async generator by closing it with aclose()."
+            "Fix: before the test ends, end what it waits for, or limit the wait: let an executor "
+            "job check an event, and close an async generator with aclose()."
         )
 
 
@@ -77,8 +78,9 @@ class StuckTasks(AldenteError):
     def __str__(self) -> str:
         lines = "\n".join(f"  {task}" for task in self.tasks)
         return (
-            f"{len(self.tasks)} task(s) did not end within {self.seconds:g} s of being cancelled "
-            f"and were given up:\n{lines}\n"
+            f"{len(self.tasks)} task(s) did not end within {self.seconds:g} s of being cancelled, "
+            "so aldente gave up on them:\n"
+            f"{lines}\n"
             "A task that swallows CancelledError cannot be stopped; in production it holds up the "
             "shutdown.\n"
             "Fix: let CancelledError through (re-raise it after cleaning up), and bound what the "
@@ -112,11 +114,11 @@ class EndlessTimeError(AldenteError):
         )
         lines = "".join(f"\n  {timer}" for timer in self.timers[:10])
         return (
-            f"Virtual time ran on for more than {how_far}, and was stopped: something sleeps again "
-            "and again, or for longer than that, while nothing else happens. These timers kept it "
-            f"going:{lines}\n"
-            "Fix: cancel what runs for ever when the test no longer needs it, or set a time-out; "
-            "aldente_max_virtual_time says how far time may run, in seconds."
+            f"Virtual time advanced by more than {how_far}, so aldente stopped it: some code "
+            "sleeps again and again, or for longer than that, while nothing else happens. These "
+            f"timers kept it going:{lines}\n"
+            "Fix: cancel the code that runs for ever when the test no longer needs it, or set a "
+            "time-out; aldente_max_virtual_time sets how far virtual time may advance, in seconds."
         )
 
 
@@ -155,8 +157,8 @@ class NeverTrue(AldenteError, AssertionError):
         asked: how often it was called.
         last: the result of its last call, in words.
 
-    >>> print(NeverTrue("is_done()", 5.0, 501, "the last answer was False"))
-    is_done() was not true within 5 s. It was asked 501 times; the last answer was False.
+    >>> print(NeverTrue("is_done()", 5.0, 501, "the last result was False"))
+    is_done() was not true within 5 s. It was called 501 times; the last result was False.
     """
 
     def __init__(self, predicate: str, within: float, asked: int, last: str) -> None:
@@ -169,7 +171,7 @@ class NeverTrue(AldenteError, AssertionError):
     def __str__(self) -> str:
         times = "once" if self.asked == 1 else f"{self.asked} times"
         return (
-            f"{self.predicate} was not true within {self.within:g} s. It was asked {times}; "
+            f"{self.predicate} was not true within {self.within:g} s. It was called {times}; "
             f"{self.last}."
         )
 
@@ -248,10 +250,10 @@ class LivelockError(AldenteError):
     def __str__(self) -> str:
         lines = "".join(f"\n  {line}" for line in self.busy[:10])
         return (
-            f"Livelock: the run had not ended after {self.steps:,} steps. What kept it going:"
-            f"{lines}\n"
-            "Fix: let the task that goes round wait for what it needs, or cancel it when it is no "
-            "longer needed; a program that does need more steps may take them with max_steps."
+            f"Livelock: the run had not ended after {self.steps:,} steps. What kept it "
+            f"going:{lines}\n"
+            "Fix: let the task that loops wait for what it needs, or cancel it when the program no "
+            "longer needs it; if the program does need more steps, set a higher max_steps."
         )
 
 
@@ -277,8 +279,8 @@ class ReplayMismatch(AldenteError):
 
     def __str__(self) -> str:
         return (
-            f"The run did not go as recorded: at choice {self.choice} there were {self.met}, "
-            f"recorded were {self.recorded}.\n"
+            f"The run differs from the recorded one: at choice {self.choice} it had {self.met}, "
+            f"and the recording has {self.recorded}.\n"
             f"Likely cause: {self.cause}."
         )
 
@@ -304,8 +306,8 @@ class UnsupportedPython(AldenteError):
             f"aldente can't choose schedules on Python {self.version[0]}.{self.version[1]}: in a "
             f"trial, {self.what}.\n"
             "Exploring tests there would miss the bugs that depend on a schedule.\n"
-            "Fix: take a newer aldente, or a Python that this one was checked on. Tests that are "
-            "not explored, and virtual time, need none of this."
+            "Fix: use a newer aldente, or a Python on which this aldente was checked. Virtual "
+            "time, and tests that are not explored, are not affected."
         )
 
 
@@ -383,9 +385,9 @@ class InvariantBroken(AldenteError, AssertionError):
         return (
             f"The invariant {self.check}{where} does not hold any more: it returned False after a "
             f"step of {self.after}.\n"
-            "The next task to go on sees that state, and so may any task in production.\n"
-            "Fix: have the state changed without an await in between, or under a lock that the "
-            "invariant asks for too; 'assert' inside the check shows which part of it is broken."
+            "The next task that runs sees that state, and in production any task may see it.\n"
+            "Fix: change the state without an await in between, or under a lock that the invariant "
+            "checks too; 'assert' inside the check shows which part of it is broken."
         )
 
 
@@ -429,10 +431,10 @@ class HostCrashed(AldenteError, RuntimeError):
 
     def __str__(self) -> str:
         return (
-            f"The host {self.host!r} has crashed, and with it this task, none of whose code runs "
-            "any more.\n"
-            "Fix: do not await what runs on a host that crashes; start it again by "
-            "host.restart(main), and await the task that this returns."
+            f"The host {self.host!r} has crashed, and this task with it: no more of the task's "
+            "code runs.\n"
+            "Fix: do not await a task of a host that crashes; restart the host with "
+            "host.restart(main), and await the task that it returns."
         )
 
 

@@ -64,7 +64,7 @@ def test_the_second_framework_is_refused(
             f"scope '{scope}', lives on the event loop of {first}, which set it up for "
             "test_it.py::test_first*.",
             "What it holds, such as a connection or a lock, works on that loop only.",
-            "Fix: have one of them run all tests that request it: give all of them anyio's mark, or "
+            "Fix: let one of the two plugins run all tests that request the fixture: give all of them anyio's mark, or "
             "none. Or write a fixture for each.",
         ]
     )

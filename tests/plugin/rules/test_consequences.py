@@ -161,13 +161,13 @@ async def test_it():
 
 
 OF_OTHER_LOOPS = {
-    "on another one, before the first run or in it.": (
+    "on another loop, before or during the first run.": (
         "    loop = asyncio.new_event_loop()\n"
         "    future = loop.create_future()\n"
         "    loop.close()\n"
         "    await future\n"
     ),
-    "in a run before.": "    await asyncio.gather(use(), use())\n",
+    "in an earlier run.": "    await asyncio.gather(use(), use())\n",
 }
 
 
@@ -192,4 +192,4 @@ async def test_it():
     await asyncio.gather(asyncio.sleep(0), asyncio.sleep(0))
 {OF_OTHER_LOOPS[when]}""",
     )
-    result.stdout.fnmatch_lines([f"*, and this was made, or used first, {when}"])
+    result.stdout.fnmatch_lines([f"*, and this object was made, or first used, {when}"])

@@ -163,7 +163,7 @@ def test_the_baseline(run_project: RunProject, pytester: pytest.Pytester) -> Non
     result.stdout.fnmatch_lines(
         [
             "never-awaited [[]error[]]: 3",
-            "These findings are written to baseline.json; later runs with it report only new ones.",
+            "aldente wrote these findings to baseline.json; later runs with this file report only new ones.",
         ]
     )
     # Each is told in the failure as well.

@@ -56,9 +56,9 @@ def test_a_run_that_is_not_whole(
     )
     assert not (pytester.path / "baseline.json").exists()
     text = result.stdout.str()
-    assert "are written to baseline.json" not in text
+    assert "wrote these findings to baseline.json" not in text
     if "aldente findings" in text:
-        assert "The run has not come to its end, so baseline.json is not written." in text
+        assert "The run ended early, so aldente did not write baseline.json." in text
 
 
 def test_a_run_that_is_whole(run_project: RunProject, pytester: pytest.Pytester) -> None:
@@ -157,7 +157,7 @@ def test_a_slow_step_in_the_baseline(run_project: RunProject) -> None:
     project = project.replace("import time", "import asyncio, time\nlines = []")
     result = run_project(*arguments, subprocess=True, test_it=project)
     result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines(["*in the baseline known.json; there is nothing new."])
+    result.stdout.fnmatch_lines(["*in the baseline known.json; none are new."])
 
 
 BUSY = """

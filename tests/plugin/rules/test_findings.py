@@ -416,7 +416,7 @@ def test_the_summary(run_project: RunProject) -> None:
         "never-awaited [error]: 13, of 2 causes",
         "  test_it.py:12: the coroutine 'work' was never awaited.",
         "      in 12 tests: test_it.py::test_it[0], test_it.py::test_it[1] and 10 more",
-        "    Await it, or hand it to asyncio.create_task() and await the task.",
+        "    Await it, or pass it to asyncio.create_task() and await the task.",
         "  test_it.py:32: the coroutine 'work' was never awaited.",
         "      in test_it.py::test_other",
         "leaked-task [warn]: 1",
@@ -446,7 +446,7 @@ def test_many_findings_of_one_kind(run_project: RunProject, is_explored: bool) -
     project = MANY.replace("async def test_it", "@aldente.explore(runs=2)\nasync def test_it")
     result = run_project("-q", subprocess=True, test_it=project if is_explored else MANY)
     report = part_of(result, "test_it")
-    assert report.count("Fix: Await it, or hand it to") == 5
+    assert report.count("Fix: Await it, or pass it to") == 5
     assert "\nnever-awaited: and 41 more like it.\n" in f"{report}\n"
     summary = part_of(result, "aldente findings").splitlines()
     assert summary[0] == "never-awaited [error]: 46"
@@ -472,7 +472,7 @@ def test_the_findings_file(run_project: RunProject, pytester: pytest.Pytester) -
             "test": "test_it.py::test_it",
             "phase": "call",
             "what": "the coroutine 'work' was never awaited.",
-            "fix": "Await it, or hand it to asyncio.create_task() and await the task.",
+            "fix": "Await it, or pass it to asyncio.create_task() and await the task.",
             "path": "test_it.py",
             "line": 12,
             "source": "work()",
@@ -489,7 +489,9 @@ def test_the_baseline(run_project: RunProject, pytester: pytest.Pytester) -> Non
     result = run_project(option, test_it=DROPS)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
-        ["These findings are written to baseline.json; later runs with it report only new ones."]
+        [
+            "aldente wrote these findings to baseline.json; later runs with this file report only new ones."
+        ]
     )
     text = (pytester.path / "baseline.json").read_text(encoding="utf-8")
     assert json.loads(text) == {
@@ -508,7 +510,7 @@ def test_the_baseline(run_project: RunProject, pytester: pytest.Pytester) -> Non
     result.assert_outcomes(passed=1)
     assert "aldente findings" not in result.stdout.str()
     result.stdout.fnmatch_lines(
-        ["aldente: 1 finding is in the baseline baseline.json; there is nothing new."]
+        ["aldente: 1 finding is in the baseline baseline.json; none are new."]
     )
 
     moved = DROPS.replace("def drop():", "\n\n# moved\ndef drop():")
@@ -524,7 +526,7 @@ def test_the_baseline(run_project: RunProject, pytester: pytest.Pytester) -> Non
     # One known finding stands for one; and nothing is added to the file.
     result = run_project(option, subprocess=True, test_it=DROPS + "    work()\n")
     result.assert_outcomes(failed=1)
-    assert "there is nothing new" not in result.stdout.str()
+    assert "none are new" not in result.stdout.str()
     assert (pytester.path / "baseline.json").read_text(encoding="utf-8") == text
 
 
@@ -538,7 +540,7 @@ def test_late_findings_in_the_baseline(run_project: RunProject) -> None:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        ("{", "it is no JSON: *."),
+        ("{", "it is not JSON: *."),
         ("[]", "an array of 0 stands where an object must be."),
         ('{"version": 2, "findings": []}', "its version is 2."),
         ('{"version": 1, "findings": [{"test": "a"}]}', "it has no 'rule'."),

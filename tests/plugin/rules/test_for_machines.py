@@ -219,7 +219,7 @@ def test_annotations_in_a_github_action(
     commands = [line for line in result.stdout.lines if line.startswith("::")]
     assert commands == [
         f"::error title=aldente%3A never-awaited,file={file},line=17::the coroutine 'fetch_data' was "
-        "never awaited.%0AAwait it, or hand it to asyncio.create_task() and await the task.%0AIn "
+        "never awaited.%0AAwait it, or pass it to asyncio.create_task() and await the task.%0AIn "
         "test_it.py::test_forgets.",
         f"::warning title=aldente%3A blocking-call,file={file},line=14::time.sleep(0.001) blocks the "
         "event loop: nothing else on it runs until the call returns.%0AAwait asyncio's: 'await "

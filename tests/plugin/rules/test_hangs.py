@@ -265,7 +265,7 @@ def test_an_allowed_deadlock_has_a_time_limit(run_project: RunProject) -> None:
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         [
-            "E * aldente.errors.PhaseTimeout: 'test_lost_wake_up' was still running after 1.5 s, and was cancelled.",
+            "E * aldente.errors.PhaseTimeout: 'test_lost_wake_up' was still running after 1.5 s, so aldente cancelled it.",
             "deadlock [[]warn[]]: *",
         ]
     )
@@ -346,28 +346,30 @@ def test_time_limits(run_project: RunProject) -> None:
     }.items():
         report = part_of(result, name)
         assert (
-            f"E       aldente.errors.PhaseTimeout: {name!r} blocked the loop and had not ended after 0.1 s, so it was interrupted."
+            f"E       aldente.errors.PhaseTimeout: {name!r} blocked the loop and had not ended after 0.1 s, so aldente interrupted it."
             in report
         )
         assert (
-            "E       Fix: await what waits, or do it in a thread with asyncio.to_thread()."
-            in report
+            "E       Fix: await the async counterpart of the call that blocks, or run the call in a "
+            "thread with asyncio.to_thread()." in report
         )
         assert f" in {name}" in report
         assert source in report
     assert (
-        "E       aldente.errors.PhaseTimeout: 'test_waits' was still running after 0.1 s, and was cancelled.\n"
+        "E       aldente.errors.PhaseTimeout: 'test_waits' was still running after 0.1 s, so aldente cancelled it.\n"
         "E       'test_waits' (test_waits) waits for a timer: asyncio.sleep(60).\n"
         "E           test_it.py:27: await asyncio.sleep(60)\n"
         "E\n"
         "E       'other' (sleep) waits for a timer: asyncio.sleep(50).\n"
     ) in part_of(result, "test_waits")
-    assert "'test_swallows' was still running after 0.1 s, and was cancelled." in text
-    assert "'fixture slow_set_up' was still running after 0.1 s, and was cancelled." in part_of(
-        result, "ERROR at setup of test_set_up"
+    assert "'test_swallows' was still running after 0.1 s, so aldente cancelled it." in text
+    assert (
+        "'fixture slow_set_up' was still running after 0.1 s, so aldente cancelled it."
+        in part_of(result, "ERROR at setup of test_set_up")
     )
-    assert "'fixture slow_tear_down' was still running after 0.1 s, and was cancelled." in part_of(
-        result, "ERROR at teardown of test_tear_down"
+    assert (
+        "'fixture slow_tear_down' was still running after 0.1 s, so aldente cancelled it."
+        in part_of(result, "ERROR at teardown of test_tear_down")
     )
     # Of the five that failed, the one whose tear-down did, and the quick one.
     assert text.count("\ntorn down\n") == 7
@@ -399,7 +401,9 @@ def test_where_the_limit_comes_from(
         """,
     )
     result.assert_outcomes(failed=1, passed=1)
-    result.stdout.fnmatch_lines(["*'test_slow' was still running after 0.1 s, and was cancelled."])
+    result.stdout.fnmatch_lines(
+        ["*'test_slow' was still running after 0.1 s, so aldente cancelled it."]
+    )
 
 
 def test_never_scheduled(run_project: RunProject) -> None:
@@ -431,8 +435,8 @@ def test_never_scheduled(run_project: RunProject) -> None:
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         [
-            "E * aldente.errors.PhaseTimeout: 'test_it*' was never scheduled within 0.1 s, and was ended: "
-            "other tasks or callbacks kept the event loop busy."
+            "E * aldente.errors.PhaseTimeout: 'test_it*' got no turn within 0.1 s, so aldente "
+            "ended it: other tasks or callbacks kept the event loop busy."
         ]
     )
 
@@ -479,9 +483,9 @@ def test_what_blocks_the_end_of_a_loop(run_project: RunProject) -> None:
     for name, culprit in {"test_task": "stubborn", "test_generator": "stir"}.items():
         text = part_of(result, f"ERROR at teardown of {name}")
         assert text.startswith(
-            "What was left on the event loop at the end of its scope blocked the loop and had not ended after 0.2 s, so it was interrupted.\n"
+            "Code that was left on the event loop at the end of its scope blocked the loop and had not ended after 0.2 s, so aldente interrupted it.\n"
             "In production it would hold up the shutdown for ever.\n"
-            "Fix: let CancelledError through (re-raise it after cleaning up), and await what waits, or do it in a thread with asyncio.to_thread().\n"
+            "Fix: let CancelledError through (re-raise it after cleaning up), and await the async counterpart of the call that blocks, or run the call in a thread with asyncio.to_thread().\n"
             "The stack of the loop's thread, innermost last:\n"
             "  test_it.py:"
         )
@@ -511,8 +515,8 @@ def test_a_test_that_swallows_its_end(run_project: RunProject, set_constant: Set
     result.assert_outcomes(failed=1, passed=1)
     result.stdout.fnmatch_lines(
         [
-            "'test_it' was still running after 0.2 s, and was cancelled.",
-            "1 task(s) did not end within 3 s of being cancelled and were given up:",
+            "'test_it' was still running after 0.2 s, so aldente cancelled it.",
+            "1 task(s) did not end within 3 s of being cancelled, so aldente gave up on them:",
             "  'test_it' running test_it at *",
         ]
     )
@@ -568,7 +572,7 @@ def test_ctrl_c_tells_who_waits_for_whom(tmp_path: Path) -> None:
         process.kill()
     assert process.returncode == 2, output
     assert (
-        "aldente: when Ctrl-C was pressed:\n"
+        "aldente: at Ctrl-C:\n"
         "'test_it' (test_it) waits for 'server'.\n"
         "    test_it.py:10: await task\n"
         "\n"

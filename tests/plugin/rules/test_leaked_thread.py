@@ -414,8 +414,8 @@ def test_a_job_that_never_ends(run_project: RunProject, job: str) -> None:
     result.assert_outcomes(passed=1, failed=1, errors=1)
     result.stdout.fnmatch_lines(
         [
-            "An executor job that was started on the event loop did not end within 0.2 s of its scope's end, and was given up.",
-            "E * aldente.errors.DeadlockError: Deadlock: for 0.2 s nothing could happen any more while 'test_async' was running, so it was cancelled.",
+            "An executor job that was started on the event loop did not end within 0.2 s of its scope's end, so aldente gave it up.",
+            "E * aldente.errors.DeadlockError: Deadlock: for 0.2 s nothing could happen any more while 'test_async' was running, so aldente cancelled it.",
             "aldente: the process does not wait for threads that tests left running:",
             "  'asyncio_0', started at test_it.py:*",
         ]
@@ -446,7 +446,7 @@ def test_a_job_of_a_sync_test(run_project: RunProject) -> None:
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(
         [
-            "E * aldente.errors.DeadlockError: *while 'test_sync' was running, so it was cancelled.",
+            "E * aldente.errors.DeadlockError: *while 'test_sync' was running, so aldente cancelled it.",
             "aldente: the process does not wait for threads that tests left running:",
         ]
     )

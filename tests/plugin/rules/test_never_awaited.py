@@ -67,7 +67,7 @@ def test_the_report(run_project: RunProject) -> None:
         "    work()\n"
         "Why: Calling an 'async def' function only makes a coroutine; its body runs when it is awaited. A\n"
         "test that forgets to await passes without having tested anything.\n"
-        "Fix: Await it, or hand it to asyncio.create_task() and await the task.\n"
+        "Fix: Await it, or pass it to asyncio.create_task() and await the task.\n"
         'Allow: @aldente.allow("never-awaited") on the test, or \'with aldente.allow("never-awaited"):\' around the code.'
     )
 
@@ -298,13 +298,13 @@ def keep(semaphore, kept):
 PLAIN = (
     "The code under test does not await it. If the real 'release' is a plain function, put a Mock in its place, not an "
     "AsyncMock (unittest.mock.create_autospec() knows which methods are async). If it is a coroutine function, "
-    "the code under test has to await it."
+    "the code under test must await it."
 )
 REAL = (
     "'{}' is a plain function, which is not awaited: put a Mock in its place, not an AsyncMock "
     "(unittest.mock.create_autospec() knows which methods are async)."
 )
-AWAIT = "Await it, or hand it to asyncio.create_task() and await the task."
+AWAIT = "Await it, or pass it to asyncio.create_task() and await the task."
 SEMAPHORE = (
     "semaphore = mock.MagicMock(asyncio.Semaphore)\n    semaphore.release = mock.AsyncMock()\n    "
 )

@@ -140,7 +140,7 @@ def test_workers_at_ctrl_c(run_project: RunProject) -> None:
     )
     result.stdout.fnmatch_lines(
         [
-            "aldente: when Ctrl-C was pressed:",
+            "aldente: at Ctrl-C:",
             "'test_waits' (test_waits) waits for a timer: asyncio.sleep(60).",
         ]
     )
@@ -174,7 +174,7 @@ def test_sigterm_tells_who_waits_for_whom(tmp_path: Path, kind: str) -> None:
     process.send_signal(signal.SIGTERM)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == -signal.SIGTERM
-    assert "aldente: when SIGTERM came, in test_it.py::test_it:" in output
+    assert "aldente: at SIGTERM, in test_it.py::test_it:" in output
     assert "'server' (serve) waits for event (an Event) to be set." in output
     assert "test_it.py:4: await event.wait()" in output
 
@@ -198,7 +198,7 @@ def test_forks_end_at_once(run_project: RunProject) -> None:
         """,
     )
     result.assert_outcomes(passed=1)
-    assert "SIGTERM came" not in result.stdout.str() + result.stderr.str()
+    assert "at SIGTERM" not in result.stdout.str() + result.stderr.str()
 
 
 def test_frozen_clocks(run_project: RunProject) -> None:
@@ -225,7 +225,7 @@ def test_frozen_clocks(run_project: RunProject) -> None:
     result.assert_outcomes(failed=2)
     result.stdout.fnmatch_lines(
         [
-            "E * aldente.errors.PhaseTimeout: 'test_it' was still running after 0.3 s, and was cancelled.",
+            "E * aldente.errors.PhaseTimeout: 'test_it' was still running after 0.3 s, so aldente cancelled it.",
             "E *freezegun has frozen the clocks: code that waits for one to advance waits for ever. freeze_time(..., real_asyncio=True) leaves*",
         ]
     )

@@ -38,12 +38,13 @@ COUNTER = """
 
 FOUND = [
     "race *: 1",
-    "  test_it.py:12: an update of counter.value is lost: Task-3 sets it by what it read before Task-2 did.",
+    "  test_it.py:12: an update of counter.value is lost: Task-3 sets it from a "
+    "value that it read before Task-2 changed it.",
     "      in test_it.py::test_count",
     "      Task-3 reads counter.value = 0 at test_it.py:10",
     "      Task-2 changes counter.value to 1 at test_it.py:12",
     "      Task-3 changes counter.value to 2 at test_it.py:12",
-    "      One after the other, in either order, they leave counter.value at 3.",
+    "      If the tasks run one after the other, in either order, counter.value ends as 3.",
     "      Run it again: pytest test_it.py::test_count --aldente-replay=*",
     "    Hold an asyncio.Lock from the line that reads it *",
 ]
@@ -108,7 +109,7 @@ def test_a_baseline(run_project: RunProject) -> None:
     error = "--aldente-rule=race=error"
     baseline = "--aldente-baseline=known.json"
     new = run_project(error, baseline, test_it=COUNTER)
-    new.stdout.fnmatch_lines(["These findings are written to known.json; *"])
+    new.stdout.fnmatch_lines(["aldente wrote these findings to known.json; *"])
     run_project(error, baseline).assert_outcomes(passed=2)
 
 
@@ -151,7 +152,7 @@ def test_what_a_cancelled_task_keeps(run_project: RunProject) -> None:
             "  test_it.py:9: Task-2 takes from pool.free, is cancelled, and never puts it back.",
             "      in test_it.py::test_pool",
             "      Task-2 changes pool.free by -1 at test_it.py:9, and is cancelled",
-            "      A task that returns undoes that at test_it.py:11",
+            "      A task that returns normally undoes that at test_it.py:11",
         ]
     )
 

@@ -156,10 +156,10 @@ def test_other_arguments_have_no_answer() -> None:
         with pytest.raises(aldente.NoAnswer) as caught:
             await double("c")
         assert str(caught.value) == (
-            "fetch('c') has no answer: when() was given other arguments only:\n"
+            "fetch('c') has no answer: every when() is for other arguments:\n"
             "  fetch('a')\n"
             "  fetch('b', timeout=2)\n"
-            "Fix: add a when() that fits, or say with returns() what all other calls give."
+            "Fix: add a when() for these arguments, or set the answer of all other calls with returns()."
         )
         double.returns(None)
         assert await double("c") is None
@@ -223,7 +223,7 @@ def test_takes_refuses_what_is_no_duration(seconds: Any) -> None:
     with pytest.raises(aldente.InvalidSetting) as caught:
         Double().takes(seconds)
     assert str(caught.value).startswith(
-        f"{seconds!r} is not a valid takes. It must be a number of seconds of at least 0, or a function that gives one."
+        f"{seconds!r} is not a valid takes. It must be a number of seconds of at least 0, or a function that returns one."
     )
 
     async def main() -> None:

@@ -149,7 +149,7 @@ def test_too_many_can_not_be_released() -> None:
         assert str(caught.value) == (
             "2 calls can't be released from the gate of price. Waiting there:\n"
             "  price('a')\n"
-            "Fix: await gate.arrived(n) before, which waits until n calls have come."
+            "Fix: first await gate.arrived(n), which waits until n calls have reached the gate."
         )
         gate.release(call)
         with pytest.raises(aldente.NotHeld, match=r"price\('a'\) can't be released"):
@@ -292,5 +292,7 @@ def test_what_release_takes() -> None:
     """The message about a wrong argument of ``release`` names a call too, which it takes."""
     gate = Double().hold()
     wrong: Any = "x"
-    with pytest.raises(aldente.InvalidSetting, match="at least 1, or a call that waits"):
+    with pytest.raises(
+        aldente.InvalidSetting, match="at least 1, or a call that waits at the gate"
+    ):
         gate.release(wrong)

@@ -290,7 +290,7 @@ def test_a_stream_of_what_can_not_be_iterated() -> None:
         yield 1
 
     async def main() -> None:
-        with pytest.raises(aldente.InvalidSetting, match="Something to iterate"):
+        with pytest.raises(aldente.InvalidSetting, match="It must be iterable"):
             async for _ in Double(numbers).returns(5)():
                 pass
 
@@ -309,7 +309,7 @@ def test_a_context_is_entered_once() -> None:
     async def main() -> None:
         context = double()
         async with context:
-            with pytest.raises(RuntimeError, match="has been entered or awaited before"):
+            with pytest.raises(RuntimeError, match="was already entered or awaited"):
                 await context.__aenter__()
         assert double.pending == 0
 
@@ -469,7 +469,7 @@ def test_a_patch_is_entered_once_at_a_time() -> None:
     patcher = patch.object(Shop, "price")
     with (
         patcher,
-        pytest.raises(RuntimeError, match=r"The patch of 'Shop\.price' is entered already"),
+        pytest.raises(RuntimeError, match=r"The patch of 'Shop\.price' is already entered"),
     ):
         patcher.start()
     assert Shop.price is real
@@ -500,7 +500,7 @@ def test_the_same_double_twice_is_no_order() -> None:
     """Each double or call is asked about once."""
     double: Any = Double()
     for ask in (aldente.assert_order, aldente.assert_overlap):
-        with pytest.raises(aldente.InvalidSetting, match="Each double or call once"):
+        with pytest.raises(aldente.InvalidSetting, match="Pass each double or call only once"):
             ask(double, double)
 
 

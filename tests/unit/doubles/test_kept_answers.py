@@ -108,10 +108,11 @@ def test_a_stream_where_something_is_awaited(client: Any, name: str, by_argument
     method = getattr(client, name)
     answer = method.when(*(["a"] if name == "get" else [])) if by_argument else method
     with refused(
-        f"('x', 'y') is not a valid streams. Client.{name} can't give items one by one: the real thing returns "
+        f"('x', 'y') is not a valid streams. Client.{name} can't stream items: "
+        "the real object returns "
     ) as caught:
         answer.streams("x", "y")
-    assert f"Say Client.{name}.returns(...)" in str(caught.value)
+    assert f"Use Client.{name}.returns(...)" in str(caught.value)
     method.assert_not_called()
 
 
@@ -131,9 +132,9 @@ def test_a_stream_where_one_is_awaited(client: Any) -> None:
 def test_a_stream_of_what_is_awaited_itself(client: Any, name: str) -> None:
     """Items can't be what a future or an async property gives either, unless it is unknown."""
     with refused(
-        f"('x', 'y') is not a valid streams. Client.{name} can't give items one by one: it is "
-        "awaited, and gives something, as it is annotated, over which no 'async for' can go. "
-        f"Say Client.{name}.returns(...)."
+        f"('x', 'y') is not a valid streams. Client.{name} can't stream items: it is "
+        "awaited, and according to its annotation returns something that 'async for' can't iterate "
+        f"over. Use Client.{name}.returns(...)."
     ):
         getattr(client, name).streams("x", "y")
     client.lines_later.streams("a")
@@ -152,7 +153,7 @@ def test_no_items(client: Any, answers: tuple[Any, ...]) -> None:
     say = client.lines.returns if len(answers) == 1 else client.lines.returns_each
     wrong = answers[-1]
     with refused(
-        f"{wrong!r} is not a valid answer. Something to iterate, as 'async for' goes over what Client.lines gives: "
+        f"{wrong!r} is not a valid answer. It must be iterable, because 'async for' iterates over the result of Client.lines: "
         f"Client.lines.streams({wrong!r}), or Client.lines.returns([{wrong!r}]).\n"
         f"It was given as answer={wrong!r} ({type(wrong).__name__})."
     ):
@@ -174,11 +175,11 @@ def feed() -> Any:
         ("line", "set its attributes, or patch it with another value"),
         (
             "feed",
-            "say Client.feed.streams(...) for 'async for', or set its attributes, or patch it with another value",
+            "use Client.feed.streams(...) for 'async for', or set its attributes, or patch it with another value",
         ),
         (
             "entered",
-            "say Client.entered.__aenter__.returns(...) for 'async with', or set its attributes, or patch it with another value",
+            "use Client.entered.__aenter__.returns(...) for 'async with', or set its attributes, or patch it with another value",
         ),
     ],
 )
@@ -222,13 +223,13 @@ def test_what_is_called_and_not_awaited(client: Any, name: str, method: str) -> 
     with pytest.raises(AttributeError) as caught:
         getattr(double, method)
     assert str(caught.value) == (
-        f"Client.{name} has no {method!r}, as it is called, not awaited: it answers at once, with "
-        f"one value. Say Client.{name}.returns(...); or annotate the real thing with what it gives, "
-        "Awaitable[...] or AsyncIterator[...], if that is awaited or iterated."
+        f"Client.{name} has no {method!r}: it is called, not awaited, so it answers at once, with "
+        f"one value. Use Client.{name}.returns(...); or, if its result is awaited or iterated, "
+        "annotate the real object as returning Awaitable[...] or AsyncIterator[...]."
         + (
             ""
             if name != "number"
-            else f" If the real thing has a {method!r}, give the double a spec that has it."
+            else f" If the real object has a {method!r}, give the double a spec that has it."
         )
     )
     assert not hasattr(double, method)

@@ -451,7 +451,7 @@ def test_unused_answers_are_told_at_the_end() -> None:
     assert parts[1].splitlines()[1:] == [
         "The calls were:",
         "  fetch('a')",
-        "Fix: Fix its arguments, take it away, or say strict=False.",
+        "Fix: Correct its arguments, remove it, or pass strict=False.",
     ]
     use(strict=False)
 

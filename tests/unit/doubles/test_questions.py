@@ -223,7 +223,7 @@ def test_overlap_of_one_double() -> None:
     async def main() -> None:
         await double()
         await double()
-        with pytest.raises(AssertionError, match="but no two calls of it did"):
+        with pytest.raises(AssertionError, match="but no two of its calls were"):
             assert_overlap(double)
         await asyncio.gather(double(), double())
 

@@ -366,7 +366,7 @@ def test_of_gives_the_double_with_its_types() -> None:
     """Double.of() is the method itself, and refuses what is no double."""
     client = Double(Client)
     assert Double.of(client.get) is client.get
-    with pytest.raises(aldente.InvalidSetting, match=r"Something that is an aldente\.Double"):
+    with pytest.raises(aldente.InvalidSetting, match=r"It must be an aldente\.Double"):
         Double.of(coroutine_function)
 
 

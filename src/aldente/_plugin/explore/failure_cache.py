@@ -50,7 +50,7 @@ class Remembered:
         except (OSError, ValueError) as error:
             reason = error.reason if isinstance(error, InvalidToken) else f"In its file, {error}."
             self._warn(
-                f"the schedule kept for {self._item.nodeid} can't be read, so it is removed. "
+                f"the schedule kept for {self._item.nodeid} can't be read, so aldente removes it. "
                 f"{reason}"
             )
             self.forget()

@@ -49,7 +49,7 @@ class ExploringHooks:
         names = "".join(f"\n  {item.nodeid}" for item in explored[:5])
         refusal = (
             f"--aldente-replay runs one explored test again, but {len(explored)} are selected"
-            f"{':' if names else ', as several tests are, and none is marked.'}{names}\n"
+            f"{':' if names else '. Of several tests it takes only one that is marked.'}{names}\n"
             "Fix: name the test, as in the report of its failure."
         )
         if not hasattr(session.config, "workerinput"):
@@ -120,7 +120,7 @@ class _MeantForOneRun(NamedTuple):
 
 _SUBTESTS = _MeantForOneRun(
     "subtests",
-    "reports failures by itself, once for every run, so that no run fails by them.",
+    "reports failures itself, once for every run, instead of making the run fail.",
     "assert in the test itself, or parametrize it.",
 )
 
@@ -150,8 +150,8 @@ def _reason_against(item: pytest.Item) -> str | None:
             item,
             f"the async fixture{'s' * (len(wide) > 1)} {', '.join(wide)} outlive"
             f"{'s' * (len(wide) == 1)} the test, and every run has an event loop of its own.",
-            "make it function-scoped, so that it is set up anew for every run; or move its users "
-            "to a separate test.",
+            "make it function-scoped, so that each run sets it up again; or move the code that "
+            "uses it to a separate test.",
         )
     for definition in pytest_compat.closure(item):
         why = meant_for_one_run(definition)
@@ -168,7 +168,7 @@ def _reason_against(item: pytest.Item) -> str | None:
         return _refusal(
             item,
             "the fixture event_loop_policy decides how its event loop is made.",
-            "leave that fixture to other tests, or remove the mark.",
+            "use that fixture in other tests only, or remove the mark.",
         )
     home = home_of_test(item, {})
     if home.scope is not LoopScope.FUNCTION:
@@ -176,13 +176,13 @@ def _reason_against(item: pytest.Item) -> str | None:
             item,
             f"it runs on a loop of {home.scope.value} scope, because of its mark or the "
             "configuration, and every run has an event loop of its own.",
-            "give it @pytest.mark.asyncio(loop_scope='function'), or remove the mark "
+            "mark it with @pytest.mark.asyncio(loop_scope='function'), or remove the mark "
             "aldente.explore.",
         )
     if any(mark.name == MARK and mark.kwargs.get("clock") == "real" for mark in item.own_markers):
         return _refusal(
             item,
-            "it is marked with aldente.real_time too, and the time of simulated runs is virtual.",
+            "it is also marked with aldente.real_time, and simulated runs use virtual time.",
             "remove one of the two marks.",
         )
     return reason_against_wall(time_of_runs(item))

@@ -137,7 +137,7 @@ def _how(outcome: Outcome, failure: Failure) -> str:
         return "This is the schedule of --aldente-replay."
     used = f"strategy {strategy_name(budget)}, seed {failure.schedule.seed}"
     if exploration.known == "failed":
-        return f"The schedule that failed last time fails still ({used})."
+        return f"The schedule that failed last time still fails ({used})."
     limit = f" of at most {budget.runs:,}"
     if outcome.share is not None:
         limit = f" of at most {outcome.share:,} for each example"

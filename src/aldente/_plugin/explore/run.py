@@ -263,7 +263,7 @@ class RunsOfTest:
             _note_other_loop(cause, is_older=self._has_first_failed)
             for name, trouble in troubles:
                 if trouble is not cause:
-                    cause.add_note(f"{_where(name)} raised {trouble!r} besides.")
+                    cause.add_note(f"{_where(name)} also raised {trouble!r}.")
             if cause is not error:
                 raise cause from None
             raise
@@ -375,11 +375,13 @@ def _note_other_loop(error: BaseException, *, is_older: bool) -> None:
         for each in error.exceptions:
             _note_other_loop(each, is_older=is_older)
     elif isinstance(error, RuntimeError) and str(error).endswith(_OTHER_LOOP):
-        when = "on another one, before the first run or in it" if is_older else "in a run before"
+        when = (
+            "on another loop, before or during the first run" if is_older else ("in an earlier run")
+        )
         error.add_note(
-            "Every run of an explored test has an event loop of its own, and this was made, or "
-            f"used first, {when}.\n"
-            "Fix: make it anew for every run, in the test or in a function-scoped fixture."
+            "Every run of an explored test has an event loop of its own, and this object was made, "
+            f"or first used, {when}.\n"
+            "Fix: make a new one for every run, in the test or in a function-scoped fixture."
         )
 
 
@@ -394,5 +396,5 @@ def _together(troubles: Troubles) -> BaseException:
     if not is_no_failure(first) and not isinstance(first, FixtureYieldError):
         first.add_note(f"It was raised in {_where(name)}.")
     for name, other in others:
-        first.add_note(f"{_where(name)} raised {other!r} besides.")
+        first.add_note(f"{_where(name)} also raised {other!r}.")
     return first

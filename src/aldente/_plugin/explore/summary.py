@@ -217,11 +217,14 @@ def _lines(told: dict[str, dict[str, Any]], *, is_verbose: bool) -> Iterable[str
     yield from _faults(told, is_verbose=is_verbose)
     for name, each in told.items():
         if each["is_fixed"]:
-            yield f"fixed: {name} passes under the schedule that failed before, which is forgotten"
+            yield (
+                f"fixed: {name} passes under the schedule that failed before; aldente no longer "
+                "keeps that schedule"
+            )
         if each["escaped"]:
             yield f"not exact: {name}: {each['escaped']}"
         for reason, count in each["unjudged"].items():
-            yield f"not judged: {name}: {count:,} of {each['runs']:,} runs, as {reason}"
+            yield f"not judged: {name}: {count:,} of {each['runs']:,} runs, because {reason}"
         if each["is_late"]:
             limit = f" of {each['limit']:,}" if each["limit"] else ""
             yield (

@@ -177,8 +177,9 @@ def take_channel() -> Channel:
         return Channel(os.fdopen(reading, "rb"), os.fdopen(writing, "wb"))
     except (ValueError, OverflowError, OSError):
         raise pytest.UsageError(
-            f"the environment variable {VARIABLE} is {told!r}. aldente sets it for the processes "
-            "that it starts, and them alone.\nFix: unset it."
+            f"the environment variable {VARIABLE} is {told!r}. aldente sets it only for the "
+            "processes that it starts.\n"
+            "Fix: unset it."
         ) from None
 
 

@@ -41,16 +41,17 @@ _END_WITHIN = 10.0
 _LINES = 30
 
 _FIXTURES = (
-    "each worker makes the fixtures of the test by itself, as with pytest-xdist: what they take, "
-    "such as a port, has to be free for several processes."
+    "each worker sets up the fixtures of the test itself, as with pytest-xdist: several processes "
+    "must be able to use what the fixtures take, such as a port, at the same time."
 )
 _COLLECTED = (
-    "each worker collects the tests by itself, as with pytest-xdist: their names have to be the "
-    "same in every process, so no ids of parameters may come from a set, random values or the time."
+    "each worker collects the tests itself, as with pytest-xdist: the tests must have the same "
+    "names in every process, so ids of parameters must not come from a set, random values or the "
+    "time."
 )
 _CRASH = (
-    "look at what the test does to its process, such as os._exit() or too much memory; without "
-    "--aldente-workers it does it in this process."
+    "check whether the test ends its process, for example by os._exit() or by using too much "
+    "memory; without --aldente-workers it runs in this process."
 )
 
 _Task = tuple["Future[BatchResult]", Batch, Bounds]
@@ -253,7 +254,7 @@ class _Worker:
         """The error for a worker with which nothing can be exchanged."""
         self.kill()
         self.end()
-        what = f"{self._name} could not be started, or its answer not be read: {error!r}"
+        what = f"{self._name} could not be started, or its answer could not be read: {error!r}"
         failed = WorkersFailed(what, "run the test without --aldente-workers.")
         failed.__cause__ = error
         return failed

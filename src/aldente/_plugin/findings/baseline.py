@@ -53,7 +53,7 @@ class Baseline:
         file = config.getoption("aldente_baseline")
         path = config.invocation_params.dir / file if file is not None else None
         if file is not None and "\0" in file:
-            raise pytest.UsageError(f"--aldente-baseline: {file!r} is no path of a file.")
+            raise pytest.UsageError(f"--aldente-baseline: {file!r} is not the path of a file.")
         return cls(path, config.rootpath)
 
     def begin(self, test: str) -> None:
@@ -109,12 +109,12 @@ class Baseline:
             return
         if self._is_written:
             terminalreporter.write_line(
-                f"These findings are written to {self._path.name}; later runs with it report only "
-                "new ones."
+                f"aldente wrote these findings to {self._path.name}; later runs with this file "
+                "report only new ones."
             )
         elif self.is_new:
             terminalreporter.write_line(
-                f"The run has not come to its end, so {self._path.name} is not written."
+                f"The run ended early, so aldente did not write {self._path.name}."
             )
         elif self.passed_over:
             are = "is" if self.passed_over == 1 else "are"
@@ -127,7 +127,7 @@ class Baseline:
         if self._path is not None and self.passed_over:
             found = "1 finding is" if self.passed_over == 1 else f"{self.passed_over} findings are"
             terminalreporter.write_line(
-                f"aldente: {found} in the baseline {self._path.name}; there is nothing new."
+                f"aldente: {found} in the baseline {self._path.name}; none are new."
             )
 
     def _fingerprint_of(self, test: str, finding: Finding) -> Fingerprint:

@@ -135,7 +135,7 @@ class FindingsHooks:
                 self._state.summary.baseline.begin(item.nodeid)
         if self._state.at_tear_down and call.when == "teardown":
             for act in self._state.at_tear_down:
-                with contained("looking at what a test has left"):
+                with contained("looking at what a test left behind"):
                     act()
         if not self._state.collector.found and (
             call.excinfo is None or isinstance(call.excinfo.value, pytest.skip.Exception)
@@ -162,12 +162,12 @@ class FindingsHooks:
             # Once a run, and only when there is something to find.
             gc.collect()
         for act in self._state.at_session_end:
-            with contained("looking at what the tests have left"):
+            with contained("looking at what the tests left behind"):
                 act()
         late = self._state.collector.take_late(session)
         if late or self._state.has_summary or options.wants_files(self._config):
             self._state.summary.finish(session, late)
-        with contained("undoing what has watched the tests"):
+        with contained("removing the hooks that watch tests"):
             self._state.installed.close()
         self._listening.close()
         self._own_errors.warn()
@@ -191,7 +191,7 @@ class FindingsHooks:
             from aldente._plugin.run.messages import print_message
 
             with contained("printing what tasks were waiting for at Ctrl-C"):
-                text = f"aldente: when Ctrl-C was pressed:\n{self._state.interrupted_in}"
+                text = f"aldente: at Ctrl-C:\n{self._state.interrupted_in}"
                 print_message(self._config, text)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
@@ -270,8 +270,8 @@ class _Told:
         more = f", and {self.count - 1} more like it" if self.count > 1 else ""
         return (
             f"aldente: an error in aldente itself, {where}, while {self.first.doing}{more}.\n"
-            "It has changed no test's outcome, but what was being looked for may have been missed. "
-            "Please report it with this traceback:\n\n"
+            "It has changed no test's outcome, but aldente may have missed what it was looking "
+            "for. Please report it with this traceback:\n\n"
             f"{self.first.traceback}"
         )
 

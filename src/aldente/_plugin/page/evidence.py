@@ -28,8 +28,8 @@ _MOST_CALLS = 500
 _TITLES: dict[Kind, str] = {
     "waits": "Which task waits for what",
     "calls": "Calls of doubles",
-    "timers": "Timers that lay ahead",
-    "operations": "What no order explains",
+    "timers": "Pending timers",
+    "operations": "Operations that no order explains",
 }
 
 

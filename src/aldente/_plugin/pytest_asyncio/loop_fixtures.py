@@ -107,8 +107,8 @@ def use_for_test(item: pytest.Item) -> Any:
 
     if not hasattr(asyncio, "set_event_loop_policy"):
         pytest.fail(
-            f"{item.name!r} has no event loop: the fixture event_loop_policy is to make it, "
-            "but this Python has no event loop policies any more.\n"
+            f"{item.name!r} has no event loop: the fixture event_loop_policy should make it, but "
+            "this Python no longer has event loop policies.\n"
             "Fix: remove the fixture; for a loop of another kind, write the hook "
             "pytest_asyncio_loop_factories.",
             pytrace=False,

@@ -26,7 +26,7 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(
         f"pytest_asyncio.plugin has no {name!r}: aldente replaces pytest-asyncio, with its "
         "documented names and fixtures but not with its internals.\n"
-        "Fix: use a documented name; or run the tests by pytest-asyncio, with -p no:aldente."
+        "Fix: use a documented name; or run the tests with pytest-asyncio, by -p no:aldente."
     )
 
 

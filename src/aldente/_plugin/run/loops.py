@@ -305,12 +305,12 @@ def _close_runner(runner: LoopRunner, *, in_hurry: bool) -> str | None:
 
 def _warn_of_failed_ending(reason: str) -> None:
     warnings.warn(
-        "An exception occurred during teardown of an asyncio.Runner. The reason is likely that you "
-        "closed the underlying event loop in a test, which prevents the cleanup of asynchronous "
-        "generators by the runner.\n"
+        "An exception occurred during teardown of an asyncio.Runner. The reason is likely that "
+        "you closed the underlying event loop in a test, which prevents the cleanup of "
+        "asynchronous generators by the runner.\n"
         f"The exception was: {reason}\n"
-        "aldente opened the loop and closes it, so that what the test left behind is ended "
-        "first. Fix: don't close the loop of a test.",
+        "aldente makes the loop and closes it, after it has ended what the test left behind. Fix: "
+        "don't close the loop of a test.",
         RuntimeWarning,
         stacklevel=2,
     )

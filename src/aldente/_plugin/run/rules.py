@@ -84,7 +84,7 @@ class LoopWatch:
         for act in self._observation.at_loop_start:
             act(runner)
 
-    @containing("undoing what has watched event loops", None)
+    @containing("removing the hooks that watch event loops", None)
     def uninstall(self) -> None:
         """Undo `install`."""
         self._observation.installed.close()

@@ -131,7 +131,7 @@ class StuckRuns:
         if described:
             test = self._session.current_test or "a run"
             text = "\n\n".join(described)
-            messages.print_message(self._config, f"aldente: when SIGTERM came, in {test}:\n{text}")
+            messages.print_message(self._config, (f"aldente: at SIGTERM, in {test}:\n{text}"))
 
     @containing("checking whether timers can help a stuck run", False)
     def _is_out_of_reach(self, runner: Run, threads: Iterable[FrameType]) -> bool:

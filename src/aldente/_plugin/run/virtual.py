@@ -203,7 +203,7 @@ def hint_at_polling(item: pytest.Item, loop: asyncio.AbstractEventLoop) -> str |
 
 
 _HAVE_CLOCKS_FOLLOW = (
-    "Fix: @aldente.virtual_time(wall=True), or aldente_wall = true, has time.time(), "
+    "Fix: @aldente.virtual_time(wall=True), or aldente_wall = true, makes time.time(), "
     "time.monotonic() and datetime.now() follow"
 )
 
@@ -272,14 +272,14 @@ def reason_against(item: pytest.Item, time: TestTime) -> str | None:
     if named is not None:
         return _refusal(
             item,
-            f"its event loop is made by {named}, whose clock is out of reach.",
+            f"its event loop is made by {named}, whose clock aldente can't control.",
             "run it on asyncio's own loop, or mark it with @aldente.real_time.",
         )
     if loop_fixtures.is_overridden(item):
         return _refusal(
             item,
             "the fixture event_loop_policy decides how its event loop is made.",
-            "leave that fixture to other tests, or mark it with @aldente.real_time.",
+            "use that fixture in other tests only, or mark this test with @aldente.real_time.",
         )
     home = home_of_test(item, {})
     if home.scope is not LoopScope.FUNCTION:
@@ -297,10 +297,10 @@ def _reason_against_wide_loop(item: pytest.Item, time: TestTime, home: LoopHome)
         others = _named(users.real)
         return _refusal(
             item,
-            f"{where}, and a loop has one time. It is real, because that of {others} is.",
-            "have virtual time in all tests that use the loop, by @aldente.virtual_time or "
-            "aldente_clock = virtual; or make what they share function-scoped; or mark this test "
-            "with @aldente.real_time.",
+            f"{where}, and a loop has one time. It is real, because the time of {others} is real.",
+            "use virtual time in all tests on the loop, with @aldente.virtual_time or "
+            "aldente_clock = virtual; or make the fixtures that they share function-scoped; or "
+            "mark this test with @aldente.real_time.",
         )
     other = users.with_other_wall(time)
     if other is not None:
@@ -308,8 +308,8 @@ def _reason_against_wide_loop(item: pytest.Item, time: TestTime, home: LoopHome)
             item,
             f"{where}, whose clocks start at one moment or are left alone, and {_named([other])} "
             "has another wall=... than this test.",
-            "give all tests that use the loop the same wall=..., or make what they share "
-            "function-scoped.",
+            "give all tests that use the loop the same wall=..., or make the fixtures that they "
+            "share function-scoped.",
         )
     return None
 

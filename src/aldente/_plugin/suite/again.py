@@ -318,7 +318,7 @@ def _unnoticed(item: pytest.Item) -> Iterator[None]:
 
 def _look_at_leftovers(session: SessionState) -> None:
     for act in session.at_tear_down:
-        with contained("looking at what a test has left"):
+        with contained("looking at what a test left behind"):
             act()
 
 

@@ -60,7 +60,7 @@ def _lines(told: dict[str, dict[str, Any]], *, is_verbose: bool) -> Iterator[str
     parts = [f"{_tests(len(explored))} explored in {runs:,} run{'s' * (runs != 1)}"]
     for key, words in (
         ("is_exhausted", "exhaustively"),
-        ("is_late", "cut short as the time was over"),
+        ("is_late", "cut short by the time limit"),
     ):
         count = sum(bool(each[key]) for each in explored.values())
         if count:

@@ -35,14 +35,14 @@ class Reason(NamedTuple):
 
 
 NOT_PASSED = Reason("it did not pass")
-TIME_IS_OVER = Reason("the time of --aldente-explore-seconds was over")
+TIME_IS_OVER = Reason("the time limit of --aldente-explore-seconds had passed")
 SKIPPED = Reason("it skips itself on the simulated loop")
 INEXACT = "its outcome depends on more than the order of tasks"
 _TOO_LONG = "one run takes too long"
 _ENDLESS = "it does not end on the simulated loop"
-_WAITS = "it waits for what does not happen on the simulated loop"
+_WAITS = "it waits for something that does not happen on the simulated loop"
 _FAILS = "it fails on the simulated loop in asyncio's own order"
-_OTHER_LOOP = "it uses what belongs to another event loop"
+_OTHER_LOOP = "it uses an object that belongs to another event loop"
 
 # By what `OutsideSimulation` says is touched.
 _TOUCHED = {

@@ -28,28 +28,28 @@ RULE = Rule(
     ),
     explanation="""\
 Reported are calls on the thread of a running event loop: `time.sleep()`; `connect`, `recv`,
-`send`, `accept` and their relatives on sockets whose timeout is not 0, and so what uses them
-(`requests`, `urllib`, `http.client`); DNS look-ups (`socket.getaddrinfo`, `gethostbyname`);
+`send`, `accept` and similar methods of sockets whose timeout is not 0, and so libraries that use
+them (`requests`, `urllib`, `http.client`); DNS look-ups (`socket.getaddrinfo`, `gethostbyname`);
 waiting for a subprocess (`subprocess.run`, `Popen.wait`, `Popen.communicate`, `os.system`,
 `os.waitpid`); `input()`; `sqlite3.connect()`; `fcntl.flock()` and `lockf()` that wait; threading
 primitives that wait (`Condition`, `Event`, `Semaphore`, `Barrier`, `queue.Queue`,
-`concurrent.futures.Future`, joining a living thread); `select.select()` and `select.poll()` with
-a time-out. The call goes on as it would without the rule.
+`concurrent.futures.Future`, joining a living thread); `select.select()` and `select.poll()` with a
+time-out. The call goes on as it would without the rule.
 
 Off unless the group `files` is named in the setting `aldente_blocking_groups`: opening files, and
 `os.read()` and `os.write()` of them. Your own blocking functions can be added by their dotted
 names, in the setting `aldente_blocking_calls`.
 
 Not reported: calls in other threads (`asyncio.to_thread`, executors); sockets that don't block;
-what asyncio, pytest, coverage or logging call themselves; calls during an import or at
-the prompt of a debugger; waits that end at once, such as for an event that is set.
+calls that asyncio, pytest, coverage or logging make themselves; calls during an import or at the
+prompt of a debugger; waits that end at once, such as for an event that is set.
 
 Not seen, because Python offers no way to watch it: `Lock.acquire()`, `RLock.acquire()` and
 `queue.SimpleQueue.get()`; statements on a database connection that is open already; reading and
 writing file objects that were opened before; waiting on the selector that event loops use
-themselves (epoll, kqueue); calls made inside extension modules; leaving an executor whose workers
-are still busy. Before Python 3.13 `time.sleep` is seen as long as it is called by the name of a
-module, not by one that a class or an object keeps.
+themselves (epoll, kqueue); calls made inside extension modules; leaving the `with` block of an
+executor whose workers are still busy. Before Python 3.13 `time.sleep` is seen only if it is called
+by a name in a module, not by one that a class or an object keeps.
 
 Fix: await the async counterpart (`asyncio.sleep`, `asyncio.create_subprocess_exec`,
 `asyncio.Event`, `asyncio.Queue`, an async client or driver), or run the call in a thread: `await

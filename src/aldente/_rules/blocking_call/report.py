@@ -137,11 +137,13 @@ _OF_TEST_CLIENT = (
 # For a call inside a library's coroutine, which neither a thread nor an async counterpart helps.
 _OF_COROUTINE = (
     "{name}() is a coroutine function and blocks all the same, in {call}(): look for a setting of "
-    "{package} that avoids it, have it done before the loop runs, or report it to {package}."
+    "{package} that avoids it, make the blocking call before the loop runs, or report it to "
+    "{package}."
 )
 _OF_BLOCK = (
-    "Use the async interface of {package} if it has one ('async with'); or have the block, and "
-    "what it needs, in a function that runs in a thread: 'await asyncio.to_thread(function)'."
+    "Use the async interface of {package} if it has one ('async with'); or move the block, and the "
+    "code that it needs, into a function that runs in a thread: 'await "
+    "asyncio.to_thread(function)'."
 )
 
 

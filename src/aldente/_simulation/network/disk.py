@@ -136,7 +136,9 @@ class Disk:
         if self._names != now and self._picks("names", 2):
             names = self._names
             changed = {path for path, _ in now.items() ^ names.items()}
-            self._note(f"changes of names are lost, not synced: {', '.join(sorted(changed))}")
+            self._note(
+                f"changes of names that were not synced are lost: {', '.join(sorted(changed))}"
+            )
         left: dict[int, bytes] = {}
         for path, number in _files_of(names):
             if number not in left:
@@ -190,8 +192,8 @@ class Disk:
         options = list(dict.fromkeys([content, synced, *torn]))
         chosen = self._picks(path, len(options))
         if chosen:
-            part = "a part of what" if chosen >= 2 else "what"
-            self._note(f"{part} was not synced of {path} is lost")
+            part = "a part of the changes" if chosen >= 2 else "the changes"
+            self._note(f"{part} of {path} that were not synced are lost")
         return options[chosen]
 
     def _picks(self, of: str, count: int) -> int:

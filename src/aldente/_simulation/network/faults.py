@@ -326,7 +326,7 @@ def cut(loop: FaultyLoop, links: list[Link], *, is_choice: bool) -> None:
 def heal(loop: FaultyLoop, links: list[Link]) -> None:
     """Let what is sent pass again."""
     if links:
-        loop.note_change(f"what is sent passes again between {', '.join(map(str, links))}")
+        loop.note_change(f"data passes again between {', '.join(map(str, links))}")
     for link in links:
         link.heal()
 

@@ -124,7 +124,11 @@ class Hosts:
             InvalidSetting: it is that.
         """
         if host == TEST:
-            raise InvalidSetting("host", host, "The test runs on it. Crash a host of its own.")
+            raise InvalidSetting(
+                "host",
+                host,
+                "The test itself runs on this host. Make another host, and crash that.",
+            )
 
     def check_is_up(self, host: str) -> None:
         """Refuse to run something on a host that has crashed.
@@ -171,8 +175,8 @@ class Hosts:
         tasks = [task for task in list(self._tasks[host]) if not task.done()]
         if asyncio.current_task() in tasks:
             allowed = (
-                "A step of its own can't crash it: no code would be left to go on. Let the test, "
-                "or another host, do it; or let the explorer, by may_crash()."
+                "A task on the host can't crash it: no code would be left to go on. Let the test "
+                "or another host do it, or the explorer, by may_crash()."
             )
             raise InvalidSetting("host", host, allowed)
         how = "crashes, and its peers hear nothing" if is_silent else "crashes"

@@ -55,7 +55,7 @@ def refuse_blocking(method: str) -> NoReturn:
 
 def refuse_connected() -> NoReturn:
     """Raise because a socket is connected with something real."""
-    touched, fix = "what it was connected with before the run", "connect it in the run"
+    touched, fix = "its peer from before the run", "connect the socket during the run"
     raise OutsideSimulation("a socket", touched, users_line(), fix)
 
 
@@ -91,9 +91,9 @@ def note_hosts(error: BaseException, refused: Mapping[str, str]) -> None:
     if refused and _is_refusal(error):
         address, line = next(iter(refused.items()))
         error.add_note(
-            f"Nothing listened at {address} when {line} connected: a task that host.run() has "
-            "started listens only once it has run so far, and to connect from another host it has "
-            "to listen at 0.0.0.0, or at its own address."
+            f"Nothing listened at {address} when {line} connected: a task that host.run() started "
+            "listens only once it has run that far; for connections from other hosts, it has to "
+            "listen at 0.0.0.0 or at the address of its host."
         )
 
 
