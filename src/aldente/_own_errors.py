@@ -52,13 +52,13 @@ class contained:  # noqa: N801
     Args:
         doing: the current activity, for the message.
 
-    >>> told = []
-    >>> listeners.append(told.append)
+    >>> reported = []
+    >>> listeners.append(reported.append)
     >>> with contained("looking for open connections"):
     ...     len(None)
-    >>> told[0].doing, told[0].summary
+    >>> reported[0].doing, reported[0].summary
     ('looking for open connections', "TypeError: object of type 'NoneType' has no len()")
-    >>> listeners.remove(told.append)
+    >>> listeners.remove(reported.append)
     """
 
     __slots__ = ("_doing",)

@@ -74,7 +74,7 @@ class Rule(NamedTuple):
             to see, so that a known one stands for all of its test.
         is_left_behind: whether a failing test may not have reached the code that avoids it.
         explained_by: the rule whose finding at the same place explains that of this one.
-        told_by: the exceptions that tell the finding themselves.
+        reported_by: the exceptions that report the finding themselves.
         has_story: whether the details of a finding are a story worth reading at the end of the run.
         explains_failure: whether a finding says why a phase has failed, so that the report of the
             failure has it at any level.
@@ -91,7 +91,7 @@ class Rule(NamedTuple):
     is_sampled: bool = False
     is_left_behind: bool = False
     explained_by: str | None = None
-    told_by: type[BaseException] | None = None
+    reported_by: type[BaseException] | None = None
     has_story: bool = False
     explains_failure: bool = False
     shows_details: bool = False

@@ -253,7 +253,7 @@ class StopFiles:
     def __init__(self, folder: Path) -> None:
         folder.mkdir()
         with StopFile(folder) as stop_file:
-            stop_file.tell((3, 4))
+            stop_file.note((3, 4))
             self._valid = stop_file.path.read_bytes()
         self._file = folder / "stop"
 

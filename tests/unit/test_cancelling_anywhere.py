@@ -15,7 +15,7 @@ import pytest
 import aldente
 from aldente._explore.runs import Run, RunSettings
 from aldente._explore.simulate import simulate
-from aldente._simulation.choices import Kind, Options, Seldom, Strategy
+from aldente._simulation.choices import Kind, Options, RareEvents, Strategy
 from aldente._strategies.coverage_guided import Climbing
 from aldente._strategies.dfs import Dfs
 from aldente._strategies.fifo import Fifo
@@ -520,7 +520,7 @@ def test_options_tell_that_they_are_seldom() -> None:
 
     run(main, Looking())
     assert seen == [(True, "the explorer, which lets 'Task-1' time out", 2)]
-    assert Seldom.is_of_values
+    assert RareEvents.is_of_values
 
 
 # What is told.

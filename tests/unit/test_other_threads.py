@@ -370,7 +370,7 @@ def test_a_woken_thread_does_not_wait(
 def test_a_look_reads_each_file_of_a_thread_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """They take longer than all else of a look, and a run of a program with a database has hundreds."""
     read: list[tuple[int | None, str]] = []
-    told_of = threads._told_of
+    told_of = threads._file_of
 
     def note(thread: threading.Thread, name: str) -> str:
         read.append((thread.native_id, name))

@@ -20,9 +20,9 @@ def test_what_is_needed(tmp_path: Path) -> None:
         first, later = (needed_by(str(file.path), place) for place in ((0, 3), (12, 0)))
         assert first()
         assert later()
-        file.tell((12, 1))
+        file.note((12, 1))
         assert later()
-        file.tell((1, 0))
+        file.note((1, 0))
         assert first()
         assert not later()
     assert not first()
@@ -35,7 +35,7 @@ def test_a_batch_ends_when_it_is_not_needed(tmp_path: Path) -> None:
     with StopFile(tmp_path) as file:
         bounds = Bounds(machine=this_machine(), stop_file=str(file.path))
         assert run_batch(program, Batch(1, 1, 5, 0, "auto"), bounds).runs == 5
-        file.tell((1, 0))
+        file.note((1, 0))
         assert run_batch(program, Batch(1, 1, 5, 0, "auto"), bounds).is_stopped
         assert run_batch(program, Batch(0, 1, 5, 0, "auto"), bounds).runs == 5
     assert run_batch(program, Batch(0, 1, 5, 0, "auto"), bounds).is_stopped
@@ -74,6 +74,6 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(file, "_number", os.dup2(full, file._number))
         os.close(full)
         is_needed = needed_by(str(file.path), (5, 0))
-        file.tell((1, 0))
+        file.note((1, 0))
         assert is_needed()
     assert not is_needed()

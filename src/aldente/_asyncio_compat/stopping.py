@@ -70,7 +70,7 @@ def stop_task(
             waiter.add_done_callback(_look_at_error, context=Context())
     for callback, context in _callbacks_of(task):
         # A thread may wait for the result, which it has no other way to stop.
-        if is_dead(context) and _name_of(callback) != _TELL_OTHER_FUTURE:
+        if is_dead(context) and _name_of(callback) != _NOTIFY_OTHER_FUTURE:
             task.remove_done_callback(callback)
     coroutine = task.get_coro()
     # `Task` forbids it, as a task sets its own.
@@ -88,7 +88,7 @@ def _look_at_error(waiter: asyncio.Future[Any]) -> None:
 
 # What tells a future of `concurrent.futures` that one of asyncio is done; and what starts a
 # coroutine for another thread.
-_TELL_OTHER_FUTURE = "_chain_future.<locals>._call_set_state"
+_NOTIFY_OTHER_FUTURE = "_chain_future.<locals>._call_set_state"
 _START_FOR_THREAD = "run_coroutine_threadsafe.<locals>.callback"
 
 

@@ -26,7 +26,7 @@ from aldente._explore.rules_in_runs import RuleWatch, besides, parse_levels_in_r
 from aldente._explore.runs import RunSettings
 from aldente._explore.sharded_search import IN_ROUNDS, Plan
 from aldente._explore.simulate import Main, Program
-from aldente._explore.soak import Settings, Soaked, Tell, soak
+from aldente._explore.soak import Reports, Settings, Soaked, soak
 from aldente._explore.soak_state import Soak, SoakState
 from aldente._simulation import tokens
 from aldente._simulation.determinism import kept_randomness
@@ -181,7 +181,7 @@ def search(request: Request) -> int:
             seed=request.seed,
             max_seconds=request.seconds,
         )
-        return _tell(request, Soaked(found))
+        return _print_result(request, Soaked(found))
     check_shareable(request.strategy)
     if request.state is not None and request.strategy not in IN_ROUNDS:
         allowed = f"With --state it must be one of: {', '.join(IN_ROUNDS)}."
@@ -190,8 +190,8 @@ def search(request: Request) -> int:
     plan = Plan(request.shards, request.runs, request.strategy, rules.seed, looks)
     settings = Settings(rules, plan, request.seconds, request.workers or 1)
     with _state_of(request) as state:
-        tell = Tell(_tell_progress, _tell_trouble)
-        return _tell(request, soak(request.main, settings, state, tell))
+        reports = Reports(_report_progress, _report_trouble)
+        return _print_result(request, soak(request.main, settings, state, reports))
 
 
 def _state_of(request: Request) -> AbstractContextManager[SoakState | None]:
@@ -207,11 +207,11 @@ def _state_of(request: Request) -> AbstractContextManager[SoakState | None]:
     return SoakState(request.state, Soak(request.name, settings, request.source))
 
 
-def _tell_progress(runs: int, seconds: float) -> None:
+def _report_progress(runs: int, seconds: float) -> None:
     print(f"{_time(seconds)}: {runs:,} runs so far", flush=True)
 
 
-def _tell_trouble(error: UnusableState) -> None:
+def _report_trouble(error: UnusableState) -> None:
     print(f"{PROGRAM}: {error}\nThe search goes on.", file=sys.stderr, flush=True)
 
 
@@ -227,16 +227,16 @@ def _time(seconds: float) -> str:
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def _tell(request: Request, soaked: Soaked) -> int:
+def _print_result(request: Request, soaked: Soaked) -> int:
     """Print the result of a search; the exit status."""
-    status = _tell_result(request, soaked)
+    status = _print_exploration(request, soaked)
     if soaked.unsaved is None:
         return status
     print(f"{PROGRAM}: {soaked.unsaved}", file=sys.stderr)
     return status or 2
 
 
-def _tell_result(request: Request, soaked: Soaked) -> int:
+def _print_exploration(request: Request, soaked: Soaked) -> int:
     exploration, before, is_kept, is_anew, _ = soaked
     if is_anew:
         print("The failure in the state directory no longer occurs, so the search began anew.\n")

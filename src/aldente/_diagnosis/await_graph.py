@@ -377,7 +377,7 @@ def wait_in_words(live: LiveTask, name: str | None = None, holders: Iterable[Any
         is_itself = holder is live.task
         links.append(TaskLink(0 if is_itself else len(others) + 1, name))
         others += [] if is_itself else [holder]
-    told = Wait(
+    described = Wait(
         wait.kind,
         "" if wait.subject is None else type(wait.subject).__name__,
         name,
@@ -389,7 +389,7 @@ def wait_in_words(live: LiveTask, name: str | None = None, holders: Iterable[Any
         limited_by=wait.limited_by,
     )
     graph = AwaitGraph(
-        (_task(live.task.get_name(), told), *(_task(other.get_name()) for other in others))
+        (_task(live.task.get_name(), described), *(_task(other.get_name()) for other in others))
     )
     return Phrases(graph, frozenset()).what(0)
 

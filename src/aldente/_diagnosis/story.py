@@ -124,7 +124,7 @@ def describe_steps(
     []
     """
     chosen = choose(steps, is_whole=is_whole)
-    return list(_Story(steps, chosen, folder, width).lines()) if chosen.told else []
+    return list(_Story(steps, chosen, folder, width).lines()) if chosen.shown else []
 
 
 class _Story:
@@ -142,8 +142,8 @@ class _Story:
         self._chosen = chosen
         self._folder = folder
         self._width = width
-        self._words = Words(steps, chosen.told)
-        names = [self._words.who(steps[number]) for number in chosen.told]
+        self._words = Words(steps, chosen.shown)
+        names = [self._words.who(steps[number]) for number in chosen.shown]
         most = min(_MOST_OF_NAME, max(width - _REST, _LEAST_OF_NAME))
         self._name_width = min(max(map(len, names)), most)
 
@@ -154,12 +154,12 @@ class _Story:
         order = (
             "; > marks where the schedule left stock order:" if switches else ", in stock order:"
         )
-        told, count = self._chosen.told, self._chosen.count
-        told_steps = count(told) + sum(len(more) for more in self._chosen.repeated.values())
-        happened = f"in {told_steps:,} of {count(range(len(self._steps))):,} steps{order}"
+        shown, count = self._chosen.shown, self._chosen.count
+        shown_steps = count(shown) + sum(len(more) for more in self._chosen.repeated.values())
+        happened = f"in {shown_steps:,} of {count(range(len(self._steps))):,} steps{order}"
         yield from wrapped("What happened, ", happened, self._width)
         before, waiting = -1, list[str]()
-        for number in told:
+        for number in shown:
             if not self._is_within(number, before):
                 yield from waiting
                 waiting = []

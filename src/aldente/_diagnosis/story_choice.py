@@ -47,13 +47,13 @@ class Chosen:
 
     Attributes:
         steps: all steps of the run.
-        told: the numbers of those that are told, in order.
+        shown: the numbers of the steps that the story shows, in order.
         repeated: by a step that is told, those that follow it and are just like it.
         after_failure: the steps of the clean-up after the exception was raised, not told each.
     """
 
     steps: Sequence[Step]
-    told: list[int]
+    shown: list[int]
     repeated: dict[int, list[int]] = field(default_factory=dict)
     after_failure: range = range(0)
 
@@ -95,10 +95,10 @@ def choose(steps: Sequence[Step], *, is_whole: bool = False) -> Chosen:
     last = after.start if after else len(steps)
     chosen = Chosen(steps, _select(steps[:last]), after_failure=after)
     _fold_repeated(chosen)
-    if len(chosen.told) > _MOST:
-        chosen.told = _most_telling(steps, chosen.told)
+    if len(chosen.shown) > _MOST:
+        chosen.shown = _most_relevant(steps, chosen.shown)
         chosen.repeated = {
-            number: more for number, more in chosen.repeated.items() if number in chosen.told
+            number: more for number, more in chosen.repeated.items() if number in chosen.shown
         }
     return chosen
 
@@ -183,26 +183,26 @@ def _is_for_time_or_tasks(step: Step) -> bool:
     )
 
 
-def _most_telling(steps: Sequence[Step], told: Sequence[int]) -> list[int]:
+def _most_relevant(steps: Sequence[Step], shown: Sequence[int]) -> list[int]:
     """The first and last steps of many, and those that the others are about."""
-    kept = {*told[: _MOST // 2], *told[-_MOST // 2 :]}
-    kept.update(number for number in told if any(use.role for use in steps[number].shared))
+    kept = {*shown[: _MOST // 2], *shown[-_MOST // 2 :]}
+    kept.update(number for number in shown if any(use.role for use in steps[number].shared))
     return sorted(kept)
 
 
 def _fold_repeated(chosen: Chosen) -> None:
     """Tell only the first of steps that follow each other and are alike."""
-    told: list[int] = []
-    for number in chosen.told:
-        if told:
-            more = chosen.repeated.get(told[-1], [])
-            before = [told[-1], *more][-1]
+    shown: list[int] = []
+    for number in chosen.shown:
+        if shown:
+            more = chosen.repeated.get(shown[-1], [])
+            before = [shown[-1], *more][-1]
             between = chosen.count(range(before + 1, number))
             if not between and _is_alike(chosen.steps[before], chosen.steps[number]):
-                chosen.repeated.setdefault(told[-1], []).append(number)
+                chosen.repeated.setdefault(shown[-1], []).append(number)
                 continue
-        told.append(number)
-    chosen.told = told
+        shown.append(number)
+    chosen.shown = shown
 
 
 def _is_alike(before: Step, step: Step) -> bool:
@@ -266,18 +266,18 @@ class Words:
 
     Args:
         steps: all steps.
-        told: the numbers of those that are told.
+        shown: the numbers of the steps that the story shows.
     """
 
-    def __init__(self, steps: Sequence[Step], told: Sequence[int]) -> None:
+    def __init__(self, steps: Sequence[Step], shown: Sequence[int]) -> None:
         self._steps = steps
         # The steps whose task takes its next one in a step that is told.
         self._next: set[int] = set()
         last: dict[str, int] = {}
-        is_told = set(told)
+        is_shown = set(shown)
         for number, step in enumerate(steps):
             if step.task and not step.event:
-                if step.task in last and number in is_told:
+                if step.task in last and number in is_shown:
                     self._next.add(last[step.task])
                 last[step.task] = number
 
@@ -320,8 +320,8 @@ class Words:
             by = f" by {_named(step.cancelled_by)}" if step.cancelled_by else ""
             return f"is cancelled{by}" + (f" in {step.waited_for}" if step.waited_for else "")
         if step.waited_for:
-            is_told = step.woken_by != step.task and _is_task_name(step.woken_by)
-            by = f", woken by {step.woken_by!r}" if is_told else ""
+            is_woken = step.woken_by != step.task and _is_task_name(step.woken_by)
+            by = f", woken by {step.woken_by!r}" if is_woken else ""
             return f"goes on after {step.waited_for}{by}"
         return f"begins {step.call}" if step.call else "begins"
 
@@ -338,9 +338,9 @@ class Words:
         if step.outcome.startswith(_ENDS_WITH) and self._is_passed_on(number):
             return f"{_ENDS_WITH.replace('ends', 'then ends')}the same exception"
         # Else its next step says it.
-        is_said = len(step.stopped_in) < 2 or number in self._next
+        is_shown = len(step.stopped_in) < 2 or number in self._next
         return f"then {step.outcome}" + (
-            "" if is_said else f", in {callers_in_short(step.stopped_in)}"
+            "" if is_shown else f", in {callers_in_short(step.stopped_in)}"
         )
 
     def _is_passed_on(self, number: int) -> bool:

@@ -46,13 +46,13 @@ def picture_of(steps: Sequence[Step], width: int) -> list[str]:
     >>> picture_of([], 80)
     []
     """
-    told = choose(steps).told
-    words = Words(steps, told)
-    who = {number: words.who(steps[number]) for number in told}
-    if not told or len(told) > _MOST_STEPS or len(set(who.values())) < 2:
+    shown = choose(steps).shown
+    words = Words(steps, shown)
+    who = {number: words.who(steps[number]) for number in shown}
+    if not shown or len(shown) > _MOST_STEPS or len(set(who.values())) < 2:
         return []
     heads = _heads(steps, who)
-    columns = list(_columns(steps, told, {number: heads[who[number]] for number in told}))
+    columns = list(_columns(steps, shown, {number: heads[who[number]] for number in shown}))
     first = max(map(len, heads.values())) + 2
     if len(_INDENT) + first + sum(column.width for column in columns) > width:
         return []
@@ -64,7 +64,7 @@ def picture_of(steps: Sequence[Step], width: int) -> list[str]:
     if any(column.time for column in columns[1:]):
         times = "".join(column.time.ljust(column.width) for column in columns)
         lines.append(" " * first + times)
-    legend = ", ".join(_legend(steps, told))
+    legend = ", ".join(_legend(steps, shown))
     return [f"{_INDENT}{line}".rstrip() for line in [*lines, legend] if line]
 
 
@@ -81,11 +81,11 @@ def _heads(steps: Sequence[Step], who: Mapping[int, str]) -> dict[str, str]:
 
 
 def _columns(
-    steps: Sequence[Step], told: Sequence[int], rows: Mapping[int, str]
+    steps: Sequence[Step], shown: Sequence[int], rows: Mapping[int, str]
 ) -> Iterator[_Column]:
     moves = steps[-1].time > 0
     before: float | None = None
-    for place, number in enumerate(told, 1):
+    for place, number in enumerate(shown, 1):
         step = steps[number]
         is_new = moves and step.time != before
         before = step.time
@@ -121,17 +121,17 @@ def _row(row: str, head: str, columns: Sequence[_Column], *, is_waiting: bool) -
     return "".join(parts)
 
 
-def _legend(steps: Sequence[Step], told: Sequence[int]) -> Iterator[str]:
+def _legend(steps: Sequence[Step], shown: Sequence[int]) -> Iterator[str]:
     """What the marks mean that occur."""
-    shown = [steps[number] for number in told]
-    if any(map(is_switch, shown)):
+    numbered = [steps[number] for number in shown]
+    if any(map(is_switch, numbered)):
         yield "> left stock order"
-    raced = {use.text: None for step in shown for use in step.shared if use.role}
+    raced = {use.text: None for step in numbered for use in step.shared if use.role}
     if raced:
         yield f"r reads, w changes, a acts on {' and '.join(raced)}"
-    if any(step.is_cancelled for step in shown):
+    if any(step.is_cancelled for step in numbered):
         yield "x is cancelled"
-    if any(step.is_failing for step in shown):
+    if any(step.is_failing for step in numbered):
         yield "! raises"
-    if any(step.event for step in shown):
+    if any(step.event for step in numbered):
         yield "() note or other event"

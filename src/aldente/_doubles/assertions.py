@@ -49,8 +49,8 @@ def _with_table(assertion: Callable[..., None]) -> Callable[..., None]:
         except AssertionError as error:
             reason = "\n".join(itertools.takewhile(_is_reason, str(error).splitlines()))
             rows = [*_expected(self, assertion.__name__, args, kwargs), *_actual(self)]
-            told = AssertionError(f"{reason}\n\n{table(rows)}")
-            raise told from error.__cause__
+            described = AssertionError(f"{reason}\n\n{table(rows)}")
+            raise described from error.__cause__
 
     return wrapper
 

@@ -94,7 +94,7 @@ class Call:
         "exception",
         "is_coroutine",
         "is_held",
-        "is_told",
+        "is_reported",
         "kwargs",
         "outcome",
         "result",
@@ -127,7 +127,7 @@ class Call:
         # Whether it waits at a gate.
         self.is_held = False
         # Whether a finding has reported already that it was never awaited.
-        self.is_told = False
+        self.is_reported = False
         # Whether it returned a coroutine, whose end the rule never-awaited sees too.
         self.is_coroutine = False
         # The arguments as mocks keep them.

@@ -364,9 +364,9 @@ class Double(Specced, AwaitedAnswering, mock.AsyncMock, Generic[Spec, P, Given, 
     def _mock_call(self, /, *args: Any, **kwargs: Any) -> Any:
         kind = state_of(self).kind
         call = record(self, args, kwargs)
-        is_said = self.side_effect is not None or state_of(self).answers
+        has_answer = self.side_effect is not None or state_of(self).answers
         is_unspecced = kind is Kind.COROUTINE and state_of(self).spec is None
-        if is_unspecced and is_said and is_stream(self, call):
+        if is_unspecced and has_answer and is_stream(self, call):
             kind = Kind.STREAM
         if kind is Kind.PLAIN:
             return answered_now(self, call)

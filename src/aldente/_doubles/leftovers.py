@@ -109,11 +109,11 @@ def _forgotten(double: Any) -> Iterator[Call]:
     never-awaited reports it to the test runner, or Python warns.
     """
     for call in state_of(double).log.calls:
-        if call.outcome != "never awaited" or call.is_told:
+        if call.outcome != "never awaited" or call.is_reported:
             continue
         if call.is_coroutine and (call.given is not None or has_receiver()):
             continue
-        call.is_told = True
+        call.is_reported = True
         yield call
 
 

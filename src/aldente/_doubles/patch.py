@@ -132,12 +132,12 @@ class Patch(Patcher):
         check_replacement(self._named, original, self.new, self.new_callable)
         if not self._only_here:
             check_used_here(self._named, owner, self.attribute, original, self._made_in)
-        said = self.spec, self.spec_set, self.autospec, self.new_callable
+        stated = self.spec, self.spec_set, self.autospec, self.new_callable
         self._name_shape(owner, original)
         try:
             given = super().__enter__()
         finally:
-            self.spec, self.spec_set, self.autospec, self.new_callable = said
+            self.spec, self.spec_set, self.autospec, self.new_callable = stated
         double = given if self.attribute_name is None else given.get(self.attribute)
         self._doubles = [double] if is_double(double) else []
         return given
@@ -170,12 +170,13 @@ class Patch(Patcher):
 
     def _name_shape(self, owner: Any, original: Any) -> None:
         """Give the double the shape of what it replaces, unless the test sets another one."""
-        wanted = [said for said in (self.spec, self.spec_set, self.autospec) if said is not None]
+        specs = self.spec, self.spec_set, self.autospec
+        wanted = [each for each in specs if each is not None]
         if (
             self.new is not DEFAULT
             or self.new_callable is not None
             or len(wanted) > 1
-            or any(isinstance(said, list | tuple) for said in wanted)
+            or any(isinstance(each, list | tuple) for each in wanted)
             or (original is DEFAULT and True in wanted)
             or any(map(mock_compat.is_mock, wanted))
         ):

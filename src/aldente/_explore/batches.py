@@ -39,7 +39,7 @@ _PREFIX = "aldente-search-"
 # How many bytes a place has in the file. They are written at once and over one another, so that a
 # batch never reads a part of one place as another.
 _SIZE = 42
-_TOLD = re.compile(rb"(?=.{42}\Z) *(-?[0-9]+) +(-?[0-9]+)\n", re.DOTALL)
+_NOTED = re.compile(rb"(?=.{42}\Z) *(-?[0-9]+) +(-?[0-9]+)\n", re.DOTALL)
 
 
 class StopFile:
@@ -84,7 +84,7 @@ class StopFile:
             # Windows refuses it while a batch reads it; then the next search removes it.
             self.path.unlink()
 
-    def tell(self, place: tuple[int, int]) -> None:
+    def note(self, place: tuple[int, int]) -> None:
         """Have the batches after a place end."""
         with contextlib.suppress(OSError):
             # On a full disk: then they end when the file is gone.
@@ -112,9 +112,9 @@ def needed_by(path: str, place: tuple[int, int]) -> Callable[[], bool]:
         except OSError:
             # Windows has marked it for removal, or opens no more files: ask after the next run.
             return True
-        told = _TOLD.fullmatch(text)
+        noted = _NOTED.fullmatch(text)
         # Not written yet, or by no search.
-        return told is None or place < (int(told[1]), int(told[2]))
+        return noted is None or place < (int(noted[1]), int(noted[2]))
 
     return is_needed
 

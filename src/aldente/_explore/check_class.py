@@ -120,7 +120,7 @@ def check_class(
         found = search(main, runs=_SCHEDULES, seed=parsed_seed + number)
         left -= found.runs
         if found.failure is not None:
-            raise _told(found.failure)
+            raise _described(found.failure)
         unjudged.update(found.unjudged)
         judged += found.runs - sum(found.unjudged.values())
     if not judged:
@@ -243,7 +243,7 @@ def _may_wait_for_ever(main: Callable[[], Any]) -> tuple[bool, int]:
 _WAITING = (DeadlockError, EndlessTimeError, LivelockError)
 
 
-def _told(failure: Failure) -> BaseException:
+def _described(failure: Failure) -> BaseException:
     """The exception of a failure, with what happened."""
     error = failure.exception
     for text in failure.story():

@@ -45,7 +45,7 @@ def handled_by(
         return
     if facts.handles or facts.cleans:
         yield from (take.access for take in calls[id(frame)].takes if take.is_handled_by(facts))
-    if frame.f_code.co_name in _EXITS and _is_told_of_exception(frame):
+    if frame.f_code.co_name in _EXITS and _has_exception_argument(frame):
         for call, _ in _stack(calls, frame.f_back):
             yield from (take.access for take in call.takes)
 
@@ -60,8 +60,8 @@ def _stack(
         frame = frame.f_back
 
 
-def _is_told_of_exception(frame: FrameType) -> bool:
-    """Whether a context manager ends by an exception."""
+def _has_exception_argument(frame: FrameType) -> bool:
+    """Whether an exception is among the arguments of a frame's function."""
     code = frame.f_code
     count = code.co_argcount + bool(code.co_flags & inspect.CO_VARARGS)
     given: list[Any] = [frame.f_locals.get(name) for name in code.co_varnames[:count]]

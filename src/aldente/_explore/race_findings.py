@@ -46,12 +46,12 @@ def lost_update(race: Race, serial: tuple[Access, Access]) -> Finding:
         what,
         _FIX_OF_VALUE if race.is_computed else _FIX_OF_CHECK,
         race.act.use.at,
-        (*_told(race), _one_after_the_other(race, serial)),
+        (*_described(race), _one_after_the_other(race, serial)),
         subject=name,
     )
 
 
-def _told(race: Race) -> Iterator[str]:
+def _described(race: Race) -> Iterator[str]:
     for access, verb in ((race.read, "reads"), (race.change, "changes"), (race.act, "changes")):
         text, value = access.use.text, access.use.value
         shown = "" if not value else f" = {value}" if verb == "reads" else f" to {value}"

@@ -115,7 +115,7 @@ def mark(
         raised: where the exception that fails the run was raised.
     """
     race = next(races(accesses), None) or next(stale_uses(accesses, raised), None) or ()
-    told: list[Access | Call] = [
+    described: list[Access | Call] = [
         *(
             access._replace(use=access.use._replace(role=role))
             for access, role in zip(race, _ROLES, strict=False)
@@ -130,7 +130,7 @@ def mark(
     ]
     counts: Counter[int] = Counter()
     uses: dict[int, dict[SourcePlace, Access | Call]] = defaultdict(dict)
-    for each in told:
+    for each in described:
         is_needed = each.use.role or each.use.is_about_failure
         if each.use.at not in uses[each.step] and (is_needed or counts[each.step] < _MOST_OTHERS):
             counts[each.step] += not is_needed

@@ -211,22 +211,22 @@ class SerialOrders:
             lines,
             is_ordered=observation.key in self._found,
             bars=[
-                Bar(each.call.task, each.began, each.ended, _end_told(each))
+                Bar(each.call.task, each.began, each.ended, _end_described(each))
                 for each in observation.operations
             ],
         )
 
 
 def _lines(observation: Observation, indent: str) -> list[str]:
-    calls = [_told(each) for each in observation.operations]
+    calls = [_described(each) for each in observation.operations]
     return [f"{indent}{'; '.join(calls)}; in the end {observation.shown_state}"]
 
 
-def _told(each: Ended) -> str:
-    return f"{each.call.task}: {_end_told(each)}"
+def _described(each: Ended) -> str:
+    return f"{each.call.task}: {_end_described(each)}"
 
 
-def _end_told(each: Ended) -> str:
+def _end_described(each: Ended) -> str:
     call, result, error, *_ = each
     given = [repr(argument) for argument in call.arguments]
     given += [f"{name}={value!r}" for name, value in call.keywords.items()]

@@ -356,7 +356,7 @@ class ShardedSearch:
         is_last = result.failed is not None or result.exploration.exhausted
         if is_last and (self._last is None or place < self._last):
             self._last = place
-            stop_file.tell(place)
+            stop_file.note(place)
 
     def _merge(self, *, is_whole: bool = True) -> None:
         """Add the results of the next batches, in their order.

@@ -127,10 +127,10 @@ class SharedUses:
             if raised.step >= 0:
                 self._steps[raised.step] = replace(self._steps[raised.step], is_failing=True)
             calls = [
-                Call(place, step, self._told_use(use, owned))
+                Call(place, step, self._described_use(use, owned))
                 for place, step, use, owned in self._signals
             ]
-            self.accesses = tuple(self._told_accesses())
+            self.accesses = tuple(self._described_accesses())
             mark(self._steps, self.accesses, calls, raised)
         self._accesses.clear()
         self._owned.clear()
@@ -451,16 +451,16 @@ class SharedUses:
         last = {step.task: number for number, step in enumerate(self._steps) if not step.event}
         return Raised(-1, lines, last)
 
-    def _told_accesses(self) -> Iterator[Access]:
+    def _described_accesses(self) -> Iterator[Access]:
         """All accesses, as a reader names what they use; of the same number as recorded."""
         for place, access in enumerate(self._accesses):
             if not self._is_one_thing(access.key):
                 # So that it is equal to no other.
                 yield access._replace(key=("unknown", place), of=-1)
                 continue
-            yield access._replace(use=self._told_use(access.use, self._owned.get(place)))
+            yield access._replace(use=self._described_use(access.use, self._owned.get(place)))
 
-    def _told_use(self, use: SharedUse, owned: _Owned | None) -> SharedUse:
+    def _described_use(self, use: SharedUse, owned: _Owned | None) -> SharedUse:
         if owned is None:
             return use
         name = self._names.name_of(owned.owner, owned.class_name)

@@ -467,14 +467,14 @@ def _explained(
     if not isinstance(error, (DeadlockError, EndlessTimeError, LivelockError, PhaseTimeout)):
         return error, None
     graph = quiet[0] if quiet else await_graph.snapshot(asyncio.all_tasks(loop))
-    told: BaseException = error
+    reported: BaseException = error
     if isinstance(error, DeadlockError):
         # Without the frames of the loop.
-        told = DeadlockError(loop.name, 0.0, error.beside_timers)
+        reported = DeadlockError(loop.name, 0.0, error.beside_timers)
     if graph.tasks:
         # Else the interrupted task was the only one, and the error has its stack already.
-        told.add_note(diagnosis.explain(graph, main=None, folder=Path.cwd()))
-    return told, graph if isinstance(error, DeadlockError) else None
+        reported.add_note(diagnosis.explain(graph, main=None, folder=Path.cwd()))
+    return reported, graph if isinstance(error, DeadlockError) else None
 
 
 def _name_of(main: Main) -> str:

@@ -36,7 +36,7 @@ from aldente._system import monotonic
 from aldente.errors import UnusableState
 
 # How often to save how far it has come, and to tell it, in seconds.
-_SAVE_EVERY, _TELL_EVERY = 1.0, 60.0
+_SAVE_EVERY, _REPORT_EVERY = 1.0, 60.0
 
 
 class Soaked(NamedTuple):
@@ -73,12 +73,12 @@ class Settings(NamedTuple):
     workers: int
 
 
-class Tell(NamedTuple):
-    """What is told while a long search goes on.
+class Reports(NamedTuple):
+    """What a long search reports while it runs.
 
     Attributes:
         progress: called every minute with the number of runs, and the seconds of this life.
-        trouble: called with why it can't be saved how far it has come, when that begins.
+        trouble: called with why the progress can't be saved, when saving begins to fail.
     """
 
     progress: Callable[[int, float], object]
@@ -92,22 +92,22 @@ class _Saving:
     Attributes:
         state: where; None for nowhere.
         search: the search.
-        tell: told how far it has come.
+        reports: called with the progress of the search.
         seconds: how long it took in earlier lives.
         unsaved: why it could not be saved last time; None if it was.
     """
 
     state: SoakState | None
     search: ShardedSearch
-    tell: Tell
+    reports: Reports
     seconds: float = 0.0
     unsaved: UnusableState | None = None
     _began: float = 0.0
     _saved: float = 0.0
-    _told: float = 0.0
+    _reported: float = 0.0
 
     def __post_init__(self) -> None:
-        self._began = self._told = monotonic()
+        self._began = self._reported = monotonic()
 
     def on_result(self) -> None:
         """A batch has ended."""
@@ -115,9 +115,9 @@ class _Saving:
         if now >= self._saved + _SAVE_EVERY:
             self._save_now_and_then()
             self._saved = monotonic()
-        if now >= self._told + _TELL_EVERY:
-            self._told = now
-            self.tell.progress(self.search.progress.runs, now - self._began)
+        if now >= self._reported + _REPORT_EVERY:
+            self._reported = now
+            self.reports.progress(self.search.progress.runs, now - self._began)
 
     def _save_now_and_then(self) -> None:
         if not self._saved:
@@ -128,7 +128,7 @@ class _Saving:
         self.try_to_save()
         if self.unsaved is not None and before is None:
             # Once: the disk may have room again before the search is over.
-            self.tell.trouble(self.unsaved)
+            self.reports.trouble(self.unsaved)
 
     def try_to_save(self) -> None:
         """Save it now, or note why that can't be done."""
@@ -154,7 +154,7 @@ def soak(
     main: Main,
     settings: Settings,
     state: SoakState | None,
-    tell: Tell,
+    reports: Reports,
 ) -> Soaked:
     """Search in one or more processes, and go on where an earlier search was.
 
@@ -162,7 +162,7 @@ def soak(
         main: the program.
         settings: the settings.
         state: where it is saved how far it has come; None for nowhere.
-        tell: what is told meanwhile.
+        reports: called while the search runs.
 
     Raises:
         UnusableState: the state is of another search.
@@ -196,7 +196,7 @@ def soak(
                 explaining=explaining,
                 folder=None if state is None else state.folder,
             )
-            saving = _Saving(state, search, tell, seconds)
+            saving = _Saving(state, search, reports, seconds)
             search.on_result = saving.on_result
             exploration, failed, number = _searched(search, saving)
         if failed is not None:

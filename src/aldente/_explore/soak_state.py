@@ -139,8 +139,8 @@ class SoakState:
         }
         for name, (before, now) in wanted.items():
             if before != now:
-                told = _stored_json.shown(before)
-                what = f"its search has another {name}: {told}, and this search has {now}"
+                described = _stored_json.shown(before)
+                what = f"its search has another {name}: {described}, and this search has {now}"
                 raise self._unusable(what, f"go on with the same one; {_ANEW}")
 
     def save(self, progress: Progress, seconds: float) -> None:

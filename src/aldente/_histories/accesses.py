@@ -86,7 +86,7 @@ class KeyAccesses:
             for value in [*initial, *(access.value for _, access in accesses)]
         )
         self.is_list = "appends" in kinds or ("writes" not in kinds and has_lists)
-        self._is_initial_said = bool(initial)
+        self._is_initial_given = bool(initial)
         self._initial: Any = initial[0] if initial else [] if self.is_list else None
         if self.is_list and "writes" in kinds:
             self.unclear = "some transactions append to it and some write to it"
@@ -195,7 +195,7 @@ class KeyAccesses:
         if is_initial and written is not None and written.writer.outcome == "failed":
             written = None
         if written is None and not is_initial:
-            if not self._is_initial_said:
+            if not self._is_initial_given:
                 self.unclear = (
                     f"{self._name(reader)} has read {shown(value)}, which no transaction wrote"
                 )
@@ -425,8 +425,8 @@ def accesses_by_key(
         for access in transaction.accesses:
             found = keys.setdefault(by_value(access.key), (access.key, []))
             found[1].append((transaction, access))
-    said = {by_value(key): value for key, value in initial.items()}
+    given = {by_value(key): value for key, value in initial.items()}
     return [
-        KeyAccesses(key, accesses, [said[place]] if place in said else [], names)
+        KeyAccesses(key, accesses, [given[place]] if place in given else [], names)
         for place, (key, accesses) in keys.items()
     ]

@@ -18,7 +18,14 @@ from aldente._histories.linearizability import (
     is_linearizable,
     parts_by_key,
 )
-from aldente._histories.operations import UNSAID, Operation, Recorded, Recorder, Transaction, shown
+from aldente._histories.operations import (
+    NOT_GIVEN,
+    Operation,
+    Recorded,
+    Recorder,
+    Transaction,
+    shown,
+)
 from aldente._histories.serializability import judge
 from aldente._histories.timeline import Bar, bar_of, draw, fits
 from aldente._validation import parse_whole
@@ -149,7 +156,7 @@ def _sentence(machine: Machine, failure: Failure, last: Operation) -> str:
             waits = True
         elif shown(move.result) not in results:
             results.append(shown(move.result))
-    did = "ended" if last.result is UNSAID else f"returned {shown(last.result)}"
+    did = "ended" if last.result is NOT_GIVEN else f"returned {shown(last.result)}"
     if len(results) > _MOST_RESULTS:
         results[_MOST_RESULTS - 1 :] = ["something else"]
     may = f"returns {' or '.join(results)}" if results else ""

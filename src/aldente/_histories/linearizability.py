@@ -13,7 +13,14 @@ import inspect
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from aldente._histories.operations import UNSAID, Operation, by_value, frozen, objects_in, snapshot
+from aldente._histories.operations import (
+    NOT_GIVEN,
+    Operation,
+    by_value,
+    frozen,
+    objects_in,
+    snapshot,
+)
 from aldente.errors import InvalidSetting
 
 
@@ -85,7 +92,7 @@ class Machine:
         move = self.move(state, operation)
         if move is None:
             return None
-        is_compared = operation.outcome == "returned" and operation.result is not UNSAID
+        is_compared = operation.outcome == "returned" and operation.result is not NOT_GIVEN
         return move.state if not is_compared or move.result == operation.result else None
 
     def _copy(self, model: Any) -> Any:

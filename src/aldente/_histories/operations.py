@@ -178,14 +178,14 @@ T = TypeVar("T")
 Outcome = Literal["unknown", "returned", "failed"]
 
 
-class _Unsaid:
+class _NotGiven:
     """The result of an operation of which the test has not said what it returned."""
 
     def __repr__(self) -> str:
         return "(not recorded)"
 
 
-UNSAID: Final = _Unsaid()
+NOT_GIVEN: Final = _NotGiven()
 
 
 class Recorder:
@@ -306,7 +306,7 @@ class Operation(Recorded):
         self.name = name
         self.arguments: tuple[Any, ...] = snapshot(arguments)
         self.keywords: dict[str, Any] = snapshot(keywords)
-        self.result: Any = UNSAID
+        self.result: Any = NOT_GIVEN
 
     def __enter__(self) -> Operation:
         self._enter()
@@ -332,7 +332,7 @@ class Operation(Recorded):
             return f"{self.call} ?"
         if self.outcome == "failed":
             return f"{self.call} failed"
-        return self.call if self.result is UNSAID else f"{self.call} = {shown(self.result)}"
+        return self.call if self.result is NOT_GIVEN else f"{self.call} = {shown(self.result)}"
 
 
 class Access(NamedTuple):

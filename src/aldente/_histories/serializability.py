@@ -147,9 +147,9 @@ def _error(
     if _is_lost_update(cycle, taken):
         name, words = "G-single", "a lost update"
     lines: list[str] = []
-    told: set[tuple[int, int, str]] = set()
+    described: set[tuple[int, int, str]] = set()
     nodes = [edge.before for edge in cycle]
-    _explain(graph, cycle, shown_names, 0, lines, told, nodes)
+    _explain(graph, cycle, shown_names, 0, lines, described, nodes)
     numbers = sorted(set(nodes))
     concerned = [taken[number] for number in numbers]
     bars = [
@@ -171,21 +171,21 @@ def _explain(
     names: Sequence[str],
     depth: int,
     lines: list[str],
-    told: set[tuple[int, int, str]],
+    described: set[tuple[int, int, str]],
     nodes: list[int],
 ) -> None:
     """A line for each edge, and below it the path from which it follows, if there is one."""
     for edge in path:
-        if (edge.before, edge.after, edge.kind) in told:
+        if (edge.before, edge.after, edge.kind) in described:
             continue
-        told.add((edge.before, edge.after, edge.kind))
+        described.add((edge.before, edge.after, edge.kind))
         nodes += [edge.before, edge.after]
         before, after = names[edge.before], names[edge.after]
         reason = edge.reason.replace("{before}", before).replace("{after}", after)
         lines.append(f"{'  ' * depth}{before} before {after} ({edge.kind}): {reason}")
         if edge.because is not None:
             way = graph.path(*edge.because, KINDS, most=edge.number)
-            _explain(graph, way or (), names, depth + 1, lines, told, nodes)
+            _explain(graph, way or (), names, depth + 1, lines, described, nodes)
 
 
 def _is_lost_update(cycle: Sequence[Edge], taken: Sequence[Transaction]) -> bool:

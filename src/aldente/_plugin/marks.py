@@ -167,8 +167,8 @@ def allow(*rules: str) -> Allowance:
     return Allowance(tuple(parse_rule("allow", rule) for rule in rules))
 
 
-class _Seldom:
-    """Whether rare marks were made; without them, checking each test would be a waste of time."""
+class _MarksInUse:
+    """Whether marks were made that few suites use; without them no test is checked for them."""
 
     timeouts = False
     rules = False
@@ -187,7 +187,7 @@ def rule(name: str, level: str) -> pytest.MarkDecorator:
     >>> rule("slow-step", "error").kwargs
     {'rule': ('slow-step', 'error')}
     """
-    _Seldom.rules = True
+    _MarksInUse.rules = True
     value = (parse_rule("rule", name), parse_level("level", level, level))
     mark: pytest.MarkDecorator = getattr(pytest.mark, MARK)(rule=value)
     return mark
@@ -195,7 +195,7 @@ def rule(name: str, level: str) -> pytest.MarkDecorator:
 
 def rules_raised_by_marks(items: Iterable[pytest.Item]) -> set[str]:
     """The rules that a mark turns on in some test."""
-    if not _Seldom.rules:
+    if not _MarksInUse.rules:
         return set()
     values = {
         mark.kwargs["rule"]
@@ -233,14 +233,14 @@ def timeout(seconds: float | None) -> pytest.MarkDecorator:
     >>> timeout(2.5).kwargs
     {'timeout': 2.5}
     """
-    _Seldom.timeouts = True
+    _MarksInUse.timeouts = True
     mark: pytest.MarkDecorator = getattr(pytest.mark, MARK)(timeout=parse_limit("timeout", seconds))
     return mark
 
 
 def timeout_of(item: pytest.Item, default: float | None) -> float | None:
     """The limit of a test, in seconds: the closest mark's, else the default."""
-    if _Seldom.timeouts:
+    if _MarksInUse.timeouts:
         for mark in item.iter_markers(MARK):
             if "timeout" in mark.kwargs:
                 seconds: float | None = mark.kwargs["timeout"]
@@ -250,7 +250,7 @@ def timeout_of(item: pytest.Item, default: float | None) -> float | None:
 
 def has_timeout(item: pytest.Item) -> bool:
     """Whether a test has a limit of its own, not one of its class or module."""
-    return _Seldom.timeouts and any(
+    return _MarksInUse.timeouts and any(
         mark.name == MARK and "timeout" in mark.kwargs for mark in item.own_markers
     )
 

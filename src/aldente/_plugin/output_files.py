@@ -54,7 +54,7 @@ def write(session: pytest.Session, option: str, path: Path, text: str) -> bool:
         path.parent.mkdir(parents=True, exist_ok=True)
         _replace(path, text)
     except OSError as error:
-        _say(session.config, f"aldente: {option}: {path} can't be written: {error}")
+        _print_line(session.config, f"aldente: {option}: {path} can't be written: {error}")
         if session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
         return False
@@ -82,7 +82,7 @@ def _replace(path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8")
 
 
-def _say(config: pytest.Config, line: str) -> None:
+def _print_line(config: pytest.Config, line: str) -> None:
     reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
     if reporter is not None:
         # Begins a new line if it has to: the last one may have the dots of tests.
@@ -94,7 +94,7 @@ def _say(config: pytest.Config, line: str) -> None:
 _NAME = "aldente-page-hint"
 
 # The key in pytest's cache under which stands whether the user was told of the option.
-_TOLD = "aldente/told-of-html"
+_HINT_SHOWN = "aldente/told-of-html"
 
 
 def print_link(config: pytest.Config, path: Path) -> None:
@@ -123,7 +123,9 @@ def offer(config: pytest.Config) -> None:
     if settings_of(config).page or plugins.has_plugin(_NAME) or hasattr(config, "workerinput"):
         return
     cache: pytest.Cache | None = getattr(config, "cache", None)
-    if not runtime_compat.is_terminal(config) or (cache is not None and cache.get(_TOLD, False)):
+    if not runtime_compat.is_terminal(config) or (
+        cache is not None and cache.get(_HINT_SHOWN, False)
+    ):
         return
     plugins.register(_Hint(config, cache), _NAME)
 
@@ -149,5 +151,5 @@ class _Hint:
             "hint appears once)"
         )
         if self._cache is not None:
-            self._cache.set(_TOLD, True)
+            self._cache.set(_HINT_SHOWN, True)
         return result

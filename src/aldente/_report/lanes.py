@@ -143,11 +143,13 @@ def shortened(lanes: Lanes, most: int, besides: int = -1) -> Lanes:
     steps = lanes["steps"]
     if len(steps) <= most:
         return lanes
-    told = [index for index, step in enumerate(steps) if step.get("is_told") or index == besides][
-        :most
-    ]
-    ends = most - len(told)
-    kept = sorted({*told, *range(ends // 2), *range(len(steps) - (ends - ends // 2), len(steps))})
+    in_story = [
+        index for index, step in enumerate(steps) if step.get("is_told") or index == besides
+    ][:most]
+    ends = most - len(in_story)
+    kept = sorted(
+        {*in_story, *range(ends // 2), *range(len(steps) - (ends - ends // 2), len(steps))}
+    )
     index_of = {index: place for place, index in enumerate(kept)}
     shown: list[LaneStep] = []
     for index in kept:
@@ -224,7 +226,7 @@ class _Maker:
 
     def __init__(self, steps: Sequence[Step]) -> None:
         self._steps = steps
-        self._told = frozenset(choose(steps).told)
+        self._in_story = frozenset(choose(steps).shown)
         shown = [number for number, step in enumerate(steps) if step.event or is_counted(step)]
         self._total = sum(not steps[number].event for number in shown)
         self._words = Words(steps, shown)
@@ -284,7 +286,7 @@ class _Maker:
             made["until"] = step.until
         if step.shared:
             made["uses"] = [self._use(use) for use in step.shared]
-        if number in self._told:
+        if number in self._in_story:
             made["is_told"] = True
         return made
 

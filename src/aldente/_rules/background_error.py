@@ -189,8 +189,8 @@ def find(context: Context) -> Finding | None:
     """Return the finding for what an exception handler received; None if it is no exception."""
     error = context.get("exception")
     # The first two have propagated out of the loop already; the others are aldente's own.
-    is_told = isinstance(error, (KeyboardInterrupt, SystemExit, PhaseTimeout, BlockedEnd))
-    if error is None or is_told or isinstance(error, asyncio.CancelledError):
+    is_reported = isinstance(error, (KeyboardInterrupt, SystemExit, PhaseTimeout, BlockedEnd))
+    if error is None or is_reported or isinstance(error, asyncio.CancelledError):
         return None
     if _asyncio_compat.is_reported_by_shield(context):
         # It may still be awaited.
@@ -244,7 +244,7 @@ def _origin(context: Context) -> str:
 
 
 # How asyncio's handles describe a callback: its name, its arguments, and where it is defined.
-_TOLD_OF_CALLBACK = re.compile(
+_CALLBACK_IN_MESSAGE = re.compile(
     r"Exception in callback (?P<name><.*?>|[^(]*)\(.*?(?: at (?P<path>[^\n]+):(?P<line>\d+))?$",
     re.DOTALL,
 )
@@ -252,9 +252,9 @@ _TOLD_OF_CALLBACK = re.compile(
 
 def _callback_in(context: Context) -> str:
     """The callback, by the name that asyncio's own log gives it."""
-    told = _TOLD_OF_CALLBACK.match(str(context.get("message")))
+    found = _CALLBACK_IN_MESSAGE.match(str(context.get("message")))
     # Loops of other kinds have other messages.
-    return "a callback" if told is None else f"the callback {_ADDRESS.sub('', told['name'])!r}"
+    return "a callback" if found is None else f"the callback {_ADDRESS.sub('', found['name'])!r}"
 
 
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
@@ -262,9 +262,9 @@ _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 def _definition_of_callback(context: Context) -> Iterator[str]:
     """Yield where the callback that failed is defined, from asyncio's own message."""
-    told = _TOLD_OF_CALLBACK.match(str(context.get("message"))) if "handle" in context else None
-    if told is not None and told["path"] and is_users(told["path"]):
-        yield f"the callback is defined at {told['path']}:{told['line']}"
+    found = _CALLBACK_IN_MESSAGE.match(str(context.get("message"))) if "handle" in context else None
+    if found is not None and found["path"] and is_users(found["path"]):
+        yield f"the callback is defined at {found['path']}:{found['line']}"
 
 
 def _place_where_made(context: Context) -> SourcePlace | None:

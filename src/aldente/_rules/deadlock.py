@@ -43,7 +43,7 @@ RULE = Rule(
         "that do not show what they wait for (uvloop) are not checked."
     ),
     is_seen_at_once=True,
-    told_by=DeadlockError,
+    reported_by=DeadlockError,
 )
 
 # How long nothing must be able to happen, in seconds.

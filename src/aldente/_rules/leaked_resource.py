@@ -101,7 +101,7 @@ class Unended:
     def ended(self) -> Iterator[tuple[Making, Finding]]:
         """Yield the findings for those that only their peer has closed since."""
         for making, finding in self._findings:
-            if not making.is_closed_by_code and not making.is_told:
+            if not making.is_closed_by_code and not making.is_reported:
                 yield making, finding
 
 
@@ -181,7 +181,7 @@ def from_context(context: dict[str, Any]) -> Finding | None:
     if not message.startswith("Unclosed "):
         return None
     making = next(filter(None, map(_makings.of, context.values())), None)
-    if making is not None and making.is_told:
+    if making is not None and making.is_reported:
         return None
     for value in context.values():
         if _makings.of(value) is not None:
@@ -228,7 +228,7 @@ def _find(loop: asyncio.AbstractEventLoop, unended: Unended | None) -> list[Find
         if id(made) in owners or open_resources.ends_with_other_end(made, clients):
             continue
         making = _makings.of(made)
-        if making is None or not making.is_told:
+        if making is None or not making.is_reported:
             findings.append(_finding(made))
             _mark_reported(made)
     findings += _ended_by_other_end(loop, unended)
@@ -246,12 +246,12 @@ def _ended_by_other_end(
 ) -> Iterator[Finding]:
     """Yield the findings for connections that ended without being closed by the user's code."""
     for making, finding in unended.ended() if unended is not None else ():
-        making.is_told = True
+        making.is_reported = True
         yield finding
     for making in _makings.all():
         if making.if_left is not None and making.loop is not None and making.loop() is loop:
-            if not making.is_closed_by_code and not making.is_told:
-                making.is_told = True
+            if not making.is_closed_by_code and not making.is_reported:
+                making.is_reported = True
                 yield making.if_left
             _makings.forget(making)
 
@@ -302,7 +302,7 @@ def _findings_of_owners(
     with_connections = {id(client) for client in owners.values()}
     for client, making in _makings.alive():
         kind = open_resources.kind_of(client)
-        if kind is None or making.is_told or kind.is_closed(client):
+        if kind is None or making.is_reported or kind.is_closed(client):
             continue
         is_on_loop = making.loop is not None and making.loop() is loop
         if id(client) in with_connections or (kind.is_leak_by_itself and is_on_loop):
@@ -333,7 +333,7 @@ def _finding_of_client(
 def _finding_if_open(making: Making, when: str) -> Iterator[Finding]:
     """The finding for something that may be alive, on a loop that aldente does not end."""
     made = making.made()
-    if made is None or making.is_told:
+    if made is None or making.is_reported:
         return
     kind = open_resources.kind_of(made)
     if kind is not None:
@@ -356,7 +356,7 @@ def _mark_reported(made: object) -> None:
     for held in open_resources.held_by(made) if is_client else (made,):
         making = _makings.of(held)
         if making is not None:
-            making.is_told = True
+            making.is_reported = True
 
 
 def _finding(made: Any, when: str = "when its event loop ended") -> Finding:
@@ -385,9 +385,9 @@ def _on_dropped_client(
 ) -> None:
     """Report the client of a library that is about to be freed."""
     making = _makings.of(client)
-    if making is None or making.is_told or kind.is_closed(client):
+    if making is None or making.is_reported or kind.is_closed(client):
         return
-    making.is_told = True
+    making.is_reported = True
     report(
         Finding(
             RULE.name,
@@ -413,7 +413,7 @@ def _on_dropped(
         or transport.get_protocol() is None
         or open_resources.is_accepted(transport)
         or _asyncio_compat.is_part_of_subprocess(transport)
-        or (of_transport is not None and of_transport.is_told)
+        or (of_transport is not None and of_transport.is_reported)
     ):
         return
     _mark_reported(transport)

@@ -164,14 +164,14 @@ class _Stay:
         position: where its main task was when the loop was last seen to wait.
         since: when it arrived there.
         next_look: when to look at it again.
-        is_told: whether it was reported.
+        is_reported: whether it was reported.
     """
 
     run: int
     position: _Position
     since: float
     next_look: float
-    is_told: bool = False
+    is_reported: bool = False
 
 
 class NoProgress:
@@ -198,7 +198,7 @@ class NoProgress:
         stay = self._stays.get(run)
         if stay is None or stay.run != run.runs:
             self._stays[run] = _Stay(run.runs, (), look.now, look.now + PROGRESS_INTERVAL)
-        elif look.now >= stay.next_look and not stay.is_told:
+        elif look.now >= stay.next_look and not stay.is_reported:
             stay.next_look = look.now + PROGRESS_INTERVAL
             self._look_at(run, stay, look)
 
@@ -209,7 +209,7 @@ class NoProgress:
         if stay.position != position or any(is_debugger(entry.module) for entry in entries):
             stay.position, stay.since = position, look.now
         elif look.now - stay.since >= PROGRESS_LIMIT:
-            stay.is_told = True
+            stay.is_reported = True
             if is_waiting:
                 look.loop.call_soon_threadsafe(self._on_no_progress, run, PROGRESS_LIMIT, None)
             else:

@@ -164,7 +164,7 @@ class Watch:
         call = _call_of_double(coroutine)
         if call is not None:
             # So that the check of the doubles at the end does not report it again.
-            call.is_told = True
+            call.is_reported = True
         if self._reported.pop(id(coroutine.cr_origin), self) is coroutine.cr_origin:
             return False
         maker = None

@@ -24,7 +24,7 @@ class ClientKind(NamedTuple):
         is_closed: whether an object of it is closed.
         is_leak_by_itself: whether it must be closed even without a connection, because the library
             itself complains.
-        tells_loop: whether its finalizer reports it to its loop.
+        is_reported_to_loop: whether its finalizer reports it to its loop.
     """
 
     package: str
@@ -32,7 +32,7 @@ class ClientKind(NamedTuple):
     fix: str
     is_closed: Callable[[Any], bool]
     is_leak_by_itself: bool = False
-    tells_loop: bool = True
+    is_reported_to_loop: bool = True
 
     @property
     def full_name(self) -> str:
@@ -73,7 +73,7 @@ KINDS: tuple[ClientKind, ...] = (
         "the tear-down.",
         lambda connection: _is_closed_database(connection),
         is_leak_by_itself=True,
-        tells_loop=False,
+        is_reported_to_loop=False,
     ),
 )
 

@@ -35,7 +35,7 @@ Fix: use `AsyncMock` for a function that is awaited, or build the whole mock wit
 `unittest.mock.create_autospec()`, which makes the async methods of its spec awaitable. For
 `async with` and `async for` use a `MagicMock`: it supports both.""",
     # As a note.
-    told_by=BaseException,
+    reported_by=BaseException,
 )
 
 # What to replace a mock with whose result is awaited.
@@ -267,8 +267,8 @@ def _fix(mistake: _Mistake, use: Use | None) -> str:
 def _named(use: Use) -> str:
     """The mock's own name, where it adds to the expression."""
     name = "" if use.mock is None else _name_of(use.mock)
-    says_more = name and name != use.mock_expression and (not use.is_call or "mock" not in name)
-    return f" named '{name}'" if says_more else ""
+    is_named = name and name != use.mock_expression and (not use.is_call or "mock" not in name)
+    return f" named '{name}'" if is_named else ""
 
 
 def _name_of(mock: NonCallableMock) -> str:

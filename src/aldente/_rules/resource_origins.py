@@ -37,7 +37,7 @@ class Making:
         test: the node id of the test that made it.
         watcher: the watcher that recorded it.
         loop: returns the loop that was running; None when there was none, or it is not known.
-        is_told: whether it was reported.
+        is_reported: whether it was reported.
         is_closed_by_code: whether code closed it, not only its peer.
         is_client: whether it is a client of a library, which holds what is made for it.
         if_left: the finding if no code closes it, although its other end has ended it.
@@ -49,7 +49,7 @@ class Making:
         "if_left",
         "is_client",
         "is_closed_by_code",
-        "is_told",
+        "is_reported",
         "key",
         "kind",
         "loop",
@@ -70,7 +70,7 @@ class Making:
         self.watcher = watcher
         self.loop = _reference_to_running_loop()
         self.is_client = False
-        self.is_told = False
+        self.is_reported = False
         self.is_closed_by_code = False
         self.if_left: Finding | None = None
         self.descriptor: int | None = None
@@ -271,7 +271,9 @@ class Watching:
                 loaded = kind.loaded()
                 if isinstance(loaded, type):
                     self._replace(loaded, "__init__", self._recording)
-                    finalizing = self._finalizing if kind.tells_loop else self._looking_at_dropped
+                    finalizing = (
+                        self._finalizing if kind.is_reported_to_loop else self._looking_at_dropped
+                    )
                     self._replace(loaded, "__del__", finalizing)
 
     def _replace(self, owner: type, name: str, replacing: Callable[[Any], Any]) -> None:
@@ -382,7 +384,7 @@ class Watching:
                 and open_resources.address(made, "sockname") == peer
                 and open_resources.is_open(made)
                 and not open_resources.is_accepted(made)
-                and not _minds_end(made)
+                and not _notices_end(made)
             ):
                 making.if_left = self._describe(made)
 
@@ -417,7 +419,7 @@ def _caller_of_close(frame: FrameType | None) -> FrameType | None:
     return frame
 
 
-def _minds_end(transport: asyncio.BaseTransport) -> bool:
+def _notices_end(transport: asyncio.BaseTransport) -> bool:
     """Whether a protocol of the user's reacts to the end of its connection."""
     kind = type(transport.get_protocol())
     owners = {

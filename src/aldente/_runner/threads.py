@@ -236,15 +236,15 @@ def system_call(thread: threading.Thread) -> list[str]:
         # A woken thread may still have to reach a processor, for milliseconds on a virtual machine.
         # Linux shows its system call as before, but its state as running. The state comes first:
         # the other way round, the thread could go to sleep elsewhere in between.
-        state = _told_of(thread, "stat").rpartition(")")[2].split()[0]
+        state = _file_of(thread, "stat").rpartition(")")[2].split()[0]
         # One that waits for a disk goes on by itself, and soon.
-        return ["running"] if state in "RD" else _told_of(thread, "syscall").split()
+        return ["running"] if state in "RD" else _file_of(thread, "syscall").split()
     except OSError:
         return []
 
 
-def _told_of(thread: threading.Thread, name: str) -> str:
-    """What Linux tells of a thread in one of its files."""
+def _file_of(thread: threading.Thread, name: str) -> str:
+    """The text of a file that Linux has for a thread."""
     # Not by open(), which takes five times as long: the loop looks at all threads, and often.
     file = _open(f"/proc/self/task/{thread.native_id}/{name}", os.O_RDONLY)
     try:
@@ -472,8 +472,8 @@ def _only_waits(thread: threading.Thread, frames: Mapping[int, FrameType]) -> bo
 def _state_of(thread: threading.Thread) -> _State | None:
     """The state of a thread; None where the system does not show it."""
     try:
-        lines = dict(line.split(":", 1) for line in _told_of(thread, "status").splitlines())
-        ran, waited, _ = map(int, _told_of(thread, "schedstat").split())
+        lines = dict(line.split(":", 1) for line in _file_of(thread, "status").splitlines())
+        ran, waited, _ = map(int, _file_of(thread, "schedstat").split())
     except (OSError, ValueError):
         return None
     is_running = lines["State"].strip()[0] in "RD"

@@ -278,7 +278,7 @@ class Deliveries(Values):
     is_delivery = True
 
 
-class Seldom(Values):
+class RareEvents(Values):
     """Whether a rare event, such as a cancellation, happens at an await: no, or yes.
 
     Args:

@@ -304,13 +304,13 @@ class Busy:
         total = self._counts.total()
         counts: collections.Counter[tuple[str, str]] = collections.Counter()
         for (who, where), count in self._counts.items():
-            counts[who, self._told(where)] += count
+            counts[who, self._described(where)] += count
         return [
             f"{who}{' at ' if place else ''}{place}: {count:,} of the last {total:,} steps"
             for (who, place), count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
         ]
 
-    def _told(self, where: SourcePlace | str | None) -> str:
+    def _described(self, where: SourcePlace | str | None) -> str:
         if isinstance(where, SourcePlace):
             where = SourcePlace.relative_to(where.path, where.line, self._folder)
         return str(where or "")

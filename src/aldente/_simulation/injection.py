@@ -14,7 +14,7 @@ from typing import Any
 
 from aldente import _asyncio_compat
 from aldente._runner.shutdown import AnyTask, try_cancel
-from aldente._simulation.choices import Kind, Seldom
+from aldente._simulation.choices import Kind, RareEvents
 from aldente._simulation.scheduler import ChoosingLoop
 
 
@@ -147,7 +147,7 @@ class Cancelling:
                 self.forbid(cancellation)
         elif _has_begun(task):
             for cancellation in list(allowed):
-                if not cancellation.is_due and self._loop.pick(Seldom(cancellation.who, task)):
+                if not cancellation.is_due and self._loop.pick(RareEvents(cancellation.who, task)):
                     cancellation.is_due = True
                     self._loop.add_intruder(cancellation.go)
 

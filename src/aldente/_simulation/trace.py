@@ -194,9 +194,9 @@ class Tracer:
             is_cancelled = _is_cancelled(task, args)
             canceller = self._cancelled_by.pop(hash(task), "")
             if is_cancelled:
-                is_told = isinstance(task, SimulatedTask)
+                is_recorded = isinstance(task, SimulatedTask)
                 # For other tasks only a wake-up by this future shows it.
-                is_woken_so = not is_told and not _asyncio_compat.is_to_be_cancelled(task)
+                is_woken_so = not is_recorded and not _asyncio_compat.is_to_be_cancelled(task)
                 cancelled_by = cause if is_woken_so else canceller
         choice = self._choice_of(callback)
         self._number = len(self.steps)
@@ -288,8 +288,8 @@ def _call_of(task: asyncio.Task[Any]) -> str:
         for name in names
         if name != "self" and name in frame.f_locals
     ]
-    is_told = any(value != "..." for value in values)
-    return f"{code.co_name}({', '.join(values)})" if is_told else ""
+    is_described = any(value != "..." for value in values)
+    return f"{code.co_name}({', '.join(values)})" if is_described else ""
 
 
 def _coroutine_of(task: asyncio.Task[Any]) -> str:

@@ -19,7 +19,7 @@ _WEIGHTS_OF_EVENTS = (3, 12, 4, 1)
 _FIRST_OF_EVENTS = 0.1
 
 
-class SeldomChoices:
+class RareChoices:
     """Draws rare choices for the runs of a strategy.
 
     Args:
@@ -106,14 +106,14 @@ class DrawnValues:
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed ^ 0x10_55)
-        self._seldom = SeldomChoices(seed)
+        self._rare = RareChoices(seed)
         self._durations = DrawnDurations(seed)
         # Those that come otherwise than they were sent are few in half of the runs, too.
         self._deliveries = DrawnDurations(seed ^ 0xDE_11)
 
     def start(self) -> None:
         """Begin a run."""
-        self._seldom.start()
+        self._rare.start()
         self._durations.start()
         self._deliveries.start()
 
@@ -125,10 +125,10 @@ class DrawnValues:
             return self._deliveries.choose(count)
         if options.probability:
             return int(self._random.random() < options.probability)
-        return self._seldom.choose() if options.is_seldom else None
+        return self._rare.choose() if options.is_seldom else None
 
     def end(self) -> None:
         """Learn how many such choices the run had."""
-        self._seldom.end()
+        self._rare.end()
         self._durations.end()
         self._deliveries.end()

@@ -130,9 +130,9 @@ class SharedCoverage:
             covered: what was new, and at which level.
             is_record: whether it reached further than others.
         """
-        told = tuple((self._number(what), level) for what, level in covered)
-        if told:
-            self.news.append(Covering(_packed(choices), is_record, told))
+        numbered = tuple((self._number(what), level) for what, level in covered)
+        if numbered:
+            self.news.append(Covering(_packed(choices), is_record, numbered))
 
 
 def most_level(number: int) -> int:

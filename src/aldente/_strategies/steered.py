@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from aldente import _asyncio_compat
-from aldente._simulation.choices import Durations, Options, Seldom
+from aldente._simulation.choices import Durations, Options, RareEvents
 from aldente._simulation.loop import SimulatedLoop
 
 
@@ -198,7 +198,7 @@ class Interrupted:
 
     def choose(self, count: int, options: Options) -> int:
         """What lets the task go on last; in stock order for all else."""
-        if isinstance(options, Seldom):
+        if isinstance(options, RareEvents):
             return int(self._is_within(options.task.get_name()))
         return _holding_back(self._is_within, count, options)
 

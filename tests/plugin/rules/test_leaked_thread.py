@@ -378,8 +378,8 @@ def test_a_program_that_calls_pytest(
     result = pytester.runpython(pytester.path / "program.py")
     assert result.ret == 3
     result.stdout.fnmatch_lines(["* the thread 'left' was left running.", "the status is 0"])
-    is_told = "the process does not wait for threads" in result.stdout.str()
-    assert is_told == (sys.version_info < (3, 15))
+    is_reported = "the process does not wait for threads" in result.stdout.str()
+    assert is_reported == (sys.version_info < (3, 15))
 
 
 STUCK_JOB = """

@@ -62,7 +62,7 @@ def each_warning_once() -> Iterator[None]:
     new warnings to that function, and is not taken for recording itself.
     """
     before: Any = warnings.showwarning
-    told: dict[object, set[str]] = {}
+    printed: dict[object, set[str]] = {}
 
     def show(
         message: Warning | str,
@@ -72,7 +72,7 @@ def each_warning_once() -> Iterator[None]:
         file: TextIO | None = None,
         line: str | None = None,
     ) -> None:
-        texts = told.setdefault((category, filename, lineno), set())
+        texts = printed.setdefault((category, filename, lineno), set())
         text = str(message)
         if text not in texts and len(texts) < _MOST_TEXTS:
             texts.add(text)

@@ -164,7 +164,7 @@ def note_in_report(item: pytest.Item, report: pytest.TestReport, outcome: Outcom
     exploration = outcome.exploration
     if exploration is None:
         return
-    vars(report)[ATTRIBUTE] = told = {
+    vars(report)[ATTRIBUTE] = described = {
         "runs": outcome.runs,
         # A test that depends on more than its schedule may fail under one that passed.
         "is_exhausted": exploration.exhausted and not exploration.escaped,
@@ -188,13 +188,13 @@ def note_in_report(item: pytest.Item, report: pytest.TestReport, outcome: Outcom
         properties["aldente.seed"] = failure.schedule.seed
         properties["aldente.token"] = failure.token
         properties["aldente.story"] = "\n\n".join([*failure.story(), *failure.remarks()])
-        told["failure"] = {
+        described["failure"] = {
             "seed": failure.schedule.seed,
             "token": failure.token,
             "story": properties["aldente.story"],
         }
-        told["command"] = command(item, failure.token)
-        told["picture"] = picture_of(failure.steps, _width())
+        described["command"] = command(item, failure.token)
+        described["picture"] = picture_of(failure.steps, _width())
     # Of the item, as pytest writes those of the tear-down's report; and a test may be run again.
     kept = [each for each in item.user_properties if each[0] not in properties]
     item.user_properties[:] = [*kept, *properties.items()]

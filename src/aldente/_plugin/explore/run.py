@@ -167,8 +167,8 @@ class FoundInRuns:
         """
         collector, test = self._session.collector, self._item.nodeid
         collector.report_of_runs(test, chain(*self._kept.values()))
-        told = chain(_findings_of(error), *self._deadlocks.values())
-        collector.report_of_runs(test, told, is_told=True)
+        reported = chain(_findings_of(error), *self._deadlocks.values())
+        collector.report_of_runs(test, reported, is_reported=True)
         if self._known:
             self._session.summary.baseline.pass_over(sum(map(len, self._known.values())))
 

@@ -51,13 +51,13 @@ def _write(
         plain(writer)
         return
     sections = longrepr.sections
-    told = [section for section in sections if section[0] == title]
+    described = [section for section in sections if section[0] == title]
     longrepr.sections = [section for section in sections if section[0] != title]
     try:
         plain(writer)
     finally:
         longrepr.sections = sections
-    for name, content, separator in told:
+    for name, content, separator in described:
         writer.sep(separator, name)
         _write_picture(writer, picture)
         _write_story(writer, content.splitlines())
@@ -133,34 +133,38 @@ class ExplorationSummary:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
-        self._told: dict[str, dict[str, Any]] = {}
+        self._described: dict[str, dict[str, Any]] = {}
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        told = vars(report).get(ATTRIBUTE)
-        if told is not None:
-            self._told[report.nodeid] = told
-            colour_story(report, TITLE, told.get("picture", ()))
+        described = vars(report).get(ATTRIBUTE)
+        if described is not None:
+            self._described[report.nodeid] = described
+            colour_story(report, TITLE, described.get("picture", ()))
 
     @property
     def failures(self) -> dict[str, dict[str, Any]]:
         """What is known of each explored test that failed, by its node id."""
         return {
-            name: {"runs": told["runs"], **told["failure"]}
-            for name, told in self._told.items()
-            if "failure" in told
+            name: {"runs": described["runs"], **described["failure"]}
+            for name, described in self._described.items()
+            if "failure" in described
         }
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        if not self._told:
+        if not self._described:
             return
         is_verbose = self._config.get_verbosity() > 0
         inside = f"{self._config.rootpath}{os.sep}"
-        lines = [line.replace(inside, "") for line in _lines(self._told, is_verbose=is_verbose)]
+        lines = [
+            line.replace(inside, "") for line in _lines(self._described, is_verbose=is_verbose)
+        ]
         if is_a_line(self._config):
             # The reports are not printed, so this is all that says how to see a failure again.
             lines += [
-                f"run again: {told['command']}" for told in self._told.values() if "command" in told
+                f"run again: {described['command']}"
+                for described in self._described.values()
+                if "command" in described
             ]
         if self._config.get_verbosity() < 0 and len(lines) == 1:
             # Quiet, and only the numbers would be printed.
@@ -183,9 +187,9 @@ def _unreached(exhausted: Sequence[Mapping[str, Any]], complete: int) -> str:
 _PLURALS = {"reset": "resets", "partition": "partitions", "crash": "crashes", "loss": "losses"}
 
 
-def _faults(told: dict[str, dict[str, Any]], *, is_verbose: bool) -> Iterable[str]:
+def _faults(described: dict[str, dict[str, Any]], *, is_verbose: bool) -> Iterable[str]:
     """How many faults of the network have happened in the runs in which some may."""
-    tests = {name: each for name, each in told.items() if each["faults"]}
+    tests = {name: each for name, each in described.items() if each["faults"]}
     if tests and not is_verbose:
         total = Counter[str]()
         for each in tests.values():
@@ -201,21 +205,21 @@ def _faults(told: dict[str, dict[str, Any]], *, is_verbose: bool) -> Iterable[st
         yield f"faults: {f'{name}: ' if name else ''}{', '.join(words)} in {runs}"
 
 
-def _lines(told: dict[str, dict[str, Any]], *, is_verbose: bool) -> Iterable[str]:
-    runs = sum(each["runs"] for each in told.values())
-    exhausted = [each for each in told.values() if each["is_exhausted"]]
+def _lines(described: dict[str, dict[str, Any]], *, is_verbose: bool) -> Iterable[str]:
+    runs = sum(each["runs"] for each in described.values())
+    exhausted = [each for each in described.values() if each["is_exhausted"]]
     complete = sum(bool(each["has_durations"]) for each in exhausted)
     of_orders = len(exhausted) - complete
-    tests = f"{len(told):,} test{'s' * (len(told) != 1)}"
+    tests = f"{len(described):,} test{'s' * (len(described) != 1)}"
     parts = [f"{tests} explored in {runs:,} run{'s' * (runs != 1)}"]
-    parts += sorted({f"shard {each['shard']}" for each in told.values() if each["shard"]})
+    parts += sorted({f"shard {each['shard']}" for each in described.values() if each["shard"]})
     if complete:
         parts.append(f"{complete:,} exhaustively{_unreached(exhausted, complete)}")
     if of_orders:
         parts.append(f"{of_orders:,} in all orders (slack=0: sleeps and time-outs were not varied)")
     yield ", ".join(parts)
-    yield from _faults(told, is_verbose=is_verbose)
-    for name, each in told.items():
+    yield from _faults(described, is_verbose=is_verbose)
+    for name, each in described.items():
         if each["is_fixed"]:
             yield (
                 f"fixed: {name} passes under the schedule that failed before; aldente no longer "

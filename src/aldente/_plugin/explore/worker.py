@@ -171,13 +171,13 @@ def take_channel() -> Channel:
     Raises:
         pytest.UsageError: the variable is not one that aldente has set.
     """
-    told = os.environ.pop(VARIABLE)
+    value = os.environ.pop(VARIABLE)
     try:
-        reading, writing = (int(number) for number in told.split())
+        reading, writing = (int(number) for number in value.split())
         return Channel(os.fdopen(reading, "rb"), os.fdopen(writing, "wb"))
     except (ValueError, OverflowError, OSError):
         raise pytest.UsageError(
-            f"the environment variable {VARIABLE} is {told!r}. aldente sets it only for the "
+            f"the environment variable {VARIABLE} is {value!r}. aldente sets it only for the "
             "processes that it starts.\n"
             "Fix: unset it."
         ) from None

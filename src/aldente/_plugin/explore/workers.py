@@ -121,7 +121,7 @@ class Workers:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:
         for worker in self._workers:
-            worker.tell_to_end()
+            worker.ask_to_end()
         for worker in self._workers:
             worker.end()
 
@@ -266,7 +266,7 @@ class _Worker:
         lines = self._output.read().decode("utf-8", "replace").splitlines()
         return "\n".join(lines[-_LINES:])
 
-    def tell_to_end(self) -> None:
+    def ask_to_end(self) -> None:
         """Have it tear its fixtures down and end."""
         if self._channel is not None:
             with contextlib.suppress(Closed):
@@ -355,13 +355,13 @@ def explore_together(
     workers = workers_of(item.config, number_of_workers)
     with workers.exploring(item, found_in_runs.receive) as submit:
         search = ShardedSearch(plan, submit, explorer.end, is_local=True)
-        told = 1
+        reported = 1
 
         def on_result() -> None:
-            nonlocal told
+            nonlocal reported
             runs = search.progress.runs
-            progress.end_runs(max(0, runs - told))
-            told = max(told, runs)
+            progress.end_runs(max(0, runs - reported))
+            reported = max(reported, runs)
 
         search.on_result = on_result
         try:

@@ -22,7 +22,7 @@ class Collector:
         watched: the rules that are on in at least one test.
         found: findings that no phase of a test has taken yet.
         late: findings of tests that had ended, which fail the run.
-        told: findings that the phase's own failure reports.
+        reported: findings that the phase's own failure reports.
         listeners: called with each finding when it is made.
     """
 
@@ -32,7 +32,7 @@ class Collector:
         self.watched = {rule for rule, level in levels.items() if level != "off"}
         self.found: list[Finding] = []
         self.late: list[Finding] = []
-        self.told: set[Finding] = set()
+        self.reported: set[Finding] = set()
         self.listeners: list[Callable[[Finding], object]] = []
         # Failed tests, and findings of which other findings may be consequences.
         self._failed: set[str] = set()
@@ -46,20 +46,20 @@ class Collector:
                 listener(finding)
 
     def report_of_runs(
-        self, test: str, findings: Iterable[Finding], *, is_told: bool = False
+        self, test: str, findings: Iterable[Finding], *, is_reported: bool = False
     ) -> None:
         """Add findings of the runs of an explored test, unless the session is over.
 
         Args:
             test: its node id.
             findings: the findings that were not allowed.
-            is_told: whether the failure of the test reports them itself.
+            is_reported: whether the failure of the test reports them itself.
         """
         taken = [finding for finding in findings if finding.rule in self.watched]
         # If a run ended the session, no phase of the test will take them.
         self.found += [finding._replace(made_by=test) for finding in taken]
-        if is_told:
-            self.told.update(finding._replace(made_by=None) for finding in taken)
+        if is_reported:
+            self.reported.update(finding._replace(made_by=None) for finding in taken)
 
     def begin(self, test: str) -> None:
         """Begin a test, given by its node id; it may be a rerun after a failure."""

@@ -213,7 +213,7 @@ class OwnErrors:
         self._config = config
         self._current_item = current_item
         # By activity and type of error: the first of each, and their number.
-        self._told: dict[tuple[str, str], _Told] = {}
+        self._reported: dict[tuple[str, str], _ReportedError] = {}
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[None]:
@@ -226,23 +226,25 @@ class OwnErrors:
 
     def _take(self, error: OwnError) -> None:
         kind = (error.doing, error.summary.partition(":")[0])
-        told = self._told.get(kind)
-        if told is None:
+        reported = self._reported.get(kind)
+        if reported is None:
             item = self._current_item()
-            told = self._told[kind] = _Told(error, item.nodeid if item is not None else "")
-        told.count += 1
+            reported = self._reported[kind] = _ReportedError(
+                error, item.nodeid if item is not None else ""
+            )
+        reported.count += 1
 
     def warn(self) -> None:
         """Have pytest show one warning for each kind of error.
 
         Not by `warnings.warn`, which raises where warnings are errors.
         """
-        for told in self._told.values():
+        for reported in self._reported.values():
             message = warnings.WarningMessage(
-                pytest.PytestWarning(told.describe()),
+                pytest.PytestWarning(reported.describe()),
                 pytest.PytestWarning,
-                told.first.path,
-                told.first.line,
+                reported.first.path,
+                reported.first.line,
                 # The traceback shows the line already.
                 line="",
             )
@@ -254,10 +256,10 @@ class OwnErrors:
                     "location": None,
                 }
             )
-        self._told.clear()
+        self._reported.clear()
 
 
-class _Told:
+class _ReportedError:
     """The first error of a kind, and their number."""
 
     def __init__(self, first: OwnError, test: str) -> None:

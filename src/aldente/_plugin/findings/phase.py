@@ -43,9 +43,11 @@ def report_phase(
         _look_into_failure(session, item, call.excinfo.value)
         _leave_out_own_lines(item, call)
         # The failure of an explored test may itself be findings of a run.
-        if not session.collector.told and not isinstance(call.excinfo.value, pytest.skip.Exception):
+        if not session.collector.reported and not isinstance(
+            call.excinfo.value, pytest.skip.Exception
+        ):
             session.collector.note_failure(item.nodeid)
-    told_by_failure, session.collector.told = session.collector.told, set()
+    reported_by_failure, session.collector.reported = session.collector.reported, set()
     findings = session.summary.without_known(item.nodeid, session.collector.take(item))
     if not findings:
         return _with_hint(item, call) or _of_own_error(item, call)
@@ -62,7 +64,7 @@ def report_phase(
         report = pytest.TestReport.from_item_and_call(item, call)
     failing = errors
     if call.excinfo is not None and is_failed_already:
-        failing = _failing(call.excinfo.value, told_by_failure, errors)
+        failing = _failing(call.excinfo.value, reported_by_failure, errors)
     if failing:
         pytest_compat.set_headline(report, headline(failing, folder))
     if not errors and not is_failed_already:
@@ -72,26 +74,26 @@ def report_phase(
         besides = [
             finding
             for finding in findings
-            if finding not in told_by_failure and _is_told_besides(finding, call, errors)
+            if finding not in reported_by_failure and _is_also_reported(finding, call, errors)
         ]
         if besides:
             report.sections.append((SECTION, _text_of(besides, folder)))
     # pytest-xdist sends reports between processes with all their attributes.
-    told = [
+    reported = [
         as_plain(finding, level_of(item, finding), item.nodeid, report.when) for finding in findings
     ]
-    vars(report)["aldente_findings"] = told
-    session.summary.add(told)
+    vars(report)["aldente_findings"] = reported
+    session.summary.add(reported)
     return report
 
 
 def _failing(
-    error: BaseException, told: Collection[Finding], errors: Sequence[Finding]
+    error: BaseException, reported: Collection[Finding], errors: Sequence[Finding]
 ) -> list[Finding]:
     """The findings that the error of a phase is about, such as those of an explored test's runs."""
     if isinstance(error, pytest_compat.Failure):
-        return [finding for finding in errors if finding in told]
-    kinds = {finding: rule_named(finding.rule).told_by for finding in errors}
+        return [finding for finding in errors if finding in reported]
+    kinds = {finding: rule_named(finding.rule).reported_by for finding in errors}
     return [finding for finding, kind in kinds.items() if kind and isinstance(error, kind)]
 
 
@@ -128,7 +130,7 @@ def _text_of(findings: Sequence[Finding], folder: Path) -> str:
     return "\n\n".join(texts)
 
 
-def _is_told_besides(
+def _is_also_reported(
     finding: Finding, call: pytest.CallInfo[None], errors: Sequence[Finding]
 ) -> bool:
     """Whether the report of a phase that failed by itself lists a finding too.
@@ -137,7 +139,7 @@ def _is_told_besides(
     """
     rule = rule_named(finding.rule)
     error = call.excinfo.value if call.excinfo is not None else None
-    if rule.told_by is not None and isinstance(error, rule.told_by):
+    if rule.reported_by is not None and isinstance(error, rule.reported_by):
         return False
     return finding in errors or rule.explains_failure
 
@@ -159,7 +161,7 @@ def _look_into_failure(session: SessionState, item: pytest.Item, error: BaseExce
             continue
         finding = module_of(row.name).find_in_failure(error)
         if finding is not None:
-            if rule_named(row.name).told_by is not None:
+            if rule_named(row.name).reported_by is not None:
                 _shorten_paths_in_notes(error, item)
             session.collector.report(finding)
 

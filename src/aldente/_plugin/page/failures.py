@@ -45,8 +45,8 @@ def _failure_of_run(item: pytest.Item, error: BaseException) -> Failure | None:
     failure = None if outcome is None else outcome.failure
     if failure is None:
         return None
-    is_told = isinstance(error, pytest.fail.Exception) and str(failure.exception) in str(error)
-    return failure if is_told or failure.exception in behind(error) else None
+    is_reported = isinstance(error, pytest.fail.Exception) and str(failure.exception) in str(error)
+    return failure if is_reported or failure.exception in behind(error) else None
 
 
 def _waits(item: pytest.Item, failure: Failure) -> Iterator[Panel]:
@@ -162,12 +162,12 @@ def _plain(test: str, phase: str, error: str, text: str) -> ShownFailure:
 def _first_line(report: pytest.TestReport | pytest.CollectReport) -> str:
     crash = getattr(report.longrepr, "reprcrash", None)
     # Not its `longreprtext`, which begins with the worker of pytest-xdist.
-    text = _telling(str(report.longrepr or "")) if crash is None else crash.message
+    text = _describing(str(report.longrepr or "")) if crash is None else crash.message
     lines = text.strip().splitlines() or ["failed"]
     return lines[0]
 
 
-def _telling(text: str) -> str:
+def _describing(text: str) -> str:
     """Cut what precedes the line that says what has failed; all is kept if no line has its form."""
     lines = text.splitlines()
     # The exception of a file that can't be collected is in the last such lines.
@@ -186,11 +186,11 @@ def _cut(line: str) -> str:
 
 def _text(report: pytest.TestReport | pytest.CollectReport) -> str:
     """The traceback and the output, without the story, which the page has elsewhere."""
-    told: Any = report.longrepr
-    sections = getattr(told, "sections", None)
+    described: Any = report.longrepr
+    sections = getattr(described, "sections", None)
     if sections:
-        told = copy.copy(told)
-        told.sections = [each for each in sections if each[0] != explored_report.TITLE]
-    parts = [str(told) if told is not None else ""]
+        described = copy.copy(described)
+        described.sections = [each for each in sections if each[0] != explored_report.TITLE]
+    parts = [str(described) if described is not None else ""]
     parts += [f"--- {title} ---\n{text}" for title, text in report.sections]
     return "\n".join(parts)

@@ -31,7 +31,7 @@ _CLOSED = "Event loop is closed"
 
 _BEGINNING = "It is about "
 # The beginnings of such notes; the second one is from an explored test.
-_TOLD = (_BEGINNING, "Every run of an explored test has an event loop of its own")
+_EXPLANATIONS = (_BEGINNING, "Every run of an explored test has an event loop of its own")
 
 
 class LoopOwners:
@@ -81,15 +81,15 @@ def note_other_loop(error: BaseException, own: Loop, owners: LoopOwners) -> None
     """
     for inner in errors_within(error):
         message = str(inner) if isinstance(inner, RuntimeError) else ""
-        if not message.endswith((*_OTHER_LOOP, _CLOSED)) or _is_told(inner):
+        if not message.endswith((*_OTHER_LOOP, _CLOSED)) or _is_explained(inner):
             continue
         found = _find(inner, own)
         if found is not None:
             inner.add_note(_describe(found, owners.of(found.loop)))
 
 
-def _is_told(error: BaseException) -> bool:
-    return any(note.startswith(_TOLD) for note in getattr(error, "__notes__", ()))
+def _is_explained(error: BaseException) -> bool:
+    return any(note.startswith(_EXPLANATIONS) for note in getattr(error, "__notes__", ()))
 
 
 def _describe(found: _Found, owner: str | None) -> str:

@@ -312,7 +312,7 @@ def _unnoticed(item: pytest.Item) -> Iterator[None]:
                 session.leave_thread(thread, _line_of(item), item.nodeid)
         # Lost updates are looked for in these runs only.
         collector.found[found:] = [each for each in collector.found[found:] if each.rule == "race"]
-        collector.told = set()
+        collector.reported = set()
         session.has_failed = has_failed
 
 

@@ -39,23 +39,23 @@ class SuiteSummary:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
-        self._told: dict[str, dict[str, Any]] = {}
+        self._described: dict[str, dict[str, Any]] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        told = vars(report).get(ATTRIBUTE)
-        if told is not None:
-            self._told[report.nodeid] = told
+        described = vars(report).get(ATTRIBUTE)
+        if described is not None:
+            self._described[report.nodeid] = described
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        if not self._told:
+        if not self._described:
             return
         terminalreporter.write_sep("-", "aldente: exploration of all tests")
-        for line in _lines(self._told, is_verbose=self._config.get_verbosity() > 0):
+        for line in _lines(self._described, is_verbose=self._config.get_verbosity() > 0):
             terminalreporter.write_line(line)
 
 
-def _lines(told: dict[str, dict[str, Any]], *, is_verbose: bool) -> Iterator[str]:
-    explored = {name: each for name, each in told.items() if each["reason"] is None}
+def _lines(described: dict[str, dict[str, Any]], *, is_verbose: bool) -> Iterator[str]:
+    explored = {name: each for name, each in described.items() if each["reason"] is None}
     runs = sum(each["runs"] for each in explored.values())
     parts = [f"{_tests(len(explored))} explored in {runs:,} run{'s' * (runs != 1)}"]
     for key, words in (
@@ -70,13 +70,13 @@ def _lines(told: dict[str, dict[str, Any]], *, is_verbose: bool) -> Iterator[str
         fails = "fails" if failing == 1 else "fail"
         parts.append(f"{failing or 'none'} {fails if failing else 'fails'} in another order")
     yield ", ".join(parts)
-    yield from _left_alone(told, is_verbose=is_verbose)
+    yield from _left_alone(described, is_verbose=is_verbose)
 
 
-def _left_alone(told: dict[str, dict[str, Any]], *, is_verbose: bool) -> Iterator[str]:
+def _left_alone(described: dict[str, dict[str, Any]], *, is_verbose: bool) -> Iterator[str]:
     """How many tests were left alone, by reason; the most frequent first."""
     by_reason: dict[str, list[tuple[str, str]]] = {}
-    for name, each in told.items():
+    for name, each in described.items():
         if each["reason"] is not None:
             kind, details = each["reason"]
             by_reason.setdefault(kind, []).append((name, details))
@@ -131,7 +131,7 @@ class ExploringAllHooks:
             self._last = item
             self._has_passed = report.passed and not hasattr(report, "wasxfail")
         elif report.when == "teardown" and self._result is not None:
-            vars(report)[ATTRIBUTE] = _told(self._result)
+            vars(report)[ATTRIBUTE] = _described(self._result)
             self._result = None
         return report
 
@@ -190,7 +190,7 @@ def _cancel_timer(item: pytest.Item) -> None:
         cancel(item=item)
 
 
-def _told(result: Result) -> dict[str, Any]:
+def _described(result: Result) -> dict[str, Any]:
     """A result in types that can be sent to another process."""
     reason = result.reason
     return {

@@ -273,14 +273,14 @@ class UnixDatagramEndpoint(DatagramEndpoint):
         found = super().receive_from(is_peek=is_peek)
         if found is not None and not is_peek:
             self._count -= 1
-            self._tell_waiting()
+            self._notify_waiting()
         return found
 
-    def _tell_waiting(self) -> None:
+    def _notify_waiting(self) -> None:
         waiting, self._waiting = self._waiting, []
         for each in waiting:
             each.changed()
 
     def on_close(self) -> None:
         super().on_close()
-        self._tell_waiting()
+        self._notify_waiting()
