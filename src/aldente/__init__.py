@@ -13,8 +13,7 @@ A map of the code, from the bottom up; imports go downward only:
     simulated loop, and what happened in it; all settings, their defaults and their validation. The
     settings read the table of rules, which is in the package module of ``_rules``.
 ``_system``
-    The clocks, threads and locks of the system, whatever a library or a test has put in their
-    place.
+    The clocks, threads and locks of the system, even if a library or a test has replaced them.
 ``_source``
     Which code is the user's, the place of a frame or function in it, warnings with that place, and
     the frame of a caller.

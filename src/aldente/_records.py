@@ -107,7 +107,7 @@ class Finding(NamedTuple):
         place: the place in the user's code, with its full path; None when none is known.
         details: lines that follow the place, such as a stack.
         made_by: the node id of the test that did it; None for the current one.
-        is_mild: whether it is a warning where the user has not said that its rule is an error.
+        is_mild: whether it is a warning unless the user has made its rule an error.
         is_grave: whether it is an error where the user has not set the level of its rule.
         subject: what it is about, in as few words as can be, such as the name of a coroutine; empty
             where the place says it.
@@ -140,7 +140,7 @@ class TestTime(NamedTuple):
         is_virtual: whether its loop's time is virtual.
         wall: the first reading of the clocks of the process if they follow loop time, in
             nanoseconds since 1970; None if they don't follow it.
-        patience: how long to hear nothing from other processes and threads before time jumps, in
+        patience: how long nothing must come from other processes and threads before time jumps, in
             real seconds.
         max_virtual_time: how far virtual time may advance, in seconds of loop time.
     """

@@ -107,8 +107,8 @@ class Step:
             than it has to, in seconds since the run began; else 0.
         shared: what it reads of what tasks race for, and what it changes of what tasks share.
         call: for the first step of a task, the call that has made its coroutine; empty when its
-            arguments can't be shown. For a step of a thread's job, whether it "begins", "goes on"
-            or "ends", which the loop learns of.
+            arguments can't be shown. For a step of a thread's job, whether the job "begins", "goes
+            on" or "ends".
         callers: the functions of the user's in which it goes on, the outermost first.
         outcome: how it ends, in words: what the task waits for then, that the task ends, or what
             the job of a thread raises.

@@ -90,12 +90,12 @@ class Settings(NamedTuple):
         clock: ``"virtual"`` when loop time is virtual in tests that have no mark, else ``"real"``.
         wall: the first reading of the clocks of the process if they follow loop time, in
             nanoseconds since 1970; None if they don't follow it.
-        patience: how long to hear nothing from other processes and threads before virtual time
+        patience: how long nothing must come from other processes and threads before virtual time
             jumps, in real seconds.
         max_virtual_time: how far virtual time may advance in a test, in seconds of loop time.
         runs: the most runs of an explored test whose mark sets no number.
-        forced_runs: the most runs whatever the mark says; None if the mark decides.
-        forced_seed: the seed of the schedules whatever the mark says; None if the mark decides.
+        forced_runs: the most runs, whatever the mark sets; None if the mark decides.
+        forced_seed: the seed of the schedules, whatever the mark sets; None if the mark decides.
         replay: the one schedule to run the explored test under; None to explore it.
         explore: the most runs of each async test without the mark, after its own; 0 for as many as
             ``runs``; None if these tests are not explored.

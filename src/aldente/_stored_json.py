@@ -1,6 +1,6 @@
 """Reads JSON from files that anyone may have changed: each value must be of the type asked for.
 
-Whatever the text, the result is a plain value, or `Malformed` is raised.
+For any text, the result is a plain value, or it raises `Malformed`.
 """
 
 from __future__ import annotations

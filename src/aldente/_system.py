@@ -1,4 +1,4 @@
-"""The clocks, threads and locks of the system, whatever a library or a test has put in their place.
+"""The clocks, threads and locks of the system, even if a library or a test has replaced them.
 
 Libraries that stop or move the time (freezegun, time-machine, a `unittest.mock.patch` of
 ``time.monotonic``) replace the functions of the module `time`, and in every module that imported

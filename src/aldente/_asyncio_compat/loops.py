@@ -160,8 +160,8 @@ def forget_current_loop() -> None:
     """Put back what was current before `make_current` was first called, a loop or none.
 
     Up to CPython 3.13 ``get_event_loop`` makes a loop as long as none has ever been made current,
-    which ``_set_called`` tells; so that is put back as well. Other policies than asyncio's own are
-    left without a current loop. Checked on CPython 3.11 to 3.15.
+    which ``_set_called`` records; so this is put back as well. Other policies than asyncio's own
+    are left without a current loop. Checked on CPython 3.11 to 3.15.
     """
     local = _local_of_policy()
     if local is None:
@@ -350,9 +350,9 @@ def set_clock_resolution(loop: asyncio.BaseEventLoop, seconds: float) -> None:
 def next_timer(loop: asyncio.BaseEventLoop) -> float | None:
     """The time of the next timer, in seconds of loop time; None if there is none.
 
-    The loop tells its selector how long it may sleep, which does not show the exact time.
-    ``_scheduled`` is the heap of timers, without cancelled ones at its top while the selector is
-    asked. Checked on CPython 3.11 to 3.15.
+    The loop passes its selector how long it may sleep, which is not the exact time. ``_scheduled``
+    is the heap of timers, without cancelled ones at its top while the selector is asked. Checked on
+    CPython 3.11 to 3.15.
     """
     scheduled: list[asyncio.TimerHandle] = loop._scheduled  # type: ignore[attr-defined]
     return scheduled[0].when() if scheduled else None

@@ -41,7 +41,7 @@ ACCEPTING: str = getattr(_accepting, "__qualname__", "")
 
 
 def _abandon(transport: Any) -> Any:
-    """Have a transport do nothing any more, without a warning; return its socket."""
+    """Stop a transport without a warning; return its socket."""
     # Else a stream's writer that is freed later warns.
     transport._closing = True
     # Else a write would need the socket.
@@ -55,7 +55,7 @@ def _abandon(transport: Any) -> Any:
 
 
 def _end_stream(protocol: Any, error: Exception) -> None:
-    """Have the reader and writer of a connection raise an error; other protocols hear nothing.
+    """Make the reader and writer of a connection raise an error; other protocols are not called.
 
     Args:
         protocol: the one of the connection, which may be that of TLS.
@@ -102,7 +102,7 @@ class SocketLoop(selector_events.BaseSelectorEventLoop):
                 given.close()
 
     def abandon_some(self, descriptors: set[int], error: Exception) -> None:
-        """Have the transports of some sockets do nothing any more, without a warning.
+        """Stop the transports of some sockets, without a warning.
 
         Args:
             descriptors: the file descriptors of the sockets, which stay open.

@@ -45,7 +45,7 @@ def stop_task(
 ) -> None:
     """End a task that does not run at this moment, without running any more of its code.
 
-    No public name tells what a task waits for, or sets the exception of one. Checked on CPython
+    No public name shows what a task waits for, or sets the exception of a task. Checked on CPython
     3.11 to 3.15.
 
     Args:
@@ -86,8 +86,8 @@ def _look_at_error(waiter: asyncio.Future[Any]) -> None:
         waiter.exception()
 
 
-# What tells a future of `concurrent.futures` that one of asyncio is done; and what starts a
-# coroutine for another thread.
+# The callback that completes a future of `concurrent.futures` when one of asyncio is done; and the
+# one that starts a coroutine for another thread.
 _NOTIFY_OTHER_FUTURE = "_chain_future.<locals>._call_set_state"
 _START_FOR_THREAD = "run_coroutine_threadsafe.<locals>.callback"
 

@@ -134,7 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _printing_anything() -> Iterator[None]:
     """While entered, print what the terminal or file can't encode as its number.
 
-    A failure that took hours to find has to be told, whatever its message is made of.
+    A failure that took hours to find must be printed, whatever characters its message has.
     """
     streams = [each for each in (sys.stdout, sys.stderr) if isinstance(each, io.TextIOWrapper)]
     before = [(each, each.errors) for each in streams]

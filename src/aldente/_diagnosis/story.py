@@ -118,7 +118,7 @@ def describe_steps(
         steps: all steps of the run, up to its failure.
         folder: paths within it are shown relative to it.
         width: how long a line may be.
-        is_whole: whether to tell all steps.
+        is_whole: whether to show all steps.
 
     >>> describe_steps([], Path.cwd())
     []
@@ -132,7 +132,7 @@ class _Story:
 
     Args:
         steps: all steps of the run.
-        chosen: which ones to tell.
+        chosen: which ones to show.
         folder: paths within it are shown relative to it.
         width: how long a line may be.
     """

@@ -1,4 +1,4 @@
-"""Which steps of a run a story tells, and the words for them."""
+"""Which steps of a run a story shows, and the words for them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MOST_MEANWHILE = 8
 # And of the last steps of tasks that wait for something at the end.
 _MOST_STUCK = 10
 
-# Callbacks by which asyncio passes on what has happened; the step that follows tells it.
+# Callbacks by which asyncio passes on what has happened; the step that follows shows it.
 _PASSED_ON = frozenset(
     {
         "_set_result_unless_cancelled",
@@ -48,8 +48,9 @@ class Chosen:
     Attributes:
         steps: all steps of the run.
         shown: the numbers of the steps that the story shows, in order.
-        repeated: by a step that is told, those that follow it and are just like it.
-        after_failure: the steps of the clean-up after the exception was raised, not told each.
+        repeated: by a step that is shown, the steps that follow it and are just like it.
+        after_failure: the steps of the clean-up after the exception was raised, which are not shown
+            one by one.
     """
 
     steps: Sequence[Step]
@@ -81,11 +82,11 @@ _IN_A_THREAD = " in a thread"
 
 
 def choose(steps: Sequence[Step], *, is_whole: bool = False) -> Chosen:
-    """Choose the steps to tell.
+    """Choose the steps to show.
 
     Args:
         steps: all steps of the run.
-        is_whole: whether to tell all.
+        is_whole: whether to show all.
     """
     if is_whole:
         return Chosen(
@@ -191,7 +192,7 @@ def _most_relevant(steps: Sequence[Step], shown: Sequence[int]) -> list[int]:
 
 
 def _fold_repeated(chosen: Chosen) -> None:
-    """Tell only the first of steps that follow each other and are alike."""
+    """Show only the first of several steps that follow each other and are alike."""
     shown: list[int] = []
     for number in chosen.shown:
         if shown:
@@ -206,7 +207,7 @@ def _fold_repeated(chosen: Chosen) -> None:
 
 
 def _is_alike(before: Step, step: Step) -> bool:
-    """Whether a step says nothing that the one before it has not said."""
+    """Whether a step shows nothing that the one before it does not show."""
     return (
         bool(step.task)
         and not (step.event or before.event or step.shared or step.is_cancelled)
@@ -271,7 +272,7 @@ class Words:
 
     def __init__(self, steps: Sequence[Step], shown: Sequence[int]) -> None:
         self._steps = steps
-        # The steps whose task takes its next one in a step that is told.
+        # The steps whose task takes its next one in a step that is shown.
         self._next: set[int] = set()
         last: dict[str, int] = {}
         is_shown = set(shown)

@@ -148,7 +148,7 @@ class Gate:
         exception: _Failure,
         which: int | Call | None = None,
     ) -> None:
-        """Release calls with an exception in the place of their answer.
+        """Release calls with an exception instead of their answer.
 
         Args:
             exception: the exception that they raise.

@@ -1,4 +1,4 @@
-"""Patches: doubles in the place of the real thing, for as long as a test needs them."""
+"""Patches: doubles that replace the real thing for as long as a test needs them."""
 
 from __future__ import annotations
 

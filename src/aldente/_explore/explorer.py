@@ -371,7 +371,7 @@ class Explorer:
     def _was_cut_off(self, error: BaseException | None) -> bool:
         """Whether a run ended only because the time for all runs is over.
 
-        A run that had to be interrupted in the middle of a step might never have ended.
+        A run that was interrupted in the middle of a step might never have ended.
         """
         return (
             isinstance(error, PhaseTimeout) and error.state != "blocked the loop" and self._is_over

@@ -121,9 +121,10 @@ def never_put_back(
 ) -> Iterator[NeverPutBack]:
     """What tasks of a run have not put back, as they have ended otherwise than by returning.
 
-    It is told only where all others have put back what they took, so that there is one thing less
-    at the end; where no handler of the exception has done anything about it, such as to close what
-    is broken; and where it is used afterwards: what is cancelled as a program ends may leave it.
+    It is a finding only if all other tasks have put back what they took, so that one thing is
+    missing at the end; if no handler of the exception has done anything about it, such as closing a
+    broken connection; and if it is used afterwards, because tasks that are cancelled when a program
+    ends need not put it back.
 
     Args:
         uses: what the tasks have used.

@@ -1,9 +1,9 @@
 """`RaceSearch`: looks for lost updates in a program that passes, and for what is never put back.
 
 That one task reads a value, another changes it, and the first then changes it by what it has read,
-means nothing by itself. It is a finding when something is lost: when what comes out is nothing that
-the same two parts of tasks give one after the other, in either order. Such races are predicted from
-one run; then a run is led into each, and both parts are run one after the other.
+means nothing by itself. It is a finding when something is lost: when the result is none that the
+same two parts of tasks give one after the other, in either order. Such races are predicted from one
+run; then a run is led into each, and both parts are run one after the other.
 
 What a task takes and puts back when it returns is a finding when it is cancelled or raises in
 between, and does not put it back: runs are led into that as well.

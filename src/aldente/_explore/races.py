@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 from aldente._records import SourcePlace
 from aldente._schedules import Role, SharedUse, Step
 
-# How many uses of shared things a step tells beside those.
+# How many other uses of shared things a step shows.
 _MOST_OTHERS = 3
 
-# How many changes are told, at least, of what the failing line reads.
+# How many changes of what the failing line reads are shown, at least.
 _MOST_BEFORE_FAILURE = 3
 
 

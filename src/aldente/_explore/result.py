@@ -79,7 +79,7 @@ class Failure:
         Args:
             folder: paths within it are shown relative to it; None for the current one.
             width: how long a line may be.
-            is_whole: whether to tell all steps, not only the few that matter.
+            is_whole: whether to show all steps, not only the few that matter.
         """
         story = describe_steps(self.steps, folder or Path.cwd(), width, is_whole=is_whole)
         return ["\n".join(story)] if story else []

@@ -123,7 +123,7 @@ class RuleWatch:
         self._undo.__enter__()
 
     def failed(self, loop: SimulatedLoop, error: BaseException) -> None:
-        """Do nothing: the failure tells all."""
+        """Do nothing: the failure reports everything."""
 
     def main_ended(self, loop: SimulatedLoop) -> None:
         """Find the tasks and async generators that are left."""

@@ -137,7 +137,7 @@ class SerialOrders:
             return Verdict()
         searches = [self._plain] if observation.is_plain else [self._quick, self._all]
         if observation.doubt:
-            # All serial runs would only tell whether it is right, and never that it is wrong.
+            # All serial runs could only show that it is right, never that it is wrong.
             searches = searches[:1]
         for search in searches:
             while not self._explains(observation) and not self._doubt and search.start():

@@ -36,8 +36,8 @@ from aldente._system import monotonic
 from aldente.errors import FailedElsewhere, PhaseTimeout
 
 # How many runs the first batch of a shard has; each later one has four times as many, up to the
-# most. A batch is what is lost when a process dies. With its end a strategy forgets which lines
-# tell nothing, and its next runs take longer.
+# most. A batch is what is lost when a process dies. When it ends, a strategy forgets which lines do
+# not distinguish runs, and its next runs take longer.
 _FIRST_RUNS, _GROWTH, _MOST_RUNS = 16, 4, 1024
 
 # For how many rounds a shard may be ahead of what it knows of others.
@@ -195,11 +195,11 @@ class ShardedSearch:
         progress: how far it has come.
         on_result: called after each batch.
         is_local: whether all batches are done on this machine, as far as known: so they end by a
-            file. To cancel them as well would have pools of Python 3.11 and dask tell errors.
+            file. If they were cancelled as well, pools of Python 3.11 and dask would report errors.
         is_soak: whether another search may go on with its progress: it takes no part of a batch,
             and does not remember all schedules to count the different ones.
-        explaining: entered while `submit` is called, and while the result of a batch is taken: says
-            what their errors mean.
+        explaining: entered while `submit` is called, and while the result of a batch is taken:
+            explains their errors.
         folder: the folder for the file by which batches end; None for that of temporary files.
     """
 

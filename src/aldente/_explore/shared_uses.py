@@ -35,7 +35,7 @@ from aldente._simulation.loop import SimulatedLoop
 from aldente._source import is_programs
 from aldente.errors import DeadlockError
 
-# A run with more lines than these is not followed to its end, and then nothing is said.
+# A run with more lines than these is not followed to its end, and then nothing is reported.
 _MOST_LINES = 200_000
 
 _MOST_WATCHED = 100  # How many reads a function remembers.

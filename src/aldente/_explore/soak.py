@@ -35,7 +35,7 @@ from aldente._simulation.determinism import kept_randomness
 from aldente._system import monotonic
 from aldente.errors import UnusableState
 
-# How often to save how far it has come, and to tell it, in seconds.
+# How often to save the progress, and how often to report it, in seconds.
 _SAVE_EVERY, _REPORT_EVERY = 1.0, 60.0
 
 
@@ -228,7 +228,7 @@ def _searched(search: ShardedSearch, saving: _Saving) -> tuple[Exploration, Fail
     except BaseException:
         saving.save()
         raise
-    # If that can't be done, the results are told all the same.
+    # If that fails, the results are reported all the same.
     saving.try_to_save()
     return exploration, failed, number
 

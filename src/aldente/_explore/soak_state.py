@@ -1,7 +1,7 @@
 """`SoakState`: how far a long search has come, in a directory that is whole after any kill.
 
-It is one file, which is written under another name and then put in the place of the older one. So
-there is always the older or the newer one, each with a checksum.
+It is one file, which is written under another name and then replaces the older one. So there is
+always the older or the newer one, each with a checksum.
 """
 
 from __future__ import annotations

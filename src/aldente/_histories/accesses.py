@@ -1,4 +1,4 @@
-"""What transactions have done to one key: who has read what of whom."""
+"""What transactions have done to one key: which transaction has read what another one wrote."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class KeyAccesses:
         key: the key.
         accesses: all accesses of it, each with its transaction, in the order in which each
             transaction did them.
-        initial: the value before the first transaction, in a list; empty if it is not said.
+        initial: the value before the first transaction, in a list; empty if it is not given.
         names: the names of the transactions, by identity.
 
     Attributes:
@@ -361,7 +361,7 @@ class KeyAccesses:
                     reason = (
                         f"{{before}} read {read.text}, the initial value; {{after}} wrote to it"
                     )
-                    # Of two writers, the reads do not tell which has overwritten the other's value.
+                    # The reads do not show which of two writers has overwritten the other's value.
                     kind: Kind = "inferred" if read.reader in writers else "rw"
                     yield read.reader, writer, kind, reason
 

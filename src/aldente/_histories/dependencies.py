@@ -2,8 +2,8 @@
 
 The kinds of dependencies are Adya's: "ww", the later one overwrites what the earlier one wrote;
 "wr", it reads that; "rw", it overwrites what the earlier one has read. An edge stands for what
-holds in every order that explains the reads; it is "inferred" if they do not tell its kind.
-Atul Adya: Weak Consistency, 1999. Kyle Kingsbury, Peter Alvaro: Elle, 2020.
+holds in every order that explains the reads; it is "inferred" if they do not show its kind. Atul
+Adya: Weak Consistency, 1999. Kyle Kingsbury, Peter Alvaro: Elle, 2020.
 """
 
 from __future__ import annotations

@@ -289,9 +289,9 @@ class History:
     def serializable(self, *, initial: Mapping[Any, Any] | None = None) -> bool:
         """Check that the transactions could have happened one after the other, in some order.
 
-        Each value may be written to a key only once, so that a read tells which transaction wrote
-        what it has read. What is reported is not serializable; what is not reported is serializable
-        if all keys are lists, and may not be if the order of writes to a key can't be told.
+        Each value may be written to a key only once, so that a read shows which transaction wrote
+        the value. What is reported is not serializable; what is not reported is serializable if all
+        keys are lists, and may not be if the reads do not show the order of the writes to a key.
 
         Args:
             initial: the values before the first transaction; by default None, or an empty list for

@@ -63,7 +63,7 @@ def objects_in(value: Any) -> Iterator[Any]:
 def frozen(
     value: Any, is_kept: Callable[[Any], bool] = lambda value: True, path: tuple[int, ...] = ()
 ) -> Hashable:
-    """Something hashable that is equal for values which no program can tell apart.
+    """Something hashable that is equal for values which no program can distinguish.
 
     Values that are equal may have different ones: the order of a dict counts, and the type.
 
@@ -179,7 +179,7 @@ Outcome = Literal["unknown", "returned", "failed"]
 
 
 class _NotGiven:
-    """The result of an operation of which the test has not said what it returned."""
+    """The result of an operation for which the test has recorded no return value."""
 
     def __repr__(self) -> str:
         return "(not recorded)"
@@ -289,7 +289,7 @@ class Operation(Recorded):
         name: its name.
         arguments: its positional arguments.
         keywords: its keyword arguments.
-        result: what it returned, if the test has said it.
+        result: what it returned, if the test has recorded it.
 
     >>> from aldente import history
     >>> with history().operation("get", "a") as operation:
@@ -315,7 +315,7 @@ class Operation(Recorded):
     def returns(self, value: T) -> T:
         """Say what it returned, and return that.
 
-        A result that is not said is not compared with the model's.
+        A result that is not recorded is not compared with the model's.
         """
         self.result = snapshot(value)
         return value

@@ -1,7 +1,7 @@
 """Looks for transactions that can't be put in any order: first each read, then cycles.
 
-Each value was written once, so a read tells its writer. For lists that tells the order of all
-appends too. For single values it tells less; what follows from the rest is added until nothing
+Each value was written once, so a read shows its writer. For lists, the reads also show the order of
+all appends. For single values they show less; what follows from the rest is added until nothing
 more does: if one transaction reads what a second one wrote, a third one that writes to the same key
 comes before the second or after the first.
 """

@@ -269,5 +269,5 @@ def is_allowed_here(rule: str) -> bool:
 
 
 def is_allowed_somewhere(rule: str) -> bool:
-    """Whether any code is in a block that allows a rule, on whatever task or thread."""
+    """Whether any code is in a block that allows a rule, in any task or thread."""
     return _active[rule] > 0

@@ -93,7 +93,7 @@ def _print_line(config: pytest.Config, line: str) -> None:
 
 _NAME = "aldente-page-hint"
 
-# The key in pytest's cache under which stands whether the user was told of the option.
+# The key in pytest's cache that records whether the hint at the option was shown.
 _HINT_SHOWN = "aldente/told-of-html"
 
 
@@ -135,7 +135,7 @@ class _Hint:
 
     Args:
         config: pytest's configuration.
-        cache: keeps that it was said; None without pytest's cache.
+        cache: records that the hint was shown; None without pytest's cache.
     """
 
     def __init__(self, config: pytest.Config, cache: pytest.Cache | None) -> None:

@@ -150,7 +150,7 @@ class Recorder:
         # Loops may run in several threads.
         self._lock = threading.Lock()
         self._test = 0
-        # The name of the test; None once it is told, with the first event of the test.
+        # The name of the test; None once it is written, with the first event of the test.
         self._new_name: str | None = None
         self._threads: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
         self._next_thread = _CALLBACKS + 1

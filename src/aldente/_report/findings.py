@@ -102,7 +102,7 @@ Plain = Mapping[str, Any]
 
 
 class Explanation(NamedTuple):
-    """What is said of a rule.
+    """What the page says about a rule.
 
     Attributes:
         why: why it matters.

@@ -83,7 +83,7 @@ class LaneStep(TypedDict):
         instead_of: the name of the task that asyncio would have run instead.
         until: when the wait that the explorer has made longer ends, in seconds.
         uses: what it reads and changes of what tasks share.
-        is_told: whether the story tells it.
+        is_told: whether the story shows it.
     """
 
     lane: int
@@ -137,7 +137,7 @@ def shortened(lanes: Lanes, most: int, besides: int = -1) -> Lanes:
 
     Args:
         lanes: the lanes.
-        most: how many steps to keep: the first and the last ones, and those that the story tells.
+        most: how many steps to keep: the first and the last ones, and those that the story shows.
         besides: the index of one more to keep.
     """
     steps = lanes["steps"]

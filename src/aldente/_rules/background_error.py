@@ -1,8 +1,8 @@
 """The rule ``background-error``: an exception in a task or callback that was never retrieved.
 
-It covers whatever a loop's exception handler receives: a task's exception that was never retrieved,
-and exceptions from callbacks and from async generators that are being closed. asyncio only logs
-these.
+It covers everything that a loop's exception handler receives: a task's exception that was never
+retrieved, and exceptions from callbacks and from async generators that are being closed. asyncio
+only logs these.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class Watch:
 
     Args:
         report: called with each finding.
-        find_maker: tells which test a task, future or loop belongs to.
+        find_maker: returns the test that a task, future or loop belongs to.
         find_other: gives the finding for what libraries say without an exception, if it is one.
         find_fixture: gives the fixture, in words, that a task or callback belongs to rather than to
             a test.

@@ -34,7 +34,7 @@ def watch(
     """Report context managers that are freed without having been entered.
 
     Args:
-        report: called with each finding, on whatever thread drops the context manager.
+        report: called with each finding, on the thread that drops the context manager.
         current_test: returns the node id of the running test.
     """
     kind = type(_sample())

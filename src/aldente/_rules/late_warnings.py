@@ -32,10 +32,10 @@ class LateWarnings:
     """Takes the ResourceWarnings of what other tests have made, if they are errors.
 
     Args:
-        makings: tells which test made something.
+        makings: returns the test that made something.
         current_test: gives the node id of the test that is running; None between tests.
         maker_of_loop: gives the node id of the test that made an event loop, if one did.
-        report: called with each finding, on whatever thread frees something.
+        report: called with each finding, on the thread that frees something.
     """
 
     def __init__(

@@ -60,7 +60,7 @@ def watch(
 
     Args:
         current_test: returns the node id of the running test.
-        report: called with the finding for a stream that is dropped, on whatever thread drops it.
+        report: called with the finding for a stream that is dropped, on the thread that drops it.
         maker_of_loop: gives the node id of the test that made an event loop, if one did.
         is_torn_down: whether that test is over, and pytest charges what is freed to the next one.
 

@@ -73,7 +73,7 @@ class Watch:
     """Reports coroutines that are dropped, with the test that made them.
 
     Args:
-        report: called with each finding, on whatever thread drops the coroutine.
+        report: called with each finding, on the thread that drops the coroutine.
         passes_on: whether a coroutine that was made before this object, and that the collector
             frees, is left to what Python called before.
     """

@@ -52,7 +52,7 @@ class LoopMakers:
         self._gone: list[int] = []
         self._tasks: dict[int, _Task] = {}
         self._held: dict[str, list[Finding]] = {}
-        # Threads begin with a context of their own, which does not tell the test.
+        # Threads begin with a context of their own, which does not record the test.
         self._threads: weakref.WeakKeyDictionary[threading.Thread, str] = (
             weakref.WeakKeyDictionary()
         )

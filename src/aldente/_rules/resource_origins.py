@@ -227,7 +227,7 @@ class Watching:
     Args:
         current_test: returns the node id of the running test.
         on_dropped: called with an `asyncio.StreamWriter`, `asyncio.Transport` or client of a
-            library, which does not tell its loop, that is about to be freed.
+            library, which does not report to its loop, that is about to be freed.
         describe: gives the finding for a connection that no code closes.
         finalize: calls a ``__del__`` with what is about to be freed, and further arguments.
     """

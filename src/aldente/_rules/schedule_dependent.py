@@ -55,7 +55,7 @@ def found(
     Args:
         error: what it fails with.
         place: where it fails; None if that is not known.
-        story: the lines that tell what happens, and how to run it again.
+        story: the lines that describe what happens, and how to run it again.
         test: the function of the test.
 
     >>> async def test(): ...

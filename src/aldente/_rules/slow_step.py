@@ -260,7 +260,7 @@ _AT_REST = 0.0001
 
 
 def _is_exempt(entries: Sequence[Entry], stack: Stack) -> bool:
-    """Whether the step is in a call that is slow whatever the user's code does."""
+    """Whether the step is in a call that is slow no matter what the user's code does."""
     if any(is_debugger(entry.module) for entry in entries) or _is_own_step(entries):
         return True
     is_in_tool = False
@@ -302,7 +302,7 @@ def _lines(entries: Sequence[Entry]) -> Iterator[str]:
     """The user's frames in a step, from the innermost outwards, if there are several.
 
     Args:
-        entries: all frames except aldente's; the innermost is shown, whatever code it runs.
+        entries: all frames except aldente's; the innermost is always shown.
     """
     shown = [entry for entry in entries if is_users(entry.path) or entry is entries[0]]
     if len(shown) > 1:

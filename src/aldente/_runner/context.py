@@ -58,7 +58,7 @@ def carry_over(source: Context) -> Callable[[], None] | None:
 
 
 class IsolatedContext:
-    """A copy of the current context that can be entered for a while, then left for good.
+    """A copy of the current context that can be entered for a while, then left permanently.
 
     `contextvars.Context.run` would do, if pytest let a plugin call what runs a test; but a plugin's
     hook can only act before and after. So this enters the context as C code does, with
@@ -87,7 +87,7 @@ class IsolatedContext:
         return True
 
     def leave(self) -> None:
-        """Go back to the context before `enter`, for good; does nothing when not entered."""
+        """Go back permanently to the context before `enter`; does nothing when not entered."""
         context, self._context = self._context, None
         switch = _find_switch()
         if context is not None and switch is not None:

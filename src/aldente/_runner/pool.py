@@ -1,4 +1,4 @@
-"""Makes event loops cheaply, by reusing those that can't be told from new ones.
+"""Makes event loops cheaply, by reusing those that behave exactly like new ones.
 
 Making and closing an event loop takes longer than running a small test on it. After most tests the
 loop is exactly as it was when it was made, and only its runner refers to it: then it serves the
@@ -104,7 +104,7 @@ class _Record(NamedTuple):
     # A test may have given the loop attributes that can't be compared.
     @containing("checking whether a loop can be used again", False)
     def is_like_new(self, box: list[Loop]) -> bool:
-        """Whether the loop in the box can't be told from a new one."""
+        """Whether the loop in the box behaves exactly like a new one."""
         # No variable may hold the loop here, which would be one more reference.
         return (
             sys.getrefcount(box[0]) <= self.references

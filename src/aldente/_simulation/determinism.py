@@ -153,8 +153,9 @@ class ObjectsInOrder:
     """While entered, what asyncio's classes make in a run hashes by its number, not by its address.
 
     So sets of connections, queues and the like have one order: a server may keep its clients in
-    such a set. What was made before the run keeps its hash, and what is made in it has the same
-    hash for good, as it may be in a set that lives on. So `__hash__` is replaced once and stays.
+    such a set. What was made before the run keeps its hash, and what is made in it keeps its hash
+    after the run, because it may be in a set that outlives the run. So `__hash__` is replaced once
+    and stays.
 
     Protocols, transports and streams get their number when they are first hashed in the run: those
     from before a run have no part in it, and protocols rarely call the ``__init__`` of their base

@@ -170,7 +170,7 @@ class Job:
         return self._thread is None or not waits_for_a_lock(self._thread)
 
     def complete(self) -> None:
-        """Tell its end to those who wait for it."""
+        """Notify the waiters of its end."""
         if self.future.cancelled() or self._crash is not None:
             return
         if self._error is not None:

@@ -85,7 +85,7 @@ class ForeignThreads:
         self._inbox: collections.deque[_Call] = collections.deque()
         # The callbacks of each thread that come later, as the first of them is late.
         self._late: dict[object, list[OutsideHandle]] = {}
-        # What tells threads apart: an ended one may leave its identifier to another.
+        # Distinguishes threads: a new one may reuse the identifier of one that has ended.
         self._own = threading.local()
         self._heard = threading.Event()
         self.newest_before = _python_compat.newest_thread()

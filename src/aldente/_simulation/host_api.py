@@ -106,7 +106,7 @@ class Host:
         there again and they send something.
 
         Args:
-            silent: whether its peers hear nothing; None lets the schedule choose.
+            silent: whether its peers are not notified; None lets the schedule choose.
 
         Raises:
             InvalidSetting: the running code runs on the host, it is that of the test, or it has

@@ -132,7 +132,7 @@ class Network:
     ) -> None:
         """Let nothing pass between hosts, until `heal` is called.
 
-        Streams wait, as their senders try again; datagrams are lost. Neither side is told.
+        Streams wait, as their senders try again; datagrams are lost. Neither side is notified.
 
         Args:
             one: a host, its name, or several of them.

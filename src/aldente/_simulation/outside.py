@@ -249,7 +249,7 @@ def _on_event(
 def listen(event: str, listener: Callable[[_Arguments], object] | None) -> None:
     """Call a function for each audit event of a name that nothing here is about; None for none.
 
-    A hook of its own would take time for each event of the process, for good.
+    A hook of its own would take time for each event until the process ends.
     """
     install()
     if listener is None:

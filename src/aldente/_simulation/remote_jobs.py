@@ -60,7 +60,7 @@ class RemoteJob:
         self._workers.end(self)
 
     def complete(self) -> None:
-        """Tell its end to those who wait for it."""
+        """Notify the waiters of its end."""
         if not self.future.set_running_or_notify_cancel():
             return
         try:

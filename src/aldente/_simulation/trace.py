@@ -365,8 +365,8 @@ class Fingerprint:
 
     Two runs in one process have different fingerprints if they differ in what a `Tracer` records:
     which task takes each step, where it stands, what it waited for, when, and what has caused it.
-    But it knows functions by their qualified names, so it can't tell two of the same name apart
-    that stand at the same instruction; and runs may differ in it that no `Tracer` tells apart.
+    But it knows functions by their qualified names, so it can't distinguish two of the same name
+    that are at the same instruction; and runs may differ in ways that no `Tracer` shows.
 
     Args:
         loop: the loop, which is not running.

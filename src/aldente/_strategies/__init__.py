@@ -34,7 +34,7 @@ What they use:
     Mutates schedules that reached something new; measures what was new in a run, by its steps and
     by the lines it reached.
 ``shared_coverage``
-    What searches of one program in several processes tell each other of what they covered.
+    How searches of one program in several processes share which schedules covered what.
 ``line_counter``
     Counts how often a run reached each line.
 ``partial_order``

@@ -54,8 +54,8 @@ class Effects(NamedTuple):
     """What a step does besides changes of its task's local variables.
 
     Attributes:
-        reads: the names that it reads, of whatever object.
-        writes: the names that it changes, of whatever object.
+        reads: the names that it reads, of any object.
+        writes: the names that it changes, of any object.
         is_wild: whether it may do anything else.
         left: if it ends a task of a ``gather`` or a ``TaskGroup``, how many tasks of that have not
             ended; else 0.
@@ -94,7 +94,7 @@ class Effects(NamedTuple):
         )
 
     def by_name(self) -> Effects:
-        """The same, with nothing said of which object it was."""
+        """The same, without the object."""
         return self._replace(
             reads=self.reads | self.reads_of.names,
             writes=self.writes | self.writes_of.names,
@@ -138,5 +138,5 @@ def pass_step(sleep: SleepSet, step: Effects) -> SleepSet:
 
 
 def without_objects(sleep: SleepSet) -> SleepSet:
-    """A sleep set with nothing said of objects."""
+    """A sleep set without objects."""
     return {key: effects.by_name() for key, effects in sleep.items()}

@@ -267,7 +267,7 @@ def returns_scalar(function: Any) -> bool:
     return id(function) in _SCALAR_FUNCTIONS
 
 
-# What these do is about one container alone, whatever its elements are.
+# What these do concerns one container only, no matter what its elements are.
 _OF_ONE: dict[int, bool] = {
     id(function): False for function in (len, bool, iter, list, tuple, set, dict, frozenset)
 }

@@ -3,7 +3,7 @@
 An instance gets its number when its ``__init__``, written in Python, is called: the position of
 that call among all such calls of the run. So two runs with the same choices give the same numbers
 until their choices differ, whether or not anything else of them is observed. `Instances.signature`
-tells whether they really did.
+shows whether they really did.
 
 No number is given where it would say too much: to instances of classes with a ``__new__`` or a
 metaclass of their own, which may return an old instance; to those that can't be referred to weakly;

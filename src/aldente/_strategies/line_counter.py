@@ -1,6 +1,6 @@
 """`LineCounter`: counts how often a run reached each line of the program.
 
-Most lines are reached equally often in every run, and so tell no run from another. Once it knows
+Most lines are reached equally often in every run, and so do not distinguish runs. Once it knows
 them, it counts the others only; and all of them again in some runs, to see whether that still
 holds.
 """

@@ -325,7 +325,7 @@ class Reduction:
 
     Attributes:
         sleep: the steps that need not be tried now.
-        is_redundant: whether the run is equivalent to another one, whatever follows.
+        is_redundant: whether the run is equivalent to another one, no matter how it continues.
     """
 
     def __init__(

@@ -76,7 +76,7 @@ class Pct:
         self._followed.follow(count, options, current)
         if len(current) < count:
             self._add_new(count, options)
-        # No two tasks have the same priority, so it tells whether the last one goes on.
+        # No two tasks have the same priority, so the priority shows whether the last one goes on.
         highest = max(current)
         best = current.index(highest)
         is_busy = self._yields >= _MANY_YIELDS and highest == self._last

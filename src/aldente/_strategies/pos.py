@@ -30,8 +30,8 @@ class Pos:
 
     def __init__(self, seed: int) -> None:
         self._draw = random.Random(seed).random
-        # Of each option: the task's key and its place, the functions there, the priority. While all
-        # priorities are to be drawn anew before they are used, only the functions are known.
+        # Of each option: the task's key and its place, the functions there, the priority. As long
+        # as all priorities will be drawn again before they are used, only the functions are known.
         self._steps: list[tuple[Hashable, Place]] = []
         self._functions: list[frozenset[Hashable]] = []
         self._priorities: list[float] = []

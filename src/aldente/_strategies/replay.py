@@ -128,8 +128,8 @@ class Leading:
 
     Args:
         choices: the options.
-        keys: the keys to choose from some position on, whatever number the option has then; empty
-            to go by numbers alone.
+        keys: the keys to choose from some position on, no matter which number the option has then;
+            empty to go by numbers alone.
         start: that position.
     """
 

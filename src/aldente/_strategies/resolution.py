@@ -178,7 +178,7 @@ class Resolver:
         """Note the use of a future's state; return False if it is no plain future of the run."""
         if type(future) is not SimulatedFuture:
             return False
-        # Its number follows from the task that has made it, whatever other tasks did.
+        # Its number depends only on the task that made it, not on other tasks.
         key = (FUTURES, future.number)
         self.found.reads_of.add(key)
         if is_write:

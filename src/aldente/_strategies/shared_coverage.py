@@ -1,4 +1,4 @@
-"""What searches of one program in several processes tell each other: which schedules covered what.
+"""How searches of one program in several processes share which schedules covered what.
 
 `Covered` gathers what all of them have covered. `SharedCoverage` is the side of one search: it
 takes what others have covered as known, and keeps what is new.
@@ -77,7 +77,7 @@ class Covered:
 
 
 class SharedCoverage:
-    """What one search knows of others, and what it has to tell them.
+    """What one search knows of others, and what it has to report to them.
 
     Args:
         shared: what others have covered.

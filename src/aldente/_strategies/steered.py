@@ -58,11 +58,11 @@ class _Progress:
 
 
 def _holding_back(is_held: Callable[[str], bool], count: int, options: Options) -> int:
-    """The first option that lets no task go on which is to be held back, while there is one.
+    """The first option that continues no task to hold back, while there is one.
 
     Args:
-        is_held: whether a task is to be held back, by its name; then what it waits for takes as
-            long as it may.
+        is_held: whether to hold back a task, by its name; then what the task waits for takes as
+            long as possible.
         count: how many options there are.
         options: the options.
     """

@@ -22,7 +22,7 @@ T = TypeVar("T")
 _Ts = TypeVarTuple("_Ts")
 
 # Where time starts. Not 0, which programs take for "never" (``last = 0.0``), and small, so that
-# floats tell a hundredth of a nanosecond apart.
+# floats distinguish a hundredth of a nanosecond.
 START = 100_000.0
 
 # A test that jumps more often is taken to be endless.
@@ -59,8 +59,8 @@ class VirtualTimeLoop(JumpingLoop):
     trio's ``MockClock`` with ``autojump_threshold=0``, extended to real I/O.
 
     Args:
-        patience: how long the loop must hear nothing from other processes and threads before time
-            jumps, in real seconds.
+        patience: how long nothing must come from other processes and threads before time jumps, in
+            real seconds.
         max_virtual_time: how far time may advance, in seconds of loop time; more raises
             `EndlessTimeError`.
         bystanders: identifiers of threads that are known to wake no loop.

@@ -99,7 +99,7 @@ class VirtualSelector(selectors.BaseSelector):
     Args:
         real: the selector of the platform.
         loop: the loop that has this selector.
-        patience: how long to hear nothing before time jumps, in real seconds.
+        patience: how long nothing must come from outside before time jumps, in real seconds.
         bystanders: identifiers of threads that are known to wake no loop.
         polling: counts each round; an attribute too.
     """
@@ -130,8 +130,8 @@ class VirtualSelector(selectors.BaseSelector):
         """Forget how far time has advanced, and which code has read clocks.
 
         Args:
-            patience: how long to hear nothing before time jumps, in real seconds; None to
-                leave it.
+            patience: how long nothing must come from outside before time jumps, in real seconds;
+                None to leave it.
         """
         self._forget_jumps()
         self.polling.start_anew()

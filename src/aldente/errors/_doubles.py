@@ -158,7 +158,7 @@ class NoSuchTarget(_NoSuch, AttributeError):
 
 
 class NoSuchModule(_NoSuch, ModuleNotFoundError):
-    """The module in which something is to be patched does not exist.
+    """The module of the attribute to patch does not exist.
 
     Args:
         target: the target, as the test gave it.

@@ -87,7 +87,7 @@ def add_to_report(item: pytest.Item, report: pytest.TestReport, outcome: Outcome
 
 
 def is_a_line(config: pytest.Config) -> bool:
-    """Whether a failure is to be shown in one line; the summary then says how to see it again."""
+    """Whether to show a failure in one line; the summary then has the command to run it."""
     return bool(config.getoption("tbstyle", "auto") == "line")
 
 

@@ -340,7 +340,7 @@ class RunsOfTest:
         return self._found.aside()
 
     def failed(self, loop: SimulatedLoop, error: BaseException) -> None:
-        """Keep what a page shows of a failure, if there is to be one."""
+        """Keep what the page shows of a failure, if the run writes a page."""
         if self._session.evidence is not None:
             self._session.evidence.keep(error, loop)
 

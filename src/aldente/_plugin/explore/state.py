@@ -233,7 +233,7 @@ def _part_of(runs: int, strategy: object, shard: Shard) -> int:
 # The plugin that makes a run of pytest a worker process of another one.
 WORKER = "aldente-worker"
 
-# From how many runs on a search is long enough to start processes for it without being told.
+# From how many runs on a search is long enough to start processes for it by default.
 _LONG = 2_000
 
 

@@ -113,7 +113,7 @@ def _highlighted(writer: Any, source: str) -> str:
             bg=os.getenv("PYTEST_THEME_MODE", "dark"), style=os.getenv("PYTEST_THEME")
         )
         text: str = pygments.highlight(source, lexers.PythonLexer(), formatter)
-    except Exception:  # pygments is missing, or the theme is unknown: pytest has said so
+    except Exception:  # pygments is missing, or the theme is unknown: pytest has reported that
         return source
     return text.rstrip("\n")
 
@@ -183,7 +183,7 @@ def _unreached(exhausted: Sequence[Mapping[str, Any]], complete: int) -> str:
     return f" ({where}no time-out ever fired)"
 
 
-# The plurals of the kinds of faults, in the order in which they are told.
+# The plurals of the kinds of faults, in the order in which they are shown.
 _PLURALS = {"reset": "resets", "partition": "partitions", "crash": "crashes", "loss": "losses"}
 
 

@@ -1,7 +1,7 @@
 """What a worker process of ``--aldente-workers`` does: a run of pytest that another one commands.
 
-It collects the same tests, sets up the explored test that it is told to, and does batches of its
-runs. It ends without a report of its own, so that no file of the other run is written twice.
+It collects the same tests, sets up the explored test that the main process names, and does batches
+of its runs. It ends without a report of its own, so that no file of the other run is written twice.
 """
 
 from __future__ import annotations
@@ -196,7 +196,7 @@ def register(config: pytest.Config) -> None:
 
 
 class WorkerLoop:
-    """Runs the tests that it is told to, instead of all that were collected.
+    """Runs the tests that the main process names, instead of all that were collected.
 
     Args:
         channel: the channel to the commanding run.

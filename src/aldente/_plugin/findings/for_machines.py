@@ -162,8 +162,8 @@ def _uri(path: str) -> str:
 
 
 def _fingerprint(finding: Plain, folder: Path) -> str:
-    # Without the line's number, which changes when code above it does. What has no place is told
-    # apart by its text.
+    # Without the line's number, which changes when code above it does. Findings without a place are
+    # distinguished by their texts.
     parts = (finding["rule"], _path_in(folder, finding["path"]), finding["source"])
     text = json.dumps(parts if finding["path"] is not None else (*parts, finding["what"]))
     return hashlib.sha256(text.encode()).hexdigest()

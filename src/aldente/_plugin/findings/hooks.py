@@ -82,7 +82,7 @@ class FindingsHooks:
 
             hooks = page.PageHooks(self._config, self._state)
             self._config.pluginmanager.register(hooks, page.NAME)
-        # Whatever the level: the process must not wait for threads.
+        # At any level of the rule: the process must not wait for threads.
         self._state.installed.enter_context(self._threads.installed())
         self._state.at_tear_down.append(self._end_threads)
         self._state.leave_thread = self._threads.leave

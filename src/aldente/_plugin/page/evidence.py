@@ -100,7 +100,7 @@ class Evidence:
         if graph is not None and graph.tasks:
             panels.append(panel("waits", waits.collect(graph, main=main, folder=self._folder)))
         panels += self.calls(loop.time())
-        # Elsewhere timers are set for no time that a test could tell.
+        # Elsewhere the times of timers mean nothing to a test.
         ahead = pending_timers(loop) if isinstance(loop, SettlingLoop) else ()
         if ahead:
             shown = timers.collect(loop.time(), ahead, folder=self._folder)

@@ -24,7 +24,7 @@ _OTHER_LOOP = (
     "is bound to a different event loop",
     # For a future of another loop that was awaited before.
     "await wasn't used with future",
-    # Said by aiohttp and async-timeout, whose client looks for the task on its own loop.
+    # The message of aiohttp and async-timeout, whose client looks for the task on its own loop.
     "Timeout context manager should be used inside a task",
 )
 _CLOSED = "Event loop is closed"

@@ -122,7 +122,7 @@ def _end_at_users_line(error: DeadlockError) -> None:
 
     The notes of a deadlock say what it waits for. Hypothesis takes the innermost frames of an
     exception and of its contexts as its place: two deadlocks are the same failure if they are at
-    the same line of the user's, whatever the library that waits there is doing.
+    the same line of the user's, regardless of what the library that waits there is doing.
     """
     current: BaseException | None = error
     seen: set[int] = set()

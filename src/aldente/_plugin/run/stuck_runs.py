@@ -28,7 +28,7 @@ from aldente.errors import AldenteError, DeadlockError, EndlessTimeError
 
 
 class StuckRuns:
-    """Looks for runs that can't go on, or don't, whatever drives their loops.
+    """Looks for runs that can't go on, or do not, on any kind of loop.
 
     Args:
         config: pytest's configuration.
@@ -101,7 +101,7 @@ class StuckRuns:
         self._keep(error, runner)
 
     def _keep(self, error: BaseException, runner: Run | running.OtherRun) -> None:
-        """Keep what a page shows of an error that ends a run, if there is to be one."""
+        """Keep what the page shows of an error that ends a run, if a page is written."""
         evidence = self._session.evidence
         if evidence is None:
             return

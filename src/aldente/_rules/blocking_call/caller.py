@@ -221,7 +221,7 @@ _QUIET_PACKAGES = {
     "traceback",
     "warnings",
     "zipimport",
-    # It writes to its configured handlers, whatever code logs.
+    # It writes to its configured handlers, no matter which code logs.
     "logging",
 }
 _QUIET_MODULES = {
@@ -239,7 +239,7 @@ _QUIET_FUNCTIONS = {
     ("concurrent.futures.process", "shutdown"),
     ("concurrent.futures.thread", "shutdown"),
 }
-# asyncio's functions that run a loop; there is no public way to tell their frames apart. Checked on
+# asyncio's functions that run a loop; there is no public way to recognise their frames. Checked on
 # CPython 3.11 to 3.15.
 _LOOP_RUNNERS = {"run_forever", "run_until_complete", "_run_once"}
 

@@ -60,7 +60,7 @@ def _simulate(made: socket.socket, network: Kernel) -> None:
         endpoint.bind(address)
     is_listening = made.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
     if is_listening and isinstance(endpoint, StreamEndpoint):
-        # How many may wait is not told.
+        # No socket shows how many connections may wait.
         endpoint.listen(128)
     give(made, endpoint, is_counted=True)
 

@@ -186,7 +186,7 @@ def _memory(length: int) -> int:
 
 
 class UnixDatagramEndpoint(DatagramEndpoint):
-    """A Unix socket of datagrams: nothing is lost, and a sender hears at once of what is wrong."""
+    """A Unix socket of datagrams: nothing is lost, and a sender gets an error at once."""
 
     def __init__(self, network: Kernel, family: int) -> None:
         super().__init__(network, family)
@@ -224,7 +224,7 @@ class UnixDatagramEndpoint(DatagramEndpoint):
         return self._peer is None or self._peer is sender
 
     def queue(self, sender: UnixDatagramEndpoint) -> bool:
-        """Take one more datagram; else tell the sender when there is room."""
+        """Take one more datagram; if there is no room, notify the sender when there is."""
         if self._is_read_shut:
             fail(errno.EPIPE)
         if not self.has_room and self._peer is not sender:

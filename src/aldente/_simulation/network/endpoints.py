@@ -368,7 +368,7 @@ class StreamEndpoint(Endpoint):
         if not self._is_over:
             self._is_over = True
             if self.addresses.is_silent:
-                # The peer does not hear of it.
+                # The peer is not notified.
                 self._outgoing.abandon()
             else:
                 self._outgoing.reset()

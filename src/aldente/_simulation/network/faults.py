@@ -340,7 +340,7 @@ def crash(
         loop: the loop of the run.
         hosts: the hosts of the run.
         host: the name of the host.
-        is_silent: whether its peers hear nothing of it; None lets the strategy choose.
+        is_silent: whether its peers are not notified of it; None lets the strategy choose.
         is_choice: whether the explorer has chosen the crash.
     """
     if is_silent is None:

@@ -24,7 +24,7 @@ def check_how(how: int) -> None:
 
 
 class Stage(enum.Enum):
-    """What has become of connecting a socket, as far as the program has been told."""
+    """The state of connecting a socket, as far as the program has been notified."""
 
     UNCONNECTED = enum.auto()
     CONNECTING = enum.auto()
@@ -99,7 +99,7 @@ class Endpoint:
         return 0
 
     def changed(self) -> None:
-        """Tell the network that it may have become ready."""
+        """Notify the network that the socket may have become ready."""
         self.network.note_change(self)
 
     def take_error(self) -> int:
@@ -346,8 +346,8 @@ class Kernel:
     ) -> None:
         """Do what asyncio's selectors do for a descriptor that was closed while it was watched.
 
-        Its number may be that of another socket by now. The system does not know it: it tells of a
-        change, and without one it never says that it is ready.
+        Its number may be that of another socket by now. The system does not know it: it reports
+        changes, and without a change it never reports that the socket is ready.
         """
         if (descriptor in handles) == is_added:
             return

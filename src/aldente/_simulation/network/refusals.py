@@ -65,7 +65,8 @@ def explained(
     """An error of a run; OutsideSimulation if it needs what only a real network has.
 
     That an address is refused may be what a test is about, and a client may begin before its
-    server. So it is told only when it has made the run fail, and nothing has ever listened there.
+    server. So it is explained only when it has made the run fail, and nothing has ever listened
+    there.
 
     Args:
         error: the error.

@@ -102,7 +102,7 @@ AnyEndpoint = StreamEndpoint | DatagramEndpoint
 endpoints_behind: dict[int, tuple[AnyEndpoint, weakref.ref[socket.socket] | None]] = {}
 
 
-# What tells the system's sockets apart whose descriptors have no owner.
+# Distinguishes the system's sockets whose descriptors have no owner.
 left_descriptors: dict[int, int] = {}
 
 
