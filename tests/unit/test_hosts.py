@@ -675,12 +675,12 @@ def _returning(main: Any, wanted: object) -> Any:
     ("call", "message"),
     [
         (lambda net: net.host(""), "letters, digits"),
-        (lambda net: net.host("DB"), "small letters"),
+        (lambda net: net.host("DB"), "lower-case letters"),
         (lambda net: net.host("localhost"), "letters, digits"),
         (lambda net: net.host(3), "letters, digits"),
         (lambda net: net.host("192.0.2.7"), "letters, digits"),
         (lambda net: net.link("db", "nobody"), r"Known hosts: test, db\. Make it first"),
-        (lambda net: net.link("db", "db"), "two hosts"),
+        (lambda net: net.link("db", "db"), "two different hosts"),
         (lambda net: net.link("db", "test", latency=-1), "latency"),
         (lambda net: net.link("db", "test", loss=1), r"use partition\(\)"),
         (lambda net: net.link("db", "test", loss="much"), "probability"),
@@ -691,7 +691,7 @@ def _returning(main: Any, wanted: object) -> Any:
         (lambda net: net.partition("db", []), "One side has no host"),
         (lambda net: net.partition(["db", "test"]), "One side has no host"),
         (lambda net: net.may_partition([], "db"), "One side has no host"),
-        (lambda net: net.partition(["db"], "db"), "two hosts"),
+        (lambda net: net.partition(["db"], "db"), "two different hosts"),
         (lambda net: net.may_break(times=0), "times"),
         (lambda net: net.may_partition("db", seconds=-1), "seconds"),
         (lambda net: net.host("db").may_crash(times="2"), "times"),
@@ -702,7 +702,7 @@ def _returning(main: Any, wanted: object) -> Any:
         (lambda net: setattr(net.host("db"), "clock_skew", 1), r"explore\(wall=True\)"),
         (lambda net: setattr(net.host("db"), "clock_skew", "1"), "number of seconds"),
         (lambda net: setattr(net.host("db"), "clock_skew", float("nan")), "number of seconds"),
-        (lambda net: net.connection(asyncio), "stream's writer"),
+        (lambda net: net.connection(asyncio), "writer of a stream"),
     ],
 )
 def test_a_wrong_argument_is_refused(call: Any, message: str) -> None:

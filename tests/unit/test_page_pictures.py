@@ -286,7 +286,7 @@ def test_many_tasks() -> None:
     assert {"'one'", "'two'", "'near'"} <= set(names)
     (caption,) = texts(figure, ".//figcaption/p")
     assert (
-        "43 other tasks have no box: 'idle 27', 'idle 28', 'idle 29', 'idle 30' and 39 more."
+        "43 other tasks are not drawn: 'idle 27', 'idle 28', 'idle 29', 'idle 30' and 39 more."
         in (caption)
     )
 
@@ -304,7 +304,7 @@ def test_many_alike() -> None:
     assert len(with_class(figure, "edge")) == 3
     assert words(figure)[1].endswith("The box stands for 'w0', 'w1', 'w2', 'w3' and 46 more.")
     (caption,) = texts(figure, ".//figcaption/p")
-    assert "no box" not in caption
+    assert "not drawn" not in caption
 
 
 def test_names_are_no_markup() -> None:
@@ -523,7 +523,7 @@ def test_timers() -> None:
         "a callback | in 8.5 s (at 100008.5)",
     ]
     (caption,) = texts(figure, ".//figcaption/p")
-    assert caption == "At the failure the loop time was 100000 s, and 2 timers lay ahead."
+    assert caption == "At the failure the loop time was 100000 s, and 2 timers were pending."
 
 
 @pytest.mark.parametrize(
@@ -545,7 +545,7 @@ def test_many_timers() -> None:
     figure = draw("timers", timers.collect(0.0, ahead, folder=HERE))
     assert len(with_class(figure, "bar")) == 30
     (caption,) = texts(figure, ".//figcaption/p")
-    assert caption.endswith("40 timers lay ahead. The last 10 of them are not shown.")
+    assert caption.endswith("40 timers were pending. The last 10 of them are not shown.")
 
 
 # Histories.

@@ -313,7 +313,7 @@ def test_no_operations(thing: object) -> None:
 
 def test_no_function() -> None:
     """A `state` that can't be called is refused."""
-    with pytest.raises(aldente.InvalidSetting, match="It is a function without arguments"):
+    with pytest.raises(aldente.InvalidSetting, match="It must be a function without arguments"):
         aldente.serializable(Shop(), state=1)  # type: ignore[arg-type]
 
 

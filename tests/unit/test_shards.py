@@ -279,7 +279,7 @@ def test_no_executor_of_processes(executor: Any) -> None:
 
 def test_a_strategy_object_is_refused(pool: ProcessPoolExecutor) -> None:
     """Shards can't share one strategy."""
-    with pytest.raises(aldente.InvalidSetting, match="makes one for a seed"):
+    with pytest.raises(aldente.InvalidSetting, match="makes a strategy from a seed"):
         aldente.search(passes, executor=pool, strategy=Auto(0))
 
 

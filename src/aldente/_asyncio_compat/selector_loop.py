@@ -26,7 +26,7 @@ class _Watched:
         """Nothing, as it holds nothing."""
 
     def get_key(self, descriptor: int) -> selectors.SelectorKey:
-        """As a selector's."""
+        """Like a selector's."""
         loop = self._loop()
         events = 0 if loop is None else loop.events_of(descriptor)
         if not events:
@@ -167,7 +167,7 @@ class SocketLoop(selector_events.BaseSelectorEventLoop):
         return super()._make_datagram_transport(sock, *args, **kwargs)  # type: ignore[misc]
 
     def _stop_serving(self, sock: Any) -> None:
-        """As asyncio's loop on Unix, which removes the file of a server from CPython 3.13 on."""
+        """Like asyncio's loop on Unix, which removes the file of a server from CPython 3.13 on."""
         number = self._unix_server_sockets.pop(sock, None)
         path = None if number is None else sock.getsockname()
         super()._stop_serving(sock)  # type: ignore[misc]

@@ -152,7 +152,7 @@ class StepTimer(asyncio.TimerHandle):
         self._scheduled = True
 
     def cancel(self) -> None:
-        """As asyncio's."""
+        """Like asyncio's."""
         if not self._cancelled:
             if self._source_traceback is not None:
                 # Like asyncio in debug mode, for later messages.

@@ -68,7 +68,7 @@ def search(
     never awaited, an exception in a task or callback that was never retrieved.
 
     Args:
-        main: the program, a coroutine function without arguments; called anew for every run.
+        main: the program, a coroutine function without arguments; called again for every run.
         runs: the greatest number of runs.
         strategy: ``"auto"``, ``"pct"``, ``"pos"``, ``"dfs"``, ``"random"`` or ``"fifo"``; the name
             of an entry point in the group ``aldente.strategies``; or an object with the methods
@@ -80,18 +80,18 @@ def search(
         max_steps: how many steps a run may take.
         max_seconds: how long the search may take, in real seconds, shrinking included; None for no
             limit.
-        wall: whether ``time.time()`` and its like follow virtual time, from 1 January 2030 on; or
-            the moment from which on they do, as a `datetime` or a string.
+        wall: whether ``time.time()`` and similar clocks follow virtual time, from 1 January 2030
+            on; or the moment at which they start, as a `datetime` or a string.
         shrink: whether to shrink a failure, to fewer context switches away from stock order.
         rules: other levels for rules: with ``"error"`` a finding fails the run, with ``"warn"`` it
             is in `Exploration.findings`, ``"off"`` finds nothing; for ``"never-awaited"`` and
             ``"background-error"``, by default errors, and ``"leaked-task"``, ``"leaked-asyncgen"``
             and ``"race"``, by default warnings. For the last one a program that passes is run up to
             a fifth more often.
-        executor: has the runs done by its worker processes: a
+        executor: runs the program in its worker processes: a
             `concurrent.futures.ProcessPoolExecutor`, or the executor of a cluster; None for this
-            process. `main` must be picklable then.
-        shards: with an executor, into how many parts to split the runs: at least as many as there
+            process. With an executor `main` must be picklable.
+        shards: with an executor, how many parts to split the runs into: at least as many as there
             are workers. For the same seed and number of shards the result is the same.
 
     Raises:
@@ -210,11 +210,11 @@ def run(
         main: a coroutine function without arguments.
         clock: ``"virtual"`` to have loop time jump to the next timer when nothing else can happen;
             ``"real"`` does the same as `asyncio.run`.
-        wall: whether ``time.time()`` and its like follow virtual time, from 1 January 2030 on; or
-            the moment from which on they do, as a `datetime` or a string.
-        patience: how long the loop listens to other processes and threads before virtual time
+        wall: whether ``time.time()`` and similar clocks follow virtual time, from 1 January 2030
+            on; or the moment at which they start, as a `datetime` or a string.
+        patience: how long nothing must come from other processes and threads before virtual time
             jumps, in real seconds.
-        max_virtual_time: how far virtual time may run, in seconds of loop time.
+        max_virtual_time: how far virtual time may advance, in seconds of loop time.
         debug: as for `asyncio.run`.
         seed: the seed of the schedule and the randomness of a simulated run, in which time is
             always virtual.
@@ -227,7 +227,7 @@ def run(
         LivelockError: a simulated run did not end.
         DeadlockError: on virtual time, no task can go on; its notes say which task waits for
             which.
-        EndlessTimeError: virtual time ran on beyond its limit.
+        EndlessTimeError: virtual time advanced beyond its limit.
         InvalidSetting: an argument has a wrong value.
         RuntimeError: an event loop is running in this thread.
         MissingExtra: `wall` needs a library that is not installed.

@@ -1,8 +1,8 @@
-"""`Batch`: some of the runs of a search that is shared out, as a value; `run_batch` does them.
+"""`Batch`: a part of the runs of a search, as a value; `run_batch` does these runs.
 
-What a batch gives depends on the batch and the program alone: not on the process that runs it, nor
-on what that process has done before. So it may run anywhere, again after a process has died, and a
-search that is interrupted goes on with the next one.
+The result of a batch depends only on the batch and the program: not on the process that runs it,
+nor on what that process has done before. So it may run anywhere, again after a process has died,
+and a search that is interrupted goes on with the next one.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class StopFile:
             self.path.unlink()
 
     def note(self, place: tuple[int, int]) -> None:
-        """Have the batches after a place end."""
+        """End the batches after a place."""
         with contextlib.suppress(OSError):
             # On a full disk: then they end when the file is gone.
             os.lseek(self._number, 0, os.SEEK_SET)
@@ -93,7 +93,7 @@ class StopFile:
 
 
 def needed_by(path: str, place: tuple[int, int]) -> Callable[[], bool]:
-    """A function: whether the results of the batch at a place are still needed.
+    """A function that returns whether the results of the batch at a place are still needed.
 
     Args:
         path: the stop file; on this machine.
@@ -225,7 +225,7 @@ class FailedRun(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class BatchResult:
-    """What a batch has given.
+    """The result of a batch.
 
     Attributes:
         exploration: the results of its runs, without a failure.
@@ -340,7 +340,7 @@ def _end_of(bounds: Bounds) -> float | None:
 
 
 def _needed(batch: Batch, bounds: Bounds) -> Callable[[], bool]:
-    """A function: whether the results of a batch are still needed."""
+    """A function that returns whether the results of a batch are still needed."""
     if not bounds.stop_file or bounds.machine != this_machine():
         return lambda: True
     return needed_by(bounds.stop_file, batch.place)

@@ -65,7 +65,7 @@ def check_class(
     linearizable: bool = False,
     seed: int = 0,
 ) -> None:
-    """Check that the operations of a class give together what they give one at a time.
+    """Check that concurrent operations of a class have the outcome of some serial order of them.
 
     It makes small programs of two or three tasks, each of which calls one to three operations of a
     new object, and explores them, with the object `serializable`: first all pairs of operations,
@@ -83,7 +83,8 @@ def check_class(
         seed: the seed of the programs and of their schedules.
 
     Raises:
-        NotAtomic: a program gave what no order of its operations gives. Its notes have the story.
+        NotAtomic: the outcome of a program matches no serial order of its operations. Its notes
+            have the story.
         DeadlockError: the operations of a program wait for one another, though one at a time they
             never do.
         NotJudged: not one run could be judged.

@@ -1,4 +1,4 @@
-"""What a function has read of what tasks share, and which of its lines go by that."""
+"""What a function has read of what tasks share, and which of its lines depend on that."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def note_take(calls: Mapping[int, CalledFunction], frame: FrameType, access: int
 def handled_by(
     calls: Mapping[int, CalledFunction], frame: FrameType, facts: LineFacts
 ) -> Iterator[int]:
-    """The places of the changes about which a line does something, after an exception.
+    """The places of the changes that a line handles after an exception.
 
     Args:
         calls: the calls that have not returned, by the identity of their frames.
@@ -78,7 +78,7 @@ NO_FACTS = LineFacts()
 
 @dataclass(slots=True)
 class WatchedRead:
-    """What a function has read, and may act by when it is out of date.
+    """What a function has read, and may still rely on when it is out of date.
 
     Attributes:
         access: the place of the read among all accesses.
@@ -95,7 +95,7 @@ class WatchedRead:
     derived: set[str]
 
     def decides(self, line: int, facts: LineFacts) -> bool:
-        """Whether what a line does goes by what was read."""
+        """Whether what a line does depends on what was read."""
         return line == self.line or line in self.guarded or self.is_used_by(facts)
 
     def is_used_by(self, facts: LineFacts) -> bool:

@@ -105,7 +105,7 @@ def _run_task(task: _Task) -> BatchResult:
 
 
 class Workers:
-    """Has batches done by the processes of an executor.
+    """Does batches in the processes of an executor.
 
     Args:
         executor: the executor.
@@ -136,7 +136,7 @@ class Workers:
         self._sender = this_machine(), os.getpid()
 
     def submit(self, batch: Batch, bounds: Bounds) -> Future[BatchResult]:
-        """Have a batch done.
+        """Submit a batch.
 
         Raises:
             WorkersFailed: the executor takes no more work.
@@ -173,7 +173,7 @@ def search_in(workers: Workers, plan: Plan, explorer: Explorer, watch: RuleWatch
 
     Args:
         workers: the processes.
-        plan: how the runs are shared out.
+        plan: how the runs are split.
         explorer: analyses the failure.
         watch: the rules of runs in this process.
     """

@@ -73,7 +73,7 @@ _FIRST_RUN = 1.0
 
 @dataclass(slots=True)
 class _Results:
-    """What the runs of a search have given so far; its fields are those of `Exploration`."""
+    """The results of a search so far; its fields are those of `Exploration`."""
 
     number: int = 0
     is_exhausted: bool = False
@@ -410,7 +410,7 @@ _OWN_THREADS = "The schedules did not choose when the program's own threads call
 
 
 def _release(strategy: Strategy) -> None:
-    """Have a strategy leave no trace in Python, as the search is over."""
+    """Remove all hooks of a strategy in Python, as the search is over."""
     getattr(strategy, "release", bool)()
 
 

@@ -1,7 +1,7 @@
-"""Which lines of a source file a condition decides about, and where a variable keeps a value.
+"""Which lines of a source file a condition guards, and where a variable keeps a value.
 
-A task that waits within such lines, or before it uses such a variable, may act by what is out of
-date.
+A task that waits within such lines, or before it uses such a variable, may rely on a value that is
+out of date.
 """
 
 from __future__ import annotations

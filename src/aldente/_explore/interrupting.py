@@ -173,7 +173,7 @@ class _Ender:
         thread.join(_ANSWER_LIMIT)
 
     def forget(self) -> None:
-        """Forget the thread in a forked child, which leaves the test by itself."""
+        """Forget the thread in a forked child, which does not have it."""
         self._thread = None
 
     def _watch(self, stopped: _thread.LockType) -> None:

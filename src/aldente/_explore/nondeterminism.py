@@ -1,8 +1,8 @@
 """Finds whether a program depends on more than its schedule, and on what.
 
 It compares two runs of one schedule by their fingerprints. If those differ, it records runs until
-two of them differ, to say where; and one more looks at each call of a function written in C, for
-what the program asks of the outside world.
+two of them differ, to find where; and one more looks at each call of a function written in C, for
+what the program gets from the outside world.
 """
 
 from __future__ import annotations
@@ -247,7 +247,7 @@ _MOST_RECORDED = 5
 
 
 def likely_cause(program: Program, schedule: Schedule, before: Run | None = None) -> str:
-    """What a program seems to depend on beside its schedule; empty if its runs are equal.
+    """What a program seems to depend on besides its schedule; empty if its runs are equal.
 
     Args:
         program: the program.
@@ -325,7 +325,9 @@ def _words(step: Step) -> str:
 
 
 def _sources_of(program: Program, schedule: Schedule) -> list[str]:
-    """The functions by which the program asks the outside world, with the user's lines."""
+    """The functions by which the program gets something from the outside world, with the user's
+    lines.
+    """
     found: dict[str, str] = {}
 
     def look(frame: FrameType, event: str, called: Any) -> None:

@@ -1,4 +1,4 @@
-"""What operations of a run have given, to compare runs by value."""
+"""The outcome of the operations of a run, to compare runs by value."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TOO_LARGE = "values are too large to be compared"
 
 
 class Observation(NamedTuple):
-    """What the operations of a run have given.
+    """The outcome of the operations of a run.
 
     Attributes:
         things: the classes of what they are operations of, in words.
@@ -29,8 +29,8 @@ class Observation(NamedTuple):
         has_time_passed: whether time has passed since they could begin.
         has_timed_out: whether a time-out has fired.
         steps: how many steps the run had when its program had ended.
-        doubt: why it may be right although they give it in no order one at a time, such as "a
-            time-out ended"; empty if it can't.
+        doubt: why it may be right although no serial order has this outcome, such as "a time-out
+            ended"; empty if it can't be.
     """
 
     things: str
@@ -48,7 +48,7 @@ class Observation(NamedTuple):
 
     @property
     def key(self) -> Hashable:
-        """Equal for runs that have given the same."""
+        """Equal for runs with the same outcome."""
         return self.results, self.state
 
     @property
@@ -69,7 +69,7 @@ class Observation(NamedTuple):
 
 
 def observed(operations: Operations, loop: SimulatedLoop, *, is_random: bool) -> Observation:
-    """What the operations of a run that has ended have given.
+    """The outcome of the operations of a run that has ended.
 
     Args:
         operations: the operations.
@@ -106,7 +106,7 @@ def observed(operations: Operations, loop: SimulatedLoop, *, is_random: bool) ->
 
 
 def _doubt(operations: Operations, loop: SimulatedLoop, *, is_random: bool) -> str:
-    """Why operations may rightly give together what they give in no order one at a time."""
+    """Why concurrent operations may rightly have an outcome that no serial order of them has."""
     depends_on_time = operations.have_read_time or loop.follows_wall
     if not operations.are_over:
         return "operations had not ended"

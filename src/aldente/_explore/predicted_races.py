@@ -21,7 +21,7 @@ class Race(NamedTuple):
 
     Attributes:
         read, change, act: the uses of it: one task has read it, another changes it, and the first
-            changes it by what it has read.
+            changes it according to what it read.
         around: the part of the first task, from its read to its change.
         inside: the part of the other, up to its change.
     """
@@ -84,7 +84,9 @@ class UsesOfRun:
         return any(each.use.at not in puts and not _is_asserted(each) for each in later)
 
     def section_of(self, change: Access) -> Section:
-        """The part of a task that ends with a change, from the first read that this goes by."""
+        """The part of a task that ends with a change, from the first read that the change depends
+        on.
+        """
         task, last = self.step_of(change)
         steps = map(self.step_of, self.reads_of(change))
         first = min((number for name, number in steps if name == task), default=last)
@@ -108,7 +110,7 @@ class UsesOfRun:
         ]
 
     def by_thing(self) -> list[list[Access]]:
-        """The accesses of each thing, without what only goes by an earlier one."""
+        """The accesses of each thing, without those that only depend on an earlier one."""
         found: dict[Hashable, list[Access]] = defaultdict(list)
         for access in self.accesses:
             if access.of < 0:
@@ -183,8 +185,8 @@ _Lines = tuple[SourcePlace, SourcePlace, SourcePlace]
 def predicted(uses: UsesOfRun, most: int) -> Iterator[Race]:
     """The races that there may be in other schedules than that of a run.
 
-    A task that has read the thing, and did not act by that, might have done as another does that
-    reads it on the same line.
+    A task that has read the thing, and did not act on that, might have done what another task does
+    that reads it on the same line.
 
     Args:
         uses: what the tasks of the run have used.
@@ -235,7 +237,8 @@ def _races_around(
 
 
 def _overwriting_by_stale(uses: UsesOfRun, *, is_observed: bool = False) -> Iterator[Race]:
-    """Where a task sets one thing by what it has read of another, and one more task changes both.
+    """Where a task sets one thing according to what it read of another, and a second task changes
+    both.
 
     That is a race if the other task changes them in between, as one that fills a cache while
     another changes both what is stored and the cache.

@@ -1,4 +1,4 @@
-"""How far a search has come, as JSON and back: `of_progress` and `progress_of`.
+"""The progress of a search, as JSON and back: `of_progress` and `progress_of`.
 
 What is read may have been changed, so each value is checked: whatever it is, the result is a
 `Progress` with which a search can go on, or a `ValueError`.
@@ -53,7 +53,7 @@ def progress_of(value: object) -> Progress:
     """The progress that `of_progress` wrote.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the value is not progress of a search.
     """
     found = stored.record(value, *_KEYS)
     first, shared = _place(found["next"]), _shared_by_round(found["shared"])

@@ -1,6 +1,7 @@
 """The findings of races: an update that is lost, and what a task has taken and never put back.
 
-What belongs back is learnt from tasks that return: these put back what they have taken on a line.
+What has to be put back is learnt from tasks that return: these put back what they have taken on a
+line.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def _described(race: Race) -> Iterator[str]:
 
 
 def _one_after_the_other(race: Race, serial: tuple[Access, Access]) -> str:
-    """What the two tasks give one after the other."""
+    """The result of the two tasks one after the other, in words."""
     outer, inner = serial
     name = race.act.use.text
     if not race.is_computed and _is_like(inner, race.change):
@@ -119,7 +120,7 @@ def borrowings(uses: UsesOfRun, ends: Mapping[str, Ending]) -> Iterator[Borrowin
 def never_put_back(
     uses: UsesOfRun, kept: KeptValues | None, known: Mapping[SourcePlace, Access]
 ) -> Iterator[NeverPutBack]:
-    """What tasks of a run have not put back, as they have ended otherwise than by returning.
+    """What tasks of a run have not put back, because they were cancelled or raised.
 
     It is a finding only if all other tasks have put back what they took, so that one thing is
     missing at the end; if no handler of the exception has done anything about it, such as closing a

@@ -1,12 +1,12 @@
 """`RaceSearch`: looks for lost updates in a program that passes, and for what is never put back.
 
-That one task reads a value, another changes it, and the first then changes it by what it has read,
-means nothing by itself. It is a finding when something is lost: when the result is none that the
-same two parts of tasks give one after the other, in either order. Such races are predicted from one
-run; then a run is led into each, and both parts are run one after the other.
+That one task reads a value, another changes it, and the first then changes it according to what it
+read, means nothing by itself. It is a finding when something is lost: when the result is none that
+the same two parts of tasks give one after the other, in either order. Such races are predicted from
+one run; then a run is steered into each, and both parts are run one after the other.
 
 What a task takes and puts back when it returns is a finding when it is cancelled or raises in
-between, and does not put it back: runs are led into that as well.
+between, and does not put it back: runs are steered into that as well.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Shown(NamedTuple):
 
 
 class Failed(NamedTuple):
-    """A run that was led into a race, and failed.
+    """A run that was steered into a race, and failed.
 
     Attributes:
         run: the run.
@@ -89,7 +89,7 @@ class RaceSearch:
         program: the program.
         limit: the greatest number of runs.
         end: when the search has to end, by `time.monotonic`; None for no limit.
-        leads: how many runs to lead into a race or the like at most; None for no limit.
+        leads: how many runs to steer into a race or the like at most; None for no limit.
         runs: how many runs there were.
     """
 
@@ -219,7 +219,7 @@ class RaceSearch:
         return _Serial(act, change, reads)
 
     def _is_repeatable(self, race: Race, lead: Lead) -> bool:
-        """Whether the same values come out again: they depend on the schedule alone."""
+        """Whether the values are the same again, and so depend on the schedule alone."""
         again = self._run(lead(), is_aside=True)
         values = race.change.value, race.act.value
         found = [(each.change.value, each.act.value) for each in observed(UsesOfRun(again))]

@@ -151,7 +151,7 @@ class Exploration:
         exhausted: whether no schedule was left to try, except those equivalent to one that was
             tried.
         failure: the first run that failed; None if all passed.
-        escaped: what the program depends on beside its schedule, as far as that was noticed; else
+        escaped: what the program depends on besides its schedule, as far as that was noticed; else
             empty.
         coverage: which schedules were tried, in words.
         known: the result of the schedule that had failed before and was tried first; None if there
@@ -164,7 +164,7 @@ class Exploration:
         faults: how often each kind of fault of the network has happened in all runs; 0 for those
             that were allowed, and have not.
         unjudged: how many runs were not judged by `aldente.serializable`, by the reason: it is not
-            known whether operations give the same one at a time.
+            known whether a serial order of the operations has the same outcome.
     """
 
     runs: int

@@ -1,4 +1,4 @@
-"""`Run`: what a run of a program has given, with its `RunSettings` and a `RunWatch`."""
+"""`Run`: the result of a run of a program, with its `RunSettings` and a `RunWatch`."""
 
 from __future__ import annotations
 
@@ -106,8 +106,8 @@ class Run(NamedTuple):
         findings: the findings that fail it, whether the program has failed or not.
         fingerprint: a number for its steps, to compare it with other runs in this process; 0 if it
             was not made.
-        observation: what its operations have given; None without any.
-        unjudged: why these could not be compared with all that they may give; empty if they were.
+        observation: the outcome of its operations; None without any.
+        unjudged: why this could not be compared with all serial orders; empty if it was.
         accesses: what tasks have read and changed, if that was followed.
         kept: how tasks have ended, and what else was noted, if that was followed.
     """

@@ -1,4 +1,4 @@
-"""`SerialOrders`: what the operations of a program give one at a time, in all orders."""
+"""`SerialOrders`: the outcomes of all serial orders of a program's operations."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class Verdict(NamedTuple):
     """What is known of a run.
 
     Attributes:
-        error: the error if its operations gave what no serial run gives; else None.
+        error: the error if its outcome is that of no serial run; else None.
         unjudged: why it could not be judged; empty if it was.
     """
 
@@ -125,12 +125,12 @@ class SerialOrders:
         run: Callable[[Strategy], Observation | None],
         run_again: Callable[[], Observation | None],
     ) -> Verdict:
-        """Whether a run's operations gave what no serial run gives.
+        """Whether the outcome of a run is that of no serial run.
 
         Args:
-            observation: what they gave.
-            run: runs the program once, serially; returns what its operations gave, or None if it
-                has failed.
+            observation: the outcome.
+            run: runs the program once, serially; returns the outcome of its operations, or None if
+                it has failed.
             run_again: runs it again as it ran, and watches what else it does.
         """
         if observation.begun < 2:

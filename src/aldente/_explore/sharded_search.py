@@ -1,4 +1,4 @@
-"""`ShardedSearch`: a search whose runs are shared out as batches, and come together again.
+"""`ShardedSearch`: a search whose runs are split into batches, and whose results are merged.
 
 Its result depends on the seed, the number of runs and the number of shards alone, whatever runs the
 batches, in whatever order they end. Each round has a batch of each shard. A batch begins with what
@@ -65,7 +65,7 @@ Explaining = Callable[[], contextlib.AbstractContextManager[None]]
 
 
 class Plan(NamedTuple):
-    """How the runs of a search are shared out.
+    """How the runs of a search are split.
 
     Attributes:
         shards: the number of shards.
@@ -83,7 +83,7 @@ class Plan(NamedTuple):
 
     @property
     def parts(self) -> int:
-        """In how many parts the runs are done; in one if the strategy has no seed."""
+        """How many parts the runs are done in; in one if the strategy has no seed."""
         return 1 if self.strategy in SEEDLESS else self.shards
 
     def runs_of(self, number: int, shard: int) -> int:
@@ -130,7 +130,7 @@ def _runs_before(number: int) -> int:
 
 @dataclass(slots=True)
 class Progress:
-    """How far a search has come: all that it needs to go on.
+    """The progress of a search: all that it needs to go on.
 
     Attributes:
         next: the place of the first batch whose results are not in the others.
@@ -155,7 +155,7 @@ class Progress:
     failure: tuple[FailedRun, int] | None = None
 
     def copy(self) -> Progress:
-        """One that can be changed without changing this one."""
+        """A copy that can be changed without changing this one."""
         return replace(
             self,
             shared=dict(self.shared),
@@ -186,13 +186,13 @@ class Progress:
 
 @dataclass(slots=True)
 class ShardedSearch:
-    """Shares a search out, and brings the results together.
+    """Splits a search, and merges the results.
 
     Attributes:
-        plan: how the runs are shared out.
-        submit: has a batch done somewhere else.
+        plan: how the runs are split.
+        submit: submits a batch, to be done somewhere else.
         end: when the search has to end, by `time.monotonic`; None for no limit.
-        progress: how far it has come.
+        progress: the progress of the search.
         on_result: called after each batch.
         is_local: whether all batches are done on this machine, as far as known: so they end by a
             file. If they were cancelled as well, pools of Python 3.11 and dask would report errors.
@@ -297,7 +297,7 @@ class ShardedSearch:
 
     @property
     def _is_complete(self) -> bool:
-        """Whether all batches have come that there are, up to the one that ends the search."""
+        """Whether the results of all batches have arrived, up to the one that ends the search."""
         if self._last is not None:
             return self.progress.next > self._last
         return not any(self._is_left(number) for number in self._ahead())
@@ -352,7 +352,7 @@ class ShardedSearch:
         self._note_end(batch.place, result, stop_file)
 
     def _note_end(self, place: tuple[int, int], result: BatchResult, stop_file: StopFile) -> None:
-        """Have later batches end, if the results of one end the search."""
+        """End later batches, if the results of one end the search."""
         is_last = result.failed is not None or result.exploration.exhausted
         if is_last and (self._last is None or place < self._last):
             self._last = place

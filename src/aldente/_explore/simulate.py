@@ -60,7 +60,7 @@ class Program:
         real_seconds: how long each run may take, in real seconds; None for no limit.
         watch: observes every run, and returns the findings that fail it; None without one.
         runs: the number of runs so far.
-        serial_orders: what its operations give one at a time.
+        serial_orders: the outcomes of its operations in serial orders.
     """
 
     main: Main
@@ -124,10 +124,10 @@ class Program:
         return run
 
     def _judge(self, observation: Observation, rules: RunSettings, choices: list[int]) -> Verdict:
-        """Whether the operations of a run gave what they do not give one at a time.
+        """Whether the outcome of a run's operations is that of no serial order.
 
         Args:
-            observation: what they gave.
+            observation: the outcome.
             rules: the settings of the run.
             choices: its choices.
 
@@ -145,7 +145,7 @@ class Program:
         )
 
     def _observe(self, strategy: Strategy, rules: RunSettings) -> Observation | None:
-        """Run it; return what its operations have given, or None if it fails."""
+        """Run it; return the outcome of its operations, or None if it fails."""
         run = self.run_aside(strategy, rules)
         return None if run.error is not None else run.observation
 

@@ -1,4 +1,6 @@
-"""`soak`: a search that goes on for hours, over several processes and several lives of its own."""
+"""`soak`: a search that goes on for hours, in several processes, and continues after it was
+stopped.
+"""
 
 from __future__ import annotations
 
@@ -87,7 +89,7 @@ class Reports(NamedTuple):
 
 @dataclass(slots=True)
 class _Saving:
-    """Saves how far a search has come, now and then.
+    """Saves the progress of a search, now and then.
 
     Attributes:
         state: where; None for nowhere.
@@ -161,7 +163,7 @@ def soak(
     Args:
         main: the program.
         settings: the settings.
-        state: where it is saved how far it has come; None for nowhere.
+        state: where the progress is saved; None for nowhere.
         reports: called while the search runs.
 
     Raises:

@@ -1,4 +1,4 @@
-"""`SoakState`: how far a long search has come, in a directory that is whole after any kill.
+"""`SoakState`: the progress of a long search, in a directory that is consistent after any kill.
 
 It is one file, which is written under another name and then replaces the older one. So there is
 always the older or the newer one, each with a checksum.
@@ -44,7 +44,7 @@ class Kept(NamedTuple):
     """What a state directory has.
 
     Attributes:
-        progress: how far the search has come.
+        progress: the progress of the search.
         seconds: how long it has taken so far, in real seconds.
         is_same_source: whether the source of the program's module is as it was.
     """
@@ -144,10 +144,10 @@ class SoakState:
                 raise self._unusable(what, f"go on with the same one; {_ANEW}")
 
     def save(self, progress: Progress, seconds: float) -> None:
-        """Save how far the search has come.
+        """Save the progress of the search.
 
         Args:
-            progress: how far.
+            progress: the progress.
             seconds: how long it has taken so far, in real seconds.
 
         Raises:
@@ -242,7 +242,7 @@ def _take(file: IO[bytes]) -> bool:
 
 
 def _write_names(folder: Path) -> None:
-    """Have the names of a folder on the disk as well."""
+    """Sync the names in a folder to the disk as well."""
     if sys.platform == "win32":
         return
     number = os.open(folder, os.O_RDONLY)

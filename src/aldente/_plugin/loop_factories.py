@@ -101,7 +101,8 @@ def maker_of_other_loop(item: pytest.Item) -> str | None:
 
 
 def request_factory_first(item: pytest.Item) -> None:
-    """Have a test that is parametrized by loop factory or policy request that before its fixtures.
+    """Make a test that is parametrized by loop factory or policy request that parameter before its
+    fixtures.
 
     So when it changes, pytest tears down what lives on the old loop before it decides whether to
     reuse it.

@@ -72,7 +72,7 @@ class Option(NamedTuple):
 
     @property
     def destination(self) -> str:
-        """The attribute of ``config.option`` with what stands on the command line."""
+        """The attribute of ``config.option`` with the value from the command line."""
         return (self.flag or "").lstrip("-").replace("-", "_")
 
 
@@ -432,7 +432,7 @@ _ALLOWED = {
 
 
 def configured(config: pytest.Config, option: Option) -> Any:
-    """What the configuration file says of the key of an option.
+    """The value of an option's key in the configuration file.
 
     Raises:
         InvalidSetting: it is not of the key's type.
@@ -452,7 +452,9 @@ def configured(config: pytest.Config, option: Option) -> Any:
 
 
 def _given(config: pytest.Config, option: Option) -> Iterator[tuple[str, Any]]:
-    """Under which name the user has given an option, and its value; nothing if not at all."""
+    """The name under which the user has given an option, and its value; nothing if it is not
+    given.
+    """
     if option.flag is not None:
         value = config.getoption(option.destination)
         if value is not None:

@@ -114,7 +114,7 @@ def print_link(config: pytest.Config, path: Path) -> None:
 
 
 def offer(config: pytest.Config) -> None:
-    """Say at the end of the run that there could be a page; once for each project.
+    """Print a hint at the page at the end of the run; once for each project.
 
     Args:
         config: pytest's configuration, of a run in which a failure has something to show.
@@ -131,7 +131,7 @@ def offer(config: pytest.Config) -> None:
 
 
 class _Hint:
-    """Says that there could be a page.
+    """Prints a hint at the page.
 
     Args:
         config: pytest's configuration.

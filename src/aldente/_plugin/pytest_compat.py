@@ -251,7 +251,7 @@ def cache_failure(fixturedef: FixtureDef, error: BaseException) -> None:
 def remember_failure(
     fixturedef: FixtureDef, request: pytest.FixtureRequest, error: BaseException
 ) -> None:
-    """Have pytest tear down a fixture whose set-up failed, whatever raised the error.
+    """Have pytest tear down a fixture whose set-up failed, no matter what raised the error.
 
     pytest remembers what the function of a fixture raises, but not what the hook around it does,
     as when pytest itself refuses an async fixture: the fixture would not be torn down, and the next
@@ -338,7 +338,7 @@ def flag_or_text(config: pytest.Config, name: str) -> object:
 
 
 def written(config: pytest.Config, name: str) -> object:
-    """What is written for an ini key, whatever its type. Checked on pytest 8.4 and 9.2."""
+    """What is written for an ini key, of any type. Checked on pytest 8.4 and 9.2."""
     given = config._inicfg[name] if hasattr(config, "_inicfg") else config.inicfg[name]
     return getattr(given, "value", given)
 

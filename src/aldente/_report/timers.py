@@ -1,4 +1,4 @@
-"""The picture of the timers that lay ahead: a row for each task that one wakes."""
+"""The picture of the pending timers: a row for each task that one wakes."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _shown(timer: Timer, folder: Path) -> ShownTimer:
 
 
 def draw(data: Timers) -> Element:
-    """Draw the timers that lay ahead.
+    """Draw the pending timers.
 
     Args:
         data: what `collect` has returned.

@@ -95,7 +95,7 @@ class Waits(TypedDict):
         circles: the boxes of each.
         nodes: the boxes.
         arrows: the lines.
-        others: how many tasks have no box.
+        others: how many tasks are not drawn.
         other_names: their names, in words.
     """
 

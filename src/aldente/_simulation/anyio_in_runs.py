@@ -1,6 +1,6 @@
 """What anyio does differently in a run: its threads take turns, its cancel scopes are in order.
 
-`anyio.to_thread.run_sync`, which Starlette and FastAPI call for functions that are no coroutine
+`anyio.to_thread.run_sync`, which Starlette and FastAPI call for functions that are not coroutine
 functions, starts threads of its own. In a run each of these is a thread pool of one thread, so that
 the schedule decides when it goes on, as for a job of an executor. Checked on anyio 4.6 to 4.16.
 """
@@ -37,27 +37,27 @@ class InOrder(set[T]):
         return iter(self._order)
 
     def add(self, item: T, /) -> None:
-        """As a set's."""
+        """Like a set's."""
         super().add(item)
         self._order[item] = None
 
     def remove(self, item: T, /) -> None:
-        """As a set's."""
+        """Like a set's."""
         super().remove(item)
         del self._order[item]
 
     def discard(self, item: Any, /) -> None:
-        """As a set's."""
+        """Like a set's."""
         super().discard(item)
         self._order.pop(item, None)
 
     def clear(self) -> None:
-        """As a set's."""
+        """Like a set's."""
         super().clear()
         self._order.clear()
 
     def pop(self) -> T:
-        """As a set's: the item that was added first."""
+        """Like a set's: the item that was added first."""
         item = next(iter(self._order), None)
         if item is None:
             return super().pop()
@@ -100,7 +100,7 @@ def _replace(backend: Any) -> None:
 
 
 class _Finder(importlib.abc.MetaPathFinder):
-    """Has anyio's part for asyncio be as in a run once it is imported."""
+    """Patches anyio's part for asyncio for a run, once it is imported."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -122,12 +122,12 @@ class _Loader(importlib.abc.Loader):
         self._loader = loader
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
-        """As that of the loader."""
+        """Like that of the loader."""
         made: ModuleType | None = self._loader.create_module(spec)
         return made
 
     def exec_module(self, module: ModuleType) -> None:
-        """As that of the loader, which the module then has."""
+        """Like that of the loader, which the module then has."""
         if module.__spec__ is not None:
             module.__spec__.loader = self._loader
         module.__loader__ = self._loader
@@ -151,7 +151,7 @@ def _in_turns(original: Any) -> Any:
                 self.queue = _Jobs(self, original.run)
 
         def start(self) -> None:
-            """As a thread's; the pool starts its own with the first job."""
+            """Like a thread's; the pool starts its own with the first job."""
             if not self._is_in_turns:
                 super().start()
 
@@ -176,7 +176,7 @@ class _Jobs:
         self._last: asyncio.Future[Any] | None = None
 
     def put_nowait(self, item: Any) -> None:
-        """As a queue's."""
+        """Like a queue's."""
         if item is None:
             # A thread that has nothing to do ends before the run does.
             self._executor.shutdown(wait=self._last is None or self._last.done())
@@ -199,11 +199,11 @@ class _Once:
         self.queue = self
 
     def get(self) -> Any:
-        """As a queue's."""
+        """Like a queue's."""
         return self._items.pop() if self._items else None
 
     def task_done(self) -> None:
-        """As a queue's."""
+        """Like a queue's."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._worker, name)

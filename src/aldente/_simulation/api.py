@@ -1,4 +1,6 @@
-"""Functions by which a program talks to the explorer; on other loops they do almost nothing."""
+"""Functions by which a program communicates with the explorer; on other loops they do almost
+nothing.
+"""
 
 from __future__ import annotations
 
@@ -169,12 +171,13 @@ def serializable(
     state: Callable[[], object] | None = None,
     linearizable: bool = False,
 ) -> T:
-    """Have a simulated run fail if methods of an object give what they never give one at a time.
+    """Make a simulated run fail if the outcome of an object's methods matches no serial order of
+    them.
 
-    Each call of a public async method is an operation, unless another operation calls it. What they
-    give is their results and errors, and the state of the object when the program ends. The same
-    program is also run with its operations one at a time, in all orders; where these could not be
-    tried to the end, nothing is judged. On any other loop it does nothing.
+    Each call of a public async method is an operation, unless another operation calls it. The
+    outcome is their results and errors, and the state of the object when the program ends. The same
+    program is also run with its operations one at a time, in all orders; if not all of these could
+    be tried, nothing is judged. On any other loop it does nothing.
 
     Args:
         thing: the object.

@@ -60,7 +60,8 @@ class Options(Sequence[Option]):
 
     Attributes:
         entries, choices: as the arguments.
-        moves: how often options have gone or moved other than by a choice, while others were left.
+        moves: how often options disappeared or moved other than by a choice, while others were
+            left.
         is_seldom: whether a random strategy should rarely choose another option than the first, as
             a run has many such choices and should take few of them.
         is_of_values: whether the choice is not about which task goes on, so that all options but
@@ -68,8 +69,8 @@ class Options(Sequence[Option]):
         is_durations: whether the choice is about how much longer something takes.
         is_delivery: whether the choice is about how something comes that was sent.
         is_fault: whether options other than the first are faults of the network or of a host.
-        probability: with which probability a random strategy chooses another option than the first;
-            0 leaves it to the strategy.
+        probability: the probability with which a random strategy chooses another option than the
+            first; 0 leaves it to the strategy.
     """
 
     __slots__ = ("_may_time_pass", "choices", "entries", "moves")
@@ -110,8 +111,8 @@ class Options(Sequence[Option]):
     def key(self, index: int) -> Hashable:
         """A key for the task that goes on with an option: the same for all its steps in a run.
 
-        It is the task's number, or a string for all else. It is much faster than to describe the
-        option.
+        It is the task's number, or a string for all else. It is much faster than a description of
+        the option.
         """
         if index == len(self.entries):
             return TIME_KEY
@@ -125,7 +126,7 @@ class Options(Sequence[Option]):
         return [self.key(index) for index in range(len(self))]
 
     def place(self, index: int) -> Place:
-        """Where an option goes on: equal whenever a task stands at the same place."""
+        """The place where an option goes on: equal whenever a task is at the same place."""
         if index == len(self.entries):
             return ()
         owner = self.entries[index][1].__self__
@@ -156,7 +157,7 @@ class Options(Sequence[Option]):
         return self.entries[index][1] if index < len(self.entries) else None
 
     def steps_among(self, count: int) -> int:
-        """How many of the options, `count` in all, are more than to let time pass."""
+        """How many of the `count` options do something other than let time pass."""
         return min(count, len(self.entries))
 
     def goes_on_by_itself(self, index: int) -> bool:
@@ -333,7 +334,7 @@ class Losses(Values):
 
 
 def place_of_task(task: Any) -> Place:
-    """Where a suspended task stands: equal whenever it stands at the same place.
+    """The place of a suspended task: equal whenever the task is at the same place.
 
     Functions are known by their qualified names.
     """
@@ -445,7 +446,9 @@ class Followed:
             known.clear()
 
     def keep(self, *lists: list[Any]) -> None:
-        """Leave in lists, of one item for each option of the last choice, what still holds."""
+        """Keep, in lists with one item for each option of the last choice, the items that still
+        hold.
+        """
         before, taken = self._before, self.taken
         for known in lists:
             if not self.are_same:

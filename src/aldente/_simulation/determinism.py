@@ -124,7 +124,7 @@ class SimulatedTask(asyncio.Task[T], metaclass=_TaskClass):
         return self.number
 
     def cancel(self, msg: Any | None = None) -> bool:
-        """As asyncio's; notifies `ExploredLoop.on_cancel` first."""
+        """Like asyncio's; notifies `ExploredLoop.on_cancel` first."""
         # A thread with a loop of another kind may make tasks of this class during a run.
         on_cancel = getattr(self.get_loop(), "on_cancel", None)
         if on_cancel is not None and not self.done():

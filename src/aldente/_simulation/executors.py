@@ -179,14 +179,14 @@ class Job:
             self.future.set_result(self._result)
 
     def abandon(self) -> None:
-        """Let its thread run on without the loop, which is closed."""
+        """Let its thread continue without the loop, which is closed."""
         self._is_abandoned = True
         self._to_thread.release()
         if self._thread is not None and not self._is_done:
             _python_compat.give_up_thread(self.executor, self._thread)
 
     def crash(self, host: str) -> bool:
-        """End it, as its host has crashed; return whether it is over.
+        """End it, because its host has crashed; return whether it is over.
 
         A thread can't be stopped where it is. If it waits for its turn, that raises an exception;
         if it waits for other threads, so does the next turn that it asks for.
@@ -222,7 +222,7 @@ class Job:
             self._to_loop.release()
 
     def call_in(self) -> None:
-        """Give the turn back and wait for the next one: the job has called in on the loop."""
+        """Give the turn back and wait for the next one: the job has called into the loop."""
         if self._is_abandoned or not self.has_turn:
             return
         if self._crash is None:
@@ -390,7 +390,7 @@ class Workers:
         self._notify_idle()
 
     def abandon(self) -> None:
-        """Let go of the jobs that are not done, as the loop is closed."""
+        """Release the jobs that are not done, because the loop is closed."""
         for job in self.jobs:
             job.abandon()
         self.jobs.clear()

@@ -42,7 +42,7 @@ STEPS_AT_MOST = 1_000
 
 
 class _Call(NamedTuple):
-    """A callback that a thread has called in.
+    """A callback that a thread has passed to the loop.
 
     Attributes:
         handle: its handle.
@@ -69,7 +69,7 @@ def _others(count: int) -> str:
 
 
 class ForeignThreads:
-    """The callbacks that threads other than an executor's call in on a loop.
+    """The callbacks that threads other than an executor's pass to a loop.
 
     Args:
         loop: the loop.

@@ -69,7 +69,7 @@ class Host:
         self._loop.skew(self.name, float(seconds))
 
     def __enter__(self) -> Host:
-        """Have what the block starts run on the host.
+        """Run on the host what the block starts.
 
         Raises:
             InvalidSetting: it has crashed.
@@ -99,11 +99,11 @@ class Host:
         return self._loop.hosts.run(self.name, coroutine, name)
 
     def crash(self, *, silent: bool | None = None) -> None:
-        """Stop all that runs on the host, at once: no ``finally`` or ``except`` of it runs.
+        """Stop everything on the host at once: none of its ``finally`` or ``except`` blocks runs.
 
         What was not synced to its `disk` may be lost. Its peers see that their connections are
-        reset, if no partition is between them; or, if it is silent, nothing at all until it is
-        there again and they send something.
+        reset, if no partition is between them; or, if the crash is silent, they see nothing until
+        the host is up again and they send something.
 
         Args:
             silent: whether its peers are not notified; None lets the schedule choose.
@@ -158,7 +158,8 @@ class Host:
             times: how often it may crash.
 
         Returns:
-            A context manager; at the end of its block, and of the test, it must not any more.
+            A context manager; at the end of its block, and of the test, the explorer no longer
+            crashes the host.
 
         Raises:
             InvalidSetting: it is the host of the test, or an argument has a value that is not

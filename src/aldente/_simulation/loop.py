@@ -62,7 +62,7 @@ class SimulatedLoop(NoOutside, NetworkLoop, SettlingLoop):
             the loop's own memory: by a sleep, a job of an executor, simulated I/O.
         slack: what has taken t seconds may take up to slack * t more.
         max_steps: how many steps a run may take.
-        max_virtual_time: how far time may run, in seconds of loop time.
+        max_virtual_time: how far time may advance, in seconds of loop time.
         real_seconds: how long the run may take, in real seconds; None for no limit.
         wall: makes other clocks follow loop time.
         is_serial: whether operations run one at a time.
@@ -163,7 +163,7 @@ class SimulatedLoop(NoOutside, NetworkLoop, SettlingLoop):
         return number
 
     def create_future(self) -> asyncio.Future[Any]:
-        """As asyncio's."""
+        """Like asyncio's."""
         try:
             maker = self._find_caller()
         except ValueError:
@@ -187,7 +187,7 @@ class SimulatedLoop(NoOutside, NetworkLoop, SettlingLoop):
         return future
 
     def create_task(self, coro: Any, **kwargs: Any) -> asyncio.Task[Any]:
-        """As asyncio's; a task without a name gets one with its number in this run."""
+        """Like asyncio's; a task without a name gets one with its number in this run."""
         name = kwargs.pop("name", None)
         if name is None:
             name = self.next_name()
@@ -214,7 +214,7 @@ class SimulatedLoop(NoOutside, NetworkLoop, SettlingLoop):
         return task
 
     def set_task_factory(self, factory: Any) -> None:
-        """As asyncio's."""
+        """Like asyncio's."""
         super().set_task_factory(factory)
         self._factory = self._simulated_factory = factory
         if sys.version_info >= (3, 12) and factory is asyncio.eager_task_factory:
@@ -238,7 +238,7 @@ class SimulatedLoop(NoOutside, NetworkLoop, SettlingLoop):
         self._guests -= before - len(self._settling)
 
     def run_forever(self) -> None:
-        """As asyncio's; other clocks follow loop time meanwhile."""
+        """Like asyncio's; other clocks follow loop time meanwhile."""
         outside.install()
         # Already entered if the whole run is, which takes less time.
         with self._wall, BlockingSleep(), SimulatedSockets():
@@ -261,7 +261,7 @@ class SimulatedLoop(NoOutside, NetworkLoop, SettlingLoop):
         self._time_limit = self._end
 
     def skew(self, host: str, seconds: float) -> None:
-        """Have the wall clock of a host be ahead.
+        """Set how far the wall clock of a host is ahead.
 
         Args:
             host: the name of the host.
@@ -289,7 +289,7 @@ class SimulatedLoop(NoOutside, NetworkLoop, SettlingLoop):
 
         Args:
             steps: how many steps it may take.
-            seconds: how far time may run, in seconds of loop time.
+            seconds: how far time may advance, in seconds of loop time.
             real_seconds: how long it may take, in real seconds.
         """
         self._max_steps = steps
@@ -397,7 +397,7 @@ class SimulatedLoop(NoOutside, NetworkLoop, SettlingLoop):
         await answer
 
     def _answer(self, answer: asyncio.Future[None]) -> None:
-        """Have an answer come that takes no time in stock order."""
+        """Deliver an answer that takes no time in stock order."""
 
         def come() -> None:
             # The caller may have been cancelled by then.
@@ -410,7 +410,7 @@ class SimulatedLoop(NoOutside, NetworkLoop, SettlingLoop):
     def call_soon_threadsafe(  # type: ignore[override]
         self, callback: Any, *args: Any, context: Context | None = None
     ) -> asyncio.Handle | None:
-        """As asyncio's; a job of an executor gives its turn back to the loop."""
+        """Like asyncio's; a job of an executor gives its turn back to the loop."""
         self._check_open()
         if self.identifier_of_thread in (None, threading.get_ident()):
             return self.call_soon(callback, *args, context=context)
@@ -431,14 +431,14 @@ class SimulatedLoop(NoOutside, NetworkLoop, SettlingLoop):
         func: Callable[..., Any],
         *args: Any,
     ) -> asyncio.Future[Any]:
-        """As asyncio's; the thread and the loop take turns."""
+        """Like asyncio's; the thread and the loop take turns."""
         self._check_open()
         if self.get_debug():
             _asyncio_compat.check_callback(func)
         return self._workers.submit(executor, func, args)
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:
-        """As asyncio's."""
+        """Like asyncio's."""
         executor = _asyncio_compat.forbid_default_executor(self)
         if executor is None:
             return
@@ -486,11 +486,11 @@ class SimulatedLoop(NoOutside, NetworkLoop, SettlingLoop):
             self.let_time_pass()
 
     def crash_parts(self, host: str) -> None:
-        """As the base class's; and the jobs of a host end."""
+        """Like the base class's; and the jobs of a host end."""
         super().crash_parts(host)
         self._workers.crash(host)
 
     def close(self) -> None:
-        """As asyncio's."""
+        """Like asyncio's."""
         super().close()
         self._workers.abandon()

@@ -50,8 +50,8 @@ AnyHost = Host | str
 class Network:
     """The network of a simulated run.
 
-    Without hosts of its own a program runs on one host, which is called "test": so do tests, with
-    all that they start, except what they start on another host.
+    Without hosts of its own a program runs on one host, which is called "test". Tests run there
+    too, with all that they start, except what they start on another host.
     """
 
     def host(self, name: str) -> Host:
@@ -102,8 +102,8 @@ class Network:
         Args:
             one, other: the hosts, or their names.
             latency: how long what is sent takes, in seconds; the schedule may let it take longer.
-            loss: with which probability a datagram is lost, or a part of a stream, which is then
-                sent again after 0.2 s, 0.4 s and so on; the schedule chooses.
+            loss: the probability with which a datagram is lost, or a part of a stream, which is
+                then sent again after 0.2 s, 0.4 s and so on; the schedule chooses.
             bandwidth: how many bytes pass in a second, in each direction; None for any number.
 
         Raises:

@@ -1,4 +1,4 @@
-"""`observe`: has the async methods of an object be operations, by a subclass of its class."""
+"""`observe`: makes the async methods of an object operations, by a subclass of its class."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def names_of_operations(kind: type) -> Sequence[str]:
 
 
 def observe(thing: Any, run: Run, on_use: Callable[[], object] | None = None) -> Callable[[], None]:
-    """Have the async methods of an object be operations.
+    """Make the async methods of an object operations.
 
     Args:
         thing: the object.

@@ -1,7 +1,7 @@
 """`Operations`: the calls of a thing's async methods in a run, and how they are run one at a time.
 
-The idea is that of Line-Up: what operations give together is right if they can give it one at a
-time (Sebastian Burckhardt, Chris Dern, Madanlal Musuvathi, Roy Tan: Line-Up: A Complete and
+The idea is that of Line-Up: the outcome of concurrent operations is right if a serial order of them
+can have it (Sebastian Burckhardt, Chris Dern, Madanlal Musuvathi, Roy Tan: Line-Up: A Complete and
 Automatic Linearizability Checker. PLDI 2010).
 """
 
@@ -34,7 +34,7 @@ class OperatingLoop(Protocol):
     jumps: int
 
     def create_future(self) -> asyncio.Future[Any]:
-        """As asyncio's."""
+        """Like asyncio's."""
         ...
 
     def add_intruder(self, callback: Any) -> None:
@@ -194,7 +194,7 @@ class Operations:
         self._undo.append(undo)
 
     def add(self, thing: Any) -> None:
-        """Have the async methods of an object be operations.
+        """Make the async methods of an object operations.
 
         Raises:
             TypeError: its class can't be replaced by one of its own.
@@ -214,7 +214,7 @@ class Operations:
             self.are_interfered_with = True
 
     def stop(self) -> None:
-        """Have the methods of the objects be as before: the run is over."""
+        """Restore the methods of the objects: the run is over."""
         while self._undo:
             self._undo.pop()()
 
@@ -334,7 +334,7 @@ class Operations:
             self.let_through()
 
     def let_through(self) -> bool:
-        """Let any of those begin that wait: none runs, or those that do wait for one of them.
+        """Let any waiting operation begin: none runs, or those that run wait for one of them.
 
         Returns:
             Whether there is one.

@@ -111,14 +111,14 @@ class ReadyLoop(TimerLoop):
         self._guests = 0
 
     def close(self) -> None:
-        """As asyncio's."""
+        """Like asyncio's."""
         super().close()
         self._is_sleep_ending = True
         self._plain.clear()
         self._pending.clear()
 
     def default_exception_handler(self, context: dict[str, Any]) -> None:
-        """As asyncio's, unless `on_exception` takes the error."""
+        """Like asyncio's, unless `on_exception` takes the error."""
         if self.on_exception is not None:
             self.on_exception(context)
         else:
@@ -138,7 +138,7 @@ class ReadyLoop(TimerLoop):
     def call_soon(  # type: ignore[override]
         self, callback: Any, *args: Any, context: Context | None = None
     ) -> asyncio.Handle | None:
-        """As asyncio's; returns no handle for the steps of tasks, which don't use it."""
+        """Like asyncio's; returns no handle for the steps of tasks, which don't use it."""
         kind = type(callback)
         is_sleep_ending = self._is_sleep_ending
         is_woken = kind is WAKE_UP_TYPE and callback.__name__ == WAKE_UP_NAME

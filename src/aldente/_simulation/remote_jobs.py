@@ -69,7 +69,7 @@ class RemoteJob:
             self.future.set_exception(error)
 
     def crash(self, host: str) -> bool:
-        """As `Job`'s; it runs on elsewhere, and its end means nothing any more."""
+        """Like `Job`'s; it runs on elsewhere, and its end means nothing any more."""
         self.remote.cancel()
         return True
 

@@ -70,12 +70,12 @@ class ChoosingLoop(ReadyLoop):
         self._options = Options(self._pending, self.may_time_pass, self.choices)
 
     def stop(self) -> None:
-        """As asyncio's."""
+        """Like asyncio's."""
         super().stop()
         self._is_stopping = True
 
     def run_forever(self) -> None:
-        """As asyncio's."""
+        """Like asyncio's."""
         try:
             super().run_forever()
         finally:
@@ -117,7 +117,7 @@ class ChoosingLoop(ReadyLoop):
         self._after_step = self._call_after_hooks if self._after_hooks else None
 
     def drop_ready(self, is_dead: Callable[[Any, Context | None], bool]) -> None:
-        """As the base class's."""
+        """Like the base class's."""
         super().drop_ready(is_dead)
         self._options.moves += 1
 

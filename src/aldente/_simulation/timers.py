@@ -102,21 +102,21 @@ class TimerLoop(SteppingLoop):
         return self._now
 
     def close(self) -> None:
-        """As asyncio's."""
+        """Like asyncio's."""
         super().close()
         self._is_over = True
         self._sleeps.clear()
         self._alarms.clear()
 
     def set_debug(self, enabled: bool) -> None:
-        """As asyncio's."""
+        """Like asyncio's."""
         super().set_debug(enabled)
         self._is_debugging = enabled
 
     def call_later(  # type: ignore[override]
         self, delay: float, callback: Any, *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
-        """As asyncio's."""
+        """Like asyncio's."""
         if delay is None:
             raise TypeError("delay must not be None")
         if self.note_wait is not None:
@@ -141,7 +141,7 @@ class TimerLoop(SteppingLoop):
         return self.call_at(self._now + delay, callback, *args, context=context)
 
     def keep_pace(self, end: float, future: asyncio.Future[Any]) -> None:
-        """End by a moment, up to which the test lets time pass, what has been due before.
+        """Let time pass up to a moment of the test: sleeps that were due before it end before it.
 
         Args:
             end: the moment, in seconds of loop time.
@@ -164,7 +164,7 @@ class TimerLoop(SteppingLoop):
     def call_at(  # type: ignore[override]
         self, when: float, callback: Any, *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
-        """As asyncio's; timers that are set for the same time run in the order they were set."""
+        """Like asyncio's; timers that are set for the same time run in the order they were set."""
         if self._is_over:
             raise RuntimeError("Event loop is closed")
         if when is None:

@@ -1,4 +1,4 @@
-"""Records the steps of a run: which task, where, what has woken it, and when."""
+"""Records the steps of a run: which task, where, what woke it, and when."""
 
 from __future__ import annotations
 

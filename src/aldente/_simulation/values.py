@@ -1,4 +1,4 @@
-"""`value_of`: what values of two runs are compared by."""
+"""`value_of`: the form in which values of two runs are compared."""
 
 from __future__ import annotations
 
@@ -68,8 +68,8 @@ _OF_TIME = frozenset(("float", "datetime", "date", "time", "timedelta"))
 def value_of(value: Any) -> Hashable:
     """Something hashable that is equal for equal values.
 
-    Objects are equal if their types and attributes are. What is no value, such as a lock or a task,
-    is equal to all of its type.
+    Objects are equal if their types and attributes are. An object that is not a value, such as a
+    lock or a task, is equal to all others of its type.
 
     Raises:
         TooLarge: it has more than 10,000 parts.

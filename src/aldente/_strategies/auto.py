@@ -286,7 +286,7 @@ class Auto:
         self._recordless = 0 if news.records else self._recordless + 1
 
     def release(self) -> None:
-        """Leave no trace in Python until the next run, as the search is over."""
+        """Remove all hooks in Python until the next run, because the search is over."""
         self._lines.stop()
 
     @property

@@ -1,8 +1,9 @@
 """`DrawnDurations`: draws how much longer what a run waits for takes than it has to.
 
 Some bugs need one thing that is slow while all else is as fast as ever, others need several. So
-half of the runs have one or two slow things, evenly over all that they wait for; in the other half
-each may be slow. The strategy learns from earlier runs how many durations there are in a run.
+half of the runs have one or two slow things, chosen evenly among all that they wait for; in the
+other half each may be slow. The strategy learns from earlier runs how many durations there are in a
+run.
 """
 
 from __future__ import annotations

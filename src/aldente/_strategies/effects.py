@@ -111,7 +111,9 @@ class Effects(NamedTuple):
 
 
 def _is_apart(writer: Effects, other: Effects) -> bool:
-    """Whether a step changes by object nothing that another uses, and by name nothing by object."""
+    """Whether a step changes nothing by object that another one uses, and nothing by name that
+    another one uses by object.
+    """
     changed = writer.writes_of
     return (
         changed.accesses.isdisjoint(other.reads_of.accesses)

@@ -1,4 +1,4 @@
-"""What a call reads and writes, and which code does nothing but to watch the program.
+"""What a call reads and writes, and which code only watches the program.
 
 A function written in C may do anything unless it is listed here. A call of a function written in
 Python does nothing by itself, because the recorder sees its lines; except those of the loop, see
@@ -236,7 +236,7 @@ _EXHAUSTING = frozenset(
 
 
 def only_takes(function: Any) -> bool:
-    """Whether a function does nothing but to take from the one iterator that it is given.
+    """Whether a function only takes items from the one iterator that it is given.
 
     Besides it asks what it takes; the code of a generator expression counts as doing that.
     """

@@ -99,9 +99,10 @@ class LineCounter:
     def pause(self) -> None:
         """Stop counting, but be ready to start again.
 
-        To set and end the events takes as long as a short run, as Python changes the code of every
-        function for it. Without a callback they cost next to nothing. They end by `stop`, when the
-        counter is freed, when another tool of aldente asks for a number, and beside other tools.
+        Setting and ending the events takes as long as a short run, as Python changes the code of
+        every function for it. Without a callback they cost next to nothing. They end by `stop`,
+        when the counter is freed, when another tool of aldente asks for a number, and beside other
+        tools.
         """
         if not self.is_counting:
             return
@@ -123,7 +124,7 @@ class LineCounter:
         self._constant.end(self.counts, is_full=not self._skipped)
 
     def stop(self) -> None:
-        """Stop counting, and leave no trace."""
+        """Stop counting, and remove all hooks."""
         self.pause()
         with _lock:
             self.end_events()
@@ -188,7 +189,7 @@ _LOOKS, _GROWTH, _PAUSE = 4, 16, 16
 class ConstantLines:
     """Knows the lines that all runs have reached equally often.
 
-    To count all lines again takes as long as several short runs, as Python changes the code of
+    Counting all lines again takes as long as several short runs, as Python changes the code of
     every function for it.
 
     Attributes:

@@ -172,7 +172,7 @@ class AccessRecorder:
             self._number = free_tool_number()
 
     def _watch_initialisers(self, event: int) -> None:
-        """Have each ``__init__`` that was seen before call `_on_init`, or not if the event is 0."""
+        """Let each ``__init__`` that was seen before call `_on_init`, or not if the event is 0."""
         if sys.version_info >= (3, 12) and self._number is not None and self._is_watching != event:
             self._is_watching = event
             for code in self._initialisers.values():

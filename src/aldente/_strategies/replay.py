@@ -37,11 +37,11 @@ class Watched:
         self._callback = 0
 
     def start(self) -> bool:
-        """As the other one."""
+        """Like the other one."""
         return self._strategy.start()
 
     def choose(self, count: int, options: Options) -> int:
-        """As the other one."""
+        """Like the other one."""
         option = self._strategy.choose(count, options)
         is_switch = self._counter.note(option, options)
         number = len(self.keys)
@@ -57,7 +57,7 @@ class Watched:
         return option
 
     def end(self) -> None:
-        """As the other one."""
+        """Like the other one."""
         self._strategy.end()
 
     def has_led_to(self, callback: object) -> bool:

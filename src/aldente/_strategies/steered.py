@@ -1,4 +1,5 @@
-"""Runs in which parts of two tasks overlap, or follow one another, as far as a run can be led so.
+"""Runs in which parts of two tasks overlap, or follow one another, as far as a run can be steered
+so.
 
 All else goes in the order of stock asyncio.
 """

@@ -114,7 +114,7 @@ class NotSerializable(AldenteError, AssertionError):
 
 
 class NotAtomic(AldenteError, AssertionError):
-    """Operations of an object gave together what no order of them gives one at a time.
+    """The outcome of concurrent operations of an object matches no serial order of them.
 
     Args:
         thing: the class of the object.
@@ -168,7 +168,7 @@ class NotAtomic(AldenteError, AssertionError):
 
 
 class NotJudged(AldenteError):
-    """A history, or a class, could not be judged: it may be what was asked for, or not.
+    """aldente could not judge a history or a class: it may be correct or not.
 
     Args:
         question: ``"linearizable"`` or ``"serializable"``.

@@ -108,8 +108,7 @@ def test_a_stream_where_something_is_awaited(client: Any, name: str, by_argument
     method = getattr(client, name)
     answer = method.when(*(["a"] if name == "get" else [])) if by_argument else method
     with refused(
-        f"('x', 'y') is not a valid streams. Client.{name} can't stream items: "
-        "the real object returns "
+        f"('x', 'y') is not a valid streams. Client.{name} can't stream items: the real object "
     ) as caught:
         answer.streams("x", "y")
     assert f"Use Client.{name}.returns(...)" in str(caught.value)

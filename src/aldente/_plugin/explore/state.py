@@ -83,7 +83,7 @@ class Budget(NamedTuple):
 
     @property
     def seed_of_schedules(self) -> int:
-        """The seed of the schedules, which is another one for each shard."""
+        """The seed of the schedules, a different one for each shard."""
         from aldente._explore.batches import seed_of
 
         return seed_of(self.seed, self.shard.number)
@@ -139,7 +139,7 @@ class ExploredTest:
     def stand_in(
         self, definition: pytest.FixtureDef[Any], request: pytest.FixtureRequest
     ) -> Callable[[], object]:
-        """Have a function-scoped fixture that pytest sets up made anew for every run."""
+        """Let every run make its own value of a function-scoped fixture that pytest sets up."""
         return self.fixtures_of(pytest_compat.item_of(request)).stand_in(definition, request)
 
     def fixtures_of(self, item: pytest.Item) -> FixturesOfRuns:

@@ -26,7 +26,7 @@ _SOURCE = re.compile(r"^(?P<before>.*?\S:\d+  )(?P<source>\S.*)$")
 
 
 def colour_story(report: pytest.TestReport, title: str, picture: Sequence[str]) -> None:
-    """Have the section of a report with the story written in colour where the writer has them.
+    """Colour the section of a report with the story, if the writer has colours.
 
     Args:
         report: the report.

@@ -266,7 +266,7 @@ class _Test:
         exploration, found = explorer.search(strategy, share)
         is_cut_off = found is not None and isinstance(found.error, PhaseTimeout) and self._is_over
         if is_cut_off and not is_first and not self._has_failed:
-            # Its first run took too long, even if the time for all runs would allow it.
+            # A later example that the limit for all runs has cut off is not a failure.
             exploration, found = replace(exploration, is_late=True), None
         if found is None:
             self._conclude(exploration, None)

@@ -1,4 +1,4 @@
-"""What a worker process of ``--aldente-workers`` does: a run of pytest that another one commands.
+"""What a worker process of ``--aldente-workers`` does: a run of pytest that another one controls.
 
 It collects the same tests, sets up the explored test that the main process names, and does batches
 of its runs. It ends without a report of its own, so that no file of the other run is written twice.
@@ -57,7 +57,7 @@ class Closed(Exception):
 
 
 class Garbled(Exception):
-    """What came is no message: something else has written to the pipe."""
+    """What arrived is not a message: something else has written to the pipe."""
 
 
 # The outcomes of a test that are no failure, which can't be pickled.
@@ -127,7 +127,7 @@ class Channel:
 
         Raises:
             Closed: it has ended.
-            Garbled: what came is no message.
+            Garbled: what arrived is not a message.
         """
         length, checksum = _HEAD.unpack(self._read(_HEAD.size))
         if not 0 < length <= _MOST:

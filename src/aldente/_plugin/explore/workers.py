@@ -154,7 +154,7 @@ class _Worker:
     def serve(
         self, names: tuple[str, str], tasks: queue.SimpleQueue[_Task | None], receive: _Receive
     ) -> None:
-        """Have batches of a test done, until there are no more; in a thread of its own."""
+        """Do batches of a test in the worker, until there are no more; in a thread of its own."""
         self.is_busy = True
         try:
             error = self._begin(names)
@@ -172,7 +172,7 @@ class _Worker:
             self.is_busy = False
 
     def _begin(self, names: tuple[str, str]) -> BaseException | None:
-        """Have the test set up; the error if it can't be."""
+        """Let the worker set the test up; return the error if it can't."""
         try:
             channel = self._channel or self._start()
             channel.send(names)
@@ -196,7 +196,7 @@ class _Worker:
         test: str,
         receive: _Receive,
     ) -> BaseException | None:
-        """Have a batch done; the error if the worker is lost."""
+        """Let the worker do a batch; return the error if the worker is lost."""
         assert self._channel is not None
         try:
             self._channel.send((batch, bounds))
@@ -213,7 +213,7 @@ class _Worker:
         return None
 
     def _finish(self) -> None:
-        """Have the test torn down."""
+        """Let the worker tear the test down."""
         assert self._channel is not None
         try:
             self._channel.send(None)
@@ -251,7 +251,7 @@ class _Worker:
         return WorkersFailed(f"{what}:\n{text}" if text else f"{what}.", _CRASH)
 
     def _lost(self, error: Exception) -> WorkersFailed:
-        """The error for a worker with which nothing can be exchanged."""
+        """The error for a worker that can't be reached."""
         self.kill()
         self.end()
         what = f"{self._name} could not be started, or its answer could not be read: {error!r}"
@@ -267,7 +267,7 @@ class _Worker:
         return "\n".join(lines[-_LINES:])
 
     def ask_to_end(self) -> None:
-        """Have it tear its fixtures down and end."""
+        """Let the worker tear its fixtures down and end."""
         if self._channel is not None:
             with contextlib.suppress(Closed):
                 self._channel.send(None)

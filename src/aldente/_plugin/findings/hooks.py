@@ -1,7 +1,7 @@
 """The hooks that connect the rules to the phases of every test.
 
 A plugin object of its own, with its state in attributes: pytest calls the hooks for every test of
-every suite, and mostly they have nothing to do.
+every suite, and usually they have nothing to do.
 """
 
 from __future__ import annotations
@@ -177,7 +177,7 @@ class FindingsHooks:
             self._threads.end_test(self._state.current_item.nodeid)
 
     def _let_threads_go(self) -> None:
-        """Have the process, which is about to end, not wait for threads that tests left."""
+        """Let the process, which is about to end, not wait for threads that tests left."""
         lines = self._threads.let_go(self._exit_status)
         if lines and self._config.pluginmanager.has_plugin("terminalreporter"):
             inside = f"{self._config.rootpath}{os.sep}"

@@ -78,7 +78,7 @@ class Summary:
         self._send(reports, (reporter, session))
 
     def _count(self, reporter: Any, late: Sequence[pytest.TestReport]) -> None:
-        """Have the last line of the run count the findings that fail nothing."""
+        """Count the findings that fail nothing in the last line of the run."""
         if late:
             # The tests were reported already, so these are shown and counted as errors.
             reporter.stats.setdefault("error", []).extend(late)

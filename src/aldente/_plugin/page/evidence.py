@@ -39,7 +39,7 @@ def panel(kind: Kind, data: Any) -> Panel:
 
 
 class Evidence:
-    """Collects what the pictures of failures show, while it is there.
+    """Collects what the pictures of failures show, before it is gone.
 
     It stays with the exception, as plain values, and goes with it.
 

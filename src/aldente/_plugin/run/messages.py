@@ -1,4 +1,4 @@
-"""Prints messages on the terminal while a test runs: that it is stuck, or is being ended.
+"""Prints messages on the terminal while a test runs: that the test is stuck, or is being ended.
 
 A worker of pytest-xdist has no terminal: its messages go through a channel of execnet, on which
 pytest-xdist is built, to the controller, which prints them.

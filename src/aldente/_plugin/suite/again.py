@@ -124,7 +124,7 @@ class UnmarkedTest(ExploredTest):
         self.error: BaseException | None = None
 
     def conclude(self, explorer: Explorer, found: Found) -> Failure | None:
-        """As the base class's; None if the test fails in asyncio's own order, as it has passed."""
+        """Like the base class's; None if the test, which has passed, fails in asyncio's own order."""
         if not any(found.run.choices) or isinstance(found.error, _NOT_ABOUT_ORDER):
             self.error = found.error
             return None

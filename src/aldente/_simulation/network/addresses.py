@@ -218,7 +218,7 @@ class Addresses:
             self._listening.setdefault(endpoint.local[1], []).append(endpoint)
 
     def stop_listening(self, endpoint: Bound) -> None:
-        """Note that something does not listen any more."""
+        """Note that something no longer listens."""
         if endpoint.family != socket.AF_UNIX:
             self._listening[endpoint.local[1]].remove(endpoint)
 
@@ -308,7 +308,7 @@ class Addresses:
     def receiver_of(self, sender: _E, target: Address, source: Address) -> _E | None:
         """What receives datagrams at an address: of several, the one that was bound last.
 
-        Those that are connected with another one than the sender are as good as not there.
+        Sockets that are connected with another address than the sender's do not count.
         """
         found: Any = self._at(self._at_port.get((socket.SOCK_DGRAM, target[1]), ()), sender, target)
         return max(

@@ -74,7 +74,7 @@ def close_all(network: Kernel) -> None:
 
 
 class Sockets:
-    """Has the sockets that a thread makes be simulated while its loop runs; a context manager.
+    """Simulates the sockets that a thread makes while its loop runs; a context manager.
 
     Args:
         network_here: the network of the simulated loop that runs in this thread; None without one.

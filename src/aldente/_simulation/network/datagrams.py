@@ -103,7 +103,7 @@ class DatagramEndpoint(Endpoint):
     def _send(
         self, receiver: DatagramEndpoint | None, target: Address, source: Address, data: bytes
     ) -> None:
-        """Have a datagram be delivered, now or later as the strategy chooses."""
+        """Deliver a datagram, now or later as the strategy chooses."""
         come = partial(self._reach, target, source, data)
         name = self.network.named
         what = f"a datagram of {len(data):,} bytes from {name(source)} to {name(target)}"
@@ -206,7 +206,7 @@ class UnixDatagramEndpoint(DatagramEndpoint):
         return self.is_closed or self._count < _QUEUE
 
     def pair_with(self, peer: UnixDatagramEndpoint) -> None:
-        """Be one of two sockets without names that are connected with each other."""
+        """Become one of two sockets without names that are connected with each other."""
         self._peer, self.remote = peer, ""
 
     def connect(self, address: Address) -> bool:

@@ -146,7 +146,7 @@ class Disk:
         self._make_anew(names, left)
 
     def _make_anew(self, names: _Names, contents: dict[int, bytes]) -> None:
-        """Have new files, as old ones may be open still, with data that nothing has written."""
+        """Make new files, because the old ones may still be open, with data that is not written."""
         modes = {number: self._mode_of(path, number) for path, number in _files_of(names)}
         for folder in (self.path, self._kept):
             shutil.rmtree(folder)

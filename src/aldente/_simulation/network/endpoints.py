@@ -108,7 +108,7 @@ class StreamEndpoint(Endpoint):
     def connect(self, address: Address) -> bool:
         """Connect it; return whether it is connected now.
 
-        A call after the one that has begun to connect says what has become of that.
+        A call after the one that has begun to connect reports the result of that one.
         """
         if self.is_listening or self._stage is Stage.CONNECTED:
             fail(errno.EISCONN)
@@ -196,7 +196,7 @@ class StreamEndpoint(Endpoint):
             listener.take(self)
 
     def _begin_anew(self) -> None:
-        """Be as if it had never been connected."""
+        """Reset the state to that of a socket that was never connected."""
         self._stage = Stage.UNCONNECTED
         self._is_connecting = self._is_over = False
         self._is_read_shut = self._is_write_shut = False
@@ -346,7 +346,7 @@ class StreamEndpoint(Endpoint):
             self.addresses.unbind(self)
 
     def _end_with(self, number: int) -> None:
-        """Have the connection be over, with an error unless the number is 0."""
+        """End the connection, with an error unless the number is 0."""
         self._is_over = self._is_read_shut = self._is_write_shut = True
         self.network.forget(self)
         if number:
@@ -403,7 +403,7 @@ class StreamEndpoint(Endpoint):
 
     @property
     def is_over(self) -> bool:
-        """Whether its connection is no more."""
+        """Whether its connection has ended."""
         return self._is_over
 
     @property
@@ -442,7 +442,7 @@ class StreamEndpoint(Endpoint):
             self.peer.on_reset()
 
     def on_reset(self) -> None:
-        """A reset has come."""
+        """A reset has arrived."""
         if not self._is_over:
             # A peer that has ended its stream is known to be gone: that is a broken pipe.
             has_ended = self._incoming is not None and self._incoming.has_ended

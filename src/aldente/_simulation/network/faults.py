@@ -151,7 +151,7 @@ class _Breaking:
         self._is_chosen = False
 
     def before_sending(self) -> bool:
-        """As `pipes.Breaking`'s."""
+        """Like `pipes.Breaking`'s."""
         if not self.allowed.breaks():
             return False
         self._is_chosen = self.allowed.picks_after()
@@ -160,7 +160,7 @@ class _Breaking:
         return not self._is_chosen
 
     def after_sending(self) -> None:
-        """As `pipes.Breaking`'s."""
+        """Like `pipes.Breaking`'s."""
         if self._is_chosen:
             self._is_chosen = False
             self.allowed.break_connection(self._end)
@@ -324,7 +324,7 @@ def cut(loop: FaultyLoop, links: list[Link], *, is_choice: bool) -> None:
 
 
 def heal(loop: FaultyLoop, links: list[Link]) -> None:
-    """Let what is sent pass again."""
+    """Let data pass again."""
     if links:
         loop.note_change(f"data passes again between {', '.join(map(str, links))}")
     for link in links:

@@ -34,7 +34,7 @@ class HostingLoop(Protocol):
         ...
 
     def create_task(self, coro: Coroutine[Any, Any, Any], *, name: str) -> AnyTask:
-        """As asyncio's."""
+        """Like asyncio's."""
         ...
 
     def drop_ready(self, is_dead: Callable[[Any, Context | None], bool]) -> None:
@@ -42,7 +42,7 @@ class HostingLoop(Protocol):
         ...
 
     def abandon_some(self, descriptors: set[int], error: Exception) -> None:
-        """Have the transports of sockets do nothing any more; their streams raise an error."""
+        """Stop the transports of sockets; their streams raise an error."""
         ...
 
     def note_fault(self, kind: str, text: str, *, is_choice: bool) -> None:
@@ -167,7 +167,7 @@ class Hosts:
     # Crashes.
 
     def crash(self, host: str, *, is_silent: bool, is_choice: bool) -> None:
-        """Stop all that runs on a host, at once.
+        """Stop everything that runs on a host, at once.
 
         Raises:
             InvalidSetting: the running code runs on it.
@@ -241,7 +241,7 @@ class Hosts:
                 made.close()
 
     def revive(self, host: str) -> None:
-        """Have a host that has crashed be there again; its sockets of before answer by resets."""
+        """Bring a crashed host back; its earlier sockets answer with resets."""
         self._down.discard(host)
         addresses = self.kernel.hosts[host]
         if addresses.is_silent:

@@ -103,7 +103,7 @@ class Endpoint:
         self.network.note_change(self)
 
     def take_error(self) -> int:
-        """The number of its error, which is over with this; 0 without one."""
+        """Return the number of its error, and clear it; 0 without one."""
         error, self.error = self.error, 0
         return error
 
@@ -128,7 +128,7 @@ class Endpoint:
         raise NotImplementedError
 
     def close(self) -> None:
-        """One socket less uses it."""
+        """Count one socket less that uses it."""
         self.handles -= 1
         if not self.handles and not self.is_closed:
             self.is_closed = True
@@ -138,11 +138,11 @@ class Endpoint:
                 self.addresses.unbind(self)
 
     def on_close(self) -> None:
-        """Do what closing means for others."""
+        """Handle the effects of its closing."""
         raise NotImplementedError
 
     def crash(self) -> None:
-        """Be no more, as its host has crashed."""
+        """End it, because its host has crashed."""
         self.is_closed = True
         self.on_crash()
         self.addresses.unbind(self)
@@ -232,7 +232,7 @@ class Kernel:
         return self.hosts[life.host]
 
     def life_on(self, host: str) -> Life:
-        """What the context of code says that runs on a host from now on."""
+        """The value in the context of code that runs on a host from now on."""
         return Life(host, self.crashes.get(host, 0), LIFE.get())
 
     def route(self, origin: Addresses, address: Address) -> Addresses | None:
@@ -272,7 +272,7 @@ class Kernel:
         return self.link(origin.host, target.host).way(origin, target)
 
     def go_on(self) -> None:
-        """Let go what has waited for hosts and links that are whole again."""
+        """Release what has waited for hosts and links that work again."""
         for link in list(self._links.values()):
             link.go_on()
 
@@ -294,12 +294,12 @@ class Kernel:
     # Endpoints and what waits for them.
 
     def add(self, descriptor: int, endpoint: Endpoint) -> None:
-        """Have a file descriptor stand for an endpoint."""
+        """Map a file descriptor to an endpoint."""
         self._endpoints[descriptor] = endpoint
         endpoint.descriptors.append(descriptor)
 
     def remove(self, descriptor: int) -> None:
-        """Have a file descriptor stand for nothing."""
+        """Remove the endpoint of a file descriptor."""
         endpoint = self._endpoints.pop(descriptor, None)
         self.ready.pop(descriptor, None)
         if descriptor in self._readers or descriptor in self._writers:
@@ -331,7 +331,7 @@ class Kernel:
         return before is not None
 
     def stop_watching(self) -> None:
-        """Call nothing any more, and keep nothing that was to be called: the loop is closed."""
+        """Call and keep no handles any more: the loop is closed."""
         self._readers.clear()
         self._writers.clear()
         self.ready.clear()
@@ -365,7 +365,7 @@ class Kernel:
                 self.ready[descriptor] = None
 
     def note_read(self, endpoint: Endpoint) -> None:
-        """Look no more at an endpoint of which all that has come was read."""
+        """Stop looking at an endpoint whose received data was all read."""
         for descriptor in endpoint.descriptors:
             if descriptor not in self._writers:
                 self.ready.pop(descriptor, None)

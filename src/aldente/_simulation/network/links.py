@@ -26,7 +26,7 @@ class Link:
     Attributes:
         one, other: as the arguments.
         latency: how long what is sent takes, in seconds.
-        loss: with which probability something sent is lost.
+        loss: the probability with which something sent is lost.
         bandwidth: how many bytes pass in a second; None for any number.
         is_cut: whether nothing passes.
         cuts: how often it was cut.
@@ -52,17 +52,17 @@ class Link:
         return found
 
     def forget_queue(self, host: str) -> None:
-        """Have nothing wait any more to leave one of its hosts, which has crashed."""
+        """Drop what waits to leave one of its hosts, which has crashed."""
         if host in self._ways:
             self._ways[host].forget_queue()
 
     def cut(self) -> None:
-        """Let nothing pass."""
+        """Let no data pass."""
         self.is_cut = True
         self.cuts += 1
 
     def heal(self) -> None:
-        """Let what is sent pass again, and what has waited for it."""
+        """Let data pass again, and send what has waited for that."""
         self.is_cut = False
         self.go_on()
 
@@ -107,7 +107,7 @@ class Way:
             listener()
 
     def forget_queue(self) -> None:
-        """Have nothing wait any more to leave the host: it has crashed."""
+        """Drop what waits to leave the host: it has crashed."""
         self._free = 0.0
 
     def wait(self, go: Callable[[], object]) -> None:

@@ -101,7 +101,7 @@ class NetworkLoop(LimitedLoop, SocketLoop):  # pyright: ignore[reportIncompatibl
             self._disks[host].crash()
 
     def end_program(self, *, in_step: bool = False) -> None:
-        """As the base class's; no fault happens any more."""
+        """Like the base class's; no fault happens any more."""
         if self._fault_rules is not None:
             self._fault_rules.end()
         super().end_program(in_step=in_step)
@@ -113,12 +113,12 @@ class NetworkLoop(LimitedLoop, SocketLoop):  # pyright: ignore[reportIncompatibl
             network.poll(self.queue_outside)
 
     def make_watch_handle(self, callback: Any, args: Any, context: Any) -> StepHandle:
-        """As the base class's."""
+        """Like the base class's."""
         self._check_closed()  # type: ignore[attr-defined]
         return OutsideHandle(callback, args, self, context)
 
     def watch(self, descriptor: Any, handle: StepHandle, *, is_writer: bool) -> None:
-        """As the base class's."""
+        """Like the base class's."""
         number = descriptor if isinstance(descriptor, int) else descriptor.fileno()
         if number not in self.network:
             # One of a pair, else it is refused below.
@@ -129,18 +129,18 @@ class NetworkLoop(LimitedLoop, SocketLoop):  # pyright: ignore[reportIncompatibl
         self.network.watch(number, handle, is_writer=is_writer)
 
     def adopt(self, given: Any) -> None:
-        """As the base class's: a socket that was not simulated so far is so from now on."""
+        """Like the base class's: a socket that was not simulated so far is so from now on."""
         adopt(given, self.network)
 
     def unwatch(self, descriptor: Any, *, is_writer: bool) -> bool:
-        """As the base class's."""
+        """Like the base class's."""
         if self.is_closed():
             return False
         number = descriptor if isinstance(descriptor, int) else descriptor.fileno()
         return self.network.watch(number, None, is_writer=is_writer)
 
     def events_of(self, descriptor: int) -> int:
-        """As the base class's."""
+        """Like the base class's."""
         return self.network.events_of(descriptor)
 
     # What is on its way.
@@ -155,18 +155,18 @@ class NetworkLoop(LimitedLoop, SocketLoop):  # pyright: ignore[reportIncompatibl
         self._held.append(release)
 
     def brings(self) -> bool:
-        """As the base class's; lets come what waits until nothing else can happen."""
+        """Like the base class's; delivers what waits until nothing else can happen."""
         return bool(self._io) or self.release()
 
     def release(self) -> bool:
-        """Let come what was held first; return whether something was."""
+        """Deliver what was held first; return whether there was anything."""
         if not self._held:
             return False
         self.call_outside(self._held.pop(0))
         return True
 
     def note_delivery(self, text: str) -> None:
-        """Note for the story that something is delivered otherwise than it was written."""
+        """Note for the story that something is delivered differently from how it was written."""
         if self.on_event is not None:
             self.on_event(Event(NETWORK, text, is_choice=True, is_place_named=False))
 
@@ -193,7 +193,7 @@ class NetworkLoop(LimitedLoop, SocketLoop):  # pyright: ignore[reportIncompatibl
         proto: int = 0,
         flags: int = 0,
     ) -> Sequence[Any]:
-        """As asyncio's; this machine is all there is."""
+        """Like asyncio's; there is only this machine."""
         try:
             return names.resolve(
                 host,
@@ -210,11 +210,11 @@ class NetworkLoop(LimitedLoop, SocketLoop):  # pyright: ignore[reportIncompatibl
             )
 
     async def getnameinfo(self, sockaddr: Any, flags: int = 0) -> tuple[str, str]:
-        """As asyncio's."""
+        """Like asyncio's."""
         return names.describe(sockaddr, flags, self.network.known)
 
     def leave_sockets(self, *, has_failed: bool) -> None:
-        """Keep alive nothing that the run has left open; the loop is closed.
+        """Release everything that the run has left open; the loop is closed.
 
         Args:
             has_failed: whether to close it, too, without the warnings that would hide the failure.
@@ -262,7 +262,7 @@ for _method in (
 
 
 class SimulatedSockets(Sockets):
-    """Has the sockets that a thread makes be simulated while a simulated loop runs in it."""
+    """Simulates the sockets that a thread makes while a simulated loop runs in it."""
 
     def __init__(self) -> None:
         super().__init__(_network_here)

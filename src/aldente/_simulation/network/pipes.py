@@ -53,7 +53,7 @@ class Wire(Protocol):
         ...
 
     def come_after(self, seconds: float, come: Callable[[], object], awaited: Any) -> Any:
-        """Have something come after a while, which may take longer."""
+        """Deliver something after a while, which may take longer."""
         ...
 
     def hold(self, release: Callable[[], object]) -> None:
@@ -61,7 +61,7 @@ class Wire(Protocol):
         ...
 
     def note_delivery(self, text: str) -> None:
-        """Note for the story that something is delivered otherwise than it was written."""
+        """Note for the story that something is delivered differently from how it was written."""
         ...
 
     def note_fault(self, kind: str, text: str, *, is_choice: bool) -> None:
@@ -279,7 +279,7 @@ class Pipe:
             self._go([mark], 0, what)
 
     def _go(self, items: list[tuple[bytes, bool] | Mark], size: int, what: str) -> None:
-        """Have something arrive after what is on its way, and in its time."""
+        """Deliver something after what is already on its way, at its own time."""
         if self.path is not None:
             self.path.note_sending()
         if self._held is not None:
@@ -294,10 +294,10 @@ class Pipe:
             self._start(batch, what)
 
     def _start(self, batch: _Batch, what: str) -> None:
-        """Let something go.
+        """Send a batch on its way.
 
         Args:
-            batch: what goes.
+            batch: the batch.
             what: the same in words; empty if it takes no longer than it has to.
         """
         come = partial(self._come, batch)
@@ -317,7 +317,7 @@ class Pipe:
             come()
 
     def _wait(self, batch: _Batch) -> None:
-        """Let something go when the path is whole again, unless that takes too long."""
+        """Send a batch when the path works again, unless that takes too long."""
         assert self.path is not None
         batch.is_waiting = True
 
@@ -336,7 +336,7 @@ class Pipe:
         self.path.wait(go)
 
     def _wait_for_refusal(self) -> None:
-        """Have data be refused by a host that answers when it is there again, if in time."""
+        """Let a host refuse data once it is up again and answers, if that is in time."""
         assert self.path is not None
 
         def refuse() -> None:
@@ -448,7 +448,7 @@ class Pipe:
             self._on_room()
 
     def close(self) -> None:
-        """Read nothing any more."""
+        """Stop reading."""
         self.is_closed = self.is_refusing = True
         self._arrived.clear()
 

@@ -115,7 +115,7 @@ class SimulatedSocket(socket.socket):
     # Naming.
 
     def bind(self, address: Address, /) -> None:
-        """As a socket's."""
+        """Like a socket's."""
         endpoint = self._endpoint()
         address = checked_address("bind", self.family, address)
         if self.family == socket.AF_UNIX:
@@ -125,14 +125,14 @@ class SimulatedSocket(socket.socket):
         endpoint.bind(address)
 
     def getsockname(self) -> Address:
-        """As a socket's."""
+        """Like a socket's."""
         endpoint = self._endpoint()
         if endpoint.local is not None:
             return endpoint.local
         return "" if self.family == socket.AF_UNIX else endpoint.addresses.any_address(self.family)
 
     def getpeername(self) -> Address:
-        """As a socket's."""
+        """Like a socket's."""
         endpoint = self._endpoint()
         if not endpoint.is_connected:
             fail(errno.ENOTCONN)
@@ -141,14 +141,14 @@ class SimulatedSocket(socket.socket):
     # Connections.
 
     def listen(self, backlog: int = 128, /) -> None:
-        """As a socket's."""
+        """Like a socket's."""
         if self._may_be_of_processes():
             self._become_real()
             return self.listen(backlog)
         return self._stream().listen(operator.index(backlog))
 
     def accept(self) -> tuple[socket.socket, Address]:
-        """As a socket's."""
+        """Like a socket's."""
         accepted = self._stream().accept()
         if accepted is None:
             self._would_block("accept")
@@ -159,7 +159,7 @@ class SimulatedSocket(socket.socket):
         return made, "" if accepted.remote is None else accepted.remote
 
     def connect(self, address: Address, /) -> None:
-        """As a socket's."""
+        """Like a socket's."""
         endpoint = self._endpoint()
         address = checked_address("connect", self.family, address)
         try:
@@ -184,7 +184,7 @@ class SimulatedSocket(socket.socket):
         return None
 
     def connect_ex(self, address: Address, /) -> int:
-        """As a socket's."""
+        """Like a socket's."""
         try:
             self.connect(address)
         except OSError as error:
@@ -194,13 +194,13 @@ class SimulatedSocket(socket.socket):
         return 0
 
     def shutdown(self, how: int, /) -> None:
-        """As a socket's."""
+        """Like a socket's."""
         self._endpoint().shut_down(operator.index(how))
 
     # Receiving.
 
     def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
-        """As a socket's."""
+        """Like a socket's."""
         if not bufsize:
             return b""
         if not flags and bufsize > 0:
@@ -213,15 +213,15 @@ class SimulatedSocket(socket.socket):
         return self._receive("recv", bufsize, flags)[0]
 
     def recvfrom(self, bufsize: int, flags: int = 0, /) -> tuple[bytes, Address]:
-        """As a socket's."""
+        """Like a socket's."""
         return self._receive("recvfrom", bufsize, flags)
 
     def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
-        """As a socket's."""
+        """Like a socket's."""
         return self._receive_into("recv_into", buffer, nbytes, flags)[0]
 
     def recvfrom_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> tuple[int, Address]:
-        """As a socket's."""
+        """Like a socket's."""
         return self._receive_into("recvfrom_into", buffer, nbytes, flags)
 
     def _receive_into(self, name: str, buffer: Any, nbytes: int, flags: int) -> tuple[int, Address]:
@@ -238,7 +238,7 @@ class SimulatedSocket(socket.socket):
     def recvmsg(
         self, bufsize: int, ancbufsize: int = 0, flags: int = 0, /
     ) -> tuple[bytes, list[Any], int, Any]:
-        """As a socket's, without descriptors of files."""
+        """Like a socket's, without descriptors of files."""
         if bufsize < 0:
             raise ValueError("negative buffer size in recvmsg()")
         data, source, is_cut = self._receive_whole("recvmsg", bufsize, flags)
@@ -247,7 +247,7 @@ class SimulatedSocket(socket.socket):
     def recvmsg_into(
         self, buffers: Iterable[Any], ancbufsize: int = 0, flags: int = 0, /
     ) -> tuple[int, list[Any], int, Any]:
-        """As a socket's, without descriptors of files."""
+        """Like a socket's, without descriptors of files."""
         views = [memoryview(each).cast("B") for each in buffers]
         data, _, is_cut, source = self.recvmsg(sum(map(len, views)), ancbufsize, flags)
         rest = data
@@ -280,7 +280,7 @@ class SimulatedSocket(socket.socket):
     # Sending.
 
     def send(self, data: Any, flags: int = 0, /) -> int:
-        """As a socket's."""
+        """Like a socket's."""
         found = endpoints_behind.get(self.fileno())
         if type(data) is bytes and found is not None and isinstance(found[0], StreamEndpoint):
             # As most calls are.
@@ -291,7 +291,7 @@ class SimulatedSocket(socket.socket):
         return self._send("send", [data], None, flags)
 
     def sendall(self, data: Any, flags: int = 0, /) -> None:
-        """As a socket's."""
+        """Like a socket's."""
         rest = memoryview(data).cast("B")
         while True:
             rest = rest[self._send("sendall", [rest], None, flags) :]
@@ -299,7 +299,7 @@ class SimulatedSocket(socket.socket):
                 return
 
     def sendto(self, data: Any, *arguments: Any) -> int:
-        """As a socket's: the address is the last argument."""
+        """Like a socket's: the address is the last argument."""
         flags, address = split_sendto(arguments)
         address = checked_address("sendto", self.family, address)
         return self._send("sendto", [data], address, flags)
@@ -312,7 +312,7 @@ class SimulatedSocket(socket.socket):
         address: Address | None = None,
         /,
     ) -> int:
-        """As a socket's, without descriptors of files."""
+        """Like a socket's, without descriptors of files."""
         if list(ancdata):
             fail(errno.EOPNOTSUPP)
         if address is not None:
@@ -333,7 +333,7 @@ class SimulatedSocket(socket.socket):
     # Options and descriptors.
 
     def getsockopt(self, level: int, option: int, size: int = 0, /) -> Any:
-        """As a socket's."""
+        """Like a socket's."""
         found = super().getsockopt(level, option, *([size] if size else []))
         if level == socket.SOL_SOCKET:
             if option == socket.SO_ERROR:
@@ -346,13 +346,13 @@ class SimulatedSocket(socket.socket):
         return found
 
     def setsockopt(self, *arguments: Any) -> None:
-        """As a socket's."""
+        """Like a socket's."""
         super().setsockopt(*arguments)
         if arguments[0] != socket.IPPROTO_TCP:
             note_options(self, self._endpoint())
 
     def dup(self) -> Any:
-        """As a socket's."""
+        """Like a socket's."""
         endpoint = self._endpoint()
         made = super().dup()
         endpoint.handles += 1
@@ -360,7 +360,7 @@ class SimulatedSocket(socket.socket):
         return made
 
     def detach(self) -> int:
-        """As a socket's: the descriptor stays that of the endpoint."""
+        """Like a socket's: the descriptor stays that of the endpoint."""
         descriptor = self.fileno()
         if descriptor in endpoints_behind:
             endpoints_behind[descriptor] = (endpoints_behind[descriptor][0], None)
