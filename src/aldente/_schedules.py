@@ -75,7 +75,7 @@ class Choice(NamedTuple):
     Attributes:
         number: the number of the choice in its run, from 0.
         option: the option that was chosen; 0 is what stock asyncio does.
-        instead_of: the task that option 0 would have resumed; empty when it is no task's.
+        instead_of: the task that option 0 would have resumed; empty when it is not a task's.
         is_switch: whether it is a context switch away from stock order.
     """
 

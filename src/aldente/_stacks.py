@@ -158,7 +158,7 @@ class Entry(NamedTuple):
 
 
 class Stack:
-    """The frames of a thread, read anew on each call.
+    """The frames of a thread, read again on each call.
 
     Args:
         thread: its identifier.

@@ -56,7 +56,7 @@ def parse_lines(name: str, values: object) -> tuple[str, ...]:
     """Parse a user's lines or words, from a configuration file; empty ones are skipped.
 
     Raises:
-        InvalidSetting: it is no list, or one of them is no string, as TOML allows.
+        InvalidSetting: it is not a list, or one of them is not a string, as TOML allows.
 
     >>> parse_lines("aldente_known_tasks", [" watch* ", ""])
     ('watch*',)
@@ -97,7 +97,7 @@ def parse_seconds(name: str, value: object) -> float:
     try:
         seconds = float(value) if isinstance(value, (int, float, str)) else 0.0
     except (ValueError, OverflowError):
-        # It is no number, or an integer that no float can be.
+        # It is not a number, or an integer that no float can be.
         seconds = 0.0
     if isinstance(value, bool) or not 0 < seconds < float("inf"):
         raise InvalidSetting(name, value, "It must be a number of seconds greater than 0.")
@@ -159,7 +159,7 @@ def parse_runs(name: str, value: object) -> int:
     """Parse a user's number of runs.
 
     Raises:
-        InvalidSetting: it is no whole number of at least 1.
+        InvalidSetting: it is not a whole number of at least 1.
 
     >>> parse_runs("runs", 200)
     200
@@ -171,7 +171,7 @@ def parse_workers(name: str, value: object) -> int:
     """Parse a user's number of processes.
 
     Raises:
-        InvalidSetting: it is no whole number of at least 1, or too great.
+        InvalidSetting: it is not a whole number of at least 1, or too great.
 
     >>> parse_workers("--workers", 4)
     4
@@ -183,7 +183,7 @@ def parse_seed(name: str, value: object) -> int:
     """Parse a user's seed.
 
     Raises:
-        InvalidSetting: it is no whole number of at least 0.
+        InvalidSetting: it is not a whole number of at least 0.
 
     >>> parse_seed("seed", 7)
     7

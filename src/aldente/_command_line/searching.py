@@ -44,7 +44,7 @@ def load(name: str) -> tuple[Main, int | None]:
         name: ``module:function``; the function may be ``Class.method`` for a static method.
 
     Raises:
-        UnknownProgram: there is none, or it is no coroutine function without arguments.
+        UnknownProgram: there is none, or it is not a coroutine function without arguments.
     """
     module_name, colon, path = name.partition(":")
     parts = [*module_name.split("."), *path.split(".")]

@@ -249,7 +249,7 @@ def _is_timers(step: Step) -> bool:
 def _step_after(steps: Sequence[Step], number: int, task: str) -> list[int]:
     for place in range(number + 1, len(steps)):
         step = steps[place]
-        # A thread's job is no task; its place identifies it.
+        # A thread's job is not a task; its place identifies it.
         if task and (step.task or step.place.removesuffix(_IN_A_THREAD)) == task:
             return [place]
     return []

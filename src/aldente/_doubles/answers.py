@@ -183,7 +183,7 @@ class Items:
         answer: an iterable of either kind.
 
     Raises:
-        InvalidSetting: it is no iterable.
+        InvalidSetting: it is not an iterable.
     """
 
     def __init__(self, answer: Any) -> None:

@@ -155,7 +155,7 @@ class Gate:
             which: as for `release`. Without it, all waiting calls fail, and all later ones pass.
 
         Raises:
-            InvalidSetting: ``exception`` is no exception.
+            InvalidSetting: ``exception`` is not an exception.
             NotHeld: not so many wait, or not this one.
         """
         self._open_for(which, parse_exception("exception", exception))

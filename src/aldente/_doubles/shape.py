@@ -327,7 +327,7 @@ def shape_in(owner: Any, name: str, value: Any, arguments: dict[str, Any]) -> Ch
 
 
 def shape_like(value: Any, arguments: dict[str, Any]) -> Child:
-    """The shape of a value that is no attribute.
+    """The shape of a value that is not an attribute.
 
     Args:
         value: the value.

@@ -256,7 +256,7 @@ def annotated_names(owner: type, *, of_class: bool) -> list[str]:
     declared = [item for base in owner.__mro__ for item in annotations_of(base).items()]
     if of_class:
         return [name for name, annotation in declared if _is_marked_as(ClassVar, annotation)]
-    # Without a dataclass's `InitVar`, which is no attribute, and the marker `KW_ONLY`.
+    # Without a dataclass's `InitVar`, which is not an attribute, and the marker `KW_ONLY`.
     return [
         name
         for name, annotation in declared

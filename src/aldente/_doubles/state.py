@@ -58,7 +58,7 @@ class Answering:
         """Answer with an exception.
 
         Raises:
-            InvalidSetting: the argument is no exception.
+            InvalidSetting: the argument is not an exception.
         """
         self._double_answer(parse_exception("raises", exception), DEFAULT)
         return self
@@ -98,7 +98,7 @@ class AwaitedAnswering(Answering):
                 arguments of the call, or without if it takes none.
 
         Raises:
-            InvalidSetting: the value is no number of seconds.
+            InvalidSetting: the value is not a number of seconds.
         """
         if not callable(seconds):
             parse_answer_time(seconds)
@@ -268,7 +268,7 @@ def record(double: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
 
 
 def record_iteration(double: Any) -> Call:
-    """Record that a double itself is iterated or awaited, which is no call of it."""
+    """Record that a double itself is iterated or awaited, which is not a call of it."""
     call = Call(name_of(double), (), {}, users_frame(inspect.currentframe()))
     call.entry = mock_compat.call_of((), {})
     _append(state_of(double), call)

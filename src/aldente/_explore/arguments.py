@@ -25,7 +25,7 @@ def check_program(function: str, main: object) -> None:
         main: the user's argument.
 
     Raises:
-        InvalidSetting: the program is no coroutine function.
+        InvalidSetting: the program is not a coroutine function.
         RuntimeError: an event loop is running in this thread.
     """
     if not inspect.iscoroutinefunction(main):
@@ -81,7 +81,7 @@ def parse_strategy(value: object, seed: int) -> Strategy:
     """The strategy that a user has named or made.
 
     Raises:
-        InvalidSetting: the value is no strategy.
+        InvalidSetting: the value is not a strategy.
 
     >>> type(parse_strategy("random", 1)).__name__
     'Random'
@@ -108,7 +108,7 @@ def parse_end(name: str, value: object) -> float | None:
     """A user's limit in real seconds; None for no limit.
 
     Raises:
-        InvalidSetting: the value is no number greater than 0.
+        InvalidSetting: the value is not a number greater than 0.
 
     >>> parse_end("max_seconds", 2)
     2.0

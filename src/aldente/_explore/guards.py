@@ -26,7 +26,7 @@ class LineFacts:
         keeps: by the text of what is read, the variable that keeps it.
         loads: the variables that it reads.
         stores: the variables that it sets.
-        acts: whether it does something: calls, awaits, or sets what is no variable.
+        acts: whether it does something: calls, awaits, or sets what is not a variable.
         handles: whether it is in an `except` block.
         cleans: whether it is in a `finally` block.
         asserts: whether it is a part of an `assert` statement.

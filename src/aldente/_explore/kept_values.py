@@ -169,7 +169,7 @@ def _value_of(value: Any) -> Hashable:
 
 def _number_of_resource(value: Any, names: ObjectNames) -> Hashable:
     """The number of an object that has to be given back; None for others."""
-    # A plain attribute of such a name, such as the `stop` of a range, is no method.
+    # A plain attribute of such a name, such as the `stop` of a range, is not a method.
     if any(_methods_of(base) for base in type(value).__mro__):
         return names.number_of(value)
     return None

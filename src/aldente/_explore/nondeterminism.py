@@ -252,7 +252,7 @@ def likely_cause(program: Program, schedule: Schedule, before: Run | None = None
     Args:
         program: the program.
         schedule: the schedule of an earlier run.
-        before: that run, with its fingerprint, to compare with it; None to run it anew.
+        before: that run, with its fingerprint, to compare with it; None to run it again.
     """
     first = before or _again(program, schedule)
     second = _again(program, schedule)

@@ -159,7 +159,7 @@ class RaceSearch:
         Args:
             run: the run, which has passed.
             uses: what its tasks have used.
-            lead: makes the strategy of the run anew.
+            lead: makes the strategy of the run again.
         """
         if run.depends_on_threads:
             return

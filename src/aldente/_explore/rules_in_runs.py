@@ -186,7 +186,7 @@ def parse_levels_in_runs(value: object) -> Mapping[str, Level]:
     """The levels of the rules for runs, after a user's changes.
 
     Raises:
-        InvalidSetting: the value is no mapping of such rules to levels.
+        InvalidSetting: the value is not a mapping of such rules to levels.
 
     >>> parse_levels_in_runs({"leaked-task": "error"})["leaked-task"]
     'error'

@@ -55,7 +55,8 @@ class Program:
         main: the program, a coroutine function without arguments.
         rules: the settings of its runs.
         is_interrupted: whether the user pressed Ctrl-C.
-        is_outcome: whether an exception, such as a skip, ends all runs at once and is no failure.
+        is_outcome: whether an exception, such as a skip, ends all runs at once and is not a
+            failure.
         on_run: called after every run.
         real_seconds: how long each run may take, in real seconds; None for no limit.
         watch: observes every run, and returns the findings that fail it; None without one.

@@ -211,7 +211,7 @@ def _body_of(data: bytes) -> str:
     """What follows the checksum.
 
     Raises:
-        ValueError: the checksum is wrong, or this is no text.
+        ValueError: the checksum is wrong, or this is not text.
     """
     checksum, _, body = data.partition(b"\n")
     if checksum != b"%d" % zlib.crc32(body):

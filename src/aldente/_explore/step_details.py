@@ -140,7 +140,7 @@ def _with_callers(step: Step, task: asyncio.Task[Any]) -> Step:
         return step
     at, waited_for = place_of(own[-1]), step.waited_for
     if step.waited_for and at != step.at:
-        # Within a context manager, which is no coroutine.
+        # Within a context manager, which is not a coroutine.
         below = frames[frames.index(own[-1]) + 1 :]
         name = method_of(below[0]) or below[0].f_code.co_qualname if below else "a future"
         waited_for = "sleep" if name == "__sleep0" else name

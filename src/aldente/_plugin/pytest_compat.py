@@ -438,7 +438,7 @@ def take_finalizer(fixturedef: FixtureDef, count: int) -> Callable[[], object] |
 
 
 def forget_fixture(item: pytest.Item, fixturedef: FixtureDef) -> None:
-    """Have a fixture set up anew when a test requests it by its name again.
+    """Have a fixture set up again when a test requests it by its name again.
 
     Checked on pytest 8.4 and 9.2, where a request looks into ``_fixture_defs`` first.
     """

@@ -65,7 +65,7 @@ def is_terminal(config: pytest.Config) -> bool:
 
 
 def room_in_line(config: pytest.Config) -> int:
-    """How many characters fit into the current line of the terminal; 0 when it is no terminal.
+    """How many characters fit into the current line of the terminal; 0 when it is not a terminal.
 
     Checked on pytest 8.4 and 9.2.
     """
@@ -122,7 +122,7 @@ def set_up_again(
 
     Args:
         item: the test; what is wider than it is still set up.
-        anew: the wider fixtures to set up anew as well, whose values return then.
+        anew: the wider fixtures to set up again as well, whose values return then.
         stash: what the stash of the test held before it was torn down.
 
     Checked on pytest 8.4 and 9.2, which run a test again likewise after ``_initrequest``.

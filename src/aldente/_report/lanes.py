@@ -19,12 +19,12 @@ _MOST_STEPS = 5_000
 # A file, by its number among those of the lanes, and a line, counted from 1.
 Place = list[int]
 
-# What a lane is of: a task, the threads of executors, the network, or what is no task's: timers,
+# What a lane is of: a task, the threads of executors, the network, or what is not a task's: timers,
 # callbacks, and the explorer itself.
 LaneKind = Literal["task", "thread", "network", "loop"]
 
 # What is special about a step: the schedule leaves stock order with it, it is cancelled, the
-# exception that fails the run is raised in it, or it is no step but something that has happened.
+# exception that fails the run is raised in it, or it is not a step but something that has happened.
 Mark = Literal["switch", "cancelled", "failing", "event"]
 
 
@@ -71,7 +71,7 @@ class LaneStep(TypedDict):
 
     Attributes:
         lane: the number of its lane.
-        number: the number that it has in the run, from 1; 0 for an event, which is no step.
+        number: the number that it has in the run, from 1; 0 for an event, which is not a step.
         time: loop time in seconds since the run began; of an event that is late, also `until`.
         words: what it does, in words.
         then: how it ends: what the task waits for then, or how it has ended.

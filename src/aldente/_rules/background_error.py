@@ -186,7 +186,7 @@ class Watch:
 
 
 def find(context: Context) -> Finding | None:
-    """Return the finding for what an exception handler received; None if it is no exception."""
+    """Return the finding for what an exception handler received; None if it is not an exception."""
     error = context.get("exception")
     # The first two have propagated out of the loop already; the others are aldente's own.
     is_reported = isinstance(error, (KeyboardInterrupt, SystemExit, PhaseTimeout, BlockedEnd))
@@ -213,7 +213,7 @@ def _mention_of(fixture: str) -> str:
 
 
 def _is_other(context: Context) -> bool:
-    """Whether an exception handler received something that is no exception."""
+    """Whether an exception handler received something that is not an exception."""
     error = context.get("exception")
     return error is None or isinstance(error, asyncio.CancelledError)
 

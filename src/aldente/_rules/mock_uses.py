@@ -191,7 +191,7 @@ def _elements(handed: ast.expr, frame: FrameType) -> Iterator[ast.expr]:
 
 
 def _name_called(expression: ast.expr) -> str | None:
-    """The last part of the name of a called function; None if it is no call."""
+    """The last part of the name of a called function; None if it is not a call."""
     called = getattr(expression, "func", None)
     name: str | None = getattr(called, "attr", None) or getattr(called, "id", None)
     return name

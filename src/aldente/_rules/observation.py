@@ -237,7 +237,7 @@ class LoopMakers:
 
 
 class _Noted(NamedTuple):
-    """A loop, or a future that is no task, that belongs to a test."""
+    """A loop, or a future that is not a task, that belongs to a test."""
 
     reference: weakref.ref[object]
     kind: type

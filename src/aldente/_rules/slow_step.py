@@ -377,7 +377,7 @@ class ProcessorTimes:
 
 
 class _KeptFile:
-    """A file of the system that stays open; its content is read anew each time.
+    """A file of the system that stays open; its content is read again each time.
 
     Args:
         path: the file; that it can't be opened counts as closed.

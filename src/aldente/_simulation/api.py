@@ -87,7 +87,7 @@ def may_be_cancelled(task: AnyTask) -> AnyTask:
         The task.
 
     Raises:
-        InvalidSetting: the argument is no task.
+        InvalidSetting: the argument is not a task.
 
     >>> async def main():
     ...     return await may_be_cancelled(asyncio.create_task(asyncio.sleep(0, "done")))
@@ -140,7 +140,7 @@ def note(text: str) -> None:
         text: the text; the story adds the task and the line of the call.
 
     Raises:
-        InvalidSetting: it is no string.
+        InvalidSetting: it is not a string.
 
     >>> note("the cache is empty")
     """

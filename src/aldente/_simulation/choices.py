@@ -380,7 +380,7 @@ def functions_of_task(task: Any) -> tuple[str, ...] | None:
     return None
 
 
-# What coroutines await that is no function, such as the iterators of futures.
+# What coroutines await that is not a function, such as the iterators of futures.
 _WITHOUT_FRAMES: set[type] = set()
 _OF_FUNCTIONS = "cr_frame", "gi_frame", "cr_await", "gi_yieldfrom"
 

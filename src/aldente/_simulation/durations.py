@@ -92,7 +92,7 @@ class Late(NamedTuple):
 
 
 class Arrival(asyncio.Future[None]):
-    """Done when something from outside comes that is no sleep of a task.
+    """Done when something from outside comes that is not a sleep of a task.
 
     Args:
         come: called then.

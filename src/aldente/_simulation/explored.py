@@ -100,7 +100,7 @@ def check_is_sync(check: object) -> None:
     """Refuse a check that can't be an invariant.
 
     Raises:
-        InvalidSetting: the check is no function, or an async one.
+        InvalidSetting: the check is not a function, or an async one.
     """
     if inspect.isawaitable(check):
         _drop(check)
@@ -125,7 +125,7 @@ def _place_of(check: Callable[[], object]) -> str:
 
 
 class Event(NamedTuple):
-    """A line of a run's story that is no step.
+    """A line of a run's story that is not a step.
 
     Attributes:
         who: the task, or the function that an executor's thread runs; empty without either.

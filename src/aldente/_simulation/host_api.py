@@ -90,7 +90,7 @@ class Host:
             name: the name of the task; by default that of the host.
 
         Raises:
-            InvalidSetting: the host has crashed, or the argument is no coroutine.
+            InvalidSetting: the host has crashed, or the argument is not a coroutine.
         """
         if not inspect.iscoroutine(coroutine):
             raise InvalidSetting(
@@ -130,7 +130,7 @@ class Host:
             The task that runs it.
 
         Raises:
-            InvalidSetting: the host has not crashed, or ``main`` is no coroutine function.
+            InvalidSetting: the host has not crashed, or ``main`` is not a coroutine function.
         """
         self._check_main(main)
         if self.is_up:

@@ -18,7 +18,7 @@ from aldente._simulation.choices import Kind, Values
 from aldente._simulation.observed_classes import observe
 
 # The tasks that the running operation has made; None outside of operations. What an operation calls
-# is no operation of its own.
+# is not an operation of its own.
 _inside: ContextVar[list[asyncio.Task[Any]] | None] = ContextVar("inside", default=None)
 
 

@@ -141,7 +141,7 @@ def _sleep_of_jobs(original: Any) -> Any:
         job = job_of(threading.get_ident())
         is_length = isinstance(seconds, int | float) and 0 < seconds < math.inf
         if job is None or not is_length or not job.sleep(seconds):
-            # Anything that is no length of time is an error, which the original raises.
+            # Anything that is not a length of time is an error, which the original raises.
             original(seconds)
 
     return sleep
@@ -166,7 +166,7 @@ def _has_address(arguments: _Arguments) -> bool:
 
 
 def _is_name(arguments: _Arguments) -> bool:
-    """Whether the host is no address, for which there would be no look-up."""
+    """Whether the host is not an address, for which there would be no look-up."""
     host = arguments[0]
     if not host:
         return False

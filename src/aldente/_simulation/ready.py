@@ -231,7 +231,7 @@ class ReadyLoop(TimerLoop):
             self._is_outside = before
 
     def add_option(self, callback: Any, context: Context) -> None:
-        """Add a callback that is no step of a task but may be held back like one."""
+        """Add a callback that is not a step of a task but may be held back like one."""
         self._pending.append((self._added, callback, context, ()))
 
     def add_intruder(self, callback: Any) -> None:

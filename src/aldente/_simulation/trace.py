@@ -351,7 +351,7 @@ def _is_cancelled(task: asyncio.Task[Any], args: tuple[Any, ...]) -> bool:
 
 
 def name_of_callback(callback: Any) -> str:
-    """How a trace calls a callback that is no step of a task."""
+    """How a trace calls a callback that is not a step of a task."""
     # Not the repr, which shows addresses.
     owner = getattr(callback, "__self__", None)
     if isinstance(owner, AnyJob):

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 _NOTHING: frozenset[str] = frozenset()
 
-# Names for what is no variable: the elements of containers, the positions of iterators, the states
-# of futures, and whether a resumption is ready that has waited.
+# Names for what is not a variable: the elements of containers, the positions of iterators, the
+# states of futures, and whether a resumption is ready that has waited.
 ITEMS, ITERATORS, FUTURES, PATIENCE = "[items]", "[iterators]", "[futures]", "[patience]"
 
 # The end of tasks: two steps may both write it, as each ends another task.

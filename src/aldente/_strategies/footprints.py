@@ -188,7 +188,7 @@ def is_ignored(code: CodeType) -> bool:
     )
 
 
-# Each iteration over one of these begins anew; and those whose elements never change.
+# Each iteration over one of these begins again; and those whose elements never change.
 _CONTAINERS: tuple[type, ...] = (list, dict, set, collections.deque)
 _FIXED: tuple[type, ...] = (tuple, frozenset, str, range)
 

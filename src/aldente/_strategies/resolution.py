@@ -175,7 +175,7 @@ class Resolver:
         return True
 
     def note_future(self, future: object, *, is_write: bool) -> bool:
-        """Note the use of a future's state; return False if it is no plain future of the run."""
+        """Note the use of a future's state; return False if it is not a plain future of the run."""
         if type(future) is not SimulatedFuture:
             return False
         # Its number depends only on the task that made it, not on other tasks.

@@ -62,7 +62,7 @@ def lost_in_a_step(before: float, now: float) -> int:
 
 
 def is_end_rounded_down(now: float, delay: float) -> bool:
-    """Whether a wait that is no multiple of 2**-20 s ends as if it were one, so too early.
+    """Whether a wait that is not a multiple of 2**-20 s ends as if it were one, so too early.
 
     >>> is_end_rounded_down(100_000.0, 0.1 * 12 + 0.3), is_end_rounded_down(100_000.0, 1.5)
     (True, False)

@@ -320,8 +320,8 @@ class InvalidToken(AldenteError, ValueError):
         fix: what to do, as the rest of a sentence.
 
     >>> print(InvalidToken("x", "It is too short."))
-    'x' is no token of a schedule. It is too short.
-    Fix: copy the token as it was printed, all of it.
+    'x' is not a token of a schedule. It is too short. Fix: copy the token as it was printed, all of
+    it.
     """
 
     def __init__(

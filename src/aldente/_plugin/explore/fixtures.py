@@ -1,4 +1,4 @@
-"""The function-scoped fixtures of an explored test, which are set up anew for every run.
+"""The function-scoped fixtures of an explored test, which are set up again for every run.
 
 pytest sets them up once, which shows their order, their parameters and the wider fixtures that they
 use. Meanwhile each has a `StandIn` as its value. Every run then calls their functions, in that
@@ -27,7 +27,7 @@ FixtureDef = pytest.FixtureDef[Any]
 
 
 class StandIn:
-    """Placeholder for the value of a fixture that is made anew for every run.
+    """Placeholder for the value of a fixture that is made again for every run.
 
     Args:
         definition: the fixture's definition.
@@ -238,7 +238,7 @@ class FixturesOfRuns:
         if stand_in.is_async:
             self._refuse_async(stand_in)
         definition = stand_in.definition
-        # A request in the next run makes it anew.
+        # A request in the next run makes it again.
         forget = functools.partial(pytest_compat.forget_fixture, self._item, definition)
         self._add_end(_End(stand_in.name, forget))
         return _begin(stand_in)

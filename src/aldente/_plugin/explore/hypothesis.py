@@ -65,7 +65,7 @@ def keep_context() -> Callable[[], AbstractContextManager[None]]:
 
 
 def is_rejection(error: BaseException) -> bool:
-    """Whether an example was rejected, by ``assume`` for one, and so is no failure."""
+    """Whether an example was rejected, by ``assume`` for one, and so is not a failure."""
     from hypothesis.errors import UnsatisfiedAssumption
 
     return isinstance(error, UnsatisfiedAssumption)

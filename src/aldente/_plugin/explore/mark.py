@@ -24,7 +24,7 @@ _OPTIONS = ("runs", "strategy", "order", "slack", "seed", "max_steps", "max_seco
 class Explore(MarkLike):
     """Has an async test run under many schedules, until one fails.
 
-    Every test is still one test to pytest. Its function-scoped fixtures are set up anew for every
+    Every test is still one test to pytest. Its function-scoped fixtures are set up again for every
     run, on that run's loop. An option that a mark leaves out comes from the mark of the class or
     module, else from the configuration.
     """

@@ -199,7 +199,7 @@ class RunsOfTest:
         explored: its state.
         function: its function.
         args: the arguments of the function.
-        kwargs: likewise, with stand-ins for the fixtures that are made anew.
+        kwargs: likewise, with stand-ins for the fixtures that are made again.
         found: collects the findings.
 
     Attributes:

@@ -94,7 +94,7 @@ class ExploredTest:
 
     Args:
         budget: how it is explored.
-        anew: the fixtures wider than the test that are made anew for every run too.
+        anew: the fixtures wider than the test that are made again for every run too.
 
     Attributes:
         budget, anew: as the arguments.
@@ -129,7 +129,7 @@ class ExploredTest:
         return self.clock
 
     def makes_anew(self, definition: pytest.FixtureDef[Any]) -> bool:
-        """Whether a fixture that is wider than the test is made anew for every run."""
+        """Whether a fixture that is wider than the test is made again for every run."""
         return definition in self.anew
 
     def conclude(self, explorer: Explorer, found: Found) -> Failure | None:
@@ -143,7 +143,7 @@ class ExploredTest:
         return self.fixtures_of(pytest_compat.item_of(request)).stand_in(definition, request)
 
     def fixtures_of(self, item: pytest.Item) -> FixturesOfRuns:
-        """The function-scoped fixtures of the test, made anew where a plugin runs it again."""
+        """The function-scoped fixtures of the test, made again where a plugin runs it again."""
         if self._fixtures is None:
             from aldente._plugin.explore.fixtures import FixturesOfRuns
 

@@ -66,7 +66,7 @@ class Collector:
         self._failed.discard(test)
 
     def note_failure(self, test: str) -> None:
-        """Record that a test failed by itself: what it leaves behind is no finding then."""
+        """Record that a test failed by itself: what it leaves behind is not a finding then."""
         self._failed.add(test)
 
     def stop(self) -> None:

@@ -4,7 +4,7 @@
     Has each test explored after its own tear-down, and reports what came of it and of all tests.
 ``again``
     Sets a test up again, and runs it under many schedules; which fixtures that are wider than a
-    test are made anew for these.
+    test are made again for these.
 ``reasons``
     Why tests are left alone, known before and after they are run.
 

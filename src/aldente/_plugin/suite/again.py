@@ -124,7 +124,7 @@ class UnmarkedTest(ExploredTest):
         self.error: BaseException | None = None
 
     def conclude(self, explorer: Explorer, found: Found) -> Failure | None:
-        """Like the base class's; None if the test, which has passed, fails in asyncio's own order."""
+        """Like the base class's; None if the test, which has passed, fails in stock order."""
         if not any(found.run.choices) or isinstance(found.error, _NOT_ABOUT_ORDER):
             self.error = found.error
             return None

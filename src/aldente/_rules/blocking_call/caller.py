@@ -251,7 +251,7 @@ def find_caller(frame: FrameType | None) -> Caller | None:
         frame: the innermost frame of the call.
 
     Returns:
-        None when the call is no finding.
+        None when the call is not a finding.
     """
     users: list[FrameType] = []
     inner: list[tuple[FrameType, _Kind]] = []

@@ -160,7 +160,7 @@ class Addresses:
         """Give an endpoint an address.
 
         Raises:
-            OSError: another one has it, or it is no address of this machine.
+            OSError: another one has it, or it is not an address of this machine.
         """
         if endpoint.family == socket.AF_UNIX:
             endpoint.local = address
