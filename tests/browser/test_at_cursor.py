@@ -94,7 +94,7 @@ def test_where_each_task_is(read_page: Page) -> None:
         "test_shop.py:11 async def buy(who):",
         "is created, has not begun",
     ] in rows
-    assert rows[2][2] == "runs, then lets others go on"
+    assert rows[2][2] == "runs, then lets other tasks run"
     block(read_page, LOST, "1").click()
     assert [row[0] for row in table(read_page, LOST, "standings")] == [
         "test_lost",

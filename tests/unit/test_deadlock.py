@@ -215,7 +215,7 @@ ALONE = {
         "(1 task_done() missing, 0 still in the queue)",
         "call task_done()",
     ),
-    "barrier": ("waits at start (a Barrier) (1 of 3 have arrived)", "come to it"),
+    "barrier": ("waits at start (a Barrier) (1 of 3 have arrived)", "arrive at it"),
     "future": ("waits for reply (a Future) to be completed", "complete it"),
     "nameless": ("waits for an Event to be set", "set it"),
 }

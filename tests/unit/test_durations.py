@@ -43,7 +43,7 @@ async def ends_of_two(first: float, second: float) -> tuple[float, float]:
 
 
 def test_a_sleep_takes_a_few_lengths() -> None:
-    """A quarter, a half and all of the slack longer, and until another sleep is over."""
+    """A quarter, a half and all of the slack longer, and until another sleep ends."""
     found = outcomes_of(lambda: ends_of_two(1, 1.9))
     assert {first for first, _ in found} == {1, 1.25, 1.5, 2, 1.9}
     # When the first is over by then, the second is alone.

@@ -434,6 +434,6 @@ def test_what_the_test_does_is_told_at_its_line() -> None:
         "nothing passes between db and test",
         "data passes again between db and test",
         "the connection between test:32769 and db:4000 is reset",
-        "the host 'db' crashes, and its peers hear nothing",
+        "the host 'db' crashes, and its peers are not notified",
     ):
         assert text in story

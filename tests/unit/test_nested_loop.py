@@ -172,7 +172,7 @@ def test_setting_a_loop_is_reported(findings: list[Finding]) -> None:
         "asyncio.set_event_loop() was called while an event loop is running in this thread."
     )
     assert finding.fix == (
-        "Leave it out: in async code asyncio.get_running_loop() gives the loop whatever was set. For a loop "
+        "Leave it out: in async code asyncio.get_running_loop() returns the running loop, whatever was set. For a loop "
         "of another thread, call it in that thread."
     )
 

@@ -155,7 +155,7 @@ COUNTED = """\
 What raced: counter.count.
   Task-3 read counter.count = 0 at LINE;
   Task-2 changed counter.count to 1 at LINE;
-  then Task-3 changed counter.count to 1 at LINE, by what it had read before."""
+  then Task-3 changed counter.count to 1 at LINE, based on what it had read before."""
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ What raced: counter.count.
 What raced: shop.stock.
   Task-2, buy('Ann'), read shop.stock = 1 at LINE;
   Task-3, buy('Bob'), changed shop.stock to 0 at LINE;
-  then Task-2 changed shop.stock to -1 at LINE, by what it had read before.""",
+  then Task-2 changed shop.stock to -1 at LINE, based on what it had read before.""",
         ),
         (
             lost_update,
@@ -175,7 +175,7 @@ What raced: shop.stock.
 What raced: balance.
   Task-3, pay(20), read balance = 100 at LINE;
   Task-2, pay(10), changed balance to 90 at LINE;
-  then Task-3 changed balance to 80 at LINE, by what it had read before.""",
+  then Task-3 changed balance to 80 at LINE, based on what it had read before.""",
         ),
         (
             added_across_an_await,
@@ -183,7 +183,7 @@ What raced: balance.
 What raced: counts['a'].
   Task-3 read counts['a'] = 0 at LINE;
   Task-2 changed counts['a'] to 1 at LINE;
-  then Task-3 changed counts['a'] to 1 at LINE, by what it had read before.""",
+  then Task-3 changed counts['a'] to 1 at LINE, based on what it had read before.""",
         ),
         (counted_in_slots, COUNTED),
         (counted_from_the_class, COUNTED),
@@ -193,7 +193,7 @@ What raced: counts['a'].
 What raced: rows.
   Task-3 read rows = [0, 0] at LINE;
   Task-2 changed rows[:] to [1, 1] at LINE;
-  then Task-3 changed rows[:] to [1, 1] at LINE, by what it had read before.""",
+  then Task-3 changed rows[:] to [1, 1] at LINE, based on what it had read before.""",
         ),
         (
             found_missing,
@@ -201,7 +201,7 @@ What raced: rows.
 What raced: cache.
   Task-3, get('a'), read cache (dict of 0) at LINE;
   Task-2, get('a'), changed cache['a'] to 'value' at LINE;
-  then Task-3 changed cache['a'] to 'value' at LINE, by what it had read before.""",
+  then Task-3 changed cache['a'] to 'value' at LINE, based on what it had read before.""",
         ),
     ],
     ids=lambda value: getattr(value, "__name__", ""),

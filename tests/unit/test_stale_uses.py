@@ -83,7 +83,7 @@ def test_a_condition_that_does_not_hold_any_more_is_told(
 What raced: connection.is_closed.
   Task-2, send('a'), read connection.is_closed = False at LINE;
   Task-3 changed connection.is_closed to True at LINE;
-  then Task-2 went on at LINE, under the condition of line N, and had not read \
+  then Task-2 went on at LINE, under the condition in line N, and had not read \
 connection.is_closed again."""
     )
 

@@ -237,7 +237,7 @@ def test_a_cancellation_before_the_failure_is_told() -> None:
 
 
 def test_equal_steps_are_folded() -> None:
-    """A task that only lets others go on, again and again, is told of once."""
+    """A task that only lets other tasks run, again and again, is told of once."""
 
     async def main() -> None:
         async def spin() -> None:

@@ -84,7 +84,7 @@ def test_a_changed_character_is_noticed(schedule: Schedule, data: st.DataObject)
     assert changed == token, found
 
 
-_ENDS = "It ends in the middle, or its numbers are too great."
+_ENDS = "It ends in the middle, or its numbers are too large."
 _OLDER = "An older aldente made it, whose schedules chose durations in another way."
 
 

@@ -361,7 +361,7 @@ def wait_in_words(live: LiveTask, name: str | None = None, holders: Iterable[Any
     """
     wait = live.wait
     if wait.kind is Kind.READY:
-        return "lets others go on"
+        return "lets other tasks run"
     if wait.kind is Kind.TIMER:
         return f"waits for {wait.detail.removeprefix('asyncio.') or 'a timer'}"
     if wait.kind in (Kind.RUNNING, Kind.NOT_STARTED, Kind.UNKNOWN):

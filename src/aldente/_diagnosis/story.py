@@ -286,7 +286,7 @@ class _Story:
         if act.is_change:
             what = f"then {reader.task} changed {self._words.valued(act)}"
             by = (
-                ", by what it had read before."
+                ", based on what it had read before."
                 if act.is_by_read
                 else ", and had not read it again."
             )
@@ -296,7 +296,7 @@ class _Story:
             yield from self._sentence(f"then {reader.task} used {act.kept}", act, again)
         else:
             again = (
-                f", under the condition of line {read.at.line}, and had not read {read.text} again."
+                f", under the condition in line {read.at.line}, and had not read {read.text} again."
             )
             yield from self._sentence(f"then {reader.task} went on", act, again)
         yield ""

@@ -332,7 +332,7 @@ class Words:
         if not step.task or step.outcome in ("", "ends"):
             return ""
         is_same_line = step.stopped_at == step.at
-        if step.outcome == "lets others go on" and (number in self._next or is_same_line):
+        if step.outcome == "lets other tasks run" and (number in self._next or is_same_line):
             return ""
         if step.outcome.startswith("waits for sleep(") and is_same_line and step.waited_for:
             return ""

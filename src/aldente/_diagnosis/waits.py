@@ -193,7 +193,7 @@ _REMEDIES = {
     Kind.QUEUE_GET: "put one",
     Kind.QUEUE_PUT: "take an item",
     Kind.QUEUE_JOIN: "call task_done()",
-    Kind.BARRIER: "come to it",
+    Kind.BARRIER: "arrive at it",
     Kind.FUTURE: "complete it",
 }
 

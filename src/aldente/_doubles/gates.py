@@ -204,7 +204,7 @@ class Gate:
             raise failure
 
     def _describe(self, count: int) -> str:
-        have_come = f"{len(self._arrivals)} {'has' if len(self._arrivals) == 1 else 'have'} come"
+        have_come = f"{len(self._arrivals)} {'has' if len(self._arrivals) == 1 else 'have'} arrived"
         calls = "1 call" if count == 1 else f"{count} calls"
         return f"{calls} at the gate of {self._double}; {have_come}"
 

@@ -93,7 +93,7 @@ class SharedUses:
         # The calls by which tasks act on others, each with its place among accesses and its step.
         self._signals: list[tuple[int, int, SharedUse, _Owned | None]] = []
         self._lines = 0
-        # By the identity of their frames, which nothing here keeps alive; a new call starts a new entry.
+        # By the identity of their frames, which nothing here keeps alive; a new call is new here.
         self._calls: dict[int, CalledFunction] = {}
         self._names = ObjectNames(None)
         # By the identity of an exception: its type, the step in which it was raised, and how many

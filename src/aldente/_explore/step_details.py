@@ -182,7 +182,7 @@ def _sleep_in_words(frames: Sequence[FrameType]) -> str | None:
     if not frames:
         return None
     if frames[-1].f_code is _SLEEP_OF_0:
-        return "lets others go on"
+        return "lets other tasks run"
     if frames[-1].f_code is _SLEEP:
         seconds = in_brief(variables_of(frames[-1]).get("delay"))
         return f"waits for sleep({seconds or '...'})"

@@ -35,7 +35,7 @@ RULE = Rule(
 
 _FIX = (
     "Await it, or cancel it and await its end, before the test is over; asyncio.TaskGroup does "
-    "both. What a library leaves running can be listed in aldente_known_tasks."
+    "both. List tasks that a library leaves running in aldente_known_tasks."
 )
 
 # Tasks that libraries leave running on purpose, and that end in order when the loop cancels them.

@@ -91,8 +91,8 @@ _RUNNING_CALLS = {
 }
 _SETTING = _refused(
     "asyncio.set_event_loop()",
-    "Leave it out: in async code asyncio.get_running_loop() gives the loop whatever was set. For a "
-    "loop of another thread, call it in that thread.",
+    "Leave it out: in async code asyncio.get_running_loop() returns the running loop, whatever "
+    "was set. For a loop of another thread, call it in that thread.",
 )
 _CLOSING = _Call("loop.close() was called on the event loop that is running.", _LEAVE_OPEN)
 

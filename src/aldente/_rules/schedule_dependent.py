@@ -77,7 +77,7 @@ def _in_a_line(error: BaseException) -> str:
 
 
 def counts_turns(test: Callable[..., Any]) -> bool:
-    """Whether a test lets others go on by ``sleep(0)``, as far as its source shows.
+    """Whether a test lets other tasks run by ``sleep(0)``, as far as its source shows.
 
     >>> async def counting():
     ...     await asyncio.sleep(0)

@@ -41,7 +41,7 @@ RULE = Rule(
         "Found: a step of the loop, from one 'await' that waits to the next, that takes longer "
         f"than aldente_slow_step ({_LIMIT}), whether it computes or blocks. The stack is the last "
         "one seen while it ran.\n\n"
-        "Not a finding: a pause in a debugger; imports; what has no alternative: reading "
+        "Not a finding: a pause in a debugger; imports; calls without an alternative: reading "
         "the certificates for an SSL context, starting a thread or a process, also for a pool, "
         "ending a pool of processes that has nothing left to do; pytest's and Hypothesis's own "
         "work, such as drawing an example; time in which the whole process was suspended, and on "

@@ -164,7 +164,7 @@ def _candidates(
         yield End(min(reach.due + part * reach.most, reach.last), number)
     within = sorted({when for when in sleeps if reach.due < when <= reach.last})
     for when in within[:_MOMENTS]:
-        yield End(when, number, moment="until another sleep is over")
+        yield End(when, number, moment="until another sleep ends")
     for alarm in itertools.islice((each for each in alarms if each.when <= reach.last), _MOMENTS):
         just_before = math.nextafter(alarm.when, -math.inf)
         yield End(just_before, number, moment="until just before a timer fires")

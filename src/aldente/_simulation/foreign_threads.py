@@ -163,7 +163,7 @@ class ForeignThreads:
         if index:
             awaited = _future_in(calls[index].handle)
             task = None if awaited is None else _asyncio_compat.task_that_awaits(awaited)
-            heard = "calls in" if task is None else f"answers {task.get_name()!r}"
+            heard = "calls into the loop" if task is None else f"answers {task.get_name()!r}"
             text = f"a thread {heard} before {_others(index)} started earlier"
             self._loop.note(text, is_choice=True, is_place_named=False)
         return calls[index]

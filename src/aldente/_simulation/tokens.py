@@ -103,7 +103,7 @@ def decode(token: str) -> Schedule:
         python = (_read_number(rest), _read_number(rest)) if has_python else None
         choices = _read_choices(rest)
     except (StopIteration, OverflowError):
-        raise InvalidToken(token, "It ends in the middle, or its numbers are too great.") from None
+        raise InvalidToken(token, "It ends in the middle, or its numbers are too large.") from None
     if not (math.isfinite(slack) and slack >= 0):
         raise InvalidToken(token, "Its slack is not a number of at least 0.")
     if seed > _MOST_SEED:

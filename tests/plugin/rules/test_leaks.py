@@ -39,7 +39,7 @@ def test_the_report_of_a_task(run_project: RunProject) -> None:
         "leaked-task [warn]: 1\n"
         "  test_it.py:15: the task 'server' running 'forever' was left pending.\n"
         "      in test_it.py::test_it\n"
-        "    Await it, or cancel it and await its end, before the test is over; asyncio.TaskGroup does both. What a library leaves running can be listed in aldente_known_tasks.\n"
+        "    Await it, or cancel it and await its end, before the test is over; asyncio.TaskGroup does both. List tasks that a library leaves running in aldente_known_tasks.\n"
         "pytest --aldente-explain RULE explains a rule, and how to fix or allow its findings."
     )
     result = run_project("--aldente-rule=leaked-task=error")

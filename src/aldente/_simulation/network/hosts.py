@@ -179,7 +179,7 @@ class Hosts:
                 "or another host do it, or the explorer, by may_crash()."
             )
             raise InvalidSetting("host", host, allowed)
-        how = "crashes, and its peers hear nothing" if is_silent else "crashes"
+        how = "crashes, and its peers are not notified" if is_silent else "crashes"
         self._loop.note_fault("crash", f"the host {host!r} {how}", is_choice=is_choice)
         for listener in list(self.on_crash):
             listener(host)
