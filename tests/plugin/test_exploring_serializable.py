@@ -69,7 +69,7 @@ def test_not_judged(run_project: RunProject) -> None:
     result = run_project(test_it=_SHOP.replace("TAKE", take))
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(
-        ["not judged: test_it.py::test_shop: * of * runs, as operations set timers"]
+        ["not judged: test_it.py::test_shop: * of * runs, because operations set timers"]
     )
 
 

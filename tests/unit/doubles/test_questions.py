@@ -233,9 +233,7 @@ def test_overlap_of_one_double() -> None:
 
 def test_only_doubles_are_asked_about() -> None:
     """Anything else is refused, with what is allowed."""
-    with pytest.raises(
-        aldente.InvalidSetting, match=r"An aldente\.Double, or a call of its timeline"
-    ):
+    with pytest.raises(aldente.InvalidSetting, match=r"It must be an aldente\.Double, or a call"):
         assert_order(Double(), 3)
     with pytest.raises(aldente.InvalidSetting):
         assert_overlap("x")
