@@ -73,7 +73,8 @@ def watched_by(loop: asyncio.AbstractEventLoop) -> dict[int, tuple[object, ...]]
 def arguments_of(handle: object) -> tuple[object, ...]:
     """The arguments of a loop's callback; empty if it is none.
 
-    ``_args`` is what ``call_soon`` and its like were given. Checked on CPython 3.11 to 3.15.
+    ``_args`` has the arguments given to ``call_soon`` and similar methods. Checked on CPython 3.11
+    to 3.15.
     """
     return tuple(getattr(handle, "_args", None) or ()) if isinstance(handle, asyncio.Handle) else ()
 

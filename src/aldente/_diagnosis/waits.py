@@ -95,7 +95,7 @@ class Wait:
             none there.
         number: the same for all tasks that wait for this object; None when there is none.
         through: the function of asyncio that waits, for example ``"asyncio.gather"``, or empty.
-        detail: more in words: the time of a timer, how many tasks have come to a barrier.
+        detail: more in words: the time of a timer, how many tasks have arrived at a barrier.
         is_any: whether one of the tasks or holders is enough to end the wait.
         tasks: indices of the unfinished tasks that it waits for.
         holders: the tasks that are known to hold a lock or semaphore.
@@ -250,7 +250,7 @@ class Phrases:
             yield f"It was made at {place}{f' by {task}' if task else ''}."
 
     def step(self, index: int, following: int) -> str:
-        """What a task waits for, in a sentence that goes on with the task that blocks it."""
+        """What a task waits for, in a sentence that continues with the task that blocks it."""
         wait = self._tasks[index].wait
         name = self.name(following)
         for holder in wait.holders:

@@ -1,4 +1,4 @@
-"""Histories: what tasks have done to something that they share, and whether that can be right.
+"""Histories: what tasks have done to something that they share, and whether it can be correct.
 
 It knows nothing of event loops but their time, and nothing of the rest of aldente but its errors.
 

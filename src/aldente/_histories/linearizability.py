@@ -290,7 +290,7 @@ def is_linearizable(machine: Machine, operations: Sequence[Operation], most: int
 
 
 class _Frontier:
-    """Configurations, without those that can do no more than another one.
+    """Configurations, without those from which nothing more can happen than from another one.
 
     An operation of unknown outcome need not have its effect, so one in which fewer of them have had
     it, and which is else the same, can do all that the other can.

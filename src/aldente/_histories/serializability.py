@@ -30,7 +30,7 @@ def judge(transactions: Sequence[Transaction], initial: Mapping[Any, Any]) -> No
 
     Raises:
         NotSerializable: some were found.
-        NotJudged: none were found, but what some have read or written says too little.
+        NotJudged: none were found, but the reads and writes of a key are not enough to judge it.
     """
     names = {id(one): name_of(number, one) for number, one in enumerate(transactions, 1)}
     keys = accesses_by_key(transactions, initial, names)

@@ -8,8 +8,8 @@
 ``lanes``
     The steps of an explored run as lanes, one a task: plain values that the page's script draws.
 ``waits``, ``calls``, ``timers``, ``operations``
-    The still pictures: which task waits for what; the calls of doubles; the timers that lay
-    ahead; the operations of a history.
+    The still pictures: which task waits for what; the calls of doubles; the pending timers; the
+    operations of a history.
 ``layout``
     Places the boxes of a graph and the lines between them.
 ``figure``

@@ -67,7 +67,7 @@ class Use(TypedDict):
 
 
 class LaneStep(TypedDict):
-    """A block of a lane; what is not there is empty.
+    """A block of a lane; attributes that do not apply are empty.
 
     Attributes:
         lane: the number of its lane.

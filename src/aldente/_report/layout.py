@@ -252,7 +252,7 @@ class _Grid:
         self._place_cells()
 
     def _reserve(self, link: Link) -> None:
-        """Have room for a line, and its label if it is straight."""
+        """Make room for a line, and its label if it is straight."""
         start, end = self._cells[link.start], self._cells[link.end]
         if start.row == end.row and abs(start.column - end.column) < 2:
             gap = start.column + (start.column <= end.column)

@@ -61,7 +61,7 @@ class Content:
     """What a page shows.
 
     Attributes:
-        title: what came of the run, in a few words.
+        title: the result of the run, in a few words.
         about: the project and the versions that it ran on.
         folder: paths inside it are shown relative to it.
         failures: the failures, in the order in which they came.

@@ -47,9 +47,9 @@ def signal_handlers() -> Handlers:
 def handles_signals(before: Handlers | None) -> bool:
     """Whether the program has set a signal handler since a loop was made.
 
-    Another process may send the signal, and the handler may wake the loop. One that was there
-    before, such as a library's or one that another test has left, is no way out. Loops' handlers do
-    not count; see `aldente._asyncio_compat.handles_signals`.
+    Another process may send the signal, and the handler may wake the loop. A handler that was set
+    before, such as a library's or one that another test has left, does not count. Loops' handlers
+    do not count; see `aldente._asyncio_compat.handles_signals`.
 
     Args:
         before: the handlers that were set when the loop was made; None if that is unknown.

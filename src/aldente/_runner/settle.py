@@ -46,7 +46,8 @@ class SettlingLoop:
     def keep_pace(self, end: float, future: asyncio.Future[Any]) -> None:
         """Note that the test lets time pass up to a moment, until which a future is not done.
 
-        A simulated loop ends by then what has been due before; other loops have no need to.
+        On a simulated loop sleeps that were due before that moment end before it; other loops do
+        nothing.
         """
 
     @property

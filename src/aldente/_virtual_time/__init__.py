@@ -11,5 +11,6 @@
 ``clock``
     The tests' view of the time and of the pending timers.
 ``wall_clock``
-    Makes ``time.time()`` and its like follow the clock of the loop, and round up their readings.
+    Makes ``time.time()`` and similar clocks follow the clock of the loop, and rounds their readings
+    up.
 """

@@ -66,11 +66,11 @@ class VirtualTimeLoop(JumpingLoop):
         bystanders: identifiers of threads that are known to wake no loop.
         wall: the other clocks that follow.
         on_stuck: called with the loop, and with a `DeadlockError` when nothing can happen any more,
-            or an `EndlessTimeError`; it has the run end with that and returns True, or returns
-            False to have the loop go on: wait for what can't happen, or run on. Without it the loop
-            raises them.
-        is_stuck_beside_timers: called with the loop, seldom: whether nothing that its timers run
-            can have its run go on, while nothing comes from outside.
+            or an `EndlessTimeError`; it ends the run with that and returns True, or returns False
+            to let the loop continue: to wait for what can't happen, or to run on. Without it the
+            loop raises them.
+        is_stuck_beside_timers: called with the loop, rarely; returns whether nothing that its
+            timers run can let its run continue, while nothing comes from outside.
 
     Attributes:
         jobs: how many jobs of executors are running and not abandoned.

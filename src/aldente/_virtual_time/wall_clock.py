@@ -1,10 +1,10 @@
 """Makes the clocks of the process follow the clock of a loop.
 
-time-machine moves ``time.time()``, ``datetime.now()`` and their like; it patches their C code, and
-so reaches code that imported them by name. It leaves ``time.monotonic()`` alone; `FollowingWall`
-replaces that in the module ``time``, so that modules of the standard library that imported it by
-name (queues, threads, selectors) stay on real time. ``time.perf_counter()`` always measures real
-durations.
+time-machine moves ``time.time()``, ``datetime.now()`` and similar functions; it patches their C
+code, and so reaches code that imported them by name. It leaves ``time.monotonic()`` alone;
+`FollowingWall` replaces that in the module ``time``, so that modules of the standard library that
+imported it by name (queues, threads, selectors) stay on real time. ``time.perf_counter()`` always
+measures real durations.
 
 The clocks start at a fixed moment, so that what a test computes from them is the same in every run.
 

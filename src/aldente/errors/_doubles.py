@@ -16,7 +16,7 @@ class NoMoreAnswers(AldenteError, AssertionError):
         answered: the calls that have had one, in their order.
 
     >>> print(NoMoreAnswers("price", "price('jam')", ["price('tea')"]))
-    price('jam') has no answer: returns_each() was given 1, and 1 has been used:
+    price('jam') has no answer: returns_each() has 1 answer, which was used:
       1  price('tea')
     Fix: give returns_each() one answer for each call, or use returns() for all of them.
     """
@@ -29,12 +29,12 @@ class NoMoreAnswers(AldenteError, AssertionError):
 
     def __str__(self) -> str:
         count = len(self.answered)
-        have = "has" if count == 1 else "have"
+        answers = f"{count} answer{'s' * (count != 1)}"
         lines = [f"  {number}  {call}" for number, call in enumerate(self.answered, 1)]
-        used = f", and {count} {have} been used:" if count else "."
+        used = ", which was used:" if count == 1 else ", which were all used:" if count else "."
         return "\n".join(
             [
-                f"{self.call} has no answer: returns_each() was given {count}{used}",
+                f"{self.call} has no answer: returns_each() has {answers}{used}",
                 *lines,
                 "Fix: give returns_each() one answer for each call, or use returns() for all of "
                 "them.",

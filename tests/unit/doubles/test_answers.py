@@ -85,7 +85,7 @@ def test_each_call_has_its_answer() -> None:
         with pytest.raises(aldente.NoMoreAnswers) as caught:
             await double("d")
         assert str(caught.value) == (
-            "fetch('d') has no answer: returns_each() was given 3, and 3 have been used:\n"
+            "fetch('d') has no answer: returns_each() has 3 answers, which were all used:\n"
             "  1  fetch('a')\n"
             "  2  fetch('b')\n"
             "  3  fetch('c', timeout=2)\n"
