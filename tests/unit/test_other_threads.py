@@ -362,7 +362,7 @@ def test_a_woken_thread_does_not_wait(
         "stat": f"7 (Thread-1 (R) S) {state} 1 7 7 0 -1",
         "syscall": f"{threads.FUTEX} 0x7f00 0x189 0x0 0x0 0x0 0x0",
     }
-    monkeypatch.setattr(threads, "_told_of", lambda thread, name: files[name])
+    monkeypatch.setattr(threads, "_file_of", lambda thread, name: files[name])
     assert threads.waits_for_a_lock(threading.current_thread()) is waits
 
 
@@ -370,11 +370,11 @@ def test_a_woken_thread_does_not_wait(
 def test_a_look_reads_each_file_of_a_thread_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """They take longer than all else of a look, and a run of a program with a database has hundreds."""
     read: list[tuple[int | None, str]] = []
-    told_of = threads._file_of
+    file_of = threads._file_of
 
     def note(thread: threading.Thread, name: str) -> str:
         read.append((thread.native_id, name))
-        return told_of(thread, name)
+        return file_of(thread, name)
 
     loop = asyncio.new_event_loop()
     others = Threads(loop, Bystanders(sys._current_frames()))
@@ -384,7 +384,7 @@ def test_a_look_reads_each_file_of_a_thread_once(monkeypatch: pytest.MonkeyPatch
     idle.start()
     while others.may_ever_call_in():
         time.sleep(0.001)
-    monkeypatch.setattr(threads, "_told_of", note)
+    monkeypatch.setattr(threads, "_file_of", note)
     assert not others.may_ever_call_in()
     jobs.put(None)
     idle.join()

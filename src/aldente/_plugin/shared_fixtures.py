@@ -1,7 +1,7 @@
 """Async fixtures of wide scope that tests of aldente and of another framework request.
 
-The test that comes first decides which framework's event loop such a fixture lives on, and what it
-holds works on no other loop.
+The first test decides which framework's event loop such a fixture lives on, and the objects that it
+holds work on no other loop.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The failed run of an explored test as events of a trace.
 
 Its steps take no time of the loop, so each is drawn as long as the others: what a trace shows of
-such a run is the order of the steps, and which has made which ready.
+such a run is the order of the steps, and which step made which one ready.
 """
 
 from __future__ import annotations

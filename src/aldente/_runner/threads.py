@@ -164,8 +164,8 @@ def _is_wait(function: Any, args: tuple[Any, ...], keywords: Mapping[str, Any]) 
 
 
 def _has_reason(thing: object, method: str) -> bool:
-    says = _WAITING.get((type(thing), method))
-    return says is not None and says(thing)
+    is_waiting = _WAITING.get((type(thing), method))
+    return is_waiting is not None and is_waiting(thing)
 
 
 # The most objects that `parts_of` yields.

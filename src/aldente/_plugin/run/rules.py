@@ -1,6 +1,6 @@
 """Connects the rules about event loops to the loops that run tests and fixtures.
 
-Looks for what tests leave on these loops, and has the rules report it.
+Looks for what tests leave on these loops, and lets the rules report it.
 """
 
 from __future__ import annotations

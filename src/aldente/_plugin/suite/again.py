@@ -1,9 +1,10 @@
 """Runs a test that has passed under many schedules, as if it were marked with `aldente.explore`.
 
 It runs when the test's own fixtures are torn down and what is wider than the test is still set up.
-At any other moment two sets of its fixtures would be alive at once, and collide on what there is
-once only, such as a file or a patched attribute; or wide fixtures would be set up a second time.
-pytest gets no report of it: the test's outcome, output, logs and warnings are those of its own run.
+At any other moment two sets of its fixtures would be alive at once, and collide on things that
+exist only once, such as a file or a patched attribute; or wide fixtures would be set up a second
+time. pytest gets no report of it: the test's outcome, output, logs and warnings are those of its
+own run.
 """
 
 from __future__ import annotations
@@ -134,7 +135,7 @@ class UnmarkedTest(ExploredTest):
 
 
 def explore_if_alone(tests: Sequence[pytest.Item]) -> None:
-    """Have the only async test explored, by the schedule to run again, if none is marked."""
+    """Explore the only async test under the schedule to run again, if none is marked."""
     if any(explored_test(test) is not None for test in tests):
         return
     own = [test for test in tests if ownership.is_own_async_test(test)]
@@ -150,7 +151,7 @@ def seconds_for(item: pytest.Item) -> float:
 
 
 class Result:
-    """What came of a test.
+    """The result of exploring a test.
 
     Args:
         runs: how many runs there were.

@@ -1,4 +1,4 @@
-"""The hooks that have all async tests explored after their own run.
+"""The hooks that explore all async tests after their own run.
 
 A plugin of its own, registered with ``--aldente-explore``.
 """
@@ -31,7 +31,7 @@ def register_summary(config: pytest.Config) -> None:
 
 
 class SuiteSummary:
-    """Collects what came of all tests, from all processes, and prints it.
+    """Collects the results of all tests, from all processes, and prints them.
 
     Args:
         config: pytest's configuration.
@@ -184,7 +184,7 @@ def _is_unmarked(item: pytest.Item) -> TypeGuard[pytest.Function]:
 
 
 def _cancel_timer(item: pytest.Item) -> None:
-    """Have pytest-timeout, whose limit is meant for one run, not end the test meanwhile."""
+    """Stop pytest-timeout, whose limit is meant for one run, from ending the test meanwhile."""
     cancel = getattr(item.config.hook, "pytest_timeout_cancel_timer", None)
     if cancel is not None:
         cancel(item=item)
