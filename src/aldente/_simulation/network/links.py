@@ -52,7 +52,7 @@ class Link:
         return found
 
     def forget_queue(self, host: str) -> None:
-        """Drop what waits to leave one of its hosts, which has crashed."""
+        """Forget the queue of what waits to leave one of its hosts, which has crashed."""
         if host in self._ways:
             self._ways[host].forget_queue()
 
@@ -107,7 +107,7 @@ class Way:
             listener()
 
     def forget_queue(self) -> None:
-        """Drop what waits to leave the host: it has crashed."""
+        """Forget the queue of what waits to leave the host: it has crashed."""
         self._free = 0.0
 
     def wait(self, go: Callable[[], object]) -> None:
