@@ -166,7 +166,7 @@ class Explorer:
                 `conclude` of this object returns.
         """
         exploration, found = self.search(strategy, limit)
-        # Who asks for the order of stock asyncio alone gets no other.
+        # A user who asks for the order of stock asyncio alone gets no other.
         if found is None and not isinstance(strategy, Fifo):
             exploration, found = self.look_for_races(exploration, limit)
         if found is None or exploration.failure is not None:

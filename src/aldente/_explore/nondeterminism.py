@@ -230,7 +230,7 @@ _LEFT_BEHIND = (
     "scope"
 )
 
-# Names of functions that ask the outside world, by the function.
+# Names of functions that read from the outside world, by the function.
 _SOURCES: dict[Any, str] = {
     function: f"time.{name}()" for name, function in _system.ORIGINALS.items()
 } | {os.urandom: "os.urandom()", os.getpid: "os.getpid()", id: "id()"}

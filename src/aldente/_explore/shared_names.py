@@ -117,7 +117,7 @@ _CHANGING = frozenset(
     for name in names.split()
 )
 
-# Those of them that give nothing of what was there: to call one is not a read.
+# Those of them that return nothing of the old content: calling one is not a read.
 _ONLY_CHANGING = _CHANGING - frozenset(("pop", "popitem", "popleft", "setdefault"))
 
 # Methods whose first argument says which element of a dictionary, or of a set, they are about.

@@ -123,7 +123,7 @@ class _Saving:
 
     def _save_now_and_then(self) -> None:
         if not self._saved:
-            # Else it would be learnt after hours that nothing is kept.
+            # Otherwise the user would learn only after hours that nothing is kept.
             self.save()
             return
         before = self.unsaved

@@ -28,7 +28,7 @@ _WIDTH = _COLUMNS * figure.CHARACTER + 2 * _PADDING
 _ARROW = 7.0
 _CORNER = 5.0
 
-# What the boxes of things say that no task is seen to hold, or that something has to happen to.
+# The texts of boxes for things that no known task holds, or for which something has to happen.
 _MISSING = {
     Kind.LOCK: "no known task holds it",
     Kind.SEMAPHORE: "no known task holds it",

@@ -200,7 +200,7 @@ class LoopMakers:
         if isinstance(future, asyncio.Task):
             known = self._tasks.get(id(future))
             # Weak references are gone when the garbage collector ends a task, which is when asyncio
-            # reports what became of it.
+            # reports it.
             if known is not None and (
                 known.reference() is future
                 or (known.reference() is None and known.name == future.get_name())

@@ -84,7 +84,7 @@ class _TaskClass(type):
     def __call__(cls, *args: Any, loop: Any = None, name: Any = None, **kwargs: Any) -> Any:
         """A task that the program makes itself, named by its run."""
         owner = loop or asyncio.get_event_loop()
-        # Other loops have no names of their own, and nothing that wants to know.
+        # Other loops have no names of their own, and do not use them.
         if name is None:
             name = getattr(owner, "next_name", lambda: None)()
         task = super().__call__(*args, loop=loop, name=name, **kwargs)

@@ -65,7 +65,7 @@ def _frame_of(suspended: SuspendedFrame) -> FrameType:
 
 TITLE = "aldente: what happened"
 
-# A terminal that says to be narrower does not know.
+# A terminal that reports a smaller width does not know its width.
 _LEAST_WIDTH = 40
 
 

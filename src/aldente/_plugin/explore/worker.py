@@ -183,14 +183,14 @@ def take_channel() -> Channel:
         ) from None
 
 
-# How long the runs under way may go on when the commanding run is gone, in seconds.
+# How long the runs under way may go on when the controlling run is gone, in seconds.
 _END_WITHIN = 5.0
 
 
 def register(config: pytest.Config) -> None:
     """Make this run of pytest a worker."""
     channel = take_channel()
-    # Ctrl-C is for the run that commands it.
+    # Ctrl-C is for the run that controls it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     config.pluginmanager.register(WorkerLoop(channel), WORKER)
 
@@ -199,14 +199,14 @@ class WorkerLoop:
     """Runs the tests that the main process names, instead of all that were collected.
 
     Args:
-        channel: the channel to the commanding run.
+        channel: the channel to the controlling run.
     """
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._is_ready = False
         self._trouble = ""
-        # Since when the commanding run has been gone; None while it is there.
+        # Since when the controlling run has been gone; None while it is there.
         self._alone_since: float | None = None
 
     @pytest.hookimpl(tryfirst=True)
@@ -245,7 +245,7 @@ class WorkerLoop:
             self._trouble = report.longreprtext or f"Its set-up was {report.outcome}."
 
     def end_if_alone(self) -> None:
-        """End this process if the run that commands it is gone, and a run of the test goes on.
+        """End this process if the run that controls it is gone, and a run of the test goes on.
 
         Called from another thread while the test runs.
         """

@@ -18,7 +18,7 @@ from aldente._plugin.suite import reasons
 from aldente._plugin.suite.again import Result, UnmarkedTest, explore, seconds_for
 from aldente._system import monotonic
 
-# The attribute of a report with what came of its test.
+# The attribute of a report with the result of its test.
 ATTRIBUTE = "aldente_explored_all"
 
 _SUMMARY = "aldente-exploring-all-summary"
@@ -115,7 +115,7 @@ class ExploringAllHooks:
     def __init__(self, config: pytest.Config) -> None:
         # How long the tests that are left may take; None for any time.
         self._seconds_left = settings_of(config).explore_seconds
-        # The test that has run last, whether it passed, and what came of exploring it.
+        # The test that has run last, whether it passed, and the result of exploring it.
         self._last: pytest.Item | None = None
         self._has_passed = False
         self._result: Result | None = None

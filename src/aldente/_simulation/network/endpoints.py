@@ -46,7 +46,7 @@ class StreamEndpoint(Endpoint):
         # Shut by the program, or by what has come.
         self._is_read_shut = False
         self._is_write_shut = False
-        # Whether the connection is no more: both streams have ended, or it was refused or reset.
+        # Whether the connection has ended: both streams have ended, or it was refused or reset.
         self._is_over = False
         # Whether its stream has ended before that of its peer.
         self._has_ended_first = False

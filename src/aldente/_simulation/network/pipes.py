@@ -178,7 +178,7 @@ class Pipe:
         # Bytes in both.
         self._size = 0
         self._deliveries: dict[int, Deliveries] = {}
-        # Whether its sender is no more, so that nothing is sent again that does not arrive.
+        # Whether its sender is gone, so that nothing is sent again that does not arrive.
         self._is_abandoned = False
 
     # The writer's end.
