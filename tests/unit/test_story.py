@@ -324,7 +324,8 @@ def test_a_report_is_a_story() -> None:
 What raced: cache.
   second read cache = [] at FILE;
   first changed cache to [1] at FILE;
-  then second changed cache to [1, 1] at FILE, based on what it had read before.
+  then second changed cache to [1, 1] at FILE, based on what it had read
+    before.
 
 What happened, in 6 of 7 steps; > marks where the schedule left stock order:
       ... 1 other step
