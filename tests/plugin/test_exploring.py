@@ -61,7 +61,7 @@ def test_a_race_is_found_told_and_replayed(run_project: RunProject) -> None:
             "* Ann * test_it.py:8  await asyncio.sleep(pause * amount)",
             "*goes on after sleep*",
             "Run * of at most 200 failed, after * s in all (strategy auto, seed 0).",
-            "Its schedule has 1 context switch away from stock order, of * at first.",
+            "Its schedule has 1 context switch away from stock order; it had * before shrinking.",
             "* more runs confirmed that this is the minimum.",
             'With order="io" the search finds it too, in run *.',
             "Run it again: pytest test_it.py::test_transfer --aldente-replay=*",

@@ -54,7 +54,7 @@ async def test_orders(count):
             "*- aldente: what happened -*",
             "  > Task-3 * test_it.py:10  await asyncio.sleep(0)",
             "Run * of at most 20 for each example failed, after * (strategy auto, seed 0).",
-            "Its schedule has 1 context switch away from stock order, *",
+            "Its schedule has 1 context switch away from stock order; *",
             "Run it again: pytest test_it.py::test_orders --aldente-replay=*",
         ]
     )

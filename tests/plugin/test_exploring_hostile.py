@@ -255,7 +255,7 @@ def test_exceptions_of_a_class_of_the_tests_own(run_project: RunProject) -> None
         """,
     )
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["Its schedule has 1 context switch away from stock order, *"])
+    result.stdout.fnmatch_lines(["Its schedule has 1 context switch away from stock order; *"])
     result.stdout.no_fnmatch_line("Not exact*")
 
 

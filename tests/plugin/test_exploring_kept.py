@@ -83,7 +83,7 @@ def test_a_kept_schedule_that_fails_otherwise_is_shrunk_again(
     changed.stdout.fnmatch_lines(
         [
             "The schedule that failed last time still fails (strategy auto, seed 0).",
-            "Its schedule has 1 context switch away from stock order, of 1 *",
+            "Its schedule has 1 context switch away from stock order; it had 1 *",
         ]
     )
     assert runs_of(pytester.path) > 5

@@ -355,7 +355,7 @@ What happened, in 6 of 7 steps; > marks where the schedule left stock order:
                         then ends with AssertionError  FILE  assert fetched == 1
 
 Run N failed (seed 0).
-Its schedule has 1 context switch away from stock order, of 1 at first.
+Its schedule has 1 context switch away from stock order; it had 1 before shrinking.
 5 more runs confirmed that this is the minimum.
 With order="io" the search finds it too, in run 3.
 Run it again: aldente.replay(main, TOKEN)"""

@@ -129,7 +129,10 @@ def _words_about(shrinking: Shrinking) -> list[str]:
             "The schedule is the one kept from last time, and was shrunk then.",
             f"Its schedule has {after} away from stock order.",
         ]
-    start = f"Its schedule has {after} away from stock order, of {shrinking.before:,} at first."
+    start = (
+        f"Its schedule has {after} away from stock order; it had {shrinking.before:,} before "
+        "shrinking."
+    )
     if shrinking.outcome == "least":
         return [start, f"{tried} confirmed that this is the minimum."]
     if shrinking.outcome == "local":
