@@ -246,7 +246,7 @@ def doubts() -> str:
 def unproved() -> str:
     """Why a search proves nothing on a Python that was not checked, as a sentence.
 
-    >>> unproved().endswith("whether there are other schedules.")
+    >>> unproved().endswith("so there may be other schedules.")
     True
     """
     return f"aldente was not checked on {_version(running)}, so there may be other schedules."

@@ -87,13 +87,12 @@ class SharedUses:
         self._loop = loop
         self._steps = steps
         self._accesses: list[Access] = []
-        # By the place of an access: what its text begins with, if that is not a variable of a
-        # reader.
+        # By the place of an access: what its text begins with, if not a variable of a reader.
         self._owned: dict[int, _Owned] = {}
         # The calls by which tasks act on others, each with its place among accesses and its step.
         self._signals: list[tuple[int, int, SharedUse, _Owned | None]] = []
         self._lines = 0
-        # By the identity of their frames, which nothing here keeps alive; a new call is new here.
+        # By the identity of frames, which nothing here keeps alive; a new call replaces the entry.
         self._calls: dict[int, CalledFunction] = {}
         self._names = ObjectNames(None)
         # By the identity of an exception: its type, the step in which it was raised, and how many
