@@ -228,18 +228,7 @@ def simulate(
     result = error = waiting = observation = None
     if watch is not None:
         watch.begin(loop)
-    with (
-        no_collection(),
-        loop.removing_disks(),
-        seeded_randomness(rules.seed) as is_random,
-        _asyncio_compat.SetsInOrder(),
-        TasksInOrder(),
-        ObjectsInOrder(),
-        AnyioInRuns(),
-        BlockingSleep(),
-        SimulatedSockets(),
-        _asyncio_compat.ShieldLeavesExceptions(),
-    ):
+    with _only_by_schedule(loop, rules) as is_random:
         with interrupting.running(loop):
             try:
                 loop.main_task = _start(loop, main)
@@ -270,6 +259,28 @@ def simulate(
         if watch is not None:
             watch.failed(loop, error)
     return recording.run(result, error, waiting, findings, observation)
+
+
+@contextlib.contextmanager
+def _only_by_schedule(loop: SimulatedLoop, rules: RunSettings) -> Iterator[Callable[[], bool]]:
+    """While entered, what code does depends on the schedule and the seed alone.
+
+    Yields:
+        Whether the program has drawn random numbers.
+    """
+    with (
+        no_collection(),
+        loop.removing_disks(),
+        seeded_randomness(rules.seed) as is_random,
+        _asyncio_compat.SetsInOrder(),
+        TasksInOrder(),
+        ObjectsInOrder(),
+        AnyioInRuns(),
+        BlockingSleep(),
+        SimulatedSockets(),
+        _asyncio_compat.ShieldLeavesExceptions(),
+    ):
+        yield is_random
 
 
 class _Recording:
