@@ -22,7 +22,8 @@ A map of the code, from the bottom up; imports go downward only:
     The private names that aldente relies on, and the Pythons on which they were checked; the only
     module that touches private names of the standard library, except asyncio's.
 ``_imports``
-    Resolves lazy imports, and acts as soon as a library is imported.
+    Resolves lazy imports, acts as soon as a library is imported, and imports aldente's own modules
+    past pytest's hook.
 ``_own_errors``
     Keeps errors in aldente's own watching away from the code that it watches.
 ``_doubles``

@@ -19,7 +19,7 @@ from aldente import _asyncio_compat, _python_compat
 from aldente._runner.threads import waits_for_a_lock
 from aldente._simulation.choices import Kind, Picks
 from aldente._simulation.explored import LimitedLoop
-from aldente._simulation.network.lives import LIFE, host_in
+from aldente._simulation.network.names import LIFE, host_in
 from aldente._simulation.remote_jobs import RemoteJob, name_of
 from aldente._source import caller, place_of, users_frame
 from aldente._stacks import frames_of_threads, variables_of
