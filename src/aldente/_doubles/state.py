@@ -1,7 +1,8 @@
 """The state of all doubles: their shape, their answers and the record of their calls.
 
-Functions, not methods: apart from a mock's attributes and those for tests, a double should have no
-attributes that could clash with the real thing's.
+`Answering` and its subclasses have the methods by which a test sets what a double answers, and
+when. All else is functions, not methods: apart from a mock's attributes and those for tests, a
+double should have no attributes that could clash with the real thing's.
 """
 
 from __future__ import annotations

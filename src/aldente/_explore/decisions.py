@@ -1,4 +1,7 @@
-"""What a function has read of what tasks share, and which of its lines go by that."""
+"""What a function has read of what tasks share, and which of its lines go by that.
+
+Also what functions take and put back, and what they do about it when an exception comes.
+"""
 
 from __future__ import annotations
 

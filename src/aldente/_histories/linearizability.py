@@ -4,6 +4,9 @@ Wing and Gong's search with Lowe's two additions: an operation takes its place o
 one makes that necessary ("just in time"), and what has been tried is not tried again.
 Jeannette Wing, Chun Gong: Testing and Verifying Concurrent Objects, 1993. Gavin Lowe: Testing for
 Linearizability, 2017.
+
+A model is a `Machine` to the search: it has states, compared by value, and each operation leads
+from one to another.
 """
 
 from __future__ import annotations

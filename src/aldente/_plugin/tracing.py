@@ -1,7 +1,11 @@
-"""The failed run of an explored test as events of a trace.
+"""What every task of every test did and when, as a trace for viewers: ``--aldente-trace``.
 
-Its steps take no time of the loop, so each is drawn as long as the others: what a trace shows of
-such a run is the order of the steps, and which has made which ready.
+It has the Trace Event Format (Google 2016), which Perfetto and chrome://tracing open. A process of
+the trace is a test, a thread is a task, and thread 0 has the loop's other callbacks. The steps of
+an explored run take no time of the loop, so each is drawn as long as the others: what a trace shows
+of such a run is the order of the steps, and which has made which ready.
+
+Imported with the option only.
 """
 
 from __future__ import annotations

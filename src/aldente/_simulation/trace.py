@@ -1,4 +1,7 @@
-"""Records the steps of a run: which task, where, what has woken it, and when."""
+"""Records the steps of a run: which task, where, what has woken it, and when.
+
+A `Fingerprint` is one number for all steps, to compare runs without a record of each.
+"""
 
 from __future__ import annotations
 

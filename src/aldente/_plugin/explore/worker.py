@@ -1,7 +1,8 @@
 """What a worker process of ``--aldente-workers`` does: a run of pytest that another one commands.
 
 It collects the same tests, sets up the explored test that it is told to, and does batches of its
-runs. It ends without a report of its own, so that no file of the other run is written twice.
+runs. It ends without a report of its own, so that no file of the other run is written twice. The
+two send each other messages through a `Channel`, over two pipes.
 """
 
 from __future__ import annotations

@@ -55,30 +55,6 @@ if TYPE_CHECKING:
     from aldente._plugin.explore.state import Outcome
 
 
-FixtureDef = pytest.FixtureDef[Any]
-
-
-def made_anew(item: pytest.Item) -> frozenset[FixtureDef]:
-    """The fixtures wider than a test that need the loop of the run."""
-    needing: dict[FixtureDef, bool] = {}
-
-    def needs_loop(definition: FixtureDef) -> bool:
-        if definition not in needing:
-            # Against circles, which pytest refuses later.
-            needing[definition] = False
-            needing[definition] = ownership.is_own_fixture_definition(definition, item) or any(
-                map(needs_loop, pytest_compat.dependencies(item, definition))
-            )
-        return needing[definition]
-
-    return frozenset(
-        definition
-        for definition in pytest_compat.closure(item)
-        if pytest_compat.caching_scope(definition, item) is not LoopScope.FUNCTION
-        and needs_loop(definition)
-    )
-
-
 # How long the analysis of a failure may take, in real seconds, besides the time for finding it.
 _SECONDS_OF_ANALYSIS = 3.0
 
@@ -339,3 +315,27 @@ def _show_nothing(*_arguments: object, **_more: object) -> None:
 class _Nowhere(io.StringIO):
     def write(self, text: str) -> int:
         return len(text)
+
+
+FixtureDef = pytest.FixtureDef[Any]
+
+
+def made_anew(item: pytest.Item) -> frozenset[FixtureDef]:
+    """The fixtures wider than a test that need the loop of the run."""
+    needing: dict[FixtureDef, bool] = {}
+
+    def needs_loop(definition: FixtureDef) -> bool:
+        if definition not in needing:
+            # Against circles, which pytest refuses later.
+            needing[definition] = False
+            needing[definition] = ownership.is_own_fixture_definition(definition, item) or any(
+                map(needs_loop, pytest_compat.dependencies(item, definition))
+            )
+        return needing[definition]
+
+    return frozenset(
+        definition
+        for definition in pytest_compat.closure(item)
+        if pytest_compat.caching_scope(definition, item) is not LoopScope.FUNCTION
+        and needs_loop(definition)
+    )
