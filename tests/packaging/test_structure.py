@@ -62,6 +62,16 @@ _CIRCLE = {
 _CIRCLE["a"] += "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from house.c import f\n"
 
 
+def test_one_name_for_one_class() -> None:
+    """No two classes have one name, so that a name says which class it is, in whatever file."""
+    homes: dict[str, list[str]] = {}
+    for name, module in MODULES.items():
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.ClassDef):
+                homes.setdefault(node.name, []).append(name)
+    assert {name: found for name, found in homes.items() if len(found) > 1} == {}
+
+
 def _small() -> Iterator[str]:
     yield from (name for name, module in MODULES.items() if module.lines > house.MOST_LINES)
 

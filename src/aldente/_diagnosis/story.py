@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from aldente._diagnosis.story_choice import Chosen, Words, choose, is_switch
+from aldente._diagnosis.story_choice import ChosenSteps, Words, choose, is_switch
 from aldente._records import SourcePlace
 from aldente._schedules import SharedUse, Step
 from aldente._source import source_line
@@ -53,7 +53,9 @@ class _Story:
         width: how long a line may be.
     """
 
-    def __init__(self, steps: Sequence[Step], chosen: Chosen, folder: Path, width: int) -> None:
+    def __init__(
+        self, steps: Sequence[Step], chosen: ChosenSteps, folder: Path, width: int
+    ) -> None:
         self._steps = steps
         self._chosen = chosen
         self._folder = folder

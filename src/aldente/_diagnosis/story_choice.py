@@ -42,7 +42,7 @@ _PASSED_ON = frozenset(
 
 
 @dataclass(slots=True)
-class Chosen:
+class ChosenSteps:
     """The steps of a story.
 
     Attributes:
@@ -80,7 +80,7 @@ def is_job(step: Step) -> bool:
 _IN_A_THREAD = " in a thread"
 
 
-def choose(steps: Sequence[Step], *, is_whole: bool = False) -> Chosen:
+def choose(steps: Sequence[Step], *, is_whole: bool = False) -> ChosenSteps:
     """Choose the steps to tell.
 
     Args:
@@ -88,12 +88,12 @@ def choose(steps: Sequence[Step], *, is_whole: bool = False) -> Chosen:
         is_whole: whether to tell all.
     """
     if is_whole:
-        return Chosen(
+        return ChosenSteps(
             steps, [number for number, step in enumerate(steps) if step.event or is_counted(step)]
         )
     after = _after_failure(steps)
     last = after.start if after else len(steps)
-    chosen = Chosen(steps, _select(steps[:last]), after_failure=after)
+    chosen = ChosenSteps(steps, _select(steps[:last]), after_failure=after)
     _fold_repeated(chosen)
     if len(chosen.told) > _MOST:
         chosen.told = _most_telling(steps, chosen.told)
@@ -190,7 +190,7 @@ def _most_telling(steps: Sequence[Step], told: Sequence[int]) -> list[int]:
     return sorted(kept)
 
 
-def _fold_repeated(chosen: Chosen) -> None:
+def _fold_repeated(chosen: ChosenSteps) -> None:
     """Tell only the first of steps that follow each other and are alike."""
     told: list[int] = []
     for number in chosen.told:

@@ -128,7 +128,7 @@ class BatchResult:
         return self.exploration.runs
 
 
-class _Stopped(BaseException):
+class _NotNeeded(BaseException):
     """The results of the batch are not needed any more."""
 
 
@@ -160,17 +160,17 @@ def run_batch(program: Program, batch: Batch, bounds: Bounds = Bounds()) -> Batc
     def end_run() -> None:
         before()
         if not is_needed():
-            raise _Stopped
+            raise _NotNeeded
 
     program.on_run = end_run
     explorer = Explorer(program, end, is_shrinking=False, is_continued=batch.place != (0, 0))
     try:
         if not is_needed():
-            raise _Stopped
+            raise _NotNeeded
         if batch.looks_for_races:
             return _look_for_races(explorer, batch)
         return _search(explorer, batch)
-    except _Stopped:
+    except _NotNeeded:
         return BatchResult(Exploration(0, 0, exhausted=False), array.array("q"), is_stopped=True)
     finally:
         program.on_run = before

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from aldente._explore.guards import LineFacts, facts_of
 from aldente._explore.kept_values import Before
-from aldente._explore.shared_names import Use
+from aldente._explore.shared_names import PathUse
 
 _EXITS = ("__exit__", "__aexit__")
 
@@ -158,8 +158,8 @@ class CalledFunction:
         self.file = code.co_filename
         self.instructions = code.co_code
         self.line = self.last = 0
-        self.changes: list[Use] = []
-        self.before: dict[Use, Before] = {}
+        self.changes: list[PathUse] = []
+        self.before: dict[PathUse, Before] = {}
         self.watched: list[WatchedRead] = []
         self.takes: list[Take] = []
 

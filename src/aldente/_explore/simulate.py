@@ -18,7 +18,7 @@ from aldente._diagnosis.reachability import can_reach
 from aldente._diagnosis.waits import AwaitGraph
 from aldente._explore import interrupting
 from aldente._explore.ending import end
-from aldente._explore.observations import Observation, observed
+from aldente._explore.observations import ObservedOperations, observed
 from aldente._explore.rules_in_runs import found_in_run
 from aldente._explore.runs import Run, RunSettings, RunWatch
 from aldente._explore.serial_orders import SerialOrders, Verdict
@@ -32,7 +32,7 @@ from aldente._simulation.loop import SimulatedLoop
 from aldente._simulation.network.loop import SimulatedSockets
 from aldente._simulation.outside import BlockingSleep
 from aldente._simulation.timers import START
-from aldente._simulation.trace import Fingerprint, Tracer, Watch
+from aldente._simulation.trace import ChoiceWatch, Fingerprint, Tracer
 from aldente._strategies.fifo import Fifo
 from aldente._strategies.replay import Leading
 from aldente._virtual_time.wall_clock import follow_wall
@@ -80,7 +80,7 @@ class Program:
         rules: RunSettings | None = None,
         is_traced: bool = False,
         is_compared: bool = False,
-        choices: Watch | None = None,
+        choices: ChoiceWatch | None = None,
         keeps_values: bool = False,
         real_seconds: float | None = None,
     ) -> Run:
@@ -123,7 +123,9 @@ class Program:
         self.on_run()
         return run
 
-    def _judge(self, observation: Observation, rules: RunSettings, choices: list[int]) -> Verdict:
+    def _judge(
+        self, observation: ObservedOperations, rules: RunSettings, choices: list[int]
+    ) -> Verdict:
         """Whether the operations of a run gave what they do not give one at a time.
 
         Args:
@@ -144,7 +146,7 @@ class Program:
             lambda: self._observe(Leading(choices), rules._replace(is_watched=True)),
         )
 
-    def _observe(self, strategy: Strategy, rules: RunSettings) -> Observation | None:
+    def _observe(self, strategy: Strategy, rules: RunSettings) -> ObservedOperations | None:
         """Run it; return what its operations have given, or None if it fails."""
         run = self.run_aside(strategy, rules)
         return None if run.error is not None else run.observation
@@ -155,7 +157,7 @@ class Program:
         rules: RunSettings,
         *,
         keeps_values: bool = False,
-        choices: Watch | None = None,
+        choices: ChoiceWatch | None = None,
     ) -> Run:
         """Run it once, only for comparison: it is no run of a search, and may fail.
 
@@ -197,7 +199,7 @@ def simulate(
     *,
     is_traced: bool = False,
     is_compared: bool = False,
-    choices: Watch | None = None,
+    choices: ChoiceWatch | None = None,
     keeps_values: bool = False,
     watch: RunWatch | None = None,
     real_seconds: float | None = None,
@@ -297,7 +299,7 @@ class _Recording:
         *,
         is_traced: bool,
         is_compared: bool,
-        choices: Watch | None,
+        choices: ChoiceWatch | None,
         keeps_values: bool,
     ) -> None:
         self._loop = loop
@@ -344,7 +346,7 @@ class _Recording:
         error: BaseException | None,
         waiting: AwaitGraph | None,
         findings: tuple[Finding, ...],
-        observation: Observation | None,
+        observation: ObservedOperations | None,
     ) -> Run:
         """The run, of what was recorded and what it gave."""
         loop, shared = self._loop, self._shared

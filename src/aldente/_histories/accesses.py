@@ -6,12 +6,12 @@ import itertools
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from aldente._histories.dependencies import Kind
+from aldente._histories.dependencies import DependencyKind
 from aldente._histories.operations import Access, Transaction, by_value, shown
 from aldente._histories.timeline import bar_of, draw
 from aldente.errors import NotSerializable
 
-Dependency = tuple[Transaction, Transaction, Kind, str]
+Dependency = tuple[Transaction, Transaction, DependencyKind, str]
 
 
 def name_of(number: int, transaction: Transaction) -> str:
@@ -359,7 +359,7 @@ class KeyAccesses:
                         f"{{before}} read {read.text}, the initial value; {{after}} wrote to it"
                     )
                     # Of two writers, the reads do not tell which has overwritten the other's value.
-                    kind: Kind = "inferred" if read.reader in writers else "rw"
+                    kind: DependencyKind = "inferred" if read.reader in writers else "rw"
                     yield read.reader, writer, kind, reason
 
     def _edges_of_lists(self, writers: Sequence[Transaction]) -> Iterator[Dependency]:

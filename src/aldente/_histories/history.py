@@ -12,9 +12,9 @@ from typing import Any, NamedTuple, TypeVar
 
 from aldente._histories.linearizability import (
     Configuration,
-    Event,
-    Failure,
     Machine,
+    NoOrder,
+    OperationEvent,
     OutOfSteps,
     described,
     events_of,
@@ -211,7 +211,7 @@ _STEPS_FOR_REASON = 100_000
 _MOST_RESULTS = 3
 
 
-class Reason(NamedTuple):
+class UnexplainedPart(NamedTuple):
     """A part of a history that no order explains.
 
     Attributes:
@@ -231,7 +231,7 @@ class Reason(NamedTuple):
     bars: tuple[Bar, ...]
 
 
-def find_reason(machine: Machine, operations: Sequence[Operation]) -> Reason | None:
+def find_reason(machine: Machine, operations: Sequence[Operation]) -> UnexplainedPart | None:
     """Find the part of some operations that no order explains; None if one explains all of them.
 
     Args:
@@ -252,7 +252,7 @@ def find_reason(machine: Machine, operations: Sequence[Operation]) -> Reason | N
     assert found is not None
     last = events[found.event].operation
     bars = tuple(_bars(operations, part, placed, last))
-    return Reason(
+    return UnexplainedPart(
         tuple(part),
         last,
         machine.state(failure.start.state),
@@ -283,7 +283,7 @@ def _bars(
     return bars
 
 
-def _part(events: Sequence[Event], failure: Failure, placed: Set[int]) -> list[Operation]:
+def _part(events: Sequence[OperationEvent], failure: NoOrder, placed: Set[int]) -> list[Operation]:
     """The operations that have begun before the failure, and had no effect before the cut."""
     ended = {event.operation.began for event in events[: failure.cut] if event.is_end}
     return [
@@ -297,7 +297,7 @@ def _without_readers(
     machine: Machine,
     part: list[Operation],
     start: Configuration,
-    failure: Failure,
+    failure: NoOrder,
 ) -> list[Operation]:
     """Leave out operations that never change the state, as long as no order explains the rest."""
     if len(part) > _MOST_LEFT_OUT:
@@ -315,7 +315,7 @@ def _without_readers(
     return part
 
 
-def _sentence(machine: Machine, failure: Failure, last: Operation) -> str:
+def _sentence(machine: Machine, failure: NoOrder, last: Operation) -> str:
     results: list[str] = []
     waits = False
     for configuration in sorted(failure.reached):

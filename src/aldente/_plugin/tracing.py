@@ -135,7 +135,7 @@ _now = ORIGINALS["perf_counter_ns"]
 _CALLBACKS = 0
 
 
-class Recorder:
+class TraceRecorder:
     """Records what loops do, and what is found meanwhile.
 
     Args:
@@ -346,7 +346,7 @@ class TraceHooks:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self.path = Path(config.invocation_params.dir, str(config.getoption("aldente_trace")))
-        self.recorder = Recorder(settings_of(config).slow_step, config.rootpath)
+        self.recorder = TraceRecorder(settings_of(config).slow_step, config.rootpath)
         # The traces of pytest-xdist's workers.
         self._others: list[list[Event]] = []
 

@@ -140,7 +140,7 @@ def shortened(text: str, most: int) -> str:
     return f"{text[:half]}\n\n... {left_out:,} characters are left out here ...\n\n{text[-half:]}"
 
 
-Kind = Literal["waits", "calls", "timers", "operations"]
+PanelKind = Literal["waits", "calls", "timers", "operations"]
 
 
 class Panel(TypedDict):
@@ -152,12 +152,12 @@ class Panel(TypedDict):
         data: what it shows; the module of its kind says what is in it.
     """
 
-    kind: Kind
+    kind: PanelKind
     title: str
     data: dict[str, Any]
 
 
-_DRAWN: dict[Kind, Callable[[Any], Element]] = {
+_DRAWN: dict[PanelKind, Callable[[Any], Element]] = {
     "waits": waits.draw,
     "calls": calls.draw,
     "timers": timers.draw,

@@ -84,7 +84,7 @@ def attribute_of(thing: object, name: str, default: object = None) -> object:
     return found
 
 
-class _Call(NamedTuple):
+class _MethodCall(NamedTuple):
     """A call of a method without arguments.
 
     Attributes:
@@ -99,7 +99,7 @@ class _Call(NamedTuple):
 
 
 @functools.lru_cache(maxsize=256)
-def _call_at(code: CodeType, offset: int) -> _Call | None:
+def _call_at(code: CodeType, offset: int) -> _MethodCall | None:
     """The method call at an instruction; None for anything else."""
     before: list[dis.Instruction] = []
     for instruction in dis.get_instructions(code):
@@ -124,7 +124,7 @@ def _call_at(code: CodeType, offset: int) -> _Call | None:
     return None
 
 
-def _called(method: str, before: list[dis.Instruction]) -> _Call | None:
+def _called(method: str, before: list[dis.Instruction]) -> _MethodCall | None:
     """The call of a method on the object that the last of some instructions load."""
     attributes: list[str] = []
     for instruction in reversed(before):
@@ -134,7 +134,7 @@ def _called(method: str, before: list[dis.Instruction]) -> _Call | None:
             # An instruction that loads two variables; the last one counts.
             names = instruction.argval
             variable = names[-1] if isinstance(names, tuple) else names
-            return _Call(method, variable, tuple(attributes))
+            return _MethodCall(method, variable, tuple(attributes))
         else:
             break
     return None

@@ -17,7 +17,7 @@ from typing import Any
 
 from aldente import _asyncio_compat, _python_compat
 from aldente._runner.threads import waits_for_a_lock
-from aldente._simulation.choices import Kind, Picks
+from aldente._simulation.choices import OptionKind, Picks
 from aldente._simulation.explored import LimitedLoop
 from aldente._simulation.network.names import LIFE, host_in
 from aldente._simulation.remote_jobs import RemoteJob, name_of
@@ -58,12 +58,12 @@ class Job:
 
     def __init__(
         self,
-        workers: Workers,
+        workers: ExecutorJobs,
         executor: concurrent.futures.Executor,
         function: Callable[..., Any],
         args: tuple[Any, ...],
     ) -> None:
-        self.kind = Kind.BEGIN_JOB
+        self.kind = OptionKind.BEGIN_JOB
         self.who = name_of(function)
         self.executor = executor
         self.future: concurrent.futures.Future[Any] = concurrent.futures.Future()
@@ -92,14 +92,14 @@ class Job:
 
     def go(self) -> None:
         """Do what is next, until the thread gives the turn back: the schedule chose this job."""
-        if self.kind is Kind.END_JOB:
+        if self.kind is OptionKind.END_JOB:
             self._workers.end(self)
-        elif self.kind is Kind.GO_ON_WITH_JOB:
+        elif self.kind is OptionKind.GO_ON_WITH_JOB:
             self.has_turn = True
             self._to_thread.release()
             self.wait()
         elif self.future.set_running_or_notify_cancel():
-            self.kind = Kind.GO_ON_WITH_JOB
+            self.kind = OptionKind.GO_ON_WITH_JOB
             self.has_turn = True
             self.executor.submit(self._work)
             self.wait()
@@ -118,7 +118,7 @@ class Job:
                 return
         self.has_turn = False
         if self._is_done:
-            self.kind = Kind.END_JOB
+            self.kind = OptionKind.END_JOB
             self._workers.note_end(self)
         elif self._sleeps_for:
             self._workers.note_sleep(self, self._sleeps_for)
@@ -195,7 +195,7 @@ class Job:
             host: the name of the host.
         """
         self._crash = HostCrashed(host)
-        if self.kind is not Kind.GO_ON_WITH_JOB:
+        if self.kind is not OptionKind.GO_ON_WITH_JOB:
             return True
         if self._workers.waits_for_others(self):
             return False
@@ -257,7 +257,7 @@ WORKERS = 32
 _PATIENCE = 100
 
 # The workers whose threads do jobs now, by the identifiers of the threads.
-_workers: dict[int, Workers] = {}
+_workers: dict[int, ExecutorJobs] = {}
 
 
 def loop_of_this_thread() -> LimitedLoop | None:
@@ -285,7 +285,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_workers.clear)
 
 
-class Workers:
+class ExecutorJobs:
     """The jobs that executors do for a loop.
 
     Args:

@@ -41,7 +41,7 @@ _PAUSE = 0.0001
 STEPS_AT_MOST = 1_000
 
 
-class _Call(NamedTuple):
+class _CallFromThread(NamedTuple):
     """A callback that a thread has called in.
 
     Attributes:
@@ -82,7 +82,7 @@ class ForeignThreads:
 
     def __init__(self, loop: LimitedLoop) -> None:
         self._loop = loop
-        self._inbox: collections.deque[_Call] = collections.deque()
+        self._inbox: collections.deque[_CallFromThread] = collections.deque()
         # The callbacks of each thread that come later, as the first of them is late.
         self._late: dict[object, list[OutsideHandle]] = {}
         # What tells threads apart: an ended one may leave its identifier to another.
@@ -114,7 +114,7 @@ class ForeignThreads:
             self._known.add(number)
             self._threads = None
         own = vars(self._own).setdefault("thread", object())
-        self._inbox.append(_Call(handle, steps, threading.current_thread(), own))
+        self._inbox.append(_CallFromThread(handle, steps, threading.current_thread(), own))
         self._heard.set()
 
     def is_due(self, steps: int) -> bool:
@@ -149,9 +149,9 @@ class ForeignThreads:
         else:
             self._loop.queue_outside(call.handle)
 
-    def _choose(self) -> _Call:
+    def _choose(self) -> _CallFromThread:
         """The call that comes next: the first one of some thread."""
-        first: dict[object, _Call] = {}
+        first: dict[object, _CallFromThread] = {}
         for call in list(self._inbox):
             if call.own in self._late or call.handle.is_cancelled:
                 return call

@@ -14,7 +14,7 @@ from contextvars import Context, ContextVar
 from typing import Any, NamedTuple, Protocol
 
 from aldente._asyncio_compat.stepping import frame_at
-from aldente._simulation.choices import Kind, Values
+from aldente._simulation.choices import OptionKind, Values
 from aldente._simulation.observed_classes import observe
 
 # The tasks that the running operation has made; None outside of operations. What an operation calls
@@ -64,7 +64,7 @@ class OperatingLoop(Protocol):
         ...
 
 
-class Call(NamedTuple):
+class OperationCall(NamedTuple):
     """An operation: a call of an async method of the thing.
 
     Attributes:
@@ -94,7 +94,7 @@ class Ended(NamedTuple):
         began, ended: numbers of these moments, in their order.
     """
 
-    call: Call
+    call: OperationCall
     result: Any
     error: BaseException | None
     began: int
@@ -110,7 +110,7 @@ class Turn:
         future: done when it may begin.
     """
 
-    kind = Kind.PICK
+    kind = OptionKind.PICK
 
     def __init__(self, operations: Operations, who: str, future: asyncio.Future[None]) -> None:
         self.who = who
@@ -251,7 +251,7 @@ class Operations:
         if who is not None:
             place = self._calls[who] = self._calls.get(who, 0) + 1
         title = "" if task is None else task.get_name()
-        call = Call(who, title, place, name, arguments, keywords)
+        call = OperationCall(who, title, place, name, arguments, keywords)
         self.begun += 1
         try:
             await self._enter(call)
@@ -276,7 +276,7 @@ class Operations:
             self.ended.append(Ended(call, result, error, began, self.moment()))
             self._leave(made)
 
-    async def _enter(self, call: Call) -> None:
+    async def _enter(self, call: OperationCall) -> None:
         """Wait for the turn of an operation, which may come at any time if none runs."""
         if not self._loop.is_serial:
             self.running += 1

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from aldente._explore.explorer import Explorer, Found
+from aldente._explore.explorer import Explorer, FoundFailure
 from aldente._explore.result import Failure
 from aldente._explore.shrink import kind_of
 from aldente._own_errors import contained
@@ -99,7 +99,7 @@ class UnmarkedTest(ExploredTest):
         super().__init__(budget, made_anew(item))
         self.error: BaseException | None = None
 
-    def conclude(self, explorer: Explorer, found: Found) -> Failure | None:
+    def conclude(self, explorer: Explorer, found: FoundFailure) -> Failure | None:
         """As the base class's; None if the test fails in asyncio's own order, as it has passed."""
         if not any(found.run.choices) or isinstance(found.error, _NOT_ABOUT_ORDER):
             self.error = found.error
