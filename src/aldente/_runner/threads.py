@@ -214,10 +214,10 @@ def is_in_futex(thread: threading.Thread) -> bool:
 
     C code waits for the next job like this too, as in `queue.SimpleQueue`.
     """
-    return _is_futex(system_call(thread))
+    return is_futex(system_call(thread))
 
 
-def _is_futex(call: list[str]) -> bool:
+def is_futex(call: list[str]) -> bool:
     """Whether a system call waits, without a time-out, for another thread to release a lock."""
     if not FUTEX or call[:1] != [FUTEX]:
         return False
@@ -458,13 +458,13 @@ def _is_idle(thread: threading.Thread, frames: Mapping[int, FrameType]) -> bool:
     if not can_only_wait(frames.get(thread.ident or 0)):
         return False
     call = system_call(thread)
-    return not call or not FUTEX or _is_futex(call)
+    return not call or not FUTEX or is_futex(call)
 
 
 def _only_waits(thread: threading.Thread, frames: Mapping[int, FrameType]) -> bool:
     """Whether a thread is idle, or waits for a lock in code that is not Python's."""
     call = system_call(thread)
-    if _is_futex(call):
+    if is_futex(call):
         return True
     return (not call or not FUTEX) and can_only_wait(frames.get(thread.ident or 0))
 

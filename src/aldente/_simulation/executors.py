@@ -17,23 +17,17 @@ from typing import Any
 
 from aldente import _asyncio_compat, _python_compat
 from aldente._clocks import monotonic, sleep
-from aldente._runner.threads import waits_for_a_lock
 from aldente._simulation.choices import Kind, Picks
 from aldente._simulation.limits import LimitedLoop
 from aldente._simulation.network.lives import LIFE, host_in
+from aldente._simulation.ready import OutsideHandle
 from aldente._simulation.remote_jobs import RemoteJob, name_of
+from aldente._simulation.turns import Turn
 from aldente._source import caller, place_of, users_frame
-from aldente._stacks import frames_of_threads, variables_of
 from aldente.errors import HostCrashed
 
-# How long a thread that has the turn runs before the loop looks at it, in real seconds, and after
-# how many looks in a row the loop takes it to wait: few when the system reports that it waits for
-# another thread without a time-out; more when it may only be waiting for the GIL; many when it has
-# not even begun, as there should be a worker for it.
-_LOOK = 0.001
 # How long it pauses between two looks at threads that wait, in real seconds.
 _PAUSE = 0.0002
-_FEW, _MORE, _MANY = 3, 20, 1_000
 
 
 class Job:
@@ -74,12 +68,11 @@ class Job:
         self._workers = workers
         self._function = function
         self._args = args
-        self._thread: threading.Thread | None = None
-        # The turn is handed over by these semaphores, one for each direction.
-        self._to_thread = threading.Semaphore(0)
-        self._to_loop = threading.Semaphore(0)
+        self._turn = Turn()
         # For how many seconds of loop time it sleeps now; 0 when it does not.
         self._sleeps_for = 0.0
+        # What it calls in with the turn that it gives back; None if it does not.
+        self._handle: OutsideHandle | None = None
         self.has_turn = False
         self._is_done = False
         self._is_abandoned = False
@@ -96,7 +89,7 @@ class Job:
             self._workers.end(self)
         elif self.kind is Kind.GO_ON_WITH_JOB:
             self.has_turn = True
-            self._to_thread.release()
+            self._turn.give()
             self.wait()
         elif self.future.set_running_or_notify_cancel():
             self.kind = Kind.GO_ON_WITH_JOB
@@ -109,14 +102,26 @@ class Job:
 
     def wait(self) -> None:
         """Wait in real time until the thread gives the turn back, or waits for others itself."""
-        looks = 0
-        while not self._to_loop.acquire(timeout=_LOOK):
-            needed = self._looks_needed()
-            looks = looks + 1 if needed else 0
-            if (needed and looks >= needed) or self._workers.is_over():
-                self._workers.note_waiting(self)
-                return
+        if self.comes_back():
+            self.take_turn()
+        else:
+            self._workers.note_waiting(self)
+
+    def comes_back(self) -> bool:
+        """Wait in real time until the thread rests; return whether it has given the turn back.
+
+        Else it waits for others, and none of those that have waited is on its way.
+        """
+        workers = self._workers
+        return self._turn.comes_back(workers.is_over, lambda: workers.are_going(self))
+
+    def take_turn(self) -> None:
+        """Note what the thread has done that has given the turn back."""
         self.has_turn = False
+        # Not by the thread, which may come there while the loop does something else.
+        handle, self._handle = self._handle, None
+        if handle is not None and self._crash is None:
+            self._workers.loop.queue_outside(handle)
         if self._is_done:
             self.kind = Kind.END_JOB
             self._workers.note_end(self)
@@ -127,37 +132,12 @@ class Job:
             self._workers.note_call_in(self)
 
     def has_woken(self) -> bool:
-        """Whether its thread, which waited for other threads, has stopped waiting.
+        """Whether its thread, which waited for other threads, has stopped waiting."""
+        return self._turn.has_woken()
 
-        Where only a look at the thread shows it, this takes a moment, and the thread may go on.
-        """
-        thread = self._thread
-        # Look first, as it may give the turn back and begin its next job in between.
-        is_known = thread is not None and bool(waits_for_a_lock(thread))
-        if self._to_loop.acquire(blocking=not is_known, timeout=None if is_known else _LOOK):
-            self._to_loop.release()
-            return True
-        return not is_known and not self._looks_needed()
-
-    def _looks_needed(self) -> int:
-        """After how many such looks the loop takes its thread to wait; 0 if it seems to run."""
-        thread = self._thread
-        if thread is None:
-            return _MANY
-        is_known = waits_for_a_lock(thread)
-        if is_known:
-            return _FEW
-        frame = frames_of_threads().get(thread.ident or 0)
-        if (
-            frame is None
-            or frame.f_code.co_name != "wait"
-            or not frame.f_code.co_filename.endswith("threading.py")
-        ):
-            return 0
-        if variables_of(frame).get("timeout") is None and is_known is not None:
-            # Another thread has woken it, and it is about to go on.
-            return 0
-        return _MORE
+    def is_going(self) -> bool:
+        """Whether its thread runs, or could, and has not given the turn back."""
+        return self._turn.is_going()
 
     @property
     def error(self) -> BaseException | None:
@@ -167,7 +147,7 @@ class Job:
     @property
     def may_wake_by_itself(self) -> bool:
         """Whether what it waits for may have a time-out."""
-        return self._thread is None or not waits_for_a_lock(self._thread)
+        return self._turn.may_wake_by_itself()
 
     def complete(self) -> None:
         """Tell its end to those who wait for it."""
@@ -181,9 +161,10 @@ class Job:
     def abandon(self) -> None:
         """Let its thread run on without the loop, which is closed."""
         self._is_abandoned = True
-        self._to_thread.release()
-        if self._thread is not None and not self._is_done:
-            _python_compat.give_up_thread(self.executor, self._thread)
+        self._turn.give()
+        thread = self._turn.thread
+        if thread is not None and not self._is_done:
+            _python_compat.give_up_thread(self.executor, thread)
 
     def crash(self, host: str) -> bool:
         """End it, as its host has crashed; return whether it is over.
@@ -200,14 +181,14 @@ class Job:
         if self._workers.waits_for_others(self):
             return False
         self.has_turn = True
-        self._to_thread.release()
+        self._turn.give()
         self.wait()
         return self._is_done
 
     # On the thread of the job.
 
     def _work(self) -> None:
-        self._thread = threading.current_thread()
+        self._turn.thread = threading.current_thread()
         self._workers.begin_thread(self)
         # What it starts, and its sockets, are on the host of the code that has submitted it.
         before = LIFE.set(self.context.get(LIFE))
@@ -219,15 +200,20 @@ class Job:
             LIFE.reset(before)
             self._workers.end_thread()
             self._is_done = True
-            self._to_loop.release()
+            self._turn.give_back()
 
-    def call_in(self) -> None:
-        """Give the turn back and wait for the next one: the job has called in on the loop."""
+    def call_in(self, handle: OutsideHandle | None = None) -> None:
+        """Give the turn back and wait for the next one: the job has called in on the loop.
+
+        Args:
+            handle: that of the callback; None if it calls in for something else.
+        """
         if self._is_abandoned or not self.has_turn:
             return
         if self._crash is None:
-            self._to_loop.release()
-            self._to_thread.acquire()
+            self._handle = handle
+            self._turn.give_back()
+            self._turn.wait()
         if self._crash is not None:
             raise self._crash
 
@@ -411,6 +397,10 @@ class Workers:
         """Whether the real time of the run is over."""
         return self.loop.is_real_time_over()
 
+    def are_going(self, but: Job) -> bool:
+        """Whether threads that have waited in the middle of a job run now, except one."""
+        return any(job is not but and job.is_going() for job in self._waiting)
+
     def begin_thread(self, job: Job) -> None:
         """Note that the current thread does a job from now on."""
         self._by_thread[threading.get_ident()] = job
@@ -474,14 +464,28 @@ class Workers:
         self._look_at_waiting()
 
     def _look_at_waiting(self) -> bool:
-        """Let woken threads go on; return whether there were any."""
-        woken = [job for job in self._waiting if job.has_woken()]
-        for job in woken:
-            self._waiting.remove(job)
-            job.wait()
+        """Let woken threads go on; return whether there were any.
+
+        They go on in the order of their jobs once all rest: meanwhile one may wake another, sooner
+        or later.
+        """
+        came: list[Job] = []
+        seen: list[Job] = []
+        are_any = False
+        while woken := [job for job in self._waiting if job not in seen and job.has_woken()]:
+            are_any = True
+            for job in woken:
+                if job.comes_back():
+                    self._waiting.remove(job)
+                    came.append(job)
+                elif self.is_over() or job.may_wake_by_itself:
+                    # Else there might be no end of it, as with one that polls something.
+                    seen.append(job)
         if not self._waiting:
             self.loop.remove_hook(self._before_step)
-        return bool(woken)
+        for job in sorted(came, key=self.jobs.index):
+            job.take_turn()
+        return are_any
 
     def _notify_idle(self) -> None:
         busy = [job.executor for job in self.jobs]

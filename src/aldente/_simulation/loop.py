@@ -420,8 +420,7 @@ class SimulatedLoop(NoOutside, NetworkLoop, SettlingLoop):
         handle = OutsideHandle(callback, args, self, context)
         job = self._workers.job_of_this_thread()
         if job is not None and job.has_turn:
-            self.queue_outside(handle)
-            job.call_in()
+            job.call_in(handle)
         else:
             self._foreign.call_in(handle, self.steps)
         return handle
