@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import functools
 import os
 import threading
 from collections.abc import Callable
@@ -47,6 +48,7 @@ class Job:
         awaited: the loop's future for it.
         place: the user's line that has submitted it; None if there is none.
         context: that of the code that has submitted it.
+        turn: that of its thread.
         has_turn: whether its thread runs while the loop waits.
     """
 
@@ -68,7 +70,7 @@ class Job:
         self._workers = workers
         self._function = function
         self._args = args
-        self._turn = Turn()
+        self.turn = Turn()
         # For how many seconds of loop time it sleeps now; 0 when it does not.
         self._sleeps_for = 0.0
         # What it calls in with the turn that it gives back; None if it does not.
@@ -89,7 +91,7 @@ class Job:
             self._workers.end(self)
         elif self.kind is Kind.GO_ON_WITH_JOB:
             self.has_turn = True
-            self._turn.give()
+            self.turn.give()
             self.wait()
         elif self.future.set_running_or_notify_cancel():
             self.kind = Kind.GO_ON_WITH_JOB
@@ -113,7 +115,7 @@ class Job:
         Else it waits for others, and none of those that have waited is on its way.
         """
         workers = self._workers
-        return self._turn.comes_back(workers.is_over, lambda: workers.are_going(self))
+        return self.turn.comes_back(workers.is_over, functools.partial(workers.may_wake, self))
 
     def take_turn(self) -> None:
         """Note what the thread has done that has given the turn back."""
@@ -131,23 +133,10 @@ class Job:
         else:
             self._workers.note_call_in(self)
 
-    def has_woken(self) -> bool:
-        """Whether its thread, which waited for other threads, has stopped waiting."""
-        return self._turn.has_woken()
-
-    def is_going(self) -> bool:
-        """Whether its thread runs, or could, and has not given the turn back."""
-        return self._turn.is_going()
-
     @property
     def error(self) -> BaseException | None:
         """What the function has raised; None if it has not."""
         return self._error
-
-    @property
-    def may_wake_by_itself(self) -> bool:
-        """Whether what it waits for may have a time-out."""
-        return self._turn.may_wake_by_itself()
 
     def complete(self) -> None:
         """Tell its end to those who wait for it."""
@@ -161,8 +150,8 @@ class Job:
     def abandon(self) -> None:
         """Let its thread run on without the loop, which is closed."""
         self._is_abandoned = True
-        self._turn.give()
-        thread = self._turn.thread
+        self.turn.give()
+        thread = self.turn.thread
         if thread is not None and not self._is_done:
             _python_compat.give_up_thread(self.executor, thread)
 
@@ -181,14 +170,14 @@ class Job:
         if self._workers.waits_for_others(self):
             return False
         self.has_turn = True
-        self._turn.give()
+        self.turn.give()
         self.wait()
         return self._is_done
 
     # On the thread of the job.
 
     def _work(self) -> None:
-        self._turn.thread = threading.current_thread()
+        self.turn.thread = threading.current_thread()
         self._workers.begin_thread(self)
         # What it starts, and its sockets, are on the host of the code that has submitted it.
         before = LIFE.set(self.context.get(LIFE))
@@ -200,7 +189,7 @@ class Job:
             LIFE.reset(before)
             self._workers.end_thread()
             self._is_done = True
-            self._turn.give_back()
+            self.turn.give_back()
 
     def call_in(self, handle: OutsideHandle | None = None) -> None:
         """Give the turn back and wait for the next one: the job has called in on the loop.
@@ -212,8 +201,8 @@ class Job:
             return
         if self._crash is None:
             self._handle = handle
-            self._turn.give_back()
-            self._turn.wait()
+            self.turn.give_back()
+            self.turn.wait()
         if self._crash is not None:
             raise self._crash
 
@@ -276,14 +265,16 @@ class Workers:
 
     Args:
         loop: the loop.
+        are_others_going: returns whether threads that the program has started itself run now.
 
     Attributes:
         loop: as the argument.
         jobs: the jobs that are not done, in the order of submission.
     """
 
-    def __init__(self, loop: LimitedLoop) -> None:
+    def __init__(self, loop: LimitedLoop, are_others_going: Callable[[], bool]) -> None:
         self.loop = loop
+        self._are_others_going = are_others_going
         self.jobs: list[AnyJob] = []
         self._queue: list[Job] = []
         self._remote: list[RemoteJob] = []
@@ -347,16 +338,44 @@ class Workers:
         looks = 0
         while looks < _PATIENCE or (
             self.loop.has_nothing_but_threads
-            and any(job.may_wake_by_itself for job in self._waiting)
+            and any(job.turn.may_wake_by_itself() for job in self._waiting)
         ):
             looks += 1
-            if self._look_at_waiting():
+            if self.look_at_waiting():
                 return True
             if self.is_over():
                 return False
             # Let the threads run, and the processor rest.
             sleep(_PAUSE)
         return False
+
+    def need_loop(self) -> bool:
+        """Whether the loop must wait for no others: a job goes on, or the real time is over."""
+        return self.is_over() or any(job.turn.has_woken() for job in self._waiting)
+
+    def look_at_waiting(self) -> bool:
+        """Let woken threads go on; return whether there were any.
+
+        They go on in the order of their jobs once all rest: meanwhile one may wake another, sooner
+        or later.
+        """
+        came: list[Job] = []
+        seen: list[Job] = []
+        are_any = False
+        while woken := [job for job in self._waiting if job not in seen and job.turn.has_woken()]:
+            are_any = True
+            for job in woken:
+                if job.comes_back():
+                    self._waiting.remove(job)
+                    came.append(job)
+                elif self.is_over() or job.turn.may_wake_by_itself():
+                    # Else there might be no end of it, as with one that polls something.
+                    seen.append(job)
+        if not self._waiting:
+            self.loop.remove_hook(self._before_step)
+        for job in sorted(came, key=self.jobs.index):
+            job.take_turn()
+        return are_any
 
     def when_idle(self, executor: concurrent.futures.Executor) -> asyncio.Future[None]:
         """A future that is done when an executor has done all its jobs."""
@@ -384,11 +403,6 @@ class Workers:
 
     # Called by jobs.
 
-    @property
-    def are_waiting(self) -> bool:
-        """Whether threads wait in the middle of a job."""
-        return bool(self._waiting)
-
     def waits_for_others(self, job: Job) -> bool:
         """Whether the thread of a job waits for something, maybe for the loop."""
         return job in self._waiting
@@ -397,9 +411,19 @@ class Workers:
         """Whether the real time of the run is over."""
         return self.loop.is_real_time_over()
 
-    def are_going(self, but: Job) -> bool:
-        """Whether threads that have waited in the middle of a job run now, except one."""
-        return any(job is not but and job.is_going() for job in self._waiting)
+    def may_wake(self, job: Job, looks: int) -> bool:
+        """Whether threads run now that may wake that of a job, which waits for others.
+
+        They are those that have waited in the middle of jobs, and for a while the program's own.
+
+        Args:
+            job: the job.
+            looks: how many looks have found it so.
+        """
+        others = (each for each in self._waiting if each is not job)
+        return any(each.turn.is_going() for each in others) or (
+            looks < _PATIENCE and self._are_others_going()
+        )
 
     def begin_thread(self, job: Job) -> None:
         """Note that the current thread does a job from now on."""
@@ -461,31 +485,7 @@ class Workers:
                 self._offer(job)
 
     def _before_step(self, callback: Any, args: tuple[Any, ...]) -> None:
-        self._look_at_waiting()
-
-    def _look_at_waiting(self) -> bool:
-        """Let woken threads go on; return whether there were any.
-
-        They go on in the order of their jobs once all rest: meanwhile one may wake another, sooner
-        or later.
-        """
-        came: list[Job] = []
-        seen: list[Job] = []
-        are_any = False
-        while woken := [job for job in self._waiting if job not in seen and job.has_woken()]:
-            are_any = True
-            for job in woken:
-                if job.comes_back():
-                    self._waiting.remove(job)
-                    came.append(job)
-                elif self.is_over() or job.may_wake_by_itself:
-                    # Else there might be no end of it, as with one that polls something.
-                    seen.append(job)
-        if not self._waiting:
-            self.loop.remove_hook(self._before_step)
-        for job in sorted(came, key=self.jobs.index):
-            job.take_turn()
-        return are_any
+        self.look_at_waiting()
 
     def _notify_idle(self) -> None:
         busy = [job.executor for job in self.jobs]

@@ -59,6 +59,20 @@ def rest_of(thread: threading.Thread | None) -> Rest | None:
     return Rest(_MORE, ())
 
 
+def is_going(thread: threading.Thread) -> bool:
+    """Whether a thread that the program has started runs, or could, as far as the system shows it.
+
+    One that waits for anything but a lock goes on when that comes, and runs no sooner.
+    """
+    if thread.native_id is None:
+        # It has not come to its first instruction.
+        return True
+    call = threads.system_call(thread)
+    # It waits for the GIL while this thread looks.
+    may_wait_for_gil = call[:1] == [threads.FUTEX] and rest_of(thread) is None
+    return call == ["running"] or may_wait_for_gil
+
+
 def _wait_of(thread: threading.Thread) -> dict[str, Any] | None:
     """The variables of the `threading.Condition.wait` in which a thread is; None without one."""
     frame = frames_of_threads().get(thread.ident or 0)
@@ -103,19 +117,21 @@ class Turn:
         """Give the turn to the thread."""
         self._to_thread.release()
 
-    def comes_back(self, is_over: Callable[[], bool], are_others_going: Callable[[], bool]) -> bool:
+    def comes_back(self, is_over: Callable[[], bool], may_go_on: Callable[[int], bool]) -> bool:
         """Wait in real time until the thread rests; return whether it has given the turn back.
 
         Args:
             is_over: returns whether to wait no longer.
-            are_others_going: returns whether others are on their way that may have it go on.
+            may_go_on: returns whether others run that may have it go on; called with the number of
+                looks that have found it at rest.
         """
         looks, self._rest = 0, None
         while not self._to_loop.acquire(timeout=_LOOK):
-            before, self._rest = self._rest, rest_of(self.thread)
-            looks = looks + 1 if self._rest == before else 1
-            is_found = self._rest is not None and looks >= self._rest.looks
-            if (is_found and not are_others_going()) or is_over():
+            rest = rest_of(self.thread)
+            looks = looks + 1 if rest == self._rest else 1
+            self._rest = rest
+            is_found = rest is not None and looks >= rest.looks
+            if (is_found and not may_go_on(looks)) or is_over():
                 return False
         return True
 
