@@ -351,31 +351,34 @@ class Workers:
 
     def need_loop(self) -> bool:
         """Whether the loop must wait for no others: a job goes on, or the real time is over."""
-        return self.is_over() or any(job.turn.has_woken() for job in self._waiting)
+        return self.is_over() or any(job.turn.is_given_back() for job in self._waiting)
 
     def look_at_waiting(self) -> bool:
-        """Let woken threads go on; return whether there were any.
+        """Let woken threads go on; return whether there were any but those that poll something.
 
         They go on in the order of their jobs once all rest: meanwhile one may wake another, sooner
         or later.
         """
         came: list[Job] = []
-        seen: list[Job] = []
-        are_any = False
-        while woken := [job for job in self._waiting if job not in seen and job.turn.has_woken()]:
-            are_any = True
+        polling: list[Job] = []
+        have_moved = False
+        while woken := [
+            job for job in self._waiting if job not in polling and job.turn.has_woken()
+        ]:
             for job in woken:
                 if job.comes_back():
                     self._waiting.remove(job)
                     came.append(job)
                 elif self.is_over() or job.turn.may_wake_by_itself():
-                    # Else there might be no end of it, as with one that polls something.
-                    seen.append(job)
+                    # Else there might be no end of it.
+                    polling.append(job)
+                else:
+                    have_moved = True
         if not self._waiting:
             self.loop.remove_hook(self._before_step)
         for job in sorted(came, key=self.jobs.index):
             job.take_turn()
-        return are_any
+        return have_moved or bool(came)
 
     def when_idle(self, executor: concurrent.futures.Executor) -> asyncio.Future[None]:
         """A future that is done when an executor has done all its jobs."""

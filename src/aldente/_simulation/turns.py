@@ -141,21 +141,21 @@ class Turn:
         Where only a look at the thread shows it, this takes a moment, and the thread may go on.
         """
         rest = rest_of(self.thread)
-        if (rest is None or not rest.call) and not self._is_given_back(_LOOK):
+        if (rest is None or not rest.call) and not self.is_given_back(_LOOK):
             rest = rest_of(self.thread)
         # The last thing to look at, as a thread that has given the turn back rests too.
-        return rest != self._rest or self._is_given_back()
+        return rest != self._rest or self.is_given_back()
 
     def is_going(self) -> bool:
         """Whether the thread runs, or could, and has not given the turn back."""
-        return rest_of(self.thread) is None and not self._is_given_back()
+        return rest_of(self.thread) is None and not self.is_given_back()
 
     def may_wake_by_itself(self) -> bool:
         """Whether what the thread waits for may have a time-out."""
         rest = rest_of(self.thread)
         return rest is None or not rest.call
 
-    def _is_given_back(self, seconds: float = 0.0) -> bool:
+    def is_given_back(self, seconds: float = 0.0) -> bool:
         """Whether the thread has given the turn back, or does within some real seconds."""
         is_given = self._to_loop.acquire(seconds > 0, seconds or None)
         if is_given:
