@@ -187,7 +187,7 @@ def test_a_notified_thread_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     is_waiting.wait()
     with condition:
         # A wait for the GIL looks like this too.
-        call = [threads.FUTEX, *"0x7f00 0x189 0x0 0x7f10 0x0 0xffffffff 0x7f20 0x7f30".split()]
+        call = [threads.FUTEX, "0x7f00", "0x189", "0x0", "0x7f10"]
         monkeypatch.setattr(threads, "system_call", lambda thread: call)
         before = turns.rest_of(thread)
         condition.notify()
@@ -205,7 +205,7 @@ def test_a_thread_that_hands_the_gil_over_does_not_rest_as_before(
     """A look that finds a thread in another wait for a lock than before takes it to have woken."""
     turn = turns.Turn()
     turn.thread = threading.current_thread()
-    call = [threads.FUTEX, *"0x7f00 0x189 0x0 0x0 0x0 0xffffffff 0x7f20 0x7f30".split()]
+    call = [threads.FUTEX, "0x7f00", "0x189", "0x0", "0x0"]
     monkeypatch.setattr(threads, "system_call", lambda thread: call)
     assert not turn.comes_back(lambda: False, lambda looks: False)
     assert not turn.has_woken()
