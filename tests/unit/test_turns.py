@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+import aldente
 from aldente import _clocks
 from aldente._explore.runs import Run, RunSettings
 from aldente._explore.simulate import simulate
@@ -22,7 +23,11 @@ from aldente._simulation import turns
 from aldente._simulation.foreign_threads import ForeignThreads
 from aldente._strategies.fifo import Fifo
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="no files of threads")
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="no files of threads"),
+    # Steps wait for threads.
+    aldente.allow("blocking-call"),
+]
 
 Main = Callable[[], Coroutine[Any, Any, object]]
 
