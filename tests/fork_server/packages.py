@@ -19,7 +19,7 @@ _read: Any = metadata.Distribution.entry_points.fget  # type: ignore[attr-define
 
 def read_once() -> None:
     """Read now what each run would read, and have all runs use it."""
-    metadata.PathDistribution.entry_points = property(_entry_points)  # type: ignore[assignment,misc]
+    metadata.PathDistribution.entry_points = property(_entry_points)  # type: ignore[assignment]
     for package in metadata.distributions():
         _ = package.entry_points
     pluggy.__version__ = pluggy.__version__
