@@ -105,7 +105,12 @@ pytest_collect_file = Sybil(
 
 
 # Where single files take longest, and where many take a moment each.
-_FIRST = ("tests/packaging/", "tests/conformance/", "tests/known_bugs/", "tests/plugin/coexistence/")
+_FIRST = (
+    "tests/packaging/",
+    "tests/conformance/",
+    "tests/known_bugs/",
+    "tests/plugin/coexistence/",
+)
 _LAST = "tests/unit/"
 
 
